@@ -1,0 +1,56 @@
+"""What goes wrong, said to a person: what happened, why, and how to mend it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How `dl` ends; scripts may rely on these numbers."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+class DlError(Exception):
+    """Something that a user can cause, and mend.
+
+    Args:
+        what: one sentence for what happened, without the final stop.
+        why: one sentence for the reason, empty where `what` says it.
+        hint: what to type or change.
+        exit_code: `ExitCode.USAGE` where the command line itself is at fault.
+
+    Example:
+        raise DlError(
+            "No `valid/` in ~/data/dogscats",
+            why="there is nothing to evaluate on",
+            hint="Run `dl data split ~/data/dogscats`.",
+        )
+    """
+
+    def __init__(
+        self, what: str, *, why: str = "", hint: str = "", exit_code: ExitCode = ExitCode.ERROR
+    ) -> None:
+        super().__init__(what)
+        self.what, self.why, self.hint, self.exit_code = what, why, hint, exit_code
+
+    def __str__(self) -> str:
+        lines = [self.what + (f": {self.why}" if self.why else "")]
+        return "\n".join([*lines, self.hint] if self.hint else lines)
+
+
+def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """Name the known words nearest to one that isn't known, as a sentence.
+
+    Returns:
+        "Did you mean `finetune`?", or the list of all known words where none is near.
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, n=2, cutoff=0.55)
+    if near:
+        return "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
+    return "Known: " + ", ".join(known) + "." if known else ""

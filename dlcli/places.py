@@ -1,0 +1,35 @@
+"""Where `dl` keeps its own few files, by the XDG base directory rules, and how paths are shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def _home(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / "dl"
+
+
+def config_home() -> Path:
+    """Settings of one person: `~/.config/dl`."""
+    return _home("XDG_CONFIG_HOME", ".config")
+
+
+def state_home() -> Path:
+    """What is remembered from one command to the next: `~/.local/state/dl`."""
+    return _home("XDG_STATE_HOME", ".local/state")
+
+
+def cache_home() -> Path:
+    """What can be made again at any time: `~/.cache/dl`."""
+    return _home("XDG_CACHE_HOME", ".cache")
+
+
+def shown(path: Path | str) -> str:
+    """A path as people write it: `~` for home, printable whatever bytes its name has."""
+    text = os.fspath(path)
+    home = str(Path.home())
+    if text == home or text.startswith(home.rstrip("/") + "/"):
+        text = "~" + text[len(home) :]
+    printable = text.encode("utf-8", "backslashreplace").decode()
+    return printable.replace("\n", "\\n").replace("\r", "\\r").replace("\x1b", "\\x1b")
