@@ -1,0 +1,279 @@
+"""A dataset: a folder of pictures, read as samples and classes.
+
+    dogscats/  train/<class>/*.jpg  valid/<class>/*.jpg  test/*.jpg or test/<any>/*.jpg
+               dataset.yaml
+
+Nothing here writes, and nothing decodes a picture: 25,000 files are listed in a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files import read_yaml
+from dlcli.places import shown
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+SPLITS = ("train", "valid", "test")
+SETTINGS = "dataset.yaml"
+MISNAMED = {"val": "valid", "validation": "valid", "test1": "test"}
+"""Folder names that people download, and what they are called here."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one folder holds, hidden entries left out; names sorted."""
+
+    images: tuple[str, ...]
+    folders: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples by split, as they lay on disk when the folder was read.
+
+    Args:
+        root: absolute path of the folder.
+        classes: sorted names of the folders in `train/` that hold at least one image.
+        splits: for each of `SPLITS` the sorted paths of its images, relative to `root`, with
+            forward slashes: "train/cat/a.jpg", "test/1.jpg".
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    splits: Mapping[str, tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.root.name
+
+    def labels(self, split: str) -> tuple[str, ...]:
+        """Class names of the samples of "train" or "valid", in the order of `splits[split]`."""
+        return tuple(map(self.class_of, self.splits[split]))
+
+    def class_of(self, path: str) -> str:
+        """The class name of one sample of train or valid, given its path relative to the root."""
+        split, name, _ = path.split("/", 2)
+        if split == "test":
+            raise ValueError(f"the test folder has no classes, asked for that of {path!r}")
+        return name
+
+    def fingerprint(self, split: str = "") -> str:
+        """Sixteen hex digits that change when a file is added, removed, renamed or changed.
+
+        They hash relative path, size and modification time in whole seconds, not the pixels, so
+        that asking is cheap and a copy that keeps times (`rsync -a`, unzip) compares equal.
+
+        Args:
+            split: one of `SPLITS`; all of them when empty.
+
+        Raises:
+            DlError: a file has gone since the folder was read, or is a broken link.
+        """
+        from hashlib import sha256
+
+        digest = sha256()
+        prefix = f"{self.root}/"
+        for chosen in [split] if split else SPLITS:
+            for path in self.splits[chosen]:
+                try:
+                    status = os.stat(prefix + path)
+                except FileNotFoundError as error:
+                    raise DlError(
+                        f"{shown(prefix + path)} is not there any more",
+                        why="it was removed a moment ago, or is a link to nowhere",
+                        hint="Remove the link, or put the file back.",
+                    ) from error
+                stamp = f"\0{status.st_size}\0{int(status.st_mtime)}\0"
+                digest.update(os.fsencode(path) + stamp.encode())
+        return digest.hexdigest()[:16]
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Read a dataset's folder.
+
+    A class folder that is missing, or empty, in `valid/` is fine and shifts no label: a label is
+    a name, never a position.
+
+    Raises:
+        DlError: no such folder, nothing in it, or pictures that do not lie where they should.
+    """
+    root = absolute(root)
+    top = read_folder(root)
+    _require_organized(root, top)
+    splits = {split: _samples(root, split, split in top.folders) for split in SPLITS}
+    classes = tuple(sorted({path.split("/", 2)[1] for path in splits["train"]}))
+    strangers = {path.split("/", 2)[1] for path in splits["valid"]} - set(classes)
+    if strangers:
+        raise DlError(
+            f"{_classes(strangers)} in {shown(root / 'valid')} without images in train/",
+            why="a network can't learn a class that it never sees",
+            hint=f"Move some images to {shown(root / 'train')}, or remove the folder from valid/.",
+        )
+    return Dataset(root, classes, splits)
+
+
+def require_trainable(dataset: Dataset) -> None:
+    """Refuse, before anything costs time, a dataset that nothing can be learned from.
+
+    Raises:
+        DlError: fewer than two classes, or no image in `valid/`.
+    """
+    if len(dataset.classes) < 2:
+        raise DlError(
+            f"{shown(dataset.root)} has only {_classes(dataset.classes)}",
+            why="telling classes apart takes two",
+            hint=f"Add a second folder of images to {shown(dataset.root / 'train')}.",
+        )
+    if not dataset.splits["valid"]:
+        raise DlError(
+            f"No images in {shown(dataset.root / 'valid')}",
+            why="there would be nothing to judge the training on",
+            hint=f"Run `dl data split {shown(dataset.root)}`.",
+        )
+
+
+def settings_of(root: Path) -> dict[str, Any]:
+    """What `dataset.yaml` says about a dataset; {} where there is none.
+
+    Raises:
+        DlError: the file is not a YAML mapping.
+    """
+    path = root / SETTINGS
+    if not path.exists():
+        return {}
+    value = read_yaml(path)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise DlError(
+            f"{shown(path)} holds no settings",
+            why=f"expected lines of `key: value`, found a {type(value).__name__}",
+            hint="Mend or remove the file.",
+        )
+    return value
+
+
+def find_sample_submission(root: Path) -> Path | None:
+    """Kaggle's example of a submission at the root of a dataset, under any of its spellings."""
+    for name in read_folder(root).others:
+        plain = name.lower().replace("_", "").replace("-", "")
+        if plain.startswith("samplesubmission") and plain.endswith(".csv"):
+            return root / name
+    return None
+
+
+def read_folder(folder: Path) -> Listing:
+    """List one folder: images by their suffix, folders, other files; hidden entries left out.
+
+    Hidden covers `._cat.jpg`, which macOS leaves in archives. A link counts as what it points to.
+
+    Raises:
+        DlError: no such folder, not a folder, or no permission to read it.
+    """
+    images, folders, others = [], [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif is_image(entry.name):
+                    images.append(entry.name)
+                else:
+                    others.append(entry.name)
+    except FileNotFoundError as error:
+        raise DlError(f"No such folder: {shown(folder)}", hint="Check the path.") from error
+    except NotADirectoryError as error:
+        raise DlError(
+            f"{shown(folder)} is a file",
+            why="a dataset is a folder of images",
+            hint="Name the folder; unpack an archive first.",
+        ) from error
+    except PermissionError as error:
+        raise DlError(
+            f"Can't read {shown(folder)}",
+            why="permission denied",
+            hint="Change its permissions, or run as its owner.",
+        ) from error
+    return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as an image's does, in any case."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root of the file system, `~` opened, links left as they are."""
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
+    if not present:
+        return ()
+    listing = read_folder(root / split)
+    if listing.images and split != "test":
+        raise DlError(
+            f"{len(listing.images):,} images lie directly in {shown(root / split)}, "
+            f"as {shown(listing.images[0])}",
+            why="the folder that an image lies in names its class",
+            hint=f"Run `dl data organize {shown(root)}`, or move them to a folder per class.",
+        )
+    samples = [f"{split}/{name}" for name in listing.images]
+    for folder in listing.folders:
+        inner = read_folder(root / split / folder)
+        samples += [f"{split}/{folder}/{name}" for name in inner.images]
+        for deeper in inner.folders:
+            if read_folder(root / split / folder / deeper).images:
+                raise DlError(
+                    f"{shown(root / split / folder / deeper)} lies one folder too deep",
+                    why=f"images belong directly in {shown(root / split / folder)}",
+                    hint="Move its images up, or the folder out of the dataset.",
+                )
+    return tuple(sorted(samples))
+
+
+def _require_organized(root: Path, top: Listing) -> None:
+    organize = f"Run `dl data organize {shown(root)}`."
+    for found, wanted in MISNAMED.items():
+        if found in top.folders and wanted not in top.folders:
+            raise DlError(
+                f"{shown(root)} is not organised yet",
+                why=f"it has {found}/ where {wanted}/ is expected",
+                hint=organize,
+            )
+    if "train" in top.folders:
+        inside = read_folder(root / "train")
+        if inside.images or any(read_folder(root / "train" / f).images for f in inside.folders):
+            return
+        raise DlError(
+            f"No images in {shown(root / 'train')}",
+            why="the images of a class belong in a folder of its name, train/<class>/",
+            hint="Put them there.",
+        )
+    if top.images or any(read_folder(root / folder).images for folder in top.folders):
+        raise DlError(
+            f"{shown(root)} is not organised yet",
+            why="it has images, but no train/ with a folder per class",
+            hint=organize,
+        )
+    archives = [name for name in top.others if name.lower().endswith((".zip", ".tgz", ".gz"))]
+    raise DlError(
+        f"No images in {shown(root)}",
+        why=f"found {shown(archives[0])}, an archive" if archives else "",
+        hint="Unpack it first." if archives else "Check the path.",
+    )
+
+
+def _classes(names: tuple[str, ...] | set[str]) -> str:
+    listed = ", ".join(f"`{shown(name)}`" for name in sorted(names))
+    return f"{'class' if len(names) == 1 else 'classes'} {listed}"
