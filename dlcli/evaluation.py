@@ -1,0 +1,211 @@
+"""How good are these probabilities? Arrays in, numbers out; numpy alone.
+
+scikit-learn would answer too, but takes two seconds to import: it is the tests' oracle.
+
+Everywhere `y_true` is an int array of shape (n_samples,), indices into the classes, and `y_prob` a
+float array of shape (n_samples, n_classes) of probabilities, one row per sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dlcli.errors import DlError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.integer]
+    Floats = NDArray[np.floating]
+
+Z_95 = (
+    1.959963984540054  # the normal distribution's 97.5 % point: two sides, 95 % between
+)
+
+
+class PerClass(NamedTuple):
+    """Scores of each class, arrays of shape (n_classes,); 0 where a score is undefined.
+
+    precision: of those called this class, the share that is.
+    recall: of those that are this class, the share called so.
+    f1: the harmonic mean of both.
+    support: how many are this class.
+    """
+
+    precision: Floats
+    recall: Floats
+    f1: Floats
+    support: Ints
+
+
+def accuracy(y_true: Ints, y_prob: Floats) -> float:
+    """The share of samples whose most probable class is the true one; ties go to the first."""
+    y_true, y_prob = checked(y_true, y_prob)
+    return float((y_prob.argmax(axis=1) == y_true).mean())
+
+
+def log_loss(y_true: Ints, y_prob: Floats) -> float:
+    """The mean of -ln(probability of the true class), in nats.
+
+    Rows are renormalised to sum to 1, in float64, and probabilities then bounded to
+    [eps, 1 - eps] as scikit-learn does: a certain mistake costs 36, not infinity.
+    """
+    import numpy as np
+
+    y_true, y_prob = checked(y_true, y_prob)
+    eps = np.finfo(y_prob.dtype).eps
+    of_truth = y_prob[np.arange(len(y_true)), y_true]
+    return float(-np.log(np.clip(of_truth, eps, 1 - eps)).mean())
+
+
+def confusion_matrix(y_true: Ints, y_prob: Floats) -> Ints:
+    """Count samples by true and by predicted class.
+
+    Returns:
+        int array of shape (n_classes, n_classes): rows are the truth, columns the prediction.
+    """
+    import numpy as np
+
+    y_true, y_prob = checked(y_true, y_prob)
+    classes = y_prob.shape[1]
+    cells = y_true * classes + y_prob.argmax(axis=1)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def per_class(confusion: Ints) -> PerClass:
+    """Precision, recall, F1 and support of each class, from `confusion_matrix`."""
+    import numpy as np
+
+    def share(part: Ints, whole: Ints) -> Floats:
+        return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+
+    hits, support, called = (
+        np.diag(confusion),
+        confusion.sum(axis=1),
+        confusion.sum(axis=0),
+    )
+    return PerClass(
+        precision=share(hits, called),
+        recall=share(hits, support),
+        f1=share(2 * hits, support + called),
+        support=support,
+    )
+
+
+def accuracy_interval(correct: int, samples: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy that was measured on few samples.
+
+    Wilson's score interval, which unlike the textbook's p +- 2 sigma holds near 0 and 1, where
+    good classifiers live, and never leaves [0, 1].
+
+    Reference:
+        Wilson 1927, "Probable inference, the law of succession, and statistical inference";
+        recommended by Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion".
+    """
+    share, z2n = correct / samples, Z_95**2 / samples
+    middle = (share + z2n / 2) / (1 + z2n)
+    reach = (share * (1 - share) * z2n + z2n**2 / 4) ** 0.5 / (1 + z2n)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, Any]:
+    """Everything that is said about a run's predictions, ready for `metrics.yaml`.
+
+    Args:
+        y_true: int array of shape (n_samples,).
+        y_prob: float array of shape (n_samples, n_classes).
+        classes: names, in the order of y_prob's columns.
+
+    Returns:
+        plain Python numbers under these keys:
+            images, errors: counts.
+            accuracy, accuracy_interval_95 ([low, high]), log_loss.
+            macro_f1: the mean F1 of the classes that occur, as truth or as prediction.
+            mean_confidence: the mean probability of the predicted class. Above the accuracy:
+                over-confident; below: under-confident.
+            baseline: class, accuracy and log_loss of a guesser that knows only how often each
+                class occurs among these very samples: always the most frequent class, with the
+                frequencies as probabilities.
+            classes: {name: {precision, recall, f1, support}}.
+            confusion: {true name: {predicted name: count}}, zeros left out.
+
+    Raises:
+        DlError: nothing to evaluate, or `y_prob` holds what can't be a probability.
+        ValueError: shapes that do not fit each other.
+    """
+    import numpy as np
+
+    y_true, y_prob = checked(y_true, y_prob)
+    if y_prob.shape[1] != len(classes):
+        raise ValueError(f"expected {len(classes)} columns, received {y_prob.shape[1]}")
+    confusion = confusion_matrix(y_true, y_prob)
+    scores = per_class(confusion)
+    images, correct = len(y_true), int(np.trace(confusion))
+    occurs = (confusion.sum(axis=0) + scores.support) > 0
+    prior = np.broadcast_to(scores.support / images, y_prob.shape)
+    return {
+        "images": images,
+        "errors": images - correct,
+        "accuracy": correct / images,
+        "accuracy_interval_95": list(accuracy_interval(correct, images)),
+        "log_loss": log_loss(y_true, y_prob),
+        "macro_f1": float(scores.f1[occurs].mean()),
+        "mean_confidence": float(y_prob.max(axis=1).mean()),
+        "baseline": {
+            "class": classes[int(scores.support.argmax())],
+            "accuracy": accuracy(y_true, prior),
+            "log_loss": log_loss(y_true, prior),
+        },
+        "classes": {
+            name: dict(zip(PerClass._fields, row, strict=True))
+            for name, row in zip(
+                classes, zip(*(s.tolist() for s in scores)), strict=True
+            )
+        },
+        "confusion": {
+            classes[i]: {
+                classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]
+            }
+            for i in range(len(classes))
+        },
+    }
+
+
+def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
+    """Both arrays in one form: ints, and float64 with rows that sum to 1.
+
+    Raises:
+        DlError: no samples, or a row that can't be probabilities: not finite, negative, all 0.
+        ValueError: shapes that do not fit each other, or a label without a column.
+    """
+    import numpy as np
+
+    y_true, y_prob = np.asarray(y_true), np.asarray(y_prob, np.float64)
+    if y_prob.ndim != 2 or y_true.shape != y_prob.shape[:1]:
+        raise ValueError(
+            "expected y_true (n_samples,) and y_prob (n_samples, n_classes), "
+            f"received {y_true.shape} and {y_prob.shape}"
+        )
+    if not len(y_true):
+        raise DlError(
+            "There are no predictions to evaluate",
+            hint="Put labelled images into `valid/`: `dl data split` does it.",
+        )
+    if y_true.min() < 0 or y_true.max() >= y_prob.shape[1]:
+        raise ValueError(
+            f"expected labels 0 to {y_prob.shape[1] - 1}, received {y_true.max()}"
+        )
+    totals = y_prob.sum(axis=1, keepdims=True)
+    good = (
+        np.isfinite(y_prob).all(axis=1) & (y_prob >= 0).all(axis=1) & (totals[:, 0] > 0)
+    )
+    if not good.all():
+        row = int(good.argmin())
+        raise DlError(
+            f"The prediction of sample {row + 1:,} is no set of probabilities",
+            why=f"they should be from 0 to 1, and are {y_prob[row].tolist()}",
+            hint="A training that diverged gives these: train again with a lower learning rate.",
+        )
+    return y_true.astype(np.intp, copy=False), y_prob / totals
