@@ -16,22 +16,19 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml
+from dlcli.folders import (
+    Listing,
+    absolute,
+    class_images,
+    read_folder,
+    split_named,
+    typed,
+)
+from dlcli.journal import unfinished
 from dlcli.places import shown
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
-MISNAMED = {"val": "valid", "validation": "valid", "test1": "test"}
-"""Folder names that people download, and what they are called here."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What one folder holds, hidden entries left out; names sorted."""
-
-    images: tuple[str, ...]
-    folders: tuple[str, ...]
-    others: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,10 +57,12 @@ class Dataset:
 
     def class_of(self, path: str) -> str:
         """The class name of one sample of train or valid, given its path relative to the root."""
-        split, name, _ = path.split("/", 2)
+        split, _, rest = path.partition("/")
         if split == "test":
-            raise ValueError(f"the test folder has no classes, asked for that of {path!r}")
-        return name
+            raise ValueError(
+                f"images of the test folder have no class, asked for {path!r}'s"
+            )
+        return rest.partition("/")[0]
 
     def fingerprint(self, split: str = "") -> str:
         """Sixteen hex digits that change when a file is added, removed, renamed or changed.
@@ -103,10 +102,18 @@ def open_dataset(root: Path) -> Dataset:
     a name, never a position.
 
     Raises:
-        DlError: no such folder, nothing in it, or pictures that do not lie where they should.
+        DlError: no such folder, nothing in it, pictures that do not lie where they should, or
+            an operation that has moved only a part of them.
     """
     root = absolute(root)
     top = read_folder(root)
+    if journal := unfinished(root):
+        raise DlError(
+            f"`dl data {journal.name}` is not finished in {shown(root)}",
+            why="it is at work now, or was stopped on its way",
+            hint=f"`dl data ls {typed(root)}` finishes it, `dl data undo {typed(root)}` takes it "
+            "back.",
+        )
     _require_organized(root, top)
     splits = {split: _samples(root, split, split in top.folders) for split in SPLITS}
     classes = tuple(sorted({path.split("/", 2)[1] for path in splits["train"]}))
@@ -136,7 +143,7 @@ def require_trainable(dataset: Dataset) -> None:
         raise DlError(
             f"No images in {shown(dataset.root / 'valid')}",
             why="there would be nothing to judge the training on",
-            hint=f"Run `dl data split {shown(dataset.root)}`.",
+            hint=f"Run `dl data split {typed(dataset.root)}`.",
         )
 
 
@@ -170,53 +177,6 @@ def find_sample_submission(root: Path) -> Path | None:
     return None
 
 
-def read_folder(folder: Path) -> Listing:
-    """List one folder: images by their suffix, folders, other files; hidden entries left out.
-
-    Hidden covers `._cat.jpg`, which macOS leaves in archives. A link counts as what it points to.
-
-    Raises:
-        DlError: no such folder, not a folder, or no permission to read it.
-    """
-    images, folders, others = [], [], []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    folders.append(entry.name)
-                elif is_image(entry.name):
-                    images.append(entry.name)
-                else:
-                    others.append(entry.name)
-    except FileNotFoundError as error:
-        raise DlError(f"No such folder: {shown(folder)}", hint="Check the path.") from error
-    except NotADirectoryError as error:
-        raise DlError(
-            f"{shown(folder)} is a file",
-            why="a dataset is a folder of images",
-            hint="Name the folder; unpack an archive first.",
-        ) from error
-    except PermissionError as error:
-        raise DlError(
-            f"Can't read {shown(folder)}",
-            why="permission denied",
-            hint="Change its permissions, or run as its owner.",
-        ) from error
-    return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name ends as an image's does, in any case."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-def absolute(path: Path) -> Path:
-    """The path from the root of the file system, `~` opened, links left as they are."""
-    return Path(os.path.abspath(path.expanduser()))
-
-
 def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
     if not present:
         return ()
@@ -226,26 +186,20 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
             f"{len(listing.images):,} images lie directly in {shown(root / split)}, "
             f"as {shown(listing.images[0])}",
             why="the folder that an image lies in names its class",
-            hint=f"Run `dl data organize {shown(root)}`, or move them to a folder per class.",
+            hint=f"Run `dl data organize {typed(root)}`, or move them to a folder per class.",
         )
     samples = [f"{split}/{name}" for name in listing.images]
     for folder in listing.folders:
-        inner = read_folder(root / split / folder)
-        samples += [f"{split}/{folder}/{name}" for name in inner.images]
-        for deeper in inner.folders:
-            if read_folder(root / split / folder / deeper).images:
-                raise DlError(
-                    f"{shown(root / split / folder / deeper)} lies one folder too deep",
-                    why=f"images belong directly in {shown(root / split / folder)}",
-                    hint="Move its images up, or the folder out of the dataset.",
-                )
+        names = class_images(root / split / folder)
+        samples += [f"{split}/{folder}/{name}" for name in names]
     return tuple(sorted(samples))
 
 
 def _require_organized(root: Path, top: Listing) -> None:
-    organize = f"Run `dl data organize {shown(root)}`."
-    for found, wanted in MISNAMED.items():
-        if found in top.folders and wanted not in top.folders:
+    organize = f"Run `dl data organize {typed(root)}`."
+    for found in top.folders:
+        wanted = split_named(found)
+        if wanted and wanted not in top.folders:
             raise DlError(
                 f"{shown(root)} is not organised yet",
                 why=f"it has {found}/ where {wanted}/ is expected",
@@ -253,7 +207,9 @@ def _require_organized(root: Path, top: Listing) -> None:
             )
     if "train" in top.folders:
         inside = read_folder(root / "train")
-        if inside.images or any(read_folder(root / "train" / f).images for f in inside.folders):
+        if inside.images or any(
+            read_folder(root / "train" / f).images for f in inside.folders
+        ):
             return
         raise DlError(
             f"No images in {shown(root / 'train')}",
@@ -266,7 +222,9 @@ def _require_organized(root: Path, top: Listing) -> None:
             why="it has images, but no train/ with a folder per class",
             hint=organize,
         )
-    archives = [name for name in top.others if name.lower().endswith((".zip", ".tgz", ".gz"))]
+    archives = [
+        name for name in top.others if name.lower().endswith((".zip", ".tgz", ".gz"))
+    ]
     raise DlError(
         f"No images in {shown(root)}",
         why=f"found {shown(archives[0])}, an archive" if archives else "",

@@ -1,0 +1,230 @@
+"""What is about to be done to a folder, on disk before it is done, by one process at a time.
+
+Journals lie in `<root>/.dl/`, one file per operation, and never change once they are written; the
+file's name tells how far it is, so that every step is one atomic rename:
+
+    0001-organize.done      finished; `dl data undo` can take it back, the last one first
+    0002-split.pending      being done, or killed while it was; to be finished
+    0002-split.undoing      being taken back, or killed while it was; to be taken back
+
+A journal is JSON lines: a header, then one [source, target] per file, relative to the header's
+source folder and to the root, so that an organized folder may be renamed or moved.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from dlcli.errors import DlError
+from dlcli.files import atomic_write, read_text, sync_folder
+from dlcli.places import shown
+
+FOLDER = ".dl"
+FORMAT = 1
+
+State = Literal["pending", "done", "undoing"]
+
+
+class Move(NamedTuple):
+    """One file's way, as relative paths with forward slashes."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A plan to move or copy files.
+
+    Args:
+        name: the command that makes it: "organize", "split", "sample".
+        kind: "move", or "copy" where the sources stay.
+        root: the folder that the targets are relative to; its `.dl/` holds the journal.
+        moves: the files.
+        origin: the folder that the sources are relative to; None for the root itself.
+        made: folders that it makes, relative to the root, outermost first; "" is the root.
+        details: what the plan was made from, such as the seed; plain values.
+    """
+
+    name: str
+    kind: Literal["move", "copy"]
+    root: Path
+    moves: tuple[Move, ...]
+    origin: Path | None = None
+    made: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        """The folder that the sources are relative to."""
+        return self.origin or self.root
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An operation's journal file, as its name tells of it."""
+
+    path: Path
+    number: int
+    name: str
+    state: State
+
+    def read(self) -> Operation:
+        """The operation that it holds.
+
+        Raises:
+            DlError: the file was damaged, or is from a later version.
+        """
+        try:
+            header, *lines = map(json.loads, read_text(self.path).splitlines())
+            if header["format"] != FORMAT:
+                raise ValueError(f"format {header['format']}, expected {FORMAT}")
+            return Operation(
+                name=header["name"],
+                kind=header["kind"],
+                root=self.path.parent.parent,
+                moves=tuple(Move(*line) for line in lines),
+                origin=Path(header["origin"]) if header["origin"] else None,
+                made=tuple(header["made"]),
+                details=header["details"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DlError(
+                f"Can't read the journal {shown(self.path)}",
+                why=str(error),
+                hint="No file of yours is in it. Look at what it lists, then remove it.",
+            ) from error
+
+    def renamed(self, state: State) -> Journal:
+        """Pass to another state, durably."""
+        path = self.path.with_name(f"{self.number:04}-{self.name}.{state}")
+        os.replace(self.path, path)
+        sync_folder(path.parent)
+        return Journal(path, self.number, self.name, state)
+
+
+def journals(root: Path) -> list[Journal]:
+    """The journals of a folder, oldest first."""
+    try:
+        names = os.listdir(root / FOLDER)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = []
+    for name in names:
+        if match := re.fullmatch(r"(\d{4,})-(\w+)\.(pending|done|undoing)", name):
+            number, what, state = match.groups()
+            found.append(Journal(root / FOLDER / name, int(number), what, state))  # type: ignore[arg-type]
+    return sorted(found, key=lambda journal: journal.number)
+
+
+def unfinished(root: Path) -> Journal | None:
+    """The operation that is being done to a folder, or was killed before its end."""
+    return next(
+        (journal for journal in journals(root) if journal.state != "done"), None
+    )
+
+
+def write_journal(operation: Operation) -> Journal:
+    """Put an operation's journal on disk, whole and for good, before its first move."""
+    header = {
+        "format": FORMAT,
+        "name": operation.name,
+        "kind": operation.kind,
+        "origin": str(operation.origin) if operation.origin else None,
+        "made": operation.made,
+        "details": dict(operation.details),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # ASCII: odd bytes and newlines in names become escapes, so that a line is a line
+    lines = [json.dumps(header), *map(json.dumps, operation.moves), ""]
+    number = (
+        max((journal.number for journal in journals(operation.root)), default=0) + 1
+    )
+    path = operation.root / FOLDER / f"{number:04}-{operation.name}.pending"
+    atomic_write(path, "\n".join(lines))
+    return Journal(path, number, operation.name, "pending")
+
+
+@dataclass
+class Held:
+    """A folder that no other `dl` process works on; only `hold` makes one.
+
+    Args:
+        root: the folder.
+        is_ours: the folder itself was made by `dl`, so it goes when nothing is left in it.
+    """
+
+    root: Path
+    is_ours: bool
+
+
+@contextmanager
+def hold(root: Path, command: str) -> Iterator[Held]:
+    """Work on a folder alone: make it where it is missing, and lock it until the block ends.
+
+    The kernel drops the lock of a process that dies. Where no journal is left, `.dl/` goes too.
+
+    Args:
+        command: what the next one is told: "dl data split".
+
+    Raises:
+        DlError: another process works on the folder.
+        OSError: no permission.
+    """
+    is_new = not root.exists()
+    held = Held(root, is_new)
+    file = root / FOLDER / "lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(file, root)
+    try:
+        os.ftruncate(descriptor, 0)
+        note = f"`{command}`, process {os.getpid()} on {os.uname().nodename}"
+        os.write(descriptor, note.encode())
+        yield held
+    finally:
+        if not journals(root) and _is_named(descriptor, file):
+            # a folder that holds something is no folder to remove
+            with suppress(OSError):
+                file.unlink()
+                file.parent.rmdir()
+                if held.is_ours:
+                    root.rmdir()
+        os.close(descriptor)
+
+
+def _lock(file: Path, root: Path) -> int:
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = (
+                os.read(descriptor, 1000).decode(errors="replace") or "another `dl`"
+            )
+            os.close(descriptor)
+            raise DlError(
+                f"{shown(root)} is being worked on",
+                why=holder,
+                hint="Wait until it ends.",
+            ) from error
+        # its holder may have removed the file between our opening and our locking
+        if _is_named(descriptor, file):
+            return descriptor
+        os.close(descriptor)
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _is_named(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(file))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,261 @@
+"""The one mechanism by which `dl` moves and copies people's files.
+
+plan -> journal -> apply -> done. Nothing is replaced, a name clash is an error before anything
+moves, and what was killed at any step is finished by `finish` or taken back by `undo`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dlcli.errors import DlError
+from dlcli.files import sync_folder
+from dlcli.journal import Held, Journal, Operation, journals, unfinished, write_journal
+from dlcli.places import shown
+from dlcli.progress import Bar
+from dlcli.transfer import copy_file, move_back, move_file, remove_copy, sweep
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an operation.
+
+    Args:
+        operation: what was done or taken back.
+        undone: whether it was taken back.
+        missing: files that somebody removed before they could move.
+        kept: copies that stay when the rest is taken back, because they were changed or because
+            their originals were.
+    """
+
+    operation: Operation
+    undone: bool
+    missing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+
+def carry_out(held: Held, operation: Operation, bar: Bar | None = None) -> Outcome:
+    """Check a plan, write its journal, and do it.
+
+    Raises:
+        DlError: a clash, no permission or no space, before anything moves; or why it stopped on
+            its way, to be finished or taken back.
+    """
+    _require_free(operation.root, [move.target for move in operation.moves])
+    _require_writable(operation)
+    if operation.kind == "copy":
+        _require_space(operation)
+    folders = _folders(move.target for move in operation.moves)
+    made = [""] * held.is_ours + [
+        f for f in folders if not (operation.root / f).exists()
+    ]
+    return _forward(write_journal(replace(operation, made=tuple(made))), bar or Bar())
+
+
+def finish(held: Held, bar: Bar | None = None) -> Outcome | None:
+    """Bring to its end what was killed on its way; None where nothing was."""
+    journal = unfinished(held.root)
+    if journal is None:
+        return None
+    if journal.state == "undoing":
+        return _back(held, journal, bar or Bar())
+    return _forward(journal, bar or Bar())
+
+
+def undo(held: Held, bar: Bar | None = None) -> Outcome:
+    """Take back the last operation, finished or not.
+
+    Raises:
+        DlError: there is none; new files stand where the old ones would go; or why it stopped
+            on its way, to be called again.
+    """
+    journal = last(held.root)
+    if journal.state == "done":
+        operation = journal.read()
+        if operation.kind == "move":
+            _require_free(operation.source, [move.source for move in operation.moves])
+    if journal.state != "undoing":
+        journal = journal.renamed("undoing")
+    return _back(held, journal, bar or Bar())
+
+
+def last(root: Path) -> Journal:
+    """The journal of the operation that `undo` would take back.
+
+    Raises:
+        DlError: there is none.
+    """
+    found = journals(root)
+    if not found:
+        raise DlError(
+            f"Nothing to undo in {shown(root)}",
+            why="no command has moved or copied files there, or all was taken back",
+        )
+    return found[-1]
+
+
+def _forward(journal: Journal, bar: Bar) -> Outcome:
+    operation = journal.read()
+    transfer = move_file if operation.kind == "move" else copy_file
+    missing = []
+    with _resumable(operation, "finishes", bar):
+        for folder in filter(None, operation.made):
+            (operation.root / folder).mkdir(exist_ok=True)
+        for move in operation.moves:
+            if not transfer(
+                f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"
+            ):
+                missing.append(move.source)
+            bar.advance()
+        if operation.kind == "move":
+            _remove_empty(operation.source, _folders(m.source for m in operation.moves))
+        _settle(operation)
+        journal.renamed("done")
+    return Outcome(operation, undone=False, missing=tuple(missing))
+
+
+def _back(held: Held, journal: Journal, bar: Bar) -> Outcome:
+    operation = journal.read()
+    missing, kept = [], []
+    with _resumable(operation, "goes on undoing", bar):
+        if operation.kind == "move":
+            for folder in ["", *_folders(m.source for m in operation.moves)]:
+                (operation.source / folder).mkdir(parents=True, exist_ok=True)
+        for move in operation.moves:
+            source, target = (
+                f"{operation.source}/{move.source}",
+                f"{operation.root}/{move.target}",
+            )
+            if operation.kind == "copy":
+                if not remove_copy(target, source):
+                    kept.append(move.target)
+            elif not move_back(target, source):
+                missing.append(move.target)
+            bar.advance()
+        _settle(operation)
+        _remove_empty(operation.root, [folder for folder in operation.made if folder])
+        held.is_ours = held.is_ours or "" in operation.made
+        journal.path.unlink()
+    return Outcome(operation, undone=True, missing=tuple(missing), kept=tuple(kept))
+
+
+@contextmanager
+def _resumable(operation: Operation, goes_on: str, bar: Bar) -> Iterator[None]:
+    """Say, whatever stops the block, that nothing is lost and how to go on."""
+    root = shown(operation.root)
+    next_call = f"the next `dl data` command on {root} {goes_on} it, `dl data undo` takes it back."
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.say(
+            f"Stopped at file {bar.done:,} of {len(operation.moves):,}: {next_call}"
+        )
+        raise
+    except OSError as error:
+        raise DlError(
+            f"`{operation.name}` stopped at file {bar.done:,} of {len(operation.moves):,}",
+            why=f"{error.strerror or error}, {shown(error.filename or operation.root)}",
+            hint=f"Nothing is lost. Once that is mended, {next_call}",
+        ) from error
+
+
+def _settle(operation: Operation) -> None:
+    """Clean up after killed copies, and wait until what was done would survive a power cut."""
+    folders = {operation.root}
+    folders |= {
+        operation.root / name for name in _folders(m.target for m in operation.moves)
+    }
+    if operation.kind == "move":
+        names = _folders(move.source for move in operation.moves)
+        folders |= {operation.source, *(operation.source / name for name in names)}
+    for folder in folders:
+        sweep(str(folder))
+    if operation.kind == "copy":
+        os.sync()  # the bytes of thousands of files at once; an fsync for each takes minutes
+        return
+    for folder in folders:
+        if folder.is_dir():
+            sync_folder(folder)
+
+
+def _require_free(root: Path, paths: Sequence[str]) -> None:
+    """Refuse a plan in which a file would take a name that is taken."""
+    wanted: dict[str, list[str]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        wanted.setdefault(folder, []).append(name)
+    clashes = []
+    for folder, names in wanted.items():
+        try:
+            taken = set(os.listdir(root / folder))
+        except FileNotFoundError:
+            taken = set()
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        clashes += [
+            root / folder / name for name in {*twice, *taken.intersection(names)}
+        ]
+    if clashes:
+        first = shown(min(clashes))
+        more = f" and {len(clashes) - 1:,} more" if len(clashes) > 1 else ""
+        raise DlError(
+            f"{first}{more} would be overwritten",
+            why="another file has that name",
+            hint="Nothing was moved. Rename one of the two, or move it away.",
+        )
+
+
+def _require_writable(operation: Operation) -> None:
+    """Refuse a plan for which a folder's permissions don't allow."""
+    folders = [
+        operation.root / name for name in _folders(m.target for m in operation.moves)
+    ]
+    if operation.kind == "move":
+        folders += [
+            operation.source / name
+            for name in _folders(m.source for m in operation.moves)
+        ]
+    for folder in folders:
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise DlError(
+                f"Can't write in {shown(folder)}",
+                why="permission denied",
+                hint="Nothing was moved. Change its permissions, or run as its owner.",
+            )
+
+
+def _require_space(operation: Operation) -> None:
+    """Refuse to copy more bytes than the disk has left."""
+    needed = 0
+    for move in operation.moves:
+        with suppress(FileNotFoundError):
+            needed += os.stat(f"{operation.source}/{move.source}").st_size
+    free = shutil.disk_usage(operation.root).free
+    if needed > free:
+        raise DlError(
+            f"No room for the copies in {shown(operation.root)}",
+            why=f"they take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left",
+            hint="Nothing was copied. Free some space, or name a folder on another disk.",
+        )
+
+
+def _remove_empty(root: Path, folders: Sequence[str]) -> None:
+    for folder in reversed(folders):
+        with suppress(
+            OSError
+        ):  # not empty, or not there: either way there is nothing to remove
+            (root / folder).rmdir()
+
+
+def _folders(paths: Iterable[str]) -> list[str]:
+    """The folders that some files lie in, and those around them, outermost first."""
+    found = {path.rpartition("/")[0] for path in paths}
+    for folder in tuple(found):
+        while folder := folder.rpartition("/")[0]:
+            found.add(folder)
+    return sorted(found - {""})

@@ -1,0 +1,219 @@
+"""Moving and copying one file so that nothing is replaced and nothing can be lost.
+
+`os.rename` replaces silently, so a move is link + unlink: at every moment the file has its old
+name, its new one, or both. Each function may be called again after it was killed anywhere, and
+then ends as if it had not been.
+"""
+
+from __future__ import annotations
+
+import errno
+import filecmp
+import os
+import shutil
+import stat
+from contextlib import suppress
+
+PARTIAL = ".dl-partial"
+"""The hidden name, one per folder, under which a copy grows before it gets its own."""
+
+# EPERM: file systems without hard links, and Linux' rule against linking to others' files.
+_CANNOT_LINK = {
+    errno.EPERM,
+    errno.EXDEV,
+    errno.EMLINK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+}
+# FAT keeps times to two seconds.
+_TIME_STEP_SECONDS = 2
+
+
+def move_file(source: str, target: str) -> bool:
+    """Give a file a new name, on the same file system or another.
+
+    Returns:
+        False where there is neither source nor target: somebody removed the file.
+
+    Raises:
+        FileExistsError: there is another file at the target.
+        OSError: no permission, no space.
+    """
+    if os.path.lexists(target):
+        if not os.path.lexists(source):
+            return True
+        if _is_same(source, target):
+            os.unlink(source)
+            return True
+        _free_claim(target, source)
+    try:
+        if os.path.islink(source):
+            _link_anew(source, target)
+        else:
+            os.link(source, target, follow_symlinks=False)
+    except FileNotFoundError:
+        if os.path.lexists(source):
+            raise  # it is the target's folder that is missing
+        return False
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        _move_without_link(source, target)
+    else:
+        os.unlink(source)
+    return True
+
+
+def move_back(target: str, source: str) -> bool:
+    """Undo `move_file(source, target)`, whether it was killed, never begun, or finished."""
+    if _is_claim(target, source):
+        os.unlink(target)
+        return True
+    return move_file(target, source)
+
+
+def copy_file(source: str, target: str, *, durable: bool = False) -> bool:
+    """Copy a file's bytes, times and permissions; a link is copied as the file it points to.
+
+    Args:
+        durable: wait until the bytes would survive a power cut.
+
+    Returns:
+        False where there is neither source nor target.
+
+    Raises:
+        FileExistsError: there is another file at the target.
+        OSError: no permission, no space.
+    """
+    if os.path.lexists(target):
+        if not os.path.exists(source) or is_unchanged(target, source):
+            return True
+        _free_claim(target, source)
+    partial = os.path.join(os.path.dirname(target), PARTIAL)
+    # first, for a killed copy may have left it as a second name of a finished file
+    with suppress(FileNotFoundError):
+        os.unlink(partial)
+    try:
+        _copy(source, partial, durable)
+        _name(partial, target)
+    except FileNotFoundError:
+        if os.path.exists(source):
+            raise
+        return False
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+    return True
+
+
+def remove_copy(target: str, source: str) -> bool:
+    """Undo `copy_file(source, target)`, but never remove the only copy or a changed one.
+
+    Returns:
+        False where the copy stays: it was changed, or its original is gone or was changed.
+    """
+    if not os.path.lexists(target):
+        return True
+    if is_unchanged(target, source) or _is_claim(target, source):
+        os.unlink(target)
+        return True
+    return False
+
+
+def is_unchanged(copy: str, original: str) -> bool:
+    """Whether a copy still has its original's size and time; False where either is missing."""
+    try:
+        ours, theirs = os.stat(copy), os.stat(original)
+    except FileNotFoundError:
+        return False
+    apart = abs(int(ours.st_mtime) - int(theirs.st_mtime))
+    return ours.st_size == theirs.st_size and apart <= _TIME_STEP_SECONDS
+
+
+def sweep(folder: str) -> None:
+    """Remove what a killed copy left in a folder."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.unlink(os.path.join(folder, PARTIAL))
+
+
+def _link_anew(source: str, target: str) -> None:
+    """Make a symbolic link that points, from its new folder, to what the old one points to."""
+    text = os.readlink(source)
+    before, after = (
+        os.path.realpath(os.path.dirname(path)) for path in (source, target)
+    )
+    if before != after and not os.path.isabs(text):
+        text = os.path.relpath(os.path.join(before, text), after)
+    os.symlink(text, target)
+
+
+def _move_without_link(source: str, target: str) -> None:
+    """Move where hard links can't be made: claim the name, then rename over the claim."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        os.unlink(target)
+        if error.errno != errno.EXDEV:
+            raise
+        copy_file(source, target, durable=True)
+        os.unlink(source)
+
+
+def _free_claim(target: str, source: str) -> None:
+    if not _is_claim(target, source):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    os.unlink(target)
+
+
+def _is_claim(path: str, other: str) -> bool:
+    """Whether a name is only claimed: an empty file, while the other name has the bytes."""
+    try:
+        ours, theirs = os.lstat(path), os.lstat(other)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(ours.st_mode) and ours.st_size == 0 < theirs.st_size
+
+
+def _is_same(source: str, target: str) -> bool:
+    """Whether the target is this very file, from a move that was killed before its end.
+
+    Two names of one inode, two links to one file, or, after a copy to another file system, the
+    same bytes: whichever it is, the source can go.
+    """
+    ours, theirs = os.lstat(source), os.lstat(target)
+    if os.path.samestat(ours, theirs):
+        return True
+    if stat.S_ISLNK(ours.st_mode) and stat.S_ISLNK(theirs.st_mode):
+        return os.path.realpath(source) == os.path.realpath(target)
+    return (
+        stat.S_ISREG(ours.st_mode)
+        and stat.S_ISREG(theirs.st_mode)
+        and ours.st_size == theirs.st_size
+        and filecmp.cmp(source, target, shallow=False)
+    )
+
+
+def _copy(source: str, partial: str, durable: bool) -> None:
+    shutil.copyfile(source, partial)
+    with suppress(
+        PermissionError
+    ):  # FAT, and some network shares, let nobody change these
+        shutil.copymode(source, partial)
+    times = os.stat(source)
+    os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if durable:
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def _name(partial: str, target: str) -> None:
+    """Give a whole copy its own name, which nothing may have yet."""
+    try:
+        os.link(partial, target)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(partial, target)
