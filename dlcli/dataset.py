@@ -16,14 +16,7 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml
-from dlcli.folders import (
-    Listing,
-    absolute,
-    class_images,
-    read_folder,
-    split_named,
-    typed,
-)
+from dlcli.folders import Listing, absolute, class_images, read_folder, split_named, typed
 from dlcli.journal import unfinished
 from dlcli.places import shown
 
@@ -59,9 +52,7 @@ class Dataset:
         """The class name of one sample of train or valid, given its path relative to the root."""
         split, _, rest = path.partition("/")
         if split == "test":
-            raise ValueError(
-                f"images of the test folder have no class, asked for {path!r}'s"
-            )
+            raise ValueError(f"images of the test folder have no class, asked for {path!r}'s")
         return rest.partition("/")[0]
 
     def fingerprint(self, split: str = "") -> str:
@@ -207,9 +198,7 @@ def _require_organized(root: Path, top: Listing) -> None:
             )
     if "train" in top.folders:
         inside = read_folder(root / "train")
-        if inside.images or any(
-            read_folder(root / "train" / f).images for f in inside.folders
-        ):
+        if inside.images or any(read_folder(root / "train" / f).images for f in inside.folders):
             return
         raise DlError(
             f"No images in {shown(root / 'train')}",
@@ -222,9 +211,7 @@ def _require_organized(root: Path, top: Listing) -> None:
             why="it has images, but no train/ with a folder per class",
             hint=organize,
         )
-    archives = [
-        name for name in top.others if name.lower().endswith((".zip", ".tgz", ".gz"))
-    ]
+    archives = [name for name in top.others if name.lower().endswith((".zip", ".tgz", ".gz"))]
     raise DlError(
         f"No images in {shown(root)}",
         why=f"found {shown(archives[0])}, an archive" if archives else "",

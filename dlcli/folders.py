@@ -11,16 +11,10 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.places import shown
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
-)
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 
 # val/ and validation/ from other tools, test1/ and test_stg1/ from Kaggle.
-_SPLIT_NAMES = {
-    "train": r"train",
-    "valid": r"val|valid|validation",
-    "test": r"test(_?stg)?\d*",
-}
+_SPLIT_NAMES = {"train": r"train", "valid": r"val|valid|validation", "test": r"test(_?stg)?\d*"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,7 @@ def read_folder(folder: Path) -> Listing:
                 else:
                     others.append(entry.name)
     except FileNotFoundError as error:
-        raise DlError(
-            f"No such folder: {shown(folder)}", hint="Check the path."
-        ) from error
+        raise DlError(f"No such folder: {shown(folder)}", hint="Check the path.") from error
     except NotADirectoryError as error:
         raise DlError(
             f"{shown(folder)} is a file",
@@ -109,8 +101,4 @@ def absolute(path: Path) -> Path:
 def typed(path: Path) -> str:
     """A path as it can be pasted into a shell."""
     plain = shown(path)
-    return (
-        plain
-        if re.fullmatch(r"[\w@%+=:,./~-]+", plain)
-        else shlex.quote(os.fspath(path))
-    )
+    return plain if re.fullmatch(r"[\w@%+=:,./~-]+", plain) else shlex.quote(os.fspath(path))

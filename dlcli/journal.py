@@ -128,9 +128,7 @@ def journals(root: Path) -> list[Journal]:
 
 def unfinished(root: Path) -> Journal | None:
     """The operation that is being done to a folder, or was killed before its end."""
-    return next(
-        (journal for journal in journals(root) if journal.state != "done"), None
-    )
+    return next((journal for journal in journals(root) if journal.state != "done"), None)
 
 
 def write_journal(operation: Operation) -> Journal:
@@ -146,9 +144,7 @@ def write_journal(operation: Operation) -> Journal:
     }
     # ASCII: odd bytes and newlines in names become escapes, so that a line is a line
     lines = [json.dumps(header), *map(json.dumps, operation.moves), ""]
-    number = (
-        max((journal.number for journal in journals(operation.root)), default=0) + 1
-    )
+    number = max((journal.number for journal in journals(operation.root)), default=0) + 1
     path = operation.root / FOLDER / f"{number:04}-{operation.name}.pending"
     atomic_write(path, "\n".join(lines))
     return Journal(path, number, operation.name, "pending")
@@ -207,14 +203,10 @@ def _lock(file: Path, root: Path) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = (
-                os.read(descriptor, 1000).decode(errors="replace") or "another `dl`"
-            )
+            holder = os.read(descriptor, 1000).decode(errors="replace") or "another `dl`"
             os.close(descriptor)
             raise DlError(
-                f"{shown(root)} is being worked on",
-                why=holder,
-                hint="Wait until it ends.",
+                f"{shown(root)} is being worked on", why=holder, hint="Wait until it ends."
             ) from error
         # its holder may have removed the file between our opening and our locking
         if _is_named(descriptor, file):

@@ -52,9 +52,7 @@ def carry_out(held: Held, operation: Operation, bar: Bar | None = None) -> Outco
     if operation.kind == "copy":
         _require_space(operation)
     folders = _folders(move.target for move in operation.moves)
-    made = [""] * held.is_ours + [
-        f for f in folders if not (operation.root / f).exists()
-    ]
+    made = [""] * held.is_ours + [f for f in folders if not (operation.root / f).exists()]
     return _forward(write_journal(replace(operation, made=tuple(made))), bar or Bar())
 
 
@@ -108,9 +106,7 @@ def _forward(journal: Journal, bar: Bar) -> Outcome:
         for folder in filter(None, operation.made):
             (operation.root / folder).mkdir(exist_ok=True)
         for move in operation.moves:
-            if not transfer(
-                f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"
-            ):
+            if not transfer(f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"):
                 missing.append(move.source)
             bar.advance()
         if operation.kind == "move":
@@ -153,9 +149,7 @@ def _resumable(operation: Operation, goes_on: str, bar: Bar) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        bar.say(
-            f"Stopped at file {bar.done:,} of {len(operation.moves):,}: {next_call}"
-        )
+        bar.say(f"Stopped at file {bar.done:,} of {len(operation.moves):,}: {next_call}")
         raise
     except OSError as error:
         raise DlError(
@@ -168,9 +162,7 @@ def _resumable(operation: Operation, goes_on: str, bar: Bar) -> Iterator[None]:
 def _settle(operation: Operation) -> None:
     """Clean up after killed copies, and wait until what was done would survive a power cut."""
     folders = {operation.root}
-    folders |= {
-        operation.root / name for name in _folders(m.target for m in operation.moves)
-    }
+    folders |= {operation.root / name for name in _folders(m.target for m in operation.moves)}
     if operation.kind == "move":
         names = _folders(move.source for move in operation.moves)
         folders |= {operation.source, *(operation.source / name for name in names)}
@@ -197,9 +189,7 @@ def _require_free(root: Path, paths: Sequence[str]) -> None:
         except FileNotFoundError:
             taken = set()
         twice = [name for name, count in Counter(names).items() if count > 1]
-        clashes += [
-            root / folder / name for name in {*twice, *taken.intersection(names)}
-        ]
+        clashes += [root / folder / name for name in {*twice, *taken.intersection(names)}]
     if clashes:
         first = shown(min(clashes))
         more = f" and {len(clashes) - 1:,} more" if len(clashes) > 1 else ""
@@ -212,14 +202,9 @@ def _require_free(root: Path, paths: Sequence[str]) -> None:
 
 def _require_writable(operation: Operation) -> None:
     """Refuse a plan for which a folder's permissions don't allow."""
-    folders = [
-        operation.root / name for name in _folders(m.target for m in operation.moves)
-    ]
+    folders = [operation.root / name for name in _folders(m.target for m in operation.moves)]
     if operation.kind == "move":
-        folders += [
-            operation.source / name
-            for name in _folders(m.source for m in operation.moves)
-        ]
+        folders += [operation.source / name for name in _folders(m.source for m in operation.moves)]
     for folder in folders:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             raise DlError(
@@ -246,9 +231,7 @@ def _require_space(operation: Operation) -> None:
 
 def _remove_empty(root: Path, folders: Sequence[str]) -> None:
     for folder in reversed(folders):
-        with suppress(
-            OSError
-        ):  # not empty, or not there: either way there is nothing to remove
+        with suppress(OSError):  # not empty, or not there: either way there is nothing to remove
             (root / folder).rmdir()
 
 

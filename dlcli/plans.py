@@ -61,19 +61,13 @@ def plan_organize(source: Path, target: Path) -> list[Move]:
         moves += _flat_moves(source, "", "train", top.images)
         for folder in set(top.folders) - set(splits):
             names = class_images(source / folder)
-            moves += [
-                Move(f"{folder}/{name}", f"train/{folder}/{name}") for name in names
-            ]
+            moves += [Move(f"{folder}/{name}", f"train/{folder}/{name}") for name in names]
     if not any(move.target.startswith("train/") for move in moves):
         raise _nothing_to_learn_from(source, top)
     _require_told_apart(source, moves)
-    beside = [
-        name for name in top.others if name.lower().endswith(".csv") or name == SETTINGS
-    ]
+    beside = [name for name in top.others if name.lower().endswith(".csv") or name == SETTINGS]
     moves += [Move(name, name) for name in beside]
-    return sorted(
-        move for move in moves if source != target or move.source != move.target
-    )
+    return sorted(move for move in moves if source != target or move.source != move.target)
 
 
 def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
@@ -104,9 +98,7 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
             why=f"each class keeps at least one, which leaves {sum(spare.values()):,} to move",
             hint="Ask for fewer, `--valid N`, or add images.",
         )
-    shares = apportion(
-        {name: len(paths) for name, paths in by_class.items()}, size, most=spare
-    )
+    shares = apportion({name: len(paths) for name, paths in by_class.items()}, size, most=spare)
     chosen = _choose(by_class, shares, np.random.default_rng(seed))
     return [Move(path, "valid/" + path.removeprefix("train/")) for path in chosen]
 
@@ -145,11 +137,7 @@ def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Mov
 
 
 def apportion(
-    counts: Mapping[str, int],
-    size: int,
-    *,
-    least: int = 0,
-    most: Mapping[str, int] | None = None,
+    counts: Mapping[str, int], size: int, *, least: int = 0, most: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """Share `size` among classes in proportion to their counts, by largest remainder.
 
@@ -170,14 +158,10 @@ def apportion(
     while (missing := size - sum(shares.values())) != 0:
         step = 1 if missing > 0 else -1
         if not least * len(counts) <= size <= sum(most.values()):
-            raise ValueError(
-                f"can't share {size} among {dict(most)}, at least {least} each"
-            )
+            raise ValueError(f"can't share {size} among {dict(most)}, at least {least} each")
         movable = [n for n in counts if least <= shares[n] + step <= most[n]]
         # ties go to the first by name, so that a plan depends on nothing but the files
-        furthest = sorted(
-            movable, key=lambda name: (step * (shares[name] - exact[name]), name)
-        )
+        furthest = sorted(movable, key=lambda name: (step * (shares[name] - exact[name]), name))
         for name in furthest[: abs(missing)]:
             shares[name] += step
     return shares
@@ -215,16 +199,11 @@ def _folder_moves(source: Path, folder: str, split: str) -> list[Move]:
         moves = _flat_moves(source, f"{folder}/", split, listing.images)
     for inner in listing.folders:
         names = class_images(source / folder / inner)
-        moves += [
-            Move(f"{folder}/{inner}/{name}", f"{split}/{inner}/{name}")
-            for name in names
-        ]
+        moves += [Move(f"{folder}/{inner}/{name}", f"{split}/{inner}/{name}") for name in names]
     return moves
 
 
-def _flat_moves(
-    source: Path, prefix: str, split: str, names: tuple[str, ...]
-) -> list[Move]:
+def _flat_moves(source: Path, prefix: str, split: str, names: tuple[str, ...]) -> list[Move]:
     """Moves of images that lie side by side and have their class in their names."""
     labels = {name: match[1] for name in names if (match := _FLAT_NAME.fullmatch(name))}
     if len(labels) < len(names):
@@ -235,9 +214,7 @@ def _flat_moves(
             why="flat files are expected to be called like cat.12.jpg",
             hint=_by_hand(source),
         )
-    return [
-        Move(prefix + name, f"{split}/{label}/{name}") for name, label in labels.items()
-    ]
+    return [Move(prefix + name, f"{split}/{label}/{name}") for name, label in labels.items()]
 
 
 def _require_told_apart(source: Path, moves: list[Move]) -> None:
@@ -258,10 +235,7 @@ def _require_told_apart(source: Path, moves: list[Move]) -> None:
 
 def _nothing_to_learn_from(source: Path, top: Listing) -> DlError:
     for folder in top.folders:
-        if any(
-            split_named(name) == "train"
-            for name in read_folder(source / folder).folders
-        ):
+        if any(split_named(name) == "train" for name in read_folder(source / folder).folders):
             return DlError(
                 f"No images to learn from in {shown(source)}",
                 why=f"they seem to be in {shown(source / folder)}",
@@ -296,4 +270,6 @@ def _unpack(archive: Path) -> str:
 
 
 def _by_hand(source: Path) -> str:
-    return f"Put the images of each class into a folder of its name, {shown(source)}/train/<class>/."
+    return (
+        f"Put the images of each class into a folder of its name, {shown(source)}/train/<class>/."
+    )

@@ -140,9 +140,7 @@ def sweep(folder: str) -> None:
 def _link_anew(source: str, target: str) -> None:
     """Make a symbolic link that points, from its new folder, to what the old one points to."""
     text = os.readlink(source)
-    before, after = (
-        os.path.realpath(os.path.dirname(path)) for path in (source, target)
-    )
+    before, after = (os.path.realpath(os.path.dirname(path)) for path in (source, target))
     if before != after and not os.path.isabs(text):
         text = os.path.relpath(os.path.join(before, text), after)
     os.symlink(text, target)
@@ -197,9 +195,7 @@ def _is_same(source: str, target: str) -> bool:
 
 def _copy(source: str, partial: str, durable: bool) -> None:
     shutil.copyfile(source, partial)
-    with suppress(
-        PermissionError
-    ):  # FAT, and some network shares, let nobody change these
+    with suppress(PermissionError):  # FAT, and some network shares, let nobody change these
         shutil.copymode(source, partial)
     times = os.stat(source)
     os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
