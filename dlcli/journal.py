@@ -107,7 +107,7 @@ class Journal:
     def renamed(self, state: State) -> Journal:
         """Pass to another state, durably."""
         path = self.path.with_name(f"{self.number:04}-{self.name}.{state}")
-        os.replace(self.path, path)
+        self.path.replace(path)
         sync_folder(path.parent)
         return Journal(path, self.number, self.name, state)
 
@@ -115,7 +115,8 @@ class Journal:
 def journals(root: Path) -> list[Journal]:
     """The journals of a folder, oldest first."""
     try:
-        names = os.listdir(root / FOLDER)
+        with os.scandir(root / FOLDER) as entries:
+            names = [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
@@ -176,12 +177,14 @@ def hold(root: Path, command: str) -> Iterator[Held]:
         DlError: another process works on the folder.
         OSError: no permission.
     """
-    is_new = not root.exists()
-    held = Held(root, is_new)
+    # or made a moment before its maker was killed
+    is_ours = not root.exists() or [path.name for path in root.iterdir()] == [FOLDER]
+    held = Held(root, is_ours)
     file = root / FOLDER / "lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _lock(file, root)
     try:
+        for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
+            temporary.unlink()
         os.ftruncate(descriptor, 0)
         note = f"`{command}`, process {os.getpid()} on {os.uname().nodename}"
         os.write(descriptor, note.encode())
@@ -199,6 +202,7 @@ def hold(root: Path, command: str) -> Iterator[Held]:
 
 def _lock(file: Path, root: Path) -> int:
     while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,7 +216,6 @@ def _lock(file: Path, root: Path) -> int:
         if _is_named(descriptor, file):
             return descriptor
         os.close(descriptor)
-        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _is_named(descriptor: int, file: Path) -> bool:

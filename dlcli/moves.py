@@ -10,15 +10,15 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.errors import DlError
 from dlcli.files import sync_folder
-from dlcli.journal import Held, Journal, Operation, journals, unfinished, write_journal
+from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.places import shown
-from dlcli.progress import Bar
+from dlcli.progress import Bar, track
 from dlcli.transfer import copy_file, move_back, move_file, remove_copy, sweep
 
 
@@ -40,7 +40,7 @@ class Outcome:
     kept: tuple[str, ...] = ()
 
 
-def carry_out(held: Held, operation: Operation, bar: Bar | None = None) -> Outcome:
+def carry_out(held: Held, operation: Operation) -> Outcome:
     """Check a plan, write its journal, and do it.
 
     Raises:
@@ -53,20 +53,28 @@ def carry_out(held: Held, operation: Operation, bar: Bar | None = None) -> Outco
         _require_space(operation)
     folders = _folders(move.target for move in operation.moves)
     made = [""] * held.is_ours + [f for f in folders if not (operation.root / f).exists()]
-    return _forward(write_journal(replace(operation, made=tuple(made))), bar or Bar())
+    try:
+        journal = write_journal(replace(operation, made=tuple(made)))
+    except OSError as error:
+        raise DlError(
+            f"Can't write the journal of `{operation.name}` in {shown(operation.root / FOLDER)}",
+            why=error.strerror or str(error),
+            hint="Nothing was moved. Mend that, then run the same command again.",
+        ) from error
+    return _forward(journal)
 
 
-def finish(held: Held, bar: Bar | None = None) -> Outcome | None:
+def finish(held: Held) -> Outcome | None:
     """Bring to its end what was killed on its way; None where nothing was."""
     journal = unfinished(held.root)
     if journal is None:
         return None
     if journal.state == "undoing":
-        return _back(held, journal, bar or Bar())
-    return _forward(journal, bar or Bar())
+        return _back(held, journal)
+    return _forward(journal)
 
 
-def undo(held: Held, bar: Bar | None = None) -> Outcome:
+def undo(held: Held) -> Outcome:
     """Take back the last operation, finished or not.
 
     Raises:
@@ -80,7 +88,7 @@ def undo(held: Held, bar: Bar | None = None) -> Outcome:
             _require_free(operation.source, [move.source for move in operation.moves])
     if journal.state != "undoing":
         journal = journal.renamed("undoing")
-    return _back(held, journal, bar or Bar())
+    return _back(held, journal)
 
 
 def last(root: Path) -> Journal:
@@ -98,11 +106,11 @@ def last(root: Path) -> Journal:
     return found[-1]
 
 
-def _forward(journal: Journal, bar: Bar) -> Outcome:
+def _forward(journal: Journal) -> Outcome:
     operation = journal.read()
     transfer = move_file if operation.kind == "move" else copy_file
     missing = []
-    with _resumable(operation, "finishes", bar):
+    with _resumable(operation, "finishes") as bar:
         for folder in filter(None, operation.made):
             (operation.root / folder).mkdir(exist_ok=True)
         for move in operation.moves:
@@ -116,10 +124,10 @@ def _forward(journal: Journal, bar: Bar) -> Outcome:
     return Outcome(operation, undone=False, missing=tuple(missing))
 
 
-def _back(held: Held, journal: Journal, bar: Bar) -> Outcome:
+def _back(held: Held, journal: Journal) -> Outcome:
     operation = journal.read()
     missing, kept = [], []
-    with _resumable(operation, "goes on undoing", bar):
+    with _resumable(operation, "goes on undoing") as bar:
         if operation.kind == "move":
             for folder in ["", *_folders(m.source for m in operation.moves)]:
                 (operation.source / folder).mkdir(parents=True, exist_ok=True)
@@ -142,21 +150,25 @@ def _back(held: Held, journal: Journal, bar: Bar) -> Outcome:
 
 
 @contextmanager
-def _resumable(operation: Operation, goes_on: str, bar: Bar) -> Iterator[None]:
-    """Say, whatever stops the block, that nothing is lost and how to go on."""
-    root = shown(operation.root)
+def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
+    """Show how far it is and say, whatever stops the block, that nothing is lost."""
+    root, total = shown(operation.root), len(operation.moves)
     next_call = f"the next `dl data` command on {root} {goes_on} it, `dl data undo` takes it back."
-    try:
-        yield
-    except KeyboardInterrupt:
-        bar.say(f"Stopped at file {bar.done:,} of {len(operation.moves):,}: {next_call}")
-        raise
-    except OSError as error:
-        raise DlError(
-            f"`{operation.name}` stopped at file {bar.done:,} of {len(operation.moves):,}",
-            why=f"{error.strerror or error}, {shown(error.filename or operation.root)}",
-            hint=f"Nothing is lost. Once that is mended, {next_call}",
-        ) from error
+    # thousands of files move within a second, which is no time to read a bar
+    copies = operation.kind == "copy"
+    progress = track(f"{operation.name}:", total, "files") if copies else nullcontext(Bar())
+    with progress as bar:
+        try:
+            yield bar
+        except KeyboardInterrupt:
+            bar.say(f"Stopped at file {bar.done:,} of {total:,}: {next_call}")
+            raise
+        except OSError as error:
+            raise DlError(
+                f"`{operation.name}` stopped at file {bar.done:,} of {total:,}",
+                why=f"{error.strerror or error}, {shown(error.filename or operation.root)}",
+                hint=f"Nothing is lost. Once that is mended, {next_call}",
+            ) from error
 
 
 def _settle(operation: Operation) -> None:
@@ -185,7 +197,8 @@ def _require_free(root: Path, paths: Sequence[str]) -> None:
     clashes = []
     for folder, names in wanted.items():
         try:
-            taken = set(os.listdir(root / folder))
+            with os.scandir(root / folder) as entries:
+                taken = {entry.name for entry in entries}
         except FileNotFoundError:
             taken = set()
         twice = [name for name, count in Counter(names).items() if count > 1]
