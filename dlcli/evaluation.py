@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.integer]
     Floats = NDArray[np.floating]
 
-Z_95 = (
-    1.959963984540054  # the normal distribution's 97.5 % point: two sides, 95 % between
-)
+Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point: two sides, 95 % between
 
 
 class PerClass(NamedTuple):
@@ -160,14 +158,10 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         },
         "classes": {
             name: dict(zip(PerClass._fields, row, strict=True))
-            for name, row in zip(
-                classes, zip(*(s.tolist() for s in scores)), strict=True
-            )
+            for name, row in zip(classes, zip(*(s.tolist() for s in scores)), strict=True)
         },
         "confusion": {
-            classes[i]: {
-                classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]
-            }
+            classes[i]: {classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]}
             for i in range(len(classes))
         },
     }
@@ -194,13 +188,9 @@ def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
             hint="Put labelled images into `valid/`: `dl data split` does it.",
         )
     if y_true.min() < 0 or y_true.max() >= y_prob.shape[1]:
-        raise ValueError(
-            f"expected labels 0 to {y_prob.shape[1] - 1}, received {y_true.max()}"
-        )
+        raise ValueError(f"expected labels 0 to {y_prob.shape[1] - 1}, received {y_true.max()}")
     totals = y_prob.sum(axis=1, keepdims=True)
-    good = (
-        np.isfinite(y_prob).all(axis=1) & (y_prob >= 0).all(axis=1) & (totals[:, 0] > 0)
-    )
+    good = np.isfinite(y_prob).all(axis=1) & (y_prob >= 0).all(axis=1) & (totals[:, 0] > 0)
     if not good.all():
         row = int(good.argmin())
         raise DlError(

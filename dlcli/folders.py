@@ -11,7 +11,7 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.places import shown
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 # val/ and validation/ from other tools, test1/ and test_stg1/ from Kaggle.
 _SPLIT_NAMES = {"train": r"train", "valid": r"val|valid|validation", "test": r"test(_?stg)?\d*"}
@@ -65,7 +65,7 @@ def read_folder(folder: Path) -> Listing:
 
 def is_image(name: str) -> bool:
     """Whether a file's name ends as an image's does, in any case."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def split_named(folder: str) -> str | None:
@@ -95,7 +95,7 @@ def class_images(folder: Path) -> tuple[str, ...]:
 
 def absolute(path: Path) -> Path:
     """The path from the root of the file system, `~` opened, links left as they are."""
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100, resolve() follows links
 
 
 def typed(path: Path) -> str:

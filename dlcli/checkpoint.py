@@ -1,0 +1,143 @@
+"""What going on after a stop needs, written after every epoch, whole or not at all.
+
+    checkpoint/state.npz      weights that train, optimizer, and where training stands
+    checkpoint/best-3.npz     the weights of the best epoch so far
+
+Frozen weights are not copied: they come from the backbone's own file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.errors import DlError
+from dlcli.files import atomic
+from dlcli.places import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STATE = "state.npz"
+
+
+@dataclass
+class Progress:
+    """Where training stands, at the end of an epoch.
+
+    Args:
+        phase: the number of the phase, from 0.
+        phase_epochs: finished epochs of that phase.
+        best_epoch: the epoch with the least valid loss, from 1; 0 before the first.
+        best_phase: the phase that it belongs to.
+        best_loss: that loss.
+        since_best: epochs of this phase without a better one, for early stopping.
+        history: one row per finished epoch.
+    """
+
+    phase: int = 0
+    phase_epochs: int = 0
+    best_epoch: int = 0
+    best_phase: int = 0
+    best_loss: float = float("inf")
+    since_best: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(
+    folder: Path,
+    progress: Progress,
+    weights: Sequence[np.ndarray],
+    optimizer: Sequence[np.ndarray],
+) -> None:
+    """Write the end of an epoch.
+
+    The best epoch's weights go first, under their own name, so that a stop between the two
+    writes leaves the older pair whole.
+
+    Args:
+        folder: the run's `checkpoint/`.
+        progress: where training stands.
+        weights: those that train, in the model's order.
+        optimizer: its variables.
+    """
+    folder.mkdir(exist_ok=True)
+    if progress.best_epoch == len(progress.history):
+        _save(best_file(folder, progress), weights=weights)
+    _save(folder / STATE, weights=weights, optimizer=optimizer, progress=asdict(progress))
+    for file in folder.glob("best-*.npz"):
+        if file != best_file(folder, progress):
+            file.unlink()
+
+
+def load_checkpoint(
+    folder: Path,
+) -> tuple[Progress, list[np.ndarray], list[np.ndarray]]:
+    """Read the end of the last finished epoch: progress, weights, optimizer.
+
+    Raises:
+        DlError: there is none, or it is damaged.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(folder / STATE, allow_pickle=False) as file:
+            progress = Progress(**json.loads(str(file["progress"])))
+            return progress, _arrays(file, "weights"), _arrays(file, "optimizer")
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DlError(
+            f"{shown(folder / STATE)} is missing or damaged",
+            why=str(error),
+            hint="Train anew: the run can't go on.",
+        ) from error
+
+
+def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
+    """The weights of the best epoch, in the model's order.
+
+    Raises:
+        DlError: they are missing or damaged.
+    """
+    import zipfile
+
+    import numpy as np
+
+    path = best_file(folder, progress)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return _arrays(file, "weights")
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DlError(f"{shown(path)} is missing or damaged", why=str(error)) from error
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether at least one epoch is finished."""
+    return (folder / STATE).is_file()
+
+
+def best_file(folder: Path, progress: Progress) -> Path:
+    """Where the best epoch's weights are."""
+    return folder / f"best-{progress.best_epoch}.npz"
+
+
+def _save(path: Path, **values: Any) -> None:
+    import numpy as np
+
+    arrays: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            arrays[name] = np.array(json.dumps(value))
+        else:
+            arrays |= {f"{name}-{i}": array for i, array in enumerate(value)}
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _arrays(file: Any, name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}-") for key in file.files)
+    return [file[f"{name}-{i}"] for i in range(count)]

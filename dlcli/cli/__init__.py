@@ -1,0 +1,160 @@
+"""`dl`: parse, call one function, print. One file per command or group, imported when it is met."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from dlcli.cli.options import DebugOption
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.places import shown
+
+# In the order of the path that one takes; each is a module of this package with a `command`.
+COMMANDS = (
+    "demo",
+    "data",
+    "features",
+    "train",
+    "resume",
+    "evaluate",
+    "submit",
+    "recipes",
+    "backbones",
+    "config",
+    "completion",
+)
+
+
+class Root(click.Group):
+    """The root group: knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"dlcli.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return resolve_or_suggest(self, ctx, args)
+
+
+class Group(click.Group):
+    """A group whose unknown subcommands are answered with the nearest known one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return resolve_or_suggest(self, ctx, args)
+
+
+def resolve_or_suggest(
+    group: click.Group, ctx: click.Context, args: list[str]
+) -> tuple[str | None, click.Command | None, list[str]]:
+    """Find the subcommand; an unknown one is a usage error that names the nearest."""
+    name = args[0]
+    if not name.startswith("-") and group.get_command(ctx, name) is None:
+        known = group.list_commands(ctx)
+        raise DlError(
+            f"`{ctx.command_path}` has no command {name!r}",
+            hint=f"{did_you_mean(name, known)} `{ctx.command_path} --help` lists them.",
+            exit_code=ExitCode.USAGE,
+        )
+    return click.Group.resolve_command(group, ctx, args)
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from dlcli import __version__
+
+        click.echo(f"dl {__version__}")
+        ctx.exit()
+
+
+@click.command(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="show the version",
+)
+def root() -> None:
+    """From a folder of pictures to a Kaggle submission.
+
+    \b
+    dl data split ~/data/dogscats   put part of train/ aside as valid/
+    dl features                     what a pretrained network sees, once, on disk
+    dl train finetune               train; everything goes into a run directory
+    dl evaluate                     metrics and pictures for the newest run
+    dl submit --clip 0.05           submission.csv
+
+    New here? `dl demo` walks this path on pictures of its own.
+    """
+
+
+root.params.append(DebugOption())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `dl` and return its exit code; here alone errors become words."""
+    try:
+        # standalone_mode would turn Ctrl-C into exit code 1
+        result = root.main(arguments, prog_name="dl", standalone_mode=False)
+        return result if isinstance(result, int) else ExitCode.OK
+    except DlError as error:
+        return _fail(str(error), error, error.exit_code)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _fail("Interrupted.", error, ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # `dl ... | head`: the reader has what it wanted; nothing more may be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR
+    except OSError as error:
+        return _fail(_os_error(error), error, ExitCode.ERROR)
+
+
+def _fail(text: str, error: BaseException, exit_code: int) -> int:
+    if os.environ.get("DL_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exception(error)
+    prefix = "" if exit_code == ExitCode.INTERRUPTED else "Error: "
+    print(prefix + text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    return exit_code
+
+
+def _os_error(error: OSError) -> str:
+    """An error of the operating system as what, why and how to mend it."""
+    import errno
+
+    where = f" {shown(error.filename)}" if error.filename else " a file"
+    hints: dict[int | None, str] = {
+        errno.ENOSPC: "Free some space, then run the same command again: it goes on from there.",
+        errno.EDQUOT: "Free some space, then run the same command again: it goes on from there.",
+        errno.EFBIG: "Free some space, then run the same command again: it goes on from there.",
+        errno.EACCES: "Check who owns it, or name another folder.",
+        errno.EPERM: "Check who owns it, or name another folder.",
+        errno.EROFS: "Name a folder that can be written.",
+    }
+    hint = hints.get(error.errno, "Run it again with --debug to see where this happened.")
+    return f"Can't use{where}: {error.strerror or error}\n{hint}"
+
+
+def emit_json(value: Any) -> None:
+    """Print a result as JSON on stdout."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True))

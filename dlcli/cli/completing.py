@@ -1,0 +1,76 @@
+"""What the shell completes: datasets, runs, recipes, backbones. It never fails, and stays light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from dlcli.errors import DlError
+
+
+def words_for(setting: str) -> Iterable[str]:
+    """The words that complete a setting's value, if there are any."""
+    if setting == "dataset":
+        return _datasets()
+    if setting == "backbone":
+        from dlcli.models.backbones import BACKBONES
+
+        return BACKBONES
+    return ()
+
+
+def complete_dataset(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Datasets under the data folder; folders, once a path is begun."""
+    if "/" in incomplete or incomplete.startswith(("~", ".")):
+        return [CompletionItem(incomplete, type="dir")]
+    return _starting(incomplete, _datasets()) or [CompletionItem(incomplete, type="dir")]
+
+
+def complete_recipe(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Recipes."""
+    from dlcli.recipe import recipe_names
+
+    return _starting(incomplete, recipe_names())
+
+
+def complete_run(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Runs, the newest first."""
+    from dlcli.config import load_config
+    from dlcli.run import Run
+
+    try:
+        runs = Run.all(load_config().settings().runs_dir)
+    except (DlError, OSError):
+        return []
+    return _starting(incomplete, sorted((run.name for run in runs), reverse=True))
+
+
+def complete_setting(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Dotted keys of settings."""
+    from dlcli.config import all_keys
+
+    return _starting(incomplete, all_keys())
+
+
+def _datasets() -> tuple[str, ...]:
+    from dlcli.config import load_config
+    from dlcli.current import dataset_names
+
+    try:
+        return dataset_names(load_config().settings().data_dir)
+    except (DlError, OSError):
+        return ()
+
+
+def _starting(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]

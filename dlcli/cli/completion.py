@@ -1,0 +1,31 @@
+"""`dl completion`: let the shell complete commands, datasets, runs and recipes."""
+
+from __future__ import annotations
+
+import click
+
+from dlcli.cli.options import Command, DebugOption
+
+INSTALL = {
+    "bash": "dl completion bash > ~/.local/share/bash-completion/completions/dl",
+    "zsh": "dl completion zsh > ~/.zfunc/_dl  (with ~/.zfunc in $fpath before compinit)",
+    "fish": "dl completion fish > ~/.config/fish/completions/dl.fish",
+}
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(tuple(INSTALL)))
+def command(shell: str) -> None:
+    """Print the script that completes `dl` in a shell, and say where to keep it."""
+    from click.shell_completion import get_completion_class
+
+    from dlcli.cli import root
+    from dlcli.progress import say
+
+    completion = get_completion_class(shell)
+    assert completion is not None  # one of the choices
+    click.echo(completion(root, {}, "dl", "_DL_COMPLETE").source())
+    say(f"Keep it: {INSTALL[shell]}")
+
+
+command.params.append(DebugOption())

@@ -1,0 +1,80 @@
+"""`dl config`: every setting, its value and where that came from."""
+
+from __future__ import annotations
+
+import click
+
+from dlcli.cli import Group, emit_json
+from dlcli.cli.completing import complete_setting
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import PROJECT_FILE, Config, find_project_file, save_setting, user_file
+from dlcli.fields import plain
+from dlcli.places import shown
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """Show and change settings, and say where each comes from."""
+
+
+@command.command("show", cls=Command)
+@click.option("--origin", is_flag=True, help="also say where each value came from")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config()
+def show(config: Config, origin: bool, as_json: bool) -> None:
+    """Print every setting."""
+    if as_json:
+        emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in config.items()})
+        return
+    rows = [
+        [key, "auto" if v.value is None else str(plain(v.value)), *([v.origin] if origin else [])]
+        for key, v in config.items()
+    ]
+    print_table(["setting", "value", *(["origin"] if origin else [])], rows)
+
+
+@command.command("get", cls=Command)
+@click.argument("key", shell_complete=complete_setting)
+@with_config()
+def get(config: Config, key: str) -> None:
+    """Print the value of one setting; nothing where it is left to `dl`."""
+    value = plain(config.get(key).value)
+    click.echo("" if value is None else value)
+
+
+@command.command("set", cls=Command)
+@click.argument("key", shell_complete=complete_setting)
+@click.argument("value")
+@click.option("--project", is_flag=True, help=f"in the project's {PROJECT_FILE}, not your own file")
+@with_config()
+def set_(config: Config, key: str, value: str, project: bool) -> None:
+    """Keep a setting in your own file, or in the project's."""
+    from pathlib import Path
+
+    from dlcli.progress import say
+
+    file = user_file()
+    if project:
+        file = find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
+    saved = save_setting(file, key, value)
+    say(f"{key} is {'auto' if saved is None else saved} in {shown(file)}")
+    winner = config.get(key)
+    if winner.origin not in ("default", shown(file)) and _outranks(winner.origin, project):
+        say(f"{winner.origin} says {plain(winner.value)}, and goes first.")
+
+
+@command.command("path", cls=Command)
+@with_config()
+def path(config: Config) -> None:
+    """Print the files that settings are read from, whether they exist or not."""
+    from pathlib import Path
+
+    project = find_project_file(Path.cwd())
+    click.echo(user_file())
+    click.echo(project or Path.cwd() / PROJECT_FILE)
+
+
+def _outranks(origin: str, project: bool) -> bool:
+    """Whether a value from elsewhere wins over the file just written."""
+    return not (project and origin == shown(user_file()))

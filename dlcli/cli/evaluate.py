@@ -1,0 +1,46 @@
+"""`dl evaluate`: metrics and pictures of a run."""
+
+from __future__ import annotations
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run
+from dlcli.cli.features import ON_ERROR
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+
+@click.command(cls=Command)
+@click.argument("run", required=False, shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="print metrics as JSON")
+@ON_ERROR
+@with_config("dataset", "workers", "weights", "seed")
+def command(config: Config, run: str | None, as_json: bool, on_error: str) -> None:
+    """Judge a RUN on its validation images: metrics.yaml, report.html, figures.
+
+    Without RUN: the newest finished run of the current dataset.
+    """
+    from dlcli.current import choose_run
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.report.evaluating import evaluate_run
+
+    chosen, why = choose_run(config, run)
+    say(f"Run {shown(chosen.path)} ({why})")
+    metrics, page = evaluate_run(chosen, config, on_error)  # type: ignore[arg-type]
+    if as_json:
+        emit_json(metrics)
+    else:
+        low, high = metrics["accuracy_interval_95"]
+        click.echo(f"images    {metrics['images']:,}")
+        click.echo(f"accuracy  {metrics['accuracy']:.4f}  (95 % interval {low:.4f} to {high:.4f})")
+        click.echo(f"log loss  {metrics['log_loss']:.4f}")
+        click.echo(f"baseline  {metrics['baseline']['accuracy']:.4f}  (always the commonest class)")
+        click.echo()
+        print_table(
+            ["class", "precision", "recall", "f1", "images"],
+            [[name, *scores.values()] for name, scores in metrics["classes"].items()],
+        )
+    say(f"Report: {shown(page)}; next: `dl submit`")

@@ -1,0 +1,150 @@
+"""`dl features`: compute, list and remove what a pretrained network sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dlcli.cli import Group, emit_json
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+LAYERS = ("pooled", "conv", "imagenet")
+ON_ERROR = click.option(
+    "--on-error",
+    type=click.Choice(("stop", "skip")),
+    default="stop",
+    show_default=True,
+    help="unreadable images: name them all and stop, or leave them out",
+)
+
+
+class FeaturesGroup(Group):
+    """A group whose own options make the features."""
+
+    command_class = Command
+
+
+@click.group(cls=FeaturesGroup, invoke_without_command=True)
+@click.option(
+    "--layer",
+    type=click.Choice(LAYERS),
+    default="pooled",
+    show_default=True,
+    help="where the network is cut: before its last layer, after its convolutions, not at all",
+)
+@ON_ERROR
+@with_config("dataset", "backbone", "weights", "image_size", "engine", "precision", "workers")
+@click.pass_context
+def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> None:
+    """Compute what a pretrained network sees in each image, once, and keep it on disk."""
+    if ctx.invoked_subcommand is not None:
+        return
+    import os
+
+    from dlcli.current import choose_dataset
+    from dlcli.dataset import open_dataset
+    from dlcli.features import compute_features, skipped, stored_rows
+    from dlcli.inference import resolve_forward
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    choice = choose_dataset(config)
+    say(str(choice))
+    dataset, settings = open_dataset(choice.root), config.settings()
+    forward, weights = resolve_forward(settings, layer)  # type: ignore[arg-type]
+    say(
+        f"{forward.backbone}, layer {layer}, {forward.pixels}; {forward.engine} {forward.precision}"
+    )
+    workers = settings.workers or os.cpu_count() or 1
+    folder = compute_features(
+        dataset,
+        forward,
+        weights,
+        workers=workers,
+        on_error=on_error,  # type: ignore[arg-type]
+    )
+    for split, rows in stored_rows(folder).items():
+        left_out = skipped(folder, split)
+        click.echo(
+            f"{split:6} {rows:>7,} images" + (f", {len(left_out)} left out" if left_out else "")
+        )
+    say(f"Features are in {shown(folder)}; next: `dl train finetune`")
+
+
+@command.command("ls", cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config("dataset")
+def ls(config: Config, as_json: bool) -> None:
+    """List a dataset's features and what they cost on disk."""
+    from dlcli.current import choose_dataset
+    from dlcli.features import stored_features
+    from dlcli.progress import say
+
+    choice = choose_dataset(config)
+    say(str(choice))
+    stores = stored_features(choice.root)
+    if as_json:
+        emit_json([_plain(store) for store in stores])
+        return
+    if not stores:
+        say("No features yet; next: `dl features`")
+        return
+    print_table(
+        ["features", "train", "valid", "test", "MB", "unfinished"],
+        [
+            [
+                store.folder.name,
+                *(store.rows.get(split) for split in ("train", "valid", "test")),
+                round(store.size_bytes / 1e6, 1),
+                " ".join(store.unfinished),
+            ]
+            for store in stores
+        ],
+    )
+
+
+def _plain(store: Any) -> dict[str, Any]:
+    return {
+        "name": store.folder.name,
+        "folder": str(store.folder),
+        "rows": store.rows,
+        "unfinished": list(store.unfinished),
+        "size_bytes": store.size_bytes,
+        "function": store.manifest,
+    }
+
+
+@command.command("rm", cls=Command)
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="remove all features of the dataset")
+@click.option("--yes", "-y", is_flag=True, help="don't ask")
+@with_config("dataset")
+def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
+    """Remove features: NAME as `dl features ls` shows it, or --all."""
+    from dlcli.current import choose_dataset
+    from dlcli.errors import DlError, ExitCode, did_you_mean
+    from dlcli.features import remove_features, stored_features
+    from dlcli.progress import say
+
+    choice = choose_dataset(config)
+    say(str(choice))
+    stores = stored_features(choice.root)
+    names = tuple(store.folder.name for store in stores)
+    if (name is None) == (not everything):
+        raise DlError(
+            "Name the features to remove, or say `--all`",
+            hint="`dl features ls` lists them.",
+            exit_code=ExitCode.USAGE,
+        )
+    chosen = [store for store in stores if everything or store.folder.name == name]
+    if not chosen and not everything:
+        raise DlError(f"No features are called {name!r}", hint=did_you_mean(str(name), names))
+    for store in chosen:
+        size = f"{store.size_bytes / 1e6:.1f} MB"
+        if not yes:
+            click.confirm(f"Remove {store.folder.name} ({size})?", abort=True, err=True)
+        remove_features(store.folder)
+        say(f"Removed {store.folder.name} ({size}).")

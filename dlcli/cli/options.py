@@ -1,0 +1,152 @@
+"""Command-line options made from declared settings, so that none is written twice.
+
+`@with_config("seed", "backbone")` gives a command those settings as options, and the ones that
+every command has, and calls it with a `Config` in which they are resolved.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlcli.config import Config, declared, load_config
+from dlcli.fields import Setting, coerce, plain
+from dlcli.progress import say
+
+EVERYWHERE = ("data_dir", "runs_dir")
+SHORT = {"dataset": "-d", "kaggle.competition": "-c"}
+
+
+class SettingType(click.ParamType):
+    """Lets a setting's own coercion read the text that was typed."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        kinds = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
+        choices = "|".join(setting.choices)
+        self.name = choices or kinds.get(setting.type, setting.type.__name__.upper())
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        # kept as text, so that "none" can't be mistaken for a flag that wasn't typed
+        coerce(value, self.setting)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self.name
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from dlcli.cli import completing
+
+        if self.setting.type is Path:
+            return [CompletionItem(incomplete, type="file")]
+        words = self.setting.choices or completing.words_for(self.setting.name)
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+class SettingOption(click.Option):
+    """One setting as an option; unset where it wasn't typed, so that other sources count."""
+
+    def __init__(self, key: str) -> None:
+        setting = declared(key)
+        self.key = key
+        self.shared = key in EVERYWHERE
+        flag = "--" + setting.name.replace("_", "-")
+        names = ["setting__" + key.replace(".", "__").replace("-", "_")]
+        default = plain(setting.default)
+        help = setting.help + (f"  [default: {default}]" if default not in (None, False) else "")
+        if setting.type is bool:
+            super().__init__([*names, f"{flag}/--no-{flag[2:]}"], default=None, help=help)
+        else:
+            names += [SHORT[key]] if key in SHORT else []
+            super().__init__([*names, flag], type=SettingType(setting), help=help)
+
+
+class DebugOption(click.Option):
+    """`--debug`, on every command: a traceback where there is an error."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_debug,
+            help="show the traceback of an error",
+        )
+
+
+class ConfigOption(click.Option):
+    """`--config FILE`, on every command."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["config_file", "--config"],
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="YAML file of settings; a run's config.yaml will do",
+        )
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
+
+
+class Command(click.Command):
+    """A command whose help keeps its own options apart from the ones that all commands have."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                (shared if getattr(param, "shared", False) else own).append(record)
+        for title, records in (("Options", own), ("Options of every command", shared)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command options for some settings, and a resolved `Config` as first argument."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(config_file: Path | None = None, **arguments: Any) -> Any:
+            flags = {
+                option.key: arguments.pop(str(option.name))
+                for option in options
+                if isinstance(option, SettingOption)
+            }
+            typed = {key: value for key, value in flags.items() if value is not None}
+            config = load_config(config_file).with_flags(typed)
+            for warning in config.warnings:
+                say(f"Warning: {warning}")
+            return function(config, **arguments)
+
+        options: list[click.Option] = [SettingOption(key) for key in keys]
+        options += [SettingOption(key) for key in EVERYWHERE if key not in keys]
+        options += [ConfigOption(), DebugOption()]
+        params = getattr(call, "__click_params__", [])
+        # click reads the decorators from the bottom up, so the list is kept in reverse
+        call.__click_params__ = [*reversed(options), *params]  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+__all__ = ["Command", "Config", "DebugOption", "SettingOption", "with_config"]

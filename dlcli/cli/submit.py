@@ -1,0 +1,79 @@
+"""`dl submit`: the file that a competition wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.completing import complete_run
+from dlcli.cli.features import ON_ERROR
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+
+@click.command(cls=Command)
+@click.argument("run", required=False, shell_complete=complete_run)
+@click.option(
+    "--clip",
+    "bound",
+    type=float,
+    metavar="C",
+    help="keep probabilities C away from 0 and 1; not at all by default",
+)
+@click.option(
+    "--sample-submission",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="the competition's sample submission; by default the one in the dataset",
+)
+@click.option("--no-upload", is_flag=True, help="write the file only")
+@ON_ERROR
+@with_config("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights")
+def command(
+    config: Config,
+    run: str | None,
+    bound: float | None,
+    sample_submission: Path | None,
+    no_upload: bool,
+    on_error: str,
+) -> None:
+    """Write submission.csv from a RUN's predictions of the test images.
+
+    Without RUN: the newest finished run of the current dataset.
+    """
+    from dlcli.current import choose_run
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.submitting import submit_run
+
+    chosen, why = choose_run(config, run)
+    say(f"Run {shown(chosen.path)} ({why})")
+    done = submit_run(
+        chosen,
+        config,
+        bound=bound or 0.0,
+        sample_file=sample_submission,
+        on_error=on_error,  # type: ignore[arg-type]
+    )
+    for note in done.notes:
+        say(note)
+    click.echo(f"{done.rows:,} rows")
+    click.echo(f"valid log loss  {done.loss:.4f}")
+    if bound:
+        click.echo(f"clipped at {bound:g}  {done.clipped_loss:.4f}")
+    if done.best_bound != (bound or 0.0) and done.best_loss < done.clipped_loss:
+        what = f"`--clip {done.best_bound:g}`" if done.best_bound else "No clipping"
+        say(f"{what} would give {done.best_loss:.4f} on the validation images.")
+    elif not bound:
+        say("Clipping would gain nothing on the validation images.")
+    say(f"Saved {shown(done.file)}")
+    if no_upload:
+        return
+    if done.competition is None:
+        say("No competition is configured, so it was not uploaded.")
+    else:
+        say(
+            "This version does not upload. Next: `kaggle competitions submit "
+            f"-c {done.competition} -f {shown(done.file)} -m {chosen.name}`"
+        )

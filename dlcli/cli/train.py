@@ -1,0 +1,87 @@
+"""`dl train RECIPE`: one subcommand per recipe, its options made from the recipe's fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dlcli.cli import Group
+from dlcli.cli.features import ON_ERROR
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.fields import settings_of
+from dlcli.recipe import recipe_class, recipe_names, recipe_text
+
+
+class Recipes(Group):
+    """The recipes as subcommands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(recipe_names())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return recipe_command(cmd_name) if cmd_name in recipe_names() else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in recipe_names():
+            raise DlError(
+                f"No recipe is called {args[0]!r}",
+                hint=f"{did_you_mean(args[0], recipe_names())} `dl recipes` lists them.",
+                exit_code=ExitCode.USAGE,
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Recipes)
+def command() -> None:
+    """Train a recipe; everything about it goes into a run directory."""
+
+
+def recipe_command(name: str) -> click.Command:
+    """The command that trains one recipe."""
+    cls = recipe_class(name)
+    keys = [f"train.{name}.{field}" for field in settings_of(cls)]
+    keys += ["dataset", "seed", "image_size", "workers"]
+    if cls.layer is not None:
+        own = ("backbone", "weights", "engine", "precision")
+        keys += [key for key in own if key not in cls.pinned]
+
+    @ON_ERROR
+    @with_config(*keys)
+    def train(config: Config, on_error: str) -> None:
+        run_training(config, name, on_error)
+
+    help = recipe_text(name).replace("\n\n", "\n\n\b\n")
+    return click.command(name, cls=Command, help=help, short_help=help.splitlines()[0])(train)
+
+
+def run_training(config: Config, recipe: str, on_error: Any) -> None:
+    """Train one recipe and say where the result is."""
+    from dlcli.current import choose_dataset
+    from dlcli.launch import make_job, new_run
+    from dlcli.progress import say
+    from dlcli.training import fit
+
+    choice = choose_dataset(config)
+    say(str(choice))
+    job = make_job(config, recipe, choice.root, on_error)
+    run = new_run(job, recipe)
+    fit(job, run)
+    print_result(run)
+
+
+def print_result(run: Any) -> None:
+    """The scores of a finished run, where it is, and what to do next."""
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    status = run.status()
+    click.echo(
+        f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
+        f"(epoch {status['best_epoch']} of {status['epoch']})"
+    )
+    say(f"Saved {shown(run.path)}; next: `dl evaluate`")

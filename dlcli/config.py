@@ -1,0 +1,264 @@
+"""Every setting: declared here once, and where its value comes from.
+
+Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (searched upward) <
+`DL_*` environment < `--config FILE` < flags. A setting is known by its dotted key: `seed`,
+`kaggle.positive`, `train.finetune.schedule`; the environment writes the dots as two underscores,
+`DL_TRAIN__FINETUNE__SCHEDULE`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.fields import Setting, coerce, plain, setting, settings_of
+from dlcli.files import read_yaml, write_yaml
+from dlcli.places import config_home, shown
+from dlcli.recipe import Recipe, make_recipe, recipe_class, recipe_names
+
+PROJECT_FILE = "dl.yaml"
+RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
+# The block of a run's config.yaml that records where, when and with what it ran.
+RECORD = "run"
+
+
+@dataclass(frozen=True)
+class Kaggle:
+    """What a competition wants; `dataset.yaml` may set these for its dataset."""
+
+    competition: str | None = setting(None, "the competition's name in its URL")
+    positive: str | None = setting(None, "the class whose probability a single column holds")
+    metric: str | None = setting(None, "the competition's metric")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that commands share. A recipe's hyperparameters stand under `train`."""
+
+    data_dir: Path = setting(Path("~/data"), "folder that holds the datasets")
+    runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
+    dataset: str | None = setting(None, "dataset: a path, or a name under the data folder")
+    seed: int = setting(0, "seed of every random choice", at_least=0)
+    workers: int | None = setting(None, "threads that decode images; one per core", at_least=1)
+    backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
+    weights: Path | None = setting(None, "file with the backbone's weights")
+    image_size: int | None = setting(
+        None, "pixels a side; the backbone's own by default", at_least=8
+    )
+    engine: Literal["auto", "openvino", "keras"] = setting(
+        "auto", "what runs forward passes: OpenVINO on a CPU, Keras on a GPU"
+    )
+    precision: Literal["auto", "f32", "bf16"] = setting(
+        "auto", "numbers of forward passes: bf16 where the processor has it"
+    )
+    kaggle: Kaggle = field(default_factory=Kaggle)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's value and the words for where it came from."""
+
+    value: Any
+    origin: str
+
+
+class Config:
+    """All settings resolved, each with its origin.
+
+    Args:
+        values: dotted key -> value, for what was set anywhere; the rest are defaults.
+        warnings: what should be said, such as an unknown `DL_*` variable.
+    """
+
+    def __init__(self, values: Mapping[str, Value], warnings: tuple[str, ...] = ()) -> None:
+        self.values, self.warnings = dict(values), warnings
+
+    def settings(self) -> Settings:
+        """The shared settings as one value."""
+        kaggle = Kaggle(**{name: self.get(f"kaggle.{name}").value for name in settings_of(Kaggle)})
+        shared = {name: self.get(name).value for name in settings_of(Settings)}
+        return Settings(**shared, kaggle=kaggle)
+
+    def recipe(self, name: str) -> Recipe:
+        """A recipe with the hyperparameters that were set for it."""
+        names = settings_of(recipe_class(name))
+        return make_recipe(name, {n: self.get(f"train.{name}.{n}").value for n in names})
+
+    def get(self, key: str) -> Value:
+        """A setting's value and origin; its default where it wasn't set."""
+        if key in self.values:
+            return self.values[key]
+        default = declared(key).default
+        return Value(default.expanduser() if isinstance(default, Path) else default, "default")
+
+    def with_flags(self, flags: Mapping[str, Any]) -> Config:
+        """The same with what was typed on the command line on top."""
+        typed = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
+        return Config(self.values | typed, self.warnings)
+
+    def with_defaults(self, mapping: Mapping[str, Any], origin: str) -> Config:
+        """The same with some values from a file put over all but the flags."""
+        found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
+        return Config(self.values | _coerced(found, origin, Path.cwd()), self.warnings)
+
+    def is_flag(self, key: str) -> bool:
+        """Whether the value was typed on the command line."""
+        return key in self.values and self.values[key].origin == "flag"
+
+    def items(self) -> Iterator[tuple[str, Value]]:
+        """Every setting there is, recipes' included, with value and origin."""
+        for key in all_keys():
+            yield key, self.get(key)
+
+
+def all_keys() -> Iterator[str]:
+    """Every dotted key there is."""
+    yield from settings_of(Settings)
+    yield from (f"kaggle.{name}" for name in settings_of(Kaggle))
+    for recipe in recipe_names():
+        yield from (f"train.{recipe}.{name}" for name in settings_of(recipe_class(recipe)))
+
+
+def declared(key: str) -> Setting:
+    """The declaration behind a dotted key.
+
+    Raises:
+        DlError: no such setting; names the nearest.
+    """
+    head, _, rest = key.partition(".")
+    if head == "kaggle" and rest in settings_of(Kaggle):
+        return settings_of(Kaggle)[rest]
+    if head == "train" and "." in rest:
+        recipe, name = rest.split(".", 1)
+        if recipe in recipe_names() and name in settings_of(recipe_class(recipe)):
+            return settings_of(recipe_class(recipe))[name]
+    if key in settings_of(Settings):
+        return settings_of(Settings)[key]
+    raise DlError(
+        f"No setting is called `{key}`",
+        hint=f"{did_you_mean(key, tuple(all_keys()))} `dl config show` lists them all.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def load_config(
+    config_file: Path | None = None,
+    *,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Read every source but the flags.
+
+    Args:
+        config_file: `--config FILE`; a run's `config.yaml` is accepted.
+        folder: where the search for `dl.yaml` begins; the current folder.
+        environ: the environment; the process's own.
+
+    Raises:
+        DlError: a file isn't YAML, has an unknown key, or a value of the wrong type.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Value] = {}
+    project = find_project_file(folder or Path.cwd())
+    for file in (user_file(), project):
+        if file and file.is_file():
+            values |= read_config_file(file)
+    typed, unknown = _from_environment(environ)
+    values |= typed
+    if config_file is not None:
+        if not config_file.is_file():
+            raise DlError(f"No such file: {shown(config_file)}", hint="Check `--config`.")
+        values |= read_config_file(config_file)
+    return Config(values, tuple(unknown))
+
+
+def user_file() -> Path:
+    """One person's settings: `~/.config/dl/config.yaml`."""
+    return config_home() / "config.yaml"
+
+
+def find_project_file(folder: Path) -> Path | None:
+    """The nearest `dl.yaml` in a folder or one above it."""
+    for parent in (folder, *folder.parents):
+        if (parent / PROJECT_FILE).is_file():
+            return parent / PROJECT_FILE
+    return None
+
+
+def read_config_file(file: Path) -> dict[str, Value]:
+    """Read one YAML file of settings; relative paths are relative to its folder."""
+    origin = shown(file)
+    return _coerced(_flat(read_yaml(file), origin), origin, file.parent)
+
+
+def save_setting(file: Path, key: str, value: str) -> Any:
+    """Write one setting into a YAML file, the rest of which stays; returns the coerced value.
+
+    Raises:
+        DlError: unknown key, wrong type, or a file that isn't YAML.
+    """
+    checked = plain(coerce(value, declared(key), base=file.parent))
+    mapping = (read_yaml(file) if file.is_file() else None) or {}
+    _flat(mapping, shown(file))  # an unreadable file isn't overwritten
+    at = mapping
+    *parents, name = key.split(".", 2)
+    for parent in parents:
+        at[parent] = at.get(parent) or {}
+        at = at[parent]
+    at[name] = checked
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_yaml(file, mapping)
+    return checked
+
+
+def _flat(mapping: Any, origin: str) -> dict[str, Any]:
+    """Nested YAML as dotted keys; unknown keys are errors that name the nearest known one."""
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, dict):
+        raise DlError(f"{origin} should hold `key: value` lines", why="it holds something else")
+    flat: dict[str, Any] = {}
+    for name, value in mapping.items():
+        if name == RECORD:
+            continue
+        if name in ("kaggle", "train") and (value is None or isinstance(value, dict)):
+            for inner, held in (value or {}).items():
+                if name == "train" and isinstance(held, dict):
+                    flat |= {f"train.{inner}.{key}": v for key, v in held.items()}
+                elif name == "kaggle":
+                    flat[f"kaggle.{inner}"] = held
+                elif held is not None:
+                    raise DlError(f"{origin}: `train.{inner}` should hold hyperparameters")
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:
+    values = {}
+    for key, value in flat.items():
+        try:
+            values[key] = Value(coerce(value, declared(key), base=base), origin)
+        except DlError as error:
+            raise DlError(f"{origin}: {error.what}", why=error.why, hint=error.hint) from error
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], list[str]]:
+    """`DL_*` variables as settings, and a sentence for each that isn't one."""
+    names = [n for n in environ if n.startswith("DL_") and n not in RESERVED]
+    if not names:
+        return {}, []
+    known = {"DL_" + key.replace(".", "__").replace("-", "_").upper(): key for key in all_keys()}
+    values: dict[str, Value] = {}
+    unknown = []
+    for name in names:
+        if name in known:
+            values |= _coerced({known[name]: environ[name]}, name, Path.cwd())
+        else:
+            unknown.append(f"{name} is not a setting. {did_you_mean(name, tuple(known))}")
+    return values, unknown

@@ -1,0 +1,171 @@
+"""Which dataset and which run a command takes when none is named, and why."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.config import Config
+from dlcli.errors import DlError, did_you_mean
+from dlcli.files import atomic_write, read_text
+from dlcli.places import shown, state_home
+from dlcli.run import Run
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A dataset's folder, and the words for why it was taken."""
+
+    root: Path
+    why: str
+
+    def __str__(self) -> str:
+        return f"Dataset {shown(self.root)} ({self.why})"
+
+
+def choose_dataset(config: Config, named: str | None = None) -> Choice:
+    """Decide on the dataset: named > the setting > the current folder's > last named.
+
+    Args:
+        config: the settings.
+        named: what was typed as a positional, if anything: a path, or a name under the data
+            folder. What is typed here or by `-d` is remembered for the next command.
+
+    Raises:
+        DlError: the one that is named does not exist, or none is known.
+    """
+    settings = config.settings()
+    if named is None and config.is_flag("dataset"):
+        named = settings.dataset
+    if named is not None:
+        root = find_dataset(named, settings.data_dir)
+        remember(root)
+        return Choice(root, "named")
+    if settings.dataset is not None:
+        root = find_dataset(settings.dataset, settings.data_dir)
+        return Choice(root, f"`dataset` in {config.get('dataset').origin}")
+    if here := _dataset_around(Path.cwd(), settings.data_dir):
+        return Choice(here, "the current folder's")
+    if last := last_named():
+        if last.is_dir():
+            return Choice(last, "last named")
+        raise DlError(
+            f"{shown(last)}, the dataset last named, is gone",
+            hint="Name another: a path, or a name under the data folder.",
+        )
+    raise DlError(
+        "No dataset is named",
+        why="and none was named before",
+        hint="Name one: `dl data split ~/data/dogscats`, or `-d` in other commands. "
+        "`dl data ls` lists what there is.",
+    )
+
+
+def find_dataset(named: str, data_dir: Path) -> Path:
+    """The folder of a dataset given by a path, or by a name under the data folder.
+
+    Raises:
+        DlError: there is no such folder; names the nearest under the data folder.
+    """
+    path = Path(named).expanduser()
+    candidates = [path] if os.sep in named or named in (".", "..") else [data_dir / path, path]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return Path(os.path.abspath(candidate))
+    if path.exists():
+        raise DlError(f"{shown(path)} is a file", why="a dataset is a folder")
+    raise DlError(
+        f"No such dataset: {shown(named)}",
+        why=f"no folder {shown(candidates[0])}",
+        hint=did_you_mean(path.name, dataset_names(data_dir)),
+    )
+
+
+def dataset_names(data_dir: Path) -> tuple[str, ...]:
+    """The folders under the data folder, sorted."""
+    try:
+        with os.scandir(data_dir) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(names))
+
+
+def _dataset_around(folder: Path, data_dir: Path) -> Path | None:
+    for parent in (folder, *folder.parents):
+        if parent.parent == data_dir or (parent / "train").is_dir():
+            return parent
+    return None
+
+
+def _state_file() -> Path:
+    return state_home() / "dataset"
+
+
+def remember(root: Path) -> None:
+    """Keep a dataset as the one last named on a command line."""
+    file = _state_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(file, str(root) + "\n")
+
+
+def last_named() -> Path | None:
+    """The dataset last named on a command line, if any."""
+    try:
+        return Path(read_text(_state_file()).removesuffix("\n"))
+    except FileNotFoundError:
+        return None
+
+
+def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
+    """Decide on the run: named > the newest finished run of the current dataset.
+
+    Args:
+        config: the settings.
+        named: a run's folder, or its name.
+
+    Returns:
+        the run, and the words for why it was taken.
+
+    Raises:
+        DlError: no such run, or none finished.
+    """
+    runs_dir = config.settings().runs_dir
+    if named is not None:
+        return find_run(named, runs_dir), "named"
+    choice = choose_dataset(config)
+    runs = [run for run in Run.all(runs_dir, choice.root.name) if run.state == "finished"]
+    if not runs:
+        raise DlError(
+            f"No finished run of {choice.root.name} in {shown(runs_dir)}",
+            hint="Train one: `dl train finetune`.",
+        )
+    newest = max(runs, key=lambda run: (run.status().get("started", ""), run.path.name))
+    return newest, f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+
+
+def find_run(named: str, runs_dir: Path) -> Run:
+    """A run given by its folder, its name, or `<dataset>/<name>`.
+
+    Raises:
+        DlError: there is no such run, or its name stands in two datasets' folders.
+    """
+    for path in (Path(named).expanduser(), runs_dir / named):
+        if Run(path).is_run():
+            return Run(Path(os.path.abspath(path)))
+    runs = Run.all(runs_dir)
+    found = [run for run in runs if run.path.name == named]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DlError(
+            f"{named!r} is the name of {len(found)} runs",
+            hint="Name its folder too: "
+            + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
+        )
+    raise DlError(
+        f"No such run: {shown(named)}",
+        why=f"nothing of that name in {shown(runs_dir)}",
+        hint=did_you_mean(named, tuple(run.path.name for run in runs)),
+    )

@@ -1,0 +1,161 @@
+"""A setting declared once: a dataclass field with its type, default, help and bounds.
+
+From the field come the command-line option, the YAML key, the environment variable and the entry
+in a run's `config.yaml`, through one coercion (`coerce`): YAML reads `1e-3` as a string, so the
+field's type decides, not the spelling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError, ExitCode
+
+TRUE = {"true", "yes", "on", "1"}
+FALSE = {"false", "no", "off", "0"}
+NOTHING = {"", "none", "null", "auto", "~"}
+
+
+def setting(
+    default: Any, help: str, *, at_least: float | None = None, below: float | None = None
+) -> Any:
+    """Declare a setting as a dataclass field.
+
+    Args:
+        default: a value of the field's type; None where the field may be left to `dl` ("auto").
+        help: one line, shown by `--help`.
+        at_least, below: bounds of a number; the first is allowed, the second is not.
+    """
+    metadata = {"help": help, "at_least": at_least, "below": below}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One declared setting, as read back from its dataclass."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    optional: bool
+    at_least: float | None
+    below: float | None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words allowed, where the type is a Literal; else ()."""
+        return typing.get_args(self.type) if typing.get_origin(self.type) is typing.Literal else ()
+
+    @property
+    def expected(self) -> str:
+        """The values that are accepted, in words: "expected ..., received ...\""""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        kind = {
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            str: "text",
+            Path: "a path",
+        }.get(self.type) or self.type.expected
+        bounds = [f"at least {self.at_least:g}"] if self.at_least is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def settings_of(cls: type) -> dict[str, Setting]:
+    """All settings that a dataclass declares with `setting`, in their order."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        if "help" not in field.metadata:
+            continue
+        kind, optional = hints[field.name], False
+        if typing.get_origin(kind) in (typing.Union, types.UnionType):
+            (kind,) = (part for part in typing.get_args(kind) if part is not type(None))
+            optional = True
+        found[field.name] = Setting(
+            field.name, kind, field.default, optional=optional, **field.metadata
+        )
+    return found
+
+
+def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
+    """Turn a value from YAML, the environment or a flag into the setting's type.
+
+    Args:
+        value: text, or whatever YAML made of it.
+        to: the setting.
+        base: the folder that a relative path is relative to; the current folder by default.
+
+    Raises:
+        DlError: the value can't be of that type, or is out of bounds; says what was expected.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in NOTHING):
+        # a word like "none" is nothing where the setting may be left out, text where it may not
+        if to.optional:
+            return None
+        if value is None or to.type is not str:
+            raise _refused(value, to)
+    try:
+        result = _convert(value, to, base)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _refused(value, to, str(error) if isinstance(error, Refused) else "") from error
+    if to.at_least is not None and not result >= to.at_least:
+        raise _refused(value, to)
+    if to.below is not None and not result < to.below:
+        raise _refused(value, to)
+    return result
+
+
+class Refused(ValueError):
+    """A type of our own says why it can't be made of a text."""
+
+
+def _refused(value: Any, to: Setting, why: str = "") -> DlError:
+    return DlError(
+        f"`{to.name}` can't be {value!r}",
+        why=why or f"expected {to.expected}",
+        hint=f"{to.name}: {to.help}.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _convert(value: Any, to: Setting, base: Path | None) -> Any:
+    if to.choices:
+        if str(value) not in to.choices:
+            raise ValueError
+        return str(value)
+    if to.type is bool:
+        word = str(value).strip().lower()
+        if word not in TRUE | FALSE:
+            raise ValueError
+        return word in TRUE
+    if to.type is Path:
+        if not isinstance(value, str | Path):
+            raise TypeError
+        return (base or Path.cwd()) / Path(value).expanduser()
+    if isinstance(value, bool | list | dict) and to.type in (int, float, str):
+        raise TypeError  # YAML's `seed: yes` is a slip, not the number 1
+    if to.type is int:
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError
+        return int(value)
+    if to.type is float:
+        return float(value)
+    if to.type is str:
+        return str(value)
+    return value if isinstance(value, to.type) else to.type.parse(str(value))
+
+
+def plain(value: Any) -> Any:
+    """A setting's value as YAML can hold it, so that `coerce` gives it back."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

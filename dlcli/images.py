@@ -1,0 +1,208 @@
+"""Files to pixels: decode, resize, batches, on several threads and in constant memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dlcli.errors import DlError
+from dlcli.places import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+# Pillow warns above 89 million pixels and refuses above twice that; decoders here refuse alike.
+MAX_PIXELS = 178_956_970
+JPEG_MAGIC = b"\xff\xd8\xff"
+MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class PixelRule:
+    """How a file becomes pixels; part of what a run records.
+
+    Args:
+        size: pixels a side; images are resized straight to a square, aspect not kept.
+        decode: "exact" decodes every pixel; "fast" lets the JPEG decoder leave out detail that
+            the resizing would drop anyway (scaling in the DCT domain, down to no less than
+            `size` a side), which is 2 to 3 times quicker and moves pixels by a few of 255.
+    """
+
+    size: int
+    decode: Literal["exact", "fast"] = "exact"
+
+    def __str__(self) -> str:
+        how = "decoded by Pillow" if self.decode == "exact" else "JPEGs decoded scaled in the DCT"
+        return f"{how}, RGB, Pillow's bilinear filter straight to {self.size}x{self.size}"
+
+
+class UnreadableImage(Exception):
+    """An image that can't be decoded, and why.
+
+    Args:
+        path: its file.
+        reason: a few words.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{shown(path)}: {reason}")
+        self.path, self.reason = path, reason
+
+
+def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
+    """Decode and resize one image.
+
+    Returns:
+        array of shape (size, size, 3), uint8, RGB, 0-255.
+
+    Raises:
+        UnreadableImage: the file is empty, damaged, no image, or a decompression bomb.
+    """
+    import numpy as np
+    from PIL import Image
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(path, error.strerror or str(error)) from error
+    if not data:
+        raise UnreadableImage(path, "the file is empty")
+    image = _decode_scaled(data, rule.size) if rule.decode == "fast" else None
+    if image is None:
+        image = _decode(path, data)
+    if image.size != (rule.size, rule.size):
+        image = image.resize((rule.size, rule.size), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _decode(path: Path, data: bytes) -> Image.Image:
+    import io
+
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd EXIF blocks, which are not looked at
+            with Image.open(io.BytesIO(data)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
+                if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would cut, not scale
+                    return image.point(lambda value: value / 256).convert("L").convert("RGB")
+                return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow's SyntaxError: a PNG whose chunks are broken
+        reason = "not an image" if "cannot identify" in str(error) else str(error)
+        raise UnreadableImage(path, reason) from error
+
+
+def _decode_scaled(data: bytes, size: int) -> Image.Image | None:
+    """Decode a JPEG at the smallest scale that is no smaller than `size`; None: not for here."""
+    from PIL import Image
+
+    if not data.startswith(JPEG_MAGIC):
+        return None
+    try:
+        import simplejpeg
+
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        if colorspace in ("CMYK", "YCCK") or height * width > MAX_PIXELS:
+            return None
+        return Image.fromarray(
+            simplejpeg.decode_jpeg(
+                data, "RGB", fastdct=True, fastupsample=True, min_height=size, min_width=size
+            )
+        )
+    except (ImportError, ValueError):  # no wheel for this machine; or damaged: Pillow says how
+        return None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive images of a list.
+
+    Args:
+        start: the first one's place in the list.
+        pixels: array of shape (n, size, size, 3), uint8.
+        unreadable: those that could not be decoded; their rows are left out of `pixels`.
+        count: images of the list that the batch stands for, unreadable ones included.
+    """
+
+    start: int
+    pixels: np.ndarray
+    unreadable: tuple[UnreadableImage, ...]
+    count: int
+
+
+def read_batches(
+    root: Path, paths: Sequence[str], rule: PixelRule, batch_size: int, workers: int
+) -> Iterator[Batch]:
+    """Decode images ahead of their use, in order.
+
+    Args:
+        root: the folder that `paths` are relative to.
+        paths: images, in the order wanted.
+        rule: how files become pixels.
+        batch_size: images per batch; the last one may be smaller.
+        workers: threads. The decoders release Python's lock, so threads do run side by side.
+
+    Yields:
+        batches, in order; no more than a few per thread are ever in memory.
+    """
+
+    def load(start: int) -> Batch:
+        import numpy as np
+
+        chunk = paths[start : start + batch_size]
+        pixels = np.empty((len(chunk), rule.size, rule.size, 3), np.uint8)
+        unreadable, row = [], 0
+        for path in chunk:
+            try:
+                pixels[row] = load_pixels(root / path, rule)
+                row += 1
+            except UnreadableImage as error:
+                unreadable.append(error)
+        return Batch(start, pixels[:row], tuple(unreadable), len(chunk))
+
+    yield from work_ahead(load, range(0, len(paths), batch_size), workers)
+
+
+def work_ahead(
+    work: Callable[[int], Batch], starts: Iterable[int], workers: int
+) -> Iterator[Batch]:
+    """Run `work` on threads, a little ahead of whoever takes the results, in order."""
+    waiting: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            for start in starts:
+                waiting.append(pool.submit(work, start))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
+    """Name all images that can't be read.
+
+    Raises:
+        DlError: there is at least one.
+    """
+    if not unreadable:
+        return
+    lines = [f"  {error}" for error in unreadable[:MOST_NAMED]]
+    if len(unreadable) > MOST_NAMED:
+        lines.append(f"  ... and {len(unreadable) - MOST_NAMED} more")
+    count = f"{len(unreadable)} images" if len(unreadable) > 1 else "1 image"
+    raise DlError(
+        f"{count} can't be read:\n" + "\n".join(lines),
+        hint="Remove or replace them, or leave them out with `--on-error skip`.",
+    )

@@ -1,0 +1,143 @@
+"""From settings to a run that is ready to train, and from a run's `config.yaml` back to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from dlcli.assembly import Job
+from dlcli.config import RECORD, Config, Settings, Value, read_config_file
+from dlcli.dataset import open_dataset, require_trainable
+from dlcli.errors import DlError
+from dlcli.features import OnError
+from dlcli.fields import plain, settings_of
+from dlcli.files import write_yaml
+from dlcli.images import PixelRule
+from dlcli.inference import resolve_forward
+from dlcli.places import shown
+from dlcli.provenance import provenance
+from dlcli.run import Run
+
+# Settings that mean nothing to a recipe that sees the pixels themselves.
+BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
+
+
+def make_job(config: Config, recipe_name: str, root: Path, on_error: OnError) -> Job:
+    """Resolve all that a training needs, and refuse early what can't work.
+
+    Args:
+        config: settings and hyperparameters.
+        recipe_name: what to train.
+        root: the dataset's folder.
+        on_error: what to do about unreadable images.
+
+    Raises:
+        DlError: a dataset that nothing can be learned from, unknown backbone, no weights.
+    """
+    recipe = config.recipe(recipe_name)
+    pins = {name: Value(value, f"recipe {recipe_name}") for name, value in recipe.pinned.items()}
+    settings = Config(config.values | pins).settings()
+    dataset = open_dataset(root)
+    require_trainable(dataset)
+    if recipe.layer is None:
+        size = settings.image_size or recipe.image_size
+        return Job(recipe, dataset, settings, None, None, PixelRule(size), on_error)
+    forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
+    pixels = PixelRule(forward.pixels.size)
+    return Job(recipe, dataset, settings, forward, weights, pixels, on_error)
+
+
+def new_run(job: Job, recipe_name: str) -> Run:
+    """Make the run's folder, and write down every resolved value."""
+    run = Run.create(job.settings.runs_dir, job.dataset.name, recipe_name, job.recipe.telling())
+    write_yaml(run.config_file, _resolved(job, recipe_name))
+    write_yaml(run.classes_file, list(job.dataset.classes))
+    run.start()
+    run.log(provenance()["command"])
+    return run
+
+
+def reopen(run: Run) -> Job:
+    """The job of an unfinished run, from the values in its own `config.yaml`.
+
+    Raises:
+        DlError: the run is finished or at work, its images have changed, or its weights have.
+    """
+    status = run.status()
+    if status["state"] == "finished":
+        raise DlError(f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.")
+    if status["state"] == "running":
+        raise DlError(
+            f"{run.name} is being trained",
+            why=f"by process {status.get('pid')} on {status.get('host')}",
+            hint="Wait for it, or stop that process first.",
+        )
+    record = run.record()
+    config = Config(read_config_file(run.config_file))
+    root = Path(record["dataset"]["path"])
+    if not root.is_dir():
+        raise DlError(
+            f"The dataset of {run.name} is not at {shown(root)} any more",
+            hint="Put it back, then resume again.",
+        )
+    job = make_job(config, record["recipe"], root, record["on_error"])
+    if job.dataset.fingerprint() != record["dataset"]["fingerprint"]:
+        raise DlError(
+            f"The images of {shown(root)} have changed since {run.name} began",
+            why="it would go on with other images than it began with",
+            hint=f"Train anew: `dl train {record['recipe']} -d {shown(root)}`.",
+        )
+    described = job.forward.describe() if job.forward else None
+    if described != record["forward"]:
+        raise DlError(
+            f"{run.name} can't go on as it began",
+            why=f"it ran with {record['forward']}, now it would with {described}",
+            hint="Bring the weights and packages back that `config.yaml` names, or train anew.",
+        )
+    return job
+
+
+def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
+    """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
+    settings = dataclasses.replace(
+        job.settings,
+        dataset=str(job.dataset.root),
+        image_size=job.pixels.size,
+        workers=job.workers,
+        weights=job.weights and Path(os.path.abspath(job.weights)),
+    )
+    if job.forward is not None:
+        chosen: dict[str, Any] = {
+            "engine": job.forward.engine,
+            "precision": job.forward.precision,
+        }
+        settings = dataclasses.replace(settings, **chosen)
+    unused = () if job.forward else BACKBONE_SETTINGS
+    shared = {
+        name: plain(getattr(settings, name)) for name in settings_of(Settings) if name not in unused
+    }
+    kaggle = {
+        name: plain(getattr(settings.kaggle, name)) for name in settings_of(type(settings.kaggle))
+    }
+    return {
+        **shared,
+        "kaggle": kaggle,
+        "train": {recipe_name: job.recipe.hyperparameters()},
+        RECORD: {
+            "recipe": recipe_name,
+            "dataset": {
+                "path": str(job.dataset.root),
+                "fingerprint": job.dataset.fingerprint(),
+                "images": {split: len(paths) for split, paths in job.dataset.splits.items()},
+            },
+            "classes": list(job.dataset.classes),
+            "forward": job.forward.describe() if job.forward else None,
+            "pixels": dataclasses.asdict(job.pixels),
+            "pixel_rule": str(job.pixels),
+            "on_error": job.on_error,
+            "parent": None,
+            **provenance(),
+        },
+    }

@@ -1,0 +1,104 @@
+"""A pretrained network as an OpenVINO file, made once and kept in the cache.
+
+The export runs in a child process with Keras on TensorFlow, whichever backend the parent has: the
+same network always gives the same file, and a command that only computes features never holds
+TensorFlow's memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli import __version__
+from dlcli.errors import DlError
+from dlcli.files import sync_folder
+from dlcli.places import cache_home
+
+if TYPE_CHECKING:
+    from dlcli.inference import Forward
+
+FAILED_AS_SAID = 3  # the child's exit code for an error that it could put into words
+
+
+def exported(forward: Forward, weights: Path) -> Path:
+    """The network's OpenVINO file, from the cache or made now.
+
+    Args:
+        forward: the network, its cut and image size.
+        weights: the file of its weights.
+
+    Raises:
+        DlError: the weights are not this network's; no space for the file.
+    """
+    import hashlib
+
+    spec = {
+        "backbone": forward.backbone,
+        "weights_hash": forward.weights_hash,
+        "layer": forward.layer,
+        "image_size": forward.pixels.size,
+        "version": __version__,  # another version may build the network another way
+    }
+    key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+    name = f"{forward.backbone}-{forward.layer}-{forward.pixels.size}-{key}"
+    folder = cache_home() / "openvino" / name
+    if not (folder / "model.xml").is_file():
+        _export_in_child(spec | {"weights": str(weights)}, folder)
+    return folder / "model.xml"
+
+
+def _export_in_child(spec: dict[str, object], folder: Path) -> None:
+    import shutil
+    import tempfile
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    built = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "dlcli.models.export", json.dumps(spec), str(built)],
+            env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+        )
+        if child.returncode == FAILED_AS_SAID:
+            said = json.loads(child.stdout)
+            raise DlError(said["what"], why=said["why"], hint=said["hint"])
+        if child.returncode:
+            raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
+        sync_folder(built)
+        try:
+            built.rename(folder)
+        except OSError:
+            if not (folder / "model.xml").is_file():  # else another process was quicker
+                raise
+    finally:
+        shutil.rmtree(built, ignore_errors=True)
+
+
+def _export(spec: dict[str, str | int], folder: Path) -> None:
+    """The child's work: build, load, cut, export."""
+    from dlcli.backend import start_backend
+    from dlcli.models.backbones import get_backbone, load_cut
+
+    start_backend()
+    network = load_cut(
+        get_backbone(str(spec["backbone"])),
+        str(spec["layer"]),  # type: ignore[arg-type]
+        Path(str(spec["weights"])),
+        int(spec["image_size"]),
+    )
+    network.export(str(folder / "model.xml"), format="openvino", verbose=False)
+
+
+if __name__ == "__main__":
+    try:
+        _export(json.loads(sys.argv[1]), Path(sys.argv[2]))
+    except DlError as error:
+        print(json.dumps({"what": error.what, "why": error.why, "hint": error.hint}))
+        sys.exit(FAILED_AS_SAID)

@@ -1,0 +1,104 @@
+"""What a finished training leaves: models that Keras alone opens, predictions, scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from dlcli.assembly import Job, Network, phase_inputs
+from dlcli.checkpoint import Progress
+from dlcli.dataset import Dataset
+from dlcli.evaluation import accuracy, log_loss
+from dlcli.features import features_ready, load_features, store_folder
+from dlcli.files import atomic
+from dlcli.predictions import Predictions, write_predictions
+from dlcli.run import Run, utc_now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+    import numpy as np
+
+
+def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> None:
+    """Save the last and the best model, predict with the best, and call the run finished.
+
+    Args:
+        job: what was trained on what.
+        run: where it goes.
+        network: the last phase's, with the weights of the last epoch.
+        progress: which epoch was the best.
+    """
+    phase = job.recipe.phases()[progress.best_phase]
+    on_features = job.on_features(phase)
+    _save(network.complete(), run.last_model)
+    if progress.best_epoch == len(progress.history):
+        best = network
+        with atomic(run.best_model) as temporary:
+            os.link(run.last_model, temporary)
+    else:
+        best = Network(job, phase, tuple(network.head.input_shape[1:]))
+        progress.phase = progress.best_phase
+        best.assign_best(run.checkpoint, progress)
+        _save(best.complete(), run.best_model)
+    _, valid = phase_inputs(job, on_features)
+    y_prob = best.predict(valid)
+    classes = job.dataset.classes
+    keep_predictions(run, job.dataset, "valid", valid.paths, classes, y_prob)
+    if on_features and job.forward is not None:
+        store = store_folder(job.dataset, job.forward)
+        if features_ready(store, job.dataset, "test"):
+            test = load_features(store, job.dataset, "test")
+            keep_predictions(
+                run, job.dataset, "test", test.paths, classes, predict_rows(best.head, test.rows)
+            )
+    run.update_status(
+        state="finished",
+        finished=utc_now(),
+        best_epoch=progress.best_epoch,
+        predicts_from="features" if on_features else "images",
+        val_loss=float(f"{log_loss(valid.y_true, y_prob):.9g}"),
+        val_accuracy=float(f"{accuracy(valid.y_true, y_prob):.9g}"),
+    )
+    shutil.rmtree(run.checkpoint, ignore_errors=True)
+
+
+def predict_rows(head: keras.Model, rows: np.ndarray) -> np.ndarray:
+    """A head's probabilities for stored features: float32 (n_samples, n_classes)."""
+    import numpy as np
+
+    parts = [rows[i : i + 256] for i in range(0, len(rows), 256)]
+    return np.concatenate([np.asarray(head.predict_on_batch(part)) for part in parts])
+
+
+def keep_predictions(
+    run: Run,
+    dataset: Dataset,
+    split: str,
+    paths: tuple[str, ...],
+    classes: tuple[str, ...],
+    y_prob: np.ndarray,
+) -> Predictions:
+    """Write one split's predictions, and which state of its folder they belong to.
+
+    Args:
+        run: where they go.
+        dataset: where the images are.
+        split: "valid" or "test".
+        paths: the image of each row.
+        classes: the class of each column.
+        y_prob: array of shape (n_samples, n_classes).
+    """
+    true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
+    predictions = Predictions(paths, classes, y_prob, true)
+    write_predictions(run.predictions(split), predictions)
+    known = run.status().get("predicted", {})
+    run.update_status(predicted=known | {split: dataset.fingerprint(split)})
+    return predictions
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    with atomic(path) as temporary:
+        model.save(temporary, include_optimizer=False)

@@ -1,0 +1,134 @@
+"""A finished run's predictions, made once: read where they stand, made where they don't."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dlcli.config import Config
+from dlcli.current import find_dataset
+from dlcli.dataset import Dataset, open_dataset
+from dlcli.errors import DlError
+from dlcli.features import OnError, compute_features, load_features
+from dlcli.images import PixelRule, UnreadableImage, read_batches, refuse_unreadable
+from dlcli.inference import Forward, KerasEngine
+from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
+from dlcli.outcome import keep_predictions, predict_rows
+from dlcli.places import shown
+from dlcli.predictions import Predictions, read_predictions
+from dlcli.progress import say, track
+from dlcli.run import Run
+
+
+def dataset_of(run: Run, config: Config) -> Path | None:
+    """The folder of the dataset that a run was trained on; None where it isn't there any more.
+
+    The recorded path, else a dataset of that name under the data folder (said).
+    """
+    recorded = Path(run.record()["dataset"]["path"])
+    if recorded.is_dir():
+        return recorded
+    try:
+        moved = find_dataset(run.dataset, config.settings().data_dir)
+    except DlError:
+        return None
+    say(f"{shown(recorded)} is gone; taking {shown(moved)}, the dataset of that name.")
+    return moved
+
+
+def predictions_of(run: Run, config: Config, split: str, on_error: OnError = "stop") -> Predictions:
+    """One split's predictions: from the run's file, unless it is missing or its images changed.
+
+    Args:
+        run: a finished run.
+        config: data folder, workers, weights.
+        split: "valid" or "test".
+        on_error: what to do about unreadable images.
+
+    Raises:
+        DlError: neither the file nor the images are there.
+    """
+    file = run.predictions(split)
+    root = dataset_of(run, config)
+    if root is None:
+        if file.is_file():
+            say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
+            return read_predictions(file)
+        raise DlError(
+            f"The dataset of {run.name} is gone, so {split} can't be predicted",
+            why=f"neither {run.record()['dataset']['path']} nor a dataset of that name is there",
+            hint="Put it back, or name its folder's parent with `--data-dir`.",
+        )
+    dataset = open_dataset(root)
+    if not dataset.splits[split]:
+        raise DlError(
+            f"No images in {shown(root / split)}",
+            why="so there is nothing to predict",
+            hint=f"Put images into {shown(root / split)}."
+            if split == "test"
+            else f"Run `dl data split {shown(root)}`, then train.",
+        )
+    if file.is_file():
+        if run.status().get("predicted", {}).get(split) == dataset.fingerprint(split):
+            return read_predictions(file)
+        say(f"The images in {shown(root / split)} have changed: they are predicted again.")
+    return _predict(run, config, dataset, split, on_error)
+
+
+def _predict(
+    run: Run, config: Config, dataset: Dataset, split: str, on_error: OnError
+) -> Predictions:
+    """Run the best model over one split, on the kind of input that it was judged on."""
+    from dlcli.backend import start_backend
+
+    record, classes = run.record(), run.classes()
+    workers = config.settings().workers or os.cpu_count() or 1
+    start_backend()
+    import keras
+    import numpy as np
+
+    model = keras.saving.load_model(run.best_model, compile=False, safe_mode=True)
+    if run.status().get("predicts_from") == "features":
+        forward = Forward.from_description(record["forward"])
+        weights = _same_weights(run, config, forward)
+        folder = compute_features(
+            dataset, forward, weights, workers=workers, on_error=on_error, splits=(split,)
+        )
+        features = load_features(folder, dataset, split)
+        y_prob = predict_rows(model.get_layer("head"), features.rows)
+        return keep_predictions(run, dataset, split, features.paths, classes, y_prob)
+    paths = dataset.splits[split]
+    parts: list[np.ndarray] = []
+    unreadable: list[UnreadableImage] = []
+    engine = KerasEngine(model)
+    batches = read_batches(
+        dataset.root, paths, PixelRule(**record["pixels"]), engine.batch_size, workers
+    )
+    with track(f"Predicting {split}", len(paths), "images") as bar:
+        for batch, y_prob in engine.run(batches):
+            unreadable += batch.unreadable
+            parts.append(y_prob)
+            bar.advance(batch.count)
+    if on_error == "stop":
+        refuse_unreadable(unreadable)
+    bad = {error.path for error in unreadable}
+    readable = tuple(path for path in paths if dataset.root / path not in bad)
+    return keep_predictions(run, dataset, split, readable, classes, np.concatenate(parts))
+
+
+def _same_weights(run: Run, config: Config, forward: Forward) -> Path:
+    """The file of the backbone's weights that the run was trained with.
+
+    Raises:
+        DlError: it is gone, or holds other weights now.
+    """
+    recorded = run.config().get("weights")
+    named = config.settings().weights or (Path(recorded) if recorded else None)
+    weights = fetch_weights(get_backbone(forward.backbone), named)
+    if weights_hash(weights) != forward.weights_hash:
+        raise DlError(
+            f"{shown(weights)} does not hold the weights that {run.name} was trained with",
+            why=f"expected sha256 {forward.weights_hash}..., found {weights_hash(weights)}...",
+            hint="Name the right file with `--weights FILE`.",
+        )
+    return weights

@@ -1,0 +1,92 @@
+"""Predictions as a file: path, true class where known, one probability per class.
+
+Whatever judges, shows or submits a run reads these files and never a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.errors import DlError
+from dlcli.files import read_csv, write_csv
+from dlcli.places import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# The columns before the classes. Classes are found by their position, so that one may bear
+# any name.
+COLUMNS = ("path", "true_class")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about some images.
+
+    Args:
+        paths: relative to the dataset's folder, with forward slashes.
+        classes: class names, in the order of the columns.
+        y_prob: array of shape (n_samples, n_classes), float; rows sum to 1.
+        true_classes: the class name of each image, "" where it is not known.
+    """
+
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+    y_prob: np.ndarray
+    true_classes: tuple[str, ...]
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """Class numbers, int array of shape (n_samples,).
+
+        Raises:
+            DlError: an image's class is not one of `classes`.
+        """
+        import numpy as np
+
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        unknown = set(self.true_classes) - set(numbers)
+        if unknown:
+            raise DlError(
+                "The predictions name classes that the model does not know: "
+                + ", ".join(sorted(map(repr, unknown)))
+            )
+        return np.array([numbers[name] for name in self.true_classes], dtype=np.int64)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a predictions file whole, probabilities to the last digit of a float32."""
+    path.parent.mkdir(exist_ok=True)
+    rows = zip(predictions.paths, predictions.true_classes, predictions.y_prob, strict=True)
+    write_csv(
+        path,
+        [
+            [*COLUMNS, *predictions.classes],
+            *([name, true, *(f"{p:.9g}" for p in probs)] for name, true, probs in rows),
+        ],
+    )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a predictions file.
+
+    Raises:
+        DlError: the file is cut short, or holds something else.
+    """
+    import numpy as np
+
+    header, *rows = read_csv(path) or [[]]
+    try:
+        if tuple(header[:2]) != COLUMNS or any(len(row) != len(header) for row in rows):
+            raise ValueError("its columns are not those of predictions")
+        y_prob = np.array([row[2:] for row in rows], dtype=np.float64)
+        if not np.isfinite(y_prob).all():
+            raise ValueError("it holds probabilities that are not numbers")
+    except ValueError as error:
+        raise DlError(
+            f"{shown(path)} is damaged", why=str(error), hint="Remove it: it is made again."
+        ) from error
+    paths, true = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+    return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), -1), true)

@@ -1,0 +1,84 @@
+"""The talk on stderr: sentences always, progress bars for people at a terminal.
+
+stdout is for results alone, so that `dl ... --json | jq` works.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+
+def say(text: str) -> None:
+    """One sentence on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bar:
+    """A progress bar's handle; without a terminal it only counts."""
+
+    def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
+        self._progress, self._task = progress, task
+        self.done = 0
+
+    def advance(self, by: int = 1) -> None:
+        """Count `by` more as done."""
+        self.done += by
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, by)
+
+    def describe(self, text: str) -> None:
+        """Change the words before the bar."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=text)
+
+    def say(self, text: str) -> None:
+        """One sentence above the bar."""
+        if self._progress is not None:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            say(text)
+
+
+@contextmanager
+def track(description: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
+    """Show progress with rate and time left while the block runs; quiet without a terminal.
+
+    Args:
+        description: what is going on.
+        total: how many there are in all.
+        unit: what is counted, in the plural: "images".
+        done: how many were done before.
+    """
+    if not sys.stderr.isatty():
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[ProgressColumn | str] = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed}/{task.total} " + unit),
+        _rate_column(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    ]
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield Bar(progress, progress.add_task(description, total=total, completed=done))
+
+
+def _rate_column() -> ProgressColumn:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed else "")
+
+    return Rate()

@@ -1,0 +1,30 @@
+"""Fine-tune VGG16, as the course's first lesson does.
+
+`finetune` on VGG16 (Simonyan & Zisserman 2015) with the course's rates: Adam at 1e-3, one epoch.
+
+Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 1.
+Command: `dl train vgg-finetune`
+Expected: valid accuracy 0.981 to 0.9835 on dogs and cats (23,000 train, 2,000 valid) in the
+course's notebooks; an epoch there took 273 to 604 s on its GPU, here the features are computed
+once and an epoch takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dlcli.fields import setting
+from dlcli.recipes.finetune import Finetune
+from dlcli.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class VggFinetune(Finetune):
+    """A new last layer on VGG16, and more of its layers if asked."""
+
+    schedule: Schedule = setting(
+        Schedule.parse("1e-3x3"), "learning rates and epochs of the new last layer"
+    )
+    pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}

@@ -1,0 +1,65 @@
+"""Judging a run: from its predictions to `metrics.yaml`, `report.html` and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dlcli.config import Config
+from dlcli.evaluation import evaluate
+from dlcli.features import OnError
+from dlcli.files import write_yaml
+from dlcli.places import shown
+from dlcli.predict import dataset_of, predictions_of
+from dlcli.report.html import Report, write_report
+from dlcli.run import Run
+
+
+def evaluate_run(
+    run: Run, config: Config, on_error: OnError = "stop"
+) -> tuple[dict[str, Any], Path]:
+    """Judge a run on its validation images and write down how it did.
+
+    Args:
+        run: a finished run.
+        config: where data lies, and the seed of the pictures chosen at random.
+        on_error: what to do about unreadable images, should they have to be predicted again.
+
+    Returns:
+        the metrics (see `evaluation.evaluate`), and the report's path.
+
+    Raises:
+        DlError: no predictions, and no images to make them from.
+    """
+    predictions = predictions_of(run, config, "valid", on_error)
+    record, y_true = run.record(), predictions.y_true
+    metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
+    write_yaml(run.metrics_file, metrics)
+    recipe = record["recipe"]
+    forward = record["forward"] or {}
+    settings: dict[str, object] = {
+        "dataset": shown(record["dataset"]["path"]),
+        "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
+        **({"backbone": forward["backbone"], "layer": forward["layer"]} if forward else {}),
+        "pixels": record["pixel_rule"],
+        **run.config()["train"][recipe],
+        "seed": run.config()["seed"],
+        "versions": ", ".join(f"{name} {v}" for name, v in record["versions"].items()),
+        "host": record["host"],
+        "git": record["git"],
+    }
+    report = Report(
+        title=run.name,
+        recipe=recipe,
+        classes=predictions.classes,
+        metrics=metrics,
+        y_true=y_true,
+        y_prob=predictions.y_prob,
+        root=dataset_of(run, config) or Path(record["dataset"]["path"]),
+        paths=predictions.paths,
+        history=run.history(),
+        settings={name: value for name, value in settings.items() if value is not None},
+        commands=(record["command"], f"dl evaluate {run.name}"),
+        seed=config.settings().seed,
+    )
+    return metrics, write_report(report, run.path)

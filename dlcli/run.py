@@ -1,0 +1,260 @@
+"""One run directory: the only place where its file names live.
+
+~/runs/<dataset>/202611231409-finetune-e12-lr0.001-t1/
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files import read_csv, read_yaml, write_csv, write_yaml
+from dlcli.places import shown
+
+MAX_SUFFIX = 100
+STATES = ("running", "finished", "failed", "interrupted")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what stands in it.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset it belongs to: the folder above."""
+        return self.path.parent.name
+
+    @property
+    def config_file(self) -> Path:
+        """Every resolved value, and where, when and with what it ran."""
+        return self.path / "config.yaml"
+
+    @property
+    def status_file(self) -> Path:
+        """State, process, epoch and headline scores."""
+        return self.path / "status.yaml"
+
+    @property
+    def log_file(self) -> Path:
+        """All that was said."""
+        return self.path / "log.txt"
+
+    @property
+    def history_file(self) -> Path:
+        """One row per epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def classes_file(self) -> Path:
+        """Class names in order."""
+        return self.path / "classes.yaml"
+
+    @property
+    def best_model(self) -> Path:
+        """The model of the best epoch, preprocessing inside."""
+        return self.path / "models" / "best.keras"
+
+    @property
+    def last_model(self) -> Path:
+        """The model of the last epoch, preprocessing inside."""
+        return self.path / "models" / "last.keras"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What going on after a stop needs; gone once the run is finished."""
+        return self.path / "checkpoint"
+
+    def predictions(self, split: str) -> Path:
+        """Path, true class where known, one probability per class, of "valid" or "test"."""
+        return self.path / "predictions" / f"{split}.csv"
+
+    @property
+    def metrics_file(self) -> Path:
+        """Evaluation as numbers."""
+        return self.path / "metrics.yaml"
+
+    @property
+    def report_file(self) -> Path:
+        """Evaluation as a page."""
+        return self.path / "report.html"
+
+    @property
+    def submission_file(self) -> Path:
+        """The newest submission."""
+        return self.path / "submission.csv"
+
+    @classmethod
+    def create(
+        cls,
+        runs_dir: Path,
+        dataset: str,
+        recipe: str,
+        telling: Iterable[str],
+        now: datetime | None = None,
+    ) -> Run:
+        """Make a new run's folder, `YYYYMMDDHHMM-recipe-p1-p2-p3-p4` in UTC.
+
+        A second run of the same name gets `-2`: the folder is made exclusively, so two
+        processes never share one.
+
+        Raises:
+            DlError: a hundred runs of that name in that minute.
+        """
+        stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
+        name = "-".join([stamp, recipe, *telling])
+        parent = runs_dir / dataset
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, MAX_SUFFIX):
+            run = cls(parent / (name if number == 1 else f"{name}-{number}"))
+            try:
+                run.path.mkdir()
+            except FileExistsError:
+                continue
+            (run.path / "models").mkdir()
+            (run.path / "predictions").mkdir()
+            return run
+        raise DlError(f"{shown(parent / name)} stands there {MAX_SUFFIX} times already")
+
+    @classmethod
+    def all(cls, runs_dir: Path, dataset: str | None = None) -> list[Run]:
+        """Every run under the runs folder, or of one dataset, by name."""
+        pattern = f"{_escaped(dataset)}/*" if dataset is not None else "*/*"
+        return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run()]
+
+    def is_run(self) -> bool:
+        """Whether the folder is a run's."""
+        return self.status_file.is_file()
+
+    def status(self) -> dict[str, Any]:
+        """What `status.yaml` holds, with a state that is true now.
+
+        A run that says it is running, and whose process is gone, is interrupted.
+        """
+        status = read_yaml(self.status_file) if self.status_file.is_file() else None
+        if not isinstance(status, dict) or status.get("state") not in STATES:
+            return {"state": "failed"}
+        if status["state"] == "running" and not _alive(status):
+            status["state"] = "interrupted"
+        return status
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed or interrupted."""
+        return str(self.status()["state"])
+
+    def update_status(self, **changes: Any) -> None:
+        """Change some of `status.yaml`; the rest stays."""
+        status = (read_yaml(self.status_file) if self.status_file.is_file() else None) or {}
+        write_yaml(self.status_file, status | changes)
+
+    def start(self) -> None:
+        """Say that this process works on the run."""
+        status = (read_yaml(self.status_file) if self.status_file.is_file() else None) or {}
+        started = status.get("started") or utc_now()
+        owner = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
+        write_yaml(self.status_file, status | owner | {"started": started})
+
+    def config(self) -> dict[str, Any]:
+        """What `config.yaml` holds.
+
+        Raises:
+            DlError: the file is missing or damaged.
+        """
+        config = read_yaml(self.config_file) if self.config_file.is_file() else None
+        if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
+            raise DlError(
+                f"{shown(self.config_file)} is missing or damaged",
+                why="it says how the run was made",
+                hint="Take another run, or restore the file.",
+            )
+        return config
+
+    def record(self) -> dict[str, Any]:
+        """The `run` block of `config.yaml`: recipe, dataset, input, versions, command."""
+        record: dict[str, Any] = self.config()["run"]
+        return record
+
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the model's outputs.
+
+        Raises:
+            DlError: the file is missing or damaged.
+        """
+        classes = read_yaml(self.classes_file) if self.classes_file.is_file() else None
+        if not isinstance(classes, list) or not classes:
+            raise DlError(
+                f"{shown(self.classes_file)} is missing or damaged",
+                why="without it nobody can say which output is which class",
+                hint="Take another run, or restore the file.",
+            )
+        return tuple(str(name) for name in classes)
+
+    def history(self) -> list[dict[str, float | str]]:
+        """The rows of `history.csv`, numbers as numbers; [] before the first epoch."""
+        if not self.history_file.is_file():
+            return []
+        header, *rows = read_csv(self.history_file)
+        return [
+            {name: _number(text) for name, text in zip(header, row, strict=True)} for row in rows
+        ]
+
+    def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write `history.csv` whole; all rows have the same keys."""
+        if rows:
+            write_csv(self.history_file, [list(rows[0]), *(list(r.values()) for r in rows)])
+
+    def log(self, text: str) -> None:
+        """Add a line to `log.txt`, with the time."""
+        with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"{utc_now()} {text}\n")
+
+
+def utc_now() -> str:
+    """The time in UTC, ISO 8601, to the microsecond: `2026-11-23T14:09:31.123456Z`."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _alive(status: Mapping[str, Any]) -> bool:
+    if status.get("host") != socket.gethostname():
+        return True  # another machine's process can't be asked
+    try:
+        os.kill(int(status["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, KeyError, TypeError, ValueError):
+        return True
+    return True
+
+
+def _escaped(name: str) -> str:
+    from glob import escape
+
+    return escape(name)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text

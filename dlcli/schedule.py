@@ -1,0 +1,62 @@
+"""Learning-rate schedules as people write them: `1e-3x2,1e-4x2`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dlcli.fields import Refused
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rates, each held for a number of epochs.
+
+    The course's rule "in all cases": some epochs at the default rate, then a tenth, then a
+    hundredth.
+
+    Args:
+        steps: (learning rate, epochs) pairs, in order.
+
+    Example:
+        Schedule.parse("1e-3x2,1e-4x2").epochs == 4
+    """
+
+    steps: tuple[tuple[float, int], ...]
+    expected: ClassVar[str] = "rates and epochs, such as 1e-3x2,1e-4x2"
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """Read `RATExEPOCHS[,RATExEPOCHS...]`; a rate alone means one epoch.
+
+        Raises:
+            Refused: says which part can't be read.
+        """
+        steps = []
+        for part in text.split(","):
+            rate_text, _, epochs_text = part.strip().lower().partition("x")
+            try:
+                rate, epochs = float(rate_text), int(epochs_text or 1)
+            except ValueError:
+                raise Refused(f"{part.strip()!r} is not RATExEPOCHS, such as 1e-3x2") from None
+            if not (0 < rate < math.inf) or epochs < 1:
+                raise Refused(f"{part.strip()!r} needs a rate above 0 and at least one epoch")
+            steps.append((rate, epochs))
+        return cls(tuple(steps))
+
+    def __str__(self) -> str:
+        return ",".join(f"{rate:g}x{epochs}" for rate, epochs in self.steps)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return sum(epochs for _, epochs in self.steps)
+
+    def rates(self) -> list[float]:
+        """The learning rate of each epoch, in order."""
+        return [rate for rate, epochs in self.steps for _ in range(epochs)]
+
+    def scaled(self, factor: float) -> Schedule:
+        """The same epochs at `factor` times the rates."""
+        return Schedule(tuple((float(f"{r * factor:.6g}"), epochs) for r, epochs in self.steps))

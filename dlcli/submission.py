@@ -1,0 +1,269 @@
+"""From probabilities to the file that a competition wants: clip, order, check.
+
+The competition's sample submission decides: its columns and their order, its ids and their form.
+Without one, the file has `id` and either one probability (two classes) or a column per class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.evaluation import log_loss
+from dlcli.files import read_csv
+from dlcli.places import shown
+from dlcli.predictions import Predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Bounds that are tried to say what clipping would gain; good models want 0.005 to 0.02.
+CANDIDATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class SampleSubmission:
+    """The form that a competition asks for.
+
+    Args:
+        file: where it was read.
+        header: column names, the id's first.
+        ids: in their order, each once.
+    """
+
+    file: Path
+    header: tuple[str, ...]
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission's content.
+
+    Args:
+        header: column names.
+        rows: text of each cell.
+        notes: what was decided on the user's behalf, a sentence each.
+        labels: whether it holds class names, not probabilities.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    labels: bool = False
+
+
+def clip(y_prob: np.ndarray, bound: float) -> np.ndarray:
+    """Keep probabilities away from 0 and 1, so that no confident mistake costs the competition.
+
+    Two classes: to [bound, 1 - bound]. n classes: to [bound / (n - 1), 1 - bound], the course's
+    rule. What clipping adds to a row is then taken, in proportion, from what its probabilities
+    have above the lower bound. So rows sum to 1, the order within a row stays, and both bounds
+    hold; plain division by the row's sum would push the smallest below theirs.
+
+    Args:
+        y_prob: array of shape (n_samples, n_classes); rows sum to 1.
+        bound: c; 0 changes nothing. 0.05 costs -ln(0.95) = 0.051 on every correct image.
+
+    Raises:
+        DlError: the bound is negative, or so large that nothing would be left of the probabilities.
+    """
+    import numpy as np
+
+    n_classes = y_prob.shape[1]
+    most = 1 - 1 / n_classes
+    if not 0 <= bound < most:
+        raise DlError(
+            f"Can't clip at {bound:g}",
+            why=f"for {n_classes} classes the bound is at least 0 and below {most:g}",
+            hint="Good models want 0.005 to 0.02.",
+            exit_code=ExitCode.USAGE,
+        )
+    if bound == 0:
+        return y_prob
+    low = bound / (n_classes - 1)
+    above = np.clip(y_prob, low, 1 - bound) - low
+    room = 1 - n_classes * low
+    clipped: np.ndarray = low + above * (room / above.sum(axis=1, keepdims=True))
+    return clipped
+
+
+def best_bound(y_true: np.ndarray, y_prob: np.ndarray) -> tuple[float, float]:
+    """The bound among `CANDIDATES` with the least log loss, and that loss; (0, loss) if none gains.
+
+    Args:
+        y_true: int array of shape (n_samples,).
+        y_prob: array of shape (n_samples, n_classes).
+    """
+    losses = {bound: log_loss(y_true, clip(y_prob, bound)) for bound in (0.0, *CANDIDATES)}
+    bound = min(losses, key=lambda each: losses[each])
+    return bound, losses[bound]
+
+
+def read_sample_submission(file: Path) -> SampleSubmission:
+    """Read a competition's sample submission.
+
+    Raises:
+        DlError: it has no rows, no value column, or an id twice.
+    """
+    header, *rows = read_csv(file) if file.is_file() else [[]]
+    rows = [row for row in rows if row]
+    if len(header) < 2 or not rows or any(len(row) != len(header) for row in rows):
+        raise DlError(
+            f"{shown(file)} is not a sample submission",
+            why="expected a header and rows of an id and at least one value",
+            hint="Name the right file with `--sample-submission FILE`.",
+        )
+    ids = tuple(row[0] for row in rows)
+    if len(set(ids)) < len(ids):
+        twice = next(each for each in ids if ids.count(each) > 1)
+        raise DlError(f"{shown(file)} has the id {twice!r} twice", hint="Mend the file.")
+    return SampleSubmission(file, tuple(header), ids)
+
+
+def make_submission(
+    predictions: Predictions,
+    sample: SampleSubmission | None,
+    *,
+    positive: str | None = None,
+    prior: np.ndarray | None = None,
+) -> Submission:
+    """Put predictions of the test images into the competition's form.
+
+    Args:
+        predictions: of the test images, clipped already if wanted.
+        sample: the form; None where there is none.
+        positive: the class whose probability a single column holds; by default the last by name.
+        prior: array of shape (n_classes,), for ids whose image could not be read; without it they
+            are an error.
+
+    Raises:
+        DlError: ids or columns that don't match the images or classes.
+    """
+    notes: list[str] = []
+    classes = predictions.classes
+    if positive is not None and positive not in classes:
+        raise DlError(f"No class is called {positive!r}", hint=did_you_mean(positive, classes))
+    row_of, ids = _match_ids(predictions.paths, sample, prior is not None, notes)
+    value_columns = sample.header[1:] if sample else _default_columns(classes, positive)
+    id_column = sample.header[0] if sample else "id"
+    # where ids are missing there is a prior: `_match_ids` sees to it
+    by_id: list[Any] = [predictions.y_prob[row_of[i]] if i in row_of else prior for i in ids]
+    labels = False
+    if len(value_columns) > 1 or value_columns[0] in classes:
+        order = _match_columns(value_columns, classes, sample)
+        values = [tuple(f"{probs[k]:.9g}" for k in order) for probs in by_id]
+    elif len(classes) == 2 or positive is not None:
+        chosen = positive or max(classes)
+        how = "named" if positive else "the last by name; `--positive CLASS` takes another"
+        notes.append(f"Column {value_columns[0]!r} holds the probability of {chosen!r} ({how}).")
+        values = [(f"{probs[classes.index(chosen)]:.9g}",) for probs in by_id]
+    else:
+        labels = True
+        notes.append(f"Column {value_columns[0]!r} holds the name of the likeliest class.")
+        values = [(classes[int(probs.argmax())],) for probs in by_id]
+    rows = tuple((i, *value) for i, value in zip(ids, values, strict=True))
+    return Submission((id_column, *value_columns), rows, tuple(notes), labels)
+
+
+def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> None:
+    """Check a written file against what it should be, as the competition will.
+
+    Args:
+        rows: the file, read back, header first.
+        submission: what it was made from.
+
+    Raises:
+        DlError: other columns, an id missing or twice, a value that is not a probability.
+    """
+    header, *body = rows
+    expected = [row[0] for row in submission.rows]
+    if tuple(header) != submission.header:
+        raise DlError(f"The submission's columns are {header}, not {list(submission.header)}")
+    if [row[0] for row in body] != expected or len(set(expected)) != len(expected):
+        raise DlError("The submission's ids are not those of the test images, each once")
+    if submission.labels:
+        return
+    for row in body:
+        values = [float(text) for text in row[1:]]
+        if not all(0 <= value <= 1 for value in values):  # NaN is neither
+            raise DlError(f"The submission's row of {row[0]!r} holds {row[1:]}")
+        # nine digits are written, so a sum of many columns may be off in the last ones
+        if len(values) > 1 and abs(sum(values) - 1) > 1e-6:
+            raise DlError(f"The submission's row of {row[0]!r} sums to {sum(values):.9g}, not 1")
+
+
+def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+    return ("label",) if len(classes) == 2 or positive else classes
+
+
+def _match_ids(
+    paths: tuple[str, ...],
+    sample: SampleSubmission | None,
+    fill: bool,
+    notes: list[str],
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Which row of the predictions belongs to which id, and the ids in order."""
+    names = [PurePosixPath(path) for path in paths]
+    forms: dict[str, list[str]] = {
+        "file names without suffix": [name.stem for name in names],
+        "file names": [name.name for name in names],
+        "paths": ["/".join(name.parts[1:]) for name in names],
+    }
+    if sample is None:
+        for form in forms.values():
+            if len(set(form)) == len(form):
+                return {i: row for row, i in enumerate(form)}, tuple(sorted(form, key=_natural))
+        raise AssertionError("paths are unique")
+    wanted = set(sample.ids)
+    how = max(forms, key=lambda each: len(wanted & set(forms[each])))
+    ids = forms[how]
+    row_of = {i: row for row, i in enumerate(ids) if i in wanted}
+    twice = [i for i in row_of if ids.count(i) > 1] if len(set(ids)) < len(ids) else []
+    missing = [i for i in sample.ids if i not in row_of]
+    if twice or (missing and not (fill and row_of)):
+        problem = "stand for several test images" if twice else "have no test image"
+        bad = twice or missing
+        raise DlError(
+            f"{len(bad)} of the {len(sample.ids)} ids of {shown(sample.file)} {problem}",
+            why=f"for example {', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with "
+            f"{how}",
+            hint="Complete the test folder, or name another file with `--sample-submission FILE`.",
+        )
+    if missing:
+        notes.append(
+            f"{len(missing)} ids have no readable image and get the classes' frequencies: "
+            + ", ".join(missing[:MOST_NAMED])
+            + ("..." if len(missing) > MOST_NAMED else "")
+        )
+    if extra := len(ids) - len(row_of):
+        notes.append(f"{extra} test images are not in {shown(sample.file)} and are left out.")
+    return row_of, sample.ids
+
+
+def _match_columns(
+    columns: tuple[str, ...], classes: tuple[str, ...], sample: SampleSubmission | None
+) -> list[int]:
+    """The class number of each column, by name."""
+    if set(columns) != set(classes) or len(columns) != len(classes):
+        file = shown(sample.file) if sample else "the submission"
+        odd = sorted(set(columns) ^ set(classes))
+        raise DlError(
+            f"The columns of {file} are not the classes",
+            why=f"expected {len(classes)} classes, found {len(columns)} columns; "
+            f"not in both: {', '.join(map(repr, odd[:MOST_NAMED]))}",
+            hint="Rename the class folders, or name another file with `--sample-submission FILE`.",
+        )
+    return [classes.index(column) for column in columns]
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort `2` before `10`: numbers by their value, the rest by letter."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
+    ]

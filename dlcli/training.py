@@ -1,0 +1,170 @@
+"""Training: one loop over phases, epochs and batches, and what is kept of it.
+
+A frozen network is never run twice: where nothing below the head trains and nothing augments,
+the head trains on the feature store. Else the images go through the whole network.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dlcli.assembly import Job, Network, phase_inputs, to_numpy
+from dlcli.augmentation import Augmenter, reseed
+from dlcli.backend import start_backend
+from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation import accuracy, log_loss
+from dlcli.inputs import Inputs
+from dlcli.outcome import keep_outcome
+from dlcli.progress import Bar, say, track
+from dlcli.recipe import Phase
+from dlcli.run import Run
+
+
+class Interrupted(DlError):
+    """Training was stopped by Ctrl-C and can go on."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            f"Interrupted. Go on with `dl resume {run.name}`.", exit_code=ExitCode.INTERRUPTED
+        )
+
+
+def fit(job: Job, run: Run) -> None:
+    """Train, from the beginning or from the run's last finished epoch.
+
+    Args:
+        job: what to train on what.
+        run: where checkpoints, history and the models go.
+
+    Raises:
+        Interrupted: Ctrl-C; the run can be resumed.
+        DlError: unreadable images, features that can't be made.
+    """
+    start_backend()
+    import keras
+
+    run.start()
+    try:
+        keras.utils.set_random_seed(job.settings.seed)
+        _train(job, run)
+    except KeyboardInterrupt as stop:
+        run.update_status(state="interrupted")
+        run.log("interrupted")
+        raise Interrupted(run) from stop
+    except BaseException as error:
+        run.update_status(state="failed", reason=str(error))
+        run.log(f"failed: {error}")
+        raise
+
+
+def _train(job: Job, run: Run) -> None:
+    phases = job.recipe.phases()
+    saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
+    progress = saved[0] if saved else Progress()
+    total = sum(phase.schedule.epochs for phase in phases)
+    if saved:
+        run.write_history(progress.history)
+        say(f"Going on after epoch {len(progress.history)} of {total}.")
+    inputs: dict[bool, tuple[Inputs, Inputs]] = {}
+    for number, phase in enumerate(phases):
+        if number < progress.phase:
+            continue
+        on_features = job.on_features(phase)
+        if on_features not in inputs:
+            # one kind at a time, so that the other's memory is free
+            inputs = {on_features: phase_inputs(job, on_features)}
+        network = Network(job, phase, inputs[on_features][0].shape)
+        if saved and progress.phase == number:
+            network.assign(saved[1], saved[2])
+        elif progress.best_epoch:
+            network.assign_best(run.checkpoint, progress)
+        if number > progress.phase:
+            progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
+        _train_phase(job, run, phase, network, inputs[on_features], progress)
+    keep_outcome(job, run, network, progress)
+
+
+def _train_phase(
+    job: Job,
+    run: Run,
+    phase: Phase,
+    network: Network,
+    inputs: tuple[Inputs, Inputs],
+    progress: Progress,
+) -> None:
+    """Train one phase's epochs, from where it stopped."""
+    import numpy as np
+
+    train, valid = inputs
+    seed, recipe = job.settings.seed, job.recipe
+    augment = Augmenter(seed) if phase.augment else None
+    rates = phase.schedule.rates()
+    what = "the stored features" if job.on_features(phase) else "the images"
+    say(f"Training {phase.name} on {what}: {len(train.y_true):,} images, {len(rates)} epochs.")
+    total = len(rates) * len(train.y_true)
+    done = progress.phase_epochs * len(train.y_true)
+    with track(f"Training {phase.name}", total, "images", done=done) as bar:
+        for rate in rates[progress.phase_epochs :]:
+            if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
+                break
+            epoch = len(progress.history) + 1
+            network.optimizer.learning_rate = rate
+            reseed(network.model.variables, seed, epoch)
+            if augment:
+                augment.start_epoch(epoch)
+            order = np.random.default_rng([seed, epoch]).permutation(len(train.y_true))
+            totals = {"loss": 0.0, "accuracy": 0.0}
+            for x, y in train.batches(order, recipe.batch_size):
+                network.model.reset_metrics()
+                scores = network.model.train_on_batch(
+                    augment(x) if augment else x, y, return_dict=True
+                )
+                for name in totals:
+                    totals[name] += float(scores[name]) * len(y)
+                bar.advance(len(y))
+            y_prob = network.predict(valid)
+            row = {
+                "epoch": epoch,
+                "phase": phase.name,
+                "learning_rate": rate,
+                "loss": _rounded(totals["loss"] / len(order)),
+                "accuracy": _rounded(totals["accuracy"] / len(order)),
+                "val_loss": _rounded(log_loss(valid.y_true, y_prob)),
+                "val_accuracy": _rounded(accuracy(valid.y_true, y_prob)),
+            }
+            _end_epoch(run, network, progress, row, bar)
+
+
+def _end_epoch(
+    run: Run, network: Network, progress: Progress, row: dict[str, Any], bar: Bar
+) -> None:
+    progress.history.append(row)
+    progress.phase_epochs += 1
+    progress.since_best += 1
+    if row["val_loss"] < progress.best_loss:
+        progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
+        progress.best_phase, progress.since_best = progress.phase, 0
+    if not math.isfinite(row["loss"]):
+        raise DlError(
+            f"The loss is {row['loss']} after epoch {row['epoch']}",
+            why="the learning rate is too high for this network and data",
+            hint="Train with lower rates: `--schedule`.",
+        )
+    optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
+    save_checkpoint(run.checkpoint, progress, network.weights(), optimizer)
+    run.write_history(progress.history)
+    run.update_status(epoch=row["epoch"])
+    text = (
+        f"epoch {row['epoch']}: loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
+        f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}  "
+        f"learning rate {row['learning_rate']:g}"
+    )
+    run.log(text)
+    bar.say(text)
+
+
+def _rounded(value: float) -> float:
+    """Nine digits: all that a float32 holds."""
+    return float(f"{float(value):.9g}")

@@ -1,0 +1,86 @@
+"""What every test gets: a home of its own, and `dl(...)` as a user would type it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
+SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home folder; nothing of the user's is read or written.
+
+    Only networks exported for OpenVINO are kept between tests: they are the same every time, and
+    take seconds to make.
+    """
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith(("DL_", "KAGGLE_", "XDG_"))]:
+        if name not in ("DL_TEST_DATA", "DL_REQUIRE_ALL"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(SHARED_CACHE))
+    monkeypatch.setenv("KERAS_HOME", str(home / ".keras"))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture
+def dl(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Run `dl` in this process: `dl("data", "split", path)`; answers with code and output."""
+
+    def run(*arguments: object) -> Result:
+        from dlcli.cli import main
+
+        words = [os.fspath(a) if isinstance(a, os.PathLike) else str(a) for a in arguments]
+        monkeypatch.setattr(sys, "argv", ["dl", *words])
+        capfd.readouterr()
+        with monkeypatch.context() as environment:
+            environment.setenv("DL_DEBUG", "")  # `--debug` sets it for the process
+            code = main(words)
+        out, err = capfd.readouterr()
+        return Result(int(code), out, err)
+
+    return run
+
+
+@pytest.fixture
+def real_data() -> Iterator[Path]:
+    """The folder of real photos, `DL_TEST_DATA`; the test skips where it isn't set."""
+    folder = os.environ.get("DL_TEST_DATA")
+    if folder:
+        yield Path(folder)
+    elif REQUIRE_ALL:
+        pytest.fail("DL_TEST_DATA is not set, and DL_REQUIRE_ALL=1 asks for it")
+    else:
+        pytest.skip("DL_TEST_DATA is not set: no real photos to test on")
+
+
+def require_tool(name: str) -> str:
+    """A program's path; the test skips where it is missing, and fails where all is required."""
+    path = shutil.which(name)
+    if path:
+        return path
+    if REQUIRE_ALL:
+        pytest.fail(f"{name} is not installed, and DL_REQUIRE_ALL=1 asks for it")
+    pytest.skip(f"{name} is not installed")
