@@ -6,6 +6,7 @@ is the plan alone, for `--dry-run`.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -120,17 +121,18 @@ def sample(
     """
     settle(root)
     operation = to_sample(root, train, valid, seed)
-    target = root.with_name(f"{root.name}-sample")
+    target = operation.root
+    built = root.with_name(f".{target.name}.partial")
     replaced = root.with_name(f".{target.name}.replaced")
-    with hold(operation.root, "dl data sample") as held:
+    with hold(built, "dl data sample") as held:
         held.is_ours = True
-        for stale in (replaced, *_built_so_far(operation.root)):
+        for stale in (replaced, *_built_so_far(built)):
             _remove(stale)
         if target.exists():
             settle(target)
         if target.exists() and _is_sample(target, operation, replace):
             return target, None
-        outcome = carry_out(held, operation)
+        outcome = carry_out(held, dataclasses.replace(operation, root=built))
         if outcome.missing:
             raise DlError(
                 f"{len(outcome.missing):,} images left {shown(root)} while they were copied",
@@ -139,14 +141,14 @@ def sample(
             )
         if target.exists():
             target.rename(replaced)
-        operation.root.rename(target)
+        built.rename(target)
         sync_folder(root.parent)
         _remove(replaced)
     return target, outcome
 
 
 def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
-    """The operation that `sample` would carry out, in the folder where it is built."""
+    """The operation that `sample` would carry out."""
     dataset = open_dataset(root)
     require_trainable(dataset)
     moves = plan_sample(dataset, train, valid, seed)
@@ -154,8 +156,8 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
         moves.append(Move(SETTINGS, SETTINGS))
     sources = [dataset.fingerprint("train"), dataset.fingerprint("valid")]
     details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources}
-    partial = root.with_name(f".{root.name}-sample.partial")
-    return Operation("sample", "copy", partial, tuple(moves), origin=root, details=details)
+    target = root.with_name(f"{root.name}-sample")
+    return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
 
 
 def undo(root: Path) -> Outcome:
@@ -218,9 +220,10 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
         return True
     if not replace:
         options = " ".join(f"--{name} {made[name]}" for name in ("train", "valid", "seed"))
+        same_files = made["fingerprints"] == operation.details["fingerprints"]
         raise DlError(
             f"{shown(target)} is another sample",
-            why=f"it was made with {options}, and from the files there were then",
+            why=f"it was made with {options}" + ("" if same_files else ", of other images"),
             hint="`--replace` makes it anew.",
         )
     return False

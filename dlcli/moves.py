@@ -19,7 +19,7 @@ from dlcli.files import sync_folder
 from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.places import shown
 from dlcli.progress import Bar, track
-from dlcli.transfer import copy_file, move_back, move_file, remove_copy, sweep
+from dlcli.transfer import copy_file, is_unchanged, move_back, move_file, remove_copy, sweep
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def undo(held: Held) -> Outcome:
         operation = journal.read()
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
+        else:
+            _require_originals(operation)
     if journal.state != "undoing":
         journal = journal.renamed("undoing")
     return _back(held, journal)
@@ -239,6 +241,19 @@ def _require_space(operation: Operation) -> None:
             f"No room for the copies in {shown(operation.root)}",
             why=f"they take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left",
             hint="Nothing was copied. Free some space, or name a folder on another disk.",
+        )
+
+
+def _require_originals(operation: Operation) -> None:
+    """Refuse to take back copies none of which may go: their originals are gone or changed."""
+    pairs = [(operation.root / m.target, operation.source / m.source) for m in operation.moves]
+    copies = [(str(copy), str(original)) for copy, original in pairs if copy.exists()]
+    if copies and not any(is_unchanged(copy, original) for copy, original in copies):
+        raise DlError(
+            f"Nothing was undone in {shown(operation.root)}",
+            why=f"the originals in {shown(operation.source)} are gone or were changed, so these "
+            "may be the only copies",
+            hint="If they can go, remove the folder.",
         )
 
 

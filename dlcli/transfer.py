@@ -5,6 +5,9 @@ name, its new one, or both. Each function may be called again after it was kille
 then ends as if it had not been.
 """
 
+# A Path costs more than the system call, and these run for every file.
+# ruff: noqa: PTH105, PTH108, PTH110, PTH114, PTH115, PTH117, PTH123, PTH211
+
 from __future__ import annotations
 
 import errno

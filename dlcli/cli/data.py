@@ -1,0 +1,273 @@
+"""`dl data`: bring a folder of pictures into the form of a dataset, and back."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import Group, emit_json
+from dlcli.cli.completing import complete_dataset
+from dlcli.cli.datasets import print_counts, print_datasets, print_plan
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.moves import Outcome
+
+
+class Share(click.ParamType):
+    """A number of images (int), or a fraction of them (float)."""
+
+    name = "N|FRACTION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        try:
+            share: int | float = float(value) if "." in str(value) else int(value)
+        except ValueError:
+            share = 0
+        if not (0 < share < 1 if isinstance(share, float) else share >= 1):
+            self.fail(f"{value!r} is neither a number of images, as 400, nor a fraction, as 0.2.")
+        return share
+
+
+DATASET = click.argument(
+    "named", metavar="[DATASET]", required=False, shell_complete=complete_dataset
+)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done, do nothing")
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+
+
+class DataGroup(Group):
+    """`dl data`."""
+
+    command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order in which one uses them
+
+
+@click.group(cls=DataGroup)
+def command() -> None:
+    """Organise images into classes; put some aside to validate on; take a sample.
+
+    DATASET is a path, or a name under the data folder; without it, the one last named.
+    """
+
+
+@command.command()
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("target", metavar="[DEST]", required=False)
+@click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
+@DRY_RUN
+@JSON
+@with_config()
+def organize(
+    config: Config, source: Path, target: str | None, move: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Make a dataset of SRC, a folder as one downloads it.
+
+    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission) and folders
+    per class, with or without train/, val/ and test/ around them.
+
+    DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
+    as it is, unless it is DEST itself or --move is given.
+    """
+    from dlcli import data
+    from dlcli.current import remember
+    from dlcli.dataset import open_dataset
+    from dlcli.folders import absolute
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    root, found = config.settings().data_dir, absolute(source)
+    if not found.exists() and not source.is_absolute():
+        found = absolute(root / source)
+    name = found.name if target is None else target
+    goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
+    if dry_run:
+        print_plan(data.to_organize(found, goal, move=move), as_json)
+        return
+    outcome = data.organize(found, goal, move=move)
+    remember(goal)
+    if outcome is None:
+        say(f"{shown(goal)} is organised already.")
+    else:
+        _warn(outcome)
+        verb = "Moved" if outcome.operation.kind == "move" else "Copied"
+        say(f"{verb} {len(outcome.operation.moves):,} files.")
+    print_counts(dataset := open_dataset(goal), as_json)
+    after = "`dl features`" if dataset.splits["valid"] else "`dl data split`"
+    say(f"The dataset is in {shown(goal)}; next: {after}")
+
+
+@command.command()
+@DATASET
+@click.option(
+    "--valid",
+    type=Share(),
+    help="images to move: a number, or a fraction of train  "
+    "[default: 2000, or 0.2 where there are fewer than 10,000]",
+)
+@DRY_RUN
+@JSON
+@with_config("seed")
+def split(
+    config: Config, named: str | None, valid: float | None, dry_run: bool, as_json: bool
+) -> None:
+    """Move a random part of train/ to valid/.
+
+    Of each class the same share; a class keeps at least one image in train/.
+    """
+    from dlcli import data
+    from dlcli.dataset import open_dataset
+    from dlcli.places import shown
+    from dlcli.plans import singletons
+    from dlcli.progress import say
+
+    root, seed = _choose(config, named), config.settings().seed
+    if dry_run:
+        print_plan(data.to_split(root, valid, seed), as_json)
+        return
+    outcome = data.split(root, valid, seed)
+    _warn(outcome)
+    print_counts(dataset := open_dataset(root), as_json)
+    for name in singletons(dataset):
+        if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
+            say(f"Class `{shown(name)}` has a single image, which stays in train/.")
+    say(
+        f"Moved {len(outcome.operation.moves):,} images to {shown(root / 'valid')}; "
+        "next: `dl data sample`, or `dl features`"
+    )
+
+
+@command.command()
+@DATASET
+@click.option("--train", type=click.IntRange(1), default=1500, show_default=True, metavar="N")
+@click.option("--valid", type=click.IntRange(1), default=1000, show_default=True, metavar="N")
+@click.option("--replace", is_flag=True, help="make it anew where there is another sample")
+@DRY_RUN
+@JSON
+@with_config("seed")
+def sample(
+    config: Config,
+    named: str | None,
+    train: int,
+    valid: int,
+    replace: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Copy a random part to DATASET-sample, for fast experiments.
+
+    Of each class the same share, and never more than there are.
+    """
+    from dlcli import data
+    from dlcli.dataset import open_dataset
+    from dlcli.folders import typed
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    root, seed = _choose(config, named), config.settings().seed
+    if dry_run:
+        print_plan(data.to_sample(root, train, valid, seed), as_json)
+        return
+    folder, outcome = data.sample(root, train, valid, seed, replace=replace)
+    if outcome is None:
+        say("The same sample was there already.")
+    print_counts(open_dataset(folder), as_json)
+    say(
+        f"The sample is in {shown(folder)}; next: `dl features`, "
+        f"or `dl features -d {typed(folder)}`"
+    )
+
+
+@command.command()
+@DATASET
+@DRY_RUN
+@JSON
+@with_config()
+def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> None:
+    """Take back the last organize, split or sample.
+
+    Finished or not; of two, the later one first. Copies go only where their originals are still
+    there, and neither was changed.
+    """
+    from dlcli import data
+    from dlcli.folders import typed
+    from dlcli.moves import last
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    root = _choose(config, named)
+    if dry_run:
+        print_plan(last(root).read(), as_json, backwards=True)
+        return
+    outcome = data.undo(root)
+    _warn(outcome)
+    operation = outcome.operation
+    went = len(operation.moves) - len(outcome.missing) - len(outcome.kept)
+    if operation.kind == "move":
+        done = f"moved {went:,} files back to {shown(operation.source)}"
+    else:
+        done = f"removed {went:,} copies from {shown(root)}"
+    if as_json:
+        emit_json({"undone": operation.name, "files": went, "kept": list(outcome.kept)})
+    again = f"dl data {operation.name} {typed(operation.source)}"
+    again += f" {typed(root)}" if operation.name == "organize" else ""
+    say(f"Took back `{operation.name}`: {done}; to do it again: `{again}`")
+
+
+@command.command("ls")
+@DATASET
+@JSON
+@with_config("dataset")
+def ls(config: Config, named: str | None, as_json: bool) -> None:
+    """List the datasets, or the classes of one."""
+    from dlcli import data
+    from dlcli.dataset import open_dataset
+
+    if named is None:
+        print_datasets(config, as_json)
+        return
+    root = _choose(config, named)
+    data.settle(root)
+    dataset = open_dataset(root)
+    if as_json:
+        print_counts(dataset, as_json)
+        return
+    counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
+    rows: list[list[object]] = [
+        [name, counts["train"][name], counts["valid"][name]] for name in dataset.classes
+    ]
+    print_table(["class", "train", "valid"], rows)
+    click.echo()
+    print_counts(dataset, as_json)
+
+
+def _choose(config: Config, named: str | None) -> Path:
+    from dlcli.current import choose_dataset
+    from dlcli.progress import say
+
+    choice = choose_dataset(config, named)
+    say(str(choice))
+    return choice.root
+
+
+def _warn(outcome: Outcome) -> None:
+    """Say of which files an operation could not do what it was to do."""
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    for paths, why in (
+        (outcome.missing, "are not there any more"),
+        (outcome.kept, "stay, because they or their originals were changed or removed"),
+    ):
+        if paths:
+            say(f"Warning: {len(paths):,} files {why}, as {shown(paths[0])}.")

@@ -1,0 +1,125 @@
+"""How datasets, and plans for their files, are printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.dataset import Dataset
+    from dlcli.journal import Operation
+
+# A plan's lines on a terminal: enough to see what it is, few enough to read.
+SHOWN_FOLDERS = 20
+SHOWN_FILES = 5
+
+
+def print_counts(dataset: Dataset, as_json: bool) -> None:
+    if as_json:
+        emit_json(_plain(dataset))
+        return
+    for split, paths in dataset.splits.items():
+        click.echo(f"{split:6} {len(paths):>7,} images")
+
+
+def _plain(dataset: Dataset) -> dict[str, Any]:
+    counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
+    return {
+        "name": dataset.name,
+        "folder": str(dataset.root),
+        **{split: len(paths) for split, paths in dataset.splits.items()},
+        "classes": {
+            name: {split: counts[split][name] for split in counts} for name in dataset.classes
+        },
+    }
+
+
+def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
+    """Print what an operation would do, or what taking it back would."""
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    if operation is None:
+        if as_json:
+            emit_json({"moves": []})
+        say("Nothing to do: it is organised already.")
+        return
+    pairs = [(move.source, move.target) for move in operation.moves]
+    start, goal = operation.source, operation.root
+    if backwards:
+        pairs, start, goal = [(b, a) for a, b in pairs], goal, start
+    verb = "remove" if backwards and operation.kind == "copy" else operation.kind
+    if as_json:
+        plan = {"do": verb, "from": str(start), "to": str(goal), "files": len(pairs)}
+        emit_json(plan | {"moves": pairs})
+        return
+    where = (
+        shown(start) if start == goal or verb == "remove" else f"{shown(start)} to {shown(goal)}"
+    )
+    click.echo(f"Would {verb} {len(pairs):,} files, {where}:")
+    folders = Counter((_folder(a), _folder(b)) for a, b in pairs)
+    rows = [[a, b, count] for (a, b), count in folders.items()]
+    print_table(["from", "to", "files"], rows[:SHOWN_FOLDERS])
+    if len(rows) > SHOWN_FOLDERS:
+        click.echo(f"... and {len(rows) - SHOWN_FOLDERS:,} more folders")
+    click.echo("Such as:")
+    for a, b in pairs[:SHOWN_FILES]:
+        click.echo(f"  {shown(a)}" + ("" if verb == "remove" else f" -> {shown(b)}"))
+    say("Nothing was done; without --dry-run it would be.")
+
+
+def print_datasets(config: Config, as_json: bool) -> None:
+    from dlcli import data
+    from dlcli.current import choose_dataset, dataset_names
+    from dlcli.dataset import SPLITS, open_dataset
+    from dlcli.errors import DlError
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    data_dir = config.settings().data_dir
+    try:
+        choice = choose_dataset(config)
+        say(str(choice))
+        current = choice.root
+    except DlError:
+        current = None
+    found: list[dict[str, Any]] = []
+    for name in dataset_names(data_dir):
+        row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
+        try:
+            data.settle(data_dir / name)
+            row |= _plain(open_dataset(data_dir / name))
+        except DlError as error:
+            row["problem"] = error.what
+        found.append(row | {"current": data_dir / name == current})
+    if as_json:
+        emit_json(found)
+        return
+    if not found:
+        say(f"No datasets in {shown(data_dir)}; next: `dl data organize SRC`")
+        return
+    print_table(
+        ["", "dataset", *SPLITS, "classes", "problem"],
+        [
+            [
+                "*" if row["current"] else "",
+                row["name"],
+                *(row.get(split) for split in SPLITS),
+                len(row["classes"]) if "classes" in row else None,
+                row["problem"],
+            ]
+            for row in found
+        ],
+    )
+    say(f"In {shown(data_dir)}; next: `dl data ls DATASET` for one's classes")
+
+
+def _folder(path: str) -> str:
+    folder, _, _ = path.rpartition("/")
+    return (folder or ".") + "/"
