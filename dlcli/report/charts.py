@@ -1,0 +1,213 @@
+"""The geometry of a report's inline charts: numbers in, coordinates out; the page draws them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dlcli.report import words
+from dlcli.report.history import Curves
+
+if TYPE_CHECKING:
+    from dlcli.evaluation import Ints
+
+WIDTH, HEIGHT = 440, 268  # user units; about pixels on a wide screen
+LEFT, RIGHT, TOP, BOTTOM = 50, 350, 26, 222
+LABEL_GAP = 17  # between the two labels at the lines' ends
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place and what stands there."""
+
+    x: float
+    y: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series.
+
+    Args:
+        name: "train" or "valid".
+        runs: SVG point lists, one per unbroken stretch.
+        points: every epoch's place, with its value in words.
+        end: where its label goes, right of the last value.
+    """
+
+    name: str
+    runs: tuple[str, ...]
+    points: tuple[Mark, ...]
+    end: Mark
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A line chart, ready to draw in a box of `WIDTH` by `HEIGHT`."""
+
+    title: str
+    description: str
+    lines: tuple[Line, ...]
+    x_ticks: tuple[Mark, ...]
+    y_ticks: tuple[Mark, ...]
+    best: Mark | None
+    phases: tuple[Mark, ...]
+
+
+def line_chart(curves: Curves) -> Chart:
+    """Lay out a metric's two curves."""
+    write = words.percent if curves.metric == "accuracy" else words.loss
+    step, ticks = nice_ticks(curves.values, top=1.0 if curves.metric == "accuracy" else math.inf)
+    low, high = min(ticks[0], *curves.values), max(ticks[-1], *curves.values)
+    first, last = curves.epochs[0], curves.epochs[-1]
+
+    def x(epoch: float) -> float:
+        if first == last:
+            return (LEFT + RIGHT) / 2
+        return round(LEFT + (epoch - first) / (last - first) * (RIGHT - LEFT), 1)
+
+    def y(value: float) -> float:
+        return round(BOTTOM - (value - low) / (high - low) * (BOTTOM - TOP), 1)
+
+    lines = []
+    for name, values in (("train", curves.train), ("valid", curves.valid)):
+        points = [
+            Mark(x(epoch), y(value), f"epoch {epoch}, {name}: {write(value)}")
+            if math.isfinite(value)
+            else None
+            for epoch, value in zip(curves.epochs, values, strict=True)
+        ]
+        known = [point for point in points if point]
+        if known:
+            ending = next(value for value in reversed(values) if math.isfinite(value))
+            end = Mark(known[-1].x, known[-1].y, f"{name} {write(ending)}")
+            lines.append(Line(name, _unbroken(points), tuple(known), end))
+    best = None
+    if curves.best is not None and math.isfinite(curves.best_value):
+        text = f"best: epoch {curves.best}, {write(curves.best_value)}"
+        best = Mark(x(curves.best), y(curves.best_value), text)
+    return Chart(
+        title=curves.metric.capitalize(),
+        description="; ".join([line.end.text for line in lines] + ([best.text] if best else [])),
+        lines=_apart(lines),
+        x_ticks=tuple(Mark(x(e), BOTTOM, str(e)) for e in epoch_ticks(curves.epochs)),
+        y_ticks=tuple(Mark(LEFT, y(t), _tick(t, step, curves.metric)) for t in ticks),
+        best=best,
+        phases=tuple(Mark(x(max(first, e - 0.5)), TOP, name) for e, name in curves.phases),
+    )
+
+
+def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, list[float]]:
+    """Round numbers that span the values: steps of 1, 2 or 5 times a power of ten.
+
+    Returns:
+        the step, and 3 to 7 multiples of it, rising; none is above `top`.
+    """
+    low, high = min(values), max(values)
+    spread = high - low or abs(high) * 0.1 or 1.0
+    power = 10.0 ** math.floor(math.log10(spread / 4))
+    step = next(power * m for m in (1, 2, 5, 10) if spread / (power * m) <= 5)
+    start, stop = math.floor(low / step), math.ceil(high / step)
+    if stop == start:
+        start, stop = max(start - 1, 0) if low >= 0 else start - 1, stop + 1
+    ticks = [round(i * step, 12) for i in range(start, stop + 1)]
+    return step, [tick for tick in ticks if tick <= top + step / 1e6]
+
+
+def epoch_ticks(epochs: Sequence[int]) -> list[int]:
+    """At most nine epochs to name below a chart, evenly apart."""
+    span = epochs[-1] - epochs[0]
+    step = next(m * 10**p for p in range(9) for m in (1, 2, 5) if span <= 8 * m * 10**p)
+    return [e for e in range(epochs[0], epochs[-1] + 1) if e % step == 0 or step == 1]
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One cell of a confusion matrix.
+
+    Args:
+        count: samples.
+        strength: 0 to 1, how strongly to colour it.
+    """
+
+    count: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The measures of a drawn confusion matrix, in user units; about pixels.
+
+    Args:
+        classes: how many.
+    """
+
+    classes: int
+
+    @property
+    def cell(self) -> int:
+        """A cell's side: a hundred classes fit a wide screen, few don't fill it."""
+        return min(30, max(8, 900 // self.classes))
+
+    @property
+    def font(self) -> float:
+        """The size of the names, no taller than a cell."""
+        return min(11, self.cell - 1.5)
+
+    @property
+    def gutter(self) -> int:
+        """Room for the names, left and above."""
+        return round(8 * self.font + 10)
+
+    @property
+    def side(self) -> int:
+        """All of it."""
+        return self.gutter + self.classes * self.cell + 1
+
+
+def heat(confusion: Ints) -> list[list[Heat]]:
+    """The colours of a confusion matrix, row by row.
+
+    The square root of each cell's share of its row: a confusion of one in a hundred would be
+    invisible otherwise.
+    """
+    totals = confusion.sum(axis=1).clip(1)
+    strengths = (confusion / totals[:, None]) ** 0.5
+    return [
+        [Heat(count, round(strength, 3)) for count, strength in zip(*row, strict=True)]
+        for row in zip(confusion.tolist(), strengths.tolist(), strict=True)
+    ]
+
+
+def _unbroken(points: Sequence[Mark | None]) -> tuple[str, ...]:
+    runs: list[list[str]] = [[]]
+    for point in points:
+        if point:
+            runs[-1].append(f"{point.x},{point.y}")
+        elif runs[-1]:
+            runs.append([])
+    return tuple(" ".join(run) for run in runs if len(run) > 1)
+
+
+def _apart(lines: list[Line]) -> tuple[Line, ...]:
+    """Move the labels of two lines that end close together apart."""
+    from dataclasses import replace
+
+    if len(lines) < 2 or abs(lines[0].end.y - lines[1].end.y) >= LABEL_GAP:
+        return tuple(lines)
+    upper, lower = sorted(lines, key=lambda line: line.end.y)
+    middle = (upper.end.y + lower.end.y) / 2
+    places = {upper.name: middle - LABEL_GAP / 2, lower.name: middle + LABEL_GAP / 2}
+    return tuple(
+        replace(line, end=replace(line.end, y=round(places[line.name], 1))) for line in lines
+    )
+
+
+def _tick(value: float, step: float, metric: str) -> str:
+    if metric == "accuracy":
+        digits = max(0, -math.floor(math.log10(step) + 1e-9) - 2)
+        return f"{100 * value:.{digits}f}{words.NBSP}%"
+    return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"

@@ -1,0 +1,203 @@
+"""A report's figures as PNGs, for slides and messages: curves, confusion matrix, galleries.
+
+Figures are built without pyplot, whose global state would outlive them and open windows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.files import atomic
+from dlcli.places import shown
+from dlcli.report import words
+from dlcli.report.charts import heat
+from dlcli.report.history import Curves
+from dlcli.report.thumbnails import Thumbnail
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL import ImageFont
+
+    from dlcli.evaluation import Ints
+
+# the page's light colours
+INK, MUTED, RULE, GROUND = "#1d1f23", "#62666e", "#dfdcd5", "#f3f1ec"
+TRAIN, VALID, WRONG = "#8b9098", "#2b6095", "#b5452c"
+DPI = 150
+QUICK = 3  # PNG compression: 3 times quicker than the default, 6 % larger
+MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
+MOST_LABELLED = 130
+COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
+
+
+def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
+    """Loss and accuracy side by side, train and validation, the best epoch marked.
+
+    Args:
+        path: the PNG to write.
+        curves: at least one.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = Figure(figsize=(4.6 * len(curves), 3.2), layout="constrained")
+    dot = "o" if len(curves[0].epochs) <= 40 else None
+    for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+        _calm(axes, curve.metric.capitalize())
+        for name, values, colour in (
+            ("train", curve.train, TRAIN),
+            ("valid", curve.valid, VALID),
+        ):
+            axes.plot(curve.epochs, values, color=colour, marker=dot, markersize=3.5, label=name)
+        if curve.best is not None:
+            axes.axvline(curve.best, color=VALID, linewidth=0.8, linestyle=(0, (2, 3)))
+            axes.plot(
+                [curve.best], [curve.best_value], "o", color=VALID, fillstyle="none",
+                markersize=9, label=f"best: epoch {curve.best}",
+            )  # fmt: skip
+        for epoch, name in curve.phases:
+            axes.axvline(epoch - 0.5, color=RULE, linewidth=0.8, zorder=0)
+            axes.text(
+                epoch - 0.5, 1.01, f" {shown(name)}", transform=axes.get_xaxis_transform(),
+                fontsize=7, color=MUTED, parse_math=False,
+            )  # fmt: skip
+        axes.set_xlabel("epoch", color=MUTED, fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if curve.metric == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{words.NBSP}%"))
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    _save(path, figure)
+
+
+def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
+    """The confusion matrix: rows are the truth, colour the (square root of the) share of a row.
+
+    Args:
+        path: the PNG to write.
+        confusion: int array of shape (n_classes, n_classes).
+        classes: their names.
+    """
+    import numpy as np
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure
+
+    n = len(classes)
+    side = max(1.5, min(0.62 * n, 5 + 0.055 * n))  # inches: 120 classes get a larger sheet
+    size = max(3.5, min(9.0, side * 72 / n * 0.75))  # points
+    names = [_short(name, 24) for name in classes]
+    longest = max(map(len, names)) * size * 0.6 / 72
+    left = 0.35 + longest
+    above = 0.75 + (longest if (turned := n > 4) else size / 72)
+    # placed by hand, names as texts: matplotlib's layout and ticks take a second for 120 classes
+    width, height = max(left + side + 0.25, 2.8), above + side + 0.25
+    figure = Figure(figsize=(width, height))
+    figure.text(0.12 / width, 1 - 0.3 / height, "Confusion matrix", fontsize=10, color=INK)
+    axes = figure.add_axes((left / width, 0.25 / height, side / width, side / height))
+    axes.set_axis_off()
+
+    cells = heat(confusion)
+    strength = np.array([[cell.strength for cell in row] for row in cells])[..., None]
+    hue = np.where(np.eye(n, dtype=bool)[..., None], to_rgb(VALID), to_rgb(WRONG))
+    ground = np.array(to_rgb(GROUND))
+    colours = 255 * (ground + strength * (hue - ground))
+    axes.imshow(colours.round().astype(np.uint8), interpolation="nearest")
+    if n <= MOST_COUNTED:
+        for (i, j), count in np.ndenumerate(confusion):
+            if count:
+                colour = "white" if cells[i][j].strength > 0.6 else INK
+                axes.text(
+                    j, i, f"{count:,}", ha="center", va="center", color=colour,
+                    fontsize=max(4.0, 11 - 0.25 * n),
+                )  # fmt: skip
+    gap = 0.06 * n / side  # 0.06 inches, in cells
+    if n <= MOST_LABELLED:
+        for i, name in enumerate(names):
+            label: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
+            axes.text(-0.5 - gap, i, name, ha="right", va="center", **label)
+            axes.text(i, -0.5 - gap, name, ha="center", va="bottom", rotation=90 * turned, **label)
+    figure.text(
+        (left + side / 2) / width, 1 - 0.5 / height, "predicted", ha="center", color=MUTED,
+        fontsize=8,
+    )  # fmt: skip
+    figure.text(
+        0.2 / width, (0.25 + side / 2) / height, "true", va="center", ha="center", rotation=90,
+        color=MUTED, fontsize=8,
+    )  # fmt: skip
+    _save(path, figure)
+
+
+def draw_gallery(
+    path: Path,
+    title: str,
+    samples: Sequence[int],
+    captions: Mapping[int, tuple[str, str]],
+    pictures: Mapping[int, Thumbnail],
+) -> None:
+    """Pictures in rows of six, under each its truth and what it was called.
+
+    Args:
+        path: the PNG to write.
+        title: above the pictures.
+        samples: what to show, in order; may be empty.
+        captions: two lines for each sample.
+        pictures: a thumbnail for each sample.
+    """
+    from PIL import Image, ImageDraw
+
+    rows = -(-len(samples) // COLUMNS)
+    step_x, step_y, top = TILE + GAP, TILE + 52, 72
+    sheet = Image.new(
+        "RGB", (2 * MARGIN + COLUMNS * step_x - GAP, top + rows * step_y + MARGIN // 2), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, 26), title, INK, _font(20))
+    bold, small = _font(13, "DejaVuSans-Bold"), _font(13)
+    for place, sample in enumerate(samples):
+        x, y = MARGIN + place % COLUMNS * step_x, top + place // COLUMNS * step_y
+        picture = pictures[sample].image
+        scale = TILE / max(picture.size)
+        how = Image.Resampling.NEAREST if pictures[sample].tiny else Image.Resampling.LANCZOS
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+        sheet.paste(picture.resize((width, height), how), (x, y + TILE - height))
+        draw.text((x, y + TILE + 6), _fitting(captions[sample][0], bold), INK, bold)
+        draw.text((x, y + TILE + 24), _fitting(captions[sample][1], small), MUTED, small)
+    with atomic(path) as temporary:
+        sheet.save(temporary, compress_level=QUICK)
+
+
+def _calm(axes: Axes, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=10, color=INK, pad=14)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(labelsize=8, labelcolor=MUTED, length=0)
+
+
+def _save(path: Path, figure: Figure) -> None:
+    with atomic(path) as temporary, warnings.catch_warnings():
+        # a name in a script that the font lacks shows as boxes; the page has it right
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(temporary, dpi=DPI, facecolor="white", pil_kwargs={"compress_level": QUICK})
+
+
+def _short(name: str, most: int) -> str:
+    name = shown(name)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _font(pixels: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), pixels)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """The text, cut to a tile's width."""
+    text = shown(text)
+    while font.getlength(text) > TILE:
+        text = text[:-2] + "…"
+    return text

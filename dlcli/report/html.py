@@ -1,0 +1,187 @@
+"""A run's evaluation as one page that needs nothing else, and as PNGs beside it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli import __version__
+from dlcli.evaluation import checked, confusion_matrix
+from dlcli.files import atomic_write
+from dlcli.places import shown
+from dlcli.report import charts, figures, words
+from dlcli.report.galleries import Gallery, select
+from dlcli.report.history import best_epoch, curves
+from dlcli.report.thumbnails import Thumbnail, thumbnails
+from dlcli.run import Run
+
+if TYPE_CHECKING:
+    from dlcli.evaluation import Floats, Ints
+
+HERE = Path(__file__).parent
+MOST_PAIRS = 10
+MOST_IN_TABLE = 16  # classes; a larger matrix is drawn
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report tells, all of it read from files: no model is needed.
+
+    Args:
+        title: the run's name.
+        recipe: the recipe's name.
+        classes: names, in the order of y_prob's columns.
+        metrics: what `evaluation.evaluate(y_true, y_prob, classes)` returned.
+        y_true: int array of shape (n_samples,).
+        y_prob: float array of shape (n_samples, n_classes).
+        root: the dataset's folder, absolute.
+        paths: the samples' images, relative to `root`. Files may be gone.
+        history: a mapping per epoch of epoch, loss, accuracy, val_loss, val_accuracy,
+            learning_rate, phase, as far as known; may be empty.
+        settings: what the run was made with, in the order to show.
+        commands: what to type to get this run and this page again, a command each.
+        seed: for the pictures that are chosen at random.
+    """
+
+    title: str
+    recipe: str
+    classes: Sequence[str]
+    metrics: Mapping[str, Any]
+    y_true: Ints
+    y_prob: Floats
+    root: Path
+    paths: Sequence[str]
+    history: Sequence[Mapping[str, Any]] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a gallery and its caption."""
+
+    picture: Thumbnail
+    true: str
+    predicted: str
+    probability: str
+    file: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the prediction is true."""
+        return self.true == self.predicted
+
+    @property
+    def lines(self) -> tuple[str, str]:
+        """Truth and prediction, in words."""
+        return f"is {self.true}", f"called {self.predicted}, {self.probability}"
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write `report.html`, and PNGs in `figures/`, into a run's folder; replace what was there.
+
+    Args:
+        report: what to tell.
+        folder: the run's directory.
+
+    Returns:
+        the page's path.
+    """
+    run = Run(folder)
+    galleries = select(report.y_true, report.y_prob, report.seed)
+    pictures = thumbnails(
+        report.root, report.paths, (i for gallery in galleries for i in gallery.samples)
+    )
+    tiles = _tiles(report, pictures)
+    confusion = confusion_matrix(report.y_true, report.y_prob)
+
+    figures_dir = run.path / "figures"
+    figures_dir.mkdir(exist_ok=True)
+    captions = {i: tile.lines for i, tile in tiles.items()}
+    with ThreadPoolExecutor() as pool:  # compressing pictures releases Python's lock
+        sheets = [
+            pool.submit(
+                figures.draw_gallery,
+                figures_dir / f"{gallery.name}.png",
+                gallery.title,
+                gallery.samples,
+                captions,
+                pictures,
+            )
+            for gallery in galleries
+        ]
+        if lines := curves(report.history):
+            figures.draw_curves(figures_dir / "curves.png", lines)
+        figures.draw_confusion(figures_dir / "confusion.png", confusion, report.classes)
+        for sheet in sheets:
+            sheet.result()
+    atomic_write(run.report_file, render(report, galleries, tiles, confusion))
+    return run.report_file
+
+
+def render(
+    report: Report, galleries: Sequence[Gallery], tiles: Mapping[int, Tile], confusion: Ints
+) -> str:
+    """The page's HTML: no address in it leads anywhere, no name in it can break it.
+
+    Args:
+        report: what to tell.
+        galleries: the pictures' choice.
+        tiles: a picture with its caption for each sample of `galleries`.
+        confusion: int array of shape (n_classes, n_classes).
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def printable(value: object) -> object:
+        # surrogates can't be encoded, and a newline in a name would be lost
+        return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        finalize=printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": words.percent, "loss": words.loss}
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(
+        report=report,
+        metrics=report.metrics,
+        verdict=words.verdict(report.metrics),
+        best=best_epoch(report.history),
+        lines=[charts.line_chart(curve) for curve in curves(report.history)],
+        chart=charts,
+        heat=charts.heat(confusion),
+        matrix=charts.Matrix(len(report.classes)),
+        drawn=len(report.classes) > MOST_IN_TABLE,
+        pairs=words.confusions(report.metrics)[:MOST_PAIRS],
+        galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        # only this very script may run, whatever a file's name manages to say
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        version=__version__,
+    )
+
+
+def _tiles(report: Report, pictures: Mapping[int, Thumbnail]) -> dict[int, Tile]:
+    y_true, y_prob = checked(report.y_true, report.y_prob)
+    return {
+        i: Tile(
+            picture=picture,
+            true=report.classes[y_true[i]],
+            predicted=report.classes[y_prob[i].argmax()],
+            probability=words.percent(float(y_prob[i].max())),
+            file=report.paths[i],
+        )
+        for i, picture in pictures.items()
+    }
