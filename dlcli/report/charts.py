@@ -11,7 +11,7 @@ from dlcli.report import words
 from dlcli.report.history import Curves
 
 if TYPE_CHECKING:
-    from dlcli.evaluation import Ints
+    from dlcli.evaluation import Floats, Ints
 
 WIDTH, HEIGHT = 440, 268  # user units; about pixels on a wide screen
 LEFT, RIGHT, TOP, BOTTOM = 50, 350, 26, 222
@@ -60,7 +60,8 @@ class Chart:
 def line_chart(curves: Curves) -> Chart:
     """Lay out a metric's two curves."""
     write = words.percent if curves.metric == "accuracy" else words.loss
-    step, ticks = nice_ticks(curves.values, top=1.0 if curves.metric == "accuracy" else math.inf)
+    highest = 1.0 if curves.metric == "accuracy" and max(curves.values) <= 1 else math.inf
+    step, ticks = nice_ticks(curves.values, highest)
     low, high = min(ticks[0], *curves.values), max(ticks[-1], *curves.values)
     first, last = curves.epochs[0], curves.epochs[-1]
 
@@ -104,16 +105,18 @@ def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, l
     """Round numbers that span the values: steps of 1, 2 or 5 times a power of ten.
 
     Returns:
-        the step, and 3 to 7 multiples of it, rising; none is above `top`.
+        the step, and 2 to 7 multiples of it, rising; none is above `top`.
     """
     low, high = min(values), max(values)
-    spread = high - low or abs(high) * 0.1 or 1.0
+    spread = high - low
+    if spread < 1e-6 * max(abs(low), abs(high)) or not spread:  # one value, so to speak
+        spread = 0.1 * abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(spread / 4))
     step = next(power * m for m in (1, 2, 5, 10) if spread / (power * m) <= 5)
     start, stop = math.floor(low / step), math.ceil(high / step)
     if stop == start:
         start, stop = max(start - 1, 0) if low >= 0 else start - 1, stop + 1
-    ticks = [round(i * step, 12) for i in range(start, stop + 1)]
+    ticks = [float(f"{i * step:.12g}") for i in range(start, stop + 1)]
     return step, [tick for tick in ticks if tick <= top + step / 1e6]
 
 
@@ -149,7 +152,7 @@ class Matrix:
 
     @property
     def cell(self) -> int:
-        """A cell's side: a hundred classes fit a wide screen, few don't fill it."""
+        """A cell's side: a hundred classes fill a wide screen, a few don't."""
         return min(30, max(8, 900 // self.classes))
 
     @property
@@ -168,17 +171,21 @@ class Matrix:
         return self.gutter + self.classes * self.cell + 1
 
 
-def heat(confusion: Ints) -> list[list[Heat]]:
-    """The colours of a confusion matrix, row by row.
+def strengths(confusion: Ints) -> Floats:
+    """How strongly to colour each cell of a confusion matrix, 0 to 1.
 
-    The square root of each cell's share of its row: a confusion of one in a hundred would be
-    invisible otherwise.
+    The square root of its share of its row: a confusion of one in a hundred would be invisible
+    otherwise.
     """
-    totals = confusion.sum(axis=1).clip(1)
-    strengths = (confusion / totals[:, None]) ** 0.5
+    totals: Floats = confusion.sum(axis=1, keepdims=True).clip(1)
+    return (confusion / totals) ** 0.5
+
+
+def heat(confusion: Ints) -> list[list[Heat]]:
+    """The cells of a confusion matrix, row by row."""
     return [
         [Heat(count, round(strength, 3)) for count, strength in zip(*row, strict=True)]
-        for row in zip(confusion.tolist(), strengths.tolist(), strict=True)
+        for row in zip(confusion.tolist(), strengths(confusion).tolist(), strict=True)
     ]
 
 

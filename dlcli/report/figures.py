@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.files import atomic
 from dlcli.places import shown
 from dlcli.report import words
-from dlcli.report.charts import heat
+from dlcli.report.charts import strengths
 from dlcli.report.history import Curves
 from dlcli.report.thumbnails import Thumbnail
 
@@ -30,7 +30,7 @@ TRAIN, VALID, WRONG = "#8b9098", "#2b6095", "#b5452c"
 DPI = 150
 QUICK = 3  # PNG compression: 3 times quicker than the default, 6 % larger
 MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
-MOST_LABELLED = 130
+MOST_LABELLED = 130  # classes; with more, names would be too small to read
 COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
 
 
@@ -87,10 +87,11 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     from matplotlib.figure import Figure
 
     n = len(classes)
-    side = max(1.5, min(0.62 * n, 5 + 0.055 * n))  # inches: 120 classes get a larger sheet
+    labelled = n <= MOST_LABELLED
+    side = max(1.5, min(0.62 * n, 5 + 0.055 * n, 12))  # inches: 120 classes get a larger sheet
     size = max(3.5, min(9.0, side * 72 / n * 0.75))  # points
     names = [_short(name, 24) for name in classes]
-    longest = max(map(len, names)) * size * 0.6 / 72
+    longest = max(map(len, names)) * size * 0.6 / 72 if labelled else 0
     left = 0.35 + longest
     above = 0.75 + (longest if (turned := n > 4) else size / 72)
     # placed by hand, names as texts: matplotlib's layout and ticks take a second for 120 classes
@@ -100,8 +101,7 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     axes = figure.add_axes((left / width, 0.25 / height, side / width, side / height))
     axes.set_axis_off()
 
-    cells = heat(confusion)
-    strength = np.array([[cell.strength for cell in row] for row in cells])[..., None]
+    strength = strengths(confusion)[..., None]
     hue = np.where(np.eye(n, dtype=bool)[..., None], to_rgb(VALID), to_rgb(WRONG))
     ground = np.array(to_rgb(GROUND))
     colours = 255 * (ground + strength * (hue - ground))
@@ -109,13 +109,13 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     if n <= MOST_COUNTED:
         for (i, j), count in np.ndenumerate(confusion):
             if count:
-                colour = "white" if cells[i][j].strength > 0.6 else INK
+                colour = "white" if strength[i, j, 0] > 0.6 else INK
                 axes.text(
                     j, i, f"{count:,}", ha="center", va="center", color=colour,
                     fontsize=max(4.0, 11 - 0.25 * n),
                 )  # fmt: skip
     gap = 0.06 * n / side  # 0.06 inches, in cells
-    if n <= MOST_LABELLED:
+    if labelled:
         for i, name in enumerate(names):
             label: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
             axes.text(-0.5 - gap, i, name, ha="right", va="center", **label)

@@ -67,6 +67,8 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
         chosen = rng.choice(candidates, min(FEW, len(candidates)), replace=False)
         return tuple(sorted(chosen.tolist()))
 
+    shown = MOST // _each(y_prob.shape[1])
+    limit = f" The first {shown} classes." if y_prob.shape[1] > shown else ""
     none_wrong, none_right = "Not one picture is wrong.", "Not one picture is right."
     return [
         Gallery(
@@ -86,14 +88,15 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
         Gallery(
             "most-correct",
             "Most correct of each class",
-            "Right, and surest of it: what the network takes for typical.",
+            "Right, and surest of it: what the network takes for typical." + limit,
             tuple(_of_each_class(y_true, right, -of_truth, y_prob.shape[1])),
             none_right,
         ),
         Gallery(
             "most-incorrect",
             "Most incorrect of each class",
-            "Wrong, with the least probability for the true class. Look for wrong labels first.",
+            "Wrong, with the least probability for the true class. Look for wrong labels first."
+            + limit,
             tuple(_of_each_class(y_true, ~right, of_truth, y_prob.shape[1])),
             none_wrong,
         ),
@@ -114,8 +117,12 @@ def _of_each_class(y_true: Ints, among: np.ndarray, rank: Floats, classes: int) 
     """Class after class, those of `among` that rank lowest."""
     import numpy as np
 
-    each = max(1, min(MOST_PER_CLASS, 2 * FEW // classes))
+    each = _each(classes)
     order = np.argsort(rank, kind="stable")
     order = order[among[order]]
     for label in range(min(classes, MOST // each)):
         yield from order[y_true[order] == label][:each].tolist()
+
+
+def _each(classes: int) -> int:
+    return max(1, min(MOST_PER_CLASS, 2 * FEW // classes))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 MOST_PAIRS = 10
 MOST_IN_TABLE = 16  # classes; a larger matrix is drawn
+MOST_DRAWN = 200  # classes; a still larger one would be all that the page is
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def render(
 
     def printable(value: object) -> object:
         # surrogates can't be encoded, and a newline in a name would be lost
+        if isinstance(value, bool):
+            return "yes" if value else "no"
         return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     environment = Environment(
@@ -152,6 +155,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "loss": words.loss}
+    n = len(report.classes)
+    form = "table" if n <= MOST_IN_TABLE else "drawing" if n <= MOST_DRAWN else ""
     script = (HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(
         report=report,
@@ -160,9 +165,9 @@ def render(
         best=best_epoch(report.history),
         lines=[charts.line_chart(curve) for curve in curves(report.history)],
         chart=charts,
-        heat=charts.heat(confusion),
-        matrix=charts.Matrix(len(report.classes)),
-        drawn=len(report.classes) > MOST_IN_TABLE,
+        form=form,
+        heat=charts.heat(confusion) if form else [],
+        matrix=charts.Matrix(n),
         pairs=words.confusions(report.metrics)[:MOST_PAIRS],
         galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),

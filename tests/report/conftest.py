@@ -1,4 +1,4 @@
-"""A real browser, driven over its own debugging pipe: no driver, no port, no other package."""
+"""Reports to look at, and a real browser to look with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from dlcli.evaluation import evaluate
+from dlcli.report import Report
 
 SWITCHES = (
     "--headless",
@@ -28,7 +33,7 @@ SWITCHES = (
 
 
 class Browser:
-    """One Chromium with one page, spoken to in the Chrome DevTools Protocol.
+    """One Chromium with one page, spoken to in the Chrome DevTools Protocol over a pipe.
 
     Args:
         process: the browser.
@@ -78,6 +83,7 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
+        self.call("Emulation.setScrollbarsHidden", hidden=True)
         self.call(
             "Emulation.setEmulatedMedia",
             features=[
@@ -130,6 +136,47 @@ class Browser:
         """Save a PNG of the page, or of what the window shows."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+
+@pytest.fixture
+def make_report(tmp_path: Path) -> Callable[..., Report]:
+    """Build a report on real little pictures: `make_report(classes=["cat", "dog"], images=30)`.
+
+    Further keywords replace fields of the report; `paths` are made as pictures too, if possible.
+    """
+
+    def make(classes: Sequence[str], images: int = 30, **changes: Any) -> Report:
+        root = tmp_path / "data"
+        root.mkdir(exist_ok=True)
+        rng = np.random.default_rng(0)
+        paths = changes.setdefault("paths", [f"{i}.png" for i in range(images)])
+        for name in paths:
+            pixels = rng.integers(0, 256, (80, 100, 3), np.uint8)
+            Image.fromarray(pixels).save(root / name, "png")
+        y_true = rng.integers(0, len(classes), len(paths))
+        y_prob = rng.dirichlet(np.full(len(classes), 0.5), len(paths))
+        y_prob[np.arange(len(paths)), y_true] += 0.6
+        y_prob /= y_prob.sum(axis=1, keepdims=True)
+        history = [
+            {"epoch": i, "loss": 1 / i, "accuracy": 1 - 0.3 / i, "val_loss": 1.1 / i}
+            | {"val_accuracy": 1 - 0.4 / i, "learning_rate": 1e-3}
+            for i in range(1, 6)
+        ]
+        fields: dict[str, Any] = {
+            "title": "202611231409-finetune-e5-lr0.001",
+            "recipe": "finetune",
+            "classes": classes,
+            "metrics": evaluate(y_true, y_prob, classes),
+            "y_true": y_true,
+            "y_prob": y_prob,
+            "root": root,
+            "history": history,
+            "settings": {"backbone": "efficientnet-lite0", "augment": False, "seed": 0},
+            "commands": ("dl rerun 202611231409-finetune-e5-lr0.001",),
+        }
+        return Report(**fields | changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

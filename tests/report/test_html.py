@@ -1,0 +1,262 @@
+"""The page, as a file and in a real browser."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from dlcli.report import write_report
+
+CONTRAST = """(() => {
+  const luminance = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = luminance(getComputedStyle(document.body).backgroundColor);
+  const of = (element) => {
+    const ink = luminance(getComputedStyle(element).color);
+    return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+  };
+  const chosen = "h1, .lead, .note, nav a, summary, .numbers th, .called, .file, .settings dt";
+  return Math.min(...[...document.querySelectorAll(chosen)].map(of));
+})()"""
+
+HOSTILE_CLASSES = [
+    '<script>alert("class")</script>',
+    "\"'><img src=x onerror=alert(1)>",
+    "a\nb",
+    "ünï-猫-😀",
+    "{{ 7 * 7 }}{% raise %}",
+    os.fsdecode(b"\xff\xfe"),
+    "$\\frac{$",
+    "x" * 200,
+]
+HOSTILE_FILES = [
+    "<script>alert(2)<#script>.jpg",
+    "\"'> onmouseover=alert(3) .jpg",
+    "new\nline.jpg",
+    " -- spaces  and 'quotes' .jpg",
+    "猫-😀-\u202egpj.exe",
+    os.fsdecode(b"\xff\xfe-not-utf-8.jpg"),
+    "-rf.jpg",
+    "&amp;%20#?.jpg",
+]
+
+
+def hostile(make_report):
+    paths = [f"{i}-{name}" for i in range(6) for name in HOSTILE_FILES]
+    return make_report(
+        HOSTILE_CLASSES,
+        paths=paths,
+        title="</title><script>alert(4)</script>",
+        recipe="<i>",
+        settings={"<b>key</b>": "</dd><script>alert(5)</script>", "odd": os.fsdecode(b"\xff")},
+        commands=("dl evaluate '</pre><script>alert(6)</script>'",),
+    )
+
+
+def attributes(page):
+    """Every (tag, attribute, value) of a page, as a parser sees them."""
+    found = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.extend((tag, name, value) for name, value in attrs)
+
+    Parser().feed(page)
+    return found
+
+
+def page_of(report, folder):
+    return write_report(report, folder).read_bytes().decode("utf-8")
+
+
+def test_it_writes_the_page_and_a_figure_of_everything(make_report, tmp_path):
+    page = write_report(make_report(["cat", "dog"]), tmp_path)
+    assert page == tmp_path / "report.html"
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "confusion.png",
+        "correct-at-random.png",
+        "curves.png",
+        "incorrect-at-random.png",
+        "most-correct.png",
+        "most-incorrect.png",
+        "most-uncertain.png",
+    ]
+
+
+def test_it_says_things_in_the_order_of_their_weight(make_report, tmp_path):
+    page = page_of(make_report(["cat", "dog", "emu"]), tmp_path)
+    headings = re.findall(r"<h[123][^>]*>(.*?)</h[123]>", page)
+    assert headings == [
+        "202611231409-finetune-e5-lr0.001",
+        "Curves",
+        "Confusion matrix",
+        "Most often confused",
+        "Classes",
+        "Pictures",
+        "Correct, at random",
+        "Incorrect, at random",
+        "Most correct of each class",
+        "Most incorrect of each class",
+        "Most uncertain",
+        "Settings",
+        "How to get this again",
+    ]
+
+
+def test_the_page_needs_nothing_else(make_report, tmp_path):
+    page = page_of(hostile(make_report), tmp_path)
+    loading = {"src", "srcset", "href", "action", "data", "poster", "background"}
+    addresses = [value for _, name, value in attributes(page) if name in loading]
+    assert addresses
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert "@import" not in page
+    assert not re.search(r"url\((?!data:)", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_same_run_gives_the_same_bytes(make_report, tmp_path):
+    report = make_report(["cat", "dog"])
+    first = page_of(report, tmp_path)
+    assert page_of(report, tmp_path) == first
+    other = page_of(replace(report, seed=1), tmp_path)
+    assert other != first
+
+
+def test_no_name_can_break_the_page(make_report, tmp_path):
+    page = page_of(hostile(make_report), tmp_path)
+    assert page.count("<script") == 1
+    assert [name for _, name, _ in attributes(page) if name.startswith("on")] == []
+    assert "&lt;script&gt;alert(" in page
+    assert "new\\nline.jpg" in page
+    assert "\\udcff\\udcfe-not-utf-8.jpg" in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_pictures_that_are_gone_leave_a_placeholder(make_report, tmp_path):
+    report = make_report(["cat", "dog"])
+    for path in report.root.iterdir():
+        path.unlink()
+    page = page_of(report, tmp_path)
+    assert page.count("unreadable picture") == page.count("the file can't be read") > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"history": ()},
+        {"history": [{"epoch": 1, "loss": float("nan")}]},
+        {"history": [{"epoch": 1, "loss": 0.5, "phase": "head", "val_loss": ""}]},
+        {"settings": {}, "commands": ()},
+    ],
+)
+def test_what_is_not_known_is_left_out(make_report, tmp_path, changes):
+    assert "</html>" in page_of(make_report(["cat", "dog"], **changes), tmp_path)
+
+
+def test_a_thousand_classes_make_a_page_that_still_opens(make_report, tmp_path):
+    page = page_of(make_report([f"class {i}" for i in range(1000)], images=1200), tmp_path)
+    assert "too many classes to draw" in page
+    assert len(page) < 4e6
+
+
+def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
+    from dlcli.evaluation import evaluate
+
+    report = make_report(["cat", "dog"])
+    y_prob = (report.y_true[:, None] == [0, 1]).astype(float)
+    metrics = evaluate(report.y_true, y_prob, report.classes)
+    page = page_of(replace(report, y_prob=y_prob, metrics=metrics), tmp_path)
+    assert page.count("Not one picture is wrong.") == 2
+
+
+def test_nothing_heavy_comes_with_the_import_and_no_pyplot_ever(tmp_path):
+    code = """
+import sys
+import dlcli.report
+heavy = {"numpy", "PIL", "matplotlib", "jinja2", "keras"} & set(sys.modules)
+assert not heavy, heavy
+import numpy
+from pathlib import Path
+from dlcli.evaluation import evaluate
+y_true, y_prob = numpy.array([0, 1]), numpy.eye(2)
+dlcli.report.write_report(
+    dlcli.report.Report(
+        "run", "finetune", ["a", "b"], evaluate(y_true, y_prob, ["a", "b"]), y_true, y_prob,
+        Path("/nowhere"), ["1.jpg", "2.jpg"], [{"loss": 1.0}],
+    ),
+    Path(sys.argv[1]),
+)
+heavy = {"matplotlib.pyplot", "keras", "tensorflow", "sklearn", "rich"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)
+
+
+LONG = [f"a rather long class name {i}" for i in range(14)]
+MANY = [f"class {i}" for i in range(40)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("kind", ["two", "long", "many", "hostile"])
+def test_it_fits_every_screen_in_both_schemes(browser, make_report, tmp_path, kind, width, scheme):
+    classes = {"two": ["cat", "dog"], "long": LONG, "many": MANY}
+    report = hostile(make_report) if kind == "hostile" else make_report(classes[kind], images=60)
+    page = write_report(report, tmp_path)
+    browser.open(page, width, scheme=scheme)
+
+    assert browser.run("document.documentElement.scrollWidth") == width
+    assert browser.complaints() == []
+    assert browser.requested() == [page.as_uri()]
+    dark = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+    assert dark == (scheme == "dark")
+    assert browser.run(CONTRAST) >= 4.5  # WCAG 2.2, level AA
+    assert browser.run("[...document.images].slice(0, -1).every((i) => i.naturalWidth > 0)")
+
+
+def test_hostile_names_are_read_as_they_are(browser, make_report, tmp_path):
+    browser.open(write_report(hostile(make_report), tmp_path), 1280)
+    text = browser.run("document.body.textContent")
+    for name in ('<script>alert("class")</script>', "<script>alert(2)<#script>.jpg", "&amp;%20#?"):
+        assert name in text
+    assert browser.run("document.scripts.length") == 1
+    assert browser.run("document.title") == "</title><script>alert(4)</script>"
+
+
+def test_galleries_work_from_the_keyboard(browser, make_report, tmp_path):
+    browser.open(write_report(make_report(["cat", "dog"]), tmp_path), 1280)
+    focused = "document.activeElement.closest('li').querySelector('.file').textContent"
+    enlarged = "document.querySelector('dialog').open"
+    browser.run("document.querySelector('.gallery button').focus()")
+    first = browser.run(focused)
+
+    browser.press("ArrowRight")
+    second = browser.run(focused)
+    browser.press("ArrowLeft")
+    assert browser.run(focused) == first != second
+    browser.press("ArrowDown")
+    browser.press("ArrowUp")
+    assert browser.run(focused) == first
+
+    browser.press("Enter")
+    assert browser.run(enlarged)
+    browser.press("ArrowRight")
+    caption = "document.querySelector('dialog .file').textContent"
+    assert browser.run(caption) == second
+    browser.press("Escape")
+    assert not browser.run(enlarged)
+    browser.run("new Promise(requestAnimationFrame)")  # the dialog tells of its closing later
+    assert browser.run(focused) == second  # one goes on from where one looked
+
+    gallery = "document.activeElement.closest('.gallery').querySelector('h3').textContent"
+    assert browser.run(gallery) == "Correct, at random"
+    browser.press("Tab")  # a gallery is one stop
+    assert browser.run(gallery) == "Incorrect, at random"
+    assert browser.complaints() == []
