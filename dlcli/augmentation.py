@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 
@@ -39,10 +41,11 @@ class Augmenter:
         """Change each image: pixels 0-255 (n, height, width, 3) -> the same."""
         from keras import ops
 
-        return ops.convert_to_numpy(self._layers(x, training=True))
+        changed: np.ndarray = ops.convert_to_numpy(self._layers(x, training=True))
+        return changed
 
 
-def reseed(variables: list, seed: int, epoch: int) -> None:  # type: ignore[type-arg]
+def reseed(variables: Iterable[keras.Variable], seed: int, epoch: int) -> None:
     """Set every random generator among Keras variables to the start of an epoch."""
     for number, variable in enumerate(variables):
         if "seed_generator_state" in variable.path:

@@ -87,11 +87,15 @@ def write_yaml(path: Path, value: Any) -> None:
     """Write plain values as YAML, whole or not at all, in the order given."""
     import yaml
 
-    how = {"sort_keys": False, "allow_unicode": True, "width": 100}
+    def dump(dumper: Any, allow_unicode: bool) -> str:
+        return yaml.dump(
+            value, Dumper=dumper, allow_unicode=allow_unicode, sort_keys=False, width=100
+        )
+
     try:
-        text = yaml.dump(value, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), **how)
+        text = dump(getattr(yaml, "CSafeDumper", yaml.SafeDumper), True)
     except UnicodeEncodeError:  # libyaml refuses the surrogates of odd file names
-        text = yaml.dump(value, Dumper=yaml.SafeDumper, **how | {"allow_unicode": False})
+        text = dump(yaml.SafeDumper, False)
     atomic_write(path, text)
 
 

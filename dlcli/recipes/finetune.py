@@ -7,6 +7,13 @@ wreck, the pretrained layers.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lessons 1 and 2.
 Command: `dl train finetune`
+Expected: on 2,002 photos of dogs and cats, 400 of them put aside, valid accuracy 0.988 and log
+loss 0.034 (means of 20 random splits); 12 epochs take less than a second once the features are
+computed.
+Defaults: chosen on 20 such splits of the same photos with EfficientNet-Lite0. Log loss was 0.033
+with dropout 0.5 at 3e-3x8,3e-4x4, against 0.037 without dropout at the best rates for that, 0.034
+with dropout 0.7, 0.037 with BatchNormalization before the dropout, and 0.040 at 1e-3x12,1e-4x4
+without either. Differences in accuracy were smaller than their spread.
 """
 
 from __future__ import annotations
@@ -27,7 +34,10 @@ class Finetune(Recipe):
     """A new last layer on a pretrained network, and more of its layers if asked."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-3x8,1e-4x4"), "learning rates and epochs of the new last layer"
+        Schedule.parse("3e-3x8,3e-4x4"), "learning rates and epochs of the new last layer"
+    )
+    dropout: float = setting(
+        0.5, "share of the features left out in each step of training", at_least=0, below=1
     )
     augment: bool = setting(False, "flip, shift, zoom and turn the images a little, each epoch")
     unfreeze: int = setting(
@@ -42,7 +52,11 @@ class Finetune(Recipe):
         from keras import Input, Sequential, layers
 
         return Sequential(
-            [Input(input_shape), layers.Dense(n_classes, activation="softmax", name="classes")],
+            [
+                Input(input_shape),
+                *([layers.Dropout(self.dropout, name="dropout")] if self.dropout else []),
+                layers.Dense(n_classes, activation="softmax", name="classes"),
+            ],
             name="head",
         )
 

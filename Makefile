@@ -1,0 +1,49 @@
+# Everything sets itself up in .venv; a machine needs CPython 3.11 or 3.12 with pip, and no more.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: demo test lint format bench docs lock clean
+
+demo: .venv/installed
+	$(BIN)/dl demo
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev
+	$(BIN)/python -m bench
+
+docs: .venv/installed-dev
+	$(BIN)/python -m docs.generate
+
+# Brings constraints.txt up to date with pyproject.toml, for CPython 3.11 and 3.12.
+lock:
+	uv pip compile -q --universal --python-version 3.11 --all-extras --no-header pyproject.toml \
+		-o constraints.txt
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
+		"dl needs CPython 3.11 or 3.12; say which: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,lint]'
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
