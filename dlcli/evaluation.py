@@ -105,7 +105,8 @@ def accuracy_interval(correct: int, samples: int) -> tuple[float, float]:
     share, z2n = correct / samples, Z_95**2 / samples
     middle = (share + z2n / 2) / (1 + z2n)
     reach = (share * (1 - share) * z2n + z2n**2 / 4) ** 0.5 / (1 + z2n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    # exactly 0 and 1 where the formula gives them and floats fall short
+    return middle - reach if correct else 0.0, middle + reach if correct < samples else 1.0
 
 
 def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, Any]:

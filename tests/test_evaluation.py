@@ -93,6 +93,11 @@ def test_the_interval_is_scipys_wilson_interval(counts):
     )
 
 
+def test_the_interval_reaches_all_and_nothing_exactly():
+    assert evaluation.accuracy_interval(48, 48)[1] == 1
+    assert evaluation.accuracy_interval(0, 48)[0] == 0
+
+
 def test_a_certain_mistake_costs_much_but_not_infinity():
     loss = evaluation.log_loss(np.array([0]), np.array([[0.0, 1.0]]))
     assert loss == pytest.approx(-math.log(np.finfo(float).eps))

@@ -90,7 +90,7 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     labelled = n <= MOST_LABELLED
     side = max(1.5, min(0.62 * n, 5 + 0.055 * n, 12))  # inches: 120 classes get a larger sheet
     size = max(3.5, min(9.0, side * 72 / n * 0.75))  # points
-    names = [_short(name, 24) for name in classes]
+    names = [words.short(shown(name), 24) for name in classes]
     longest = max(map(len, names)) * size * 0.6 / 72 if labelled else 0
     left = 0.35 + longest
     above = 0.75 + (longest if (turned := n > 4) else size / 72)
@@ -181,11 +181,6 @@ def _save(path: Path, figure: Figure) -> None:
         # a name in a script that the font lacks shows as boxes; the page has it right
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=DPI, facecolor="white", pil_kwargs={"compress_level": QUICK})
-
-
-def _short(name: str, most: int) -> str:
-    name = shown(name)
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _font(pixels: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:

@@ -81,7 +81,8 @@ class Tile:
     @property
     def lines(self) -> tuple[str, str]:
         """Truth and prediction, in words."""
-        return f"is {self.true}", f"called {self.predicted}, {self.probability}"
+        true, predicted = words.short(self.true), words.short(self.predicted)
+        return f"is {true}", f"called {predicted}, {self.probability}"
 
 
 def write_report(report: Report, folder: Path) -> Path:
@@ -154,7 +155,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "loss": words.loss}
+    environment.filters |= {"percent": words.percent, "loss": words.loss, "short": words.short}
     n = len(report.classes)
     form = "table" if n <= MOST_IN_TABLE else "drawing" if n <= MOST_DRAWN else ""
     script = (HERE / "page.js").read_text(encoding="utf-8")

@@ -35,6 +35,11 @@ def loss(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
+def short(name: str, most: int = 48) -> str:
+    """A name with no more than `most` characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def confusions(metrics: Mapping[str, Any]) -> list[Confusion]:
     """Who is taken for whom, most often first."""
     pairs = [
@@ -57,7 +62,7 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
     correct = f"{images - metrics['errors']:,} of {images:,} validation pictures"
     expected = f"{percent(low)} to {percent(high)} on new pictures of the same kind"
     sentences = [f"{correct} are named correctly. Expect {expected}."]
-    always = f"Always answering “{baseline['class']}”"
+    always = f"Always answering “{short(baseline['class'])}”"
     of_guessing = percent(baseline["accuracy"])
     if low > baseline["accuracy"]:
         sentences.append(f"{always} would reach {of_guessing}.")
@@ -80,7 +85,8 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
     worst = next(iter(confusions(metrics)), None)
     if worst and worst.times > 1:
         sentences.append(
-            f"The commonest mistake is “{worst.true}” taken for “{worst.predicted}”, "
+            f"The commonest mistake is “{short(worst.true)}” taken for "
+            f"“{short(worst.predicted)}”, "
             f"{worst.times:,}{NBSP}of{NBSP}{sum(metrics['confusion'][worst.true].values()):,}."
         )
     return sentences

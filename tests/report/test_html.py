@@ -137,6 +137,7 @@ def test_no_name_can_break_the_page(make_report, tmp_path):
     assert "new\\nline.jpg" in page
     assert "\\udcff\\udcfe-not-utf-8.jpg" in page
     assert "{{ 7 * 7 }}" in page
+    assert ">" + 47 * "x" + "…<" in page
 
 
 def test_pictures_that_are_gone_leave_a_placeholder(make_report, tmp_path):
