@@ -43,11 +43,13 @@ class Settings:
     runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
     dataset: str | None = setting(None, "dataset: a path, or a name under the data folder")
     seed: int = setting(0, "seed of every random choice", at_least=0)
-    workers: int | None = setting(None, "threads that decode images; one per core", at_least=1)
+    workers: int | None = setting(
+        None, "threads that decode images; one per core", at_least=1, unset="auto"
+    )
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
     weights: Path | None = setting(None, "file with the backbone's weights")
     image_size: int | None = setting(
-        None, "pixels a side; the backbone's own by default", at_least=8
+        None, "pixels a side; the backbone's own by default", at_least=8, unset="auto"
     )
     engine: Literal["auto", "openvino", "keras"] = setting(
         "auto", "what runs forward passes: OpenVINO on a CPU, Keras on a GPU"

@@ -18,20 +18,26 @@ from dlcli.errors import DlError, ExitCode
 
 TRUE = {"true", "yes", "on", "1"}
 FALSE = {"false", "no", "off", "0"}
-NOTHING = {"", "none", "null", "auto", "~"}
+NOTHING = {"", "none", "null"}
 
 
 def setting(
-    default: Any, help: str, *, at_least: float | None = None, below: float | None = None
+    default: Any,
+    help: str,
+    *,
+    at_least: float | None = None,
+    below: float | None = None,
+    unset: str = "none",
 ) -> Any:
     """Declare a setting as a dataclass field.
 
     Args:
-        default: a value of the field's type; None where the field may be left to `dl` ("auto").
+        default: a value of the field's type; None where there may be none.
         help: one line, shown by `--help`.
         at_least, below: bounds of a number; the first is allowed, the second is not.
+        unset: the word for None: "auto" where `dl` then decides.
     """
-    metadata = {"help": help, "at_least": at_least, "below": below}
+    metadata = {"help": help, "at_least": at_least, "below": below, "unset": unset}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -46,6 +52,7 @@ class Setting:
     optional: bool
     at_least: float | None
     below: float | None
+    unset: str
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -66,7 +73,14 @@ class Setting:
         }.get(self.type) or self.type.expected
         bounds = [f"at least {self.at_least:g}"] if self.at_least is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None else []
-        return " ".join([kind, " and ".join(bounds)]).strip()
+        unset = f"or {self.unset}" if self.optional else ""
+        return ", ".join(filter(None, [kind, " and ".join(bounds), unset]))
+
+    def text(self, value: Any) -> str:
+        """A value as a person would type it."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return self.unset if value is None else str(value)
 
 
 def settings_of(cls: type) -> dict[str, Setting]:
@@ -97,12 +111,8 @@ def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
     Raises:
         DlError: the value can't be of that type, or is out of bounds; says what was expected.
     """
-    if value is None or (isinstance(value, str) and value.strip().lower() in NOTHING):
-        # a word like "none" is nothing where the setting may be left out, text where it may not
-        if to.optional:
-            return None
-        if value is None or to.type is not str:
-            raise _refused(value, to)
+    if to.optional and _is_nothing(value, to):
+        return None
     try:
         result = _convert(value, to, base)
     except (ValueError, TypeError, OverflowError) as error:
@@ -127,7 +137,15 @@ def _refused(value: Any, to: Setting, why: str = "") -> DlError:
     )
 
 
+def _is_nothing(value: Any, to: Setting) -> bool:
+    return value is None or (
+        isinstance(value, str) and value.strip().lower() in NOTHING | {to.unset}
+    )
+
+
 def _convert(value: Any, to: Setting, base: Path | None) -> Any:
+    if value is None or value == "":
+        raise ValueError
     if to.choices:
         if str(value) not in to.choices:
             raise ValueError
@@ -140,7 +158,10 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
     if to.type is Path:
         if not isinstance(value, str | Path):
             raise TypeError
-        return (base or Path.cwd()) / Path(value).expanduser()
+        try:
+            return (base or Path.cwd()) / Path(value).expanduser()
+        except RuntimeError as error:  # `~somebody` where nobody has that name
+            raise Refused("nobody on this machine has that name") from error
     if isinstance(value, bool | list | dict) and to.type in (int, float, str):
         raise TypeError  # YAML's `seed: yes` is a slip, not the number 1
     if to.type is int:

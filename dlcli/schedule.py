@@ -35,9 +35,9 @@ class Schedule:
         """
         steps = []
         for part in text.split(","):
-            rate_text, _, epochs_text = part.strip().lower().partition("x")
+            rate_text, times, epochs_text = part.strip().lower().partition("x")
             try:
-                rate, epochs = float(rate_text), int(epochs_text or 1)
+                rate, epochs = float(rate_text), int(epochs_text) if times else 1
             except ValueError:
                 raise Refused(f"{part.strip()!r} is not RATExEPOCHS, such as 1e-3x2") from None
             if not (0 < rate < math.inf) or epochs < 1:
@@ -46,7 +46,7 @@ class Schedule:
         return cls(tuple(steps))
 
     def __str__(self) -> str:
-        return ",".join(f"{rate:g}x{epochs}" for rate, epochs in self.steps)
+        return ",".join(f"{rate!r}x{epochs}" for rate, epochs in self.steps)
 
     @property
     def epochs(self) -> int:

@@ -44,7 +44,7 @@ class Finetune(Recipe):
         0, "then train the network's last N layers with weights as well", at_least=0
     )
     unfreeze_schedule: Schedule | None = setting(
-        None, "rates and epochs for that; a tenth of the schedule's rates by default"
+        None, "rates and epochs for that; a tenth of the schedule's rates by default", unset="auto"
     )
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
