@@ -159,7 +159,9 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         },
         "classes": {
             name: dict(zip(PerClass._fields, row, strict=True))
-            for name, row in zip(classes, zip(*(s.tolist() for s in scores)), strict=True)
+            for name, row in zip(
+                classes, zip(*(s.tolist() for s in scores), strict=True), strict=True
+            )
         },
         "confusion": {
             classes[i]: {classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]}

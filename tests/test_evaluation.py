@@ -18,9 +18,7 @@ untimed = settings(deadline=None)  # the first example imports scikit-learn
 def predictions(draw, max_classes=6):
     """(y_true, y_prob): some classes without samples, zeros and exact ties included."""
     samples, classes = draw(st.integers(1, 40)), draw(st.integers(2, max_classes))
-    y_true = draw(
-        arrays.arrays(np.int64, samples, elements=st.integers(0, classes - 1))
-    )
+    y_true = draw(arrays.arrays(np.int64, samples, elements=st.integers(0, classes - 1)))
     weights = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(1e-9, 1.0))
     y_prob = draw(arrays.arrays(np.float64, (samples, classes), elements=weights))
     y_prob[y_prob.sum(axis=1) == 0, draw(st.integers(0, classes - 1))] = 1.0
@@ -45,9 +43,7 @@ def test_scores_are_those_of_scikit_learn(given_):
     assert (confusion == oracle.confusion_matrix(y_true, y_pred, labels=labels)).all()
     for ours, theirs in zip(
         evaluation.per_class(confusion),
-        oracle.precision_recall_fscore_support(
-            y_true, y_pred, labels=labels, zero_division=0
-        ),
+        oracle.precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0),
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs)
@@ -88,9 +84,7 @@ def test_the_interval_is_scipys_wilson_interval(counts):
     from scipy.stats import binomtest
 
     theirs = binomtest(*counts).proportion_ci(0.95, method="wilson")
-    assert evaluation.accuracy_interval(*counts) == pytest.approx(
-        tuple(theirs), abs=1e-9
-    )
+    assert evaluation.accuracy_interval(*counts) == pytest.approx(tuple(theirs), abs=1e-9)
 
 
 def test_the_interval_reaches_all_and_nothing_exactly():
@@ -173,5 +167,5 @@ def test_nothing_to_evaluate_says_so():
     ],
 )
 def test_arrays_that_do_not_fit_each_other_are_a_bug(y_true, y_prob, classes):
-    with pytest.raises(ValueError, match="expected .* received"):
+    with pytest.raises(ValueError, match=r"expected .* received"):
         evaluation.evaluate(np.array(y_true), np.array(y_prob), classes)
