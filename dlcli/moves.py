@@ -19,7 +19,15 @@ from dlcli.files import sync_folder
 from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.places import shown
 from dlcli.progress import Bar, track
-from dlcli.transfer import copy_file, is_unchanged, move_back, move_file, remove_copy, sweep
+from dlcli.transfer import (
+    copy_file,
+    is_unchanged,
+    move_back,
+    move_file,
+    remove_copy,
+    sweep,
+    sync_file,
+)
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,9 @@ def _settle(operation: Operation) -> None:
     for folder in folders:
         sweep(str(folder))
     if operation.kind == "copy":
-        os.sync()  # the bytes of thousands of files at once; an fsync for each takes minutes
-        return
+        # all at the end: the first one then makes the file system write them together
+        for move in operation.moves:
+            sync_file(f"{operation.root}/{move.target}")
     for folder in folders:
         if folder.is_dir():
             sync_folder(folder)

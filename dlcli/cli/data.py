@@ -79,7 +79,7 @@ def organize(
     DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
     as it is, unless it is DEST itself or --move is given.
     """
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.current import remember
     from dlcli.dataset import open_dataset
     from dlcli.folders import absolute
@@ -92,9 +92,9 @@ def organize(
     name = found.name if target is None else target
     goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
     if dry_run:
-        print_plan(data.to_organize(found, goal, move=move), as_json)
+        print_plan(arranging.to_organize(found, goal, move=move), as_json)
         return
-    outcome = data.organize(found, goal, move=move)
+    outcome = arranging.organize(found, goal, move=move)
     remember(goal)
     if outcome is None:
         say(f"{shown(goal)} is organised already.")
@@ -125,7 +125,7 @@ def split(
 
     Of each class the same share; a class keeps at least one image in train/.
     """
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.dataset import open_dataset
     from dlcli.places import shown
     from dlcli.plans import singletons
@@ -133,9 +133,9 @@ def split(
 
     root, seed = _choose(config, named), config.settings().seed
     if dry_run:
-        print_plan(data.to_split(root, valid, seed), as_json)
+        print_plan(arranging.to_split(root, valid, seed), as_json)
         return
-    outcome = data.split(root, valid, seed)
+    outcome = arranging.split(root, valid, seed)
     _warn(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     for name in singletons(dataset):
@@ -168,7 +168,7 @@ def sample(
 
     Of each class the same share, and never more than there are.
     """
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.dataset import open_dataset
     from dlcli.folders import typed
     from dlcli.places import shown
@@ -176,9 +176,9 @@ def sample(
 
     root, seed = _choose(config, named), config.settings().seed
     if dry_run:
-        print_plan(data.to_sample(root, train, valid, seed), as_json)
+        print_plan(arranging.to_sample(root, train, valid, seed), as_json)
         return
-    folder, outcome = data.sample(root, train, valid, seed, replace=replace)
+    folder, outcome = arranging.sample(root, train, valid, seed, replace=replace)
     if outcome is None:
         say("The same sample was there already.")
     print_counts(open_dataset(folder), as_json)
@@ -199,7 +199,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     Finished or not; of two, the later one first. Copies go only where their originals are still
     there, and neither was changed.
     """
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.folders import typed
     from dlcli.moves import last
     from dlcli.places import shown
@@ -209,7 +209,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
         return
-    outcome = data.undo(root)
+    outcome = arranging.undo(root)
     _warn(outcome)
     operation = outcome.operation
     went = len(operation.moves) - len(outcome.missing) - len(outcome.kept)
@@ -230,14 +230,14 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 @with_config("dataset")
 def ls(config: Config, named: str | None, as_json: bool) -> None:
     """List the datasets, or the classes of one."""
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.dataset import open_dataset
 
     if named is None:
         print_datasets(config, as_json)
         return
     root = _choose(config, named)
-    data.settle(root)
+    arranging.settle(root)
     dataset = open_dataset(root)
     if as_json:
         print_counts(dataset, as_json)

@@ -75,7 +75,7 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 
 
 def print_datasets(config: Config, as_json: bool) -> None:
-    from dlcli import data
+    from dlcli import arranging
     from dlcli.current import choose_dataset, dataset_names
     from dlcli.dataset import SPLITS, open_dataset
     from dlcli.errors import DlError
@@ -93,7 +93,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            data.settle(data_dir / name)
+            arranging.settle(data_dir / name)
             row |= _plain(open_dataset(data_dir / name))
         except DlError as error:
             row["problem"] = error.what

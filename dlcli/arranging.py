@@ -1,4 +1,4 @@
-"""What `dl data` does to a dataset's folder: organise, split, sample, undo.
+"""Arranging a dataset's folder, as `dl data` does: organise, split, sample, undo.
 
 Each first finishes what was killed on its way, and works under the folder's lock. Each `to_...`
 is the plan alone, for `--dry-run`.

@@ -1,0 +1,247 @@
+"""One file: moved and copied without replacing anything, and again after a kill."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from dlcli.transfer import PARTIAL, copy_file, move_back, move_file, remove_copy, sweep
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without hard links, as FAT: the kernel refuses each."""
+
+    def refuse(source: str, target: str, **how: object) -> None:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "File exists", target)
+        raise PermissionError(errno.EPERM, "Operation not permitted", target)
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+def write(path: Path, content: str = "bytes") -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return str(path)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_move_gives_the_file_another_name_and_keeps_the_inode(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jpg")
+    inode = os.stat(source).st_ino
+    assert move_file(source, f"{tmp_path}/b.jpg")
+    assert names(tmp_path) == ["b.jpg"]
+    assert (tmp_path / "b.jpg").stat().st_ino == inode
+
+
+@pytest.mark.parametrize("with_links", [True, False])
+def test_a_move_never_replaces(
+    tmp_path: Path, with_links: bool, request: pytest.FixtureRequest
+) -> None:
+    if not with_links:
+        request.getfixturevalue("no_links")
+    source, target = write(tmp_path / "a", "mine"), write(tmp_path / "b", "theirs")
+    with pytest.raises(FileExistsError):
+        move_file(source, target)
+    assert (tmp_path / "a").read_text() == "mine"
+    assert (tmp_path / "b").read_text() == "theirs"
+
+
+def test_a_move_killed_between_link_and_unlink_ends_when_called_again(tmp_path: Path) -> None:
+    source = write(tmp_path / "a")
+    os.link(source, tmp_path / "b")
+    assert move_file(source, f"{tmp_path}/b")
+    assert names(tmp_path) == ["b"]
+
+
+def test_a_move_that_is_done_is_done(tmp_path: Path) -> None:
+    assert move_file(f"{tmp_path}/gone", write(tmp_path / "b"))
+
+
+def test_a_file_that_somebody_removed_is_told(tmp_path: Path) -> None:
+    assert not move_file(f"{tmp_path}/gone", f"{tmp_path}/b")
+    assert not copy_file(f"{tmp_path}/gone", f"{tmp_path}/b")
+    assert names(tmp_path) == []
+
+
+def test_a_missing_target_folder_is_an_error_not_a_missing_file(tmp_path: Path) -> None:
+    source = write(tmp_path / "a")
+    with pytest.raises(FileNotFoundError):
+        move_file(source, f"{tmp_path}/nowhere/a")
+    with pytest.raises(FileNotFoundError):
+        copy_file(source, f"{tmp_path}/nowhere/a")
+
+
+@pytest.mark.usefixtures("no_links")
+def test_without_hard_links_a_move_claims_the_name_first(tmp_path: Path) -> None:
+    source = write(tmp_path / "a", "mine")
+    assert move_file(source, f"{tmp_path}/b")
+    assert (tmp_path / "b").read_text() == "mine"
+    assert names(tmp_path) == ["b"]
+
+
+@pytest.mark.usefixtures("no_links")
+def test_a_claim_left_by_a_kill_is_used_or_taken_back(tmp_path: Path) -> None:
+    source, claim = write(tmp_path / "a", "mine"), write(tmp_path / "b", "")
+    assert move_back(claim, source)
+    assert names(tmp_path) == ["a"]
+    write(tmp_path / "b", "")
+    assert move_file(source, claim)
+    assert (tmp_path / "b").read_text() == "mine"
+    assert names(tmp_path) == ["b"]
+
+
+def test_a_move_to_another_disk_copies_then_removes(tmp_path: Path, other_disk: Path) -> None:
+    source = write(tmp_path / "a", "mine")
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    assert move_file(source, f"{other_disk}/a")
+    assert (other_disk / "a").read_text() == "mine"
+    assert (other_disk / "a").stat().st_mtime == 1_000_000_000
+    assert names(other_disk) == ["a"]
+    assert names(tmp_path) == []
+
+
+def test_a_move_to_another_disk_killed_before_the_removal_ends_when_called_again(
+    tmp_path: Path, other_disk: Path
+) -> None:
+    source, target = write(tmp_path / "a", "mine"), write(other_disk / "a", "mine")
+    assert move_file(source, target)
+    assert names(tmp_path) == []
+
+
+def test_another_file_of_the_same_size_on_another_disk_is_not_taken_for_ours(
+    tmp_path: Path, other_disk: Path
+) -> None:
+    source, target = write(tmp_path / "a", "mine"), write(other_disk / "a", "them")
+    with pytest.raises(FileExistsError):
+        move_file(source, target)
+    assert (tmp_path / "a").read_text() == "mine"
+    assert (other_disk / "a").read_text() == "them"
+
+
+def test_a_relative_link_still_leads_to_its_file_after_a_move_and_back(tmp_path: Path) -> None:
+    write(tmp_path / "pool" / "1.jpg", "pixels")
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    link = tmp_path / "cat.1.jpg"
+    link.symlink_to("pool/1.jpg")
+    target = tmp_path / "train" / "cat" / "cat.1.jpg"
+    assert move_file(str(link), str(target))
+    assert target.is_symlink()
+    assert target.read_text() == "pixels"
+    assert not link.is_symlink()
+    assert move_back(str(target), str(link))
+    assert str(link.readlink()) == "pool/1.jpg"
+
+
+def test_a_killed_move_of_a_link_ends_when_called_again(tmp_path: Path) -> None:
+    write(tmp_path / "pool.jpg")
+    (tmp_path / "a").symlink_to("pool.jpg")
+    (tmp_path / "b").symlink_to("pool.jpg")
+    assert move_file(f"{tmp_path}/a", f"{tmp_path}/b")
+    assert names(tmp_path) == ["b", "pool.jpg"]
+
+
+def test_an_empty_file_moves(tmp_path: Path) -> None:
+    assert move_file(write(tmp_path / "a", ""), f"{tmp_path}/b")
+    assert names(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("with_links", [True, False])
+def test_a_copy_has_the_bytes_times_and_permissions(
+    tmp_path: Path, with_links: bool, request: pytest.FixtureRequest
+) -> None:
+    if not with_links:
+        request.getfixturevalue("no_links")
+    source = write(tmp_path / "a", "mine")
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    Path(source).chmod(0o600)
+    assert copy_file(source, f"{tmp_path}/b")
+    status = (tmp_path / "b").stat()
+    assert (status.st_mtime, status.st_mode & 0o777) == (1_000_000_000, 0o600)
+    assert (tmp_path / "b").read_text() == "mine"
+    assert status.st_ino != os.stat(source).st_ino
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_copy_never_replaces_but_knows_its_own(tmp_path: Path) -> None:
+    source, other = write(tmp_path / "a", "mine"), write(tmp_path / "b", "theirs")
+    with pytest.raises(FileExistsError):
+        copy_file(source, other)
+    assert (tmp_path / "b").read_text() == "theirs"
+    assert copy_file(source, f"{tmp_path}/c")
+    inode = (tmp_path / "c").stat().st_ino
+    assert copy_file(source, f"{tmp_path}/c")
+    assert (tmp_path / "c").stat().st_ino == inode
+
+
+def test_a_copy_killed_after_its_link_does_not_write_through_it(tmp_path: Path) -> None:
+    finished = tmp_path / "finished"
+    write(finished, "whole")
+    os.link(finished, tmp_path / PARTIAL)
+    assert copy_file(write(tmp_path / "a", "another"), f"{tmp_path}/b")
+    assert finished.read_text() == "whole"
+    assert names(tmp_path) == ["a", "b", "finished"]
+
+
+def test_a_link_is_copied_as_the_file_it_leads_to(tmp_path: Path) -> None:
+    write(tmp_path / "pool.jpg", "pixels")
+    (tmp_path / "a").symlink_to("pool.jpg")
+    assert copy_file(f"{tmp_path}/a", f"{tmp_path}/b")
+    assert not (tmp_path / "b").is_symlink()
+    assert (tmp_path / "b").read_text() == "pixels"
+
+
+def test_only_an_unchanged_copy_with_its_original_is_removed(tmp_path: Path) -> None:
+    source, target = write(tmp_path / "a", "mine"), f"{tmp_path}/b"
+    copy_file(source, target)
+    assert remove_copy(target, source)
+    assert remove_copy(target, source), "what is gone needs no removal"
+    copy_file(source, target)
+    Path(target).write_text("changed by hand")
+    assert not remove_copy(target, source)
+    Path(target).unlink()
+    copy_file(source, target)
+    Path(source).unlink()
+    assert not remove_copy(target, source), "it is the only copy now"
+    assert names(tmp_path) == ["b"]
+
+
+def test_sweeping_removes_only_what_a_killed_copy_left(tmp_path: Path) -> None:
+    write(tmp_path / PARTIAL)
+    write(tmp_path / "a")
+    sweep(str(tmp_path))
+    sweep(str(tmp_path))
+    sweep(f"{tmp_path}/nowhere")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b.jpg", "-rf.jpg", "'\".jpg", "a\nb.jpg", "猫.jpg", b"\xff\xfe.jpg", "x" * 251 + ".jpg"],
+)
+def test_any_name_moves_and_is_copied(tmp_path: Path, name: str | bytes) -> None:
+    name = os.fsdecode(name)
+    source = write(tmp_path / "from" / name, "mine")
+    (tmp_path / "to").mkdir()
+    assert move_file(source, f"{tmp_path}/to/{name}")
+    assert copy_file(f"{tmp_path}/to/{name}", source)
+    assert names(tmp_path / "from") == names(tmp_path / "to") == [name]
