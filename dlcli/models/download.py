@@ -14,6 +14,7 @@ from threading import Thread
 from urllib.request import urlopen
 
 from dlcli.files import atomic
+from dlcli.progress import track
 
 ANSWER_SECONDS = 6.0
 CHUNK = 1 << 20
@@ -24,7 +25,7 @@ def download(url: str, digest: str, path: Path) -> None:
 
     Args:
         url: where it is.
-        digest: its md5 or sha256, in hex.
+        digest: its md5 or sha256, in hex; empty where none is known.
         path: where it goes; the folder is made.
 
     Raises:
@@ -36,7 +37,7 @@ def download(url: str, digest: str, path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic(path) as temporary:
                 found = _copy(response, temporary, "md5" if len(digest) == 32 else "sha256")
-                if found != digest:
+                if digest and found != digest:
                     raise OSError(f"what {url} sent is damaged: its digest is {found}")
     except HTTPException as error:
         raise OSError(f"the connection broke off: {error}") from error
@@ -65,8 +66,12 @@ def _open(url: str) -> HTTPResponse:
 def _copy(response: HTTPResponse, path: Path, algorithm: str) -> str:
     """Write what is sent to a file; its digest in hex."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("wb") as file:
+    length = int(response.headers.get("Content-Length") or 0)
+    with path.open("wb") as file, track("Fetching weights", length >> 20, "MB") as bar:
         while chunk := response.read(CHUNK):
             file.write(chunk)
             digest.update(chunk)
+            bar.advance()
+        if length and file.tell() != length:  # a read in pieces ends early without a word
+            raise OSError(f"the answer broke off after {file.tell():,} of {length:,} bytes")
     return digest.hexdigest()

@@ -33,18 +33,19 @@ BATCHNORM_EPSILON = 1e-3
 
 
 def efficientnet_lite0(
-    weights: None, input_tensor: KerasTensor, input_shape: tuple[int, int, int]
+    include_top: bool, weights: None, input_tensor: KerasTensor, input_shape: tuple[int, int, int]
 ) -> keras.Model:
-    """Build EfficientNet-Lite0 with its full top; called as Keras' own networks are.
+    """Build EfficientNet-Lite0; called as Keras' own networks are.
 
     Args:
+        include_top: whether to end in class probabilities, or after the last convolution.
         weights: None, for weights at random.
         input_tensor: (n, height, width, 3), pixels already scaled to about -1..1.
         input_shape: (height, width, 3).
 
     Returns:
-        whatever `input_tensor` was made from -> (n, 1000) probabilities. Layers carry the names
-        of the weights file; `pooled` is the last Dense's input.
+        whatever `input_tensor` was made from -> (n, 1000) probabilities, or
+        (n, height / 32, width / 32, 1280). Layers carry the names of the weights file.
 
     Raises:
         ValueError: the image is smaller than the network's total stride.
@@ -58,7 +59,7 @@ def efficientnet_lite0(
     if min(input_shape[:2]) < 32:
         raise ValueError(f"Expected an image of 32x32 pixels or more, received {input_shape}")
 
-    def batchnorm_relu6(x, name: str, relu: bool = True):
+    def batchnorm_relu6(x: KerasTensor, name: str, relu: bool = True) -> KerasTensor:
         x = layers.BatchNormalization(epsilon=BATCHNORM_EPSILON, name=name)(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
 
@@ -71,10 +72,7 @@ def efficientnet_lite0(
             stride = first_stride if block == 0 else 1
             if expansion != 1:
                 x = layers.Conv2D(
-                    channels_in * expansion,
-                    1,
-                    use_bias=False,
-                    name=f"{name}_expand_conv",
+                    channels_in * expansion, 1, use_bias=False, name=f"{name}_expand_conv"
                 )(x)
                 x = batchnorm_relu6(x, f"{name}_bn0")
             x = layers.DepthwiseConv2D(
@@ -88,8 +86,9 @@ def efficientnet_lite0(
             index, channels_in = index + 1, channels
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     x = batchnorm_relu6(x, "_bn1")
-    x = layers.GlobalAveragePooling2D(name="pooled")(x)
-    x = layers.Dense(1000, activation="softmax", name="_fc")(x)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="pooled")(x)
+        x = layers.Dense(1000, activation="softmax", name="_fc")(x)
     return Model(get_source_inputs(input_tensor), x, name="efficientnet-lite0")
 
 

@@ -71,24 +71,14 @@ def load_cut(
     network = _build(backbone, backbone.image_size)
     wanted = cut(network, backbone, layer)
     load_weights(path, backbone, _after_preprocessing(network), _after_preprocessing(wanted))
-    if image_size not in (None, backbone.image_size):
-        resized = cut(_build(backbone, image_size), backbone, layer)
-        try:
-            resized.set_weights(wanted.get_weights())
-        except ValueError as error:  # a Flatten fixes the size of what comes after it
-            raise DlError(
-                f"{backbone.name} takes images of {backbone.image_size} pixels a side, "
-                f"not {image_size}, for the layer {layer!r}",
-                why="its dense layers are made for that size",
-                hint="Leave out the image size, or use the layer `conv`.",
-            ) from error
-        wanted = resized
+    if image_size is not None and image_size != backbone.image_size:
+        wanted = _at_size(wanted, backbone, layer, image_size)
     _scale_as_trained(wanted)
     return wanted
 
 
-def _build(backbone: Backbone, image_size: int) -> keras.Model:
-    """The full network, pixels 0-255 -> (n, 1000), frozen, weights at random."""
+def _build(backbone: Backbone, image_size: int, include_top: bool = True) -> keras.Model:
+    """The network from pixels 0-255 on, frozen, weights at random."""
     import keras
 
     module, function = backbone.function.rsplit(".", 1)
@@ -96,7 +86,10 @@ def _build(backbone: Backbone, image_size: int) -> keras.Model:
     image = keras.Input(shape, name="image")
     try:
         network = getattr(import_module(module), function)(
-            weights=None, input_tensor=backbone.preprocessing(image), input_shape=shape
+            include_top=include_top,
+            weights=None,
+            input_tensor=backbone.preprocessing(image),
+            input_shape=shape,
         )
     except ValueError as error:  # Keras' networks refuse sizes that would shrink to nothing
         raise DlError(
@@ -107,8 +100,34 @@ def _build(backbone: Backbone, image_size: int) -> keras.Model:
     for layer in network.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
+    # Keras' functions take the input as a list of one
+    network = keras.Model(image, network.output, name=backbone.name)
     network.trainable = False
     return network
+
+
+def _at_size(
+    network: keras.Model, backbone: Backbone, layer: Layer, image_size: int
+) -> keras.Model:
+    """A cut network made anew for images of another size, with the same weights.
+
+    Made anew, not cloned: some networks choose their padding by the size of the image.
+    """
+    from keras.layers import Flatten
+
+    if any(isinstance(each, Flatten) and each.input.shape[1] > 1 for each in network.layers):
+        raise DlError(
+            f"The layer {layer!r} of {backbone.name} is for images of {backbone.image_size} "
+            f"pixels a side, not {image_size}",
+            why="its dense layers have a weight for every place in the image",
+            hint="Leave out the image size, or use the layer `conv`.",
+        )
+    if layer == "conv":
+        resized = _build(backbone, image_size, include_top=False)
+    else:
+        resized = cut(_build(backbone, image_size), backbone, layer)
+    resized.set_weights(network.get_weights())
+    return resized
 
 
 def _scale_as_trained(network: keras.Model) -> None:
@@ -134,7 +153,7 @@ def _after_preprocessing(network: keras.Model) -> keras.Model:
 
     for layer in network.layers:
         if layer.name == preprocessing.NAME:
-            return keras.Model(layer.output, network.output)
+            return keras.Model(layer.output, network.output, name=network.name)
     return network
 
 

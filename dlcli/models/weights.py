@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.errors import DlError
 from dlcli.places import shown
@@ -32,17 +32,14 @@ class Embedded:
     package: str
     file: str
 
+    place: ClassVar = "embedded"
+
     @property
     def path(self) -> Path:
         """The file, whether it exists or not; the package is looked up, not imported."""
         spec = find_spec(self.package)
         folders = (spec and spec.submodule_search_locations) or [self.package]
         return Path(folders[0]) / self.file
-
-    @property
-    def place(self) -> Literal["embedded"]:
-        """What `dl backbones` calls the place."""
-        return "embedded"
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Download:
 
     Args:
         url: where they come from.
-        digest: the file's md5 or sha256, as Keras gives it.
+        digest: the file's md5 or sha256, as Keras gives it; empty where Keras gives none.
         file: its name in Keras' cache.
     """
 
@@ -59,16 +56,13 @@ class Download:
     digest: str
     file: str
 
+    place: ClassVar = "cached"
+
     @property
     def path(self) -> Path:
         """Where Keras keeps the file, whether it exists or not."""
         home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
         return Path(home) / "models" / self.file
-
-    @property
-    def place(self) -> Literal["cached"]:
-        """What `dl backbones` calls the place."""
-        return "cached"
 
 
 def weights_file(backbone: Backbone, weights: Path | None = None) -> Path:
@@ -145,6 +139,9 @@ def load_weights(path: Path, backbone: Backbone, full: keras.Model, part: keras.
     Raises:
         DlError: the file can't be read, or holds other weights, or not all that are needed.
     """
+    import warnings
+    from textwrap import shorten
+
     if path.suffix == ".pth":
         from dlcli.models.efficientnet_lite import load_torch_weights
 
@@ -169,11 +166,13 @@ def load_weights(path: Path, backbone: Backbone, full: keras.Model, part: keras.
             hint="Give the weights of this network, for 1000 classes, or name the right backbone.",
         )
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what they say, the error says as well
+            model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise DlError(
             f"{shown(path)} can't be loaded into {backbone.name}",
-            why=" ".join(str(error).split()),
+            why=shorten(str(error), 200),  # Keras prints whole arrays
             hint="Save the weights again with Keras, as `NAME.weights.h5`.",
         ) from error
 

@@ -1,0 +1,73 @@
+"""Keras for every test of the networks, and weights of every kind that users have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dlcli.backend import start_backend
+from dlcli.models.backbones import Backbone
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+# what the published weights of EfficientNet-B hold: mean, deviation, count
+PUBLISHED_NORMALIZATION = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def backend() -> None:
+    start_backend()
+
+
+@pytest.fixture
+def pixels() -> Callable[..., np.ndarray]:
+    """Makes random images, (n, size, size, 3), RGB 0-255."""
+    import numpy as np
+
+    def make(size: int, n: int = 2) -> np.ndarray:
+        return np.random.default_rng(1).uniform(0, 255, (n, size, size, 3)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def keras_network() -> Callable[..., keras.Model]:
+    """Builds a network as Keras does, with weights that tell every layer from every other."""
+    import keras
+    import numpy as np
+
+    def build(backbone: Backbone, **arguments: object) -> keras.Model:
+        function = getattr(keras.applications, backbone.function.rsplit(".", 1)[1])
+        network = function(weights=None, **arguments)
+        rng = np.random.default_rng(0)
+        for layer in network.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                shape = layer.moving_mean.shape
+                beta, mean = rng.normal(0, 0.05, shape), rng.normal(0, 0.05, shape)
+                gamma, variance = rng.uniform(0.7, 1.4, shape), rng.uniform(0.7, 1.4, shape)
+                layer.set_weights([*([gamma] if layer.scale else []), beta, mean, variance])
+            if isinstance(layer, keras.layers.Normalization) and layer.weights:
+                layer.set_weights([np.array(values) for values in PUBLISHED_NORMALIZATION])
+                layer.finalize_state()
+        return network
+
+    return build
+
+
+@pytest.fixture
+def save_legacy() -> Callable[[keras.Model, Path], Path]:
+    """Saves weights in the format of the files that Keras publishes."""
+    import h5py
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    def save(network: keras.Model, path: Path) -> Path:
+        with h5py.File(path, "w") as file:
+            save_weights_to_hdf5_group(file, network)
+        return path
+
+    return save
