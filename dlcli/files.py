@@ -76,7 +76,7 @@ def read_yaml(path: Path) -> Any:
     fast = b"\\uD" not in data and hasattr(yaml, "CSafeLoader")
     try:
         return yaml.load(data, yaml.CSafeLoader if fast else yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that there isn't
         reason = " ".join(str(error).split())
         raise DlError(
             f"{shown(path)} is not valid YAML", why=reason, hint="Mend or remove the file."
@@ -100,13 +100,14 @@ def write_yaml(path: Path, value: Any) -> None:
 
 
 def read_csv(path: Path) -> list[list[str]]:
-    """Read all rows of a CSV, header included.
+    """Read all rows of a CSV, header included; a byte order mark is no part of it.
 
     Raises:
         DlError: the file is not CSV.
     """
     try:
-        return list(csv.reader(io.StringIO(read_text(path), newline=""), strict=True))
+        text = read_text(path).removeprefix("\ufeff")
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise DlError(
             f"{shown(path)} is not valid CSV", why=str(error), hint="Mend or remove the file."

@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def _home(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or Path.home() / default) / "dl"
+    named = Path(os.environ.get(variable, ""))
+    # the specification has relative paths ignored
+    return (named if named.is_absolute() else Path.home() / default) / "dl"
 
 
 def config_home() -> Path:
@@ -31,5 +33,11 @@ def shown(path: Path | str) -> str:
     home = str(Path.home())
     if text == home or text.startswith(home.rstrip("/") + "/"):
         text = "~" + text[len(home) :]
-    printable = text.encode("utf-8", "backslashreplace").decode()
-    return printable.replace("\n", "\\n").replace("\r", "\\r").replace("\x1b", "\\x1b")
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Text that a terminal shows as it stands: control characters and odd bytes as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dlcli.places import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 
 def say(text: str) -> None:
-    """One sentence on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
+    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 class Bar:

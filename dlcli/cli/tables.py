@@ -7,6 +7,8 @@ from unicodedata import east_asian_width
 
 import click
 
+from dlcli.places import printable
+
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a header; columns that hold numbers stand to the right.
@@ -37,8 +39,7 @@ def _text(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}"
-    printable = str(value).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in printable)
+    return printable(str(value))
 
 
 def _width(text: str) -> int:
