@@ -87,14 +87,12 @@ def _decode(path: Path, data: bytes) -> Image.Image:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd EXIF blocks, which are not looked at
-            with Image.open(io.BytesIO(data)) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
-                if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would cut, not scale
-                    return image.point(lambda value: value / 256).convert("L").convert("RGB")
-                return image.convert("RGB")
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
+            if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would cut, not scale
+                return image.point(lambda value: value / 256).convert("L").convert("RGB")
+            return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         # Pillow's SyntaxError: a PNG whose chunks are broken
         reason = "not an image" if "cannot identify" in str(error) else str(error)
@@ -169,6 +167,9 @@ def read_batches(
                 unreadable.append(error)
         return Batch(start, pixels[:row], tuple(unreadable), len(chunk))
 
+    # Pillow warns of odd EXIF blocks, which are not looked at. Once and for the whole process:
+    # `catch_warnings` is not for threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     yield from work_ahead(load, range(0, len(paths), batch_size), workers)
 
 

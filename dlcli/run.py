@@ -96,6 +96,11 @@ class Run:
         return self.path / "report.html"
 
     @property
+    def figures(self) -> Path:
+        """The report's pictures as PNGs."""
+        return self.path / "figures"
+
+    @property
     def submission_file(self) -> Path:
         """The newest submission."""
         return self.path / "submission.csv"

@@ -6,22 +6,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typed import Result
 
 REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended, and what it said."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +67,16 @@ def real_data() -> Iterator[Path]:
         pytest.skip("DL_TEST_DATA is not set: no real photos to test on")
 
 
-def require_tool(name: str) -> str:
+@pytest.fixture
+def require_tool() -> Callable[[str], str]:
     """A program's path; the test skips where it is missing, and fails where all is required."""
-    path = shutil.which(name)
-    if path:
-        return path
-    if REQUIRE_ALL:
-        pytest.fail(f"{name} is not installed, and DL_REQUIRE_ALL=1 asks for it")
-    pytest.skip(f"{name} is not installed")
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path:
+            return path
+        if REQUIRE_ALL:
+            pytest.fail(f"{name} is not installed, and DL_REQUIRE_ALL=1 asks for it")
+        pytest.skip(f"{name} is not installed")
+
+    return find

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Result
 from pictures import make_dataset, make_pictures
+from typed import Dl, ok
 
 from dlcli.files import read_csv, read_yaml
-
-Dl = Callable[..., Result]
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
-
 
 def test_the_six_commands_lead_from_a_folder_to_a_submission(dl: Dl, home: Path) -> None:
     make_dataset(home / "data" / "dogscats", train=10, valid=0, test=5)

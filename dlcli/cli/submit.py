@@ -63,8 +63,8 @@ def command(
     if bound:
         click.echo(f"clipped at {bound:g}  {done.clipped_loss:.4f}")
     if done.best_bound != (bound or 0.0) and done.best_loss < done.clipped_loss:
-        what = f"`--clip {done.best_bound:g}`" if done.best_bound else "No clipping"
-        say(f"{what} would give {done.best_loss:.4f} on the validation images.")
+        what = f"With `--clip {done.best_bound:g}`" if done.best_bound else "Unclipped"
+        say(f"{what} it would be {done.best_loss:.4f} on the validation images.")
     elif not bound:
         say("Clipping would gain nothing on the validation images.")
     say(f"Saved {shown(done.file)}")

@@ -103,7 +103,7 @@ def write_report(report: Report, folder: Path) -> Path:
     tiles = _tiles(report, pictures)
     confusion = confusion_matrix(report.y_true, report.y_prob)
 
-    figures_dir = run.path / "figures"
+    figures_dir = run.figures
     figures_dir.mkdir(exist_ok=True)
     captions = {i: tile.lines for i, tile in tiles.items()}
     with ThreadPoolExecutor() as pool:  # compressing pictures releases Python's lock

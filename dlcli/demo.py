@@ -1,0 +1,73 @@
+"""Pictures for `dl demo`: handwritten digits, laid out as Kaggle lays out a competition.
+
+scikit-learn's 1,797 digits (8x8 pixels, from UCI's "Optical Recognition of Handwritten Digits",
+Alpaydin & Kaynak 1998) come with the package, so that nothing has to be downloaded.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from dlcli.errors import DlError
+from dlcli.files import write_csv
+from dlcli.places import shown
+
+LABELLED = 1000
+PIXELS = 64  # a side: enough to be looked at
+MARKER = ".dl-demo"
+
+
+def write_digits(folder: Path) -> None:
+    """Write the digits as `train/7.123.png`, `test/1001.png` and `sample_submission.csv`.
+
+    Args:
+        folder: the dataset to be; one that an earlier demo wrote is replaced.
+
+    Raises:
+        DlError: the folder holds something else.
+    """
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    if folder.exists():
+        if not (folder / MARKER).exists():
+            raise DlError(
+                f"{shown(folder)} is there already",
+                why="and no demo made it",
+                hint="Name another data folder: `dl demo --data-dir PATH`.",
+            )
+        shutil.rmtree(folder)
+    (folder / "train").mkdir(parents=True)
+    (folder / "test").mkdir()
+    (folder / MARKER).touch()
+    digits = load_digits()
+    test_ids = []
+    for number, (values, digit) in enumerate(zip(digits.images, digits.target, strict=True), 1):
+        small = Image.fromarray((values * (255 / 16)).astype("uint8"))
+        image = small.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)
+        if number <= LABELLED:
+            image.save(folder / "train" / f"{digit}.{number}.png")
+        else:
+            image.save(folder / "test" / f"{number}.png")
+            test_ids.append(number)
+    rows = [[test_id, *[0.1] * 10] for test_id in test_ids]
+    write_csv(folder / "sample_submission.csv", [["id", *range(10)], *rows])
+
+
+def commands(dataset: str) -> list[list[str]]:
+    """The everyday path on the demo's dataset, as one would type it.
+
+    Args:
+        dataset: its folder.
+    """
+    return [
+        ["data", "organize", dataset],
+        ["data", "split", "--valid", "200"],
+        ["data", "sample"],
+        ["features"],
+        # 800 small images are 13 steps an epoch: the default's 12 epochs would underfit
+        ["train", "finetune", "--schedule", "3e-3x40,3e-4x10"],
+        ["evaluate"],
+        ["submit", "--clip", "0.01"],
+    ]
