@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
+from dlcli.cli import emit_json
 from dlcli.cli.options import Command, DebugOption
+from dlcli.cli.tables import print_table
+from dlcli.models.backbones import BACKBONES
 
 
 @click.command(cls=Command)
@@ -15,8 +18,6 @@ def command(as_json: bool) -> None:
     A network is chosen with `--backbone NAME`. Weights that are not here are downloaded when a
     command needs them; `--weights FILE` takes a file of your own instead.
     """
-    from dlcli.models.backbones import BACKBONES
-
     rows = [
         {
             "name": backbone.name,
@@ -31,15 +32,11 @@ def command(as_json: bool) -> None:
         for backbone in BACKBONES.values()
     ]
     if as_json:
-        from dlcli.cli import emit_json
-
         emit_json(rows)
         return
-    from dlcli.cli.tables import print_table
-
-    shown = ("name", "image_size", "parameters", "weights_mb", "licence", "weights")
+    columns = ("name", "image_size", "parameters", "weights_mb", "licence", "weights")
     header = ("backbone", "pixels", "parameters", "MB", "licence", "weights")
-    print_table(header, [[row[key] or "not here" for key in shown] for row in rows])
+    print_table(header, [[row[column] or "not here" for column in columns] for row in rows])
 
 
 command.params.append(DebugOption())

@@ -24,8 +24,9 @@ LITE0, MOBILENET, VGG16 = (BACKBONES[n] for n in ("efficientnet-lite0", "mobilen
 
 @pytest.fixture
 def keras_home(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return tmp_path / "keras"
+    folder = tmp_path / "keras"
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    return folder
 
 
 def test_the_embedded_weights_are_a_file_of_their_package():

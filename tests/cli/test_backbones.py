@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from dlcli.models.backbones import BACKBONES
+
+
+def test_the_table_says_what_each_network_is_and_where_its_weights_are(dl, home: Path):
+    cached = BACKBONES["vgg16"].source.path
+    assert home in cached.parents
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"")
+    result = dl("backbones")
+    lines = result.stdout.splitlines()
+    assert lines[:4] == [
+        "backbone             pixels   parameters     MB  licence       weights",
+        "efficientnet-lite0      224    4,694,024     18  Apache-2.0    embedded",
+        "vgg16                   224  138,357,544    528  CC-BY-4.0     cached",
+        "vgg19                   224  143,667,240    548  CC-BY-4.0     not here",
+    ]
+    assert len(lines) == 1 + len(BACKBONES)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_json_has_the_same_and_the_file(dl):
+    rows = {row["name"]: row for row in json.loads(dl("backbones", "--json").stdout)}
+    assert rows.keys() == BACKBONES.keys()
+    assert rows["resnet50"] == {
+        "name": "resnet50",
+        "image_size": 224,
+        "parameters": 25_636_712,
+        "weights_mb": 98,
+        "licence": "MIT",
+        "weights": None,
+        "file": str(BACKBONES["resnet50"].source.path),
+        "paper": "He et al. 2015, arXiv:1512.03385",
+    }
+    assert rows["efficientnet-lite0"]["weights"] == "embedded"
+
+
+def test_the_table_imports_neither_keras_nor_numpy():
+    code = (
+        "import sys; from dlcli.cli import main; main(['backbones']);"
+        "print(sorted({'numpy', 'keras', 'h5py', 'yaml', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
