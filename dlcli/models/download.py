@@ -11,6 +11,8 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from dlcli.files import atomic
@@ -50,8 +52,15 @@ def _open(url: str) -> HTTPResponse:
     def ask() -> None:
         try:
             answer.put(urlopen(url, timeout=ANSWER_SECONDS))
-        except (OSError, HTTPException) as error:
-            answer.put(error if isinstance(error, OSError) else OSError(str(error)))
+        except HTTPError as error:
+            answer.put(error)
+        except URLError as error:  # wraps the reason, sometimes an error itself
+            reason = getattr(error.reason, "strerror", None) or error.reason
+            answer.put(OSError(f"{urlsplit(url).hostname}: {reason}"))
+        except OSError as error:
+            answer.put(error)
+        except HTTPException as error:
+            answer.put(OSError(f"{urlsplit(url).hostname}: {error!r}"))
 
     Thread(target=ask, daemon=True).start()
     try:
@@ -66,7 +75,7 @@ def _open(url: str) -> HTTPResponse:
 def _copy(response: HTTPResponse, path: Path, algorithm: str) -> str:
     """Write what is sent to a file; its digest in hex."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    length = int(response.headers.get("Content-Length") or 0)
+    length = response.length or 0
     with path.open("wb") as file, track("Fetching weights", length >> 20, "MB") as bar:
         while chunk := response.read(CHUNK):
             file.write(chunk)

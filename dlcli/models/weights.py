@@ -117,8 +117,8 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
         download(backbone.source.url, backbone.source.digest, path)
     except OSError as error:
         raise DlError(
-            f"The weights of {backbone.name} are not on this machine",
-            why=f"and can't be downloaded ({error})",
+            f"The weights of {backbone.name} are not on this machine, nor can they be downloaded",
+            why=str(error),
             hint="Either train on the embedded network: `dl train finetune`.\n"
             "Or name a file that has them: `--weights FILE`.\n"
             f"Or fetch {backbone.source.url} ({backbone.weights_mb} MB) on a connected machine, "

@@ -257,6 +257,22 @@ def test_a_download_that_breaks_off_leaves_nothing(keras_home: Path):
     assert files_in(keras_home) == []
 
 
+def test_a_server_that_talks_nonsense_is_named(keras_home: Path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(9999)
+                connection.sendall(b"hello\r\n\r\n")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/mine.h5"
+        with pytest.raises(DlError, match="BadStatusLine"):
+            fetch_weights(published_at(url, b""))
+        thread.join()
+
+
 def test_a_server_that_refuses_is_quoted(keras_home: Path):
     with serving(b"", status=404) as url, pytest.raises(DlError, match="404"):
         fetch_weights(published_at(url, b""))
@@ -270,7 +286,7 @@ def test_offline_one_message_says_what_to_do(keras_home: Path):
             fetch_weights(published_at(url, b""))
     message = str(error.value)
     assert "The weights of vgg16 are not on this machine" in message
-    assert "refused" in message
+    assert "127.0.0.1: Connection refused" in message
     assert "`dl train finetune`" in message
     assert "`--weights FILE`" in message
     assert f"fetch {url} (528 MB) on a connected machine" in message
