@@ -171,12 +171,12 @@ def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
         try:
             yield bar
         except KeyboardInterrupt:
-            bar.say(f"Stopped at file {bar.done:,} of {total:,}: {next_call}")
+            bar.say(f"Stopped after {bar.done:,} of {total:,} files: {next_call}")
             raise
         except OSError as error:
             raise DlError(
-                f"`{operation.name}` stopped at file {bar.done:,} of {total:,}",
-                why=f"{error.strerror or error}, {shown(error.filename or operation.root)}",
+                f"`{operation.name}` stopped after {bar.done:,} of {total:,} files",
+                why=f"{error.strerror or error}, at {shown(error.filename or operation.root)}",
                 hint=f"Nothing is lost. Once that is mended, {next_call}",
             ) from error
 
