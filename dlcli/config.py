@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from dlcli.amending import amended
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.fields import Setting, coerce, plain, setting, settings_of
-from dlcli.files import read_yaml, write_yaml
+from dlcli.files import atomic_write, read_text, read_yaml
 from dlcli.places import config_home, shown
 from dlcli.recipe import Recipe, make_recipe, recipe_class, recipe_names
 
@@ -117,14 +119,16 @@ class Config:
             yield key, self.get(key)
 
 
-def all_keys() -> Iterator[str]:
+@lru_cache
+def all_keys() -> tuple[str, ...]:
     """Every dotted key there is."""
-    yield from settings_of(Settings)
-    yield from (f"kaggle.{name}" for name in settings_of(Kaggle))
+    keys = [*settings_of(Settings), *(f"kaggle.{name}" for name in settings_of(Kaggle))]
     for recipe in recipe_names():
-        yield from (f"train.{recipe}.{name}" for name in settings_of(recipe_class(recipe)))
+        keys += [f"train.{recipe}.{name}" for name in settings_of(recipe_class(recipe))]
+    return tuple(keys)
 
 
+@lru_cache
 def declared(key: str) -> Setting:
     """The declaration behind a dotted key.
 
@@ -142,7 +146,7 @@ def declared(key: str) -> Setting:
         return settings_of(Settings)[key]
     raise DlError(
         f"No setting is called `{key}`",
-        hint=f"{did_you_mean(key, tuple(all_keys()))} `dl config show` lists them all.",
+        hint=f"{did_you_mean(key, all_keys())} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )
 
@@ -198,45 +202,63 @@ def read_config_file(file: Path) -> dict[str, Value]:
 
 
 def save_setting(file: Path, key: str, value: str) -> Any:
-    """Write one setting into a YAML file, the rest of which stays; returns the coerced value.
+    """Write one setting into a YAML file, the rest of which stays; returns what was written.
+
+    Args:
+        file: the file; made where there is none.
+        key: the setting.
+        value: as typed; a relative path is relative to the current folder.
 
     Raises:
-        DlError: unknown key, wrong type, or a file that isn't YAML.
+        DlError: unknown key, wrong type, or a file that doesn't hold settings.
     """
-    checked = plain(coerce(value, declared(key), base=file.parent))
-    mapping = (read_yaml(file) if file.is_file() else None) or {}
-    _flat(mapping, shown(file))  # an unreadable file isn't overwritten
-    at = mapping
-    *parents, name = key.split(".", 2)
-    for parent in parents:
-        at[parent] = at.get(parent) or {}
-        at = at[parent]
-    at[name] = checked
+    checked = plain(coerce(value, declared(key)))
+    file = file.resolve()  # a link, from somebody's dotfiles, stays one
+    text = ""
+    if file.is_file():
+        _flat(read_yaml(file), shown(file))  # a file that can't be understood isn't overwritten
+        text = read_text(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_yaml(file, mapping)
+    atomic_write(file, amended(text, key.split(".", 2), checked))
     return checked
 
 
-def _flat(mapping: Any, origin: str) -> dict[str, Any]:
-    """Nested YAML as dotted keys; unknown keys are errors that name the nearest known one."""
+def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
+    """Nested YAML as dotted keys, without the record of a run.
+
+    Raises:
+        DlError: it is not nested as settings are.
+    """
     if mapping is None:
         return {}
     if not isinstance(mapping, dict):
-        raise DlError(f"{origin} should hold `key: value` lines", why="it holds something else")
+        raise DlError(
+            f"{origin} should hold lines of `key: value`",
+            why=f"found {mapping!r:.40}",
+            hint="Mend or remove the file.",
+        )
     flat: dict[str, Any] = {}
     for name, value in mapping.items():
-        if name == RECORD:
+        key = f"{block}{name}"
+        if key == RECORD:
             continue
-        if name in ("kaggle", "train") and (value is None or isinstance(value, dict)):
-            for inner, held in (value or {}).items():
-                if name == "train" and isinstance(held, dict):
-                    flat |= {f"train.{inner}.{key}": v for key, v in held.items()}
-                elif name == "kaggle":
-                    flat[f"kaggle.{inner}"] = held
-                elif held is not None:
-                    raise DlError(f"{origin}: `train.{inner}` should hold hyperparameters")
+        if "." in str(name):
+            head, _, rest = str(name).partition(".")
+            raise DlError(
+                f"{origin}: `{key}` should stand indented below `{head}:`",
+                why="only `dl config` and the environment write a setting in one line",
+                hint=f"Write `{head}:` and below it `  {rest}: {value}`.",
+            )
+        if isinstance(value, dict):
+            flat |= _flat(value, origin, f"{key}.")
+        elif known := [each for each in all_keys() if each.startswith(f"{key}.")]:
+            if value is not None:
+                raise DlError(
+                    f"{origin}: `{key}` holds other settings, not {value!r}",
+                    hint=f"Below it may stand {', '.join(k.split('.')[-1] for k in known)}.",
+                )
         else:
-            flat[str(name)] = value
+            flat[key] = value
     return flat
 
 

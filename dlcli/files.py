@@ -85,18 +85,23 @@ def read_yaml(path: Path) -> Any:
 
 def write_yaml(path: Path, value: Any) -> None:
     """Write plain values as YAML, whole or not at all, in the order given."""
+    atomic_write(path, dump_yaml(value))
+
+
+def dump_yaml(value: Any) -> str:
+    """Plain values as YAML text, in the order given."""
     import yaml
 
     def dump(dumper: Any, allow_unicode: bool) -> str:
-        return yaml.dump(
+        text: str = yaml.dump(
             value, Dumper=dumper, allow_unicode=allow_unicode, sort_keys=False, width=100
         )
+        return text
 
     try:
-        text = dump(getattr(yaml, "CSafeDumper", yaml.SafeDumper), True)
+        return dump(getattr(yaml, "CSafeDumper", yaml.SafeDumper), True)
     except UnicodeEncodeError:  # libyaml refuses the surrogates of odd file names
-        text = dump(yaml.SafeDumper, False)
-    atomic_write(path, text)
+        return dump(yaml.SafeDumper, False)
 
 
 def read_csv(path: Path) -> list[list[str]]:
