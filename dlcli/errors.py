@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+MOST_NAMED = 10
 
 
 class ExitCode(IntEnum):
@@ -42,15 +45,16 @@ class DlError(Exception):
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
-def did_you_mean(word: str, known: list[str] | tuple[str, ...]) -> str:
+def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Name the known words nearest to one that isn't known, as a sentence.
 
     Returns:
-        "Did you mean `finetune`?", or the list of all known words where none is near.
+        "Did you mean `finetune`?", or the known words where none is near, a few of them at most.
     """
     from difflib import get_close_matches
 
     near = get_close_matches(word, known, n=2, cutoff=0.55)
     if near:
         return "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
-    return "Known: " + ", ".join(known) + "." if known else ""
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return f"Known: {', '.join(known[:MOST_NAMED])}{more}." if known else ""
