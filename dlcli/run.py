@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from typing import Any
 from dlcli.errors import DlError
 from dlcli.files import read_csv, read_yaml, write_csv, write_yaml
 from dlcli.places import shown
+from dlcli.processes import at_work, this_process
 
 MAX_SUFFIX = 100
 STATES = ("running", "finished", "failed", "interrupted")
@@ -126,7 +125,7 @@ class Run:
         name = "-".join([stamp, recipe, *telling])
         parent = runs_dir / dataset
         parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, MAX_SUFFIX):
+        for number in range(1, MAX_SUFFIX + 1):
             run = cls(parent / (name if number == 1 else f"{name}-{number}"))
             try:
                 run.path.mkdir()
@@ -135,7 +134,10 @@ class Run:
             (run.path / "models").mkdir()
             (run.path / "predictions").mkdir()
             return run
-        raise DlError(f"{shown(parent / name)} stands there {MAX_SUFFIX} times already")
+        raise DlError(
+            f"{shown(parent / name)} stands there {MAX_SUFFIX} times already",
+            hint="Wait a minute: the next has a name of its own.",
+        )
 
     @classmethod
     def all(cls, runs_dir: Path, dataset: str | None = None) -> list[Run]:
@@ -152,12 +154,20 @@ class Run:
 
         A run that says it is running, and whose process is gone, is interrupted.
         """
-        status = read_yaml(self.status_file) if self.status_file.is_file() else None
-        if not isinstance(status, dict) or status.get("state") not in STATES:
-            return {"state": "failed"}
-        if status["state"] == "running" and not _alive(status):
-            status["state"] = "interrupted"
+        status = self._written_status()
+        if status.get("state") not in STATES:
+            return status | {"state": "failed"}
+        if status["state"] == "running" and not at_work(status):
+            return status | {"state": "interrupted"}
         return status
+
+    def _written_status(self) -> dict[str, Any]:
+        """What `status.yaml` holds; nothing where it is missing or damaged."""
+        try:
+            status = read_yaml(self.status_file) if self.status_file.is_file() else None
+        except DlError:  # one damaged file must not hide all other runs
+            return {}
+        return status if isinstance(status, dict) else {}
 
     @property
     def state(self) -> str:
@@ -166,15 +176,12 @@ class Run:
 
     def update_status(self, **changes: Any) -> None:
         """Change some of `status.yaml`; the rest stays."""
-        status = (read_yaml(self.status_file) if self.status_file.is_file() else None) or {}
-        write_yaml(self.status_file, status | changes)
+        write_yaml(self.status_file, self._written_status() | changes)
 
     def start(self) -> None:
         """Say that this process works on the run."""
-        status = (read_yaml(self.status_file) if self.status_file.is_file() else None) or {}
-        started = status.get("started") or utc_now()
-        owner = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
-        write_yaml(self.status_file, status | owner | {"started": started})
+        started = self._written_status().get("started") or utc_now()
+        self.update_status(state="running", started=started, **this_process())
 
     def config(self) -> dict[str, Any]:
         """What `config.yaml` holds.
@@ -212,18 +219,27 @@ class Run:
         return tuple(str(name) for name in classes)
 
     def history(self) -> list[dict[str, float | str]]:
-        """The rows of `history.csv`, numbers as numbers; [] before the first epoch."""
+        """The rows of `history.csv`, numbers as numbers; [] before the first epoch.
+
+        Raises:
+            DlError: the file is damaged.
+        """
         if not self.history_file.is_file():
             return []
-        header, *rows = read_csv(self.history_file)
-        return [
-            {name: _number(text) for name, text in zip(header, row, strict=True)} for row in rows
-        ]
+        header, *rows = read_csv(self.history_file) or [[]]
+        if not header or any(len(row) != len(header) for row in rows):
+            raise DlError(
+                f"{shown(self.history_file)} is damaged",
+                why="expected a header and as many values in each row",
+                hint="Take another run, or restore the file.",
+            )
+        return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
 
     def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write `history.csv` whole; all rows have the same keys."""
         if rows:
-            write_csv(self.history_file, [list(rows[0]), *(list(r.values()) for r in rows)])
+            header = list(rows[0])
+            write_csv(self.history_file, [header, *([row[key] for key in header] for row in rows)])
 
     def log(self, text: str) -> None:
         """Add a line to `log.txt`, with the time."""
@@ -234,18 +250,6 @@ class Run:
 def utc_now() -> str:
     """The time in UTC, ISO 8601, to the microsecond: `2026-11-23T14:09:31.123456Z`."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _alive(status: Mapping[str, Any]) -> bool:
-    if status.get("host") != socket.gethostname():
-        return True  # another machine's process can't be asked
-    try:
-        os.kill(int(status["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, KeyError, TypeError, ValueError):
-        return True
-    return True
 
 
 def _escaped(name: str) -> str:

@@ -1,0 +1,102 @@
+"""What every recipe promises, held over all files in `dlcli/recipes/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+import dlcli.recipes
+from dlcli.config import load_config
+from dlcli.errors import DlError, ExitCode
+from dlcli.fields import coerce, settings_of
+from dlcli.recipe import make_recipe, recipe_class, recipe_names, recipe_text
+from dlcli.schedule import Schedule
+
+every_recipe = pytest.mark.parametrize("name", recipe_names())
+
+
+def test_each_file_is_one_recipe_of_its_name() -> None:
+    (folder,) = dlcli.recipes.__path__
+    files = {path.stem.replace("_", "-") for path in Path(folder).glob("*.py")} - {"--init--"}
+    assert set(recipe_names()) == files
+    assert list(recipe_names()) == sorted(recipe_names())
+    assert {"finetune", "vgg-finetune", "linear"} <= files
+
+
+@every_recipe
+def test_its_text_says_what_it_teaches_where_from_and_how_to_run_it(name: str) -> None:
+    first, *rest = recipe_text(name).splitlines()
+    assert first.endswith(".")
+    assert len(first) <= 90
+    assert "Source: " in "\n".join(rest)
+    assert f"`dl train {name}`" in "\n".join(rest)
+
+
+@every_recipe
+def test_it_is_frozen_and_made_of_declared_settings_alone(name: str) -> None:
+    cls = recipe_class(name)
+    assert set(settings_of(cls)) == {field.name for field in dataclasses.fields(cls)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        cls().batch_size = 1  # type: ignore[misc]
+
+
+@every_recipe
+def test_its_hyperparameters_as_yaml_holds_them_make_it_again(name: str) -> None:
+    recipe = dataclasses.replace(
+        recipe_class(name)(), schedule=Schedule(((1 / 3, 2), (1e-7, 1))), early_stopping=3
+    )
+    settings = settings_of(type(recipe))
+    values = {k: coerce(v, settings[k]) for k, v in recipe.hyperparameters().items()}
+    assert make_recipe(name, values) == recipe
+
+
+@every_recipe
+def test_what_tells_its_runs_apart_fits_into_a_folders_name(name: str) -> None:
+    telling = make_recipe(name, {}).telling()
+    assert 1 <= len(telling) <= 4
+    assert all(re.fullmatch(r"[a-z0-9.-]+", value) for value in telling)
+
+
+@every_recipe
+def test_its_phases_hold_its_schedule(name: str) -> None:
+    recipe = make_recipe(name, {"schedule": Schedule.parse("1e-2x3,1e-3")})
+    assert recipe.phases()[0].schedule == Schedule.parse("1e-2x3,1e-3")
+
+
+@every_recipe
+def test_what_it_fixes_are_settings(name: str) -> None:
+    config = load_config(environ={})
+    for key in recipe_class(name).pinned:
+        assert config.get(key)
+
+
+def test_a_frozen_network_without_augmentation_can_be_served_from_stored_features() -> None:
+    (head,) = make_recipe("finetune", {}).phases()
+    assert head.frozen
+    (head,) = make_recipe("finetune", {"augment": True}).phases()
+    assert not head.frozen
+
+
+def test_unfreezing_comes_after_the_head_at_a_tenth_of_its_rates_unless_told_otherwise() -> None:
+    values = {"schedule": Schedule.parse("1e-3x2"), "unfreeze": 3}
+    head, unfreeze = make_recipe("finetune", values).phases()
+    assert (head.unfreeze, head.frozen) == (0, True)
+    assert (unfreeze.unfreeze, unfreeze.frozen) == (3, False)
+    assert unfreeze.schedule == Schedule.parse("1e-4x2")
+    own = values | {"unfreeze_schedule": Schedule.parse("5e-6x7")}
+    assert make_recipe("finetune", own).phases()[1].schedule == Schedule.parse("5e-6x7")
+
+
+def test_what_is_said_of_a_finetune_in_its_runs_name() -> None:
+    values = {"schedule": Schedule.parse("1e-3x8,1e-4x4"), "unfreeze": 2, "augment": True}
+    assert make_recipe("finetune", values).telling() == ("e24", "lr0.001", "t3", "aug")
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(DlError) as caught:
+        recipe_class("fintune")
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "Did you mean `finetune`" in caught.value.hint
