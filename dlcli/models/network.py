@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dlcli.models.backbones import Backbone
 
 Layer = Literal["pooled", "conv", "imagenet"]
+_FROM_THE_TOP: tuple[Layer, ...] = ("imagenet", "pooled", "conv")
 
 
 def load_network(
@@ -69,8 +70,10 @@ def load_cut(
     """
     path = fetch_weights(backbone, weights)
     network = _build(backbone, backbone.image_size)
-    wanted = cut(network, backbone, layer)
-    load_weights(path, backbone, _after_preprocessing(network), _after_preprocessing(wanted))
+    enough = _FROM_THE_TOP[: _FROM_THE_TOP.index(layer) + 1]
+    parts = [cut(network, backbone, each) for each in enough]
+    load_weights(path, backbone, [_after_preprocessing(part) for part in parts])
+    wanted = parts[-1]
     if image_size is not None and image_size != backbone.image_size:
         wanted = _at_size(wanted, backbone, layer, image_size)
     _scale_as_trained(wanted)
@@ -113,9 +116,10 @@ def _at_size(
 
     Made anew, not cloned: some networks choose their padding by the size of the image.
     """
-    from keras.layers import Flatten
+    import keras
 
-    if any(isinstance(each, Flatten) and each.input.shape[1] > 1 for each in network.layers):
+    flatten = keras.layers.Flatten
+    if any(isinstance(each, flatten) and each.input.shape[1] > 1 for each in network.layers):
         raise DlError(
             f"The layer {layer!r} of {backbone.name} is for images of {backbone.image_size} "
             f"pixels a side, not {image_size}",
@@ -124,6 +128,8 @@ def _at_size(
         )
     if layer == "conv":
         resized = _build(backbone, image_size, include_top=False)
+        if len(resized.weights) > len(network.weights):  # ConvNeXt's keeps a part of the top
+            resized = keras.Model(resized.input, resized.layers[-1].input)
     else:
         resized = cut(_build(backbone, image_size), backbone, layer)
     resized.set_weights(network.get_weights())

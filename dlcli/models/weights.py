@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -127,14 +128,13 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
     return path
 
 
-def load_weights(path: Path, backbone: Backbone, full: keras.Model, part: keras.Model) -> None:
+def load_weights(path: Path, backbone: Backbone, parts: Sequence[keras.Model]) -> None:
     """Put a file's weights into a network, or into the part of it that the file holds.
 
     Args:
         path: `.weights.h5`, `.h5` or `.keras` of Keras, or `.pth` of PyTorch's old format.
         backbone: names the network in errors.
-        full: the whole network.
-        part: the layers of it that are needed.
+        parts: the whole network, then ever smaller parts of it, down to what is needed.
 
     Raises:
         DlError: the file can't be read, or holds other weights, or not all that are needed.
@@ -145,13 +145,10 @@ def load_weights(path: Path, backbone: Backbone, full: keras.Model, part: keras.
     if path.suffix == ".pth":
         from dlcli.models.efficientnet_lite import load_torch_weights
 
-        return load_torch_weights(full, path)
-    found, whole = _shapes_in(path), _shapes_of(full)
-    if found == whole:
-        model = full
-    elif found == _shapes_of(part):
-        model = part
-    elif found < whole:
+        return load_torch_weights(parts[0], path)
+    found, whole = _shapes_in(path), _shapes_of(parts[0])
+    model = next((part for part in parts if _shapes_of(part) == found), None)
+    if model is None and found < whole:
         raise DlError(
             f"{shown(path)} holds only a part of {backbone.name}'s weights",
             why=f"{whole.total() - found.total()} of {whole.total()} arrays are missing, as in a "
@@ -159,7 +156,7 @@ def load_weights(path: Path, backbone: Backbone, full: keras.Model, part: keras.
             hint=f"Give the full weights, of about {backbone.weights_mb} MB; for "
             "`dl features --layer conv` a file without the top will do.",
         )
-    else:
+    if model is None:
         raise DlError(
             f"{shown(path)} does not hold {backbone.name}'s weights",
             why=_first_difference(whole, found),

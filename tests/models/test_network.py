@@ -136,6 +136,20 @@ def test_another_image_size_gives_what_keras_gives_at_that_size(
     )
 
 
+def test_convolutions_of_another_image_size_need_no_top(tmp_path: Path, pixels, keras_network):
+    # ConvNeXt without its top ends in the normalisation that belongs to its top
+    backbone = BACKBONES["convnext_tiny"]
+    path = tmp_path / "notop.weights.h5"
+    network = keras_network(backbone, include_top=False, input_shape=(224, 224, 3))
+    network.save_weights(path)
+    conv = load_cut(backbone, "conv", path, 64)
+    assert conv.output_shape == (None, 2, 2, 768)
+    images = pixels(64)
+    same = keras_network(backbone, include_top=False, input_shape=(64, 64, 3))
+    same.load_weights(path)
+    np.testing.assert_allclose(same.layers[-1](conv(images)), same(images), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("layer", ["pooled", "conv"])
 def test_an_image_too_small_for_the_network_is_refused(layer):
     with pytest.raises(DlError, match="can't take images of 20 pixels") as error:
