@@ -56,7 +56,7 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
         )
     raise DlError(
         "No dataset is named",
-        why="and none was named before",
+        why="none was named before either",
         hint="Name one: `dl data split ~/data/dogscats`, or `-d` in other commands. "
         "`dl data ls` lists what there is.",
     )
@@ -129,11 +129,18 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
         the run, and the words for why it was taken.
 
     Raises:
-        DlError: no such run, or none finished.
+        DlError: no such run, not finished, or none finished.
     """
     runs_dir = config.settings().runs_dir
     if named is not None:
-        return find_run(named, runs_dir), "named"
+        run = find_run(named, runs_dir)
+        if run.state != "finished":
+            raise DlError(
+                f"{run.name} is not finished",
+                why=f"it is {run.state}",
+                hint=f"Go on with it: `dl resume {run.name}`.",
+            )
+        return run, "named"
     choice = choose_dataset(config)
     runs = [run for run in Run.all(runs_dir, choice.root.name) if run.state == "finished"]
     if not runs:

@@ -57,6 +57,7 @@ def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> No
     run.update_status(
         state="finished",
         finished=utc_now(),
+        epoch=len(progress.history),
         best_epoch=progress.best_epoch,
         predicts_from="features" if on_features else "images",
         val_loss=float(f"{log_loss(valid.y_true, y_prob):.9g}"),

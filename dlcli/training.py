@@ -125,6 +125,12 @@ def _train_phase(
                     totals[name] += float(scores[name]) * len(y)
                 bar.advance(len(y))
             y_prob = network.predict(valid)
+            if not (math.isfinite(totals["loss"]) and np.isfinite(y_prob).all()):
+                raise DlError(
+                    f"The numbers have left all bounds in epoch {epoch}",
+                    why=f"a learning rate of {rate:g} is too high for this network and data",
+                    hint="Train with lower rates: `--schedule`.",
+                )
             row = {
                 "epoch": epoch,
                 "phase": phase.name,
@@ -146,12 +152,6 @@ def _end_epoch(
     if row["val_loss"] < progress.best_loss:
         progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
         progress.best_phase, progress.since_best = progress.phase, 0
-    if not math.isfinite(row["loss"]):
-        raise DlError(
-            f"The loss is {row['loss']} after epoch {row['epoch']}",
-            why="the learning rate is too high for this network and data",
-            hint="Train with lower rates: `--schedule`.",
-        )
     optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
     save_checkpoint(run.checkpoint, progress, network.weights(), optimizer)
     run.write_history(progress.history)

@@ -1,0 +1,241 @@
+"""Training: what runs on what, what is kept, and going on after a stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import make_dataset
+from typed import Dl, ok
+
+from dlcli import checkpoint, training
+from dlcli.predictions import read_predictions
+from dlcli.run import Run
+
+SMALL = ("--image-size", "64", "--batch-size", "4")
+
+
+@pytest.fixture
+def tiny(home: Path) -> Path:
+    return make_dataset(home / "data" / "tiny", train=8, valid=4)
+
+
+def only_run(home: Path) -> Run:
+    (path,) = (home / "runs" / "tiny").iterdir()
+    return Run(path)
+
+
+def test_a_frozen_network_is_run_once_and_then_read_from_the_store(dl: Dl, tiny: Path) -> None:
+    first = ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
+    assert "on the stored features" in first.stderr
+    (store,) = (tiny / "features").iterdir()
+    written = {file: file.stat().st_mtime_ns for file in store.rglob("*")}
+    ok(dl("train", "finetune", "--schedule", "1e-2", *SMALL))
+    assert {file: file.stat().st_mtime_ns for file in store.rglob("*")} == written
+
+
+def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    said = ok(
+        dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x2", "--unfreeze", "2", *SMALL)
+    ).stderr
+    assert "Training head on the stored features" in said
+    assert "Training unfreeze on the images" in said
+    run = only_run(home)
+    history = run.history()
+    assert [row["phase"] for row in history] == ["head", "head", "unfreeze", "unfreeze"]
+    assert [row["learning_rate"] for row in history] == [1e-3, 1e-3, 1e-4, 1e-4]
+
+    import keras
+
+    from dlcli.models.backbones import get_backbone, load_cut
+
+    pretrained = load_cut(get_backbone("efficientnet-lite0"), "pooled", None, 64)
+    model = keras.saving.load_model(run.last_model)
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    changed = {
+        layer.name
+        for layer in pretrained.layers
+        for old, new in zip(
+            layer.get_weights(), backbone.get_layer(layer.name).get_weights(), strict=True
+        )
+        if not np.array_equal(old, new)
+    }
+    assert changed == {"_conv_head", "_blocks_15_project_conv"}
+
+
+def test_augmentation_goes_through_the_images(dl: Dl, home: Path, tiny: Path) -> None:
+    said = ok(
+        dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x2", "--augment", *SMALL)
+    ).stderr
+    assert "on the images" in said
+    assert not (tiny / "features").exists()
+    assert only_run(home).name.endswith("-e2-lr0.001-t1-aug")
+
+
+def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3x3", "--image-size", "16"))
+    run = only_run(home)
+    config = run.config()
+    assert "backbone" not in config
+    assert config["run"]["pixels"] == {"size": 16, "decode": "exact"}
+    ok(dl("submit"))
+    assert len(read_predictions(run.predictions("test")).paths) == 5
+
+
+def test_early_stopping_ends_a_phase_and_the_best_epoch_is_kept(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(
+        dl("train", "finetune", "-d", tiny, "--schedule", "3x30", "--early-stopping", "2", *SMALL),
+    )
+    run = only_run(home)
+    losses = [float(row["val_loss"]) for row in run.history()]
+    best = int(np.argmin(losses))
+    assert len(losses) < 30
+    assert len(losses) == best + 1 + 2
+    assert run.status()["best_epoch"] == best + 1
+    assert run.status()["val_loss"] == pytest.approx(losses[best], rel=1e-5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    result = dl("train", "linear", "-d", tiny, "--schedule", "1e38x3", "--image-size", "16")
+    assert result.exit_code == 1
+    assert "--schedule" in result.stderr
+    assert only_run(home).state == "failed"
+
+
+PATHS = {
+    "features": ("finetune", "--schedule", "1e-2x4"),
+    "unfreeze": ("finetune", "--schedule", "1e-2", "--unfreeze", "1"),
+    "augment": ("finetune", "--schedule", "1e-2x2", "--augment"),
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Ctrl-C after each epoch in turn; history row by row, predictions to the last digit."""
+    command = ("train", *PATHS[kind], "-d", tiny, *SMALL)
+    ok(dl(*command))
+    whole = only_run(home)
+    epochs = len(whole.history())
+
+    saved = checkpoint.save_checkpoint
+
+    def save_then_stop(*arguments: object) -> None:
+        saved(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    stopped = dl(*command)
+    assert stopped.exit_code == 130
+    (name,) = {p.name for p in (home / "runs" / "tiny").iterdir()} - {whole.name}
+    assert f"dl resume {name}" in stopped.stderr
+    run = Run(home / "runs" / "tiny" / name)
+    assert run.state == "interrupted"
+    for _ in range(epochs - 1):
+        assert dl("resume", name).exit_code == 130
+    ok(dl("resume", name))
+    assert run.history_file.read_text() == whole.history_file.read_text()
+    assert run.predictions("valid").read_bytes() == whole.predictions("valid").read_bytes()
+    assert not run.checkpoint.exists()
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    """`dl` in a process of its own."""
+    command = [sys.executable, "-m", "dlcli", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for_epochs(home: Path, count: int) -> Run:
+    for _ in range(1200):
+        for path in (home / "runs").glob("*/*/history.csv"):
+            if len(Run(path.parent).history()) >= count:
+                return Run(path.parent)
+        time.sleep(0.05)
+    raise AssertionError("no epoch in a minute")
+
+
+def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    schedule = ("--schedule", "1e-3x60")
+    process = start("train", "finetune", "-d", tiny, *schedule, *SMALL)
+    run = wait_for_epochs(home, 2)
+    process.kill()
+    process.communicate()
+    assert run.state == "interrupted"
+    begun = run.history()
+    assert 2 <= len(begun) < 60
+    refused = dl("evaluate", run.name)
+    assert refused.exit_code == 1
+    assert f"dl resume {run.name}" in refused.stderr
+    resumed = ok(dl("resume", run.name))
+    assert "Going on after epoch" in resumed.stderr
+    assert run.history()[: len(begun)] == begun
+    assert [row["epoch"] for row in run.history()] == list(range(1, 61))
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> None:
+    process = start("train", "finetune", "-d", tiny, "--schedule", "1e-3x3000", *SMALL)
+    run = wait_for_epochs(home, 2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert f"dl resume {run.name}" in err.decode()
+    assert b"Traceback" not in err
+    assert run.state == "interrupted"
+
+
+def test_resume_refuses_what_it_could_not_do_truly(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
+    finished = dl("resume", only_run(home).name)
+    assert finished.exit_code == 1
+    assert "finished" in finished.stderr
+    run = only_run(home)
+    run.update_status(state="running", pid=os.getpid())
+    at_work = dl("resume", run.name)
+    assert at_work.exit_code == 1
+    assert str(os.getpid()) in at_work.stderr
+    run.update_status(state="interrupted")
+    next((tiny / "train" / "cat").iterdir()).unlink()
+    changed = dl("resume", run.name)
+    assert changed.exit_code == 1
+    assert "have changed" in changed.stderr
+
+
+def test_the_saved_model_gives_the_runs_probabilities_to_keras_alone(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", "--precision", "f32", *SMALL))
+    run = only_run(home)
+    assert run.config()["run"]["pixel_rule"].endswith("bilinear filter straight to 64x64")
+    script = f"""
+import sys
+sys.modules["dlcli"] = None  # an import of it would fail
+import csv, keras, numpy as np
+from PIL import Image
+model = keras.saving.load_model({str(run.best_model)!r}, safe_mode=True)
+header, *rows = csv.reader(open({str(run.predictions("valid"))!r}))
+images = [
+    np.asarray(Image.open({str(tiny)!r} + "/" + row[0]).convert("RGB").resize((64, 64), 2))
+    for row in rows
+]
+found = model.predict(np.stack(images).astype("float32"), verbose=0)
+expected = np.array([row[2:] for row in rows], "float32")
+print(abs(found - expected).max())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) <= 1e-4
