@@ -9,7 +9,8 @@ from pathlib import Path
 from dlcli.config import Config
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files import atomic_write, read_text
-from dlcli.places import shown, state_home
+from dlcli.places import expanded, shown, state_home
+from dlcli.progress import say
 from dlcli.run import Run
 
 
@@ -68,13 +69,18 @@ def find_dataset(named: str, data_dir: Path) -> Path:
     Raises:
         DlError: there is no such folder; names the nearest under the data folder.
     """
-    path = Path(named).expanduser()
+    path = expanded(named)
     candidates = [path] if os.sep in named or named in (".", "..") else [data_dir / path, path]
-    for candidate in candidates:
+    for candidate in candidates if named else ():
         if candidate.is_dir():
             return Path(os.path.abspath(candidate))
-    if path.exists():
-        raise DlError(f"{shown(path)} is a file", why="a dataset is a folder")
+    for candidate in candidates:
+        if candidate.is_file():
+            raise DlError(
+                f"{shown(candidate)} is a file",
+                why="a dataset is a folder",
+                hint="Make one of it: `dl data organize`.",
+            )
     raise DlError(
         f"No such dataset: {shown(named)}",
         why=f"no folder {shown(candidates[0])}",
@@ -93,10 +99,13 @@ def dataset_names(data_dir: Path) -> tuple[str, ...]:
 
 
 def _dataset_around(folder: Path, data_dir: Path) -> Path | None:
-    for parent in (folder, *folder.parents):
-        if parent.parent == data_dir or (parent / "train").is_dir():
-            return parent
-    return None
+    """The dataset that a folder lies in: a folder of the data folder, or one with a train/."""
+    around = (folder, *folder.parents)
+    data = data_dir.resolve()  # as the current folder's path, which is without links
+    for parent in around[:-1]:
+        if parent.parent == data:
+            return data_dir / parent.name
+    return next((parent for parent in around if (parent / "train").is_dir()), None)
 
 
 def _state_file() -> Path:
@@ -106,15 +115,18 @@ def _state_file() -> Path:
 def remember(root: Path) -> None:
     """Keep a dataset as the one last named on a command line."""
     file = _state_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(file, str(root) + "\n")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(file, str(root) + "\n")
+    except OSError as error:  # a home that can't be written: the command itself goes on
+        say(f"Warning: the dataset can't be remembered in {shown(file)}: {error.strerror}.")
 
 
 def last_named() -> Path | None:
     """The dataset last named on a command line, if any."""
     try:
         return Path(read_text(_state_file()).removesuffix("\n"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -142,13 +154,14 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
             )
         return run, "named"
     choice = choose_dataset(config)
-    runs = [run for run in Run.all(runs_dir, choice.root.name) if run.state == "finished"]
-    if not runs:
+    statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
+    finished = [run for run in statuses if statuses[run]["state"] == "finished"]
+    if not finished:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
             hint="Train one: `dl train finetune`.",
         )
-    newest = max(runs, key=lambda run: (run.status().get("started", ""), run.path.name))
+    newest = max(finished, key=lambda run: (str(statuses[run].get("started", "")), run.name))
     return newest, f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
 
 
@@ -158,8 +171,8 @@ def find_run(named: str, runs_dir: Path) -> Run:
     Raises:
         DlError: there is no such run, or its name stands in two datasets' folders.
     """
-    for path in (Path(named).expanduser(), runs_dir / named):
-        if Run(path).is_run():
+    for path in (expanded(named), runs_dir / named):
+        if named and Run(path).is_run():
             return Run(Path(os.path.abspath(path)))
     runs = Run.all(runs_dir)
     found = [run for run in runs if run.path.name == named]

@@ -27,6 +27,14 @@ def cache_home() -> Path:
     return _home("XDG_CACHE_HOME", ".cache")
 
 
+def expanded(path: str) -> Path:
+    """A path as it was typed, with `~` as the home folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # `~somebody`, where nobody has that name
+        return Path(path)
+
+
 def shown(path: Path | str) -> str:
     """A path as people write it: `~` for home, printable whatever bytes its name has."""
     text = os.fspath(path)
