@@ -21,7 +21,7 @@ from dlcli.journal import FOLDER, Held, Move, Operation, hold, journals, unfinis
 from dlcli.moves import Outcome, carry_out, finish, last
 from dlcli.moves import undo as take_back
 from dlcli.places import shown
-from dlcli.plans import plan_organize, plan_sample, plan_split
+from dlcli.plans import plan_organize, plan_sample, plan_split, require_folder
 from dlcli.progress import say
 
 
@@ -40,8 +40,7 @@ def organize(source: Path, target: Path, *, move: bool = False) -> Outcome | Non
     Raises:
         DlError: there is nothing to organise, or something stands in the way.
     """
-    if not unfinished(target) and to_organize(source, target, move=move) is None:
-        return None
+    require_folder(source)
     with _at_work(target, "organize") as (held, finished):
         if finished and _made_from(source, finished.operation):
             return finished
@@ -56,7 +55,6 @@ def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation 
         return Operation("organize", "move", target, tuple(moves)) if moves else None
     if any(_made_from(source, journal.read()) for journal in journals(target)):
         return None
-    moves = plan_organize(source, target)
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise DlError(
             f"{shown(target)} lies in {shown(source)}",
@@ -69,6 +67,7 @@ def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation 
             why="a dataset is made in a folder of its own",
             hint="Name another, as in `dl data organize SRC NAME`.",
         )
+    moves = plan_organize(source, target)
     return Operation("organize", "move" if move else "copy", target, tuple(moves), origin=source)
 
 

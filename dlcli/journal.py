@@ -180,6 +180,7 @@ def hold(root: Path, command: str) -> Iterator[Held]:
     # or made a moment before its maker was killed
     is_ours = not root.exists() or [path.name for path in root.iterdir()] == [FOLDER]
     held = Held(root, is_ours)
+    missing = [parent for parent in root.parents if not parent.exists()]
     file = root / FOLDER / "lock"
     descriptor = _lock(file, root)
     try:
@@ -195,15 +196,18 @@ def hold(root: Path, command: str) -> Iterator[Held]:
             with suppress(OSError):
                 file.unlink()
                 file.parent.rmdir()
-                if held.is_ours:
-                    root.rmdir()
+                for folder in (root, *missing) if held.is_ours else ():
+                    folder.rmdir()
         os.close(descriptor)
 
 
 def _lock(file: Path, root: Path) -> int:
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # another process, at its end, removed the folder it had made
+            continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

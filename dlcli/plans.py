@@ -50,8 +50,7 @@ def plan_organize(source: Path, target: Path) -> list[Move]:
     Raises:
         DlError: no such folder, no images to learn from, or images whose class can't be told.
     """
-    if source.is_file():
-        raise _is_a_file(source)
+    require_folder(source)
     top = read_folder(source)
     splits = {name: split for name in top.folders if (split := split_named(name))}
     moves = []
@@ -68,6 +67,24 @@ def plan_organize(source: Path, target: Path) -> list[Move]:
     beside = [name for name in top.others if name.lower().endswith(".csv") or name == SETTINGS]
     moves += [Move(name, name) for name in beside]
     return sorted(move for move in moves if source != target or move.source != move.target)
+
+
+def require_folder(source: Path) -> None:
+    """Refuse, before anything is made, to organise what is no folder.
+
+    Raises:
+        DlError: it is an archive or another file, or does not exist.
+    """
+    if not source.is_file():
+        read_folder(source)
+    elif source.name.lower().endswith(_ARCHIVES):
+        raise DlError(f"{shown(source)} is an archive", hint=_unpack(source))
+    else:
+        raise DlError(
+            f"{shown(source)} is a file",
+            why="a folder of images is needed",
+            hint=_by_hand(source.parent),
+        )
 
 
 def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
@@ -251,16 +268,6 @@ def _nothing_to_learn_from(source: Path, top: Listing) -> DlError:
         f"No images to learn from in {shown(source)}",
         why="found no train/, no folder per class, and no files like cat.12.jpg",
         hint=_by_hand(source),
-    )
-
-
-def _is_a_file(source: Path) -> DlError:
-    if source.name.lower().endswith(_ARCHIVES):
-        return DlError(f"{shown(source)} is an archive", hint=_unpack(source))
-    return DlError(
-        f"{shown(source)} is a file",
-        why="a folder of images is needed",
-        hint=_by_hand(source.parent),
     )
 
 
