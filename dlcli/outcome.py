@@ -33,18 +33,20 @@ def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> No
     """
     phase = job.recipe.phases()[progress.best_phase]
     on_features = job.on_features(phase)
-    _save(network.complete(), run.last_model)
+    model = network.complete()
+    _save(model, run.last_model)
     if progress.best_epoch == len(progress.history):
-        best = network
         with atomic(run.best_model) as temporary:
             os.link(run.last_model, temporary)
     else:
-        best = Network(job, phase, tuple(network.head.input_shape[1:]))
-        progress.phase = progress.best_phase
-        best.assign_best(run.checkpoint, progress)
-        _save(best.complete(), run.best_model)
+        if progress.best_phase != progress.phase:  # in which other layers trained
+            network = Network(job, phase, tuple(network.head.input_shape[1:]))
+            model = network.complete()
+            progress.phase = progress.best_phase
+        network.assign_best(run.checkpoint, progress)
+        _save(model, run.best_model)
     _, valid = phase_inputs(job, on_features)
-    y_prob = best.predict(valid)
+    y_prob = network.predict(valid)
     classes = job.dataset.classes
     keep_predictions(run, job.dataset, "valid", valid.paths, classes, y_prob)
     if on_features and job.forward is not None:
@@ -52,7 +54,7 @@ def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> No
         if features_ready(store, job.dataset, "test"):
             test = load_features(store, job.dataset, "test")
             keep_predictions(
-                run, job.dataset, "test", test.paths, classes, predict_rows(best.head, test.rows)
+                run, job.dataset, "test", test.paths, classes, predict_rows(network.head, test.rows)
             )
     run.update_status(
         state="finished",

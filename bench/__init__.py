@@ -1,0 +1,1 @@
+"""Speed and accuracy, measured: each module here is one question, answered as a table."""

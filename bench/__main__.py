@@ -1,0 +1,25 @@
+"""`python -m bench [NAME...]`: run benchmarks, and bring `docs/benchmarks.md` up to date."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from bench.report import keep
+
+# Quick ones first.
+NAMES = ("startup", "split", "memory", "features", "everyday", "accuracy")
+
+
+def main() -> None:
+    """Run those named, or all."""
+    for name in sys.argv[1:] or NAMES:
+        print(f"== {name}", flush=True)
+        result = import_module(f"bench.{name}").measure()
+        keep(name, result)
+        for row in [result.header, *result.rows]:
+            print("  ".join(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
