@@ -89,4 +89,4 @@ def read_predictions(path: Path) -> Predictions:
             f"{shown(path)} is damaged", why=str(error), hint="Remove it: it is made again."
         ) from error
     paths, true = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
-    return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), -1), true)
+    return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), len(header) - 2), true)

@@ -7,6 +7,7 @@ Without one, the file has `id` and either one probability (two classes) or a col
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -34,11 +35,13 @@ class SampleSubmission:
         file: where it was read.
         header: column names, the id's first.
         ids: in their order, each once.
+        example: the first row's first value: a number, or a class where it wants class names.
     """
 
     file: Path
     header: tuple[str, ...]
     ids: tuple[str, ...]
+    example: str
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def read_sample_submission(file: Path) -> SampleSubmission:
     Raises:
         DlError: it has no rows, no value column, or an id twice.
     """
-    header, *rows = read_csv(file) if file.is_file() else [[]]
+    header, *rows = (read_csv(file) if file.is_file() else []) or [[]]
     rows = [row for row in rows if row]
     if len(header) < 2 or not rows or any(len(row) != len(header) for row in rows):
         raise DlError(
@@ -121,9 +124,9 @@ def read_sample_submission(file: Path) -> SampleSubmission:
         )
     ids = tuple(row[0] for row in rows)
     if len(set(ids)) < len(ids):
-        twice = next(each for each in ids if ids.count(each) > 1)
+        twice = Counter(ids).most_common(1)[0][0]
         raise DlError(f"{shown(file)} has the id {twice!r} twice", hint="Mend the file.")
-    return SampleSubmission(file, tuple(header), ids)
+    return SampleSubmission(file, tuple(header), ids, rows[0][1])
 
 
 def make_submission(
@@ -154,19 +157,18 @@ def make_submission(
     id_column = sample.header[0] if sample else "id"
     # where ids are missing there is a prior: `_match_ids` sees to it
     by_id: list[Any] = [predictions.y_prob[row_of[i]] if i in row_of else prior for i in ids]
-    labels = False
-    if len(value_columns) > 1 or value_columns[0] in classes:
+    column, labels = value_columns[0], False
+    if len(value_columns) > 1:
         order = _match_columns(value_columns, classes, sample)
         values = [tuple(f"{probs[k]:.9g}" for k in order) for probs in by_id]
-    elif len(classes) == 2 or positive is not None:
-        chosen = positive or max(classes)
-        how = "named" if positive else "the last by name; `--positive CLASS` takes another"
-        notes.append(f"Column {value_columns[0]!r} holds the probability of {chosen!r} ({how}).")
-        values = [(f"{probs[classes.index(chosen)]:.9g}",) for probs in by_id]
-    else:
+    elif _wants_labels(column, classes, sample) and positive is None:
         labels = True
-        notes.append(f"Column {value_columns[0]!r} holds the name of the likeliest class.")
+        notes.append(f"Column {column!r} holds the name of the likeliest class.")
         values = [(classes[int(probs.argmax())],) for probs in by_id]
+    else:
+        chosen, how = _single_class(column, classes, positive)
+        notes.append(f"Column {column!r} holds the probability of {chosen!r} ({how}).")
+        values = [(f"{probs[classes.index(chosen)]:.9g}",) for probs in by_id]
     rows = tuple((i, *value) for i, value in zip(ids, values, strict=True))
     return Submission((id_column, *value_columns), rows, tuple(notes), labels)
 
@@ -179,23 +181,48 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
         submission: what it was made from.
 
     Raises:
-        DlError: other columns, an id missing or twice, a value that is not a probability.
+        DlError: other columns or rows, an id twice, a row that holds no probabilities.
     """
-    header, *body = rows
-    expected = [row[0] for row in submission.rows]
-    if tuple(header) != submission.header:
-        raise DlError(f"The submission's columns are {header}, not {list(submission.header)}")
-    if [row[0] for row in body] != expected or len(set(expected)) != len(expected):
-        raise DlError("The submission's ids are not those of the test images, each once")
-    if submission.labels:
-        return
-    for row in body:
-        values = [float(text) for text in row[1:]]
-        if not all(0 <= value <= 1 for value in values):  # NaN is neither
-            raise DlError(f"The submission's row of {row[0]!r} holds {row[1:]}")
-        # nine digits are written, so a sum of many columns may be off in the last ones
-        if len(values) > 1 and abs(sum(values) - 1) > 1e-6:
-            raise DlError(f"The submission's row of {row[0]!r} sums to {sum(values):.9g}, not 1")
+    header, *body = map(tuple, rows or [[]])
+    ids = [row[0] for row in submission.rows]
+    if header != submission.header:
+        raise DlError(f"The submission's columns are {[*header]}, not {[*submission.header]}")
+    if len(set(ids)) < len(ids):
+        raise DlError(f"The submission has the id {Counter(ids).most_common(1)[0][0]!r} twice")
+    if body != list(submission.rows):
+        raise DlError(
+            "The submission's file does not hold what was written to it",
+            hint="Check the disk, then run `dl submit` again.",
+        )
+    for row in body if not submission.labels else ():
+        try:
+            values = [float(text) for text in row[1:]]
+        except ValueError:
+            values = []
+        # NaN is neither. Nine digits are written: a sum of many may be off in the last ones
+        good = len(values) == len(header) - 1 and all(0 <= value <= 1 for value in values)
+        if not good or (len(values) > 1 and abs(sum(values) - 1) > 1e-6):
+            raise DlError(
+                f"The submission's row of {row[0]!r} holds no probabilities",
+                why=f"they should be from 0 to 1 and sum to 1, and are {', '.join(row[1:])}",
+                hint="A training that diverged gives these: train with a lower learning rate.",
+            )
+
+
+def _wants_labels(column: str, classes: tuple[str, ...], sample: SampleSubmission | None) -> bool:
+    """Whether a single column is for names of classes: the sample has one, or there are many."""
+    if sample is not None and sample.example in classes:
+        return True
+    return len(classes) > 2 and column not in classes
+
+
+def _single_class(column: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, str]:
+    """The class whose probability a single column holds, and why it is that one."""
+    if positive is not None:
+        return positive, "named"
+    if column in classes:
+        return column, "the column's name; `--positive CLASS` takes another"
+    return max(classes), "the last by name; `--positive CLASS` takes another"
 
 
 def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
@@ -224,25 +251,27 @@ def _match_ids(
     how = max(forms, key=lambda each: len(wanted & set(forms[each])))
     ids = forms[how]
     row_of = {i: row for row, i in enumerate(ids) if i in wanted}
-    twice = [i for i in row_of if ids.count(i) > 1] if len(set(ids)) < len(ids) else []
+    counts = Counter(ids)
+    twice = [i for i in row_of if counts[i] > 1]
     missing = [i for i in sample.ids if i not in row_of]
     if twice or (missing and not (fill and row_of)):
-        problem = "stand for several test images" if twice else "have no test image"
-        bad = twice or missing
+        bad, problem = twice or missing, "ids without a test image"
+        if twice:
+            problem = "ids that stand for several test images"
         raise DlError(
-            f"{len(bad)} of the {len(sample.ids)} ids of {shown(sample.file)} {problem}",
-            why=f"for example {', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with "
-            f"{how}",
+            f"{shown(sample.file)} has {problem}",
+            why=f"{len(bad):,} of {len(sample.ids):,}, such as "
+            f"{', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with {how}",
             hint="Complete the test folder, or name another file with `--sample-submission FILE`.",
         )
     if missing:
+        more = ", ..." if len(missing) > MOST_NAMED else ""
         notes.append(
-            f"{len(missing)} ids have no readable image and get the classes' frequencies: "
-            + ", ".join(missing[:MOST_NAMED])
-            + ("..." if len(missing) > MOST_NAMED else "")
+            "Ids that have no readable image get the mean of the validation images' "
+            f"probabilities: {', '.join(missing[:MOST_NAMED])}{more} ({len(missing):,} in all)."
         )
     if extra := len(ids) - len(row_of):
-        notes.append(f"{extra} test images are not in {shown(sample.file)} and are left out.")
+        notes.append(f"Test images that {shown(sample.file)} does not name, left out: {extra:,}.")
     return row_of, sample.ids
 
 

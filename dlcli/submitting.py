@@ -11,7 +11,7 @@ from dlcli.dataset import find_sample_submission, settings_of
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import log_loss
 from dlcli.features import OnError
-from dlcli.files import read_csv, write_csv
+from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import dataset_of, predictions_of
 from dlcli.run import Run
@@ -81,7 +81,7 @@ def submit_run(
         dataclasses.replace(test, y_prob=clip(test.y_prob, bound)),
         sample,
         positive=wants.positive,
-        prior=valid.y_prob.mean(axis=0) if on_error == "skip" else None,
+        prior=clip(valid.y_prob, bound).mean(axis=0) if on_error == "skip" else None,
     )
     if submission.labels and bound:
         raise DlError(
@@ -90,8 +90,9 @@ def submit_run(
             hint="Leave out `--clip`.",
             exit_code=ExitCode.USAGE,
         )
-    write_csv(run.submission_file, [submission.header, *submission.rows])
-    check_submission(read_csv(run.submission_file), submission)
+    with atomic(run.submission_file) as temporary:  # only what passes its check replaces a file
+        write_csv(temporary, [submission.header, *submission.rows])
+        check_submission(read_csv(temporary), submission)
     best, best_loss = best_bound(valid.y_true, valid.y_prob)
     form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
     return Submitted(

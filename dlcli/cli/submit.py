@@ -58,10 +58,11 @@ def command(
     )
     for note in done.notes:
         say(note)
-    click.echo(f"{done.rows:,} rows")
-    click.echo(f"valid log loss  {done.loss:.4f}")
+    results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
     if bound:
-        click.echo(f"clipped at {bound:g}  {done.clipped_loss:.4f}")
+        results[f"clipped at {bound:g}"] = f"{done.clipped_loss:.4f}"
+    for name, value in results.items():
+        click.echo(f"{name:{max(map(len, results))}}  {value}")
     if done.best_bound != (bound or 0.0) and done.best_loss < done.clipped_loss:
         what = f"With `--clip {done.best_bound:g}`" if done.best_bound else "Unclipped"
         say(f"{what} it would be {done.best_loss:.4f} on the validation images.")

@@ -1,0 +1,142 @@
+"""`dl submit`, from a run's predictions to the file that a competition wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+from typed import Dl, ok
+
+from dlcli.dataset import open_dataset
+from dlcli.files import read_csv, write_yaml
+from dlcli.predictions import Predictions, write_predictions
+from dlcli.run import Run
+from dlcli.submission import CANDIDATES, clip
+
+PATHS = ("valid/cat/1.png", "valid/cat/2.png", "valid/dog/3.png")
+VALID = np.array([[0.999, 0.001], [0.6, 0.4], [0.98, 0.02]])
+TEST = np.array([[0.9, 0.1], [0.2, 0.8], [0.0, 1.0]])
+
+
+@pytest.fixture
+def run(home: Path) -> Run:
+    """A finished run with its predictions, whose dataset's pictures nobody needs to open."""
+    root = home / "data" / "pets"
+    for path in (
+        *PATHS,
+        "train/cat/1.png",
+        "train/dog/2.png",
+        *(f"test/{i}.png" for i in (1, 2, 10)),
+    ):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    dataset = open_dataset(root)
+    run = Run.create(home / "runs", "pets", "finetune", ())
+    write_yaml(run.config_file, {"run": {"dataset": {"path": str(root)}}})
+    write_yaml(run.classes_file, ["cat", "dog"])
+    true = ("cat", "cat", "dog")
+    write_predictions(run.predictions("valid"), Predictions(PATHS, ("cat", "dog"), VALID, true))
+    test = ("test/1.png", "test/10.png", "test/2.png")
+    write_predictions(
+        run.predictions("test"), Predictions(test, ("cat", "dog"), TEST, ("", "", ""))
+    )
+    predicted = {split: dataset.fingerprint(split) for split in ("valid", "test")}
+    write_yaml(
+        run.status_file,
+        {"state": "finished", "started": "2026-11-23T14:09:31Z", "predicted": predicted},
+    )
+    return run
+
+
+def sample(root: Path, text: str) -> None:
+    """Put a sample submission into the dataset."""
+    (root / "sample_submission.csv").write_text(text)
+
+
+def test_without_a_sample_the_file_has_ids_and_one_probability_and_says_whose(
+    dl: Dl, run: Run
+) -> None:
+    said = ok(dl("submit", "-d", "pets"))
+    assert run.submission_file.read_text() == "id,label\n1,0.1\n2,1\n10,0.8\n"
+    assert "(the newest finished run of pets, the dataset named)" in said.stderr
+    assert "holds the probability of 'dog' (the last by name" in said.stderr
+    assert "No competition is configured, so it was not uploaded." in said.stderr
+    assert "rows            3" in said.stdout
+
+
+def test_the_sample_in_the_dataset_decides_on_ids_and_columns(dl: Dl, run: Run, home: Path) -> None:
+    sample(home / "data" / "pets", "file,dog,cat\n10.png,0.5,0.5\n1.png,0.5,0.5\n2.png,0.5,0.5\n")
+    said = ok(dl("submit", run.name))
+    assert run.submission_file.read_text() == (
+        "file,dog,cat\n10.png,0.8,0.2\n1.png,0.1,0.9\n2.png,1,0\n"
+    )
+    assert "Form: ~/data/pets/sample_submission.csv" in said.stderr
+
+
+def test_clipping_is_of_the_file_and_of_the_printed_loss(dl: Dl, run: Run) -> None:
+    said = ok(dl("submit", run.name, "--clip", "0.05"))
+    assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "0.95"], ["10", "0.8"]]
+    y_true = [0, 0, 1]
+    plain, clipped = log_loss(y_true, VALID), log_loss(y_true, clip(VALID, 0.05))
+    assert said.stdout.splitlines() == [
+        "rows             3",
+        f"valid log loss   {plain:.4f}",
+        f"clipped at 0.05  {clipped:.4f}",
+    ]
+
+
+def test_without_clipping_what_it_would_gain_is_printed(dl: Dl, run: Run) -> None:
+    said = ok(dl("submit", run.name))
+    losses = {bound: log_loss([0, 0, 1], clip(VALID, bound)) for bound in CANDIDATES}
+    best = min(losses, key=lambda bound: losses[bound])
+    words = f"With `--clip {best:g}` it would be {losses[best]:.4f} on the validation images."
+    assert words in said.stderr
+    again = ok(dl("submit", run.name, "--clip", f"{best:g}"))
+    assert "it would be" not in again.stderr
+
+
+def test_the_positive_class_may_come_from_the_dataset_and_be_overruled_by_a_flag(
+    dl: Dl, run: Run, home: Path
+) -> None:
+    (home / "data" / "pets" / "dataset.yaml").write_text("kaggle: {positive: cat}\n")
+    ok(dl("submit", run.name))
+    assert read_csv(run.submission_file)[1] == ["1", "0.9"]
+    ok(dl("submit", run.name, "--positive", "dog"))
+    assert read_csv(run.submission_file)[1] == ["1", "0.1"]
+
+
+def test_a_submission_that_fails_leaves_the_one_before(dl: Dl, run: Run, home: Path) -> None:
+    ok(dl("submit", run.name))
+    before = run.submission_file.read_bytes()
+    sample(home / "data" / "pets", "id,label\n1,0.5\n4,0.5\n")
+    failed = dl("submit", run.name)
+    assert failed.exit_code == 1
+    assert "ids without a test image: 1 of 2, such as '4'" in failed.stderr
+    assert run.submission_file.read_bytes() == before
+
+
+def test_a_bound_that_leaves_nothing_is_a_usage_error(dl: Dl, run: Run) -> None:
+    failed = dl("submit", run.name, "--clip", "0.5")
+    assert failed.exit_code == 2
+    assert "Can't clip at 0.5: for 2 classes the bound is at least 0 and below 0.5" in failed.stderr
+
+
+def test_clipping_class_names_is_a_usage_error(dl: Dl, run: Run, home: Path) -> None:
+    sample(home / "data" / "pets", "id,label\n1,cat\n2,cat\n10,cat\n")
+    assert dl("submit", run.name, "--clip", "0.05").exit_code == 2
+    ok(dl("submit", run.name))
+    assert read_csv(run.submission_file)[1:] == [["1", "cat"], ["2", "dog"], ["10", "dog"]]
+
+
+def test_a_missing_sample_file_is_an_error(dl: Dl, run: Run) -> None:
+    failed = dl("submit", run.name, "--sample-submission", "none.csv")
+    assert failed.exit_code == 1
+    assert "No such file: none.csv" in failed.stderr
+
+
+def test_a_configured_competition_is_named_in_the_command_that_uploads(dl: Dl, run: Run) -> None:
+    said = ok(dl("submit", run.name, "-c", "dogs-vs-cats"))
+    assert "kaggle competitions submit -c dogs-vs-cats -f " in said.stderr
+    assert "kaggle competitions" not in ok(dl("submit", run.name, "--no-upload")).stderr

@@ -1,0 +1,353 @@
+"""From probabilities to the file that a competition wants."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation import log_loss
+from dlcli.predictions import Predictions
+from dlcli.submission import (
+    CANDIDATES,
+    SampleSubmission,
+    Submission,
+    best_bound,
+    check_submission,
+    clip,
+    make_submission,
+    read_sample_submission,
+)
+
+untimed = settings(deadline=None)
+
+
+def predictions(
+    paths: Sequence[str], y_prob: Sequence[Sequence[float]], classes: Sequence[str] = ("cat", "dog")
+) -> Predictions:
+    return Predictions(tuple(paths), tuple(classes), np.array(y_prob), ("",) * len(paths))
+
+
+def sample(header: Sequence[str], ids: Sequence[str], example: str = "0.5") -> SampleSubmission:
+    return SampleSubmission(Path("sample.csv"), tuple(header), tuple(ids), example)
+
+
+DOG = predictions(["test/1.jpg", "test/2.jpg"], [[0.9, 0.1], [0.2, 0.8]])
+PETS = predictions(
+    ["test/1.jpg", "test/2.jpg"], [[0.7, 0.2, 0.1], [0.2, 0.3, 0.5]], ("cat", "dog", "fox")
+)
+
+
+# Clipping
+
+
+@st.composite
+def rows_of_probabilities(draw: st.DrawFn) -> np.ndarray:
+    shape = (draw(st.integers(1, 5)), draw(st.integers(2, 12)))
+    weights = st.sampled_from([0.0, 1e-12, 0.5, 1.0, 1e6]) | st.floats(0, 1)
+    raw = draw(arrays.arrays(np.float64, shape, elements=weights))
+    raw[raw.sum(axis=1) == 0, 0] = 1
+    return raw / raw.sum(axis=1, keepdims=True)
+
+
+SHARES = st.floats(0, 1, exclude_max=True)  # of the largest bound that there can be
+
+
+@untimed
+@given(rows_of_probabilities(), SHARES)
+def test_clipped_rows_keep_both_bounds_sum_to_one_and_keep_their_order(
+    y_prob: np.ndarray, share: float
+) -> None:
+    n_classes = y_prob.shape[1]
+    bound = share * (1 - 1 / n_classes)
+    clipped = clip(y_prob, bound)
+    assert clipped.shape == y_prob.shape
+    assert clipped.min() >= bound / (n_classes - 1) - 1e-12
+    assert clipped.max() <= 1 - bound + 1e-12
+    np.testing.assert_allclose(clipped.sum(axis=1), 1, atol=1e-12)
+    in_order = np.take_along_axis(clipped, y_prob.argsort(axis=1), axis=1)
+    assert (np.diff(in_order, axis=1) >= -1e-12).all()
+
+
+@untimed
+@given(rows_of_probabilities())
+def test_a_bound_of_zero_changes_nothing(y_prob: np.ndarray) -> None:
+    assert (clip(y_prob, 0) == y_prob).all()
+
+
+@untimed
+@given(arrays.arrays(np.float64, 5, elements=st.floats(0, 1)), st.floats(0, 0.499))
+def test_two_classes_are_clipped_as_numpy_clips(positive: np.ndarray, bound: float) -> None:
+    y_prob = np.stack([1 - positive, positive], axis=1)
+    expected = np.clip(y_prob, bound, 1 - bound)
+    np.testing.assert_allclose(clip(y_prob, bound), expected, atol=1e-12)
+
+
+@untimed
+@given(rows_of_probabilities(), st.floats(0.001, 0.3))
+def test_the_worst_mistake_costs_no_more_than_the_bound_says(
+    y_prob: np.ndarray, bound: float
+) -> None:
+    n_classes = y_prob.shape[1]
+    worst = -np.log(bound / (n_classes - 1))
+    for label in range(n_classes):
+        y_true = np.full(len(y_prob), label)
+        assert log_loss(y_true, clip(y_prob, bound)) <= worst + 1e-9
+
+
+def test_three_classes_by_hand() -> None:
+    # lower bound 0.1 / 2 = 0.05. Row 1 is clipped to 0.9, 0.05, 0.05 and sums to 1. Row 2 becomes
+    # 0.6, 0.4, 0.05: above the bound 0.55 + 0.35 = 0.9, and there is room for 1 - 3 * 0.05 = 0.85
+    clipped = clip(np.array([[1, 0, 0], [0.6, 0.4, 0]]), 0.1)
+    expected = [[0.9, 0.05, 0.05], [0.05 + 0.55 * 0.85 / 0.9, 0.05 + 0.35 * 0.85 / 0.9, 0.05]]
+    np.testing.assert_allclose(clipped, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(("n_classes", "bound"), [(2, 0.5), (2, -0.01), (2, np.nan), (10, 0.9)])
+def test_a_bound_that_leaves_nothing_is_a_usage_error(n_classes: int, bound: float) -> None:
+    with pytest.raises(DlError) as caught:
+        clip(np.full((1, n_classes), 1 / n_classes), bound)
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert f"for {n_classes} classes the bound is at least 0 and below" in caught.value.why
+
+
+def test_the_best_bound_is_the_candidate_with_the_least_loss() -> None:
+    y_true = np.array([0] * 99 + [1])  # one confident mistake in a hundred
+    y_prob = np.tile([1 - 1e-9, 1e-9], (100, 1))
+    bound, loss = best_bound(y_true, y_prob)
+    assert bound == 0.01
+    assert loss == min(log_loss(y_true, clip(y_prob, each)) for each in (0, *CANDIDATES))
+
+
+def test_where_clipping_gains_nothing_the_best_bound_is_none() -> None:
+    y_true, y_prob = np.array([0, 1]), np.array([[0.9999, 0.0001], [0.0001, 0.9999]])
+    assert best_bound(y_true, y_prob) == (0, log_loss(y_true, y_prob))
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    ("paths", "ids"),
+    [
+        (["test/1.jpg", "test/2.jpg"], ["2", "1"]),
+        (["test/1.jpg", "test/2.jpg"], ["2.jpg", "1.jpg"]),
+        (["test/a/1.jpg", "test/b/2.jpg"], ["2", "1"]),
+        (["test/a/1.jpg", "test/b/1.jpg"], ["b/1.jpg", "a/1.jpg"]),
+        (["test/1.5.jpg", "test/2.5.jpg"], ["2.5", "1.5"]),
+        (["test/x y,1.jpg", "test/\udcff\n.jpg"], ["\udcff\n", "x y,1"]),
+    ],
+)
+def test_ids_are_matched_by_stem_name_or_path_in_the_samples_order(
+    paths: list[str], ids: list[str]
+) -> None:
+    made = make_submission(
+        predictions(paths, [[0.9, 0.1], [0.2, 0.8]]), sample(["id", "label"], ids)
+    )
+    assert made.header == ("id", "label")
+    assert made.rows == ((ids[0], "0.8"), (ids[1], "0.1"))
+
+
+def test_without_a_sample_ids_are_stems_in_natural_order() -> None:
+    paths = [f"test/{name}.jpg" for name in ("10", "2", "a10", "a9", "1")]
+    made = make_submission(predictions(paths, [[0.5, 0.5]] * 5), None)
+    assert made.header == ("id", "label")
+    assert [row[0] for row in made.rows] == ["1", "2", "10", "a9", "a10"]
+
+
+def test_without_a_sample_ids_are_as_long_as_they_must_be_to_be_told_apart() -> None:
+    names = predictions(["test/1.jpg", "test/1.png"], [[0.5, 0.5]] * 2)
+    assert [row[0] for row in make_submission(names, None).rows] == ["1.jpg", "1.png"]
+    paths = predictions(["test/a/1.jpg", "test/b/1.jpg"], [[0.5, 0.5]] * 2)
+    assert [row[0] for row in make_submission(paths, None).rows] == ["a/1.jpg", "b/1.jpg"]
+
+
+def test_an_id_without_an_image_is_an_error_that_says_how_ids_were_compared() -> None:
+    with pytest.raises(DlError) as caught:
+        make_submission(DOG, sample(["id", "label"], ["1", "2", "3"]))
+    assert caught.value.what == "sample.csv has ids without a test image"
+    assert caught.value.why == (
+        "1 of 3, such as '3'; ids were compared with file names without suffix"
+    )
+
+
+def test_ids_that_stand_for_several_images_are_an_error() -> None:
+    twins = predictions(["test/1.jpg", "test/1.png", "test/2.jpg"], [[0.5, 0.5]] * 3)
+    with pytest.raises(DlError, match="ids that stand for several test images: 1 of 2"):
+        make_submission(twins, sample(["id", "label"], ["1", "2"]))
+
+
+def test_ids_of_another_competition_are_an_error_even_where_gaps_may_be_filled() -> None:
+    with pytest.raises(DlError, match="ids without a test image: 2 of 2"):
+        make_submission(DOG, sample(["id", "label"], ["x", "y"]), prior=np.array([0.5, 0.5]))
+
+
+def test_an_unreadable_image_gets_the_prior_and_is_named() -> None:
+    made = make_submission(
+        DOG, sample(["id", "label"], ["1", "3", "2"]), prior=np.array([0.375, 0.625])
+    )
+    assert made.rows == (("1", "0.1"), ("3", "0.625"), ("2", "0.8"))
+    assert any("no readable image" in note and "3" in note for note in made.notes)
+
+
+def test_images_that_the_sample_does_not_name_are_left_out_and_counted() -> None:
+    made = make_submission(DOG, sample(["id", "label"], ["2"]))
+    assert made.rows == (("2", "0.8"),)
+    assert "Test images that sample.csv does not name, left out: 1." in made.notes
+
+
+# Columns
+
+
+def test_columns_are_matched_by_name_not_by_place() -> None:
+    made = make_submission(PETS, sample(["file", "fox", "cat", "dog"], ["1", "2"]))
+    assert made.header == ("file", "fox", "cat", "dog")
+    assert made.rows == (("1", "0.1", "0.7", "0.2"), ("2", "0.5", "0.2", "0.3"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [["id", "fox", "cat"], ["id", "fox", "cat", "dog", "cow"], ["id", "Fox", "cat", "dog"]],
+)
+def test_columns_that_are_not_the_classes_are_named(header: list[str]) -> None:
+    with pytest.raises(DlError) as caught:
+        make_submission(PETS, sample(header, ["1", "2"]))
+    assert caught.value.what == "The columns of sample.csv are not the classes"
+    for name in {"dog", "fox", "Fox", "cow"} & (set(header) ^ {"fox", "cat", "dog"}):
+        assert repr(name) in caught.value.why
+
+
+def test_a_single_column_holds_the_last_class_by_name_unless_another_is_named() -> None:
+    last = make_submission(DOG, None)
+    assert last.rows == (("1", "0.1"), ("2", "0.8"))
+    assert any("'dog' (the last by name" in note for note in last.notes)
+    named = make_submission(DOG, None, positive="cat")
+    assert named.rows == (("1", "0.9"), ("2", "0.2"))
+    assert any("'cat' (named)" in note for note in named.notes)
+
+
+@pytest.mark.parametrize("of", [DOG, PETS])
+def test_a_single_column_that_bears_a_classs_name_holds_that_class(of: Predictions) -> None:
+    made = make_submission(of, sample(["id", "cat"], ["1", "2"]))
+    assert [row[1] for row in made.rows] == [f"{probs[0]:.9g}" for probs in of.y_prob]
+    assert any("'cat' (the column's name" in note for note in made.notes)
+
+
+def test_an_unknown_positive_class_names_the_nearest() -> None:
+    with pytest.raises(DlError) as caught:
+        make_submission(DOG, None, positive="dogs")
+    assert "Did you mean `dog`?" in caught.value.hint
+
+
+def test_several_classes_without_a_sample_get_a_column_each() -> None:
+    assert make_submission(PETS, None).header == ("id", "cat", "dog", "fox")
+
+
+def test_several_classes_in_a_single_column_are_the_likeliest_classs_name() -> None:
+    made = make_submission(PETS, sample(["file", "species"], ["2", "1"]))
+    assert made.rows == (("2", "fox"), ("1", "cat"))
+    assert made.labels
+
+
+def test_a_sample_that_holds_class_names_wants_class_names_of_two_classes_too() -> None:
+    made = make_submission(DOG, sample(["id", "label"], ["1", "2"], example="cat"))
+    assert made.rows == (("1", "cat"), ("2", "dog"))
+    assert made.labels
+    probability = make_submission(
+        DOG, sample(["id", "label"], ["1", "2"], example="cat"), positive="dog"
+    )
+    assert probability.rows == (("1", "0.1"), ("2", "0.8"))
+
+
+# The sample submission's file
+
+
+def test_a_sample_submission_is_read_as_excel_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b'\xef\xbb\xbf"id","label"\r\n1,0.5\r\n"a,b",0.5\r\n\r\n')
+    read = read_sample_submission(tmp_path / "s.csv")
+    assert read == SampleSubmission(tmp_path / "s.csv", ("id", "label"), ("1", "a,b"), "0.5")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "id,label\n", "id\n1\n", "id,label\n1\n", "id,label\n1,2,3\n"]
+)
+def test_another_file_is_no_sample_submission(tmp_path: Path, text: str) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(DlError, match=r"s\.csv is not a sample submission"):
+        read_sample_submission(tmp_path / "s.csv")
+
+
+def test_an_id_that_stands_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("id,label\n1,0\n2,0\n1,0\n")
+    with pytest.raises(DlError, match="has the id '1' twice"):
+        read_sample_submission(tmp_path / "s.csv")
+
+
+# The check
+
+
+def content(of: Submission) -> list[list[str]]:
+    """A submission as it is read back from its file."""
+    return [list(of.header), *map(list, of.rows)]
+
+
+@pytest.mark.parametrize("of", [DOG, PETS])
+def test_what_was_made_passes_its_check(of: Predictions) -> None:
+    made = make_submission(of, None)
+    check_submission(content(made), made)
+
+
+PETS_MADE = make_submission(PETS, None)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (PETS_MADE.rows[0],),
+        (*PETS_MADE.rows, PETS_MADE.rows[1]),
+        (*PETS_MADE.rows, ("3", "1", "0", "0")),
+        PETS_MADE.rows[::-1],
+        (PETS_MADE.rows[0], ("2", "0.2", "0.5", "0.3")),
+        (PETS_MADE.rows[0], ("2", "1", "0")),
+    ],
+    ids=["missing", "twice", "extra", "order", "value", "short"],
+)
+def test_a_file_with_other_rows_than_were_made_is_refused(
+    rows: tuple[tuple[str, ...], ...],
+) -> None:
+    with pytest.raises(DlError):
+        check_submission([list(PETS_MADE.header), *map(list, rows)], PETS_MADE)
+
+
+def test_a_file_with_other_columns_is_refused() -> None:
+    with pytest.raises(DlError, match="columns"):
+        check_submission([["id", "dog", "cat", "fox"], *map(list, PETS_MADE.rows)], PETS_MADE)
+    with pytest.raises(DlError, match="columns"):
+        check_submission([], PETS_MADE)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ("2", "nan", "0.5", "0.5"),
+        ("2", "1.5", "-0.5", "0"),
+        ("2", "inf", "0", "0"),
+        ("2", "", "0.5", "0.5"),
+        ("2", "cat", "0.5", "0.5"),
+        ("2", "0.3", "0.3", "0.3"),
+        ("1", "0.2", "0.3", "0.5"),
+        ("2", "0.5", "0.5"),
+    ],
+    ids=["nan", "out of range", "infinite", "empty", "text", "sum", "id twice", "short"],
+)
+def test_a_submission_that_no_competition_would_take_is_refused(row: tuple[str, ...]) -> None:
+    made = dataclasses.replace(PETS_MADE, rows=(PETS_MADE.rows[0], row))
+    with pytest.raises(DlError):
+        check_submission(content(made), made)
