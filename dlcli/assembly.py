@@ -11,6 +11,7 @@ from dlcli.backend import jit_compile
 from dlcli.checkpoint import Progress, load_best
 from dlcli.config import Settings
 from dlcli.dataset import Dataset
+from dlcli.errors import DlError
 from dlcli.features import OnError, compute_features, load_features
 from dlcli.images import PixelRule
 from dlcli.inference import Forward
@@ -78,6 +79,26 @@ def phase_inputs(job: Job, on_features: bool) -> tuple[Inputs, Inputs]:
     )
     train, valid = (load_features(folder, dataset, split) for split in ("train", "valid"))
     return FeatureInputs(train, classes), FeatureInputs(valid, classes)
+
+
+def require_layers(job: Job) -> None:
+    """Refuse, before the first epoch, to unfreeze more layers than there are.
+
+    Raises:
+        DlError: says how many there are.
+    """
+    wanted = max(phase.unfreeze for phase in job.recipe.phases())
+    if not wanted or job.forward is None:
+        return
+    from dlcli.models.backbones import layers_with_weights
+
+    there = len(layers_with_weights(_load_backbone(job)))
+    if wanted > there:
+        raise DlError(
+            f"Can't unfreeze {wanted} layers of {job.forward.backbone}",
+            why=f"{there} of its layers can train",
+            hint=f"Take `--unfreeze {there}` for all of them, or fewer.",
+        )
 
 
 class Network:

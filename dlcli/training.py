@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dlcli.assembly import Job, Network, phase_inputs, to_numpy
+from dlcli.assembly import Job, Network, phase_inputs, require_layers, to_numpy
 from dlcli.augmentation import Augmenter, reseed
 from dlcli.backend import start_backend
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
@@ -47,6 +47,7 @@ def fit(job: Job, run: Run) -> None:
 
     run.start()
     try:
+        require_layers(job)
         keras.utils.set_random_seed(job.settings.seed)
         _train(job, run)
     except KeyboardInterrupt as stop:

@@ -1,0 +1,70 @@
+"""VGG16, as in the course: with weights from a file, and without any."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pictures import make_dataset
+from typed import Dl, ok
+
+from dlcli.files import read_csv, read_yaml
+
+
+@pytest.fixture(scope="module")
+def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VGG16 with weights at random: 528 MB, so in a process of its own."""
+    path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
+    script = (
+        "import keras; keras.utils.set_random_seed(0); "
+        f"keras.applications.VGG16(weights=None).save_weights({str(path)!r})"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    return path
+
+
+def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(
+    dl: Dl, home: Path, vgg16_weights: Path
+) -> None:
+    make_dataset(home / "data" / "dogscats", train=4, valid=2, test=3)
+    trained = ok(dl("train", "vgg-finetune", "-d", "dogscats", "--weights", vgg16_weights))
+    assert "on the stored features" in trained.stderr
+    ok(dl("evaluate"))
+    ok(dl("submit"))
+    (run,) = (home / "runs" / "dogscats").iterdir()
+    assert len(read_csv(run / "submission.csv")) == 4
+    config = read_yaml(run / "config.yaml")
+    assert config["backbone"] == "vgg16"
+    assert config["weights"] == str(vgg16_weights)
+    (store,) = (home / "data" / "dogscats" / "features").iterdir()
+    assert store.name.startswith("vgg16-pooled-")
+
+
+def test_weights_without_the_top_are_refused_where_the_top_is_needed(
+    dl: Dl, home: Path, tmp_path: Path
+) -> None:
+    make_dataset(home / "data" / "dogscats", train=4, valid=2, test=0)
+    weights = tmp_path / "no-top.weights.h5"
+    script = (
+        "import keras; "
+        f"keras.applications.VGG16(weights=None, include_top=False).save_weights({str(weights)!r})"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    result = dl("train", "vgg-finetune", "-d", "dogscats", "--weights", weights)
+    assert result.exit_code == 1
+    assert "without the network's top" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_weights_and_offline_it_says_at_once_what_to_do(dl: Dl, home: Path) -> None:
+    make_dataset(home / "data" / "dogscats", train=4, valid=2, test=0)
+    begun = time.monotonic()
+    result = dl("train", "vgg-finetune", "-d", "dogscats")
+    assert time.monotonic() - begun < 10
+    assert result.exit_code == 1
+    for word in ("--weights FILE", "dl train finetune", "~/.keras/models/vgg16_weights_tf"):
+        assert word in result.stderr
+    assert not (home / "runs").exists()
