@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from loading import BACKENDS, loaded
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
@@ -140,3 +141,9 @@ def test_a_configured_competition_is_named_in_the_command_that_uploads(dl: Dl, r
     said = ok(dl("submit", run.name, "-c", "dogs-vs-cats"))
     assert "kaggle competitions submit -c dogs-vs-cats -f " in said.stderr
     assert "kaggle competitions" not in ok(dl("submit", run.name, "--no-upload")).stderr
+
+
+def test_from_predictions_no_backend_is_loaded(run: Run) -> None:
+    heavy, output = loaded("submit", run.name, "--clip", "0.05")
+    assert run.submission_file.is_file(), output
+    assert not heavy & (BACKENDS | {"sklearn", "scipy", "matplotlib", "PIL", "bcolz"})
