@@ -86,10 +86,10 @@ def split(root: Path, size: float | None, seed: int) -> Outcome:
 def to_split(root: Path, size: float | None, seed: int) -> Operation:
     """The operation that `split` would carry out."""
     dataset = open_dataset(root)
-    if there := len(dataset.splits["valid"]):
+    if dataset.splits["valid"]:
         undoable = any(journal.name == "split" for journal in journals(root))
         raise DlError(
-            f"{shown(root / 'valid')} already holds {there:,} images",
+            f"{shown(root / 'valid')} already holds images",
             why="a dataset is split once",
             hint=f"`dl data undo {typed(root)}` takes the split back."
             if undoable

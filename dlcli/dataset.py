@@ -174,8 +174,7 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
     listing = read_folder(root / split)
     if listing.images and split != "test":
         raise DlError(
-            f"{len(listing.images):,} images lie directly in {shown(root / split)}, "
-            f"as {shown(listing.images[0])}",
+            f"Images lie directly in {shown(root / split)}, as {shown(listing.images[0])}",
             why="the folder that an image lies in names its class",
             hint=f"Run `dl data organize {typed(root)}`, or move them to a folder per class.",
         )

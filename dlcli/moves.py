@@ -47,6 +47,11 @@ class Outcome:
     missing: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
 
+    @property
+    def files(self) -> int:
+        """How many were moved, copied or taken back."""
+        return len(self.operation.moves) - len(self.missing) - len(self.kept)
+
 
 def carry_out(held: Held, operation: Operation) -> Outcome:
     """Check a plan, write its journal, and do it.

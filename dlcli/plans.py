@@ -57,6 +57,7 @@ def plan_organize(source: Path, target: Path) -> list[Move]:
     for folder, split in splits.items():
         moves += _folder_moves(source, folder, split)
     if "train" not in splits.values():
+        _require_not_nested(source, top)
         moves += _flat_moves(source, "", "train", top.images)
         for folder in set(top.folders) - set(splits):
             names = class_images(source / folder)
@@ -138,8 +139,8 @@ def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Mov
 
     if train < len(dataset.classes):
         raise DlError(
-            f"{train:,} images can't show {len(dataset.classes):,} classes",
-            why="a sample has at least one of each in train/",
+            f"{train:,} is too few for a sample of {len(dataset.classes):,} classes",
+            why="it has at least one image of each in train/",
             hint=f"Ask for more: `--train {len(dataset.classes)}` or above.",
             exit_code=ExitCode.USAGE,
         )
@@ -226,12 +227,23 @@ def _flat_moves(source: Path, prefix: str, split: str, names: tuple[str, ...]) -
     if len(labels) < len(names):
         example = next(name for name in names if name not in labels)
         raise DlError(
-            f"The class of {len(names) - len(labels):,} images in {shown(source / prefix)} can't "
-            f"be told, as of {shown(example)}",
+            f"{len(names) - len(labels):,} of {len(names):,} images in {shown(source / prefix)} "
+            f"have no class in their names, as {shown(example)}",
             why="flat files are expected to be called like cat.12.jpg",
             hint=_by_hand(source),
         )
     return [Move(prefix + name, f"{split}/{label}/{name}") for name, label in labels.items()]
+
+
+def _require_not_nested(source: Path, top: Listing) -> None:
+    """Refuse a folder around the one that is meant, as many an archive unpacks to."""
+    for folder in top.folders:
+        if any(split_named(name) == "train" for name in read_folder(source / folder).folders):
+            raise DlError(
+                f"No images to learn from in {shown(source)}",
+                why=f"they seem to be in {shown(source / folder)}",
+                hint=f"Run `dl data organize {typed(source / folder)}`.",
+            )
 
 
 def _require_told_apart(source: Path, moves: list[Move]) -> None:
@@ -244,20 +256,13 @@ def _require_told_apart(source: Path, moves: list[Move]) -> None:
     flat = [move.source for move in train if f"/{label}/" not in f"/{move.source}"]
     if flat:
         raise DlError(
-            f"All {len(flat):,} images in {shown(source)} would be of one class, `{shown(label)}`",
+            f"The images in {shown(source)} would all be of one class, `{shown(label)}`",
             why=f"that is what their names begin with, as {shown(flat[0])}",
             hint=_by_hand(source),
         )
 
 
 def _nothing_to_learn_from(source: Path, top: Listing) -> DlError:
-    for folder in top.folders:
-        if any(split_named(name) == "train" for name in read_folder(source / folder).folders):
-            return DlError(
-                f"No images to learn from in {shown(source)}",
-                why=f"they seem to be in {shown(source / folder)}",
-                hint=f"Run `dl data organize {typed(source / folder)}`.",
-            )
     if archives := [name for name in top.others if name.lower().endswith(_ARCHIVES)]:
         return DlError(
             f"No images to learn from in {shown(source)}",

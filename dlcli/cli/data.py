@@ -87,7 +87,7 @@ def organize(
     from dlcli.progress import say
 
     root, found = config.settings().data_dir, absolute(source)
-    if not found.exists() and not source.is_absolute():
+    if not found.exists() and (root / source).exists():
         found = absolute(root / source)
     name = found.name if target is None else target
     goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
@@ -101,7 +101,7 @@ def organize(
     else:
         _warn(outcome)
         verb = "Moved" if outcome.operation.kind == "move" else "Copied"
-        say(f"{verb} {len(outcome.operation.moves):,} files.")
+        say(f"{verb} {outcome.files:,} files.")
     print_counts(dataset := open_dataset(goal), as_json)
     after = "`dl features`" if dataset.splits["valid"] else "`dl data split`"
     say(f"The dataset is in {shown(goal)}; next: {after}")
@@ -142,7 +142,7 @@ def split(
         if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
             say(f"Class `{shown(name)}` has a single image, which stays in train/.")
     say(
-        f"Moved {len(outcome.operation.moves):,} images to {shown(root / 'valid')}; "
+        f"Moved {outcome.files:,} images to {shown(root / 'valid')}; "
         "next: `dl data sample`, or `dl features`"
     )
 
@@ -212,13 +212,12 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     outcome = arranging.undo(root)
     _warn(outcome)
     operation = outcome.operation
-    went = len(operation.moves) - len(outcome.missing) - len(outcome.kept)
     if operation.kind == "move":
-        done = f"moved {went:,} files back to {shown(operation.source)}"
+        done = f"moved {outcome.files:,} files back to {shown(operation.source)}"
     else:
-        done = f"removed {went:,} copies from {shown(root)}"
+        done = f"removed {outcome.files:,} copies from {shown(root)}"
     if as_json:
-        emit_json({"undone": operation.name, "files": went, "kept": list(outcome.kept)})
+        emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
     again = f"dl data {operation.name} {typed(operation.source)}"
     again += f" {typed(root)}" if operation.name == "organize" else ""
     say(f"Took back `{operation.name}`: {done}; to do it again: `{again}`")
@@ -227,7 +226,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 @command.command("ls")
 @DATASET
 @JSON
-@with_config("dataset")
+@with_config()
 def ls(config: Config, named: str | None, as_json: bool) -> None:
     """List the datasets, or the classes of one."""
     from dlcli import arranging
@@ -266,8 +265,9 @@ def _warn(outcome: Outcome) -> None:
     from dlcli.progress import say
 
     for paths, why in (
-        (outcome.missing, "are not there any more"),
-        (outcome.kept, "stay, because they or their originals were changed or removed"),
+        (outcome.missing, "not there any more"),
+        (outcome.kept, "left alone, because it or its original was changed or removed"),
     ):
         if paths:
-            say(f"Warning: {len(paths):,} files {why}, as {shown(paths[0])}.")
+            more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+            say(f"Warning, {why}: {shown(paths[0])}{more}.")

@@ -1,0 +1,317 @@
+"""`dl data` as it is typed: what it prints, where it ends, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Result
+
+from dlcli.dataset import open_dataset
+
+Dl = Callable[..., Result]
+
+
+def make(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(os.fsencode(path))
+    return root
+
+
+@pytest.fixture
+def kaggle(home: Path) -> Path:
+    """A competition as it is downloaded: 20 labelled images, 3 to predict."""
+    labelled = [f"train/{kind}.{i}.jpg" for kind in ("cat", "dog") for i in range(10)]
+    test = [f"test1/{i}.jpg" for i in range(1, 4)]
+    return make(home / "Downloads" / "pets", *labelled, *test, "sample_submission.csv")
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def ok(result: Result) -> Result:
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+COUNTS = """\
+train       16 images
+valid        4 images
+test         3 images
+"""
+
+
+def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, kaggle: Path) -> None:
+    before = tree(kaggle)
+    result = ok(dl("data", "organize", "Downloads/pets"))
+    assert result.stdout == COUNTS.replace("16", "20").replace(" 4", " 0")
+    assert result.stderr == (
+        "Copied 24 files.\nThe dataset is in ~/data/pets; next: `dl data split`\n"
+    )
+    result = ok(dl("data", "split"))
+    assert result.stdout == COUNTS
+    assert result.stderr == (
+        "Dataset ~/data/pets (last named)\n"
+        "Moved 4 images to ~/data/pets/valid; next: `dl data sample`, or `dl features`\n"
+    )
+    result = ok(dl("data", "sample", "--train", "6"))
+    assert result.stdout == "train        6 images\nvalid        4 images\ntest         0 images\n"
+    assert result.stderr == (
+        "Dataset ~/data/pets (last named)\n"
+        "The sample is in ~/data/pets-sample; next: `dl features`, "
+        "or `dl features -d ~/data/pets-sample`\n"
+    )
+    result = ok(dl("data", "ls"))
+    assert result.stdout == (
+        "   dataset      train  valid  test  classes  problem\n"
+        "*  pets            16      4     3        2\n"
+        "   pets-sample      6      4     0        2\n"
+    )
+    result = ok(dl("data", "ls", "pets"))
+    assert result.stdout == (
+        f"class  train  valid\ncat        8      2\ndog        8      2\n\n{COUNTS}"
+    )
+    result = ok(dl("data", "undo", "pets-sample"))
+    assert "Took back `sample`: removed 10 copies from ~/data/pets-sample; " in result.stderr
+    result = ok(dl("data", "undo", "pets"))
+    assert result.stderr == (
+        "Dataset ~/data/pets (named)\n"
+        "Took back `split`: moved 4 files back to ~/data/pets; "
+        "to do it again: `dl data split ~/data/pets`\n"
+    )
+    result = ok(dl("data", "undo"))
+    assert "to do it again: `dl data organize ~/Downloads/pets ~/data/pets`" in result.stderr
+    assert list((home / "data").iterdir()) == []
+    assert tree(kaggle) == before
+
+
+def test_a_folder_under_the_data_folder_is_organised_in_place(dl: Dl, home: Path) -> None:
+    root = make(home / "data" / "pets", "cat.1.jpg", "dog.1.jpg", "test1/1.jpg")
+    result = ok(dl("data", "organize", "pets"))
+    assert "Moved 3 files." in result.stderr
+    assert sorted(path for path in tree(root) if not path.startswith(".dl")) == [
+        "test/1.jpg",
+        "train/cat/cat.1.jpg",
+        "train/dog/dog.1.jpg",
+    ]
+    result = ok(dl("data", "organize", "pets"))
+    assert "~/data/pets is organised already.\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "made"), [("tiere", "data/tiere"), ("./tiere", "tiere"), ("~/a/tiere", "a/tiere")]
+)
+def test_a_bare_name_means_one_under_the_data_folder(
+    dl: Dl, home: Path, kaggle: Path, target: str, made: str
+) -> None:
+    ok(dl("data", "organize", kaggle, target, "--move"))
+    assert len(open_dataset(home / made).splits["train"]) == 20
+    assert list(tree(kaggle)) == []
+    assert "(last named)" in ok(dl("data", "split")).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("organize", "Downloads/pets", "again"), "Would copy 24 files, ~/Downloads/pets to ~/d"),
+        (("split", "pets"), "Would move 4 files, ~/data/pets:"),
+        (("sample", "ready"), "Would copy 4 files, ~/data/ready to ~/data/ready-sample:"),
+        (("undo", "pets"), "Would remove 24 files, ~/data/pets"),
+    ],
+)
+def test_a_dry_run_shows_the_plan_and_touches_nothing(
+    dl: Dl, home: Path, kaggle: Path, command: tuple[str, ...], says: str
+) -> None:
+    ok(dl("data", "organize", kaggle))
+    make(
+        home / "data" / "ready",
+        *(f"{split}/{kind}/1.jpg" for split in ("train", "valid") for kind in ("cat", "dog")),
+    )
+    before = tree(home / "data"), sorted(home.rglob("*"))
+    result = ok(dl("data", *command, "--dry-run"))
+    assert result.stdout.startswith(says)
+    assert "Nothing was done" in result.stderr
+    planned = json.loads(ok(dl("data", *command, "--dry-run", "--json")).stdout)
+    assert planned["files"] == len(planned["moves"]) == int(re.findall(r"\d+", says)[0])
+    assert (tree(home / "data"), sorted(home.rglob("*"))) == before
+
+
+def test_a_plan_of_a_split_reads_from_folder_to_folder(dl: Dl, home: Path) -> None:
+    make(home / "data/pets", *(f"train/{k}/{i}.jpg" for k in ("cat", "dog") for i in range(5)))
+    shown = ok(dl("data", "split", "pets", "--dry-run", "--valid", "4")).stdout.splitlines()
+    assert shown[:5] == [
+        "Would move 4 files, ~/data/pets:",
+        "from        to          files",
+        "train/cat/  valid/cat/      2",
+        "train/dog/  valid/dog/      2",
+        "Such as:",
+    ]
+    assert re.fullmatch(r"  train/cat/\d.jpg -> valid/cat/\d.jpg", shown[5])
+
+
+def test_results_are_json_on_demand_and_nothing_else_is_on_stdout(
+    dl: Dl, home: Path, kaggle: Path
+) -> None:
+    made = json.loads(ok(dl("data", "organize", kaggle, "--json")).stdout)
+    assert made == {
+        "name": "pets",
+        "folder": str(home / "data" / "pets"),
+        "train": 20,
+        "valid": 0,
+        "test": 3,
+        "classes": {"cat": {"train": 10, "valid": 0}, "dog": {"train": 10, "valid": 0}},
+    }
+    assert json.loads(ok(dl("data", "split", "--json", "--valid", "0.5")).stdout)["valid"] == 10
+    assert json.loads(ok(dl("data", "ls", "pets", "--json")).stdout)["train"] == 10
+    (home / "data" / "empty").mkdir()
+    empty, pets = json.loads(ok(dl("data", "ls", "--json")).stdout)
+    assert (empty["problem"], pets["problem"]) == ("No images in ~/data/empty", None)
+    assert (empty["current"], pets["current"]) == (False, True)
+    undone = json.loads(ok(dl("data", "undo", "--json")).stdout)
+    assert undone == {"undone": "split", "files": 10, "kept": []}
+
+
+def test_the_seed_decides_which_files(dl: Dl, home: Path) -> None:
+    chosen = []
+    for number, seed in enumerate((3, 3, 4)):
+        root = make(
+            home / f"pets{number}", *(f"train/{k}/{i}.jpg" for k in "ab" for i in range(50))
+        )
+        ok(dl("data", "split", root, "--seed", seed))
+        chosen.append(open_dataset(root).splits["valid"])
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_a_class_with_one_image_is_reported(dl: Dl, home: Path) -> None:
+    make(home / "pets", "train/unicorn/1.jpg", *(f"train/cat/{i}.jpg" for i in range(9)))
+    result = ok(dl("data", "split", home / "pets"))
+    assert "Class `unicorn` has a single image, which stays in train/.\n" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (("organize", "nowhere"), 1, "Error: No such folder: ~/nowhere"),
+        (("organize", "empty"), 1, "Error: No images to learn from in ~/empty"),
+        (("organize", "pets.zip"), 1, "Unpack it, then name its folder: `unzip ~/pets.zip -d ~/pe"),
+        (("organize",), 2, "Missing argument 'SRC'"),
+        (("split", "nowhere"), 1, "Error: No such dataset: nowhere"),
+        (("split", "pet"), 1, "Did you mean `pets`?"),
+        (("split", "empty"), 1, "Error: No images in ~/empty"),
+        (("split", "pets"), 1, "already holds images: a dataset is split once"),
+        (("split", "flat"), 1, "Run `dl data organize ~/flat`"),
+        (("split", "--valid", "1.5"), 2, "neither a number of images, as 400, nor a fraction"),
+        (("split", "--valid", "0"), 2, "neither a number of images"),
+        (("split", "--valid", "x"), 2, "neither a number of images"),
+        (("split", "--valid", "nan"), 2, "neither a number of images"),
+        (("split", "one", "--valid", "2"), 1, "leaves 1 to move"),
+        (("sample", "one"), 1, "has only class `cat`"),
+        (("sample", "pets", "--train", "1"), 2, "1 is too few for a sample of 2 classes"),
+        (("sample", "pets", "--train", "0"), 2, "is not in the range"),
+        (("undo", "pets"), 1, "Error: Nothing to undo in ~/data/pets"),
+        (("undo",), 1, "Error: No dataset is named"),
+        (("spilt",), 2, "Did you mean `split`?"),
+    ],
+)
+def test_what_can_not_be_done_is_said_with_a_way_out(
+    dl: Dl, home: Path, command: tuple[str, ...], code: int, says: str
+) -> None:
+    make(home / "data/pets", "train/cat/1.jpg", "train/dog/1.jpg", "valid/cat/2.jpg")
+    make(home / "one", "train/cat/1.jpg", "train/cat/2.jpg")
+    make(home / "flat", "train/cat.1.jpg", "train/dog.1.jpg")
+    make(home, "pets.zip")
+    (home / "empty").mkdir()
+    before = tree(home)
+    result = dl("data", *command)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    after = {path: content for path, content in tree(home).items() if ".local" not in path}
+    assert after == before
+
+
+def test_a_clash_stops_everything_before_it_begins(dl: Dl, home: Path) -> None:
+    root = make(home / "data/pets", "train/cat.1.jpg", "train/dog.1.jpg", "train/cat/cat.1.jpg")
+    before = tree(root)
+    result = dl("data", "organize", "pets")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: ~/data/pets/train/cat/cat.1.jpg would be overwritten: another file has that name\n"
+        "Nothing was moved. Rename one of the two, or move it away.\n"
+    )
+    assert tree(root) == before
+
+
+def test_an_interrupted_split_is_finished_by_any_data_command(dl: Dl, home: Path) -> None:
+    root = make(home / "data/pets", *(f"train/{k}/{i}.jpg" for k in "ab" for i in range(10)))
+    ok(dl("data", "split", "pets"))
+    (journal,) = (root / ".dl").glob("*.done")
+    journal.rename(journal.with_suffix(".pending"))
+    moved = root / open_dataset_of_pending(root)
+    moved.rename(root / str(moved.relative_to(root)).replace("valid/", "train/", 1))
+    refused = dl("data", "split", "pets", "--dry-run")
+    assert refused.exit_code == 1
+    assert refused.stderr == (
+        "Dataset ~/data/pets (named)\n"
+        "Error: `dl data split` is not finished in ~/data/pets: it is at work now, or was stopped "
+        "on its way\n"
+        "`dl data ls ~/data/pets` finishes it, `dl data undo ~/data/pets` takes it back.\n"
+    )
+    result = ok(dl("data", "ls"))
+    assert "Finished `split` in ~/data/pets, which had been stopped on its way.\n" in result.stderr
+    assert len(open_dataset(root).splits["valid"]) == 4
+
+
+def open_dataset_of_pending(root: Path) -> str:
+    """One of the files that a split moved, as its journal lists it."""
+    (journal,) = (root / ".dl").glob("*.pending")
+    source, target = json.loads(journal.read_text().splitlines()[1])
+    assert source.startswith("train/")
+    return str(target)
+
+
+@pytest.mark.parametrize("name", ["two words", "it's", "-rf", "new\nline", "猫", b"\xff\xfe"])
+def test_odd_names_of_folders_and_files_survive(dl: Dl, home: Path, name: str | bytes) -> None:
+    name = os.fsdecode(name)
+    flat = [f"{k}{name}.{i}.jpg" for k in "ab" for i in range(5)]
+    make(home / "Downloads" / name, *(f"train/{file}" for file in flat))
+    source = f"./Downloads/{name}"
+    ok(dl("data", "organize", source))
+    ok(dl("data", "split", "--", name))
+    ok(dl("data", "sample"))
+    for command in (("ls",), ("ls", "--json"), ("ls", "--", name), ("undo", "--", name)):
+        result = ok(dl("data", *command))
+        assert "Traceback" not in result.stderr
+    assert len(open_dataset(home / "data" / f"{name}-sample").splits["valid"]) == 2
+
+
+def test_without_any_dataset_ls_says_how_to_begin(dl: Dl) -> None:
+    result = ok(dl("data", "ls"))
+    assert result.stdout == ""
+    assert result.stderr == "No datasets in ~/data; next: `dl data organize SRC`\n"
+
+
+def test_help_lists_the_commands_in_the_order_of_their_use(dl: Dl) -> None:
+    listed = ok(dl("data", "--help")).stdout.partition("Commands:\n")[2]
+    assert [line.split()[0] for line in listed.splitlines()] == [
+        "organize",
+        "split",
+        "sample",
+        "undo",
+        "ls",
+    ]
+    assert "..." not in listed, "each is told in a line"
+
+
+def test_real_photos_organize_and_split(dl: Dl, home: Path, real_data: Path) -> None:
+    ok(dl("data", "organize", real_data / "dogscats-kaggle", "dogscats"))
+    result = ok(dl("data", "split", "--valid", "400"))
+    assert result.stdout == (
+        "train    1,602 images\nvalid      400 images\ntest     1,001 images\n"
+    )
