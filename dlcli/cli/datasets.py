@@ -21,6 +21,7 @@ SHOWN_FILES = 5
 
 
 def print_counts(dataset: Dataset, as_json: bool) -> None:
+    """Print how many images each split of a dataset has."""
     if as_json:
         emit_json(_plain(dataset))
         return
@@ -75,6 +76,7 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 
 
 def print_datasets(config: Config, as_json: bool) -> None:
+    """Print the datasets under the data folder, and which of them is the current one."""
     from dlcli import arranging
     from dlcli.current import choose_dataset, dataset_names
     from dlcli.dataset import SPLITS, open_dataset
