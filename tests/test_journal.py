@@ -1,0 +1,90 @@
+"""Journals on disk, and the lock under which they are written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dlcli.errors import DlError
+from dlcli.journal import Move, Operation, hold, journals, unfinished, write_journal
+
+ODD = ("a b", "-rf", "'\"", "new\nline", "\u2028", "猫", os.fsdecode(b"\xff\xfe"))
+
+
+def operation(root: Path, name: str = "split") -> Operation:
+    moves = tuple(Move(f"train/{odd}.jpg", f"valid/{odd}.jpg") for odd in ODD)
+    return Operation(name, "move", root, moves, made=("valid",), details={"seed": 0, "valid": None})
+
+
+def test_what_is_written_is_read_back_whatever_the_names(tmp_path: Path) -> None:
+    with hold(tmp_path, "dl data split"):
+        journal = write_journal(operation(tmp_path))
+        assert journal.read() == operation(tmp_path)
+        copied = Operation("organize", "copy", tmp_path, (), origin=Path("/down", ODD[-1]))
+        assert write_journal(copied).read() == copied
+
+
+def test_journals_are_numbered_and_pass_from_state_to_state_by_name(tmp_path: Path) -> None:
+    with hold(tmp_path, "dl data split"):
+        assert unfinished(tmp_path) is None
+        first = write_journal(operation(tmp_path, "organize"))
+        assert unfinished(tmp_path) == first
+        first.renamed("done")
+        assert unfinished(tmp_path) is None
+        write_journal(operation(tmp_path)).renamed("done").renamed("undoing")
+        assert [journal.path.name for journal in journals(tmp_path)] == [
+            "0001-organize.done",
+            "0002-split.undoing",
+        ]
+        assert unfinished(tmp_path) == journals(tmp_path)[1]
+
+
+def test_a_folder_without_journals_has_none(tmp_path: Path) -> None:
+    assert journals(tmp_path) == []
+    assert journals(tmp_path / "nowhere") == []
+    (tmp_path / "file").touch()
+    assert journals(tmp_path / "file") == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"format": 2}\n', "[1]\n", "\xff"])
+def test_a_damaged_journal_is_told_by_its_name(tmp_path: Path, damage: str) -> None:
+    (tmp_path / ".dl").mkdir()
+    (tmp_path / ".dl" / "0001-split.pending").write_bytes(damage.encode("latin-1"))
+    with pytest.raises(DlError, match=r"Can't read the journal .*0001-split.pending"):
+        journals(tmp_path)[0].read()
+
+
+def test_a_folder_is_held_by_one_at_a_time_and_then_free_again(tmp_path: Path) -> None:
+    with hold(tmp_path, "dl data split"):
+        with pytest.raises(DlError, match=rf"`dl data split`, process {os.getpid()} on "):
+            hold(tmp_path, "dl data undo").__enter__()
+        with hold(tmp_path / "other", "dl data undo"):
+            pass
+    with hold(tmp_path, "dl data undo"):
+        pass
+
+
+def test_nothing_is_left_of_a_hold_that_did_nothing(tmp_path: Path) -> None:
+    with hold(tmp_path / "data" / "pets", "dl data organize") as held:
+        assert held.is_ours
+        assert (tmp_path / "data" / "pets" / ".dl" / "lock").exists()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    with hold(tmp_path / "mine", "dl data organize") as held:
+        assert not held.is_ours
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
+    with hold(tmp_path / "pets", "dl data organize"):
+        (tmp_path / "pets" / "a.jpg").touch()
+    assert [path.name for path in (tmp_path / "pets").iterdir()] == ["a.jpg"]
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".dl").mkdir()
+    (tmp_path / ".dl" / ".123-0001-split.pending").write_text("half a jour")
+    with hold(tmp_path, "dl data split"):
+        assert [path.name for path in (tmp_path / ".dl").iterdir()] == ["lock"]
