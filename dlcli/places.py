@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 
+# Python calls only the plain space printable; these are as harmless, and typography needs them.
+SPACES = "\u00a0\u2009\u202f\u3000"
+
+
 def _home(variable: str, default: str) -> Path:
     named = Path(os.environ.get(variable, ""))
     # the specification has relative paths ignored
@@ -48,4 +52,8 @@ def printable(text: str) -> str:
     """Text that a terminal shows as it stands: control characters and odd bytes as escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c.isprintable() or c in SPACES else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
-    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+    lines = map(printable, text.split("\n"))
+    if sys.stderr.isatty():  # broken at spaces, where the terminal would break in mid-word
+        from shutil import get_terminal_size
+        from textwrap import fill
+
+        width = get_terminal_size().columns
+        lines = (
+            fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines
+        )
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 class Bar:
@@ -33,11 +42,6 @@ class Bar:
         self.done += by
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, by)
-
-    def describe(self, text: str) -> None:
-        """Change the words before the bar."""
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, description=text)
 
     def say(self, text: str) -> None:
         """One sentence above the bar."""

@@ -158,9 +158,9 @@ def _end_epoch(
     run.write_history(progress.history)
     run.update_status(epoch=row["epoch"])
     text = (
-        f"epoch {row['epoch']}: loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  "
-        f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}  "
-        f"learning rate {row['learning_rate']:g}"
+        f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
+        f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
+        f"rate {row['learning_rate']:g}"
     )
     run.log(text)
     bar.say(text)

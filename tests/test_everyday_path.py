@@ -10,6 +10,7 @@ from typed import Dl, ok
 
 from dlcli.files import read_csv, read_yaml
 
+
 def test_the_six_commands_lead_from_a_folder_to_a_submission(dl: Dl, home: Path) -> None:
     make_dataset(home / "data" / "dogscats", train=10, valid=0, test=5)
     ok(dl("data", "split", "~/data/dogscats"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.places import config_home, shown, state_home
+from dlcli.places import config_home, printable, shown, state_home
 
 
 def test_files_are_kept_below_home(home: Path) -> None:
@@ -47,3 +47,7 @@ def test_home_is_shown_as_a_tilde(home: Path) -> None:
 )
 def test_whatever_a_name_holds_what_is_shown_can_be_printed(name: str, printed: str) -> None:
     assert shown(name) == printed
+
+
+def test_no_break_spaces_stay_as_they_are() -> None:
+    assert printable("99.9\u00a0%\n") == "99.9\u00a0%\\n"
