@@ -186,9 +186,10 @@ def hold(root: Path, command: str) -> Iterator[Held]:
     try:
         for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
             temporary.unlink()
-        os.ftruncate(descriptor, 0)
         note = f"`{command}`, process {os.getpid()} on {os.uname().nodename}"
-        os.write(descriptor, note.encode())
+        with suppress(OSError):  # a full disk must not stop the undo that would make room
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, note.encode())
         yield held
     finally:
         if not journals(root) and _is_named(descriptor, file):

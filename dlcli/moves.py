@@ -253,7 +253,7 @@ def _require_space(operation: Operation) -> None:
     if needed > free:
         raise DlError(
             f"No room for the copies in {shown(operation.root)}",
-            why=f"they take {needed / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB left",
+            why=f"they take {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left",
             hint="Nothing was copied. Free some space, or name a folder on another disk.",
         )
 
