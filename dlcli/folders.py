@@ -95,7 +95,7 @@ def class_images(folder: Path) -> tuple[str, ...]:
 
 def absolute(path: Path) -> Path:
     """The path from the root of the file system, `~` opened, links left as they are."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100, resolve() follows links
+    return Path(os.path.abspath(path.expanduser()))
 
 
 def typed(path: Path) -> str:
