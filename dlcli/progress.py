@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 def say(text: str) -> None:
     """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
-    lines = map(printable, text.split("\n"))
+    lines = [printable(line) for line in text.split("\n")]
     if sys.stderr.isatty():  # broken at spaces, where the terminal would break in mid-word
         from shutil import get_terminal_size
         from textwrap import fill
 
         width = get_terminal_size().columns
-        lines = (
+        lines = [
             fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines
-        )
+        ]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 

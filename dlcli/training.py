@@ -17,6 +17,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
 from dlcli.inputs import Inputs
 from dlcli.outcome import keep_outcome
+from dlcli.places import shown
 from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
 from dlcli.run import Run
@@ -54,6 +55,13 @@ def fit(job: Job, run: Run) -> None:
         run.update_status(state="interrupted")
         run.log("interrupted")
         raise Interrupted(run) from stop
+    except OSError as error:
+        run.update_status(state="failed", reason=str(error))
+        raise DlError(
+            f"Training stopped: can't use {shown(error.filename or run.path)}",
+            why=error.strerror or str(error),
+            hint=f"Mend that, then go on with `dl resume {run.name}`.",
+        ) from error
     except BaseException as error:
         run.update_status(state="failed", reason=str(error))
         run.log(f"failed: {error}")

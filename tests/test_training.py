@@ -239,3 +239,25 @@ print(abs(found - expected).max())
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) <= 1e-4
+
+
+def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    """No file may grow beyond 1 MB: the checkpoints fit, the model does not."""
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)); "
+        "from dlcli.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["train", "finetune", "-d", str(tiny), "--schedule", "1e-3x3", *SMALL]
+    done = subprocess.run([sys.executable, "-c", limited, *words], capture_output=True, text=True)
+    run = only_run(home)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"dl resume {run.name}" in done.stderr
+    assert run.state == "failed"
+    assert not run.last_model.exists()
+    ok(dl("resume", run.name))
+    assert len(run.history()) == 3
+    assert run.best_model.is_file()
