@@ -33,7 +33,9 @@ class Kaggle:
     """What a competition wants; `dataset.yaml` may set these for its dataset."""
 
     competition: str | None = setting(None, "the competition's name in its URL")
-    positive: str | None = setting(None, "the class whose probability a single column holds")
+    positive: str | None = setting(
+        None, "the class whose probability a single column holds", metavar="CLASS"
+    )
     metric: str | None = setting(None, "the competition's metric")
 
 
@@ -43,7 +45,9 @@ class Settings:
 
     data_dir: Path = setting(Path("~/data"), "folder that holds the datasets")
     runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
-    dataset: str | None = setting(None, "dataset: a path, or a name under the data folder")
+    dataset: str | None = setting(
+        None, "a path, or a name under the data folder", metavar="DATASET"
+    )
     seed: int = setting(0, "seed of every random choice", at_least=0)
     workers: int | None = setting(
         None, "threads that decode images; one per core", at_least=1, unset="auto"

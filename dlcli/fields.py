@@ -28,6 +28,7 @@ def setting(
     at_least: float | None = None,
     below: float | None = None,
     unset: str = "none",
+    metavar: str | None = None,
 ) -> Any:
     """Declare a setting as a dataclass field.
 
@@ -36,8 +37,10 @@ def setting(
         help: one line, shown by `--help`.
         at_least, below: bounds of a number; the first is allowed, the second is not.
         unset: the word for None: "auto" where `dl` then decides.
+        metavar: the word for its value in `--help`; by default one for its type.
     """
-    metadata = {"help": help, "at_least": at_least, "below": below, "unset": unset}
+    bounds = {"at_least": at_least, "below": below}
+    metadata = {"help": help, "unset": unset, "metavar": metavar, **bounds}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -53,6 +56,7 @@ class Setting:
     at_least: float | None
     below: float | None
     unset: str
+    metavar: str | None
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -8,28 +8,31 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from dlcli.cli.helping import Group
 from dlcli.cli.options import DebugOption
-from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.errors import DlError, ExitCode
 from dlcli.places import shown
 
-# In the order of the path that one takes; each is a module of this package with a `command`.
-COMMANDS = (
-    "demo",
-    "data",
-    "features",
-    "train",
-    "resume",
-    "evaluate",
-    "submit",
-    "recipes",
-    "backbones",
-    "config",
-    "completion",
-)
+# In the order of the path that one takes; each is a module of this package with a `command`. Said
+# here, so that `dl --help` and completion import none of them.
+COMMANDS = {
+    "demo": "Walk the everyday path on handwritten digits that come along.",
+    "data": "Organise images into a dataset, put some aside, take a sample.",
+    "features": "Compute what a pretrained network sees in each image, once.",
+    "train": "Train a recipe; all about it goes into a run directory.",
+    "resume": "Go on with a run that was stopped.",
+    "evaluate": "Judge a run: metrics, figures, a report.",
+    "submit": "Write the file that a competition wants.",
+    "recipes": "List what can be trained.",
+    "backbones": "List the pretrained networks.",
+    "config": "Show and change settings, and where each comes from.",
+    "completion": "Let the shell complete commands, datasets, runs, recipes.",
+}
 
 
-class Root(click.Group):
+class Root(Group):
     """The root group: knows its commands by name and imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,34 +44,16 @@ class Root(click.Group):
         command: click.Command = import_module(f"dlcli.cli.{cmd_name}").command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return resolve_or_suggest(self, ctx, args)
+    def summary(self, ctx: click.Context, name: str) -> str:
+        return COMMANDS[name]
 
-
-class Group(click.Group):
-    """A group whose unknown subcommands are answered with the nearest known one."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        return resolve_or_suggest(self, ctx, args)
-
-
-def resolve_or_suggest(
-    group: click.Group, ctx: click.Context, args: list[str]
-) -> tuple[str | None, click.Command | None, list[str]]:
-    """Find the subcommand; an unknown one is a usage error that names the nearest."""
-    name = args[0]
-    if not name.startswith("-") and group.get_command(ctx, name) is None:
-        known = group.list_commands(ctx)
-        raise DlError(
-            f"`{ctx.command_path}` has no command {name!r}",
-            hint=f"{did_you_mean(name, known)} `{ctx.command_path} --help` lists them.",
-            exit_code=ExitCode.USAGE,
-        )
-    return click.Group.resolve_command(group, ctx, args)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        words = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return words + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -158,3 +143,6 @@ def emit_json(value: Any) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+__all__ = ["COMMANDS", "Group", "emit_json", "main", "root"]

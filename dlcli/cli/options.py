@@ -14,11 +14,12 @@ from typing import Any
 
 import click
 
+from dlcli.cli.helping import EVERYWHERE, Command
 from dlcli.config import Config, declared, load_config
-from dlcli.fields import Setting, coerce, plain
+from dlcli.fields import Setting, coerce
 from dlcli.progress import say
 
-EVERYWHERE = ("data_dir", "runs_dir")
+SHARED = ("data_dir", "runs_dir")
 SHORT = {"dataset": "-d", "kaggle.competition": "-c"}
 
 
@@ -27,9 +28,10 @@ class SettingType(click.ParamType):
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        kinds = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
-        choices = "|".join(setting.choices)
-        self.name = choices or kinds.get(setting.type, setting.type.__name__.upper())
+        kinds = {int: "N", float: "X", Path: "PATH", str: "NAME"}
+        self.name = setting.metavar or kinds.get(setting.type) or setting.type.__name__.upper()
+        if setting.choices:
+            self.name = f"[{'|'.join(setting.choices)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         # kept as text, so that "none" can't be mistaken for a flag that wasn't typed
@@ -58,11 +60,15 @@ class SettingOption(click.Option):
     def __init__(self, key: str) -> None:
         setting = declared(key)
         self.key = key
-        self.shared = key in EVERYWHERE
+        if key in SHARED:
+            self.section = EVERYWHERE
+        elif key.startswith("train."):
+            self.section = "Hyperparameters"
         flag = "--" + setting.name.replace("_", "-")
         names = ["setting__" + key.replace(".", "__").replace("-", "_")]
-        default = plain(setting.default)
-        help = setting.help + (f"  [default: {default}]" if default not in (None, False) else "")
+        help = setting.help
+        if setting.default is not None and setting.default is not False:
+            help += f"  [default: {setting.text(setting.default)}]"
         if setting.type is bool:
             super().__init__([*names, f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
@@ -73,7 +79,7 @@ class SettingOption(click.Option):
 class DebugOption(click.Option):
     """`--debug`, on every command: a traceback where there is an error."""
 
-    shared = True
+    section = EVERYWHERE
 
     def __init__(self) -> None:
         super().__init__(
@@ -89,7 +95,7 @@ class DebugOption(click.Option):
 class ConfigOption(click.Option):
     """`--config FILE`, on every command."""
 
-    shared = True
+    section = EVERYWHERE
 
     def __init__(self) -> None:
         super().__init__(
@@ -103,22 +109,6 @@ class ConfigOption(click.Option):
 def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
-
-
-class Command(click.Command):
-    """A command whose help keeps its own options apart from the ones that all commands have."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own: list[tuple[str, str]] = []
-        shared: list[tuple[str, str]] = []
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                (shared if getattr(param, "shared", False) else own).append(record)
-        for title, records in (("Options", own), ("Options of every command", shared)):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
 
 
 def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -139,11 +129,11 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             return function(config, **arguments)
 
         options: list[click.Option] = [SettingOption(key) for key in keys]
-        options += [SettingOption(key) for key in EVERYWHERE if key not in keys]
+        options += [SettingOption(key) for key in SHARED if key not in keys]
         options += [ConfigOption(), DebugOption()]
         params = getattr(call, "__click_params__", [])
         # click reads the decorators from the bottom up, so the list is kept in reverse
-        call.__click_params__ = [*reversed(options), *params]  # type: ignore[attr-defined]
+        call.__click_params__ = [*params, *reversed(options)]  # type: ignore[attr-defined]
         return call
 
     return decorate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -10,7 +11,6 @@ from dlcli.cli import Group
 from dlcli.cli.features import ON_ERROR
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
-from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.fields import settings_of
 from dlcli.recipe import recipe_class, recipe_names, recipe_text
 
@@ -18,25 +18,16 @@ from dlcli.recipe import recipe_class, recipe_names, recipe_text
 class Recipes(Group):
     """The recipes as subcommands."""
 
+    kind = "recipe"
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(recipe_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return recipe_command(cmd_name) if cmd_name in recipe_names() else None
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if not args[0].startswith("-") and args[0] not in recipe_names():
-            raise DlError(
-                f"No recipe is called {args[0]!r}",
-                hint=f"{did_you_mean(args[0], recipe_names())} `dl recipes` lists them.",
-                exit_code=ExitCode.USAGE,
-            )
-        return super().resolve_command(ctx, args)
 
-
-@click.group(cls=Recipes)
+@click.group(cls=Recipes, options_metavar="RECIPE", subcommand_metavar="[OPTIONS]")
 def command() -> None:
     """Train a recipe; everything about it goes into a run directory."""
 
@@ -50,13 +41,14 @@ def recipe_command(name: str) -> click.Command:
         own = ("backbone", "weights", "engine", "precision")
         keys += [key for key in own if key not in cls.pinned]
 
-    @ON_ERROR
     @with_config(*keys)
+    @ON_ERROR
     def train(config: Config, on_error: str) -> None:
         run_training(config, name, on_error)
 
-    help = recipe_text(name).replace("\n\n", "\n\n\b\n")
-    return click.command(name, cls=Command, help=help, short_help=help.splitlines()[0])(train)
+    # "Source: ..." and the like begin a paragraph, which click breaks for the terminal's width
+    help = re.sub(r"\n(?=[A-Z][a-z]+: )", "\n\n", recipe_text(name))
+    return click.command(name, cls=Command, help=help)(train)
 
 
 def run_training(config: Config, recipe: str, on_error: Any) -> None:

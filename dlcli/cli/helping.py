@@ -1,0 +1,114 @@
+"""Help pages: which options stand where, how defaults and values are written."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from dlcli.errors import DlError, ExitCode, did_you_mean
+
+OWN = "Options"
+EVERYWHERE = "Options of every command"
+# What is longer stands in a line of its own, so that the second column keeps 50 of 80.
+FIRST_COLUMN = 24
+# A default longer than this may be broken at the end of a line.
+UNBROKEN = 30
+NO_BREAK = "\u00a0"
+
+
+class Page(click.Command):
+    """A command or group whose help keeps its own options apart from those that all have."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.help = "show this page"
+            option.section = EVERYWHERE  # type: ignore[attr-defined]
+        return option
+
+    def get_help(self, ctx: click.Context) -> str:
+        return super().get_help(ctx).replace(NO_BREAK, " ")
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: the text says what the arguments are."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and not isinstance(param, click.Argument):
+                term, text = record
+                sections.setdefault(self.section_of(param), []).append((term, _unbroken(text)))
+        terms = [term for records in sections.values() for term, _ in records]
+        # one width for all sections, so that the page has one second column
+        width = min(max(map(len, terms)), FIRST_COLUMN)
+        order = [title for title in sections if title not in (OWN, EVERYWHERE)]
+        for title in [*order, OWN, EVERYWHERE]:
+            if rows := sections.get(title):
+                with formatter.section(title):
+                    formatter.write_dl([(f"{a:{width}}", b) for a, b in rows], FIRST_COLUMN)
+
+    def section_of(self, param: click.Parameter) -> str:
+        """The title above an option; a parameter may name its own as `section`."""
+        return str(getattr(param, "section", OWN))
+
+
+class Command(Page):
+    """A command of `dl`."""
+
+
+class Group(Page, click.Group):
+    """A group of commands, in the order in which one uses them.
+
+    An unknown command is answered with the nearest known one.
+    """
+
+    command_class = Command
+    # what its commands are called, should somebody mistype one
+    kind = "command"
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def section_of(self, param: click.Parameter) -> str:
+        return OWN if not self.invoke_without_command else super().section_of(param)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(f"{self.kind.capitalize()}s"):
+            formatter.write_dl(
+                [(name, self.summary(ctx, name)) for name in self.list_commands(ctx)]
+            )
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """What a command does, in one sentence."""
+        command = self.get_command(ctx, name)
+        help = (command.help if command else None) or ""
+        return " ".join(help.partition("\n\n")[0].split())
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise DlError(
+                f"`{ctx.command_path}` has no {self.kind} {name!r}",
+                hint=f"{did_you_mean(name, self.list_commands(ctx))} "
+                f"`{ctx.command_path} --help` lists them.",
+                exit_code=ExitCode.USAGE,
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _unbroken(text: str) -> str:
+    """Help in which `[default: x]` stays in one line, if it isn't long."""
+
+    def bind(found: re.Match[str]) -> str:
+        whole = found[0]
+        return whole.replace(" ", NO_BREAK) if len(whole) <= UNBROKEN else whole
+
+    return re.sub(r"\[default: [^]]*\]", bind, text)
