@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +139,7 @@ class Batch:
 
 def read_batches(
     root: Path, paths: Sequence[str], rule: PixelRule, batch_size: int, workers: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Decode images ahead of their use, in order.
 
     Args:
@@ -150,7 +150,8 @@ def read_batches(
         workers: threads. The decoders release Python's lock, so threads do run side by side.
 
     Yields:
-        batches, in order; no more than a few per thread are ever in memory.
+        batches, in order; no more than a few per thread are ever in memory. Closing the generator
+        ends the threads.
     """
 
     def load(start: int) -> Batch:
@@ -175,7 +176,7 @@ def read_batches(
 
 def work_ahead(
     work: Callable[[int], Batch], starts: Iterable[int], workers: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Run `work` on threads, a little ahead of whoever takes the results, in order."""
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
@@ -201,8 +202,8 @@ def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
         return
     lines = [f"  {error}" for error in unreadable[:MOST_NAMED]]
     if len(unreadable) > MOST_NAMED:
-        lines.append(f"  ... and {len(unreadable) - MOST_NAMED} more")
-    count = f"{len(unreadable)} images" if len(unreadable) > 1 else "1 image"
+        lines.append(f"  ... and {len(unreadable) - MOST_NAMED:,} more")
+    count = f"{len(unreadable):,} images" if len(unreadable) > 1 else "1 image"
     raise DlError(
         f"{count} can't be read:\n" + "\n".join(lines),
         hint="Remove or replace them, or leave them out with `--on-error skip`.",
