@@ -68,9 +68,10 @@ def commands(dataset: str) -> list[list[str]]:
         ["data", "organize", dataset],
         ["data", "split", "--valid", "200"],
         ["data", "sample"],
-        ["features"],
-        # 800 small images are 13 steps an epoch: the default's 12 epochs would underfit
-        ["train", "finetune", "--schedule", "3e-3x40,3e-4x10"],
+        # 8 pixels enlarged to 64 gain nothing from 224; and 800 images are 13 steps an epoch, so
+        # that the default's 12 epochs would underfit (log loss 0.6 instead of 0.14)
+        ["features", "--image-size", "96"],
+        ["train", "finetune", "--image-size", "96", "--schedule", "3e-3x40,3e-4x10"],
         ["evaluate"],
         ["submit", "--clip", "0.01"],
     ]

@@ -6,6 +6,7 @@ stdout is for results alone, so that `dl ... --json | jq` works.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ class Bar:
 
     def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
         self._progress, self._task = progress, task
+        self._said = time.monotonic()
         self.done = 0
 
     def advance(self, by: int = 1) -> None:
@@ -43,8 +45,14 @@ class Bar:
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, by)
 
+    @property
+    def silent_seconds(self) -> float:
+        """Time since the last sentence."""
+        return time.monotonic() - self._said
+
     def say(self, text: str) -> None:
         """One sentence above the bar."""
+        self._said = time.monotonic()
         if self._progress is not None:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

@@ -22,6 +22,9 @@ from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
 from dlcli.run import Run
 
+# Lines about epochs that a phase prints, if its epochs are quick; slow ones have a line each.
+LINES = 12
+
 
 class Interrupted(DlError):
     """Training was stopped by Ctrl-C and can go on."""
@@ -171,7 +174,10 @@ def _end_epoch(
         f"rate {row['learning_rate']:g}"
     )
     run.log(text)
-    bar.say(text)
+    # epochs that take a blink would fill the screen: a dozen lines tell as much
+    step = math.ceil(len(network.phase.schedule.rates()) / LINES)
+    if progress.phase_epochs % step == 0 or bar.silent_seconds > 1:
+        bar.say(text)
 
 
 def _rounded(value: float) -> float:
