@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-
 # Python calls only the plain space printable; these are as harmless, and typography needs them.
 SPACES = "\u00a0\u2009\u202f\u3000"
 
