@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from dlcli.amending import amended
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.fields import Setting, coerce, plain, setting, settings_of
 from dlcli.files import atomic_write, read_text, read_yaml
@@ -87,14 +86,18 @@ class Config:
 
     def settings(self) -> Settings:
         """The shared settings as one value."""
-        kaggle = Kaggle(**{name: self.get(f"kaggle.{name}").value for name in settings_of(Kaggle)})
-        shared = {name: self.get(name).value for name in settings_of(Settings)}
-        return Settings(**shared, kaggle=kaggle)
+        kaggle = Kaggle(**self._block("kaggle."))
+        return Settings(**self._block(""), kaggle=kaggle)
 
     def recipe(self, name: str) -> Recipe:
         """A recipe with the hyperparameters that were set for it."""
-        names = settings_of(recipe_class(name))
-        return make_recipe(name, {n: self.get(f"train.{name}.{n}").value for n in names})
+        recipe_class(name)  # says so where there is none
+        return make_recipe(name, self._block(f"train.{name}."))
+
+    def _block(self, block: str) -> dict[str, Any]:
+        """The values of the settings directly in a block of settings, by their own names."""
+        names = [key.removeprefix(block) for key in declarations() if key.startswith(block)]
+        return {name: self.get(block + name).value for name in names if "." not in name}
 
     def get(self, key: str) -> Value:
         """A setting's value and origin; its default where it wasn't set."""
@@ -124,30 +127,30 @@ class Config:
 
 
 @lru_cache
+def declarations() -> Mapping[str, Setting]:
+    """Every setting there is by its dotted key, recipes' included."""
+    blocks: dict[str, type] = {"": Settings, "kaggle.": Kaggle}
+    blocks |= {f"train.{recipe}.": recipe_class(recipe) for recipe in recipe_names()}
+    return {
+        f"{block}{name}": declaration
+        for block, cls in blocks.items()
+        for name, declaration in settings_of(cls).items()
+    }
+
+
 def all_keys() -> tuple[str, ...]:
     """Every dotted key there is."""
-    keys = [*settings_of(Settings), *(f"kaggle.{name}" for name in settings_of(Kaggle))]
-    for recipe in recipe_names():
-        keys += [f"train.{recipe}.{name}" for name in settings_of(recipe_class(recipe))]
-    return tuple(keys)
+    return tuple(declarations())
 
 
-@lru_cache
 def declared(key: str) -> Setting:
     """The declaration behind a dotted key.
 
     Raises:
         DlError: no such setting; names the nearest.
     """
-    head, _, rest = key.partition(".")
-    if head == "kaggle" and rest in settings_of(Kaggle):
-        return settings_of(Kaggle)[rest]
-    if head == "train" and "." in rest:
-        recipe, name = rest.split(".", 1)
-        if recipe in recipe_names() and name in settings_of(recipe_class(recipe)):
-            return settings_of(recipe_class(recipe))[name]
-    if key in settings_of(Settings):
-        return settings_of(Settings)[key]
+    if key in declarations():
+        return declarations()[key]
     raise DlError(
         f"No setting is called `{key}`",
         hint=f"{did_you_mean(key, all_keys())} `dl config show` lists them all.",
@@ -216,6 +219,8 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     Raises:
         DlError: unknown key, wrong type, or a file that doesn't hold settings.
     """
+    from dlcli.amending import amended
+
     checked = plain(coerce(value, declared(key)))
     file = file.resolve()  # a link, from somebody's dotfiles, stays one
     text = ""

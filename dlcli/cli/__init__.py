@@ -8,10 +8,8 @@ from importlib import import_module
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from dlcli.cli.helping import Group
-from dlcli.cli.options import DebugOption
+from dlcli.cli.helping import DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.places import shown
 
@@ -46,14 +44,6 @@ class Root(Group):
 
     def summary(self, ctx: click.Context, name: str) -> str:
         return COMMANDS[name]
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        words = [
-            CompletionItem(name, help=text)
-            for name, text in COMMANDS.items()
-            if name.startswith(incomplete)
-        ]
-        return words + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

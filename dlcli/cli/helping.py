@@ -1,12 +1,17 @@
-"""Help pages: which options stand where, how defaults and values are written."""
+"""Help pages: which options stand where, and how they are written."""
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TYPE_CHECKING
 
 import click
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 OWN = "Options"
 EVERYWHERE = "Options of every command"
@@ -90,6 +95,13 @@ class Group(Page, click.Group):
         help = (command.help if command else None) or ""
         return " ".join(help.partition("\n\n")[0].split())
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        words = [CompletionItem(name, help=self.summary(ctx, name)) for name in names]
+        return words + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -102,6 +114,27 @@ class Group(Page, click.Group):
                 exit_code=ExitCode.USAGE,
             )
         return super().resolve_command(ctx, args)
+
+
+class DebugOption(click.Option):
+    """`--debug`, on every command: a traceback where there is an error."""
+
+    section = EVERYWHERE
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_set_debug,
+            help="show the traceback of an error",
+        )
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
 
 
 def _unbroken(text: str) -> str:

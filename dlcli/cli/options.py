@@ -6,7 +6,6 @@ every command has, and calls it with a `Config` in which they are resolved.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.helping import EVERYWHERE, Command
+from dlcli.cli.helping import EVERYWHERE, Command, DebugOption
 from dlcli.config import Config, declared, load_config
 from dlcli.fields import Setting, coerce
 from dlcli.progress import say
@@ -76,22 +75,6 @@ class SettingOption(click.Option):
             super().__init__([*names, flag], type=SettingType(setting), help=help)
 
 
-class DebugOption(click.Option):
-    """`--debug`, on every command: a traceback where there is an error."""
-
-    section = EVERYWHERE
-
-    def __init__(self) -> None:
-        super().__init__(
-            ["--debug"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=_set_debug,
-            help="show the traceback of an error",
-        )
-
-
 class ConfigOption(click.Option):
     """`--config FILE`, on every command."""
 
@@ -104,11 +87,6 @@ class ConfigOption(click.Option):
             type=click.Path(path_type=Path),
             help="YAML file of settings; a run's config.yaml will do",
         )
-
-
-def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    if value:
-        os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
 
 
 def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -26,6 +26,9 @@ class Recipes(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return recipe_command(cmd_name) if cmd_name in recipe_names() else None
 
+    def summary(self, ctx: click.Context, name: str) -> str:
+        return recipe_text(name).partition("\n\n")[0]
+
 
 @click.group(cls=Recipes, options_metavar="RECIPE", subcommand_metavar="[OPTIONS]")
 def command() -> None:
