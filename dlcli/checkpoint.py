@@ -89,7 +89,7 @@ def load_checkpoint(
         with np.load(folder / STATE, allow_pickle=False) as file:
             progress = Progress(**json.loads(str(file["progress"])))
             return progress, _arrays(file, "weights"), _arrays(file, "optimizer")
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DlError(
             f"{shown(folder / STATE)} is missing or damaged",
             why=str(error),
@@ -111,7 +111,7 @@ def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return _arrays(file, "weights")
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DlError(f"{shown(path)} is missing or damaged", why=str(error)) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.config import Config
 from dlcli.current import find_dataset
@@ -18,6 +19,10 @@ from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.progress import say, track
 from dlcli.run import Run
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 
 def dataset_of(run: Run, config: Config) -> Path | None:
@@ -84,10 +89,9 @@ def _predict(
     record, classes = run.record(), run.classes()
     workers = config.settings().workers or os.cpu_count() or 1
     start_backend()
-    import keras
     import numpy as np
 
-    model = keras.saving.load_model(run.best_model, compile=False, safe_mode=True)
+    model = _load_model(run.best_model)
     if run.status().get("predicts_from") == "features":
         forward = Forward.from_description(record["forward"])
         weights = _same_weights(run, config, forward)
@@ -114,6 +118,26 @@ def _predict(
     bad = {error.path for error in unreadable}
     readable = tuple(path for path in paths if dataset.root / path not in bad)
     return keep_predictions(run, dataset, split, readable, classes, np.concatenate(parts))
+
+
+def _load_model(path: Path) -> keras.Model:
+    """A run's model; `safe_mode` refuses layers that carry code.
+
+    Raises:
+        DlError: the file is missing, damaged, or would run code.
+    """
+    from zipfile import BadZipFile
+
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        raise DlError(
+            f"{shown(path)} can't be loaded",
+            why=" ".join(str(error).split()),
+            hint="Take another run, or train anew: `dl train`.",
+        ) from error
 
 
 def _same_weights(run: Run, config: Config, forward: Forward) -> Path:

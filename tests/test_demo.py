@@ -1,0 +1,40 @@
+"""`dl demo`: the path walked on digits, again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typed import Dl, ok
+
+from dlcli.demo import write_digits
+from dlcli.errors import DlError
+from dlcli.files import read_csv, read_yaml
+
+
+def test_the_demo_walks_the_path_and_shows_each_command(dl: Dl, home: Path) -> None:
+    said = ok(dl("demo"))
+    for command in ("data organize", "data split", "features", "train", "evaluate", "submit"):
+        assert f"\n$ dl {command}" in said.stderr
+    (run,) = (home / "runs" / "digits-demo").iterdir()
+    assert read_yaml(run / "metrics.yaml")["accuracy"] >= 0.9
+    header, *rows = read_csv(run / "submission.csv")
+    assert header == ["id", *map(str, range(10))]
+    assert len(rows) == 797
+    assert str(Path("~/runs/digits-demo", run.name, "report.html")) in said.stdout
+
+
+def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(DlError, match="is there already"):
+        write_digits(tmp_path)
+    assert (tmp_path / "photo.jpg").exists()
+
+
+def test_a_second_demo_finds_the_same_images(tmp_path: Path) -> None:
+    root = tmp_path / "digits"
+    write_digits(root)
+    first = {p.name: (p.read_bytes(), p.stat().st_mtime) for p in root.rglob("*.png")}
+    write_digits(root)
+    assert {p.name: (p.read_bytes(), p.stat().st_mtime) for p in root.rglob("*.png")} == first
+    assert len(first) == 1797
