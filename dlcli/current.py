@@ -84,7 +84,8 @@ def find_dataset(named: str, data_dir: Path) -> Path:
     raise DlError(
         f"No such dataset: {shown(named)}",
         why=f"no folder {shown(candidates[0])}",
-        hint=did_you_mean(path.name, dataset_names(data_dir)),
+        hint=did_you_mean(path.name, dataset_names(data_dir))
+        or "Make one: `dl data organize SRC`, or name its folder.",
     )
 
 
@@ -187,5 +188,5 @@ def find_run(named: str, runs_dir: Path) -> Run:
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"nothing of that name in {shown(runs_dir)}",
-        hint=did_you_mean(named, tuple(run.path.name for run in runs)),
+        hint=did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`.",
     )

@@ -12,6 +12,7 @@ import click
 from dlcli.cli.helping import DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.places import shown
+from dlcli.progress import say
 
 # In the order of the path that one takes; each is a module of this package with a `command`. Said
 # here, so that `dl --help` and completion import none of them.
@@ -92,11 +93,10 @@ def main(arguments: list[str] | None = None) -> int:
         error.show(sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        return _fail("Interrupted.", error, ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # `dl ... | head`: the reader has what it wanted; nothing more may be written at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.ERROR
+        # click aborts for Ctrl-C, for the end of input, and for "no" to a question
+        if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
+            return _fail("Interrupted.", error, ExitCode.INTERRUPTED)
+        return _fail("Nothing was done.", error, ExitCode.ERROR)
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
 
@@ -106,8 +106,8 @@ def _fail(text: str, error: BaseException, exit_code: int) -> int:
         import traceback
 
         traceback.print_exception(error)
-    prefix = "" if exit_code == ExitCode.INTERRUPTED else "Error: "
-    print(prefix + text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
+    answered = isinstance(error, click.Abort) or exit_code == ExitCode.INTERRUPTED
+    say(text if answered else f"Error: {text}")
     return exit_code
 
 
@@ -115,17 +115,18 @@ def _os_error(error: OSError) -> str:
     """An error of the operating system as what, why and how to mend it."""
     import errno
 
-    where = f" {shown(error.filename)}" if error.filename else " a file"
-    hints: dict[int | None, str] = {
-        errno.ENOSPC: "Free some space, then run the same command again: it goes on from there.",
-        errno.EDQUOT: "Free some space, then run the same command again: it goes on from there.",
-        errno.EFBIG: "Free some space, then run the same command again: it goes on from there.",
-        errno.EACCES: "Check who owns it, or name another folder.",
-        errno.EPERM: "Check who owns it, or name another folder.",
-        errno.EROFS: "Name a folder that can be written.",
-    }
-    hint = hints.get(error.errno, "Run it again with --debug to see where this happened.")
-    return f"Can't use{where}: {error.strerror or error}\n{hint}"
+    of = f" {shown(error.filename)}" if isinstance(error.filename, str) else ""
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"No room to write{of}: {why}\n"
+            "Free some space, then run the same command again: it goes on from there."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Not allowed to use{of or ' a file'}: {why}\nCheck who owns it, or name another."
+    if error.errno == errno.ENOENT and not of:
+        return "The current folder is gone: it was moved or removed\nGo to another: `cd ~`."
+    return f"Can't use{of or ' a file'}: {why}\nRun it again with --debug to see where this was."
 
 
 def emit_json(value: Any) -> None:

@@ -8,7 +8,14 @@ from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_setting
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
-from dlcli.config import PROJECT_FILE, Config, find_project_file, save_setting, user_file
+from dlcli.config import (
+    PROJECT_FILE,
+    Config,
+    declared,
+    find_project_file,
+    save_setting,
+    user_file,
+)
 from dlcli.fields import plain
 from dlcli.places import shown
 
@@ -27,20 +34,17 @@ def show(config: Config, origin: bool, as_json: bool) -> None:
     if as_json:
         emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in config.items()})
         return
-    rows = [
-        [key, "auto" if v.value is None else str(plain(v.value)), *([v.origin] if origin else [])]
-        for key, v in config.items()
-    ]
-    print_table(["setting", "value", *(["origin"] if origin else [])], rows)
+    rows = [[key, shown(declared(key).text(v.value)), v.origin] for key, v in config.items()]
+    columns = 3 if origin else 2
+    print_table(["setting", "value", "origin"][:columns], [row[:columns] for row in rows])
 
 
 @command.command("get", cls=Command)
 @click.argument("key", shell_complete=complete_setting)
 @with_config()
 def get(config: Config, key: str) -> None:
-    """Print the value of one setting; nothing where it is left to `dl`."""
-    value = plain(config.get(key).value)
-    click.echo("" if value is None else value)
+    """Print the value of one setting, as `dl config set` takes it."""
+    click.echo(declared(key).text(config.get(key).value))
 
 
 @command.command("set", cls=Command)
@@ -58,16 +62,16 @@ def set_(config: Config, key: str, value: str, project: bool) -> None:
     if project:
         file = find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
     saved = save_setting(file, key, value)
-    say(f"{key} is {'auto' if saved is None else saved} in {shown(file)}")
+    say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
     winner = config.get(key)
     if winner.origin not in ("default", shown(file)) and _outranks(winner.origin, project):
-        say(f"{winner.origin} says {plain(winner.value)}, and goes first.")
+        say(f"{winner.origin} says {declared(key).text(winner.value)}, and goes first.")
 
 
 @command.command("path", cls=Command)
 @with_config()
 def path(config: Config) -> None:
-    """Print the files that settings are read from, whether they exist or not."""
+    """Print the files that settings are read from, there or not."""
     from pathlib import Path
 
     project = find_project_file(Path.cwd())

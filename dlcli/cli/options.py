@@ -7,6 +7,7 @@ every command has, and calls it with a `Config` in which they are resolved.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ SHORT = {"dataset": "-d", "kaggle.competition": "-c"}
 class SettingType(click.ParamType):
     """Lets a setting's own coercion read the text that was typed."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
+    def __init__(self, setting: Setting, flag: str) -> None:
+        self.setting, self.flag = setting, flag
         kinds = {int: "N", float: "X", Path: "PATH", str: "NAME"}
         self.name = setting.metavar or kinds.get(setting.type) or setting.type.__name__.upper()
         if setting.choices:
@@ -34,7 +35,7 @@ class SettingType(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         # kept as text, so that "none" can't be mistaken for a flag that wasn't typed
-        coerce(value, self.setting)
+        coerce(value, replace(self.setting, name=self.flag))
         return value
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
@@ -72,7 +73,7 @@ class SettingOption(click.Option):
             super().__init__([*names, f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
             names += [SHORT[key]] if key in SHORT else []
-            super().__init__([*names, flag], type=SettingType(setting), help=help)
+            super().__init__([*names, flag], type=SettingType(setting, flag), help=help)
 
 
 class ConfigOption(click.Option):

@@ -1,0 +1,337 @@
+"""The root of the command line: help, exit codes, errors as words, Ctrl-C, pipes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from typed import Dl, ok
+
+from dlcli import __version__
+from dlcli.cli import COMMANDS, root
+from dlcli.cli.helping import Command
+from dlcli.errors import DlError, ExitCode
+
+DL = [sys.executable, "-m", "dlcli"]
+Does = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Does:
+    """Give `dl` one more command, `dl try`, that does something."""
+
+    def install(action: Callable[[], object]) -> None:
+        module = ModuleType("dlcli.cli.try")
+        module.command = click.command("try", cls=Command)(action)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "dlcli.cli.try", module)
+        monkeypatch.setitem(COMMANDS, "try", "Try something.")
+
+    return install
+
+
+def pages(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command there is, groups included."""
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from pages(inner, (*path, name))
+
+
+EVERY_COMMAND = [" ".join(path) for path in pages(root)]
+
+
+# Help
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND)
+def test_every_command_has_a_page_that_fits_80_columns(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = ok(dl(*words.split(), "--help")).stdout
+    assert dl(*words.split(), "-h").stdout == page
+    assert page.startswith(f"Usage: {' '.join(['dl', *words.split()])} ")
+    assert max(map(len, page.splitlines())) <= 80
+    assert page.isprintable() or set(filter(lambda c: not c.isprintable(), page)) == {"\n"}
+    _, text, *_ = page.split("\n\n")
+    assert text.startswith("  ")
+    assert text.rstrip().endswith((".", ":"))
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND)
+def test_every_option_says_what_it_does(words: str) -> None:
+    command: click.Command = root
+    context = click.Context(root)
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, word)
+        assert found is not None
+        command = found
+    silent = [
+        param.name
+        for param in command.get_params(context)
+        if isinstance(param, click.Option) and not param.help and not param.show_default
+    ]
+    assert silent == []
+
+
+def test_the_root_page_lists_every_command_whole(dl: Dl) -> None:
+    page = ok(dl("--help")).stdout
+    for name, summary in COMMANDS.items():
+        assert f"  {name} " in page
+        assert summary in page
+
+
+def test_a_default_of_zero_is_shown_and_stays_in_one_line(dl: Dl) -> None:
+    page = ok(dl("train", "finetune", "--help")).stdout
+    assert "seed of every random choice  [default: 0]" in page
+    assert "[default: efficientnet-lite0]" in page
+
+
+def test_hyperparameters_come_first_and_what_all_commands_have_last(dl: Dl) -> None:
+    page = ok(dl("train", "finetune", "--help")).stdout
+    titles = [line for line in page.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == ["Hyperparameters:", "Options:", "Options of every command:"]
+    assert page.index("--schedule") < page.index("--dataset") < page.index("--data-dir")
+
+
+def test_positional_arguments_are_not_listed_as_options(dl: Dl) -> None:
+    assert "  [RUN]" not in ok(dl("evaluate", "--help")).stdout
+
+
+def test_without_a_command_the_page_is_shown_as_a_usage_error(dl: Dl) -> None:
+    said = dl()
+    assert said.exit_code == 2
+    assert "Commands:" in said.stderr
+    assert said.stdout == ""
+
+
+def test_the_version_is_printed_by_either_door(dl: Dl) -> None:
+    assert ok(dl("--version")).stdout == f"dl {__version__}\n"
+    assert subprocess.check_output([*DL, "--version"], text=True) == f"dl {__version__}\n"
+
+
+# What was mistyped
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "nearest"),
+    [
+        ("trian", "`dl` has no command 'trian'", "`train`"),
+        ("data splitt", "`dl data` has no command 'splitt'", "`split`"),
+        ("config shw", "`dl config` has no command 'shw'", "`show`"),
+        ("train fintune", "`dl train` has no recipe 'fintune'", "`finetune`"),
+        ("recipes fintune", "No recipe is called 'fintune'", "`finetune`"),
+        ("train finetune --bacbone x", "No such option", "'--backbone'"),
+        ("submit --no-uplod", "No such option", "'--no-upload'"),
+        ("config get sed", "No setting is called `sed`", "`seed`"),
+    ],
+)
+def test_a_mistyped_word_is_a_usage_error_that_names_the_nearest(
+    dl: Dl, words: str, what: str, nearest: str
+) -> None:
+    said = dl(*words.split())
+    assert said.exit_code == 2
+    assert what in said.stderr
+    assert f"Did you mean {nearest}" in said.stderr
+    assert said.stdout == ""
+    assert "Traceback" not in said.stderr
+
+
+def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, home: Path) -> None:
+    from pictures import make_dataset
+
+    make_dataset(home / "data" / "pets", train=2, valid=1, test=0)
+    said = dl("features", "-d", "pets", "--backbone", "efficientnet-lte0")
+    assert said.exit_code == 2
+    assert "Did you mean `efficientnet-lite0`" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--seed x", "`--seed` can't be 'x': expected a whole number, at least 0"),
+        ("--batch-size 0", "`--batch-size` can't be '0': expected a whole number, at least 1"),
+        ("--engine gpu", "`--engine` can't be 'gpu': expected one of auto, openvino, keras"),
+        ("--schedule fast", "'fast' is not RATExEPOCHS, such as 1e-3x2"),
+        ("--seed", "requires an argument"),
+        ("extra", "unexpected extra argument"),
+    ],
+)
+def test_a_wrong_value_on_the_command_line_is_a_usage_error(
+    dl: Dl, words: str, message: str
+) -> None:
+    said = dl("train", "finetune", *words.split())
+    assert said.exit_code == 2
+    assert message in said.stderr
+
+
+# What goes wrong
+
+
+def test_an_error_is_what_why_and_how_to_mend_it_without_a_traceback(dl: Dl, command: Does) -> None:
+    def fail() -> None:
+        raise DlError("No room for the cat", why="the dog is in", hint="Let the dog out.")
+
+    command(fail)
+    said = dl("try")
+    assert said.exit_code == 1
+    assert said.stderr == "Error: No room for the cat: the dog is in\nLet the dog out.\n"
+    assert said.stdout == ""
+
+
+def test_debug_adds_the_traceback_as_option_of_the_root_or_in_the_environment(
+    dl: Dl, home: Path
+) -> None:
+    for words in (["--debug", "recipes", "x"], ["recipes", "x", "--debug"]):
+        said = dl(*words)
+        assert said.exit_code == 2
+        assert "Traceback (most recent call last)" in said.stderr
+        assert said.stderr.endswith("`dl recipes` lists them all.\n")
+    debug = {**os.environ, "DL_DEBUG": "1"}
+    failed = subprocess.run([*DL, "recipes", "x"], env=debug, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert "Traceback (most recent call last)" in failed.stderr
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(dl: Dl) -> None:
+    said = dl("evaluate", "\x1b[31mrun\x07")
+    assert said.exit_code == 1
+    assert "\x1b" not in said.stderr
+    assert "\\x1b[31mrun\\x07" in said.stderr
+
+
+def test_an_error_that_is_a_bug_shows_where_it_is(dl: Dl, command: Does) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    command(fail)
+    with pytest.raises(ZeroDivisionError):
+        dl("try")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/x"), "Can't use /x: No such file"),
+        (PermissionError(13, "Permission denied", "/x"), "Not allowed to use /x: Permission den"),
+        (OSError(30, "Read-only file system", "/x"), "Not allowed to use /x: Read-only file s"),
+        (OSError(28, "No space left on device"), "No room to write: No space left on device"),
+        (OSError("odd"), "Can't use a file: odd"),
+    ],
+)
+def test_an_error_of_the_operating_system_is_a_sentence(
+    dl: Dl, command: Does, error: OSError, words: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    command(fail)
+    said = dl("try")
+    assert said.exit_code == 1
+    assert said.stderr.startswith(f"Error: {words}")
+    assert said.stderr.count("\n") == 2  # and how to mend it
+
+
+def test_a_full_disk_is_a_sentence(home: Path) -> None:
+    def fill_the_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    failed = subprocess.run(
+        [*DL, "config", "set", "seed", "1"],
+        capture_output=True,
+        text=True,
+        preexec_fn=fill_the_disk,
+    )
+    assert failed.returncode == 1
+    assert "No room to write" in failed.stderr
+    assert "Free some space" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (home / ".config" / "dl" / "config.yaml").exists()
+
+
+def test_a_current_folder_that_is_gone_is_a_sentence(dl: Dl, home: Path) -> None:
+    (home / "gone").mkdir()
+    os.chdir(home / "gone")
+    (home / "gone").rmdir()
+    said = dl("config", "show")
+    os.chdir(home)
+    assert said.exit_code == 1
+    assert "The current folder is gone" in said.stderr
+
+
+# Ctrl-C, questions, pipes
+
+
+def test_ctrl_c_ends_with_130_and_one_word(dl: Dl, command: Does) -> None:
+    def wait() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    command(wait)
+    said = dl("try")
+    assert said.exit_code == 130
+    assert said.stderr.strip() == "Interrupted."
+
+
+def test_ctrl_c_at_a_question_ends_with_130(
+    dl: Dl, command: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal:
+        def readline(self, *_: object) -> str:
+            raise KeyboardInterrupt
+
+    command(lambda: click.confirm("Really?", abort=True))
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    said = dl("try")
+    assert said.exit_code == 130
+    assert said.stderr.strip().endswith("Interrupted.")
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_no_to_a_question_does_nothing_and_says_so(
+    command: Does, dl: Dl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    command(lambda: click.confirm("Really?", abort=True))
+    (tmp_path / "answer").write_text(answer)
+    with (tmp_path / "answer").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        said = dl("try")
+    assert said.exit_code == 1
+    assert said.stderr.strip().endswith("Nothing was done.")
+
+
+def test_a_reader_that_has_enough_is_no_error_worth_a_word() -> None:
+    writer = subprocess.Popen(
+        [*DL, "config", "show"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.close()
+    assert writer.stderr.read() == ""
+    writer.wait()
+    writer.stderr.close()
+
+
+def test_names_that_the_terminals_encoding_lacks_are_shown_as_escapes(home: Path) -> None:
+    (home / "data" / "日本" / "train" / "cat").mkdir(parents=True)
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    listed = subprocess.run([*DL, "data", "ls"], env=latin, capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    assert "\\u65e5\\u672c" in listed.stdout
+
+
+def test_exit_codes_are_the_documented_ones() -> None:
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 130]
