@@ -137,6 +137,11 @@ def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
 
 
+def paragraphs(text: str) -> str:
+    """A recipe's text with "Source: ..." and the like as paragraphs, each broken on its own."""
+    return re.sub(r"\n(?=[A-Z][a-z]+: )", "\n\n", text)
+
+
 def _unbroken(text: str) -> str:
     """Help in which `[default: x]` stays in one line, if it isn't long."""
 

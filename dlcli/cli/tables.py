@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from unicodedata import east_asian_width
+from unicodedata import combining, east_asian_width
 
 import click
 
 from dlcli.places import printable
 
+GAP = "  "
+# A last column narrower than this isn't worth breaking.
+LEAST_COLUMN = 20
+
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under a header; columns that hold numbers stand to the right.
+
+    On a terminal too narrow for it, text in the last column goes on below itself.
 
     Args:
         header: column titles.
@@ -20,16 +27,33 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     texts = [["" if value is None else _text(value) for value in row] for row in rows]
     columns = range(len(header))
     right = [
-        any(rows) and all(isinstance(row[i], int | float) or row[i] is None for row in rows)
-        for i in columns
+        any(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in columns
     ]
     widths = [max([_width(header[i]), *(_width(row[i]) for row in texts)]) for i in columns]
+    indent = sum(widths[:-1]) + len(GAP) * (len(header) - 1)
     for row in [list(header), *texts]:
         cells = []
         for i in columns:
             fill = " " * (widths[i] - _width(row[i]))
             cells.append(fill + row[i] if right[i] else row[i] + fill)
-        click.echo("  ".join(cells).rstrip())
+        start = "".join(cell + GAP for cell in cells[:-1])
+        for line in _broken(cells[-1], indent):
+            click.echo((start + line).rstrip())
+            start = " " * indent
+
+
+def _broken(text: str, indent: int) -> list[str]:
+    """A last column's text as it fits the terminal; whole where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return [text]
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    room = get_terminal_size().columns - indent
+    if _width(text) <= room or room < LEAST_COLUMN:
+        return [text]
+    # a path in one piece can be copied, wherever the terminal breaks it
+    return wrap(text, room, break_on_hyphens=False, break_long_words=False)
 
 
 def _text(value: object) -> str:
@@ -42,6 +66,10 @@ def _text(value: object) -> str:
     return printable(str(value))
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _width(text: str) -> int:
-    """Columns that a text takes on a terminal: wide characters take two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
+    """Columns that a text takes on a terminal: wide characters two, marks on others none."""
+    return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)

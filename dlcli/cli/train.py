@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
 from dlcli.cli import Group
 from dlcli.cli.features import ON_ERROR
+from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 from dlcli.fields import settings_of
@@ -49,9 +49,7 @@ def recipe_command(name: str) -> click.Command:
     def train(config: Config, on_error: str) -> None:
         run_training(config, name, on_error)
 
-    # "Source: ..." and the like begin a paragraph, which click breaks for the terminal's width
-    help = re.sub(r"\n(?=[A-Z][a-z]+: )", "\n\n", recipe_text(name))
-    return click.command(name, cls=Command, help=help)(train)
+    return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(train)
 
 
 def run_training(config: Config, recipe: str, on_error: Any) -> None:

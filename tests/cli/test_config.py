@@ -1,0 +1,140 @@
+"""`dl config`: show, get, set, path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typed import Dl, ok
+
+from dlcli.config import all_keys
+
+
+def row(table: str, key: str) -> list[str]:
+    """The cells of one setting's row."""
+    (line,) = [line for line in table.splitlines() if line.split()[0] == key]
+    return line.split(maxsplit=2)[1:]
+
+
+def test_show_prints_every_setting_and_its_value(dl: Dl) -> None:
+    table = ok(dl("config", "show")).stdout
+    header, *rows = table.splitlines()
+    assert header.split() == ["setting", "value"]
+    assert [line.split()[0] for line in rows] == list(all_keys())
+    assert row(table, "data_dir") == ["~/data"]
+    assert row(table, "seed") == ["0"]
+    assert row(table, "workers") == ["auto"]
+    assert row(table, "dataset") == ["none"]
+    assert row(table, "train.finetune.augment") == ["false"]
+
+
+def test_show_origin_says_where_each_value_came_from(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("config", "set", "seed", "1"))
+    (home / "dl.yaml").write_text("kaggle: {positive: dog}\nseed: 2\n")
+    (home / "other.yaml").write_text("image_size: 96\n")
+    monkeypatch.setenv("DL_WORKERS", "3")
+    table = ok(
+        dl("config", "show", "--origin", "--runs-dir", "runs", "--config", "other.yaml")
+    ).stdout
+    assert row(table, "seed") == ["2", "~/dl.yaml"]
+    assert row(table, "kaggle.positive") == ["dog", "~/dl.yaml"]
+    assert row(table, "workers") == ["3", "DL_WORKERS"]
+    assert row(table, "image_size") == ["96", "other.yaml"]
+    assert row(table, "runs_dir") == ["~/runs", "flag"]
+    assert row(table, "backbone") == ["efficientnet-lite0", "default"]
+
+
+def test_show_as_json_holds_plain_values(dl: Dl, home: Path) -> None:
+    shown = json.loads(ok(dl("config", "show", "--json")).stdout)
+    assert list(shown) == list(all_keys())
+    assert shown["seed"] == {"value": 0, "origin": "default"}
+    assert shown["workers"] == {"value": None, "origin": "default"}
+    assert shown["data_dir"] == {"value": str(home / "data"), "origin": "default"}
+
+
+def test_what_get_prints_set_takes(dl: Dl) -> None:
+    for key in all_keys():
+        value = ok(dl("config", "get", key)).stdout.removesuffix("\n")
+        ok(dl("config", "set", key, value))
+        assert ok(dl("config", "get", key)).stdout == value + "\n"
+
+
+def test_set_writes_the_persons_own_file_or_the_projects(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "project" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(home / "project" / "deep")
+    said = ok(dl("config", "set", "seed", "1"))
+    assert said.stderr == "seed is 1 in ~/.config/dl/config.yaml\n"
+    assert (home / ".config" / "dl" / "config.yaml").read_text() == "seed: 1\n"
+
+    (home / "project" / "dl.yaml").touch()
+    ok(dl("config", "set", "--project", "seed", "2"))
+    assert (home / "project" / "dl.yaml").read_text() == "seed: 2\n"
+    (home / "project" / "dl.yaml").unlink()
+    ok(dl("config", "set", "--project", "seed", "3"))
+    assert (home / "project" / "deep" / "dl.yaml").read_text() == "seed: 3\n"
+
+
+def test_set_says_which_other_source_goes_first(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "dl.yaml").write_text("seed: 5\n")
+    assert "~/dl.yaml says 5, and goes first." in ok(dl("config", "set", "seed", "1")).stderr
+    assert "goes first" not in ok(dl("config", "set", "--project", "seed", "6")).stderr
+    monkeypatch.setenv("DL_SEED", "7")
+    said = ok(dl("config", "set", "--project", "seed", "8")).stderr
+    assert "DL_SEED says 7, and goes first." in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sed", "1"], "Did you mean `seed`?"),
+        (["seed", "abc"], "`seed` can't be 'abc': expected a whole number, at least 0"),
+        (["kaggle", "dogs"], "No setting is called `kaggle`"),
+        (["train.fintune.schedule", "1e-3"], "Did you mean `train.finetune.schedule`"),
+        (["seed"], "Missing argument"),
+    ],
+)
+def test_set_refuses_what_it_does_not_know(
+    dl: Dl, home: Path, words: list[str], message: str
+) -> None:
+    said = dl("config", "set", *words)
+    assert said.exit_code == 2
+    assert message in said.stderr
+    assert not (home / ".config").exists()
+
+
+def test_a_broken_file_stops_every_command_and_is_not_overwritten(dl: Dl, home: Path) -> None:
+    (home / "dl.yaml").write_text("seed: [1\n")
+    for words in (["config", "show"], ["config", "set", "--project", "seed", "2"], ["data", "ls"]):
+        said = dl(*words)
+        assert said.exit_code == 1
+        assert "~/dl.yaml is not valid YAML" in said.stderr
+    assert (home / "dl.yaml").read_text() == "seed: [1\n"
+
+
+def test_an_unknown_variable_is_a_warning_on_stderr(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DL_BACKBON", "vgg16")
+    said = ok(dl("config", "get", "backbone"))
+    assert said.stdout == "efficientnet-lite0\n"
+    assert "Warning: DL_BACKBON is not a setting. Did you mean `DL_BACKBONE`" in said.stderr
+
+
+def test_path_prints_the_files_that_are_read(dl: Dl, home: Path) -> None:
+    user = home / ".config" / "dl" / "config.yaml"
+    assert ok(dl("config", "path")).stdout == f"{user}\n{home / 'dl.yaml'}\n"
+    (home / "dl.yaml").touch()
+    (home / "deep").mkdir()
+    assert ok(dl("config", "path")).stdout == f"{user}\n{home / 'dl.yaml'}\n"
+
+
+def test_a_runs_config_can_be_given_to_any_command(dl: Dl, home: Path) -> None:
+    (home / "config.yaml").write_text("seed: 4\nrun:\n  recipe: finetune\n  host: elsewhere\n")
+    assert ok(dl("config", "get", "seed", "--config", "config.yaml")).stdout == "4\n"

@@ -1,0 +1,44 @@
+"""The talk on stderr, and bars for people at a terminal."""
+
+from __future__ import annotations
+
+import pytest
+from terminal import at_terminal
+
+from dlcli.progress import say, track
+
+COUNT = """
+import time
+from dlcli.progress import track
+with track("Reading", 40, "images") as bar:
+    for number in range(40):
+        bar.advance()
+        time.sleep(0.01)
+    bar.say("said above the bar, [not] markup, in a line that may well be longer than the screen")
+"""
+
+
+def test_what_is_said_goes_to_stderr_and_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say("one\x1b[2J\ntwo \udcff")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "one\\x1b[2J\ntwo \\udcff\n")
+
+
+def test_without_a_terminal_progress_is_quiet_and_counts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with track("Reading", 3, "images", done=1) as bar:
+        bar.advance(2)
+        bar.say("a word")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "a word\n")
+
+
+def test_at_a_terminal_progress_has_a_rate_and_what_is_said_stands_above() -> None:
+    written = at_terminal("-c", COUNT)
+    assert "Reading" in written
+    assert "40/40 images" in written
+    assert "/s" in written
+    assert "said above the bar, [not] markup" in written
