@@ -147,12 +147,7 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
     runs_dir = config.settings().runs_dir
     if named is not None:
         run = find_run(named, runs_dir)
-        if run.state != "finished":
-            raise DlError(
-                f"{run.name} is not finished",
-                why=f"it is {run.state}",
-                hint=f"Go on with it: `dl resume {run.name}`.",
-            )
+        _require_finished(run)
         return run, "named"
     choice = choose_dataset(config)
     statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
@@ -164,6 +159,22 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
         )
     newest = max(finished, key=lambda run: (str(statuses[run].get("started", "")), run.name))
     return newest, f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+
+
+def _require_finished(run: Run) -> None:
+    words = {"failed": "it failed", "interrupted": "it was interrupted"}
+    if (state := run.state) in words:
+        raise DlError(
+            f"{run.name} is not finished",
+            why=words[state],
+            hint=f"Go on with it: `dl resume {run.name}`.",
+        )
+    if state == "running":
+        raise DlError(
+            f"{run.name} is not finished",
+            why="it is being trained",
+            hint="Wait for it, or take another run.",
+        )
 
 
 def find_run(named: str, runs_dir: Path) -> Run:

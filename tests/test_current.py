@@ -262,8 +262,16 @@ def test_a_name_that_can_be_no_folder_is_no_run(home: Path, named: str) -> None:
         find_run(named, home / "runs")
 
 
-def test_a_named_run_that_is_not_finished_says_what_it_is(home: Path) -> None:
-    make_run(home, "fish", "a", state="interrupted")
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("interrupted", "it was interrupted\nGo on with it: `dl resume a`."),
+        ("failed", "it failed\nGo on with it: `dl resume a`."),
+        ("running", "it is being trained\nWait for it, or take another run."),
+    ],
+)
+def test_a_named_run_that_is_not_finished_says_why(home: Path, state: str, words: str) -> None:
+    make_run(home, "fish", "a", state=state, host="elsewhere")
     with pytest.raises(DlError) as caught:
         choose_run(config(), "a")
-    assert words(caught) == ("a is not finished: it is interrupted\nGo on with it: `dl resume a`.")
+    assert str(caught.value) == f"a is not finished: {words}"
