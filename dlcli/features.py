@@ -2,29 +2,48 @@
 
     <dataset>/features/<backbone>-<layer>-<key>/
         manifest.yaml    the function that made them
-        train.csv        path, size, time of each row's image, in order; written first
+        train.csv        path, size, time of each image, in order
         train.bc/        the rows, a bcolz array
-        train.done       how many rows, and which images were left out; written last
+        train.done       how many rows, and which images were left out and why; written last
 
-A stopped computation goes on from the last whole chunk; the arrays only ever grow. Here alone is
-bcolz used.
+A stopped computation goes on from the last whole chunk. Where images were added, removed, or moved
+to another split, the rows of the others are kept. Here alone is bcolz used.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import functools
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dlcli.dataset import SPLITS, Dataset
 from dlcli.errors import DlError
-from dlcli.files import read_csv, read_text, read_yaml, write_csv, write_yaml
-from dlcli.images import UnreadableImage, read_batches, refuse_unreadable
-from dlcli.inference import Engine, Forward, start_engine
+from dlcli.feature_log import (
+    Listed,
+    StoredSplit,
+    array_path,
+    begin_log,
+    list_images,
+    read_split,
+    set_aside,
+    write_listing,
+)
+from dlcli.feature_store import (
+    BEFORE,
+    FOLDER,
+    claim,
+    held,
+    ready_split,
+    rows_of_same_files,
+    skipped,
+    writing,
+)
+from dlcli.images import PixelRule, UnreadableImage, is_readable, refuse_unreadable
+from dlcli.inference import Engine, Forward, rows_of, start_engine
 from dlcli.places import shown
 from dlcli.progress import say, track
 
@@ -33,8 +52,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 OnError = Literal["stop", "skip"]
-FOLDER = "features"
-MANIFEST = "manifest.yaml"
 # Rows per chunk on disk: a multiple of every engine's batch. lz4 with chunks of this order reads
 # at 3 times the speed of bcolz's own default.
 CHUNK_ROWS = 64
@@ -85,234 +102,198 @@ def compute_features(
         the store's folder.
 
     Raises:
-        DlError: unreadable images, no images at all.
+        DlError: unreadable images; no space or no permission; another process is at it.
     """
     folder = store_folder(dataset, forward)
-    missing = [s for s in splits if dataset.splits[s] and not features_ready(folder, dataset, s)]
+    wanted = [split for split in splits if dataset.splits[split]]
+    missing = [split for split in wanted if not features_ready(folder, dataset, split)]
+    for split in wanted:
+        left_out = skipped(folder, split)
+        if on_error == "stop" and left_out and split not in missing:
+            say(f"{len(left_out):,} of {split} left out, as recorded: they can't be read.")
     if not missing:
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    write_yaml(folder / MANIFEST, forward.describe())
-    engine = start_engine(forward, weights)
+    start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
-    for split in missing:
-        unreadable += _compute_split(folder, dataset, split, forward, engine, workers, on_error)
-    if on_error == "stop":
+    with writing(folder), held(folder):
+        claim(folder, forward)
+        for split in missing:
+            if not features_ready(folder, dataset, split):  # or another process just made them
+                unreadable += _compute_split(
+                    folder, dataset, split, forward.pixels, start, workers, on_error
+                )
         refuse_unreadable(unreadable)
+        shutil.rmtree(folder / BEFORE, ignore_errors=True)
     return folder
 
 
 def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
-    """Whether one split's features are finished and belong to its images as they are now."""
-    return _is_done(folder, split) and _same_images(folder, dataset, split)
+    """Whether one split's features are whole and belong to its images as they are now."""
+    return ready_split(folder, dataset, split) is not None
 
 
 def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
     """Read one split's features whole.
 
     Raises:
-        DlError: they are not there, unfinished, or the split's images have changed since.
+        DlError: they are not there, unfinished, damaged, or the split's images have changed since.
     """
-    import bcolz
-
-    if not features_ready(folder, dataset, split):
+    stored = ready_split(folder, dataset, split)
+    if stored is None:
         raise DlError(
             f"The features of {split} in {shown(folder)} are missing or out of date",
             hint=f"Run `dl features -d {shown(dataset.root)}`.",
         )
-    left_out = set(_done(folder, split)["skipped"])
-    paths = tuple(path for path in dataset.splits[split] if path not in left_out)
-    array = bcolz.open(str(folder / f"{split}.bc"), mode="r")
-    return Features(array[:], paths, folder.name.rsplit("-", 1)[1])
-
-
-def stored_rows(folder: Path) -> dict[str, int]:
-    """How many rows each finished split of a store has."""
-    return {s: int(_done(folder, s)["rows"]) for s in SPLITS if _is_done(folder, s)}
-
-
-def skipped(folder: Path, split: str) -> tuple[str, ...]:
-    """The images that were left out because they can't be read."""
-    return tuple(_done(folder, split)["skipped"])
-
-
-@dataclass(frozen=True)
-class StoredFeatures:
-    """What `dl features ls` says about one store.
-
-    Args:
-        folder: where it lies.
-        rows: rows by split, finished ones.
-        unfinished: splits whose computation was stopped.
-        size_bytes: on disk.
-        manifest: the function that made it.
-    """
-
-    folder: Path
-    rows: dict[str, int]
-    unfinished: tuple[str, ...]
-    size_bytes: int
-    manifest: dict[str, Any]
-
-
-def stored_features(root: Path) -> list[StoredFeatures]:
-    """Every store of a dataset, by name."""
-    found = []
-    for manifest in sorted((root / FOLDER).glob(f"*/{MANIFEST}")):
-        folder = manifest.parent
-        done = stored_rows(folder)
-        begun = tuple(s for s in SPLITS if s not in done and (folder / f"{s}.bc").exists())
-        size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        found.append(StoredFeatures(folder, done, begun, size, read_yaml(manifest) or {}))
-    return found
-
-
-def remove_features(folder: Path) -> None:
-    """Remove one store; the manifest goes first, so that a half-removed one counts as gone."""
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for split in SPLITS:
-        _marker(folder, split).unlink(missing_ok=True)
-    shutil.rmtree(folder)
-
-
-def _marker(folder: Path, split: str) -> Path:
-    return folder / f"{split}.done"
-
-
-def _is_done(folder: Path, split: str) -> bool:
-    return _marker(folder, split).is_file() and (folder / f"{split}.bc").is_dir()
-
-
-def _done(folder: Path, split: str) -> dict[str, Any]:
-    return dict(read_yaml(_marker(folder, split)))
-
-
-def _forget(folder: Path, split: str) -> None:
-    """Remove one split's rows; the marker goes first."""
-    for path in (_marker(folder, split), folder / f"{split}.csv", folder / f"{split}.skipped"):
-        path.unlink(missing_ok=True)
-    shutil.rmtree(folder / f"{split}.bc", ignore_errors=True)
-
-
-def _listing(dataset: Dataset, split: str) -> Iterator[list[str]]:
-    """Path, size in bytes, modification time in whole seconds of each image."""
-    for path in dataset.splits[split]:
-        status = os.stat(dataset.root / path)
-        yield [path, str(status.st_size), str(int(status.st_mtime))]
-
-
-def _same_images(folder: Path, dataset: Dataset, split: str) -> bool:
-    listed = folder / f"{split}.csv"
-    return listed.is_file() and read_csv(listed)[1:] == list(_listing(dataset, split))
+    paths = tuple(listed.path for listed in stored.with_rows)
+    return Features(_open(stored, "r")[:], paths, folder.name.rsplit("-", 1)[1])
 
 
 def _compute_split(
     folder: Path,
     dataset: Dataset,
     split: str,
-    forward: Forward,
-    engine: Engine,
+    rule: PixelRule,
+    start: Callable[[], Engine],
     workers: int,
     on_error: OnError,
 ) -> list[UnreadableImage]:
-    """Fill one split's array, from where it stopped; returns the images that can't be read."""
-    paths = dataset.splits[split]
-    if _is_done(folder, split) or not _same_images(folder, dataset, split):
-        if _is_done(folder, split):
-            say(f"The images of {split} have changed: their features are computed again.")
-        _forget(folder, split)
-        listing = [["path", "size", "mtime"], *_listing(dataset, split)]
-        write_csv(folder / f"{split}.csv", listing)
-    store = _GrowingStore(folder, split)
-    begun = store.images_done(paths)
+    """Bring one split to its end, from where it stopped; returns the images that are in the way."""
+    growing = _GrowingRows(folder, split, *_begin(folder, dataset, split, rule))
+    begun, total = growing.images, len(growing.listing)
     if begun:
-        say(f"Features of {split}: going on after {begun:,} of {len(paths):,} images.")
-    unreadable: list[UnreadableImage] = []
-    batches = read_batches(dataset.root, paths[begun:], forward.pixels, engine.batch_size, workers)
-    with track(f"Features of {split}", len(paths), "images", done=begun) as bar:
-        for batch, rows in engine.run(batches):
-            unreadable += batch.unreadable
-            if on_error == "skip":
-                store.skip(os.path.relpath(e.path, dataset.root) for e in batch.unreadable)
-            if on_error == "skip" or not unreadable:
-                store.append(rows)
-            bar.advance(batch.count)
-    if unreadable and on_error == "stop":
-        return unreadable
-    store.flush()
-    if not store.rows:
-        raise DlError(f"No image of {split} can be read", hint="Look at the files.")
-    write_yaml(_marker(folder, split), {"rows": store.rows, "skipped": sorted(store.skipped)})
-    return unreadable
+        say(f"Features of {split}: going on after {begun:,} of {total:,} images.")
+    known: dict[str, tuple[bcolz.carray, int]] = {}
+    for stored, numbers in rows_of_same_files(folder, growing.listing[begun:]):
+        array = _open(stored, "r")
+        known |= {path: (array, number) for path, number in numbers.items()}
+    if known:
+        say(f"Features of {split}: {len(known):,} of {total:,} images have theirs already.")
+    paths = [listed.path for listed in growing.listing[begun:]]
+    fresh = [path for path in paths if path not in known]
+    with (
+        closing(rows_of(dataset.root, fresh, rule, start, workers)) as computed,
+        track(f"Features of {split}", total, "images", done=begun) as bar,
+    ):
+        for path in paths:
+            if path in known:
+                array, number = known[path]
+                growing.add(array[number])
+            elif isinstance(row := next(computed), UnreadableImage):
+                growing.skip(path, row.reason)
+            else:
+                growing.add(row)
+            bar.advance()
+    growing.flush()
+    if on_error == "stop" and growing.skipped:
+        return [UnreadableImage(dataset.root / path, why) for path, why in growing.skipped.items()]
+    growing.finish()
+    return []
 
 
-class _GrowingStore:
-    """One split's array on disk while it is being filled, whole chunks at a time."""
+def _begin(
+    folder: Path, dataset: Dataset, split: str, rule: PixelRule
+) -> tuple[tuple[Listed, ...], StoredSplit | None]:
+    """The images as they are now, and what is there of their rows already."""
+    listing = list_images(dataset.root, dataset.splits[split])
+    stored = read_split(folder, split)
+    if stored is None:
+        return listing, None
+    if not stored.is_of(listing):
+        say(f"The images of {split} have changed: their features are brought up to date.")
+    elif not any(is_readable(dataset.root / path, rule) for path in stored.skipped):
+        return listing, stored.believed()
+    set_aside(folder, split, folder / BEFORE)
+    return listing, None
 
-    def __init__(self, folder: Path, split: str) -> None:
-        self._path = folder / f"{split}.bc"
-        self._skipped_file = folder / f"{split}.skipped"
-        self._waiting: list[np.ndarray] = []
-        self._array: bcolz.carray | None = self._open()
-        if self._array is None:
-            shutil.rmtree(self._path, ignore_errors=True)
-            self._skipped_file.unlink(missing_ok=True)
-        lines = read_text(self._skipped_file) if self._skipped_file.is_file() else ""
-        self.skipped: set[str] = {json.loads(line) for line in lines.splitlines()}
 
-    def _open(self) -> bcolz.carray | None:
-        """What a stopped computation left; None where that is nothing, or not whole."""
-        import bcolz
+class _GrowingRows:
+    """One split's rows while they are being written; goes on from those that are `kept`."""
 
-        try:
-            return bcolz.open(str(self._path), mode="a") if self._path.is_dir() else None
-        except (OSError, ValueError, KeyError, RuntimeError):
-            return None
+    def __init__(
+        self, folder: Path, split: str, listing: tuple[Listed, ...], kept: StoredSplit | None
+    ) -> None:
+        self.listing = listing
+        self._folder, self._split = folder, split
+        self._stored = kept if kept and kept.chunks else None
+        self._array = _open(self._stored, "a") if self._stored else None
+        if self._array is None or self._array.chunklen != CHUNK_ROWS:
+            self._stored = self._array = None
+            write_listing(folder, split, listing)
+        # since the last chunk
+        self._images = 0
+        self._rows: list[np.ndarray] = []
+        self._skipped: dict[str, str] = {}
 
     @property
-    def rows(self) -> int:
-        """Rows on disk."""
-        return 0 if self._array is None else len(self._array)
+    def images(self) -> int:
+        """How many of the images are done."""
+        return self._images + (self._stored.images if self._stored else 0)
 
-    def images_done(self, paths: Sequence[str]) -> int:
-        """How many of the images, in order, the rows on disk stand for."""
-        rows = 0
-        for count, path in enumerate(paths):
-            if rows == self.rows:
-                return count
-            rows += path not in self.skipped
-        return len(paths)
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Path -> why, of those that have no row."""
+        return self._skipped | (self._stored.skipped if self._stored else {})
 
-    def skip(self, paths: Iterable[str]) -> None:
-        """Record images that get no row, before any later row is written."""
-        new = [path for path in paths if path not in self.skipped]
-        if new:
-            with self._skipped_file.open("a", encoding="ascii") as file:
-                file.writelines(json.dumps(path) + "\n" for path in new)
-            self.skipped.update(new)
+    def skip(self, path: str, why: str) -> None:
+        """Leave the next image out."""
+        self._images += 1
+        self._skipped[path] = why
 
-    def append(self, rows: np.ndarray) -> None:
-        """Take some rows; they reach the disk when a chunk is full."""
-        self._waiting.append(rows)
-        if sum(map(len, self._waiting)) >= CHUNK_ROWS:
+    def add(self, row: np.ndarray) -> None:
+        """Take the next image's row; rows reach the disk when they fill a chunk."""
+        self._images += 1
+        self._rows.append(row)
+        if len(self._rows) == CHUNK_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
-        import bcolz
+        """Write what waits. Before the last image's, only whole chunks are written."""
         import numpy as np
 
-        if not sum(map(len, self._waiting)):
-            return
-        rows = np.concatenate(self._waiting)
-        self._waiting = []
-        if self._array is None:
-            self._array = bcolz.carray(
-                rows[:0],
-                rootdir=str(self._path),
-                mode="w",
-                chunklen=CHUNK_ROWS,
-                cparams=bcolz.cparams(clevel=5, cname="lz4"),
+        if self._rows:
+            rows = np.stack(self._rows)
+            if self._array is None:
+                self._array = _create(self._folder, self._split, rows)
+                self._stored = begin_log(self._folder, self._split, self.listing, rows.shape[1:])
+            self._array.append(rows)
+            if len(rows) < CHUNK_ROWS:
+                self._array.flush()
+        if self._stored and self._images:
+            self._stored = self._stored.plus(self._images, len(self._rows), self._skipped)
+            self._images, self._rows, self._skipped = 0, [], {}
+
+    def finish(self) -> None:
+        """Call the array finished.
+
+        Raises:
+            DlError: it has no row.
+        """
+        if self._stored is None:
+            path, why = next(iter(self._skipped.items()))
+            raise DlError(
+                f"Not one image of {self._split} can be read",
+                why=f"{shown(path)}: {why}; and so on",
             )
-        self._array.append(rows)
-        self._array.flush()
+        self._stored.finish()
+
+
+def _create(folder: Path, split: str, rows: np.ndarray) -> bcolz.carray:
+    """An empty array on disk for such rows."""
+    import bcolz
+
+    return bcolz.carray(
+        rows[:0],
+        rootdir=str(array_path(folder, split)),
+        mode="w",
+        chunklen=CHUNK_ROWS,
+        cparams=bcolz.cparams(clevel=5, cname="lz4"),
+    )
+
+
+def _open(stored: StoredSplit, mode: Literal["r", "a"]) -> bcolz.carray:
+    """The rows of these chunks, to be read or to be added to."""
+    import bcolz
+
+    if mode == "a" or not stored.finished:
+        stored.reopen()
+    return bcolz.open(str(array_path(stored.folder, stored.split)), mode=mode)

@@ -81,6 +81,15 @@ def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
     return np.asarray(image)
 
 
+def is_readable(path: Path, rule: PixelRule) -> bool:
+    """Whether an image can be decoded."""
+    try:
+        load_pixels(path, rule)
+    except UnreadableImage:
+        return False
+    return True
+
+
 def _decode(path: Path, data: bytes) -> Image.Image:
     import io
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dlcli.backend import has_gpu, start_backend
 from dlcli.config import Settings
 from dlcli.errors import DlError
-from dlcli.images import Batch, PixelRule
+from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.models.network import Layer
 
@@ -126,6 +127,32 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
     finally:
         keras.config.set_dtype_policy("float32")
     return KerasEngine(network)
+
+
+def rows_of(
+    root: Path, paths: Sequence[str], rule: PixelRule, start: Callable[[], Engine], workers: int
+) -> Generator[np.ndarray | UnreadableImage, None, None]:
+    """Run a network over images.
+
+    Args:
+        root: the folder that `paths` are relative to.
+        paths: the images.
+        rule: how files become pixels.
+        start: gives the engine; not called where there are no images.
+        workers: threads that decode.
+
+    Yields:
+        for each path, in order, its output, float32 (...), or why it can't be read.
+    """
+    if not paths:
+        return
+    engine = start()
+    with closing(read_batches(root, paths, rule, engine.batch_size, workers)) as batches:
+        for batch, outputs in engine.run(batches):
+            unreadable = {error.path: error for error in batch.unreadable}
+            readable = iter(outputs)
+            for path in paths[batch.start : batch.start + batch.count]:
+                yield unreadable.get(root / path) or next(readable)
 
 
 class OpenVinoEngine:

@@ -46,7 +46,8 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
 
     from dlcli.current import choose_dataset
     from dlcli.dataset import open_dataset
-    from dlcli.features import compute_features, skipped, stored_rows
+    from dlcli.feature_store import skipped, stored_rows
+    from dlcli.features import compute_features
     from dlcli.inference import resolve_forward
     from dlcli.places import shown
     from dlcli.progress import say
@@ -80,7 +81,7 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
 def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and what they cost on disk."""
     from dlcli.current import choose_dataset
-    from dlcli.features import stored_features
+    from dlcli.feature_store import stored_features
     from dlcli.progress import say
 
     choice = choose_dataset(config)
@@ -126,7 +127,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     """Remove features: NAME as `dl features ls` shows it, or --all."""
     from dlcli.current import choose_dataset
     from dlcli.errors import DlError, ExitCode, did_you_mean
-    from dlcli.features import remove_features, stored_features
+    from dlcli.feature_store import remove_features, stored_features
     from dlcli.progress import say
 
     choice = choose_dataset(config)

@@ -1,0 +1,298 @@
+"""What a feature store says of one split, and how far that can be believed.
+
+    train.csv    path, size, time and inode of each image, in order; written first
+    train.bc/    the rows: a bcolz array, one file for each chunk
+    train.log    JSON lines: whose rows these are; then for each chunk how many images it stands
+                 for, how many rows it has, its checksum, and which images were left out and why
+    train.done   the log, renamed when the last image is in
+
+Nothing waits for the disk before the end, and bcolz rewrites its count of rows in place: after a
+kill or a power cut any of these may be torn, or older than another. So a log names its listing and
+its chunks by their checksums, and what does not agree counts as not there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dlcli.files import atomic_write, read_csv, sync_folder, write_csv
+from dlcli.transfer import sync_file
+
+SUFFIXES = (".done", ".log", ".csv", ".bc")
+
+
+class Listed(NamedTuple):
+    """An image as its file was when it was listed; empty texts where there was none.
+
+    Args:
+        path: relative to the dataset's folder.
+        size: in bytes.
+        mtime: in whole seconds, so that a copy that keeps times compares equal.
+        inode: the file's number on its disk, which moving does not change.
+    """
+
+    path: str
+    size: str
+    mtime: str
+    inode: str
+
+    @property
+    def file(self) -> tuple[str, ...]:
+        """Equal for the same file after it was moved to another split."""
+        return (self.path.partition("/")[2], self.size, self.mtime, self.inode)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some consecutive images.
+
+    Args:
+        images: how many, those left out included.
+        rows: how many have a row; only the last chunk has fewer than fit.
+        crc32: checksum of the file that holds the rows.
+        skipped: path -> why it was left out.
+    """
+
+    images: int
+    rows: int
+    crc32: int | None
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StoredSplit:
+    """One split's rows, as their log tells.
+
+    Args:
+        folder: the store.
+        split: which.
+        listing: all images, in order.
+        shape: of one row.
+        storage: checksum of what bcolz wrote about the array when it was made.
+        chunks: of the images, from the first on.
+        finished: whether all images are in.
+    """
+
+    folder: Path
+    split: str
+    listing: tuple[Listed, ...]
+    shape: tuple[int, ...]
+    storage: int | None
+    chunks: tuple[Chunk, ...] = ()
+    finished: bool = False
+
+    @property
+    def images(self) -> int:
+        """How many images the chunks stand for."""
+        return sum(chunk.images for chunk in self.chunks)
+
+    @property
+    def rows(self) -> int:
+        """How many of them have a row."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Path -> why, of the others."""
+        return {path: why for chunk in self.chunks for path, why in chunk.skipped.items()}
+
+    @property
+    def with_rows(self) -> tuple[Listed, ...]:
+        """The image of each row, in order."""
+        skipped = self.skipped
+        return tuple(each for each in self.listing[: self.images] if each.path not in skipped)
+
+    def is_of(self, listing: Sequence[Listed]) -> bool:
+        """Whether these are the images, unchanged."""
+        return [each[:3] for each in self.listing] == [each[:3] for each in listing]
+
+    def believed(self) -> StoredSplit:
+        """The same up to the first chunk that is missing or damaged."""
+        whole = 0
+        if _storage_crc32(self.folder, self.split) == self.storage:
+            for chunk in self.chunks:
+                if chunk.rows and _chunk_crc32(self.folder, self.split, whole) != chunk.crc32:
+                    break
+                whole += 1
+        same = replace(self, chunks=self.chunks[:whole])
+        return replace(same, finished=self.finished and same._is_complete())
+
+    def _is_complete(self) -> bool:
+        try:
+            sizes = json.loads(_sizes(self.folder, self.split).read_bytes())
+            return self.images == len(self.listing) and sizes["shape"] == [self.rows, *self.shape]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def plus(self, images: int, rows: int, skipped: dict[str, str]) -> StoredSplit:
+        """Log one more chunk, whose rows are in their file."""
+        crc32 = _chunk_crc32(self.folder, self.split, len(self.chunks))
+        chunk = Chunk(images, rows, crc32, skipped)
+        with _path(self.folder, self.split, ".log").open("a", encoding="ascii") as file:
+            file.write(_line(asdict(chunk)))
+        return replace(self, chunks=(*self.chunks, chunk))
+
+    def reopen(self) -> None:
+        """Make the files tell of these chunks and no more, so that others can follow."""
+        done, log = (_path(self.folder, self.split, suffix) for suffix in (".done", ".log"))
+        if done.exists():
+            done.replace(log)
+        header = _header(self.folder, self.split, self.shape)
+        atomic_write(log, "".join(map(_line, [header, *map(asdict, self.chunks)])))
+        self._write_sizes()
+
+    def finish(self) -> None:
+        """Wait until all of it would survive a power cut, then call it finished: the last step."""
+        self._write_sizes()
+        log = _path(self.folder, self.split, ".log")
+        array = _path(self.folder, self.split, ".bc")
+        for path in (log, array, *array.rglob("*")):
+            if path.is_dir():
+                sync_folder(path)
+            else:
+                sync_file(str(path))
+        log.replace(_path(self.folder, self.split, ".done"))
+        sync_folder(self.folder)
+
+    def _write_sizes(self) -> None:
+        """Tell bcolz how many rows there are, whole or not at all."""
+        shape = [self.rows, *self.shape]
+        data = (_path(self.folder, self.split, ".bc") / "data").iterdir()
+        cbytes = sum(path.stat().st_size for path in data)
+        sizes = {"shape": shape, "nbytes": 4 * math.prod(shape), "cbytes": cbytes}
+        atomic_write(_sizes(self.folder, self.split), _line(sizes))
+
+
+def list_images(root: Path, paths: Iterable[str]) -> tuple[Listed, ...]:
+    """What tells whether an image is still the same: size, time, inode."""
+    listing = []
+    for path in paths:
+        try:
+            status = os.stat(f"{root}/{path}")
+        except OSError:  # named with the unreadable ones when its turn comes
+            listing.append(Listed(path, "", "", ""))
+        else:
+            times = (status.st_size, int(status.st_mtime), status.st_ino)
+            listing.append(Listed(path, *map(str, times)))
+    return tuple(listing)
+
+
+def array_path(folder: Path, split: str) -> Path:
+    """The folder of one split's bcolz array."""
+    return _path(folder, split, ".bc")
+
+
+def write_listing(folder: Path, split: str, listing: Iterable[Listed]) -> None:
+    """Begin a split anew."""
+    remove_split(folder, split)
+    write_csv(_path(folder, split, ".csv"), [Listed._fields, *listing])
+
+
+def begin_log(
+    folder: Path, split: str, listing: tuple[Listed, ...], shape: tuple[int, ...]
+) -> StoredSplit:
+    """Begin the log of an array that was made just now, for rows of this shape."""
+    header = _header(folder, split, shape)
+    atomic_write(_path(folder, split, ".log"), _line(header))
+    return StoredSplit(folder, split, listing, shape, header["storage"])
+
+
+def read_split(folder: Path, split: str) -> StoredSplit | None:
+    """What a log tells; None where there is none, or it belongs to another listing."""
+    done, log, listing, _ = (_path(folder, split, suffix) for suffix in SUFFIXES)
+    finished = done.is_file()
+    try:
+        header, *lines = _whole_lines(done if finished else log)
+        if header["listing"] != _crc32(listing):
+            return None
+        return StoredSplit(
+            folder,
+            split,
+            tuple(Listed(*row) for row in read_csv(listing)[1:]),
+            tuple(header["shape"]),
+            header["storage"],
+            tuple(Chunk(**line) for line in lines),
+            finished,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove_split(folder: Path, split: str) -> None:
+    """Remove whatever there is of one split; its log goes first."""
+    for suffix in SUFFIXES:
+        path = _path(folder, split, suffix)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def set_aside(folder: Path, split: str, to: Path) -> None:
+    """Move one split to another folder, in place of what lies there."""
+    to.mkdir(exist_ok=True)
+    remove_split(to, split)
+    for suffix in SUFFIXES:
+        path = _path(folder, split, suffix)
+        if path.exists():
+            path.rename(to / path.name)
+
+
+def _path(folder: Path, split: str, suffix: str) -> Path:
+    return folder / f"{split}{suffix}"
+
+
+def _sizes(folder: Path, split: str) -> Path:
+    return array_path(folder, split) / "meta" / "sizes"
+
+
+def _header(folder: Path, split: str, shape: Sequence[int]) -> dict[str, Any]:
+    return {
+        "listing": _crc32(_path(folder, split, ".csv")),
+        "shape": list(shape),
+        "storage": _storage_crc32(folder, split),
+    }
+
+
+def _storage_crc32(folder: Path, split: str) -> int | None:
+    array = array_path(folder, split)
+    return _crc32(array / "meta" / "storage", array / "__attrs__")
+
+
+def _chunk_crc32(folder: Path, split: str, number: int) -> int | None:
+    return _crc32(array_path(folder, split) / "data" / f"__{number}.blp")
+
+
+def _crc32(*files: Path) -> int | None:
+    """Checksum of files; None where one can't be read."""
+    checksum = 0
+    for path in files:
+        try:
+            checksum = zlib.crc32(path.read_bytes(), checksum)
+        except OSError:
+            return None
+    return checksum
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value) + "\n"
+
+
+def _whole_lines(path: Path) -> list[Any]:
+    """A log's lines up to the first that is torn."""
+    *lines, _ = path.read_bytes().split(b"\n")
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found

@@ -1,0 +1,190 @@
+"""A store of features as a folder: whose it is, who works on it, what it costs, how it goes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.dataset import SPLITS, Dataset
+from dlcli.errors import DlError
+from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read_split
+from dlcli.files import read_yaml, write_yaml
+from dlcli.inference import Forward
+from dlcli.places import shown
+
+FOLDER = "features"
+MANIFEST = "manifest.yaml"
+LOCK = "lock"
+# Rows of images as they were, kept until those of the images as they are now are finished.
+BEFORE = "before"
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """What `dl features ls` says about one store.
+
+    Args:
+        folder: where it lies.
+        rows: rows by split, finished ones.
+        unfinished: splits whose computation was stopped.
+        size_bytes: on disk.
+        manifest: the function that made it; {} where that can't be read.
+    """
+
+    folder: Path
+    rows: dict[str, int]
+    unfinished: tuple[str, ...]
+    size_bytes: int
+    manifest: dict[str, Any]
+
+
+def stored_features(root: Path) -> list[StoredFeatures]:
+    """Every store of a dataset, by name."""
+    found = []
+    for manifest in sorted((root / FOLDER).glob(f"*/{MANIFEST}")):
+        folder = manifest.parent
+        done = stored_rows(folder)
+        begun = tuple(s for s in SPLITS if s not in done and array_path(folder, s).exists())
+        function = function_of(folder)
+        described = function.describe() if function else {}
+        found.append(StoredFeatures(folder, done, begun, _size_bytes(folder), described))
+    return found
+
+
+def stored_rows(folder: Path) -> dict[str, int]:
+    """How many rows each finished split of a store has."""
+    stored = {split: read_split(folder, split) for split in SPLITS}
+    return {split: each.rows for split, each in stored.items() if each and each.finished}
+
+
+def skipped(folder: Path, split: str) -> dict[str, str]:
+    """The images that were left out because they can't be read: path -> why."""
+    stored = read_split(folder, split)
+    return stored.skipped if stored else {}
+
+
+def rows_of_same_files(
+    folder: Path, listing: Iterable[Listed]
+) -> Iterator[tuple[StoredSplit, dict[str, int]]]:
+    """Find rows of images that were computed when these lay in another split, or among others.
+
+    Yields:
+        stored rows, and which of them belongs to which image: path -> number.
+    """
+    wanted = {listed.file: listed.path for listed in listing}
+    for place in (folder / BEFORE, folder):
+        for split in SPLITS:
+            stored = read_split(place, split)
+            if stored is None or not (stored.finished or place != folder):
+                continue
+            stored = stored.believed()
+            numbers = {
+                wanted[listed.file]: number
+                for number, listed in enumerate(stored.with_rows)
+                if listed.file in wanted
+            }
+            if numbers:
+                yield stored, numbers
+
+
+def remove_features(folder: Path) -> None:
+    """Remove one store; the manifest goes last, so that a half-removed one can still be named.
+
+    Raises:
+        DlError: a process is computing them.
+    """
+    with held(folder):
+        _empty(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def function_of(folder: Path) -> Forward | None:
+    """The function that made a store.
+
+    None where the manifest is missing or damaged, or the folder is not called by its key.
+    """
+    try:
+        function = Forward.from_description(read_yaml(folder / MANIFEST))
+        return function if folder.name.endswith(f"-{function.key}") else None
+    except (OSError, DlError, KeyError, TypeError):
+        return None
+
+
+def ready_split(folder: Path, dataset: Dataset, split: str) -> StoredSplit | None:
+    """One split's rows; None unless they are whole and belong to its images as they are now."""
+    stored = read_split(folder, split)
+    if stored is None or function_of(folder) is None or not stored.believed().finished:
+        return None
+    return stored if stored.is_of(list_images(dataset.root, dataset.splits[split])) else None
+
+
+def claim(folder: Path, forward: Forward) -> None:
+    """Make a store this function's: remove what another made, or nobody knows which."""
+    if function_of(folder) != forward:
+        _empty(folder)
+        write_yaml(folder / MANIFEST, forward.describe())
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Work on a store alone; the kernel drops the lock of a process that dies.
+
+    Raises:
+        DlError: another process works on it.
+    """
+    with (folder / LOCK).open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise DlError(
+                f"{shown(folder)} is being worked on",
+                why=file.read() or "by another `dl`",
+                hint="Wait until it ends.",
+            ) from error
+        file.truncate(0)
+        file.write(f"by process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a store's folder, and say what to do where the disk or its owner is against it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise DlError(
+            f"Can't write features to {shown(folder)}",
+            why=error.strerror or str(error),
+            hint="Free some space, then run the same command again: it goes on from there."
+            if full
+            else "They lie beside the images: make that folder writable, or copy the dataset "
+            "to one that is.",
+        ) from error
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (LOCK, MANIFEST):
+            path.unlink()
+
+
+def _size_bytes(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a computation may be going on
+            size += path.stat().st_size if path.is_file() else 0
+    return size
