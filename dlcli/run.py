@@ -180,8 +180,11 @@ class Run:
 
     def start(self) -> None:
         """Say that this process works on the run."""
-        started = self._written_status().get("started") or utc_now()
-        self.update_status(state="running", started=started, **this_process())
+        status = self._written_status()
+        status.pop("reason", None)  # why it failed before
+        started = status.get("started") or utc_now()
+        owner = {"state": "running", "started": started, **this_process()}
+        write_yaml(self.status_file, status | owner)
 
     def config(self) -> dict[str, Any]:
         """What `config.yaml` holds.

@@ -23,6 +23,7 @@ SOURCES = {
     ): ast.parse(path.read_text(), str(path))
     for path in sorted(ROOT.rglob("*.py"))
 }
+MOST_LINES = 300
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "misc", "core", "tools"}
 
 
@@ -135,6 +136,11 @@ def test_the_library_does_not_know_its_command_line() -> None:
 def test_a_modules_name_says_what_it_holds() -> None:
     parts = {part for name in SOURCES for part in name.split(".")}
     assert not parts & SAYS_NOTHING
+
+
+def test_a_module_is_short_enough_to_be_read() -> None:
+    lines = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {str(path): n for path, n in lines.items() if n > MOST_LINES} == {}
 
 
 def test_every_public_function_and_class_says_what_it_is_for() -> None:

@@ -341,3 +341,11 @@ def test_a_wrong_key_or_value_is_a_usage_error_and_is_not_saved(
         save_setting(tmp_path / "config.yaml", key, value)
     assert caught.value.exit_code == ExitCode.USAGE
     assert not (tmp_path / "config.yaml").exists()
+
+
+def test_the_guide_lists_every_setting_with_its_default_and_meaning() -> None:
+    guide = (Path(__file__).parent.parent / "docs" / "config.md").read_text()
+    for key in all_keys():
+        if not key.startswith("train."):
+            setting = declared(key)
+            assert f"| `{key}` | `{setting.text(setting.default)}` | {setting.help} |" in guide

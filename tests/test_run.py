@@ -159,9 +159,11 @@ def test_a_change_of_the_status_keeps_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on_keeps_the_time_when_it_began(tmp_path: Path) -> None:
-    run = make_run(tmp_path, state="interrupted", started="2026-11-23T14:09:31.000000Z", epoch=4)
+    started = "2026-11-23T14:09:31.000000Z"
+    run = make_run(tmp_path, state="failed", started=started, epoch=4, reason="no room")
     run.start()
     status = run.status()
+    assert "reason" not in status
     assert (status["state"], status["pid"]) == ("running", os.getpid())
     assert (status["started"], status["epoch"]) == ("2026-11-23T14:09:31.000000Z", 4)
 
