@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 def this_process() -> dict[str, Any]:
     """This process as plain values: its number, when it began, and on which machine."""
     pid = os.getpid()
-    return {"pid": pid, "pid_start": _start(pid), "host": socket.gethostname()}
+    return {"pid": pid, "pid_start": _start(pid), "host": _host()}
 
 
 def at_work(owner: Mapping[str, Any]) -> bool:
@@ -21,7 +20,7 @@ def at_work(owner: Mapping[str, Any]) -> bool:
     Args:
         owner: what it gave, read back from a file; anything else describes no process.
     """
-    if owner.get("host") != socket.gethostname():
+    if owner.get("host") != _host():
         return True  # another machine's process can't be asked
     pid = owner.get("pid")
     if not isinstance(pid, int) or not 0 < pid < 2**31:
@@ -33,6 +32,12 @@ def at_work(owner: Mapping[str, Any]) -> bool:
     except PermissionError:
         pass  # it is there, and somebody else's
     return owner.get("pid_start") in (None, _start(pid))
+
+
+def _host() -> str:
+    from socket import gethostname  # not at the top: completion of runs comes by here
+
+    return gethostname()
 
 
 def _start(pid: int) -> int | None:
