@@ -1,0 +1,162 @@
+"""The pages that come from the code: `make docs` writes them, a test holds that they are current.
+
+`commands.md` is the click tree, `recipes.md` the recipes' docstrings and hyperparameters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+
+import click
+
+from dlcli.cli import root
+from dlcli.cli.helping import EVERYWHERE
+from dlcli.recipe import recipe_class, recipe_names, recipe_text
+
+DOCS = Path(__file__).parent
+
+COMMANDS = """\
+# Commands
+
+<!-- Made by `make docs` from the code: change it there. -->
+
+`dl COMMAND --help` says the same in a terminal. Every command takes these as well, as far as it has
+a use for them:
+"""
+
+RECIPES = """\
+# Recipes
+
+<!-- Made by `make docs` from the code: change it there. -->
+
+A recipe is one way to make and train a network. `dl recipes` lists them. [Training](train.md) says
+what they have in common, [Adding a recipe](adding-a-recipe.md) how to write one.
+
+A hyperparameter is set by its option, in a file of settings below `train:` and the recipe's name,
+or in the environment, as `DL_TRAIN__FINETUNE__DROPOUT`; see [Settings](config.md).
+"""
+
+SHARED = """\
+## Options of every recipe
+
+As far as it has a use for them: one that sees the pixels has no backbone, one that fixes its
+backbone no choice.
+"""
+
+
+def main() -> None:
+    """Write every generated page."""
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Each generated page's text, by its file's name."""
+    return {"commands.md": _commands_page(), "recipes.md": _recipes_page()}
+
+
+def walk(
+    command: click.Command = root, name: str = "dl", parent: click.Context | None = None
+) -> Iterator[click.Context]:
+    """The context of a command and of every command below it, in the order of its help."""
+    ctx = click.Context(command, parent, info_name=name, **command.context_settings)
+    yield ctx
+    if isinstance(command, click.Group):
+        for each in command.list_commands(ctx):
+            below = command.get_command(ctx, each)
+            assert below is not None
+            yield from walk(below, each, ctx)
+
+
+def _commands_page() -> str:
+    """Every command with its own options; a recipe's stand in the page of recipes."""
+    contexts = [ctx for ctx in walk() if not _is_recipe(ctx)]
+    everywhere = {row: None for ctx in contexts for row in _options(ctx, EVERYWHERE)}
+    sections = [COMMANDS.rstrip(), _table("option", "what it does", [*everywhere])]
+    for ctx in contexts:
+        sections += _command(ctx)
+    return "\n\n".join(sections) + "\n"
+
+
+def _command(ctx: click.Context) -> list[str]:
+    level = "##" if ctx.parent is None or ctx.parent.parent is None else "###"
+    usage = " ".join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])
+    sections = [f"{level} {ctx.command_path}", _fenced(usage)]
+    sections += _paragraphs(cleandoc(ctx.command.help or ""))
+    if rows := [row for title in _titles(ctx) for row in _options(ctx, title)]:
+        sections.append(_table("option", "what it does", rows))
+    if ctx.command_path == "dl train":
+        names = ", ".join(f"[{name}](recipes.md#{name})" for name in recipe_names())
+        sections.append(f"Recipes, each with options of its own: {names}.")
+    return sections
+
+
+def _recipes_page() -> str:
+    """Every recipe: what it teaches, and its hyperparameters."""
+    trains = {str(ctx.info_name): ctx for ctx in walk() if _is_recipe(ctx)}
+    sections = [RECIPES.rstrip()]
+    for name in recipe_names():
+        sections += [f"## {name}", *_recipe_paragraphs(recipe_text(name))]
+        for setting, value in recipe_class(name).pinned.items():
+            sections.append(f"It fixes `{setting}` to `{value}`.")
+        own = _options(trains[name], "Hyperparameters")
+        sections.append(_table("hyperparameter", "what it is", own))
+    shared = {row: None for ctx in trains.values() for row in _options(ctx, "Options")}
+    sections += [SHARED.rstrip(), _table("option", "what it does", [*shared])]
+    return "\n\n".join(sections) + "\n"
+
+
+def _is_recipe(ctx: click.Context) -> bool:
+    return ctx.parent is not None and ctx.parent.command_path == "dl train"
+
+
+def _options(ctx: click.Context, title: str) -> list[tuple[str, str]]:
+    """Options as typed, and their help, of the section of that title in a command's help."""
+    records = [
+        param.get_help_record(ctx)
+        for param in ctx.command.get_params(ctx)
+        if isinstance(param, click.Option) and _title(param) == title
+    ]
+    return [record for record in records if record]
+
+
+def _titles(ctx: click.Context) -> list[str]:
+    """The sections of a command's help that are its own."""
+    titles = {_title(param): None for param in ctx.command.get_params(ctx)}
+    return [title for title in titles if title != EVERYWHERE]
+
+
+def _title(param: click.Parameter) -> str:
+    return str(getattr(param, "section", "Options"))
+
+
+def _paragraphs(text: str) -> list[str]:
+    r"""Click's help as Markdown: `\b` keeps a paragraph's lines as they are."""
+    parts = text.split("\n\n")
+    return [_fenced(part[2:]) if part.startswith("\b\n") else part for part in parts]
+
+
+def _recipe_paragraphs(text: str) -> list[str]:
+    """A recipe's docstring, with `Source:` and the like as paragraphs of their own."""
+    parts = re.sub(r"\n+(?=[A-Z][a-z]+: )", "\n\n", text).split("\n\n")
+    return [re.sub(r"^([A-Z][a-z]+):(?= )", r"**\1:**", part) for part in parts]
+
+
+def _fenced(text: str) -> str:
+    return f"```\n{text}\n```"
+
+
+def _table(left: str, right: str, rows: list[tuple[str, str]]) -> str:
+    cells = [(left, right), ("---", "---")]
+    for term, text in rows:
+        text = re.sub(r"\s*\[default: ([^]]*)\]", r" (default: \1)", text)
+        # a bar would end the cell, even in code
+        cells.append((f"`{term}`".replace("|", r"\|"), text.replace("|", r"\|")))
+    return "\n".join(f"| {term} | {text} |" for term, text in cells)
+
+
+if __name__ == "__main__":
+    main()
