@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -113,7 +114,12 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
     if forward.engine == "openvino":
         from dlcli.models.export import exported
 
-        return OpenVinoEngine(exported(forward, weights), forward.precision)
+        model = exported(forward, weights)
+        try:
+            return OpenVinoEngine(model, forward.precision)
+        except RuntimeError:  # damaged in the cache, which can be made again at any time
+            shutil.rmtree(model.parent)
+            return OpenVinoEngine(exported(forward, weights), forward.precision)
     start_backend()
     import keras
 

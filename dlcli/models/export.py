@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli import __version__
 from dlcli.errors import DlError
 from dlcli.files import sync_folder
-from dlcli.places import cache_home
+from dlcli.places import cache_home, shown
+from dlcli.progress import say
+from dlcli.transfer import sync_file
 
 if TYPE_CHECKING:
     from dlcli.inference import Forward
 
+MODEL = ("model.xml", "model.bin")  # the graph, which OpenVINO is given, and its weights
 FAILED_AS_SAID = 3  # the child's exit code for an error that it could put into words
 
 
@@ -47,36 +52,51 @@ def exported(forward: Forward, weights: Path) -> Path:
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{forward.backbone}-{forward.layer}-{forward.pixels.size}-{key}"
     folder = cache_home() / "openvino" / name
-    if not (folder / "model.xml").is_file():
-        _export_in_child(spec | {"weights": str(weights)}, folder)
-    return folder / "model.xml"
+    if not _is_whole(folder):
+        say(f"Preparing {forward.backbone} for OpenVINO, once; it is kept in {shown(folder)}")
+        try:
+            _export_in_child(spec | {"weights": str(weights)}, folder)
+        except OSError as error:
+            raise _cannot_write(folder, error.strerror or str(error)) from error
+    return folder / MODEL[0]
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in MODEL)
+
+
+def _cannot_write(folder: Path, why: str) -> DlError:
+    return DlError(
+        f"Can't keep the network for OpenVINO in {shown(folder.parent)}",
+        why=why,
+        hint="Free some space or mend its permissions, or name another cache folder: "
+        "`export XDG_CACHE_HOME=...`.",
+    )
 
 
 def _export_in_child(spec: dict[str, object], folder: Path) -> None:
-    import shutil
-    import tempfile
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     built = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "dlcli.models.export", json.dumps(spec), str(built)],
+            # -P: a keras.py in the current folder is none of ours
+            [sys.executable, "-P", "-m", "dlcli.models.export", json.dumps(spec), str(built)],
             env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
             errors="backslashreplace",
         )
         if child.returncode == FAILED_AS_SAID:
-            said = json.loads(child.stdout)
+            said = json.loads(child.stdout.splitlines()[-1])
             raise DlError(said["what"], why=said["why"], hint=said["hint"])
         if child.returncode:
             raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
+        for name in MODEL:
+            sync_file(str(built / name))
         sync_folder(built)
-        try:
+        if not _is_whole(folder):  # else another process was quicker
+            shutil.rmtree(folder, ignore_errors=True)
             built.rename(folder)
-        except OSError:
-            if not (folder / "model.xml").is_file():  # else another process was quicker
-                raise
     finally:
         shutil.rmtree(built, ignore_errors=True)
 
@@ -93,7 +113,12 @@ def _export(spec: dict[str, str | int], folder: Path) -> None:
         Path(str(spec["weights"])),
         int(spec["image_size"]),
     )
-    network.export(str(folder / "model.xml"), format="openvino", verbose=False)
+    try:
+        network.export(str(folder / MODEL[0]), format="openvino", verbose=False)
+    except RuntimeError as error:
+        if "iostream" in str(error):  # all that OpenVINO says of a full disk
+            raise _cannot_write(folder, "the disk is full, or files may not be so large") from error
+        raise
 
 
 if __name__ == "__main__":
