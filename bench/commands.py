@@ -32,6 +32,7 @@ def run(home: Path, *words: str, python: tuple[str, ...] = ("-m", "dlcli")) -> t
         "KERAS_BACKEND": "tensorflow",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # users' machines keep bytecode
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *python, *words],

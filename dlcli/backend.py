@@ -20,9 +20,6 @@ def start_backend() -> str:
     """
     os.environ.setdefault("KERAS_BACKEND", DEFAULT_BACKEND)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # oneDNN's float order differs from run to run on some machines only without this notice;
-    # the notice itself is chatter
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     first = "keras" not in sys.modules
     if first:
         with _quiet_stderr():

@@ -128,9 +128,8 @@ def ready_split(folder: Path, dataset: Dataset, split: str) -> StoredSplit | Non
 
 def claim(folder: Path, forward: Forward) -> None:
     """Make a store this function's: remove what another made, or nobody knows which."""
-    if function_of(folder) != forward:
-        _empty(folder)
-        write_yaml(folder / MANIFEST, forward.describe())
+    _empty(folder)
+    write_yaml(folder / MANIFEST, forward.describe())
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from dlcli.feature_store import (
     BEFORE,
     FOLDER,
     claim,
+    function_of,
     held,
     ready_split,
     rows_of_same_files,
@@ -116,7 +117,9 @@ def compute_features(
     start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
     with writing(folder), held(folder):
-        claim(folder, forward)
+        if function_of(folder) != forward:
+            start()  # it may refuse, and should before there is anything to list
+            claim(folder, forward)
         for split in missing:
             if not features_ready(folder, dataset, split):  # or another process just made them
                 unreadable += _compute_split(

@@ -106,7 +106,8 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
         dataset=str(job.dataset.root),
         image_size=job.pixels.size,
         workers=job.workers,
-        weights=job.weights and Path(os.path.abspath(job.weights)),
+        # as named; a backbone's own file is found anew, on whatever machine
+        weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
     )
     if job.forward is not None:
         chosen: dict[str, Any] = {

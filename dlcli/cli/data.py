@@ -12,7 +12,7 @@ import click
 from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_dataset
 from dlcli.cli.datasets import print_counts, print_datasets, print_plan
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
@@ -44,16 +44,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-class DataGroup(Group):
-    """`dl data`."""
-
-    command_class = Command
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which one uses them
-
-
-@click.group(cls=DataGroup)
+@click.group(cls=Group)
 def command() -> None:
     """Organise images into classes; put some aside to validate on; take a sample.
 

@@ -37,7 +37,7 @@ def command(config: Config) -> None:
     for words in commands(str(folder)):
         typed = [shown(word) if word == str(folder) else shlex.quote(word) for word in words]
         say("\n$ dl " + " ".join(typed))
-        done = subprocess.run([sys.executable, "-m", "dlcli", *words], env=environment)
+        done = subprocess.run([sys.executable, "-P", "-m", "dlcli", *words], env=environment)
         if done.returncode:
             sys.exit(ExitCode(done.returncode) if done.returncode > 0 else ExitCode.ERROR)
     newest = max(Run.all(settings.runs_dir, NAME), key=lambda run: run.status()["started"])

@@ -21,13 +21,7 @@ ON_ERROR = click.option(
 )
 
 
-class FeaturesGroup(Group):
-    """A group whose own options make the features."""
-
-    command_class = Command
-
-
-@click.group(cls=FeaturesGroup, invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option(
     "--layer",
     type=click.Choice(LAYERS),
@@ -68,10 +62,9 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
         on_error=on_error,  # type: ignore[arg-type]
     )
     for split, rows in stored_rows(folder).items():
-        left_out = skipped(folder, split)
-        click.echo(
-            f"{split:6} {rows:>7,} images" + (f", {len(left_out)} left out" if left_out else "")
-        )
+        if dataset.splits[split]:
+            left_out = len(skipped(folder, split))
+            click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
     say(f"Features are in {shown(folder)}; next: `dl train finetune`")
 
 
@@ -99,7 +92,7 @@ def ls(config: Config, as_json: bool) -> None:
             [
                 store.folder.name,
                 *(store.rows.get(split) for split in ("train", "valid", "test")),
-                round(store.size_bytes / 1e6, 1),
+                f"{store.size_bytes / 1e6:,.1f}",
                 " ".join(store.unfinished),
             ]
             for store in stores
@@ -144,8 +137,11 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     if not chosen and not everything:
         raise DlError(f"No features are called {name!r}", hint=did_you_mean(str(name), names))
     for store in chosen:
-        size = f"{store.size_bytes / 1e6:.1f} MB"
-        if not yes:
-            click.confirm(f"Remove {store.folder.name} ({size})?", abort=True, err=True)
-        remove_features(store.folder)
-        say(f"Removed {store.folder.name} ({size}).")
+        what = f"{store.folder.name} ({store.size_bytes / 1e6:.1f} MB)"
+        if yes or click.confirm(f"Remove {what}?", err=True):
+            remove_features(store.folder)
+            say(f"Removed {what}.")
+        else:
+            say(f"Kept {what}.")
+    if not chosen:
+        say("No features to remove.")
