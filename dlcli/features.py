@@ -1,10 +1,8 @@
 """What a pretrained network sees in each image, computed once and kept on disk.
 
     <dataset>/features/<backbone>-<layer>-<key>/
-        manifest.yaml    the function that made them
-        train.csv        path, size, time of each image, in order
-        train.bc/        the rows, a bcolz array
-        train.done       how many rows, and which images were left out and why; written last
+        manifest.yaml                     the function that made them
+        train.csv, train.bc, train.done   the images, their rows, and that all are in
 
 A stopped computation goes on from the last whole chunk. Where images were added, removed, or moved
 to another split, the rows of the others are kept. Here alone is bcolz used.
