@@ -1,0 +1,280 @@
+"""`dl features` as it is typed: what it prints, where it ends, what it refuses."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pictures import make_dataset, picture
+from typed import Dl, ok
+
+from dlcli.files import read_csv
+
+# 64 pixels are quick; f32 is the same on every processor.
+QUICK = ("--image-size", "64", "--engine", "openvino", "--precision", "f32")
+
+
+@pytest.fixture
+def dogscats(home: Path) -> Path:
+    """20 pictures to train on, 8 to validate, 5 to test."""
+    root: Path = make_dataset(home / "data" / "dogscats")
+    return root
+
+
+def stores(root: Path) -> list[Path]:
+    return sorted((root / "features").iterdir())
+
+
+def test_features_are_computed_said_and_kept(dl: Dl, dogscats: Path) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))  # the network may have to be exported
+    ok(dl("features", "rm", "--all", "--yes"))
+    result = ok(dl("features", *QUICK))
+    (store,) = stores(dogscats)
+    assert re.fullmatch(r"efficientnet-lite0-pooled-[0-9a-f]{8}", store.name)
+    assert result.stdout == "train       20 images\nvalid        8 images\ntest         5 images\n"
+    assert result.stderr == (
+        "Dataset ~/data/dogscats (last named)\n"
+        "efficientnet-lite0, layer pooled, decoded by Pillow, RGB, Pillow's bilinear filter "
+        "straight to 64x64; openvino f32\n"
+        f"Features are in ~/data/dogscats/features/{store.name}; next: `dl train finetune`\n"
+    )
+    again = ok(dl("features", *QUICK))
+    assert again == result
+
+
+def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Path) -> None:
+    for options in (
+        ("--layer", "imagenet"),
+        ("--precision", "bf16"),
+        ("--image-size", "96"),
+    ):
+        ok(dl("features", "-d", "dogscats", *QUICK, *options))
+    assert len(stores(dogscats)) == 3
+    assert {name.name.split("-")[2] for name in stores(dogscats)} == {"imagenet", "pooled"}
+
+
+def test_keras_runs_the_network_where_it_is_asked_to(dl: Dl, dogscats: Path) -> None:
+    result = ok(dl("features", "-d", "dogscats", *QUICK, "--engine", "keras"))
+    assert "; keras f32\n" in result.stderr
+    assert result.stdout.startswith("train       20 images\n")
+    assert "WARNING" not in result.stderr
+
+
+def test_a_folder_to_test_on_that_is_gone_is_not_counted(dl: Dl, dogscats: Path) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    for image in (dogscats / "test").iterdir():
+        image.unlink()
+    assert ok(dl("features", *QUICK)).stdout == "train       20 images\nvalid        8 images\n"
+
+
+def test_unreadable_images_are_named_or_left_out(dl: Dl, dogscats: Path) -> None:
+    (dogscats / "train" / "cat" / "cat.3.png").write_bytes(b"")
+    (dogscats / "train" / "dog" / "a\nb.jpg").write_text("no image")
+    (dogscats / "test" / "2.png").write_bytes((dogscats / "test" / "3.png").read_bytes()[:999])
+    refused = dl("features", "-d", "dogscats", *QUICK)
+    assert refused.exit_code == 1
+    assert refused.stdout == ""
+    assert "Error: 3 images can't be read:\n" in refused.stderr
+    assert "  ~/data/dogscats/train/cat/cat.3.png: the file is empty\n" in refused.stderr
+    assert "  ~/data/dogscats/train/dog/a\\nb.jpg: not an image\n" in refused.stderr
+    assert "  ~/data/dogscats/test/2.png: image file is truncated" in refused.stderr
+    assert refused.stderr.endswith(
+        "Remove or replace them, or leave them out with `--on-error skip`.\n"
+    )
+    skipped = ok(dl("features", *QUICK, "--on-error", "skip"))
+    assert skipped.stdout == (
+        "train       19 images, 2 left out\n"
+        "valid        8 images\n"
+        "test         4 images, 1 left out\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("--layer", "pool"), 2, "is not one of 'pooled', 'conv', 'imagenet'"),
+        (("--engine", "tensorrt"), 2, "expected one of auto, openvino, keras"),
+        (("--precision", "f16"), 2, "expected one of auto, f32, bf16"),
+        (("--workers", "0"), 2, "at least 1"),
+        (("--on-error", "ignore"), 2, "is not one of 'stop', 'skip'"),
+        (("--backbone", "efficientnet"), 2, "Did you mean"),
+        (("--weights", "nowhere.h5"), 1, "nowhere.h5"),
+        (("lst",), 2, "Did you mean `ls`"),
+    ],
+)
+def test_what_can_not_be_is_refused_and_leaves_nothing(
+    dl: Dl, dogscats: Path, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    result = dl("features", "-d", "dogscats", *arguments)
+    assert result.exit_code == exit_code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (dogscats / "features").exists()
+
+
+def test_an_image_size_that_the_network_can_not_take_leaves_no_store(
+    dl: Dl, dogscats: Path
+) -> None:
+    result = dl("features", "-d", "dogscats", *QUICK, "--image-size", "16")
+    assert result.exit_code == 1
+    assert "can't take images of 16 pixels" in result.stderr
+    assert ok(dl("features", "ls", "--json")).stdout.strip() == "[]"
+
+
+def test_a_dataset_that_can_not_be_written_is_said(dl: Dl, dogscats: Path) -> None:
+    (dogscats / "features").write_text("a file where the folder would be")
+    result = dl("features", "-d", "dogscats", *QUICK)
+    assert result.exit_code == 1
+    assert "Error: Can't write features to ~/data/dogscats/features/" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_full_disk_is_said_and_the_next_call_goes_on(dl: Dl, dogscats: Path) -> None:
+    code = (
+        "import resource, sys; from dlcli.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    ok(dl("features", "rm", "--all", "--yes"))
+    command = [sys.executable, "-c", code, "features", "-d", "dogscats", *QUICK]
+    full = subprocess.run(command, capture_output=True, text=True)
+    assert full.returncode == 1
+    assert "Error: Can't write features to ~/data/dogscats/features/" in full.stderr
+    assert "Free some space, then run the same command again" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert ok(dl("features", *QUICK)).stdout.startswith("train       20 images\n")
+
+
+def test_two_at_once_on_one_dataset(dl: Dl, dogscats: Path) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    (store,) = stores(dogscats)
+    picture(0, 99).save(dogscats / "test" / "99.png")
+    with (store / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write("by process 4711 on laptop")
+        lock.flush()
+        for command in (("features", *QUICK), ("features", "rm", "--all", "--yes")):
+            result = dl(*command)
+            assert result.exit_code == 1
+            assert f"{store.name} is being worked on: by process 4711 on laptop" in result.stderr
+    assert ok(dl("features", *QUICK)).stdout.endswith("test         6 images\n")
+
+
+def test_names_of_any_kind_are_listed_and_read_back(dl: Dl, dogscats: Path) -> None:
+    names = ["a\nb.png", "ü.png", "-n.png", 'q".png', os.fsdecode(b"caf\xe9.png")]
+    for seed, name in enumerate(names):
+        picture(0, seed).save(dogscats / "train" / "cat" / name)
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    (store,) = stores(dogscats)
+    listed = {row[0] for row in read_csv(store / "train.csv")}
+    assert {f"train/cat/{name}" for name in names} <= listed
+    assert ok(dl("features", *QUICK)).stdout.startswith("train       25 images\n")
+
+
+# ls
+
+
+def test_ls_shows_each_store_and_what_it_costs(dl: Dl, dogscats: Path) -> None:
+    empty = ok(dl("features", "ls", "-d", "dogscats"))
+    assert (empty.stdout, empty.stderr.splitlines()[-1]) == (
+        "",
+        "No features yet; next: `dl features`",
+    )
+    ok(dl("features", *QUICK))
+    ok(dl("features", *QUICK, "--layer", "imagenet"))
+    (dogscats / "features" / "notes.txt").write_text("mine")
+    imagenet, pooled = (s for s in stores(dogscats) if s.is_dir())
+    header, *rows = ok(dl("features", "ls")).stdout.splitlines()
+    assert header.split() == ["features", "train", "valid", "test", "MB", "unfinished"]
+    assert [row.split()[:4] for row in rows] == [
+        [imagenet.name, "20", "8", "5"],
+        [pooled.name, "20", "8", "5"],
+    ]
+    assert all(re.fullmatch(r"0\.[1-3]", row.split()[4]) for row in rows)
+    listed = json.loads(ok(dl("features", "ls", "--json")).stdout)
+    assert [store["name"] for store in listed] == [imagenet.name, pooled.name]
+    assert listed[1]["rows"] == {"train": 20, "valid": 8, "test": 5}
+    assert listed[1]["folder"] == str(pooled)
+    assert listed[1]["unfinished"] == []
+    assert listed[1]["function"]["pixels"] == {"size": 64, "decode": "exact"}
+    files = [path for path in pooled.rglob("*") if path.is_file()]
+    assert listed[1]["size_bytes"] == sum(path.stat().st_size for path in files)
+
+
+def test_ls_shows_what_is_unfinished_or_damaged(dl: Dl, dogscats: Path) -> None:
+    (dogscats / "valid" / "cat" / "bad.png").write_bytes(b"")
+    assert dl("features", "-d", "dogscats", *QUICK).exit_code == 1
+    (store,) = stores(dogscats)
+    row = ok(dl("features", "ls")).stdout.splitlines()[1].split()
+    assert row[1:3] == ["20", "5"]
+    assert row[-1] == "valid"
+    (store / "manifest.yaml").write_bytes(b"\xff: [")
+    (listed,) = json.loads(ok(dl("features", "ls", "--json")).stdout)
+    assert listed["function"] == {}
+    ok(dl("features", *QUICK, "--on-error", "skip"))
+    (listed,) = json.loads(ok(dl("features", "ls", "--json")).stdout)
+    assert listed["function"]["backbone"] == "efficientnet-lite0"
+
+
+# rm
+
+
+def answer(words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "answer").write_text(words)
+    monkeypatch.setattr("sys.stdin", (tmp_path / "answer").open())
+
+
+def test_rm_asks_and_leaves_alone_what_it_was_not_told_to_remove(
+    dl: Dl, dogscats: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    (store,) = stores(dogscats)
+    answer("n\n", monkeypatch, tmp_path)
+    kept = ok(dl("features", "rm", store.name))
+    assert f"Remove {store.name} (0.1 MB)? [y/N]" in kept.stderr
+    assert f"Kept {store.name} (0.1 MB).\n" in kept.stderr
+    assert store.is_dir()
+    answer("", monkeypatch, tmp_path)
+    assert dl("features", "rm", store.name).exit_code == 130
+    assert store.is_dir()
+    answer("y\n", monkeypatch, tmp_path)
+    removed = ok(dl("features", "rm", store.name))
+    assert f"Removed {store.name} (0.1 MB).\n" in removed.stderr
+    assert not store.exists()
+
+
+def test_rm_all_removes_every_store_and_nothing_else(dl: Dl, dogscats: Path) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    ok(dl("features", *QUICK, "--layer", "imagenet"))
+    (dogscats / "features" / "notes.txt").write_text("mine")
+    result = ok(dl("features", "rm", "--all", "--yes"))
+    assert result.stderr.count("Removed efficientnet-lite0-") == 2
+    assert [path.name for path in stores(dogscats)] == ["notes.txt"]
+    assert "No features to remove." in ok(dl("features", "rm", "--all", "--yes")).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        ((), 2, "Name the features to remove, or say `--all`"),
+        (("x", "--all"), 2, "Name the features to remove, or say `--all`"),
+        (("efficientnet-lite0-pooled",), 1, "Did you mean `efficientnet-lite0-pooled-"),
+        (("../train",), 1, "No features are called '../train'"),
+    ],
+)
+def test_rm_refuses_what_it_does_not_know(
+    dl: Dl, dogscats: Path, arguments: tuple[str, ...], exit_code: int, said: str
+) -> None:
+    ok(dl("features", "-d", "dogscats", *QUICK))
+    result = dl("features", "rm", "--yes", *arguments)
+    assert result.exit_code == exit_code
+    assert said in result.stderr
+    assert len(stores(dogscats)) == 1
