@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+
+from dlcli.errors import DlError
 
 DEFAULT_BACKEND = "tensorflow"  # measured fastest for training convolutions on a CPU
 
@@ -17,18 +20,28 @@ def start_backend() -> str:
 
     Returns:
         the backend's name.
+
+    Raises:
+        DlError: `KERAS_BACKEND` names one that is not here.
     """
-    os.environ.setdefault("KERAS_BACKEND", DEFAULT_BACKEND)
+    chosen = os.environ.get("KERAS_BACKEND") or DEFAULT_BACKEND
+    os.environ["KERAS_BACKEND"] = chosen
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     first = "keras" not in sys.modules
-    if first:
-        with _quiet_stderr():
+    try:
+        with _quiet_stderr() if first else nullcontext():
             import keras
-    import keras
+    except (ImportError, ValueError) as error:
+        raise DlError(
+            f"Keras can't start on KERAS_BACKEND={chosen}",
+            why=str(error),
+            hint=f"Unset it for {DEFAULT_BACKEND}, or install what it names.",
+        ) from error
 
     if first:
         keras.config.set_image_data_format("channels_last")
         keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
         keras.config.set_dtype_policy("float32")
         if keras.backend.backend() == "tensorflow":
             import logging
