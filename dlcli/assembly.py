@@ -59,15 +59,11 @@ class Job:
         return self.forward is not None and phase.frozen
 
 
-def phase_inputs(job: Job, on_features: bool) -> tuple[Inputs, Inputs]:
-    """Train and valid, as stored features (computed where they are missing) or as images."""
+def split_inputs(job: Job, split: str, on_features: bool) -> Inputs:
+    """Train or valid, as stored features (computed where they are missing) or as images."""
     dataset, classes = job.dataset, job.dataset.classes
     if not on_features:
-        images = [
-            ImageInputs(dataset, split, classes, job.pixels, job.workers, job.on_error)
-            for split in ("train", "valid")
-        ]
-        return images[0], images[1]
+        return ImageInputs(dataset, split, classes, job.pixels, job.workers, job.on_error)
     assert job.forward is not None and job.weights is not None
     folder = compute_features(
         dataset,
@@ -75,10 +71,9 @@ def phase_inputs(job: Job, on_features: bool) -> tuple[Inputs, Inputs]:
         job.weights,
         workers=job.workers,
         on_error=job.on_error,
-        splits=("train", "valid"),
+        splits=("train", "valid"),  # both at once, so that all unreadable images are named at once
     )
-    train, valid = (load_features(folder, dataset, split) for split in ("train", "valid"))
-    return FeatureInputs(train, classes), FeatureInputs(valid, classes)
+    return FeatureInputs(load_features(folder, dataset, split), classes)
 
 
 def require_layers(job: Job) -> None:
@@ -152,13 +147,19 @@ class Network:
                 variable.assign(value)
 
     def assign_best(self, checkpoint: Path, progress: Progress) -> None:
-        """Put in the best epoch so far, which may be one of an earlier phase."""
+        """Put in the best epoch so far, which may be one of an earlier phase.
+
+        What trains is always the backbone's last layers and then the head, so weights of a phase
+        that trained fewer or more of them fit from the end.
+        """
+        from dlcli.models.backbones import layers_with_weights
+
+        layers = layers_with_weights(self.backbone) if self.backbone is not None else []
+        trainable = [variable for layer in layers for variable in layer.variables]
+        trainable += self.head.variables
+        kept = [each for each in trainable if "seed_generator_state" not in each.path]
         weights = load_best(checkpoint, progress)
-        if progress.best_phase == progress.phase and len(weights) == len(self.trained):
-            self.assign(weights)
-            return
-        own = [v for v in self.trained if any(v is each for each in self.head.variables)]
-        for variable, value in zip(own, weights[-len(own) :], strict=True):
+        for variable, value in zip(reversed(kept), reversed(weights), strict=False):
             variable.assign(value)
 
     def complete(self) -> keras.Model:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.errors import DlError
+from dlcli.errors import DlError, did_you_mean
 from dlcli.files import read_yaml
 from dlcli.folders import Listing, absolute, class_images, read_folder, split_named, typed
 from dlcli.journal import unfinished
@@ -22,6 +22,7 @@ from dlcli.places import shown
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
+KAGGLE = "kaggle"
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,11 @@ def require_trainable(dataset: Dataset) -> None:
         )
 
 
-def settings_of(root: Path) -> dict[str, Any]:
+def dataset_settings(root: Path) -> dict[str, Any]:
     """What `dataset.yaml` says about a dataset; {} where there is none.
 
     Raises:
-        DlError: the file is not a YAML mapping.
+        DlError: the file is not a YAML mapping, or has an unknown key.
     """
     path = root / SETTINGS
     if not path.exists():
@@ -156,6 +157,12 @@ def settings_of(root: Path) -> dict[str, Any]:
             why=f"expected lines of `key: value`, found a {type(value).__name__}",
             hint="Mend or remove the file.",
         )
+    for name in map(str, value):
+        if name != KAGGLE:
+            raise DlError(
+                f"{shown(path)}: no setting is called `{name}`",
+                hint=f"{did_you_mean(name, (KAGGLE,))} It holds what a competition wants.",
+            )
     return value
 
 

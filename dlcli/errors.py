@@ -53,7 +53,8 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """
     from difflib import get_close_matches
 
-    near = get_close_matches(word, known, n=2, cutoff=0.55)
+    as_known = {name.lower(): name for name in known}
+    near = [as_known[m] for m in get_close_matches(word.lower(), as_known, n=2, cutoff=0.55)]
     if near:
         return "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
     more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""

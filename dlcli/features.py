@@ -161,7 +161,7 @@ def _compute_split(
     """Bring one split to its end, from where it stopped; returns the images that are in the way."""
     growing = _GrowingRows(folder, split, *_begin(folder, dataset, split, rule))
     begun, total = growing.images, len(growing.listing)
-    if begun:
+    if 0 < begun < total:
         say(f"Features of {split}: going on after {begun:,} of {total:,} images.")
     known: dict[str, tuple[bcolz.carray, int]] = {}
     for stored, numbers in rows_of_same_files(folder, growing.listing[begun:]):

@@ -72,7 +72,8 @@ def reopen(run: Run) -> Job:
         raise DlError(
             f"{run.name} is being trained",
             why=f"by process {status.get('pid')} on {status.get('host')}",
-            hint="Wait for it, or stop that process first.",
+            hint="Wait for it, or stop that process first. If that machine is gone, write "
+            f"`state: interrupted` into {shown(run.status_file)}, then resume.",
         )
     record = run.record()
     config = Config(read_config_file(run.config_file))

@@ -6,12 +6,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from dlcli.assembly import Job, Network, phase_inputs
+from dlcli.assembly import Job, Network, split_inputs
 from dlcli.checkpoint import Progress
 from dlcli.dataset import Dataset
 from dlcli.evaluation import accuracy, log_loss
 from dlcli.features import features_ready, load_features, store_folder
 from dlcli.files import atomic
+from dlcli.inputs import Inputs
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run, utc_now
 
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> None:
+def keep_outcome(job: Job, run: Run, network: Network, valid: Inputs, progress: Progress) -> None:
     """Save the last and the best model, predict with the best, and call the run finished.
 
     Args:
         job: what was trained on what.
         run: where it goes.
         network: the last phase's, with the weights of the last epoch.
+        valid: what it was judged on.
         progress: which epoch was the best.
     """
     phase = job.recipe.phases()[progress.best_phase]
-    on_features = job.on_features(phase)
+    on_features, was_on_features = job.on_features(phase), job.on_features(network.phase)
     model = network.complete()
     _save(model, run.last_model)
     if progress.best_epoch == len(progress.history):
@@ -42,10 +44,10 @@ def keep_outcome(job: Job, run: Run, network: Network, progress: Progress) -> No
         if progress.best_phase != progress.phase:  # in which other layers trained
             network = Network(job, phase, tuple(network.head.input_shape[1:]))
             model = network.complete()
-            progress.phase = progress.best_phase
+            if on_features != was_on_features:
+                valid = split_inputs(job, "valid", on_features)
         network.assign_best(run.checkpoint, progress)
         _save(model, run.best_model)
-    _, valid = phase_inputs(job, on_features)
     y_prob = network.predict(valid)
     classes = job.dataset.classes
     keep_predictions(run, job.dataset, "valid", valid.paths, classes, y_prob)

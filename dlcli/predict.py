@@ -41,12 +41,15 @@ def dataset_of(run: Run, config: Config) -> Path | None:
     return moved
 
 
-def predictions_of(run: Run, config: Config, split: str, on_error: OnError = "stop") -> Predictions:
+def predictions_of(
+    run: Run, root: Path | None, config: Config, split: str, on_error: OnError = "stop"
+) -> Predictions:
     """One split's predictions: from the run's file, unless it is missing or its images changed.
 
     Args:
         run: a finished run.
-        config: data folder, workers, weights.
+        root: its dataset's folder, see `dataset_of`.
+        config: workers, weights.
         split: "valid" or "test".
         on_error: what to do about unreadable images.
 
@@ -54,7 +57,6 @@ def predictions_of(run: Run, config: Config, split: str, on_error: OnError = "st
         DlError: neither the file nor the images are there.
     """
     file = run.predictions(split)
-    root = dataset_of(run, config)
     if root is None:
         if file.is_file():
             say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.evaluation import log_loss
@@ -134,7 +134,6 @@ def make_submission(
     sample: SampleSubmission | None,
     *,
     positive: str | None = None,
-    prior: np.ndarray | None = None,
 ) -> Submission:
     """Put predictions of the test images into the competition's form.
 
@@ -142,8 +141,6 @@ def make_submission(
         predictions: of the test images, clipped already if wanted.
         sample: the form; None where there is none.
         positive: the class whose probability a single column holds; by default the last by name.
-        prior: array of shape (n_classes,), for ids whose image could not be read; without it they
-            are an error.
 
     Raises:
         DlError: ids or columns that don't match the images or classes.
@@ -152,11 +149,10 @@ def make_submission(
     classes = predictions.classes
     if positive is not None and positive not in classes:
         raise DlError(f"No class is called {positive!r}", hint=did_you_mean(positive, classes))
-    row_of, ids = _match_ids(predictions.paths, sample, prior is not None, notes)
+    row_of, ids = _match_ids(predictions.paths, sample, notes)
     value_columns = sample.header[1:] if sample else _default_columns(classes, positive)
     id_column = sample.header[0] if sample else "id"
-    # where ids are missing there is a prior: `_match_ids` sees to it
-    by_id: list[Any] = [predictions.y_prob[row_of[i]] if i in row_of else prior for i in ids]
+    by_id = [predictions.y_prob[row_of[i]] for i in ids]
     column, labels = value_columns[0], False
     if len(value_columns) > 1:
         order = _match_columns(value_columns, classes, sample)
@@ -232,7 +228,6 @@ def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[st
 def _match_ids(
     paths: tuple[str, ...],
     sample: SampleSubmission | None,
-    fill: bool,
     notes: list[str],
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Which row of the predictions belongs to which id, and the ids in order."""
@@ -254,7 +249,7 @@ def _match_ids(
     counts = Counter(ids)
     twice = [i for i in row_of if counts[i] > 1]
     missing = [i for i in sample.ids if i not in row_of]
-    if twice or (missing and not (fill and row_of)):
+    if twice or missing:
         bad, problem = twice or missing, "ids without a test image"
         if twice:
             problem = "ids that stand for several test images"
@@ -263,12 +258,6 @@ def _match_ids(
             why=f"{len(bad):,} of {len(sample.ids):,}, such as "
             f"{', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with {how}",
             hint="Complete the test folder, or name another file with `--sample-submission FILE`.",
-        )
-    if missing:
-        more = ", ..." if len(missing) > MOST_NAMED else ""
-        notes.append(
-            "Ids that have no readable image get the mean of the validation images' "
-            f"probabilities: {', '.join(missing[:MOST_NAMED])}{more} ({len(missing):,} in all)."
         )
     if extra := len(ids) - len(row_of):
         notes.append(f"Test images that {shown(sample.file)} does not name, left out: {extra:,}.")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.config import Config
-from dlcli.dataset import find_sample_submission, settings_of
+from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import log_loss
 from dlcli.features import OnError
 from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import dataset_of, predictions_of
+from dlcli.predictions import Predictions
 from dlcli.run import Run
 from dlcli.submission import (
     SampleSubmission,
@@ -23,6 +25,9 @@ from dlcli.submission import (
     make_submission,
     read_sample_submission,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,26 @@ def submit_run(
         DlError: no test images, or ids or columns that don't match them.
     """
     root = dataset_of(run, config)
-    if root is not None and (kaggle := settings_of(root).get("kaggle")):
-        config = config.with_defaults({"kaggle": kaggle}, shown(root / "dataset.yaml"))
+    if root is not None:
+        config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle
-    valid = predictions_of(run, config, "valid", on_error)
+    valid = predictions_of(run, root, config, "valid", on_error)
     clipped_loss = log_loss(valid.y_true, clip(valid.y_prob, bound))
-    test = predictions_of(run, config, "test", on_error)
+    test = predictions_of(run, root, config, "test", on_error)
+    left_out = _left_out(test, root)
+    if left_out and on_error == "stop":
+        raise DlError(
+            f"Test images without a prediction: {len(left_out):,}",
+            why=f"they can't be read, such as {shown(left_out[0])}",
+            hint="Replace them, or give them the mean of the validation images' probabilities "
+            "with `--on-error skip`.",
+        )
     sample = _sample(sample_file, root)
+    everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
     submission = make_submission(
-        dataclasses.replace(test, y_prob=clip(test.y_prob, bound)),
+        dataclasses.replace(everything, y_prob=clip(everything.y_prob, bound)),
         sample,
         positive=wants.positive,
-        prior=clip(valid.y_prob, bound).mean(axis=0) if on_error == "skip" else None,
     )
     if submission.labels and bound:
         raise DlError(
@@ -98,13 +111,39 @@ def submit_run(
     return Submitted(
         file=run.submission_file,
         rows=len(submission.rows),
-        notes=(form, *submission.notes),
+        notes=(form, *_about(left_out), *submission.notes),
         loss=log_loss(valid.y_true, valid.y_prob),
         clipped_loss=clipped_loss,
         best_bound=best,
         best_loss=best_loss,
         competition=wants.competition,
     )
+
+
+def _left_out(test: Predictions, root: Path | None) -> list[str]:
+    """The test images that have no prediction, because they can't be read."""
+    images = open_dataset(root).splits["test"] if root is not None else ()
+    return sorted(set(images) - set(test.paths))
+
+
+def _completed(test: Predictions, left_out: list[str], prior: np.ndarray) -> Predictions:
+    """The predictions, with `prior`, of shape (n_classes,), for the images that have none."""
+    import numpy as np
+
+    return dataclasses.replace(
+        test,
+        paths=(*test.paths, *left_out),
+        y_prob=np.concatenate([test.y_prob, np.tile(prior, (len(left_out), 1))]),
+        true_classes=("",) * (len(test.paths) + len(left_out)),
+    )
+
+
+def _about(left_out: list[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    count, example = len(left_out), shown(left_out[0])
+    mean = "the mean of the validation images' probabilities"
+    return (f"Unreadable test images: {count:,}, such as {example}; they get {mean}.",)
 
 
 def _sample(named: Path | None, root: Path | None) -> SampleSubmission | None:

@@ -7,9 +7,10 @@ the head trains on the feature store. Else the images go through the whole netwo
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
-from dlcli.assembly import Job, Network, phase_inputs, require_layers, to_numpy
+from dlcli.assembly import Job, Network, require_layers, split_inputs, to_numpy
 from dlcli.augmentation import Augmenter, reseed
 from dlcli.backend import start_backend
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
@@ -46,29 +47,34 @@ def fit(job: Job, run: Run) -> None:
         Interrupted: Ctrl-C; the run can be resumed.
         DlError: unreadable images, features that can't be made.
     """
-    start_backend()
-    import keras
-
-    run.start()
     try:
+        run.start()
+        start_backend()
+        import keras
+
         require_layers(job)
         keras.utils.set_random_seed(job.settings.seed)
         _train(job, run)
     except KeyboardInterrupt as stop:
-        run.update_status(state="interrupted")
-        run.log("interrupted")
+        _note(run, "interrupted", "Ctrl-C")
         raise Interrupted(run) from stop
     except OSError as error:
-        run.update_status(state="failed", reason=str(error))
+        _note(run, "failed", str(error))
         raise DlError(
             f"Training stopped: can't use {shown(error.filename or run.path)}",
             why=error.strerror or str(error),
             hint=f"Mend that, then go on with `dl resume {run.name}`.",
         ) from error
     except BaseException as error:
-        run.update_status(state="failed", reason=str(error))
-        run.log(f"failed: {error}")
+        _note(run, "failed", str(error))
         raise
+
+
+def _note(run: Run, state: str, reason: str) -> None:
+    """Write down how a run ended; a disk that is full may not take even this."""
+    with suppress(OSError):
+        run.update_status(state=state, reason=reason)
+        run.log(f"{state}: {reason}")
 
 
 def _train(job: Job, run: Run) -> None:
@@ -79,14 +85,17 @@ def _train(job: Job, run: Run) -> None:
     if saved:
         run.write_history(progress.history)
         say(f"Going on after epoch {len(progress.history)} of {total}.")
-    inputs: dict[bool, tuple[Inputs, Inputs]] = {}
+    inputs: dict[bool, tuple[Inputs, Inputs]] = {}  # by whether they are features
     for number, phase in enumerate(phases):
         if number < progress.phase:
             continue
         on_features = job.on_features(phase)
         if on_features not in inputs:
-            # one kind at a time, so that the other's memory is free
-            inputs = {on_features: phase_inputs(job, on_features)}
+            inputs.clear()  # before the next are read: both may not fit into memory
+            inputs[on_features] = (
+                split_inputs(job, "train", on_features),
+                split_inputs(job, "valid", on_features),
+            )
         network = Network(job, phase, inputs[on_features][0].shape)
         if saved and progress.phase == number:
             network.assign(saved[1], saved[2])
@@ -95,7 +104,7 @@ def _train(job: Job, run: Run) -> None:
         if number > progress.phase:
             progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
         _train_phase(job, run, phase, network, inputs[on_features], progress)
-    keep_outcome(job, run, network, progress)
+    keep_outcome(job, run, network, inputs[on_features][1], progress)
 
 
 def _train_phase(
@@ -114,7 +123,10 @@ def _train_phase(
     augment = Augmenter(seed) if phase.augment else None
     rates = phase.schedule.rates()
     what = "the stored features" if job.on_features(phase) else "the images"
-    say(f"Training {phase.name} on {what}: {len(train.y_true):,} images, {len(rates)} epochs.")
+    say(
+        f"Training {phase.name} on {what}: {len(train.y_true):,} images, "
+        f"{len(rates)} {'epochs' if len(rates) > 1 else 'epoch'}."
+    )
     total = len(rates) * len(train.y_true)
     done = progress.phase_epochs * len(train.y_true)
     with track(f"Training {phase.name}", total, "images", done=done) as bar:

@@ -105,9 +105,11 @@ def test_unreadable_images_can_be_left_out(dl: Dl, home: Path, root: Path) -> No
     made = ok(dl("features", "-d", root, "--on-error", "skip", "--image-size", "64"))
     assert "3 left out" in made.stdout
     ok(dl("train", "finetune", "--on-error", "skip", *QUICK))
-    refused(dl("submit"), "'2'")
+    refused(dl("submit"), "test/2.png", "--on-error skip")
+    (root / "sample_submission.csv").unlink()
+    refused(dl("submit"), "test/2.png", "--on-error skip")
     said = ok(dl("submit", "--on-error", "skip")).stderr
-    assert "no readable image" in said
+    assert "test/2.png" in said
     (run,) = (home / "runs" / "dogscats").iterdir()
     assert len((run / "submission.csv").read_text().splitlines()) == 4
 
@@ -167,6 +169,7 @@ def test_unknown_names_are_answered_with_the_nearest(dl: Dl, root: Path) -> None
     refused(dl("evalute"), "`evaluate`", code=2)
     refused(dl("data", "splt", root), "`split`", code=2)
     refused(dl("features", "-d", root, "--backbone", "vgg61"), "`vgg16`", code=2)
+    refused(dl("features", "-d", root, "--backbone", "VGG16"), "`vgg16`", code=2)
     refused(dl("evaluate", "no-such-run"), "no-such-run")
     refused(dl("features", "-d", root, "--layr", "conv"), "--layer", code=2)
 
@@ -178,6 +181,16 @@ def test_a_wrong_setting_in_a_file_names_the_file(dl: Dl, home: Path, root: Path
     refused(dl("features", "-d", root), "~/dl.yaml", "'many'", "whole number")
     (home / "dl.yaml").write_text("seed: [\n")
     refused(dl("features", "-d", root), "~/dl.yaml", "YAML")
+
+
+def test_a_wrong_setting_in_a_datasets_own_file(dl: Dl, root: Path) -> None:
+    ok(dl("train", "finetune", "-d", root, *QUICK))
+    (root / "dataset.yaml").write_text("kagle: {positive: cat}\n")
+    refused(dl("submit"), "dataset.yaml", "`kagle`", "`kaggle`")
+    (root / "dataset.yaml").write_text("kaggle: {positiv: cat}\n")
+    refused(dl("submit"), "dataset.yaml", "positive")
+    (root / "dataset.yaml").write_text("kaggle: {positive: cat}\n")
+    assert "'cat'" in ok(dl("submit")).stderr
 
 
 def test_a_value_of_the_wrong_type_on_the_command_line(dl: Dl, root: Path) -> None:
@@ -196,7 +209,7 @@ def test_more_layers_than_there_are(dl: Dl, root: Path) -> None:
     refused(dl("train", "finetune", "-d", root, "--unfreeze", "999", *QUICK), "999")
 
 
-def test_a_read_only_place_is_named(dl: Dl, home: Path, root: Path) -> None:
+def test_a_file_in_a_folders_place_is_named(dl: Dl, home: Path, root: Path) -> None:
     (home / "taken").write_text("a file where a folder should be")
     refused(dl("train", "finetune", "-d", root, "--runs-dir", home / "taken", *QUICK), "taken")
     refused(dl("features", "-d", root, "--config", home / "none.yaml"), "none.yaml")

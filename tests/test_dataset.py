@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from dlcli.dataset import (
+    dataset_settings,
     find_sample_submission,
     open_dataset,
     require_trainable,
-    settings_of,
 )
 from dlcli.errors import DlError
 
@@ -166,14 +166,14 @@ def test_odd_names_survive(tmp_path: Path) -> None:
 
 
 def test_settings_are_those_of_dataset_yaml(tmp_path: Path) -> None:
-    assert settings_of(tmp_path) == {}
+    assert dataset_settings(tmp_path) == {}
     (tmp_path / "dataset.yaml").write_text("")
-    assert settings_of(tmp_path) == {}
+    assert dataset_settings(tmp_path) == {}
     (tmp_path / "dataset.yaml").write_text("kaggle: {positive: dog}\n")
-    assert settings_of(tmp_path) == {"kaggle": {"positive": "dog"}}
+    assert dataset_settings(tmp_path) == {"kaggle": {"positive": "dog"}}
     (tmp_path / "dataset.yaml").write_text("- dog\n")
     with pytest.raises(DlError, match=r"expected lines of `key: value`, found a list"):
-        settings_of(tmp_path)
+        dataset_settings(tmp_path)
 
 
 @pytest.mark.parametrize(

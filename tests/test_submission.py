@@ -184,17 +184,9 @@ def test_ids_that_stand_for_several_images_are_an_error() -> None:
         make_submission(twins, sample(["id", "label"], ["1", "2"]))
 
 
-def test_ids_of_another_competition_are_an_error_even_where_gaps_may_be_filled() -> None:
+def test_ids_of_another_competition_are_an_error() -> None:
     with pytest.raises(DlError, match="ids without a test image: 2 of 2"):
-        make_submission(DOG, sample(["id", "label"], ["x", "y"]), prior=np.array([0.5, 0.5]))
-
-
-def test_an_unreadable_image_gets_the_prior_and_is_named() -> None:
-    made = make_submission(
-        DOG, sample(["id", "label"], ["1", "3", "2"]), prior=np.array([0.375, 0.625])
-    )
-    assert made.rows == (("1", "0.1"), ("3", "0.625"), ("2", "0.8"))
-    assert any("no readable image" in note and "3" in note for note in made.notes)
+        make_submission(DOG, sample(["id", "label"], ["x", "y"]))
 
 
 def test_images_that_the_sample_does_not_name_are_left_out_and_counted() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -261,3 +263,21 @@ def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
     ok(dl("resume", run.name))
     assert len(run.history()) == 3
     assert run.best_model.is_file()
+
+
+def test_a_disk_that_takes_nothing_more_still_ends_with_the_way_on(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    saved, full = checkpoint.save_checkpoint, OSError(errno.ENOSPC, "No space left on device")
+
+    def save_then_fill(*arguments: object) -> None:
+        saved(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(os, "replace", Mock(side_effect=full))
+
+    monkeypatch.setattr(training, "save_checkpoint", save_then_fill)
+    result = dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x3", *SMALL)
+    monkeypatch.undo()
+    run = only_run(home)
+    assert result.exit_code == 1
+    assert f"dl resume {run.name}" in result.stderr

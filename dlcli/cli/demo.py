@@ -18,6 +18,7 @@ def command(config: Config) -> None:
     import shlex
     import subprocess
     import sys
+    from tempfile import TemporaryDirectory
 
     from dlcli.demo import commands, write_digits
     from dlcli.errors import ExitCode
@@ -29,17 +30,20 @@ def command(config: Config) -> None:
     folder = settings.data_dir / NAME
     write_digits(folder)
     say(f"1,000 labelled digits and 797 others are in {shown(folder)}, as Kaggle would ship them.")
-    # the same folders for the commands as for this one, wherever that was said
-    environment = os.environ | {
-        "DL_DATA_DIR": str(settings.data_dir),
-        "DL_RUNS_DIR": str(settings.runs_dir),
-    }
-    for words in commands(str(folder)):
-        typed = [shown(word) if word == str(folder) else shlex.quote(word) for word in words]
-        say("\n$ dl " + " ".join(typed))
-        done = subprocess.run([sys.executable, "-P", "-m", "dlcli", *words], env=environment)
-        if done.returncode:
-            sys.exit(ExitCode(done.returncode) if done.returncode > 0 else ExitCode.ERROR)
+    with TemporaryDirectory(prefix="dl-demo-") as state:
+        environment = os.environ | {
+            # the same folders for the commands as for this one, wherever that was said
+            "DL_DATA_DIR": str(settings.data_dir),
+            "DL_RUNS_DIR": str(settings.runs_dir),
+            # the demo's dataset is not what the user's next `dl features` should take
+            "XDG_STATE_HOME": state,
+        }
+        for words in commands(str(folder)):
+            typed = [shown(word) if word == str(folder) else shlex.quote(word) for word in words]
+            say("\n$ dl " + " ".join(typed))
+            done = subprocess.run([sys.executable, "-P", "-m", "dlcli", *words], env=environment)
+            if done.returncode:
+                raise SystemExit(done.returncode if done.returncode > 0 else ExitCode.ERROR)
     newest = max(Run.all(settings.runs_dir, NAME), key=lambda run: run.status()["started"])
     say("")
     click.echo(f"Report      {shown(newest.report_file)}")

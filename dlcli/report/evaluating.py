@@ -31,7 +31,8 @@ def evaluate_run(
     Raises:
         DlError: no predictions, and no images to make them from.
     """
-    predictions = predictions_of(run, config, "valid", on_error)
+    root = dataset_of(run, config)
+    predictions = predictions_of(run, root, config, "valid", on_error)
     record, y_true = run.record(), predictions.y_true
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     write_yaml(run.metrics_file, metrics)
@@ -55,7 +56,7 @@ def evaluate_run(
         metrics=metrics,
         y_true=y_true,
         y_prob=predictions.y_prob,
-        root=dataset_of(run, config) or Path(record["dataset"]["path"]),
+        root=root or Path(record["dataset"]["path"]),
         paths=predictions.paths,
         history=run.history(),
         settings={name: value for name, value in settings.items() if value is not None},
