@@ -1,5 +1,6 @@
 # Everything sets itself up in .venv; a machine needs CPython 3.11 or 3.12 with pip, and no more.
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# The first that runs: a version manager may put names on the path that don't.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 WORKERS ?= 2
 
@@ -32,16 +33,18 @@ lock:
 		-o constraints.txt
 
 .venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and \
 		"dl needs CPython 3.11 or 3.12; say which: make PYTHON=/path/to/python3.11 ...")'
 	$(PYTHON) -m venv .venv
 
 .venv/installed: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@echo 'Installing into .venv: a few minutes, 3 GB.'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,lint]'
+	@echo 'Installing into .venv, tools for development too: a few minutes, 3 GB.'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,lint]'
 	touch $@ .venv/installed
 
 clean:

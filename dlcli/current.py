@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config
-from dlcli.errors import DlError, did_you_mean
+from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files import atomic_write, read_text
 from dlcli.places import expanded, shown, state_home
 from dlcli.progress import say
@@ -148,6 +148,14 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
     if named is not None:
         run = find_run(named, runs_dir)
         _require_finished(run)
+        if config.is_flag("dataset"):
+            other = choose_dataset(config).root.name
+            if other != run.dataset:
+                raise DlError(
+                    f"{run.name} is a run of {run.dataset}, not of {other}",
+                    hint="Leave out `-d`, or name a run of that dataset.",
+                    exit_code=ExitCode.USAGE,
+                )
         return run, "named"
     choice = choose_dataset(config)
     statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}

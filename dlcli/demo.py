@@ -73,5 +73,5 @@ def commands(dataset: str) -> list[list[str]]:
         ["features", "--image-size", "96"],
         ["train", "finetune", "--image-size", "96", "--schedule", "3e-3x40,3e-4x10"],
         ["evaluate"],
-        ["submit", "--clip", "0.01"],
+        ["submit"],
     ]

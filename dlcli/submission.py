@@ -134,6 +134,7 @@ def make_submission(
     sample: SampleSubmission | None,
     *,
     positive: str | None = None,
+    origin: str = "named",
 ) -> Submission:
     """Put predictions of the test images into the competition's form.
 
@@ -141,6 +142,7 @@ def make_submission(
         predictions: of the test images, clipped already if wanted.
         sample: the form; None where there is none.
         positive: the class whose probability a single column holds; by default the last by name.
+        origin: who says so, in words.
 
     Raises:
         DlError: ids or columns that don't match the images or classes.
@@ -157,12 +159,12 @@ def make_submission(
     if len(value_columns) > 1:
         order = _match_columns(value_columns, classes, sample)
         values = [tuple(f"{probs[k]:.9g}" for k in order) for probs in by_id]
-    elif _wants_labels(column, classes, sample) and positive is None:
+    elif _wants_labels(column, classes, sample, positive):
         labels = True
         notes.append(f"Column {column!r} holds the name of the likeliest class.")
         values = [(classes[int(probs.argmax())],) for probs in by_id]
     else:
-        chosen, how = _single_class(column, classes, positive)
+        chosen, how = _single_class(column, classes, positive, origin)
         notes.append(f"Column {column!r} holds the probability of {chosen!r} ({how}).")
         values = [(f"{probs[classes.index(chosen)]:.9g}",) for probs in by_id]
     rows = tuple((i, *value) for i, value in zip(ids, values, strict=True))
@@ -205,17 +207,21 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
             )
 
 
-def _wants_labels(column: str, classes: tuple[str, ...], sample: SampleSubmission | None) -> bool:
+def _wants_labels(
+    column: str, classes: tuple[str, ...], sample: SampleSubmission | None, positive: str | None
+) -> bool:
     """Whether a single column is for names of classes: the sample has one, or there are many."""
     if sample is not None and sample.example in classes:
         return True
-    return len(classes) > 2 and column not in classes
+    return len(classes) > 2 and column not in classes and positive is None
 
 
-def _single_class(column: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, str]:
+def _single_class(
+    column: str, classes: tuple[str, ...], positive: str | None, origin: str
+) -> tuple[str, str]:
     """The class whose probability a single column holds, and why it is that one."""
     if positive is not None:
-        return positive, "named"
+        return positive, origin
     if column in classes:
         return column, "the column's name; `--positive CLASS` takes another"
     return max(classes), "the last by name; `--positive CLASS` takes another"

@@ -95,6 +95,7 @@ def submit_run(
         dataclasses.replace(everything, y_prob=clip(everything.y_prob, bound)),
         sample,
         positive=wants.positive,
+        origin=_origin(config, "kaggle.positive"),
     )
     if submission.labels and bound:
         raise DlError(
@@ -118,6 +119,10 @@ def submit_run(
         best_loss=best_loss,
         competition=wants.competition,
     )
+
+
+def _origin(config: Config, key: str) -> str:
+    return "named" if config.is_flag(key) else f"`{key}` in {config.get(key).origin}"
 
 
 def _left_out(test: Predictions, root: Path | None) -> list[str]:

@@ -36,12 +36,13 @@ class Interrupted(DlError):
         )
 
 
-def fit(job: Job, run: Run) -> None:
+def fit(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]] | None = None) -> None:
     """Train, from the beginning or from the run's last finished epoch.
 
     Args:
         job: what to train on what.
         run: where checkpoints, history and the models go.
+        inputs: what `first_inputs` gave, for a new run.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
@@ -52,9 +53,8 @@ def fit(job: Job, run: Run) -> None:
         start_backend()
         import keras
 
-        require_layers(job)
         keras.utils.set_random_seed(job.settings.seed)
-        _train(job, run)
+        _train(job, run, inputs or {})
     except KeyboardInterrupt as stop:
         _note(run, "interrupted", "Ctrl-C")
         raise Interrupted(run) from stop
@@ -70,6 +70,26 @@ def fit(job: Job, run: Run) -> None:
         raise
 
 
+def first_inputs(job: Job) -> dict[bool, tuple[Inputs, Inputs]]:
+    """Train and valid as the first phase needs them; made before there is a run.
+
+    Returns:
+        by whether they are features: train, valid.
+
+    Raises:
+        DlError: unreadable images, weights that don't fit, more layers to unfreeze than there are.
+    """
+    if any(phase.unfreeze for phase in job.recipe.phases()):
+        start_backend()
+        require_layers(job)
+    on_features = job.on_features(job.recipe.phases()[0])
+    return {on_features: _both(job, on_features)}
+
+
+def _both(job: Job, on_features: bool) -> tuple[Inputs, Inputs]:
+    return split_inputs(job, "train", on_features), split_inputs(job, "valid", on_features)
+
+
 def _note(run: Run, state: str, reason: str) -> None:
     """Write down how a run ended; a disk that is full may not take even this."""
     with suppress(OSError):
@@ -77,7 +97,7 @@ def _note(run: Run, state: str, reason: str) -> None:
         run.log(f"{state}: {reason}")
 
 
-def _train(job: Job, run: Run) -> None:
+def _train(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]]) -> None:
     phases = job.recipe.phases()
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
@@ -85,17 +105,13 @@ def _train(job: Job, run: Run) -> None:
     if saved:
         run.write_history(progress.history)
         say(f"Going on after epoch {len(progress.history)} of {total}.")
-    inputs: dict[bool, tuple[Inputs, Inputs]] = {}  # by whether they are features
     for number, phase in enumerate(phases):
         if number < progress.phase:
             continue
         on_features = job.on_features(phase)
         if on_features not in inputs:
             inputs.clear()  # before the next are read: both may not fit into memory
-            inputs[on_features] = (
-                split_inputs(job, "train", on_features),
-                split_inputs(job, "valid", on_features),
-            )
+            inputs[on_features] = _both(job, on_features)
         network = Network(job, phase, inputs[on_features][0].shape)
         if saved and progress.phase == number:
             network.assign(saved[1], saved[2])

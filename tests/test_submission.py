@@ -252,10 +252,6 @@ def test_a_sample_that_holds_class_names_wants_class_names_of_two_classes_too() 
     made = make_submission(DOG, sample(["id", "label"], ["1", "2"], example="cat"))
     assert made.rows == (("1", "cat"), ("2", "dog"))
     assert made.labels
-    probability = make_submission(
-        DOG, sample(["id", "label"], ["1", "2"], example="cat"), positive="dog"
-    )
-    assert probability.rows == (("1", "0.1"), ("2", "0.8"))
 
 
 # The sample submission's file
@@ -343,3 +339,16 @@ def test_a_submission_that_no_competition_would_take_is_refused(row: tuple[str, 
     made = dataclasses.replace(PETS_MADE, rows=(PETS_MADE.rows[0], row))
     with pytest.raises(DlError):
         check_submission(content(made), made)
+
+
+def test_a_sample_with_class_names_gets_names_whatever_the_positive_class() -> None:
+    names = sample(["id", "label"], ["1", "2"], "dog")
+    made = make_submission(DOG, names, positive="cat")
+    assert made.labels
+    assert {row[1] for row in made.rows} <= {"cat", "dog"}
+
+
+def test_who_chose_the_positive_class_is_said() -> None:
+    form = sample(["id", "label"], ["1", "2"])
+    made = make_submission(DOG, form, positive="cat", origin="`kaggle.positive` in ~/dl.yaml")
+    assert any("'cat' (`kaggle.positive` in ~/dl.yaml)" in note for note in made.notes)

@@ -281,3 +281,15 @@ def test_a_disk_that_takes_nothing_more_still_ends_with_the_way_on(
     run = only_run(home)
     assert result.exit_code == 1
     assert f"dl resume {run.name}" in result.stderr
+
+
+def test_what_is_refused_leaves_no_run_behind(dl: Dl, home: Path, tiny: Path) -> None:
+    (tiny / "train" / "cat" / "empty.jpg").touch()
+    for command in (
+        ("train", "linear", "--schedule", "1e-3"),
+        ("train", "finetune", *SMALL),
+        ("train", "finetune", "--on-error", "skip", "--unfreeze", "999", *SMALL),
+        ("train", "finetune", "--unfreeze-schedule", "1e-4", *SMALL),
+    ):
+        assert dl(*command, "-d", tiny).exit_code in (1, 2)
+    assert not (home / "runs").exists()

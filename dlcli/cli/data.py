@@ -140,8 +140,22 @@ def split(
 
 @command.command()
 @DATASET
-@click.option("--train", type=click.IntRange(1), default=1500, show_default=True, metavar="N")
-@click.option("--valid", type=click.IntRange(1), default=1000, show_default=True, metavar="N")
+@click.option(
+    "--train",
+    type=click.IntRange(1),
+    default=1500,
+    show_default=True,
+    metavar="N",
+    help="images to take from train/",
+)
+@click.option(
+    "--valid",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="images to take from valid/",
+)
 @click.option("--replace", is_flag=True, help="make it anew where there is another sample")
 @DRY_RUN
 @JSON

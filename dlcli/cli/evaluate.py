@@ -43,4 +43,5 @@ def command(config: Config, run: str | None, as_json: bool, on_error: str) -> No
             ["class", "precision", "recall", "f1", "images"],
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
-    say(f"Report: {shown(page)}; next: `dl submit`")
+    typed = f" {run}" if run else ""
+    say(f"Report: {shown(page)}; next: `dl submit{typed}`")

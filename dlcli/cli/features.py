@@ -50,9 +50,9 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
     say(str(choice))
     dataset, settings = open_dataset(choice.root), config.settings()
     forward, weights = resolve_forward(settings, layer)  # type: ignore[arg-type]
-    say(
-        f"{forward.backbone}, layer {layer}, {forward.pixels}; {forward.engine} {forward.precision}"
-    )
+    size = f"{forward.pixels.size}x{forward.pixels.size} pixels"
+    engine = f"{forward.engine} in {forward.precision}"
+    say(f"{forward.backbone}, layer {layer}, {size}, on {engine}")
     workers = settings.workers or os.cpu_count() or 1
     folder = compute_features(
         dataset,
@@ -65,7 +65,20 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
         if dataset.splits[split]:
             left_out = len(skipped(folder, split))
             click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
-    say(f"Features are in {shown(folder)}; next: `dl train finetune`")
+    say(f"Features are in {shown(folder)}" + _next(config) * (layer == "pooled"))
+
+
+def _next(config: Config) -> str:
+    """The next command, with what was typed here that it needs to find these very features."""
+    import shlex
+
+    keys = ("backbone", "weights", "image_size", "engine", "precision")
+    typed = [
+        f" --{key.replace('_', '-')} {shlex.quote(str(config.get(key).value))}"
+        for key in keys
+        if config.is_flag(key)
+    ]
+    return f"; next: `dl train finetune{''.join(typed)}`"
 
 
 @command.command("ls", cls=Command)

@@ -21,4 +21,4 @@ def command(config: Config, run: str) -> None:
 
     stopped = find_run(run, config.settings().runs_dir)
     fit(reopen(stopped), stopped)
-    print_result(stopped)
+    print_result(stopped, f"dl evaluate {run}")

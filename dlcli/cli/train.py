@@ -57,17 +57,18 @@ def run_training(config: Config, recipe: str, on_error: Any) -> None:
     from dlcli.current import choose_dataset
     from dlcli.launch import make_job, new_run
     from dlcli.progress import say
-    from dlcli.training import fit
+    from dlcli.training import first_inputs, fit
 
     choice = choose_dataset(config)
     say(str(choice))
     job = make_job(config, recipe, choice.root, on_error)
+    inputs = first_inputs(job)  # what can't work is refused before there is a run
     run = new_run(job, recipe)
-    fit(job, run)
+    fit(job, run, inputs)
     print_result(run)
 
 
-def print_result(run: Any) -> None:
+def print_result(run: Any, next_command: str = "dl evaluate") -> None:
     """The scores of a finished run, where it is, and what to do next."""
     from dlcli.places import shown
     from dlcli.progress import say
@@ -77,4 +78,4 @@ def print_result(run: Any) -> None:
         f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
         f"(epoch {status['best_epoch']} of {status['epoch']})"
     )
-    say(f"Saved {shown(run.path)}; next: `dl evaluate`")
+    say(f"Saved {shown(run.path)}; next: `{next_command}`")

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dlcli.errors import DlError, ExitCode
 from dlcli.fields import setting
 from dlcli.recipe import Phase, Recipe
 from dlcli.schedule import Schedule
@@ -46,6 +47,14 @@ class Finetune(Recipe):
     unfreeze_schedule: Schedule | None = setting(
         None, "rates and epochs for that; a tenth of the schedule's rates by default", unset="auto"
     )
+
+    def __post_init__(self) -> None:
+        if self.unfreeze_schedule and not self.unfreeze:
+            raise DlError(
+                "`--unfreeze-schedule` has no effect without `--unfreeze N`",
+                hint="Say how many of the network's last layers should train.",
+                exit_code=ExitCode.USAGE,
+            )
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Softmax regression on the features: (n, *input_shape) -> (n, n_classes)."""

@@ -40,9 +40,9 @@ def test_features_are_computed_said_and_kept(dl: Dl, dogscats: Path) -> None:
     assert result.stdout == "train       20 images\nvalid        8 images\ntest         5 images\n"
     assert result.stderr == (
         "Dataset ~/data/dogscats (last named)\n"
-        "efficientnet-lite0, layer pooled, decoded by Pillow, RGB, Pillow's bilinear filter "
-        "straight to 64x64; openvino f32\n"
-        f"Features are in ~/data/dogscats/features/{store.name}; next: `dl train finetune`\n"
+        "efficientnet-lite0, layer pooled, 64x64 pixels, on openvino in f32\n"
+        f"Features are in ~/data/dogscats/features/{store.name}; next: `dl train finetune "
+        "--image-size 64 --engine openvino --precision f32`\n"
     )
     again = ok(dl("features", *QUICK))
     assert again == result
@@ -61,7 +61,7 @@ def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Pat
 
 def test_keras_runs_the_network_where_it_is_asked_to(dl: Dl, dogscats: Path) -> None:
     result = ok(dl("features", "-d", "dogscats", *QUICK, "--engine", "keras"))
-    assert "; keras f32\n" in result.stderr
+    assert ", on keras in f32\n" in result.stderr
     assert result.stdout.startswith("train       20 images\n")
     assert "WARNING" not in result.stderr
 
