@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,28 +119,22 @@ def test_without_any_operation_there_is_nothing_to_undo(tmp_path: Path) -> None:
         last(tmp_path)
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_says_how_to_go_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     plant(tmp_path, *(str(number) for number in range(10)))
-    pid = os.fork()
-    if pid == 0:
-        left = [4]
+    link, left = os.link, [4]
 
-        def interrupt(event: str, arguments: tuple[Any, ...]) -> None:
-            if event == "os.link":
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGINT)
+    def interrupted(*arguments: Any, **named: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        link(*arguments, **named)
 
-        code = 1
-        try:
-            sys.addaudithook(interrupt)
-            with hold(tmp_path, "dl") as held:
-                carry_out(held, moving(tmp_path, *((str(n), f"x/{n}") for n in range(10))))
-        except KeyboardInterrupt:
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    with monkeypatch.context() as patched, hold(tmp_path, "dl") as held:
+        patched.setattr(os, "link", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(held, moving(tmp_path, *((str(n), f"x/{n}") for n in range(10))))
     said = capfd.readouterr().err
     assert f"Stopped after 3 of 10 files: the next `dl data` command on {tmp_path}" in said
     with hold(tmp_path, "dl") as held:
