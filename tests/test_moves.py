@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -128,13 +129,18 @@ def test_ctrl_c_says_how_to_go_on(
     def interrupted(*arguments: Any, **named: Any) -> None:
         left[0] -= 1
         if left[0] == 0:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         link(*arguments, **named)
 
-    with monkeypatch.context() as patched, hold(tmp_path, "dl") as held:
-        patched.setattr(os, "link", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            carry_out(held, moving(tmp_path, *((str(n), f"x/{n}") for n in range(10))))
+    # a worker of a parallel run ignores Ctrl-C; here it has to act as at a terminal
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patched, hold(tmp_path, "dl") as held:
+            patched.setattr(os, "link", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                carry_out(held, moving(tmp_path, *((str(n), f"x/{n}") for n in range(10))))
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capfd.readouterr().err
     assert f"Stopped after 3 of 10 files: the next `dl data` command on {tmp_path}" in said
     with hold(tmp_path, "dl") as held:

@@ -21,14 +21,16 @@ from dlcli.models.network import (
 from dlcli.models.preprocessing import CAFFE
 
 LITE0 = BACKBONES["efficientnet-lite0"]
-# one of each kind: dense top, depthwise, squeeze-and-excitation, convolutional top,
+# one of each kind: dense top, residual, depthwise, squeeze-and-excitation, convolutional top,
 # preprocessing of every sort
 FAMILIES = (
     "vgg16",
+    "resnet50",
     "mobilenet_v2",
     "mobilenet_v3_small",
     "densenet121",
     "efficientnet_b0",
+    "efficientnet_v2b0",
     "convnext_tiny",
 )
 POOLED = {
