@@ -97,7 +97,7 @@ def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
         precision = "bf16" if _fast_bf16(engine) else "f32"
     # bf16 moves the features by more than fast decoding does, so both come together; f32 is exact
     # throughout (measured: equal accuracy, twice the speed)
-    fast = precision == "bf16" and find_spec("simplejpeg") is not None
+    fast = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
     pixels = PixelRule(settings.image_size or backbone.image_size, "fast" if fast else "exact")
     return (
         Forward(backbone.name, weights_hash(weights), layer, pixels, engine, precision),

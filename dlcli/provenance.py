@@ -12,7 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "openvino", "pillow", "simplejpeg")
+PACKAGES = (
+    *("keras", "tensorflow", "jax", "torch", "numpy", "openvino"),
+    *("pillow", "simplejpeg", "opencv-python-headless"),
+)
 
 
 def provenance() -> dict[str, Any]:

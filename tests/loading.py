@@ -11,7 +11,7 @@ BACKENDS = {"keras", "tensorflow", "jax", "torch", "openvino"}
 HEAVY = {
     *("numpy", "scipy", "sklearn", "matplotlib", "PIL", "jinja2"),
     *("boto3", "paramiko", "rich", "yaml", "importlib.metadata"),
-    *("bcolz", "simplejpeg", *BACKENDS),
+    *("bcolz", "simplejpeg", "cv2", *BACKENDS),
 }
 RUN = """
 import atexit, json, os, sys

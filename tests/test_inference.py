@@ -111,9 +111,12 @@ def test_bf16_and_fast_decoding_come_together_where_the_processor_has_bf16(
     assert forward.pixels == PixelRule(224, "fast" if capable else "exact")
 
 
-def test_without_simplejpeg_every_pixel_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["simplejpeg", "cv2"])
+def test_without_fast_decoders_every_pixel_is_decoded(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     find = inference.find_spec
-    monkeypatch.setattr(inference, "find_spec", lambda n: None if n == "simplejpeg" else find(n))
+    monkeypatch.setattr(inference, "find_spec", lambda n: None if n == missing else find(n))
     forward, _ = resolve_forward(replace(OPENVINO, precision="bf16"), "pooled")
     assert forward.pixels.decode == "exact"
 
