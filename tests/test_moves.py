@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -120,29 +119,35 @@ def test_without_any_operation_there_is_nothing_to_undo(tmp_path: Path) -> None:
         last(tmp_path)
 
 
-def test_ctrl_c_says_how_to_go_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from dlcli.journal import Move, Operation, hold
+from dlcli.moves import carry_out
+
+link, left = os.link, [4]
+
+def interrupted(*arguments, **named):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGINT)
+    link(*arguments, **named)
+
+os.link = interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parallel run's workers ignore it
+root = Path(sys.argv[1])
+plan = Operation("test", "move", root, tuple(Move(f"{n}", f"x/{n}") for n in range(10)))
+with hold(root, "dl") as held:
+    carry_out(held, plan)
+"""
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     plant(tmp_path, *(str(number) for number in range(10)))
-    link, left = os.link, [4]
-
-    def interrupted(*arguments: Any, **named: Any) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-        link(*arguments, **named)
-
-    # a worker of a parallel run ignores Ctrl-C; here it has to act as at a terminal
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with monkeypatch.context() as patched, hold(tmp_path, "dl") as held:
-            patched.setattr(os, "link", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                carry_out(held, moving(tmp_path, *((str(n), f"x/{n}") for n in range(10))))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    said = capfd.readouterr().err
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True).stderr
     assert f"Stopped after 3 of 10 files: the next `dl data` command on {tmp_path}" in said
+    assert said.rstrip().endswith("KeyboardInterrupt")
     with hold(tmp_path, "dl") as held:
         assert finish(held) is not None
     assert len(files(tmp_path / "x")) == 10
