@@ -142,6 +142,8 @@ def held(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                raise BlockingIOError  # removed with the store, by a process that just let go
         except BlockingIOError as error:
             file.seek(0)
             raise DlError(

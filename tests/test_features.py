@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import shutil
@@ -711,6 +712,21 @@ def test_two_processes_do_not_work_on_one_store(root: Path, engine: TinyEngine) 
         assert f"by process {child} on " in caught.value.why
     os.write(go[1], b"1")
     os.waitpid(child, 0)
+    compute(root)
+    check(root)
+
+
+def test_a_lock_that_went_with_its_store_is_no_lock(root: Path, engine: TinyEngine) -> None:
+    folder = compute(root, splits=("train",))
+    flock = fcntl.flock
+
+    def late(file: int, operation: int) -> None:  # another process removes it just before
+        shutil.rmtree(folder)
+        flock(file, operation)
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(DlError, match="worked on"):
+        patched.setattr(fcntl, "flock", late)
+        compute(root)
     compute(root)
     check(root)
 
