@@ -8,7 +8,7 @@ from importlib import import_module
 from bench.report import keep
 
 # Quick ones first.
-NAMES = ("startup", "split", "memory", "features", "everyday", "accuracy")
+NAMES = ("startup", "split", "head", "memory", "features_vgg16", "features", "everyday", "accuracy")
 
 
 def main() -> None:

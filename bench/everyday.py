@@ -30,6 +30,32 @@ for _ in engine.run(batches):
     pass
 print("forward", time.perf_counter() - begun)
 """
+TRAINING = """
+import sys, time
+from pathlib import Path
+begun = time.perf_counter()
+from dlcli.backend import start_backend
+start_backend()
+import keras
+print("import", time.perf_counter() - begun)
+from dlcli import training
+from dlcli.config import load_config
+from dlcli.launch import make_job, new_run
+keep, spent = training.keep_outcome, []
+def timed(*arguments):
+    begun = time.perf_counter()
+    keep(*arguments)
+    spent.append(time.perf_counter() - begun)
+training.keep_outcome = timed
+begun = time.perf_counter()
+job = make_job(load_config(), "finetune", Path(sys.argv[1]))
+inputs = training.first_inputs(job)
+print("read", time.perf_counter() - begun)
+begun = time.perf_counter()
+training.fit(job, new_run(job, "finetune"), inputs)
+print("fit", time.perf_counter() - begun - spent[0])
+print("predict", spent[0])
+"""
 
 
 def measure() -> Result:
@@ -44,19 +70,23 @@ def measure() -> Result:
             "`dl submit --clip 0.05`": ("submit", "--clip", "0.05"),
         }
         seconds = {name: run(home, *words)[0] for name, words in commands.items()}
-        backend, _ = run(home, python=("-c", "import tensorflow, keras"))
-        _, out = run(home, str(home / "data" / "dogscats"), python=("-c", PARTS))
-    parts = dict(line.split() for line in out.splitlines())
+        dataset = str(home / "data" / "dogscats")
+        outs = [run(home, dataset, python=("-c", script))[1] for script in (PARTS, TRAINING)]
+    parts = {name: float(each) for name, each in (x.split() for x in "".join(outs).splitlines())}
     total = sum(seconds.values())
     rows = [[name, f"{each:.1f}"] for name, each in seconds.items()]
-    rows += [
-        ["**in all**", f"**{total:.1f}**"],
-        ["of features: imports, settings, choosing the engine", f"{float(parts['start']):.1f}"],
-        ["of features: compiling the network (exported before)", f"{float(parts['engine']):.1f}"],
-        ["of features: decoding 3,003 photos alone", f"{float(parts['decode']):.1f}"],
-        ["of features: forward passes alone", f"{float(parts['forward']):.1f}"],
-        ["of training: importing TensorFlow and Keras", f"{backend:.1f}"],
-    ]
+    rows.append(["**in all**", f"**{total:.1f}**"])
+    names = {
+        "start": "of features: imports, settings, choosing the engine",
+        "engine": "of features: compiling the network (exported before)",
+        "decode": "of features: decoding 3,003 photos alone",
+        "forward": "of features: forward passes alone",
+        "import": "of training: importing TensorFlow and Keras",
+        "read": "of training: reading the features",
+        "fit": "of training: 12 epochs, a checkpoint after each",
+        "predict": "of training: whole models saved, valid and test predicted",
+    }
+    rows += [[name, f"{parts[part]:.1f}"] for part, name in names.items()]
     return Result(
         "The everyday path: features to submission",
         "2,002 labelled and 1,001 unlabelled photos, EfficientNet-Lite0, all at default settings, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from dlcli.checkpoint import Progress, load_best
 from dlcli.config import Settings
 from dlcli.dataset import Dataset
 from dlcli.errors import DlError
-from dlcli.features import OnError, compute_features, load_features
+from dlcli.features import compute_features, load_features
 from dlcli.images import PixelRule
 from dlcli.inference import Forward
 from dlcli.inputs import FeatureInputs, ImageInputs, Inputs
@@ -38,7 +37,6 @@ class Job:
         weights: the file of the backbone's weights.
         pixels: how files become pixels where images go through the network: exact, so that the
             saved model gives the same numbers anywhere.
-        on_error: what to do about unreadable images.
     """
 
     recipe: Recipe
@@ -47,12 +45,6 @@ class Job:
     forward: Forward | None
     weights: Path | None
     pixels: PixelRule
-    on_error: OnError = "stop"
-
-    @property
-    def workers(self) -> int:
-        """Threads that decode."""
-        return self.settings.workers or os.cpu_count() or 1
 
     def on_features(self, phase: Phase) -> bool:
         """Whether a phase trains on the feature store."""
@@ -61,16 +53,17 @@ class Job:
 
 def split_inputs(job: Job, split: str, on_features: bool) -> Inputs:
     """Train or valid, as stored features (computed where they are missing) or as images."""
-    dataset, classes = job.dataset, job.dataset.classes
+    dataset, classes, settings = job.dataset, job.dataset.classes, job.settings
+    threads, on_error = settings.threads, settings.on_error
     if not on_features:
-        return ImageInputs(dataset, split, classes, job.pixels, job.workers, job.on_error)
+        return ImageInputs(dataset, split, classes, job.pixels, threads, on_error)
     assert job.forward is not None and job.weights is not None
     folder = compute_features(
         dataset,
         job.forward,
         job.weights,
-        workers=job.workers,
-        on_error=job.on_error,
+        workers=threads,
+        on_error=on_error,
         splits=("train", "valid"),  # both at once, so that all unreadable images are named at once
     )
     return FeatureInputs(load_features(folder, dataset, split), classes)

@@ -51,6 +51,9 @@ class Settings:
     workers: int | None = setting(
         None, "threads that decode images; one per core", at_least=1, unset="auto"
     )
+    on_error: Literal["stop", "skip"] = setting(
+        "stop", "unreadable images: name them all and stop, or leave them out"
+    )
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
     weights: Path | None = setting(None, "file with the backbone's weights")
     image_size: int | None = setting(
@@ -63,6 +66,15 @@ class Settings:
         "auto", "numbers of forward passes: bf16 where the processor has it"
     )
     kaggle: Kaggle = field(default_factory=Kaggle)
+
+    @property
+    def threads(self) -> int:
+        """Threads that decode: as set, or one for each core that this process may use."""
+        if self.workers:
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):  # Linux: a container may have fewer than the machine
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -160,13 +160,21 @@ def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
     choice = choose_dataset(config)
     statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
-    if not finished:
+    finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
+    newest = next((run for run in finished if _is_of(run, choice.root)), None)
+    if newest is None:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
+            why="those there are of another dataset of that name" if finished else "",
             hint="Train one: `dl train finetune`.",
         )
-    newest = max(finished, key=lambda run: (str(statuses[run].get("started", "")), run.name))
     return newest, f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+
+
+def _is_of(run: Run, root: Path) -> bool:
+    """Whether a run was trained on a dataset, or on one of its name that is gone (moved, say)."""
+    recorded = Path(run.record()["dataset"]["path"])
+    return not recorded.is_dir() or recorded.samefile(root)
 
 
 def _require_finished(run: Run) -> None:

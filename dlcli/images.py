@@ -134,7 +134,8 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
     # bilinear looks at 2 pixels a side only: where more become one, all of them are averaged
     near = max(pixels.shape[:2]) <= 1.5 * size
     how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
-    return cv2.resize(pixels, (size, size), interpolation=how)
+    resized: np.ndarray = cv2.resize(pixels, (size, size), interpolation=how)
+    return resized
 
 
 @dataclass(frozen=True)

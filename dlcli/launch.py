@@ -11,7 +11,6 @@ from dlcli.assembly import Job
 from dlcli.config import RECORD, Config, Settings, Value, read_config_file
 from dlcli.dataset import open_dataset, require_trainable
 from dlcli.errors import DlError
-from dlcli.features import OnError
 from dlcli.fields import plain, settings_of
 from dlcli.files import write_yaml
 from dlcli.images import PixelRule
@@ -24,14 +23,13 @@ from dlcli.run import Run
 BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
 
 
-def make_job(config: Config, recipe_name: str, root: Path, on_error: OnError) -> Job:
+def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     """Resolve all that a training needs, and refuse early what can't work.
 
     Args:
         config: settings and hyperparameters.
         recipe_name: what to train.
         root: the dataset's folder.
-        on_error: what to do about unreadable images.
 
     Raises:
         DlError: a dataset that nothing can be learned from, unknown backbone, no weights.
@@ -43,10 +41,10 @@ def make_job(config: Config, recipe_name: str, root: Path, on_error: OnError) ->
     require_trainable(dataset)
     if recipe.layer is None:
         size = settings.image_size or recipe.image_size
-        return Job(recipe, dataset, settings, None, None, PixelRule(size), on_error)
+        return Job(recipe, dataset, settings, None, None, PixelRule(size))
     forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
     pixels = PixelRule(forward.pixels.size)
-    return Job(recipe, dataset, settings, forward, weights, pixels, on_error)
+    return Job(recipe, dataset, settings, forward, weights, pixels)
 
 
 def new_run(job: Job, recipe_name: str) -> Run:
@@ -83,7 +81,7 @@ def reopen(run: Run) -> Job:
             f"The dataset of {run.name} is not at {shown(root)} any more",
             hint="Put it back, then resume again.",
         )
-    job = make_job(config, record["recipe"], root, record["on_error"])
+    job = make_job(config, record["recipe"], root)
     if job.dataset.fingerprint() != record["dataset"]["fingerprint"]:
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
@@ -106,7 +104,7 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
         job.settings,
         dataset=str(job.dataset.root),
         image_size=job.pixels.size,
-        workers=job.workers,
+        workers=job.settings.threads,
         # as named; a backbone's own file is found anew, on whatever machine
         weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
     )
@@ -138,7 +136,6 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
             "forward": job.forward.describe() if job.forward else None,
             "pixels": dataclasses.asdict(job.pixels),
             "pixel_rule": str(job.pixels),
-            "on_error": job.on_error,
             "parent": None,
             **provenance(),
         },

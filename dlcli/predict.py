@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from dlcli.config import Config
 from dlcli.current import find_dataset
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
-from dlcli.features import OnError, compute_features, load_features
+from dlcli.features import compute_features, load_features
 from dlcli.images import PixelRule, UnreadableImage, read_batches, refuse_unreadable
 from dlcli.inference import Forward, KerasEngine
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
@@ -41,17 +40,14 @@ def dataset_of(run: Run, config: Config) -> Path | None:
     return moved
 
 
-def predictions_of(
-    run: Run, root: Path | None, config: Config, split: str, on_error: OnError = "stop"
-) -> Predictions:
+def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> Predictions:
     """One split's predictions: from the run's file, unless it is missing or its images changed.
 
     Args:
         run: a finished run.
         root: its dataset's folder, see `dataset_of`.
-        config: workers, weights.
+        config: workers, weights, what to do about unreadable images.
         split: "valid" or "test".
-        on_error: what to do about unreadable images.
 
     Raises:
         DlError: neither the file nor the images are there.
@@ -79,17 +75,15 @@ def predictions_of(
         if run.status().get("predicted", {}).get(split) == dataset.fingerprint(split):
             return read_predictions(file)
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
-    return _predict(run, config, dataset, split, on_error)
+    return _predict(run, config, dataset, split)
 
 
-def _predict(
-    run: Run, config: Config, dataset: Dataset, split: str, on_error: OnError
-) -> Predictions:
+def _predict(run: Run, config: Config, dataset: Dataset, split: str) -> Predictions:
     """Run the best model over one split, on the kind of input that it was judged on."""
     from dlcli.backend import start_backend
 
-    record, classes = run.record(), run.classes()
-    workers = config.settings().workers or os.cpu_count() or 1
+    record, classes, settings = run.record(), run.classes(), config.settings()
+    threads, on_error = settings.threads, settings.on_error
     start_backend()
     import numpy as np
 
@@ -98,7 +92,7 @@ def _predict(
         forward = Forward.from_description(record["forward"])
         weights = _same_weights(run, config, forward)
         folder = compute_features(
-            dataset, forward, weights, workers=workers, on_error=on_error, splits=(split,)
+            dataset, forward, weights, workers=threads, on_error=on_error, splits=(split,)
         )
         features = load_features(folder, dataset, split)
         y_prob = predict_rows(model.get_layer("head"), features.rows)
@@ -108,7 +102,7 @@ def _predict(
     unreadable: list[UnreadableImage] = []
     engine = KerasEngine(model)
     batches = read_batches(
-        dataset.root, paths, PixelRule(**record["pixels"]), engine.batch_size, workers
+        dataset.root, paths, PixelRule(**record["pixels"]), engine.batch_size, threads
     )
     with track(f"Predicting {split}", len(paths), "images") as bar:
         for batch, y_prob in engine.run(batches):

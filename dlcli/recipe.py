@@ -76,7 +76,7 @@ class Recipe:
 
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of training, in order."""
-        return (Phase("train", self.schedule),)
+        return (Phase("model", self.schedule),)
 
     def telling(self) -> tuple[str, ...]:
         """Up to four values that tell runs of this recipe apart, for the run's name."""

@@ -11,7 +11,6 @@ from dlcli.config import Config
 from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import log_loss
-from dlcli.features import OnError
 from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import dataset_of, predictions_of
@@ -60,16 +59,14 @@ def submit_run(
     *,
     bound: float = 0.0,
     sample_file: Path | None = None,
-    on_error: OnError = "stop",
 ) -> Submitted:
     """Write a run's `submission.csv` and check it.
 
     Args:
         run: a finished run.
-        config: where data lies, and what the competition wants.
+        config: where data lies, what the competition wants, what to do about unreadable images.
         bound: probabilities are kept this far from 0 and 1 (see `submission.clip`).
         sample_file: the competition's sample submission; by default the one in the dataset.
-        on_error: what to do about unreadable test images.
 
     Raises:
         DlError: no test images, or ids or columns that don't match them.
@@ -78,11 +75,11 @@ def submit_run(
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle
-    valid = predictions_of(run, root, config, "valid", on_error)
+    valid = predictions_of(run, root, config, "valid")
     clipped_loss = log_loss(valid.y_true, clip(valid.y_prob, bound))
-    test = predictions_of(run, root, config, "test", on_error)
+    test = predictions_of(run, root, config, "test")
     left_out = _left_out(test, root)
-    if left_out and on_error == "stop":
+    if left_out and config.settings().on_error == "stop":
         raise DlError(
             f"Test images without a prediction: {len(left_out):,}",
             why=f"they can't be read, such as {shown(left_out[0])}",

@@ -15,6 +15,11 @@ REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that fork go first: beside TensorFlow's threads and memory a fork is slow and frail."""
+    items.sort(key=lambda item: item.get_closest_marker("forks") is None)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh home folder; nothing of the user's is read or written.

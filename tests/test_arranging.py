@@ -28,6 +28,8 @@ from dlcli.errors import DlError
 from dlcli.journal import hold, journals
 from dlcli.transfer import PARTIAL
 
+pytestmark = pytest.mark.forks
+
 Tree = dict[str, bytes]
 Act = Callable[[Path], Any]
 

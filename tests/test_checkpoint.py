@@ -13,6 +13,8 @@ from dlcli import checkpoint
 from dlcli.checkpoint import Progress, best_file, load_best, load_checkpoint, save_checkpoint
 from dlcli.errors import DlError
 
+pytestmark = pytest.mark.forks
+
 
 def after(epoch: int, best: int) -> Progress:
     rows = [{"epoch": n, "loss": 1 / n} for n in range(1, epoch + 1)]

@@ -33,6 +33,8 @@ def make_run(home: Path, dataset: str, name: str, **status: Any) -> Run:
     folder = home / "runs" / dataset / name
     folder.mkdir(parents=True)
     write_yaml(folder / "status.yaml", status)
+    path = str(home / "data" / dataset)
+    write_yaml(folder / "config.yaml", {"run": {"dataset": {"path": path}}})
     return Run(folder)
 
 
@@ -199,6 +201,17 @@ def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
     run, why = choose_run(config(), None)
     assert run == newest
     assert why == "the newest finished run of fish, the dataset last named"
+
+
+def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(data: Path, home: Path) -> None:
+    other = home / "elsewhere" / "fish"
+    other.mkdir(parents=True)
+    run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
+    choose_dataset(config(), str(other))
+    with pytest.raises(DlError, match="those there are of another dataset of that name"):
+        choose_run(config(), None)
+    (data / "fish").rename(data / "moved")  # then it may well be the same one
+    assert choose_run(config(), None)[0] == run
 
 
 def test_a_renamed_run_keeps_its_start(data: Path, home: Path) -> None:

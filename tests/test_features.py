@@ -45,6 +45,8 @@ from dlcli.features import (
 from dlcli.images import Batch, PixelRule
 from dlcli.inference import Forward, resolve_forward
 
+pytestmark = pytest.mark.forks
+
 TINY = Forward("tiny", "0123456789abcdef", "pooled", PixelRule(4), "openvino", "f32")
 CHUNK = 4
 

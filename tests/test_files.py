@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from dlcli.errors import DlError
 from dlcli.files import atomic, atomic_write, read_csv, read_text, read_yaml, write_csv, write_yaml
 
+pytestmark = pytest.mark.forks
+
 # What a file name can hold on Linux: any bytes but NUL and the slash.
 FILE_NAMES = (
     st.binary(min_size=1, max_size=30)

@@ -6,7 +6,6 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.features import ON_ERROR
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
@@ -15,9 +14,8 @@ from dlcli.config import Config
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="print metrics as JSON")
-@ON_ERROR
-@with_config("dataset", "workers", "weights", "seed")
-def command(config: Config, run: str | None, as_json: bool, on_error: str) -> None:
+@with_config("dataset", "workers", "weights", "on_error", "seed")
+def command(config: Config, run: str | None, as_json: bool) -> None:
     """Judge a RUN on its validation images: metrics.yaml, report.html, figures.
 
     Without RUN: the newest finished run of the current dataset.
@@ -29,7 +27,7 @@ def command(config: Config, run: str | None, as_json: bool, on_error: str) -> No
 
     chosen, why = choose_run(config, run)
     say(f"Run {shown(chosen.path)} ({why})")
-    metrics, page = evaluate_run(chosen, config, on_error)  # type: ignore[arg-type]
+    metrics, page = evaluate_run(chosen, config)
     if as_json:
         emit_json(metrics)
     else:
@@ -43,5 +41,8 @@ def command(config: Config, run: str | None, as_json: bool, on_error: str) -> No
             ["class", "precision", "recall", "f1", "images"],
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
-    typed = f" {run}" if run else ""
-    say(f"Report: {shown(page)}; next: `dl submit{typed}`")
+    if chosen.record()["dataset"]["images"].get("test"):
+        after = f"next: `dl submit {run}`" if run else "next: `dl submit`"
+    else:
+        after = "there is no test set to submit"
+    say(f"Report: {shown(page)}; {after}")

@@ -11,14 +11,9 @@ from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
+# What the features are a function of, beside the images and the layer.
+FUNCTION = ("backbone", "weights", "image_size", "engine", "precision")
 LAYERS = ("pooled", "conv", "imagenet")
-ON_ERROR = click.option(
-    "--on-error",
-    type=click.Choice(("stop", "skip")),
-    default="stop",
-    show_default=True,
-    help="unreadable images: name them all and stop, or leave them out",
-)
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -29,15 +24,14 @@ ON_ERROR = click.option(
     show_default=True,
     help="where the network is cut: before its last layer, after its convolutions, not at all",
 )
-@ON_ERROR
-@with_config("dataset", "backbone", "weights", "image_size", "engine", "precision", "workers")
+@with_config(
+    "dataset", "backbone", "weights", "image_size", "engine", "precision", "workers", "on_error"
+)
 @click.pass_context
-def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> None:
+def command(ctx: click.Context, config: Config, layer: str) -> None:
     """Compute what a pretrained network sees in each image, once, and keep it on disk."""
     if ctx.invoked_subcommand is not None:
         return
-    import os
-
     from dlcli.current import choose_dataset
     from dlcli.dataset import open_dataset
     from dlcli.feature_store import skipped, stored_rows
@@ -53,13 +47,8 @@ def command(ctx: click.Context, config: Config, layer: str, on_error: str) -> No
     size = f"{forward.pixels.size}x{forward.pixels.size} pixels"
     engine = f"{forward.engine} in {forward.precision}"
     say(f"{forward.backbone}, layer {layer}, {size}, on {engine}")
-    workers = settings.workers or os.cpu_count() or 1
     folder = compute_features(
-        dataset,
-        forward,
-        weights,
-        workers=workers,
-        on_error=on_error,  # type: ignore[arg-type]
+        dataset, forward, weights, workers=settings.threads, on_error=settings.on_error
     )
     for split, rows in stored_rows(folder).items():
         if dataset.splits[split]:
@@ -72,10 +61,9 @@ def _next(config: Config) -> str:
     """The next command, with what was typed here that it needs to find these very features."""
     import shlex
 
-    keys = ("backbone", "weights", "image_size", "engine", "precision")
     typed = [
         f" --{key.replace('_', '-')} {shlex.quote(str(config.get(key).value))}"
-        for key in keys
+        for key in FUNCTION
         if config.is_flag(key)
     ]
     return f"; next: `dl train finetune{''.join(typed)}`"

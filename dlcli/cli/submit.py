@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from dlcli.cli.completing import complete_run
-from dlcli.cli.features import ON_ERROR
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -28,15 +27,13 @@ from dlcli.config import Config
     help="the competition's sample submission; by default the one in the dataset",
 )
 @click.option("--no-upload", is_flag=True, help="write the file only")
-@ON_ERROR
-@with_config("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights")
+@with_config("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights", "on_error")
 def command(
     config: Config,
     run: str | None,
     bound: float | None,
     sample_submission: Path | None,
     no_upload: bool,
-    on_error: str,
 ) -> None:
     """Write submission.csv from a RUN's predictions of the test images.
 
@@ -49,13 +46,7 @@ def command(
 
     chosen, why = choose_run(config, run)
     say(f"Run {shown(chosen.path)} ({why})")
-    done = submit_run(
-        chosen,
-        config,
-        bound=bound or 0.0,
-        sample_file=sample_submission,
-        on_error=on_error,  # type: ignore[arg-type]
-    )
+    done = submit_run(chosen, config, bound=bound or 0.0, sample_file=sample_submission)
     for note in done.notes:
         say(note)
     results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from dlcli.cli import Group
-from dlcli.cli.features import ON_ERROR
 from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
@@ -39,20 +38,19 @@ def recipe_command(name: str) -> click.Command:
     """The command that trains one recipe."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
-    keys += ["dataset", "seed", "image_size", "workers"]
+    keys += ["dataset", "seed", "image_size", "workers", "on_error"]
     if cls.layer is not None:
         own = ("backbone", "weights", "engine", "precision")
         keys += [key for key in own if key not in cls.pinned]
 
     @with_config(*keys)
-    @ON_ERROR
-    def train(config: Config, on_error: str) -> None:
-        run_training(config, name, on_error)
+    def train(config: Config) -> None:
+        run_training(config, name)
 
     return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(train)
 
 
-def run_training(config: Config, recipe: str, on_error: Any) -> None:
+def run_training(config: Config, recipe: str) -> None:
     """Train one recipe and say where the result is."""
     from dlcli.current import choose_dataset
     from dlcli.launch import make_job, new_run
@@ -61,7 +59,7 @@ def run_training(config: Config, recipe: str, on_error: Any) -> None:
 
     choice = choose_dataset(config)
     say(str(choice))
-    job = make_job(config, recipe, choice.root, on_error)
+    job = make_job(config, recipe, choice.root)
     inputs = first_inputs(job)  # what can't work is refused before there is a run
     run = new_run(job, recipe)
     fit(job, run, inputs)

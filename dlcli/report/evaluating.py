@@ -7,7 +7,6 @@ from typing import Any
 
 from dlcli.config import Config
 from dlcli.evaluation import evaluate
-from dlcli.features import OnError
 from dlcli.files import write_yaml
 from dlcli.places import shown
 from dlcli.predict import dataset_of, predictions_of
@@ -15,15 +14,12 @@ from dlcli.report.html import Report, write_report
 from dlcli.run import Run
 
 
-def evaluate_run(
-    run: Run, config: Config, on_error: OnError = "stop"
-) -> tuple[dict[str, Any], Path]:
+def evaluate_run(run: Run, config: Config) -> tuple[dict[str, Any], Path]:
     """Judge a run on its validation images and write down how it did.
 
     Args:
         run: a finished run.
         config: where data lies, and the seed of the pictures chosen at random.
-        on_error: what to do about unreadable images, should they have to be predicted again.
 
     Returns:
         the metrics (see `evaluation.evaluate`), and the report's path.
@@ -32,7 +28,7 @@ def evaluate_run(
         DlError: no predictions, and no images to make them from.
     """
     root = dataset_of(run, config)
-    predictions = predictions_of(run, root, config, "valid", on_error)
+    predictions = predictions_of(run, root, config, "valid")
     record, y_true = run.record(), predictions.y_true
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     write_yaml(run.metrics_file, metrics)
