@@ -18,16 +18,16 @@ keras.applications.VGG16(weights=None).save_weights(sys.argv[1])
 
 
 def measure() -> Result:
-    """Files to fc2's 4,096 numbers for 128 photos, start-up left out on both sides."""
+    """Files to fc2's 4,096 numbers for 256 photos, start-up left out on both sides."""
     with fresh_home() as home:
-        dataset, weights = plant(home, 64), home / "vgg16.weights.h5"
+        dataset, weights = plant(home, 128), home / "vgg16.weights.h5"
         run(home, str(weights), python=("-c", WEIGHTS))
         run(home, "config", "set", "backbone", "vgg16")
         run(home, "config", "set", "weights", str(weights))
         rows, ratio = compare(home, dataset, times=3)
     return Result(
         "`dl features` with VGG16 against Keras",
-        "128 JPEG photos to the 4,096 numbers of fc2; median of 3 runs, interleaved; the network "
+        "256 JPEG photos to the 4,096 numbers of fc2; median of 3 runs, interleaved; the network "
         "is ready on both sides. Ours counts writing to disk.",
         ["what", "images/s", "times Keras"],
         rows,

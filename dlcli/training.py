@@ -157,7 +157,6 @@ def _train_phase(
             order = np.random.default_rng([seed, epoch]).permutation(len(train.y_true))
             totals = {"loss": 0.0, "accuracy": 0.0}
             for x, y in train.batches(order, recipe.batch_size):
-                network.model.reset_metrics()
                 scores = network.model.train_on_batch(
                     augment(x) if augment else x, y, return_dict=True
                 )
