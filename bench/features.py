@@ -92,5 +92,5 @@ def compare(home: Path, dataset: Path, times: int) -> tuple[list[list[str]], flo
             rates[name].append(float(out.split("rate ")[1]))
     middle = {name: median(each) for name, each in rates.items()}
     peer = middle[PEER_NAME]
-    rows = [[name, f"{rate:.{rate < 100}f}", f"{rate / peer:.2f}"] for name, rate in middle.items()]
+    rows = [[name, f"{rate:.1f}", f"{rate / peer:.2f}"] for name, rate in middle.items()]
     return rows, middle[list(middle)[-1]] / peer
