@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from dlcli.backend import jit_compile
 from dlcli.checkpoint import Progress, load_best
-from dlcli.config import Settings
 from dlcli.dataset import Dataset
 from dlcli.errors import DlError
 from dlcli.features import compute_features, load_features
@@ -16,6 +15,7 @@ from dlcli.images import PixelRule
 from dlcli.inference import Forward
 from dlcli.inputs import FeatureInputs, ImageInputs, Inputs
 from dlcli.recipe import Phase, Recipe
+from dlcli.settings import Settings
 
 if TYPE_CHECKING:
     import keras

@@ -1,4 +1,4 @@
-"""Every setting: declared here once, and where its value comes from.
+"""Where the value of every setting comes from.
 
 Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (searched upward) <
 `DL_*` environment < `--config FILE` < flags. A setting is known by its dotted key: `seed`,
@@ -10,71 +10,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.fields import Setting, coerce, plain, setting, settings_of
+from dlcli.fields import Setting, coerce, plain, settings_of
 from dlcli.files import atomic_write, read_text, read_yaml
 from dlcli.places import config_home, shown
 from dlcli.recipe import Recipe, make_recipe, recipe_class, recipe_names
+from dlcli.settings import Kaggle, Settings
 
 PROJECT_FILE = "dl.yaml"
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 # The block of a run's config.yaml that records where, when and with what it ran.
 RECORD = "run"
-
-
-@dataclass(frozen=True)
-class Kaggle:
-    """What a competition wants; `dataset.yaml` may set these for its dataset."""
-
-    competition: str | None = setting(None, "the competition's name in its URL")
-    positive: str | None = setting(
-        None, "the class whose probability a single column holds", metavar="CLASS"
-    )
-    metric: str | None = setting(None, "the competition's metric")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings that commands share. A recipe's hyperparameters stand under `train`."""
-
-    data_dir: Path = setting(Path("~/data"), "folder that holds the datasets")
-    runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
-    dataset: str | None = setting(
-        None, "a path, or a name under the data folder", metavar="DATASET"
-    )
-    seed: int = setting(0, "seed of every random choice", at_least=0)
-    workers: int | None = setting(
-        None, "threads that decode images; one per core", at_least=1, unset="auto"
-    )
-    on_error: Literal["stop", "skip"] = setting(
-        "stop", "unreadable images: name them all and stop, or leave them out"
-    )
-    backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
-    weights: Path | None = setting(None, "file with the backbone's weights")
-    image_size: int | None = setting(
-        None, "pixels a side; the backbone's own by default", at_least=8, unset="auto"
-    )
-    engine: Literal["auto", "openvino", "keras"] = setting(
-        "auto", "what runs forward passes: OpenVINO on a CPU, Keras on a GPU"
-    )
-    precision: Literal["auto", "f32", "bf16"] = setting(
-        "auto", "numbers of forward passes: bf16 where the processor has it"
-    )
-    kaggle: Kaggle = field(default_factory=Kaggle)
-
-    @property
-    def threads(self) -> int:
-        """Threads that decode: as set, or one for each core that this process may use."""
-        if self.workers:
-            return self.workers
-        if hasattr(os, "sched_getaffinity"):  # Linux: a container may have fewer than the machine
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

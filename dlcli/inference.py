@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dlcli.backend import has_gpu, start_backend
-from dlcli.config import Settings
 from dlcli.errors import DlError
 from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.models.network import Layer
+from dlcli.settings import Settings
 
 if TYPE_CHECKING:
     import keras

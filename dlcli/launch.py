@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.assembly import Job
-from dlcli.config import RECORD, Config, Settings, Value, read_config_file
+from dlcli.config import RECORD, Config, Value, read_config_file
 from dlcli.dataset import open_dataset, require_trainable
 from dlcli.errors import DlError
 from dlcli.fields import plain, settings_of
@@ -18,6 +18,7 @@ from dlcli.inference import resolve_forward
 from dlcli.places import shown
 from dlcli.provenance import provenance
 from dlcli.run import Run
+from dlcli.settings import Settings
 
 # Settings that mean nothing to a recipe that sees the pixels themselves.
 BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")

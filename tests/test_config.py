@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 
 from dlcli.config import (
     Config,
-    Kaggle,
-    Settings,
     all_keys,
     declared,
     find_project_file,
@@ -27,6 +25,7 @@ from dlcli.files import read_yaml, write_yaml
 from dlcli.recipe import recipe_names
 from dlcli.run import Run
 from dlcli.schedule import Schedule
+from dlcli.settings import Kaggle, Settings
 
 # A setting of each kind, with values that sources may give it.
 VALUES: dict[str, st.SearchStrategy[Any]] = {

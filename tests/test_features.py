@@ -23,7 +23,6 @@ from pictures import make_dataset
 from PIL import Image
 
 from dlcli import features as features_module
-from dlcli.config import Settings
 from dlcli.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import read_split
@@ -44,6 +43,7 @@ from dlcli.features import (
 )
 from dlcli.images import Batch, PixelRule
 from dlcli.inference import Forward, resolve_forward
+from dlcli.settings import Settings
 
 pytestmark = pytest.mark.forks
 

@@ -14,10 +14,10 @@ from pictures import make_pictures
 from PIL import Image
 
 from dlcli import inference
-from dlcli.config import Settings
 from dlcli.errors import DlError
 from dlcli.images import PixelRule, UnreadableImage, read_batches
 from dlcli.inference import Engine, Forward, KerasEngine, resolve_forward, rows_of, start_engine
+from dlcli.settings import Settings
 
 OPENVINO = replace(Settings(), image_size=64, engine="openvino", precision="f32")
 

@@ -102,7 +102,7 @@ def test_unreadable_images_are_named_or_left_out(dl: Dl, dogscats: Path) -> None
         (("--engine", "tensorrt"), 2, "expected one of auto, openvino, keras"),
         (("--precision", "f16"), 2, "expected one of auto, f32, bf16"),
         (("--workers", "0"), 2, "at least 1"),
-        (("--on-error", "ignore"), 2, "is not one of 'stop', 'skip'"),
+        (("--on-error", "ignore"), 2, "expected one of stop, skip"),
         (("--backbone", "efficientnet"), 2, "Did you mean"),
         (("--weights", "nowhere.h5"), 1, "nowhere.h5"),
         (("lst",), 2, "Did you mean `ls`"),

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.config import Settings
 from dlcli.errors import DlError
 from dlcli.images import Batch
 from dlcli.inference import Forward, resolve_forward, start_engine
 from dlcli.models import export
 from dlcli.models.export import exported
+from dlcli.settings import Settings
 
 
 @pytest.fixture
