@@ -81,7 +81,7 @@ def compare(home: Path, dataset: Path, times: int) -> tuple[list[list[str]], flo
     cases = {
         PEER_NAME: (PEER,),
         "dl features, f32, exact decoding": (OURS, "f32"),
-        "dl features, bf16, fast decoding (the default here)": (OURS, "bf16"),
+        "dl features, bf16, scaled decoding (the default here)": (OURS, "bf16"),
     }
     run(home, str(dataset), "f32", python=("-c", OURS))  # exports the network, once
     rates: dict[str, list[float]] = {name: [] for name in cases}

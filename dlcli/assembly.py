@@ -51,22 +51,25 @@ class Job:
         return self.forward is not None and phase.frozen
 
 
-def split_inputs(job: Job, split: str, on_features: bool) -> Inputs:
-    """Train or valid, as stored features (computed where they are missing) or as images."""
+def read_inputs(
+    job: Job, on_features: bool, splits: tuple[str, ...] = ("train", "valid")
+) -> list[Inputs]:
+    """Some splits, as stored features (computed where they are missing) or as images.
+
+    Raises:
+        DlError: unreadable images, named all at once; features that can't be made.
+    """
     dataset, classes, settings = job.dataset, job.dataset.classes, job.settings
     threads, on_error = settings.threads, settings.on_error
     if not on_features:
-        return ImageInputs(dataset, split, classes, job.pixels, threads, on_error)
+        return [
+            ImageInputs(dataset, split, classes, job.pixels, threads, on_error) for split in splits
+        ]
     assert job.forward is not None and job.weights is not None
     folder = compute_features(
-        dataset,
-        job.forward,
-        job.weights,
-        workers=threads,
-        on_error=on_error,
-        splits=("train", "valid"),  # both at once, so that all unreadable images are named at once
+        dataset, job.forward, job.weights, workers=threads, on_error=on_error, splits=splits
     )
-    return FeatureInputs(load_features(folder, dataset, split), classes)
+    return [FeatureInputs(load_features(folder, dataset, split), classes) for split in splits]
 
 
 def require_layers(job: Job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -61,9 +62,34 @@ def jit_compile() -> bool | str:
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU, without asking a library that takes seconds to load."""
+    """Whether there is an NVIDIA GPU and what a backend needs to use it.
+
+    Without asking a backend, which takes seconds to load: a GPU without CUDA's libraries (installed
+    without `dlcli[gpu]`) serves nobody.
+    """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return not hidden and Path("/dev/nvidia0").exists()
+    return not hidden and Path("/dev/nvidia0").exists() and _has_cudnn()
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the GPU computes in bf16: compute capability 8.0 (Ampere) or later."""
+    ask = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout
+        return float(said.split()[0]) >= 8
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return False
+
+
+def _has_cudnn() -> bool:
+    from ctypes.util import find_library
+    from importlib.util import find_spec
+
+    try:
+        packaged = find_spec("nvidia.cudnn") is not None  # as the backends' wheels bring it
+    except ModuleNotFoundError:
+        packaged = False
+    return packaged or find_library("cudnn") is not None
 
 
 class _quiet_stderr:  # noqa: N801 - reads as a word in a with statement

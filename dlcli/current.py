@@ -25,6 +25,18 @@ class Choice:
         return f"Dataset {shown(self.root)} ({self.why})"
 
 
+@dataclass(frozen=True)
+class ChosenRun:
+    """A run, where its dataset is (None: nowhere), and the words for why it was taken."""
+
+    run: Run
+    root: Path | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"Run {shown(self.run.path)} ({self.why})"
+
+
 def choose_dataset(config: Config, named: str | None = None) -> Choice:
     """Decide on the dataset: named > the setting > the current folder's > last named.
 
@@ -131,50 +143,63 @@ def last_named() -> Path | None:
         return None
 
 
-def choose_run(config: Config, named: str | None) -> tuple[Run, str]:
+def choose_run(config: Config, named: str | None) -> ChosenRun:
     """Decide on the run: named > the newest finished run of the current dataset.
 
     Args:
         config: the settings.
         named: a run's folder, or its name.
 
-    Returns:
-        the run, and the words for why it was taken.
-
     Raises:
         DlError: no such run, not finished, or none finished.
     """
-    runs_dir = config.settings().runs_dir
+    settings = config.settings()
+    runs_dir = settings.runs_dir
     if named is not None:
         run = find_run(named, runs_dir)
         _require_finished(run)
-        if config.is_flag("dataset"):
-            other = choose_dataset(config).root.name
-            if other != run.dataset:
-                raise DlError(
-                    f"{run.name} is a run of {run.dataset}, not of {other}",
-                    hint="Leave out `-d`, or name a run of that dataset.",
-                    exit_code=ExitCode.USAGE,
-                )
-        return run, "named"
+        if not config.is_flag("dataset"):
+            return ChosenRun(run, _dataset_of(run, settings.data_dir), "named")
+        root = choose_dataset(config).root
+        if run.dataset != root.name or not _may_be_of(run, root):
+            raise DlError(
+                f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
+                hint="Leave out `-d`, or name a run of that dataset.",
+                exit_code=ExitCode.USAGE,
+            )
+        return ChosenRun(run, root, "named")
     choice = choose_dataset(config)
     statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
     finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
-    newest = next((run for run in finished if _is_of(run, choice.root)), None)
+    newest = next((run for run in finished if _may_be_of(run, choice.root)), None)
     if newest is None:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
             why="those there are of another dataset of that name" if finished else "",
             hint="Train one: `dl train finetune`.",
         )
-    return newest, f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+    why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+    return ChosenRun(newest, choice.root, why)
 
 
-def _is_of(run: Run, root: Path) -> bool:
+def _may_be_of(run: Run, root: Path) -> bool:
     """Whether a run was trained on a dataset, or on one of its name that is gone (moved, say)."""
-    recorded = Path(run.record()["dataset"]["path"])
-    return not recorded.is_dir() or recorded.samefile(root)
+    recorded = run.dataset_path()
+    return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
+
+
+def _dataset_of(run: Run, data_dir: Path) -> Path | None:
+    """Where a run's dataset is: as recorded, else one of that name under the data folder (said)."""
+    recorded = run.dataset_path()
+    if recorded is None or recorded.is_dir():
+        return recorded
+    try:
+        moved = find_dataset(run.dataset, data_dir)
+    except DlError:
+        return None
+    say(f"{shown(recorded)} is gone; taking {shown(moved)}, the dataset of that name.")
+    return moved
 
 
 def _require_finished(run: Run) -> None:

@@ -41,18 +41,23 @@ from dlcli.feature_store import (
     skipped,
     writing,
 )
-from dlcli.images import PixelRule, UnreadableImage, is_readable, refuse_unreadable
+from dlcli.images import (
+    PixelRule,
+    UnreadableImage,
+    is_readable,
+    none_readable,
+    refuse_unreadable,
+)
 from dlcli.inference import Engine, Forward, rows_of, start_engine
 from dlcli.places import shown
 from dlcli.progress import say, track
+from dlcli.settings import OnError
 
 if TYPE_CHECKING:
     import bcolz
     import numpy as np
 
-OnError = Literal["stop", "skip"]
-# Rows per chunk on disk: a multiple of every engine's batch. lz4 with chunks of this order reads
-# at 3 times the speed of bcolz's own default.
+# Rows a chunk: a multiple of every engine's batch, read at 3 times the speed of bcolz's default.
 CHUNK_ROWS = 64
 
 
@@ -83,7 +88,7 @@ def compute_features(
     weights: Path,
     *,
     workers: int,
-    on_error: OnError = "stop",
+    on_error: OnError,
     splits: Sequence[str] = SPLITS,
 ) -> Path:
     """Compute the features that aren't there yet.
@@ -93,8 +98,7 @@ def compute_features(
         forward: network, cut, pixels, engine and precision.
         weights: the file of the network's weights.
         workers: threads that decode.
-        on_error: "stop" names every unreadable image and fails; "skip" leaves them out and
-            records which.
+        on_error: "stop" names every unreadable image and fails; "skip" records which it left out.
         splits: which to compute.
 
     Returns:
@@ -107,8 +111,7 @@ def compute_features(
     wanted = [split for split in splits if dataset.splits[split]]
     missing = [split for split in wanted if not features_ready(folder, dataset, split)]
     for split in wanted:
-        left_out = skipped(folder, split)
-        if on_error == "stop" and left_out and split not in missing:
+        if split not in missing and (left_out := skipped(folder, split)):
             say(f"{len(left_out):,} of {split} left out, as recorded: they can't be read.")
     if not missing:
         return folder
@@ -271,10 +274,7 @@ class _GrowingRows:
         """
         if self._stored is None:
             path, why = next(iter(self._skipped.items()))
-            raise DlError(
-                f"Not one image of {self._split} can be read",
-                why=f"{shown(path)}: {why}; and so on",
-            )
+            raise none_readable(self._split, UnreadableImage(Path(path), why))
         self._stored.finish()
 
 

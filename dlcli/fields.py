@@ -75,8 +75,8 @@ class Setting:
             str: "text",
             Path: "a path",
         }.get(self.type) or self.type.expected
-        bounds = [f"at least {self.at_least:g}"] if self.at_least is not None else []
-        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        bounds = [f"at least {self.at_least:.12g}"] if self.at_least is not None else []
+        bounds += [f"below {self.below:.12g}"] if self.below is not None else []
         unset = f"or {self.unset}" if self.optional else ""
         return ", ".join(filter(None, [kind, " and ".join(bounds), unset]))
 

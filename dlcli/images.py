@@ -29,20 +29,21 @@ class PixelRule:
 
     Args:
         size: pixels a side; images are resized straight to a square, aspect not kept.
-        decode: "exact" decodes every pixel, and Pillow resizes; "fast" lets the JPEG decoder leave
-            out detail that the resizing would drop anyway (scaling in the DCT domain, down to no
-            less than `size` a side), and OpenCV resizes the little that is left: 3 times quicker,
-            and pixels move by a few of 255.
+        decode: "exact" decodes every pixel, and Pillow resizes; "scaled" lets the JPEG decoder
+            leave out detail that the resizing would drop anyway (scaling in the DCT domain, down
+            to no less than `size` a side), and OpenCV resizes the little that is left: 3 times
+            quicker, and pixels move by a few of 255.
     """
 
     size: int
-    decode: Literal["exact", "fast"] = "exact"
+    decode: Literal["exact", "scaled"] = "exact"
 
     def __str__(self) -> str:
-        exact = f"decoded by Pillow, RGB, its bilinear filter straight to {self.size}x{self.size}"
+        size = f"{self.size}x{self.size}"
+        exact = f"decoded by Pillow, RGB, its bilinear filter straight to {size}"
         if self.decode == "exact":
             return exact
-        return f"JPEGs decoded scaled in the DCT, resized bilinearly by OpenCV; others {exact}"
+        return f"JPEGs decoded scaled in the DCT, RGB, OpenCV straight to {size}; others {exact}"
 
 
 class UnreadableImage(Exception):
@@ -66,17 +67,13 @@ def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
 
     Raises:
         UnreadableImage: the file is empty, damaged, no image, or a decompression bomb.
+        DlError: the packages for "scaled" can't be imported.
     """
     import numpy as np
     from PIL import Image
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(path, error.strerror or str(error)) from error
-    if not data:
-        raise UnreadableImage(path, "the file is empty")
-    if rule.decode == "fast" and (pixels := _decode_scaled(data, rule.size)) is not None:
+    data = _read(path)
+    if rule.decode == "scaled" and (pixels := _decode_scaled(data, rule.size)) is not None:
         return pixels
     image = _decode(path, data)
     if image.size != (rule.size, rule.size):
@@ -93,20 +90,49 @@ def is_readable(path: Path, rule: PixelRule) -> bool:
     return True
 
 
-def _decode(path: Path, data: bytes) -> Image.Image:
+def load_image(path: Path, at_least: int | None = None) -> Image.Image:
+    """Decode one image whole, as RGB of 8 bits.
+
+    Args:
+        path: its file.
+        at_least: pixels a side that are enough, where the decoder can save work.
+
+    Raises:
+        UnreadableImage: the file is empty, damaged, no image, or a decompression bomb.
+    """
+    return _decode(path, _read(path), at_least)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(path, error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise UnreadableImage(path, str(error)) from error
+    if not data:
+        raise UnreadableImage(path, "the file is empty")
+    return data
+
+
+def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image:
     import io
 
+    import numpy as np
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
+            if at_least:
+                image.draft("RGB", (at_least, at_least))
             if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would cut, not scale
-                return image.point(lambda value: value / 256).convert("L").convert("RGB")
+                gray = np.asarray(image) >> 8
+                return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's SyntaxError: a PNG whose chunks are broken
+    # SyntaxError: a PNG whose chunks are broken; RuntimeError: damaged AVIF and DDS
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         reason = "not an image" if "cannot identify" in str(error) else str(error)
         raise UnreadableImage(path, reason) from error
 
@@ -115,21 +141,30 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
     """Decode a JPEG at the smallest scale that is no smaller than `size`, and resize it.
 
     Returns:
-        array of shape (size, size, 3), uint8; None where the exact way has to do it.
+        array of shape (size, size, 3), uint8; None where the exact way has to do it: another
+        format, CMYK, a side too short, damage (of which Pillow says what it is).
     """
     if not data.startswith(JPEG_MAGIC):
         return None
     try:
         import cv2
         import simplejpeg
-
+    except ImportError as error:
+        raise DlError(
+            "JPEGs can't be decoded scaled here",
+            why=str(error),
+            hint="Mend the packages simplejpeg and opencv-python-headless, or compute exactly: "
+            "`--precision f32`.",
+        ) from error
+    try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        if colorspace in ("CMYK", "YCCK") or height * width > MAX_PIXELS:
+        cmyk, small = colorspace in ("CMYK", "YCCK"), min(height, width) < size
+        if cmyk or small or height * width > MAX_PIXELS:
             return None
         pixels = simplejpeg.decode_jpeg(
             data, "RGB", fastdct=True, fastupsample=True, min_height=size, min_width=size
         )
-    except (ImportError, ValueError):  # no wheel for this machine; or damaged: Pillow says how
+    except ValueError:
         return None
     # bilinear looks at 2 pixels a side only: where more become one, all of them are averaged
     near = max(pixels.shape[:2]) <= 1.5 * size
@@ -208,6 +243,11 @@ def work_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def none_readable(split: str, first: UnreadableImage) -> DlError:
+    """What to raise where nothing of a split is left."""
+    return DlError(f"Not one image of {split} can be read", why=f"{first}; and so on")
 
 
 def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.backend import has_gpu, start_backend
+from dlcli.backend import gpu_has_bf16, has_gpu, start_backend
 from dlcli.errors import DlError
 from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
@@ -95,10 +95,10 @@ def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if _fast_bf16(engine) else "f32"
-    # bf16 moves the features by more than fast decoding does, so both come together; f32 is exact
+    # bf16 moves the features by more than scaled decoding does, so both come together; f32 is exact
     # throughout (measured: equal accuracy, twice the speed)
-    fast = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
-    pixels = PixelRule(settings.image_size or backbone.image_size, "fast" if fast else "exact")
+    scaled = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
+    pixels = PixelRule(settings.image_size or backbone.image_size, "scaled" if scaled else "exact")
     return (
         Forward(backbone.name, weights_hash(weights), layer, pixels, engine, precision),
         weights,
@@ -264,4 +264,4 @@ def _fast_bf16(engine: str) -> bool:
         import openvino
 
         return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return has_gpu()
+    return has_gpu() and gpu_has_bf16()

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dlcli.dataset import Dataset
 from dlcli.features import Features
-from dlcli.images import PixelRule, UnreadableImage, read_batches, refuse_unreadable
-from dlcli.progress import track
+from dlcli.images import (
+    PixelRule,
+    UnreadableImage,
+    none_readable,
+    read_batches,
+    refuse_unreadable,
+)
+from dlcli.progress import say, track
+from dlcli.settings import OnError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +78,8 @@ class ImageInputs:
         classes: class names in the order of the outputs.
         rule: how files become pixels.
         workers: threads that decode.
-        on_error: "stop" refuses unreadable images, all named at once; "skip" leaves them out.
+        on_error: "stop" refuses unreadable images, all named at once; "skip" leaves them out, and
+            says how many.
     """
 
     def __init__(
@@ -81,13 +89,17 @@ class ImageInputs:
         classes: Sequence[str],
         rule: PixelRule,
         workers: int,
-        on_error: Literal["stop", "skip"] = "stop",
+        on_error: OnError,
     ) -> None:
         self._root, self._rule, self._workers = dataset.root, rule, workers
         every = dataset.splits[split]
         self._kept, unreadable = self._read_once(split, every)
         if on_error == "stop":
             refuse_unreadable(unreadable)
+        if len(unreadable) == len(every):
+            raise none_readable(split, unreadable[0])
+        if unreadable:
+            say(f"{len(unreadable):,} of {split} left out: they can't be read.")
         bad = {error.path for error in unreadable}
         self.paths = tuple(path for path in every if self._root / path not in bad)
         self.y_true = class_numbers(self.paths, classes)

@@ -18,10 +18,7 @@ from dlcli.inference import resolve_forward
 from dlcli.places import shown
 from dlcli.provenance import provenance
 from dlcli.run import Run
-from dlcli.settings import Settings
-
-# Settings that mean nothing to a recipe that sees the pixels themselves.
-BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
+from dlcli.settings import BACKBONE_SETTINGS, Settings
 
 
 def make_job(config: Config, recipe_name: str, root: Path) -> Job:

@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from dlcli.assembly import Job, Network, split_inputs
+from dlcli.assembly import Job, Network, read_inputs
 from dlcli.checkpoint import Progress
 from dlcli.dataset import Dataset
 from dlcli.evaluation import accuracy, log_loss
@@ -39,13 +39,16 @@ def keep_outcome(job: Job, run: Run, network: Network, valid: Inputs, progress: 
     _save(model, run.last_model)
     if progress.best_epoch == len(progress.history):
         with atomic(run.best_model) as temporary:
-            os.link(run.last_model, temporary)
+            try:
+                os.link(run.last_model, temporary)
+            except OSError:  # a file system without hard links; a full disk says so again
+                shutil.copyfile(run.last_model, temporary)
     else:
         if progress.best_phase != progress.phase:  # in which other layers trained
             network = Network(job, phase, tuple(network.head.input_shape[1:]))
             model = network.complete()
             if on_features != was_on_features:
-                valid = split_inputs(job, "valid", on_features)
+                (valid,) = read_inputs(job, on_features, ("valid",))
         network.assign_best(run.checkpoint, progress)
         _save(model, run.best_model)
     y_prob = network.predict(valid)

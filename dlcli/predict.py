@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.config import Config
-from dlcli.current import find_dataset
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute_features, load_features
-from dlcli.images import PixelRule, UnreadableImage, read_batches, refuse_unreadable
+from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
 from dlcli.inference import Forward, KerasEngine
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.outcome import keep_predictions, predict_rows
@@ -24,28 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def dataset_of(run: Run, config: Config) -> Path | None:
-    """The folder of the dataset that a run was trained on; None where it isn't there any more.
-
-    The recorded path, else a dataset of that name under the data folder (said).
-    """
-    recorded = Path(run.record()["dataset"]["path"])
-    if recorded.is_dir():
-        return recorded
-    try:
-        moved = find_dataset(run.dataset, config.settings().data_dir)
-    except DlError:
-        return None
-    say(f"{shown(recorded)} is gone; taking {shown(moved)}, the dataset of that name.")
-    return moved
-
-
 def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> Predictions:
     """One split's predictions: from the run's file, unless it is missing or its images changed.
 
     Args:
         run: a finished run.
-        root: its dataset's folder, see `dataset_of`.
+        root: its dataset's folder, see `current.ChosenRun`; None: it is gone.
         config: workers, weights, what to do about unreadable images.
         split: "valid" or "test".
 
@@ -111,6 +94,10 @@ def _predict(run: Run, config: Config, dataset: Dataset, split: str) -> Predicti
             bar.advance(batch.count)
     if on_error == "stop":
         refuse_unreadable(unreadable)
+    if len(unreadable) == len(paths):
+        raise none_readable(split, unreadable[0])
+    if unreadable:
+        say(f"{len(unreadable):,} of {split} left out: they can't be read.")
     bad = {error.path for error in unreadable}
     readable = tuple(path for path in paths if dataset.root / path not in bad)
     return keep_predictions(run, dataset, split, readable, classes, np.concatenate(parts))
@@ -143,7 +130,9 @@ def _same_weights(run: Run, config: Config, forward: Forward) -> Path:
         DlError: it is gone, or holds other weights now.
     """
     recorded = run.config().get("weights")
-    named = config.settings().weights or (Path(recorded) if recorded else None)
+    # a file in the settings is for the backbone there, which may be another one
+    typed = config.settings().weights if config.is_flag("weights") else None
+    named = typed or (Path(recorded) if recorded else None)
     weights = fetch_weights(get_backbone(forward.backbone), named)
     if weights_hash(weights) != forward.weights_hash:
         raise DlError(

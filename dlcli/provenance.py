@@ -12,10 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    *("keras", "tensorflow", "jax", "torch", "numpy", "openvino"),
-    *("pillow", "simplejpeg", "opencv-python-headless"),
-)
+BACKENDS = ("keras", "tensorflow", "jax", "torch", "numpy")
+PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headless")
 
 
 def provenance() -> dict[str, Any]:

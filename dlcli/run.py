@@ -206,6 +206,13 @@ class Run:
         record: dict[str, Any] = self.config()["run"]
         return record
 
+    def dataset_path(self) -> Path | None:
+        """Where the dataset was at training; None where the record is missing or damaged."""
+        try:
+            return Path(self.record()["dataset"]["path"])
+        except (DlError, KeyError, TypeError):  # one damaged file must not hide all other runs
+            return None
+
     def classes(self) -> tuple[str, ...]:
         """The class names, in the order of the model's outputs.
 

@@ -13,6 +13,10 @@ from typing import Literal
 
 from dlcli.fields import setting
 
+OnError = Literal["stop", "skip"]
+# What a pretrained network's part hangs on; these mean nothing where a recipe sees the pixels.
+BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
+
 
 @dataclass(frozen=True)
 class Kaggle:
@@ -34,11 +38,11 @@ class Settings:
     dataset: str | None = setting(
         None, "a path, or a name under the data folder", metavar="DATASET"
     )
-    seed: int = setting(0, "seed of every random choice", at_least=0)
+    seed: int = setting(0, "seed of every random choice", at_least=0, below=2**32)
     workers: int | None = setting(
         None, "threads that decode images; one per core", at_least=1, unset="auto"
     )
-    on_error: Literal["stop", "skip"] = setting(
+    on_error: OnError = setting(
         "stop", "unreadable images: name them all and stop, or leave them out"
     )
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
@@ -59,6 +63,6 @@ class Settings:
         """Threads that decode: as set, or one for each core that this process may use."""
         if self.workers:
             return self.workers
-        if hasattr(os, "sched_getaffinity"):  # Linux: a container may have fewer than the machine
+        if hasattr(os, "sched_getaffinity"):  # Linux: `taskset` and batch systems give fewer
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1

@@ -13,7 +13,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import log_loss
 from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
-from dlcli.predict import dataset_of, predictions_of
+from dlcli.predict import predictions_of
 from dlcli.predictions import Predictions
 from dlcli.run import Run
 from dlcli.submission import (
@@ -55,6 +55,7 @@ class Submitted:
 
 def submit_run(
     run: Run,
+    root: Path | None,
     config: Config,
     *,
     bound: float = 0.0,
@@ -64,6 +65,7 @@ def submit_run(
 
     Args:
         run: a finished run.
+        root: where its dataset is; None: gone.
         config: where data lies, what the competition wants, what to do about unreadable images.
         bound: probabilities are kept this far from 0 and 1 (see `submission.clip`).
         sample_file: the competition's sample submission; by default the one in the dataset.
@@ -71,7 +73,6 @@ def submit_run(
     Raises:
         DlError: no test images, or ids or columns that don't match them.
     """
-    root = dataset_of(run, config)
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle

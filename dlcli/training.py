@@ -10,7 +10,7 @@ import math
 from contextlib import suppress
 from typing import Any
 
-from dlcli.assembly import Job, Network, require_layers, split_inputs, to_numpy
+from dlcli.assembly import Job, Network, read_inputs, require_layers, to_numpy
 from dlcli.augmentation import Augmenter, reseed
 from dlcli.backend import start_backend
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
@@ -36,7 +36,7 @@ class Interrupted(DlError):
         )
 
 
-def fit(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]] | None = None) -> None:
+def fit(job: Job, run: Run, inputs: dict[bool, list[Inputs]] | None = None) -> None:
     """Train, from the beginning or from the run's last finished epoch.
 
     Args:
@@ -70,7 +70,7 @@ def fit(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]] | None = N
         raise
 
 
-def first_inputs(job: Job) -> dict[bool, tuple[Inputs, Inputs]]:
+def first_inputs(job: Job) -> dict[bool, list[Inputs]]:
     """Train and valid as the first phase needs them; made before there is a run.
 
     Returns:
@@ -83,11 +83,7 @@ def first_inputs(job: Job) -> dict[bool, tuple[Inputs, Inputs]]:
         start_backend()
         require_layers(job)
     on_features = job.on_features(job.recipe.phases()[0])
-    return {on_features: _both(job, on_features)}
-
-
-def _both(job: Job, on_features: bool) -> tuple[Inputs, Inputs]:
-    return split_inputs(job, "train", on_features), split_inputs(job, "valid", on_features)
+    return {on_features: read_inputs(job, on_features)}
 
 
 def _note(run: Run, state: str, reason: str) -> None:
@@ -97,7 +93,7 @@ def _note(run: Run, state: str, reason: str) -> None:
         run.log(f"{state}: {reason}")
 
 
-def _train(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]]) -> None:
+def _train(job: Job, run: Run, inputs: dict[bool, list[Inputs]]) -> None:
     phases = job.recipe.phases()
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
@@ -111,7 +107,7 @@ def _train(job: Job, run: Run, inputs: dict[bool, tuple[Inputs, Inputs]]) -> Non
         on_features = job.on_features(phase)
         if on_features not in inputs:
             inputs.clear()  # before the next are read: both may not fit into memory
-            inputs[on_features] = _both(job, on_features)
+            inputs[on_features] = read_inputs(job, on_features)
         network = Network(job, phase, inputs[on_features][0].shape)
         if saved and progress.phase == number:
             network.assign(saved[1], saved[2])
@@ -128,7 +124,7 @@ def _train_phase(
     run: Run,
     phase: Phase,
     network: Network,
-    inputs: tuple[Inputs, Inputs],
+    inputs: list[Inputs],
     progress: Progress,
 ) -> None:
     """Train one phase's epochs, from where it stopped."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.backend import has_gpu
+from dlcli.backend import gpu_has_bf16, has_gpu
 
 
 def child(code: str) -> subprocess.CompletedProcess[str]:
@@ -56,4 +56,26 @@ def test_a_hidden_gpu_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
         assert not has_gpu()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert has_gpu() == Path("/dev/nvidia0").exists()
+    if not Path("/dev/nvidia0").exists():
+        assert not has_gpu()
+
+
+@pytest.mark.parametrize(
+    ("said", "capable"), [("8.0\n", True), ("9.0\n9.0\n", True), ("7.5\n", False), ("", False)]
+)
+def test_bf16_is_of_the_gpus_that_compute_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, capable: bool
+) -> None:
+    (tmp_path / "answer").write_text(said)
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/answer\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpu_has_bf16() == capable
+
+
+def test_without_the_gpus_own_program_nothing_is_claimed_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not gpu_has_bf16()

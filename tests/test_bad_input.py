@@ -114,6 +114,27 @@ def test_unreadable_images_can_be_left_out(dl: Dl, home: Path, root: Path) -> No
     assert len((run / "submission.csv").read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize("split", ["train", "valid"])
+@pytest.mark.parametrize("recipe", ["linear", "finetune"])
+def test_where_every_image_would_be_left_out_there_is_no_run(
+    dl: Dl, home: Path, root: Path, recipe: str, split: str
+) -> None:
+    for path in (root / split).rglob("*.png"):
+        path.write_bytes(b"")
+    said = dl("train", recipe, "-d", root, "--on-error", "skip", "--image-size", "64")
+    refused(said, f"Not one image of {split} can be read")
+    assert not (home / "runs").exists()
+
+
+def test_images_left_out_are_told_of_whenever_they_are(dl: Dl, root: Path) -> None:
+    (root / "train" / "cat" / "0.png").write_bytes(b"")
+    words = ("--on-error", "skip", "--image-size", "64")
+    ok(dl("features", "-d", root, *words))
+    for recipe in ("finetune", "linear"):
+        said = ok(dl("train", recipe, "--schedule", "1e-3x1", *words)).stderr
+        assert "1 of train left out" in said
+
+
 NAMES = [
     "with space.png",
     "quo'te\"s.png",

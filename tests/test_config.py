@@ -153,6 +153,11 @@ def test_a_number_that_yaml_reads_as_text_is_a_number(tmp_path: Path) -> None:
     [
         ("seed: yes", "`seed` can't be True", "expected a whole number, at least 0"),
         ("seed: -1", "`seed` can't be -1", "expected a whole number, at least 0"),
+        (
+            f"seed: {2**32}",
+            "`seed` can't be 4294967296",
+            "expected a whole number, at least 0 and below 4294967296",
+        ),
         ("workers: many", "`workers` can't be 'many'", "expected a whole number, at least 1, or"),
         ("engine: gpu", "`engine` can't be 'gpu'", "expected one of auto, openvino, keras"),
         ("dataset: [a]", "`dataset` can't be ['a']", "expected text, or none"),

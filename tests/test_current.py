@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from dlcli.config import Config, load_config
-from dlcli.current import choose_dataset, choose_run, find_dataset, find_run, last_named
+from dlcli.current import (
+    ChosenRun,
+    choose_dataset,
+    choose_run,
+    find_dataset,
+    find_run,
+    last_named,
+)
 from dlcli.errors import DlError
 from dlcli.files import write_yaml
 from dlcli.places import state_home
@@ -198,9 +205,9 @@ def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
     make_run(home, "fish", "202611231410-b", state="failed", started="2026-11-23T14:10:00Z")
     make_run(home, "fish", "202611231411-c", state="interrupted", started="2026-11-23T14:11:00Z")
     make_run(home, "dogscats", "202611231412-d", state="finished", started="2026-11-23T14:12:00Z")
-    run, why = choose_run(config(), None)
-    assert run == newest
-    assert why == "the newest finished run of fish, the dataset last named"
+    chosen = choose_run(config(), None)
+    assert (chosen.run, chosen.root) == (newest, data / "fish")
+    assert chosen.why == "the newest finished run of fish, the dataset last named"
 
 
 def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(data: Path, home: Path) -> None:
@@ -210,8 +217,23 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(data: Path, home
     choose_dataset(config(), str(other))
     with pytest.raises(DlError, match="those there are of another dataset of that name"):
         choose_run(config(), None)
+    with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
+        choose_run(config().with_flags({"dataset": str(other)}), "a")
     (data / "fish").rename(data / "moved")  # then it may well be the same one
-    assert choose_run(config(), None)[0] == run
+    assert choose_run(config(), None) == ChosenRun(
+        run, other, "the newest finished run of fish, the dataset last named"
+    )
+    named = choose_run(config().with_flags({"dataset": str(other)}), "a")
+    assert named == ChosenRun(run, other, "named")
+
+
+@pytest.mark.parametrize("damage", ["", "run: {}", "run: {dataset: 5}", "[1"])
+def test_a_damaged_run_does_not_hide_the_others(data: Path, home: Path, damage: str) -> None:
+    choose_dataset(config(), "fish")
+    good = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
+    bad = make_run(home, "fish", "b", state="finished", started="2026-11-23T14:09:32Z")
+    bad.config_file.write_text(damage)
+    assert choose_run(config(), None).run == good
 
 
 def test_a_renamed_run_keeps_its_start(data: Path, home: Path) -> None:
@@ -219,7 +241,7 @@ def test_a_renamed_run_keeps_its_start(data: Path, home: Path) -> None:
     newest = make_run(home, "fish", "best", state="finished", started="2026-11-23T14:09:32Z")
     make_run(home, "fish", "zzz", state="finished", started="2026-11-23T14:09:31Z")
     make_run(home, "fish", "no-start", state="finished")
-    assert choose_run(config(), None)[0] == newest
+    assert choose_run(config(), None).run == newest
 
 
 def test_a_start_that_yaml_reads_as_a_date_is_compared_all_the_same(data: Path, home: Path) -> None:
@@ -227,9 +249,9 @@ def test_a_start_that_yaml_reads_as_a_date_is_compared_all_the_same(data: Path, 
     older = make_run(home, "fish", "a", state="finished", started="2026-11-22T14:09:31Z")
     newest = make_run(home, "fish", "b", state="finished")
     newest.status_file.write_text("state: finished\nstarted: 2026-11-23T14:09:31Z\n")
-    assert choose_run(config(), None)[0] == newest
+    assert choose_run(config(), None).run == newest
     newest.status_file.write_text("state: finished\nstarted: 5\n")
-    assert choose_run(config(), None)[0] in (older, newest)
+    assert choose_run(config(), None).run in (older, newest)
 
 
 def test_without_a_finished_run_the_error_names_dataset_and_next_command(
@@ -248,9 +270,9 @@ def test_a_run_is_found_by_its_name_its_folder_and_from_within(
 ) -> None:
     run = make_run(home, "fish", "202611231409-a", state="finished")
     for named in ("202611231409-a", "fish/202611231409-a", "~/runs/fish/202611231409-a/"):
-        assert choose_run(config(), named) == (run, "named")
+        assert choose_run(config(), named) == ChosenRun(run, data / "fish", "named")
     monkeypatch.chdir(run.path)
-    assert choose_run(config(), ".") == (run, "named")
+    assert choose_run(config(), ".").run == run
 
 
 def test_a_name_that_two_datasets_have_is_not_guessed(home: Path) -> None:

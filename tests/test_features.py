@@ -223,7 +223,7 @@ def test_memory_does_not_grow_with_the_images(home: Path, engine: TinyEngine) ->
         dataset = open_dataset(root)
         forward = replace(TINY, pixels=PixelRule(64))
         tracemalloc.start()
-        compute_features(dataset, forward, Path("weights"), workers=2)
+        compute_features(dataset, forward, Path("weights"), workers=2, on_error="stop")
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
@@ -371,19 +371,18 @@ def test_what_was_computed_before_the_refusal_is_not_computed_again(
     assert engine.seen == 16
 
 
-def test_images_left_out_before_are_said_where_nobody_asks_for_it_now(
+def test_images_left_out_before_are_said_again(
     root: Path, engine: TinyEngine, damaged: set[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     compute(root, "skip")
-    capfd.readouterr()
-    compute(root, "skip")
-    assert capfd.readouterr().err == ""
-    compute(root)
-    assert capfd.readouterr().err.splitlines() == [
-        "4 of train left out, as recorded: they can't be read.",
-        "1 of valid left out, as recorded: they can't be read.",
-        "1 of test left out, as recorded: they can't be read.",
-    ]
+    for on_error in ("stop", "skip"):
+        capfd.readouterr()
+        compute(root, on_error)  # type: ignore[arg-type]
+        assert capfd.readouterr().err.splitlines() == [
+            "4 of train left out, as recorded: they can't be read.",
+            "1 of valid left out, as recorded: they can't be read.",
+            "1 of test left out, as recorded: they can't be read.",
+        ]
 
 
 def test_an_image_that_can_be_read_after_all_gets_its_row(root: Path, engine: TinyEngine) -> None:
@@ -774,7 +773,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
         " '--engine', 'openvino', '--precision', 'f32', '--workers', '1'])"
     )
     folder = store_folder(dataset, forward)
-    compute_features(dataset, forward, weights, workers=2)
+    compute_features(dataset, forward, weights, workers=2, on_error="stop")
     whole = {split: load_features(folder, dataset, split) for split in SPLITS}
     remove_features(folder)
     child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
@@ -784,7 +783,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
         time.sleep(0.001)
     child.kill()
     child.wait()
-    compute_features(dataset, forward, weights, workers=2)
+    compute_features(dataset, forward, weights, workers=2, on_error="stop")
     for split, features in whole.items():
         again = load_features(folder, dataset, split)
         assert again.paths == features.paths
@@ -799,7 +798,9 @@ def test_each_layer_has_a_store_of_its_own(
 ) -> None:
     dataset, forward, weights = real
     forward = replace(forward, layer=layer)  # type: ignore[arg-type]
-    folder = compute_features(dataset, forward, weights, workers=2, splits=("test",))
+    folder = compute_features(
+        dataset, forward, weights, workers=2, on_error="stop", splits=("test",)
+    )
     features = load_features(folder, dataset, "test")
     assert features.rows.shape == (5, *shape)
     assert features.rows.dtype == np.float32

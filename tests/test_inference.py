@@ -49,7 +49,7 @@ OTHERS = {
     "weights_hash": replace(FORWARD, weights_hash="4567"),
     "layer": replace(FORWARD, layer="conv"),
     "pixels.size": replace(FORWARD, pixels=PixelRule(225)),
-    "pixels.decode": replace(FORWARD, pixels=PixelRule(224, "fast")),
+    "pixels.decode": replace(FORWARD, pixels=PixelRule(224, "scaled")),
     "engine": replace(FORWARD, engine="keras"),
     "precision": replace(FORWARD, precision="bf16"),
 }
@@ -94,25 +94,29 @@ def test_on_a_cpu_openvino_runs_the_network_if_it_is_here(monkeypatch: pytest.Mo
     assert caught.value.hint == "Use `--engine keras`."
 
 
-def test_on_a_gpu_keras_runs_the_network_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_keras_runs_the_network_in_bf16_where_it_has_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(inference, "has_gpu", lambda: True)
-    forward, _ = resolve_forward(Settings(), "pooled")
-    assert (forward.engine, forward.precision) == ("keras", "bf16")
+    for capable, precision in ((True, "bf16"), (False, "f32")):
+        monkeypatch.setattr(inference, "gpu_has_bf16", lambda capable=capable: capable)
+        forward, _ = resolve_forward(Settings(), "pooled")
+        assert (forward.engine, forward.precision) == ("keras", precision)
 
 
 @pytest.mark.parametrize("capable", [True, False])
-def test_bf16_and_fast_decoding_come_together_where_the_processor_has_bf16(
+def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
     monkeypatch: pytest.MonkeyPatch, capable: bool
 ) -> None:
     monkeypatch.setattr(inference, "has_gpu", lambda: False)
     monkeypatch.setattr(inference, "_fast_bf16", lambda engine: capable)
     forward, _ = resolve_forward(Settings(), "pooled")
     assert forward.precision == ("bf16" if capable else "f32")
-    assert forward.pixels == PixelRule(224, "fast" if capable else "exact")
+    assert forward.pixels == PixelRule(224, "scaled" if capable else "exact")
 
 
 @pytest.mark.parametrize("missing", ["simplejpeg", "cv2"])
-def test_without_fast_decoders_every_pixel_is_decoded(
+def test_without_scaled_decoders_every_pixel_is_decoded(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     find = inference.find_spec

@@ -102,6 +102,27 @@ def test_a_dataset_that_moved_is_found_by_its_name(
     assert "~/disk/pets" in said
 
 
+def test_a_dataset_that_moved_is_taken_from_where_it_is_named(
+    dl: Dl, home: Path, trained: tuple[Path, Run]
+) -> None:
+    root, run = trained
+    (home / "disk").mkdir()
+    root.rename(home / "disk" / "pets")
+    run.predictions("test").unlink()
+    ok(dl("submit", "-d", home / "disk" / "pets"))
+    assert run.submission_file.is_file()
+
+
+def test_weights_in_the_settings_are_not_another_backbones(
+    dl: Dl, home: Path, trained: tuple[Path, Run]
+) -> None:
+    _, run = trained
+    run.predictions("test").unlink()
+    (home / "vgg16.h5").write_bytes(b"weights of another network")
+    ok(dl("config", "set", "weights", home / "vgg16.h5"))
+    ok(dl("submit"))
+
+
 def test_other_weights_than_the_runs_are_refused(
     dl: Dl, home: Path, trained: tuple[Path, Run]
 ) -> None:

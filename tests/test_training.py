@@ -92,6 +92,19 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
     assert len(read_predictions(run.predictions("test")).paths) == 5
 
 
+def test_a_file_system_without_hard_links_holds_a_run(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object, **more: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    monkeypatch.setattr(os, "link", refuse)
+    ok(dl("train", "finetune", "--schedule", "1e-3x1", *SMALL))
+    run = only_run(home)
+    assert run.best_model.read_bytes() == run.last_model.read_bytes()
+
+
 def test_early_stopping_ends_a_phase_and_the_best_epoch_is_kept(
     dl: Dl, home: Path, tiny: Path
 ) -> None:

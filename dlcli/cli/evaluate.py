@@ -21,13 +21,14 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
     Without RUN: the newest finished run of the current dataset.
     """
     from dlcli.current import choose_run
+    from dlcli.dataset import open_dataset
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run
 
-    chosen, why = choose_run(config, run)
-    say(f"Run {shown(chosen.path)} ({why})")
-    metrics, page = evaluate_run(chosen, config)
+    chosen = choose_run(config, run)
+    say(str(chosen))
+    metrics, page = evaluate_run(chosen.run, chosen.root, config)
     if as_json:
         emit_json(metrics)
     else:
@@ -41,8 +42,8 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
             ["class", "precision", "recall", "f1", "images"],
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
-    if chosen.record()["dataset"]["images"].get("test"):
+    if chosen.root and open_dataset(chosen.root).splits["test"]:
         after = f"next: `dl submit {run}`" if run else "next: `dl submit`"
     else:
-        after = "there is no test set to submit"
+        after = "there are no test images to submit"
     say(f"Report: {shown(page)}; {after}")

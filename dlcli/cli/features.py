@@ -10,9 +10,10 @@ from dlcli.cli import Group, emit_json
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
+from dlcli.settings import BACKBONE_SETTINGS
 
 # What the features are a function of, beside the images and the layer.
-FUNCTION = ("backbone", "weights", "image_size", "engine", "precision")
+FUNCTION = (*BACKBONE_SETTINGS, "image_size")
 LAYERS = ("pooled", "conv", "imagenet")
 
 
@@ -24,9 +25,7 @@ LAYERS = ("pooled", "conv", "imagenet")
     show_default=True,
     help="where the network is cut: before its last layer, after its convolutions, not at all",
 )
-@with_config(
-    "dataset", "backbone", "weights", "image_size", "engine", "precision", "workers", "on_error"
-)
+@with_config("dataset", *FUNCTION, "workers", "on_error")
 @click.pass_context
 def command(ctx: click.Context, config: Config, layer: str) -> None:
     """Compute what a pretrained network sees in each image, once, and keep it on disk."""

@@ -44,9 +44,11 @@ def command(
     from dlcli.progress import say
     from dlcli.submitting import submit_run
 
-    chosen, why = choose_run(config, run)
-    say(f"Run {shown(chosen.path)} ({why})")
-    done = submit_run(chosen, config, bound=bound or 0.0, sample_file=sample_submission)
+    chosen = choose_run(config, run)
+    say(str(chosen))
+    done = submit_run(
+        chosen.run, chosen.root, config, bound=bound or 0.0, sample_file=sample_submission
+    )
     for note in done.notes:
         say(note)
     results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
@@ -67,5 +69,5 @@ def command(
     else:
         say(
             "This version does not upload. Next: `kaggle competitions submit "
-            f"-c {done.competition} -f {shown(done.file)} -m {chosen.name}`"
+            f"-c {done.competition} -f {shown(done.file)} -m {chosen.run.name}`"
         )

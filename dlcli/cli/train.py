@@ -12,6 +12,7 @@ from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 from dlcli.fields import settings_of
 from dlcli.recipe import recipe_class, recipe_names, recipe_text
+from dlcli.settings import BACKBONE_SETTINGS
 
 
 class Recipes(Group):
@@ -40,8 +41,7 @@ def recipe_command(name: str) -> click.Command:
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
     keys += ["dataset", "seed", "image_size", "workers", "on_error"]
     if cls.layer is not None:
-        own = ("backbone", "weights", "engine", "precision")
-        keys += [key for key in own if key not in cls.pinned]
+        keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
 
     @with_config(*keys)
     def train(config: Config) -> None:

@@ -8,17 +8,19 @@ from typing import Any
 from dlcli.config import Config
 from dlcli.evaluation import evaluate
 from dlcli.files import write_yaml
+from dlcli.images import PixelRule
 from dlcli.places import shown
-from dlcli.predict import dataset_of, predictions_of
+from dlcli.predict import predictions_of
 from dlcli.report.html import Report, write_report
 from dlcli.run import Run
 
 
-def evaluate_run(run: Run, config: Config) -> tuple[dict[str, Any], Path]:
+def evaluate_run(run: Run, root: Path | None, config: Config) -> tuple[dict[str, Any], Path]:
     """Judge a run on its validation images and write down how it did.
 
     Args:
         run: a finished run.
+        root: where its dataset is; None: gone.
         config: where data lies, and the seed of the pictures chosen at random.
 
     Returns:
@@ -27,18 +29,19 @@ def evaluate_run(run: Run, config: Config) -> tuple[dict[str, Any], Path]:
     Raises:
         DlError: no predictions, and no images to make them from.
     """
-    root = dataset_of(run, config)
     predictions = predictions_of(run, root, config, "valid")
     record, y_true = run.record(), predictions.y_true
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     write_yaml(run.metrics_file, metrics)
     recipe = record["recipe"]
     forward = record["forward"] or {}
+    from_features = run.status().get("predicts_from") == "features"
+    pixels = forward["pixels"] if from_features else record["pixels"]
     settings: dict[str, object] = {
         "dataset": shown(record["dataset"]["path"]),
         "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
         **({"backbone": forward["backbone"], "layer": forward["layer"]} if forward else {}),
-        "pixels": record["pixel_rule"],
+        "pixels": PixelRule(**pixels),
         **run.config()["train"][recipe],
         "seed": run.config()["seed"],
         "versions": ", ".join(f"{name} {v}" for name, v in record["versions"].items()),

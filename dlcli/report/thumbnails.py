@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.images import UnreadableImage, load_image
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -69,16 +71,9 @@ def thumbnail(path: Path) -> Thumbnail:
     Its EXIF orientation is left alone: the network is given the pixels as they are stored, and a
     picture that it saw lying on its side is shown so.
     """
-    from PIL import Image
-
     try:
-        with Image.open(path) as file:
-            file.draft("RGB", (SIDE, SIDE))
-            # 16-bit gray: Pillow would cut, not scale
-            deep = file.mode.startswith("I;16")
-            image = (file.point(lambda value: value / 256) if deep else file).convert("RGB")
-    # Pillow's SyntaxError: a PNG whose chunks are broken
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image = load_image(path, at_least=SIDE)
+    except UnreadableImage:
         return Thumbnail(placeholder(), readable=False)
     image.thumbnail((SIDE, SIDE))
     return Thumbnail(image, readable=True)

@@ -42,7 +42,7 @@ def test_features_are_computed_said_and_kept(dl: Dl, dogscats: Path) -> None:
         "Dataset ~/data/dogscats (last named)\n"
         "efficientnet-lite0, layer pooled, 64x64 pixels, on openvino in f32\n"
         f"Features are in ~/data/dogscats/features/{store.name}; next: `dl train finetune "
-        "--image-size 64 --engine openvino --precision f32`\n"
+        "--engine openvino --precision f32 --image-size 64`\n"
     )
     again = ok(dl("features", *QUICK))
     assert again == result

@@ -74,8 +74,8 @@ def test_networks_that_differ_have_files_of_their_own(
     assert len({exported(each, weights) for each in (forward, *others)}) == 5
     # precision and decoding are no part of the file
     assert exported(replace(forward, precision="bf16"), weights) == exported(forward, weights)
-    fast = replace(forward.pixels, decode="fast")
-    assert exported(replace(forward, pixels=fast), weights) == exported(forward, weights)
+    scaled = replace(forward.pixels, decode="scaled")
+    assert exported(replace(forward, pixels=scaled), weights) == exported(forward, weights)
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.xml"])
