@@ -42,7 +42,7 @@ forward, weights = resolve_forward(config.settings(), "pooled")
 engine = start_engine(forward, weights)
 features.start_engine = lambda *_: engine  # ready before the clock runs, as the peer's is
 begun = time.perf_counter()
-features.compute_features(dataset, forward, weights, workers=2)
+features.compute_features(dataset, forward, weights, workers=2, on_error="stop")
 print("rate", len(dataset.splits["train"]) / (time.perf_counter() - begun))
 """
 
