@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Job:
     Args:
         recipe: model and hyperparameters.
         dataset: images and classes.
+        fingerprints: of its splits before any image was read; a later change shows against them.
         settings: seed, workers and the rest.
         forward: the function that made or makes the features; None where the recipe sees pixels.
         weights: the file of the backbone's weights.
@@ -41,6 +43,7 @@ class Job:
 
     recipe: Recipe
     dataset: Dataset
+    fingerprints: Mapping[str, str]
     settings: Settings
     forward: Forward | None
     weights: Path | None

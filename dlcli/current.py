@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.config import Config
+from dlcli.config import Config, load_config
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files import atomic_write, read_text
+from dlcli.folders import typed
 from dlcli.places import expanded, shown, state_home
 from dlcli.progress import say
 from dlcli.run import Run
@@ -73,6 +74,26 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
         hint="Name one: `dl data split ~/data/dogscats`, or `-d` in other commands. "
         "`dl data ls` lists what there is.",
     )
+
+
+def again(root: Path | None, flag: str = "-d ") -> str:
+    """What the next command needs typed to take this dataset too: nothing, where it will anyway.
+
+    Args:
+        root: the dataset's folder.
+        flag: how the next command wants it.
+    """
+    try:
+        taken = choose_dataset(load_config()).root
+    except DlError:
+        taken = None
+    return "" if root is None or taken == root else f" {flag}{typed(root)}"
+
+
+def same_runs(config: Config) -> str:
+    """What the next command needs typed to look among the same runs."""
+    named = config.is_flag("runs_dir")
+    return f" --runs-dir {typed(config.settings().runs_dir)}" if named else ""
 
 
 def find_dataset(named: str, data_dir: Path) -> Path:

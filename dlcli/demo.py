@@ -7,12 +7,19 @@ Alpaydin & Kaynak 1998) come with the package, so that nothing has to be downloa
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.files import write_csv
+from dlcli.folders import typed
 from dlcli.places import shown
+from dlcli.progress import say
+from dlcli.run import Run
 
 LABELLED = 1000
 PIXELS = 64  # a side: enough to be looked at
@@ -56,6 +63,43 @@ def write_digits(folder: Path) -> None:
             test_ids.append(number)
     rows = [[test_id, *[0.1] * 10] for test_id in test_ids]
     write_csv(folder / "sample_submission.csv", [["id", *range(10)], *rows])
+
+
+def walk(folder: Path, runs_dir: Path) -> Run:
+    """Run the everyday path on the demo's dataset, a process per command, showing each.
+
+    Args:
+        folder: the dataset.
+        runs_dir: where runs go.
+
+    Returns:
+        the run that it trained.
+
+    Raises:
+        SystemExit: a command failed, with its exit code; it has said why.
+    """
+    with TemporaryDirectory(prefix="dl-demo-") as elsewhere:
+        # no setting of the user's counts, from wherever: it is the demo of the defaults, and must
+        # not work on the user's own dataset
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("DL_")},
+            "DL_DATA_DIR": str(folder.parent),
+            "DL_RUNS_DIR": str(runs_dir),
+            "DL_DATASET": str(folder),
+            "XDG_CONFIG_HOME": elsewhere,
+            # what it names is not what the user's next command should take
+            "XDG_STATE_HOME": elsewhere,
+        }
+        for words in commands(str(folder)):
+            shell = [typed(folder) if word == str(folder) else shlex.quote(word) for word in words]
+            say("\n$ dl " + " ".join(shell))
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", "dlcli", *words], env=environment, cwd=elsewhere
+            )
+            if done.returncode:
+                raise SystemExit(done.returncode if done.returncode > 0 else ExitCode.ERROR)
+    runs = Run.all(runs_dir, folder.name)
+    return max(runs, key=lambda run: str(run.status().get("started", "")))
 
 
 def commands(dataset: str) -> list[list[str]]:

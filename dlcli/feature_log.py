@@ -237,9 +237,8 @@ def remove_split(folder: Path, split: str) -> None:
 
 
 def set_aside(folder: Path, split: str, to: Path) -> None:
-    """Move one split to another folder, in place of what lies there."""
-    to.mkdir(exist_ok=True)
-    remove_split(to, split)
+    """Move one split to another folder, a new one."""
+    to.mkdir(parents=True)
     for suffix in SUFFIXES:
         path = _path(folder, split, suffix)
         if path.exists():

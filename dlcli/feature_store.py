@@ -22,7 +22,8 @@ from dlcli.places import shown
 FOLDER = "features"
 MANIFEST = "manifest.yaml"
 LOCK = "lock"
-# Rows of images as they were, kept until those of the images as they are now are finished.
+# Rows of images as they were, numbered folders, kept until those of the images as they are now are
+# finished in every split: an image may have moved to another one.
 BEFORE = "before"
 
 
@@ -79,7 +80,7 @@ def rows_of_same_files(
         stored rows, and which of them belongs to which image: path -> number.
     """
     wanted = {listed.file: listed.path for listed in listing}
-    for place in (folder / BEFORE, folder):
+    for place in (*(folder / BEFORE).glob("*"), folder):
         for split in SPLITS:
             stored = read_split(place, split)
             if stored is None or not (stored.finished or place != folder):
@@ -92,6 +93,18 @@ def rows_of_same_files(
             }
             if numbers:
                 yield stored, numbers
+
+
+def next_before(folder: Path) -> Path:
+    """Where a split of a store is set aside: beside what was before, whose rows it may not have."""
+    return folder / BEFORE / str(len([*(folder / BEFORE).glob("*")]))
+
+
+def forget_before(folder: Path, dataset: Dataset) -> None:
+    """Remove what was set aside, if no split can need it any more."""
+    splits = [split for split in SPLITS if dataset.splits[split]]
+    if (folder / BEFORE).exists() and all(ready_split(folder, dataset, s) for s in splits):
+        shutil.rmtree(folder / BEFORE, ignore_errors=True)
 
 
 def remove_features(folder: Path) -> None:

@@ -11,7 +11,6 @@ to another split, the rows of the others are kept. Here alone is bcolz used.
 from __future__ import annotations
 
 import functools
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,16 +30,18 @@ from dlcli.feature_log import (
     write_listing,
 )
 from dlcli.feature_store import (
-    BEFORE,
     FOLDER,
     claim,
+    forget_before,
     function_of,
     held,
+    next_before,
     ready_split,
     rows_of_same_files,
     skipped,
     writing,
 )
+from dlcli.folders import typed
 from dlcli.images import (
     PixelRule,
     UnreadableImage,
@@ -68,12 +69,10 @@ class Features:
     Args:
         rows: array of shape (n_samples, ...), float32.
         paths: the image of each row, relative to the dataset's folder.
-        key: of the function that made them.
     """
 
     rows: np.ndarray
     paths: tuple[str, ...]
-    key: str
 
 
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
@@ -127,7 +126,7 @@ def compute_features(
                     folder, dataset, split, forward.pixels, start, workers, on_error
                 )
         refuse_unreadable(unreadable)
-        shutil.rmtree(folder / BEFORE, ignore_errors=True)
+        forget_before(folder, dataset)
     return folder
 
 
@@ -146,10 +145,10 @@ def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
     if stored is None:
         raise DlError(
             f"The features of {split} in {shown(folder)} are missing or out of date",
-            hint=f"Run `dl features -d {shown(dataset.root)}`.",
+            hint=f"Run `dl features -d {typed(dataset.root)}`.",
         )
     paths = tuple(listed.path for listed in stored.with_rows)
-    return Features(_open(stored, "r")[:], paths, folder.name.rsplit("-", 1)[1])
+    return Features(_open(stored, "r")[:], paths)
 
 
 def _compute_split(
@@ -206,7 +205,7 @@ def _begin(
         say(f"The images of {split} have changed: their features are brought up to date.")
     elif not any(is_readable(dataset.root / path, rule) for path in stored.skipped):
         return listing, stored.believed()
-    set_aside(folder, split, folder / BEFORE)
+    set_aside(folder, split, next_before(folder))
     return listing, None
 
 

@@ -109,9 +109,10 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
     """Load the network into its engine, ready to run.
 
     Raises:
-        DlError: the weights are not this network's.
+        DlError: the weights are not this network's; no such engine here.
     """
     if forward.engine == "openvino":
+        _require_openvino("These features were made with it: `pip install openvino`.")
         from dlcli.models.export import exported
 
         model = exported(forward, weights)
@@ -247,16 +248,20 @@ def _padded(pixels: np.ndarray, count: int) -> np.ndarray:
 
 
 def _choose_engine(wanted: str) -> str:
-    here = find_spec("openvino") is not None
-    if wanted == "openvino" and not here:
+    if wanted == "openvino":
+        _require_openvino("Use `--engine keras`.")
+    if wanted == "auto":
+        return "openvino" if find_spec("openvino") and not has_gpu() else "keras"
+    return wanted
+
+
+def _require_openvino(hint: str) -> None:
+    if find_spec("openvino") is None:
         raise DlError(
             "OpenVINO is not installed",
             why="there may be no wheel of it for this machine",
-            hint="Use `--engine keras`.",
+            hint=hint,
         )
-    if wanted == "auto":
-        return "openvino" if here and not has_gpu() else "keras"
-    return wanted
 
 
 def _fast_bf16(engine: str) -> bool:

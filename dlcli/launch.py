@@ -9,16 +9,43 @@ from typing import Any
 
 from dlcli.assembly import Job
 from dlcli.config import RECORD, Config, Value, read_config_file
-from dlcli.dataset import open_dataset, require_trainable
+from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError
 from dlcli.fields import plain, settings_of
 from dlcli.files import write_yaml
+from dlcli.folders import typed
 from dlcli.images import PixelRule
 from dlcli.inference import resolve_forward
 from dlcli.places import shown
-from dlcli.provenance import provenance
+from dlcli.progress import heard_by
+from dlcli.provenance import command_line, provenance
 from dlcli.run import Run
 from dlcli.settings import BACKBONE_SETTINGS, Settings
+from dlcli.training import first_inputs, fit
+
+
+def train(config: Config, recipe_name: str, root: Path) -> Run:
+    """Train a recipe on a dataset, in a new run.
+
+    Args:
+        config: settings and hyperparameters.
+        recipe_name: what to train.
+        root: the dataset's folder.
+
+    Raises:
+        Interrupted: Ctrl-C; the run can be resumed.
+        DlError: what can't work, before there is a run; or what went wrong in training.
+    """
+    said: list[str] = []
+    with heard_by(said.append):
+        job = make_job(config, recipe_name, root)
+        inputs = first_inputs(job)
+    run = new_run(job, recipe_name)
+    for text in said:
+        run.log(text)
+    with heard_by(run.log):
+        fit(job, run, inputs)
+    return run
 
 
 def make_job(config: Config, recipe_name: str, root: Path) -> Job:
@@ -34,25 +61,41 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     """
     recipe = config.recipe(recipe_name)
     pins = {name: Value(value, f"recipe {recipe_name}") for name, value in recipe.pinned.items()}
+    config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
     settings = Config(config.values | pins).settings()
     dataset = open_dataset(root)
     require_trainable(dataset)
+    before = dataset.fingerprints()
     if recipe.layer is None:
         size = settings.image_size or recipe.image_size
-        return Job(recipe, dataset, settings, None, None, PixelRule(size))
+        return Job(recipe, dataset, before, settings, None, None, PixelRule(size))
     forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
     pixels = PixelRule(forward.pixels.size)
-    return Job(recipe, dataset, settings, forward, weights, pixels)
+    return Job(recipe, dataset, before, settings, forward, weights, pixels)
 
 
 def new_run(job: Job, recipe_name: str) -> Run:
     """Make the run's folder, and write down every resolved value."""
+    resolved = _resolved(job, recipe_name)
     run = Run.create(job.settings.runs_dir, job.dataset.name, recipe_name, job.recipe.telling())
-    write_yaml(run.config_file, _resolved(job, recipe_name))
+    write_yaml(run.config_file, resolved)
     write_yaml(run.classes_file, list(job.dataset.classes))
     run.start()
-    run.log(provenance()["command"])
+    run.log(resolved[RECORD]["command"])
     return run
+
+
+def resume(run: Run) -> None:
+    """Go on with a run that was stopped, to its end.
+
+    Raises:
+        DlError: the run is finished or at work, its images have changed, or its weights have.
+    """
+    with run.held():
+        job = reopen(run)
+        run.log(command_line())
+        with heard_by(run.log):
+            fit(job, run)
 
 
 def reopen(run: Run) -> Job:
@@ -80,11 +123,12 @@ def reopen(run: Run) -> Job:
             hint="Put it back, then resume again.",
         )
     job = make_job(config, record["recipe"], root)
-    if job.dataset.fingerprint() != record["dataset"]["fingerprint"]:
+    before = record["dataset"]["fingerprints"]
+    if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
             why="it would go on with other images than it began with",
-            hint=f"Train anew: `dl train {record['recipe']} -d {shown(root)}`.",
+            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
         )
     described = job.forward.describe() if job.forward else None
     if described != record["forward"]:
@@ -127,7 +171,7 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
             "recipe": recipe_name,
             "dataset": {
                 "path": str(job.dataset.root),
-                "fingerprint": job.dataset.fingerprint(),
+                "fingerprints": dict(job.fingerprints),
                 "images": {split: len(paths) for split, paths in job.dataset.splits.items()},
             },
             "classes": list(job.dataset.classes),

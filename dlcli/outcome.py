@@ -52,15 +52,14 @@ def keep_outcome(job: Job, run: Run, network: Network, valid: Inputs, progress: 
         network.assign_best(run.checkpoint, progress)
         _save(model, run.best_model)
     y_prob = network.predict(valid)
-    classes = job.dataset.classes
-    keep_predictions(run, job.dataset, "valid", valid.paths, classes, y_prob)
+    keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
     if on_features and job.forward is not None:
         store = store_folder(job.dataset, job.forward)
         if features_ready(store, job.dataset, "test"):
             test = load_features(store, job.dataset, "test")
-            keep_predictions(
-                run, job.dataset, "test", test.paths, classes, predict_rows(network.head, test.rows)
-            )
+            test_prob = predict_rows(network.head, test.rows)
+            before = job.fingerprints["test"]
+            keep_predictions(run, job.dataset, "test", test.paths, test_prob, before)
     run.update_status(
         state="finished",
         finished=utc_now(),
@@ -86,8 +85,8 @@ def keep_predictions(
     dataset: Dataset,
     split: str,
     paths: tuple[str, ...],
-    classes: tuple[str, ...],
     y_prob: np.ndarray,
+    fingerprint: str,
 ) -> Predictions:
     """Write one split's predictions, and which state of its folder they belong to.
 
@@ -96,14 +95,14 @@ def keep_predictions(
         dataset: where the images are.
         split: "valid" or "test".
         paths: the image of each row.
-        classes: the class of each column.
-        y_prob: array of shape (n_samples, n_classes).
+        y_prob: array of shape (n_samples, n_classes), a column for each of the run's classes.
+        fingerprint: the split's, before its images were read.
     """
     true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
-    predictions = Predictions(paths, classes, y_prob, true)
+    predictions = Predictions(paths, run.classes(), y_prob, true)
     write_predictions(run.predictions(split), predictions)
     known = run.status().get("predicted", {})
-    run.update_status(predicted=known | {split: dataset.fingerprint(split)})
+    run.update_status(predicted=known | {split: fingerprint})
     return predictions
 
 

@@ -9,6 +9,7 @@ from dlcli.config import Config
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute_features, load_features
+from dlcli.folders import typed
 from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
 from dlcli.inference import Forward, KerasEngine
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
@@ -52,20 +53,28 @@ def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> P
             why="so there is nothing to predict",
             hint=f"Put images into {shown(root / split)}."
             if split == "test"
-            else f"Run `dl data split {shown(root)}`, then train.",
+            else f"Run `dl data split {typed(root)}`, then train.",
         )
+    fingerprint = dataset.fingerprint(split)  # before any image is read
     if file.is_file():
-        if run.status().get("predicted", {}).get(split) == dataset.fingerprint(split):
+        if run.status().get("predicted", {}).get(split) == fingerprint:
             return read_predictions(file)
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
-    return _predict(run, config, dataset, split)
+    paths, y_prob = _predict(run, config, dataset, split)
+    return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
 
 
-def _predict(run: Run, config: Config, dataset: Dataset, split: str) -> Predictions:
-    """Run the best model over one split, on the kind of input that it was judged on."""
+def _predict(
+    run: Run, config: Config, dataset: Dataset, split: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Run the best model over one split, on the kind of input that it was judged on.
+
+    Returns:
+        the images that can be read, and their probabilities, (n_samples, n_classes).
+    """
     from dlcli.backend import start_backend
 
-    record, classes, settings = run.record(), run.classes(), config.settings()
+    record, settings = run.record(), config.settings()
     threads, on_error = settings.threads, settings.on_error
     start_backend()
     import numpy as np
@@ -78,8 +87,7 @@ def _predict(run: Run, config: Config, dataset: Dataset, split: str) -> Predicti
             dataset, forward, weights, workers=threads, on_error=on_error, splits=(split,)
         )
         features = load_features(folder, dataset, split)
-        y_prob = predict_rows(model.get_layer("head"), features.rows)
-        return keep_predictions(run, dataset, split, features.paths, classes, y_prob)
+        return features.paths, predict_rows(model.get_layer("head"), features.rows)
     paths = dataset.splits[split]
     parts: list[np.ndarray] = []
     unreadable: list[UnreadableImage] = []
@@ -100,7 +108,7 @@ def _predict(run: Run, config: Config, dataset: Dataset, split: str) -> Predicti
         say(f"{len(unreadable):,} of {split} left out: they can't be read.")
     bad = {error.path for error in unreadable}
     readable = tuple(path for path in paths if dataset.root / path not in bad)
-    return keep_predictions(run, dataset, split, readable, classes, np.concatenate(parts))
+    return readable, np.concatenate(parts)
 
 
 def _load_model(path: Path) -> keras.Model:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,23 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Give each sentence to a listener too while the block runs."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
 def say(text: str) -> None:
     """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
+    for listener in _listeners:
+        listener(text)
     lines = [printable(line) for line in text.split("\n")]
     if sys.stderr.isatty():  # broken at spaces, where the terminal would break in mid-word
         from shutil import get_terminal_size
@@ -53,10 +68,12 @@ class Bar:
     def say(self, text: str) -> None:
         """One sentence above the bar."""
         self._said = time.monotonic()
-        if self._progress is not None:
-            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+        if self._progress is None:
             say(text)
+            return
+        for listener in _listeners:
+            listener(text)
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

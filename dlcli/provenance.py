@@ -27,7 +27,7 @@ def provenance() -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             continue
     return {
-        "command": shlex.join(["dl", *sys.argv[1:]]),
+        "command": command_line(),
         "folder": str(Path.cwd()),
         "git": _git_commit(Path.cwd()),
         "host": socket.gethostname(),
@@ -35,6 +35,11 @@ def provenance() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "versions": versions,
     }
+
+
+def command_line() -> str:
+    """What was typed, as it can be pasted into a shell."""
+    return shlex.join(["dl", *sys.argv[1:]])
 
 
 def _git_commit(folder: Path) -> str | None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import fcntl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +54,7 @@ class Run:
 
     @property
     def log_file(self) -> Path:
-        """All that was said."""
+        """All that was said in training."""
         return self.path / "log.txt"
 
     @property
@@ -251,10 +253,28 @@ class Run:
             header = list(rows[0])
             write_csv(self.history_file, [header, *([row[key] for key in header] for row in rows)])
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Go on with the run alone; the kernel drops the lock of a process that dies.
+
+        Raises:
+            DlError: another process goes on with it.
+        """
+        with self.log_file.open("a", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DlError(
+                    f"{self.name} is being trained",
+                    why="another `dl resume` goes on with it",
+                    hint="Wait for it, or stop that process first.",
+                ) from error
+            yield
+
     def log(self, text: str) -> None:
-        """Add a line to `log.txt`, with the time."""
+        """Add a line to `log.txt`, or several, with the time."""
         with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{utc_now()} {text}\n")
+            file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
 
 
 def utc_now() -> str:

@@ -210,9 +210,13 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
 def _wants_labels(
     column: str, classes: tuple[str, ...], sample: SampleSubmission | None, positive: str | None
 ) -> bool:
-    """Whether a single column is for names of classes: the sample has one, or there are many."""
+    """Whether a single column is for names of classes: the sample has one, or there are many.
+
+    Of two classes called 0 and 1, a sample's 0 may be either. It is taken for a probability: a
+    competition that wants names refuses those aloud, one that scores probabilities takes names.
+    """
     if sample is not None and sample.example in classes:
-        return True
+        return len(classes) > 2 or sample.example not in ("0", "1")
     return len(classes) > 2 and column not in classes and positive is None
 
 

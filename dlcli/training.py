@@ -56,6 +56,8 @@ def fit(job: Job, run: Run, inputs: dict[bool, list[Inputs]] | None = None) -> N
         keras.utils.set_random_seed(job.settings.seed)
         _train(job, run, inputs or {})
     except KeyboardInterrupt as stop:
+        if run.state == "finished":  # only tidying up was cut short
+            raise
         _note(run, "interrupted", "Ctrl-C")
         raise Interrupted(run) from stop
     except OSError as error:
@@ -196,7 +198,6 @@ def _end_epoch(
         f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
         f"rate {row['learning_rate']:g}"
     )
-    run.log(text)
     # epochs that take a blink would fill the screen: a dozen lines tell as much
     step = math.ceil(len(network.phase.schedule.rates()) / LINES)
     if progress.phase_epochs % step == 0 or bar.silent_seconds > 1:

@@ -586,7 +586,7 @@ def test_hostile_names_survive_every_operation(tmp_path: Path) -> None:
     arranging.split(folder / "dogscats", 8, 0)
     arranging.sample(folder / "dogscats", 8, 8, 0)
     assert set(open_dataset(folder / "dogscats-sample").classes) == set(odd)
-    assert open_dataset(folder / "dogscats-sample").fingerprint()
+    assert open_dataset(folder / "dogscats-sample").fingerprint("train")
     for name in ("dogscats-sample", "dogscats", "dogscats"):
         undo(name, folder)
     assert tree(folder, hidden=True) == files

@@ -10,6 +10,7 @@ import pytest
 from dlcli.config import Config, load_config
 from dlcli.current import (
     ChosenRun,
+    again,
     choose_dataset,
     choose_run,
     find_dataset,
@@ -52,12 +53,24 @@ def words(error: pytest.ExceptionInfo[DlError]) -> str:
 # Which dataset
 
 
+def test_a_dataset_is_named_again_only_where_another_would_be_taken(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_dataset(config(), "fish")
+    assert again(data / "fish") == ""
+    assert again(data / "dogscats") == " -d ~/data/dogscats"
+    monkeypatch.chdir(data / "dogscats")
+    assert again(data / "fish", flag="") == " ~/data/fish"
+    assert again(data / "dogscats") == ""
+    assert again(None) == ""
+
+
 def test_the_named_dataset_is_taken_and_remembered_for_the_next_command(data: Path) -> None:
     choice = choose_dataset(config(), "fish")
     assert (choice.root, choice.why) == (data / "fish", "named")
     assert str(choice) == "Dataset ~/data/fish (named)"
-    again = choose_dataset(config())
-    assert (again.root, again.why) == (data / "fish", "last named")
+    later = choose_dataset(config())
+    assert (later.root, later.why) == (data / "fish", "last named")
 
 
 def test_a_dataset_named_by_the_option_is_remembered_too(data: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pictures import make_dataset
 from typed import Dl, ok
 
 from dlcli.demo import write_digits
@@ -12,8 +13,17 @@ from dlcli.errors import DlError
 from dlcli.files import read_csv, read_yaml
 
 
-def test_the_demo_walks_the_path_and_shows_each_command(dl: Dl, home: Path) -> None:
+def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make_dataset(home / "data" / "mine", train=4, valid=0)
+    there = sorted(mine.rglob("*"))
+    monkeypatch.chdir(mine)
+    monkeypatch.setenv("DL_DATASET", "mine")
+    (mine / "dl.yaml").write_text("dataset: mine\nimage_size: 32\n")
     said = ok(dl("demo"))
+    assert sorted(mine.rglob("*")) == sorted([*there, mine / "dl.yaml"])
+    assert not (home / "runs" / "mine").exists()
     for command in ("data organize", "data split", "features", "train", "evaluate", "submit"):
         assert f"\n$ dl {command}" in said.stderr
     (run,) = (home / "runs" / "digits-demo").iterdir()

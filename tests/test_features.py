@@ -120,7 +120,6 @@ def check(root: Path, bad: Iterable[str] = (), splits: Iterable[str] = SPLITS) -
         assert features.paths == tuple(p for p in dataset.splits[split] if p not in set(bad))
         assert isinstance(features.rows, np.ndarray)
         assert np.array_equal(features.rows, colours(root, features.paths))
-        assert features.key == TINY.key
 
 
 def state(folder: Path) -> dict[str, int]:
@@ -277,6 +276,59 @@ def test_images_that_change_get_new_rows_and_the_others_keep_theirs(
     check(root)
     assert engine.seen - done == {"removed": 0, "all": 14}.get(change, 1)
     assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+
+
+class Stopped(Exception):
+    """What ends a computation in the middle."""
+
+
+def stop_after(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the next computation after so many rows."""
+    growing = features_module._GrowingRows
+    add, added = growing.add, []
+
+    def stopping(self: object, row: np.ndarray) -> None:
+        add(self, row)  # type: ignore[arg-type]
+        added.append(row)
+        if len(added) == rows:
+            raise Stopped
+
+    monkeypatch.setattr(growing, "add", stopping)
+
+
+def test_rows_of_before_survive_another_splits_computation(
+    root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute(root)
+    for name in ("a/00", "a/02"):
+        paint(root / "train" / f"{name}.bmp", 4000 + int(name[2:]))
+        os.utime(root / "train" / f"{name}.bmp", (1, 1))
+    paint(root / "test" / "3.bmp", 4003)
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        stop_after(CHUNK + 1, patched)
+        compute(root, splits=("train",))
+    done = engine.seen
+    compute(root, splits=("test",))
+    compute(root)
+    check(root)
+    assert engine.seen - done == 1
+    assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+
+
+def test_rows_of_before_survive_a_second_change(
+    root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute(root)
+    for change in (1, 2):
+        paint(root / "train" / "a" / f"0{change}.bmp", 4000 + change)
+        os.utime(root / "train" / "a" / f"0{change}.bmp", (1, 1))
+        with monkeypatch.context() as patched, pytest.raises(Stopped):
+            stop_after(CHUNK + 1, patched)
+            compute(root, splits=("train",))
+    done = engine.seen
+    compute(root)
+    check(root)
+    assert engine.seen == done
 
 
 def test_images_that_move_between_splits_take_their_rows_along(

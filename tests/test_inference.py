@@ -83,6 +83,14 @@ def test_how_fast_it_is_computed_is_not_part_of_the_function() -> None:
 # Which engine, in which precision
 
 
+def test_what_was_made_with_openvino_is_refused_where_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(inference, "find_spec", lambda name: None)
+    with pytest.raises(DlError, match="OpenVINO is not installed"):
+        start_engine(FORWARD, tmp_path / "weights.h5")
+
+
 def test_on_a_cpu_openvino_runs_the_network_if_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "has_gpu", lambda: False)
     assert resolve_forward(Settings(), "pooled")[0].engine == "openvino"

@@ -254,6 +254,22 @@ def test_a_sample_that_holds_class_names_wants_class_names_of_two_classes_too() 
     assert made.labels
 
 
+@pytest.mark.parametrize("positive", [None, "0", "1"])
+def test_of_two_classes_called_0_and_1_probabilities_are_submitted(positive: str | None) -> None:
+    numbered = dataclasses.replace(DOG, classes=("0", "1"))
+    form = sample(["id", "label"], ["1", "2"], example="0")
+    made = make_submission(numbered, form, positive=positive)
+    assert not made.labels
+    column = int(positive or "1")
+    assert [row[1] for row in made.rows] == [f"{probs[column]:.9g}" for probs in DOG.y_prob]
+
+
+def test_ten_digits_in_a_single_column_are_names() -> None:
+    digits = dataclasses.replace(PETS, classes=("0", "1", "2"))
+    made = make_submission(digits, sample(["ImageId", "Label"], ["1", "2"], example="0"))
+    assert made.labels
+
+
 # The sample submission's file
 
 

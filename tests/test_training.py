@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from pictures import make_dataset
+from pictures import make_dataset, picture
 from typed import Dl, ok
 
 from dlcli import checkpoint, training
@@ -211,6 +212,96 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> N
     assert f"dl resume {run.name}" in err.decode()
     assert b"Traceback" not in err
     assert run.state == "interrupted"
+
+
+@pytest.fixture
+def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that Ctrl-C stopped after its first epoch of three."""
+
+    def save_then_stop(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "save_checkpoint", save_then_stop)
+        dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
+    return only_run(home)
+
+
+def test_one_process_at_a_time_goes_on_with_a_run(dl: Dl, stopped: Run) -> None:
+    with stopped.held():
+        second = dl("resume", stopped.name)
+    assert second.exit_code == 1
+    assert "is being trained" in second.stderr
+    ok(dl("resume", stopped.name))
+    assert [row["epoch"] for row in stopped.history()] == [1, 2, 3]
+
+
+def test_new_test_images_are_no_reason_not_to_go_on(dl: Dl, tiny: Path, stopped: Run) -> None:
+    picture(0, 77).save(tiny / "test" / "new.png")
+    ok(dl("resume", stopped.name))
+    assert stopped.state == "finished"
+
+
+def test_images_that_change_while_a_run_trains_cost_nothing_and_show_later(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, other = sorted((tiny / "valid" / "cat").iterdir())[:2]
+
+    def save_then_change(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        gone.unlink(missing_ok=True)
+        picture(0, 78).resize((40, 40)).save(other)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "save_checkpoint", save_then_change)
+        ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", *SMALL))
+    run = only_run(home)
+    assert len(read_predictions(run.predictions("valid")).paths) == 8
+    assert "have changed: they are predicted again" in ok(dl("evaluate")).stderr
+    assert len(read_predictions(run.predictions("valid")).paths) == 7
+
+
+def test_ctrl_c_while_tidying_up_leaves_a_finished_run_finished(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def stop(path: Path, **more: bool) -> None:
+        if Path(path).name == "checkpoint":
+            raise KeyboardInterrupt
+        remove(path, **more)
+
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", stop)
+        assert dl("train", "finetune", "--schedule", "1e-2", *SMALL).exit_code == 130
+    assert only_run(home).state == "finished"
+    ok(dl("evaluate"))
+
+
+def test_a_link_to_nowhere_is_left_out_where_that_is_asked_for(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    (tiny / "train" / "cat" / "link.png").symlink_to("nowhere.png")
+    options = ("-d", tiny, "--schedule", "1e-3", "--image-size", "16")
+    assert "link.png" in dl("train", "linear", *options).stderr
+    assert not (home / "runs").exists()
+    ok(dl("train", "linear", *options, "--on-error", "skip"))
+    assert only_run(home).state == "finished"
+
+
+def test_a_run_records_what_was_said_and_what_its_competition_wants(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    (tiny / "dataset.yaml").write_text("kaggle:\n  competition: pets\n")
+    said = ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3", "--image-size", "16")).stderr
+    run = only_run(home)
+    assert run.config()["kaggle"]["competition"] == "pets"
+    logged = [line.partition(" ")[2] for line in run.log_file.read_text().splitlines()]
+    assert logged[0].startswith("dl ")
+    trained = [line for line in said.splitlines() if line.startswith(("Training", "epoch"))]
+    assert logged[1:] == trained
 
 
 def test_resume_refuses_what_it_could_not_do_truly(dl: Dl, home: Path, tiny: Path) -> None:

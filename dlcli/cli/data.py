@@ -71,7 +71,7 @@ def organize(
     as it is, unless it is DEST itself or --move is given.
     """
     from dlcli import arranging
-    from dlcli.current import remember
+    from dlcli.current import again, remember
     from dlcli.dataset import open_dataset
     from dlcli.folders import absolute
     from dlcli.places import shown
@@ -94,8 +94,11 @@ def organize(
         verb = "Moved" if outcome.operation.kind == "move" else "Copied"
         say(f"{verb} {outcome.files:,} files.")
     print_counts(dataset := open_dataset(goal), as_json)
-    after = "`dl features`" if dataset.splits["valid"] else "`dl data split`"
-    say(f"The dataset is in {shown(goal)}; next: {after}")
+    if dataset.splits["valid"]:
+        after = f"dl features{again(goal)}"
+    else:
+        after = f"dl data split{again(goal, '')}"
+    say(f"The dataset is in {shown(goal)}; next: `{after}`")
 
 
 @command.command()
@@ -117,6 +120,7 @@ def split(
     Of each class the same share; a class keeps at least one image in train/.
     """
     from dlcli import arranging
+    from dlcli.current import again
     from dlcli.dataset import open_dataset
     from dlcli.places import shown
     from dlcli.plans import singletons
@@ -134,7 +138,7 @@ def split(
             say(f"Class `{shown(name)}` has a single image, which stays in train/.")
     say(
         f"Moved {outcome.files:,} images to {shown(root / 'valid')}; "
-        "next: `dl data sample`, or `dl features`"
+        f"next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
     )
 
 
@@ -174,6 +178,7 @@ def sample(
     Of each class the same share, and never more than there are.
     """
     from dlcli import arranging
+    from dlcli.current import again
     from dlcli.dataset import open_dataset
     from dlcli.folders import typed
     from dlcli.places import shown
@@ -188,7 +193,7 @@ def sample(
         say("The same sample was there already.")
     print_counts(open_dataset(folder), as_json)
     say(
-        f"The sample is in {shown(folder)}; next: `dl features`, "
+        f"The sample is in {shown(folder)}; next: `dl features{again(root)}`, "
         f"or `dl features -d {typed(folder)}`"
     )
 

@@ -20,7 +20,9 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
 
     Without RUN: the newest finished run of the current dataset.
     """
-    from dlcli.current import choose_run
+    import shlex
+
+    from dlcli.current import again, choose_run, same_runs
     from dlcli.dataset import open_dataset
     from dlcli.places import shown
     from dlcli.progress import say
@@ -43,7 +45,8 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
     if chosen.root and open_dataset(chosen.root).splits["test"]:
-        after = f"next: `dl submit {run}`" if run else "next: `dl submit`"
+        taken = f" {shlex.quote(run)}" if run else again(chosen.root)
+        after = f"next: `dl submit{taken}{same_runs(config)}`"
     else:
         after = "there are no test images to submit"
     say(f"Report: {shown(page)}; {after}")

@@ -30,8 +30,9 @@ LAYERS = ("pooled", "conv", "imagenet")
 def command(ctx: click.Context, config: Config, layer: str) -> None:
     """Compute what a pretrained network sees in each image, once, and keep it on disk."""
     if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx)
         return
-    from dlcli.current import choose_dataset
+    from dlcli.current import again, choose_dataset
     from dlcli.dataset import open_dataset
     from dlcli.feature_store import skipped, stored_rows
     from dlcli.features import compute_features
@@ -53,11 +54,25 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
         if dataset.splits[split]:
             left_out = len(skipped(folder, split))
             click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
-    say(f"Features are in {shown(folder)}" + _next(config) * (layer == "pooled"))
+    next_command = f"; next: `dl train finetune{_typed(config)}{again(dataset.root)}`"
+    say(f"Features are in {shown(folder)}" + next_command * (layer == "pooled"))
 
 
-def _next(config: Config) -> str:
-    """The next command, with what was typed here that it needs to find these very features."""
+def _refuse_options_before(ctx: click.Context) -> None:
+    """`dl features -d A rm --all` must not remove another dataset's features."""
+    from click.core import ParameterSource
+
+    typed = [p for p in ctx.command.params if p.name and p.expose_value]
+    typed = [p for p in typed if ctx.get_parameter_source(p.name) is ParameterSource.COMMANDLINE]
+    if typed:
+        option, subcommand = typed[0].opts[-1], ctx.invoked_subcommand
+        raise click.UsageError(
+            f"{option} has no effect before `{subcommand}`: type it after that.", ctx
+        )
+
+
+def _typed(config: Config) -> str:
+    """What was typed here that the next command needs to find these very features."""
     import shlex
 
     typed = [
@@ -65,7 +80,7 @@ def _next(config: Config) -> str:
         for key in FUNCTION
         if config.is_flag(key)
     ]
-    return f"; next: `dl train finetune{''.join(typed)}`"
+    return "".join(typed)
 
 
 @command.command("ls", cls=Command)

@@ -15,10 +15,11 @@ from dlcli.config import Config
 @with_config()
 def command(config: Config, run: str) -> None:
     """Go on with a stopped RUN from its last finished epoch, in its own folder."""
-    from dlcli.current import find_run
-    from dlcli.launch import reopen
-    from dlcli.training import fit
+    import shlex
+
+    from dlcli.current import find_run, same_runs
+    from dlcli.launch import resume
 
     stopped = find_run(run, config.settings().runs_dir)
-    fit(reopen(stopped), stopped)
-    print_result(stopped, f"dl evaluate {run}")
+    resume(stopped)
+    print_result(stopped, f"dl evaluate {shlex.quote(run)}{same_runs(config)}")

@@ -40,6 +40,7 @@ def command(
     Without RUN: the newest finished run of the current dataset.
     """
     from dlcli.current import choose_run
+    from dlcli.folders import typed
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.submitting import submit_run
@@ -69,5 +70,5 @@ def command(
     else:
         say(
             "This version does not upload. Next: `kaggle competitions submit "
-            f"-c {done.competition} -f {shown(done.file)} -m {chosen.run.name}`"
+            f"-c {done.competition} -f {typed(done.file)} -m {chosen.run.name}`"
         )

@@ -52,21 +52,17 @@ def recipe_command(name: str) -> click.Command:
 
 def run_training(config: Config, recipe: str) -> None:
     """Train one recipe and say where the result is."""
-    from dlcli.current import choose_dataset
-    from dlcli.launch import make_job, new_run
+    from dlcli.current import again, choose_dataset, same_runs
+    from dlcli.launch import train
     from dlcli.progress import say
-    from dlcli.training import first_inputs, fit
 
     choice = choose_dataset(config)
     say(str(choice))
-    job = make_job(config, recipe, choice.root)
-    inputs = first_inputs(job)  # what can't work is refused before there is a run
-    run = new_run(job, recipe)
-    fit(job, run, inputs)
-    print_result(run)
+    run = train(config, recipe, choice.root)
+    print_result(run, f"dl evaluate{again(choice.root)}{same_runs(config)}")
 
 
-def print_result(run: Any, next_command: str = "dl evaluate") -> None:
+def print_result(run: Any, next_command: str) -> None:
     """The scores of a finished run, where it is, and what to do next."""
     from dlcli.places import shown
     from dlcli.progress import say

@@ -278,3 +278,27 @@ def test_rm_refuses_what_it_does_not_know(
     assert result.exit_code == exit_code
     assert said in result.stderr
     assert len(stores(dogscats)) == 1
+
+
+@pytest.mark.parametrize("typed", [("-d", "other"), ("--layer", "conv"), ("--data-dir", "x")])
+def test_options_before_a_subcommand_are_refused_and_not_dropped(
+    dl: Dl, dogscats: Path, typed: tuple[str, ...]
+) -> None:
+    store = dogscats / "features" / "some-pooled-0123abcd"
+    store.mkdir(parents=True)
+    (store / "manifest.yaml").touch()
+    ok(dl("features", "ls", "-d", dogscats))
+    refused = dl("features", *typed, "rm", "--all", "--yes")
+    assert refused.exit_code == 2
+    assert "has no effect before `rm`" in refused.stderr
+    assert store.is_dir()
+
+
+def test_the_next_command_names_the_dataset_where_it_would_take_another(
+    dl: Dl, home: Path, dogscats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_dataset(home / "data" / "mine", train=4, valid=2))
+    said = ok(dl("features", "-d", "dogscats", *QUICK)).stderr
+    assert said.endswith("--image-size 64 -d ~/data/dogscats`\n")
+    said = ok(dl("features", *QUICK)).stderr
+    assert said.endswith("--image-size 64`\n")
