@@ -8,6 +8,7 @@ WORKERS ?= 2
 
 demo: .venv/installed
 	$(BIN)/dl demo
+	@echo 'Here `dl` is $(BIN)/dl; `pipx install --python 3.12 .` puts it on your PATH.'
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS)

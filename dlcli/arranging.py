@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlcli.dataset import SETTINGS, open_dataset, require_trainable
+from dlcli.dataset import FEATURES, SETTINGS, open_dataset, require_trainable
+from dlcli.downloads import plan_organize, require_folder
 from dlcli.errors import DlError
 from dlcli.files import sync_folder
-from dlcli.folders import Listing, read_folder, typed
+from dlcli.folders import read_folder, typed
 from dlcli.journal import FOLDER, Held, Move, Operation, hold, journals, unfinished
 from dlcli.moves import Outcome, carry_out, finish, last
 from dlcli.moves import undo as take_back
 from dlcli.places import shown
-from dlcli.plans import plan_organize, plan_sample, plan_split, require_folder
+from dlcli.plans import plan_sample, plan_split
 from dlcli.progress import say
 
 
@@ -59,9 +60,10 @@ def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation 
         raise DlError(
             f"{shown(target)} lies in {shown(source)}",
             why="a dataset can't be made inside the folder that it is made from",
-            hint=f"Name another folder, or none of its own: `dl data organize {typed(source)}`.",
+            hint="Name a folder elsewhere, or organise it in place: "
+            f"`dl data organize {typed(source)} {typed(source)}`.",
         )
-    if target.exists() and read_folder(target) != Listing((), (), ()):
+    if target.exists() and not _is_free(target):
         raise DlError(
             f"{shown(target)} is not empty",
             why="a dataset is made in a folder of its own",
@@ -159,6 +161,25 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
 
 
+def new_since(source: Path, target: Path) -> tuple[str, ...]:
+    """The images of a source that were not there when a dataset was made from it."""
+    made = [journal.read() for journal in journals(target) if journal.name == "organize"]
+    known = {move.source for operation in made for move in operation.moves}
+    if source == target or not made or made[-1].kind != "copy":
+        return ()
+    return tuple(move.source for move in plan_organize(source, target) if move.source not in known)
+
+
+def touched_last(root: Path) -> Path:
+    """Of a dataset and its sample, the folder that `dl data` worked on last."""
+    sample = root.with_name(f"{root.name}-sample")
+    theirs, ours = journals(sample), journals(root)
+    if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
+        return root
+    later = not ours or theirs[-1].path.stat().st_mtime_ns > ours[-1].path.stat().st_mtime_ns
+    return sample if later else root
+
+
 def undo(root: Path) -> Outcome:
     """Take back the last thing that was done to a folder, finished or not.
 
@@ -199,6 +220,12 @@ def _at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
             say(f"Finished {what} in {shown(root)}, which had been stopped on its way.")
         same = outcome and not outcome.undone and outcome.operation.name == name
         yield held, outcome if same else None
+
+
+def _is_free(target: Path) -> bool:
+    """Whether a folder is empty, or holds no more than the features of what was taken back."""
+    listing = read_folder(target)
+    return not (listing.images or listing.others or set(listing.folders) - {FEATURES})
 
 
 def _made_from(source: Path, operation: Operation) -> bool:

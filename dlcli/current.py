@@ -58,9 +58,9 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
         return Choice(root, "named")
     if settings.dataset is not None:
         root = find_dataset(settings.dataset, settings.data_dir)
-        return Choice(root, f"`dataset` in {config.get('dataset').origin}")
+        return Choice(root, f"by `dataset` in {config.get('dataset').origin}")
     if here := _dataset_around(Path.cwd(), settings.data_dir):
-        return Choice(here, "the current folder's")
+        return Choice(here, "of the current folder")
     if last := last_named():
         if last.is_dir():
             return Choice(last, "last named")
@@ -71,8 +71,8 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
     raise DlError(
         "No dataset is named",
         why="none was named before either",
-        hint="Name one: `dl data split ~/data/dogscats`, or `-d` in other commands. "
-        "`dl data ls` lists what there is.",
+        hint="Make one of a folder of pictures, `dl data organize FOLDER`, or name one, "
+        "`-d DATASET`. `dl data ls` lists what there is.",
     )
 
 

@@ -22,6 +22,7 @@ from dlcli.places import shown
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
+FEATURES = "features"
 KAGGLE = "kaggle"
 
 

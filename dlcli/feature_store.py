@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.dataset import SPLITS, Dataset
+from dlcli.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read_split
 from dlcli.files import read_yaml, write_yaml
 from dlcli.inference import Forward
 from dlcli.places import shown
 
-FOLDER = "features"
 MANIFEST = "manifest.yaml"
 LOCK = "lock"
 # Rows of images as they were, numbered folders, kept until those of the images as they are now are
@@ -49,7 +48,7 @@ class StoredFeatures:
 def stored_features(root: Path) -> list[StoredFeatures]:
     """Every store of a dataset, by name."""
     found = []
-    for manifest in sorted((root / FOLDER).glob(f"*/{MANIFEST}")):
+    for manifest in sorted((root / FEATURES).glob(f"*/{MANIFEST}")):
         folder = manifest.parent
         done = stored_rows(folder)
         begun = tuple(s for s in SPLITS if s not in done and array_path(folder, s).exists())

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.dataset import SPLITS, Dataset
+from dlcli.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import (
     Listed,
@@ -30,7 +30,6 @@ from dlcli.feature_log import (
     write_listing,
 )
 from dlcli.feature_store import (
-    FOLDER,
     claim,
     forget_before,
     function_of,
@@ -78,7 +77,7 @@ class Features:
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
     """Where a function's features of a dataset are kept."""
     name = f"{forward.backbone}-{forward.layer}-{forward.key}"
-    return dataset.root / FOLDER / name
+    return dataset.root / FEATURES / name
 
 
 def compute_features(

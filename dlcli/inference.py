@@ -174,7 +174,7 @@ class OpenVinoEngine:
     batch_size = 8
 
     def __init__(self, model: Path, precision: str) -> None:
-        import openvino
+        openvino = _import_openvino()
         from openvino.preprocess import PrePostProcessor
 
         core = openvino.Core()
@@ -255,6 +255,16 @@ def _choose_engine(wanted: str) -> str:
     return wanted
 
 
+def _import_openvino() -> Any:
+    """OpenVINO without its telemetry, which reports each import and writes into the home folder."""
+    import sys
+
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 def _require_openvino(hint: str) -> None:
     if find_spec("openvino") is None:
         raise DlError(
@@ -266,7 +276,6 @@ def _require_openvino(hint: str) -> None:
 
 def _fast_bf16(engine: str) -> bool:
     if engine == "openvino":
-        import openvino
-
+        openvino = _import_openvino()
         return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return has_gpu() and gpu_has_bf16()

@@ -5,6 +5,7 @@ stdout is for results alone, so that `dl ... --json | jq` works.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +42,9 @@ def say(text: str) -> None:
 
         width = get_terminal_size().columns
         lines = [
-            fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines
+            # a command in backticks stays on one line, so that it can be copied
+            fill(whole, width, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
+            for whole in (re.sub("`[^`]*`", lambda m: m[0].replace(" ", "\0"), t) for t in lines)
         ]
     print("\n".join(lines), file=sys.stderr, flush=True)
 

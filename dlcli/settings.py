@@ -48,7 +48,7 @@ class Settings:
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
     weights: Path | None = setting(None, "file with the backbone's weights")
     image_size: int | None = setting(
-        None, "pixels a side; the backbone's own by default", at_least=8, unset="auto"
+        None, "pixels a side; the backbone's own by default", at_least=8, below=4097, unset="auto"
     )
     engine: Literal["auto", "openvino", "keras"] = setting(
         "auto", "what runs forward passes: OpenVINO on a CPU, Keras on a GPU"

@@ -37,6 +37,7 @@ class Submitted:
         file: the submission.
         rows: ids in it.
         notes: what was decided, a sentence each.
+        labels: whether it holds names of classes, so that clipping is no matter.
         loss: log loss on the validation images, unclipped.
         clipped_loss: the same after clipping.
         best_bound, best_loss: the bound that would do best there, and its log loss.
@@ -46,6 +47,7 @@ class Submitted:
     file: Path
     rows: int
     notes: tuple[str, ...]
+    labels: bool
     loss: float
     clipped_loss: float
     best_bound: float
@@ -111,6 +113,7 @@ def submit_run(
         file=run.submission_file,
         rows=len(submission.rows),
         notes=(form, *_about(left_out), *submission.notes),
+        labels=submission.labels,
         loss=log_loss(valid.y_true, valid.y_prob),
         clipped_loss=clipped_loss,
         best_bound=best,

@@ -137,15 +137,17 @@ def _train_phase(
     augment = Augmenter(seed) if phase.augment else None
     rates = phase.schedule.rates()
     what = "the stored features" if job.on_features(phase) else "the images"
-    say(
-        f"Training {phase.name} on {what}: {len(train.y_true):,} images, "
-        f"{len(rates)} {'epochs' if len(rates) > 1 else 'epoch'}."
-    )
+    if progress.phase_epochs < len(rates):
+        say(
+            f"Training {phase.name} on {what}: {len(train.y_true):,} images, "
+            f"{len(rates)} {'epochs' if len(rates) > 1 else 'epoch'}."
+        )
     total = len(rates) * len(train.y_true)
     done = progress.phase_epochs * len(train.y_true)
     with track(f"Training {phase.name}", total, "images", done=done) as bar:
         for rate in rates[progress.phase_epochs :]:
             if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
+                bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
                 break
             epoch = len(progress.history) + 1
             network.optimizer.learning_rate = rate

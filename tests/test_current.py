@@ -84,7 +84,7 @@ def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
 ) -> None:
     monkeypatch.chdir(data / "dogscats")
     choice = choose_dataset(config(DL_DATASET="fish"))
-    assert (choice.root, choice.why) == (data / "fish", "`dataset` in DL_DATASET")
+    assert (choice.root, choice.why) == (data / "fish", "by `dataset` in DL_DATASET")
     assert last_named() is None
 
 
@@ -94,7 +94,7 @@ def test_what_is_named_goes_before_the_setting(data: Path) -> None:
 
 def test_a_setting_in_the_projects_file_says_so(data: Path, home: Path) -> None:
     (home / "dl.yaml").write_text("dataset: fish\n")
-    assert choose_dataset(config()).why == "`dataset` in ~/dl.yaml"
+    assert choose_dataset(config()).why == "by `dataset` in ~/dl.yaml"
 
 
 @pytest.mark.parametrize("below", ["", "train", "train/cat"])
@@ -104,7 +104,7 @@ def test_the_dataset_of_the_current_folder_goes_before_the_last_named(
     choose_dataset(config(), "fish")
     monkeypatch.chdir(data / "dogscats" / below)
     choice = choose_dataset(config())
-    assert (choice.root, choice.why) == (data / "dogscats", "the current folder's")
+    assert (choice.root, choice.why) == (data / "dogscats", "of the current folder")
     assert last_named() == data / "fish"
 
 
@@ -144,7 +144,7 @@ def test_the_data_folder_itself_is_no_dataset(data: Path, monkeypatch: pytest.Mo
 def test_without_any_of_these_the_error_says_how_to_name_one() -> None:
     with pytest.raises(DlError) as caught:
         choose_dataset(config())
-    assert "`-d`" in words(caught)
+    assert "`-d DATASET`" in words(caught)
     assert "`dl data ls`" in words(caught)
 
 

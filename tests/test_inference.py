@@ -296,3 +296,12 @@ def test_openvino_alone_imports_no_backend(pictures: tuple[Path, list[str]]) -> 
         [sys.executable, "-c", code, str(root)], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_openvino_reports_nothing_to_its_makers() -> None:
+    script = (
+        "import sys; from dlcli.inference import _fast_bf16; _fast_bf16('openvino'); "
+        "print(sys.modules['openvino_telemetry'], [m for m in sys.modules if 'telemetry.' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "None []\n", done.stderr

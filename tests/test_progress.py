@@ -42,3 +42,10 @@ def test_at_a_terminal_progress_has_a_rate_and_what_is_said_stands_above() -> No
     assert "40/40 images" in written
     assert "/s" in written
     assert "said above the bar, [not] markup" in written
+
+
+def test_at_a_terminal_a_command_stays_on_one_line_to_be_copied() -> None:
+    command = "`dl evaluate 202611230939-finetune-e12-lr0.003-t1`"
+    script = f"from dlcli.progress import say; say('Saved ~/runs/dogscats; next: {command}')"
+    written = at_terminal("-c", script, columns=60)
+    assert written.splitlines() == ["Saved ~/runs/dogscats; next:", command]

@@ -99,6 +99,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("Nothing was done.", error, ExitCode.ERROR)
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
+    except MemoryError as error:
+        hint = "Take smaller images, `--image-size N`, or a smaller `--batch-size`."
+        return _fail(f"Out of memory\n{hint}", error, ExitCode.ERROR)
 
 
 def _fail(text: str, error: BaseException, exit_code: int) -> int:

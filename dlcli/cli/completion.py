@@ -11,6 +11,7 @@ INSTALL = {
     "zsh": "dl completion zsh > ~/.zfunc/_dl  (with ~/.zfunc in $fpath before compinit)",
     "fish": "dl completion fish > ~/.config/fish/completions/dl.fish",
 }
+QUOTED = 'printf -v value %q "$value"; COMPREPLY+=("$value")'
 
 
 @click.command(cls=Command)
@@ -24,7 +25,10 @@ def command(shell: str) -> None:
 
     completion = get_completion_class(shell)
     assert completion is not None  # one of the choices
-    click.echo(completion(root, {}, "dl", "_DL_COMPLETE").source())
+    script = completion(root, {}, "dl", "_DL_COMPLETE").source()
+    if shell == "bash":  # which, unlike the others, puts names with spaces in as they are
+        script = script.replace("COMPREPLY+=($value)", QUOTED)
+    click.echo(script)
     say(f"Keep it: {INSTALL[shell]}")
 
 

@@ -6,7 +6,7 @@ import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_setting
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import Command, DebugOption, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import (
     PROJECT_FILE,
@@ -16,6 +16,7 @@ from dlcli.config import (
     save_setting,
     user_file,
 )
+from dlcli.errors import DlError
 from dlcli.fields import plain
 from dlcli.places import shown
 
@@ -51,32 +52,43 @@ def get(config: Config, key: str) -> None:
 @click.argument("key", shell_complete=complete_setting)
 @click.argument("value")
 @click.option("--project", is_flag=True, help=f"in the project's {PROJECT_FILE}, not your own file")
-@with_config()
-def set_(config: Config, key: str, value: str, project: bool) -> None:
+def set_(key: str, value: str, project: bool) -> None:
     """Keep a setting in your own file, or in the project's."""
     from pathlib import Path
 
+    from dlcli.config import load_config
     from dlcli.progress import say
 
+    if key == "backbone":
+        from dlcli.models.backbones import get_backbone
+
+        get_backbone(value)  # or an error that names the nearest
     file = user_file()
     if project:
         file = find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
     saved = save_setting(file, key, value)
     say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
-    winner = config.get(key)
+    try:
+        winner = load_config().get(key)
+    except DlError as error:  # of another setting, maybe in another file
+        say(f"Warning: {error}")
+        return
     if winner.origin not in ("default", shown(file)) and _outranks(winner.origin, project):
         say(f"{winner.origin} says {declared(key).text(winner.value)}, and goes first.")
 
 
 @command.command("path", cls=Command)
-@with_config()
-def path(config: Config) -> None:
+def path() -> None:
     """Print the files that settings are read from, there or not."""
     from pathlib import Path
 
     project = find_project_file(Path.cwd())
     click.echo(user_file())
     click.echo(project or Path.cwd() / PROJECT_FILE)
+
+
+set_.params.append(DebugOption())
+path.params.append(DebugOption())
 
 
 def _outranks(origin: str, project: bool) -> bool:

@@ -11,7 +11,13 @@ import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_dataset
-from dlcli.cli.datasets import print_counts, print_datasets, print_plan
+from dlcli.cli.datasets import (
+    as_typed,
+    print_counts,
+    print_datasets,
+    print_plan,
+    warn_of_left_behind,
+)
 from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
@@ -83,12 +89,20 @@ def organize(
     name = found.name if target is None else target
     goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
     if dry_run:
-        print_plan(arranging.to_organize(found, goal, move=move), as_json)
+        planned = arranging.to_organize(found, goal, move=move)
+        print_plan(planned, as_json)
+        warn_of_left_behind(found, planned)
         return
     outcome = arranging.organize(found, goal, move=move)
     remember(goal)
+    warn_of_left_behind(found, outcome.operation if outcome else None)
     if outcome is None:
         say(f"{shown(goal)} is organised already.")
+        if new := arranging.new_since(found, goal):
+            say(
+                f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
+                f"such as {shown(new[0])}. `dl data undo`, then organise it again."
+            )
     else:
         _warn(outcome)
         verb = "Moved" if outcome.operation.kind == "move" else "Copied"
@@ -206,16 +220,18 @@ def sample(
 def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
-    Finished or not; of two, the later one first. Copies go only where their originals are still
+    Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
+    its sample. Copies go only where their originals are still
     there, and neither was changed.
     """
     from dlcli import arranging
-    from dlcli.folders import typed
     from dlcli.moves import last
     from dlcli.places import shown
     from dlcli.progress import say
 
     root = _choose(config, named)
+    if named is None:
+        root = arranging.touched_last(root)
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
         return
@@ -228,9 +244,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
         done = f"removed {outcome.files:,} copies from {shown(root)}"
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
-    again = f"dl data {operation.name} {typed(operation.source)}"
-    again += f" {typed(root)}" if operation.name == "organize" else ""
-    say(f"Took back `{operation.name}`: {done}; to do it again: `{again}`")
+    say(f"Took back `{operation.name}`: {done}; to do it again: `{as_typed(operation)}`")
 
 
 @command.command("ls")

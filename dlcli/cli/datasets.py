@@ -12,6 +12,8 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlcli.dataset import Dataset
     from dlcli.journal import Operation
 
@@ -125,3 +127,30 @@ def print_datasets(config: Config, as_json: bool) -> None:
 def _folder(path: str) -> str:
     folder, _, _ = path.rpartition("/")
     return (folder or ".") + "/"
+
+
+def as_typed(operation: Operation) -> str:
+    """The command that makes an operation again."""
+    from dlcli.folders import typed
+
+    words = ["dl data", operation.name, typed(operation.source)]
+    if operation.name == "organize":
+        words.append(typed(operation.root))
+        words += ["--move"] * (operation.kind == "move" and operation.source != operation.root)
+    for option in ("train", "valid", "seed"):
+        if operation.details.get(option) is not None:
+            words += [f"--{option}", str(operation.details[option])]
+    return " ".join(words)
+
+
+def warn_of_left_behind(source: Path, operation: Operation | None) -> None:
+    """Say which images an organize leaves where they are."""
+    from dlcli.downloads import left_behind
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    if operation and (images := left_behind(source, operation.moves)):
+        say(
+            f"Warning, beside the folder to train on, and left out: {len(images):,} images, "
+            f"such as {shown(images[0])}."
+        )

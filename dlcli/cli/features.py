@@ -54,8 +54,11 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
         if dataset.splits[split]:
             left_out = len(skipped(folder, split))
             click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
-    next_command = f"; next: `dl train finetune{_typed(config)}{again(dataset.root)}`"
-    say(f"Features are in {shown(folder)}" + next_command * (layer == "pooled"))
+    if dataset.splits["valid"]:
+        after = f"dl train finetune{_typed(config)}{again(dataset.root)}"
+    else:
+        after = f"dl data split{again(dataset.root, '')}"
+    say(f"Features are in {shown(folder)}" + f"; next: `{after}`" * (layer == "pooled"))
 
 
 def _refuse_options_before(ctx: click.Context) -> None:

@@ -59,7 +59,7 @@ def evaluate_run(run: Run, root: Path | None, config: Config) -> tuple[dict[str,
         paths=predictions.paths,
         history=run.history(),
         settings={name: value for name, value in settings.items() if value is not None},
-        commands=(record["command"], f"dl evaluate {run.name}"),
+        commands=(record["command"], "dl evaluate"),
         seed=config.settings().seed,
     )
     return metrics, write_report(report, run.path)

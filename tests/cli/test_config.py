@@ -138,3 +138,19 @@ def test_path_prints_the_files_that_are_read(dl: Dl, home: Path) -> None:
 def test_a_runs_config_can_be_given_to_any_command(dl: Dl, home: Path) -> None:
     (home / "config.yaml").write_text("seed: 4\nrun:\n  recipe: finetune\n  host: elsewhere\n")
     assert ok(dl("config", "get", "seed", "--config", "config.yaml")).stdout == "4\n"
+
+
+def test_a_typing_error_in_a_file_leaves_the_way_to_mend_it_open(dl: Dl, home: Path) -> None:
+    (home / "dl.yaml").write_text("sede: 1\n")
+    assert "`seed`" in dl("config", "show").stderr
+    assert ok(dl("config", "path")).stdout.endswith("/dl.yaml\n")
+    said = ok(dl("config", "set", "seed", "7")).stderr
+    assert "seed is 7" in said
+    assert "`sede`" in said
+
+
+def test_a_backbone_that_there_is_not_is_not_kept(dl: Dl) -> None:
+    refused = dl("config", "set", "backbone", "vgg61")
+    assert refused.exit_code != 0
+    assert "`vgg16`" in refused.stderr
+    assert ok(dl("config", "get", "backbone")).stdout == "efficientnet-lite0\n"

@@ -83,12 +83,44 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
     assert result.stderr == (
         "Dataset ~/data/pets (named)\n"
         "Took back `split`: moved 4 files back to ~/data/pets; "
-        "to do it again: `dl data split ~/data/pets`\n"
+        "to do it again: `dl data split ~/data/pets --seed 0`\n"
     )
     result = ok(dl("data", "undo"))
     assert "to do it again: `dl data organize ~/Downloads/pets ~/data/pets`" in result.stderr
     assert list((home / "data").iterdir()) == []
     assert tree(kaggle) == before
+
+
+def test_undo_without_a_name_takes_the_last_back_be_it_a_sample(dl: Dl, kaggle: Path) -> None:
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split", "--valid", "6", "--seed", "3"))
+    ok(dl("data", "sample", "--train", "6"))
+    for again in (
+        "dl data sample ~/data/pets --train 6 --valid 1000 --seed 0",
+        "dl data split ~/data/pets --valid 6 --seed 3",
+        "dl data organize ~/Downloads/pets ~/data/pets",
+    ):
+        assert f"to do it again: `{again}`" in ok(dl("data", "undo")).stderr
+
+
+def test_features_of_what_was_taken_back_are_not_in_the_way(dl: Dl, home: Path, kaggle: Path):
+    ok(dl("data", "organize", "Downloads/pets"))
+    store = home / "data" / "pets" / "features" / "some-pooled-0123abcd"
+    store.mkdir(parents=True)
+    ok(dl("data", "undo"))
+    ok(dl("data", "organize", "Downloads/pets"))
+    assert store.is_dir()
+
+
+def test_what_organize_leaves_out_is_said(dl: Dl, home: Path) -> None:
+    mix = make(home / "Downloads" / "mix", "train/a.1.jpg", "train/b.1.jpg", "fish/1.jpg", "2.jpg")
+    warning = "left out: 2 images, such as 2.jpg."
+    assert warning in ok(dl("data", "organize", "Downloads/mix", "--dry-run")).stderr
+    assert warning in ok(dl("data", "organize", "Downloads/mix")).stderr
+    make(mix, "train/a.2.jpg")
+    again = ok(dl("data", "organize", "Downloads/mix")).stderr
+    assert "is organised already" in again
+    assert "not copied: 1 files, such as train/a.2.jpg" in again
 
 
 def test_a_folder_under_the_data_folder_is_organised_in_place(dl: Dl, home: Path) -> None:

@@ -1,0 +1,144 @@
+"""What people download, brought into the form of a dataset, before anything is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.downloads import left_behind, plan_organize
+from dlcli.errors import DlError
+from dlcli.journal import Move
+
+
+def make(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    return root
+
+
+def organized(tmp_path: Path, *paths: str) -> list[tuple[str, str]]:
+    return [tuple(move) for move in plan_organize(make(tmp_path, *paths), tmp_path / "new")]  # type: ignore[misc]
+
+
+def test_kaggles_flat_files_are_sorted_into_classes(tmp_path: Path) -> None:
+    assert organized(
+        tmp_path,
+        "train/cat.12.jpg",
+        "train/golden_retriever_3.png",
+        "train/big-dog-7.JPG",
+        "test1/1.jpg",
+        "sampleSubmission.csv",
+        "train/._cat.12.jpg",
+    ) == [
+        ("sampleSubmission.csv", "sampleSubmission.csv"),
+        ("test1/1.jpg", "test/1.jpg"),
+        ("train/big-dog-7.JPG", "train/big-dog/big-dog-7.JPG"),
+        ("train/cat.12.jpg", "train/cat/cat.12.jpg"),
+        ("train/golden_retriever_3.png", "train/golden_retriever/golden_retriever_3.png"),
+    ]
+
+
+def test_flat_files_may_lie_in_the_folder_itself(tmp_path: Path) -> None:
+    assert organized(tmp_path, "cat.1.jpg", "dog.1.jpg") == [
+        ("cat.1.jpg", "train/cat/cat.1.jpg"),
+        ("dog.1.jpg", "train/dog/dog.1.jpg"),
+    ]
+
+
+def test_folders_per_class_become_train(tmp_path: Path) -> None:
+    assert organized(tmp_path, "cat/a.jpg", "dog/b.jpg", "test/unknown/1.jpg", "readme.txt") == [
+        ("cat/a.jpg", "train/cat/a.jpg"),
+        ("dog/b.jpg", "train/dog/b.jpg"),
+        ("test/unknown/1.jpg", "test/unknown/1.jpg"),
+    ]
+
+
+@pytest.mark.parametrize("valid", ["valid", "val", "validation"])
+def test_validation_folders_become_valid(tmp_path: Path, valid: str) -> None:
+    assert organized(tmp_path, "train/a/1.jpg", f"{valid}/a/2.jpg", f"{valid}/a.3.jpg") == [
+        ("train/a/1.jpg", "train/a/1.jpg"),
+        (f"{valid}/a.3.jpg", "valid/a/a.3.jpg"),
+        (f"{valid}/a/2.jpg", "valid/a/2.jpg"),
+    ]
+
+
+def test_a_class_that_is_only_in_valid_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
+    with pytest.raises(DlError, match="Class `b` has no images to learn from") as caught:
+        organized(tmp_path, "train/a/1.jpg", "train/c/1.jpg", "val/b/3.jpg")
+    assert "val/b/3.jpg" in str(caught.value)
+
+
+def test_images_beside_the_folders_of_splits_are_left_behind(tmp_path: Path) -> None:
+    paths = ("train/cat/1.jpg", "train/dog/1.jpg", "test1/1.jpg", "fish/1.jpg", "2.jpg", "a.csv")
+    source = make(tmp_path / "a", *paths)
+    assert left_behind(source, plan_organize(source, tmp_path / "new")) == ("2.jpg", "fish/1.jpg")
+    source = make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg")
+    assert left_behind(source, plan_organize(source, tmp_path / "new")) == ()
+
+
+def test_settings_and_tables_beside_the_images_come_along(tmp_path: Path) -> None:
+    moves = organized(tmp_path, "a/1.jpg", "b/1.jpg", "dataset.yaml", "drivers.csv", "train.zip")
+    assert ("dataset.yaml", "dataset.yaml") in moves
+    assert ("drivers.csv", "drivers.csv") in moves
+    assert len(moves) == 4
+
+
+def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
+    make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test1/1.jpg", "labels.csv")
+    assert plan_organize(tmp_path, tmp_path) == [Move("test1/1.jpg", "test/1.jpg")]
+    (tmp_path / "test1").rename(tmp_path / "test")
+    assert plan_organize(tmp_path, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "says", "why", "hint"),
+    [
+        ([], "No images to learn from", "no files like cat.12.jpg", "train/<class>/"),
+        (["notes.txt"], "No images to learn from", "no files like", "train/<class>/"),
+        (["test/1.jpg"], "No images to learn from", "found no train/", "train/<class>/"),
+        (["train.zip"], "No images to learn from", "train.zip is an archive", "unzip"),
+        (["labels.csv"], "No images to learn from", "found no train/", "train/<class>/"),
+        (["x/train/a.1.jpg"], "No images to learn from", "seem to be in", "dl data organize"),
+        (["train/1.jpg", "labels.csv"], "1 of 1 images .* no class in their names, as 1.jpg",
+         "like cat.12.jpg", "train/<class>/"),
+        (["train/a.1.jpg", "train/photo.jpg"], "1 of 2 images .* no class .* as photo.jpg",
+         "like cat.12.jpg", "train/<class>/"),
+        (["train/img_1.jpg", "train/img_2.jpg"], "would all be of one class, `img`",
+         "names begin with", "train/<class>/"),
+        (["train/a/b/1.jpg"], "too deep", "belong directly in", "Move its images up"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_organised_is_told_with_a_way_out(
+    tmp_path: Path, paths: list[str], says: str, why: str, hint: str
+) -> None:
+    with pytest.raises(DlError, match=says) as error:
+        organized(tmp_path, *paths)
+    assert why in error.value.why
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "hint"),
+    [("pets.zip", "is an archive", "unzip "), ("labels.csv", "is a file", "train/<class>/")],
+)
+def test_a_file_is_no_folder_to_organise(tmp_path: Path, name: str, says: str, hint: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DlError, match=says) as error:
+        plan_organize(tmp_path / name, tmp_path / "new")
+    assert hint in error.value.hint
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
+def test_no_name_leads_out_of_the_dataset(
+    tmp_path_factory: pytest.TempPathFactory, label: str
+) -> None:
+    if len(label.encode()) > 200:
+        return
+    root = tmp_path_factory.mktemp("flat")
+    make(root, f"train/x{label}.1.jpg", "train/dog.1.jpg")
+    for move in plan_organize(root, root / "new"):
+        assert (root / "new" / move.target).resolve().is_relative_to(root / "new" / "train")
