@@ -14,7 +14,7 @@ from dlcli.errors import DlError
 from dlcli.features import compute_features, load_features
 from dlcli.images import PixelRule
 from dlcli.inference import Forward
-from dlcli.inputs import FeatureInputs, ImageInputs, Inputs
+from dlcli.inputs import FeatureInputs, Inputs, read_images
 from dlcli.recipe import Phase, Recipe
 from dlcli.settings import Settings
 
@@ -65,9 +65,7 @@ def read_inputs(
     dataset, classes, settings = job.dataset, job.dataset.classes, job.settings
     threads, on_error = settings.threads, settings.on_error
     if not on_features:
-        return [
-            ImageInputs(dataset, split, classes, job.pixels, threads, on_error) for split in splits
-        ]
+        return [*read_images(dataset, splits, job.pixels, threads, on_error)]
     assert job.forward is not None and job.weights is not None
     folder = compute_features(
         dataset, job.forward, job.weights, workers=threads, on_error=on_error, splits=splits

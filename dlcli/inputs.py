@@ -44,6 +44,37 @@ class Inputs(Protocol):
         """(x, y) pairs, float32 and int, for the samples in `order`."""
 
 
+def read_images(
+    dataset: Dataset,
+    splits: Sequence[str],
+    rule: PixelRule,
+    workers: int,
+    on_error: OnError,
+) -> list[ImageInputs]:
+    """Some splits as images.
+
+    Args:
+        dataset: where they lie.
+        splits: of "train" and "valid".
+        rule: how files become pixels.
+        workers: threads that decode.
+        on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
+            leaves them out, and says how many.
+
+    Raises:
+        DlError: unreadable images, or none that is readable.
+    """
+    read = {split: ImageInputs(dataset, split, dataset.classes, rule, workers) for split in splits}
+    if on_error == "stop":
+        refuse_unreadable([error for inputs in read.values() for error in inputs.unreadable])
+    for split, inputs in read.items():
+        if not inputs.paths:
+            raise none_readable(split, inputs.unreadable[0])
+        if inputs.unreadable:
+            say(f"{len(inputs.unreadable):,} of {split} left out: they can't be read.")
+    return list(read.values())
+
+
 class FeatureInputs:
     """Rows of the feature store, in memory.
 
@@ -78,8 +109,9 @@ class ImageInputs:
         classes: class names in the order of the outputs.
         rule: how files become pixels.
         workers: threads that decode.
-        on_error: "stop" refuses unreadable images, all named at once; "skip" leaves them out, and
-            says how many.
+
+    Attributes:
+        unreadable: the images that are left out, because they can't be read.
     """
 
     def __init__(
@@ -89,18 +121,11 @@ class ImageInputs:
         classes: Sequence[str],
         rule: PixelRule,
         workers: int,
-        on_error: OnError,
     ) -> None:
         self._root, self._rule, self._workers = dataset.root, rule, workers
         every = dataset.splits[split]
-        self._kept, unreadable = self._read_once(split, every)
-        if on_error == "stop":
-            refuse_unreadable(unreadable)
-        if len(unreadable) == len(every):
-            raise none_readable(split, unreadable[0])
-        if unreadable:
-            say(f"{len(unreadable):,} of {split} left out: they can't be read.")
-        bad = {error.path for error in unreadable}
+        self._kept, self.unreadable = self._read_once(split, every)
+        bad = {error.path for error in self.unreadable}
         self.paths = tuple(path for path in every if self._root / path not in bad)
         self.y_true = class_numbers(self.paths, classes)
 

@@ -96,7 +96,8 @@ def spoil(folder: Path) -> None:
 )
 def test_unreadable_images_are_named_all_at_once(dl: Dl, root: Path, command: list[str]) -> None:
     spoil(root / "train" / "cat")
-    refused(dl(*command, "-d", root), *BAD, "--on-error skip")
+    (root / "valid" / "dog" / "zero.png").write_bytes(b"")
+    refused(dl(*command, "-d", root), *BAD, "zero.png", "--on-error skip")
 
 
 def test_unreadable_images_can_be_left_out(dl: Dl, home: Path, root: Path) -> None:

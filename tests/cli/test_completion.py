@@ -64,7 +64,8 @@ def test_bash_completes_datasets_and_runs(complete: Callable[[str], list[str]], 
         (home / "runs" / "dogs" / name).mkdir(parents=True)
         if name != "no-run":
             write_yaml(home / "runs" / "dogs" / name / "status.yaml", {"state": "finished"})
-    assert complete("dl data split ") == ["dogs", "dogs-sample"]
+    (home / "data" / "My pets & co").mkdir()
+    assert complete("dl data split ") == [r"My\ pets\ \&\ co", "dogs", "dogs-sample"]
     assert complete("dl features -d dogs-") == ["dogs-sample"]
     assert complete("dl evaluate ") == ["202611231410-finetune", "202611231409-linear"]
 
