@@ -25,6 +25,7 @@ def start_backend() -> str:
     Raises:
         DlError: `KERAS_BACKEND` names one that is not here.
     """
+    silence_openvino()  # Keras exports with it
     chosen = os.environ.get("KERAS_BACKEND") or DEFAULT_BACKEND
     os.environ["KERAS_BACKEND"] = chosen
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -49,6 +50,11 @@ def start_backend() -> str:
 
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return str(keras.backend.backend())
+
+
+def silence_openvino() -> None:
+    """Do without OpenVINO's telemetry, which reports each import and writes into the user's home."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def jit_compile() -> bool | str:

@@ -58,7 +58,8 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
         return Choice(root, "named")
     if settings.dataset is not None:
         root = find_dataset(settings.dataset, settings.data_dir)
-        return Choice(root, f"by `dataset` in {config.get('dataset').origin}")
+        origin = config.get("dataset").origin
+        return Choice(root, f"by {'' if origin == 'DL_DATASET' else '`dataset` in '}{origin}")
     if here := _dataset_around(Path.cwd(), settings.data_dir):
         return Choice(here, "of the current folder")
     if last := last_named():

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.backend import gpu_has_bf16, has_gpu, start_backend
+from dlcli.backend import gpu_has_bf16, has_gpu, silence_openvino, start_backend
 from dlcli.errors import DlError
 from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
@@ -174,7 +174,8 @@ class OpenVinoEngine:
     batch_size = 8
 
     def __init__(self, model: Path, precision: str) -> None:
-        openvino = _import_openvino()
+        silence_openvino()
+        import openvino
         from openvino.preprocess import PrePostProcessor
 
         core = openvino.Core()
@@ -255,16 +256,6 @@ def _choose_engine(wanted: str) -> str:
     return wanted
 
 
-def _import_openvino() -> Any:
-    """OpenVINO without its telemetry, which reports each import and writes into the home folder."""
-    import sys
-
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
 def _require_openvino(hint: str) -> None:
     if find_spec("openvino") is None:
         raise DlError(
@@ -276,6 +267,8 @@ def _require_openvino(hint: str) -> None:
 
 def _fast_bf16(engine: str) -> bool:
     if engine == "openvino":
-        openvino = _import_openvino()
+        silence_openvino()
+        import openvino
+
         return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return has_gpu() and gpu_has_bf16()

@@ -84,7 +84,7 @@ def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
 ) -> None:
     monkeypatch.chdir(data / "dogscats")
     choice = choose_dataset(config(DL_DATASET="fish"))
-    assert (choice.root, choice.why) == (data / "fish", "by `dataset` in DL_DATASET")
+    assert (choice.root, choice.why) == (data / "fish", "by DL_DATASET")
     assert last_named() is None
 
 
