@@ -53,7 +53,7 @@ def start_backend() -> str:
 
 
 def silence_openvino() -> None:
-    """Do without OpenVINO's telemetry, which reports each import and writes into the user's home."""
+    """Do without OpenVINO's telemetry, which reports imports and writes into the user's home."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
