@@ -153,6 +153,12 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     dataset = open_dataset(root)
     require_trainable(dataset)
     moves = plan_sample(dataset, train, valid, seed)
+    if missing := [move.source for move in moves if not (root / move.source).exists()]:
+        raise DlError(
+            f"{shown(root / missing[0])} is not there",
+            why="it was removed a moment ago, or is a link to nowhere",
+            hint="Remove the link, or put the file back.",
+        )
     if (root / SETTINGS).exists():
         moves.append(Move(SETTINGS, SETTINGS))
     sources = [dataset.fingerprint("train"), dataset.fingerprint("valid")]
@@ -162,12 +168,19 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
 
 
 def new_since(source: Path, target: Path) -> tuple[str, ...]:
-    """The images of a source that were not there when a dataset was made from it."""
+    """The files of a source that were not there when a dataset was made from it.
+
+    Nothing where the source can't be organised any more: the dataset doesn't need it.
+    """
     made = [journal.read() for journal in journals(target) if journal.name == "organize"]
-    known = {move.source for operation in made for move in operation.moves}
     if source == target or not made or made[-1].kind != "copy":
         return ()
-    return tuple(move.source for move in plan_organize(source, target) if move.source not in known)
+    known = {move.source for operation in made for move in operation.moves}
+    try:
+        moves = plan_organize(source, target)
+    except DlError:
+        return ()
+    return tuple(move.source for move in moves if move.source not in known)
 
 
 def touched_last(root: Path) -> Path:

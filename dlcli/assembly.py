@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,12 +167,20 @@ class Network:
 
         return join(_load_backbone(self.job), self.head)
 
-    def predict(self, inputs: Inputs) -> np.ndarray:
-        """Probabilities of all samples, in order: float32 (n_samples, n_classes)."""
+    def predict(self, inputs: Inputs, step: Callable[[], None] = lambda: None) -> np.ndarray:
+        """Probabilities of all samples, in order: float32 (n_samples, n_classes).
+
+        Args:
+            inputs: the samples.
+            step: called after each batch.
+        """
         import numpy as np
 
-        batches = inputs.batches(np.arange(len(inputs.y_true)), PREDICT_BATCH)
-        return np.concatenate([np.asarray(self.model.predict_on_batch(x)) for x, _ in batches])
+        parts = []
+        for x, _ in inputs.batches(np.arange(len(inputs.y_true)), PREDICT_BATCH):
+            parts.append(np.asarray(self.model.predict_on_batch(x)))
+            step()
+        return np.concatenate(parts)
 
 
 def _load_backbone(job: Job) -> keras.Model:

@@ -72,8 +72,8 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
     raise DlError(
         "No dataset is named",
         why="none was named before either",
-        hint="Make one of a folder of pictures, `dl data organize FOLDER`, or name one, "
-        "`-d DATASET`. `dl data ls` lists what there is.",
+        hint="Make one of a folder of pictures, `dl data organize FOLDER`, or name one: "
+        "`dl data split DATASET`, `-d DATASET` in other commands. `dl data ls` lists them.",
     )
 
 

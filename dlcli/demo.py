@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dlcli.errors import DlError, ExitCode
+from dlcli.errors import DlError
 from dlcli.files import write_csv
 from dlcli.folders import typed
 from dlcli.places import shown
@@ -76,13 +76,13 @@ def walk(folder: Path, runs_dir: Path) -> Run:
         the run that it trained.
 
     Raises:
-        SystemExit: a command failed, with its exit code; it has said why.
+        CalledProcessError: a command failed, and has said why.
     """
     with TemporaryDirectory(prefix="dl-demo-") as elsewhere:
         # no setting of the user's counts, from wherever: it is the demo of the defaults, and must
         # not work on the user's own dataset
         environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("DL_")},
+            **{k: v for k, v in os.environ.items() if k == "DL_DEBUG" or not k.startswith("DL_")},
             "DL_DATA_DIR": str(folder.parent),
             "DL_RUNS_DIR": str(runs_dir),
             "DL_DATASET": str(folder),
@@ -93,11 +93,8 @@ def walk(folder: Path, runs_dir: Path) -> Run:
         for words in commands(str(folder)):
             shell = [typed(folder) if word == str(folder) else shlex.quote(word) for word in words]
             say("\n$ dl " + " ".join(shell))
-            done = subprocess.run(
-                [sys.executable, "-P", "-m", "dlcli", *words], env=environment, cwd=elsewhere
-            )
-            if done.returncode:
-                raise SystemExit(done.returncode if done.returncode > 0 else ExitCode.ERROR)
+            command = [sys.executable, "-P", "-m", "dlcli", *words]
+            subprocess.run(command, env=environment, cwd=elsewhere, check=True)
     runs = Run.all(runs_dir, folder.name)
     return max(runs, key=lambda run: str(run.status().get("started", "")))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dlcli.dataset import SETTINGS
@@ -71,7 +72,8 @@ def left_behind(source: Path, moves: Sequence[Move]) -> tuple[str, ...]:
     images = [*top.images]
     for folder in top.folders:
         if split_named(folder) is None:
-            images += [f"{folder}/{name}" for name in read_folder(source / folder).images]
+            with suppress(DlError):  # it may not be readable, as lost+found
+                images += [f"{folder}/{name}" for name in read_folder(source / folder).images]
     taken = {move.source for move in moves}
     return tuple(sorted(image for image in images if image not in taken))
 

@@ -21,8 +21,8 @@ from dlcli.places import shown
 
 MANIFEST = "manifest.yaml"
 LOCK = "lock"
-# Rows of images as they were, numbered folders, kept until those of the images as they are now are
-# finished in every split: an image may have moved to another one.
+# Rows of images as they were, in numbered folders, kept until those of the images as they are now
+# are finished in every split that has any: an image may have moved to another one.
 BEFORE = "before"
 
 
@@ -100,9 +100,11 @@ def next_before(folder: Path) -> Path:
 
 
 def forget_before(folder: Path, dataset: Dataset) -> None:
-    """Remove what was set aside, if no split can need it any more."""
-    splits = [split for split in SPLITS if dataset.splits[split]]
-    if (folder / BEFORE).exists() and all(ready_split(folder, dataset, s) for s in splits):
+    """Remove what was set aside, unless a split that was begun is still to be finished."""
+    places = (folder, *(folder / BEFORE).glob("*"))
+    begun = [s for s in SPLITS if any(array_path(place, s).exists() for place in places)]
+    waiting = [s for s in begun if dataset.splits[s] and not ready_split(folder, dataset, s)]
+    if len(places) > 1 and not waiting:
         shutil.rmtree(folder / BEFORE, ignore_errors=True)
 
 

@@ -89,7 +89,8 @@ def resume(run: Run) -> None:
     """Go on with a run that was stopped, to its end.
 
     Raises:
-        DlError: the run is finished or at work, its images have changed, or its weights have.
+        DlError: the run is finished or at work; its images have changed, but for those of test, or
+            its weights have.
     """
     with run.held():
         job = reopen(run)
@@ -102,7 +103,8 @@ def reopen(run: Run) -> Job:
     """The job of an unfinished run, from the values in its own `config.yaml`.
 
     Raises:
-        DlError: the run is finished or at work, its images have changed, or its weights have.
+        DlError: the run is finished or at work; its images have changed, but for those of test, or
+            its weights have.
     """
     status = run.status()
     if status["state"] == "finished":

@@ -60,6 +60,7 @@ def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> P
         if run.status().get("predicted", {}).get(split) == fingerprint:
             return read_predictions(file)
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
+    run.classes()  # or an error, before anything costs time
     paths, y_prob = _predict(run, config, dataset, split)
     return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
 

@@ -216,7 +216,7 @@ def _wants_labels(
     competition that wants names refuses those aloud, one that scores probabilities takes names.
     """
     if sample is not None and sample.example in classes:
-        return len(classes) > 2 or sample.example not in ("0", "1")
+        return set(classes) != {"0", "1"}
     return len(classes) > 2 and column not in classes and positive is None
 
 

@@ -17,6 +17,7 @@ from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_che
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
 from dlcli.inputs import Inputs
+from dlcli.interrupts import between_steps
 from dlcli.outcome import keep_outcome
 from dlcli.places import shown
 from dlcli.progress import Bar, say, track
@@ -144,7 +145,10 @@ def _train_phase(
         )
     total = len(rates) * len(train.y_true)
     done = progress.phase_epochs * len(train.y_true)
-    with track(f"Training {phase.name}", total, "images", done=done) as bar:
+    with (
+        between_steps() as step,
+        track(f"Training {phase.name}", total, "images", done=done) as bar,
+    ):
         for rate in rates[progress.phase_epochs :]:
             if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
                 bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
@@ -163,7 +167,8 @@ def _train_phase(
                 for name in totals:
                     totals[name] += float(scores[name]) * len(y)
                 bar.advance(len(y))
-            y_prob = network.predict(valid)
+                step()
+            y_prob = network.predict(valid, step)
             if not (math.isfinite(totals["loss"]) and np.isfinite(y_prob).all()):
                 raise DlError(
                     f"The numbers have left all bounds in epoch {epoch}",
@@ -180,6 +185,7 @@ def _train_phase(
                 "val_accuracy": _rounded(accuracy(valid.y_true, y_prob)),
             }
             _end_epoch(run, network, progress, row, bar)
+            step()
 
 
 def _end_epoch(

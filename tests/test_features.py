@@ -315,6 +315,16 @@ def test_rows_of_before_survive_another_splits_computation(
     assert not (store_folder(open_dataset(root), TINY) / "before").exists()
 
 
+def test_rows_of_before_do_not_wait_for_a_split_that_nobody_asked_for(
+    root: Path, engine: TinyEngine
+) -> None:
+    for change in range(3):
+        paint(root / "train" / "a" / "00.bmp", 4000 + change)
+        os.utime(root / "train" / "a" / "00.bmp", (change, change))
+        compute(root, splits=("train", "valid"))
+    assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+
+
 def test_rows_of_before_survive_a_second_change(
     root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

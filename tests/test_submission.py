@@ -264,6 +264,11 @@ def test_of_two_classes_called_0_and_1_probabilities_are_submitted(positive: str
     assert [row[1] for row in made.rows] == [f"{probs[column]:.9g}" for probs in DOG.y_prob]
 
 
+def test_two_classes_called_1_and_2_are_names() -> None:
+    numbered = dataclasses.replace(DOG, classes=("1", "2"))
+    assert make_submission(numbered, sample(["id", "label"], ["1", "2"], example="1")).labels
+
+
 def test_ten_digits_in_a_single_column_are_names() -> None:
     digits = dataclasses.replace(PETS, classes=("0", "1", "2"))
     made = make_submission(digits, sample(["ImageId", "Label"], ["1", "2"], example="0"))

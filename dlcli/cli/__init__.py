@@ -31,6 +31,9 @@ COMMANDS = {
 }
 
 
+LESS_MEMORY = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
+
+
 class Root(Group):
     """The root group: knows its commands by name and imports one when it is asked for."""
 
@@ -100,8 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
     except MemoryError as error:
-        hint = "Take smaller images, `--image-size N`, or a smaller `--batch-size`."
-        return _fail(f"Out of memory\n{hint}", error, ExitCode.ERROR)
+        return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
 
 
 def _fail(text: str, error: BaseException, exit_code: int) -> int:

@@ -13,6 +13,7 @@ from dlcli.config import (
     Config,
     declared,
     find_project_file,
+    load_config,
     save_setting,
     user_file,
 )
@@ -56,7 +57,6 @@ def set_(key: str, value: str, project: bool) -> None:
     """Keep a setting in your own file, or in the project's."""
     from pathlib import Path
 
-    from dlcli.config import load_config
     from dlcli.progress import say
 
     if key == "backbone":

@@ -101,7 +101,8 @@ def organize(
         if new := arranging.new_since(found, goal):
             say(
                 f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
-                f"such as {shown(new[0])}. `dl data undo`, then organise it again."
+                f"such as {shown(new[0])}. Take back what was done, "
+                f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
             )
     else:
         _warn(outcome)

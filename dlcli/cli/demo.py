@@ -14,7 +14,10 @@ NAME = "digits-demo"
 @with_config()
 def command(config: Config) -> None:
     """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
+    from subprocess import CalledProcessError
+
     from dlcli.demo import walk, write_digits
+    from dlcli.errors import ExitCode
     from dlcli.places import shown
     from dlcli.progress import say
 
@@ -22,7 +25,10 @@ def command(config: Config) -> None:
     folder = settings.data_dir / NAME
     write_digits(folder)
     say(f"1,000 labelled digits and 797 others are in {shown(folder)}, as Kaggle would ship them.")
-    run = walk(folder, settings.runs_dir)
+    try:
+        run = walk(folder, settings.runs_dir)
+    except CalledProcessError as error:
+        raise SystemExit(error.returncode if error.returncode > 0 else ExitCode.ERROR) from error
     say("")
     click.echo(f"Report      {shown(run.report_file)}")
     click.echo(f"Submission  {shown(run.submission_file)}")

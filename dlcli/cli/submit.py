@@ -57,12 +57,11 @@ def command(
         results[f"clipped at {bound:g}"] = f"{done.clipped_loss:.4f}"
     for name, value in results.items():
         click.echo(f"{name:{max(map(len, results))}}  {value}")
-    if done.labels:
-        pass  # names of classes can't be clipped
-    elif round(done.best_loss, 4) < round(done.clipped_loss, 4):  # a gain that can be seen
+    gain = round(done.clipped_loss, 4) - round(done.best_loss, 4)
+    if gain > 0 and not done.labels:  # a gain that can be seen
         what = f"With `--clip {done.best_bound:g}`" if done.best_bound else "Unclipped"
         say(f"{what} it would be {done.best_loss:.4f} on the validation images.")
-    elif not bound:
+    elif not bound and not done.labels:
         say("Clipping would gain nothing on the validation images.")
     say(f"Saved {shown(done.file)}")
     if no_upload:

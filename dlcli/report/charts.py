@@ -109,8 +109,9 @@ def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, l
     """
     low, high = min(values), max(values)
     spread = high - low
-    if spread < 1e-6 * max(abs(low), abs(high)) or not spread:  # one value, so to speak
-        spread = 0.1 * abs(high) or 1.0
+    most = max(abs(low), abs(high))
+    if spread < 1e-6 * most or most < 1e-30:  # one value, so to speak
+        spread = 0.1 * abs(high) if most >= 1e-30 else 1.0
     power = 10.0 ** math.floor(math.log10(spread / 4))
     step = next(power * m for m in (1, 2, 5, 10) if spread / (power * m) <= 5)
     start, stop = math.floor(low / step), math.ceil(high / step)

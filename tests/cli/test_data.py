@@ -103,7 +103,9 @@ def test_undo_without_a_name_takes_the_last_back_be_it_a_sample(dl: Dl, kaggle: 
         assert f"to do it again: `{again}`" in ok(dl("data", "undo")).stderr
 
 
-def test_features_of_what_was_taken_back_are_not_in_the_way(dl: Dl, home: Path, kaggle: Path):
+def test_features_of_what_was_taken_back_are_not_in_the_way(
+    dl: Dl, home: Path, kaggle: Path
+) -> None:
     ok(dl("data", "organize", "Downloads/pets"))
     store = home / "data" / "pets" / "features" / "some-pooled-0123abcd"
     store.mkdir(parents=True)
@@ -121,6 +123,9 @@ def test_what_organize_leaves_out_is_said(dl: Dl, home: Path) -> None:
     again = ok(dl("data", "organize", "Downloads/mix")).stderr
     assert "is organised already" in again
     assert "not copied: 1 files, such as train/a.2.jpg" in again
+    assert "`dl data undo`, up to" in again
+    make(mix, "train/stray.jpg")  # which has no class in its name: organising would refuse
+    assert "is organised already" in ok(dl("data", "organize", "Downloads/mix")).stderr
 
 
 def test_a_folder_under_the_data_folder_is_organised_in_place(dl: Dl, home: Path) -> None:
@@ -347,3 +352,13 @@ def test_real_photos_organize_and_split(dl: Dl, home: Path, real_data: Path) -> 
     assert result.stdout == (
         "train    1,602 images\nvalid      400 images\ntest     1,001 images\n"
     )
+
+
+def test_a_sample_is_not_begun_where_a_link_leads_nowhere(dl: Dl, home: Path, kaggle: Path) -> None:
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split"))
+    (home / "data" / "pets" / "train" / "cat" / "link.jpg").symlink_to("nowhere.jpg")
+    refused = dl("data", "sample")
+    assert refused.exit_code == 1
+    assert "link.jpg is not there" in refused.stderr
+    assert not (home / "data" / "pets-sample").exists()

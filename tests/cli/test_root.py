@@ -337,3 +337,16 @@ def test_names_that_the_terminals_encoding_lacks_are_shown_as_escapes(home: Path
 
 def test_exit_codes_are_the_documented_ones() -> None:
     assert [int(code) for code in ExitCode] == [0, 1, 2, 130]
+
+
+def test_too_little_memory_is_said_in_words(dl: Dl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def demand(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dlcli.dataset.open_dataset", demand)
+    refused = dl("data", "ls", ".")
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith(
+        "Error: Out of memory\n"
+        "Train on smaller images or batches, `--image-size N` or `--batch-size N`.\n"
+    )

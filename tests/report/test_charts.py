@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcli.report import charts
@@ -66,6 +66,7 @@ def test_whatever_the_history_all_points_stand_in_the_chart(values):
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+@example([0.0, 5e-324])
 def test_ticks_are_few_and_round(values):
     step, ticks = charts.nice_ticks(values)
     assert 2 <= len(ticks) <= 7
