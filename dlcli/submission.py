@@ -91,8 +91,10 @@ def clip(y_prob: np.ndarray, bound: float) -> np.ndarray:
         return y_prob
     low = bound / (n_classes - 1)
     above = np.clip(y_prob, low, 1 - bound) - low
-    room = 1 - n_classes * low
-    clipped: np.ndarray = low + above * (room / above.sum(axis=1, keepdims=True))
+    room, taken = 1 - n_classes * low, above.sum(axis=1, keepdims=True)
+    # nothing is above where the bound leaves no room, but for what rounding does
+    share = np.divide(room, taken, out=np.zeros_like(taken), where=taken > 0)
+    clipped: np.ndarray = low + above * share
     return clipped
 
 

@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from typed import Result
 
 REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
+
+# Where everything is required the examples are the same each time, so that a change fails for what
+# it changed; elsewhere each call looks for new ones. A busy machine's seconds prove nothing.
+settings.register_profile("dl", deadline=None, derandomize=REQUIRE_ALL)
+settings.load_profile("dl")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.amending import amended
@@ -56,7 +56,6 @@ MAPPINGS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(
     MAPPINGS,
     st.lists(NAMES, min_size=1, max_size=3),

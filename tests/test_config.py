@@ -67,7 +67,7 @@ def refused(file: Path, text: str) -> DlError:
     return caught.value
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     given_by=st.dictionaries(
         st.sampled_from(SOURCES),

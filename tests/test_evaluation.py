@@ -4,14 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dlcli import evaluation
 from dlcli.errors import DlError
-
-untimed = settings(deadline=None)  # the first example imports scikit-learn
 
 
 @st.composite
@@ -25,7 +23,6 @@ def predictions(draw, max_classes=6):
     return y_true, y_prob / y_prob.sum(axis=1, keepdims=True)
 
 
-@untimed
 @given(predictions())
 def test_scores_are_those_of_scikit_learn(given_):
     import sklearn.metrics as oracle
@@ -49,7 +46,6 @@ def test_scores_are_those_of_scikit_learn(given_):
         np.testing.assert_allclose(ours, theirs)
 
 
-@untimed
 @given(predictions())
 def test_the_summary_is_that_of_scikit_learn(given_):
     import sklearn.metrics as oracle
@@ -78,7 +74,6 @@ def test_the_summary_is_that_of_scikit_learn(given_):
     assert metrics["mean_confidence"] == pytest.approx(y_prob.max(axis=1).mean())
 
 
-@untimed
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_is_scipys_wilson_interval(counts):
     from scipy.stats import binomtest
@@ -97,7 +92,6 @@ def test_a_certain_mistake_costs_much_but_not_infinity():
     assert loss == pytest.approx(-math.log(np.finfo(float).eps))
 
 
-@untimed
 @given(predictions(), st.floats(0.1, 10))
 def test_log_loss_renormalises_rows(given_, factor):
     y_true, y_prob = given_

@@ -33,7 +33,7 @@ NAMES = st.one_of(
 
 # The folder of one test serves all its examples, each overwrites the file; and fsync takes as long
 # as the disk pleases.
-one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def in_a_child(action: Callable[[], None]) -> int:

@@ -320,7 +320,7 @@ def pile(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(root=root, paths=paths, bad={3, 8})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     order=st.lists(st.integers(0, 8), max_size=30),
     batch_size=st.integers(1, 12),

@@ -28,7 +28,7 @@ def predictions(draw: st.DrawFn) -> Predictions:
     return Predictions(paths, classes, y_prob, true)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(predictions())
 def test_what_was_written_is_read_to_the_last_digit_of_a_float32(
     tmp_path: Path, written: Predictions

@@ -22,9 +22,7 @@ from dlcli.files import read_yaml, write_yaml
 from dlcli.run import MAX_SUFFIX, STATES, Run, utc_now
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
-ONE_FOLDER = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50
-)
+ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
 def make_run(folder: Path, **status: Any) -> Run:

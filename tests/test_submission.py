@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -25,8 +25,6 @@ from dlcli.submission import (
     make_submission,
     read_sample_submission,
 )
-
-untimed = settings(deadline=None)
 
 
 def predictions(
@@ -60,8 +58,8 @@ def rows_of_probabilities(draw: st.DrawFn) -> np.ndarray:
 SHARES = st.floats(0, 1, exclude_max=True)  # of the largest bound that there can be
 
 
-@untimed
 @given(rows_of_probabilities(), SHARES)
+@example(np.full((1, 5), 0.2), np.nextafter(1, 0))
 def test_clipped_rows_keep_both_bounds_sum_to_one_and_keep_their_order(
     y_prob: np.ndarray, share: float
 ) -> None:
@@ -76,13 +74,11 @@ def test_clipped_rows_keep_both_bounds_sum_to_one_and_keep_their_order(
     assert (np.diff(in_order, axis=1) >= -1e-12).all()
 
 
-@untimed
 @given(rows_of_probabilities())
 def test_a_bound_of_zero_changes_nothing(y_prob: np.ndarray) -> None:
     assert (clip(y_prob, 0) == y_prob).all()
 
 
-@untimed
 @given(arrays.arrays(np.float64, 5, elements=st.floats(0, 1)), st.floats(0, 0.499))
 def test_two_classes_are_clipped_as_numpy_clips(positive: np.ndarray, bound: float) -> None:
     y_prob = np.stack([1 - positive, positive], axis=1)
@@ -90,7 +86,6 @@ def test_two_classes_are_clipped_as_numpy_clips(positive: np.ndarray, bound: flo
     np.testing.assert_allclose(clip(y_prob, bound), expected, atol=1e-12)
 
 
-@untimed
 @given(rows_of_probabilities(), st.floats(0.001, 0.3))
 def test_the_worst_mistake_costs_no_more_than_the_bound_says(
     y_prob: np.ndarray, bound: float
