@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -96,7 +97,8 @@ def rows_of_same_files(
 
 def next_before(folder: Path) -> Path:
     """Where a split of a store is set aside: beside what was before, whose rows it may not have."""
-    return folder / BEFORE / str(len([*(folder / BEFORE).glob("*")]))
+    places = (folder / BEFORE / str(number) for number in itertools.count())
+    return next(place for place in places if not place.exists())
 
 
 def forget_before(folder: Path, dataset: Dataset) -> None:

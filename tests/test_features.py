@@ -341,6 +341,17 @@ def test_rows_of_before_survive_a_second_change(
     assert engine.seen == done
 
 
+def test_rows_of_before_that_are_half_forgotten_are_in_nobodys_way(
+    root: Path, engine: TinyEngine
+) -> None:
+    folder = compute(root)
+    (folder / "before" / "1").mkdir(parents=True)  # "0" went, then power failed
+    paint(root / "test" / "9.bmp", 999)
+    compute(root)
+    check(root)
+    assert not (folder / "before").exists()
+
+
 def test_images_that_move_between_splits_take_their_rows_along(
     root: Path, engine: TinyEngine, capfd: pytest.CaptureFixture[str]
 ) -> None:
