@@ -49,12 +49,7 @@ def train(config: Config, recipe_name: str, root: Path) -> Run:
 
 
 def make_job(config: Config, recipe_name: str, root: Path) -> Job:
-    """Resolve all that a training needs, and refuse early what can't work.
-
-    Args:
-        config: settings and hyperparameters.
-        recipe_name: what to train.
-        root: the dataset's folder.
+    """Resolve all that `train` needs, and refuse early what can't work.
 
     Raises:
         DlError: a dataset that nothing can be learned from, unknown backbone, no weights.
@@ -93,19 +88,14 @@ def resume(run: Run) -> None:
             its weights have.
     """
     with run.held():
-        job = reopen(run)
+        job = _reopen(run)
         run.log(command_line())
         with heard_by(run.log):
             fit(job, run)
 
 
-def reopen(run: Run) -> Job:
-    """The job of an unfinished run, from the values in its own `config.yaml`.
-
-    Raises:
-        DlError: the run is finished or at work; its images have changed, but for those of test, or
-            its weights have.
-    """
+def _reopen(run: Run) -> Job:
+    """The job of an unfinished run, from the values in its own `config.yaml`."""
     status = run.status()
     if status["state"] == "finished":
         raise DlError(f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.")

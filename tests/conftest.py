@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from pictures import make_dataset
 from typed import Result
 
 REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
@@ -62,6 +63,12 @@ def dl(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ca
         return Result(int(code), out, err)
 
     return run
+
+
+@pytest.fixture
+def tiny(home: Path) -> Path:
+    """A dataset to train on in a second: two classes, 16 images and 8 to judge on."""
+    return make_dataset(home / "data" / "tiny", train=8, valid=4)
 
 
 @pytest.fixture

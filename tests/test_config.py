@@ -11,17 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlcli.config import (
-    Config,
-    all_keys,
-    declared,
-    find_project_file,
-    load_config,
-    save_setting,
-    user_file,
-)
-from dlcli.errors import DlError, ExitCode
-from dlcli.files import read_yaml, write_yaml
+from dlcli.config import Config, all_keys, declared, find_project_file, load_config, user_file
+from dlcli.errors import DlError
+from dlcli.files import write_yaml
 from dlcli.recipe import recipe_names
 from dlcli.run import Run
 from dlcli.schedule import Schedule
@@ -282,69 +274,6 @@ def test_the_nearest_project_file_is_found_upward(tmp_path: Path) -> None:
     assert find_project_file(tmp_path / "a" / "b") == tmp_path / "dl.yaml"
     (tmp_path / "a" / "dl.yaml").touch()
     assert find_project_file(tmp_path / "a" / "b") == tmp_path / "a" / "dl.yaml"
-
-
-def test_a_saved_setting_is_read_back(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "config.yaml"
-    assert save_setting(file, "seed", "3") == 3
-    assert save_setting(file, "kaggle.positive", "dog") == "dog"
-    assert save_setting(file, "train.finetune.schedule", "1e-3x2") == "0.001x2"
-    assert save_setting(file, "kaggle.positive", "cat") == "cat"
-    assert save_setting(file, "workers", "auto") is None
-    assert read_yaml(file) == {
-        "seed": 3,
-        "kaggle": {"positive": "cat"},
-        "train": {"finetune": {"schedule": "0.001x2"}},
-        "workers": None,
-    }
-
-
-def test_a_saved_path_is_the_one_that_was_meant_when_it_was_typed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    save_setting(tmp_path / "config" / "config.yaml", "data_dir", "pictures")
-    assert read_yaml(tmp_path / "config" / "config.yaml") == {
-        "data_dir": str(tmp_path / "pictures")
-    }
-
-
-def test_saving_keeps_the_rest_of_the_file_comments_too(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text("# mine\nseed: 1  # for now\n\nkaggle:  # dogs\n  positive: dog\n")
-    save_setting(file, "seed", "2")
-    save_setting(file, "kaggle.competition", "dogs-vs-cats")
-    assert file.read_text() == (
-        "# mine\nseed: 2  # for now\n\n"
-        "kaggle:  # dogs\n  positive: dog\n  competition: dogs-vs-cats\n"
-    )
-
-
-def test_saving_goes_through_a_link_to_the_file_that_it_means(tmp_path: Path) -> None:
-    (tmp_path / "dotfiles.yaml").write_text("seed: 1\n")
-    (tmp_path / "config.yaml").symlink_to("dotfiles.yaml")
-    save_setting(tmp_path / "config.yaml", "seed", "2")
-    assert (tmp_path / "config.yaml").is_symlink()
-    assert (tmp_path / "dotfiles.yaml").read_text() == "seed: 2\n"
-
-
-@pytest.mark.parametrize("text", ["seed: [1", "- a list", "kaggle: dogs", "just words"])
-def test_a_file_that_holds_something_else_is_not_overwritten(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_text(text)
-    with pytest.raises(DlError):
-        save_setting(file, "kaggle.positive", "dog")
-    assert file.read_text() == text
-
-
-@pytest.mark.parametrize(("key", "value"), [("sed", "1"), ("seed", "abc"), ("kaggle", "x")])
-def test_a_wrong_key_or_value_is_a_usage_error_and_is_not_saved(
-    tmp_path: Path, key: str, value: str
-) -> None:
-    with pytest.raises(DlError) as caught:
-        save_setting(tmp_path / "config.yaml", key, value)
-    assert caught.value.exit_code == ExitCode.USAGE
-    assert not (tmp_path / "config.yaml").exists()
 
 
 def test_the_guide_lists_every_setting_with_its_default_and_meaning() -> None:

@@ -8,21 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from trees import make
 
-from dlcli.dataset import (
-    dataset_settings,
-    find_sample_submission,
-    open_dataset,
-    require_trainable,
-)
+from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset, require_trainable
 from dlcli.errors import DlError
-
-
-def make(root: Path, *paths: str) -> Path:
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(os.fsencode(path))
-    return root
 
 
 def test_samples_are_sorted_paths_and_classes_sorted_names(tmp_path: Path) -> None:

@@ -7,17 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trees import make
 
 from dlcli.downloads import left_behind, plan_organize
 from dlcli.errors import DlError
 from dlcli.journal import Move
-
-
-def make(root: Path, *paths: str) -> Path:
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch()
-    return root
 
 
 def organized(tmp_path: Path, *paths: str) -> list[tuple[str, str]]:

@@ -5,22 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Result
+from trees import make, tree
+from typed import Dl, ok
 
 from dlcli.dataset import open_dataset
-
-Dl = Callable[..., Result]
-
-
-def make(root: Path, *paths: str) -> Path:
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(os.fsencode(path))
-    return root
 
 
 @pytest.fixture
@@ -31,15 +22,6 @@ def kaggle(home: Path) -> Path:
     return make(home / "Downloads" / "pets", *labelled, *test, "sample_submission.csv")
 
 
-def tree(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
-
-
 COUNTS = """\
 train       16 images
 valid        4 images
@@ -48,7 +30,7 @@ test         3 images
 
 
 def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, kaggle: Path) -> None:
-    before = tree(kaggle)
+    before = tree(kaggle, hidden=True)
     result = ok(dl("data", "organize", "Downloads/pets"))
     assert result.stdout == COUNTS.replace("16", "20").replace(" 4", " 0")
     assert result.stderr == (
@@ -88,7 +70,7 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
     result = ok(dl("data", "undo"))
     assert "to do it again: `dl data organize ~/Downloads/pets ~/data/pets`" in result.stderr
     assert list((home / "data").iterdir()) == []
-    assert tree(kaggle) == before
+    assert tree(kaggle, hidden=True) == before
 
 
 def test_undo_without_a_name_takes_the_last_back_be_it_a_sample(dl: Dl, kaggle: Path) -> None:
@@ -132,7 +114,7 @@ def test_a_folder_under_the_data_folder_is_organised_in_place(dl: Dl, home: Path
     root = make(home / "data" / "pets", "cat.1.jpg", "dog.1.jpg", "test1/1.jpg")
     result = ok(dl("data", "organize", "pets"))
     assert "Moved 3 files." in result.stderr
-    assert sorted(path for path in tree(root) if not path.startswith(".dl")) == [
+    assert sorted(path for path in tree(root, hidden=True) if not path.startswith(".dl")) == [
         "test/1.jpg",
         "train/cat/cat.1.jpg",
         "train/dog/dog.1.jpg",
@@ -149,7 +131,7 @@ def test_a_bare_name_means_one_under_the_data_folder(
 ) -> None:
     ok(dl("data", "organize", kaggle, target, "--move"))
     assert len(open_dataset(home / made).splits["train"]) == 20
-    assert list(tree(kaggle)) == []
+    assert list(tree(kaggle, hidden=True)) == []
     assert "(last named)" in ok(dl("data", "split")).stderr
 
 
@@ -170,13 +152,13 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(
         home / "data" / "ready",
         *(f"{split}/{kind}/1.jpg" for split in ("train", "valid") for kind in ("cat", "dog")),
     )
-    before = tree(home / "data"), sorted(home.rglob("*"))
+    before = tree(home / "data", hidden=True), sorted(home.rglob("*"))
     result = ok(dl("data", *command, "--dry-run"))
     assert result.stdout.startswith(says)
     assert "Nothing was done" in result.stderr
     planned = json.loads(ok(dl("data", *command, "--dry-run", "--json")).stdout)
     assert planned["files"] == len(planned["moves"]) == int(re.findall(r"\d+", says)[0])
-    assert (tree(home / "data"), sorted(home.rglob("*"))) == before
+    assert (tree(home / "data", hidden=True), sorted(home.rglob("*"))) == before
 
 
 def test_a_plan_of_a_split_reads_from_folder_to_folder(dl: Dl, home: Path) -> None:
@@ -264,25 +246,27 @@ def test_what_can_not_be_done_is_said_with_a_way_out(
     make(home / "flat", "train/cat.1.jpg", "train/dog.1.jpg")
     make(home, "pets.zip")
     (home / "empty").mkdir()
-    before = tree(home)
+    before = tree(home, hidden=True)
     result = dl("data", *command)
     assert (result.exit_code, result.stdout) == (code, "")
     assert says in result.stderr
     assert "Traceback" not in result.stderr
-    after = {path: content for path, content in tree(home).items() if ".local" not in path}
+    after = {
+        path: content for path, content in tree(home, hidden=True).items() if ".local" not in path
+    }
     assert after == before
 
 
 def test_a_clash_stops_everything_before_it_begins(dl: Dl, home: Path) -> None:
     root = make(home / "data/pets", "train/cat.1.jpg", "train/dog.1.jpg", "train/cat/cat.1.jpg")
-    before = tree(root)
+    before = tree(root, hidden=True)
     result = dl("data", "organize", "pets")
     assert result.exit_code == 1
     assert result.stderr == (
         "Error: ~/data/pets/train/cat/cat.1.jpg would be overwritten: another file has that name\n"
         "Nothing was moved. Rename one of the two, or move it away.\n"
     )
-    assert tree(root) == before
+    assert tree(root, hidden=True) == before
 
 
 def test_an_interrupted_split_is_finished_by_any_data_command(dl: Dl, home: Path) -> None:

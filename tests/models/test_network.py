@@ -10,14 +10,7 @@ import pytest
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Backbone
-from dlcli.models.network import (
-    cut,
-    join,
-    layers_with_weights,
-    load_cut,
-    load_network,
-    unfreeze,
-)
+from dlcli.models.network import cut, join, layers_with_weights, load_cut, load_network, unfreeze
 from dlcli.models.preprocessing import CAFFE
 
 LITE0 = BACKBONES["efficientnet-lite0"]
