@@ -7,13 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
+from needs import REQUIRE_ALL, missing
 from pictures import make_dataset
 from typed import Result
 
-REQUIRE_ALL = os.environ.get("DL_REQUIRE_ALL") == "1"
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
 # Where everything is required the examples are the same each time, so that a change fails for what
@@ -72,15 +73,22 @@ def tiny(home: Path) -> Path:
 
 
 @pytest.fixture
-def real_data() -> Iterator[Path]:
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than `tmp_path`."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def real_data() -> Path:
     """The folder of real photos, `DL_TEST_DATA`; the test skips where it isn't set."""
     folder = os.environ.get("DL_TEST_DATA")
-    if folder:
-        yield Path(folder)
-    elif REQUIRE_ALL:
-        pytest.fail("DL_TEST_DATA is not set, and DL_REQUIRE_ALL=1 asks for it")
-    else:
-        pytest.skip("DL_TEST_DATA is not set: no real photos to test on")
+    if not folder:
+        missing("DL_TEST_DATA is not set: no real photos to test on")
+    return Path(folder)
 
 
 @pytest.fixture
@@ -88,11 +96,6 @@ def require_tool() -> Callable[[str], str]:
     """A program's path; the test skips where it is missing, and fails where all is required."""
 
     def find(name: str) -> str:
-        path = shutil.which(name)
-        if path:
-            return path
-        if REQUIRE_ALL:
-            pytest.fail(f"{name} is not installed, and DL_REQUIRE_ALL=1 asks for it")
-        pytest.skip(f"{name} is not installed")
+        return shutil.which(name) or missing(f"{name} is not installed")
 
     return find

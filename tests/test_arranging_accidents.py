@@ -155,36 +155,34 @@ def test_a_sample_replaced_and_killed_at_any_step_is_whole_after_the_next_call(
         assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(tmp_path: Path) -> None:
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system")
+def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
+    tmp_path: Path, other_disk: Path
+) -> None:
     whole = plant(tmp_path / "whole", DOWNLOADED)
     organize_move(whole)
     expected = tree(whole / "dogscats")
-    with TemporaryDirectory(dir=memory) as other:
 
-        def act(folder: Path) -> None:
-            arranging.organize(folder / "kaggle", Path(other, folder.name), move=True)
+    def act(folder: Path) -> None:
+        arranging.organize(folder / "kaggle", other_disk / folder.name, move=True)
 
-        number = 1
-        while True:
-            folder, target = plant(tmp_path / str(number), DOWNLOADED), Path(other, str(number))
-            killed = killed_before_change(number, partial(act, folder))
-            there = tree(target, hidden=True) if target.exists() else {}
-            kept = [*tree(folder, hidden=True).values(), *there.values()]
-            assert all(content in kept for content in DOWNLOADED.values())
-            if not killed:
-                break
-            if journals(target) and number % 2:
-                arranging.undo(target)
-                assert tree(folder) == DOWNLOADED
-                assert not target.exists()
-            else:
-                act(folder)
-                assert tree(target) == expected
-                assert tree(folder) == {}
-            number += 1
+    number = 1
+    while True:
+        folder, target = plant(tmp_path / str(number), DOWNLOADED), other_disk / str(number)
+        killed = killed_before_change(number, partial(act, folder))
+        there = tree(target, hidden=True) if target.exists() else {}
+        kept = [*tree(folder, hidden=True).values(), *there.values()]
+        assert all(content in kept for content in DOWNLOADED.values())
+        if not killed:
+            break
+        if journals(target) and number % 2:
+            arranging.undo(target)
+            assert tree(folder) == DOWNLOADED
+            assert not target.exists()
+        else:
+            act(folder)
+            assert tree(target) == expected
+            assert tree(folder) == {}
+        number += 1
     assert number > 50
 
 

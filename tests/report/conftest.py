@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needs import missing
 from PIL import Image
 
 from dlcli.evaluation import evaluate
@@ -184,9 +185,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium for the whole session."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        if os.environ.get("DL_REQUIRE_ALL") == "1":
-            pytest.fail("chromium is needed (DL_REQUIRE_ALL=1): apt-get install chromium")
-        pytest.skip("chromium is not installed")
+        missing("chromium is not installed: apt-get install chromium")
     # the browser reads descriptor 3 and writes 4; kept clear of both until it starts
     (to_read, requests), (answers, to_write) = map(_high, (os.pipe(), os.pipe()))
 
