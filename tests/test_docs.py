@@ -201,9 +201,10 @@ def test_the_recipe_that_a_page_writes_trains_and_passes_its_test(tmp_path: Path
         "tests/recipes/test_hidden_layer.py",
     ]
     shutil.copytree(ROOT / "dlcli", tmp_path / "dlcli")
-    for name in ("conftest.py", "typed.py", "pictures.py", "test_recipe.py"):
-        (tmp_path / "tests").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
+    (tmp_path / "tests").mkdir()
+    for file in (ROOT / "tests").glob("*.py"):
+        if file.name == "test_recipe.py" or not file.name.startswith("test_"):
+            shutil.copy(file, tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name, text in files:
         (tmp_path / name).parent.mkdir(exist_ok=True)
