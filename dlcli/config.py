@@ -15,11 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dlcli.catalog import make_recipe, recipe_class, recipe_names
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.fields import Setting, coerce, plain, settings_of
 from dlcli.files import atomic_write, read_text, read_yaml
 from dlcli.places import config_home, shown
-from dlcli.recipe import Recipe, make_recipe, recipe_class, recipe_names
+from dlcli.recipe import Recipe
 from dlcli.settings import Kaggle, Settings
 
 PROJECT_FILE = "dl.yaml"

@@ -1,20 +1,16 @@
-"""What a recipe is, and where recipes are found.
+"""What a recipe is.
 
-A recipe is one file in `dlcli/recipes/`: a frozen dataclass whose fields are the
+A recipe is one file (`dlcli.catalog` finds it): a frozen dataclass whose fields are the
 hyperparameters, and a method that builds the model's head. From that one source come the
 command-line options, `dl recipes`, the YAML, the run's name and the docs.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.fields import plain, setting, settings_of
 from dlcli.schedule import Schedule
 
@@ -85,49 +81,3 @@ class Recipe:
     def hyperparameters(self) -> dict[str, Any]:
         """Every hyperparameter by name, as YAML can hold it."""
         return {name: plain(getattr(self, name)) for name in settings_of(type(self))}
-
-
-@lru_cache
-def recipe_names() -> tuple[str, ...]:
-    """The names of all recipes, sorted: each file of `dlcli/recipes/` is one."""
-    from pkgutil import iter_modules
-
-    from dlcli import recipes
-
-    return tuple(sorted(m.name.replace("_", "-") for m in iter_modules(recipes.__path__)))
-
-
-@lru_cache
-def recipe_class(name: str) -> type[Recipe]:
-    """The recipe's class.
-
-    Raises:
-        DlError: no such recipe; names the nearest.
-    """
-    if name not in recipe_names():
-        raise DlError(
-            f"No recipe is called {name!r}",
-            hint=f"{did_you_mean(name, recipe_names())} `dl recipes` lists them all.",
-            exit_code=ExitCode.USAGE,
-        )
-    module = import_module(f"dlcli.recipes.{name.replace('-', '_')}")
-    (cls,) = (
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Recipe)
-        and value.__module__ == module.__name__
-    )
-    return cls
-
-
-def recipe_text(name: str) -> str:
-    """The recipe file's docstring: what it teaches, its source, command, score and time."""
-    recipe_class(name)
-    return (import_module(f"dlcli.recipes.{name.replace('-', '_')}").__doc__ or "").strip()
-
-
-def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
-    """A recipe with some hyperparameters set, the others at their defaults."""
-    cls = recipe_class(name)
-    return dataclasses.replace(cls(), **values)

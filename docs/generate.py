@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
+from dlcli.catalog import recipe_class, recipe_names, recipe_text
 from dlcli.cli import root
 from dlcli.cli.helping import EVERYWHERE
-from dlcli.recipe import recipe_class, recipe_names, recipe_text
 
 DOCS = Path(__file__).parent
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dlcli.catalog import recipe_names
 from dlcli.config import Config, all_keys, declared, find_project_file, load_config, user_file
 from dlcli.errors import DlError
 from dlcli.files import write_yaml
-from dlcli.recipe import recipe_names
 from dlcli.run import Run
 from dlcli.schedule import Schedule
 from dlcli.settings import Kaggle, Settings

@@ -17,9 +17,9 @@ import click
 import pytest
 
 from dlcli import __version__
+from dlcli.catalog import recipe_class, recipe_names
 from dlcli.config import all_keys
 from dlcli.fields import settings_of
-from dlcli.recipe import recipe_class, recipe_names
 
 ROOT = Path(__file__).parent.parent
 README, CHANGELOG, DOCS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs"

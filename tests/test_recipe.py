@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import dlcli.recipes
+from dlcli.catalog import make_recipe, recipe_class, recipe_names, recipe_text
 from dlcli.config import load_config
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import coerce, settings_of
-from dlcli.recipe import make_recipe, recipe_class, recipe_names, recipe_text
 from dlcli.schedule import Schedule
 
 every_recipe = pytest.mark.parametrize("name", recipe_names())

@@ -34,7 +34,7 @@ def complete_recipe(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Recipes."""
-    from dlcli.recipe import recipe_names
+    from dlcli.catalog import recipe_names
 
     return _starting(incomplete, recipe_names())
 

@@ -6,13 +6,13 @@ from shutil import get_terminal_size
 
 import click
 
+from dlcli.catalog import make_recipe, recipe_names, recipe_text
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_recipe
 from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, DebugOption
 from dlcli.cli.tables import print_table
 from dlcli.fields import settings_of
-from dlcli.recipe import make_recipe, recipe_names, recipe_text
 
 
 @click.command(cls=Command)

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
+from dlcli.catalog import recipe_class, recipe_names, recipe_text
 from dlcli.cli import Group
 from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 from dlcli.fields import settings_of
-from dlcli.recipe import recipe_class, recipe_names, recipe_text
 from dlcli.settings import BACKBONE_SETTINGS
 
 

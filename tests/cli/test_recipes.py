@@ -7,8 +7,8 @@ import json
 import pytest
 from typed import Dl, ok
 
+from dlcli.catalog import recipe_class, recipe_names, recipe_text
 from dlcli.fields import settings_of
-from dlcli.recipe import recipe_class, recipe_names, recipe_text
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
