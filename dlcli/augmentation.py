@@ -1,52 +1,202 @@
-"""Images a little different in every epoch, so that a network can't learn them by heart."""
+"""Images a little different each time they are seen, so that a network can't learn them by heart.
+
+By Keras' own preprocessing layers, which alike on every backend flip, turn, shift, shear and zoom.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import dataclasses
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dlcli.fields import plain, setting, settings_of
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from dlcli.images import Batch
 
-class Augmenter:
-    """The course's settings for photos: flip, turn, shift, zoom.
+# fast.ai, Practical Deep Learning for Coders (2017): lesson 3's dogs and cats, and the notebooks
+# `mnist` and `statefarm`. Their shear of 0.3 (0.1) is an angle in radians; its tangent is the share
+# of the image that Keras 3 asks for.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "light": {
+        "rotation": 15.0,
+        "width_shift": 0.1,
+        "height_shift": 0.1,
+        "zoom": 0.1,
+        "horizontal_flip": True,
+    },
+    "mnist": {
+        "rotation": 8.0,
+        "width_shift": 0.08,
+        "height_shift": 0.08,
+        "shear": 0.31,
+        "zoom": 0.08,
+    },
+    "statefarm": {
+        "rotation": 15.0,
+        "width_shift": 0.1,
+        "height_shift": 0.05,
+        "shear": 0.1,
+        "channel_shift": 20.0,
+    },
+    "none": {},
+}
 
-    Lesson 3's dogs and cats: rotation of up to 15 degrees, shifts and zoom of up to a tenth,
-    horizontal flips.
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far images are changed at random; what is not set is the preset's."""
+
+    preset: Literal["light", "mnist", "statefarm", "none"] = setting(
+        "light", "light: photos; mnist: signs that mustn't be flipped; statefarm; none"
+    )
+    rotation: float | None = setting(
+        None, "turn by up to so many degrees either way", at_least=0, below=181, unset="auto"
+    )
+    width_shift: float | None = setting(
+        None, "shift by up to this share of the width", at_least=0, below=1, unset="auto"
+    )
+    height_shift: float | None = setting(
+        None, "shift by up to this share of the height", at_least=0, below=1, unset="auto"
+    )
+    shear: float | None = setting(
+        None, "slant by up to this share of the image", at_least=0, below=1, unset="auto"
+    )
+    zoom: float | None = setting(
+        None, "zoom in or out by up to this share", at_least=0, below=1, unset="auto"
+    )
+    horizontal_flip: bool | None = setting(
+        None, "mirror every other image, left to right", unset="auto"
+    )
+    channel_shift: float | None = setting(
+        None,
+        "make each colour brighter or darker by up to this much of 255",
+        at_least=0,
+        below=256,
+        unset="auto",
+    )
+
+    def resolved(self) -> Augmentation:
+        """The same with the preset's values where none was set; 0 where it has none either."""
+        names = [name for name in settings_of(Augmentation) if name != "preset"]
+        nothing = {name: False if name == "horizontal_flip" else 0.0 for name in names}
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return Augmentation(self.preset, **(nothing | dict(PRESETS[self.preset]) | given))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether every image stays as it is."""
+        return not any(value for name, value in self.amounts().items())
+
+    def amounts(self) -> dict[str, Any]:
+        """What it resolves to, by name, without the preset's own name."""
+        resolved = dataclasses.asdict(self.resolved())
+        del resolved["preset"]
+        return resolved
+
+    def describe(self) -> dict[str, Any]:
+        """Every value as YAML can hold it."""
+        return {name: plain(value) for name, value in dataclasses.asdict(self.resolved()).items()}
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at every image: changed at random, but always in the same way.
 
     Args:
-        seed: with the epoch, it decides every random choice.
+        augmentation: how far, resolved.
+        seed: decides, with the number and the image's path, how each is changed.
+        number: of the view, from 1.
     """
 
-    def __init__(self, seed: int) -> None:
-        from keras import Sequential, layers
+    augmentation: Augmentation
+    seed: int
+    number: int
 
+    def describe(self) -> dict[str, Any]:
+        """The same as plain values; the preset's name changes no image and is left out."""
+        return {"number": self.number, "seed": self.seed, **self.augmentation.amounts()}
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> View:
+        """What `describe` gave, as a value again."""
+        amounts = {name: value for name, value in values.items() if name not in ("number", "seed")}
+        return cls(Augmentation("none", **amounts), values["seed"], values["number"])
+
+    def of(self, batches: Iterable[Batch], paths: Sequence[str]) -> Iterator[Batch]:
+        """Change each batch's pixels; the batches start at the same images each time."""
+        augmenter = Augmenter(self.augmentation, self.seed)
+        for batch in batches:
+            first = f"{self.number} {paths[batch.start]}"
+            augmenter.start_at(zlib.crc32(first.encode(errors="surrogateescape")))
+            yield dataclasses.replace(batch, pixels=augmenter.bytes(batch.pixels))
+
+
+class Augmenter:
+    """Changes images at random.
+
+    Args:
+        augmentation: how far.
+        seed: with what `start_at` is given, it decides every random choice.
+    """
+
+    def __init__(self, augmentation: Augmentation, seed: int) -> None:
+        from keras import Sequential, layers, random
+
+        how = augmentation.amounts()
+        turn = how["rotation"] / 360  # Keras' unit: whole turns
+        shear, zoom, more = how["shear"], how["zoom"], {"fill_mode": "nearest", "seed": seed}
+        wanted = [
+            how["horizontal_flip"] and layers.RandomFlip("horizontal", seed=seed),
+            turn and layers.RandomRotation(turn, **more),
+            (how["height_shift"] or how["width_shift"])
+            and layers.RandomTranslation(how["height_shift"], how["width_shift"], **more),
+            shear and layers.RandomShear(shear, shear, **more),
+            zoom and layers.RandomZoom(zoom, **more),
+        ]
+        self._layers = Sequential([layer for layer in wanted if layer])
+        self._channel_shift = how["channel_shift"]
+        self._generator = random.SeedGenerator(seed)
         self._seed = seed
-        self._layers = Sequential(
-            [
-                layers.RandomFlip("horizontal", seed=seed),
-                layers.RandomRotation(15 / 360, fill_mode="nearest", seed=seed),
-                layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=seed),
-                layers.RandomZoom(0.1, fill_mode="nearest", seed=seed),
-            ]
-        )
 
-    def start_epoch(self, epoch: int) -> None:
-        """Draw as epoch `epoch` draws, whatever was drawn before."""
-        reseed(self._layers.variables, self._seed, epoch)
+    def start_at(self, place: int) -> None:
+        """Draw from here on as always from this place, whatever was drawn before."""
+        reseed([*self._layers.variables, self._generator.state], self._seed, place)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Change each image: pixels 0-255 (n, height, width, 3) -> the same."""
-        from keras import ops
+        """Change each image: pixels 0-255 (n, height, width, 3), float32 -> the same."""
+        from keras import ops, random
 
-        changed: np.ndarray = ops.convert_to_numpy(self._layers(x, training=True))
+        if not len(x):
+            return x
+        if self._layers.layers:
+            x = self._layers(x, training=True)
+        if self._channel_shift:
+            most = self._channel_shift
+            shape = (len(x), 1, 1, 3)
+            x = ops.clip(x + random.uniform(shape, -most, most, seed=self._generator), 0, 255)
+        changed: np.ndarray = ops.convert_to_numpy(x)
         return changed
 
+    def bytes(self, pixels: np.ndarray) -> np.ndarray:
+        """The same for pixels as bytes: uint8 (n, height, width, 3) -> the same."""
+        import numpy as np
 
-def reseed(variables: Iterable[keras.Variable], seed: int, epoch: int) -> None:
-    """Set every random generator among Keras variables to the start of an epoch."""
+        return np.rint(self(pixels.astype(np.float32))).clip(0, 255).astype(np.uint8)
+
+
+def reseed(variables: Iterable[keras.Variable], seed: int, place: int) -> None:
+    """Set every random generator among Keras variables to a place in its sequence."""
     for number, variable in enumerate(variables):
         if "seed_generator_state" in variable.path:
-            variable.assign([(seed + number) % 2**32, epoch * 2**16 % 2**32])
+            variable.assign([(seed + number) % 2**31, place % 2**31])  # as PyTorch's fit
+
+
+def epoch_place(epoch: int) -> int:
+    """Where an epoch's draws begin, further apart than an epoch has draws."""
+    return epoch * 2**16

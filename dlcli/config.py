@@ -21,7 +21,7 @@ from dlcli.fields import Setting, coerce, plain, settings_of
 from dlcli.files import atomic_write, read_text, read_yaml
 from dlcli.places import config_home, shown
 from dlcli.recipe import Recipe
-from dlcli.settings import Kaggle, Settings
+from dlcli.settings import BLOCKS, Settings
 
 PROJECT_FILE = "dl.yaml"
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
@@ -50,8 +50,8 @@ class Config:
 
     def settings(self) -> Settings:
         """The shared settings as one value."""
-        kaggle = Kaggle(**self._block("kaggle."))
-        return Settings(**self._block(""), kaggle=kaggle)
+        blocks = {name: cls(**self._block(f"{name}.")) for name, cls in BLOCKS.items()}
+        return Settings(**self._block(""), **blocks)
 
     def recipe(self, name: str) -> Recipe:
         """A recipe with the hyperparameters that were set for it."""
@@ -93,7 +93,7 @@ class Config:
 @lru_cache
 def declarations() -> Mapping[str, Setting]:
     """Every setting there is by its dotted key, recipes' included."""
-    blocks: dict[str, type] = {"": Settings, "kaggle.": Kaggle}
+    blocks = {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
     blocks |= {f"train.{recipe}.": recipe_class(recipe) for recipe in recipe_names()}
     return {
         f"{block}{name}": declaration

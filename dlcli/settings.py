@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from dlcli.augmentation import Augmentation
 from dlcli.fields import setting
 
 OnError = Literal["stop", "skip"]
@@ -27,6 +28,10 @@ class Kaggle:
         None, "the class whose probability a single column holds", metavar="CLASS"
     )
     metric: str | None = setting(None, "the competition's metric")
+
+
+# Blocks of settings within `Settings`, by the name of their field.
+BLOCKS: dict[str, type] = {"augmentation": Augmentation, "kaggle": Kaggle}
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,13 @@ class Settings:
     precision: Literal["auto", "f32", "bf16"] = setting(
         "auto", "numbers of forward passes: bf16 where the processor has it"
     )
+    memory: float | None = setting(
+        None,
+        "GiB of images or features held in memory in training; more is read anew in each epoch",
+        at_least=0,
+        unset="auto",
+    )
+    augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)
 
     @property
@@ -66,3 +78,10 @@ class Settings:
         if hasattr(os, "sched_getaffinity"):  # Linux: `taskset` and batch systems give fewer
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+    @property
+    def memory_bytes(self) -> int:
+        """What may be held in memory: as set, or a quarter of the machine's."""
+        if self.memory is not None:
+            return int(self.memory * 2**30)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4

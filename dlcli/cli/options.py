@@ -64,6 +64,8 @@ class SettingOption(click.Option):
             self.section = EVERYWHERE
         elif key.startswith("train."):
             self.section = "Hyperparameters"
+        elif key.startswith("augmentation."):
+            self.section = "Augmentation"
         flag = "--" + setting.name.replace("_", "-")
         names = ["setting__" + key.replace(".", "__").replace("-", "_")]
         help = setting.help
