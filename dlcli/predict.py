@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dlcli.features import compute_features, load_features
 from dlcli.folders import typed
 from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
 from dlcli.inference import Forward, KerasEngine
+from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.places import shown
@@ -57,12 +59,53 @@ def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> P
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
     if file.is_file():
-        if run.status().get("predicted", {}).get(split) == fingerprint:
+        if has_predictions(run, split, fingerprint):
             return read_predictions(file)
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
     run.classes()  # or an error, before anything costs time
-    paths, y_prob = _predict(run, config, dataset, split)
+    predict = _predict_ensemble if is_ensemble(run) else _predict
+    paths, y_prob = predict(run, config, dataset, split)
     return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
+
+
+def has_predictions(run: Run, split: str, fingerprint: str | None) -> bool:
+    """Whether a run's predictions of a split are there, and of its images as they are now.
+
+    Args:
+        run: a finished run.
+        split: "valid" or "test".
+        fingerprint: the split's; None where the dataset is gone, so that any will do.
+    """
+    current = fingerprint is None or run.status().get("predicted", {}).get(split) == fingerprint
+    return current and run.predictions(split).is_file()
+
+
+def member_predictions(
+    members: Sequence[Run], classes: tuple[str, ...], root: Path | None, config: Config, split: str
+) -> list[Predictions]:
+    """What an ensemble's members say about one split, row by row about the same images.
+
+    Images that a member left out are left out for all, which is said.
+
+    Args:
+        members: finished runs.
+        classes: the order of the columns.
+        root, config, split: as for `predictions_of`.
+    """
+    each = [predictions_of(member, root, config, split) for member in members]
+    same = aligned(each, classes)
+    images = {path for predictions in each for path in predictions.paths}
+    if left_out := len(images) - len(same[0].paths):
+        say(f"{left_out:,} of {split} left out: not every member has predictions of them.")
+    return same
+
+
+def _predict_ensemble(
+    run: Run, config: Config, dataset: Dataset, split: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The images that all members can read, and the mean of their probabilities."""
+    each = member_predictions(members_of(run), run.classes(), dataset.root, config, split)
+    return each[0].paths, mean_of(each).y_prob
 
 
 def _predict(

@@ -22,6 +22,7 @@ COMMANDS = {
     "features": "Compute what a pretrained network sees in each image, once.",
     "train": "Train a recipe; all about it goes into a run directory.",
     "resume": "Go on with a run that was stopped.",
+    "ensemble": "Average the predictions of several runs.",
     "evaluate": "Judge a run: metrics, figures, a report.",
     "submit": "Write the file that a competition wants.",
     "recipes": "List what can be trained.",

@@ -43,21 +43,33 @@ def recipe_command(name: str) -> click.Command:
     if cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
 
+    @click.option(
+        "--members",
+        type=click.IntRange(min=2),
+        metavar="N",
+        help="train N runs, each with the next seed, and make an ensemble of them",
+    )
     @with_config(*keys)
-    def train(config: Config) -> None:
-        run_training(config, name)
+    def train(config: Config, members: int | None) -> None:
+        run_training(config, name, members)
 
     return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(train)
 
 
-def run_training(config: Config, recipe: str) -> None:
-    """Train one recipe and say where the result is."""
+def run_training(config: Config, recipe: str, members: int | None = None) -> None:
+    """Train one recipe, or an ensemble of it, and say where the result is."""
     from dlcli.current import again, choose_dataset, same_runs
     from dlcli.launch import train
     from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))
+    if members:
+        from dlcli.cli.ensemble import print_ensemble
+        from dlcli.ensemble import train_members
+
+        print_ensemble(train_members(config, recipe, choice.root, members), config)
+        return
     run = train(config, recipe, choice.root)
     print_result(run, f"dl evaluate{again(choice.root)}{same_runs(config)}")
 

@@ -1,0 +1,56 @@
+"""`dl ensemble`: the mean of what several runs predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.ensemble import Ensemble
+
+
+@click.command(cls=Command)
+@click.argument("runs", metavar="RUN RUN [RUN]...", nargs=-1, shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config("dataset", "workers", "weights", "on_error")
+def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
+    """Make a run that predicts the mean of the probabilities of each RUN.
+
+    It is a run like any other: `dl evaluate` and `dl submit` take it.
+    """
+    from dlcli.ensemble import choose_members, make_ensemble
+
+    print_ensemble(make_ensemble(choose_members(config, runs), config), config, as_json)
+
+
+def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> None:
+    """The scores of an ensemble beside its members', where it is, and what to do next."""
+    from dlcli.current import again, same_runs
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    everyone = (*made.members, made.whole)
+    if as_json:
+        whole, *members = (
+            {
+                "run": str(each.run.path),
+                "val_accuracy": each.val_accuracy,
+                "val_loss": each.val_loss,
+            }
+            for each in (made.whole, *made.members)
+        )
+        mean = {"val_accuracy": made.mean_accuracy, "val_loss": made.mean_loss}
+        emit_json({**whole, "members": members, "members_mean": mean})
+    else:
+        rows = [[each.run.name, each.val_accuracy, each.val_loss] for each in everyone]
+        rows.insert(-1, ["mean of these", made.mean_accuracy, made.mean_loss])
+        print_table(["run", "valid accuracy", "log loss"], rows)
+    taken = again(made.root) if made.root else f" {made.whole.run.name}"
+    say(f"Saved {shown(made.whole.run.path)}; next: `dl evaluate{taken}{same_runs(config)}`")

@@ -1,0 +1,133 @@
+"""An ensemble's members: which runs they are, and the mean of what they predict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.places import shown
+from dlcli.predictions import Predictions
+from dlcli.run import Run
+
+
+def is_ensemble(run: Run) -> bool:
+    """Whether a run has members in place of a model."""
+    return "members" in run.record()
+
+
+def members_of(run: Run) -> list[Run]:
+    """The runs that an ensemble is made of: where they were, or in the same place beside it.
+
+    Raises:
+        DlError: one is gone, or the ensemble is among its own members.
+    """
+    _refuse_cycle(run, ())
+    members = [(each, _find(run, each)) for each in run.record()["members"]]
+    gone = [each for each, member in members if member is None]
+    if gone:
+        raise DlError(
+            f"{gone[0]['name']}, a member of {run.name}, is gone",
+            why=f"it is not at {shown(gone[0]['path'])}, and an ensemble predicts by its members",
+            hint="Put it back, or make an ensemble of other runs: `dl ensemble RUN RUN`.",
+        )
+    return [member for _, member in members if member is not None]
+
+
+def _find(run: Run, recorded: dict[str, Any]) -> Run | None:
+    path = Path(recorded["path"])
+    # the folder of all runs may have moved as a whole, to another machine, say
+    moved = run.path.parent.parent / path.parent.name / path.name
+    return next((Run(place) for place in (path, moved) if Run(place).is_run()), None)
+
+
+def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
+    if run.path in above:
+        raise DlError(
+            f"{run.name} is a member of itself",
+            why="so its mean has no beginning",
+            hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
+        )
+    for recorded in run.record().get("members", ()):
+        if member := _find(run, recorded):
+            _refuse_cycle(member, (*above, run.path))
+
+
+def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Predictions]:
+    """The members' predictions with the same images in the same rows, and the same columns.
+
+    Args:
+        members: of one split; rows are matched by path, columns by the name of the class.
+        classes: the order of the columns to be.
+
+    Returns:
+        for each member, its predictions for the images that all of them have, sorted by path.
+
+    Raises:
+        DlError: other classes, or no image that all of them have.
+    """
+    for member in members:
+        if set(member.classes) != set(classes):
+            raise DlError(
+                "The predictions of an ensemble's members name different classes",
+                why=f"{_are(set(member.classes) ^ set(classes))} not in all of them",
+                hint="Remove the file that is wrong from its run's predictions: it is made again.",
+            )
+    paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
+    if not paths:
+        raise DlError(
+            "The members have no image in common",
+            why="an ensemble says something about the images that all its members could read",
+            hint="Take runs of the same images.",
+        )
+    return [_ordered(member, tuple(paths), tuple(classes)) for member in members]
+
+
+def _ordered(member: Predictions, paths: tuple[str, ...], classes: tuple[str, ...]) -> Predictions:
+    import numpy as np
+
+    number = {path: i for i, path in enumerate(member.paths)}
+    rows = [number[path] for path in paths]
+    columns = [member.classes.index(name) for name in classes]
+    true = tuple(member.true_classes[row] for row in rows)
+    return Predictions(paths, classes, member.y_prob[np.ix_(rows, columns)], true)
+
+
+def mean_of(members: Sequence[Predictions]) -> Predictions:
+    """The arithmetic mean of the probabilities of members that are `aligned`.
+
+    Its log loss is at most the mean of theirs, because -ln is convex (Jensen's inequality).
+    """
+    import numpy as np
+
+    mean = np.mean([member.y_prob for member in members], axis=0)
+    return dataclasses.replace(members[0], y_prob=mean)
+
+
+def require_same_classes(runs: Sequence[Run]) -> None:
+    """Refuse runs that tell different classes apart.
+
+    Raises:
+        DlError: says which classes differ.
+    """
+    first, *others = runs
+    for run in others:
+        known, here = set(first.classes()), set(run.classes())
+        if known != here:
+            only = [
+                f"{_are(names)} only in {of.name}"
+                for names, of in ((known - here, first), (here - known, run))
+                if names
+            ]
+            raise DlError(
+                f"{first.name} and {run.name} tell different classes apart",
+                why=", ".join(only),
+                hint="Make an ensemble of runs with the same classes.",
+            )
+
+
+def _are(names: set[str]) -> str:
+    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names))
+    return f"{quoted} {'is' if len(names) == 1 else 'are'}"
