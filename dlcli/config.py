@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dlcli.catalog import make_recipe, recipe_class, recipe_names
-from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.fields import Setting, coerce, plain, settings_of
+from dlcli.catalog import make_recipe, own_names, recipe_class, usable_names
+from dlcli.declarations import all_keys, declarations, declared, own_recipe_of
+from dlcli.errors import DlError, did_you_mean
+from dlcli.fields import coerce, plain, settings_of
 from dlcli.files import atomic_write, read_text, read_yaml
-from dlcli.places import config_home, shown
+from dlcli.places import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings import BLOCKS, Settings
 
-PROJECT_FILE = "dl.yaml"
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 # The block of a run's config.yaml that records where, when and with what it ran.
 RECORD = "run"
@@ -35,6 +34,21 @@ class Value:
 
     value: Any
     origin: str
+
+
+@dataclass(frozen=True)
+class Unread(Value):
+    """What was set for a recipe of one's own, as it was written.
+
+    What may stand there only the recipe's code can say, which runs for those commands alone that
+    use the recipe.
+    """
+
+    base: Path
+
+    def read(self, key: str) -> Value:
+        """The value in the type that the recipe declares."""
+        return _read(key, self.value, self.origin, self.base)
 
 
 class Config:
@@ -50,23 +64,30 @@ class Config:
 
     def settings(self) -> Settings:
         """The shared settings as one value."""
-        blocks = {name: cls(**self._block(f"{name}.")) for name, cls in BLOCKS.items()}
-        return Settings(**self._block(""), **blocks)
+        blocks = {name: cls(**self._block(f"{name}.", cls)) for name, cls in BLOCKS.items()}
+        return Settings(**self._block("", Settings), **blocks)
 
     def recipe(self, name: str) -> Recipe:
-        """A recipe with the hyperparameters that were set for it."""
-        recipe_class(name)  # says so where there is none
-        return make_recipe(name, self._block(f"train.{name}."))
+        """A recipe with the hyperparameters that were set for it.
 
-    def _block(self, block: str) -> dict[str, Any]:
-        """The values of the settings directly in a block of settings, by their own names."""
-        names = [key.removeprefix(block) for key in declarations() if key.startswith(block)]
-        return {name: self.get(block + name).value for name in names if "." not in name}
+        Raises:
+            DlError: no such recipe, or one's own that can't be loaded, or takes other settings.
+        """
+        cls, block = recipe_class(name), f"train.{name}."
+        for key in self.values:
+            if key.startswith(block):
+                self.get(key)
+        return make_recipe(name, self._block(block, cls))
+
+    def _block(self, block: str, cls: type) -> dict[str, Any]:
+        """The values of the settings that a class declares, by their own names."""
+        return {name: self.get(block + name).value for name in settings_of(cls)}
 
     def get(self, key: str) -> Value:
         """A setting's value and origin; its default where it wasn't set."""
         if key in self.values:
-            return self.values[key]
+            found = self.values[key]
+            return found.read(key) if isinstance(found, Unread) else found
         default = declared(key).default
         return Value(default.expanduser() if isinstance(default, Path) else default, "default")
 
@@ -86,40 +107,10 @@ class Config:
 
     def items(self) -> Iterator[tuple[str, Value]]:
         """Every setting there is, recipes' included, with value and origin."""
-        for key in all_keys():
+        usable = usable_names()
+        set_there = [key for key in self.values if own_recipe_of(key) in usable]
+        for key in dict.fromkeys([*all_keys(), *set_there]):
             yield key, self.get(key)
-
-
-@lru_cache
-def declarations() -> Mapping[str, Setting]:
-    """Every setting there is by its dotted key, recipes' included."""
-    blocks = {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
-    blocks |= {f"train.{recipe}.": recipe_class(recipe) for recipe in recipe_names()}
-    return {
-        f"{block}{name}": declaration
-        for block, cls in blocks.items()
-        for name, declaration in settings_of(cls).items()
-    }
-
-
-def all_keys() -> tuple[str, ...]:
-    """Every dotted key there is."""
-    return tuple(declarations())
-
-
-def declared(key: str) -> Setting:
-    """The declaration behind a dotted key.
-
-    Raises:
-        DlError: no such setting; names the nearest.
-    """
-    if key in declarations():
-        return declarations()[key]
-    raise DlError(
-        f"No setting is called `{key}`",
-        hint=f"{did_you_mean(key, all_keys())} `dl config show` lists them all.",
-        exit_code=ExitCode.USAGE,
-    )
 
 
 def load_config(
@@ -156,14 +147,6 @@ def load_config(
 def user_file() -> Path:
     """One person's settings: `~/.config/dl/config.yaml`."""
     return config_home() / "config.yaml"
-
-
-def find_project_file(folder: Path) -> Path | None:
-    """The nearest `dl.yaml` in a folder or one above it."""
-    for parent in (folder, *folder.parents):
-        if (parent / PROJECT_FILE).is_file():
-            return parent / PROJECT_FILE
-    return None
 
 
 def read_config_file(file: Path) -> dict[str, Value]:
@@ -224,7 +207,13 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
             )
         if isinstance(value, dict):
             flat |= _flat(value, origin, f"{key}.")
-        elif known := [each for each in all_keys() if each.startswith(f"{key}.")]:
+        elif own_recipe_of(key) and key.count(".") == 1:
+            if value is not None:
+                raise DlError(
+                    f"{origin}: `{key}` holds other settings, not {value!r}",
+                    hint="Below it stand the recipe's hyperparameters, each as `name: value`.",
+                )
+        elif known := [each for each in declarations() if each.startswith(f"{key}.")]:
             if value is not None:
                 raise DlError(
                     f"{origin}: `{key}` holds other settings, not {value!r}",
@@ -236,13 +225,17 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
 
 
 def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:
-    values = {}
-    for key, value in flat.items():
-        try:
-            values[key] = Value(coerce(value, declared(key), base=base), origin)
-        except DlError as error:
-            raise DlError(f"{origin}: {error.what}", why=error.why, hint=error.hint) from error
-    return values
+    return {
+        key: Unread(value, origin, base) if own_recipe_of(key) else _read(key, value, origin, base)
+        for key, value in flat.items()
+    }
+
+
+def _read(key: str, value: Any, origin: str, base: Path) -> Value:
+    try:
+        return Value(coerce(value, declared(key), base=base), origin)
+    except DlError as error:
+        raise DlError(f"{origin}: {error.what}", why=error.why, hint=error.hint) from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], list[str]]:
@@ -250,12 +243,20 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], lis
     names = [n for n in environ if n.startswith("DL_") and n not in RESERVED]
     if not names:
         return {}, []
-    known = {"DL_" + key.replace(".", "__").replace("-", "_").upper(): key for key in all_keys()}
+    known = {_variable(key): key for key in declarations()}
+    blocks = {_variable(f"train.{recipe}."): f"train.{recipe}." for recipe in own_names()}
     values: dict[str, Value] = {}
     unknown = []
     for name in names:
-        if name in known:
-            values |= _coerced({known[name]: environ[name]}, name, Path.cwd())
+        own = next((block for block in blocks if name.startswith(block)), None)
+        key = blocks[own] + name.removeprefix(own).lower() if own else known.get(name)
+        if key:
+            values |= _coerced({key: environ[name]}, name, Path.cwd())
         else:
             unknown.append(f"{name} is not a setting. {did_you_mean(name, tuple(known))}")
     return values, unknown
+
+
+def _variable(key: str) -> str:
+    """The environment variable of a dotted key."""
+    return "DL_" + key.replace(".", "__").replace("-", "_").upper()

@@ -1,10 +1,13 @@
-"""Where `dl` keeps its own few files, by the XDG base directory rules, and how paths are shown."""
+"""Where `dl` keeps its own few files, by the XDG base directory rules, where a project begins, and
+how paths are shown.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+PROJECT_FILE = "dl.yaml"
 # Python calls only the plain space printable; these are as harmless, and typography needs them.
 SPACES = "\u00a0\u2009\u202f\u3000"
 
@@ -28,6 +31,14 @@ def state_home() -> Path:
 def cache_home() -> Path:
     """What can be made again at any time: `~/.cache/dl`."""
     return _home("XDG_CACHE_HOME", ".cache")
+
+
+def find_project_file(folder: Path) -> Path | None:
+    """The nearest `dl.yaml` in a folder or one above it."""
+    for parent in (folder, *folder.parents):
+        if (parent / PROJECT_FILE).is_file():
+            return parent / PROJECT_FILE
+    return None
 
 
 def expanded(path: str) -> Path:

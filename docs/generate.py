@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from dlcli.catalog import recipe_class, recipe_names, recipe_text
+from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.cli import root
 from dlcli.cli.helping import EVERYWHERE
 
@@ -89,7 +89,7 @@ def _command(ctx: click.Context) -> list[str]:
     if rows := [row for title in _titles(ctx) for row in _options(ctx, title)]:
         sections.append(_table("option", "what it does", rows))
     if ctx.command_path == "dl train":
-        names = ", ".join(f"[{name}](recipes.md#{name})" for name in recipe_names())
+        names = ", ".join(f"[{name}](recipes.md#{name})" for name in built_in_names())
         sections.append(f"Recipes, each with options of its own: {names}.")
     return sections
 
@@ -98,7 +98,7 @@ def _recipes_page() -> str:
     """Every recipe: what it teaches, and its hyperparameters."""
     trains = {str(ctx.info_name): ctx for ctx in walk() if _is_recipe(ctx)}
     sections = [RECIPES.rstrip()]
-    for name in recipe_names():
+    for name in built_in_names():
         sections += [f"## {name}", *_recipe_paragraphs(recipe_text(name))]
         for setting, value in recipe_class(name).pinned.items():
             sections.append(f"It fixes `{setting}` to `{value}`.")

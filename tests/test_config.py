@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.catalog import recipe_names
-from dlcli.config import Config, all_keys, declared, find_project_file, load_config, user_file
+from dlcli.config import Config, load_config, user_file
+from dlcli.declarations import all_keys, declared
 from dlcli.errors import DlError
 from dlcli.files import write_yaml
+from dlcli.places import find_project_file
 from dlcli.run import Run
 from dlcli.schedule import Schedule
 from dlcli.settings import Kaggle, Settings

@@ -17,8 +17,8 @@ import click
 import pytest
 
 from dlcli import __version__
-from dlcli.catalog import recipe_class, recipe_names
-from dlcli.config import all_keys
+from dlcli.catalog import built_in_names, recipe_class
+from dlcli.declarations import all_keys
 from dlcli.fields import settings_of
 
 ROOT = Path(__file__).parent.parent
@@ -168,7 +168,7 @@ def test_every_setting_is_explained() -> None:
     assert [key for key in shared if f"`{key}`" not in text] == []
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", built_in_names())
 def test_every_recipe_is_explained_with_its_hyperparameters(name: str) -> None:
     _, _, section = (DOCS / "recipes.md").read_text().partition(f"\n## {name}\n")
     section = section.partition("\n## ")[0]

@@ -57,7 +57,7 @@ def complete_setting(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Dotted keys of settings."""
-    from dlcli.config import all_keys
+    from dlcli.declarations import all_keys
 
     return _starting(incomplete, all_keys())
 

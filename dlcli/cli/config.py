@@ -8,18 +8,11 @@ from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_setting
 from dlcli.cli.options import Command, DebugOption, with_config
 from dlcli.cli.tables import print_table
-from dlcli.config import (
-    PROJECT_FILE,
-    Config,
-    declared,
-    find_project_file,
-    load_config,
-    save_setting,
-    user_file,
-)
+from dlcli.config import Config, load_config, save_setting, user_file
+from dlcli.declarations import declared, own_recipe_of
 from dlcli.errors import DlError
 from dlcli.fields import plain
-from dlcli.places import shown
+from dlcli.places import PROJECT_FILE, find_project_file, shown
 
 
 @click.group(cls=Group)
@@ -63,6 +56,12 @@ def set_(key: str, value: str, project: bool) -> None:
         from dlcli.models.backbones import get_backbone
 
         get_backbone(value)  # or an error that names the nearest
+    if not project and own_recipe_of(key):
+        raise DlError(
+            f"`{key}` can't stand in your own file",
+            why="outside of this project nobody knows that recipe",
+            hint="Keep it in the project's: add `--project`.",
+        )
     file = user_file()
     if project:
         file = find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE

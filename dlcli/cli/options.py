@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from dlcli.cli.helping import EVERYWHERE, Command, DebugOption
-from dlcli.config import Config, declared, load_config
+from dlcli.config import Config, load_config
+from dlcli.declarations import declared
 from dlcli.fields import Setting, coerce
 from dlcli.progress import say
 

@@ -6,13 +6,15 @@ from shutil import get_terminal_size
 
 import click
 
-from dlcli.catalog import make_recipe, recipe_names, recipe_text
+from dlcli.catalog import make_recipe, recipe_file, recipe_text, unusable, usable_names
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_recipe
 from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, DebugOption
 from dlcli.cli.tables import print_table
 from dlcli.fields import settings_of
+from dlcli.places import shown
+from dlcli.progress import say
 
 
 @click.command(cls=Command)
@@ -21,23 +23,28 @@ from dlcli.fields import settings_of
 def command(recipe: str | None, as_json: bool) -> None:
     """List the recipes, or show all about one."""
     if recipe is not None:
-        default = make_recipe(recipe, {})
+        default, file = make_recipe(recipe, {}), recipe_file(recipe)
         if as_json:
             values = default.hyperparameters()
-            emit_json({"name": recipe, "text": recipe_text(recipe), "hyperparameters": values})
+            page = {"name": recipe, "text": recipe_text(recipe), "file": file and str(file)}
+            emit_json({**page, "hyperparameters": values})
             return
         text = paragraphs(recipe_text(recipe))
+        if file:
+            text = f"{text}\n\nFile: {shown(file)}".strip()
         width = min(get_terminal_size().columns, 80)
         click.echo(click.wrap_text(text, width, preserve_paragraphs=True) + "\n")
         settings = settings_of(type(default)).values()
         rows = [[each.name, each.text(each.default), each.help] for each in settings]
         print_table(["hyperparameter", "default", "what it is"], rows)
         return
-    summaries = {name: recipe_text(name).splitlines()[0] for name in recipe_names()}
+    summaries = {name: recipe_text(name).partition("\n")[0] for name in usable_names()}
     if as_json:
         emit_json([{"name": name, "summary": text} for name, text in summaries.items()])
     else:
         print_table(["recipe", "what it does"], list(summaries.items()))
+    for error in unusable().values():
+        say(f"Warning: {error}")
 
 
 command.params.append(DebugOption())

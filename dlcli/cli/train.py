@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
-from dlcli.catalog import recipe_class, recipe_names, recipe_text
+from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
 from dlcli.cli import Group
 from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import Command, DebugOption, with_config
 from dlcli.config import Config
+from dlcli.errors import DlError
 from dlcli.fields import settings_of
+from dlcli.progress import say
 from dlcli.settings import BACKBONE_SETTINGS
 
 
@@ -24,15 +26,45 @@ class Recipes(Group):
         return list(recipe_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return recipe_command(cmd_name) if cmd_name in recipe_names() else None
+        if cmd_name not in recipe_names():
+            return None
+        try:
+            recipe_class(cmd_name)
+        except DlError as error:
+            return unusable_command(cmd_name, error)
+        return recipe_command(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        other = shadowed(args[0])
+        if other and not ctx.resilient_parsing:  # completing says nothing
+            say(f"Warning: {other}")
+        return super().resolve_command(ctx, args)
 
     def summary(self, ctx: click.Context, name: str) -> str:
-        return recipe_text(name).partition("\n\n")[0]
+        try:
+            return recipe_text(name).partition("\n\n")[0]
+        except DlError:
+            return "can't be loaded: `dl recipes` says why"
 
 
 @click.group(cls=Recipes, options_metavar="RECIPE", subcommand_metavar="[OPTIONS]")
 def command() -> None:
     """Train a recipe; everything about it goes into a run directory."""
+
+
+def unusable_command(name: str, error: DlError) -> click.Command:
+    """The command of a recipe that can't be loaded, which says why, whatever its options."""
+
+    def fail() -> None:
+        raise error
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    text = str(error).replace("\n", "\n\n")
+    return Command(
+        name, callback=fail, params=[DebugOption()], help=text, context_settings=anything
+    )
 
 
 def recipe_command(name: str) -> click.Command:
@@ -60,7 +92,6 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
     """Train one recipe, or an ensemble of it, and say where the result is."""
     from dlcli.current import again, choose_dataset, same_runs
     from dlcli.launch import train
-    from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))
@@ -77,7 +108,6 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 def print_result(run: Any, next_command: str) -> None:
     """The scores of a finished run, where it is, and what to do next."""
     from dlcli.places import shown
-    from dlcli.progress import say
 
     status = run.status()
     click.echo(

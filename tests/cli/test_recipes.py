@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+from projects import BROKEN, WIDE, make_project
+from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli.catalog import recipe_class, recipe_names, recipe_text
+from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.fields import settings_of
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
     header, *rows = ok(dl("recipes")).stdout.splitlines()
     assert header.split(maxsplit=1) == ["recipe", "what it does"]
-    assert [row.split()[0] for row in rows] == list(recipe_names())
-    for name, row in zip(recipe_names(), rows, strict=True):
+    assert [row.split()[0] for row in rows] == list(built_in_names())
+    for name, row in zip(built_in_names(), rows, strict=True):
         assert row.endswith(recipe_text(name).splitlines()[0])
 
 
@@ -34,13 +38,13 @@ def test_one_recipe_is_shown_with_its_text_and_defaults(dl: Dl) -> None:
 
 def test_recipes_as_json(dl: Dl) -> None:
     listed = json.loads(ok(dl("recipes", "--json")).stdout)
-    assert [recipe["name"] for recipe in listed] == list(recipe_names())
+    assert [recipe["name"] for recipe in listed] == list(built_in_names())
     one = json.loads(ok(dl("recipes", "linear", "--json")).stdout)
     assert one["name"] == "linear"
     assert one["hyperparameters"]["batch_size"] == 64
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", built_in_names())
 def test_every_hyperparameter_is_an_option_with_its_help(dl: Dl, name: str) -> None:
     page = " ".join(ok(dl("train", name, "--help")).stdout.split())
     for setting in settings_of(recipe_class(name)).values():
@@ -51,3 +55,113 @@ def test_every_hyperparameter_is_an_option_with_its_help(dl: Dl, name: str) -> N
 def test_a_setting_that_a_recipe_fixes_is_no_option_of_it(dl: Dl) -> None:
     assert "--backbone" in ok(dl("train", "finetune", "--help")).stdout
     assert "--backbone" not in ok(dl("train", "vgg-finetune", "--help")).stdout
+
+
+def test_a_projects_own_recipe_is_listed_shown_and_has_options(dl: Dl, home: Path) -> None:
+    make_project(home, wide_head=WIDE)
+    said = ok(dl("recipes"))
+    assert re.search(r"^wide-head +One layer, then a wider one\.$", said.stdout, re.MULTILINE)
+    assert said.stderr == ""
+    page = ok(dl("recipes", "wide-head")).stdout
+    assert "It serves the tests.\n\nFile: ~/recipes/wide_head.py\n" in page
+    one = json.loads(ok(dl("recipes", "wide-head", "--json")).stdout)
+    assert one["file"] == str(home / "recipes" / "wide_head.py")
+    page = ok(dl("train", "--help")).stdout
+    assert re.search(r"^  wide-head +One layer, then a wider one\.$", page, re.MULTILINE)
+    assert "--units N" in ok(dl("train", "wide-head", "--help")).stdout
+
+
+def test_broken_ones_are_named_after_the_others_with_line_error_and_remedy(
+    dl: Dl, home: Path
+) -> None:
+    make_project(home, wide=WIDE, broken=BROKEN, linear=WIDE)
+    said = ok(dl("recipes"))
+    names = [row.split()[0] for row in said.stdout.splitlines()[1:]]
+    assert names == sorted([*built_in_names(), "wide"])
+    assert said.stderr == (
+        "Warning: The recipe ~/recipes/broken.py can't be loaded: line 3: ModuleNotFoundError: "
+        "No module named 'nobody_has_this'\n"
+        "Mend it, or move it out of `recipes/`; `dl recipes broken --debug` shows the traceback.\n"
+        "Warning: The recipe ~/recipes/linear.py isn't used: a built-in recipe is called linear\n"
+        "Give the file another name.\n"
+    )
+    assert len(json.loads(ok(dl("recipes", "--json")).stdout)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["train", "broken"], ["train", "broken", "-d", "x", "--units", "3"], ["recipes", "broken"]],
+)
+def test_a_broken_one_says_why_and_debug_shows_the_traceback(
+    dl: Dl, home: Path, words: list[str]
+) -> None:
+    make_project(home, "train: {broken: {units: 3}}", broken=BROKEN)
+    said = dl(*words)
+    assert said.exit_code == 1
+    assert said.stderr.startswith("Error: The recipe ~/recipes/broken.py can't be loaded: line 3:")
+    assert "Traceback" not in said.stderr
+    said = dl(*words, "--debug")
+    assert said.exit_code == 1
+    assert "    import nobody_has_this\nModuleNotFoundError" in said.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--help"],
+        ["train", "finetune", "--help"],
+        ["config", "show"],
+        ["config", "get", "seed"],
+        ["recipes", "finetune"],
+        ["data", "ls"],
+    ],
+    ids=" ".join,
+)
+def test_a_broken_one_is_nobody_elses_matter(dl: Dl, home: Path, words: list[str]) -> None:
+    make_project(home, "train: {broken: {units: 3}}", broken=BROKEN, worse="def (:")
+    (home / "data" / "cats" / "train").mkdir(parents=True)
+    assert "nobody_has_this" not in str(ok(dl(*words)))
+
+
+def test_the_list_of_recipes_says_which_file_is_not_python(dl: Dl, home: Path) -> None:
+    make_project(home, broken=BROKEN, worse="def (:")
+    page = ok(dl("train", "--help")).stdout
+    assert re.search(r"^  broken +It asks for what nobody has\.$", page, re.MULTILINE)
+    assert re.search(r"^  worse +can't be loaded: `dl recipes` says why$", page, re.MULTILINE)
+    assert "can't be loaded: line 1: SyntaxError" in ok(dl("train", "worse", "--help")).stdout
+
+
+def test_who_trains_a_built_in_recipe_is_told_of_a_file_of_its_name(dl: Dl, home: Path) -> None:
+    make_project(home, linear=WIDE)
+    said = ok(dl("train", "linear", "--help")).stderr
+    assert said.startswith("Warning: The recipe ~/recipes/linear.py isn't used")
+    assert ok(dl("train", "finetune", "--help")).stderr == ""
+
+
+def test_a_setting_of_an_own_recipe_is_kept_in_the_project_alone(dl: Dl, home: Path) -> None:
+    make_project(home, wide=WIDE)
+    said = dl("config", "set", "train.wide.units", "8")
+    assert said.exit_code == 1
+    assert "`--project`" in said.stderr
+    ok(dl("config", "set", "--project", "train.wide.units", "8"))
+    assert ok(dl("config", "get", "train.wide.units")).stdout == "8\n"
+    assert not (home / ".config").exists()
+
+
+def test_an_own_recipe_trains_and_its_run_is_judged_without_it(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(home / "project", wide=WIDE)
+    monkeypatch.chdir(project)
+    ok(dl("train", "wide", "-d", "tiny", "--units", "3", *SMALL))
+    run = only_run(home)
+    assert run.record()["recipe"] == "wide"
+    config = ("--config", run.config_file)
+    assert ok(dl("config", "get", "train.wide.units", *config)).stdout == "3\n"
+    monkeypatch.chdir(home)
+    ok(dl("evaluate"))
+    said = dl("train", "wide", *config)
+    assert said.exit_code == 2
+    said = dl("config", "get", "seed", *config)
+    assert said.exit_code == 1
+    assert "there is no dl.yaml with a recipes/wide.py beside it" in said.stderr
