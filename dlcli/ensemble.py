@@ -176,8 +176,7 @@ def _going_on(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Con
     last = f"make the ensemble: `{ensemble}` with the names of all {count}{finished}."
     if not seeds:
         return last
-    which = " and ".join(f"`--seed {seed}`" for seed in sorted({seeds[0], seeds[-1]}))
-    which += " and those between" * (len(seeds) > 2)
+    which = " to ".join(f"`--seed {seed}`" for seed in sorted({seeds[0], seeds[-1]}))
     return f"train again with {which} in place of `--members {count}`, then {last}"
 
 
