@@ -7,6 +7,7 @@ what is installed.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -139,8 +140,8 @@ def _check(cls: type[Recipe]) -> None:
     """Refuse a class that can't be what a recipe promises to be.
 
     Raises:
-        DlError: no frozen dataclass, no head, a field that isn't declared by `setting(...)`, or one
-            whose name or default can't be.
+        DlError: no frozen dataclass, no head, a field that isn't declared by `setting(...)`, one
+            whose name or default can't be, or a run's name that can't.
     """
     if "__dataclass_params__" not in vars(cls):  # inherited, it would overlook the fields added
         raise DlError(f"`@dataclass(frozen=True)` is missing above its class `{cls.__name__}`")
@@ -161,4 +162,8 @@ def _check(cls: type[Recipe]) -> None:
             raise DlError(f"its field `{field.name}` can't be {field.default!r} by default")
     if unknown := set(cls.pinned) - set(shared):
         raise DlError(f"it pins `{min(unknown)}`, which is no setting")
-    cls()
+    recipe = cls()
+    recipe.phases()
+    for word in recipe.telling():
+        if not re.fullmatch(r"[\w.+-]+", word):
+            raise DlError(f"its `telling()` gives {word!r}, which can't be part of a folder's name")

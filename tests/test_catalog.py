@@ -147,13 +147,18 @@ def test_its_digest_is_of_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) 
         (f"{CLASS}    n: int = setting('3', 'n')\n", "its field `n` can't be '3' by default"),
         (f"{CLASS}    n: int = setting(0, 'n', at_least=1)\n", "`n` can't be 0: expected a whole"),
         (f"{CLASS}    seed: int = setting(0, 'n')\n", "its field `seed` is called like an option"),
+        (
+            f"{CLASS}    telling = lambda self: ['a/b']\n",
+            "its `telling()` gives 'a/b', which can't",
+        ),
+        (f"{CLASS}    phases = lambda self: self.nope\n", "line 6: AttributeError: 'Own' object"),
         (f"{CLASS}    pinned = {{'bacbone': 'vgg16'}}\n", "it pins `bacbone`, which is no setting"),
         (
             f"{TOP}from dlcli.recipe import Recipe\n{FROZEN}class A(Recipe):\n    pass\n",
             "its class `A` has no method `head`",
         ),
     ],
-    ids=range(22),
+    ids=range(24),
 )
 def test_why_a_file_cannot_be_loaded_names_the_line_and_the_error(
     why: Callable[[str], str], text: str, reason: str

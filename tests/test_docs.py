@@ -15,11 +15,15 @@ from types import ModuleType
 
 import click
 import pytest
+from projects import make_project
+from tiny import SMALL
+from typed import Dl, ok
 
 from dlcli import __version__
-from dlcli.catalog import built_in_names, recipe_class
+from dlcli.catalog import built_in_names, recipe_class, unusable
 from dlcli.declarations import all_keys
 from dlcli.fields import settings_of
+from dlcli.recipe_files import OWN_FOLDER
 
 ROOT = Path(__file__).parent.parent
 README, CHANGELOG, DOCS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs"
@@ -192,21 +196,46 @@ def test_pictures_are_small(picture: Path) -> None:
     assert picture.stat().st_size < MOST_BYTES
 
 
-def test_the_recipe_that_a_page_writes_trains_and_passes_its_test(tmp_path: Path) -> None:
-    """In a copy of the package, as somebody who follows the page would have it."""
+def written_files() -> dict[str, str]:
+    """The files that the page of the example writes: name, text."""
     page = EXAMPLE_PAGE.read_text()
-    files = re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in files] == [
-        "dlcli/recipes/hidden_layer.py",
-        "tests/recipes/test_hidden_layer.py",
-    ]
+    found = re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def test_the_recipe_that_a_page_writes_works_in_a_project(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, *_ = written_files()
+    assert name == f"{OWN_FOLDER}/hidden_layer.py"
+    project = make_project(home / "project", hidden_layer=written_files()[name])
+    monkeypatch.chdir(project)
+    assert unusable() == {}
+    shown = re.findall(rf"^\$ dl (.*{EXAMPLE}.*)$", EXAMPLE_PAGE.read_text(), re.MULTILINE)
+    train = f"train {EXAMPLE} {EXAMPLE_FLAG} 64"
+    assert train in shown
+    for words in shown:
+        small = ["-d", "tiny", "--schedule", "1e-3", *SMALL] if words == train else []
+        ok(dl(*words.split(), *small))
+    (run,) = (home / "runs" / "tiny").iterdir()
+    assert run.name.endswith("-hidden-layer-e1-lr0.001-u64")
+
+
+def test_the_recipe_that_a_page_writes_is_a_built_in_one_and_passes_its_test(
+    tmp_path: Path,
+) -> None:
+    """In a copy of the package, as somebody who follows the page would have it."""
+    files = written_files()
+    assert "`dlcli/recipes/`" in EXAMPLE_PAGE.read_text()
+    files = {name if "test" in name else f"dlcli/{name}": text for name, text in files.items()}
+    assert list(files) == ["dlcli/recipes/hidden_layer.py", "tests/recipes/test_hidden_layer.py"]
     shutil.copytree(ROOT / "dlcli", tmp_path / "dlcli")
     (tmp_path / "tests").mkdir()
     for file in (ROOT / "tests").glob("*.py"):
         if file.name == "test_recipe.py" or not file.name.startswith("test_"):
             shutil.copy(file, tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for name, text in files:
+    for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     passed = subprocess.run(
@@ -217,6 +246,6 @@ def test_the_recipe_that_a_page_writes_trains_and_passes_its_test(tmp_path: Path
         text=True,
     )
     assert passed.returncode == 0, passed.stdout + passed.stderr
-    lint = [sys.executable, "-m", "ruff", "check", "--no-cache", *(name for name, _ in files)]
+    lint = [sys.executable, "-m", "ruff", "check", "--no-cache", *files]
     linted = subprocess.run(lint, cwd=tmp_path, capture_output=True, text=True)
     assert linted.returncode == 0, linted.stdout

@@ -31,7 +31,7 @@ def test_its_text_says_what_it_teaches_where_from_and_how_to_run_it(name: str) -
     assert first.endswith(".")
     assert len(first) <= 90
     assert "Source: " in "\n".join(rest)
-    assert f"`dl train {name}`" in "\n".join(rest)
+    assert re.search(rf"^Command: `dl train {name}( -[^`]*)?`", "\n".join(rest), re.MULTILINE)
 
 
 @every_recipe
@@ -72,18 +72,17 @@ def test_what_it_fixes_are_settings(name: str) -> None:
         assert config.get(key)
 
 
-def test_a_frozen_network_without_augmentation_can_be_served_from_stored_features() -> None:
-    (head,) = make_recipe("finetune", {}).phases()
-    assert head.frozen
-    (head,) = make_recipe("finetune", {"augment": True}).phases()
-    assert not head.frozen
+def test_augmentation_is_of_every_phase() -> None:
+    values = {"augment": True, "unfreeze": 1}
+    assert [phase.augment for phase in make_recipe("finetune", values).phases()] == [True, True]
+    assert [phase.augment for phase in make_recipe("finetune", {}).phases()] == [False]
 
 
 def test_unfreezing_comes_after_the_head_at_a_tenth_of_its_rates_unless_told_otherwise() -> None:
     values = {"schedule": Schedule.parse("1e-3x2"), "unfreeze": 3}
     head, unfreeze = make_recipe("finetune", values).phases()
-    assert (head.unfreeze, head.frozen) == (0, True)
-    assert (unfreeze.unfreeze, unfreeze.frozen) == (3, False)
+    assert (head.unfreeze, head.trains_backbone) == (0, False)
+    assert (unfreeze.unfreeze, unfreeze.trains_backbone) == (3, True)
     assert unfreeze.schedule == Schedule.parse("1e-4x2")
     own = values | {"unfreeze_schedule": Schedule.parse("5e-6x7")}
     assert make_recipe("finetune", own).phases()[1].schedule == Schedule.parse("5e-6x7")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from loading import loaded
+from projects import BROKEN, WIDE, make_project
 
+from dlcli.catalog import built_in_names
 from dlcli.files import write_yaml
 
 
@@ -55,8 +57,18 @@ def test_commands_are_completed_without_heavy_imports() -> None:
 
 def test_recipes_are_completed_without_heavy_imports() -> None:
     heavy, words = completed("dl train ")
-    assert words == ["finetune", "linear", "vgg-finetune"]
+    assert words == list(built_in_names())
     assert heavy == set()
+
+
+def test_recipes_of_a_project_are_completed_and_listed_without_running_any(home: Path) -> None:
+    make_project(home, wide=WIDE + "\nimport keras\n", broken=BROKEN, linear=WIDE)
+    heavy, words = completed("dl train ")
+    assert {"broken", "finetune", "wide"} <= set(words)
+    assert heavy == set()
+    for arguments in (["--help"], ["train", "--help"], ["train", "finetune", "--help"]):
+        assert loaded(*arguments)[0] == set()
+    assert completed("dl train broken --")[1] == ["--debug", "--help"]
 
 
 def test_options_and_their_values_are_completed_without_heavy_imports() -> None:
@@ -67,7 +79,7 @@ def test_options_and_their_values_are_completed_without_heavy_imports() -> None:
     assert words == ["auto", "openvino", "keras"]
     assert heavy == set()
     heavy, words = completed("dl train finetune --backbone efficientnet-l")
-    assert words == ["efficientnet-lite0"]
+    assert words == [f"efficientnet-lite{size}" for size in range(3)]
     assert heavy == set()
 
 
