@@ -83,7 +83,10 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
         classes: their names.
     """
     import numpy as np
-    from matplotlib.colors import to_rgb
+
+    # not `matplotlib.colors` itself: another thread may be importing matplotlib, which imports it
+    # too; each would wait for the other, and Python then hands out what is half made
+    from matplotlib import colors
     from matplotlib.figure import Figure
 
     n = len(classes)
@@ -102,8 +105,8 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     axes.set_axis_off()
 
     strength = strengths(confusion)[..., None]
-    hue = np.where(np.eye(n, dtype=bool)[..., None], to_rgb(VALID), to_rgb(WRONG))
-    ground = np.array(to_rgb(GROUND))
+    hue = np.where(np.eye(n, dtype=bool)[..., None], colors.to_rgb(VALID), colors.to_rgb(WRONG))
+    ground = np.array(colors.to_rgb(GROUND))
     colours = 255 * (ground + strength * (hue - ground))
     axes.imshow(colours.round().astype(np.uint8), interpolation="nearest")
     if n <= MOST_COUNTED:

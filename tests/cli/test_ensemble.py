@@ -58,9 +58,13 @@ def test_json_holds_the_same(dl: Dl, root: Path) -> None:
 
 
 def test_predictions_that_are_there_need_no_backend(root: Path) -> None:
-    modules, output = loaded("ensemble", "one", "two")
-    assert "Saved" in output
-    assert not modules & (BACKENDS | {"bcolz"})
+    for words, end in (
+        (("ensemble", "one", "two"), "Saved"),
+        (("evaluate", "-d", "pets"), "Report"),
+    ):
+        modules, output = loaded(*words)
+        assert end in output
+        assert not modules & (BACKENDS | {"bcolz"})
 
 
 def test_fewer_than_two_runs_are_refused(dl: Dl, root: Path) -> None:
