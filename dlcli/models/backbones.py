@@ -12,9 +12,11 @@ from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.models.network import (
     cut,
     join,
+    layers_from,
     layers_with_weights,
     load_cut,
     load_network,
+    train_layers,
     unfreeze,
 )
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
@@ -33,9 +35,11 @@ __all__ = [
     "fetch_weights",
     "get_backbone",
     "join",
+    "layers_from",
     "layers_with_weights",
     "load_cut",
     "load_network",
+    "train_layers",
     "unfreeze",
     "weights_file",
     "weights_hash",

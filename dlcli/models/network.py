@@ -10,11 +10,12 @@ which Keras takes for inference mode, and dropout rates are zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.models import preprocessing
 from dlcli.models.weights import fetch_weights, load_weights
 
@@ -228,17 +229,62 @@ def layers_with_weights(backbone: keras.Model) -> list[keras.Layer]:
     ]
 
 
-def unfreeze(backbone: keras.Model, n: int) -> None:
-    """Let the last `n` layers with weights train, and no other.
+def named_layer(network: keras.Model, name: str) -> keras.Layer:
+    """The network's layer of this name.
+
+    Raises:
+        DlError: there is none; names the nearest.
+    """
+    for layer in network.layers:
+        if layer.name == name:
+            return layer
+    raise DlError(
+        f"{network.name} has no layer called {name!r}",
+        hint=did_you_mean(name, [layer.name for layer in network.layers]),
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
+    """The layers that train when everything below one of them is frozen.
+
+    Args:
+        backbone: as `load_cut` gives it.
+        name: of the lowest layer that is not frozen; it may be one without weights, such as a
+            pooling.
+
+    Returns:
+        those of `layers_with_weights` from that layer up, itself included; none where it stands
+        above them all.
+
+    Raises:
+        DlError: the backbone has no layer of this name.
+    """
+    lowest = backbone.layers.index(named_layer(backbone, name))
+    above = {id(layer) for layer in backbone.layers[lowest:]}
+    return [layer for layer in layers_with_weights(backbone) if id(layer) in above]
+
+
+def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
+    """Let exactly these layers of a backbone train.
 
     Batch normalisation between them keeps its statistics, scale and offset: see the module.
 
     Args:
         backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:
             Keras takes the list of what trains then.
-        n: layers, counted from the top as `layers_with_weights` lists them; 0 freezes all.
+        train: some of `layers_with_weights`; none freezes all.
     """
-    train = layers_with_weights(backbone)[-n:] if n else []
-    backbone.trainable = n > 0  # sets every layer too
+    backbone.trainable = len(train) > 0  # sets every layer too
     for layer in backbone.layers:
         layer.trainable = any(layer is each for each in train)
+
+
+def unfreeze(backbone: keras.Model, n: int) -> None:
+    """Let the last `n` layers with weights train, and no other; see `train_layers`.
+
+    Args:
+        backbone: as `load_cut` gives it.
+        n: layers, counted from the top as `layers_with_weights` lists them; 0 freezes all.
+    """
+    train_layers(backbone, layers_with_weights(backbone)[-n:] if n else [])

@@ -10,6 +10,7 @@ import pytest
 
 from dlcli.backend import start_backend
 from dlcli.models.backbones import Backbone
+from dlcli.models.preprocessing import CAFFE
 
 if TYPE_CHECKING:
     import keras
@@ -71,3 +72,35 @@ def save_legacy() -> Callable[[keras.Model, Path], Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def small_network() -> Callable[[], keras.Model]:
+    """Builds a backbone of twelve filters with everything in it that must hold still."""
+    import keras
+    from keras import layers
+
+    def build() -> keras.Model:
+        keras.utils.set_random_seed(0)
+        image = keras.Input((16, 16, 3), name="image")
+        x = layers.Conv2D(8, 3, name="first")(CAFFE(image))
+        x = layers.BatchNormalization(name="normalise")(x)
+        x = layers.Dropout(0.0, name="drop")(x)
+        x = layers.Conv2D(12, 3, name="second")(x)
+        network = keras.Model(image, layers.GlobalAveragePooling2D(name="pool")(x))
+        network.trainable = False
+        return network
+
+    return build
+
+
+@pytest.fixture
+def small_head() -> Callable[..., keras.Model]:
+    """Builds a linear head."""
+    import keras
+
+    def build(features: int, classes: int = 2) -> keras.Model:
+        dense = keras.layers.Dense(classes, activation="softmax")
+        return keras.Sequential([keras.Input((features,)), dense])
+
+    return build

@@ -10,7 +10,7 @@ import pytest
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Backbone
-from dlcli.models.network import cut, join, layers_with_weights, load_cut, load_network, unfreeze
+from dlcli.models.network import cut, join, load_cut, load_network
 from dlcli.models.preprocessing import CAFFE
 
 LITE0 = BACKBONES["efficientnet-lite0"]
@@ -161,90 +161,7 @@ def test_dense_layers_refuse_images_of_another_size_and_convolutions_take_them(
         load_cut(backbone, "pooled", path, 128)
 
 
-def small_network(seed: int = 0):
-    """A backbone of twelve filters with everything in it that must hold still."""
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(seed)
-    image = keras.Input((16, 16, 3), name="image")
-    x = layers.Conv2D(8, 3, name="first")(CAFFE(image))
-    x = layers.BatchNormalization(name="normalise")(x)
-    x = layers.Dropout(0.0, name="drop")(x)
-    x = layers.Conv2D(12, 3, name="second")(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    network = keras.Model(image, x)
-    network.trainable = False
-    return network
-
-
-def small_head(features: int, classes: int = 2):
-    import keras
-
-    dense = keras.layers.Dense(classes, activation="softmax")
-    return keras.Sequential([keras.Input((features,)), dense])
-
-
-def fit(model, pixels) -> None:
-    import keras
-
-    model.compile(keras.optimizers.Adam(0.1), "categorical_crossentropy")
-    model.fit(pixels(16, 32), np.eye(2)[np.arange(32) % 2], epochs=2, verbose=0)
-
-
-def test_preprocessing_and_normalisation_are_no_layers_to_unfreeze():
-    assert [layer.name for layer in layers_with_weights(small_network())] == ["first", "second"]
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 9])
-def test_unfreezing_n_layers_trains_the_last_n_and_no_other(n: int, pixels):
-    backbone = small_network()
-    model = join(backbone, small_head(12))
-    unfreeze(backbone, n)
-    before = {layer.name: layer.get_weights() for layer in backbone.layers}
-    fit(model, pixels)
-    changed = [
-        layer.name
-        for layer in backbone.layers
-        if any(map(np.any, map(np.not_equal, before[layer.name], layer.get_weights())))
-    ]
-    assert changed == ["first", "second"][max(0, 2 - n) :]
-
-
-def test_freezing_again_leaves_nothing_to_train():
-    backbone = small_network()
-    unfreeze(backbone, 2)
-    unfreeze(backbone, 0)
-    assert backbone.trainable_weights == []
-
-
-@pytest.mark.parametrize("reopened", [False, True])
-def test_training_runs_the_backbone_as_inference_does(reopened: bool, tmp_path: Path, pixels):
-    import keras
-
-    backbone = load_cut(LITE0, "pooled")
-    unfreeze(backbone, 5)
-    if reopened:
-        backbone.save(tmp_path / "backbone.keras")
-        backbone = keras.saving.load_model(tmp_path / "backbone.keras")
-    images = pixels(224)
-    np.testing.assert_array_equal(
-        np.asarray(backbone(images, training=True)), np.asarray(backbone(images, training=False))
-    )
-
-
-def test_nothing_drops_out_of_a_backbone(tmp_path: Path, pixels, keras_network):
-    backbone = BACKBONES["efficientnet_b0"]  # has dropout in every block
-    path = tmp_path / "w.weights.h5"
-    keras_network(backbone).save_weights(path)
-    network = load_cut(backbone, "pooled", path, 64)
-    images = pixels(64)
-    np.testing.assert_array_equal(
-        np.asarray(network(images, training=True)), np.asarray(network(images, training=False))
-    )
-
-
-def test_a_joined_model_is_the_head_on_the_backbone(pixels):
+def test_a_joined_model_is_the_head_on_the_backbone(pixels, small_head):
     backbone, head = load_cut(LITE0, "pooled"), small_head(1280, 3)
     model = join(backbone, head)
     images = pixels(224)
@@ -265,7 +182,7 @@ assert not [name for name in sys.modules if name.startswith("dlcli")]
 
 
 def test_saved_networks_open_with_keras_alone_and_give_the_same(
-    tmp_path: Path, pixels, keras_network
+    tmp_path: Path, pixels, keras_network, small_network, small_head
 ):
     convnext = BACKBONES["convnext_tiny"]  # the one with a layer that isn't in keras.layers
     weights = tmp_path / "w.weights.h5"
