@@ -1,0 +1,298 @@
+"""Operations on networks: cut in two, carry weights over, put a layer in, change the head.
+
+Every network here is flat and functional (a `Sequential` will do), with one input and one output.
+What an operation gives shares its layers with what it was given, unless said otherwise: nothing is
+copied, training the one trains the other, and a layer is as trainable as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlcli.errors import DlError, ExitCode
+from dlcli.models.network import cut, named_layer
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from keras import KerasTensor
+
+    from dlcli.models.backbones import Backbone
+
+# rows at a time where activations are measured: of 14x14x512 numbers 13 MB
+MEASURED_ROWS = 32
+
+
+def split_at(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
+    """Cut a network in two after one of its layers.
+
+    Args:
+        network: the whole.
+        name: of the last layer of the lower part.
+
+    Returns:
+        lower, upper: `upper(lower(x))` is `network(x)`.
+
+    Raises:
+        DlError: no layer has this name; or not everything passes through it, so that no cut there
+            gives two parts: names the nearest layers where one does.
+    """
+    import keras
+
+    named_layer(network, name)
+    outputs: dict[str, KerasTensor] = {}
+    last_uses: dict[int, int] = {}  # id of a tensor -> index of the last layer that receives it
+
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
+        for tensor in keras.tree.flatten((args, kwargs)):
+            last_uses[id(tensor)] = len(outputs)
+        outputs[layer.name] = layer(*args, **kwargs)
+        return outputs[layer.name]
+
+    whole = _called_anew(network, call)
+    needed_until = last_uses[id(whole.inputs[0])]
+    *below_the_last, _ = outputs
+    passes_all = []
+    for index, each in enumerate(below_the_last):
+        if needed_until <= index:
+            passes_all.append(each)
+        needed_until = max(needed_until, last_uses[id(outputs[each])])
+    if name not in passes_all:
+        raise _uncuttable(network, name, list(outputs), passes_all)
+    lower = keras.Model(whole.inputs[0], outputs[name], name=f"{network.name}-lower")
+    upper = keras.Model(outputs[name], whole.outputs[0], name=f"{network.name}-upper")
+    # Keras names the new input after a tensor's number
+    features = keras.Input(lower.output_shape[1:], dtype=lower.output.dtype, name="features")
+    return lower, _called_anew(upper, input_tensor=features)
+
+
+def _uncuttable(network: keras.Model, name: str, order: list[str], possible: list[str]) -> DlError:
+    index = order.index(name) if name in order else -1  # the input
+    below = [each for each in possible if order.index(each) < index][-1:]
+    above = [each for each in possible if order.index(each) > index][:1]
+    nearest = " or ".join(f"`{each}`" for each in below + above)
+    return DlError(
+        f"{network.name} can't be cut in two after {name!r}",
+        why="a cut needs layers on both sides, and nothing that passes by it",
+        hint=f"Cut after {nearest}." if nearest else "",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _called_anew(
+    network: keras.Model,
+    call: Callable[..., KerasTensor] | None = None,
+    input_tensor: KerasTensor | None = None,
+) -> keras.Model:
+    """The network with each layer called once more, in order, from a new input on.
+
+    Not by `layer.input` and `layer.output`: those are of the first network that a layer was in.
+
+    Args:
+        network: the layers, which are shared.
+        call: calls a layer, or does otherwise; is given the layer and what it received.
+        input_tensor: the new input, default one as the network's.
+    """
+    import keras
+
+    # a model of its own, since a compiled one would have its copy compiled as well
+    plain = keras.Model(network.inputs[0], network.outputs[0], name=network.name)
+    return keras.models.clone_model(
+        plain, input_tensors=input_tensor, clone_function=lambda layer: layer, call_function=call
+    )
+
+
+def top_of(network: keras.Model, backbone: Backbone) -> keras.Model:
+    """The layers that a full network has above its convolutions.
+
+    Args:
+        network: images -> class probabilities.
+        backbone: the row it was made from.
+
+    Returns:
+        what `cut(network, backbone, "conv")` gives -> class probabilities. For VGG16 `flatten`,
+        `fc1`, `fc2`, `predictions`; for EfficientNet-Lite `pooled`, `_fc`.
+    """
+    return split_at(network, cut(network, backbone, "conv").layers[-1].name)[1]
+
+
+def transfer_weights(
+    source: keras.Model, target: keras.Model, names: Mapping[str, str] | Sequence[str]
+) -> None:
+    """Copy the weights of some layers; all of them or, where one does not fit, none.
+
+    Args:
+        source: has the weights.
+        target: gets them.
+        names: of layers, the same in both; or the target's name -> the source's.
+
+    Raises:
+        DlError: a layer is missing, or has weights of other shapes.
+    """
+    pairs = names if isinstance(names, Mapping) else {name: name for name in names}
+    layers = [(named_layer(target, to), named_layer(source, of)) for to, of in pairs.items()]
+    for to, of in layers:
+        expected, received = ([tuple(w.shape) for w in layer.weights] for layer in (to, of))
+        if expected != received:
+            raise DlError(
+                f"The weights of {of.name} in {source.name} don't fit {to.name} in {target.name}",
+                why=f"expected shapes {expected}, received {received}",
+            )
+    for to, of in layers:
+        to.set_weights(of.get_weights())
+
+
+def insert_after(network: keras.Model, name: str, new_layer: keras.Layer) -> keras.Model:
+    """Put a layer into a network.
+
+    Args:
+        network: stays as it is; its layers are shared.
+        name: of the layer that the new one follows.
+        new_layer: what received the named layer's output receives the new layer's from now on.
+
+    Returns:
+        the network with the layer in it: the same function where the new layer changes nothing.
+
+    Raises:
+        DlError: no layer has this name.
+        ValueError: it is the input.
+    """
+    import keras
+
+    place = named_layer(network, name)
+    if isinstance(place, keras.layers.InputLayer):
+        raise ValueError(f"Expected a layer that computes something, received the input {name!r}")
+
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
+        output = layer(*args, **kwargs)
+        return new_layer(output) if layer is place else output
+
+    return _called_anew(network, call)
+
+
+def neutralize_batchnorm(model: keras.Model, x: np.ndarray) -> None:
+    """Set every batch normalisation of a model so that, at inference, it changes nothing.
+
+    So a trained network gets batch normalisation without losing what it has learned: each starts as
+    the identity, whatever it is given, and with the statistics of `x` it is at once near what it
+    would compute from a batch in training. (A fresh one is near the identity at inference too, but
+    the first step of training would see everything rescaled.)
+
+    The rule: gamma = sqrt(variance + epsilon) and beta = mean undo (x - mean) / sqrt(variance +
+    epsilon); Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
+
+    Args:
+        model: its normalisations change in place.
+        x: what the model takes, as much as the statistics are to rest on; read a few rows at a
+            time.
+
+    Raises:
+        ValueError: a normalisation has no scale or no offset; a model stands inside this one.
+    """
+    import keras
+    import numpy as np
+
+    received: dict[keras.layers.BatchNormalization, KerasTensor] = {}
+
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
+        if isinstance(layer, keras.Model):
+            raise ValueError(f"Expected a flat model, received one with {layer.name} inside")
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer(*args, **kwargs)
+        if not (layer.scale and layer.center):
+            raise ValueError(f"Expected a scale and an offset, {layer.name} lacks one of them")
+        received[layer] = args[0]
+        return args[0]  # as if it were the identity already
+
+    without = _called_anew(model, call)
+    if not received:
+        return
+    probe = keras.Model(without.inputs[0], list(received.values()))
+    moments = _mean_and_variance(probe, [layer.axis for layer in received], x)
+    for layer, (mean, variance) in zip(received, moments, strict=True):
+        layer.gamma.assign(np.sqrt(variance + layer.epsilon))
+        layer.beta.assign(mean)
+        layer.moving_mean.assign(mean)
+        layer.moving_variance.assign(variance)
+
+
+def _mean_and_variance(
+    probe: keras.Model, axes: Sequence[int], x: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mean and variance of each of a model's outputs, per channel.
+
+    Args:
+        probe: x -> outputs.
+        axes: each output's axis of channels.
+        x: what is measured on.
+    """
+    import keras
+    import numpy as np
+
+    sums: list[Any] = [(0, 0.0, 0.0)] * len(axes)
+    for start in range(0, len(x), MEASURED_ROWS):
+        batch = np.asarray(x[start : start + MEASURED_ROWS])
+        outputs = keras.tree.flatten(probe.predict_on_batch(batch))
+        for i, (output, axis) in enumerate(zip(outputs, axes, strict=True)):
+            # in double precision: the variance is the small difference of large sums
+            channels = np.moveaxis(np.asarray(output, np.float64), axis, 0)
+            rows = channels.reshape(len(channels), -1)
+            n, total, squares = sums[i]
+            sums[i] = (n + rows.shape[1], total + rows.sum(1), squares + (rows**2).sum(1))
+    return [
+        (total / n, np.maximum(squares / n - (total / n) ** 2, 0.0)) for n, total, squares in sums
+    ]
+
+
+def replace_head(network: keras.Model, n_classes: int) -> keras.Model:
+    """Take the last layer with weights off a network, and put a new softmax layer in its place.
+
+    Args:
+        network: images -> probabilities of the classes it was trained on.
+        n_classes: that it is to tell apart.
+
+    Returns:
+        images -> (n, n_classes) probabilities; the head's weights are random, those below shared.
+    """
+    import keras
+
+    received: dict[str, KerasTensor] = {}
+
+    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
+        received[layer.name] = args[0]
+        return layer(*args, **kwargs)
+
+    whole = _called_anew(network, call)
+    last = [layer for layer in whole.layers if layer.weights][-1]
+    features = received[last.name]
+    if len(features.shape) > 2:  # MobileNets classify with a 1x1 convolution
+        features = keras.layers.Flatten()(features)
+    head = keras.layers.Dense(n_classes, activation="softmax", name="predictions")
+    return keras.Model(whole.inputs[0], head(features), name=network.name)
+
+
+def rescaled_for_dropout(
+    weights: Sequence[np.ndarray], p_old: float, p_new: float
+) -> list[np.ndarray]:
+    """Scale a layer's weights for another dropout below it, by the course's rule.
+
+    Not what Keras' networks need, and so no default here: Keras' Dropout is inverted, it divides by
+    1 - p while training, so that what a layer receives is as large on average with dropout as
+    without. Removing it leaves inference unchanged, and weights move over unscaled. The rule is
+    that of networks whose dropout does not scale (Srivastava et al. 2014), and the course used it
+    (fast.ai 2017, lesson 3: with dropout 0.5 removed, weights are halved).
+
+    Args:
+        weights: of one layer, as `get_weights` gives them; offsets are scaled too, as the course
+            does.
+        p_old: share that was dropped when the weights were trained, in [0, 1).
+        p_new: share that will be dropped, in [0, 1).
+
+    Raises:
+        ValueError: a share outside [0, 1).
+    """
+    for p in (p_old, p_new):
+        if not 0 <= p < 1:
+            raise ValueError(f"Expected a dropout in [0, 1), received {p}")
+    return [array * ((1 - p_old) / (1 - p_new)) for array in weights]
