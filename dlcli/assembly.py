@@ -1,22 +1,19 @@
-"""Images or features, backbone and head, put together as one phase of training needs them."""
+"""Backbone and head, put together and compiled as one phase of training needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.backend import jit_compile
+from dlcli.backend import dtype_policy, jit_compile, mixed_policy
 from dlcli.checkpoint import Progress, load_best
-from dlcli.dataset import Dataset
 from dlcli.errors import DlError
-from dlcli.features import compute_features, load_features
-from dlcli.images import PixelRule
-from dlcli.inference import Forward
-from dlcli.inputs import FeatureInputs, Inputs, read_images
-from dlcli.recipe import Phase, Recipe
-from dlcli.settings import Settings
+from dlcli.inputs import Inputs
+from dlcli.job import Job
+from dlcli.optimizers import decaying_shares, grade
+from dlcli.recipe import Phase
 
 if TYPE_CHECKING:
     import keras
@@ -26,71 +23,40 @@ if TYPE_CHECKING:
 PREDICT_BATCH = 64
 
 
-@dataclass(frozen=True)
-class Job:
-    """All that a training needs.
-
-    Args:
-        recipe: model and hyperparameters.
-        dataset: images and classes.
-        fingerprints: of its splits before any image was read; a later change shows against them.
-        settings: seed, workers and the rest.
-        forward: the function that made or makes the features; None where the recipe sees pixels.
-        weights: the file of the backbone's weights.
-        pixels: how files become pixels where images go through the network: exact, so that the
-            saved model gives the same numbers anywhere.
-    """
-
-    recipe: Recipe
-    dataset: Dataset
-    fingerprints: Mapping[str, str]
-    settings: Settings
-    forward: Forward | None
-    weights: Path | None
-    pixels: PixelRule
-
-    def on_features(self, phase: Phase) -> bool:
-        """Whether a phase trains on the feature store."""
-        return self.forward is not None and phase.frozen
-
-
-def read_inputs(
-    job: Job, on_features: bool, splits: tuple[str, ...] = ("train", "valid")
-) -> list[Inputs]:
-    """Some splits, as stored features (computed where they are missing) or as images.
-
-    Raises:
-        DlError: unreadable images, named all at once; features that can't be made.
-    """
-    dataset, classes, settings = job.dataset, job.dataset.classes, job.settings
-    threads, on_error = settings.threads, settings.on_error
-    if not on_features:
-        return [*read_images(dataset, splits, job.pixels, threads, on_error)]
-    assert job.forward is not None and job.weights is not None
-    folder = compute_features(
-        dataset, job.forward, job.weights, workers=threads, on_error=on_error, splits=splits
-    )
-    return [FeatureInputs(load_features(folder, dataset, split), classes) for split in splits]
-
-
 def require_layers(job: Job) -> None:
-    """Refuse, before the first epoch, to unfreeze more layers than there are.
+    """Refuse, before the first epoch, to train layers of the backbone that there aren't.
 
     Raises:
-        DlError: says how many there are.
+        DlError: says how many there are, or which name is nearest.
     """
-    wanted = max(phase.unfreeze for phase in job.recipe.phases())
-    if not wanted or job.forward is None:
-        return
-    from dlcli.models.backbones import layers_with_weights
+    phases = [phase for phase in job.recipe.phases() if phase.trains_backbone]
+    if phases and job.forward is not None:
+        backbone = load_backbone(job)
+        for phase in phases:
+            _layers_to_train(job, backbone, phase)
 
-    there = len(layers_with_weights(_load_backbone(job)))
-    if wanted > there:
+
+def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
+    """The backbone's layers that train in a phase, from the image to the top."""
+    from dlcli.models.backbones import layers_from, layers_with_weights
+
+    if phase.freeze_to:
+        layers = layers_from(backbone, phase.freeze_to)
+        if not layers:
+            raise DlError(
+                f"Nothing of {backbone.name} trains from {phase.freeze_to!r} on",
+                why="no layer with weights stands there or above",
+                hint="Name a lower layer.",
+            )
+        return layers
+    layers = layers_with_weights(backbone)
+    if phase.unfreeze > len(layers):
         raise DlError(
-            f"Can't unfreeze {wanted} layers of {job.forward.backbone}",
-            why=f"{there} of its layers can train",
-            hint=f"Take `--unfreeze {there}` for all of them, or fewer.",
+            f"Can't unfreeze {phase.unfreeze} layers of {backbone.name}",
+            why=f"{len(layers)} of its layers can train",
+            hint=f"Take `--unfreeze {len(layers)}` for all of them, or fewer.",
         )
+    return layers[len(layers) - phase.unfreeze :]
 
 
 class Network:
@@ -100,29 +66,34 @@ class Network:
         job: recipe, backbone, classes.
         phase: which layers train.
         shape: of one sample of the phase's inputs.
+        full_precision: compute in 32 bits, whatever the recipe says.
+
+    Attributes:
+        backbone: None where the head alone is run.
+        head: what the recipe builds.
+        model: both.
     """
 
-    def __init__(self, job: Job, phase: Phase, shape: tuple[int, ...]) -> None:
-        self.job, self.phase = job, phase
-        recipe, n_classes = job.recipe, len(job.dataset.classes)
-        if job.forward is None or job.on_features(phase):
-            self.backbone = None
-            self.head = recipe.head(shape, n_classes)
-            self.model = self.head
-        else:
-            from dlcli.models.backbones import join, unfreeze
-
-            self.backbone = _load_backbone(job)
-            unfreeze(self.backbone, phase.unfreeze)
-            self.head = recipe.head(tuple(self.backbone.output_shape[1:]), n_classes)
-            self.model = join(self.backbone, self.head)
-        self.optimizer = recipe.optimizer(phase.schedule.steps[0][0])
+    def __init__(
+        self, job: Job, phase: Phase, shape: tuple[int, ...], *, full_precision: bool = False
+    ) -> None:
+        self.job, self.phase, self._shape = job, phase, shape
+        self.mixed = job.recipe.mixed_precision and not full_precision
+        with dtype_policy(mixed_policy() if self.mixed else "float32"):
+            self._build(shape)
+        optimizer = job.recipe.optimizer(phase.schedule.steps[0][0])
+        if job.recipe.ema is not None:
+            optimizer.use_ema, optimizer.ema_momentum = True, job.recipe.ema
+        if self.backbone is not None and phase.layer_decay != 1:
+            layers = _layers_to_train(job, self.backbone, phase)
+            grade(optimizer, decaying_shares(layers[::-1], phase.layer_decay))
         self.model.compile(
-            self.optimizer,
-            loss="sparse_categorical_crossentropy",
+            optimizer,
+            loss="categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=jit_compile(),
         )
+        self.optimizer = self.model.optimizer  # wrapped, where 16 bits need their loss scaled
         self.optimizer.build(self.model.trainable_variables)
         self.trained = [
             variable
@@ -130,6 +101,24 @@ class Network:
             if variable.trainable or any(variable is own for own in self.head.variables)
             if "seed_generator_state" not in variable.path
         ]
+
+    def _build(self, shape: tuple[int, ...]) -> None:
+        recipe, n_classes = self.job.recipe, len(self.job.dataset.classes)
+        self.backbone: keras.Model | None = None
+        if self.job.forward is None or self.job.on_features(self.phase):
+            self.head = recipe.head(shape, n_classes)
+            self.model = self.head
+        else:
+            from dlcli.models.backbones import join, train_layers
+
+            self.backbone = load_backbone(self.job)
+            if self.phase.trains_backbone:
+                layers = _layers_to_train(self.job, self.backbone, self.phase)
+                train_layers(self.backbone, layers)
+            self.head = recipe.head(tuple(self.backbone.output_shape[1:]), n_classes)
+            self.model = join(self.backbone, self.head)
+        if self.mixed:
+            self.head.layers[-1].dtype_policy = "float32"  # probabilities need their digits
 
     def weights(self) -> list[np.ndarray]:
         """What training changes, in the model's order."""
@@ -159,32 +148,58 @@ class Network:
         for variable, value in zip(reversed(kept), reversed(weights), strict=False):
             variable.assign(value)
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the weights are their running means, where the recipe keeps these."""
+        if self.job.recipe.ema is None:
+            yield
+            return
+        now = self.weights()
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        yield
+        self.assign(now)
+
+    def in_full_precision(self) -> Network:
+        """The same network computing in 32 bits, as it is judged and saved."""
+        if not self.mixed:
+            return self
+        network = Network(self.job, self.phase, self._shape, full_precision=True)
+        network.assign(self.weights())
+        return network
+
     def complete(self) -> keras.Model:
         """The model from pixels 0-255 to probabilities, backbone and preprocessing inside."""
         if self.job.forward is None or self.backbone is not None:
             return self.model
         from dlcli.models.backbones import join
 
-        return join(_load_backbone(self.job), self.head)
+        return join(load_backbone(self.job), self.head)
 
-    def predict(self, inputs: Inputs, step: Callable[[], None] = lambda: None) -> np.ndarray:
-        """Probabilities of all samples, in order: float32 (n_samples, n_classes).
+    def predict(
+        self,
+        inputs: Inputs,
+        step: Callable[[], None] = lambda: None,
+        order: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Probabilities of samples: float32 (n_samples, n_classes).
 
         Args:
             inputs: the samples.
             step: called after each batch.
+            order: which samples; all, in order, by default.
         """
         import numpy as np
 
+        order = np.arange(len(inputs.paths)) if order is None else order
         parts = []
-        for x, _ in inputs.batches(np.arange(len(inputs.y_true)), PREDICT_BATCH):
-            parts.append(np.asarray(self.model.predict_on_batch(x)))
+        for x, _ in inputs.batches(order, PREDICT_BATCH):
+            parts.append(np.asarray(self.model.predict_on_batch(x), np.float32))
             step()
         return np.concatenate(parts)
 
 
-def _load_backbone(job: Job) -> keras.Model:
-    """The backbone up to the recipe's layer, frozen, in f32."""
+def load_backbone(job: Job) -> keras.Model:
+    """The backbone up to the recipe's layer, frozen."""
     from dlcli.models.backbones import get_backbone, load_cut
 
     assert job.forward is not None

@@ -187,7 +187,8 @@ class Augmenter:
         """The same for pixels as bytes: uint8 (n, height, width, 3) -> the same."""
         import numpy as np
 
-        return np.rint(self(pixels.astype(np.float32))).clip(0, 255).astype(np.uint8)
+        changed: np.ndarray = np.rint(self(pixels.astype(np.float32))).clip(0, 255)
+        return changed.astype(np.uint8)
 
 
 def reseed(variables: Iterable[keras.Variable], seed: int, place: int) -> None:

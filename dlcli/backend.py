@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from dlcli.errors import DlError
@@ -65,6 +66,24 @@ def jit_compile() -> bool | str:
     import keras
 
     return False if keras.backend.backend() == "tensorflow" and not has_gpu() else "auto"
+
+
+@contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Make layers of another precision: Keras' "float32", "mixed_bfloat16", "mixed_float16"."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def mixed_policy() -> str:
+    """The 16 bits of mixed precision: bf16, but for GPUs that lack it (such as the T4)."""
+    return "mixed_float16" if has_gpu() and not gpu_has_bf16() else "mixed_bfloat16"
 
 
 def has_gpu() -> bool:

@@ -36,6 +36,7 @@ class Progress:
         best_loss: that loss.
         since_best: epochs of this phase without a better one, for early stopping.
         history: one row per finished epoch.
+        seconds: that they took.
     """
 
     phase: int = 0
@@ -45,6 +46,7 @@ class Progress:
     best_loss: float = float("inf")
     since_best: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def save_checkpoint(
@@ -52,6 +54,7 @@ def save_checkpoint(
     progress: Progress,
     weights: Sequence[np.ndarray],
     optimizer: Sequence[np.ndarray],
+    judged: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Write the end of an epoch.
 
@@ -63,10 +66,11 @@ def save_checkpoint(
         progress: where training stands.
         weights: those that train, in the model's order.
         optimizer: its variables.
+        judged: the weights that the valid loss is of, where it is of their running means.
     """
     folder.mkdir(exist_ok=True)
     if progress.best_epoch == len(progress.history):
-        _save(best_file(folder, progress), weights=weights)
+        _save(best_file(folder, progress), weights=judged or weights)
     _save(folder / STATE, weights=weights, optimizer=optimizer, progress=asdict(progress))
     for file in folder.glob("best-*.npz"):
         if file != best_file(folder, progress):

@@ -45,7 +45,12 @@ def accuracy(y_true: Ints, y_prob: Floats) -> float:
 
 
 def log_loss(y_true: Ints, y_prob: Floats) -> float:
-    """The mean of -ln(probability of the true class), in nats.
+    """The mean of -ln(probability of the true class), in nats; see `sample_losses`."""
+    return float(sample_losses(y_true, y_prob).mean())
+
+
+def sample_losses(y_true: Ints, y_prob: Floats) -> Floats:
+    """-ln(probability of the true class) of each sample, in nats: float64 (n_samples,).
 
     Rows are renormalised to sum to 1, in float64, and probabilities then bounded to
     [eps, 1 - eps] as scikit-learn does: a certain mistake costs 36, not infinity.
@@ -55,7 +60,8 @@ def log_loss(y_true: Ints, y_prob: Floats) -> float:
     y_true, y_prob = checked(y_true, y_prob)
     eps = np.finfo(y_prob.dtype).eps
     of_truth = y_prob[np.arange(len(y_true)), y_true]
-    return float(-np.log(np.clip(of_truth, eps, 1 - eps)).mean())
+    losses: Floats = -np.log(np.clip(of_truth, eps, 1 - eps))
+    return losses
 
 
 def confusion_matrix(y_true: Ints, y_prob: Floats) -> Ints:

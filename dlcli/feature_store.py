@@ -55,7 +55,7 @@ def stored_features(root: Path) -> list[StoredFeatures]:
         begun = tuple(s for s in SPLITS if s not in done and array_path(folder, s).exists())
         function = function_of(folder)
         described = function.describe() if function else {}
-        found.append(StoredFeatures(folder, done, begun, _size_bytes(folder), described))
+        found.append(StoredFeatures(folder, done, begun, size_bytes(folder), described))
     return found
 
 
@@ -199,7 +199,8 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _size_bytes(folder: Path) -> int:
+def size_bytes(folder: Path) -> int:
+    """What a folder holds, its folders' files included."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):  # a computation may be going on

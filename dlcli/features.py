@@ -41,13 +41,7 @@ from dlcli.feature_store import (
     writing,
 )
 from dlcli.folders import typed
-from dlcli.images import (
-    PixelRule,
-    UnreadableImage,
-    is_readable,
-    none_readable,
-    refuse_unreadable,
-)
+from dlcli.images import PixelRule, UnreadableImage, is_readable, none_readable, refuse_unreadable
 from dlcli.inference import Engine, Forward, rows_of, start_engine
 from dlcli.places import shown
 from dlcli.progress import say, track
@@ -66,18 +60,17 @@ class Features:
     """One split's features.
 
     Args:
-        rows: array of shape (n_samples, ...), float32.
+        rows: array of shape (n_samples, ...), float32; on disk it gives slices of rows.
         paths: the image of each row, relative to the dataset's folder.
     """
 
-    rows: np.ndarray
+    rows: np.ndarray | bcolz.carray
     paths: tuple[str, ...]
 
 
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
     """Where a function's features of a dataset are kept."""
-    name = f"{forward.backbone}-{forward.layer}-{forward.key}"
-    return dataset.root / FEATURES / name
+    return dataset.root / FEATURES / forward.name
 
 
 def compute_features(
@@ -121,9 +114,8 @@ def compute_features(
             claim(folder, forward)
         for split in missing:
             if not features_ready(folder, dataset, split):  # or another process just made them
-                unreadable += _compute_split(
-                    folder, dataset, split, forward.pixels, start, workers, on_error
-                )
+                work = (folder, dataset, split, forward, start, workers, on_error)
+                unreadable += _compute_split(*work)
         refuse_unreadable(unreadable)
         forget_before(folder, dataset)
     return folder
@@ -135,7 +127,13 @@ def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
 
 
 def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
-    """Read one split's features whole.
+    """Read one split's features whole; raises what `open_features` does."""
+    features = open_features(folder, dataset, split)
+    return Features(features.rows[:], features.paths)
+
+
+def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
+    """One split's features where they lie, on disk.
 
     Raises:
         DlError: they are not there, unfinished, damaged, or the split's images have changed since.
@@ -147,20 +145,20 @@ def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
             hint=f"Run `dl features -d {typed(dataset.root)}`.",
         )
     paths = tuple(listed.path for listed in stored.with_rows)
-    return Features(_open(stored, "r")[:], paths)
+    return Features(_open(stored, "r"), paths)
 
 
 def _compute_split(
     folder: Path,
     dataset: Dataset,
     split: str,
-    rule: PixelRule,
+    forward: Forward,
     start: Callable[[], Engine],
     workers: int,
     on_error: OnError,
 ) -> list[UnreadableImage]:
     """Bring one split to its end, from where it stopped; returns the images that are in the way."""
-    growing = _GrowingRows(folder, split, *_begin(folder, dataset, split, rule))
+    growing = _GrowingRows(folder, split, *_begin(folder, dataset, split, forward.pixels))
     begun, total = growing.images, len(growing.listing)
     if 0 < begun < total:
         say(f"Features of {split}: going on after {begun:,} of {total:,} images.")
@@ -173,7 +171,7 @@ def _compute_split(
     paths = [listed.path for listed in growing.listing[begun:]]
     fresh = [path for path in paths if path not in known]
     with (
-        closing(rows_of(dataset.root, fresh, rule, start, workers)) as computed,
+        closing(rows_of(dataset.root, fresh, forward, start, workers)) as computed,
         track(f"Features of {split}", total, "images", done=begun) as bar,
     ):
         for path in paths:

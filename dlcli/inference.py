@@ -17,7 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.backend import gpu_has_bf16, has_gpu, silence_openvino, start_backend
+from dlcli.augmentation import View
+from dlcli.backend import dtype_policy, gpu_has_bf16, has_gpu, silence_openvino, start_backend
 from dlcli.errors import DlError
 from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
@@ -40,6 +41,7 @@ class Forward:
         pixels: how a file becomes pixels.
         engine: openvino or keras.
         precision: f32 or bf16.
+        view: how each image is changed at random before; None: not at all.
     """
 
     backbone: str
@@ -48,15 +50,25 @@ class Forward:
     pixels: PixelRule
     engine: str
     precision: str
+    view: View | None = None
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, for a manifest or a run's config."""
-        return dataclasses.asdict(self) | {"pixels": dataclasses.asdict(self.pixels)}
+        described = dataclasses.asdict(self) | {"pixels": dataclasses.asdict(self.pixels)}
+        del described["view"]
+        return described | ({"view": self.view.describe()} if self.view else {})
 
     @classmethod
     def from_description(cls, values: dict[str, Any]) -> Forward:
         """What `describe` gave, as a value again."""
-        return cls(**values | {"pixels": PixelRule(**values["pixels"])})
+        view = View.from_description(values["view"]) if "view" in values else None
+        return cls(**values | {"pixels": PixelRule(**values["pixels"]), "view": view})
+
+    @property
+    def name(self) -> str:
+        """What a folder of its results is called: network, cut and view in words, then the key."""
+        view = f"-view{self.view.number}" if self.view else ""
+        return f"{self.backbone}-{self.layer}{view}-{self.key}"
 
     @property
     def key(self) -> str:
@@ -122,29 +134,22 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
             shutil.rmtree(model.parent)
             return OpenVinoEngine(exported(forward, weights), forward.precision)
     start_backend()
-    import keras
-
     from dlcli.models.backbones import load_cut
 
-    keras.config.set_dtype_policy("mixed_bfloat16" if forward.precision == "bf16" else "float32")
-    try:
-        network = load_cut(
-            get_backbone(forward.backbone), forward.layer, weights, forward.pixels.size
-        )
-    finally:
-        keras.config.set_dtype_policy("float32")
-    return KerasEngine(network)
+    backbone = get_backbone(forward.backbone)
+    with dtype_policy("mixed_bfloat16" if forward.precision == "bf16" else "float32"):
+        return KerasEngine(load_cut(backbone, forward.layer, weights, forward.pixels.size))
 
 
 def rows_of(
-    root: Path, paths: Sequence[str], rule: PixelRule, start: Callable[[], Engine], workers: int
+    root: Path, paths: Sequence[str], forward: Forward, start: Callable[[], Engine], workers: int
 ) -> Generator[np.ndarray | UnreadableImage, None, None]:
     """Run a network over images.
 
     Args:
         root: the folder that `paths` are relative to.
         paths: the images.
-        rule: how files become pixels.
+        forward: how files become pixels, and how these are changed before the network sees them.
         start: gives the engine; not called where there are no images.
         workers: threads that decode.
 
@@ -154,8 +159,12 @@ def rows_of(
     if not paths:
         return
     engine = start()
-    with closing(read_batches(root, paths, rule, engine.batch_size, workers)) as batches:
-        for batch, outputs in engine.run(batches):
+    if forward.view:
+        start_backend()  # it changes the images, whatever runs the network
+    read = read_batches(root, paths, forward.pixels, engine.batch_size, workers)
+    with closing(read) as batches:
+        seen = forward.view.of(batches, paths) if forward.view else batches
+        for batch, outputs in engine.run(seen):
             unreadable = {error.path: error for error in batch.unreadable}
             readable = iter(outputs)
             for path in paths[batch.start : batch.start + batch.count]:

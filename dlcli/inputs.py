@@ -1,7 +1,8 @@
-"""What a network trains on: stored features, or the images themselves.
+"""What a network trains on, whichever kind it is; here the images themselves.
 
-Both give batches for an order of samples, so that training is one loop. The order comes from the
-seed and the epoch alone: a run that was stopped sees the same batches when it goes on.
+Images, stored features, and labels of a model's own making give batches for an order of samples, so
+that training is one loop. The order comes from the seed and the epoch alone: a run that was stopped
+sees the same batches when it goes on.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from dlcli.augmentation import epoch_place
 from dlcli.dataset import Dataset
-from dlcli.features import Features
 from dlcli.images import (
     PixelRule,
     UnreadableImage,
@@ -25,79 +26,32 @@ from dlcli.settings import OnError
 if TYPE_CHECKING:
     import numpy as np
 
-# Decoded images are kept up to this size (1,602 photos at 224 are 241 MB); beyond it they are
-# decoded anew in each epoch.
-MAX_KEPT_BYTES = 1 << 30
+    from dlcli.augmentation import Augmenter
 
 
 class Inputs(Protocol):
-    """One split, ready to train on. `y_true` holds the class numbers, int (n_samples,)."""
+    """One split, ready to train on.
+
+    Attributes:
+        paths: the image of each sample.
+    """
 
     paths: tuple[str, ...]
-    y_true: np.ndarray
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
 
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """(x, y) pairs, float32 and int, for the samples in `order`."""
+    def start_epoch(self, epoch: int) -> None:
+        """Show the samples as that epoch sees them, numbered from 1; 0: as they are."""
 
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The numbers of all samples in a random order that they can be read in quickly."""
 
-def read_images(
-    dataset: Dataset,
-    splits: Sequence[str],
-    rule: PixelRule,
-    workers: int,
-    on_error: OnError,
-) -> list[ImageInputs]:
-    """Some splits as images.
-
-    Args:
-        dataset: where they lie.
-        splits: of "train" and "valid".
-        rule: how files become pixels.
-        workers: threads that decode.
-        on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
-            leaves them out, and says how many.
-
-    Raises:
-        DlError: unreadable images, or none that is readable.
-    """
-    read = {split: ImageInputs(dataset, split, dataset.classes, rule, workers) for split in splits}
-    if on_error == "stop":
-        refuse_unreadable([error for inputs in read.values() for error in inputs.unreadable])
-    for split, inputs in read.items():
-        if not inputs.paths:
-            raise none_readable(split, inputs.unreadable[0])
-        if inputs.unreadable:
-            say(f"{len(inputs.unreadable):,} of {split} left out: they can't be read.")
-    return list(read.values())
-
-
-class FeatureInputs:
-    """Rows of the feature store, in memory.
-
-    Args:
-        features: of one split.
-        classes: class names in the order of the outputs.
-    """
-
-    def __init__(self, features: Features, classes: Sequence[str]) -> None:
-        self.paths = features.paths
-        self.y_true = class_numbers(features.paths, classes)
-        self._rows = features.rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one image's features."""
-        return tuple(self._rows.shape[1:])
-
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """(x, y) pairs, float32 and int, for the rows in `order`."""
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            yield self._rows[chosen], self.y_true[chosen]
+    def batches(
+        self, order: np.ndarray, batch_size: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The samples in `order`: float32 (n, *shape), and their numbers, int (n,)."""
 
 
 class ImageInputs:
@@ -105,58 +59,71 @@ class ImageInputs:
 
     Args:
         dataset: where they lie.
-        split: "train" or "valid".
-        classes: class names in the order of the outputs.
+        split: which of its splits.
         rule: how files become pixels.
         workers: threads that decode.
+        memory_bytes: pixels are kept up to this size; beyond it they are decoded in each epoch.
 
     Attributes:
         unreadable: the images that are left out, because they can't be read.
+        augmenter: what changes the images in each epoch; None: nothing.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        split: str,
-        classes: Sequence[str],
-        rule: PixelRule,
-        workers: int,
+        self, dataset: Dataset, split: str, rule: PixelRule, workers: int, memory_bytes: int
     ) -> None:
         self._root, self._rule, self._workers = dataset.root, rule, workers
         every = dataset.splits[split]
-        self._kept, self.unreadable = self._read_once(split, every)
+        self._kept, self.unreadable = self._read_once(split, every, memory_bytes)
         bad = {error.path for error in self.unreadable}
         self.paths = tuple(path for path in every if self._root / path not in bad)
-        self.y_true = class_numbers(self.paths, classes)
+        self.augmenter: Augmenter | None = None
+        self._changing = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one image."""
         return (self._rule.size, self._rule.size, 3)
 
-    def batches(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """(x, y) pairs, pixels 0-255 as float32 and int, for the images in `order`."""
+    def start_epoch(self, epoch: int) -> None:
+        """Change the images from here on as that epoch does; 0: not at all."""
+        self._changing = self.augmenter is not None and epoch > 0
+        if self.augmenter:
+            self.augmenter.start_at(epoch_place(epoch))
+
+    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
+        """The numbers of all images in a random order."""
+        return rng.permutation(len(self.paths))
+
+    def batches(
+        self, order: np.ndarray, batch_size: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The images in `order`: pixels 0-255 as float32, and their numbers."""
         import numpy as np
 
+        for pixels, chosen in self._read(order, batch_size):
+            x = pixels.astype(np.float32)
+            yield (self.augmenter(x) if self.augmenter and self._changing else x), chosen
+
+    def _read(self, order: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         if self._kept is not None:
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
-                yield self._kept[chosen].astype(np.float32), self.y_true[chosen]
+                yield self._kept[chosen], chosen
             return
         paths = [self.paths[i] for i in order]
         for batch in read_batches(self._root, paths, self._rule, batch_size, self._workers):
             refuse_unreadable(batch.unreadable)  # readable a moment ago, damaged since
-            chosen = order[batch.start : batch.start + batch.count]
-            yield batch.pixels.astype(np.float32), self.y_true[chosen]
+            yield batch.pixels, order[batch.start : batch.start + batch.count]
 
     def _read_once(
-        self, split: str, paths: Sequence[str]
+        self, split: str, paths: Sequence[str], memory_bytes: int
     ) -> tuple[np.ndarray | None, list[UnreadableImage]]:
         """Decode every image once: it shows which can't be, and fills the memory if they fit."""
         import numpy as np
 
         size = self._rule.size
-        fits = len(paths) * size * size * 3 <= MAX_KEPT_BYTES
+        fits = len(paths) * size * size * 3 <= memory_bytes
         kept = np.empty((len(paths) if fits else 0, size, size, 3), np.uint8)
         row = 0
         unreadable: list[UnreadableImage] = []
@@ -169,6 +136,39 @@ class ImageInputs:
                 row += len(batch.pixels)
                 bar.advance(batch.count)
         return (kept[:row] if fits else None), unreadable
+
+
+def read_images(
+    dataset: Dataset,
+    splits: Sequence[str],
+    rule: PixelRule,
+    workers: int,
+    memory_bytes: int,
+    on_error: OnError,
+) -> list[ImageInputs]:
+    """Some splits as images.
+
+    Args:
+        dataset: where they lie.
+        splits: which.
+        rule: how files become pixels.
+        workers: threads that decode.
+        memory_bytes: see `ImageInputs`.
+        on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
+            leaves them out, and says how many.
+
+    Raises:
+        DlError: unreadable images, or none that is readable.
+    """
+    read = {split: ImageInputs(dataset, split, rule, workers, memory_bytes) for split in splits}
+    if on_error == "stop":
+        refuse_unreadable([error for inputs in read.values() for error in inputs.unreadable])
+    for split, inputs in read.items():
+        if not inputs.paths:
+            raise none_readable(split, inputs.unreadable[0])
+        if inputs.unreadable:
+            say(f"{len(inputs.unreadable):,} of {split} left out: they can't be read.")
+    return list(read.values())
 
 
 def class_numbers(paths: Sequence[str], classes: Sequence[str]) -> np.ndarray:

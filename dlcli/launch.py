@@ -7,21 +7,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlcli.assembly import Job
+from dlcli.augmentation import Augmentation
+from dlcli.catalog import recipe_digest, recipe_file
 from dlcli.config import RECORD, Config, Value, read_config_file
+from dlcli.current import choose_run
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, settings_of
 from dlcli.files import write_yaml
 from dlcli.folders import typed
 from dlcli.images import PixelRule
 from dlcli.inference import resolve_forward
+from dlcli.job import Job
 from dlcli.places import shown
 from dlcli.progress import heard_by
 from dlcli.provenance import command_line, provenance
+from dlcli.pseudo_labels import pseudo_labels_of
+from dlcli.recipe import Recipe
 from dlcli.run import Run
 from dlcli.settings import BACKBONE_SETTINGS, Settings
-from dlcli.training import first_inputs, fit
+from dlcli.training import first_samples, fit
 
 
 def train(config: Config, recipe_name: str, root: Path) -> Run:
@@ -39,12 +44,12 @@ def train(config: Config, recipe_name: str, root: Path) -> Run:
     said: list[str] = []
     with heard_by(said.append):
         job = make_job(config, recipe_name, root)
-        inputs = first_inputs(job)
+        samples = first_samples(job)
     run = new_run(job, recipe_name)
     for text in said:
         run.log(text)
     with heard_by(run.log):
-        fit(job, run, inputs)
+        fit(job, run, samples)
     return run
 
 
@@ -61,12 +66,37 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     dataset = open_dataset(root)
     require_trainable(dataset)
     before = dataset.fingerprints()
-    if recipe.layer is None:
-        size = settings.image_size or recipe.image_size
-        return Job(recipe, dataset, before, settings, None, None, PixelRule(size))
-    forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
-    pixels = PixelRule(forward.pixels.size)
-    return Job(recipe, dataset, before, settings, forward, weights, pixels)
+    _require_augmenting(recipe, config, settings)
+    forward, weights, size = None, None, settings.image_size or recipe.image_size
+    if recipe.layer is not None:
+        forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
+        size = forward.pixels.size
+    begun = choose_run(config, recipe.init_from).run if recipe.init_from else None
+    labels = pseudo_labels_of(config, recipe.pseudo_label, dataset) if recipe.pseudo_label else None
+    pixels = PixelRule(size)
+    return Job(recipe, dataset, before, settings, forward, weights, pixels, labels, begun)
+
+
+def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> None:
+    """Refuse amounts of augmentation where nothing is augmented, and augmentation of no amount.
+
+    Raises:
+        DlError: says which option is missing.
+    """
+    typed = [name for name in settings_of(Augmentation) if config.is_flag(f"augmentation.{name}")]
+    if typed and not recipe.augment:
+        raise DlError(
+            f"`--{typed[0].replace('_', '-')}` has no effect without `--augment`",
+            hint="Say `--augment` as well.",
+            exit_code=ExitCode.USAGE,
+        )
+    if recipe.augment and settings.augmentation.changes_nothing:
+        raise DlError(
+            "`--augment` would change nothing",
+            why=f"the preset {settings.augmentation.preset!r} has no amounts, and none is set",
+            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            exit_code=ExitCode.USAGE,
+        )
 
 
 def new_run(job: Job, recipe_name: str) -> Run:
@@ -122,6 +152,13 @@ def _reopen(run: Run) -> Job:
             why="it would go on with other images than it began with",
             hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
         )
+    labels = job.pseudo_labels.digest if job.pseudo_labels else None
+    if labels != record.get("pseudo_labels"):
+        raise DlError(
+            f"{run.name} can't go on as it began",
+            why=f"{job.recipe.pseudo_label} labels the test images differently now",
+            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
+        )
     described = job.forward.describe() if job.forward else None
     if described != record["forward"]:
         raise DlError(
@@ -139,6 +176,7 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
         dataset=str(job.dataset.root),
         image_size=job.pixels.size,
         workers=job.settings.threads,
+        memory=round(job.settings.memory_bytes / 2**30, 3),
         # as named; a backbone's own file is found anew, on whatever machine
         weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
     )
@@ -155,12 +193,15 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
     kaggle = {
         name: plain(getattr(settings.kaggle, name)) for name in settings_of(type(settings.kaggle))
     }
+    augmentation = {"augmentation": job.settings.augmentation.describe()}
     return {
         **shared,
+        **(augmentation if job.recipe.augment else {}),
         "kaggle": kaggle,
         "train": {recipe_name: job.recipe.hyperparameters()},
         RECORD: {
             "recipe": recipe_name,
+            **_own_recipe(recipe_name),
             "dataset": {
                 "path": str(job.dataset.root),
                 "fingerprints": dict(job.fingerprints),
@@ -170,7 +211,14 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
             "forward": job.forward.describe() if job.forward else None,
             "pixels": dataclasses.asdict(job.pixels),
             "pixel_rule": str(job.pixels),
+            "pseudo_labels": job.pseudo_labels.digest if job.pseudo_labels else None,
             "parent": None,
             **provenance(),
         },
     }
+
+
+def _own_recipe(name: str) -> dict[str, str]:
+    """Where a recipe of one's own stands, and which text of it this was; nothing of a built-in."""
+    file = recipe_file(name)
+    return {"recipe_file": str(file), "recipe_digest": recipe_digest(name)} if file else {}

@@ -6,15 +6,16 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from dlcli.assembly import Job, Network, read_inputs
+from dlcli.assembly import Network
 from dlcli.checkpoint import Progress
 from dlcli.dataset import Dataset
 from dlcli.evaluation import accuracy, log_loss
-from dlcli.features import features_ready, load_features, store_folder
+from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
-from dlcli.inputs import Inputs
+from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run, utc_now
+from dlcli.score import Score, measure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,40 +24,51 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def keep_outcome(job: Job, run: Run, network: Network, valid: Inputs, progress: Progress) -> None:
+# Training images that the diagnosis rests on: as many as a validation set has, and cheap.
+MEASURED = 2000
+
+
+def keep_outcome(
+    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
+) -> None:
     """Save the last and the best model, predict with the best, and call the run finished.
 
     Args:
         job: what was trained on what.
         run: where it goes.
         network: the last phase's, with the weights of the last epoch.
-        valid: what it was judged on.
+        samples: the last phase's, train and valid.
         progress: which epoch was the best.
     """
-    phase = job.recipe.phases()[progress.best_phase]
-    on_features, was_on_features = job.on_features(phase), job.on_features(network.phase)
-    model = network.complete()
-    _save(model, run.last_model)
+    phases = job.recipe.phases()
+    best, last = phases[progress.best_phase], network.phase
+    on_features = job.on_features(best)
+    with network.averaged():
+        network = network.in_full_precision()
+        model = network.complete()
+        _save(model, run.last_model)
     if progress.best_epoch == len(progress.history):
         with atomic(run.best_model) as temporary:
             try:
                 os.link(run.last_model, temporary)
             except OSError:  # a file system without hard links; a full disk says so again
                 shutil.copyfile(run.last_model, temporary)
-    else:
-        if progress.best_phase != progress.phase:  # in which other layers trained
-            network = Network(job, phase, tuple(network.head.input_shape[1:]))
-            model = network.complete()
-            if on_features != was_on_features:
-                (valid,) = read_inputs(job, on_features, ("valid",))
-        network.assign_best(run.checkpoint, progress)
+    if progress.best_phase != progress.phase:  # in which other layers trained
+        shape = tuple(network.head.input_shape[1:])
+        network = Network(job, best, shape, full_precision=True)
+        model = network.complete()
+        if not job.same_samples(best, last):
+            samples = read_samples(job, best)
+    network.assign_best(run.checkpoint, progress)
+    if progress.best_epoch != len(progress.history):
         _save(model, run.best_model)
-    y_prob = network.predict(valid)
+    train, valid = samples
+    y_prob = network.predict(valid.inputs)
     keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
     if on_features and job.forward is not None:
         store = store_folder(job.dataset, job.forward)
         if features_ready(store, job.dataset, "test"):
-            test = load_features(store, job.dataset, "test")
+            test = open_features(store, job.dataset, "test")
             test_prob = predict_rows(network.head, test.rows)
             before = job.fingerprints["test"]
             keep_predictions(run, job.dataset, "test", test.paths, test_prob, before)
@@ -68,15 +80,31 @@ def keep_outcome(job: Job, run: Run, network: Network, valid: Inputs, progress: 
         predicts_from="features" if on_features else "images",
         val_loss=float(f"{log_loss(valid.y_true, y_prob):.9g}"),
         val_accuracy=float(f"{accuracy(valid.y_true, y_prob):.9g}"),
+        seconds=round(progress.seconds, 1),
+        parameters=model.count_params(),
+        measured={
+            "train": _on_train(job, network, train).describe(),
+            "valid": measure(valid.y_true, y_prob).describe(),
+        },
     )
     shutil.rmtree(run.checkpoint, ignore_errors=True)
 
 
-def predict_rows(head: keras.Model, rows: np.ndarray) -> np.ndarray:
-    """A head's probabilities for stored features: float32 (n_samples, n_classes)."""
+def _on_train(job: Job, network: Network, train: Samples) -> Score:
+    """How the best model does on training images as they are, some of them where there are many."""
     import numpy as np
 
-    parts = [rows[i : i + 256] for i in range(0, len(rows), 256)]
+    rng = np.random.default_rng(job.settings.seed)
+    order = np.sort(rng.permutation(train.labelled)[:MEASURED])
+    train.inputs.start_epoch(0)
+    return measure(train.y_true[order], network.predict(train.inputs, order=order))
+
+
+def predict_rows(head: keras.Model, rows: np.ndarray) -> np.ndarray:
+    """A head's probabilities for stored features, in memory or on disk: (n_samples, n_classes)."""
+    import numpy as np
+
+    parts = (rows[i : i + 256] for i in range(0, rows.shape[0], 256))
     return np.concatenate([np.asarray(head.predict_on_batch(part)) for part in parts])
 
 

@@ -123,7 +123,7 @@ def _predict(
     start_backend()
     import numpy as np
 
-    model = _load_model(run.best_model)
+    model = load_model(run.best_model)
     if run.status().get("predicts_from") == "features":
         forward = Forward.from_description(record["forward"])
         weights = _same_weights(run, config, forward)
@@ -155,7 +155,7 @@ def _predict(
     return readable, np.concatenate(parts)
 
 
-def _load_model(path: Path) -> keras.Model:
+def load_model(path: Path) -> keras.Model:
     """A run's model; `safe_mode` refuses layers that carry code.
 
     Raises:

@@ -38,6 +38,15 @@ class Predictions:
     true_classes: tuple[str, ...]
 
     @property
+    def digest(self) -> str:
+        """Sixteen hex digits that differ where an image or a probability does."""
+        from hashlib import sha256
+
+        digest = sha256(self.y_prob.astype("<f4").tobytes())
+        digest.update("\0".join(self.paths).encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    @property
     def y_true(self) -> np.ndarray:
         """Class numbers, int array of shape (n_samples,).
 

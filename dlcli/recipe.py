@@ -7,15 +7,17 @@ command-line options, `dl recipes`, the YAML, the run's name and the docs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, setting, settings_of
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,36 @@ class Phase:
     Args:
         name: shown, and written in `history.csv`.
         schedule: learning rates and epochs.
+        augment: whether every epoch sees the images changed anew, see `Augmentation`.
         unfreeze: how many of the backbone's last layers with weights train too.
-        augment: whether every epoch sees the images flipped, shifted and turned anew.
+        freeze_to: the layer of the backbone from which on they train, in place of a number.
+        layer_decay: the rate of each layer below the head is this share of the next one's above.
     """
 
     name: str
     schedule: Schedule
-    unfreeze: int = 0
     augment: bool = False
+    unfreeze: int = 0
+    freeze_to: str | None = None
+    layer_decay: float = 1.0
 
     @property
-    def frozen(self) -> bool:
-        """Whether each image gives the same features in every epoch, so that a store serves."""
-        return not self.unfreeze and not self.augment
+    def trains_backbone(self) -> bool:
+        """Whether layers below the head train."""
+        return bool(self.unfreeze or self.freeze_to)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a head may take its first weights from; each is made when it is asked for.
+
+    Args:
+        top: the pretrained network's own layers above its convolutions.
+        sample: some of what the head will be trained on, float32 (n, *input_shape).
+    """
+
+    top: Callable[[], keras.Model]
+    sample: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,25 @@ class Recipe:
     early_stopping: int | None = setting(
         None, "stop after this many epochs without a better valid loss", at_least=1
     )
+    augment: bool = setting(False, "change the images a little, another way in each epoch")
+    label_smoothing: float = setting(
+        0.0, "share of each label that is spread over all classes", at_least=0, below=1
+    )
+    mixup: float = setting(
+        0.0, "mix samples in pairs: alpha of the Beta distribution, such as 0.2", at_least=0
+    )
+    class_weights: bool = setting(False, "let rare classes count for as much as common ones")
+    ema: float | None = setting(
+        None, "judge and keep running means of the weights, of this momentum", at_least=0, below=1
+    )
+    mixed_precision: bool = setting(False, "compute in 16 bits where that does: quicker on a GPU")
+    init_from: str | None = setting(
+        None, "begin with this run's weights, where layers have the same names", metavar="RUN"
+    )
+    pseudo_label: str | None = setting(
+        None, "train on the test images as well, as this run labels them", metavar="RUN"
+    )
+    pseudo_share: float = setting(0.25, "their share of each batch", at_least=0.01, below=1)
 
     # The layer of the backbone that the head sits on (see `dl features --layer`); None where the
     # head sees the pixels themselves.
@@ -60,9 +98,19 @@ class Recipe:
     # Pixels a side where the head sees the pixels, unless `image_size` says otherwise.
     image_size: ClassVar[int] = 64
 
+    def __post_init__(self) -> None:
+        """Refuse values that contradict each other; each by itself is checked where it is read."""
+
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Build what is trained: (n, *input_shape) -> (n, n_classes) probabilities."""
         raise NotImplementedError
+
+    def begin(self, head: keras.Model, beginning: Beginning) -> None:
+        """Give a new head other weights to begin with than random ones, where the recipe has any.
+
+        Raises:
+            DlError: they don't fit.
+        """
 
     def optimizer(self, learning_rate: float) -> keras.Optimizer:
         """Build the optimizer; Adam (Kingma & Ba 2015) unless a recipe says otherwise."""
@@ -72,12 +120,34 @@ class Recipe:
 
     def phases(self) -> tuple[Phase, ...]:
         """The stretches of training, in order."""
-        return (Phase("model", self.schedule),)
+        return (Phase("model", self.schedule, self.augment),)
 
     def telling(self) -> tuple[str, ...]:
         """Up to four values that tell runs of this recipe apart, for the run's name."""
-        return (f"e{self.schedule.epochs}", f"lr{self.schedule.steps[0][0]:g}")
+        telling = (f"e{self.schedule.epochs}", f"lr{self.schedule.steps[0][0]:g}")
+        return (*telling, "aug") if self.augment else telling
 
     def hyperparameters(self) -> dict[str, Any]:
         """Every hyperparameter by name, as YAML can hold it."""
         return {name: plain(getattr(self, name)) for name in settings_of(type(self))}
+
+
+@dataclass(frozen=True)
+class OnBackbone(Recipe):
+    """A recipe whose head sits on a pretrained network."""
+
+    augment_passes: int = setting(
+        0,
+        "augment on stored features: so many changed copies of them, beside the plain ones",
+        at_least=0,
+        below=1000,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.augment_passes and not self.augment:
+            raise DlError(
+                "`--augment-passes` has no effect without `--augment`",
+                hint="Say both, or neither.",
+                exit_code=ExitCode.USAGE,
+            )

@@ -6,10 +6,11 @@ Losses are means of -ln(probability of the true class), in nats.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlcli.evaluation import Z_95, accuracy, accuracy_interval, checked, log_loss
+from dlcli.evaluation import Z_95, accuracy, accuracy_interval, sample_losses
 
 if TYPE_CHECKING:
     from dlcli.evaluation import Floats, Ints
@@ -35,6 +36,20 @@ class Score:
     def images(self) -> int:
         """How many images were measured."""
         return sum(self.counts)
+
+    def describe(self) -> dict[str, Any]:
+        """The same as plain values, for `status.yaml`."""
+        return {
+            "loss": float(f"{self.loss:.6g}"),
+            "loss_error": float(f"{self.loss_error:.3g}"),
+            "accuracy": float(f"{self.accuracy:.6g}"),
+            "counts": list(self.counts),
+        }
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> Score:
+        """What `describe` gave, as a value again."""
+        return cls(**{**values, "counts": tuple(values["counts"])})
 
     @property
     def usable(self) -> bool:
@@ -76,13 +91,10 @@ def measure(y_true: Ints, y_prob: Floats) -> Score:
     """
     import numpy as np
 
-    y_true, y_prob = checked(y_true, y_prob)
-    images, eps = len(y_true), np.finfo(y_prob.dtype).eps
-    # bounded as `log_loss` does
-    losses = -np.log(np.clip(y_prob[np.arange(images), y_true], eps, 1 - eps))
-    error = float(losses.std(ddof=1)) / math.sqrt(images) if images > 1 else math.nan
+    losses = sample_losses(y_true, y_prob)
+    error = float(losses.std(ddof=1)) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
     counts = np.bincount(y_true, minlength=y_prob.shape[1]).tolist()
-    return Score(log_loss(y_true, y_prob), error, accuracy(y_true, y_prob), tuple(counts))
+    return Score(float(losses.mean()), error, accuracy(y_true, y_prob), tuple(counts))
 
 
 def _t_95(freedom: int) -> float:

@@ -7,22 +7,29 @@ the head trains on the feature store. Else the images go through the whole netwo
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlcli.assembly import Job, Network, read_inputs, require_layers, to_numpy
-from dlcli.augmentation import Augmenter, reseed
+from dlcli.assembly import Network, require_layers, to_numpy
+from dlcli.augmentation import epoch_place, reseed
 from dlcli.backend import start_backend
+from dlcli.beginning import begin
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
-from dlcli.inputs import Inputs
 from dlcli.interrupts import between_steps
+from dlcli.job import Job, Samples, read_samples
 from dlcli.outcome import keep_outcome
 from dlcli.places import shown
 from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
 from dlcli.run import Run
+from dlcli.targets import Targets
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Lines about epochs that a phase prints, if its epochs are quick; slow ones have a line each.
 LINES = 12
@@ -37,13 +44,13 @@ class Interrupted(DlError):
         )
 
 
-def fit(job: Job, run: Run, inputs: dict[bool, list[Inputs]] | None = None) -> None:
+def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
     """Train, from the beginning or from the run's last finished epoch.
 
     Args:
         job: what to train on what.
         run: where checkpoints, history and the models go.
-        inputs: what `first_inputs` gave, for a new run.
+        samples: what `first_samples` gave, for a new run.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
@@ -55,7 +62,7 @@ def fit(job: Job, run: Run, inputs: dict[bool, list[Inputs]] | None = None) -> N
         import keras
 
         keras.utils.set_random_seed(job.settings.seed)
-        _train(job, run, inputs or {})
+        _train(job, run, samples)
     except KeyboardInterrupt as stop:
         if run.state == "finished":  # only tidying up was cut short
             raise
@@ -73,20 +80,17 @@ def fit(job: Job, run: Run, inputs: dict[bool, list[Inputs]] | None = None) -> N
         raise
 
 
-def first_inputs(job: Job) -> dict[bool, list[Inputs]]:
+def first_samples(job: Job) -> list[Samples]:
     """Train and valid as the first phase needs them; made before there is a run.
 
-    Returns:
-        by whether they are features: train, valid.
-
     Raises:
-        DlError: unreadable images, weights that don't fit, more layers to unfreeze than there are.
+        DlError: unreadable images, weights that don't fit, layers to train that there aren't.
     """
-    if any(phase.unfreeze for phase in job.recipe.phases()):
+    first, *_ = phases = job.recipe.phases()
+    if any(phase.trains_backbone for phase in phases):
         start_backend()
         require_layers(job)
-    on_features = job.on_features(job.recipe.phases()[0])
-    return {on_features: read_inputs(job, on_features)}
+    return read_samples(job, first)
 
 
 def _note(run: Run, state: str, reason: str) -> None:
@@ -96,7 +100,7 @@ def _note(run: Run, state: str, reason: str) -> None:
         run.log(f"{state}: {reason}")
 
 
-def _train(job: Job, run: Run, inputs: dict[bool, list[Inputs]]) -> None:
+def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
     phases = job.recipe.phases()
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
@@ -104,47 +108,47 @@ def _train(job: Job, run: Run, inputs: dict[bool, list[Inputs]]) -> None:
     if saved:
         run.write_history(progress.history)
         say(f"Going on after epoch {len(progress.history)} of {total}.")
+    before = phases[progress.phase]
+    samples = samples or read_samples(job, before)
     for number, phase in enumerate(phases):
         if number < progress.phase:
             continue
-        on_features = job.on_features(phase)
-        if on_features not in inputs:
-            inputs.clear()  # before the next are read: both may not fit into memory
-            inputs[on_features] = read_inputs(job, on_features)
-        network = Network(job, phase, inputs[on_features][0].shape)
+        if not job.same_samples(before, phase):
+            samples.clear()  # before the next are read: both may not fit into memory
+            samples += read_samples(job, phase)
+        before = phase
+        network = Network(job, phase, samples[0].inputs.shape)
         if saved and progress.phase == number:
             network.assign(saved[1], saved[2])
         elif progress.best_epoch:
             network.assign_best(run.checkpoint, progress)
+        else:
+            begin(job, network, samples[0])
         if number > progress.phase:
             progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
-        _train_phase(job, run, phase, network, inputs[on_features], progress)
-    keep_outcome(job, run, network, inputs[on_features][1], progress)
+        _train_phase(job, run, network, samples, progress)
+    keep_outcome(job, run, network, samples, progress)
 
 
 def _train_phase(
-    job: Job,
-    run: Run,
-    phase: Phase,
-    network: Network,
-    inputs: list[Inputs],
-    progress: Progress,
+    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
 ) -> None:
     """Train one phase's epochs, from where it stopped."""
     import numpy as np
 
-    train, valid = inputs
-    seed, recipe = job.settings.seed, job.recipe
-    augment = Augmenter(seed) if phase.augment else None
+    recipe, phase = job.recipe, network.phase
+    train, valid = samples
+    targets = Targets(
+        train.y_prob,
+        label_smoothing=recipe.label_smoothing,
+        mixup=recipe.mixup,
+        weigh_classes=recipe.class_weights,
+    )
     rates = phase.schedule.rates()
-    what = "the stored features" if job.on_features(phase) else "the images"
     if progress.phase_epochs < len(rates):
-        say(
-            f"Training {phase.name} on {what}: {len(train.y_true):,} images, "
-            f"{len(rates)} {'epochs' if len(rates) > 1 else 'epoch'}."
-        )
-    total = len(rates) * len(train.y_true)
-    done = progress.phase_epochs * len(train.y_true)
+        say(f"Training {phase.name} on {_described(job, phase, train)}, {_epochs(len(rates))}.")
+    total = len(rates) * train.labelled
+    done = progress.phase_epochs * train.labelled
     with (
         between_steps() as step,
         track(f"Training {phase.name}", total, "images", done=done) as bar,
@@ -153,23 +157,13 @@ def _train_phase(
             if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
                 bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
                 break
+            started = time.perf_counter()
             epoch = len(progress.history) + 1
-            network.optimizer.learning_rate = rate
-            reseed(network.model.variables, seed, epoch)
-            if augment:
-                augment.start_epoch(epoch)
-            order = np.random.default_rng([seed, epoch]).permutation(len(train.y_true))
-            totals = {"loss": 0.0, "accuracy": 0.0}
-            for x, y in train.batches(order, recipe.batch_size):
-                scores = network.model.train_on_batch(
-                    augment(x) if augment else x, y, return_dict=True
-                )
-                for name in totals:
-                    totals[name] += float(scores[name]) * len(y)
-                bar.advance(len(y))
-                step()
-            y_prob = network.predict(valid, step)
-            if not (math.isfinite(totals["loss"]) and np.isfinite(y_prob).all()):
+            loss, right = _train_epoch(job, network, train, targets, epoch, rate, bar, step)
+            with network.averaged():
+                y_prob = network.predict(valid.inputs, step)
+                kept = network.weights()
+            if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
                 raise DlError(
                     f"The numbers have left all bounds in epoch {epoch}",
                     why=f"a learning rate of {rate:g} is too high for this network and data",
@@ -179,17 +173,71 @@ def _train_phase(
                 "epoch": epoch,
                 "phase": phase.name,
                 "learning_rate": rate,
-                "loss": _rounded(totals["loss"] / len(order)),
-                "accuracy": _rounded(totals["accuracy"] / len(order)),
+                "loss": _rounded(loss),
+                "accuracy": _rounded(right),
                 "val_loss": _rounded(log_loss(valid.y_true, y_prob)),
                 "val_accuracy": _rounded(accuracy(valid.y_true, y_prob)),
             }
-            _end_epoch(run, network, progress, row, bar)
+            progress.seconds += time.perf_counter() - started
+            _end_epoch(run, network, progress, row, kept, bar)
             step()
 
 
+def _train_epoch(
+    job: Job,
+    network: Network,
+    train: Samples,
+    targets: Targets,
+    epoch: int,
+    rate: float,
+    bar: Bar,
+    step: Callable[[], None],
+) -> tuple[float, float]:
+    """One look at every sample; returns the mean loss and accuracy while training."""
+    import numpy as np
+
+    network.optimizer.learning_rate = rate
+    reseed(network.model.variables, job.settings.seed, epoch_place(epoch))
+    train.inputs.start_epoch(epoch)
+    rng = np.random.default_rng([job.settings.seed, epoch])
+    order = train.inputs.shuffled(rng)
+    totals = {"loss": 0.0, "accuracy": 0.0}
+    seen = 0
+    for x, chosen in train.inputs.batches(order, job.recipe.batch_size):
+        batch = targets.of(x, chosen, rng)
+        scores = network.model.train_on_batch(*batch, return_dict=True)
+        for name in totals:
+            totals[name] += float(scores[name]) * len(chosen)
+        seen += len(chosen)
+        bar.advance(int((chosen < train.labelled).sum()))
+        step()
+    return totals["loss"] / seen, totals["accuracy"] / seen
+
+
+def _described(job: Job, phase: Phase, train: Samples) -> str:
+    """What a phase trains on, in words."""
+    if job.on_features(phase):
+        passes = job.passes(phase)
+        what = "the stored features" + f" and {passes} augmented passes" * bool(passes)
+        what += ", read from disk" * bool(getattr(train.inputs, "from_disk", False))
+    else:
+        what = "the images"
+    beside = len(train.inputs.paths) - train.labelled
+    pseudo = f" and {beside:,} pseudo-labelled" * bool(beside)
+    return f"{what}: {train.labelled:,} images{pseudo}"
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epochs" if count > 1 else "1 epoch"
+
+
 def _end_epoch(
-    run: Run, network: Network, progress: Progress, row: dict[str, Any], bar: Bar
+    run: Run,
+    network: Network,
+    progress: Progress,
+    row: dict[str, Any],
+    kept: list[np.ndarray],
+    bar: Bar,
 ) -> None:
     progress.history.append(row)
     progress.phase_epochs += 1
@@ -198,7 +246,7 @@ def _end_epoch(
         progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
         progress.best_phase, progress.since_best = progress.phase, 0
     optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
-    save_checkpoint(run.checkpoint, progress, network.weights(), optimizer)
+    save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, kept)
     run.write_history(progress.history)
     run.update_status(epoch=row["epoch"])
     text = (

@@ -14,6 +14,7 @@ from pictures import make_pictures
 from PIL import Image
 
 from dlcli import inference
+from dlcli.augmentation import Augmentation, View
 from dlcli.errors import DlError
 from dlcli.images import PixelRule, UnreadableImage, read_batches
 from dlcli.inference import Engine, Forward, KerasEngine, resolve_forward, rows_of, start_engine
@@ -44,6 +45,7 @@ def run(
 
 
 FORWARD = Forward("vgg16", "0123", "pooled", PixelRule(224), "openvino", "f32")
+VIEW = View(Augmentation("light").resolved(), 0, 1)
 OTHERS = {
     "backbone": replace(FORWARD, backbone="vgg19"),
     "weights_hash": replace(FORWARD, weights_hash="4567"),
@@ -52,13 +54,17 @@ OTHERS = {
     "pixels.decode": replace(FORWARD, pixels=PixelRule(224, "scaled")),
     "engine": replace(FORWARD, engine="keras"),
     "precision": replace(FORWARD, precision="bf16"),
+    "view.number": replace(FORWARD, view=View(VIEW.augmentation, 0, 2)),
+    "view.seed": replace(FORWARD, view=View(VIEW.augmentation, 1, 1)),
+    "view.augmentation": replace(FORWARD, view=View(Augmentation("mnist").resolved(), 0, 1)),
+    "view": replace(FORWARD, view=VIEW),
 }
 
 
 def test_the_key_differs_with_every_part_of_the_function() -> None:
-    parts = {field.name for field in fields(Forward)} | {
-        f"pixels.{field.name}" for field in fields(PixelRule)
-    }
+    parts = {field.name for field in fields(Forward)}
+    parts |= {f"pixels.{field.name}" for field in fields(PixelRule)}
+    parts |= {f"view.{field.name}" for field in fields(View)}
     assert set(OTHERS) == parts - {"pixels"}
     keys = {forward.key for forward in (FORWARD, *OTHERS.values())}
     assert len(keys) == 1 + len(OTHERS)
@@ -72,7 +78,9 @@ def test_the_key_is_the_same_in_every_process_and_version() -> None:
 
 @pytest.mark.parametrize("forward", [FORWARD, *OTHERS.values()], ids=str)
 def test_a_description_gives_the_function_again(forward: Forward) -> None:
-    assert Forward.from_description(forward.describe()) == forward
+    again = Forward.from_description(forward.describe())
+    assert again.key == forward.key
+    assert again.describe() == forward.describe()
 
 
 def test_how_fast_it_is_computed_is_not_part_of_the_function() -> None:
@@ -183,7 +191,8 @@ def test_no_images_give_no_rows_and_start_nothing(pictures: tuple[Path, list[str
     def start() -> Engine:
         raise AssertionError("started")
 
-    assert list(rows_of(pictures[0], [], PixelRule(64), start, 2)) == []
+    forward, _ = resolve_forward(OPENVINO, "pooled")
+    assert list(rows_of(pictures[0], [], forward, start, 2)) == []
 
 
 def test_every_path_gets_its_row_or_the_reason_why_not(
@@ -199,7 +208,7 @@ def test_every_path_gets_its_row_or_the_reason_why_not(
     bad = {paths[0], paths[9], paths[10], paths[18]} | set(paths[11:16])
     for path in bad:
         (tmp_path / path).write_bytes(b"")
-    results = list(rows_of(tmp_path, paths, forward.pixels, lambda: engine, 2))
+    results = list(rows_of(tmp_path, paths, forward, lambda: engine, 2))
     for path, row, result in zip(paths, rows, results, strict=True):
         if path in bad:
             assert isinstance(result, UnreadableImage)
@@ -213,7 +222,7 @@ def test_nothing_but_damaged_images_is_no_trouble(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"")
     forward, weights = resolve_forward(OPENVINO, "pooled")
-    results = rows_of(tmp_path, names, forward.pixels, lambda: start_engine(forward, weights), 2)
+    results = rows_of(tmp_path, names, forward, lambda: start_engine(forward, weights), 2)
     assert all(isinstance(result, UnreadableImage) for result in results)
 
 
@@ -224,7 +233,7 @@ def test_an_engine_may_be_stopped_amid_its_work_and_used_again(
     forward, weights = resolve_forward(OPENVINO, "pooled")
     engine = start_engine(forward, weights)
     for _ in range(4):
-        rows = rows_of(root, paths, forward.pixels, lambda: engine, 2)
+        rows = rows_of(root, paths, forward, lambda: engine, 2)
         first = next(rows)
         rows.close()
     assert isinstance(first, np.ndarray)

@@ -1,9 +1,11 @@
 """Fine-tune a pretrained network: a new last layer on features that are computed once.
 
 Take a network trained on ImageNet, put a new Dense layer in place of its last, freeze the rest
-and train the new layer; `--unfreeze N` then goes on with the last N layers at a tenth of the
-rates. The head comes first, because a random head would send large gradients through, and
-wreck, the pretrained layers.
+and train the new layer; `--unfreeze N`, or `--freeze-to LAYER`, then goes on with the network's
+last layers at a tenth of the rates. The head comes first, because a random head would send large
+gradients through, and wreck, the pretrained layers. `--layer-decay 0.8` trains each layer at 0.8 of
+the rate of the one above: the lower, the more general, and the less there is to change
+(discriminative fine-tuning: Howard & Ruder 2018, arXiv:1801.06146, section 3.2).
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lessons 1 and 2.
 Command: `dl train finetune`
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import setting
-from dlcli.recipe import Phase, Recipe
+from dlcli.recipe import OnBackbone, Phase
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finetune(Recipe):
+class Finetune(OnBackbone):
     """A new last layer on a pretrained network, and more of its layers if asked."""
 
     schedule: Schedule = setting(
@@ -41,21 +43,35 @@ class Finetune(Recipe):
     dropout: float = setting(
         0.5, "share of the features left out in each step of training", at_least=0, below=1
     )
-    augment: bool = setting(False, "flip, shift, zoom and turn the images a little, each epoch")
     unfreeze: int = setting(
         0, "then train the network's last N layers with weights as well", at_least=0
+    )
+    freeze_to: str | None = setting(
+        None, "then train the network from this layer on, in place of --unfreeze", metavar="LAYER"
     )
     unfreeze_schedule: Schedule | None = setting(
         None, "rates and epochs for that; a tenth of the schedule's rates by default", unset="auto"
     )
+    layer_decay: float | None = setting(
+        None, "there each layer's rate is this share of the one above's", at_least=0.01, below=1
+    )
 
     def __post_init__(self) -> None:
-        if self.unfreeze_schedule and not self.unfreeze:
+        super().__post_init__()
+        if self.unfreeze and self.freeze_to:
             raise DlError(
-                "`--unfreeze-schedule` has no effect without `--unfreeze N`",
-                hint="Say how many of the network's last layers should train.",
+                "`--unfreeze` and `--freeze-to` say the same thing in two ways",
+                hint="Say one of them.",
                 exit_code=ExitCode.USAGE,
             )
+        for option in ("unfreeze_schedule", "layer_decay"):
+            if getattr(self, option) and not (self.unfreeze or self.freeze_to):
+                flag = option.replace("_", "-")
+                raise DlError(
+                    f"`--{flag}` has no effect without `--unfreeze N` or `--freeze-to LAYER`",
+                    hint="Say which of the network's layers should train.",
+                    exit_code=ExitCode.USAGE,
+                )
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Softmax regression on the features: (n, *input_shape) -> (n, n_classes)."""
@@ -72,14 +88,17 @@ class Finetune(Recipe):
 
     def phases(self) -> tuple[Phase, ...]:
         """First the head alone, then, if asked, the last layers of the backbone with it."""
-        head = Phase("head", self.schedule, augment=self.augment)
-        if not self.unfreeze:
+        head = Phase("head", self.schedule, self.augment)
+        if not (self.unfreeze or self.freeze_to):
             return (head,)
         schedule = self.unfreeze_schedule or self.schedule.scaled(0.1)
-        return (head, Phase("unfreeze", schedule, self.unfreeze, self.augment))
+        decay = self.layer_decay or 1.0
+        layers = (self.unfreeze, self.freeze_to, decay)
+        return (head, Phase("unfreeze", schedule, self.augment, *layers))
 
     def telling(self) -> tuple[str, ...]:
         """Epochs, first rate, layers that train, augmentation."""
         epochs = sum(phase.schedule.epochs for phase in self.phases())
-        telling = (f"e{epochs}", f"lr{self.schedule.steps[0][0]:g}", f"t{1 + self.unfreeze}")
+        trains = f"from-{self.freeze_to}" if self.freeze_to else f"t{1 + self.unfreeze}"
+        telling = (f"e{epochs}", f"lr{self.schedule.steps[0][0]:g}", trains)
         return (*telling, "aug") if self.augment else telling

@@ -1,0 +1,114 @@
+"""What a new network begins with: random weights, a pretrained network's, or those of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dlcli.assembly import Network, load_backbone
+from dlcli.errors import DlError
+from dlcli.job import Job, Samples
+from dlcli.predict import load_model
+from dlcli.progress import say
+from dlcli.recipe import Beginning
+from dlcli.run import Run
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+# Samples that a head may measure before it is trained: enough for the mean of a channel.
+MEASURED = 512
+
+
+def begin(job: Job, network: Network, train: Samples) -> None:
+    """Give a network that was never trained the weights that its recipe and the job want.
+
+    Raises:
+        DlError: they don't fit.
+    """
+    job.recipe.begin(
+        network.head,
+        Beginning(top=lambda: _top(job), sample=lambda: _sample(job, network, train)),
+    )
+    if job.init_from is not None:
+        _carry_over(job, network, job.init_from)
+
+
+def _top(job: Job) -> keras.Model:
+    from dlcli.models.backbones import get_backbone, load_network
+    from dlcli.models.surgery import top_of
+
+    assert job.forward is not None
+    backbone = get_backbone(job.forward.backbone)
+    return top_of(load_network(backbone, job.weights), backbone)
+
+
+def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
+    """What the head receives for some of the training images, chosen at random."""
+    import numpy as np
+
+    rng = np.random.default_rng(job.settings.seed)
+    order = np.sort(rng.permutation(train.labelled)[:MEASURED])
+    train.inputs.start_epoch(0)
+    x = np.concatenate([x for x, _ in train.inputs.batches(order, 64)])
+    if network.backbone is not None:
+        x = network.backbone.predict(x, batch_size=32, verbose=0)
+    return x
+
+
+def _carry_over(job: Job, network: Network, run: Run) -> None:
+    """Take every layer from a run's best model that the new network has too, by name and shape."""
+    old = {layer.name: layer for layer in _layers(load_model(run.best_model))}
+    if job.forward is not None and network.backbone is None:
+        _require_same_below(job, old, run)
+    same_classes = run.classes() == job.dataset.classes
+    carried = []
+    for layer in _layers(network.model):
+        like = old.get(layer.name)
+        shapes = [[tuple(w.shape) for w in each.weights] for each in (layer, like) if each]
+        if like is None or shapes[0] != shapes[-1]:
+            continue
+        if layer is network.head.layers[-1] and not same_classes:
+            continue
+        layer.set_weights(like.get_weights())
+        carried.append(layer.name)
+    in_head = [layer.name for layer in _layers(network.head)]
+    if not set(carried) & set(in_head):
+        raise DlError(
+            f"Nothing of {run.name} fits into this network",
+            why=f"it has no layer called {' or '.join(in_head)} with weights of the same shapes",
+            hint="Begin with a run of a recipe like this one, on the same backbone.",
+        )
+    say(f"Began with {run.name}: {', '.join(name for name in in_head if name in carried)}.")
+
+
+def _require_same_below(job: Job, old: dict[str, keras.Layer], run: Run) -> None:
+    """Refuse a run whose network sees something else in an image than the stored features hold.
+
+    Raises:
+        DlError: names a layer that was trained.
+    """
+    import numpy as np
+
+    for layer in _layers(load_backbone(job)):
+        theirs = old[layer.name].get_weights() if layer.name in old else []
+        ours = layer.get_weights()
+        same = len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
+        if not same:
+            raise DlError(
+                f"{run.name} can't be begun with on stored features",
+                why=f"its layer {layer.name} is not the pretrained one, which these rest on",
+                hint="Begin with a run on the same backbone in which this layer was frozen.",
+            )
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """A model's layers with weights, those of models within it in their place."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        elif layer.weights:
+            yield layer

@@ -1,0 +1,210 @@
+"""What is trained on what: the resolved request, and the samples of its phases."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.augmentation import Augmenter, View
+from dlcli.dataset import Dataset
+from dlcli.errors import DlError
+from dlcli.feature_inputs import FeatureInputs
+from dlcli.feature_log import array_path
+from dlcli.feature_store import size_bytes
+from dlcli.features import compute_features, features_ready, open_features, store_folder
+from dlcli.images import PixelRule
+from dlcli.inference import Forward
+from dlcli.inputs import Inputs, class_numbers, read_images
+from dlcli.joined_inputs import JoinedInputs
+from dlcli.places import shown
+from dlcli.predictions import Predictions
+from dlcli.recipe import Phase, Recipe
+from dlcli.run import Run
+from dlcli.settings import Settings
+from dlcli.targets import one_hot
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a training needs.
+
+    Args:
+        recipe: model and hyperparameters.
+        dataset: images and classes.
+        fingerprints: of its splits before any image was read; a later change shows against them.
+        settings: seed, workers and the rest.
+        forward: the function that made or makes the features; None where the recipe sees pixels.
+        weights: the file of the backbone's weights.
+        pixels: how files become pixels where images go through the network: exact, so that the
+            saved model gives the same numbers anywhere.
+        pseudo_labels: what the run named for it says of the test images.
+        init_from: the run whose weights to begin with.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    fingerprints: Mapping[str, str]
+    settings: Settings
+    forward: Forward | None
+    weights: Path | None
+    pixels: PixelRule
+    pseudo_labels: Predictions | None = None
+    init_from: Run | None = None
+
+    def on_features(self, phase: Phase) -> bool:
+        """Whether a phase trains on the feature store."""
+        stored = not phase.augment or self.passes(phase)
+        return self.forward is not None and not phase.trains_backbone and bool(stored)
+
+    def passes(self, phase: Phase) -> int:
+        """How many stored copies of changed images a phase trains on, beside the plain one."""
+        return getattr(self.recipe, "augment_passes", 0) if phase.augment else 0
+
+    def same_samples(self, one: Phase, other: Phase) -> bool:
+        """Whether two phases see the images in the same way."""
+        kinds = [(self.on_features(phase), phase.augment) for phase in (one, other)]
+        return kinds[0] == kinds[1]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs, and what they should be answered with.
+
+    Args:
+        inputs: the samples themselves.
+        y_prob: array of shape (n_samples, n_classes), rows sum to 1.
+        labelled: how many are labelled by their folder; they come first.
+    """
+
+    inputs: Inputs
+    y_prob: np.ndarray
+    labelled: int
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """Class numbers of those that are labelled, int (labelled,)."""
+        y_true: np.ndarray = self.y_prob[: self.labelled].argmax(axis=1)
+        return y_true
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The image of each that is labelled."""
+        return self.inputs.paths[: self.labelled]
+
+
+def read_samples(
+    job: Job, phase: Phase, splits: tuple[str, ...] = ("train", "valid")
+) -> list[Samples]:
+    """Train and valid as a phase needs them: features (computed where they are missing) or images.
+
+    Raises:
+        DlError: unreadable images, named all at once; features that can't be made.
+    """
+    pseudo = ("test",) if job.pseudo_labels and "train" in splits else ()
+    read = _features if job.on_features(phase) else _images
+    inputs = dict(zip((*splits, *pseudo), read(job, phase, (*splits, *pseudo)), strict=True))
+    samples = []
+    for split in splits:
+        labels = _by_folder(job, inputs[split])
+        if split == "train" and job.pseudo_labels:
+            samples.append(_with_pseudo_labels(job, inputs["train"], labels, inputs["test"]))
+        else:
+            samples.append(Samples(inputs[split], labels, len(labels)))
+    return samples
+
+
+def _by_folder(job: Job, inputs: Inputs) -> np.ndarray:
+    classes = job.dataset.classes
+    return one_hot(class_numbers(inputs.paths, classes), len(classes))
+
+
+def _with_pseudo_labels(job: Job, train: Inputs, labels: np.ndarray, test: Inputs) -> Samples:
+    import numpy as np
+
+    assert job.pseudo_labels is not None
+    rows = {path: row for row, path in enumerate(job.pseudo_labels.paths)}
+    theirs = job.pseudo_labels.y_prob[[rows[path] for path in test.paths]]
+    joined = JoinedInputs(train, test, job.recipe.pseudo_share)
+    return Samples(joined, np.concatenate([labels, theirs]).astype(np.float32), len(labels))
+
+
+def _images(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
+    settings = job.settings
+    read = read_images(
+        job.dataset,
+        splits,
+        job.pixels,
+        settings.threads,
+        settings.memory_bytes,
+        settings.on_error,
+    )
+    for split, inputs in zip(splits, read, strict=True):
+        if phase.augment and split != "valid":
+            inputs.augmenter = Augmenter(settings.augmentation, settings.seed)
+    return [*read]
+
+
+def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
+    assert job.forward is not None
+    plain = _stored(job, job.forward, splits)
+    changing = tuple(split for split in splits if split != "valid")
+    views = [
+        replace(job.forward, view=View(job.settings.augmentation, job.settings.seed, number))
+        for number in range(1, job.passes(phase) + 1)
+    ]
+    _require_space(job, views, changing)
+    stores = [_stored(job, view, changing) for view in views]
+    return [
+        FeatureInputs(
+            [
+                open_features(folder, job.dataset, split)
+                for folder in [plain, *(stores if split in changing else [])]
+            ],
+            job.settings.memory_bytes,
+        )
+        for split in splits
+    ]
+
+
+def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
+    assert job.weights is not None
+    settings = job.settings
+    return compute_features(
+        job.dataset,
+        forward,
+        job.weights,
+        workers=settings.threads,
+        on_error=settings.on_error,
+        splits=splits,
+    )
+
+
+def _require_space(job: Job, views: list[Forward], splits: tuple[str, ...]) -> None:
+    """Refuse, before an hour is spent, what the disk can't hold: a view takes what plain ones do.
+
+    Raises:
+        DlError: says how much there is.
+    """
+    assert job.forward is not None
+    dataset = job.dataset
+    missing = [
+        view
+        for view in views
+        if not all(features_ready(store_folder(dataset, view), dataset, s) for s in splits)
+    ]
+    plain = store_folder(dataset, job.forward)
+    needed = len(missing) * sum(size_bytes(array_path(plain, split)) for split in splits)
+    free = shutil.disk_usage(plain).free
+    if needed > free:
+        raise DlError(
+            f"No room for {len(missing)} augmented passes beside {shown(plain)}",
+            why=f"they take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
+            hint="Take fewer `--augment-passes`, or free some space: `dl features ls` and "
+            "`dl features rm` show and remove what is stored.",
+        )

@@ -1,0 +1,43 @@
+"""Labels that a finished run gives to images that have none."""
+
+from __future__ import annotations
+
+from dlcli.config import Config
+from dlcli.current import choose_run
+from dlcli.dataset import Dataset
+from dlcli.errors import DlError
+from dlcli.members import aligned
+from dlcli.places import shown
+from dlcli.predict import predictions_of
+from dlcli.predictions import Predictions
+
+
+def pseudo_labels_of(config: Config, named: str, dataset: Dataset) -> Predictions:
+    """What a run says of a dataset's test images, a column for each of its classes in order.
+
+    Raises:
+        DlError: no such run, not finished; other classes or another dataset than its own.
+    """
+    run = choose_run(config, named).run
+    if set(run.classes()) != set(dataset.classes):
+        raise DlError(
+            f"{run.name} can't label the test images of {shown(dataset.root)}",
+            why=f"it knows {', '.join(run.classes())}, not {', '.join(dataset.classes)}",
+            hint="Name a run of this dataset: `--pseudo-label RUN`.",
+        )
+    if not dataset.splits["test"]:
+        raise DlError(
+            f"No images in {shown(dataset.root / 'test')}",
+            why="so there are none to label",
+            hint="Train without `--pseudo-label`.",
+        )
+    now = dataset.fingerprint("test")
+    known = run.record()["dataset"]["fingerprints"]["test"], run.status().get("predicted", {})
+    if now not in (known[0], known[1].get("test")):
+        raise DlError(
+            f"{run.name} is a run of another dataset than {shown(dataset.root)}",
+            why="the test images are not those that it knows",
+            hint="Name a run of this dataset: `--pseudo-label RUN`.",
+        )
+    (labels,) = aligned([predictions_of(run, dataset.root, config, "test")], dataset.classes)
+    return labels

@@ -1,0 +1,46 @@
+"""A linear model on the 1000 class probabilities of a network trained on ImageNet.
+
+The simplest use of a pretrained network: let it say what it sees, all 1000 answers, and learn which
+answers go with which class. What ImageNet has many classes of, such as dogs, it is good at.
+
+Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 2: Dense on VGG16's
+probabilities, RMSprop at 0.1 for three epochs, valid accuracy 0.9770 on dogs and cats.
+Command: `dl train imagenet-linear`
+Expected: on 2,002 photos of dogs and cats valid accuracy 0.977 and log loss 0.070 (means of 20
+random splits), in less than a second once the features are computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from dlcli.fields import setting
+from dlcli.recipe import OnBackbone
+from dlcli.schedule import Schedule
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class ImagenetLinear(OnBackbone):
+    """One Dense layer on 1000 probabilities."""
+
+    schedule: Schedule = setting(
+        Schedule.parse("0.1x3,0.01x3"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+    )
+    layer: ClassVar[str | None] = "imagenet"
+
+    def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
+        """Softmax regression: (n, 1000) probabilities -> (n, n_classes)."""
+        from keras import Input, Sequential, layers
+
+        classes = layers.Dense(n_classes, activation="softmax", name="classes")
+        return Sequential([Input(input_shape), classes], name="head")
+
+    def optimizer(self, learning_rate: float) -> keras.Optimizer:
+        """RMSprop: the inputs are so small that Adam's steps at such rates would overshoot."""
+        from keras import optimizers
+
+        return optimizers.RMSprop(learning_rate)
