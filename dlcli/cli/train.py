@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,9 +19,19 @@ from dlcli.settings import BACKBONE_SETTINGS
 
 
 class Recipes(Group):
-    """The recipes as subcommands."""
+    """The recipes as subcommands.
+
+    Args:
+        recipe_command: makes the command of a recipe, by its name.
+    """
 
     kind = "recipe"
+
+    def __init__(
+        self, *args: Any, recipe_command: Callable[[str], click.Command], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.recipe_command = recipe_command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(recipe_names())
@@ -32,7 +43,7 @@ class Recipes(Group):
             recipe_class(cmd_name)
         except DlError as error:
             return unusable_command(cmd_name, error)
-        return recipe_command(cmd_name)
+        return self.recipe_command(cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -49,11 +60,6 @@ class Recipes(Group):
             return "can't be loaded: `dl recipes` says why"
 
 
-@click.group(cls=Recipes, options_metavar="RECIPE", subcommand_metavar="[OPTIONS]")
-def command() -> None:
-    """Train a recipe; everything about it goes into a run directory."""
-
-
 def unusable_command(name: str, error: DlError) -> click.Command:
     """The command of a recipe that can't be loaded, which says why, whatever its options."""
 
@@ -67,13 +73,18 @@ def unusable_command(name: str, error: DlError) -> click.Command:
     )
 
 
-def recipe_command(name: str) -> click.Command:
-    """The command that trains one recipe."""
+def recipe_keys(name: str) -> list[str]:
+    """The settings that a command takes which trains a recipe."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
     keys += ["dataset", "seed", "image_size", "workers", "on_error"]
     if cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
+    return keys
+
+
+def train_command(name: str) -> click.Command:
+    """The command that trains one recipe."""
 
     @click.option(
         "--members",
@@ -81,11 +92,21 @@ def recipe_command(name: str) -> click.Command:
         metavar="N",
         help="train N runs, each with the next seed, and make an ensemble of them",
     )
-    @with_config(*keys)
+    @with_config(*recipe_keys(name))
     def train(config: Config, members: int | None) -> None:
         run_training(config, name, members)
 
     return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(train)
+
+
+@click.group(
+    cls=Recipes,
+    recipe_command=train_command,
+    options_metavar="RECIPE",
+    subcommand_metavar="[OPTIONS]",
+)
+def command() -> None:
+    """Train a recipe; everything about it goes into a run directory."""
 
 
 def run_training(config: Config, recipe: str, members: int | None = None) -> None:
