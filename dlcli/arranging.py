@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlcli.dataset import FEATURES, SETTINGS, open_dataset, require_trainable
+from dlcli.dataset import FEATURES, SAMPLE, SETTINGS, open_dataset, require_trainable
 from dlcli.downloads import plan_organize, require_folder
 from dlcli.errors import DlError
 from dlcli.files import sync_folder
@@ -163,7 +163,7 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
         moves.append(Move(SETTINGS, SETTINGS))
     sources = [dataset.fingerprint("train"), dataset.fingerprint("valid")]
     details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources}
-    target = root.with_name(f"{root.name}-sample")
+    target = root.with_name(root.name + SAMPLE)
     return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
 
 
@@ -185,7 +185,7 @@ def new_since(source: Path, target: Path) -> tuple[str, ...]:
 
 def touched_last(root: Path) -> Path:
     """Of a dataset and its sample, the folder that `dl data` worked on last."""
-    sample = root.with_name(f"{root.name}-sample")
+    sample = root.with_name(root.name + SAMPLE)
     theirs, ours = journals(sample), journals(root)
     if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
         return root

@@ -27,12 +27,9 @@ def begin(job: Job, network: Network, train: Samples) -> None:
     Raises:
         DlError: they don't fit.
     """
-    job.recipe.begin(
-        network.head,
-        Beginning(top=lambda: _top(job), sample=lambda: _sample(job, network, train)),
-    )
-    if job.init_from is not None:
-        _carry_over(job, network, job.init_from)
+    carried = _carry_over(job, network, job.init_from) if job.init_from else frozenset()
+    beginning = Beginning(lambda: _top(job), lambda: _sample(job, network, train), carried)
+    job.recipe.begin(network.head, beginning)
 
 
 def _top(job: Job) -> keras.Model:
@@ -57,8 +54,12 @@ def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
     return x
 
 
-def _carry_over(job: Job, network: Network, run: Run) -> None:
-    """Take every layer from a run's best model that the new network has too, by name and shape."""
+def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
+    """Take every layer from a run's best model that the new network has too, by name and shape.
+
+    Returns:
+        the names of those in the head.
+    """
     old = {layer.name: layer for layer in _layers(load_model(run.best_model))}
     if job.forward is not None and network.backbone is None:
         _require_same_below(job, old, run)
@@ -74,13 +75,15 @@ def _carry_over(job: Job, network: Network, run: Run) -> None:
         layer.set_weights(like.get_weights())
         carried.append(layer.name)
     in_head = [layer.name for layer in _layers(network.head)]
-    if not set(carried) & set(in_head):
+    taken = [name for name in in_head if name in carried]
+    if not taken:
         raise DlError(
             f"Nothing of {run.name} fits into this network",
             why=f"it has no layer called {' or '.join(in_head)} with weights of the same shapes",
             hint="Begin with a run of a recipe like this one, on the same backbone.",
         )
-    say(f"Began with {run.name}: {', '.join(name for name in in_head if name in carried)}.")
+    say(f"Began with {run.name}: {', '.join(taken)}.")
+    return frozenset(taken)
 
 
 def _require_same_below(job: Job, old: dict[str, keras.Layer], run: Run) -> None:

@@ -24,6 +24,8 @@ SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
 FEATURES = "features"
 KAGGLE = "kaggle"
+# What the name of a sample, beside its dataset, ends in.
+SAMPLE = "-sample"
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Job:
     """All that a training needs.
 
     Args:
+        name: the recipe's.
         recipe: model and hyperparameters.
         dataset: images and classes.
         fingerprints: of its splits before any image was read; a later change shows against them.
@@ -47,6 +48,7 @@ class Job:
         init_from: the run whose weights to begin with.
     """
 
+    name: str
     recipe: Recipe
     dataset: Dataset
     fingerprints: Mapping[str, str]

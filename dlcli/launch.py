@@ -45,7 +45,7 @@ def train(config: Config, recipe_name: str, root: Path) -> Run:
     with heard_by(said.append):
         job = make_job(config, recipe_name, root)
         samples = first_samples(job)
-    run = new_run(job, recipe_name)
+    run = new_run(job)
     for text in said:
         run.log(text)
     with heard_by(run.log):
@@ -74,7 +74,8 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     begun = choose_run(config, recipe.init_from).run if recipe.init_from else None
     labels = pseudo_labels_of(config, recipe.pseudo_label, dataset) if recipe.pseudo_label else None
     pixels = PixelRule(size)
-    return Job(recipe, dataset, before, settings, forward, weights, pixels, labels, begun)
+    given = (forward, weights, pixels, labels, begun)
+    return Job(recipe_name, recipe, dataset, before, settings, *given)
 
 
 def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> None:
@@ -99,10 +100,10 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
         )
 
 
-def new_run(job: Job, recipe_name: str) -> Run:
+def new_run(job: Job) -> Run:
     """Make the run's folder, and write down every resolved value."""
-    resolved = _resolved(job, recipe_name)
-    run = Run.create(job.settings.runs_dir, job.dataset.name, recipe_name, job.recipe.telling())
+    resolved = _resolved(job)
+    run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
     write_yaml(run.config_file, resolved)
     write_yaml(run.classes_file, list(job.dataset.classes))
     run.start()
@@ -169,7 +170,7 @@ def _reopen(run: Run) -> Job:
     return job
 
 
-def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
+def _resolved(job: Job) -> dict[str, Any]:
     """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
     settings = dataclasses.replace(
         job.settings,
@@ -198,10 +199,10 @@ def _resolved(job: Job, recipe_name: str) -> dict[str, Any]:
         **shared,
         **(augmentation if job.recipe.augment else {}),
         "kaggle": kaggle,
-        "train": {recipe_name: job.recipe.hyperparameters()},
+        "train": {job.name: job.recipe.hyperparameters()},
         RECORD: {
-            "recipe": recipe_name,
-            **_own_recipe(recipe_name),
+            "recipe": job.name,
+            **_own_recipe(job.name),
             "dataset": {
                 "path": str(job.dataset.root),
                 "fingerprints": dict(job.fingerprints),

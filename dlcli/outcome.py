@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlcli.assembly import Network
 from dlcli.checkpoint import Progress
+from dlcli.course import options_of
 from dlcli.dataset import Dataset
-from dlcli.evaluation import accuracy, log_loss
+from dlcli.diagnosis import Diagnosis, diagnose
 from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
 from dlcli.job import Job, Samples, read_samples
@@ -64,6 +67,9 @@ def keep_outcome(
         _save(model, run.best_model)
     train, valid = samples
     y_prob = network.predict(valid.inputs)
+    on_valid = measure(valid.y_true, y_prob)
+    on_train = _on_train(job, network, train)
+    diagnosis = _diagnosis(job, network, on_train, on_valid, progress)
     keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
     if on_features and job.forward is not None:
         store = store_folder(job.dataset, job.forward)
@@ -78,14 +84,13 @@ def keep_outcome(
         epoch=len(progress.history),
         best_epoch=progress.best_epoch,
         predicts_from="features" if on_features else "images",
-        val_loss=float(f"{log_loss(valid.y_true, y_prob):.9g}"),
-        val_accuracy=float(f"{accuracy(valid.y_true, y_prob):.9g}"),
+        val_loss=float(f"{on_valid.loss:.9g}"),
+        val_accuracy=float(f"{on_valid.accuracy:.9g}"),
+        train_loss=float(f"{on_train.loss:.9g}"),
+        train_accuracy=float(f"{on_train.accuracy:.9g}"),
         seconds=round(progress.seconds, 1),
         parameters=model.count_params(),
-        measured={
-            "train": _on_train(job, network, train).describe(),
-            "valid": measure(valid.y_true, y_prob).describe(),
-        },
+        diagnosis=dataclasses.asdict(diagnosis) | {"next": list(diagnosis.next)},
     )
     shutil.rmtree(run.checkpoint, ignore_errors=True)
 
@@ -98,6 +103,23 @@ def _on_train(job: Job, network: Network, train: Samples) -> Score:
     order = np.sort(rng.permutation(train.labelled)[:MEASURED])
     train.inputs.start_epoch(0)
     return measure(train.y_true[order], network.predict(train.inputs, order=order))
+
+
+def _diagnosis(
+    job: Job, network: Network, train: Score, valid: Score, progress: Progress
+) -> Diagnosis:
+    import keras
+
+    recipe = job.recipe
+    history: list[dict[str, Any]] = progress.history
+    if recipe.label_smoothing or recipe.mixup or recipe.class_weights:
+        # the loss while training is of other labels then, and compares with nothing
+        history = [row | {"loss": math.nan, "accuracy": math.nan} for row in history]
+    normalises = any(
+        isinstance(layer, keras.layers.BatchNormalization) for layer in network.head.layers
+    )
+    options = options_of(recipe, job.name, job.dataset.root, normalises)
+    return diagnose(train, valid, history, options)
 
 
 def predict_rows(head: keras.Model, rows: np.ndarray) -> np.ndarray:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+# Of the running averages of batch normalisation, by which a network predicts. Keras' 0.99 follows
+# over some hundred steps: after a few epochs on 1,500 images a network would still predict by the
+# averages that it began with, no better than chance.
+MOMENTUM = 0.9
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -53,10 +58,12 @@ class Beginning:
     Args:
         top: the pretrained network's own layers above its convolutions.
         sample: some of what the head will be trained on, float32 (n, *input_shape).
+        carried: names of the head's layers that have a finished run's weights already.
     """
 
     top: Callable[[], keras.Model]
     sample: Callable[[], np.ndarray]
+    carried: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ Losses are means of -ln(probability of the true class), in nats.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlcli.evaluation import Z_95, accuracy, accuracy_interval, sample_losses
 
@@ -36,20 +35,6 @@ class Score:
     def images(self) -> int:
         """How many images were measured."""
         return sum(self.counts)
-
-    def describe(self) -> dict[str, Any]:
-        """The same as plain values, for `status.yaml`."""
-        return {
-            "loss": float(f"{self.loss:.6g}"),
-            "loss_error": float(f"{self.loss_error:.3g}"),
-            "accuracy": float(f"{self.accuracy:.6g}"),
-            "counts": list(self.counts),
-        }
-
-    @classmethod
-    def from_description(cls, values: Mapping[str, Any]) -> Score:
-        """What `describe` gave, as a value again."""
-        return cls(**{**values, "counts": tuple(values["counts"])})
 
     @property
     def usable(self) -> bool:

@@ -189,11 +189,15 @@ class TestUnderfitting:
             assert "dropout" not in said((train, valid, history), Options(dropout=0.5)).sentence
 
     def test_where_much_is_missing_and_it_overfits_too_both_are_said(self):
-        both = (Score(0.45, 0.01, 0.8, SEEN), Score(0.65, 0.03, 0.7, PAIR), [])
+        both = (Score(0.47, 0.01, 0.8, SEEN), Score(0.65, 0.03, 0.7, PAIR), [])
         found = said(both, Options(dropout=0.5, pretrained="dl train finetune"))
         assert found.kind == "underfitting"
         assert "on the validation images it is higher still, 0.650" in found.sentence
         assert not any("dropout" in one for one in found.next)
+
+    def test_where_most_of_what_it_learned_does_not_carry_over_overfitting_comes_first(self):
+        dense = (Score(0.437, 0.0091, 0.825, SEEN), Score(0.631, 0.0267, 0.6525, PAIR), [])
+        assert said(dense).kind == "overfitting"
 
     def test_the_scale_is_a_guesser_whatever_the_number_of_classes(self):
         breeds = [Score(loss, 0.02, 0.9, (10,) * 120) for loss in (0.3, 0.32)]

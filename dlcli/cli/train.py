@@ -127,7 +127,8 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 
 
 def print_result(run: Any, next_command: str) -> None:
-    """The scores of a finished run, where it is, and what to do next."""
+    """The scores of a finished run, what they show, where it is, and what to do next."""
+    from dlcli.diagnosis import Diagnosis
     from dlcli.places import shown
 
     status = run.status()
@@ -135,4 +136,6 @@ def print_result(run: Any, next_command: str) -> None:
         f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
         f"(epoch {status['best_epoch']} of {status['epoch']})"
     )
+    for line in Diagnosis.of(status["diagnosis"]).lines:
+        say(line)
     say(f"Saved {shown(run.path)}; next: `{next_command}`")

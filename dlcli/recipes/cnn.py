@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlcli.fields import setting
-from dlcli.recipe import Recipe
+from dlcli.recipe import MOMENTUM, Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Cnn(Recipe):
 
         statefarm = self.variant == "statefarm"
         if statefarm or self.batchnorm:
-            yield layers.BatchNormalization(name="normalize")
+            yield layers.BatchNormalization(momentum=MOMENTUM, name="normalize")
         else:
             yield layers.Rescaling(1 / 127.5, -1.0, name="rescale")
         for block, filters in enumerate((32, 64), start=1):
@@ -66,7 +66,7 @@ class Cnn(Recipe):
                 name = f"block{block}_conv{number}"
                 yield layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)
                 if statefarm or self.batchnorm:
-                    yield layers.BatchNormalization(name=f"{name}_bn")
+                    yield layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_bn")
             yield layers.MaxPooling2D(3 if statefarm else 2, name=f"block{block}_pool")
 
     def _hidden(self) -> Iterator[keras.Layer]:
@@ -75,7 +75,7 @@ class Cnn(Recipe):
         statefarm = self.variant == "statefarm"
         yield layers.Dense(200 if statefarm else 512, activation="relu", name="hidden")
         if statefarm or self.batchnorm:
-            yield layers.BatchNormalization(name="hidden_bn")
+            yield layers.BatchNormalization(momentum=MOMENTUM, name="hidden_bn")
 
     def telling(self) -> tuple[str, ...]:
         """Epochs, first rate, and what makes it generalise."""

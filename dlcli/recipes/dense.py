@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.fields import setting
-from dlcli.recipe import Recipe
+from dlcli.recipe import MOMENTUM, Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Dense(Recipe):
     """BatchNormalization, a hidden Dense layer, and one for the classes."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-5x2,1e-3x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("3e-4x4,3e-5x2"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     units: int = setting(512, "outputs of the hidden layer", at_least=1)
     layer: ClassVar[str | None] = None
@@ -41,10 +41,13 @@ class Dense(Recipe):
         return Sequential(
             [
                 Input(input_shape),
-                layers.BatchNormalization(name="normalize"),
+                layers.BatchNormalization(momentum=MOMENTUM, name="normalize"),
                 layers.Flatten(name="pixels"),
                 layers.Dense(self.units, activation="relu", name="hidden"),
-                layers.Dense(n_classes, activation="softmax", name="classes"),
+                # from zero: it begins by guessing evenly, not at random
+                layers.Dense(
+                    n_classes, activation="softmax", kernel_initializer="zeros", name="classes"
+                ),
             ],
             name="head",
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.fields import setting
-from dlcli.recipe import Recipe
+from dlcli.recipe import MOMENTUM, Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Linear(Recipe):
     """BatchNormalization and one Dense layer on the pixels."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-5x2,1e-3x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-4x4,1e-5x2"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     layer: ClassVar[str | None] = None
 
@@ -40,9 +40,12 @@ class Linear(Recipe):
         return Sequential(
             [
                 Input(input_shape),
-                layers.BatchNormalization(name="normalize"),
+                layers.BatchNormalization(momentum=MOMENTUM, name="normalize"),
                 layers.Flatten(name="pixels"),
-                layers.Dense(n_classes, activation="softmax", name="classes"),
+                # from zero: as many random weights as pixels would begin worse than guessing
+                layers.Dense(
+                    n_classes, activation="softmax", kernel_initializer="zeros", name="classes"
+                ),
             ],
             name="head",
         )

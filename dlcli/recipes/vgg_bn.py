@@ -1,0 +1,39 @@
+"""VGG16's fully connected layers with batch normalisation put in, on its convolutions.
+
+VGG16 was trained before batch normalisation was known. Here it is inserted into `fc1` and `fc2`,
+before their ReLU, without changing what they compute, and they go on training, with dropout 0.6.
+
+Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3: Dense(4096), BatchNorm,
+Dropout(0.6), twice.
+Command: `dl train vgg-bn`
+Expected: valid accuracy 0.986 and log loss 0.055 to 0.062 on dogs and cats (23,000 train, 2,000
+valid) in the course's notebook, with augmentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from dlcli.fields import setting
+from dlcli.recipes.bn import Bn
+from dlcli.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class VggBn(Bn):
+    """VGG16's own two hidden layers of 4096, with batch normalisation in each."""
+
+    schedule: Schedule = setting(
+        Schedule.parse("1e-4x4,1e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+    )
+    pool: Literal["average", "max", "flatten"] = setting(
+        "flatten", "what becomes of the places in the image: their mean, their maximum, all of them"
+    )
+    units: int = setting(4096, "outputs of each hidden layer", at_least=1)
+    hidden: int = setting(2, "hidden layers", at_least=0, below=10)
+    dropout: float = setting(
+        0.6, "share left out after each of them in each step of training", at_least=0, below=1
+    )
+    pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}

@@ -1,0 +1,48 @@
+"""VGG16's fully connected layers without dropout, on its convolutions computed once.
+
+The course's second step with VGG16: trained with dropout 0.5 it fits its training images worse
+than its validation images, so the dropout goes. The network is cut after its convolutions
+(`block5_pool`, 7x7x512 numbers an image), these are stored, and `fc1` and `fc2` go on training with
+the weights that they have. To go on from a fine-tuned network, with its last layer as well:
+`dl train vgg-fc --init-from RUN`; before training it then answers exactly as that run does.
+
+Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3: RMSprop(1e-5, rho=0.7) for 8
+epochs, valid accuracy 0.985 at the last and 0.9875 at the best, 17 s each.
+Command: `dl train vgg-fc`
+Expected: valid accuracy 0.985 to 0.9875 on dogs and cats (23,000 train, 2,000 valid) in the
+course's notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from dlcli.fields import setting
+from dlcli.recipes.fc import Fc
+from dlcli.schedule import Schedule
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class VggFc(Fc):
+    """VGG16's own two hidden layers of 4096, as they are."""
+
+    schedule: Schedule = setting(
+        Schedule.parse("1e-5x8"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+    )
+    pool: Literal["average", "max", "flatten"] = setting(
+        "flatten", "what becomes of the places in the image: their mean, their maximum, all of them"
+    )
+    units: int = setting(4096, "outputs of each hidden layer", at_least=1)
+    hidden: int = setting(2, "hidden layers", at_least=0, below=10)
+    pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
+
+    def optimizer(self, learning_rate: float) -> keras.Optimizer:
+        """RMSprop with a short memory, as in the course."""
+        from keras import optimizers
+
+        return optimizers.RMSprop(learning_rate, rho=0.7)
