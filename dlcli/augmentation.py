@@ -1,6 +1,6 @@
 """Images a little different each time they are seen, so that a network can't learn them by heart.
 
-By Keras' own preprocessing layers, which alike on every backend flip, turn, shift, shear and zoom.
+By Keras' own preprocessing layers, which flip, turn, shift and zoom alike on every backend.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dlcli.images import Batch
 
 # fast.ai, Practical Deep Learning for Coders (2017): lesson 3's dogs and cats, and the notebooks
-# `mnist` and `statefarm`. Their shear of 0.3 (0.1) is an angle in radians; its tangent is the share
-# of the image that Keras 3 asks for.
+# `mnist` and `statefarm`. Their shear of 0.3 (0.1) was an angle in radians, and Keras 1
+# slanted one axis by its sine, 0.30 (0.10): `random_shear` in its keras/preprocessing/image.py.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "light": {
         "rotation": 15.0,
@@ -34,7 +34,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "rotation": 8.0,
         "width_shift": 0.08,
         "height_shift": 0.08,
-        "shear": 0.31,
+        "shear": 0.3,
         "zoom": 0.08,
     },
     "statefarm": {
@@ -65,13 +65,17 @@ class Augmentation:
         None, "shift by up to this share of the height", at_least=0, below=1, unset="auto"
     )
     shear: float | None = setting(
-        None, "slant by up to this share of the image", at_least=0, below=1, unset="auto"
+        None,
+        "slant: move the top against the bottom by up to this share of the height",
+        at_least=0,
+        below=1,
+        unset="auto",
     )
     zoom: float | None = setting(
         None, "zoom in or out by up to this share", at_least=0, below=1, unset="auto"
     )
     horizontal_flip: bool | None = setting(
-        None, "mirror every other image, left to right", unset="auto"
+        None, "mirror half of the images, left to right", unset="auto"
     )
     channel_shift: float | None = setting(
         None,
@@ -91,13 +95,26 @@ class Augmentation:
     @property
     def changes_nothing(self) -> bool:
         """Whether every image stays as it is."""
-        return not any(value for name, value in self.amounts().items())
+        return not any(self.amounts().values())
 
     def amounts(self) -> dict[str, Any]:
         """What it resolves to, by name, without the preset's own name."""
         resolved = dataclasses.asdict(self.resolved())
         del resolved["preset"]
         return resolved
+
+    def by_amounts(self) -> Augmentation:
+        """The same without the preset's name, which changes no image."""
+        return Augmentation("none", **self.amounts())
+
+    def __str__(self) -> str:
+        """What is changed, in words: "rotation 15, zoom 0.1, horizontal flip"."""
+        words = [
+            name.replace("_", " ") + ("" if value is True else f" {value:.12g}")
+            for name, value in self.amounts().items()
+            if value
+        ]
+        return ", ".join(words) or "nothing"
 
     def describe(self) -> dict[str, Any]:
         """Every value as YAML can hold it."""
@@ -109,8 +126,8 @@ class View:
     """One way to look at every image: changed at random, but always in the same way.
 
     Args:
-        augmentation: how far, resolved.
-        seed: decides, with the number and the image's path, how each is changed.
+        augmentation: how far; what it resolves to is kept, without the preset's name.
+        seed: decides, with the number and the path of a batch's first image, how each is changed.
         number: of the view, from 1.
     """
 
@@ -118,8 +135,12 @@ class View:
     seed: int
     number: int
 
+    def __post_init__(self) -> None:
+        """Views that change images alike are equal, wherever their amounts came from."""
+        object.__setattr__(self, "augmentation", self.augmentation.by_amounts())
+
     def describe(self) -> dict[str, Any]:
-        """The same as plain values; the preset's name changes no image and is left out."""
+        """The same as plain values."""
         return {"number": self.number, "seed": self.seed, **self.augmentation.amounts()}
 
     @classmethod
@@ -129,7 +150,7 @@ class View:
         return cls(Augmentation("none", **amounts), values["seed"], values["number"])
 
     def of(self, batches: Iterable[Batch], paths: Sequence[str]) -> Iterator[Batch]:
-        """Change each batch's pixels; the batches start at the same images each time."""
+        """Change each batch's pixels, always alike in batches that begin with the same image."""
         augmenter = Augmenter(self.augmentation, self.seed)
         for batch in batches:
             first = f"{self.number} {paths[batch.start]}"
@@ -149,18 +170,18 @@ class Augmenter:
         from keras import Sequential, layers, random
 
         how = augmentation.amounts()
+        seed %= 2**31  # PyTorch's generators hold no more
         turn = how["rotation"] / 360  # Keras' unit: whole turns
-        shear, zoom, more = how["shear"], how["zoom"], {"fill_mode": "nearest", "seed": seed}
+        zoom, more = how["zoom"], {"fill_mode": "nearest", "seed": seed}
         wanted = [
             how["horizontal_flip"] and layers.RandomFlip("horizontal", seed=seed),
             turn and layers.RandomRotation(turn, **more),
             (how["height_shift"] or how["width_shift"])
             and layers.RandomTranslation(how["height_shift"], how["width_shift"], **more),
-            shear and layers.RandomShear(shear, shear, **more),
             zoom and layers.RandomZoom(zoom, **more),
         ]
         self._layers = Sequential([layer for layer in wanted if layer])
-        self._channel_shift = how["channel_shift"]
+        self._shear, self._channel_shift = how["shear"], how["channel_shift"]
         self._generator = random.SeedGenerator(seed)
         self._seed = seed
 
@@ -174,6 +195,8 @@ class Augmenter:
 
         if not len(x):
             return x
+        if self._shear:
+            x = self._slanted(x)
         if self._layers.layers:
             x = self._layers(x, training=True)
         if self._channel_shift:
@@ -182,6 +205,22 @@ class Augmenter:
             x = ops.clip(x + random.uniform(shape, -most, most, seed=self._generator), 0, 255)
         changed: np.ndarray = ops.convert_to_numpy(x)
         return changed
+
+    def _slanted(self, x: Any) -> Any:
+        """Slant each image sideways about its middle.
+
+        Keras' RandomShear does it about a corner, which moves what is in the middle by half as
+        much as it slants, and slants up and down as well.
+        """
+        from keras import ops, random
+
+        slant = random.uniform((len(x),), -self._shear, self._shear, seed=self._generator)
+        middle = (x.shape[1] - 1) / 2
+        one, none = ops.ones_like(slant), ops.zeros_like(slant)
+        # as Keras wants them: the pixel at (x, y) comes from (x + slant (y - middle), y)
+        across, down, rest = [one, slant, -middle * slant], [none, one, none], [none, none]
+        how = ops.stack([*across, *down, *rest], axis=1)
+        return ops.image.affine_transform(x, how, fill_mode="nearest")
 
     def bytes(self, pixels: np.ndarray) -> np.ndarray:
         """The same for pixels as bytes: uint8 (n, height, width, 3) -> the same."""
