@@ -48,6 +48,16 @@ class Rung:
         """What to type to train it."""
         return f"dl train {self.recipe} {self.flags}".rstrip()
 
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Its values, and at their defaults those that other steps of its recipe bring in.
+
+        So a step never has what a later one adds, whatever a file of settings says.
+        """
+        cls = recipe_class(self.recipe)
+        others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
+        return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
+
     def matches(self, recipe: Recipe) -> bool:
         """Whether a recipe is this one, or made of it, with all that these values switch on."""
         return isinstance(recipe, recipe_class(self.recipe)) and all(

@@ -21,8 +21,10 @@ COMMANDS = {
     "data": "Organise images into a dataset, put some aside, take a sample.",
     "features": "Compute what a pretrained network sees in each image, once.",
     "train": "Train a recipe; all about it goes into a run directory.",
+    "lr-find": "Find a learning rate for a recipe: train it a little, at ever higher rates.",
     "resume": "Go on with a run that was stopped.",
     "ensemble": "Average the predictions of several runs.",
+    "ladder": "Climb the course's models in order, and compare them.",
     "evaluate": "Judge a run: metrics, figures, a report.",
     "submit": "Write the file that a competition wants.",
     "recipes": "List what can be trained.",
@@ -44,7 +46,7 @@ class Root(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"dlcli.cli.{cmd_name}").command
+        command: click.Command = import_module(f"dlcli.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def summary(self, ctx: click.Context, name: str) -> str:

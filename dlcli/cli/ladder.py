@@ -1,0 +1,112 @@
+"""`dl ladder`: the course's models in order, on one dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.augmentation import Augmentation
+from dlcli.cli import emit_json
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+from dlcli.fields import settings_of
+from dlcli.settings import BACKBONE_SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dlcli.ladder import Ladder
+    from dlcli.report.ladder import Result
+
+HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
+AMOUNTS = [f"augmentation.{name}" for name in settings_of(Augmentation)]
+# What a next command has to be told again.
+KEYS = ["seed", "on_error", *BACKBONE_SETTINGS, *AMOUNTS]
+
+
+@click.command(cls=Command)
+@click.option("--full", is_flag=True, help="train on the whole dataset, not on its sample")
+@click.option("--again", "anew", is_flag=True, help="begin anew, even if a ladder is unfinished")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config("dataset", "workers", *KEYS)
+def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
+    """Climb the course's models in order, each a run, and compare them.
+
+    From a linear model on the pixels to new layers on a pretrained network. Stopped, it goes on
+    with the same command. Hyperparameters come from the settings, `train.cnn.schedule` say.
+    """
+    from dlcli.climbing import choose_images, climb
+    from dlcli.current import choose_dataset
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.report.ladder import MARKDOWN, PICTURE, best_of
+
+    named = choose_dataset(config)
+    choice = choose_images(named, full)
+    say(str(choice))
+    ladder, results = climb(config, choice.root, anew)
+    if as_json:
+        emit_json(_plain(ladder, choice.root, results))
+    else:
+        print_table(HEADER, _aligned([result.cells for result in results]))
+        click.echo()
+        print_table(["step", "what it shows"], [[each.step, each.finding] for each in results])
+    say(f"Table: {shown(ladder.path / MARKDOWN)}; picture: {shown(ladder.path / PICTURE)}")
+    if best := best_of(results):
+        say(f"Best: {best.step}; next: `{_next(config, choice.root, best)}`")
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Numbers that are written already, to the right in their columns."""
+    widths = [0, *map(len, HEADER[1:])]
+    return [[cell.rjust(widths[i]) for i, cell in enumerate(row)] for row in rows]
+
+
+def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, Any]:
+    """All of it as JSON can hold it."""
+    from dataclasses import asdict
+
+    from dlcli.report.ladder import best_of
+
+    best = best_of(results)
+    return {
+        "ladder": str(ladder.path),
+        "dataset": str(root),
+        "best": best.step if best else None,
+        "steps": [asdict(each) | {"run": str(each.run)} for each in results],
+    }
+
+
+def _next(config: Config, root: Path, best: Result) -> str:
+    """The best step on the whole dataset, with what was typed for it; its report if it was that."""
+    from dlcli.current import again, same_runs
+    from dlcli.dataset import SAMPLE
+
+    whole = root.with_name(root.name.removesuffix(SAMPLE))
+    if whole == root or not whole.is_dir():
+        return f"dl evaluate {best.run.name}{same_runs(config)}"
+    words = [best.command, *_typed(config, best)]
+    return f"{' '.join(words)}{again(whole)}{same_runs(config)}"
+
+
+def _typed(config: Config, best: Result) -> Iterator[str]:
+    """The options that were typed and that training one step by itself takes as well."""
+    import shlex
+
+    from dlcli.cli.train import recipe_keys
+    from dlcli.declarations import declared
+
+    for key in recipe_keys(best.recipe):
+        if key not in KEYS or not config.is_flag(key):
+            continue
+        if key in AMOUNTS and "--augment" not in best.command:
+            continue
+        setting, value = declared(key), config.get(key).value
+        flag = setting.name.replace("_", "-")
+        if setting.type is bool:
+            yield f"--{flag}" if value else f"--no-{flag}"
+        else:
+            yield f"--{flag} {shlex.quote(setting.text(value))}"

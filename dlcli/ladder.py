@@ -1,0 +1,139 @@
+"""A ladder's folder: the plan, the run of each step, and whether it is finished.
+
+~/runs/dogscats-sample/202611231409-ladder/  ladder.yaml ladder.csv ladder.md ladder.png
+
+`ladder.yaml` is written at every step, so that a ladder killed at any moment goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files import read_yaml, write_yaml
+from dlcli.processes import this_process
+from dlcli.run import Run, utc_now
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A ladder's folder and what stands in it.
+
+    Args:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name
+
+    @property
+    def file(self) -> Path:
+        """Its plan, the run of each step, and whether it is finished."""
+        return self.path / "ladder.yaml"
+
+    @classmethod
+    def create(cls, runs_dir: Path, dataset: str, plan: Mapping[str, Any]) -> Ladder:
+        """Make a new ladder's folder, `YYYYMMDDHHMM-ladder` in UTC, exclusively."""
+        name = datetime.now(UTC).strftime("%Y%m%d%H%M-ladder")
+        parent = runs_dir / dataset
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            ladder = cls(parent / (name if number == 1 else f"{name}-{number}"))
+            try:
+                ladder.path.mkdir()
+                break
+            except FileExistsError:
+                continue
+        write_yaml(
+            ladder.file,
+            {"state": "unfinished", "started": utc_now(), "plan": plan, "runs": {}, "failed": {}},
+        )
+        return ladder
+
+    @classmethod
+    def unfinished(cls, runs_dir: Path, dataset: str) -> list[Ladder]:
+        """Every ladder of a dataset that isn't finished, the newest first."""
+        files = (runs_dir / dataset).glob("*-ladder*/ladder.yaml")
+        ladders = [ladder for ladder in (cls(file.parent) for file in files) if ladder._goes_on()]
+        return sorted(ladders, key=lambda ladder: (ladder.record()["started"], ladder.name))[::-1]
+
+    def _goes_on(self) -> bool:
+        try:
+            return bool(self.record()["state"] == "unfinished")
+        except (DlError, KeyError, TypeError):  # a damaged one must not keep a new one from being
+            return False
+
+    def record(self) -> dict[str, Any]:
+        """What `ladder.yaml` holds."""
+        record: dict[str, Any] = read_yaml(self.file)
+        return record
+
+    def update(self, **changes: Any) -> None:
+        """Change some of `ladder.yaml`; the rest stays."""
+        write_yaml(self.file, self.record() | changes)
+
+    def run(self, step: str) -> Run | None:
+        """The run that a step was begun with; None where there is none, or it was removed."""
+        name = self.record()["runs"].get(step)
+        run = Run(self.path.parent / name) if name else None
+        return run if run and run.is_run() else None
+
+    def is_done(self, step: str) -> bool:
+        """Whether a step is finished, or has failed for good."""
+        run = self.run(step)
+        return run is not None and (run.state == "finished" or step in self.record()["failed"])
+
+    def begin(self, step: str) -> None:
+        """Write down that this process trains a step from now on."""
+        self.update(at={"step": step, "since": utc_now(), **this_process()})
+
+    def adopt(self) -> None:
+        """Write down the run of the step that was last begun, if that isn't done yet.
+
+        A process may die before it can write the name down. Such a run is the one that the same
+        process began since it began the step.
+        """
+        record = self.record()
+        at = record.get("at")
+        if not at or self.run(at["step"]):
+            return
+        begun = [
+            run.name
+            for run in Run.all(self.path.parent.parent, self.path.parent.name)
+            if (status := run.status()).get("started", "") >= at["since"]
+            and all(status.get(name) == at[name] for name in this_process())
+        ]
+        if begun:
+            self.update(runs=record["runs"] | {at["step"]: begun[-1]})
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Climb it alone; the kernel drops the lock of a process that dies.
+
+        Raises:
+            DlError: another process does.
+        """
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise DlError(
+                f"{self.name} is being climbed",
+                why="another `dl ladder` works on it",
+                hint="Wait for it, or begin another beside it: `dl ladder --again`.",
+            ) from error
+        finally:
+            os.close(folder)

@@ -1,0 +1,221 @@
+"""What a ladder shows: a table as CSV and Markdown, and one picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from dlcli.diagnosis import Diagnosis
+from dlcli.files import atomic_write, write_csv
+from dlcli.places import shown
+from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, _calm, _save
+from dlcli.report.words import NBSP, loss, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CSV, MARKDOWN, PICTURE = "ladder.csv", "ladder.md", "ladder.png"
+# Losses below this are drawn as if they were this: a training loss of 0 has no logarithm.
+LEAST_LOSS = 1e-4
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one step did; its scores are None where it failed.
+
+    Args:
+        step: its name.
+        recipe: what was trained.
+        command: what trains it outside of a ladder.
+        run: the run's folder.
+        failed: why, in sentences.
+        diagnosis: what its scores show.
+        train_loss, train_accuracy, val_loss, val_accuracy: of the best epoch's model.
+        seconds: of training.
+        parameters: of the whole network, what is frozen included.
+    """
+
+    step: str
+    recipe: str
+    command: str
+    run: Path
+    failed: str | None
+    diagnosis: Diagnosis | None
+    train_loss: float | None
+    val_loss: float | None
+    train_accuracy: float | None
+    val_accuracy: float | None
+    seconds: float | None
+    parameters: int | None
+
+    SCORES: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    MEASURED: ClassVar[tuple[str, ...]] = (*SCORES, "seconds", "parameters")
+
+    @property
+    def finding(self) -> str:
+        """What it shows, and what to try next."""
+        return self.diagnosis.in_short if self.diagnosis else f"Failed. {self.failed}"
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Step, scores, seconds and parameters as people read them."""
+        scores = [getattr(self, name) for name in self.SCORES]
+        return (
+            self.step,
+            *("" if score is None else f"{score:.4f}" for score in scores),
+            "" if self.seconds is None else f"{self.seconds:.1f}",
+            "" if self.parameters is None else in_thousands(self.parameters),
+        )
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a ladder stands on.
+
+    Args:
+        dataset: its name.
+        train: how many images are trained on.
+        counts: how many validation images each class has.
+    """
+
+    dataset: str
+    train: int
+    counts: tuple[int, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Of always answering the commonest class."""
+        return max(self.counts) / sum(self.counts)
+
+    @property
+    def loss(self) -> float:
+        """Of always answering the class frequencies: their entropy."""
+        total = sum(self.counts)
+        return sum(n / total * math.log(total / n) for n in self.counts)
+
+    def __str__(self) -> str:
+        """In words, with what guessing gives."""
+        return (
+            f"{self.train:,} images to train on, {sum(self.counts):,} to judge by. Guessing: "
+            f"{percent(self.accuracy)} right by the commonest class, a loss of {loss(self.loss)} "
+            "by the class frequencies."
+        )
+
+
+def best_of(results: Sequence[Result]) -> Result | None:
+    """The step with the lowest validation loss; None where all failed."""
+    finished = [result for result in results if result.val_loss is not None]
+    return min(finished, key=lambda result: result.val_loss or 0.0, default=None)
+
+
+def write_results(folder: Path, results: Sequence[Result], ground: Ground) -> None:
+    """Write table and picture into a ladder's folder."""
+    header = ["step", "run", *Result.MEASURED, "finding"]
+    rows = [
+        [each.step, each.run.name, *(getattr(each, name) for name in Result.MEASURED), each.finding]
+        for each in results
+    ]
+    write_csv(folder / CSV, [header, *rows])
+    atomic_write(folder / MARKDOWN, markdown(results, ground))
+    draw_ladder(folder / PICTURE, results, ground)
+
+
+def markdown(results: Sequence[Result], ground: Ground) -> str:
+    """The table and the findings as a page."""
+    header = ("step", "train loss", "valid loss", "train accuracy", "valid accuracy", "seconds")
+    lines = [(*header, "parameters"), ("---", *["---:"] * 6), *(each.cells for each in results)]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    findings = "\n".join(f"- **{each.step}**: {each.finding}" for each in results)
+    return (
+        f"# The ladder on {shown(ground.dataset)}\n\n{ground}\n\n{table}\n\n"
+        f"![Accuracy and log loss of each step]({PICTURE})\n\n{findings}\n"
+    )
+
+
+def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
+    """Accuracy above, log loss below, a place for each step; train and valid joined by a line.
+
+    Args:
+        path: the PNG to write, 1,200 pixels wide.
+        results: the steps in order.
+        ground: what guessing would give.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    _calm(above, f"Accuracy on {shown(ground.dataset)}")
+    _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
+    _draw_guess(above, ground.accuracy, percent(ground.accuracy))
+    above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
+    above.tick_params(labelbottom=False)
+    _calm(below, "Log loss (the lower, the better; logarithmic scale)")
+    below.set_yscale("log")
+    losses = [tuple(map(_drawn, (each.train_loss, each.val_loss))) for each in results]
+    _draw(below, losses, loss)
+    _draw_guess(below, ground.loss, loss(ground.loss))
+    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    below.yaxis.set_minor_formatter(NullFormatter())
+    for place, result in enumerate(results):
+        for axes in (above, below) if result.failed else ():
+            axes.text(
+                place, 0.5, "failed", transform=axes.get_xaxis_transform(), ha="center",
+                fontsize=8, color=WRONG,
+            )  # fmt: skip
+    names = [each.step.replace(" ", "\n").replace("-", "-\n") for each in results]
+    below.set_xticks(range(len(results)), names)
+    above.set_xlim(-0.5, len(results) - 0.2)
+    handles, labels = above.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower right", ncols=3, frameon=False, fontsize=8,
+        labelcolor=INK,
+    )  # fmt: skip
+    _save(path, figure)
+
+
+def _drawn(value: float | None) -> float | None:
+    return None if value is None else max(value, LEAST_LOSS)
+
+
+def _draw(
+    axes: Axes,
+    pairs: Sequence[tuple[float | None, ...]],
+    words: Callable[[float], str],
+) -> None:
+    """Train and valid of each step, joined; the valid ones in words as well."""
+    found = [(i, train, valid) for i, (train, valid) in enumerate(pairs) if train and valid]
+    places = [i for i, _, _ in found]
+    trains, valids = [train for _, train, _ in found], [valid for _, _, valid in found]
+    axes.vlines(places, trains, valids, color=RULE, linewidth=3, zorder=1)
+    axes.plot(places, valids, color=VALID, linewidth=0.8, alpha=0.5, zorder=2)
+    axes.plot(places, trains, "o", color=TRAIN, markersize=5, label="train", zorder=3)
+    axes.plot(places, valids, "o", color=VALID, markersize=7, label="valid", zorder=4)
+    for place, valid in zip(places, valids, strict=True):
+        axes.annotate(
+            words(valid), (place, valid), (6, 0), textcoords="offset points", va="center",
+            fontsize=7, color=VALID,
+        )  # fmt: skip
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.margins(y=0.12)
+
+
+def _draw_guess(axes: Axes, value: float, text: str) -> None:
+    """What guessing gives, as a line."""
+    axes.axhline(value, color=WRONG, linewidth=0.8, linestyle=(0, (2, 3)), zorder=1)
+    axes.annotate(
+        f"guessing {text}", (1, value), (0, 3), xycoords=("axes fraction", "data"), ha="right",
+        textcoords="offset points", fontsize=7, color=WRONG,
+    )  # fmt: skip
+
+
+def in_thousands(number: int) -> str:
+    """A count to three digits: "812", "24.6 k", "3.41 M"."""
+    if number < 1000:
+        return str(number)
+    thousands = number < 999_500  # which rounds to a million
+    return f"{number / (1e3 if thousands else 1e6):.3g} {'k' if thousands else 'M'}"
