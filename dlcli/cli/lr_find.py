@@ -1,0 +1,117 @@
+"""`dl lr-find RECIPE`: a learning rate for a recipe on a dataset."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from dlcli.catalog import recipe_text
+from dlcli.cli import emit_json
+from dlcli.cli.helping import paragraphs
+from dlcli.cli.options import Command, ConfigOption, SettingOption, with_config
+from dlcli.cli.train import Recipes, recipe_keys
+from dlcli.config import Config
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.lr_finder import Found
+    from dlcli.schedule import Schedule
+
+
+def lr_find_command(name: str) -> click.Command:
+    """The command that finds one recipe's rate."""
+
+    @click.option(
+        "--steps",
+        type=click.IntRange(min=10),
+        default=100,
+        show_default=True,
+        metavar="N",
+        help="batches to train on, each at a higher rate than the one before",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="print JSON")
+    @with_config(*recipe_keys(name))
+    @click.pass_context
+    def lr_find(ctx: click.Context, config: Config, steps: int, as_json: bool) -> None:
+        from dlcli.current import again, choose_dataset
+        from dlcli.lr_finder import find_learning_rate
+        from dlcli.places import shown
+
+        choice = choose_dataset(config)
+        say(str(choice))
+        found = find_learning_rate(config, name, choice.root, steps)
+        print_found(found, as_json)
+        if found.schedule is None:
+            say(f"No suggestion: {found.test.why_none}. The plot is {shown(found.figure)}")
+            return
+        words = f"{name} --schedule {_as_typed(found.schedule)}{_typed(ctx, name)}"
+        say(f"The plot is {shown(found.figure)}; next: `dl train {words}{again(choice.root)}`")
+
+    return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(lr_find)
+
+
+@click.group(
+    cls=Recipes,
+    recipe_command=lr_find_command,
+    options_metavar="RECIPE",
+    subcommand_metavar="[OPTIONS]",
+)
+def command() -> None:
+    """Find a learning rate for a recipe: train it a little, at ever higher rates.
+
+    The rate rises from 1e-7 to 10, one step for each batch; the loss falls, then rises. Suggested
+    is a tenth of the rate at which it was lowest. There is a plot of it, and no run.
+    """
+
+
+def print_found(found: Found, as_json: bool) -> None:
+    """The suggested rate and the rates that were tried, on stdout."""
+    test = found.test
+    lowest, highest = float(test.learning_rates[0]), float(test.learning_rates[-1])
+    tried = len(test.learning_rates)
+    if as_json:
+        emit_json(
+            {
+                "learning_rate": test.suggestion,
+                "schedule": str(found.schedule) if found.schedule else None,
+                "range": [lowest, highest],
+                "steps": tried,
+                "figure": str(found.figure),
+                "table": str(found.table),
+            }
+        )
+        return
+    suggestion = "none" if test.suggestion is None else f"{test.suggestion:g}"
+    click.echo(f"learning rate  {suggestion}")
+    click.echo(f"tried          {lowest:g} to {highest:.2g} in {tried} steps")
+
+
+def _typed(ctx: click.Context, recipe: str) -> str:
+    """The settings that were typed here and that training needs typed again."""
+    words: list[str] = []
+    for param in ctx.command.params:
+        if not isinstance(param, SettingOption | ConfigOption):
+            continue
+        if getattr(param, "key", "") in ("dataset", f"train.{recipe}.schedule"):
+            continue
+        if ctx.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[str(param.name)]
+        if param.is_flag:
+            words.append(param.opts[0] if value else param.secondary_opts[0])
+        else:
+            words += [param.opts[0], shlex.quote(str(value))]
+    return "".join(f" {word}" for word in words)
+
+
+def _as_typed(schedule: Schedule) -> str:
+    """A schedule as people write it: 3e-3x4."""
+    return ",".join(f"{_short(rate)}x{epochs}" for rate, epochs in schedule.steps)
+
+
+def _short(rate: float) -> str:
+    digits, _, exponent = f"{rate:e}".partition("e")
+    return f"{float(digits):g}e{int(exponent)}"
