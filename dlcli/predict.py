@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
-from dlcli.features import compute_features, load_features
+from dlcli.feature_log import array_path
+from dlcli.feature_store import size_bytes
+from dlcli.features import (
+    Features,
+    compute_features,
+    features_ready,
+    open_features,
+    store_folder,
+)
 from dlcli.folders import typed
 from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
 from dlcli.inference import Forward, KerasEngine
@@ -17,35 +28,43 @@ from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.places import shown
-from dlcli.predictions import Predictions, read_predictions
+from dlcli.predictions import Predictions, read_predictions, write_predictions
 from dlcli.progress import say, track
 from dlcli.run import Run
+from dlcli.tta import made_by, tta_of
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 
-def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> Predictions:
+def predictions_of(
+    run: Run, root: Path | None, config: Config, split: str, views: int = 0
+) -> Predictions:
     """One split's predictions: from the run's file, unless it is missing or its images changed.
 
     Args:
         run: a finished run.
         root: its dataset's folder, see `current.ChosenRun`; None: it is gone.
-        config: workers, weights, what to do about unreadable images.
+        config: workers, weights, what to do about unreadable images, amounts of augmentation.
         split: "valid" or "test".
+        views: changed views of each image to take the mean with, see `tta`; 0: none.
 
     Raises:
-        DlError: neither the file nor the images are there.
+        DlError: neither the file nor the images are there; no view would be changed.
     """
-    file = run.predictions(split)
+    file = run.predictions(split, views)
+    how = made_by(run, config, views) if views else None
     if root is None:
-        if file.is_file():
+        if has_predictions(run, split, None, how):
             say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
             return read_predictions(file)
+        recorded = run.record()["dataset"]["path"]
         raise DlError(
-            f"The dataset of {run.name} is gone, so {split} can't be predicted",
-            why=f"neither {run.record()['dataset']['path']} nor a dataset of that name is there",
+            f"The dataset of {run.name} is gone, so {split} can't be predicted"
+            + (f" with `--tta {views}`" if views else ""),
+            why=f"neither {recorded} nor a dataset of that name is there"
+            + (f", and {shown(file)} is of views changed otherwise" if file.is_file() else ""),
             hint="Put it back, or name its folder's parent with `--data-dir`.",
         )
     dataset = open_dataset(root)
@@ -58,30 +77,58 @@ def predictions_of(run: Run, root: Path | None, config: Config, split: str) -> P
             else f"Run `dl data split {typed(root)}`, then train.",
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
-    if file.is_file():
-        if has_predictions(run, split, fingerprint):
-            return read_predictions(file)
+    if has_predictions(run, split, fingerprint, how):
+        return read_predictions(file)
+    if has_predictions(run, split, None, how):
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
+    elif file.is_file():
+        say(f"{shown(file)} is of views changed otherwise: {split} is predicted again.")
     run.classes()  # or an error, before anything costs time
-    predict = _predict_ensemble if is_ensemble(run) else _predict
-    paths, y_prob = predict(run, config, dataset, split)
-    return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
+    if is_ensemble(run):
+        members = members_of(run)
+        each = member_predictions(members, run.classes(), root, config, split, views)
+    elif views:
+        each = _views_and_plain(run, config, dataset, split, views)
+    else:
+        ((paths, y_prob),) = _predict(run, config, dataset, split)
+        return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
+    mean = mean_of(each)
+    if how is None:
+        return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
+    write_predictions(file, mean)
+    known = run.status().get("predicted", {})
+    run.update_status(predicted=known | {file.stem: {"images": fingerprint, "made_by": how}})
+    return mean
 
 
-def has_predictions(run: Run, split: str, fingerprint: str | None) -> bool:
+def has_predictions(
+    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
+) -> bool:
     """Whether a run's predictions of a split are there, and of its images as they are now.
 
     Args:
         run: a finished run.
         split: "valid" or "test".
-        fingerprint: the split's; None where the dataset is gone, so that any will do.
+        fingerprint: the split's; None where any will do.
+        how: what the mean of several views is made by, see `tta.made_by`; None: no views.
     """
-    current = fingerprint is None or run.status().get("predicted", {}).get(split) == fingerprint
-    return current and run.predictions(split).is_file()
+    file = run.predictions(split, how["views"] if how else 0)
+    recorded = run.status().get("predicted", {}).get(file.stem)
+    if how is not None:
+        recorded = recorded or {}
+        if recorded.get("made_by") != how:
+            return False
+        recorded = recorded["images"]
+    return fingerprint in (None, recorded) and file.is_file()
 
 
 def member_predictions(
-    members: Sequence[Run], classes: tuple[str, ...], root: Path | None, config: Config, split: str
+    members: Sequence[Run],
+    classes: tuple[str, ...],
+    root: Path | None,
+    config: Config,
+    split: str,
+    views: int = 0,
 ) -> list[Predictions]:
     """What an ensemble's members say about one split, row by row about the same images.
 
@@ -90,9 +137,9 @@ def member_predictions(
     Args:
         members: finished runs.
         classes: the order of the columns.
-        root, config, split: as for `predictions_of`.
+        root, config, split, views: as for `predictions_of`.
     """
-    each = [predictions_of(member, root, config, split) for member in members]
+    each = [predictions_of(member, root, config, split, views) for member in members]
     same = aligned(each, classes)
     images = {path for predictions in each for path in predictions.paths}
     if left_out := len(images) - len(same[0].paths):
@@ -100,51 +147,86 @@ def member_predictions(
     return same
 
 
-def _predict_ensemble(
-    run: Run, config: Config, dataset: Dataset, split: str
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The images that all members can read, and the mean of their probabilities."""
-    each = member_predictions(members_of(run), run.classes(), dataset.root, config, split)
-    return each[0].paths, mean_of(each).y_prob
+def _views_and_plain(
+    run: Run, config: Config, dataset: Dataset, split: str, count: int
+) -> list[Predictions]:
+    """What a run says about one split's images as they are, and about each view of them."""
+    tta = tta_of(run, config, count)
+    plain = predictions_of(run, dataset.root, config, split)
+    say(f"Test-time augmentation of {split} by {run.name}: {tta}.")
+    if tta.mirrors_unasked:
+        say("Images are mirrored as well; where they mustn't be, take `--preset mnist`.")
+    nameless = ("",) * len(plain.paths)
+    changed = [
+        Predictions(paths, run.classes(), y_prob, nameless[: len(paths)])
+        for paths, y_prob in _predict(run, config, dataset, split, tta.views)
+    ]
+    return aligned([plain, *changed], run.classes())
 
 
 def _predict(
-    run: Run, config: Config, dataset: Dataset, split: str
-) -> tuple[tuple[str, ...], np.ndarray]:
+    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None] = (None,)
+) -> list[tuple[tuple[str, ...], np.ndarray]]:
     """Run the best model over one split, on the kind of input that it was judged on.
 
     Returns:
-        the images that can be read, and their probabilities, (n_samples, n_classes).
+        for each view, None being the images as they are: those that can be read, and their
+        probabilities, (n_samples, n_classes).
     """
     from dlcli.backend import start_backend
 
-    record, settings = run.record(), config.settings()
-    threads, on_error = settings.threads, settings.on_error
     start_backend()
-    import numpy as np
-
     model = load_model(run.best_model)
     if run.status().get("predicts_from") == "features":
-        forward = Forward.from_description(record["forward"])
-        weights = _same_weights(run, config, forward)
-        folder = compute_features(
-            dataset, forward, weights, workers=threads, on_error=on_error, splits=(split,)
-        )
-        features = load_features(folder, dataset, split)
-        return features.paths, predict_rows(model.get_layer("head"), features.rows)
-    paths = dataset.splits[split]
+        stored = _features(run, config, dataset, split, views)
+        return [(each.paths, predict_rows(model.get_layer("head"), each.rows)) for each in stored]
+    engine, predicted = KerasEngine(model), []
+    for view in views:
+        if view:
+            say(f"View {view.number} of {len(views)} of {split}")
+        predicted.append(_predict_images(run, config, dataset, split, engine, view))
+    return predicted
+
+
+def _features(
+    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None]
+) -> list[Features]:
+    """What the run's backbone sees in each view; computed where it isn't stored."""
+    settings = config.settings()
+    plain = Forward.from_description(run.record()["forward"])
+    weights = _same_weights(run, config, plain)
+    folders, made = [], 0
+    for view in views:
+        forward = dataclasses.replace(plain, view=view)
+        if view and not features_ready(store_folder(dataset, forward), dataset, split):
+            say(f"View {view.number} of {len(views)} of {split}")
+            made += 1
+        kinds: dict[str, Any] = {"workers": settings.threads, "on_error": settings.on_error}
+        folders.append(compute_features(dataset, forward, weights, splits=(split,), **kinds))
+    if made:
+        megabytes = sum(size_bytes(array_path(folder, split)) for folder in folders) / 1e6
+        where = f"{megabytes:,.1f} MB in {shown(folders[0].parent)}"
+        say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")
+    return [open_features(folder, dataset, split) for folder in folders]
+
+
+def _predict_images(
+    run: Run, config: Config, dataset: Dataset, split: str, engine: KerasEngine, view: View | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The images that can be read, and their probabilities, (n_samples, n_classes)."""
+    import numpy as np
+
+    settings, paths = config.settings(), dataset.splits[split]
     parts: list[np.ndarray] = []
     unreadable: list[UnreadableImage] = []
-    engine = KerasEngine(model)
-    batches = read_batches(
-        dataset.root, paths, PixelRule(**record["pixels"]), engine.batch_size, threads
-    )
-    with track(f"Predicting {split}", len(paths), "images") as bar:
-        for batch, y_prob in engine.run(batches):
+    rule = PixelRule(**run.record()["pixels"])
+    batches = read_batches(dataset.root, paths, rule, engine.batch_size, settings.threads)
+    with closing(batches), track(f"Predicting {split}", len(paths), "images") as bar:
+        for batch, y_prob in engine.run(view.of(batches, paths) if view else batches):
             unreadable += batch.unreadable
             parts.append(y_prob)
             bar.advance(batch.count)
-    if on_error == "stop":
+    if settings.on_error == "stop":
         refuse_unreadable(unreadable)
     if len(unreadable) == len(paths):
         raise none_readable(split, unreadable[0])

@@ -82,9 +82,9 @@ class Run:
         """What going on after a stop needs; gone once the run is finished."""
         return self.path / "checkpoint"
 
-    def predictions(self, split: str) -> Path:
-        """Path, true class where known, one probability per class, of "valid" or "test"."""
-        return self.path / "predictions" / f"{split}.csv"
+    def predictions(self, split: str, views: int = 0) -> Path:
+        """Path, true class, probabilities, of "valid" or "test"; by the mean of so many views."""
+        return self.path / "predictions" / (f"{split}-tta{views}.csv" if views else f"{split}.csv")
 
     @property
     def metrics_file(self) -> Path:

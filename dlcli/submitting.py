@@ -62,6 +62,7 @@ def submit_run(
     *,
     bound: float = 0.0,
     sample_file: Path | None = None,
+    views: int = 0,
 ) -> Submitted:
     """Write a run's `submission.csv` and check it.
 
@@ -71,6 +72,7 @@ def submit_run(
         config: where data lies, what the competition wants, what to do about unreadable images.
         bound: probabilities are kept this far from 0 and 1 (see `submission.clip`).
         sample_file: the competition's sample submission; by default the one in the dataset.
+        views: changed views of each image to take the mean with; 0: none.
 
     Raises:
         DlError: no test images, or ids or columns that don't match them.
@@ -78,9 +80,9 @@ def submit_run(
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle
-    valid = predictions_of(run, root, config, "valid")
+    valid = predictions_of(run, root, config, "valid", views)
     clipped_loss = log_loss(valid.y_true, clip(valid.y_prob, bound))
-    test = predictions_of(run, root, config, "test")
+    test = predictions_of(run, root, config, "test", views)
     left_out = _left_out(test, root)
     if left_out and config.settings().on_error == "stop":
         raise DlError(

@@ -8,14 +8,16 @@ from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
+from dlcli.cli.tta import AMOUNTS, TTA
 from dlcli.config import Config
 
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="print metrics as JSON")
-@with_config("dataset", "workers", "weights", "on_error", "seed")
-def command(config: Config, run: str | None, as_json: bool) -> None:
+@TTA
+@with_config("dataset", "workers", "weights", "on_error", "seed", *AMOUNTS)
+def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> None:
     """Judge a RUN on its validation images: metrics.yaml, report.html, figures.
 
     Without RUN: the newest finished run of the current dataset.
@@ -27,10 +29,12 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run
+    from dlcli.tta import require_views, same_tta
 
+    views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
-    metrics, page = evaluate_run(chosen.run, chosen.root, config)
+    metrics, page = evaluate_run(chosen.run, chosen.root, config, views)
     if as_json:
         emit_json(metrics)
     else:
@@ -46,7 +50,7 @@ def command(config: Config, run: str | None, as_json: bool) -> None:
         )
     if chosen.root and open_dataset(chosen.root).splits["test"]:
         taken = f" {shlex.quote(run)}" if run else again(chosen.root)
-        after = f"next: `dl submit{taken}{same_runs(config)}`"
+        after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
     else:
         after = "there are no test images to submit"
     say(f"Report: {shown(page)}; {after}")

@@ -8,6 +8,7 @@ import click
 
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
+from dlcli.cli.tta import AMOUNTS, TTA
 from dlcli.config import Config
 
 
@@ -27,13 +28,18 @@ from dlcli.config import Config
     help="the competition's sample submission; by default the one in the dataset",
 )
 @click.option("--no-upload", is_flag=True, help="write the file only")
-@with_config("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights", "on_error")
+@TTA
+@with_config(
+    *("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights", "on_error"),
+    *AMOUNTS,
+)
 def command(
     config: Config,
     run: str | None,
     bound: float | None,
     sample_submission: Path | None,
     no_upload: bool,
+    tta: int | None,
 ) -> None:
     """Write submission.csv from a RUN's predictions of the test images.
 
@@ -44,11 +50,18 @@ def command(
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.submitting import submit_run
+    from dlcli.tta import require_views
 
+    views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
     done = submit_run(
-        chosen.run, chosen.root, config, bound=bound or 0.0, sample_file=sample_submission
+        chosen.run,
+        chosen.root,
+        config,
+        bound=bound or 0.0,
+        sample_file=sample_submission,
+        views=views,
     )
     for note in done.notes:
         say(note)

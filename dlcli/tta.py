@@ -1,0 +1,144 @@
+"""Test-time augmentation: predict each image as it is and changed a few times, and take the mean.
+
+Mistakes that hang on an image's exact place, size or side are outvoted by its other views. Source:
+Krizhevsky, Sutskever & Hinton 2012, section 4.1, who averaged ten crops and mirror images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dlcli.augmentation import Augmentation, View
+from dlcli.config import Config
+from dlcli.declarations import declared
+from dlcli.errors import DlError, ExitCode
+from dlcli.fields import plain, settings_of
+from dlcli.members import is_ensemble
+from dlcli.places import shown
+from dlcli.run import Run
+
+AMOUNTS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
+MOST_VIEWS = 999
+
+
+@dataclass(frozen=True)
+class Tta:
+    """How one run's images are changed when it predicts.
+
+    Args:
+        count: changed views beside the plain image.
+        augmentation: how far each is changed.
+        seed: decides how.
+        mirrors_unasked: images are mirrored, which neither the run's training nor anybody asked
+            for.
+    """
+
+    count: int
+    augmentation: Augmentation
+    seed: int
+    mirrors_unasked: bool
+
+    def __str__(self) -> str:
+        return f"{self.count} {'view' if self.count == 1 else 'views'}: {self.augmentation}"
+
+    @property
+    def views(self) -> list[View]:
+        """The changed views, numbered from 1."""
+        return [View(self.augmentation, self.seed, number) for number in range(1, self.count + 1)]
+
+
+def require_views(config: Config, count: int | None) -> int:
+    """Check what was typed; returns how many views beside the plain image, 0 for none.
+
+    Raises:
+        DlError: `--tta 0`, or augmentation without `--tta`.
+    """
+    if count is None:
+        if flags := _flags(config):
+            raise DlError(
+                f"`{flags[0]}` has no effect without `--tta N`",
+                hint="Say both, or neither.",
+                exit_code=ExitCode.USAGE,
+            )
+        return 0
+    if not 1 <= count <= MOST_VIEWS:
+        raise DlError(
+            f"`--tta` can't be {count}",
+            why=f"expected a whole number, at least 1 and at most {MOST_VIEWS}",
+            hint="Leave `--tta` out for no test-time augmentation.",
+            exit_code=ExitCode.USAGE,
+        )
+    return count
+
+
+def tta_of(run: Run, config: Config, count: int) -> Tta:
+    """How a run's images are changed: as typed > as in its training > as set elsewhere > lightly.
+
+    A preset that was typed takes the place of all that its training had.
+
+    Args:
+        run: a run with a model of its own.
+        config: amounts of augmentation.
+        count: changed views beside the plain image, 1 or more.
+
+    Raises:
+        DlError: nothing would change.
+    """
+    recorded = run.config()
+    typed_preset = config.is_flag("augmentation.preset")
+    own = {} if typed_preset else recorded.get("augmentation", {})
+    config = config.with_defaults({"augmentation": own}, shown(run.config_file))
+    augmentation = config.settings().augmentation
+    if augmentation.changes_nothing:
+        raise DlError(
+            f"`--tta {count}` would change nothing",
+            why=f"the preset {augmentation.preset!r} has no amounts, and none is set"
+            if augmentation.preset == "none"
+            else "every amount of augmentation is 0",
+            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            exit_code=ExitCode.USAGE,
+        )
+    about_mirrors = ("augmentation.preset", "augmentation.horizontal_flip")
+    unasked = all(config.get(key).origin == "default" for key in about_mirrors)
+    mirrors = augmentation.amounts()["horizontal_flip"]
+    return Tta(count, augmentation.by_amounts(), recorded["seed"], mirrors and unasked)
+
+
+def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
+    """What a run's predictions depend on beside its images, as YAML can hold it.
+
+    An ensemble's members each change images in their own way, so what counts is what they were
+    asked for; they need not be there.
+
+    Raises:
+        DlError: as `tta_of`.
+    """
+    if is_ensemble(run):
+        values = {key: value for key, value in config.values.items() if key in AMOUNTS}
+        return {
+            "views": count,
+            "typed": {key: plain(v.value) for key, v in values.items() if config.is_flag(key)},
+            "set": {key: plain(v.value) for key, v in values.items() if not config.is_flag(key)},
+        }
+    tta = tta_of(run, config, count)
+    return {"views": count, "seed": tta.seed, **tta.augmentation.amounts()}
+
+
+def same_tta(config: Config, count: int) -> str:
+    """What the next command needs typed to take the same views: nothing where there are none."""
+    return " ".join(["", f"--tta {count}", *_flags(config)]) if count else ""
+
+
+def _flags(config: Config) -> list[str]:
+    """Amounts of augmentation as they were typed: `--preset mnist`, `--no-horizontal-flip`."""
+    flags = []
+    for key in AMOUNTS:
+        if config.is_flag(key):
+            setting, value = declared(key), config.get(key).value
+            option = setting.name.replace("_", "-")
+            if setting.type is bool:
+                flags.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                flags.append(f"--{option} {setting.text(value)}")
+    return flags

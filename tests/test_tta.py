@@ -1,0 +1,333 @@
+"""Test-time augmentation: the mean over an image and views of it, kept with what made it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dots import state
+from loading import BACKENDS, loaded
+from pictures import picture
+from predicted import predicted_run
+from tiny import SMALL, only_run
+from typed import Dl, Result, ok
+
+from dlcli.augmentation import Augmentation, View
+from dlcli.config import Config, load_config
+from dlcli.dataset import open_dataset
+from dlcli.errors import DlError
+from dlcli.evaluation import log_loss
+from dlcli.files import read_csv, read_yaml, write_yaml
+from dlcli.images import PixelRule, read_batches
+from dlcli.predictions import Predictions, read_predictions
+from dlcli.run import Run
+from dlcli.tta import made_by, tta_of
+
+LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2", "--seed", "3")
+
+
+@pytest.fixture
+def on_images(dl: Dl, home: Path, tiny: Path) -> Run:
+    """A run that predicts from images."""
+    ok(dl(*LINEAR, "-d", tiny))
+    return only_run(home)
+
+
+@pytest.fixture
+def on_features(dl: Dl, home: Path, tiny: Path) -> Run:
+    """A run that predicts from stored features."""
+    quick = ("--schedule", "1e-2x2", "--precision", "f32", "--seed", "3")
+    ok(dl("train", "finetune", "-d", tiny, *SMALL, *quick))
+    return only_run(home)
+
+
+def tta_file(run: Run, split: str = "valid", views: int = 2) -> Predictions:
+    return read_predictions(run.predictions(split, views))
+
+
+def mean_by_hand(run: Run, root: Path, augmentation: Augmentation, views: int) -> dict[str, float]:
+    """The first class's probability of each valid image: Keras alone, one view after the other."""
+    import keras
+
+    model = keras.saving.load_model(run.best_model)
+    paths = open_dataset(root).splits["valid"]
+    rule = PixelRule(**run.record()["pixels"])
+    (batch,) = read_batches(root, paths, rule, 8, 1)
+    parts = [batch.pixels]
+    for number in range(1, views + 1):
+        (changed,) = View(augmentation, 3, number).of([batch], paths)
+        parts.append(changed.pixels)
+    each = [model.predict_on_batch(pixels.astype("float32"))[:, 0] for pixels in parts]
+    return dict(zip(paths, np.mean(each, axis=0).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["on_images", "on_features"])
+def test_it_is_the_mean_over_the_plain_image_and_its_views(
+    dl: Dl, tiny: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(kind)
+    plain = run.predictions("valid").read_bytes()
+    said = ok(dl("evaluate", "--tta", "2"))
+    assert "View 1 of 2 of valid\n" in said.stderr
+    assert "View 2 of 2 of valid\n" in said.stderr
+    assert run.predictions("valid").read_bytes() == plain
+    found = tta_file(run)
+    expected = mean_by_hand(run, tiny, Augmentation("light"), 2)
+    assert dict(zip(found.paths, found.y_prob[:, 0], strict=True)) == pytest.approx(
+        expected, abs=1e-4
+    )
+    before = read_predictions(run.predictions("valid"))
+    assert before.y_prob != pytest.approx(found.y_prob, abs=1e-3)
+    assert found.y_prob.sum(axis=1) == pytest.approx(1)
+    assert found.true_classes == tuple(path.split("/")[1] for path in found.paths)
+
+
+def test_what_was_said_and_written_is_true(dl: Dl, on_images: Run) -> None:
+    plain = ok(dl("evaluate"))
+    metrics, page = on_images.metrics_file.read_bytes(), on_images.report_file.read_text()
+    assert "View" not in plain.stderr
+    assert "ugmentation" not in plain.stderr + page
+    said = ok(dl("evaluate", "--tta", "2"))
+    before, after = (
+        log_loss(each.y_true, each.y_prob)
+        for each in (read_predictions(on_images.predictions("valid")), tta_file(on_images))
+    )
+    what = "improves" if after < before else "worsens"
+    words = f"Test-time augmentation {what} log loss from {before:.4f} to {after:.4f}."
+    assert words in said.stderr
+    assert f"log loss  {after:.4f}" in said.stdout
+    assert "next: `dl submit --tta 2`" in said.stderr
+    assert read_yaml(on_images.metrics_file)["tta"] == 2
+    assert read_yaml(on_images.metrics_file)["log_loss"] == pytest.approx(after)
+    page = on_images.report_file.read_text()
+    assert "2 views: rotation 15, width shift 0.1, height shift 0.1, zoom 0.1, horizontal" in page
+    assert re.search(r"\ndl evaluate --tta 2\n", page)
+    again = ok(dl("evaluate"))
+    assert again.stdout == plain.stdout
+    assert on_images.metrics_file.read_bytes() == metrics
+
+
+def test_views_are_made_once_and_then_read_without_a_backend(dl: Dl, on_images: Run) -> None:
+    first = ok(dl("evaluate", "--tta", "2"))
+    before = state(on_images.path / "predictions")
+    heavy, output = loaded("evaluate", "--tta", "2")
+    assert first.stdout in output
+    assert "View 1" not in output
+    assert not heavy & BACKENDS
+    assert state(on_images.path / "predictions") == before
+
+
+def test_features_of_views_are_kept_for_the_next_that_needs_them(
+    dl: Dl, tiny: Path, on_features: Run
+) -> None:
+    said = ok(dl("evaluate", "--tta", "2"))
+    assert "The views of valid are kept, 0.1 MB in ~/data/tiny/features" in said.stderr
+    assert len(re.findall("-view[12]-", ok(dl("features", "ls")).stdout)) == 2
+    before = state(tiny / "features")
+    file = on_features.predictions("valid", 2)
+    content = file.read_bytes()
+    file.unlink()
+    again = ok(dl("evaluate", "--tta", "2"))
+    assert "View" not in again.stderr
+    assert file.read_bytes() == content
+    assert state(tiny / "features") == before
+    ok(dl("evaluate", "--tta", "1"))
+    more = ok(dl("evaluate", "--tta", "3"))
+    assert "View 3 of 3" in more.stderr
+    assert "View 2 of 3" not in more.stderr
+    assert len(re.findall("-view[123]-", ok(dl("features", "ls")).stdout)) == 3
+
+
+def test_a_views_other_splits_stay_when_one_is_added(dl: Dl, home: Path, tiny: Path) -> None:
+    passes = ("--augment", "--augment-passes", "1", "--schedule", "1e-2")
+    ok(dl("train", "finetune", "-d", tiny, *SMALL, *passes))
+    (store,) = (tiny / "features").glob("*-view1-*")
+    train = state(store / "train.bc")
+    ok(dl("evaluate", "--tta", "1"))
+    valid = state(store / "valid.bc")
+    ok(dl("submit", "--tta", "1"))
+    assert (store / "test.bc").is_dir()
+    assert state(store / "train.bc") == train
+    assert state(store / "valid.bc") == valid
+    assert "mirrored" not in ok(dl("submit", "--tta", "1")).stderr
+
+
+def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images: Run) -> None:
+    ok(dl("evaluate", "--tta", "2"))
+    light = tta_file(on_images)
+    options = ("--tta", "2", "--preset", "mnist", "--rotation", "20")
+    said = ok(dl("evaluate", *options))
+    assert "valid-tta2.csv is of views changed otherwise: valid is predicted again." in said.stderr
+    assert "next: `dl submit --tta 2 --preset mnist --rotation 20.0`" in said.stderr
+    assert "mirrored" not in said.stderr
+    assert "dl evaluate --tta 2 --preset mnist --rotation 20.0" in on_images.report_file.read_text()
+    kept = on_images.status()["predicted"]["valid-tta2"]
+    assert kept["images"] == on_images.status()["predicted"]["valid"]
+    assert kept["made_by"] == {
+        "views": 2,
+        "seed": 3,
+        "rotation": 20,
+        "width_shift": 0.08,
+        "height_shift": 0.08,
+        "shear": 0.3,
+        "zoom": 0.08,
+        "horizontal_flip": False,
+        "channel_shift": 0,
+    }
+    found = tta_file(on_images)
+    expected = mean_by_hand(on_images, tiny, Augmentation("mnist", rotation=20), 2)
+    assert dict(zip(found.paths, found.y_prob[:, 0], strict=True)) == pytest.approx(
+        expected, abs=1e-5
+    )
+    assert "predicted again" not in ok(dl("evaluate", *options)).stderr
+    ok(dl("evaluate", "--tta", "2"))
+    assert (tta_file(on_images).y_prob == light.y_prob).all()
+
+
+def test_changed_images_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images: Run) -> None:
+    ok(dl("submit", "--tta", "1"))
+    picture(1, 77).save(tiny / "test" / "6.png")
+    (tiny / "sample_submission.csv").unlink()
+    said = ok(dl("submit", "--tta", "1"))
+    assert "have changed: they are predicted again" in said.stderr
+    assert "View 1 of 1 of test" in said.stderr
+    assert len(tta_file(on_images, "test", 1).paths) == 6
+    assert "View" not in ok(dl("submit", "--tta", "1")).stderr
+
+
+def test_a_submission_is_of_the_views_and_so_is_its_loss(dl: Dl, on_images: Run) -> None:
+    said = ok(dl("submit", "--tta", "2"))
+    test, valid = tta_file(on_images, "test"), tta_file(on_images)
+    by_id = dict(zip(test.paths, test.y_prob[:, 1], strict=True))
+    for name, probability in read_csv(on_images.submission_file)[1:]:
+        assert float(probability) == pytest.approx(by_id[f"test/{name}.png"], abs=1e-5)
+    assert f"valid log loss  {log_loss(valid.y_true, valid.y_prob):.4f}" in said.stdout
+
+
+def test_an_unreadable_image_is_named_or_left_out(dl: Dl, tiny: Path, on_images: Run) -> None:
+    (tiny / "valid" / "cat" / "cat.1000.png").write_bytes(b"no image")
+    failed = dl("evaluate", "--tta", "2")
+    assert failed.exit_code == 1
+    assert "cat.1000.png" in failed.stderr
+    said = ok(dl("evaluate", "--tta", "2", "--on-error", "skip"))
+    assert "1 of valid left out" in said.stderr
+    assert len(tta_file(on_images).paths) == 7
+
+
+def test_without_the_images_only_what_was_predicted_serves(
+    dl: Dl, tiny: Path, on_images: Run
+) -> None:
+    ok(dl("evaluate", "--tta", "2"))
+    shutil.rmtree(tiny)
+    said = ok(dl("evaluate", on_images.name, "--tta", "2"))
+    assert "The dataset is gone; its predictions in" in said.stderr
+    assert "Test-time augmentation " in said.stderr
+    on_images.predictions("valid").unlink()
+    ok(dl("evaluate", on_images.name, "--tta", "2"))
+    for options, why in (
+        (("--tta", "3"), "nor a dataset of that name is there\n"),
+        (("--tta", "2", "--rotation", "3"), "valid-tta2.csv is of views changed otherwise"),
+    ):
+        failed = dl("evaluate", on_images.name, *options)
+        assert failed.exit_code == 1
+        assert f"so valid can't be predicted with `--tta {options[1]}`" in failed.stderr
+        assert why in failed.stderr
+
+
+def test_an_ensemble_is_the_mean_of_its_members_views(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*LINEAR, "-d", tiny, "--members", "2"))
+    said = ok(dl("evaluate", "--tta", "2"))
+    *members, whole = sorted(
+        (Run(path) for path in (home / "runs" / "tiny").iterdir()),
+        key=lambda run: "ensemble" in run.name,
+    )
+    assert f"augmentation of valid by {members[0].name}: 2 views" in said.stderr
+    each = [tta_file(member).y_prob for member in members]
+    assert each[0] != pytest.approx(each[1], abs=1e-3)
+    assert tta_file(whole).y_prob == pytest.approx((each[0] + each[1]) / 2)
+    assert "2 views by each member" in whole.report_file.read_text()
+    assert "View" not in ok(dl("evaluate", "--tta", "2")).stderr
+    other = ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
+    assert other.stderr.count("is of views changed otherwise") == 3
+    shutil.rmtree(members[0].path)
+    ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
+    assert dl("evaluate", "--tta", "2").exit_code == 1
+
+
+def refused(result: Result, *words: str) -> None:
+    assert result.exit_code == 2
+    for each in words:
+        assert each in result.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "submit"])
+def test_what_has_no_effect_is_a_usage_error(dl: Dl, command: str) -> None:
+    for count in ("0", "-1", "1000"):
+        said = dl(command, "--tta", count)
+        refused(said, f"`--tta` can't be {count}", "at least 1", "Leave `--tta` out")
+    refused(dl(command, "--tta", "x"), "'x' is not a valid integer")
+    for flag in (("--preset", "mnist"), ("--rotation", "3.0"), ("--no-horizontal-flip",)):
+        refused(dl(command, *flag), f"`{' '.join(flag)}` has no effect without `--tta N`")
+
+
+def test_views_that_change_nothing_are_refused(dl: Dl, on_images: Run) -> None:
+    nothing = "`--tta 2` would change nothing"
+    refused(dl("evaluate", "--tta", "2", "--preset", "none"), nothing, "'none' has no amounts")
+    zeros = ("--rotation", "0", "--width-shift", "0", "--height-shift", "0", "--zoom", "0")
+    refused(dl("submit", "--tta", "2", *zeros, "--no-horizontal-flip"), nothing, "is 0")
+    assert not on_images.predictions("valid", 2).exists()
+    ok(dl("evaluate", "--tta", "2", "--preset", "none", "--horizontal-flip"))
+
+
+@pytest.fixture
+def augmented(tiny: Path) -> Run:
+    """A run that was trained with augmentation of its own."""
+    run = predicted_run(tiny, "augmented", {})
+    own = Augmentation("mnist", rotation=20).describe()
+    write_yaml(run.config_file, run.config() | {"seed": 5, "augmentation": own})
+    return run
+
+
+def amounts(run: Run, config: Config) -> tuple[float | None, float | None, bool | None]:
+    found = tta_of(run, config, 2).augmentation
+    return found.rotation, found.shear, found.horizontal_flip
+
+
+def test_amounts_are_as_typed_else_the_runs_own_else_set_elsewhere(
+    home: Path, tiny: Path, augmented: Run
+) -> None:
+    plain = predicted_run(tiny, "plain", {})
+    write_yaml(plain.config_file, plain.config() | {"seed": 5})
+    config = load_config(environ={})
+    assert amounts(augmented, config) == (20, 0.3, False)
+    assert amounts(plain, config) == (15, 0, True)
+    assert tta_of(plain, config, 2).mirrors_unasked
+    assert not tta_of(augmented, config, 2).mirrors_unasked
+    elsewhere = load_config(environ={"DL_AUGMENTATION__ROTATION": "7"})
+    assert amounts(augmented, elsewhere) == (20, 0.3, False)
+    assert amounts(plain, elsewhere) == (7, 0, True)
+    typed = elsewhere.with_flags({"augmentation.rotation": "9"})
+    assert amounts(augmented, typed) == (9, 0.3, False)
+    assert amounts(plain, typed) == (9, 0, True)
+    preset = config.with_flags({"augmentation.preset": "light"})
+    assert amounts(augmented, preset) == (15, 0, True)
+    assert not tta_of(augmented, preset, 2).mirrors_unasked
+
+
+def test_views_differ_by_their_number_and_come_back_from_what_is_recorded(augmented: Run) -> None:
+    tta = tta_of(augmented, load_config(environ={}), 3)
+    assert [view.number for view in tta.views] == [1, 2, 3]
+    assert {view.seed for view in tta.views} == {5}
+    assert [View.from_description(view.describe()) for view in tta.views] == tta.views
+    described = made_by(augmented, load_config(environ={}), 3)
+    assert described["seed"] == 5
+    assert described["rotation"] == 20
+
+
+def test_a_run_whose_record_is_gone_says_so(augmented: Run) -> None:
+    augmented.config_file.unlink()
+    with pytest.raises(DlError, match="missing or damaged"):
+        made_by(augmented, load_config(environ={}), 2)
