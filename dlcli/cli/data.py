@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli import Group, emit_json
+from dlcli.cli.augment_preview import command as augment_preview
 from dlcli.cli.completing import complete_dataset
 from dlcli.cli.datasets import (
     as_typed,
@@ -222,8 +223,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     """Take back the last organize, split or sample.
 
     Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
-    its sample. Copies go only where their originals are still
-    there, and neither was changed.
+    its sample. Copies go only where their originals are still there, and neither was changed.
     """
     from dlcli import arranging
     from dlcli.moves import last
@@ -267,9 +267,7 @@ def ls(config: Config, named: str | None, as_json: bool) -> None:
         print_counts(dataset, as_json)
         return
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
-    rows: list[list[object]] = [
-        [name, counts["train"][name], counts["valid"][name]] for name in dataset.classes
-    ]
+    rows = [[name, counts["train"][name], counts["valid"][name]] for name in dataset.classes]
     print_table(["class", "train", "valid"], rows)
     click.echo()
     print_counts(dataset, as_json)
@@ -296,3 +294,6 @@ def _warn(outcome: Outcome) -> None:
         if paths:
             more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             say(f"Warning, {why}: {shown(paths[0])}{more}.")
+
+
+command.add_command(augment_preview)

@@ -1,4 +1,4 @@
-"""A report's figures as PNGs, for slides and messages: curves, confusion matrix, galleries.
+"""Figures as PNGs, for slides and messages: curves, confusion matrix, galleries, sheets.
 
 Figures are built without pyplot, whose global state would outlive them and open windows.
 """
@@ -15,12 +15,12 @@ from dlcli.places import shown
 from dlcli.report import words
 from dlcli.report.charts import strengths
 from dlcli.report.history import Curves
-from dlcli.report.thumbnails import Thumbnail
+from dlcli.report.thumbnails import TINY, Thumbnail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from PIL import ImageFont
+    from PIL import Image, ImageFont
 
     from dlcli.evaluation import Ints
 
@@ -32,6 +32,7 @@ QUICK = 3  # PNG compression: 3 times quicker than the default, 6 % larger
 MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
 MOST_LABELLED = 130  # classes; with more, names would be too small to read
 COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
+NARROWEST = 160  # pixels; a column of a sheet, so that its title has room
 
 
 def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
@@ -167,8 +168,46 @@ def draw_gallery(
         how = Image.Resampling.NEAREST if pictures[sample].tiny else Image.Resampling.LANCZOS
         width, height = (max(1, round(side * scale)) for side in picture.size)
         sheet.paste(picture.resize((width, height), how), (x, y + TILE - height))
-        draw.text((x, y + TILE + 6), _fitting(captions[sample][0], bold), INK, bold)
-        draw.text((x, y + TILE + 24), _fitting(captions[sample][1], small), MUTED, small)
+        draw.text((x, y + TILE + 6), _fitting(captions[sample][0], bold, TILE), INK, bold)
+        draw.text((x, y + TILE + 24), _fitting(captions[sample][1], small, TILE), MUTED, small)
+    with atomic(path) as temporary:
+        sheet.save(temporary, compress_level=QUICK)
+
+
+def draw_sheet(
+    path: Path, title: str, note: str, pictures: Sequence[Image.Image], captions: Sequence[str]
+) -> None:
+    """Versions of one picture, three in a row, each at its own size; tiny ones enlarged.
+
+    Args:
+        path: the PNG to write.
+        title: above the pictures.
+        note: below the title, in as many lines as it takes.
+        pictures: of one size; at least one.
+        captions: below each.
+    """
+    from PIL import Image, ImageDraw
+
+    longest = max(pictures[0].size)
+    scale = max(1, 2 * NARROWEST // longest) if longest <= TINY else 1
+    width, height = (scale * side for side in pictures[0].size)
+    column = max(width, NARROWEST)
+    step_x, step_y = column + GAP, height + 40
+    inside = 3 * step_x - GAP
+    large, small = _font(20), _font(13)
+    lines = _lines(note, small, inside)
+    top = 72 + 20 * len(lines)
+    rows = -(-len(pictures) // 3)
+    size = (2 * MARGIN + inside, top + rows * step_y + MARGIN // 2)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, 26), _fitting(title, large, inside), INK, large)
+    for number, line in enumerate(lines):
+        draw.text((MARGIN, 60 + 20 * number), line, MUTED, small)
+    for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x, y = MARGIN + place % 3 * step_x, top + place // 3 * step_y
+        sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (x, y))
+        draw.text((x, y + height + 6), _fitting(caption, small, column), MUTED, small)
     with atomic(path) as temporary:
         sheet.save(temporary, compress_level=QUICK)
 
@@ -193,9 +232,21 @@ def _font(pixels: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), pixels)
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont) -> str:
-    """The text, cut to a tile's width."""
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, cut to a width in pixels."""
     text = shown(text)
-    while font.getlength(text) > TILE:
+    while font.getlength(text) > width:
         text = text[:-2] + "…"
     return text
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """The text's words in lines no wider than so many pixels."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines

@@ -326,6 +326,7 @@ def test_help_lists_the_commands_in_the_order_of_their_use(dl: Dl) -> None:
         "sample",
         "undo",
         "ls",
+        "augment-preview",
     ]
     assert "..." not in listed, "each is told in a line"
 

@@ -1,0 +1,101 @@
+"""`dl data augment-preview`: what augmentation makes of an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from dlcli.augmentation import Augmentation
+from dlcli.cli.completing import complete_dataset
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+from dlcli.fields import settings_of
+
+AMOUNTS = settings_of(Augmentation)
+OUTPUT = Path("augment-preview.png")
+
+
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Datasets and, where there is none of that name, files."""
+    found = complete_dataset(ctx, param, incomplete)
+    return [CompletionItem(w.value, type="file") if w.type == "dir" else w for w in found]
+
+
+@click.command("augment-preview", cls=Command)
+@click.argument("named", metavar="[DATASET|IMAGE]", required=False, shell_complete=_complete)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=OUTPUT,
+    show_default=True,
+    metavar="FILE",
+    help="the PNG to write; replaced where it exists",
+)
+@with_config("seed", *(f"augmentation.{name}" for name in AMOUNTS))
+def command(config: Config, named: str | None, output: Path) -> None:
+    """Draw an image as it is, and changed at random eight ways.
+
+    IMAGE is a file. Of a DATASET it is an image of train/, chosen by --seed.
+    """
+    from dlcli.places import shown
+    from dlcli.preview import preview
+    from dlcli.progress import say
+
+    settings = config.settings()
+    image, root = _choose(config, named)
+    say(f"Image {shown(image)}")
+    preview(image, settings.augmentation, settings.seed, output)
+    _print_amounts(config, settings.augmentation)
+    after = "nothing is changed: set some amount, such as `--rotation 15`"
+    if not settings.augmentation.changes_nothing:
+        after = f"next: `dl train cnn --augment{_typed(config)}{root}`"
+    say(f"Eight ways are in {shown(output)}; {after}")
+
+
+def _choose(config: Config, named: str | None) -> tuple[Path, str]:
+    """The image, and what the next command needs typed to take its dataset too."""
+    from dlcli.current import again, choose_dataset
+    from dlcli.folders import is_image
+    from dlcli.places import expanded
+    from dlcli.preview import training_image
+    from dlcli.progress import say
+
+    if named and (is_image(named) or expanded(named).is_file()):
+        return expanded(named), ""
+    choice = choose_dataset(config, named)
+    say(str(choice))
+    return training_image(choice.root, config.settings().seed), again(choice.root)
+
+
+def _print_amounts(config: Config, augmentation: Augmentation) -> None:
+    """Every amount that holds, and whether it was set or is the preset's."""
+    rows = []
+    for name, value in augmentation.describe().items():
+        found = config.get(f"augmentation.{name}")
+        origin = f"preset {augmentation.preset}" if found.value is None else found.origin
+        rows.append([name, _text(value), origin, AMOUNTS[name].help])
+    print_table(["amount", "value", "from", "what it does"], rows)
+
+
+def _typed(config: Config) -> str:
+    """What was typed here, to be typed again."""
+    typed = ""
+    for name in AMOUNTS:
+        if config.is_flag(f"augmentation.{name}"):
+            value, flag = config.get(f"augmentation.{name}").value, name.replace("_", "-")
+            if isinstance(value, bool):
+                typed += f" --{flag}" if value else f" --no-{flag}"
+            else:
+                typed += f" --{flag} {_text(value)}"
+    return typed
+
+
+def _text(value: str | float | None) -> str:
+    if value is None:
+        return "auto"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else f"{value:.12g}"
