@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -291,14 +290,14 @@ def test_a_preset_holds_what_could_be_typed(preset: str) -> None:
 
 
 def test_the_page_shows_the_presets_as_they_are() -> None:
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in PAGE.read_text().splitlines()
-        if re.match(r"\| (preset \||`--)", line)
+    table = PAGE.read_text().partition("\n| preset | ")[2].partition("\n\n")[0]
+    names, _, _, *rows = [
+        [cell.strip(" `-") for cell in line.strip("|").split("|")] for line in table.splitlines()
     ]
-    header, *rest = rows
-    shown = {re.findall(r"`--(?:no-)?([a-z-]+)`", row[0])[0]: row[1:] for row in rest}
-    for column, preset in enumerate(re.findall(r"`(\w+)`", " ".join(header))):
+    assert names == list(PRESETS)
+    shown = {name: values for name, *values in rows}
+    assert list(shown) == [name.replace("_", "-") for name in Augmentation().amounts()]
+    for column, preset in enumerate(PRESETS):
         for name, value in Augmentation(preset).amounts().items():  # type: ignore[arg-type]
-            word = ("yes" if value else "") if isinstance(value, bool) else f"{value or '':g}"
+            word = "yes" if value is True else f"{value:g}" if value else ""
             assert shown[name.replace("_", "-")][column] == word, (preset, name)
