@@ -1,0 +1,187 @@
+"""Augmented passes: changed copies of the features, stored once, that the epochs take in turn."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pictures import make_dataset
+from tiny import SMALL, only_run
+from typed import Dl, ok
+
+from dlcli import checkpoint, features, job, training
+from dlcli.dataset import open_dataset
+from dlcli.feature_inputs import FeatureInputs
+from dlcli.feature_store import function_of
+from dlcli.features import Features, open_features
+from dlcli.run import Run
+
+PASSES = ("--augment", "--augment-passes", "2")
+TRAIN = ("train", "finetune", *PASSES, "--schedule", "1e-2x4", *SMALL)
+
+
+def stores(root: Path) -> list[Path]:
+    return sorted((root / "features").iterdir())
+
+
+def splits_of(store: Path) -> set[str]:
+    return {path.stem for path in store.glob("*.done")}
+
+
+def rows_of_train(root: Path, store: Path) -> np.ndarray:
+    rows: np.ndarray = open_features(store, open_dataset(root), "train").rows[:]
+    return rows
+
+
+def test_passes_are_stored_beside_the_plain_features_once_and_trained_on(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    first = ok(dl(*TRAIN, "-d", tiny))
+    assert (
+        "Training head on the stored features and 2 augmented passes: 16 images, 4 epochs."
+        in first.stderr
+    )
+    plain, *views = stores(tiny)
+    assert [store.name.rpartition("-")[0] for store in (plain, *views)] == [
+        "efficientnet-lite0-pooled",
+        "efficientnet-lite0-pooled-view1",
+        "efficientnet-lite0-pooled-view2",
+    ]
+    assert {"train", "valid"} <= splits_of(plain)
+    assert [splits_of(view) for view in views] == [{"train"}, {"train"}]
+    rows = [rows_of_train(tiny, store) for store in (plain, *views)]
+    assert {each.shape for each in rows} == {(16, 1280)}
+    assert all((a != b).any(axis=1).all() for a, b in [rows[:2], rows[1:], (rows[0], rows[2])])
+    run = only_run(home)
+    before = {path: path.stat().st_mtime_ns for path in (tiny / "features").rglob("*.b*")}
+    ok(dl(*TRAIN, "-d", tiny))
+    (again,) = set(run.path.parent.iterdir()) - {run.path}
+    assert Run(again).history() == run.history()
+    assert {path: path.stat().st_mtime_ns for path in (tiny / "features").rglob("*.b*")} == before
+
+
+def test_other_amounts_and_another_seed_are_other_passes(dl: Dl, tiny: Path) -> None:
+    for words in ((), ("--seed", "1")):
+        ok(dl(*TRAIN, "-d", tiny, *words))
+    (tiny.parent.parent / "dl.yaml").write_text("augmentation: {rotation: 0}\n")
+    ok(dl(*TRAIN, "-d", tiny))
+    assert len(stores(tiny)) == 1 + 3 * 2
+    listed = ok(dl("features", "ls")).stdout
+    assert listed.count("-pooled-view1-") == listed.count("-pooled-view2-") == 3
+
+
+def test_the_network_is_not_run_for_passes_that_are_there(
+    dl: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was started")
+
+    monkeypatch.setattr(features, "start_engine", refuse)
+    ok(dl(*TRAIN, "-d", tiny))
+
+
+def test_the_epochs_take_the_passes_in_turn() -> None:
+    passes = [Features(np.full((3, 2), number, np.float32), ("a", "b", "c")) for number in range(3)]
+    for memory_bytes in (2**20, 24):  # all of them in memory, or one at a time
+        inputs = FeatureInputs(passes, memory_bytes)
+        seen = []
+        for epoch in (0, 1, 2, 3, 4, 7):
+            inputs.start_epoch(epoch)
+            ((x, _),) = inputs.batches(np.arange(3), 4)
+            seen.append(set(x.ravel()))
+        assert seen == [{0}, {1}, {2}, {0}, {1}, {1}]
+
+
+def test_a_run_stopped_after_any_epoch_goes_on_with_the_pass_whose_turn_it_is(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    whole = only_run(home)
+    saved = checkpoint.save_checkpoint
+
+    def save_then_stop(*arguments: Any) -> None:
+        saved(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    assert dl(*TRAIN, "-d", tiny).exit_code == 130
+    (path,) = set(whole.path.parent.iterdir()) - {whole.path}
+    for _ in range(3):
+        assert dl("resume", path.name).exit_code == 130
+    ok(dl("resume", path.name))
+    assert Run(path).history_file.read_text() == whole.history_file.read_text()
+
+
+def test_a_pass_that_was_stopped_goes_on_to_the_same_rows(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 66 of 80 images: the first 64 are on disk."""
+    root = make_dataset(home / "data" / "tiny", train=40, valid=4)
+    train = ("train", "finetune", "--augment", "--augment-passes", "1", "--schedule", "1e-2")
+    ok(dl(*train, "-d", root, *SMALL))
+    _, view = stores(root)
+    whole = rows_of_train(root, view)
+    function = function_of(view)
+    shutil.rmtree(view)
+    compute = features.rows_of
+
+    def stopping(*arguments: Any) -> Iterator[Any]:
+        for number, row in enumerate(compute(*arguments)):
+            if number == 66:
+                raise KeyboardInterrupt
+            yield row
+
+    with monkeypatch.context() as patched:
+        patched.setattr(features, "rows_of", stopping)
+        assert dl(*train, "-d", root, *SMALL).exit_code == 130
+    said = ok(dl(*train, "-d", root, *SMALL)).stderr
+    assert "Features of train: going on after 64 of 80 images." in said
+    assert function_of(view) == function
+    assert (rows_of_train(root, view) == whole).all()
+
+
+def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000))
+    result = dl(*TRAIN, "-d", tiny)
+    assert result.exit_code == 1
+    plain = f"~/data/tiny/features/{stores(tiny)[0].name}"
+    assert result.stderr.endswith(
+        f"Error: No room for 2 augmented passes beside {plain}: "
+        "they take about 0.0 GB, and 0.0 GB are free\n"
+        "Take fewer `--augment-passes`, or free some space: `dl features ls` and `dl features rm` "
+        "show and remove what is stored.\n"
+    )
+    assert len(stores(tiny)) == 1
+    assert not (home / "runs").exists()
+
+
+def test_passes_that_are_stored_already_need_no_room(
+    dl: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
+    ok(dl(*TRAIN, "-d", tiny))
+
+
+def test_passes_without_augmentation_are_refused(dl: Dl, tiny: Path) -> None:
+    result = dl("train", "finetune", "--augment-passes", "2", "-d", tiny)
+    assert result.exit_code == 2
+    assert "`--augment-passes` has no effect without `--augment`" in result.stderr
+
+
+@pytest.mark.parametrize("count", ["-1", "1000", "few"])
+def test_a_number_of_passes_that_can_not_be_is_refused(dl: Dl, tiny: Path, count: str) -> None:
+    result = dl("train", "finetune", "--augment", "--augment-passes", count, "-d", tiny)
+    assert result.exit_code == 2
+    assert "--augment-passes" in result.stderr
