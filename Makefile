@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '' 2>/dev/nu
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint format bench docs lock clean
+.PHONY: demo test test-jax test-backends lint format bench docs lock clean
 
 demo: .venv/installed
 	$(BIN)/dl demo
@@ -12,6 +12,14 @@ demo: .venv/installed
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# The recipes on Keras' other backends.
+test-jax: .venv/installed-dev
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) tests/recipes
+
+test-backends: test-jax
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[backends]'
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) tests/recipes
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -45,7 +53,7 @@ lock:
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo 'Installing into .venv, tools for development too: a few minutes, 3 GB.'
-	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,lint]'
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[test,lint,lite]'
 	touch $@ .venv/installed
 
 clean:

@@ -32,13 +32,17 @@ def begin(job: Job, network: Network, train: Samples) -> None:
     job.recipe.begin(network.head, beginning)
 
 
-def _top(job: Job) -> keras.Model:
+def _top(job: Job) -> keras.Model | None:
     from dlcli.models.backbones import get_backbone, load_network
     from dlcli.models.surgery import top_of
 
     assert job.forward is not None
     backbone = get_backbone(job.forward.backbone)
-    return top_of(load_network(backbone, job.weights), backbone)
+    try:
+        return top_of(load_network(backbone, job.weights), backbone)
+    except DlError as error:  # weights without a top serve for all below it
+        say(f"No layers are carried over: {error.what}.")
+        return None
 
 
 def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:

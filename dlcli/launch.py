@@ -177,7 +177,7 @@ def _resolved(job: Job) -> dict[str, Any]:
         dataset=str(job.dataset.root),
         image_size=job.pixels.size,
         workers=job.settings.threads,
-        memory=round(job.settings.memory_bytes / 2**30, 3),
+        memory=round(job.settings.memory_bytes / 2**30, 6),
         # as named; a backbone's own file is found anew, on whatever machine
         weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
     )

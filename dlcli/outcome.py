@@ -157,5 +157,9 @@ def keep_predictions(
 
 
 def _save(model: keras.Model, path: Path) -> None:
+    """Write a model that Keras alone can open: without the optimizer, which may be of our own."""
+    import keras
+
+    plain = keras.Model(model.inputs, model.outputs, name=model.name)
     with atomic(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+        plain.save(temporary)

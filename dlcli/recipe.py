@@ -56,12 +56,13 @@ class Beginning:
     """What a head may take its first weights from; each is made when it is asked for.
 
     Args:
-        top: the pretrained network's own layers above its convolutions.
+        top: the pretrained network's own layers above its convolutions; None where its file of
+            weights ends below them.
         sample: some of what the head will be trained on, float32 (n, *input_shape).
         carried: names of the head's layers that have a finished run's weights already.
     """
 
-    top: Callable[[], keras.Model]
+    top: Callable[[], keras.Model | None]
     sample: Callable[[], np.ndarray]
     carried: frozenset[str] = frozenset()
 

@@ -60,6 +60,9 @@ class Backbone:
         source: where the weights come from.
         licence: of the weights, as SPDX names it.
         paper: where it was published.
+        best_size: pixels a side at which its features told photos apart best, by validation; None
+            where that wasn't measured. A network that pools over places takes any size, and sees
+            more of a photo in a larger one (Touvron et al. 2019, arXiv:1906.06423).
     """
 
     name: str
@@ -70,6 +73,12 @@ class Backbone:
     source: Embedded | Download
     licence: str
     paper: str
+    best_size: int | None = None
+
+    @property
+    def features_size(self) -> int:
+        """Pixels a side that features are made at, unless told otherwise."""
+        return self.best_size or self.image_size
 
     @property
     def weights_mb(self) -> int:

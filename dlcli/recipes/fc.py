@@ -99,6 +99,8 @@ class Fc(OnBackbone):
         if not self.carry_over or beginning.carried.issuperset(hidden):
             return []
         top = beginning.top()
+        if top is None:
+            return []
         shapes = [
             {layer.name: [w.shape for w in layer.weights] for layer in model.layers}
             for model in (head, top)

@@ -13,18 +13,6 @@ from typed import Dl, ok
 from dlcli.files import read_csv, read_yaml
 
 
-@pytest.fixture(scope="module")
-def vgg16_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """VGG16 with weights at random: 528 MB, so in a process of its own."""
-    path = tmp_path_factory.mktemp("weights") / "vgg16.weights.h5"
-    script = (
-        "import keras; keras.utils.set_random_seed(0); "
-        f"keras.applications.VGG16(weights=None).save_weights({str(path)!r})"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    return path
-
-
 def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(
     dl: Dl, home: Path, vgg16_weights: Path
 ) -> None:
