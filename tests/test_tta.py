@@ -39,7 +39,7 @@ def on_images(dl: Dl, home: Path, tiny: Path) -> Run:
 @pytest.fixture
 def on_features(dl: Dl, home: Path, tiny: Path) -> Run:
     """A run that predicts from stored features."""
-    quick = ("--schedule", "1e-2x2", "--precision", "f32", "--seed", "3")
+    quick = ("--schedule", "1e-3", "--precision", "f32", "--seed", "3")
     ok(dl("train", "finetune", "-d", tiny, *SMALL, *quick))
     return only_run(home)
 
