@@ -178,8 +178,7 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     settings = config.settings()
     runs_dir = settings.runs_dir
     if named is not None:
-        run = find_run(named, runs_dir)
-        _require_finished(run)
+        run = find_finished_run(named, runs_dir)
         if not config.is_flag("dataset"):
             return ChosenRun(run, _dataset_of(run, settings.data_dir), "named")
         root = choose_dataset(config).root
@@ -224,7 +223,13 @@ def _dataset_of(run: Run, data_dir: Path) -> Path | None:
     return moved
 
 
-def _require_finished(run: Run) -> None:
+def find_finished_run(named: str, runs_dir: Path) -> Run:
+    """A run of whichever dataset, as `find_run` finds it.
+
+    Raises:
+        DlError: there is none, or it is not finished.
+    """
+    run = find_run(named, runs_dir)
     words = {"failed": "it failed", "interrupted": "it was interrupted"}
     if (state := run.state) in words:
         raise DlError(
@@ -238,6 +243,7 @@ def _require_finished(run: Run) -> None:
             why="it is being trained",
             hint="Wait for it, or take another run.",
         )
+    return run
 
 
 def find_run(named: str, runs_dir: Path) -> Run:

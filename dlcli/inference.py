@@ -110,7 +110,9 @@ def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
     # bf16 moves the features by more than scaled decoding does, so both come together; f32 is exact
     # throughout (measured: equal accuracy, twice the speed)
     scaled = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
-    pixels = PixelRule(settings.image_size or backbone.features_size, "scaled" if scaled else "exact")
+    pixels = PixelRule(
+        settings.image_size or backbone.features_size, "scaled" if scaled else "exact"
+    )
     return (
         Forward(backbone.name, weights_hash(weights), layer, pixels, engine, precision),
         weights,

@@ -43,7 +43,7 @@ class JoinedInputs:
 
         first = self._labelled.shuffled(rng)
         count = round(len(first) * self._share / (1 - self._share))
-        rounds = -(-count // len(self._unlabelled.paths))
+        rounds = count // len(self._unlabelled.paths) + 1
         others = np.concatenate([self._unlabelled.shuffled(rng) for _ in range(rounds)])
         return np.concatenate([first, len(first) + others[:count]])
 

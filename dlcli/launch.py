@@ -10,7 +10,7 @@ from typing import Any
 from dlcli.augmentation import Augmentation
 from dlcli.catalog import recipe_digest, recipe_file
 from dlcli.config import RECORD, Config, Value, read_config_file
-from dlcli.current import choose_run
+from dlcli.current import find_finished_run
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, settings_of
@@ -19,6 +19,7 @@ from dlcli.folders import typed
 from dlcli.images import PixelRule
 from dlcli.inference import resolve_forward
 from dlcli.job import Job
+from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.progress import heard_by
 from dlcli.provenance import command_line, provenance
@@ -71,11 +72,23 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     if recipe.layer is not None:
         forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
         size = forward.pixels.size
-    begun = choose_run(config, recipe.init_from).run if recipe.init_from else None
+    begun = _run_to_begin_with(recipe.init_from, settings.runs_dir) if recipe.init_from else None
     labels = pseudo_labels_of(config, recipe.pseudo_label, dataset) if recipe.pseudo_label else None
     pixels = PixelRule(size)
     given = (forward, weights, pixels, labels, begun)
     return Job(recipe_name, recipe, dataset, before, settings, *given)
+
+
+def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
+    run = find_finished_run(named, runs_dir)
+    if not run.best_model.is_file():
+        raise DlError(
+            f"{run.name} has no model to begin with",
+            why=f"{shown(run.best_model)} is not there"
+            + "; an ensemble has none of its own" * is_ensemble(run),
+            hint="Name another run: `--init-from RUN`.",
+        )
+    return run
 
 
 def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlcli.config import Config
-from dlcli.current import choose_run
+from dlcli.current import find_finished_run
 from dlcli.dataset import Dataset
 from dlcli.errors import DlError
 from dlcli.members import aligned
@@ -18,7 +18,7 @@ def pseudo_labels_of(config: Config, named: str, dataset: Dataset) -> Prediction
     Raises:
         DlError: no such run, not finished; other classes or another dataset than its own.
     """
-    run = choose_run(config, named).run
+    run = find_finished_run(named, config.settings().runs_dir)
     if set(run.classes()) != set(dataset.classes):
         raise DlError(
             f"{run.name} can't label the test images of {shown(dataset.root)}",

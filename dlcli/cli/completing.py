@@ -18,6 +18,8 @@ def words_for(setting: str) -> Iterable[str]:
         from dlcli.models.backbones import BACKBONES
 
         return BACKBONES
+    if setting in ("init_from", "pseudo_label"):
+        return _runs()
     return ()
 
 
@@ -43,14 +45,7 @@ def complete_run(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Runs, the newest first."""
-    from dlcli.config import load_config
-    from dlcli.run import Run
-
-    try:
-        runs = Run.all(load_config().settings().runs_dir)
-    except (DlError, OSError):
-        return []
-    return _starting(incomplete, sorted((run.name for run in runs), reverse=True))
+    return _starting(incomplete, _runs())
 
 
 def complete_setting(
@@ -70,6 +65,17 @@ def _datasets() -> tuple[str, ...]:
         return dataset_names(load_config().settings().data_dir)
     except (DlError, OSError):
         return ()
+
+
+def _runs() -> list[str]:
+    from dlcli.config import load_config
+    from dlcli.run import Run
+
+    try:
+        runs = Run.all(load_config().settings().runs_dir)
+    except (DlError, OSError):
+        return []
+    return sorted((run.name for run in runs), reverse=True)
 
 
 def _starting(incomplete: str, words: Iterable[str]) -> list[CompletionItem]:
