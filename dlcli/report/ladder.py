@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CSV, MARKDOWN, PICTURE = "ladder.csv", "ladder.md", "ladder.png"
-# Losses below this are drawn as if they were this: a training loss of 0 has no logarithm.
-LEAST_LOSS = 1e-4
+# Losses below this are drawn as this: a training loss of 0 has no logarithm, and one of 1e-6 would
+# push all others together.
+LEAST_LOSS = 1e-3
+# Train stands left of valid by this share of a step, so that neither hides the other.
+APART = 0.2
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def markdown(results: Sequence[Result], ground: Ground) -> str:
 
 
 def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
-    """Accuracy above, log loss below, a place for each step; train and valid joined by a line.
+    """Accuracy above, log loss below, a slope from train to valid for each step.
 
     Args:
         path: the PNG to write, 1,200 pixels wide.
@@ -144,7 +147,7 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
         ground: what guessing would give.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -160,7 +163,7 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
     _draw_guess(below, ground.loss, loss(ground.loss))
     below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    below.yaxis.set_minor_formatter(NullFormatter())
+    below.yaxis.set_minor_locator(NullLocator())
     for place, result in enumerate(results):
         for axes in (above, below) if result.failed else ():
             axes.text(
@@ -187,19 +190,20 @@ def _draw(
     pairs: Sequence[tuple[float | None, ...]],
     words: Callable[[float], str],
 ) -> None:
-    """Train and valid of each step, joined; the valid ones in words as well."""
+    """Train and valid of each step, a slope between them; the valid ones in words as well."""
     found = [(i, train, valid) for i, (train, valid) in enumerate(pairs) if train and valid]
-    places = [i for i, _, _ in found]
-    trains, valids = [train for _, train, _ in found], [valid for _, _, valid in found]
-    axes.vlines(places, trains, valids, color=RULE, linewidth=3, zorder=1)
-    axes.plot(places, valids, color=VALID, linewidth=0.8, alpha=0.5, zorder=2)
-    axes.plot(places, trains, "o", color=TRAIN, markersize=5, label="train", zorder=3)
-    axes.plot(places, valids, "o", color=VALID, markersize=7, label="valid", zorder=4)
-    for place, valid in zip(places, valids, strict=True):
+    for place, train, valid in found:
+        axes.plot((place - APART, place), (train, valid), color=RULE, linewidth=3, zorder=1)
         axes.annotate(
             words(valid), (place, valid), (6, 0), textcoords="offset points", va="center",
-            fontsize=7, color=VALID,
+            fontsize=7, color=VALID, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
+    for name, side, colour, size, values in (
+        ("train", APART, TRAIN, 5, [train for _, train, _ in found]),
+        ("valid", 0, VALID, 7, [valid for _, _, valid in found]),
+    ):
+        places = [place - side for place, _, _ in found]
+        axes.plot(places, values, "o", color=colour, markersize=size, label=name, zorder=2)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.margins(y=0.12)
 
