@@ -156,6 +156,7 @@ class Network:
             return
         now = self.weights()
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.assign(self.weights())  # copies: JAX gives the means' own memory back after a step
         yield
         self.assign(now)
 

@@ -218,7 +218,8 @@ def _described(job: Job, phase: Phase, train: Samples) -> str:
     """What a phase trains on, in words."""
     if job.on_features(phase):
         passes = job.passes(phase)
-        what = "the stored features" + f" and {passes} augmented passes" * bool(passes)
+        copies = f" and {passes} augmented {'pass' if passes == 1 else 'passes'}"
+        what = "the stored features" + copies * bool(passes)
         what += ", read from disk" * bool(getattr(train.inputs, "from_disk", False))
     else:
         what = "the images"
