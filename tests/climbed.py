@@ -14,15 +14,23 @@ from dlcli.run import Run
 SCORES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds", "parameters")
 
 
-def train_at_once(monkeypatch: pytest.MonkeyPatch, home: Path, *failing: str) -> None:
-    """Put such steps in place of training; recipes that are named fail.
+def train_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    *,
+    failing: tuple[str, ...] = (),
+    stopping: tuple[str, ...] = (),
+) -> None:
+    """Put such steps in place of training; recipes that are named fail, or end in Ctrl-C.
 
-    Each training is noted in `~/trained`, and no network is asked for.
+    Each training that ends well is noted in `~/trained`.
     """
 
     def train(config: Config, recipe: str, root: Path) -> Run:
         run = Run.create(config.settings().runs_dir, root.name, recipe, ())
         run.start()
+        if recipe in stopping:
+            raise KeyboardInterrupt
         if recipe in failing:
             run.update_status(state="failed")
             raise DlError("It fell", why="of a test", hint="Stand up.")

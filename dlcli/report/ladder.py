@@ -151,7 +151,8 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    _calm(above, f"Accuracy on {shown(ground.dataset)}")
+    name = shown(ground.dataset).replace("$", r"\$")  # or matplotlib reads a formula
+    _calm(above, f"Accuracy on {name}")
     _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
     _draw_guess(above, ground.accuracy, percent(ground.accuracy))
     above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))

@@ -124,7 +124,7 @@ def test_augmentation_is_for_the_steps_that_augment(dl: Dl, home: Path, quick: P
 def test_a_step_that_failed_says_why_in_its_place(
     dl: Dl, home: Path, quick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_at_once(monkeypatch, home, "cnn")
+    train_at_once(monkeypatch, home, failing=("cnn",))
     said = ok(dl("ladder", "-d", "tiny", "--full"))
     lines = said.stdout.splitlines()
     assert lines[2] == "cnn +augment"
@@ -136,7 +136,7 @@ def test_a_step_that_failed_says_why_in_its_place(
 def test_where_every_step_failed_there_is_no_best(
     dl: Dl, home: Path, quick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_at_once(monkeypatch, home, "linear", "cnn", "finetune")
+    train_at_once(monkeypatch, home, failing=("linear", "cnn", "finetune"))
     said = ok(dl("ladder", "-d", "tiny", "--full"))
     assert "Best" not in said.stderr
     (ladder,) = (home / "runs" / "tiny").glob("*-ladder")
