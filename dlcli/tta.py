@@ -22,6 +22,9 @@ AMOUNTS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
 MOST_VIEWS = 999
 
 
+MIRRORED = Augmentation("none", horizontal_flip=True)
+
+
 @dataclass(frozen=True)
 class Tta:
     """How one run's images are changed when it predicts.
@@ -73,9 +76,11 @@ def require_views(config: Config, count: int | None) -> int:
 
 
 def tta_of(run: Run, config: Config, count: int) -> Tta:
-    """How a run's images are changed: as typed > as in its training > as set elsewhere > lightly.
+    """How a run's images are changed: as typed > as in its training > as set elsewhere > mirrored.
 
-    A preset that was typed takes the place of all that its training had.
+    A preset that was typed takes the place of all that its training had. A network that never met
+    changed images in training gains by mirrored ones alone: of four splits of 2,002 photos log
+    loss was lower on each then, and higher on each with the preset `light`.
 
     Args:
         run: a run with a model of its own.
@@ -89,7 +94,8 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
     typed_preset = config.is_flag("augmentation.preset")
     own = {} if typed_preset else recorded.get("augmentation", {})
     config = config.with_defaults({"augmentation": own}, shown(run.config_file))
-    augmentation = config.settings().augmentation
+    nothing_said = all(config.get(key).origin == "default" for key in AMOUNTS)
+    augmentation = MIRRORED if nothing_said else config.settings().augmentation
     if augmentation.changes_nothing:
         raise DlError(
             f"`--tta {count}` would change nothing",

@@ -75,7 +75,7 @@ def test_it_is_the_mean_over_the_plain_image_and_its_views(
     assert "View 2 of 2 of valid\n" in said.stderr
     assert run.predictions("valid").read_bytes() == plain
     found = tta_file(run)
-    expected = mean_by_hand(run, tiny, Augmentation("light"), 2)
+    expected = mean_by_hand(run, tiny, Augmentation("none", horizontal_flip=True), 2)
     assert dict(zip(found.paths, found.y_prob[:, 0], strict=True)) == pytest.approx(
         expected, abs=1e-4
     )
@@ -103,7 +103,7 @@ def test_what_was_said_and_written_is_true(dl: Dl, on_images: Run) -> None:
     assert read_yaml(on_images.metrics_file)["tta"] == 2
     assert read_yaml(on_images.metrics_file)["log_loss"] == pytest.approx(after)
     page = on_images.report_file.read_text()
-    assert "2 views: rotation 15, width shift 0.1, height shift 0.1, zoom 0.1, horizontal" in page
+    assert "2 views: horizontal flip" in page
     assert re.search(r"\ndl evaluate --tta 2\n", page)
     again = ok(dl("evaluate"))
     assert again.stdout == plain.stdout
@@ -157,7 +157,7 @@ def test_a_views_other_splits_stay_when_one_is_added(dl: Dl, home: Path, tiny: P
 
 def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images: Run) -> None:
     ok(dl("evaluate", "--tta", "2"))
-    light = tta_file(on_images)
+    mirrored = tta_file(on_images)
     options = ("--tta", "2", "--preset", "mnist", "--rotation", "20")
     said = ok(dl("evaluate", *options))
     assert "valid-tta2.csv is of views changed otherwise: valid is predicted again." in said.stderr
@@ -184,7 +184,7 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     )
     assert "predicted again" not in ok(dl("evaluate", *options)).stderr
     ok(dl("evaluate", "--tta", "2"))
-    assert (tta_file(on_images).y_prob == light.y_prob).all()
+    assert (tta_file(on_images).y_prob == mirrored.y_prob).all()
 
 
 def test_changed_images_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images: Run) -> None:
@@ -303,7 +303,7 @@ def test_amounts_are_as_typed_else_the_runs_own_else_set_elsewhere(
     write_yaml(plain.config_file, plain.config() | {"seed": 5})
     config = load_config(environ={})
     assert amounts(augmented, config) == (20, 0.3, False)
-    assert amounts(plain, config) == (15, 0, True)
+    assert amounts(plain, config) == (0, 0, True)
     assert tta_of(plain, config, 2).mirrors_unasked
     assert not tta_of(augmented, config, 2).mirrors_unasked
     elsewhere = load_config(environ={"DL_AUGMENTATION__ROTATION": "7"})
