@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
 AMOUNTS = [f"augmentation.{name}" for name in settings_of(Augmentation)]
 # What a next command has to be told again.
-KEYS = ["seed", "on_error", *BACKBONE_SETTINGS, *AMOUNTS]
+KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 
 
 @click.command(cls=Command)

@@ -219,8 +219,9 @@ def _draw_guess(axes: Axes, value: float, text: str) -> None:
 
 
 def in_thousands(number: int) -> str:
-    """A count to three digits: "812", "24.6 k", "3.41 M"."""
+    """A count to three digits: "812", "24.6 k", "4.70 M"."""
     if number < 1000:
         return str(number)
     thousands = number < 999_500  # which rounds to a million
-    return f"{number / (1e3 if thousands else 1e6):.3g} {'k' if thousands else 'M'}"
+    digits = f"{number / (1e3 if thousands else 1e6):#.3g}".rstrip(".")
+    return f"{digits} {'k' if thousands else 'M'}"
