@@ -71,9 +71,11 @@ class Ladder:
 
     def _goes_on(self) -> bool:
         try:
-            return bool(self.record()["state"] == "unfinished")
-        except (DlError, KeyError, TypeError):  # a damaged one must not keep a new one from being
+            record = self.record()
+        except DlError:  # a damaged one must not keep a new one from being
             return False
+        whole = isinstance(record, dict) and {"started", "plan", "runs", "failed"} <= record.keys()
+        return whole and record.get("state") == "unfinished"
 
     def record(self) -> dict[str, Any]:
         """What `ladder.yaml` holds."""
@@ -97,7 +99,8 @@ class Ladder:
 
     def begin(self, step: str) -> None:
         """Write down that this process trains a step from now on."""
-        self.update(at={"step": step, "since": utc_now(), **this_process()})
+        failed = {name: why for name, why in self.record()["failed"].items() if name != step}
+        self.update(at={"step": step, "since": utc_now(), **this_process()}, failed=failed)
 
     def adopt(self) -> None:
         """Write down the run of the step that was last begun, if that isn't done yet.

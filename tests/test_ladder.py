@@ -290,11 +290,28 @@ def test_a_run_that_was_removed_is_trained_again(dl: Dl, home: Path, stopped: La
     assert len((home / "trained").read_text().splitlines()) == 3
 
 
+def test_a_failed_step_whose_run_was_removed_has_another_try(
+    dl: Dl, home: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_at_once(monkeypatch, home, failing=("linear",), stopping=("finetune",))
+    assert dl("ladder", "-d", short, "--full").exit_code == 130
+    ladder = only_ladder(home)
+    assert list(ladder.record()["failed"]) == ["linear"]
+    shutil.rmtree(run_of(ladder, "linear").path)
+    train_at_once(monkeypatch, home)
+    assert "Failed" not in ok(dl("ladder", "--full")).stdout
+    assert ladder.record()["failed"] == {}
+
+
 def test_a_damaged_ladder_keeps_no_new_one_from_beginning(
     dl: Dl, home: Path, short: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_at_once(monkeypatch, home)
-    for name, text in (("1-ladder", "state: [\n"), ("2-ladder", ""), ("3-ladder", "a: 1\n")):
+    for name, text in (
+        ("1-ladder", "state: [\n"),
+        ("2-ladder", ""),
+        ("3-ladder", "state: unfinished\n"),
+    ):
         (home / "runs" / "tiny" / name).mkdir(parents=True)
         (home / "runs" / "tiny" / name / "ladder.yaml").write_text(text)
     ok(dl("ladder", "-d", short, "--full"))
