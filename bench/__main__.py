@@ -8,7 +8,10 @@ from importlib import import_module
 from bench.report import keep
 
 # Quick ones first.
-NAMES = ("startup", "split", "head", "memory", "features_vgg16", "features", "everyday", "accuracy")
+NAMES = (
+    *("startup", "split", "head", "memory", "from_disk", "features_vgg16", "features", "everyday"),
+    *("digits", "ladder", "accuracy"),
+)
 
 
 def main() -> None:

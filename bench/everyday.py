@@ -49,10 +49,10 @@ def timed(*arguments):
 training.keep_outcome = timed
 begun = time.perf_counter()
 job = make_job(load_config(), "finetune", Path(sys.argv[1]))
-inputs = training.first_inputs(job)
+samples = training.first_samples(job)
 print("read", time.perf_counter() - begun)
 begun = time.perf_counter()
-training.fit(job, new_run(job, "finetune"), inputs)
+training.fit(job, new_run(job), samples)
 print("fit", time.perf_counter() - begun - spent[0])
 print("predict", spent[0])
 """

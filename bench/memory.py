@@ -33,12 +33,12 @@ def measure() -> Result:
                 shutil.rmtree(home / "data" / "n500" / "features")
             _, out = run(home, *words, python=("-c", PEAK))
             peaks.append(int(out.split("peak ")[1]))
-            size = count * 7 * 7 * 1280 * 4 / 2**20
+            size = count * 10 * 10 * 1280 * 4 / 2**20
             rows.append([f"{count:,}", f"{size:.0f}", f"{peaks[-1]}"])
     assert os.name == "posix"  # ru_maxrss is in KiB there
     return Result(
         "Memory of `dl features`",
-        "Peak resident memory of the process, layer `conv` (7x7x1280 numbers an image).",
+        "Peak resident memory of the process, layer `conv` (10x10x1280 numbers an image).",
         ["images", "features, MiB", "peak, MiB"],
         rows,
         "constant in the number of images",

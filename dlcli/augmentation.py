@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlcli.backend import start_backend
 from dlcli.fields import plain, setting, settings_of
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Augmenter:
     """
 
     def __init__(self, augmentation: Augmentation, seed: int) -> None:
+        start_backend()
         from keras import Sequential, layers, random
 
         how = augmentation.amounts()

@@ -161,8 +161,6 @@ def rows_of(
     if not paths:
         return
     engine = start()
-    if forward.view:
-        start_backend()  # it changes the images, whatever runs the network
     read = read_batches(root, paths, forward.pixels, engine.batch_size, workers)
     with closing(read) as batches:
         seen = forward.view.of(batches, paths) if forward.view else batches

@@ -31,7 +31,7 @@ class Cnn(Recipe):
     """Convolutions, a hidden Dense layer, and one for the classes."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-3x8,1e-4x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-3x8,1e-4x5"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     variant: Literal["vgg", "statefarm"] = setting(
         "vgg", "vgg: two blocks of two convolutions, pooled by 2; statefarm: of one, pooled by 3"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,12 @@ def test_a_dropout_outside_its_bounds_is_refused(dl: Dl, tiny: Path, dropout: st
     assert result.exit_code == 2
     assert "at least 0 and below 1" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_augmenting_from_the_start_says_nothing_but_what_is_dls(tiny: Path, home: Path) -> None:
+    command = "train cnn -d tiny --augment --image-size 16 --schedule 1e-3"
+    done = subprocess.run(
+        [sys.executable, "-m", "dlcli", *command.split()], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("Dataset ~/data/tiny (named)\nTraining model on the images")
