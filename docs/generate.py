@@ -15,6 +15,7 @@ import click
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.cli import root
 from dlcli.cli.helping import EVERYWHERE
+from dlcli.cli.train import Recipes
 
 DOCS = Path(__file__).parent
 
@@ -86,17 +87,19 @@ def _command(ctx: click.Context) -> list[str]:
     usage = " ".join([ctx.command_path, *ctx.command.collect_usage_pieces(ctx)])
     sections = [f"{level} {ctx.command_path}", _fenced(usage)]
     sections += _paragraphs(cleandoc(ctx.command.help or ""))
-    if rows := [row for title in _titles(ctx) for row in _options(ctx, title)]:
-        sections.append(_table("option", "what it does", rows))
-    if ctx.command_path == "dl train":
+    rows = [row for title in _titles(ctx) for row in _options(ctx, title)]
+    if isinstance(ctx.command, Recipes):
         names = ", ".join(f"[{name}](recipes.md#{name})" for name in built_in_names())
         sections.append(f"Recipes, each with options of its own: {names}.")
+        rows += _beside_training(ctx)
+    if rows:
+        sections.append(_table("option", "what it does", rows))
     return sections
 
 
 def _recipes_page() -> str:
     """Every recipe: what it teaches, and its hyperparameters."""
-    trains = {str(ctx.info_name): ctx for ctx in walk() if _is_recipe(ctx)}
+    trains = {str(ctx.info_name): ctx for ctx in _to_train()}
     sections = [RECIPES.rstrip()]
     for name in built_in_names():
         sections += [f"## {name}", *_recipe_paragraphs(recipe_text(name))]
@@ -110,7 +113,20 @@ def _recipes_page() -> str:
 
 
 def _is_recipe(ctx: click.Context) -> bool:
-    return ctx.parent is not None and ctx.parent.command_path == "dl train"
+    return ctx.parent is not None and isinstance(ctx.parent.command, Recipes)
+
+
+def _to_train() -> list[click.Context]:
+    """The commands that train a recipe."""
+    return [ctx for ctx in walk() if _is_recipe(ctx) and ctx.command_path.startswith("dl train ")]
+
+
+def _beside_training(group: click.Context) -> list[tuple[str, str]]:
+    """What a group's recipes take that no recipe takes to be trained."""
+    known = {row for ctx in _to_train() for row in _options(ctx, "Options")}
+    mine = [ctx for ctx in walk() if ctx.command_path.startswith(f"{group.command_path} ")]
+    rows = {row: None for ctx in mine for row in _options(ctx, "Options") if row not in known}
+    return [*rows]
 
 
 def _options(ctx: click.Context, title: str) -> list[tuple[str, str]]:

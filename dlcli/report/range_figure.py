@@ -76,5 +76,5 @@ def _mark(axes: Axes, test: RangeTest) -> None:
     axes.annotate(
         f"suggested: {test.suggestion:g} ", (test.suggestion, 1), (0, -4),
         xycoords=("data", "axes fraction"), textcoords="offset points", ha="right", va="top",
-        fontsize=9, color=WRONG,
+        fontsize=9, color=WRONG, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )  # fmt: skip
