@@ -5,8 +5,8 @@ Sources: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", sec
 4 times the best loss and the tenth of the best rate are.
 
 The rule, a tenth of the rate at which the loss was lowest, was chosen on 1,602 photos of dogs and
-cats, and 400 to judge on. Below is what 10 seeds suggest (3 of `cnn`; it, `linear` and `dense` at 64
-pixels), and the valid loss of a training with the recipe's schedule at the middle one, and at the
+cats, and 400 to judge on. Below is what 10 seeds suggest (3 of `cnn`; 64 pixels for the first
+three), and the valid loss of a training with the recipe's schedule at the middle one, and at the
 recipe's own rate (means of 3 seeds, 2 of `cnn`):
 
     recipe           suggested               valid loss   at its own rate
@@ -16,10 +16,11 @@ recipe's own rate (means of 3 seeds, 2 of `cnn`):
     finetune         1e-2 to 1e-1, 5e-2      0.010        0.013 (3e-3)
     imagenet-linear  2e-1 to 1, 2e-1         0.035        0.045 (1e-1)
 
-It is too low for `cnn`, whose best was 3e-4 (0.503), and the highest for `finetune` is a little too
-high (0.022). The rate of the steepest fall is as good in the middle, but up to 1e-3 for `linear`
-(0.799), and for some seeds the very first, because of two batches that differ. fast.ai's "valley" is
-1e-2 for `imagenet-linear` (0.322), and 0.6 for a seed of `cnn`, at which nothing is learned.
+It is too low for `cnn`, which at 3e-4 had 0.503 (1 seed); the highest for `finetune` is a bit too
+high (0.022). The rate of the steepest fall is as good in the middle, but up to 1e-3 for `linear`,
+which fails there (0.799), and for some seeds the very first, because of two batches that differ.
+fast.ai's "valley" is 1e-2 for `imagenet-linear` (0.322), and 0.6 for a seed of `cnn`, at which
+nothing is learned.
 """
 
 from __future__ import annotations
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 LOWEST, HIGHEST = 1e-7, 10.0
-STEPS = 100
-FEWEST_STEPS = 10  # 8 decades: with fewer a step is more than one
 DIVERGED = 4.0
 # How much of the test the running mean of the loss reaches back: 10 of 100 steps, by a momentum of
 # 0.9. fast.ai's 0.98 reaches back 50; with it the mean is lowest, and the test stops, decades late.
@@ -130,7 +129,7 @@ class Found:
     table: Path
 
 
-def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int = STEPS) -> Found:
+def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int) -> Found:
     """Test a recipe's first phase on a dataset, and write down what came of it.
 
     Args:
@@ -159,7 +158,7 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int 
     return Found(test, _suggested_schedule(job, test), figure, table)
 
 
-def range_test(job: Job, steps: int = STEPS) -> RangeTest:
+def range_test(job: Job, steps: int) -> RangeTest:
     """Train a recipe's first phase, the rate growing by a constant factor with each step.
 
     Its batches are those of training. The test ends early where the running mean of the loss

@@ -26,7 +26,7 @@ def lr_find_command(name: str) -> click.Command:
 
     @click.option(
         "--steps",
-        type=click.IntRange(min=10),
+        type=click.IntRange(min=10),  # 8 decades: with fewer a step is more than one
         default=100,
         show_default=True,
         metavar="N",
