@@ -55,8 +55,9 @@ def measure() -> Result:
         rows, ratio = compare(home, plant(home, 1_001), times=5)
     return Result(
         "`dl features` against Keras",
-        "2,002 JPEG photos to the 1,280 pooled features of EfficientNet-Lite0, 320x320 pixels; median of 5 "
-        "runs, interleaved; the network is ready on both sides. Ours counts writing to disk.",
+        "2,002 JPEG photos to the 1,280 pooled features of EfficientNet-Lite0, 320x320 pixels; "
+        "median of 5 runs, interleaved; the network is ready on both sides. Ours counts writing "
+        "to disk.",
         ["what", "images/s", "times Keras"],
         rows,
         "3 times Keras' images/s (goal: 4)",

