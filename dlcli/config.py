@@ -9,7 +9,7 @@ Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (search
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,21 @@ class Config:
         """The same with some values from a file put over all but the flags."""
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
         return Config(self.values | _coerced(found, origin, Path.cwd()), self.warnings)
+
+    def typed(self, keys: Iterable[str]) -> list[str]:
+        """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""
+        import shlex
+
+        options = []
+        for key in keys:
+            if self.is_flag(key):
+                setting, value = declared(key), self.get(key).value
+                flag = setting.name.replace("_", "-")
+                if setting.type is bool:
+                    options.append(f"--{flag}" if value else f"--no-{flag}")
+                else:
+                    options.append(f"--{flag} {shlex.quote(setting.text(value))}")
+        return options
 
     def is_flag(self, key: str) -> bool:
         """Whether the value was typed on the command line."""

@@ -84,6 +84,8 @@ class Setting:
         """A value as a person would type it."""
         if isinstance(value, bool):
             return "true" if value else "false"
+        if isinstance(value, float):
+            return f"{value:.12g}"
         return self.unset if value is None else str(value)
 
 

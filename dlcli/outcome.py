@@ -92,6 +92,8 @@ def keep_outcome(
         parameters=model.count_params(),
         diagnosis=dataclasses.asdict(diagnosis) | {"next": list(diagnosis.next)},
     )
+    for line in diagnosis.lines:
+        run.log(line)
     shutil.rmtree(run.checkpoint, ignore_errors=True)
 
 

@@ -63,7 +63,7 @@ class Settings:
     )
     memory: float | None = setting(
         None,
-        "GiB of images or features held in memory in training; more is read anew in each epoch",
+        "GiB of images or features that training holds in memory; a quarter of the machine's",
         at_least=0,
         unset="auto",
     )

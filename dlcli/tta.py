@@ -11,7 +11,6 @@ from typing import Any
 
 from dlcli.augmentation import Augmentation, View
 from dlcli.config import Config
-from dlcli.declarations import declared
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, settings_of
 from dlcli.members import is_ensemble
@@ -58,7 +57,7 @@ def require_views(config: Config, count: int | None) -> int:
         DlError: `--tta 0`, or augmentation without `--tta`.
     """
     if count is None:
-        if flags := _flags(config):
+        if flags := config.typed(AMOUNTS):
             raise DlError(
                 f"`{flags[0]}` has no effect without `--tta N`",
                 hint="Say both, or neither.",
@@ -133,18 +132,4 @@ def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
 
 def same_tta(config: Config, count: int) -> str:
     """What the next command needs typed to take the same views: nothing where there are none."""
-    return " ".join(["", f"--tta {count}", *_flags(config)]) if count else ""
-
-
-def _flags(config: Config) -> list[str]:
-    """Amounts of augmentation as they were typed: `--preset mnist`, `--no-horizontal-flip`."""
-    flags = []
-    for key in AMOUNTS:
-        if config.is_flag(key):
-            setting, value = declared(key), config.get(key).value
-            option = setting.name.replace("_", "-")
-            if setting.type is bool:
-                flags.append(f"--{option}" if value else f"--no-{option}")
-            else:
-                flags.append(f"--{option} {setting.text(value)}")
-    return flags
+    return " ".join(["", f"--tta {count}", *config.typed(AMOUNTS)]) if count else ""

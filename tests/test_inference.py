@@ -128,7 +128,7 @@ def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
     monkeypatch.setattr(inference, "_fast_bf16", lambda engine: capable)
     forward, _ = resolve_forward(Settings(), "pooled")
     assert forward.precision == ("bf16" if capable else "f32")
-    assert forward.pixels == PixelRule(224, "scaled" if capable else "exact")
+    assert forward.pixels == PixelRule(320, "scaled" if capable else "exact")
 
 
 @pytest.mark.parametrize("missing", ["simplejpeg", "cv2"])
@@ -146,9 +146,9 @@ def test_f32_is_exact_throughout() -> None:
     assert (forward.precision, forward.pixels) == ("f32", PixelRule(64, "exact"))
 
 
-def test_the_image_size_is_the_backbones_own_unless_it_is_set() -> None:
+def test_the_image_size_is_the_backbones_best_unless_it_is_set() -> None:
     unset = replace(OPENVINO, image_size=None)
-    assert resolve_forward(unset, "pooled")[0].pixels.size == 224
+    assert resolve_forward(unset, "pooled")[0].pixels.size == 320
     assert resolve_forward(OPENVINO, "pooled")[0].pixels.size == 64
 
 

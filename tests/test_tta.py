@@ -161,9 +161,9 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     options = ("--tta", "2", "--preset", "mnist", "--rotation", "20")
     said = ok(dl("evaluate", *options))
     assert "valid-tta2.csv is of views changed otherwise: valid is predicted again." in said.stderr
-    assert "next: `dl submit --tta 2 --preset mnist --rotation 20.0`" in said.stderr
+    assert "next: `dl submit --tta 2 --preset mnist --rotation 20`" in said.stderr
     assert "mirrored" not in said.stderr
-    assert "dl evaluate --tta 2 --preset mnist --rotation 20.0" in on_images.report_file.read_text()
+    assert "dl evaluate --tta 2 --preset mnist --rotation 20" in on_images.report_file.read_text()
     kept = on_images.status()["predicted"]["valid-tta2"]
     assert kept["images"] == on_images.status()["predicted"]["valid"]
     assert kept["made_by"] == {
@@ -269,7 +269,7 @@ def test_what_has_no_effect_is_a_usage_error(dl: Dl, command: str) -> None:
         said = dl(command, "--tta", count)
         refused(said, f"`--tta` can't be {count}", "at least 1", "Leave `--tta` out")
     refused(dl(command, "--tta", "x"), "'x' is not a valid integer")
-    for flag in (("--preset", "mnist"), ("--rotation", "3.0"), ("--no-horizontal-flip",)):
+    for flag in (("--preset", "mnist"), ("--rotation", "3"), ("--no-horizontal-flip",)):
         refused(dl(command, *flag), f"`{' '.join(flag)}` has no effect without `--tta N`")
 
 

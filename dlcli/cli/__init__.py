@@ -21,7 +21,7 @@ COMMANDS = {
     "data": "Organise images into a dataset, put some aside, take a sample.",
     "features": "Compute what a pretrained network sees in each image, once.",
     "train": "Train a recipe; all about it goes into a run directory.",
-    "lr-find": "Find a learning rate for a recipe: train it a little, at ever higher rates.",
+    "lr-find": "Find a learning rate for a recipe, by ever higher ones.",
     "resume": "Go on with a run that was stopped.",
     "ensemble": "Average the predictions of several runs.",
     "ladder": "Climb the course's models in order, and compare them.",

@@ -51,7 +51,8 @@ def command(config: Config, named: str | None, output: Path) -> None:
     _print_amounts(config, settings.augmentation)
     after = "nothing is changed: set some amount, such as `--rotation 15`"
     if not settings.augmentation.changes_nothing:
-        after = f"next: `dl train cnn --augment{_typed(config)}{root}`"
+        typed = config.typed(f"augmentation.{name}" for name in AMOUNTS)
+        after = f"next: `{' '.join(['dl train cnn --augment', *typed])}{root}`"
     say(f"Eight ways are in {shown(output)}; {after}")
 
 
@@ -78,19 +79,6 @@ def _print_amounts(config: Config, augmentation: Augmentation) -> None:
         origin = f"preset {augmentation.preset}" if found.value is None else found.origin
         rows.append([name, _text(value), origin, AMOUNTS[name].help])
     print_table(["amount", "value", "from", "what it does"], rows)
-
-
-def _typed(config: Config) -> str:
-    """What was typed here, to be typed again."""
-    typed = ""
-    for name in AMOUNTS:
-        if config.is_flag(f"augmentation.{name}"):
-            value, flag = config.get(f"augmentation.{name}").value, name.replace("_", "-")
-            if isinstance(value, bool):
-                typed += f" --{flag}" if value else f" --no-{flag}"
-            else:
-                typed += f" --{flag} {_text(value)}"
-    return typed
 
 
 def _text(value: str | float | None) -> str:

@@ -55,7 +55,7 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
             left_out = len(skipped(folder, split))
             click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
     if dataset.splits["valid"]:
-        after = f"dl train finetune{_typed(config)}{again(dataset.root)}"
+        after = " ".join(["dl train finetune", *config.typed(FUNCTION)]) + again(dataset.root)
     else:
         after = f"dl data split{again(dataset.root, '')}"
     say(f"Features are in {shown(folder)}" + f"; next: `{after}`" * (layer == "pooled"))
@@ -72,18 +72,6 @@ def _refuse_options_before(ctx: click.Context) -> None:
         raise click.UsageError(
             f"{option} has no effect before `{subcommand}`: type it after that.", ctx
         )
-
-
-def _typed(config: Config) -> str:
-    """What was typed here that the next command needs to find these very features."""
-    import shlex
-
-    typed = [
-        f" --{key.replace('_', '-')} {shlex.quote(str(config.get(key).value))}"
-        for key in FUNCTION
-        if config.is_flag(key)
-    ]
-    return "".join(typed)
 
 
 @command.command("ls", cls=Command)

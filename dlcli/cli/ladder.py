@@ -15,7 +15,7 @@ from dlcli.fields import settings_of
 from dlcli.settings import BACKBONE_SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dlcli.ladder import Ladder
@@ -82,31 +82,15 @@ def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, A
 
 def _next(config: Config, root: Path, best: Result) -> str:
     """The best step on the whole dataset, with what was typed for it; its report if it was that."""
+    from dlcli.cli.train import recipe_keys
     from dlcli.current import again, same_runs
     from dlcli.dataset import SAMPLE
 
     whole = root.with_name(root.name.removesuffix(SAMPLE))
     if whole == root or not whole.is_dir():
         return f"dl evaluate {best.run.name}{same_runs(config)}"
-    words = [best.command, *_typed(config, best)]
+    taken = [key for key in recipe_keys(best.recipe) if key in KEYS]
+    if "--augment" not in best.command:
+        taken = [key for key in taken if key not in AMOUNTS]
+    words = [best.command, *config.typed(taken)]
     return f"{' '.join(words)}{again(whole)}{same_runs(config)}"
-
-
-def _typed(config: Config, best: Result) -> Iterator[str]:
-    """The options that were typed and that training one step by itself takes as well."""
-    import shlex
-
-    from dlcli.cli.train import recipe_keys
-    from dlcli.declarations import declared
-
-    for key in recipe_keys(best.recipe):
-        if key not in KEYS or not config.is_flag(key):
-            continue
-        if key in AMOUNTS and "--augment" not in best.command:
-            continue
-        setting, value = declared(key), config.get(key).value
-        flag = setting.name.replace("_", "-")
-        if setting.type is bool:
-            yield f"--{flag}" if value else f"--no-{flag}"
-        else:
-            yield f"--{flag} {shlex.quote(setting.text(value))}"

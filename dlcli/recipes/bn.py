@@ -1,4 +1,4 @@
-"""Fully connected layers with batch normalisation, on a network's convolutions computed once.
+"""Fully connected layers with batch normalisation, on convolutions that are computed once.
 
 As `fc`, with BatchNormalization in each hidden layer (Ioffe & Szegedy 2015, arXiv:1502.03167),
 which lets them train at higher rates and regularises, and dropout on top. Where hidden layers are

@@ -48,7 +48,7 @@ def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
     figure = Figure(figsize=(4.6 * len(curves), 3.2), layout="constrained")
     dot = "o" if len(curves[0].epochs) <= 40 else None
     for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
-        _calm(axes, curve.metric.capitalize())
+        calm(axes, curve.metric.capitalize())
         for name, values, colour in (
             ("train", curve.train, TRAIN),
             ("valid", curve.valid, VALID),
@@ -72,7 +72,7 @@ def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{words.NBSP}%"))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
         0.2 / width, (0.25 + side / 2) / height, "true", va="center", ha="center", rotation=90,
         color=MUTED, fontsize=8,
     )  # fmt: skip
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_gallery(
@@ -212,13 +212,15 @@ def draw_sheet(
         sheet.save(temporary, compress_level=QUICK)
 
 
-def _calm(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10, color=INK, pad=14)
+def calm(axes: Axes, title: str) -> None:
+    """Give a plot its title, and take away what isn't data."""
+    axes.set_title(shown(title), loc="left", fontsize=10, color=INK, pad=14, parse_math=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(labelsize=8, labelcolor=MUTED, length=0)
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save(path: Path, figure: Figure) -> None:
+    """Write a figure as a PNG, whole."""
     with atomic(path) as temporary, warnings.catch_warnings():
         # a name in a script that the font lacks shows as boxes; the page has it right
         warnings.filterwarnings("ignore", "Glyph .* missing from font")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dlcli.diagnosis import Diagnosis
 from dlcli.files import atomic_write, write_csv
 from dlcli.places import shown
-from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, _calm, _save
+from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, save
 from dlcli.report.words import NBSP, loss, percent
 
 if TYPE_CHECKING:
@@ -152,12 +152,12 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     name = shown(ground.dataset).replace("$", r"\$")  # or matplotlib reads a formula
-    _calm(above, f"Accuracy on {name}")
+    calm(above, f"Accuracy on {name}")
     _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
     _draw_guess(above, ground.accuracy, percent(ground.accuracy))
     above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
     above.tick_params(labelbottom=False)
-    _calm(below, "Log loss (the lower, the better; logarithmic scale)")
+    calm(below, "Log loss (the lower, the better; logarithmic scale)")
     below.set_yscale("log")
     losses = [tuple(map(_drawn, (each.train_loss, each.val_loss))) for each in results]
     _draw(below, losses, loss)
@@ -179,7 +179,7 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
         handles, labels, loc="outside lower right", ncols=3, frameon=False, fontsize=8,
         labelcolor=INK,
     )  # fmt: skip
-    _save(path, figure)
+    save(path, figure)
 
 
 def _drawn(value: float | None) -> float | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.files import atomic
-from dlcli.places import shown
-from dlcli.report.figures import DPI, INK, MUTED, QUICK, RULE, TRAIN, VALID, WRONG
+from dlcli.report.figures import INK, MUTED, RULE, TRAIN, VALID, WRONG, calm, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +27,7 @@ def draw_range(path: Path, title: str, test: RangeTest) -> None:
 
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
-    axes.set_title(shown(title), loc="left", fontsize=10, color=INK, pad=14, parse_math=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(labelsize=8, labelcolor=MUTED, length=0)
+    calm(axes, title)
     axes.tick_params(which="minor", length=0)
     axes.set_xscale("log")
     rates = test.learning_rates
@@ -44,9 +40,7 @@ def draw_range(path: Path, title: str, test: RangeTest) -> None:
     axes.set_ylabel("loss", color=MUTED, fontsize=8)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
-    with atomic(path) as temporary:
-        options = {"compress_level": QUICK}
-        figure.savefig(temporary, dpi=DPI, facecolor="white", pil_kwargs=options)
+    save(path, figure)
 
 
 def _loss_range(test: RangeTest) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def test_bash_completes_commands_recipes_options_and_settings(
 ) -> None:
     assert complete("dl ev") == ["evaluate"]
     assert complete("dl data s") == ["split", "sample"]
-    assert complete("dl train f") == ["finetune"]
+    assert complete("dl train f") == ["fc", "finetune"]
     assert complete("dl train finetune --unf") == ["--unfreeze", "--unfreeze-schedule"]
     assert complete("dl train finetune --engine o") == ["openvino"]
     assert complete("dl config get kaggle.") == [

@@ -73,7 +73,12 @@ def test_a_default_of_zero_is_shown_and_stays_in_one_line(dl: Dl) -> None:
 def test_hyperparameters_come_first_and_what_all_commands_have_last(dl: Dl) -> None:
     page = ok(dl("train", "finetune", "--help")).stdout
     titles = [line for line in page.splitlines() if line.endswith(":") and line[0] != " "]
-    assert titles == ["Hyperparameters:", "Options:", "Options of every command:"]
+    assert titles == [
+        "Hyperparameters:",
+        "Augmentation:",
+        "Options:",
+        "Options of every command:",
+    ]
     assert page.index("--schedule") < page.index("--dataset") < page.index("--data-dir")
 
 
