@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.backend import dtype_policy, jit_compile, mixed_policy
+from dlcli.catalog import recipe_file
 from dlcli.checkpoint import Progress, load_best
 from dlcli.errors import DlError
 from dlcli.inputs import Inputs
 from dlcli.job import Job
+from dlcli.models.saved import load_model
 from dlcli.optimizers import decaying_shares, grade
+from dlcli.places import shown
 from dlcli.recipe import Phase
 
 if TYPE_CHECKING:
@@ -59,6 +62,32 @@ def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[kera
     return layers[len(layers) - phase.unfreeze :]
 
 
+def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
+    """What the recipe builds for samples of a shape, weights at random.
+
+    Raises:
+        DlError: a recipe of one's own fails in it, or gives another number of classes.
+    """
+    n_classes, file = len(job.dataset.classes), recipe_file(job.name)
+    try:
+        head = job.recipe.head(shape, n_classes)
+    except Exception as error:
+        if file is None or isinstance(error, DlError):
+            raise
+        raise DlError(
+            f"The recipe `{job.name}` can't build its head",
+            why=f"{type(error).__name__}: {error}",
+            hint=f"Mend `head` in {shown(file)}; with `--debug` it is shown where it failed.",
+        ) from error
+    if head.output_shape != (None, n_classes):
+        raise DlError(
+            f"The head of the recipe `{job.name}` doesn't answer for {n_classes} classes",
+            why=f"expected an output of shape (None, {n_classes}), received {head.output_shape}",
+            hint='Let its last layer be `Dense(n_classes, activation="softmax")`.',
+        )
+    return head
+
+
 class Network:
     """What trains in one phase, compiled: the head alone, or the whole network.
 
@@ -103,10 +132,9 @@ class Network:
         ]
 
     def _build(self, shape: tuple[int, ...]) -> None:
-        recipe, n_classes = self.job.recipe, len(self.job.dataset.classes)
         self.backbone: keras.Model | None = None
         if self.job.forward is None or self.job.on_features(self.phase):
-            self.head = recipe.head(shape, n_classes)
+            self.head = build_head(self.job, shape)
             self.model = self.head
         else:
             from dlcli.models.backbones import join, train_layers
@@ -115,7 +143,7 @@ class Network:
             if self.phase.trains_backbone:
                 layers = _layers_to_train(self.job, self.backbone, self.phase)
                 train_layers(self.backbone, layers)
-            self.head = recipe.head(tuple(self.backbone.output_shape[1:]), n_classes)
+            self.head = build_head(self.job, tuple(self.backbone.output_shape[1:]))
             self.model = join(self.backbone, self.head)
         if self.mixed:
             self.head.layers[-1].dtype_policy = "float32"  # probabilities need their digits
@@ -200,12 +228,39 @@ class Network:
 
 
 def load_backbone(job: Job) -> keras.Model:
-    """The backbone up to the recipe's layer, frozen."""
+    """The backbone up to the recipe's layer, frozen; as the run had it that the job begins with."""
+    backbone = load_pretrained(job)
+    if job.init_from is not None:
+        old = {layer.name: layer for layer in layers_within(load_model(job.init_from.best_model))}
+        for layer in layers_within(backbone):
+            if layer.name in old and same_shapes(layer, old[layer.name]):
+                layer.set_weights(old[layer.name].get_weights())
+    return backbone
+
+
+def load_pretrained(job: Job) -> keras.Model:
+    """The backbone up to the recipe's layer, frozen, as it was published."""
     from dlcli.models.backbones import get_backbone, load_cut
 
     assert job.forward is not None
     backbone = get_backbone(job.forward.backbone)
     return load_cut(backbone, job.forward.layer, job.weights, job.pixels.size)
+
+
+def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
+    """A model's layers with weights, those of models within it in their place."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_within(layer)
+        elif layer.weights:
+            yield layer
+
+
+def same_shapes(one: keras.Layer, other: keras.Layer) -> bool:
+    """Whether the one's weights fit the other."""
+    return [w.shape for w in one.weights] == [w.shape for w in other.weights]
 
 
 def to_numpy(variable: keras.Variable) -> np.ndarray:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dlcli.assembly import Network, load_backbone
+from dlcli.assembly import (
+    Network,
+    layers_within,
+    load_backbone,
+    load_pretrained,
+    same_shapes,
+)
 from dlcli.errors import DlError
 from dlcli.job import Job, Samples
-from dlcli.predict import load_model
+from dlcli.models.saved import load_model
 from dlcli.progress import say
 from dlcli.recipe import Beginning
 from dlcli.run import Run
@@ -59,38 +64,38 @@ def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
 
 
 def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
-    """Take every layer from a run's best model that the new network has too, by name and shape.
+    """Take the head's layers from a run's best model that it has too, by name and shape.
+
+    The backbone has the run's weights already, wherever it is loaded.
 
     Returns:
-        the names of those in the head.
+        their names.
     """
-    old = {layer.name: layer for layer in _layers(load_model(run.best_model))}
+    old = {layer.name: layer for layer in layers_within(load_model(run.best_model))}
     if job.forward is not None and network.backbone is None:
-        _require_same_below(job, old, run)
+        _require_same_below(job, run)
     same_classes = run.classes() == job.dataset.classes
+    in_head = list(layers_within(network.head))
     carried = []
-    for layer in _layers(network.model):
+    for layer in in_head:
         like = old.get(layer.name)
-        shapes = [[tuple(w.shape) for w in each.weights] for each in (layer, like) if each]
-        if like is None or shapes[0] != shapes[-1]:
-            continue
-        if layer is network.head.layers[-1] and not same_classes:
-            continue
-        layer.set_weights(like.get_weights())
-        carried.append(layer.name)
-    in_head = [layer.name for layer in _layers(network.head)]
-    taken = [name for name in in_head if name in carried]
-    if not taken:
+        last = layer is network.head.layers[-1]
+        if like is not None and same_shapes(layer, like) and (same_classes or not last):
+            layer.set_weights(like.get_weights())
+            carried.append(layer.name)
+    if not carried:
+        names = " or ".join(layer.name for layer in in_head)
         raise DlError(
             f"Nothing of {run.name} fits into this network",
-            why=f"it has no layer called {' or '.join(in_head)} with weights of the same shapes",
+            why=f"it has no layer called {names} with weights of the same shapes",
             hint="Begin with a run of a recipe like this one, on the same backbone.",
         )
-    say(f"Began with {run.name}: {', '.join(taken)}.")
-    return frozenset(taken)
+    below = "the backbone, " * (network.backbone is not None)
+    say(f"Began with {run.name}: {below}{', '.join(carried)}.")
+    return frozenset(carried)
 
 
-def _require_same_below(job: Job, old: dict[str, keras.Layer], run: Run) -> None:
+def _require_same_below(job: Job, run: Run) -> None:
     """Refuse a run whose network sees something else in an image than the stored features hold.
 
     Raises:
@@ -98,24 +103,11 @@ def _require_same_below(job: Job, old: dict[str, keras.Layer], run: Run) -> None
     """
     import numpy as np
 
-    for layer in _layers(load_backbone(job)):
-        theirs = old[layer.name].get_weights() if layer.name in old else []
-        ours = layer.get_weights()
-        same = len(ours) == len(theirs) and all(map(np.array_equal, ours, theirs))
-        if not same:
+    pretrained = layers_within(load_pretrained(job))
+    for ours, theirs in zip(pretrained, layers_within(load_backbone(job)), strict=True):
+        if not all(map(np.array_equal, ours.get_weights(), theirs.get_weights())):
             raise DlError(
                 f"{run.name} can't be begun with on stored features",
-                why=f"its layer {layer.name} is not the pretrained one, which these rest on",
+                why=f"its layer {ours.name} is not the pretrained one, which these rest on",
                 hint="Begin with a run on the same backbone in which this layer was frozen.",
             )
-
-
-def _layers(model: keras.Model) -> Iterator[keras.Layer]:
-    """A model's layers with weights, those of models within it in their place."""
-    import keras
-
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        elif layer.weights:
-            yield layer

@@ -58,12 +58,6 @@ class Rung:
         others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
         return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
 
-    def matches(self, recipe: Recipe) -> bool:
-        """Whether a recipe is this one, or made of it, with all that these values switch on."""
-        return isinstance(recipe, recipe_class(self.recipe)) and all(
-            getattr(recipe, name) for name in self.values
-        )
-
 
 RUNGS = (
     Rung("linear"),
@@ -90,18 +84,14 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         root: the dataset's folder.
         normalises: whether the network has batch normalisation that trains.
     """
-    at = max((i for i, rung in enumerate(RUNGS) if rung.matches(recipe)), default=None)
-    before = RUNGS[at - 1].command if at else None
-    after = RUNGS[at + 1].command if at is not None and at + 1 < len(RUNGS) else None
     whole = root.with_name(root.name.removesuffix(SAMPLE))
     return Options(
         augments=recipe.augment,
-        can_augment=True,
         dropout=getattr(recipe, "dropout", None),
         normalises=normalises,
         full=f"-d {typed(whole)}" if whole != root and whole.is_dir() else None,
         pretrained=PRETRAINED if recipe.layer is None else None,
-        simpler=before,
-        richer=after,
+        simpler=recipe.simpler,
+        richer=recipe.richer,
         find_rate=f"dl lr-find {name}",
     )

@@ -127,8 +127,18 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             "Nothing learned yet: neither on training nor on validation images is it measurably "
             "better than always answering the class frequencies."
         )
+    falling = seen.fell is not None and seen.falls_markedly
+    if train.loss > train.guess_loss:
+        return "underfitting", (
+            f"Underfitting: even on training images its loss is {on_train}, more than the "
+            f"{written(train.guess_loss)} of always answering the class frequencies, though it "
+            f"names {percent(train.accuracy)} of them correctly."
+        )
+    if seen.fell and falling and HIGH <= share < VERY_HIGH and not overfits:
+        return _still_learning(seen.fell)
     far_apart = valid.loss > FAR_APART * train.loss
-    if (share >= VERY_HIGH and not far_apart) or (share >= HIGH and not overfits):
+    certain = (train.loss - train.noise) / train.guess_loss  # one image may be most of a loss
+    if (certain >= VERY_HIGH and not far_apart) or (certain >= HIGH and not overfits):
         higher = f"; on the validation images it is higher still, {on_valid}" if overfits else ""
         return "underfitting", (
             f"Underfitting: even on training images its loss is {on_train}, against "
@@ -143,11 +153,8 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             f"{percent(seen.train_accuracy)} of the training images correctly, and without that "
             f"{percent(train.accuracy)}."
         )
-    if seen.fell and seen.falls_markedly and share >= TRIFLE:
-        return "still learning", (
-            "Still learning: the last epoch was the best, and in it the training loss fell from "
-            f"{_pair(seen.fell)}."
-        )
+    if seen.fell and falling and share >= TRIFLE:
+        return _still_learning(seen.fell)
     gap, noise = valid.loss - train.loss, math.hypot(train.noise, valid.noise)
     few = _images(valid if valid.noise >= train.noise else train)
     # what isn't shown to be large isn't thereby shown to be small
@@ -159,6 +166,13 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         return "good fit", f"Good fit: the loss is {both}, within the noise of {few}."
     little = "a small difference" if gap > 0 else "no sign of overfitting"
     return "good fit", f"Good fit: the loss is {both}, {little}."
+
+
+def _still_learning(fell: tuple[float, float]) -> tuple[Kind, str]:
+    return "still learning", (
+        "Still learning: the last epoch was the best, and in it the training loss fell from "
+        f"{_pair(fell)}."
+    )
 
 
 def _overfits(train: Score, valid: Score) -> bool:
@@ -226,7 +240,8 @@ def _remedies(
         return to_go_further(options)
     return against_underfitting(
         options,
-        diverged=seen.diverged is not None,
+        # worse than guessing, or than it was: the steps are too long
+        diverged=seen.diverged is not None or train.loss > NOTABLE_RISE * train.guess_loss,
         more_epochs=seen.fell is not None or seen.single,
         held_back=_held_back(train, valid, seen, options),
         less_dropout=not _overfits(train, valid),

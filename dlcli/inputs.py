@@ -39,6 +39,10 @@ class Inputs(Protocol):
     paths: tuple[str, ...]
 
     @property
+    def from_disk(self) -> bool:
+        """Whether they are read from disk in every epoch, because memory would not hold them."""
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
 
@@ -79,6 +83,11 @@ class ImageInputs:
         self.paths = tuple(path for path in every if self._root / path not in bad)
         self.augmenter: Augmenter | None = None
         self._changing = False
+
+    @property
+    def from_disk(self) -> bool:
+        """Whether the images are decoded in every epoch."""
+        return self._kept is None
 
     @property
     def shape(self) -> tuple[int, ...]:

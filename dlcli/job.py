@@ -21,6 +21,7 @@ from dlcli.inputs import Inputs, class_numbers, read_images
 from dlcli.joined_inputs import JoinedInputs
 from dlcli.places import shown
 from dlcli.predictions import Predictions
+from dlcli.progress import say
 from dlcli.recipe import Phase, Recipe
 from dlcli.run import Run
 from dlcli.settings import Settings
@@ -66,7 +67,7 @@ class Job:
 
     def passes(self, phase: Phase) -> int:
         """How many stored copies of changed images a phase trains on, beside the plain one."""
-        return getattr(self.recipe, "augment_passes", 0) if phase.augment else 0
+        return self.recipe.augment_passes if phase.augment else 0
 
     def same_samples(self, one: Phase, other: Phase) -> bool:
         """Whether two phases see the images in the same way."""
@@ -131,8 +132,11 @@ def _with_pseudo_labels(job: Job, train: Inputs, labels: np.ndarray, test: Input
 
     assert job.pseudo_labels is not None
     rows = {path: row for row, path in enumerate(job.pseudo_labels.paths)}
-    theirs = job.pseudo_labels.y_prob[[rows[path] for path in test.paths]]
-    joined = JoinedInputs(train, test, job.recipe.pseudo_share)
+    known = np.array([path in rows for path in test.paths])
+    if not known.all():
+        say(f"{int((~known).sum()):,} of test left out: {job.recipe.pseudo_label} says nothing.")
+    theirs = job.pseudo_labels.y_prob[[rows.get(path, 0) for path in test.paths]]
+    joined = JoinedInputs(train, test, known, job.recipe.pseudo_share)
     return Samples(joined, np.concatenate([labels, theirs]).astype(np.float32), len(labels))
 
 

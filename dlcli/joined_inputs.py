@@ -20,12 +20,21 @@ class JoinedInputs:
     Args:
         labelled: the training samples; they come first in the numbering.
         unlabelled: the others.
+        known: which of the others have a label from the run: bool (n_unlabelled,).
         share: of the unlabelled in each batch, above 0 and below 1.
     """
 
-    def __init__(self, labelled: Inputs, unlabelled: Inputs, share: float) -> None:
+    def __init__(
+        self, labelled: Inputs, unlabelled: Inputs, known: np.ndarray, share: float
+    ) -> None:
+        self._known = known
         self._labelled, self._unlabelled, self._share = labelled, unlabelled, share
         self.paths = (*labelled.paths, *unlabelled.paths)
+
+    @property
+    def from_disk(self) -> bool:
+        """Whether the labelled ones are read from disk in every epoch."""
+        return self._labelled.from_disk
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,8 +52,9 @@ class JoinedInputs:
 
         first = self._labelled.shuffled(rng)
         count = round(len(first) * self._share / (1 - self._share))
-        rounds = count // len(self._unlabelled.paths) + 1
+        rounds = count // int(self._known.sum()) + 1
         others = np.concatenate([self._unlabelled.shuffled(rng) for _ in range(rounds)])
+        others = others[self._known[others]]
         return np.concatenate([first, len(first) + others[:count]])
 
     def batches(

@@ -166,6 +166,12 @@ def _reopen(run: Run) -> Job:
             why="it would go on with other images than it began with",
             hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
         )
+    if _own_recipe(job.name).get("recipe_digest") != record.get("recipe_digest"):
+        raise DlError(
+            f"{run.name} can't go on as it began",
+            why=f"its recipe has changed since, {shown(record['recipe_file'])}",
+            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
+        )
     labels = job.pseudo_labels.digest if job.pseudo_labels else None
     if labels != record.get("pseudo_labels"):
         raise DlError(

@@ -26,6 +26,7 @@ from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches
 from dlcli.inference import Forward, KerasEngine
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
+from dlcli.models.saved import load_model
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions, write_predictions
@@ -34,7 +35,6 @@ from dlcli.run import Run
 from dlcli.tta import made_by, tta_of
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
 
@@ -235,26 +235,6 @@ def _predict_images(
     bad = {error.path for error in unreadable}
     readable = tuple(path for path in paths if dataset.root / path not in bad)
     return readable, np.concatenate(parts)
-
-
-def load_model(path: Path) -> keras.Model:
-    """A run's model; `safe_mode` refuses layers that carry code.
-
-    Raises:
-        DlError: the file is missing, damaged, or would run code.
-    """
-    from zipfile import BadZipFile
-
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
-        raise DlError(
-            f"{shown(path)} can't be loaded",
-            why=" ".join(str(error).split()),
-            hint="Take another run, or train anew: `dl train`.",
-        ) from error
 
 
 def _same_weights(run: Run, config: Config, forward: Forward) -> Path:

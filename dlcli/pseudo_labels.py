@@ -33,7 +33,7 @@ def pseudo_labels_of(config: Config, named: str, dataset: Dataset) -> Prediction
         )
     now = dataset.fingerprint("test")
     known = run.record()["dataset"]["fingerprints"]["test"], run.status().get("predicted", {})
-    if now not in (known[0], known[1].get("test")):
+    if run.dataset_path() != dataset.root and now not in (known[0], known[1].get("test")):
         raise DlError(
             f"{run.name} is a run of another dataset than {shown(dataset.root)}",
             why="the test images are not those that it knows",

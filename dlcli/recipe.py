@@ -79,6 +79,12 @@ class Recipe:
         None, "stop after this many epochs without a better valid loss", at_least=1
     )
     augment: bool = setting(False, "change the images a little, another way in each epoch")
+    augment_passes: int = setting(
+        0,
+        "do so on stored features: so many changed copies of them, beside the plain ones",
+        at_least=0,
+        below=1000,
+    )
     label_smoothing: float = setting(
         0.0, "share of each label that is spread over all classes", at_least=0, below=1
     )
@@ -103,11 +109,25 @@ class Recipe:
     layer: ClassVar[str | None] = "pooled"
     # Settings that the recipe fixes: {"backbone": "vgg16"}.
     pinned: ClassVar[Mapping[str, Any]] = {}
+    # What to type for a simpler and for a richer model, where the course has one.
+    simpler: ClassVar[str | None] = None
+    richer: ClassVar[str | None] = None
     # Pixels a side where the head sees the pixels, unless `image_size` says otherwise.
     image_size: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
-        """Refuse values that contradict each other; each by itself is checked where it is read."""
+        """Refuse values that contradict each other; each by itself is checked where it is read.
+
+        Raises:
+            DlError: says which.
+        """
+        if self.augment_passes and (self.layer is None or not self.augment):
+            without = "a pretrained network" if self.layer is None else "`--augment`"
+            raise DlError(
+                f"`--augment-passes` has no effect without {without}",
+                hint="Say both, or neither." if self.layer else "Leave it out.",
+                exit_code=ExitCode.USAGE,
+            )
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Build what is trained: (n, *input_shape) -> (n, n_classes) probabilities."""
@@ -138,24 +158,3 @@ class Recipe:
     def hyperparameters(self) -> dict[str, Any]:
         """Every hyperparameter by name, as YAML can hold it."""
         return {name: plain(getattr(self, name)) for name in settings_of(type(self))}
-
-
-@dataclass(frozen=True)
-class OnBackbone(Recipe):
-    """A recipe whose head sits on a pretrained network."""
-
-    augment_passes: int = setting(
-        0,
-        "augment on stored features: so many changed copies of them, beside the plain ones",
-        at_least=0,
-        below=1000,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.augment_passes and not self.augment:
-            raise DlError(
-                "`--augment-passes` has no effect without `--augment`",
-                hint="Say both, or neither.",
-                exit_code=ExitCode.USAGE,
-            )

@@ -22,7 +22,6 @@ class Options:
 
     Args:
         augments: whether images were augmented.
-        can_augment: whether the recipe has `--augment`.
         dropout: its share; None where the recipe has none.
         normalises: whether the network has batch normalisation that trains.
         full: what to type for the whole dataset, such as "-d dogscats"; None where it was used.
@@ -32,7 +31,6 @@ class Options:
     """
 
     augments: bool = False
-    can_augment: bool = False
     dropout: float | None = None
     normalises: bool = False
     full: str | None = None
@@ -50,7 +48,7 @@ def against_overfitting(options: Options) -> tuple[str, ...]:
         more = f"--dropout {(1 + options.dropout) / 2:.2g}"
     found = (
         _typed("the whole dataset", options.full),
-        _typed("augmentation", "--augment") if options.can_augment and not options.augments else "",
+        _typed("augmentation", "--augment") if not options.augments else "",
         _typed("a pretrained network", options.pretrained),
         _typed("more dropout" if options.dropout else "dropout", more),
         _typed("a simpler model", options.simpler),

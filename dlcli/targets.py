@@ -14,17 +14,20 @@ class Targets:
     Args:
         y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
             what a model thinks of it.
+        labelled: how many are labelled for certain, the first ones; all by default.
         label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
             2015, arXiv:1512.00567, section 7).
         mixup: alpha of the Beta distribution that two samples are mixed by; 0: not at all (Zhang et
             al. 2018, arXiv:1710.09412).
-        weigh_classes: whether rare classes count for more, so that each counts the same in all.
+        weigh_classes: whether rare classes count for more, so that among the labelled samples each
+            counts the same in all.
     """
 
     def __init__(
         self,
         y_prob: np.ndarray,
         *,
+        labelled: int | None = None,
         label_smoothing: float = 0.0,
         mixup: float = 0.0,
         weigh_classes: bool = False,
@@ -34,7 +37,7 @@ class Targets:
         n_classes = y_prob.shape[1]
         self._weights = None
         if weigh_classes:
-            share = y_prob.mean(axis=0)
+            share = y_prob[:labelled].mean(axis=0)
             # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; a class without samples
             # weighs nothing
             weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)

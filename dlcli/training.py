@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dlcli.assembly import Network, require_layers, to_numpy
+from dlcli.assembly import Network, build_head, require_layers, to_numpy
 from dlcli.augmentation import epoch_place, reseed
 from dlcli.backend import start_backend
 from dlcli.beginning import begin
@@ -90,7 +90,11 @@ def first_samples(job: Job) -> list[Samples]:
     if any(phase.trains_backbone for phase in phases):
         start_backend()
         require_layers(job)
-    return read_samples(job, first)
+    samples = read_samples(job, first)
+    if job.forward is None or job.on_features(first):
+        start_backend()
+        build_head(job, samples[0].inputs.shape)  # a recipe of one's own may fail in it
+    return samples
 
 
 def _note(run: Run, state: str, reason: str) -> None:
@@ -140,6 +144,7 @@ def _train_phase(
     train, valid = samples
     targets = Targets(
         train.y_prob,
+        labelled=train.labelled,
         label_smoothing=recipe.label_smoothing,
         mixup=recipe.mixup,
         weigh_classes=recipe.class_weights,
@@ -220,9 +225,9 @@ def _described(job: Job, phase: Phase, train: Samples) -> str:
         passes = job.passes(phase)
         copies = f" and {passes} augmented {'pass' if passes == 1 else 'passes'}"
         what = "the stored features" + copies * bool(passes)
-        what += ", read from disk" * bool(getattr(train.inputs, "from_disk", False))
     else:
         what = "the images"
+    what += ", read from disk" * train.inputs.from_disk
     beside = len(train.inputs.paths) - train.labelled
     pseudo = f" and {beside:,} pseudo-labelled" * bool(beside)
     return f"{what}: {train.labelled:,} images{pseudo}"

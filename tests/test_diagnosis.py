@@ -80,7 +80,7 @@ CASES = {
     "twenty to judge by": (TWENTY_TO_JUDGE_BY, Options(dropout=0.5), "not clear"),
     "barely trained": (BARELY_TRAINED, Options(dropout=0.5), "underfitting"),
     "linear": (LINEAR, Options(normalises=True), "underfitting"),
-    "cnn": (CNN, Options(can_augment=True), "underfitting"),
+    "cnn": (CNN, Options(), "underfitting"),
     "batchnorm": (BATCHNORM, Options(augments=True, normalises=True), "not settled"),
     "digits": (DIGITS, Options(), "overfitting"),
 }
@@ -100,7 +100,7 @@ def test_real_trainings_are_called_what_they_were(training, options, kind):
 
 
 def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
-    options = Options(can_augment=True, dropout=0.5, full="-d dogscats", simpler="dl train dense")
+    options = Options(dropout=0.5, full="-d dogscats", simpler="dl train dense")
     finding, numbers, remedies = plain(said(TWENTY_IMAGES, options)).splitlines()
     assert finding == (
         "Overfitting: the loss is 0.188 on the validation images and 0.0028 on training images, "
@@ -142,10 +142,11 @@ class TestOverfitting:
         assert "not measurably better" in said(training).evidence
 
     def test_remedies_used_or_impossible_are_left_out(self):
-        used = Options(augments=True, can_augment=True, dropout=0.95)
+        used = Options(augments=True, dropout=0.95)
         assert said(TWENTY_IMAGES, used).next == ("more images",)
         none = Options(dropout=0.0, pretrained="dl train finetune")
         assert said(TWENTY_IMAGES, none).next == (
+            "augmentation, `--augment`",
             "a pretrained network, `dl train finetune`",
             "dropout, `--dropout 0.5`",
         )
@@ -195,6 +196,21 @@ class TestUnderfitting:
         assert "on the validation images it is higher still, 0.650" in found.sentence
         assert not any("dropout" in one for one in found.next)
 
+    def test_one_image_that_is_most_of_the_loss_is_no_underfitting(self):
+        one = (Score(0.126, 0.126, 0.9875, (40, 40)), Score(0.0, 0.0, 1.0, PAIR), [])
+        assert said(one).kind != "underfitting"
+
+    def test_a_loss_above_a_guessers_asks_for_lower_rates(self):
+        found = said((Score(5.53, 0.2, 0.62, SEEN), Score(6.08, 0.4, 0.6, PAIR), []), Options())
+        assert found.kind == "underfitting"
+        assert "more than the 0.693 of always answering" in found.sentence
+        assert found.next[0].startswith("lower learning rates")
+
+    def test_where_the_loss_still_falls_it_is_still_learning(self):
+        falling = rows((0.69, 0.5, 0.68), (0.46, 0.9, 0.45), (0.31, 0.97, 0.3))
+        found = said((Score(0.3, 0.01, 0.975, SEEN), Score(0.31, 0.02, 0.97, PAIR), falling))
+        assert found.kind == "still learning"
+
     def test_where_most_of_what_it_learned_does_not_carry_over_overfitting_comes_first(self):
         dense = (Score(0.437, 0.0091, 0.825, SEEN), Score(0.631, 0.0267, 0.6525, PAIR), [])
         assert said(dense).kind == "overfitting"
@@ -227,7 +243,7 @@ class TestHistory:
     FIT = (Score(0.035, 0.002, 0.99, SEEN), Score(0.04, 0.003, 0.99, PAIR))
 
     def test_a_rise_after_the_kept_epoch_is_told_and_its_remedies_named(self):
-        found = said((*self.FIT, self.OVERSHOT), Options(can_augment=True, full="--full"))
+        found = said((*self.FIT, self.OVERSHOT), Options(full="--full"))
         assert found.kind == "good fit"
         assert (
             "After epoch 2, whose model was kept, the validation loss rose from 0.0400 to 0.300 "

@@ -31,7 +31,6 @@ commands = st.none() | st.just("dl train it")
 chosen = st.builds(
     Options,
     augments=st.booleans(),
-    can_augment=st.booleans(),
     dropout=st.none() | st.floats(0, 0.99),
     normalises=st.booleans(),
     full=commands,

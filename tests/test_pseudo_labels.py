@@ -45,7 +45,9 @@ class Numbers:
 def test_an_epoch_has_every_labelled_sample_once_and_the_others_at_their_share(
     labelled: int, unlabelled: int, batch_size: int, share: float
 ) -> None:
-    joined = JoinedInputs(Numbers(labelled, 0), Numbers(unlabelled, labelled), share)
+    joined = JoinedInputs(
+        Numbers(labelled, 0), Numbers(unlabelled, labelled), np.ones(unlabelled, bool), share
+    )
     order = joined.shuffled(np.random.default_rng(0))
     batches = list(joined.batches(order, batch_size))
     for x, numbers in batches:
@@ -57,10 +59,11 @@ def test_an_epoch_has_every_labelled_sample_once_and_the_others_at_their_share(
 
 
 def test_a_quarter_of_each_batch_is_pseudo_labelled() -> None:
-    joined = JoinedInputs(Numbers(96, 0), Numbers(500, 96), 0.25)
+    joined = JoinedInputs(Numbers(96, 0), Numbers(500, 96), np.arange(500) < 300, 0.25)
     order = joined.shuffled(np.random.default_rng(0))
     shares = [(numbers >= 96).mean() for _, numbers in joined.batches(order, 16)]
     assert shares == [0.25] * 8
+    assert order.max() < 96 + 300  # of the others the run knows nothing
 
 
 def test_a_runs_labels_join_the_training(dl: Dl, home: Path, tiny: Path) -> None:

@@ -43,6 +43,7 @@ class Cnn(Recipe):
         0.0, "share left out before the last layer in each step of training", at_least=0, below=1
     )
     layer: ClassVar[str | None] = None
+    simpler: ClassVar[str | None] = "dl train cnn --variant statefarm"
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """The whole network: (n, height, width, 3) pixels 0-255 -> (n, n_classes)."""

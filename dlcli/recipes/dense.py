@@ -33,6 +33,8 @@ class Dense(Recipe):
     )
     units: int = setting(512, "outputs of the hidden layer", at_least=1)
     layer: ClassVar[str | None] = None
+    simpler: ClassVar[str | None] = "dl train linear"
+    richer: ClassVar[str | None] = "dl train cnn"
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Two Dense layers: (n, height, width, 3) pixels 0-255 -> (n, n_classes)."""

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import setting
-from dlcli.recipe import Beginning, OnBackbone
+from dlcli.recipe import Beginning, Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ DROPOUT_OLD = 0.5
 
 
 @dataclass(frozen=True)
-class Fc(OnBackbone):
+class Fc(Recipe):
     """Hidden Dense layers on stored convolutions."""
 
     schedule: Schedule = setting(
@@ -56,6 +56,8 @@ class Fc(OnBackbone):
     carry_over: bool = setting(True, "begin with the pretrained network's own such layers")
     rescale: bool = setting(False, "scale these for another dropout, as the course did")
     layer: ClassVar[str | None] = "conv"
+    simpler: ClassVar[str | None] = "dl train finetune"
+    richer: ClassVar[str | None] = "dl train finetune --unfreeze 3"
 
     def __post_init__(self) -> None:
         super().__post_init__()

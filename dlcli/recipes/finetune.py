@@ -22,11 +22,11 @@ BatchNormalization the last epoch's log loss was 0.046.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import setting
-from dlcli.recipe import OnBackbone, Phase
+from dlcli.recipe import Phase, Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finetune(OnBackbone):
+class Finetune(Recipe):
     """A new last layer on a pretrained network, and more of its layers if asked."""
 
     schedule: Schedule = setting(
@@ -55,6 +55,9 @@ class Finetune(OnBackbone):
     layer_decay: float | None = setting(
         None, "there each layer's rate is this share of the one above's", at_least=0.01, below=1
     )
+
+    simpler: ClassVar[str | None] = "dl train imagenet-linear"
+    richer: ClassVar[str | None] = "dl train fc"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.fields import setting
-from dlcli.recipe import OnBackbone
+from dlcli.recipe import Recipe
 from dlcli.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ImagenetLinear(OnBackbone):
+class ImagenetLinear(Recipe):
     """One Dense layer on 1000 probabilities."""
 
     schedule: Schedule = setting(
         Schedule.parse("0.1x3,0.01x3"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     layer: ClassVar[str | None] = "imagenet"
+    richer: ClassVar[str | None] = "dl train finetune"
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Softmax regression: (n, 1000) probabilities -> (n, n_classes)."""

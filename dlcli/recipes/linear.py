@@ -32,6 +32,7 @@ class Linear(Recipe):
         Schedule.parse("1e-4x4,1e-5x2"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     layer: ClassVar[str | None] = None
+    richer: ClassVar[str | None] = "dl train dense"
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Logistic regression: (n, height, width, 3) pixels 0-255 -> (n, n_classes)."""

@@ -37,3 +37,5 @@ class VggBn(Bn):
         0.6, "share left out after each of them in each step of training", at_least=0, below=1
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
+    simpler: ClassVar[str | None] = "dl train vgg-finetune"
+    richer: ClassVar[str | None] = "dl train vgg-finetune --unfreeze 3"

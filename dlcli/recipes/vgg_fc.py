@@ -40,6 +40,8 @@ class VggFc(Fc):
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
+    simpler: ClassVar[str | None] = "dl train vgg-finetune"
+    richer: ClassVar[str | None] = "dl train vgg-finetune --unfreeze 3"
 
     def optimizer(self, learning_rate: float) -> keras.Optimizer:
         """RMSprop with a short memory, as in the course."""

@@ -30,3 +30,5 @@ class VggFinetune(Finetune):
         Schedule.parse("1e-3x3"), "learning rates and epochs of the new last layer"
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
+    simpler: ClassVar[str | None] = None
+    richer: ClassVar[str | None] = "dl train vgg-fc"

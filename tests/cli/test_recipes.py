@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from projects import BROKEN, WIDE, make_project
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
+from dlcli import training
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.fields import settings_of
 
@@ -165,3 +168,43 @@ def test_an_own_recipe_trains_and_its_run_is_judged_without_it(
     said = dl("config", "get", "seed", *config)
     assert said.exit_code == 1
     assert "there is no dl.yaml with a recipes/wide.py beside it" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("from_", "to", "why"),
+    [
+        ("self.units)", "self.unitz)", "'Wide' object has no attribute 'unitz'"),
+        ("Dense(n_classes", "Dense(n_classes + 1", "expected an output of shape (None, 2)"),
+    ],
+)
+def test_a_head_that_fails_is_told_in_words_before_there_is_a_run(
+    dl: Dl, home: Path, tiny: Path, from_: str, to: str, why: str
+) -> None:
+    make_project(home, wide=WIDE.replace(from_, to))
+    said = dl("train", "wide", "-d", "tiny", *SMALL)
+    assert said.exit_code == 1
+    assert why in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not (home / "runs").exists()
+
+
+def test_a_run_is_not_gone_on_with_where_its_recipe_has_changed(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(home, wide=WIDE)
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "keep_outcome", stop)
+        assert dl("train", "wide", "-d", "tiny", *SMALL).exit_code == 130
+    run = only_run(home)
+    make_project(home, wide=WIDE.replace("setting(4", "setting(5"))
+    # its code runs once in a process
+    resume = [sys.executable, "-m", "dlcli", "resume", run.name]
+    refused = subprocess.run(resume, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "its recipe has changed since, ~/recipes/wide.py" in refused.stderr
+    make_project(home, wide=WIDE)
+    ok(dl("resume", run.name))

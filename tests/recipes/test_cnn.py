@@ -52,6 +52,12 @@ def test_it_trains_with_all_of_it_and_its_name_says_so(dl: Dl, home: Path, tiny:
     assert run.config()["augmentation"]["rotation"] == 15.0
 
 
+def test_copies_of_features_are_refused_where_there_are_no_features(dl: Dl, tiny: Path) -> None:
+    result = dl("train", "cnn", "-d", tiny, "--augment", "--augment-passes", "2")
+    assert result.exit_code == 2
+    assert "no effect without a pretrained network" in result.stderr
+
+
 @pytest.mark.parametrize("dropout", ["1", "-0.1", "1.5", "half"])
 def test_a_dropout_outside_its_bounds_is_refused(dl: Dl, tiny: Path, dropout: str) -> None:
     result = dl("train", "cnn", "-d", tiny, "--dropout", dropout)

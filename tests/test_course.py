@@ -1,0 +1,43 @@
+"""The course's order, and what its recipes name as simpler and richer."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dlcli.catalog import built_in_names, make_recipe, recipe_class
+from dlcli.course import RUNGS, options_of
+
+
+def test_the_ladder_is_the_courses() -> None:
+    assert [rung.name for rung in RUNGS] == [
+        *("linear", "dense", "cnn", "cnn +augment", "cnn +batchnorm", "cnn +dropout"),
+        *("imagenet-linear", "finetune", "fc", "bn"),
+    ]
+    assert RUNGS[5].command == "dl train cnn --augment --batchnorm --dropout 0.5"
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_a_simpler_or_richer_model_is_a_command_that_neither_adds_nor_drops_regularisation(
+    name: str,
+) -> None:
+    cls = recipe_class(name)
+    assert cls.simpler or cls.richer
+    for command in filter(None, (cls.simpler, cls.richer)):
+        dl, train, recipe, *flags = shlex.split(command)
+        assert (dl, train) == ("dl", "train")
+        assert recipe in built_in_names()
+        assert recipe_class(recipe).pinned == cls.pinned  # the same network
+        assert not {"--augment", "--dropout", "--batchnorm"} & set(flags)
+
+
+def test_a_sample_names_its_dataset_and_pixels_a_pretrained_network(tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    sample = tmp_path / "pets-sample"
+    options = options_of(make_recipe("cnn", {}), "cnn", sample, normalises=False)
+    assert options.full == f"-d {tmp_path / 'pets'}"
+    assert options.pretrained == "dl train finetune"
+    options = options_of(make_recipe("fc", {}), "fc", tmp_path / "pets", normalises=False)
+    assert (options.full, options.pretrained) == (None, None)
