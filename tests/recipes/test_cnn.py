@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,10 @@ def test_a_dropout_outside_its_bounds_is_refused(dl: Dl, tiny: Path, dropout: st
 def test_augmenting_from_the_start_says_nothing_but_what_is_dls(tiny: Path, home: Path) -> None:
     command = "train cnn -d tiny --augment --image-size 16 --schedule 1e-3"
     done = subprocess.run(
-        [sys.executable, "-m", "dlcli", *command.split()], capture_output=True, text=True
+        [sys.executable, "-m", "dlcli", *command.split()],
+        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0
     assert done.stderr.startswith("Dataset ~/data/tiny (named)\nTraining model on the images")
