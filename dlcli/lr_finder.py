@@ -31,17 +31,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.assembly import Network
-from dlcli.augmentation import epoch_place, reseed
 from dlcli.backend import start_backend
 from dlcli.beginning import begin
 from dlcli.config import Config
+from dlcli.epochs import epoch_batches, targets_of
 from dlcli.files import write_csv
 from dlcli.interrupts import between_steps
 from dlcli.job import Job, Samples, read_samples
 from dlcli.launch import make_job
 from dlcli.progress import track
 from dlcli.schedule import Schedule
-from dlcli.targets import Targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -223,21 +222,10 @@ def _batches(
     """The batches of training, pass after pass, in the order and the changes of its epochs."""
     from itertools import count
 
-    import numpy as np
-
-    recipe, seed = job.recipe, job.settings.seed
-    targets = Targets(
-        train.y_prob,
-        label_smoothing=recipe.label_smoothing,
-        mixup=recipe.mixup,
-        weigh_classes=recipe.class_weights,
-    )
+    targets = targets_of(job, train)
     for epoch in count(1):
-        reseed(network.model.variables, seed, epoch_place(epoch))
-        train.inputs.start_epoch(epoch)
-        rng = np.random.default_rng([seed, epoch])
-        for x, chosen in train.inputs.batches(train.inputs.shuffled(rng), recipe.batch_size):
-            yield targets.of(x, chosen, rng)
+        for batch, _ in epoch_batches(job, network, train, targets, epoch):
+            yield batch
 
 
 def _suggested_schedule(job: Job, test: RangeTest) -> Schedule | None:

@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlcli.assembly import Network, build_head, require_layers, to_numpy
-from dlcli.augmentation import epoch_place, reseed
 from dlcli.backend import start_backend
 from dlcli.beginning import begin
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
+from dlcli.epochs import epoch_batches, targets_of
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
 from dlcli.interrupts import between_steps
@@ -142,13 +142,7 @@ def _train_phase(
 
     recipe, phase = job.recipe, network.phase
     train, valid = samples
-    targets = Targets(
-        train.y_prob,
-        labelled=train.labelled,
-        label_smoothing=recipe.label_smoothing,
-        mixup=recipe.mixup,
-        weigh_classes=recipe.class_weights,
-    )
+    targets = targets_of(job, train)
     rates = phase.schedule.rates()
     if progress.phase_epochs < len(rates):
         say(f"Training {phase.name} on {_described(job, phase, train)}, {_epochs(len(rates))}.")
@@ -199,17 +193,10 @@ def _train_epoch(
     step: Callable[[], None],
 ) -> tuple[float, float]:
     """One look at every sample; returns the mean loss and accuracy while training."""
-    import numpy as np
-
     network.optimizer.learning_rate = rate
-    reseed(network.model.variables, job.settings.seed, epoch_place(epoch))
-    train.inputs.start_epoch(epoch)
-    rng = np.random.default_rng([job.settings.seed, epoch])
-    order = train.inputs.shuffled(rng)
     totals = {"loss": 0.0, "accuracy": 0.0}
     seen = 0
-    for x, chosen in train.inputs.batches(order, job.recipe.batch_size):
-        batch = targets.of(x, chosen, rng)
+    for batch, chosen in epoch_batches(job, network, train, targets, epoch):
         scores = network.model.train_on_batch(*batch, return_dict=True)
         for name in totals:
             totals[name] += float(scores[name]) * len(chosen)

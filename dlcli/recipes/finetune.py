@@ -13,9 +13,9 @@ Expected: on 2,002 photos of dogs and cats, 400 of them put aside, valid accurac
 loss 0.020 (means of 20 random splits); 12 epochs take about a second once the features are
 computed.
 Defaults: chosen on 20 other splits of the same photos with EfficientNet-Lite0 at 224 pixels, by the
-best epoch's log loss: 0.030 with dropout 0.5 at 3e-3x8,3e-4x4, against 0.032 at these rates and 0.035 at
-1e-3x12,1e-4x4 without dropout, 0.031 with dropout 0.7, and 0.034 with BatchNormalization before
-the dropout. All lie within the spread between splits, 0.010, and so do the accuracies; with
+best epoch's log loss: 0.030 with dropout 0.5 at 3e-3x8,3e-4x4, against 0.032 at these rates and
+0.035 at 1e-3x12,1e-4x4 without dropout, 0.031 with dropout 0.7, and 0.034 with BatchNormalization
+before the dropout. All lie within the spread between splits, 0.010, and so do the accuracies; with
 BatchNormalization the last epoch's log loss was 0.046.
 """
 
