@@ -1,4 +1,7 @@
-"""Steps of a ladder that take no time: each leaves a finished run with scores of its own."""
+"""Ladders that were climbed, and steps that take no time.
+
+Each of those leaves a finished run with scores of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ import pytest
 from dlcli import climbing
 from dlcli.config import Config
 from dlcli.errors import DlError
+from dlcli.ladder import Ladder
 from dlcli.run import Run
 
 SCORES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds", "parameters")
+STEPS = ["linear", "finetune"]  # of a short course
 
 
 def train_at_once(
@@ -53,3 +58,18 @@ def train_at_once(
 
     monkeypatch.setattr(climbing, "train", train)
     monkeypatch.setattr(climbing, "resume", finish)
+
+
+def ladders(home: Path) -> list[Ladder]:
+    return [Ladder(file.parent) for file in sorted(home.glob("runs/*/*/ladder.yaml"))]
+
+
+def only_ladder(home: Path) -> Ladder:
+    (ladder,) = ladders(home)
+    return ladder
+
+
+def run_of(ladder: Ladder, step: str) -> Run:
+    run = ladder.run(step)
+    assert run is not None
+    return run

@@ -73,6 +73,29 @@ def tiny(home: Path) -> Path:
 
 
 @pytest.fixture
+def short_course(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset, settings that make each step quick, and a course of two steps."""
+    from climbed import STEPS
+
+    from dlcli import climbing
+    from dlcli.course import Rung
+    from dlcli.files import write_yaml
+
+    quick = {"schedule": "1e-3x2", "batch_size": 4}
+    write_yaml(home / "dl.yaml", {"image_size": 64, "train": dict.fromkeys(STEPS, quick)})
+    monkeypatch.setattr(climbing, "RUNGS", tuple(map(Rung, STEPS)))
+    return tiny
+
+
+@pytest.fixture
+def datasets(home: Path) -> Path:
+    """A data folder with three datasets: dogscats, dogscats-sample and fish."""
+    for name in ("dogscats", "dogscats-sample", "fish"):
+        (home / "data" / name / "train" / "cat").mkdir(parents=True)
+    return home / "data"
+
+
+@pytest.fixture
 def other_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system than `tmp_path`."""
     memory = Path("/dev/shm")

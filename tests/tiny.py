@@ -1,12 +1,15 @@
-"""Training that takes a second: its options, and the run that came of it."""
+"""What takes a second: options of a training, the run that came of it, and a forward pass."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dlcli.run import Run
+from dlcli.settings import Settings
 
 SMALL = ("--image-size", "64", "--batch-size", "4")
+OPENVINO = replace(Settings(), image_size=64, engine="openvino", precision="f32")
 
 
 def only_run(home: Path) -> Run:

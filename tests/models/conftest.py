@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dlcli.backend import start_backend
-from dlcli.models.backbones import Backbone
+from dlcli.models.backbones import BACKBONES, Backbone
+from dlcli.models.network import load_network
 from dlcli.models.preprocessing import CAFFE
 
 if TYPE_CHECKING:
@@ -104,3 +105,34 @@ def small_head() -> Callable[..., keras.Model]:
         return keras.Sequential([keras.Input((features,)), dense])
 
     return build
+
+
+@pytest.fixture(scope="module")
+def vgg16() -> keras.Model:
+    """VGG16 of full width for images of 64 pixels, (2, 2, 512) after its convolutions."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(0)
+    network = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3), classes=10)
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            # Keras' own, for tanh, halve what passes at each ReLU: all outputs would be alike
+            layer.set_weights([kernel * 2**0.5, rng.normal(0, 0.1, bias.shape)])
+    return network
+
+
+@pytest.fixture(scope="module")
+def lite0() -> keras.Model:
+    """EfficientNet-lite0, pretrained, for images of 64 pixels."""
+    return load_network(BACKBONES["efficientnet-lite0"], image_size=64)
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for what Keras keeps."""
+    folder = tmp_path / "keras"
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    return folder

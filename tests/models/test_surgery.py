@@ -1,4 +1,4 @@
-"""Networks compute, after an operation, what they computed before it."""
+"""Networks compute, after layers are cut, put in or replaced, what they computed before it."""
 
 from __future__ import annotations
 
@@ -8,65 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from networks import assert_same, images, names, normalised, outputs
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES
-from dlcli.models.network import cut, join, load_network
-from dlcli.models.surgery import (
-    insert_after,
-    neutralize_batchnorm,
-    replace_head,
-    rescaled_for_dropout,
-    split_at,
-    top_of,
-    transfer_weights,
-)
+from dlcli.models.network import cut, join
+from dlcli.models.surgery import insert_after, replace_head, split_at, top_of, transfer_weights
 
 if TYPE_CHECKING:
     import keras
 
 LITE0, VGG16 = BACKBONES["efficientnet-lite0"], BACKBONES["vgg16"]
-FC = ("fc1", "fc2", "predictions")
-
-
-@pytest.fixture(scope="module")
-def vgg16() -> keras.Model:
-    """VGG16 of full width for images of 64 pixels, (2, 2, 512) after its convolutions."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    network = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3), classes=10)
-    rng = np.random.default_rng(0)
-    for layer in network.layers:
-        if layer.weights:
-            kernel, bias = layer.get_weights()
-            # Keras' own, for tanh, halve what passes at each ReLU: all outputs would be alike
-            layer.set_weights([kernel * 2**0.5, rng.normal(0, 0.1, bias.shape)])
-    return network
-
-
-@pytest.fixture(scope="module")
-def lite0() -> keras.Model:
-    return load_network(LITE0, image_size=64)
-
-
-def images(n: int = 4, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 1, (n, 64, 64, 3)).astype(np.float32)
-
-
-def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """In inference mode, and telling: no two rows are alike."""
-    y = np.asarray(model.predict(x, verbose=0))
-    assert np.abs(y[0] - y[1]).max() > 1e-3
-    return y
-
-
-def assert_same(one: np.ndarray, other: np.ndarray) -> None:
-    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
-
-
-def names(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers][1:]  # without the input
 
 
 # Cutting in two
@@ -128,63 +80,13 @@ def test_an_unknown_layer_is_answered_with_the_nearest(vgg16):
 
 def test_the_top_is_what_stands_above_the_convolutions(vgg16, lite0):
     for network, backbone, expected, x in (
-        (vgg16, VGG16, ["flatten", *FC], images()),
+        (vgg16, VGG16, ["flatten", "fc1", "fc2", "predictions"], images()),
         (lite0, LITE0, ["pooled", "_fc"], images() * 50 + 100),
     ):
         top = top_of(network, backbone)
         assert names(top) == expected
         conv = cut(network, backbone, "conv").predict(x, verbose=0)
         assert_same(top.predict(conv, verbose=0), outputs(network, x))
-
-
-# Carrying weights over
-
-
-def fc_model(dropout: float = 0.0, fc1: int = 4096) -> keras.Model:
-    """The course's fully connected model on VGG16's convolutions."""
-    import keras
-    from keras import layers
-
-    return keras.Sequential(
-        [
-            keras.Input((2, 2, 512)),
-            layers.Flatten(),
-            layers.Dense(fc1, activation="relu", name="fc1"),
-            layers.Dropout(dropout),
-            layers.Dense(4096, activation="relu", name="fc2"),
-            layers.Dropout(dropout),
-            layers.Dense(10, activation="softmax", name="predictions"),
-        ]
-    )
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_a_new_fc_model_with_the_old_weights_gives_the_old_probabilities(vgg16, dropout: float):
-    model = fc_model(dropout)
-    transfer_weights(vgg16, model, FC)
-    x = images()
-    conv = cut(vgg16, VGG16, "conv").predict(x, verbose=0)
-    assert_same(outputs(model, conv), outputs(vgg16, x))
-
-
-def test_layers_may_have_other_names(vgg16):
-    import keras
-
-    mine = keras.Sequential([keras.Input((4096,)), keras.layers.Dense(10, name="mine")])
-    transfer_weights(vgg16, mine, {"mine": "predictions"})
-    expected, received = (m.layers[-1].get_weights() for m in (vgg16, mine))
-    assert all(map(np.array_equal, expected, received))
-
-
-def test_weights_that_do_not_fit_are_said_and_none_is_copied(vgg16):
-    model = fc_model(fc1=8)
-    before = model.get_weights()
-    with pytest.raises(DlError, match="weights of fc2 in vgg16 don't fit") as error:
-        transfer_weights(vgg16, model, ("predictions", "fc2"))
-    assert "expected shapes [(8, 4096), (4096,)], received [(4096, 4096), (4096,)]" in str(
-        error.value
-    )
-    assert all(map(np.array_equal, before, model.get_weights()))
 
 
 # Putting a layer in
@@ -225,83 +127,6 @@ def test_both_branches_receive_the_new_layers_output(lite0):
 def test_nothing_is_put_in_after_the_input(vgg16):
     with pytest.raises(ValueError, match="received the input"):
         insert_after(vgg16, vgg16.layers[0].name, None)
-
-
-# Batch normalisation that changes nothing
-
-
-def normalised(model: keras.Model, *places: str) -> keras.Model:
-    """The model with batch normalisation after some layers, of random weights."""
-    import keras
-
-    rng = np.random.default_rng(3)
-    for place in places:
-        layer = keras.layers.BatchNormalization(name=f"{place}_bn")
-        model = insert_after(model, place, layer)
-        layer.set_weights(rng.uniform(0.5, 2, (4, *layer.gamma.shape)))
-    return model
-
-
-def test_neutralised_normalisation_leaves_vgg16s_fc_part_as_it_was(vgg16):
-    conv = cut(vgg16, VGG16, "conv").predict(images(50), verbose=0)
-    others = np.random.default_rng(1).normal(3, 9, (8, 2, 2, 512)).astype(np.float32)
-    top = top_of(vgg16, VGG16)
-    model = normalised(top, "fc1", "fc2")
-    assert np.abs(outputs(model, conv) - outputs(top, conv)).max() > 1e-2
-    neutralize_batchnorm(model, conv)
-    for x in (conv, others):  # whatever it is given
-        np.testing.assert_allclose(outputs(model, x), outputs(top, x), atol=1e-4)
-
-
-def test_statistics_are_those_of_what_each_layer_receives(vgg16):
-    conv = cut(vgg16, VGG16, "conv").predict(images(50), verbose=0)
-    top = top_of(vgg16, VGG16)
-    model = normalised(top, "fc1", "fc2")
-    neutralize_batchnorm(model, conv)
-    for place in ("fc1", "fc2"):
-        received = split_at(top, place)[0].predict(conv, verbose=0)
-        layer = model.get_layer(f"{place}_bn")
-        gamma, beta, mean, variance = layer.get_weights()
-        assert_same(mean, received.mean(0))
-        assert_same(variance, received.var(0))
-        assert_same(gamma**2, received.var(0) + layer.epsilon)
-        assert np.array_equal(beta, mean)
-
-
-def test_normalisation_of_convolutions_and_of_the_input_is_neutralised_too():
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(0)
-    image = keras.Input((8, 8, 3))
-    x = layers.BatchNormalization(axis=-1)(image)
-    x = layers.BatchNormalization(axis=1)(layers.Conv2D(4, 3)(x))
-    plain = layers.Conv2D(5, 3)
-    x = layers.Add()([layers.BatchNormalization()(plain(x)), plain(x)])
-    model = keras.Model(image, layers.BatchNormalization()(x))
-    pixels = np.random.default_rng(0).uniform(0, 255, (70, 8, 8, 3)).astype(np.float32)
-    neutralize_batchnorm(model, pixels)
-    first, second = (each for each in model.layers if isinstance(each, layers.Conv2D))
-    without = 2 * np.asarray(second(first(pixels)))
-    assert_same(model.predict(pixels, verbose=0) / 100, without / 100)  # of pixels' size
-
-
-def test_a_model_without_normalisation_stays_as_it_is():
-    model = fc_model(fc1=2)
-    before = model.get_weights()
-    neutralize_batchnorm(model, np.zeros((2, 2, 2, 512), np.float32))
-    assert all(map(np.array_equal, before, model.get_weights()))
-
-
-def test_normalisation_that_can_not_be_undone_is_refused():
-    import keras
-    from keras import layers
-
-    unscaled = [keras.Input((4,)), layers.BatchNormalization(scale=False)]
-    nested = [keras.Input((4,)), keras.Sequential([keras.Input((4,)), layers.Dense(4)])]
-    for parts, message in ((unscaled, "lacks one"), (nested, "flat model")):
-        with pytest.raises(ValueError, match=message):
-            neutralize_batchnorm(keras.Sequential(parts), np.zeros((2, 4), np.float32))
 
 
 # A new head
@@ -349,21 +174,3 @@ def test_what_comes_of_an_operation_is_saved_and_opens_again(lite0, tmp_path: Pa
         opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
         assert_same(opened.predict(received, verbose=0), model.predict(received, verbose=0))
     assert whole.output_shape == (None, 3)
-
-
-# The course's rule
-
-
-def test_the_courses_rule_halves_weights_when_dropout_of_a_half_goes():
-    kernel, bias = rescaled_for_dropout([np.ones((2, 3)), np.full(3, 4.0)], 0.5, 0.0)
-    assert np.array_equal(kernel, np.full((2, 3), 0.5))
-    assert np.array_equal(bias, np.full(3, 2.0))
-    (back,) = rescaled_for_dropout([kernel], 0.0, 0.5)
-    assert np.array_equal(back, np.ones((2, 3)))
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
-def test_a_dropout_of_all_or_less_than_nothing_is_refused(p: float):
-    for pair in ((p, 0.0), (0.0, p)):
-        with pytest.raises(ValueError, match="received"):
-            rescaled_for_dropout([], *pair)

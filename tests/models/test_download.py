@@ -1,0 +1,130 @@
+"""Weights that Keras publishes come whole into its cache, or not at all, and it is said why."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from dlcli.errors import DlError
+from dlcli.models import download
+from dlcli.models.backbones import BACKBONES, Backbone
+from dlcli.models.weights import Download, fetch_weights
+
+
+@contextmanager
+def serving(content: bytes, *, status: int = 200, length: int | None = None) -> Iterator[str]:
+    """A web server with one file; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content) if length is None else length))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/mine.h5"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def published_at(url: str, content: bytes, digest: str | None = None) -> Backbone:
+    digest = hashlib.md5(content).hexdigest() if digest is None else digest
+    return dataclasses.replace(BACKBONES["vgg16"], source=Download(url, digest, "mine.h5"))
+
+
+def files_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", ""])
+def test_weights_that_are_not_here_are_downloaded_into_keras_cache(
+    algorithm: str, keras_home: Path, capfd
+):
+    content = bytes(range(256)) * 9999
+    digest = hashlib.new(algorithm, content).hexdigest() if algorithm else ""
+    with serving(content) as url:
+        path = fetch_weights(published_at(url, content, digest))
+    assert path == keras_home / "models" / "mine.h5"
+    assert path.read_bytes() == content
+    assert files_in(keras_home) == ["mine.h5"]
+    assert capfd.readouterr().out == ""
+
+
+def test_a_download_that_is_not_what_keras_published_leaves_nothing(keras_home: Path):
+    with serving(b"something else") as url, pytest.raises(DlError, match="damaged"):
+        fetch_weights(published_at(url, b"weights"))
+    assert files_in(keras_home) == []
+
+
+def test_a_download_that_breaks_off_leaves_nothing(keras_home: Path):
+    with serving(b"half", length=8) as url, pytest.raises(DlError, match="broke off"):
+        fetch_weights(published_at(url, b"", ""))
+    assert files_in(keras_home) == []
+
+
+def test_a_server_that_talks_nonsense_is_named(keras_home: Path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def talk() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(9999)
+                connection.sendall(b"hello\r\n\r\n")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/mine.h5"
+        with pytest.raises(DlError, match="BadStatusLine"):
+            fetch_weights(published_at(url, b""))
+        thread.join()
+
+
+def test_a_server_that_refuses_is_quoted(keras_home: Path):
+    with serving(b"", status=404) as url, pytest.raises(DlError, match="404"):
+        fetch_weights(published_at(url, b""))
+
+
+def test_offline_one_message_says_what_to_do(keras_home: Path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/mine.h5"
+        with pytest.raises(DlError) as error:
+            fetch_weights(published_at(url, b""))
+    message = str(error.value)
+    assert "The weights of vgg16 are not on this machine" in message
+    assert "127.0.0.1: Connection refused" in message
+    assert "`dl train finetune`" in message
+    assert "`--weights FILE`" in message
+    assert f"fetch {url} (528 MB) on a connected machine" in message
+    assert str(keras_home / "models" / "mine.h5") in message
+
+
+def test_a_server_that_never_answers_is_given_up_on(keras_home: Path, monkeypatch):
+    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mine.h5"
+        start = time.monotonic()
+        with pytest.raises(DlError, match="not on this machine"):
+            fetch_weights(published_at(url, b""))
+        assert time.monotonic() - start < 5
+
+
+def test_giving_up_takes_less_than_ten_seconds():
+    assert download.ANSWER_SECONDS < 10

@@ -1,0 +1,43 @@
+"""Networks on random images of 64 pixels: what they give, and whether it is the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlcli.models.surgery import insert_after
+
+if TYPE_CHECKING:
+    import keras
+
+
+def images(n: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (n, 64, 64, 3)).astype(np.float32)
+
+
+def outputs(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """In inference mode, and telling: no two rows are alike."""
+    y = np.asarray(model.predict(x, verbose=0))
+    assert np.abs(y[0] - y[1]).max() > 1e-3
+    return y
+
+
+def assert_same(one: np.ndarray, other: np.ndarray) -> None:
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def names(model: keras.Model) -> list[str]:
+    return [layer.name for layer in model.layers][1:]  # without the input
+
+
+def normalised(model: keras.Model, *places: str) -> keras.Model:
+    """The model with batch normalisation after some layers, of random weights."""
+    import keras
+
+    rng = np.random.default_rng(3)
+    for place in places:
+        layer = keras.layers.BatchNormalization(name=f"{place}_bn")
+        model = insert_after(model, place, layer)
+        layer.set_weights(rng.uniform(0.5, 2, (4, *layer.gamma.shape)))
+    return model

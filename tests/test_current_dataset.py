@@ -1,0 +1,170 @@
+"""Which dataset a command takes, and the words for why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlcli.config import Config, load_config
+from dlcli.current import again, choose_dataset, find_dataset, last_named
+from dlcli.errors import DlError
+from dlcli.places import state_home
+
+
+def config(**environ: str) -> Config:
+    """The settings where the environment says this."""
+    return load_config(environ=environ)
+
+
+def test_a_dataset_is_named_again_only_where_another_would_be_taken(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_dataset(config(), "fish")
+    assert again(datasets / "fish") == ""
+    assert again(datasets / "dogscats") == " -d ~/data/dogscats"
+    monkeypatch.chdir(datasets / "dogscats")
+    assert again(datasets / "fish", flag="") == " ~/data/fish"
+    assert again(datasets / "dogscats") == ""
+    assert again(None) == ""
+
+
+def test_the_named_dataset_is_taken_and_remembered_for_the_next_command(datasets: Path) -> None:
+    choice = choose_dataset(config(), "fish")
+    assert (choice.root, choice.why) == (datasets / "fish", "named")
+    assert str(choice) == "Dataset ~/data/fish (named)"
+    later = choose_dataset(config())
+    assert (later.root, later.why) == (datasets / "fish", "last named")
+
+
+def test_a_dataset_named_by_the_option_is_remembered_too(datasets: Path) -> None:
+    choice = choose_dataset(config().with_flags({"dataset": "fish"}))
+    assert (choice.root, choice.why) == (datasets / "fish", "named")
+    assert choose_dataset(config()).root == datasets / "fish"
+
+
+def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(datasets / "dogscats")
+    choice = choose_dataset(config(DL_DATASET="fish"))
+    assert (choice.root, choice.why) == (datasets / "fish", "by DL_DATASET")
+    assert last_named() is None
+
+
+def test_what_is_named_goes_before_the_setting(datasets: Path) -> None:
+    assert choose_dataset(config(DL_DATASET="fish"), "dogscats").root == datasets / "dogscats"
+
+
+def test_a_setting_in_the_projects_file_says_so(datasets: Path, home: Path) -> None:
+    (home / "dl.yaml").write_text("dataset: fish\n")
+    assert choose_dataset(config()).why == "by `dataset` in ~/dl.yaml"
+
+
+@pytest.mark.parametrize("below", ["", "train", "train/cat"])
+def test_the_dataset_of_the_current_folder_goes_before_the_last_named(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    choose_dataset(config(), "fish")
+    monkeypatch.chdir(datasets / "dogscats" / below)
+    choice = choose_dataset(config())
+    assert (choice.root, choice.why) == (datasets / "dogscats", "of the current folder")
+    assert last_named() == datasets / "fish"
+
+
+def test_a_folder_with_a_train_folder_is_a_dataset_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures" / "train" / "cat").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "pictures" / "train" / "cat")
+    assert choose_dataset(config()).root == tmp_path / "pictures"
+
+
+def test_a_class_that_is_called_train_makes_no_dataset_of_its_parent(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (datasets / "dogscats" / "train" / "train").mkdir()
+    monkeypatch.chdir(datasets / "dogscats" / "train")
+    assert choose_dataset(config()).root == datasets / "dogscats"
+
+
+def test_a_data_folder_that_is_a_link_holds_the_current_dataset_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk" / "flat").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(tmp_path / "data" / "flat")
+    assert choose_dataset(config(DL_DATA_DIR=str(tmp_path / "data"))).root == (
+        tmp_path / "data" / "flat"
+    )
+
+
+def test_the_data_folder_itself_is_no_dataset(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(datasets)
+    with pytest.raises(DlError, match="No dataset is named"):
+        choose_dataset(config())
+
+
+def test_without_any_of_these_the_error_says_how_to_name_one() -> None:
+    with pytest.raises(DlError) as caught:
+        choose_dataset(config())
+    assert "`-d DATASET`" in str(caught.value)
+    assert "`dl data ls`" in str(caught.value)
+
+
+def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
+    choose_dataset(config(), "fish")
+    (datasets / "fish").rename(datasets / "fishes")
+    with pytest.raises(DlError, match="~/data/fish, the dataset last named, is gone"):
+        choose_dataset(config())
+
+
+def test_a_dataset_whose_name_has_odd_bytes_is_remembered(datasets: Path) -> None:
+    odd = datasets / "a b\n\udcff'"
+    odd.mkdir()
+    choose_dataset(config(), str(odd))
+    assert choose_dataset(config()).root == odd
+
+
+def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(
+    datasets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state_home().parent.mkdir(parents=True)
+    state_home().touch()  # a file where a folder should be
+    assert choose_dataset(config(), "fish").root == datasets / "fish"
+    assert "can't be remembered" in capsys.readouterr().err
+
+
+def test_a_name_is_looked_for_in_the_data_folder_and_then_here(
+    datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fish").mkdir()
+    (tmp_path / "birds").mkdir()
+    assert find_dataset("fish", datasets) == datasets / "fish"
+    assert find_dataset("birds", datasets) == tmp_path / "birds"
+    assert find_dataset("./fish", datasets) == tmp_path / "fish"
+    assert find_dataset(".", datasets) == tmp_path
+    assert find_dataset("~/data/../data/fish/", datasets) == datasets / "fish"
+
+
+def test_an_unknown_dataset_names_the_nearest(datasets: Path) -> None:
+    with pytest.raises(DlError) as caught:
+        find_dataset("dogcats", datasets)
+    assert str(caught.value).startswith("No such dataset: dogcats: no folder ~/data/dogcats\n")
+    assert "Did you mean `dogscats`" in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-that-name/fish", "fi\0sh", ""])
+def test_a_name_that_can_be_no_folder_is_no_dataset(datasets: Path, named: str) -> None:
+    with pytest.raises(DlError, match="No such dataset"):
+        find_dataset(named, datasets)
+
+
+def test_a_file_is_no_dataset(datasets: Path) -> None:
+    (datasets / "dogs.zip").touch()
+    for named in ("dogs.zip", "~/data/dogs.zip"):
+        with pytest.raises(DlError, match=r"dogs\.zip is a file: a dataset is a folder"):
+            find_dataset(named, datasets)

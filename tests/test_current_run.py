@@ -1,0 +1,151 @@
+"""Which run a command takes, and the words for why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.config import Config, load_config
+from dlcli.current import ChosenRun, choose_dataset, choose_run, find_run
+from dlcli.errors import DlError
+from dlcli.files import write_yaml
+from dlcli.run import Run
+
+
+def config() -> Config:
+    """The settings where nobody has set any."""
+    return load_config(environ={})
+
+
+def make_run(home: Path, dataset: str, name: str, **status: Any) -> Run:
+    """A run of a dataset, with a status."""
+    folder = home / "runs" / dataset / name
+    folder.mkdir(parents=True)
+    write_yaml(folder / "status.yaml", status)
+    path = str(home / "data" / dataset)
+    write_yaml(folder / "config.yaml", {"run": {"dataset": {"path": path}}})
+    return Run(folder)
+
+
+def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
+    datasets: Path, home: Path
+) -> None:
+    choose_dataset(config(), "fish")
+    make_run(home, "fish", "202611231409-a", state="finished", started="2026-11-23T14:09:31Z")
+    newest = make_run(
+        home, "fish", "202611231409-a-2", state="finished", started="2026-11-23T14:09:32Z"
+    )
+    make_run(home, "fish", "202611231410-b", state="failed", started="2026-11-23T14:10:00Z")
+    make_run(home, "fish", "202611231411-c", state="interrupted", started="2026-11-23T14:11:00Z")
+    make_run(home, "dogscats", "202611231412-d", state="finished", started="2026-11-23T14:12:00Z")
+    chosen = choose_run(config(), None)
+    assert (chosen.run, chosen.root) == (newest, datasets / "fish")
+    assert chosen.why == "the newest finished run of fish, the dataset last named"
+
+
+def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, home: Path) -> None:
+    other = home / "elsewhere" / "fish"
+    other.mkdir(parents=True)
+    run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
+    choose_dataset(config(), str(other))
+    with pytest.raises(DlError, match="those there are of another dataset of that name"):
+        choose_run(config(), None)
+    with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
+        choose_run(config().with_flags({"dataset": str(other)}), "a")
+    (datasets / "fish").rename(datasets / "moved")  # then it may well be the same one
+    assert choose_run(config(), None) == ChosenRun(
+        run, other, "the newest finished run of fish, the dataset last named"
+    )
+    named = choose_run(config().with_flags({"dataset": str(other)}), "a")
+    assert named == ChosenRun(run, other, "named")
+
+
+@pytest.mark.parametrize("damage", ["", "run: {}", "run: {dataset: 5}", "[1"])
+def test_a_damaged_run_does_not_hide_the_others(datasets: Path, home: Path, damage: str) -> None:
+    choose_dataset(config(), "fish")
+    good = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
+    bad = make_run(home, "fish", "b", state="finished", started="2026-11-23T14:09:32Z")
+    bad.config_file.write_text(damage)
+    assert choose_run(config(), None).run == good
+
+
+def test_a_renamed_run_keeps_its_start(datasets: Path, home: Path) -> None:
+    choose_dataset(config(), "fish")
+    newest = make_run(home, "fish", "best", state="finished", started="2026-11-23T14:09:32Z")
+    make_run(home, "fish", "zzz", state="finished", started="2026-11-23T14:09:31Z")
+    make_run(home, "fish", "no-start", state="finished")
+    assert choose_run(config(), None).run == newest
+
+
+def test_a_start_that_yaml_reads_as_a_date_is_compared_all_the_same(
+    datasets: Path, home: Path
+) -> None:
+    choose_dataset(config(), "fish")
+    older = make_run(home, "fish", "a", state="finished", started="2026-11-22T14:09:31Z")
+    newest = make_run(home, "fish", "b", state="finished")
+    newest.status_file.write_text("state: finished\nstarted: 2026-11-23T14:09:31Z\n")
+    assert choose_run(config(), None).run == newest
+    newest.status_file.write_text("state: finished\nstarted: 5\n")
+    assert choose_run(config(), None).run in (older, newest)
+
+
+def test_without_a_finished_run_the_error_names_dataset_and_next_command(
+    datasets: Path, home: Path
+) -> None:
+    choose_dataset(config(), "fish")
+    make_run(home, "fish", "a", state="interrupted")
+    with pytest.raises(DlError) as caught:
+        choose_run(config(), None)
+    assert str(caught.value).startswith("No finished run of fish in ~/runs")
+    assert "`dl train finetune`" in str(caught.value)
+
+
+def test_a_run_is_found_by_its_name_its_folder_and_from_within(
+    datasets: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(home, "fish", "202611231409-a", state="finished")
+    for named in ("202611231409-a", "fish/202611231409-a", "~/runs/fish/202611231409-a/"):
+        assert choose_run(config(), named) == ChosenRun(run, datasets / "fish", "named")
+    monkeypatch.chdir(run.path)
+    assert choose_run(config(), ".").run == run
+
+
+def test_a_name_that_two_datasets_have_is_not_guessed(home: Path) -> None:
+    make_run(home, "fish", "a", state="finished")
+    make_run(home, "birds", "a", state="finished")
+    with pytest.raises(DlError) as caught:
+        find_run("a", home / "runs")
+    assert "`birds/a` or `fish/a`" in str(caught.value)
+
+
+def test_an_unknown_run_names_the_nearest(home: Path) -> None:
+    make_run(home, "fish", "202611231409-finetune", state="finished")
+    with pytest.raises(DlError) as caught:
+        find_run("202611231408-finetune", home / "runs")
+    assert str(caught.value).startswith(
+        "No such run: 202611231408-finetune: nothing of that name in"
+    )
+    assert "Did you mean `202611231409-finetune`?" in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-that-name/run", "r\0n", ""])
+def test_a_name_that_can_be_no_folder_is_no_run(home: Path, named: str) -> None:
+    with pytest.raises(DlError, match="No such run"):
+        find_run(named, home / "runs")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("interrupted", "it was interrupted\nGo on with it: `dl resume a`."),
+        ("failed", "it failed\nGo on with it: `dl resume a`."),
+        ("running", "it is being trained\nWait for it, or take another run."),
+    ],
+)
+def test_a_named_run_that_is_not_finished_says_why(home: Path, state: str, words: str) -> None:
+    make_run(home, "fish", "a", state=state, host="elsewhere")
+    with pytest.raises(DlError) as caught:
+        choose_run(config(), "a")
+    assert str(caught.value) == f"a is not finished: {words}"
