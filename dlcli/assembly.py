@@ -49,7 +49,7 @@ def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[kera
             raise DlError(
                 f"Nothing of {backbone.name} trains from {phase.freeze_to!r} on",
                 why="no layer with weights stands there or above",
-                hint="Name a lower layer.",
+                hint=f"Name a lower layer: `dl backbones {backbone.name}` lists them.",
             )
         return layers
     layers = layers_with_weights(backbone)
@@ -185,8 +185,10 @@ class Network:
         now = self.weights()
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         self.assign(self.weights())  # copies: JAX gives the means' own memory back after a step
-        yield
-        self.assign(now)
+        try:
+            yield
+        finally:
+            self.assign(now)
 
     def in_full_precision(self) -> Network:
         """The same network computing in 32 bits, as it is judged and saved."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlcli.backend import start_backend
+from dlcli.backend import chosen_backend, start_backend
 from dlcli.fields import plain, setting, settings_of
 
 if TYPE_CHECKING:
@@ -122,19 +122,26 @@ class Augmentation:
         return {name: plain(value) for name, value in dataclasses.asdict(self.resolved()).items()}
 
 
+# The settings of augmentation, as they are known.
+KEYS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
+
+
 @dataclass(frozen=True)
 class View:
     """One way to look at every image: changed at random, but always in the same way.
 
+    No seed enters, so that trainings that differ in theirs share what is stored of a view.
+
     Args:
         augmentation: how far; what it resolves to is kept, without the preset's name.
-        seed: decides, with the number and the path of a batch's first image, how each is changed.
-        number: of the view, from 1.
+        number: of the view, from 1; decides, with the path of a batch's first image, how each is
+            changed.
+        backend: Keras', each of which draws other random numbers.
     """
 
     augmentation: Augmentation
-    seed: int
     number: int
+    backend: str = field(default_factory=chosen_backend)
 
     def __post_init__(self) -> None:
         """Views that change images alike are equal, wherever their amounts came from."""
@@ -142,17 +149,22 @@ class View:
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values."""
-        return {"number": self.number, "seed": self.seed, **self.augmentation.amounts()}
+        return {
+            "number": self.number,
+            "backend": self.backend,
+            **self.augmentation.amounts(),
+        }
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> View:
         """What `describe` gave, as a value again."""
-        amounts = {name: value for name, value in values.items() if name not in ("number", "seed")}
-        return cls(Augmentation("none", **amounts), values["seed"], values["number"])
+        amounts = dict(values)
+        number, backend = amounts.pop("number"), amounts.pop("backend")
+        return cls(Augmentation("none", **amounts), number, backend)
 
     def of(self, batches: Iterable[Batch], paths: Sequence[str]) -> Iterator[Batch]:
         """Change each batch's pixels, always alike in batches that begin with the same image."""
-        augmenter = Augmenter(self.augmentation, self.seed)
+        augmenter = Augmenter(self.augmentation, 0)
         for batch in batches:
             first = f"{self.number} {paths[batch.start]}"
             augmenter.start_at(zlib.crc32(first.encode(errors="surrogateescape")))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from dlcli.errors import DlError
@@ -27,12 +27,12 @@ def start_backend() -> str:
         DlError: `KERAS_BACKEND` names one that is not here.
     """
     silence_openvino()  # Keras exports with it
-    chosen = os.environ.get("KERAS_BACKEND") or DEFAULT_BACKEND
+    chosen = chosen_backend()
     os.environ["KERAS_BACKEND"] = chosen
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     first = "keras" not in sys.modules
     try:
-        with _quiet_stderr() if first else nullcontext():
+        with without_notices():
             import keras
     except (ImportError, ValueError) as error:
         raise DlError(
@@ -51,6 +51,20 @@ def start_backend() -> str:
 
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return str(keras.backend.backend())
+
+
+def chosen_backend() -> str:
+    """The backend's name, whether it was started or not."""
+    return os.environ.get("KERAS_BACKEND") or DEFAULT_BACKEND
+
+
+def seed_all(seed: int) -> None:
+    """Set the seeds of Python, NumPy and the backend."""
+    start_backend()
+    import keras
+
+    with without_notices():
+        keras.utils.set_random_seed(seed)
 
 
 def silence_openvino() -> None:
@@ -117,15 +131,21 @@ def _has_cudnn() -> bool:
     return packaged or find_library("cudnn") is not None
 
 
-class _quiet_stderr:  # noqa: N801 - reads as a word in a with statement
-    """Keep TensorFlow's C++ start-up notices, which no setting silences, off the terminal."""
+@contextmanager
+def without_notices() -> Iterator[None]:
+    """Keep TensorFlow's C++ start-up notices, which no setting silences, off the terminal.
 
-    def __enter__(self) -> None:
-        sys.stderr.flush()
-        self.saved = os.dup(2)
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-
-    def __exit__(self, *exc: object) -> None:
-        os.dup2(self.saved, 2)
-        os.close(self.saved)
+    On every backend Keras loads it, if it is there, to set seeds, and to save and read models.
+    """
+    if "tensorflow" in sys.modules:  # it has said what it had to say
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -54,8 +54,7 @@ def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
     """What the head receives for some of the training images, chosen at random."""
     import numpy as np
 
-    rng = np.random.default_rng(job.settings.seed)
-    order = np.sort(rng.permutation(train.labelled)[:MEASURED])
+    order = train.some(MEASURED, job.settings.seed)
     train.inputs.start_epoch(0)
     x = np.concatenate([x for x, _ in train.inputs.batches(order, 64)])
     if network.backbone is not None:

@@ -53,7 +53,7 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
     Args:
         config: settings; hyperparameters that a step doesn't itself decide on.
         root: the dataset's folder.
-        anew: begin a new ladder, even if one is unfinished.
+        anew: begin a new ladder, even if there is one with the same plan.
 
     Raises:
         DlError: what can't work, before the first step; Ctrl-C, or what stops all training: the
@@ -62,7 +62,7 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
     try:
         plan = _plan(config, root)
         runs_dir = config.settings().runs_dir
-        ladder = None if anew else _find(Ladder.unfinished(runs_dir, root.name), plan)
+        ladder = None if anew else _find(Ladder.all(runs_dir, root.name), plan)
         ladder = ladder or Ladder.create(runs_dir, root.name, plan)
         with ladder.held():
             ladder.adopt()
@@ -83,13 +83,17 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
     return ladder, results
 
 
-def _find(unfinished: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:
+def _find(ladders: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:
     """The newest ladder with this plan; says which, or why none."""
-    for ladder in unfinished:
+    for ladder in ladders:
         if ladder.record()["plan"] == plan:
-            done = sum(ladder.is_done(step) for step in plan["steps"])
-            say(f"Going on with {shown(ladder.path)}, {done} of {len(plan['steps'])} steps done.")
+            done, steps = sum(ladder.is_done(step) for step in plan["steps"]), len(plan["steps"])
+            if done == steps and ladder.is_finished:
+                say(f"{shown(ladder.path)} is finished; `--again` begins anew.")
+            else:
+                say(f"Going on with {shown(ladder.path)}, {done} of {steps} steps done.")
             return ladder
+    unfinished = [ladder for ladder in ladders if not ladder.is_finished]
     if unfinished:
         change = next(_changes(unfinished[0].record()["plan"], plan))
         say(f"Beginning a new ladder, since {change}: {unfinished[0].name} stays unfinished.")

@@ -57,10 +57,16 @@ class Config:
     Args:
         values: dotted key -> value, for what was set anywhere; the rest are defaults.
         warnings: what should be said, such as an unknown `DL_*` variable.
+        file: what `--config` named.
     """
 
-    def __init__(self, values: Mapping[str, Value], warnings: tuple[str, ...] = ()) -> None:
-        self.values, self.warnings = dict(values), warnings
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        warnings: tuple[str, ...] = (),
+        file: Path | None = None,
+    ) -> None:
+        self.values, self.warnings, self.file = dict(values), warnings, file
 
     def settings(self) -> Settings:
         """The shared settings as one value."""
@@ -94,12 +100,13 @@ class Config:
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same with what was typed on the command line on top."""
         typed = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
-        return Config(self.values | typed, self.warnings)
+        return Config(self.values | typed, self.warnings, self.file)
 
     def with_defaults(self, mapping: Mapping[str, Any], origin: str) -> Config:
         """The same with some values from a file put over all but the flags."""
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
-        return Config(self.values | _coerced(found, origin, Path.cwd()), self.warnings)
+        values = self.values | _coerced(found, origin, Path.cwd())
+        return Config(values, self.warnings, self.file)
 
     def typed(self, keys: Iterable[str]) -> list[str]:
         """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""
@@ -115,6 +122,13 @@ class Config:
                 else:
                     options.append(f"--{flag} {shlex.quote(setting.text(value))}")
         return options
+
+    def retyped(self, keys: Iterable[str]) -> str:
+        """What the next command needs typed to have the same of some settings."""
+        import shlex
+
+        file = [f"--config {shlex.quote(str(self.file))}"] if self.file else []
+        return "".join(f" {option}" for option in [*file, *self.typed(keys)])
 
     def is_flag(self, key: str) -> bool:
         """Whether the value was typed on the command line."""
@@ -156,7 +170,7 @@ def load_config(
         if not config_file.is_file():
             raise DlError(f"No such file: {shown(config_file)}", hint="Check `--config`.")
         values |= read_config_file(config_file)
-    return Config(values, tuple(unknown))
+    return Config(values, tuple(unknown), config_file)
 
 
 def user_file() -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.catalog import recipe_class
-from dlcli.dataset import SAMPLE
+from dlcli.dataset import whole_of
 from dlcli.folders import typed
 from dlcli.recipe import Recipe
 from dlcli.remedies import Options
@@ -84,12 +84,12 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         root: the dataset's folder.
         normalises: whether the network has batch normalisation that trains.
     """
-    whole = root.with_name(root.name.removesuffix(SAMPLE))
+    whole = whole_of(root)
     return Options(
         augments=recipe.augment,
         dropout=getattr(recipe, "dropout", None),
         normalises=normalises,
-        full=f"-d {typed(whole)}" if whole != root and whole.is_dir() else None,
+        full=f"-d {typed(whole)}" if whole else None,
         pretrained=PRETRAINED if recipe.layer is None else None,
         simpler=recipe.simpler,
         richer=recipe.richer,

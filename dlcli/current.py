@@ -246,6 +246,12 @@ def find_finished_run(named: str, runs_dir: Path) -> Run:
     return run
 
 
+def name_among(run: Run, runs_dir: Path) -> str:
+    """What finds a run again: `<dataset>/<name>` among the runs, its whole path elsewhere."""
+    inside = run.path.is_relative_to(runs_dir)
+    return str(run.path.relative_to(runs_dir) if inside else run.path)
+
+
 def find_run(named: str, runs_dir: Path) -> Run:
     """A run given by its folder, its name, or `<dataset>/<name>`.
 

@@ -28,6 +28,12 @@ KAGGLE = "kaggle"
 SAMPLE = "-sample"
 
 
+def whole_of(root: Path) -> Path | None:
+    """The dataset that a folder is the sample of; None where it is none, or that is gone."""
+    whole = root.with_name(root.name.removesuffix(SAMPLE))
+    return whole if whole != root and whole.is_dir() else None
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Samples by split, as they lay on disk when the folder was read.

@@ -51,6 +51,8 @@ HIGH = 0.1
 # far the most of it doesn't: 0.63 after 0.44 (82 % of the training images, 65 % of the others).
 VERY_HIGH = 0.5
 FAR_APART = 1.4
+# With nine tenths unknown still, hardly anything was learned that could fail to carry over.
+NEARLY_ALL = 0.9
 # A fiftieth, 0.014 for two classes, is one confident mistake (-ln 0.01) in 330 images.
 TRIFLE = 0.02
 
@@ -138,7 +140,8 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         return _still_learning(seen.fell)
     far_apart = valid.loss > FAR_APART * train.loss
     certain = (train.loss - train.noise) / train.guess_loss  # one image may be most of a loss
-    if (certain >= VERY_HIGH and not far_apart) or (certain >= HIGH and not overfits):
+    least = HIGH if not overfits else NEARLY_ALL if far_apart else VERY_HIGH
+    if certain >= least:
         higher = f"; on the validation images it is higher still, {on_valid}" if overfits else ""
         return "underfitting", (
             f"Underfitting: even on training images its loss is {on_train}, against "

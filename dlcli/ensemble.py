@@ -10,8 +10,9 @@ from typing import Any
 from dlcli.config import RECORD, Config
 from dlcli.current import ChosenRun, choose_run, same_runs
 from dlcli.dataset import open_dataset
+from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss
+from dlcli.evaluation import accuracy, log_loss, rounded
 from dlcli.fields import plain
 from dlcli.files import write_yaml
 from dlcli.launch import train
@@ -56,6 +57,12 @@ class Ensemble:
     whole: Scored
     members: tuple[Scored, ...]
     root: Path | None
+
+    @property
+    def better_member(self) -> Scored | None:
+        """The member with the lowest log loss, if that is below the ensemble's."""
+        best = min(self.members, key=lambda member: member.val_loss)
+        return best if best.val_loss < self.whole.val_loss else None
 
     @property
     def mean_accuracy(self) -> float:
@@ -154,6 +161,7 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
         for seed, member in zip(seeds, configs, strict=True):
             say(f"Member {len(runs) + 1} of {count} (seed {seed})")
             runs.append(train(member, recipe, root))
+            say(Diagnosis.of(runs[-1].status()["diagnosis"]).in_short)
         return make_ensemble([ChosenRun(run, root, "just trained") for run in runs], config)
     except Interrupted as stop:
         then = _going_on(runs, list(seeds)[len(runs) + 1 :], count, config)
@@ -212,8 +220,7 @@ def _require_same_images(runs: Sequence[Run]) -> None:
 
 def _score(run: Run, valid: Predictions) -> Scored:
     y_true, y_prob = valid.y_true, valid.y_prob
-    scores = (accuracy(y_true, y_prob), log_loss(y_true, y_prob))
-    return Scored(run, *(float(f"{score:.9g}") for score in scores))
+    return Scored(run, rounded(accuracy(y_true, y_prob)), rounded(log_loss(y_true, y_prob)))
 
 
 def _predicted(runs: Sequence[Run], splits: Iterable[str]) -> dict[str, str]:

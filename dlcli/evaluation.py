@@ -38,6 +38,11 @@ class PerClass(NamedTuple):
     support: Ints
 
 
+def rounded(value: float) -> float:
+    """Nine digits, all that a float32 holds: as scores are written down."""
+    return float(f"{value:.9g}")
+
+
 def accuracy(y_true: Ints, y_prob: Floats) -> float:
     """The share of samples whose most probable class is the true one; ties go to the first."""
     y_true, y_prob = checked(y_true, y_prob)

@@ -27,9 +27,8 @@ class FeatureInputs:
         self.paths = passes[0].paths
         self._passes: list[Any] = [each.rows for each in passes]
         self._memory_bytes = memory_bytes
-        one = self._passes[0].dtype.itemsize * self._passes[0].size
-        self._one_fits = one <= memory_bytes
-        self._all_fit = one * len(passes) <= memory_bytes
+        self._one_fits = size_of(passes[:1]) <= memory_bytes
+        self._all_fit = size_of(passes) <= memory_bytes
         self._held: dict[int, np.ndarray] = {}
         self._number = 0
         self.start_epoch(0)
@@ -74,3 +73,8 @@ class FeatureInputs:
     @property
     def _window_rows(self) -> int:
         return rows_per_window(self._passes[self._number], self._memory_bytes)
+
+
+def size_of(passes: Sequence[Features]) -> int:
+    """What these take in memory, in bytes."""
+    return sum(each.rows.dtype.itemsize * each.rows.size for each in passes)

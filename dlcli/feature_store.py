@@ -59,6 +59,30 @@ def stored_features(root: Path) -> list[StoredFeatures]:
     return found
 
 
+def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer: str) -> None:
+    """Refuse, before an hour is spent, what the disk can't hold.
+
+    Args:
+        count: how many stores more.
+        what: these are, in words.
+        like: a store of the size that each will have.
+        splits: those that are to be stored.
+        fewer: how to ask for less.
+
+    Raises:
+        DlError: says how much room there is.
+    """
+    needed = count * sum(size_bytes(array_path(like, split)) for split in splits)
+    free = shutil.disk_usage(like).free
+    if needed > free:
+        raise DlError(
+            f"No room for {count} {what} beside {shown(like)}",
+            why=f"they take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
+            hint=f"{fewer}, or free some space: `dl features ls` and `dl features rm` show and "
+            "remove what is stored.",
+        )
+
+
 def stored_rows(folder: Path) -> dict[str, int]:
     """How many rows each finished split of a store has."""
     stored = {split: read_split(folder, split) for split in SPLITS}

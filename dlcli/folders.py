@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,24 @@ def read_folder(folder: Path) -> Listing:
             hint="Change its permissions, or run as its owner.",
         ) from error
     return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
+
+
+def make_numbered(folder: Path, most: int = 100) -> Path:
+    """Make a new folder; the second of a name gets `-2`, so that two processes never share one.
+
+    Raises:
+        DlError: there are so many of the name already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, most + 1):
+        made = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with suppress(FileExistsError):
+            made.mkdir()
+            return made
+    raise DlError(
+        f"{shown(folder)} stands there {most} times already",
+        hint="Wait a minute: the next has a name of its own.",
+    )
 
 
 def is_image(name: str) -> bool:

@@ -22,6 +22,7 @@ from dlcli.images import (
 )
 from dlcli.progress import say, track
 from dlcli.settings import OnError
+from dlcli.windows import shares_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,14 +163,19 @@ def read_images(
         splits: which.
         rule: how files become pixels.
         workers: threads that decode.
-        memory_bytes: see `ImageInputs`.
+        memory_bytes: for all of them together, see `ImageInputs`.
         on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
             leaves them out, and says how many.
 
     Raises:
         DlError: unreadable images, or none that is readable.
     """
-    read = {split: ImageInputs(dataset, split, rule, workers, memory_bytes) for split in splits}
+    one = rule.size**2 * 3
+    shares = shares_of(memory_bytes, [one * len(dataset.splits[split]) for split in splits])
+    read = {
+        split: ImageInputs(dataset, split, rule, workers, share)
+        for split, share in zip(splits, shares, strict=True)
+    }
     if on_error == "stop":
         refuse_unreadable([error for inputs in read.values() for error in inputs.unreadable])
     for split, inputs in read.items():

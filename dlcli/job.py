@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,22 +9,20 @@ from typing import TYPE_CHECKING
 
 from dlcli.augmentation import Augmenter, View
 from dlcli.dataset import Dataset
-from dlcli.errors import DlError
-from dlcli.feature_inputs import FeatureInputs
-from dlcli.feature_log import array_path
-from dlcli.feature_store import size_bytes
+from dlcli.feature_inputs import FeatureInputs, size_of
+from dlcli.feature_store import require_room
 from dlcli.features import compute_features, features_ready, open_features, store_folder
 from dlcli.images import PixelRule
 from dlcli.inference import Forward
 from dlcli.inputs import Inputs, class_numbers, read_images
 from dlcli.joined_inputs import JoinedInputs
-from dlcli.places import shown
 from dlcli.predictions import Predictions
 from dlcli.progress import say
 from dlcli.recipe import Phase, Recipe
 from dlcli.run import Run
 from dlcli.settings import Settings
 from dlcli.targets import one_hot
+from dlcli.windows import shares_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,8 +63,12 @@ class Job:
         return self.forward is not None and not phase.trains_backbone and bool(stored)
 
     def passes(self, phase: Phase) -> int:
-        """How many stored copies of changed images a phase trains on, beside the plain one."""
-        return self.recipe.augment_passes if phase.augment else 0
+        """How many stored copies of changed images a phase trains on, beside the plain one.
+
+        Its epochs take them in turn, so that more than there are epochs would never be seen.
+        """
+        wanted = self.recipe.augment_passes if phase.augment else 0
+        return min(wanted, phase.schedule.epochs)
 
     def same_samples(self, one: Phase, other: Phase) -> bool:
         """Whether two phases see the images in the same way."""
@@ -94,6 +95,13 @@ class Samples:
         """Class numbers of those that are labelled, int (labelled,)."""
         y_true: np.ndarray = self.y_prob[: self.labelled].argmax(axis=1)
         return y_true
+
+    def some(self, count: int, seed: int) -> np.ndarray:
+        """Numbers of labelled samples chosen at random, ascending: int (n,), n at most `count`."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        return np.sort(rng.permutation(self.labelled)[:count])
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -161,21 +169,26 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
     plain = _stored(job, job.forward, splits)
     changing = tuple(split for split in splits if split != "valid")
     views = [
-        replace(job.forward, view=View(job.settings.augmentation, job.settings.seed, number))
+        replace(job.forward, view=View(job.settings.augmentation, number))
         for number in range(1, job.passes(phase) + 1)
     ]
-    _require_space(job, views, changing)
+    missing = sum(not _is_stored(job, view, changing) for view in views)
+    require_room(missing, "augmented passes", plain, changing, "Take fewer `--augment-passes`")
     stores = [_stored(job, view, changing) for view in views]
-    return [
-        FeatureInputs(
-            [
-                open_features(folder, job.dataset, split)
-                for folder in [plain, *(stores if split in changing else [])]
-            ],
-            job.settings.memory_bytes,
-        )
+    passes = [
+        [
+            open_features(folder, job.dataset, split)
+            for folder in [plain, *(stores if split in changing else [])]
+        ]
         for split in splits
     ]
+    shares = shares_of(job.settings.memory_bytes, [size_of(each) for each in passes])
+    return [FeatureInputs(each, share) for each, share in zip(passes, shares, strict=True)]
+
+
+def _is_stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> bool:
+    folder = store_folder(job.dataset, forward)
+    return all(features_ready(folder, job.dataset, split) for split in splits)
 
 
 def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
@@ -189,28 +202,3 @@ def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
         on_error=settings.on_error,
         splits=splits,
     )
-
-
-def _require_space(job: Job, views: list[Forward], splits: tuple[str, ...]) -> None:
-    """Refuse, before an hour is spent, what the disk can't hold: a view takes what plain ones do.
-
-    Raises:
-        DlError: says how much there is.
-    """
-    assert job.forward is not None
-    dataset = job.dataset
-    missing = [
-        view
-        for view in views
-        if not all(features_ready(store_folder(dataset, view), dataset, s) for s in splits)
-    ]
-    plain = store_folder(dataset, job.forward)
-    needed = len(missing) * sum(size_bytes(array_path(plain, split)) for split in splits)
-    free = shutil.disk_usage(plain).free
-    if needed > free:
-        raise DlError(
-            f"No room for {len(missing)} augmented passes beside {shown(plain)}",
-            why=f"they take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
-            hint="Take fewer `--augment-passes`, or free some space: `dl features ls` and "
-            "`dl features rm` show and remove what is stored.",
-        )

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
+from dlcli.folders import make_numbered
 from dlcli.processes import this_process
 from dlcli.run import Run, utc_now
 
@@ -47,15 +47,7 @@ class Ladder:
     def create(cls, runs_dir: Path, dataset: str, plan: Mapping[str, Any]) -> Ladder:
         """Make a new ladder's folder, `YYYYMMDDHHMM-ladder` in UTC, exclusively."""
         name = datetime.now(UTC).strftime("%Y%m%d%H%M-ladder")
-        parent = runs_dir / dataset
-        parent.mkdir(parents=True, exist_ok=True)
-        for number in count(1):
-            ladder = cls(parent / (name if number == 1 else f"{name}-{number}"))
-            try:
-                ladder.path.mkdir()
-                break
-            except FileExistsError:
-                continue
+        ladder = cls(make_numbered(runs_dir / dataset / name))
         write_yaml(
             ladder.file,
             {"state": "unfinished", "started": utc_now(), "plan": plan, "runs": {}, "failed": {}},
@@ -63,19 +55,23 @@ class Ladder:
         return ladder
 
     @classmethod
-    def unfinished(cls, runs_dir: Path, dataset: str) -> list[Ladder]:
-        """Every ladder of a dataset that isn't finished, the newest first."""
+    def all(cls, runs_dir: Path, dataset: str) -> list[Ladder]:
+        """Every ladder of a dataset, the newest first."""
         files = (runs_dir / dataset).glob("*-ladder*/ladder.yaml")
-        ladders = [ladder for ladder in (cls(file.parent) for file in files) if ladder._goes_on()]
+        ladders = [ladder for ladder in (cls(file.parent) for file in files) if ladder._is_whole()]
         return sorted(ladders, key=lambda ladder: (ladder.record()["started"], ladder.name))[::-1]
 
-    def _goes_on(self) -> bool:
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step is done and compared."""
+        return bool(self.record().get("state") == "finished")
+
+    def _is_whole(self) -> bool:
         try:
             record = self.record()
         except DlError:  # a damaged one must not keep a new one from being
             return False
-        whole = isinstance(record, dict) and {"started", "plan", "runs", "failed"} <= record.keys()
-        return whole and record.get("state") == "unfinished"
+        return isinstance(record, dict) and {"started", "plan", "runs", "failed"} <= record.keys()
 
     def record(self) -> dict[str, Any]:
         """What `ladder.yaml` holds."""

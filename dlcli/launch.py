@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlcli.augmentation import Augmentation
+from dlcli.augmentation import KEYS as AMOUNTS
 from dlcli.catalog import recipe_digest, recipe_file
 from dlcli.config import RECORD, Config, Value, read_config_file
-from dlcli.current import find_finished_run
+from dlcli.current import find_finished_run, name_among
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, settings_of
@@ -68,12 +68,24 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     require_trainable(dataset)
     before = dataset.fingerprints()
     _require_augmenting(recipe, config, settings)
+    if config.is_flag(f"train.{recipe_name}.pseudo_share") and not recipe.pseudo_label:
+        raise DlError(
+            "`--pseudo-share` has no effect without `--pseudo-label RUN`",
+            hint="Say both, or neither.",
+            exit_code=ExitCode.USAGE,
+        )
     forward, weights, size = None, None, settings.image_size or recipe.image_size
     if recipe.layer is not None:
         forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
         size = forward.pixels.size
-    begun = _run_to_begin_with(recipe.init_from, settings.runs_dir) if recipe.init_from else None
-    labels = pseudo_labels_of(config, recipe.pseudo_label, dataset) if recipe.pseudo_label else None
+    begun, labels = None, None
+    if recipe.init_from:
+        begun = _run_to_begin_with(recipe.init_from, settings.runs_dir)
+        recipe = dataclasses.replace(recipe, init_from=name_among(begun, settings.runs_dir))
+    if recipe.pseudo_label:
+        labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir)
+        labels = pseudo_labels_of(labeller, config, dataset)
+        recipe = dataclasses.replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
     pixels = PixelRule(size)
     given = (forward, weights, pixels, labels, begun)
     return Job(recipe_name, recipe, dataset, before, settings, *given)
@@ -97,10 +109,9 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
     Raises:
         DlError: says which option is missing.
     """
-    typed = [name for name in settings_of(Augmentation) if config.is_flag(f"augmentation.{name}")]
-    if typed and not recipe.augment:
+    if (flags := config.typed(AMOUNTS)) and not recipe.augment:
         raise DlError(
-            f"`--{typed[0].replace('_', '-')}` has no effect without `--augment`",
+            f"`{flags[0]}` has no effect without `--augment`",
             hint="Say `--augment` as well.",
             exit_code=ExitCode.USAGE,
         )
@@ -158,6 +169,16 @@ def _reopen(run: Run) -> Job:
             f"The dataset of {run.name} is not at {shown(root)} any more",
             hint="Put it back, then resume again.",
         )
+    recipe = config.recipe(record["recipe"])
+    for needed in filter(None, (recipe.init_from, recipe.pseudo_label)):
+        try:
+            find_finished_run(needed, config.settings().runs_dir)
+        except DlError as error:
+            raise DlError(
+                f"{run.name} can't go on without {needed}",
+                why=error.what,
+                hint=f"Put it back, or train anew: `dl train {record['recipe']} -d {typed(root)}`.",
+            ) from error
     job = make_job(config, record["recipe"], root)
     before = record["dataset"]["fingerprints"]
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):

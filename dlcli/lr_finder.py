@@ -31,10 +31,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.assembly import Network
-from dlcli.backend import start_backend
+from dlcli.backend import seed_all
 from dlcli.beginning import begin
 from dlcli.config import Config
 from dlcli.epochs import epoch_batches, targets_of
+from dlcli.evaluation import rounded
 from dlcli.files import write_csv
 from dlcli.interrupts import between_steps
 from dlcli.job import Job, Samples, read_samples
@@ -96,6 +97,14 @@ class RangeTest:
         return step if fall > max(first.std(), LEAST_FALL * first.mean()) else None
 
     @property
+    def open_ended(self) -> bool:
+        """Whether the loss was lowest at the end of the test, so that no rate was too high.
+
+        As far back as the running mean reaches, a rise would not show in it yet.
+        """
+        return self.lowest is not None and self.lowest >= self.steps - self._first
+
+    @property
     def why_none(self) -> str:
         """Why there is no suggestion, where there is none."""
         import numpy as np
@@ -150,7 +159,7 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
     figure, table = (folder / f"{recipe_name}.{suffix}" for suffix in ("png", "csv"))
     columns = (test.learning_rates, test.losses, test.smoothed)
     rows = [
-        [step, *map(_digits, values)] for step, values in enumerate(zip(*columns, strict=True), 1)
+        [step, *map(rounded, values)] for step, values in enumerate(zip(*columns, strict=True), 1)
     ]
     write_csv(table, [["step", "learning_rate", "loss", "smoothed"], *rows])
     draw_range(figure, f"{recipe_name} on {job.dataset.name}", test)
@@ -175,10 +184,7 @@ def range_test(job: Job, steps: int) -> RangeTest:
 
     phase = job.recipe.phases()[0]
     (train,) = read_samples(job, phase, ("train",))
-    start_backend()
-    import keras
-
-    keras.utils.set_random_seed(job.settings.seed)
+    seed_all(job.settings.seed)
     network = Network(job, phase, train.inputs.shape)
     begin(job, network, train)
     rates = np.geomspace(LOWEST, HIGHEST, steps)
@@ -237,8 +243,3 @@ def _suggested_schedule(job: Job, test: RangeTest) -> Schedule | None:
 
 def _one_digit(rate: float) -> float:
     return float(f"{rate:.0e}")
-
-
-def _digits(value: float) -> float:
-    """Nine digits: all that a float32 holds."""
-    return float(f"{value:.9g}")

@@ -13,6 +13,7 @@ from dlcli.checkpoint import Progress
 from dlcli.course import options_of
 from dlcli.dataset import Dataset
 from dlcli.diagnosis import Diagnosis, diagnose
+from dlcli.evaluation import rounded
 from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
 from dlcli.job import Job, Samples, read_samples
@@ -84,10 +85,10 @@ def keep_outcome(
         epoch=len(progress.history),
         best_epoch=progress.best_epoch,
         predicts_from="features" if on_features else "images",
-        val_loss=float(f"{on_valid.loss:.9g}"),
-        val_accuracy=float(f"{on_valid.accuracy:.9g}"),
-        train_loss=float(f"{on_train.loss:.9g}"),
-        train_accuracy=float(f"{on_train.accuracy:.9g}"),
+        val_loss=rounded(on_valid.loss),
+        val_accuracy=rounded(on_valid.accuracy),
+        train_loss=rounded(on_train.loss),
+        train_accuracy=rounded(on_train.accuracy),
         seconds=round(progress.seconds, 1),
         parameters=model.count_params(),
         diagnosis=dataclasses.asdict(diagnosis) | {"next": list(diagnosis.next)},
@@ -99,10 +100,7 @@ def keep_outcome(
 
 def _on_train(job: Job, network: Network, train: Samples) -> Score:
     """How the best model does on training images as they are, some of them where there are many."""
-    import numpy as np
-
-    rng = np.random.default_rng(job.settings.seed)
-    order = np.sort(rng.permutation(train.labelled)[:MEASURED])
+    order = train.some(MEASURED, job.settings.seed)
     train.inputs.start_epoch(0)
     return measure(train.y_true[order], network.predict(train.inputs, order=order))
 

@@ -13,7 +13,7 @@ from dlcli.config import Config
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import array_path
-from dlcli.feature_store import size_bytes
+from dlcli.feature_store import require_room, size_bytes
 from dlcli.features import (
     Features,
     compute_features,
@@ -195,15 +195,18 @@ def _features(
     settings = config.settings()
     plain = Forward.from_description(run.record()["forward"])
     weights = _same_weights(run, config, plain)
-    folders, made = [], 0
-    for view in views:
-        forward = dataclasses.replace(plain, view=view)
-        if view and not features_ready(store_folder(dataset, forward), dataset, split):
-            say(f"View {view.number} of {len(views)} of {split}")
-            made += 1
+    functions = [dataclasses.replace(plain, view=view) for view in views]
+    folders = [store_folder(dataset, function) for function in functions]
+    ready = [features_ready(folder, dataset, split) for folder in folders]
+    for number, function in enumerate(functions):
+        if function.view and not ready[number]:
+            say(f"View {function.view.number} of {len(views)} of {split}")
+            if number:
+                left = ready[number:].count(False)
+                require_room(left, "views", folders[number - 1], (split,), "Take a smaller `--tta`")
         kinds: dict[str, Any] = {"workers": settings.threads, "on_error": settings.on_error}
-        folders.append(compute_features(dataset, forward, weights, splits=(split,), **kinds))
-    if made:
+        compute_features(dataset, function, weights, splits=(split,), **kinds)
+    if not all(ready) and any(views):
         megabytes = sum(size_bytes(array_path(folder, split)) for folder in folders) / 1e6
         where = f"{megabytes:,.1f} MB in {shown(folders[0].parent)}"
         say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dlcli.config import Config
-from dlcli.current import find_finished_run
-from dlcli.dataset import Dataset
+from dlcli.dataset import Dataset, whole_of
 from dlcli.errors import DlError
+from dlcli.folders import typed
 from dlcli.members import aligned
 from dlcli.places import shown
 from dlcli.predict import predictions_of
 from dlcli.predictions import Predictions
+from dlcli.run import Run
 
 
-def pseudo_labels_of(config: Config, named: str, dataset: Dataset) -> Predictions:
+def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
     """What a run says of a dataset's test images, a column for each of its classes in order.
 
     Raises:
-        DlError: no such run, not finished; other classes or another dataset than its own.
+        DlError: other classes or another dataset than the run's own.
     """
-    run = find_finished_run(named, config.settings().runs_dir)
     if set(run.classes()) != set(dataset.classes):
         raise DlError(
             f"{run.name} can't label the test images of {shown(dataset.root)}",
@@ -26,10 +26,13 @@ def pseudo_labels_of(config: Config, named: str, dataset: Dataset) -> Prediction
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
     if not dataset.splits["test"]:
+        whole = whole_of(dataset.root)
         raise DlError(
             f"No images in {shown(dataset.root / 'test')}",
-            why="so there are none to label",
-            hint="Train without `--pseudo-label`.",
+            why="so there are none to label" + "; a sample has no test images" * bool(whole),
+            hint=f"Train on the whole dataset: `-d {typed(whole)}`."
+            if whole
+            else "Train without `--pseudo-label`.",
         )
     now = dataset.fingerprint("test")
     known = run.record()["dataset"]["fingerprints"]["test"], run.status().get("predicted", {})

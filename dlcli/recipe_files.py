@@ -75,7 +75,7 @@ def _run(file: Path) -> type[Recipe]:
             exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))
             cls = recipe_in(module)
             _check(cls)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # it is anybody's code, and may fail in any way
         sys.modules.pop(name, None)
         raise _broken(file, error) from error
     return cls

@@ -15,10 +15,10 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files import read_csv, read_yaml, write_csv, write_yaml
+from dlcli.folders import make_numbered
 from dlcli.places import shown
 from dlcli.processes import at_work, this_process
 
-MAX_SUFFIX = 100
 STATES = ("running", "finished", "failed", "interrupted")
 
 
@@ -117,29 +117,15 @@ class Run:
     ) -> Run:
         """Make a new run's folder, `YYYYMMDDHHMM-recipe-p1-p2-p3-p4` in UTC.
 
-        A second run of the same name gets `-2`: the folder is made exclusively, so two
-        processes never share one.
-
         Raises:
             DlError: a hundred runs of that name in that minute.
         """
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
         name = "-".join([stamp, recipe, *telling])
-        parent = runs_dir / dataset
-        parent.mkdir(parents=True, exist_ok=True)
-        for number in range(1, MAX_SUFFIX + 1):
-            run = cls(parent / (name if number == 1 else f"{name}-{number}"))
-            try:
-                run.path.mkdir()
-            except FileExistsError:
-                continue
-            (run.path / "models").mkdir()
-            (run.path / "predictions").mkdir()
-            return run
-        raise DlError(
-            f"{shown(parent / name)} stands there {MAX_SUFFIX} times already",
-            hint="Wait a minute: the next has a name of its own.",
-        )
+        run = cls(make_numbered(runs_dir / dataset / name))
+        (run.path / "models").mkdir()
+        (run.path / "predictions").mkdir()
+        return run
 
     @classmethod
     def all(cls, runs_dir: Path, dataset: str | None = None) -> list[Run]:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dlcli.assembly import Network, build_head, require_layers, to_numpy
-from dlcli.backend import start_backend
+from dlcli.backend import seed_all, start_backend
 from dlcli.beginning import begin
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
 from dlcli.epochs import epoch_batches, targets_of
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss
+from dlcli.evaluation import accuracy, log_loss, rounded
 from dlcli.interrupts import between_steps
 from dlcli.job import Job, Samples, read_samples
 from dlcli.outcome import keep_outcome
@@ -58,10 +58,7 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
     """
     try:
         run.start()
-        start_backend()
-        import keras
-
-        keras.utils.set_random_seed(job.settings.seed)
+        seed_all(job.settings.seed)
         _train(job, run, samples)
     except KeyboardInterrupt as stop:
         if run.state == "finished":  # only tidying up was cut short
@@ -111,7 +108,12 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
     total = sum(phase.schedule.epochs for phase in phases)
     if saved:
         run.write_history(progress.history)
-        say(f"Going on after epoch {len(progress.history)} of {total}.")
+        done = len(progress.history)
+        say(
+            f"Going on after epoch {done} of {total}."
+            if done < total
+            else "All epochs are done; what came of them is kept now."
+        )
     before = phases[progress.phase]
     samples = samples or read_samples(job, before)
     for number, phase in enumerate(phases):
@@ -172,10 +174,10 @@ def _train_phase(
                 "epoch": epoch,
                 "phase": phase.name,
                 "learning_rate": rate,
-                "loss": _rounded(loss),
-                "accuracy": _rounded(right),
-                "val_loss": _rounded(log_loss(valid.y_true, y_prob)),
-                "val_accuracy": _rounded(accuracy(valid.y_true, y_prob)),
+                "loss": rounded(loss),
+                "accuracy": rounded(right),
+                "val_loss": rounded(log_loss(valid.y_true, y_prob)),
+                "val_accuracy": rounded(accuracy(valid.y_true, y_prob)),
             }
             progress.seconds += time.perf_counter() - started
             _end_epoch(run, network, progress, row, kept, bar)
@@ -251,8 +253,3 @@ def _end_epoch(
     step = math.ceil(len(network.phase.schedule.rates()) / LINES)
     if progress.phase_epochs % step == 0 or bar.silent_seconds > 1:
         bar.say(text)
-
-
-def _rounded(value: float) -> float:
-    """Nine digits: all that a float32 holds."""
-    return float(f"{float(value):.9g}")

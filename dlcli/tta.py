@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli.augmentation import KEYS as AMOUNTS
 from dlcli.augmentation import Augmentation, View
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import plain, settings_of
+from dlcli.fields import plain
 from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.run import Run
 
-AMOUNTS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
 MOST_VIEWS = 999
-
 
 MIRRORED = Augmentation("none", horizontal_flip=True)
 
@@ -31,14 +30,12 @@ class Tta:
     Args:
         count: changed views beside the plain image.
         augmentation: how far each is changed.
-        seed: decides how.
         mirrors_unasked: images are mirrored, which neither the run's training nor anybody asked
             for.
     """
 
     count: int
     augmentation: Augmentation
-    seed: int
     mirrors_unasked: bool
 
     def __str__(self) -> str:
@@ -47,7 +44,7 @@ class Tta:
     @property
     def views(self) -> list[View]:
         """The changed views, numbered from 1."""
-        return [View(self.augmentation, self.seed, number) for number in range(1, self.count + 1)]
+        return [View(self.augmentation, number) for number in range(1, self.count + 1)]
 
 
 def require_views(config: Config, count: int | None) -> int:
@@ -89,9 +86,8 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
     Raises:
         DlError: nothing would change.
     """
-    recorded = run.config()
     typed_preset = config.is_flag("augmentation.preset")
-    own = {} if typed_preset else recorded.get("augmentation", {})
+    own = {} if typed_preset else run.config().get("augmentation", {})
     config = config.with_defaults({"augmentation": own}, shown(run.config_file))
     nothing_said = all(config.get(key).origin == "default" for key in AMOUNTS)
     augmentation = MIRRORED if nothing_said else config.settings().augmentation
@@ -107,7 +103,7 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
     about_mirrors = ("augmentation.preset", "augmentation.horizontal_flip")
     unasked = all(config.get(key).origin == "default" for key in about_mirrors)
     mirrors = augmentation.amounts()["horizontal_flip"]
-    return Tta(count, augmentation.by_amounts(), recorded["seed"], mirrors and unasked)
+    return Tta(count, augmentation.by_amounts(), mirrors and unasked)
 
 
 def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
@@ -126,8 +122,7 @@ def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
             "typed": {key: plain(v.value) for key, v in values.items() if config.is_flag(key)},
             "set": {key: plain(v.value) for key, v in values.items() if not config.is_flag(key)},
         }
-    tta = tta_of(run, config, count)
-    return {"views": count, "seed": tta.seed, **tta.augmentation.amounts()}
+    return {"views": count, **tta_of(run, config, count).augmentation.amounts()}
 
 
 def same_tta(config: Config, count: int) -> str:

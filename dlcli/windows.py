@@ -6,12 +6,30 @@ the chunks in random order, a window of several at a time, and mixes the rows wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def shares_of(memory_bytes: int, sizes: Sequence[int]) -> list[int]:
+    """Divide the memory among several arrays: each gets what it takes, or as much as any other.
+
+    Args:
+        memory_bytes: for all together.
+        sizes: in bytes, what each takes as a whole.
+
+    Returns:
+        bytes for each, none above its size, in all at most `memory_bytes`.
+    """
+    shares, left = [0] * len(sizes), memory_bytes
+    smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
+    for done, i in enumerate(smallest_first):
+        shares[i] = min(sizes[i], left // (len(sizes) - done))
+        left -= shares[i]
+    return shares
 
 
 class StoredRows(Protocol):

@@ -14,7 +14,7 @@ from pictures import make_dataset
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import checkpoint, features, job, training
+from dlcli import checkpoint, feature_store, features, training
 from dlcli.dataset import open_dataset
 from dlcli.feature_inputs import FeatureInputs
 from dlcli.feature_store import function_of
@@ -65,14 +65,21 @@ def test_passes_are_stored_beside_the_plain_features_once_and_trained_on(
     assert {path: path.stat().st_mtime_ns for path in (tiny / "features").rglob("*.b*")} == before
 
 
-def test_other_amounts_and_another_seed_are_other_passes(dl: Dl, tiny: Path) -> None:
+def test_other_amounts_are_other_passes_and_another_seed_is_not(dl: Dl, tiny: Path) -> None:
     for words in ((), ("--seed", "1")):
         ok(dl(*TRAIN, "-d", tiny, *words))
     (tiny.parent.parent / "dl.yaml").write_text("augmentation: {rotation: 0}\n")
     ok(dl(*TRAIN, "-d", tiny))
-    assert len(stores(tiny)) == 1 + 3 * 2
+    assert len(stores(tiny)) == 1 + 2 * 2
     listed = ok(dl("features", "ls")).stdout
-    assert listed.count("-pooled-view1-") == listed.count("-pooled-view2-") == 3
+    assert listed.count("-pooled-view1-") == listed.count("-pooled-view2-") == 2
+
+
+def test_passes_that_no_epoch_would_see_are_not_made(dl: Dl, tiny: Path) -> None:
+    short = ("train", "finetune", "--augment", "--augment-passes", "5", "--schedule", "1e-2x2")
+    said = ok(dl(*short, *SMALL, "-d", tiny)).stderr
+    assert "the stored features and 2 augmented passes: 16 images, 2 epochs" in said
+    assert len(stores(tiny)) == 1 + 2
 
 
 def test_the_network_is_not_run_for_passes_that_are_there(
@@ -151,7 +158,9 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000))
+    monkeypatch.setattr(
+        feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000)
+    )
     result = dl(*TRAIN, "-d", tiny)
     assert result.exit_code == 1
     plain = f"~/data/tiny/features/{stores(tiny)[0].name}"
@@ -170,7 +179,7 @@ def test_passes_that_are_stored_already_need_no_room(
 ) -> None:
     ok(dl(*TRAIN, "-d", tiny))
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
+    monkeypatch.setattr(feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
     ok(dl(*TRAIN, "-d", tiny))
 
 

@@ -116,6 +116,13 @@ class TestUnderfitting:
             "a richer model, `dl train dense`",
         )
 
+    def test_where_hardly_anything_was_learned_there_is_nothing_to_be_learned_by_heart(self):
+        train, valid = Score(0.66, 0.01, 0.6, SEEN), Score(1.2, 0.02, 0.5, PAIR)
+        assert said((train, valid, [])).kind == "underfitting"
+        assert "higher still, 1.200" in said((train, valid, [])).sentence
+        learned = Score(0.6, 0.01, 0.7, SEEN), valid, []
+        assert said(learned).kind == "overfitting"
+
     def test_more_epochs_come_first_where_the_last_was_the_best(self):
         found = said(BARELY_TRAINED, Options(dropout=0.5, richer="--unfreeze 2"))
         assert found.next == (

@@ -12,6 +12,7 @@ from tiny import SMALL
 from typed import Dl, ok
 
 from dlcli import training
+from dlcli.diagnosis import Diagnosis
 from dlcli.files import read_csv, read_yaml, write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
@@ -214,6 +215,8 @@ def test_members_are_trained_with_a_seed_each_on_the_same_features(
     for number, seed in ((1, 4), (2, 5), (3, 6)):
         assert f"Member {number} of 3 (seed {seed})" in said.stderr
     runs = trained(home)
+    for run in runs:  # the diagnosis ends every training
+        assert Diagnosis.of(run.status()["diagnosis"]).in_short in said.stderr
     assert sorted(run.config()["seed"] for run in runs) == [4, 5, 6]
     assert len({tuple(run.history()[0].items()) for run in runs}) == 3
     assert len(list((tiny / "features").iterdir())) == 1

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.folders import absolute, class_images, is_image, read_folder, split_named, typed
+from dlcli.folders import (
+    absolute,
+    class_images,
+    is_image,
+    make_numbered,
+    read_folder,
+    split_named,
+    typed,
+)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.gif", "a.bmp", "a.webp", "a.TIFF"])
@@ -32,6 +40,13 @@ def test_a_folder_is_listed_sorted_without_hidden_entries(tmp_path: Path) -> Non
     assert listing.images == ("a.png", "b.jpg", "link.jpg")
     assert listing.folders == ("cat",)
     assert listing.others == ("notes.txt",)
+
+
+def test_a_new_folder_of_a_name_that_is_taken_gets_a_number_up_to_an_end(tmp_path: Path) -> None:
+    made = [make_numbered(tmp_path / "runs" / "dense", most=3).name for _ in range(3)]
+    assert made == ["dense", "dense-2", "dense-3"]
+    with pytest.raises(DlError, match="stands there 3 times already"):
+        make_numbered(tmp_path / "runs" / "dense", most=3)
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dlcli.settings import Settings
 
 
 FORWARD = Forward("vgg16", "0123", "pooled", PixelRule(224), "openvino", "f32")
-VIEW = View(Augmentation("light").resolved(), 0, 1)
+VIEW = View(Augmentation("light").resolved(), 1)
 OTHERS = {
     "backbone": replace(FORWARD, backbone="vgg19"),
     "weights_hash": replace(FORWARD, weights_hash="4567"),
@@ -28,9 +28,9 @@ OTHERS = {
     "pixels.decode": replace(FORWARD, pixels=PixelRule(224, "scaled")),
     "engine": replace(FORWARD, engine="keras"),
     "precision": replace(FORWARD, precision="bf16"),
-    "view.number": replace(FORWARD, view=View(VIEW.augmentation, 0, 2)),
-    "view.seed": replace(FORWARD, view=View(VIEW.augmentation, 1, 1)),
-    "view.augmentation": replace(FORWARD, view=View(Augmentation("mnist").resolved(), 0, 1)),
+    "view.number": replace(FORWARD, view=View(VIEW.augmentation, 2)),
+    "view.backend": replace(FORWARD, view=replace(VIEW, backend="another")),
+    "view.augmentation": replace(FORWARD, view=View(Augmentation("mnist").resolved(), 1)),
     "view": replace(FORWARD, view=VIEW),
 }
 

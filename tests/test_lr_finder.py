@@ -139,6 +139,7 @@ def test_a_loss_that_is_no_number_ends_the_test_and_gives_no_rate(
     monkeypatch.chdir(make_project(home / "project", constant=nan))
     said = ok(dl("lr-find", "constant", "-d", tiny, *SMALL))
     assert "No suggestion: the loss is no number at a rate as low as 1." in said.stderr
+    assert "`dl lr-find constant --steps 300 --" in said.stderr
     assert len(table(home, "constant")) <= 2  # on JAX the first still is one
 
 
@@ -170,6 +171,15 @@ def test_suggested_is_a_tenth_of_the_best_rate_with_one_digit() -> None:
 def test_a_loss_that_fell_and_then_broke_has_a_best_rate() -> None:
     assert shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 20), float("nan")]).lowest == 59
     assert shaped([*np.full(10, 1.0), float("inf")]).suggestion is None
+
+
+def test_a_loss_that_falls_to_the_end_shows_no_rate_to_be_too_high() -> None:
+    falling = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 60)])
+    assert falling.open_ended
+    rising = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 40), *np.linspace(0.2, 0.6, 20)])
+    assert rising.suggestion
+    assert not rising.open_ended
+    assert not shaped([1.0] * 100).open_ended
 
 
 def test_noise_is_no_fall() -> None:

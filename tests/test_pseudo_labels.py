@@ -73,7 +73,7 @@ def test_a_runs_labels_join_the_training(dl: Dl, home: Path, tiny: Path) -> None
     assert "16 images and 5 pseudo-labelled, 3 epochs" in said
     runs = sorted((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
     second = Run(runs[-1])
-    assert second.config()["train"]["finetune"]["pseudo_label"] == labels.name
+    assert second.config()["train"]["finetune"]["pseudo_label"] == f"tiny/{labels.name}"
     assert "(16 images)" in second.status()["diagnosis"]["evidence"]
     ok(dl("train", "linear", "--image-size", "16", "--pseudo-label", labels.name))
 
@@ -86,16 +86,24 @@ def test_a_run_of_other_classes_or_of_another_dataset_is_no_source_of_labels(
     three = make_dataset(home / "data" / "three", classes=3)
     other = make_dataset(home / "data" / "other", test=4)
     none = make_dataset(home / "data" / "none", test=0)
+    tiny_sample = make_dataset(home / "data" / "tiny-sample", test=0)
     expected = {
         three: "it knows cat, dog, not cat, dog, fox",
         other: "is a run of another dataset",
-        none: "so there are none to label",
+        none: "so there are none to label\nTrain without `--pseudo-label`.",
+        tiny_sample: "a sample has no test images\nTrain on the whole dataset: `-d ~/data/tiny`.",
     }
     for dataset, text in expected.items():
         result = dl(*TRAIN, "-d", dataset, "--pseudo-label", labels)
         assert result.exit_code == 1
         assert text in result.stderr
     assert {path.name for path in (home / "runs").iterdir()} == {"tiny"}
+
+
+def test_their_share_alone_has_no_effect_and_is_refused(dl: Dl, tiny: Path) -> None:
+    refused = dl("train", "finetune", "-d", tiny, "--pseudo-share", "0.5")
+    assert refused.exit_code == 2
+    assert "`--pseudo-share` has no effect without `--pseudo-label RUN`" in refused.stderr
 
 
 def test_a_run_resumes_only_with_the_labels_that_it_began_with(
@@ -116,6 +124,12 @@ def test_a_run_resumes_only_with_the_labels_that_it_began_with(
     kept = file.read_text()
     predictions = read_predictions(file)
     write_predictions(file, replace(predictions, y_prob=predictions.y_prob[:, ::-1]))
+    away = labels.path.rename(home / "away")
+    refused = dl("resume", stopped.name)
+    assert refused.exit_code == 1
+    assert f"{stopped.name} can't go on without tiny/{labels.name}: No such run" in refused.stderr
+    assert "Put it back, or train anew" in refused.stderr
+    away.rename(labels.path)
     refused = dl("resume", stopped.name)
     assert "labels the test images differently now" in refused.stderr
     file.write_text(kept)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
-from dlcli.run import MAX_SUFFIX, STATES, Run, utc_now
+from dlcli.run import STATES, Run, utc_now
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -68,13 +68,6 @@ def test_processes_that_make_runs_at_once_never_share_one(tmp_path: Path) -> Non
     ]
     names = [name for process in processes for name in process.communicate()[0].split()]
     assert len(names) == len(set(names)) == 60
-
-
-def test_there_is_an_end_to_runs_of_one_minute(tmp_path: Path) -> None:
-    for _ in range(MAX_SUFFIX):
-        Run.create(tmp_path, "dogs", "linear", (), NOON)
-    with pytest.raises(DlError, match=f"stands there {MAX_SUFFIX} times already"):
-        Run.create(tmp_path, "dogs", "linear", (), NOON)
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.windows import read_in_windows, rows_per_window, shuffled_by_chunks
+from dlcli.windows import read_in_windows, rows_per_window, shares_of, shuffled_by_chunks
 
 
 @dataclass
@@ -76,6 +76,19 @@ def test_a_window_mixes_rows_of_several_chunks() -> None:
     order = shuffled_by_chunks(Rows(6400, 64), 640, np.random.default_rng(0))
     first_batch = order[:64]
     assert len(set(first_batch // 64)) >= 8
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), min_size=1, max_size=5))
+def test_memory_is_divided_among_arrays_and_none_is_wasted(memory: int, sizes: list[int]) -> None:
+    shares = shares_of(memory, sizes)
+    assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
+    assert min(memory, sum(sizes)) - len(sizes) < sum(shares) <= memory
+    assert shares == sizes or sum(sizes) > memory
+    cut = [share for share, size in zip(shares, sizes, strict=True) if share < size]
+    assert max(cut, default=0) - min(cut, default=0) <= len(sizes)
+    # who gets less than the others has all that it takes
+    for share, size in zip(shares, sizes, strict=True):
+        assert share == size or share >= max(shares) - len(sizes)
 
 
 def test_a_window_is_whole_chunks_within_the_memory_and_at_least_one() -> None:

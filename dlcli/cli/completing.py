@@ -32,6 +32,13 @@ def complete_dataset(
     return _starting(incomplete, _datasets()) or [CompletionItem(incomplete, type="dir")]
 
 
+def complete_backbone(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Pretrained networks."""
+    return _starting(incomplete, words_for("backbone"))
+
+
 def complete_recipe(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

@@ -52,5 +52,10 @@ def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> Non
         rows = [[each.run.name, each.val_accuracy, each.val_loss] for each in everyone]
         rows.insert(-1, ["mean of these", made.mean_accuracy, made.mean_loss])
         print_table(["run", "valid accuracy", "log loss"], rows)
+    if better := made.better_member:
+        say(
+            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}: members much "
+            "worse than it hold the mean back."
+        )
     taken = again(made.root) if made.root else f" {made.whole.run.name}"
     say(f"Saved {shown(made.whole.run.path)}; next: `dl evaluate{taken}{same_runs(config)}`")

@@ -24,8 +24,10 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     """
     import shlex
 
+    from dlcli.catalog import recipe_names
     from dlcli.current import again, choose_run, same_runs
-    from dlcli.dataset import open_dataset
+    from dlcli.dataset import open_dataset, whole_of
+    from dlcli.folders import typed
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run
@@ -51,6 +53,10 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     if chosen.root and open_dataset(chosen.root).splits["test"]:
         taken = f" {shlex.quote(run)}" if run else again(chosen.root)
         after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
+    elif whole := chosen.root and whole_of(chosen.root):
+        recipe = chosen.run.record()["recipe"]
+        trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
+        after = f"this was the sample; next: `{trained} -d {typed(whole)}{same_runs(config)}`"
     else:
         after = "there are no test images to submit"
     say(f"Report: {shown(page)}; {after}")

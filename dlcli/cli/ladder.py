@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.augmentation import Augmentation
+from dlcli.augmentation import KEYS as AMOUNTS
 from dlcli.cli import emit_json
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
-from dlcli.fields import settings_of
 from dlcli.settings import BACKBONE_SETTINGS
 
 if TYPE_CHECKING:
@@ -22,21 +21,21 @@ if TYPE_CHECKING:
     from dlcli.report.ladder import Result
 
 HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
-AMOUNTS = [f"augmentation.{name}" for name in settings_of(Augmentation)]
 # What a next command has to be told again.
 KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 
 
 @click.command(cls=Command)
 @click.option("--full", is_flag=True, help="train on the whole dataset, not on its sample")
-@click.option("--again", "anew", is_flag=True, help="begin anew, even if a ladder is unfinished")
+@click.option("--again", "anew", is_flag=True, help="begin anew, even if there is one already")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @with_config("dataset", "workers", *KEYS)
 def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """Climb the course's models in order, each a run, and compare them.
 
     From a linear model on the pixels to new layers on a pretrained network. Stopped, it goes on
-    with the same command. Hyperparameters come from the settings, `train.cnn.schedule` say.
+    with the same command; finished, the same command shows it again. Hyperparameters come from the
+    settings, `train.cnn.schedule` say.
     """
     from dlcli.climbing import choose_images, climb
     from dlcli.current import choose_dataset
@@ -84,13 +83,12 @@ def _next(config: Config, root: Path, best: Result) -> str:
     """The best step on the whole dataset, with what was typed for it; its report if it was that."""
     from dlcli.cli.train import recipe_keys
     from dlcli.current import again, same_runs
-    from dlcli.dataset import SAMPLE
+    from dlcli.dataset import whole_of
 
-    whole = root.with_name(root.name.removesuffix(SAMPLE))
-    if whole == root or not whole.is_dir():
+    whole = whole_of(root)
+    if whole is None:
         return f"dl evaluate {best.run.name}{same_runs(config)}"
     taken = [key for key in recipe_keys(best.recipe) if key in KEYS]
     if "--augment" not in best.command:
         taken = [key for key in taken if key not in AMOUNTS]
-    words = [best.command, *config.typed(taken)]
-    return f"{' '.join(words)}{again(whole)}{same_runs(config)}"
+    return f"{best.command}{config.retyped(taken)}{again(whole)}{same_runs(config)}"

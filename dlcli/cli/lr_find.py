@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from dlcli.catalog import recipe_text
 from dlcli.cli import emit_json
 from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import Command, ConfigOption, SettingOption, with_config
+from dlcli.cli.options import Command, with_config
 from dlcli.cli.train import Recipes, recipe_keys
 from dlcli.config import Config
 from dlcli.progress import say
@@ -34,9 +32,8 @@ def lr_find_command(name: str) -> click.Command:
     )
     @click.option("--json", "as_json", is_flag=True, help="print JSON")
     @with_config(*recipe_keys(name))
-    @click.pass_context
-    def lr_find(ctx: click.Context, config: Config, steps: int, as_json: bool) -> None:
-        from dlcli.current import again, choose_dataset
+    def lr_find(config: Config, steps: int, as_json: bool) -> None:
+        from dlcli.current import again, choose_dataset, same_runs
         from dlcli.lr_finder import find_learning_rate
         from dlcli.places import shown
 
@@ -44,11 +41,19 @@ def lr_find_command(name: str) -> click.Command:
         say(str(choice))
         found = find_learning_rate(config, name, choice.root, steps)
         print_found(found, as_json)
+        plot = f"The plot is {shown(found.figure)}"
+        others = set(recipe_keys(name)) - {"dataset", f"train.{name}.schedule"}
+        same = config.retyped(sorted(others)) + again(choice.root) + same_runs(config)
         if found.schedule is None:
-            say(f"No suggestion: {found.test.why_none}. The plot is {shown(found.figure)}")
+            more = f"dl lr-find {name} --steps {3 * steps}{same}"
+            say(f"No suggestion: {found.test.why_none}. {plot}; more steps may tell: `{more}`")
             return
-        words = f"{name} --schedule {_as_typed(found.schedule)}{_typed(ctx, name)}"
-        say(f"The plot is {shown(found.figure)}; next: `dl train {words}{again(choice.root)}`")
+        if found.test.open_ended:
+            say(
+                "The loss fell to the end, so no rate was shown to be too high: compare a training "
+                "at a lower one with it."
+            )
+        say(f"{plot}; next: `dl train {name} --schedule {_as_typed(found.schedule)}{same}`")
 
     return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(lr_find)
 
@@ -63,7 +68,8 @@ def command() -> None:
     """Find a learning rate for a recipe: train it a little, at ever higher rates.
 
     The rate rises from 1e-7 to 10, one step for each batch; the loss falls, then rises. Suggested
-    is a tenth of the rate at which it was lowest. There is a plot of it, and no run.
+    is a tenth of the rate at which it was lowest. There is a plot of it, and no run. Where nothing
+    is suggested, take more steps: `--steps 300`.
     """
 
 
@@ -87,24 +93,6 @@ def print_found(found: Found, as_json: bool) -> None:
     suggestion = "none" if test.suggestion is None else f"{test.suggestion:g}"
     click.echo(f"learning rate  {suggestion}")
     click.echo(f"tried          {lowest:g} to {highest:.2g} in {tried} steps")
-
-
-def _typed(ctx: click.Context, recipe: str) -> str:
-    """The settings that were typed here and that training needs typed again."""
-    words: list[str] = []
-    for param in ctx.command.params:
-        if not isinstance(param, SettingOption | ConfigOption):
-            continue
-        if getattr(param, "key", "") in ("dataset", f"train.{recipe}.schedule"):
-            continue
-        if ctx.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
-            continue
-        value = ctx.params[str(param.name)]
-        if param.is_flag:
-            words.append(param.opts[0] if value else param.secondary_opts[0])
-        else:
-            words += [param.opts[0], shlex.quote(str(value))]
-    return "".join(f" {word}" for word in words)
 
 
 def _as_typed(schedule: Schedule) -> str:

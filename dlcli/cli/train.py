@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dlcli.augmentation import Augmentation
+from dlcli.augmentation import KEYS as AMOUNTS
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
 from dlcli.cli import Group
 from dlcli.cli.helping import paragraphs
@@ -78,7 +78,7 @@ def recipe_keys(name: str) -> list[str]:
     """The settings that a command takes which trains a recipe."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
-    keys += [f"augmentation.{field}" for field in settings_of(Augmentation)]
+    keys += AMOUNTS
     keys += ["dataset", "seed", "image_size", "workers", "memory", "on_error"]
     if cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.models.network import (
+    build_network,
     cut,
     join,
-    layers_from,
-    layers_with_weights,
     load_cut,
     load_network,
-    train_layers,
-    unfreeze,
 )
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
+from dlcli.models.unfreezing import layers_from, layers_with_weights, train_layers, unfreeze
 from dlcli.models.weights import (
     Download,
     Embedded,
@@ -31,6 +29,7 @@ from dlcli.models.weights import (
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "build_network",
     "cut",
     "fetch_weights",
     "get_backbone",

@@ -10,7 +10,6 @@ which Keras takes for inference mode, and dropout rates are zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,7 +69,7 @@ def load_cut(
         DlError: no weights, or not this network's, or not enough of them; a size it can't take.
     """
     path = fetch_weights(backbone, weights)
-    network = _build(backbone, backbone.image_size)
+    network = build_network(backbone, backbone.image_size)
     enough = _FROM_THE_TOP[: _FROM_THE_TOP.index(layer) + 1]
     parts = [cut(network, backbone, each) for each in enough]
     load_weights(path, backbone, [_after_preprocessing(part) for part in parts])
@@ -81,8 +80,12 @@ def load_cut(
     return wanted
 
 
-def _build(backbone: Backbone, image_size: int, include_top: bool = True) -> keras.Model:
-    """The network from pixels 0-255 on, frozen, weights at random."""
+def build_network(backbone: Backbone, image_size: int, include_top: bool = True) -> keras.Model:
+    """The network from pixels 0-255 on, frozen, weights at random.
+
+    Raises:
+        DlError: a size that it can't take.
+    """
     import keras
 
     module, function = backbone.function.rsplit(".", 1)
@@ -128,11 +131,11 @@ def _at_size(
             hint="Leave out the image size, or use the layer `conv`.",
         )
     if layer == "conv":
-        resized = _build(backbone, image_size, include_top=False)
+        resized = build_network(backbone, image_size, include_top=False)
         if len(resized.weights) > len(network.weights):  # ConvNeXt's keeps a part of the top
             resized = keras.Model(resized.input, resized.layers[-1].input)
     else:
-        resized = cut(_build(backbone, image_size), backbone, layer)
+        resized = cut(build_network(backbone, image_size), backbone, layer)
     resized.set_weights(network.get_weights())
     return resized
 
@@ -190,11 +193,11 @@ def cut(network: keras.Model, backbone: Backbone, layer: Layer) -> keras.Model:
         pooled = network.layers[last].input
         if len(pooled.shape) > 2:  # MobileNets classify with a 1x1 convolution
             pooled = keras.layers.Flatten(name="pooled")(pooled)
-        return keras.Model(network.input, pooled, name=f"{backbone.name}-pooled")
+        return keras.Model(network.input, pooled, name=backbone.name)
     flat = keras.layers.GlobalAveragePooling2D | keras.layers.Flatten
     # the last: squeeze-and-excitation pools as well, inside the blocks
     top = [each for each in network.layers[:last] if isinstance(each, flat)][-1]
-    return keras.Model(network.input, top.input, name=f"{backbone.name}-conv")
+    return keras.Model(network.input, top.input, name=backbone.name)
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
@@ -214,21 +217,6 @@ def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     return keras.Model(image, head(backbone(image)))
 
 
-def layers_with_weights(backbone: keras.Model) -> list[keras.Layer]:
-    """The backbone's layers that can be unfrozen, from the image to the top.
-
-    Not among them: preprocessing, and normalisation by statistics, which stays as it was trained.
-    """
-    from keras import layers
-
-    fixed = layers.BatchNormalization | layers.Normalization
-    return [
-        layer
-        for layer in backbone.layers
-        if layer.weights and not isinstance(layer, fixed) and layer.name != preprocessing.NAME
-    ]
-
-
 def named_layer(network: keras.Model, name: str) -> keras.Layer:
     """The network's layer of this name.
 
@@ -240,51 +228,7 @@ def named_layer(network: keras.Model, name: str) -> keras.Layer:
             return layer
     raise DlError(
         f"{network.name} has no layer called {name!r}",
-        hint=did_you_mean(name, [layer.name for layer in network.layers]),
+        hint=did_you_mean(name, [layer.name for layer in network.layers])
+        or f"`dl backbones {network.name}` lists those that can train.",
         exit_code=ExitCode.USAGE,
     )
-
-
-def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
-    """The layers that train when everything below one of them is frozen.
-
-    Args:
-        backbone: as `load_cut` gives it.
-        name: of the lowest layer that is not frozen; it may be one without weights, such as a
-            pooling.
-
-    Returns:
-        those of `layers_with_weights` from that layer up, itself included; none where it stands
-        above them all.
-
-    Raises:
-        DlError: the backbone has no layer of this name.
-    """
-    lowest = backbone.layers.index(named_layer(backbone, name))
-    above = {id(layer) for layer in backbone.layers[lowest:]}
-    return [layer for layer in layers_with_weights(backbone) if id(layer) in above]
-
-
-def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
-    """Let exactly these layers of a backbone train.
-
-    Batch normalisation between them keeps its statistics, scale and offset: see the module.
-
-    Args:
-        backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:
-            Keras takes the list of what trains then.
-        train: some of `layers_with_weights`; none freezes all.
-    """
-    backbone.trainable = len(train) > 0  # sets every layer too
-    for layer in backbone.layers:
-        layer.trainable = any(layer is each for each in train)
-
-
-def unfreeze(backbone: keras.Model, n: int) -> None:
-    """Let the last `n` layers with weights train, and no other; see `train_layers`.
-
-    Args:
-        backbone: as `load_cut` gives it.
-        n: layers, counted from the top as `layers_with_weights` lists them; 0 freezes all.
-    """
-    train_layers(backbone, layers_with_weights(backbone)[-n:] if n else [])

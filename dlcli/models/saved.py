@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.backend import without_notices
 from dlcli.errors import DlError
 from dlcli.places import shown
 
@@ -23,7 +24,8 @@ def load_model(path: Path) -> keras.Model:
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with without_notices():
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
         raise DlError(
             f"{shown(path)} can't be loaded",

@@ -28,7 +28,7 @@ class ImagenetLinear(Recipe):
     """One Dense layer on 1000 probabilities."""
 
     schedule: Schedule = setting(
-        Schedule.parse("0.1x3,0.01x3"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("0.1x12,0.01x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     layer: ClassVar[str | None] = "imagenet"
     richer: ClassVar[str | None] = "dl train finetune"

@@ -45,6 +45,17 @@ def test_json_has_the_same_and_the_file(dl):
     assert rows["efficientnet-lite0"]["weights"] == "embedded"
 
 
+def test_a_network_named_shows_its_layers_that_can_train(dl):
+    lines = dl("backbones", "vgg16").stdout.splitlines()
+    assert lines[0].split() == ["layer", "kind", "parameters", "unfreeze"]
+    assert lines[1].split() == ["block1_conv1", "Conv2D", "1,792", "15"]
+    assert lines[-1].split() == ["fc2", "Dense", "16,781,312", "1"]
+    rows = json.loads(dl("backbones", "efficientnet-lite0", "--json").stdout)
+    assert [row["unfreeze"] for row in rows] == list(range(len(rows), 0, -1))
+    assert rows[-1]["parameters"] == 320 * 1280
+    assert "Did you mean `resnet50`" in dl("backbones", "resnet5").stderr
+
+
 def test_the_table_imports_neither_keras_nor_numpy():
     code = (
         "import sys; from dlcli.cli import main; main(['backbones']);"

@@ -83,7 +83,7 @@ def test_the_sample_is_taken_and_the_best_step_is_named_for_the_whole(
     assert {run.dataset for run in Run.all(home / "runs")} == {"tiny-sample"}
     assert said.stderr.endswith("Best: finetune; next: `dl train finetune`\n")
     # the sample is named: the whole has to be, too
-    said = ok(dl("ladder", "-d", "tiny-sample"))
+    said = ok(dl("ladder", "-d", "tiny-sample", "--again"))
     assert "Dataset ~/data/tiny-sample (named)" in said.stderr
     assert said.stderr.endswith("next: `dl train finetune -d ~/data/tiny`\n")
 
@@ -108,6 +108,9 @@ def test_what_was_typed_is_typed_again_for_the_next_command(
     options = ("--seed", "3", "--precision", "f32", "--preset", "mnist", "--runs-dir", "my runs")
     said = ok(dl("ladder", "-d", "tiny", *options))
     assert "`dl train finetune --seed 3 --precision f32 --runs-dir " in said.stderr
+    (quick.parent.parent / "mine.yaml").write_text("seed: 5\n")
+    said = ok(dl("ladder", "-d", "tiny", "--config", "mine.yaml"))
+    assert "`dl train finetune --config mine.yaml`" in said.stderr
     monkeypatch.setattr(climbing, "RUNGS", SHORT[:2])
     said = ok(dl("ladder", "-d", "tiny", *options))
     assert "`dl train cnn --augment --preset mnist --seed 3 --runs-dir " in said.stderr
@@ -143,10 +146,16 @@ def test_where_every_step_failed_there_is_no_best(
     assert (ladder / "ladder.png").is_file()
 
 
-def test_a_finished_ladder_is_left_as_it_is(dl: Dl, home: Path, quick: Path) -> None:
-    for _ in range(2):
-        ok(dl("ladder", "-d", "tiny", "--full"))
+def test_a_finished_ladder_is_shown_again(dl: Dl, home: Path, quick: Path) -> None:
+    first = ok(dl("ladder", "-d", "tiny", "--full"))
+    said = ok(dl("ladder", "-d", "tiny", "--full"))
+    assert said.stdout == first.stdout
+    (ladder,) = (home / "runs" / "tiny").glob("*-ladder")
+    assert f"~/runs/tiny/{ladder.name} is finished; `--again` begins anew." in said.stderr
+    assert "Step" not in said.stderr
+    ok(dl("ladder", "-d", "tiny", "--full", "--again"))
     assert len(list((home / "runs" / "tiny").glob("*-ladder*"))) == 2
+    assert len(Run.all(home / "runs")) == 6
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -210,4 +210,4 @@ def test_a_new_row_is_all_that_a_new_network_takes(tmp_path: Path, keras_network
     path = tmp_path / "w.weights.h5"
     keras_network(mobilenet).save_weights(path)
     row: Backbone = dataclasses.replace(mobilenet, name="mine", preprocessing=CAFFE)
-    assert load_cut(row, "pooled", path).name == "mine-pooled"
+    assert load_cut(row, "pooled", path).name == "mine"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +70,6 @@ def test_augmenting_from_the_start_says_nothing_but_what_is_dls(tiny: Path, home
     command = "train cnn -d tiny --augment --image-size 16 --schedule 1e-3"
     done = subprocess.run(
         [sys.executable, "-m", "dlcli", *command.split()],
-        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
         capture_output=True,
         text=True,
     )
