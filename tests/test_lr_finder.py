@@ -100,10 +100,10 @@ def test_the_rate_grows_by_a_constant_factor_until_the_loss_leaves_its_bounds(
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    words = ("lr-find", "finetune", "-d", tiny, "--augment", "--steps", "10", *SMALL)
-    tables = [(ok(dl(*words, "--seed", seed)), table(home, "finetune"))[1] for seed in (1, 1, 2)]
+    words = ("lr-find", "linear", "-d", tiny, "--augment", "--steps", "10", *SMALL)
+    tables = [(ok(dl(*words, "--seed", seed)), table(home, "linear"))[1] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(tables[0], tables[1])
-    assert tables[0][0, 2] != tables[2][0, 2]
+    assert not np.array_equal(tables[0], tables[2])
 
 
 @pytest.mark.parametrize("recipe", ["linear", "finetune"])

@@ -22,10 +22,9 @@ from dlcli.run import Run
 
 PATHS = {
     "features": ("finetune", "--schedule", "1e-2x4"),
-    "unfreeze": ("finetune", "--schedule", "1e-2", "--unfreeze", "1"),
-    "augment": ("finetune", "--schedule", "1e-2x2", "--augment"),
+    "augment": ("linear", "--schedule", "1e-3x2", "--augment"),
     "running means": ("finetune", "--schedule", "1e-2x3", "--ema", "0.5", "--mixup", "0.3"),
-    "rates by layer": (
+    "unfreeze": (
         *("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--layer-decay", "0.5"),
         *("--mixed-precision", "--ema", "0.5"),
     ),
