@@ -122,8 +122,8 @@ class Augmentation:
         return {name: plain(value) for name, value in dataclasses.asdict(self.resolved()).items()}
 
 
-# The settings of augmentation, as they are known.
-KEYS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
+# The settings' dotted keys: "augmentation.rotation" and so on.
+AMOUNTS = tuple(f"augmentation.{name}" for name in settings_of(Augmentation))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +111,8 @@ def has_gpu() -> bool:
 
 def gpu_has_bf16() -> bool:
     """Whether the GPU computes in bf16: compute capability 8.0 (Ampere) or later."""
+    import subprocess
+
     ask = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
     try:
         said = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout

@@ -14,11 +14,12 @@ from dlcli.dataset import SAMPLE, open_dataset
 from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
 from dlcli.ladder import Ladder
-from dlcli.launch import make_job, resume, train
+from dlcli.launch import make_job, train
 from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.provenance import command_line
 from dlcli.report.ladder import Ground, Result, write_results
+from dlcli.resuming import resume
 from dlcli.run import utc_now
 from dlcli.training import Interrupted
 
@@ -72,8 +73,9 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
                     _require_same_images(plan, root)
                     _train(ladder, rung, config, root)
             results = [_result(ladder, rung) for rung in RUNGS]
-            write_results(ladder.path, results, _ground(root))
-            ladder.update(state="finished", finished=utc_now())
+            if not ladder.is_finished:
+                write_results(ladder.path, results, _ground(root))
+                ladder.update(state="finished", finished=utc_now())
     except (Interrupted, KeyboardInterrupt) as stop:
         # `--again` would begin anew
         command = command_line().replace(" --again", "")
@@ -88,7 +90,7 @@ def _find(ladders: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:
     for ladder in ladders:
         if ladder.record()["plan"] == plan:
             done, steps = sum(ladder.is_done(step) for step in plan["steps"]), len(plan["steps"])
-            if done == steps and ladder.is_finished:
+            if ladder.is_finished:
                 say(f"{shown(ladder.path)} is finished; `--again` begins anew.")
             else:
                 say(f"Going on with {shown(ladder.path)}, {done} of {steps} steps done.")
@@ -149,7 +151,7 @@ def _configured(config: Config, rung: Rung) -> Config:
         for key, value in config.values.items()
     }
     own = {f"train.{rung.recipe}.{name}": value for name, value in rung.hyperparameters.items()}
-    return Config(values, config.warnings).with_flags(own)
+    return config.with_values(values).with_flags(own)
 
 
 def _require_same_images(plan: Mapping[str, Any], root: Path) -> None:

@@ -100,13 +100,16 @@ class Config:
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same with what was typed on the command line on top."""
         typed = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
-        return Config(self.values | typed, self.warnings, self.file)
+        return self.with_values(self.values | typed)
+
+    def with_values(self, values: Mapping[str, Value]) -> Config:
+        """The same with other values in place of all."""
+        return Config(values, self.warnings, self.file)
 
     def with_defaults(self, mapping: Mapping[str, Any], origin: str) -> Config:
         """The same with some values from a file put over all but the flags."""
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
-        values = self.values | _coerced(found, origin, Path.cwd())
-        return Config(values, self.warnings, self.file)
+        return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
     def typed(self, keys: Iterable[str]) -> list[str]:
         """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""

@@ -30,8 +30,11 @@ SAMPLE = "-sample"
 
 def whole_of(root: Path) -> Path | None:
     """The dataset that a folder is the sample of; None where it is none, or that is gone."""
-    whole = root.with_name(root.name.removesuffix(SAMPLE))
-    return whole if whole != root and whole.is_dir() else None
+    name = root.name.removesuffix(SAMPLE)
+    if name in ("", root.name):
+        return None
+    whole = root.with_name(name)
+    return whole if whole.is_dir() else None
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,16 @@ TRAIN = "train."
 @lru_cache
 def declarations() -> Mapping[str, Setting]:
     """Every setting that `dl` brings, built-in recipes' included."""
+    found = dict(_shared())
+    for recipe in built_in_names():
+        found |= _declared_by(recipe)
+    return found
+
+
+@lru_cache
+def _shared() -> Mapping[str, Setting]:
+    """The settings that belong to no recipe."""
     blocks = {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
-    blocks |= {f"{TRAIN}{recipe}.": recipe_class(recipe) for recipe in built_in_names()}
     return {
         f"{block}{name}": declaration
         for block, cls in blocks.items()
@@ -41,14 +49,15 @@ def declared(key: str) -> Setting:
     Raises:
         DlError: no such setting, and names the nearest; or one of a recipe that can't be loaded.
     """
-    known = declarations()
-    if key not in known and (own := own_recipe_of(key)):
-        known = {**known, **_declared_by(own)}
-    if key in known:
-        return known[key]
+    recipe = recipe_of(key)
+    there = recipe in built_in_names() or own_recipe_of(key)
+    near = _declared_by(recipe) if there else _shared()
+    if key in near:
+        return near[key]
+    known = {**declarations(), **near}
     raise DlError(
         f"No setting is called `{key}`",
-        why=why_not(recipe_of(key)) if key.startswith(TRAIN) else "",
+        why=why_not(recipe) if recipe else "",
         hint=f"{did_you_mean(key, tuple(known))} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )
@@ -65,6 +74,11 @@ def own_recipe_of(key: str) -> str | None:
     return name if name and name in own_names() else None
 
 
-def _declared_by(recipe: str) -> dict[str, Setting]:
-    settings = settings_of(recipe_class(recipe))
-    return {f"{TRAIN}{recipe}.{name}": setting for name, setting in settings.items()}
+def _declared_by(recipe: str) -> Mapping[str, Setting]:
+    cls: type = recipe_class(recipe)
+    return _declared(recipe, cls)
+
+
+@lru_cache
+def _declared(recipe: str, cls: type) -> Mapping[str, Setting]:
+    return {f"{TRAIN}{recipe}.{name}": setting for name, setting in settings_of(cls).items()}

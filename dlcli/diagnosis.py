@@ -49,9 +49,9 @@ Kind = Literal[
 HIGH = 0.1
 # Above a half, too little is learned for its not carrying over to be the first concern, unless by
 # far the most of it doesn't: 0.63 after 0.44 (82 % of the training images, 65 % of the others).
+# Above nine tenths hardly anything was learned that could fail to carry over.
 VERY_HIGH = 0.5
 FAR_APART = 1.4
-# With nine tenths unknown still, hardly anything was learned that could fail to carry over.
 NEARLY_ALL = 0.9
 # A fiftieth, 0.014 for two classes, is one confident mistake (-ln 0.01) in 330 images.
 TRIFLE = 0.02
@@ -140,8 +140,7 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         return _still_learning(seen.fell)
     far_apart = valid.loss > FAR_APART * train.loss
     certain = (train.loss - train.noise) / train.guess_loss  # one image may be most of a loss
-    least = HIGH if not overfits else NEARLY_ALL if far_apart else VERY_HIGH
-    if certain >= least:
+    if certain >= _least_left(overfits, far_apart):
         higher = f"; on the validation images it is higher still, {on_valid}" if overfits else ""
         return "underfitting", (
             f"Underfitting: even on training images its loss is {on_train}, against "
@@ -169,6 +168,13 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         return "good fit", f"Good fit: the loss is {both}, within the noise of {few}."
     little = "a small difference" if gap > 0 else "no sign of overfitting"
     return "good fit", f"Good fit: the loss is {both}, {little}."
+
+
+def _least_left(overfits: bool, far_apart: bool) -> float:
+    """The share of a guesser's loss from which on too little was learned, whatever carries over."""
+    if not overfits:
+        return HIGH
+    return NEARLY_ALL if far_apart else VERY_HIGH
 
 
 def _still_learning(fell: tuple[float, float]) -> tuple[Kind, str]:

@@ -64,7 +64,7 @@ def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer
 
     Args:
         count: how many stores more.
-        what: these are, in words.
+        what: these are, in words, with their number.
         like: a store of the size that each will have.
         splits: those that are to be stored.
         fewer: how to ask for less.
@@ -76,7 +76,7 @@ def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer
     free = shutil.disk_usage(like).free
     if needed > free:
         raise DlError(
-            f"No room for {count} {what} beside {shown(like)}",
+            f"No room for {what} beside {shown(like)}",
             why=f"they take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
             hint=f"{fewer}, or free some space: `dl features ls` and `dl features rm` show and "
             "remove what is stored.",

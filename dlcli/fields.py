@@ -8,9 +8,11 @@ field's type decides, not the spelling.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,9 @@ class Setting:
 
 def settings_of(cls: type) -> dict[str, Setting]:
     """All settings that a dataclass declares with `setting`, in their order."""
-    hints = typing.get_type_hints(cls)
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        hints |= _own_hints(base)
     found = {}
     for field in dataclasses.fields(cls):
         if "help" not in field.metadata:
@@ -104,6 +108,12 @@ def settings_of(cls: type) -> dict[str, Setting]:
             field.name, kind, field.default, optional=optional, **field.metadata
         )
     return found
+
+
+@lru_cache
+def _own_hints(cls: type) -> dict[str, Any]:
+    """The types of a class's own annotations; `typing.get_type_hints` reads the bases' anew."""
+    return inspect.get_annotations(cls, eval_str=True)
 
 
 def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:

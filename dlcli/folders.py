@@ -78,7 +78,7 @@ def make_numbered(folder: Path, most: int = 100) -> Path:
             return made
     raise DlError(
         f"{shown(folder)} stands there {most} times already",
-        hint="Wait a minute: the next has a name of its own.",
+        hint="Remove some of them; a name that holds the time is another one in a minute.",
     )
 
 

@@ -7,7 +7,7 @@ sees the same batches when it goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,7 +22,6 @@ from dlcli.images import (
 )
 from dlcli.progress import say, track
 from dlcli.settings import OnError
-from dlcli.windows import shares_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +66,7 @@ class ImageInputs:
         split: which of its splits.
         rule: how files become pixels.
         workers: threads that decode.
-        memory_bytes: pixels are kept up to this size; beyond it they are decoded in each epoch.
+        in_memory: whether to keep the pixels; else they are decoded in each epoch.
 
     Attributes:
         unreadable: the images that are left out, because they can't be read.
@@ -75,11 +74,11 @@ class ImageInputs:
     """
 
     def __init__(
-        self, dataset: Dataset, split: str, rule: PixelRule, workers: int, memory_bytes: int
+        self, dataset: Dataset, split: str, rule: PixelRule, workers: int, *, in_memory: bool
     ) -> None:
         self._root, self._rule, self._workers = dataset.root, rule, workers
         every = dataset.splits[split]
-        self._kept, self.unreadable = self._read_once(split, every, memory_bytes)
+        self._kept, self.unreadable = self._read_once(split, every, in_memory)
         bad = {error.path for error in self.unreadable}
         self.paths = tuple(path for path in every if self._root / path not in bad)
         self.augmenter: Augmenter | None = None
@@ -127,25 +126,24 @@ class ImageInputs:
             yield batch.pixels, order[batch.start : batch.start + batch.count]
 
     def _read_once(
-        self, split: str, paths: Sequence[str], memory_bytes: int
+        self, split: str, paths: Sequence[str], in_memory: bool
     ) -> tuple[np.ndarray | None, list[UnreadableImage]]:
-        """Decode every image once: it shows which can't be, and fills the memory if they fit."""
+        """Decode every image once: it shows which can't be, and fills the memory if wanted."""
         import numpy as np
 
         size = self._rule.size
-        fits = len(paths) * size * size * 3 <= memory_bytes
-        kept = np.empty((len(paths) if fits else 0, size, size, 3), np.uint8)
+        kept = np.empty((len(paths) if in_memory else 0, size, size, 3), np.uint8)
         row = 0
         unreadable: list[UnreadableImage] = []
         batches = read_batches(self._root, paths, self._rule, 32, self._workers)
         with track(f"Reading {split}", len(paths), "images") as bar:
             for batch in batches:
                 unreadable += batch.unreadable
-                if fits:
+                if in_memory:
                     kept[row : row + len(batch.pixels)] = batch.pixels
                 row += len(batch.pixels)
                 bar.advance(batch.count)
-        return (kept[:row] if fits else None), unreadable
+        return (kept[:row] if in_memory else None), unreadable
 
 
 def read_images(
@@ -163,18 +161,17 @@ def read_images(
         splits: which.
         rule: how files become pixels.
         workers: threads that decode.
-        memory_bytes: for all of them together, see `ImageInputs`.
+        memory_bytes: for all of them together; those that don't fit are decoded in each epoch.
         on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
             leaves them out, and says how many.
 
     Raises:
         DlError: unreadable images, or none that is readable.
     """
-    one = rule.size**2 * 3
-    shares = shares_of(memory_bytes, [one * len(dataset.splits[split]) for split in splits])
+    kept = _kept(memory_bytes, {split: _bytes(rule, dataset.splits[split]) for split in splits})
     read = {
-        split: ImageInputs(dataset, split, rule, workers, share)
-        for split, share in zip(splits, shares, strict=True)
+        split: ImageInputs(dataset, split, rule, workers, in_memory=split in kept)
+        for split in splits
     }
     if on_error == "stop":
         refuse_unreadable([error for inputs in read.values() for error in inputs.unreadable])
@@ -184,6 +181,20 @@ def read_images(
         if inputs.unreadable:
             say(f"{len(inputs.unreadable):,} of {split} left out: they can't be read.")
     return list(read.values())
+
+
+def _kept(memory_bytes: int, sizes: Mapping[str, int]) -> set[str]:
+    """Which of several splits the memory holds, each whole; the smallest first."""
+    kept = set()
+    for split in sorted(sizes, key=lambda split: sizes[split]):
+        if sizes[split] <= memory_bytes:
+            memory_bytes -= sizes[split]
+            kept.add(split)
+    return kept
+
+
+def _bytes(rule: PixelRule, paths: Sequence[str]) -> int:
+    return len(paths) * rule.size * rule.size * 3
 
 
 def class_numbers(paths: Sequence[str], classes: Sequence[str]) -> np.ndarray:

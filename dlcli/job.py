@@ -65,10 +65,11 @@ class Job:
     def passes(self, phase: Phase) -> int:
         """How many stored copies of changed images a phase trains on, beside the plain one.
 
-        Its epochs take them in turn, so that more than there are epochs would never be seen.
+        The epochs, counted over all phases, take them in turn, so that more than there are epochs
+        would never be seen.
         """
         wanted = self.recipe.augment_passes if phase.augment else 0
-        return min(wanted, phase.schedule.epochs)
+        return min(wanted, sum(phase.schedule.epochs for phase in self.recipe.phases()))
 
     def same_samples(self, one: Phase, other: Phase) -> bool:
         """Whether two phases see the images in the same way."""
@@ -173,7 +174,8 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
         for number in range(1, job.passes(phase) + 1)
     ]
     missing = sum(not _is_stored(job, view, changing) for view in views)
-    require_room(missing, "augmented passes", plain, changing, "Take fewer `--augment-passes`")
+    what = f"{missing} augmented {'pass' if missing == 1 else 'passes'}"
+    require_room(missing, what, plain, changing, "Take fewer `--augment-passes`")
     stores = [_stored(job, view, changing) for view in views]
     passes = [
         [

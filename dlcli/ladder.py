@@ -45,7 +45,11 @@ class Ladder:
 
     @classmethod
     def create(cls, runs_dir: Path, dataset: str, plan: Mapping[str, Any]) -> Ladder:
-        """Make a new ladder's folder, `YYYYMMDDHHMM-ladder` in UTC, exclusively."""
+        """Make a new ladder's folder, `YYYYMMDDHHMM-ladder` in UTC.
+
+        Raises:
+            DlError: a hundred ladders in that minute.
+        """
         name = datetime.now(UTC).strftime("%Y%m%d%H%M-ladder")
         ladder = cls(make_numbered(runs_dir / dataset / name))
         write_yaml(
@@ -63,8 +67,9 @@ class Ladder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every step is done and compared."""
-        return bool(self.record().get("state") == "finished")
+        """Whether every step is done still, and was compared."""
+        record = self.record()
+        return record.get("state") == "finished" and all(map(self.is_done, record["plan"]["steps"]))
 
     def _is_whole(self) -> bool:
         try:

@@ -7,22 +7,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlcli.augmentation import KEYS as AMOUNTS
+from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_digest, recipe_file
-from dlcli.config import RECORD, Config, Value, read_config_file
+from dlcli.config import RECORD, Config, Value
 from dlcli.current import find_finished_run, name_among
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain, settings_of
 from dlcli.files import write_yaml
-from dlcli.folders import typed
 from dlcli.images import PixelRule
 from dlcli.inference import resolve_forward
 from dlcli.job import Job
 from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.progress import heard_by
-from dlcli.provenance import command_line, provenance
+from dlcli.provenance import provenance
 from dlcli.pseudo_labels import pseudo_labels_of
 from dlcli.recipe import Recipe
 from dlcli.run import Run
@@ -135,81 +134,6 @@ def new_run(job: Job) -> Run:
     return run
 
 
-def resume(run: Run) -> None:
-    """Go on with a run that was stopped, to its end.
-
-    Raises:
-        DlError: the run is finished or at work; its images have changed, but for those of test, or
-            its weights have.
-    """
-    with run.held():
-        job = _reopen(run)
-        run.log(command_line())
-        with heard_by(run.log):
-            fit(job, run)
-
-
-def _reopen(run: Run) -> Job:
-    """The job of an unfinished run, from the values in its own `config.yaml`."""
-    status = run.status()
-    if status["state"] == "finished":
-        raise DlError(f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.")
-    if status["state"] == "running":
-        raise DlError(
-            f"{run.name} is being trained",
-            why=f"by process {status.get('pid')} on {status.get('host')}",
-            hint="Wait for it, or stop that process first. If that machine is gone, write "
-            f"`state: interrupted` into {shown(run.status_file)}, then resume.",
-        )
-    record = run.record()
-    config = Config(read_config_file(run.config_file))
-    root = Path(record["dataset"]["path"])
-    if not root.is_dir():
-        raise DlError(
-            f"The dataset of {run.name} is not at {shown(root)} any more",
-            hint="Put it back, then resume again.",
-        )
-    recipe = config.recipe(record["recipe"])
-    for needed in filter(None, (recipe.init_from, recipe.pseudo_label)):
-        try:
-            find_finished_run(needed, config.settings().runs_dir)
-        except DlError as error:
-            raise DlError(
-                f"{run.name} can't go on without {needed}",
-                why=error.what,
-                hint=f"Put it back, or train anew: `dl train {record['recipe']} -d {typed(root)}`.",
-            ) from error
-    job = make_job(config, record["recipe"], root)
-    before = record["dataset"]["fingerprints"]
-    if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
-        raise DlError(
-            f"The images of {shown(root)} have changed since {run.name} began",
-            why="it would go on with other images than it began with",
-            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
-        )
-    if _own_recipe(job.name).get("recipe_digest") != record.get("recipe_digest"):
-        raise DlError(
-            f"{run.name} can't go on as it began",
-            why=f"its recipe has changed since, {shown(record['recipe_file'])}",
-            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
-        )
-    labels = job.pseudo_labels.digest if job.pseudo_labels else None
-    if labels != record.get("pseudo_labels"):
-        raise DlError(
-            f"{run.name} can't go on as it began",
-            why=f"{job.recipe.pseudo_label} labels the test images differently now",
-            hint=f"Train anew: `dl train {record['recipe']} -d {typed(root)}`.",
-        )
-    described = job.forward.describe() if job.forward else None
-    if described != record["forward"]:
-        raise DlError(
-            f"{run.name} can't go on as it began",
-            why=f"it ran with {record['forward']}, now it would with {described}",
-            hint="Bring the weights and packages back that `config.yaml` names, or train anew.",
-        )
-    return job
-
-
 def _resolved(job: Job) -> dict[str, Any]:
     """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
     settings = dataclasses.replace(
@@ -242,7 +166,7 @@ def _resolved(job: Job) -> dict[str, Any]:
         "train": {job.name: job.recipe.hyperparameters()},
         RECORD: {
             "recipe": job.name,
-            **_own_recipe(job.name),
+            **own_recipe(job.name),
             "dataset": {
                 "path": str(job.dataset.root),
                 "fingerprints": dict(job.fingerprints),
@@ -259,7 +183,7 @@ def _resolved(job: Job) -> dict[str, Any]:
     }
 
 
-def _own_recipe(name: str) -> dict[str, str]:
+def own_recipe(name: str) -> dict[str, str]:
     """Where a recipe of one's own stands, and which text of it this was; nothing of a built-in."""
     file = recipe_file(name)
     return {"recipe_file": str(file), "recipe_digest": recipe_digest(name)} if file else {}

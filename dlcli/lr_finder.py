@@ -93,25 +93,34 @@ class RangeTest:
             return None
         means = np.where(np.isnan(self.smoothed), np.inf, self.smoothed)
         step = count + int(np.argmin(means[count:]))
-        fall = first.mean() - means[step]
-        return step if fall > max(first.std(), LEAST_FALL * first.mean()) else None
+        return step if first.mean() - means[step] > self._noise else None
+
+    @property
+    def _noise(self) -> float:
+        """By how much the loss differs between batches while nothing changes."""
+        first = self.losses[: self._first]
+        return float(max(first.std(), LEAST_FALL * first.mean()))
 
     @property
     def open_ended(self) -> bool:
-        """Whether the loss was lowest at the end of the test, so that no rate was too high.
+        """Whether the loss fell and never rose again, so that no rate was shown to be too high."""
+        if self.lowest is None or len(self.losses) < self.steps:
+            return False
+        return bool(self.smoothed[-1] - self.smoothed[self.lowest] <= self._noise)
 
-        As far back as the running mean reaches, a rise would not show in it yet.
-        """
-        return self.lowest is not None and self.lowest >= self.steps - self._first
+    @property
+    def broke_at(self) -> float | None:
+        """The rate at which the loss was no number, before any could have changed much."""
+        import numpy as np
+
+        broken = np.flatnonzero(~np.isfinite(self.losses[: self._first]))
+        return float(self.learning_rates[broken[0]]) if len(broken) else None
 
     @property
     def why_none(self) -> str:
         """Why there is no suggestion, where there is none."""
-        import numpy as np
-
-        broken = np.flatnonzero(~np.isfinite(self.losses[: self._first]))
-        if len(broken):
-            return f"the loss is no number at a rate as low as {self.learning_rates[broken[0]]:.1e}"
+        if self.broke_at is not None:
+            return f"the loss is no number at a rate as low as {self.broke_at:.1e}"
         return "the loss never fell by more than it differs from batch to batch"
 
     @property
@@ -169,8 +178,8 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
 def range_test(job: Job, steps: int) -> RangeTest:
     """Train a recipe's first phase, the rate growing by a constant factor with each step.
 
-    Its batches are those of training. The test ends early where the running mean of the loss
-    exceeds 4 times its best or is no number any more.
+    Its batches are those of training, where memory holds the samples. The test ends early where the
+    running mean of the loss exceeds 4 times its best or is no number any more.
 
     Args:
         job: what to train on what.

@@ -198,12 +198,14 @@ def _features(
     functions = [dataclasses.replace(plain, view=view) for view in views]
     folders = [store_folder(dataset, function) for function in functions]
     ready = [features_ready(folder, dataset, split) for folder in folders]
+    like = store_folder(dataset, plain)
+    if any(views) and features_ready(like, dataset, split):
+        missing = ready.count(False)
+        what = f"{missing} {'view' if missing == 1 else 'views'}"
+        require_room(missing, what, like, (split,), "Take a smaller `--tta`")
     for number, function in enumerate(functions):
         if function.view and not ready[number]:
             say(f"View {function.view.number} of {len(views)} of {split}")
-            if number:
-                left = ready[number:].count(False)
-                require_room(left, "views", folders[number - 1], (split,), "Take a smaller `--tta`")
         kinds: dict[str, Any] = {"workers": settings.threads, "on_error": settings.on_error}
         compute_features(dataset, function, weights, splits=(split,), **kinds)
     if not all(ready) and any(views):

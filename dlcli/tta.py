@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.augmentation import KEYS as AMOUNTS
-from dlcli.augmentation import Augmentation, View
+from dlcli.augmentation import AMOUNTS, Augmentation, View
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import plain

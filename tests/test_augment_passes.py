@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pictures import make_dataset
+from projects import make_project
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
@@ -121,6 +122,50 @@ def test_a_run_stopped_after_any_epoch_goes_on_with_the_pass_whose_turn_it_is(
     assert dl(*TRAIN, "-d", tiny).exit_code == 130
     (path,) = set(whole.path.parent.iterdir()) - {whole.path}
     for _ in range(3):
+        assert dl("resume", path.name).exit_code == 130
+    ok(dl("resume", path.name))
+    assert Run(path).history_file.read_text() == whole.history_file.read_text()
+
+
+TWICE = '''"""Two stretches on the same features, the first a short one."""
+
+from dataclasses import dataclass
+
+from dlcli.recipe import Phase, Recipe
+from dlcli.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Twice(Recipe):
+    def phases(self):
+        return tuple(Phase(f"p{n}", Schedule(((1e-2, n),)), self.augment) for n in (1, 2))
+
+    def head(self, input_shape, n_classes):
+        from keras import Input, Sequential, layers
+
+        return Sequential([Input(input_shape), layers.Dense(n_classes, activation="softmax")])
+'''
+
+
+def test_a_later_phase_goes_on_with_the_passes_of_the_first(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_project(home / "project", twice=TWICE))
+    train = ("train", "twice", *PASSES, "-d", tiny, *SMALL)
+    said = ok(dl(*train)).stderr
+    assert "Training p1 on the stored features and 2 augmented passes" in said
+    assert "Training p2 on the stored features and 2 augmented passes" in said
+    whole = only_run(home)
+    saved = checkpoint.save_checkpoint
+
+    def save_then_stop(*arguments: Any) -> None:
+        saved(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    assert dl(*train).exit_code == 130
+    (path,) = set(whole.path.parent.iterdir()) - {whole.path}
+    for _ in range(2):
         assert dl("resume", path.name).exit_code == 130
     ok(dl("resume", path.name))
     assert Run(path).history_file.read_text() == whole.history_file.read_text()

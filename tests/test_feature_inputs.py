@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
+from dlcli.config import load_config
 from dlcli.feature_inputs import FeatureInputs
 from dlcli.features import Features
+from dlcli.job import read_samples
+from dlcli.launch import make_job
 
 SHAPE = (7, 7, 256)
 ROWS = 6000  # 300 MB
@@ -69,8 +73,11 @@ def test_features_larger_than_the_limit_are_never_in_memory_whole(tmp_path: Path
     stored(tmp_path / "large.bc", ROWS)
     script = f"""
 import resource, bcolz, numpy as np
+from dlcli.config import load_config
 from dlcli.feature_inputs import FeatureInputs
 from dlcli.features import Features
+from dlcli.job import read_samples
+from dlcli.launch import make_job
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 rows = bcolz.open({str(tmp_path / "large.bc")!r}, mode="r")
@@ -84,6 +91,24 @@ print(peak() - before)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 2 * LIMIT < ROWS * 50_176 / 4
+
+
+@pytest.mark.parametrize(("recipe", "sizes"), [("fc", (16, 8)), ("linear", (16, 8))])
+def test_the_limit_is_for_all_splits_together(
+    dl: Dl, tiny: Path, recipe: str, sizes: tuple[int, int]
+) -> None:
+    """A memory that holds either split but not both: the smaller one is held."""
+    config = load_config().with_flags({"image_size": "64", "precision": "f32"})
+    job = make_job(config, recipe, tiny)
+    (phase,) = job.recipe.phases()
+    train, valid = read_samples(job, phase)
+    assert (len(train.inputs.paths), len(valid.inputs.paths)) == sizes
+    one = int(np.prod(train.inputs.shape)) * (4 if recipe == "fc" else 1)
+    for images, held in ((24, (True, True)), (23, (False, True)), (7, (False, False))):
+        memory = (images * one + 1) / 2**30
+        limited = replace(job, settings=replace(job.settings, memory=memory))
+        both = read_samples(limited, phase)
+        assert tuple(not samples.inputs.from_disk for samples in both) == held
 
 
 def test_training_from_disk_learns_resumes_and_repeats_itself(

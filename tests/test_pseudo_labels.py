@@ -128,7 +128,7 @@ def test_a_run_resumes_only_with_the_labels_that_it_began_with(
     refused = dl("resume", stopped.name)
     assert refused.exit_code == 1
     assert f"{stopped.name} can't go on without tiny/{labels.name}: No such run" in refused.stderr
-    assert "Put it back, or train anew" in refused.stderr
+    assert "Bring it back as it was. To train anew: `dl train finetune -d " in refused.stderr
     away.rename(labels.path)
     refused = dl("resume", stopped.name)
     assert "labels the test images differently now" in refused.stderr

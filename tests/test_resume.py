@@ -172,6 +172,37 @@ def test_resume_refuses_what_it_could_not_do_truly(dl: Dl, home: Path, tiny: Pat
     assert "have changed" in changed.stderr
 
 
+def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_gone(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
+    first = only_run(home)
+
+    def save_then_stop(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "save_checkpoint", save_then_stop)
+        words = ("--schedule", "1e-3x2", "--init-from", first.name)
+        assert dl("train", "finetune", "-d", tiny, *words, *SMALL).exit_code == 130
+    stopped = next(run for run in Run.all(home / "runs") if run.state == "interrupted")
+    assert stopped.config()["train"]["finetune"]["init_from"] == f"tiny/{first.name}"
+    model = first.best_model.rename(home / "kept.keras")
+    said = dl("resume", stopped.name).stderr
+    assert f"{stopped.name} can't go on without tiny/{first.name}: " in said
+    assert "best.keras is gone" in said
+    model.rename(first.best_model)
+    away = first.path.rename(home / "away")
+    said = dl("resume", stopped.name).stderr
+    assert "No such run: tiny/" in said
+    assert "Bring it back as it was. To train anew: `dl train finetune -d ~/data/tiny`." in said
+    away.rename(first.path)
+    moved = (home / "runs").rename(home / "moved")
+    ok(dl("resume", moved / "tiny" / stopped.name))
+    assert Run(moved / "tiny" / stopped.name).state == "finished"
+
+
 def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
     dl: Dl, home: Path, tiny: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pictures import picture
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
+from dlcli import feature_store
 from dlcli.augmentation import Augmentation, View
 from dlcli.dataset import open_dataset
 from dlcli.evaluation import log_loss
@@ -230,6 +232,18 @@ def test_without_the_images_only_what_was_predicted_serves(
         assert failed.exit_code == 1
         assert f"so valid can't be predicted with `--tta {options[1]}`" in failed.stderr
         assert why in failed.stderr
+
+
+def test_views_that_the_disk_can_not_hold_are_refused_before_the_first_is_made(
+    dl: Dl, tiny: Path, on_features: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
+    refused = dl("evaluate", "--tta", "2")
+    assert refused.exit_code == 1
+    assert "No room for 2 views beside ~/data/tiny/features/" in refused.stderr
+    assert "Take a smaller `--tta`, or free some space" in refused.stderr
+    assert len(list((tiny / "features").iterdir())) == 1
 
 
 def test_an_ensemble_is_the_mean_of_its_members_views(dl: Dl, home: Path, tiny: Path) -> None:

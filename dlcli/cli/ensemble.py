@@ -54,8 +54,8 @@ def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> Non
         print_table(["run", "valid accuracy", "log loss"], rows)
     if better := made.better_member:
         say(
-            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}: members much "
-            "worse than it hold the mean back."
+            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}, than all "
+            f"together, {made.whole.val_loss:.4f}."
         )
     taken = again(made.root) if made.root else f" {made.whole.run.name}"
     say(f"Saved {shown(made.whole.run.path)}; next: `dl evaluate{taken}{same_runs(config)}`")

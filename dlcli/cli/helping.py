@@ -106,7 +106,8 @@ class Group(Page, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
+        known = name in self.list_commands(ctx)  # a command is made once, by click itself
+        if not (known or name.startswith("-") or self.get_command(ctx, name)):
             raise DlError(
                 f"`{ctx.command_path}` has no {self.kind} {name!r}",
                 hint=f"{did_you_mean(name, self.list_commands(ctx))} "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.augmentation import KEYS as AMOUNTS
+from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table

@@ -42,18 +42,21 @@ def lr_find_command(name: str) -> click.Command:
         found = find_learning_rate(config, name, choice.root, steps)
         print_found(found, as_json)
         plot = f"The plot is {shown(found.figure)}"
-        others = set(recipe_keys(name)) - {"dataset", f"train.{name}.schedule"}
-        same = config.retyped(sorted(others)) + again(choice.root) + same_runs(config)
+        schedule, keys = f"train.{name}.schedule", [k for k in recipe_keys(name) if k != "dataset"]
+        same = again(choice.root) + same_runs(config)
         if found.schedule is None:
-            more = f"dl lr-find {name} --steps {3 * steps}{same}"
-            say(f"No suggestion: {found.test.why_none}. {plot}; more steps may tell: `{more}`")
+            none = f"No suggestion: {found.test.why_none}. {plot}"
+            more = f"dl lr-find {name} --steps {3 * steps}{config.retyped(keys)}{same}"
+            say(none if found.test.broke_at else f"{none}; more steps may tell: `{more}`")
             return
         if found.test.open_ended:
             say(
-                "The loss fell to the end, so no rate was shown to be too high: compare a training "
-                "at a lower one with it."
+                "The loss never rose again, so no rate was shown to be too high: compare a "
+                "training at a lower one with it."
             )
-        say(f"{plot}; next: `dl train {name} --schedule {_as_typed(found.schedule)}{same}`")
+        rates = f" --schedule {_as_typed(found.schedule)}"
+        others = config.retyped(key for key in keys if key != schedule)
+        say(f"{plot}; next: `dl train {name}{rates}{others}{same}`")
 
     return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(lr_find)
 

@@ -18,7 +18,7 @@ def command(config: Config, run: str) -> None:
     import shlex
 
     from dlcli.current import find_run, same_runs
-    from dlcli.launch import resume
+    from dlcli.resuming import resume
 
     stopped = find_run(run, config.settings().runs_dir)
     resume(stopped)

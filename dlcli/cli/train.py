@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dlcli.augmentation import KEYS as AMOUNTS
+from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
 from dlcli.cli import Group
 from dlcli.cli.helping import paragraphs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlcli.augmentation import KEYS as AMOUNTS
+from dlcli.augmentation import AMOUNTS
 
 TTA = click.option(
     "--tta",

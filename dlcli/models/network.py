@@ -228,7 +228,6 @@ def named_layer(network: keras.Model, name: str) -> keras.Layer:
             return layer
     raise DlError(
         f"{network.name} has no layer called {name!r}",
-        hint=did_you_mean(name, [layer.name for layer in network.layers])
-        or f"`dl backbones {network.name}` lists those that can train.",
+        hint=did_you_mean(name, [layer.name for layer in network.layers]),
         exit_code=ExitCode.USAGE,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dlcli.errors import DlError
 from dlcli.models import preprocessing
 from dlcli.models.network import named_layer
 
@@ -42,7 +43,11 @@ def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
     Raises:
         DlError: the backbone has no layer of this name.
     """
-    lowest = backbone.layers.index(named_layer(backbone, name))
+    try:
+        lowest = backbone.layers.index(named_layer(backbone, name))
+    except DlError as error:
+        error.hint = f"{error.hint} `dl backbones {backbone.name}` lists those that can train."
+        raise
     above = {id(layer) for layer in backbone.layers[lowest:]}
     return [layer for layer in layers_with_weights(backbone) if id(layer) in above]
 
@@ -50,7 +55,7 @@ def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
 def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
     """Let exactly these layers of a backbone train.
 
-    Batch normalisation between them keeps its statistics, scale and offset: see the module.
+    Batch normalisation between them keeps its statistics, scale and offset: see `models.network`.
 
     Args:
         backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:

@@ -46,8 +46,14 @@ def test_it_shows_the_members_their_mean_and_the_ensemble(dl: Dl, root: Path) ->
         f"{'mean of these':{width}}          0.7500    0.5270",
         f"{name}          1.0000    0.4338",
     ]
-    assert "two alone has a lower log loss, 0.3993" in said.stderr
+    assert "two alone has a lower log loss, 0.3993, than all together, 0.4338." in said.stderr
     assert f"Saved ~/runs/pets/{path.name}; next: `dl evaluate -d ~/data/pets`" in said.stderr
+
+
+def test_of_an_ensemble_that_is_the_best_nothing_is_said(dl: Dl, root: Path) -> None:
+    predicted_run(root, "four", {VALID[0]: (0.6, 0.4), VALID[1]: (0.6, 0.4)})
+    predicted_run(root, "five", {VALID[0]: (0.4, 0.6), VALID[1]: (0.4, 0.6)})
+    assert "alone" not in ok(dl("ensemble", "four", "five")).stderr
 
 
 def test_json_holds_the_same(dl: Dl, root: Path) -> None:

@@ -148,9 +148,11 @@ def test_where_every_step_failed_there_is_no_best(
 
 def test_a_finished_ladder_is_shown_again(dl: Dl, home: Path, quick: Path) -> None:
     first = ok(dl("ladder", "-d", "tiny", "--full"))
+    (ladder,) = (home / "runs" / "tiny").glob("*-ladder")
+    record = (ladder / "ladder.yaml").read_bytes()
     said = ok(dl("ladder", "-d", "tiny", "--full"))
     assert said.stdout == first.stdout
-    (ladder,) = (home / "runs" / "tiny").glob("*-ladder")
+    assert (ladder / "ladder.yaml").read_bytes() == record
     assert f"~/runs/tiny/{ladder.name} is finished; `--again` begins anew." in said.stderr
     assert "Step" not in said.stderr
     ok(dl("ladder", "-d", "tiny", "--full", "--again"))
