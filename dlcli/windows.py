@@ -103,7 +103,7 @@ def read_in_windows(
             while len(held):
                 missing = batch_size - len(begun)
                 part, held = held[:missing], held[missing:]
-                begun = np.concatenate([begun, part])
+                begun = np.concatenate([begun, part]) if len(begun) else part
                 if len(begun) == batch_size or done + len(begun) == len(order):
                     yield begun, order[done : done + len(begun)]
                     done += len(begun)
@@ -120,5 +120,6 @@ def _read(rows: StoredRows, numbers: np.ndarray) -> np.ndarray:
     for chunk in np.unique(in_chunk):
         places = np.flatnonzero(in_chunk == chunk)
         held = rows[int(chunk) * size : (int(chunk) + 1) * size]
-        read[places] = held[numbers[places] - int(chunk) * size]
+        for place in places:  # whole rows: NumPy would gather them in between
+            read[place] = held[numbers[place] - chunk * size]
     return read
