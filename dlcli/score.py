@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.evaluation import Z_95, accuracy, accuracy_interval, sample_losses
+from dlcli.chance import t_95
+from dlcli.evaluation import accuracy, accuracy_interval, sample_losses
 
 if TYPE_CHECKING:
     from dlcli.evaluation import Floats, Ints
@@ -50,7 +51,7 @@ class Score:
     def noise(self) -> float:
         """How far the mean loss may be off by chance, 19 times in 20; infinite if unknown."""
         known = math.isfinite(self.loss_error) and self.images > 1
-        return _t_95(self.images - 1) * self.loss_error if known else math.inf
+        return t_95(self.images - 1) * self.loss_error if known else math.inf
 
     @property
     def accuracy_low(self) -> float:
@@ -80,14 +81,3 @@ def measure(y_true: Ints, y_prob: Floats) -> Score:
     error = float(losses.std(ddof=1)) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
     counts = np.bincount(y_true, minlength=y_prob.shape[1]).tolist()
     return Score(float(losses.mean()), error, accuracy(y_true, y_prob), tuple(counts))
-
-
-def _t_95(freedom: int) -> float:
-    """Student's t between whose two sides 95 % lie: 1.96 for many images, 3.1 for four.
-
-    Reference:
-        Abramowitz & Stegun 1964, formula 26.7.5, to the second order.
-    """
-    z = Z_95
-    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2

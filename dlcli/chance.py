@@ -1,0 +1,148 @@
+"""What chance alone explains: Student's t, McNemar's exact test, Holm's correction.
+
+Standard library and numpy; scipy would answer too, but takes a second to import: it is the tests'
+oracle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dlcli.evaluation import Z_95, checked, sample_losses
+
+if TYPE_CHECKING:
+    from dlcli.evaluation import Floats, Ints
+
+# Below this probability of chance a difference is held to be one.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models' answers about the same images, held against each other image by image.
+
+    What is hard for one is mostly hard for the other, so the differences spread less than either
+    one's losses: far smaller gains show than by comparing two means.
+
+    Args:
+        images: how many.
+        loss: mean of the second's log loss less the first's, in nats.
+        loss_interval: where that lies on such images, in 95 of 100 cases; None for one image.
+        loss_p: how often chance alone gives a mean so far from 0, by a paired t test.
+        first_alone, second_alone: images that one names correctly and the other does not.
+        accuracy_p: how often chance alone divides them so unevenly, by McNemar's exact test.
+    """
+
+    images: int
+    loss: float
+    loss_interval: tuple[float, float] | None
+    loss_p: float
+    first_alone: int
+    second_alone: int
+    accuracy_p: float
+
+
+def paired(y_true: Ints, first: Floats, second: Floats) -> Paired:
+    """Hold two models' probabilities for the same images against each other.
+
+    Args:
+        y_true: int array of shape (n_samples,).
+        first, second: float arrays of shape (n_samples, n_classes).
+
+    Raises:
+        DlError: no samples, or a row that can't be probabilities.
+
+    Reference:
+        Dietterich 1998, "Approximate statistical tests for comparing supervised classification
+        learning algorithms".
+    """
+    differences = sample_losses(y_true, second) - sample_losses(y_true, first)
+    images, mean = len(differences), float(differences.mean())
+    interval, p = None, 1.0
+    if images > 1:
+        error = float(differences.std(ddof=1)) / math.sqrt(images)
+        reach = t_95(images - 1) * error
+        interval = (mean - reach, mean + reach)
+        if error:
+            p = t_p(mean / error, images - 1)
+        elif mean:  # the same difference on every image
+            p = 0.0
+    one, other = (_right(y_true, y_prob) for y_prob in (first, second))
+    alone = int((one & ~other).sum()), int((other & ~one).sum())
+    return Paired(images, mean, interval, p, *alone, mcnemar_p(*alone))
+
+
+def _right(y_true: Ints, y_prob: Floats) -> Ints:
+    y_true, y_prob = checked(y_true, y_prob)
+    right: Ints = y_prob.argmax(axis=1) == y_true
+    return right
+
+
+def mcnemar_p(first_alone: int, second_alone: int) -> float:
+    """How often chance divides the images that only one has right at least as unevenly as here.
+
+    By chance either has each of them with probability 1/2: two sides of a binomial, exactly.
+
+    Reference:
+        McNemar 1947, "Note on the sampling error of the difference between correlated proportions
+        or percentages".
+    """
+    images, least = first_alone + second_alone, min(first_alone, second_alone)
+    ways, tail = 1, 0
+    for chosen in range(least + 1):
+        tail += ways
+        ways = ways * (images - chosen) // (chosen + 1)  # the next math.comb(images, chosen)
+    return min(1.0, float(2 * tail / 2**images))
+
+
+def t_p(t: float, freedom: int) -> float:
+    """How often Student's t is at least so far from 0, on either side.
+
+    Args:
+        t: the statistic.
+        freedom: degrees of freedom, 1 or more.
+
+    Reference:
+        Abramowitz & Stegun 1964, formulas 26.7.3 and 26.7.4: exact for whole degrees of freedom.
+    """
+    import numpy as np
+
+    angle = math.atan2(abs(t), math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd, step = freedom % 2, np.arange(1, freedom // 2)
+    terms = np.cumprod(cosine**2 * (2 * step - 1 + odd) / (2 * step + odd))
+    inside = sine * (1 + float(terms.sum()))
+    if odd:  # with one degree of freedom there is the angle alone
+        inside = 2 / math.pi * (angle + (inside * cosine if freedom > 1 else 0.0))
+    return min(max(1 - inside, 0.0), 1.0)
+
+
+@lru_cache
+def t_95(freedom: int) -> float:
+    """Student's t between whose two sides 95 % lie: 1.96 for many images, 3.2 for four."""
+    low, high = Z_95, 12.8  # 12.706 for one degree of freedom
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_p(middle, freedom) > LEVEL else (low, middle)
+    return high
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Probabilities of chance, corrected for there being several of them.
+
+    The least is multiplied by their number, the next by one less, and so on, none falling below
+    the one before: held against a level, they name a difference that is none no more often than
+    one comparison does.
+
+    Reference:
+        Holm 1979, "A simple sequentially rejective multiple test procedure".
+    """
+    corrected, least = [0.0] * len(p), 0.0
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = max(least, min(1.0, (len(p) - rank) * p[i]))
+        corrected[i] = least
+    return corrected
