@@ -1,0 +1,94 @@
+"""The settings in which runs differ, from what their `config.yaml` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dlcli.config import RECORD
+from dlcli.run import Run
+
+# Of a run's record, what its result depends on. The rest says who asked for it, from where, and
+# what follows from settings.
+RECORDED = (
+    *("recipe_digest", "members", "changes", "classes"),
+    *("dataset.images", "dataset.fingerprints", "pseudo_labels"),
+    *("forward.weights_hash", "forward.layer", "forward.pixels.decode"),
+    *("versions", "git", "platform"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that is not the same in all of some runs.
+
+    Args:
+        setting: its key; of a hyperparameter its own name, whichever recipe has it.
+        values: of each run, as YAML holds it; None where it is unset or the run has none.
+    """
+
+    setting: str
+    values: tuple[Any, ...]
+
+
+def differing_settings(runs: Sequence[Run]) -> list[Difference]:
+    """The settings that are not the same in all of some runs, recipe and hyperparameters first.
+
+    What is unset in one and unknown to another is the same.
+
+    Raises:
+        DlError: a run's `config.yaml` is missing or damaged.
+    """
+    rows = {
+        key: tuple(settings.get(key) for settings in group)
+        for group in zip(*map(_settings, runs), strict=True)
+        for one in group
+        for key in one
+    }
+    return [Difference(key, row) for key, row in rows.items() if len(set(map(text_of, row))) > 1]
+
+
+def text_of(value: Any) -> str:
+    """A setting's value as people write it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(held)}" for key, held in value.items())
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
+
+
+def below(mapping: Any, *keys: str) -> Any:
+    """What stands below some keys, one in the other; None where there is nothing."""
+    for key in keys:
+        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return mapping
+
+
+def _settings(run: Run) -> tuple[dict[str, Any], ...]:
+    """A run's recipe, its hyperparameters, its settings, and what its record adds; dotted keys."""
+    config = run.config()
+    record = {str(key): value for key, value in config[RECORD].items()}
+    recipe = record.get("recipe")
+    if isinstance(members := record.get("members"), list):
+        record["members"] = [below(member, "name") for member in members]
+    recorded = {
+        key: value
+        for key, value in _flat(record)
+        if any(f"{key}.".startswith(f"{kept}.") for kept in RECORDED)
+    }
+    own = _flat(below(config, "train", str(recipe)))
+    shared = _flat({key: value for key, value in config.items() if key not in (RECORD, "train")})
+    return {"recipe": recipe}, dict(own), dict(shared), recorded
+
+
+def _flat(mapping: Any, block: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{block}{key}.")
+        else:
+            yield f"{block}{key}", value
