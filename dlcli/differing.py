@@ -91,4 +91,6 @@ def _flat(mapping: Any, block: str = "") -> Iterator[tuple[str, Any]]:
         if isinstance(value, Mapping):
             yield from _flat(value, f"{block}{key}.")
         else:
-            yield f"{block}{key}", value
+            # YAML may hold a date, which JSON can't
+            plain = value is None or isinstance(value, bool | int | float | str | list)
+            yield f"{block}{key}", value if plain else str(value)

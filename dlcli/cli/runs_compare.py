@@ -1,0 +1,188 @@
+"""`dl runs diff` and `dl runs compare`: runs beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlcli.comparing import Comparison
+    from dlcli.differing import Difference
+    from dlcli.run import Run
+
+PICTURE = "compare.png"
+SECONDS = "seconds"
+
+
+@click.command("diff", cls=Command)
+@click.argument("one", metavar="RUN", shell_complete=complete_run)
+@click.argument("other", metavar="RUN", shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config()
+def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
+    """Show the settings in which two runs differ, and nothing else.
+
+    Settings are what stands in `config.yaml`: hyperparameters, versions and images among them.
+    """
+    from dlcli.comparing import names_of
+    from dlcli.current import find_run
+    from dlcli.differing import differing_settings
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    runs = [find_run(named, config.settings().runs_dir) for named in (one, other)]
+    differences = differing_settings(runs)
+    if as_json:
+        emit_json({"runs": [str(run.path) for run in runs], "settings": _plain(differences)})
+    elif differences:
+        _print_differences(differences, names_of(runs))
+    else:
+        say(f"{' and '.join(map(shown, names_of(runs)))} differ in no setting.")
+
+
+@click.command("compare", cls=Command)
+@click.argument("named", metavar="RUN RUN [RUN]...", nargs=-1, shell_complete=complete_run)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"the PNG of the curves to write  [default: {PICTURE} beside the first run]",
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config()
+def compare_command(
+    config: Config, named: tuple[str, ...], out: Path | None, as_json: bool
+) -> None:
+    """Hold finished runs against each other: scores, settings, curves, and what chance explains.
+
+    Scores are those on the validation images that all of them have predictions of.
+    """
+    from dlcli.comparing import compare
+    from dlcli.current import find_finished_run
+
+    _require_png(out)
+    runs = [find_finished_run(name, config.settings().runs_dir) for name in named]
+    comparison = compare(runs)
+    picture = _draw(runs, comparison, out)
+    if as_json:
+        emit_json(_as_json(comparison, picture))
+    else:
+        _print(comparison)
+
+
+def _require_png(out: Path | None) -> None:
+    from dlcli.errors import DlError, ExitCode
+    from dlcli.places import shown
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise DlError(
+            f"Can't write {shown(out)}",
+            why="the picture is a PNG",
+            hint=f"Call it {shown(out.with_suffix('.png'))}.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path | None:
+    """Write the picture of the curves; None where there are none, or no place for it, said."""
+    from dlcli.comparing import names_of
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.report.compare_figure import draw_comparison
+
+    drawn, without = [], []
+    for each, name in zip(comparison.runs, names_of(runs, short=True), strict=True):
+        if history := each.run.history():
+            drawn.append((f"{each.letter}  {name}", history))
+        else:
+            without.append(each.letter)
+    if without:
+        say(f"No curve of {', '.join(without)}: there is no history; an ensemble has none.")
+    if not drawn:
+        return None
+    path = out or runs[0].path.parent / PICTURE
+    try:
+        draw_comparison(path, drawn)
+    except OSError as error:
+        if out is not None:
+            raise
+        say(f"No picture: {shown(path)}: {error.strerror}. Name another place: `--out FILE`.")
+        return None
+    say(f"Curves: {shown(path)}")
+    return path
+
+
+def _print(comparison: Comparison) -> None:
+    from dlcli.comparing import names_of
+
+    rows = []
+    names = names_of([each.run for each in comparison.runs])
+    for each, name in zip(comparison.runs, names, strict=True):
+        seconds = each.seconds and f"{each.seconds:.1f}".rjust(len(SECONDS))
+        scores = (each.val_accuracy, each.val_loss)
+        rows.append([each.letter, name, each.recipe, each.epochs, *scores, seconds])
+    print_table(["", "run", "recipe", "epochs", "valid accuracy", "log loss", SECONDS], rows)
+    click.echo()
+    if comparison.differences:
+        _print_differences(comparison.differences, [each.letter for each in comparison.runs])
+    else:
+        click.echo("They differ in no setting.")
+    click.echo()
+    for contrast in comparison.contrasts:
+        click.echo(contrast.about_loss)
+        click.echo(contrast.about_accuracy)
+    if (several := len(comparison.contrasts)) > 1:
+        click.echo(
+            f"Among {several} comparisons chance finds a difference sooner than in one: each p is "
+            "corrected for that, by Holm's method."
+        )
+
+
+def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
+    from dlcli.differing import text_of
+
+    rows = [[each.setting, *map(text_of, each.values)] for each in differences]
+    print_table(["setting", *names], rows)
+
+
+def _plain(differences: Sequence[Difference]) -> dict[str, list[Any]]:
+    return {each.setting: [*each.values] for each in differences}
+
+
+def _as_json(comparison: Comparison, picture: Path | None) -> dict[str, Any]:
+    """All of it as JSON can hold it."""
+    from dataclasses import asdict
+
+    path = {each.letter: str(each.run.path) for each in comparison.runs}
+    return {
+        "images": comparison.images,
+        "runs": [asdict(each) | {"run": str(each.run.path)} for each in comparison.runs],
+        "settings": _plain(comparison.differences),
+        "contrasts": [
+            {
+                "best": path[each.best],
+                "other": path[each.other],
+                "loss_difference": each.test.loss,
+                "loss_interval_95": each.test.loss_interval,
+                "loss_p": each.test.loss_p,
+                "loss_p_holm": each.loss_p,
+                "correct_by_best_alone": each.test.first_alone,
+                "correct_by_other_alone": each.test.second_alone,
+                "accuracy_p": each.test.accuracy_p,
+                "accuracy_p_holm": each.accuracy_p,
+                "words": [each.about_loss, each.about_accuracy],
+            }
+            for each in comparison.contrasts
+        ],
+        "picture": str(picture) if picture else None,
+    }
