@@ -32,7 +32,7 @@ def require_layers(job: Job) -> None:
     Raises:
         DlError: says how many there are, or which name is nearest.
     """
-    phases = [phase for phase in job.recipe.phases() if phase.trains_backbone]
+    phases = [phase for phase in job.phases if phase.trains_backbone]
     if phases and job.forward is not None:
         backbone = load_backbone(job)
         for phase in phases:

@@ -70,11 +70,16 @@ def save_checkpoint(
     """
     folder.mkdir(exist_ok=True)
     if progress.best_epoch == len(progress.history):
-        _save(best_file(folder, progress), weights=judged or weights)
+        save_best(folder, progress, judged or weights)
     _save(folder / STATE, weights=weights, optimizer=optimizer, progress=asdict(progress))
     for file in folder.glob("best-*.npz"):
         if file != best_file(folder, progress):
             file.unlink()
+
+
+def save_best(folder: Path, progress: Progress, weights: Sequence[np.ndarray]) -> None:
+    """Write the best epoch's weights alone."""
+    _save(best_file(folder, progress), weights=weights)
 
 
 def load_checkpoint(

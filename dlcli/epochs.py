@@ -50,5 +50,5 @@ def epoch_batches(
     train.inputs.start_epoch(epoch)
     rng = np.random.default_rng([seed, epoch])
     order = train.inputs.shuffled(rng)
-    for x, chosen in train.inputs.batches(order, job.recipe.batch_size):
+    for x, chosen in train.inputs.batches(order, job.batch_size(epoch)):
         yield targets.of(x, chosen, rng), chosen

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.augmentation import Augmenter, View
+from dlcli.changes import Change, batch_size_at, changed_phases
 from dlcli.dataset import Dataset
 from dlcli.feature_inputs import FeatureInputs, size_of
 from dlcli.feature_store import require_room
@@ -44,6 +45,7 @@ class Job:
             saved model gives the same numbers anywhere.
         pseudo_labels: what the run named for it says of the test images.
         init_from: the run whose weights to begin with.
+        changes: what was asked of the run under way.
     """
 
     name: str
@@ -56,6 +58,16 @@ class Job:
     pixels: PixelRule
     pseudo_labels: Predictions | None = None
     init_from: Run | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The stretches of training, as they are to be now."""
+        return changed_phases(self.recipe.phases(), self.changes)
+
+    def batch_size(self, epoch: int) -> int:
+        """Images per step in an epoch, numbered from 1."""
+        return batch_size_at(epoch, self.recipe.batch_size, self.changes)
 
     def on_features(self, phase: Phase) -> bool:
         """Whether a phase trains on the feature store."""
@@ -69,7 +81,7 @@ class Job:
         would never be seen.
         """
         wanted = self.recipe.augment_passes if phase.augment else 0
-        return min(wanted, sum(phase.schedule.epochs for phase in self.recipe.phases()))
+        return min(wanted, sum(phase.schedule.epochs for phase in self.phases))
 
     def same_samples(self, one: Phase, other: Phase) -> bool:
         """Whether two phases see the images in the same way."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_digest, recipe_file
+from dlcli.changes import Change
 from dlcli.config import RECORD, Config, Value
 from dlcli.current import find_finished_run, name_among
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
@@ -29,13 +30,22 @@ from dlcli.settings import BACKBONE_SETTINGS, Settings
 from dlcli.training import first_samples, fit
 
 
-def train(config: Config, recipe_name: str, root: Path) -> Run:
+def train(
+    config: Config,
+    recipe_name: str,
+    root: Path,
+    *,
+    parent: Run | None = None,
+    changes: tuple[Change, ...] = (),
+) -> Run:
     """Train a recipe on a dataset, in a new run.
 
     Args:
         config: settings and hyperparameters.
         recipe_name: what to train.
         root: the dataset's folder.
+        parent: the run that is trained again.
+        changes: to be made at the same epochs as then.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
@@ -43,9 +53,9 @@ def train(config: Config, recipe_name: str, root: Path) -> Run:
     """
     said: list[str] = []
     with heard_by(said.append):
-        job = make_job(config, recipe_name, root)
+        job = dataclasses.replace(make_job(config, recipe_name, root), changes=changes)
         samples = first_samples(job)
-    run = new_run(job)
+    run = new_run(job, parent)
     for text in said:
         run.log(text)
     with heard_by(run.log):
@@ -123,9 +133,9 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
         )
 
 
-def new_run(job: Job) -> Run:
+def new_run(job: Job, parent: Run | None = None) -> Run:
     """Make the run's folder, and write down every resolved value."""
-    resolved = _resolved(job)
+    resolved = _resolved(job, parent)
     run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
     write_yaml(run.config_file, resolved)
     write_yaml(run.classes_file, list(job.dataset.classes))
@@ -134,7 +144,7 @@ def new_run(job: Job) -> Run:
     return run
 
 
-def _resolved(job: Job) -> dict[str, Any]:
+def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
     """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
     settings = dataclasses.replace(
         job.settings,
@@ -177,7 +187,8 @@ def _resolved(job: Job) -> dict[str, Any]:
             "pixels": dataclasses.asdict(job.pixels),
             "pixel_rule": str(job.pixels),
             "pseudo_labels": job.pseudo_labels.digest if job.pseudo_labels else None,
-            "parent": None,
+            "parent": name_among(parent, job.settings.runs_dir) if parent else None,
+            **({"changes": [each.describe() for each in job.changes]} if job.changes else {}),
             **provenance(),
         },
     }

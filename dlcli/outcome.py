@@ -44,7 +44,7 @@ def keep_outcome(
         samples: the last phase's, train and valid.
         progress: which epoch was the best.
     """
-    phases = job.recipe.phases()
+    phases = job.phases
     best, last = phases[progress.best_phase], network.phase
     on_features = job.on_features(best)
     with network.averaged():

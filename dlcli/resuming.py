@@ -1,41 +1,108 @@
-"""Going on with a run that was stopped: as it began, or not at all."""
+"""Going on with a run: as it began, with what is asked for besides, or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dlcli.config import Config, Value, read_config_file
+from dlcli.changes import Change
+from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
+from dlcli.config import RECORD, Config, Value, read_config_file
 from dlcli.current import find_run
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
+from dlcli.files import write_yaml
 from dlcli.folders import typed
 from dlcli.job import Job
 from dlcli.launch import make_job, own_recipe
+from dlcli.members import is_ensemble
 from dlcli.places import shown
-from dlcli.progress import heard_by
+from dlcli.progress import heard_by, say
 from dlcli.provenance import command_line
-from dlcli.run import Run
+from dlcli.reviving import progress_of, revive
+from dlcli.run import Run, utc_now
 from dlcli.training import fit
 
 
-def resume(run: Run) -> None:
-    """Go on with a run that was stopped, to its end.
+def resume(
+    run: Run,
+    *,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+) -> None:
+    """Go on with a run that was stopped, to its end; or with a finished one, for more epochs.
+
+    What is asked for holds from the next epoch on, and is recorded in `config.yaml`.
+
+    Args:
+        run: the run.
+        epochs: how many there are to be in all; None: as before.
+        learning_rate: of all that are left; None: as before.
+        batch_size: from now on; None: as before.
 
     Raises:
-        DlError: the run is finished or at work; its images have changed, but for those of test, or
-            its weights have, or a run that it needs is gone.
+        DlError: the run is at work, or finished and not asked for more epochs; its images have
+            changed, but for those of test, or its weights have, or a run that it needs is gone.
     """
     with run.held():
+        _require_stopped(run, epochs)
         job = _reopen(run)
+        progress = _progress(run, job)
+        wanted = (epochs, learning_rate, batch_size)
+        change = None
+        if any(each is not None for each in wanted):
+            change = Change(len(progress.history), progress.phase, progress.phase_epochs, *wanted)
+            _require_possible(run, job, change)
         run.log(command_line())
         with heard_by(run.log):
+            if run.state == "finished":
+                revive(run, job)
+                say(f"The optimizer of {run.name} begins anew: a finished run keeps no checkpoint.")
+            if change:
+                change = replace(change, when=utc_now())
+                job = replace(job, changes=(*job.changes, change))
+                record = run.record() | {"changes": [each.describe() for each in job.changes]}
+                write_yaml(run.config_file, run.config() | {RECORD: record})
+                say(f"Changed {change}.")
             fit(job, run)
 
 
+def _progress(run: Run, job: Job) -> Progress:
+    """Where training stands."""
+    if run.state == "finished":
+        return progress_of(run, job)
+    saved = has_checkpoint(run.checkpoint)
+    return load_checkpoint(run.checkpoint)[0] if saved else Progress()
+
+
+def _require_possible(run: Run, job: Job, change: Change) -> None:
+    """Refuse a change that has no effect, or can't have one.
+
+    Raises:
+        DlError: says why.
+    """
+    total = sum(phase.schedule.epochs for phase in job.phases)
+    done, wanted = change.after, change.epochs
+    if wanted is not None and wanted < max(done + (run.state == "finished"), 1):
+        raise DlError(
+            f"{run.name} can't end after {wanted} epochs",
+            why=f"it has {done} already",
+            hint=f"Ask for more: `--epochs {done + 1}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    if done >= (wanted or total) and (change.learning_rate or change.batch_size):
+        raise DlError(
+            f"No epoch of {run.name} is left that this could change",
+            why=f"all {done} are trained",
+            hint=f"Ask for more as well: `--epochs {done + 1}`.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def _reopen(run: Run) -> Job:
-    """The job of an unfinished run, from the values in its own `config.yaml`."""
-    _require_stopped(run)
+    """The job of a run, from the values in its own `config.yaml`."""
     record = run.record()
     root = Path(record["dataset"]["path"])
     if not root.is_dir():
@@ -65,13 +132,17 @@ def _reopen(run: Run) -> Job:
     if why:
         message = f"{run.name} can't go on as it began"
         raise DlError(message, why=why, hint=mend + _anew(record))
-    return job
+    return replace(job, changes=tuple(map(Change.from_description, record.get("changes", ()))))
 
 
-def _require_stopped(run: Run) -> None:
+def _require_stopped(run: Run, epochs: int | None) -> None:
     status = run.status()
-    if status["state"] == "finished":
-        raise DlError(f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.")
+    if status["state"] == "finished" and (epochs is None or is_ensemble(run)):
+        done = status.get("epoch")
+        more = f" To train it further: `dl resume {run.name} --epochs {done + 4}`." if done else ""
+        raise DlError(
+            f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.{more}"
+        )
     if status["state"] == "running":
         raise DlError(
             f"{run.name} is being trained",

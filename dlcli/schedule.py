@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import ClassVar
 
 from dlcli.fields import Refused
@@ -44,6 +46,11 @@ class Schedule:
                 raise Refused(f"{part.strip()!r} needs a rate above 0 and at least one epoch")
             steps.append((rate, epochs))
         return cls(tuple(steps))
+
+    @classmethod
+    def of(cls, rates: Sequence[float]) -> Schedule:
+        """The schedule with these rates, one for each epoch."""
+        return cls(tuple((rate, len(list(same))) for rate, same in groupby(rates)))
 
     def __str__(self) -> str:
         return ",".join(f"{rate!r}x{epochs}" for rate, epochs in self.steps)

@@ -83,7 +83,7 @@ def first_samples(job: Job) -> list[Samples]:
     Raises:
         DlError: unreadable images, weights that don't fit, layers to train that there aren't.
     """
-    first, *_ = phases = job.recipe.phases()
+    first, *_ = phases = job.phases
     if any(phase.trains_backbone for phase in phases):
         start_backend()
         require_layers(job)
@@ -102,7 +102,7 @@ def _note(run: Run, state: str, reason: str) -> None:
 
 
 def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
-    phases = job.recipe.phases()
+    phases = job.phases
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
     total = sum(phase.schedule.epochs for phase in phases)
@@ -155,6 +155,8 @@ def _train_phase(
         track(f"Training {phase.name}", total, "images", done=done) as bar,
     ):
         for rate in rates[progress.phase_epochs :]:
+            if any(c.epochs and c.after == len(progress.history) for c in job.changes):
+                progress.since_best = 0  # more were asked for than early stopping would grant
             if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
                 bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
                 break

@@ -1,4 +1,4 @@
-"""`dl resume`: go on with a run that was stopped."""
+"""`dl resume`: go on with a run."""
 
 from __future__ import annotations
 
@@ -8,18 +8,52 @@ from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.train import print_result
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+)
 @click.argument("run", shell_complete=complete_run)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), metavar="N", help="train until there are so many in all"
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="learning rate of the epochs that are left",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"
+)
 @with_config()
-def command(config: Config, run: str) -> None:
-    """Go on with a stopped RUN from its last finished epoch, in its own folder."""
+@click.pass_context
+def command(
+    ctx: click.Context,
+    config: Config,
+    run: str,
+    epochs: int | None,
+    lr: float | None,
+    batch_size: int | None,
+) -> None:
+    """Go on with a stopped RUN from its last finished epoch, in its own folder.
+
+    With `--epochs`, with a finished one too. What is asked for holds from the next epoch on, and is
+    written into the run's `config.yaml`. For other settings there is `dl rerun`.
+    """
     import shlex
 
     from dlcli.current import find_run, same_runs
     from dlcli.resuming import resume
 
+    if ctx.args:
+        raise DlError(
+            f"`dl resume` can't change `{ctx.args[0]}`",
+            why="a run goes on as it began, but for `--epochs`, `--lr` and `--batch-size`",
+            hint="Train it again with another setting: `dl rerun RUN --set dropout=0.3`.",
+            exit_code=ExitCode.USAGE,
+        )
     stopped = find_run(run, config.settings().runs_dir)
-    resume(stopped)
+    resume(stopped, epochs=epochs, learning_rate=lr, batch_size=batch_size)
     print_result(stopped, f"dl evaluate {shlex.quote(run)}{same_runs(config)}")

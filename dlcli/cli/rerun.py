@@ -1,0 +1,27 @@
+"""`dl rerun`: train again what a run trained."""
+
+from __future__ import annotations
+
+import click
+
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.train import print_result
+from dlcli.config import Config
+
+
+@click.command(cls=Command)
+@click.argument("run", shell_complete=complete_run)
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="a setting to change")
+@with_config()
+def command(config: Config, run: str, sets: tuple[str, ...]) -> None:
+    """Train RUN again, in a new run, with the settings that it recorded.
+
+    Not with today's defaults, nor with `dl.yaml`'s settings; only what `--set` names is otherwise.
+    """
+    from dlcli.current import find_run, same_runs
+    from dlcli.rerunning import rerun
+
+    old = find_run(run, config.settings().runs_dir)
+    new = rerun(old, sets)
+    print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

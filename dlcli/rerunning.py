@@ -1,0 +1,147 @@
+"""A run made again: a new one, from the values that the old one recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dlcli.catalog import recipe_class
+from dlcli.changes import Change
+from dlcli.config import RECORD, Config, Value, read_config_file
+from dlcli.dataset import open_dataset
+from dlcli.declarations import declared
+from dlcli.errors import DlError, ExitCode
+from dlcli.fields import settings_of
+from dlcli.launch import train
+from dlcli.members import is_ensemble
+from dlcli.places import shown
+from dlcli.progress import say
+from dlcli.run import Run
+from dlcli.settings import Settings
+
+
+def rerun(run: Run, sets: Sequence[str] = (), runs_dir: Path | None = None) -> Run:
+    """Train again what a run trained, in a new run that names it as its parent.
+
+    Args:
+        run: any run with a recipe; it may be unfinished.
+        sets: what is to be otherwise: "dropout=0.3", "seed=1", "train.finetune.dropout=0.3".
+        runs_dir: where the new run goes; by default beside the old one's dataset folder.
+
+    Raises:
+        DlError: an ensemble; its dataset is gone; a setting that there isn't.
+        Interrupted: Ctrl-C; the new run can be resumed.
+    """
+    record = run.record()
+    if is_ensemble(run):
+        raise DlError(
+            f"{run.name} is an ensemble",
+            why="what can be trained again is its members",
+            hint=f"Rerun these: {', '.join(member['name'] for member in record['members'])}.",
+        )
+    root = Path(record["dataset"]["path"])
+    if not root.is_dir():
+        raise DlError(
+            f"The dataset of {run.name} is not at {shown(root)} any more",
+            hint="Put it back, then rerun.",
+        )
+    recipe = record["recipe"]
+    values = read_config_file(run.config_file)
+    values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
+    flags = dict(_parsed(text, recipe) for text in sets)
+    now, before = open_dataset(root).fingerprints(), record["dataset"]["fingerprints"]
+    for split in [split for split in ("train", "valid") if now[split] != before[split]]:
+        say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
+    config = Config(values).with_flags(flags)
+    changes = tuple(map(Change.from_description, record.get("changes", ())))
+    made = train(config, recipe, root, parent=run, changes=changes)
+    for key in sorted(_keys(made.config()) - _keys(run.config()) - flags.keys()):
+        say(f"`{key}` did not exist then: it is {config.get(key).value} now, the default.")
+    return made
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two histories first differ.
+
+    Args:
+        epoch: the number of the epoch.
+        column: of `history.csv`; "epochs" where one history is shorter.
+        before, now: the values.
+    """
+
+    epoch: int
+    column: str
+    before: Any
+    now: Any
+
+
+def verify(run: Run) -> Difference | None:
+    """Train again what a run trained, somewhere else, and compare the histories.
+
+    Returns:
+        where they first differ; None: nowhere.
+
+    Raises:
+        DlError: what `rerun` raises; the run is not finished.
+    """
+    if run.state != "finished":
+        raise DlError(
+            f"{run.name} is not finished",
+            why=f"its state is {run.state}, and an end is what could be compared",
+            hint=f"Finish it: `dl resume {run.name}`.",
+        )
+    with TemporaryDirectory(prefix="dl-verify-") as folder:
+        again = rerun(run, runs_dir=Path(folder)).history()
+    return first_difference(run.history(), again)
+
+
+def first_difference(
+    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
+) -> Difference | None:
+    """Where two histories first differ; None: nowhere."""
+    for number, (old, new) in enumerate(zip(before, now, strict=False), start=1):
+        for column in old:
+            if old[column] != new.get(column):
+                return Difference(number, column, old[column], new.get(column))
+    if len(before) != len(now):
+        return Difference(min(len(before), len(now)) + 1, "epochs", len(before), len(now))
+    return None
+
+
+def _parsed(text: str, recipe: str) -> tuple[str, str]:
+    """What `--set` was given as a setting's dotted key and its value.
+
+    A name alone is the recipe's hyperparameter, or else a shared setting.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise DlError(
+            f"`--set {text}` sets nothing",
+            why="expected NAME=VALUE",
+            hint="For example `--set dropout=0.3`.",
+            exit_code=ExitCode.USAGE,
+        )
+    name = name.strip().replace("-", "_") if "." not in name else name.strip()
+    own = name in settings_of(recipe_class(recipe))
+    key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name
+    declared(key)
+    return key, value
+
+
+def _is_shared(name: str) -> bool:
+    return "." in name or name in settings_of(Settings)
+
+
+def _keys(config: Mapping[str, Any], block: str = "") -> set[str]:
+    """The dotted keys of a run's settings."""
+    keys = set()
+    for name, value in config.items():
+        if isinstance(value, dict) and name != RECORD:
+            keys |= _keys(value, f"{block}{name}.")
+        elif name != RECORD:
+            keys.add(f"{block}{name}")
+    return keys

@@ -1,0 +1,86 @@
+"""A finished run made ready to go on: its checkpoint, made anew from its models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dlcli.assembly import Network, to_numpy
+from dlcli.backend import start_backend
+from dlcli.checkpoint import Progress, save_best, save_checkpoint
+from dlcli.errors import DlError
+from dlcli.job import Job
+from dlcli.models.saved import load_model
+from dlcli.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def progress_of(run: Run, job: Job) -> Progress:
+    """Where a finished run's training stood at its end.
+
+    Raises:
+        DlError: its history is damaged.
+    """
+    history: list[dict[str, Any]] = run.history()
+    names = [phase.name for phase in job.phases]
+    best = min(history, key=lambda row: row["val_loss"])
+    last = history[-1]["phase"]
+    return Progress(
+        phase=names.index(last),
+        phase_epochs=sum(row["phase"] == last for row in history),
+        best_epoch=best["epoch"],
+        best_phase=names.index(best["phase"]),
+        best_loss=best["val_loss"],
+        since_best=len(history) - best["epoch"],
+        history=history,
+        seconds=run.status().get("seconds", 0.0),
+    )
+
+
+def revive(run: Run, job: Job) -> Progress:
+    """Write the checkpoint of a finished run, which kept none; its optimizer begins anew.
+
+    Its predictions are removed: another epoch may turn out the best.
+
+    Raises:
+        DlError: a model is gone; or holds running means, which nothing can go on from.
+    """
+    if job.recipe.ema is not None:
+        raise DlError(
+            f"{run.name} can't be trained further",
+            why="its models hold the running means of the weights, and the weights are gone",
+            hint="Train anew, with more epochs: `--schedule`.",
+        )
+    start_backend()
+    progress = progress_of(run, job)
+    run.checkpoint.mkdir(exist_ok=True)
+    best = _read(job, progress.best_phase, run.best_model)
+    save_best(run.checkpoint, progress, best.weights())
+    last = _read(job, progress.phase, run.last_model)
+    optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
+    save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
+    for file in run.predictions("test").parent.iterdir():
+        file.unlink()
+    run.update_status(predicted={})
+    return progress
+
+
+def _read(job: Job, phase: int, path: Path) -> Network:
+    """The network of a phase with a saved model's weights."""
+    import keras
+
+    model = load_model(path)
+    if job.forward is None:
+        network = Network(job, job.phases[phase], tuple(model.input_shape[1:]))
+        network.model.set_weights(model.get_weights())
+        return network
+    head = model.get_layer("head")
+    network = Network(job, job.phases[phase], tuple(head.input_shape[1:]))
+    network.head.set_weights(head.get_weights())
+    if network.backbone is not None:
+        (backbone,) = (
+            layer for layer in model.layers if isinstance(layer, keras.Model) and layer is not head
+        )
+        network.backbone.set_weights(backbone.get_weights())
+    return network
