@@ -1,0 +1,186 @@
+"""Choosing among listed runs: filters such as `val_accuracy>0.98`, and sorting by any value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+from typing import Any, Literal
+
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.fields import FALSE, NOTHING, TRUE
+from dlcli.run_list import DAMAGED, FIELDS, TOLD, Row
+
+SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
+Metric = Literal["val_loss", "val_accuracy"]
+
+_ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
+_FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
+# A column of the table, whose value in a row is a number: epochs done.
+_ALIASES = {"epochs": "epoch"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One condition on a row.
+
+    Args:
+        key: a status value or a setting.
+        sign: one of `SIGNS`.
+        value: as typed.
+    """
+
+    key: str
+    sign: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.key}{self.sign}{self.value}"
+
+    def keeps(self, row: Row) -> bool:
+        """Whether a row meets the condition; one without such a value is neither above nor below.
+
+        `!=` keeps exactly what `=` doesn't.
+        """
+        held = row.values.get(self.key)
+        if self.sign in _ORDER:
+            return _is_ordered(held, _ORDER[self.sign], self.value)
+        return _is(held, self.value) != (self.sign == "!=")
+
+
+def read_filter(text: str) -> Filter:
+    """A filter as it is typed.
+
+    Raises:
+        DlError: it isn't one.
+    """
+    found = _FILTER.fullmatch(text)
+    if found is None:
+        raise DlError(
+            f"{text!r} is no filter",
+            why="one is a key, a sign (= != < <= > >=) and a value",
+            hint="Put those with < or > in quotes, or the shell takes them for a file: "
+            "`'val_accuracy>0.98'`.",
+            exit_code=ExitCode.USAGE,
+        )
+    key, sign, value = found.groups()
+    return Filter(_ALIASES.get(key, key), sign, value)
+
+
+def sort_key(text: str) -> tuple[str, bool]:
+    """What to sort by, and whether from the top down: `-val_loss`."""
+    key = text.removeprefix("-")
+    return _ALIASES.get(key, key), text.startswith("-")
+
+
+def needs_settings(keys: Iterable[str]) -> bool:
+    """Whether some of these keys may stand in `config.yaml` alone."""
+    return any(key not in (*FIELDS, *TOLD) for key in keys)
+
+
+def filtered(rows: Sequence[Row], filters: Sequence[Filter]) -> list[Row]:
+    """The rows that meet all conditions, in their order.
+
+    Raises:
+        DlError: a key that no row has, or a number compared with what is none.
+    """
+    require_known([each.key for each in filters], rows)
+    for each in filters:
+        _require_number(each, rows)
+    return [row for row in rows if all(each.keeps(row) for each in filters)]
+
+
+def sorted_by(rows: Sequence[Row], text: str) -> list[Row]:
+    """The rows by a value, ascending, or descending by `-key`; those without one last.
+
+    Numbers come before text; those that are equal stay in their order.
+
+    Raises:
+        DlError: a key that no row has.
+    """
+    key, reverse = sort_key(text)
+    require_known([key], rows)
+    having = [row for row in rows if not _is_missing(row.values.get(key))]
+    without = [row for row in rows if _is_missing(row.values.get(key))]
+    return sorted(having, key=lambda row: _place(row.values[key]), reverse=reverse) + without
+
+
+def best_first(rows: Sequence[Row], metric: Metric) -> list[Row]:
+    """The finished runs that have a score, the best first; equal ones in their order."""
+    finished = [row for row in rows if row.state == "finished"]
+    scored = [row for row in finished if not _is_missing(row.values[metric])]
+    return sorted_by(scored, f"-{metric}" if metric == "val_accuracy" else metric)
+
+
+def require_known(keys: Iterable[str], rows: Sequence[Row]) -> None:
+    """Refuse keys that no row has.
+
+    Raises:
+        DlError: names the nearest.
+    """
+    for key in keys:
+        if key in FIELDS or not rows or any(key in row.values for row in rows):
+            continue
+        known = dict.fromkeys(name for row in rows for name in row.values)
+        names = [*FIELDS, *(name for name in known if "." not in name and name not in FIELDS)]
+        raise DlError(
+            f"No run here has a `{key}`",
+            hint=did_you_mean(key, [*known] if "." in key else names),
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _require_number(each: Filter, rows: Sequence[Row]) -> None:
+    if each.sign not in _ORDER or _number(each.value) is not None:
+        return
+    if any(_is_number(row.values.get(each.key)) for row in rows if row.state != DAMAGED):
+        raise DlError(
+            f"`{each}` compares numbers with {each.value!r}",
+            why=f"`{each.key}` is a number",
+            hint=f"Type one: `'{each.key}{each.sign}0.5'`.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _is(held: Any, text: str) -> bool:
+    if _is_missing(held):
+        return text.lower() in NOTHING
+    if isinstance(held, bool):
+        return text.lower() in (TRUE if held else FALSE)
+    if _is_number(held):
+        return bool(held == _number(text))
+    return str(held) == text
+
+
+def _is_ordered(held: Any, compare: Any, text: str) -> bool:
+    if _is_missing(held):
+        return False
+    if _is_number(held):
+        number = _number(text)
+        return number is not None and bool(compare(held, number))
+    return bool(compare(str(held), text))
+
+
+def _place(held: Any) -> tuple[bool, Any]:
+    return (False, held) if _is_number(held) else (True, str(held))
+
+
+def _is_number(held: Any) -> bool:
+    return isinstance(held, int | float) and not isinstance(held, bool)
+
+
+def _is_missing(held: Any) -> bool:
+    return held is None or (isinstance(held, float) and math.isnan(held))
+
+
+def _number(text: str) -> float | None:
+    """The number that is typed; whole ones exactly, however large."""
+    for kind in (int, float):
+        try:
+            number: float = kind(text)
+        except ValueError:
+            continue
+        return None if math.isnan(number) else number
+    return None

@@ -1,0 +1,232 @@
+"""Many runs at once, a row for each; a damaged one is a row as well, and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.current import find_run
+from dlcli.errors import DlError
+from dlcli.files import read_yaml
+from dlcli.headlines import headlines
+from dlcli.places import expanded
+from dlcli.processes import at_work
+from dlcli.run import STATES, Run
+from dlcli.run_settings import flat
+
+DAMAGED = "damaged"
+# What every row has, None where the run has none of it; in the order of `--csv`.
+FIELDS = (
+    *("run", "dataset", "state", "recipe", "started", "epoch", "best_epoch"),
+    *("val_loss", "val_accuracy", "seconds"),
+)
+# What `status.yaml` tells besides, so that no other file is read for it.
+TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
+NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds")
+
+_ANY = Run(Path())
+_STATUS, _CONFIG = _ANY.status_file.name, _ANY.config_file.name
+_CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
+_RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of a list.
+
+    Args:
+        run: its folder.
+        values: what it can be filtered and sorted by: `FIELDS`, what else `status.yaml` has, and
+            if they were asked for the settings, by their dotted keys and their last names.
+        problem: what is wrong with its files; empty where nothing is.
+    """
+
+    run: Run
+    values: Mapping[str, Any]
+    problem: str = ""
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed, interrupted or damaged."""
+        return str(self.values["state"])
+
+
+def list_runs(runs_dir: Path, dataset: str | None = None, *, settings: bool = False) -> list[Row]:
+    """Every run under the runs folder, or of one dataset, the newest first.
+
+    Args:
+        runs_dir: where runs are.
+        dataset: the name of a dataset; None: of all.
+        settings: whether to read each `config.yaml` as well.
+    """
+    names = [dataset] if dataset is not None else _folders(runs_dir)
+    rows = [
+        row
+        for name in names
+        for folder in _folders(runs_dir / name)
+        if (row := _row(runs_dir / name / folder, settings))
+    ]
+    rows.sort(key=_age, reverse=True)
+    return rows
+
+
+def read_row(run: Run) -> Row:
+    """One run as it would be listed, settings included."""
+    return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
+
+
+def find_listed(named: str, runs_dir: Path) -> Run:
+    """A run as `find_run` finds it, or one that is damaged so far that it has no status.
+
+    Raises:
+        DlError: there is no such run, or its name stands in two datasets' folders.
+    """
+    try:
+        return find_run(named, runs_dir)
+    except DlError:
+        folders = [Path(name) / named for name in ("", *_folders(runs_dir))]
+        places = [expanded(named), *(runs_dir / folder for folder in folders)]
+        found = {Path(os.path.abspath(p)) for p in places if named and Run(p).config_file.is_file()}
+        if len(found) != 1:
+            raise
+        return Run(found.pop())
+
+
+def _folders(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _age(row: Row) -> tuple[str, str]:
+    """When a run began, as digits that sort as time does; of one that can't say, by its name."""
+    started = str(row.values["started"] or row.run.name[:12])
+    return re.sub(r"\D", "", started), row.run.name
+
+
+def _row(folder: Path, settings: bool) -> Row | None:
+    """The row of a folder; None where it is no run's."""
+    run, path = Run(folder), os.fspath(folder)
+    try:
+        with os.scandir(path) as entries:
+            names = {entry.name for entry in entries}
+    except OSError as error:
+        return Row(run, _values(run, {}, DAMAGED), _unread("the folder", error))
+    if _STATUS not in names and _CONFIG not in names:
+        return None
+    problems: list[str] = []
+    status = _status(f"{path}/{_STATUS}", problems)
+    config = _read(f"{path}/{_CONFIG}", problems)
+    _read(f"{path}/{_CLASSES}", problems)
+    if _HISTORY in names or status.get("epoch"):
+        _look_at_history(run, problems)
+    state = _state(status, problems)
+    held = _settings(run, config, settings, problems)
+    values = _values(run, held | status, DAMAGED if problems else state)
+    return Row(run, values, "; ".join(problems))
+
+
+def _values(run: Run, known: Mapping[str, Any], state: str) -> dict[str, Any]:
+    own = {"run": run.name, "dataset": run.dataset, "state": state}
+    return {**dict.fromkeys(FIELDS), **known, **own}
+
+
+def _status(path: str, problems: list[str]) -> dict[str, Any]:
+    """The plain values of `status.yaml`."""
+    data = _read(path, problems)
+    if not data:
+        return {}
+    values: dict[str, Any] | None = headlines(data)
+    if values is None:
+        whole = _parsed(path, problems)
+        values = {key: held for key, held in flat(whole) if "." not in key}
+    for key in NUMBERS:
+        held = values.get(key)
+        if held is not None and (isinstance(held, bool) or not isinstance(held, int | float)):
+            problems.append(f"{key} in {_STATUS} is no number")
+            values[key] = None
+    return values
+
+
+def _state(status: Mapping[str, Any], problems: list[str]) -> str:
+    """The state that is true now."""
+    state = status.get("state")
+    if state == "running" and not at_work(status):
+        return "interrupted"
+    if state not in STATES and not problems:
+        unknown = f"has a state that this version doesn't know, {state}"
+        problems.append(f"{_STATUS} {unknown if state else 'names no state'}")
+    return str(state)
+
+
+def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict[str, Any]:
+    """What `config.yaml` holds: the recipe alone, which needs no parser, or everything."""
+    if not config:
+        return {}
+    recipe = _RECIPE.search(config)
+    if recipe and not whole:
+        return {"recipe": recipe[1].decode()}
+    held = _parsed(os.fspath(run.config_file), problems)
+    if held and not isinstance(held.get("run"), dict):
+        problems.append(f"{_CONFIG} lacks the block `run`")
+    values = dict(flat(held))
+    # of two settings with one last name the first counts: what is shared stands before a recipe's
+    # own, and the record of the run behind both
+    short = {key.rpartition(".")[2]: values[key] for key in reversed(values)}
+    return {**short, **values, "recipe": values.get("run.recipe")}
+
+
+def _look_at_history(run: Run, problems: list[str]) -> None:
+    data = _read(os.fspath(run.history_file), problems)
+    commas = {line.count(b",") for line in data.splitlines()}
+    if data and (len(commas) > 1 or b'"' in data):
+        try:
+            run.history()
+        except DlError:
+            problems.append(f"{_HISTORY} has rows of different lengths")
+
+
+def _read(path: str, problems: list[str]) -> bytes:
+    """What a file holds; nothing where it can't be used, with the reason."""
+    name = path.rpartition("/")[2]
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - thousands of paths are slow to make
+            data = file.read()
+    except FileNotFoundError:
+        problems.append(f"{name} is missing")
+        return b""
+    except OSError as error:
+        problems.append(_unread(name, error))
+        return b""
+    if not data:
+        problems.append(f"{name} is empty")
+    elif b"\0" in data:
+        problems.append(f"{name} is not text")
+        return b""
+    elif not data.endswith(b"\n"):
+        problems.append(f"{name} ends within a line")
+    return data
+
+
+def _parsed(path: str, problems: list[str]) -> dict[Any, Any]:
+    """A YAML file's mapping; empty where it is none, with the reason."""
+    name = path.rpartition("/")[2]
+    try:
+        held = read_yaml(Path(path))
+    except (DlError, RecursionError):  # the latter of ten thousand brackets
+        problems.append(f"{name} is not valid YAML")
+        return {}
+    if not isinstance(held, dict):
+        problems.append(f"{name} holds no lines of `key: value`")
+        return {}
+    return held
+
+
+def _unread(name: str, error: OSError) -> str:
+    return f"{name} can't be read: {error.strerror}"

@@ -1,0 +1,96 @@
+"""What stands in a run's `config.yaml`, by dotted keys, and where it is not the default."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from dlcli.augmentation import PRESETS, Augmentation
+from dlcli.catalog import recipe_class
+from dlcli.config import RECORD
+from dlcli.declarations import declared
+from dlcli.errors import DlError
+from dlcli.fields import coerce, plain
+
+# Where things lie, and what a machine can bear: they don't tell one training from another.
+PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")
+# What `dl` decided on where nobody did: it stands in the file as if it had been asked for.
+DECIDED = ("image_size", "engine", "precision")
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A setting of a run that is not the default.
+
+    Args:
+        key: dotted.
+        value: as `config.yaml` holds it.
+        default: today's, as YAML could hold it.
+        known: whether there is such a setting still.
+    """
+
+    key: str
+    value: Any
+    default: Any
+    known: bool = True
+
+
+def flat(mapping: Any, block: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted keys, as JSON can hold them; lists are left out."""
+    for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{block}{key}.")
+        elif not isinstance(value, list):
+            yield f"{block}{key}", _plain(value)
+
+
+def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
+    """The settings of a run that are not the defaults, hyperparameters first.
+
+    What its recipe fixes, and where data and runs lie, is left out.
+
+    Args:
+        config: what `Run.config` gave.
+    """
+    recipe = str(config[RECORD].get("recipe"))
+    fixed = {**_pinned(recipe), **_preset(config)}
+    changed = []
+    for key, value in flat({name: held for name, held in config.items() if name != RECORD}):
+        if key in (*PLACES, *DECIDED) or (key in fixed and fixed[key] == value):
+            continue
+        try:
+            setting = declared(key)
+            same = coerce(value, setting) == setting.default
+        except DlError:
+            changed.append(Changed(key, value, None, known=False))
+            continue
+        if not same:
+            changed.append(Changed(key, value, plain(setting.default)))
+    return sorted(changed, key=lambda each: not each.key.startswith("train."))
+
+
+def _pinned(recipe: str) -> Mapping[str, Any]:
+    """What a recipe fixes; nothing where there is no such recipe any more."""
+    try:
+        return recipe_class(recipe).pinned
+    except DlError:
+        return {}
+
+
+def _preset(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The amounts of augmentation that follow from the preset alone."""
+    written = config.get("augmentation")
+    preset = written.get("preset") if isinstance(written, Mapping) else None
+    if preset not in PRESETS:
+        return {}
+    amounts = Augmentation(preset).describe()  # type: ignore[arg-type]
+    return {f"augmentation.{name}": held for name, held in amounts.items() if name != "preset"}
+
+
+def _plain(value: Any) -> Any:
+    """YAML makes a date of what looks like one, and knows sets and bytes."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
