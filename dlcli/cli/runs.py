@@ -1,0 +1,286 @@
+"""`dl runs`: list what was trained, and take the best."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import Group, emit_json
+from dlcli.cli.helping import Page
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+from dlcli.run_filters import SIGNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from click.shell_completion import CompletionItem
+
+    from dlcli.run_filters import Metric
+    from dlcli.run_list import Row
+
+COLUMNS = ("run", "state", "epochs", "val_loss", "val_accuracy", "seconds")
+# The commands in the order in which one uses them, and the modules of those that are not here.
+PLACES = {
+    "ls": None,
+    "show": "runs_show",
+    "diff": "runs_compare",
+    "compare": "runs_compare",
+    "best": None,
+    "rm": "runs_disk",
+    "du": "runs_disk",
+}
+
+
+class Runs(Group):
+    """The commands about runs; where none is typed, `ls`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = PLACES.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(
+            import_module(f"dlcli.cli.{module}"), f"{cmd_name}_command"
+        )
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        completing_first = ctx.resilient_parsing and not args
+        return super().parse_args(ctx, args if completing_first else _with_ls(args))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return Page.shell_complete(ls, click.Context(ls, ctx), incomplete)
+        return super().shell_complete(ctx, incomplete)
+
+
+def _with_ls(args: list[str]) -> list[str]:
+    """`--sort val_loss` and `val_accuracy>0.98` are for `ls`; another word is a command."""
+    first = args[0] if args else "-"
+    of_ls = first.startswith("-") or first in COLUMNS or any(sign in first for sign in SIGNS)
+    return ["ls", *args] if of_ls and first not in ("-h", "--help") else args
+
+
+@click.group(cls=Runs, options_metavar="", subcommand_metavar="[COMMAND] [ARGS]...")
+def command() -> None:
+    """List runs; show, compare and remove them.
+
+    Without COMMAND it is `ls`: what that takes may follow at once.
+    """
+
+
+FILTERS = click.argument("filters", metavar="[FILTER]...", nargs=-1)
+ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
+
+
+@command.command(cls=Command)
+@FILTERS
+@click.option(
+    "--sort",
+    metavar="[-]KEY",
+    help="sort by a column or a setting; from the top down with a minus",
+)
+@ALL
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--csv", "as_csv", is_flag=True, help="print CSV")
+@with_config("dataset")
+def ls(
+    config: Config,
+    filters: tuple[str, ...],
+    sort: str | None,
+    everything: bool,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """List a dataset's runs, the newest first.
+
+    FILTER keeps some: `recipe=finetune`, `state!=failed`, `'val_accuracy>0.98'`,
+    `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of
+    `config.yaml`, by its last name or whole. Signs: = != < <= > >=.
+    """
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.run_filters import filtered, needs_settings, read_filter, sort_key, sorted_by
+    from dlcli.run_list import list_runs
+
+    if as_json and as_csv:
+        raise click.UsageError("Say `--json` or `--csv`, not both.")
+    wanted = [read_filter(text) for text in filters]
+    keys = [each.key for each in wanted] + ([sort_key(sort)[0]] if sort else [])
+    dataset, _ = choose_runs(config, everything)
+    runs_dir = config.settings().runs_dir
+    rows = list_runs(runs_dir, dataset, settings=needs_settings(keys))
+    kept = filtered(rows, wanted)
+    kept = sorted_by(kept, sort) if sort else kept
+    if as_json or as_csv:
+        _print_plain([_plain(row, keys) for row in kept], keys, as_json)
+    elif kept:
+        _print_rows(kept, keys, everything)
+    place = shown(runs_dir / dataset if dataset is not None else runs_dir)
+    if not rows:
+        say(f"No runs in {place}; next: `dl train finetune`")
+    else:
+        count = f"{len(kept):,} of {len(rows):,}" if filters else f"{len(rows):,}"
+        say(f"{count} runs in {place}; next: `dl runs show RUN`, `dl runs best`")
+
+
+@command.command(cls=Command)
+@FILTERS
+@click.option(
+    "--metric",
+    type=click.Choice(["val_loss", "val_accuracy"]),
+    default="val_loss",
+    show_default=True,
+    help="the score that decides",
+)
+@with_config("dataset")
+def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
+    """Print the name of the best finished run of a dataset: `dl submit $(dl runs best)`.
+
+    FILTER as in `dl runs ls`.
+    """
+    from dlcli.errors import DlError
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.run_filters import best_first, filtered, needs_settings, read_filter
+    from dlcli.run_list import list_runs
+
+    wanted = [read_filter(text) for text in filters]
+    dataset, root = choose_runs(config)
+    runs_dir = config.settings().runs_dir
+    rows = list_runs(runs_dir, dataset, settings=needs_settings(each.key for each in wanted))
+    ranked = best_first(filtered(rows, wanted), metric)
+    found = next((row for row in ranked if root is None or _may_be_of(row, root)), None)
+    if found is None:
+        raise DlError(
+            f"No finished run of {shown(str(dataset))} in {shown(runs_dir)}"
+            + " passes the filters" * bool(filters and rows),
+            why="those there are of another dataset of that name" if ranked else "",
+            hint="`dl runs` lists what there is." if rows else "Train one: `dl train finetune`.",
+        )
+    say(f"The best of {len(ranked):,} by {metric}, {found.values[metric]:.4f}")
+    click.echo(_name_to_type(found, runs_dir))
+
+
+def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, Path | None]:
+    """The name of the dataset whose runs are meant, and its folder; both None for all datasets.
+
+    Runs are listed without their dataset too: they may have been copied here alone.
+    """
+    from dlcli.current import choose_dataset
+    from dlcli.errors import DlError
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    if everything:
+        if config.is_flag("dataset"):
+            raise click.UsageError("`--all` lists the runs of all datasets: leave out `-d`.")
+        return None, None
+    try:
+        choice = choose_dataset(config)
+    except DlError:
+        settings = config.settings()
+        named = settings.dataset
+        if not named or not (settings.runs_dir / named).is_dir():
+            raise
+        say(f"Runs of {shown(named)}, a dataset that is not here")
+        return named, None
+    say(str(choice))
+    return choice.root.name, choice.root
+
+
+def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
+    """The table: a column for each key that was asked for too, and what is wrong, if anything."""
+    own = (*COLUMNS, "epoch", "dataset")
+    more = [key for key in dict.fromkeys(keys) if key not in own]
+    problems = any(row.problem for row in rows)
+    seconds = _aligned([row.values["seconds"] for row in rows])
+    table = [
+        [
+            f"{row.run.dataset}/{row.run.name}" if everything else row.run.name,
+            row.state,
+            _epochs(row),
+            row.values["val_loss"],
+            row.values["val_accuracy"],
+            took,
+            *(row.values.get(key) for key in more),
+            *([row.problem] if problems else []),
+        ]
+        for row, took in zip(rows, seconds, strict=True)
+    ]
+    print_table([*COLUMNS, *more, *(["problem"] if problems else [])], table)
+
+
+def _epochs(row: Row) -> str:
+    """The best epoch of how many are done: "9/12"."""
+    done, best_one = row.values["epoch"], row.values["best_epoch"]
+    return "" if done is None else f"{'-' if best_one is None else best_one}/{done}"
+
+
+def _aligned(seconds: Sequence[float | None]) -> list[str]:
+    """Seconds to a tenth, to the right in their column."""
+    texts = ["" if value is None else f"{value:,.1f}" for value in seconds]
+    width = max(map(len, [COLUMNS[-1], *texts]))
+    return [text.rjust(width) for text in texts]
+
+
+def _plain(row: Row, keys: Sequence[str]) -> dict[str, Any]:
+    """A row as JSON and CSV hold it: the same keys in each."""
+    from dlcli.run_list import FIELDS
+
+    asked = dict.fromkeys([*FIELDS, *keys])
+    values = {key: finite(row.values.get(key)) for key in asked}
+    return {**values, "folder": str(row.run.path), "problem": row.problem or None}
+
+
+def finite(value: Any) -> Any:
+    """A value as JSON can hold it, which knows no infinity and has no word for no number."""
+    from math import isfinite
+
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        emit_json(rows)
+        return
+    import csv
+    import io
+
+    from dlcli.run_list import FIELDS
+
+    header = [*dict.fromkeys([*FIELDS, *keys]), "folder", "problem"]
+    text = io.StringIO()
+    # Python's writer leaves a lone carriage return bare, and its reader then ends the row
+    odd = any("\r" in str(value) for row in rows for value in row.values())
+    writer = csv.DictWriter(
+        text, header, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _may_be_of(row: Row, root: Path) -> bool:
+    """Whether a run was trained on this dataset, or on one of its name that is gone."""
+    recorded = row.run.dataset_path()
+    return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
+
+
+def _name_to_type(row: Row, runs_dir: Path) -> str:
+    """What finds a run again: its name, or where that finds another its dataset's before it."""
+    from dlcli.current import find_run, name_among
+    from dlcli.errors import DlError
+
+    try:
+        found = find_run(row.run.name, runs_dir).path
+    except DlError:
+        found = None
+    return row.run.name if found == row.run.path else name_among(row.run, runs_dir)

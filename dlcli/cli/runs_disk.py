@@ -1,0 +1,162 @@
+"""`dl runs du` and `dl runs rm`: what runs take on disk, and making room."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.runs import ALL, choose_runs
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dlcli.run import Run
+
+
+@click.command("du", cls=Command)
+@ALL
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config("dataset")
+def du_command(config: Config, everything: bool, as_json: bool) -> None:
+    """Show what runs take on disk, the largest first."""
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.run_disk import checkpoint_of, size_of, stored_files
+    from dlcli.run_list import list_runs
+
+    dataset, _ = choose_runs(config, everything)
+    runs_dir = config.settings().runs_dir
+    found = []
+    for row in list_runs(runs_dir, dataset):
+        files = stored_files(row.run)
+        found.append((row, size_of(files), size_of(checkpoint_of(row.run, files))))
+    found.sort(key=lambda each: each[1], reverse=True)
+    total, checkpoints = sum(size for _, size, _ in found), sum(part for _, _, part in found)
+    if as_json:
+        runs = [
+            {
+                "run": row.run.name,
+                "dataset": row.run.dataset,
+                "folder": str(row.run.path),
+                "state": row.state,
+                "size_bytes": size,
+                "checkpoint_bytes": part,
+            }
+            for row, size, part in found
+        ]
+        emit_json({"size_bytes": total, "checkpoint_bytes": checkpoints, "runs": runs})
+        return
+    if not found:
+        say(f"No runs in {shown(runs_dir if dataset is None else runs_dir / dataset)}")
+        return
+    sizes = _megabytes("MB", [*(size for _, size, _ in found), total])
+    parts = _megabytes("checkpoint", [*(part for _, _, part in found), checkpoints])
+    names = [
+        f"{row.run.dataset}/{row.run.name}" if everything else row.run.name for row, _, _ in found
+    ]
+    states = [row.state for row, _, _ in found]
+    print_table(
+        ["run", "state", "checkpoint", "MB"],
+        [*zip([*names, "in all"], [*states, ""], parts, sizes, strict=True)],
+    )
+    if checkpoints:
+        say("Checkpoints are for going on; next: `dl runs rm --checkpoints RUN`")
+
+
+@click.command("rm", cls=Command)
+@click.argument("named", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
+@click.option("--checkpoints", is_flag=True, help="remove no more than what resuming needs")
+@click.option("--yes", "-y", is_flag=True, help="don't ask")
+@with_config()
+def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: bool) -> None:
+    """Remove runs, or their checkpoints.
+
+    It says how large they are and what else needs them, then asks.
+    """
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.run_disk import (
+        checkpoint_of,
+        remove_checkpoint,
+        remove_run,
+        require_at_rest,
+        require_no_link,
+        size_of,
+        stored_files,
+    )
+    from dlcli.run_list import find_listed
+
+    runs_dir = config.settings().runs_dir
+    runs = {run.path.resolve(): run for run in (find_listed(n, runs_dir) for n in named)}
+    sizes: dict[Run, int] = {}
+    for run in runs.values():
+        require_no_link(run)
+        require_at_rest(run)
+        files = stored_files(run)
+        if checkpoints and not (files := checkpoint_of(run, files)):
+            say(f"{shown(run.path)} has no checkpoint.")
+            continue
+        sizes[run] = size_of(files)
+        say(f"{shown(run.checkpoint if checkpoints else run.path)}: {_in_words(sizes[run])}")
+    if not sizes:
+        return
+    _warn(list(sizes), runs_dir, checkpoints)
+    what = "checkpoint" if checkpoints else "run"
+    many = f"{len(sizes)} {what}s" if len(sizes) > 1 else f"this {what}"
+    _require_consent(f"Remove {many}, {_in_words(sum(sizes.values()))}?", yes)
+    for run in sizes:
+        with run.held():  # `dl resume` holds it too, before the run is at work
+            (remove_checkpoint if checkpoints else remove_run)(run)
+    say(f"Removed {many.removeprefix('this ')}.")
+
+
+def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
+    """Say what will not work any more."""
+    from dlcli.progress import say
+    from dlcli.run_disk import needed_by
+    from dlcli.run_list import list_runs
+
+    if checkpoints:
+        for run in runs:
+            if run.state != "finished":
+                say(f"Warning: {run.name} is {run.state}; without it, it can't be resumed.")
+        return
+    others = [row for row in list_runs(runs_dir) if row.run not in runs]
+    for run in runs:
+        for reason in needed_by(run, others, runs_dir):
+            say(f"Warning: {run.name} is needed: {reason}.")
+
+
+def _require_consent(question: str, yes: bool) -> None:
+    from dlcli.errors import DlError, ExitCode
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise DlError(
+            "Nothing was removed",
+            why="removing asks first, and there is no terminal to answer at",
+            hint="Say `--yes`.",
+            exit_code=ExitCode.USAGE,
+        )
+    click.confirm(question, abort=True, err=True)
+
+
+def _in_words(size_bytes: int) -> str:
+    """A size as people write it: "12.3 MB"."""
+    return f"{size_bytes / 1e6:,.1f} MB"
+
+
+def _megabytes(title: str, sizes: Sequence[int]) -> list[str]:
+    """Sizes in a column of MB, to the right."""
+    texts = [f"{size / 1e6:,.1f}" for size in sizes]
+    width = max(map(len, [title, *texts]))
+    return [text.rjust(width) for text in texts]

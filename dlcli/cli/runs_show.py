@@ -1,0 +1,148 @@
+"""`dl runs show`: one run, as far as its files tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.runs import finite
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlcli.diagnosis import Diagnosis
+    from dlcli.run import Run
+    from dlcli.run_disk import Stored
+    from dlcli.run_list import Row
+    from dlcli.run_settings import Changed
+
+# What is worth a line, where the run has it; the rest stands in `--json`.
+LINES = (
+    *("run", "dataset", "state", "reason", "recipe", "command", "started", "finished"),
+    *("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds", "parameters"),
+)
+
+
+@click.command("show", cls=Command)
+@click.argument("named", metavar="RUN", shell_complete=complete_run)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config()
+def show_command(config: Config, named: str, as_json: bool) -> None:
+    """Show a RUN: settings that are not the defaults, scores, diagnosis, files, what next."""
+    from dlcli.progress import say
+    from dlcli.run_disk import stored_files
+    from dlcli.run_list import find_listed, read_row
+
+    run = find_listed(named, config.settings().runs_dir)
+    row, files = read_row(run), stored_files(run)
+    changed, diagnosis = _changed(run), _diagnosis(run)
+    if as_json:
+        emit_json(_plain(row, changed, diagnosis, files))
+    else:
+        _print(row, changed, diagnosis, files)
+    say(_next(row, config, named))
+
+
+def _print(
+    row: Row, changed: Sequence[Changed], diagnosis: Diagnosis | None, files: Sequence[Stored]
+) -> None:
+    from dlcli.differing import text_of
+    from dlcli.places import printable
+    from dlcli.run_disk import size_of
+
+    lines = {name: row.values.get(name) for name in LINES}
+    if row.values["epoch"] is not None:
+        best = row.values["best_epoch"]
+        lines["epochs"] = f"{row.values['epoch']}" + (f", the best {best}" if best else "")
+    if row.problem:
+        lines["problem"] = row.problem
+    for name, value in lines.items():
+        if value is not None:
+            click.echo(f"{name:14}  {printable(text_of(value))}")
+    click.echo()
+    if changed:
+        print_table(
+            ["setting", "value", "default"],
+            [
+                [each.key, text_of(each.value) or "none", _default(each, text_of(each.default))]
+                for each in changed
+            ],
+        )
+    else:
+        click.echo("All settings are the defaults.")
+    if diagnosis:
+        click.echo()
+        for line in diagnosis.lines:
+            click.echo(printable(line))
+    click.echo()
+    rows: list[list[object]] = [
+        [file.name, file.size_bytes, f"the same file as {file.same_as}" if file.same_as else ""]
+        for file in files
+    ]
+    print_table(["file", "bytes", ""], [*rows, ["in all", size_of(files), ""]])
+
+
+def _default(changed: Changed, text: str) -> str:
+    return text or "none" if changed.known else "no such setting now"
+
+
+def _changed(run: Run) -> Sequence[Changed]:
+    """The settings that are not the defaults; none where the file can't say."""
+    from dlcli.errors import DlError
+    from dlcli.run_settings import changed_settings
+
+    try:
+        return changed_settings(run.config())
+    except DlError:
+        return ()
+
+
+def _diagnosis(run: Run) -> Diagnosis | None:
+    """What a finished training showed; None where there is none, or one of another version's."""
+    from dlcli.diagnosis import Diagnosis
+
+    try:
+        return Diagnosis.of(run.status()["diagnosis"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _plain(
+    row: Row, changed: Sequence[Changed], diagnosis: Diagnosis | None, files: Sequence[Stored]
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from dlcli.run_list import FIELDS, TOLD
+
+    return {
+        **{name: finite(row.values.get(name)) for name in (*FIELDS, *TOLD, "command")},
+        "folder": str(row.run.path),
+        "problem": row.problem or None,
+        "settings": {each.key: asdict(each) for each in changed},
+        "diagnosis": asdict(diagnosis) if diagnosis else None,
+        "files": [asdict(file) for file in files],
+    }
+
+
+def _next(row: Row, config: Config, named: str) -> str:
+    """What one does with a run in this state."""
+    import shlex
+
+    from dlcli.current import same_runs
+
+    run = row.run
+    words = f"{shlex.quote(named)}{same_runs(config)}"
+    if row.state == "damaged":
+        return f"Damaged: {row.problem}. Restore that, or remove it: `dl runs rm {words}`"
+    if row.state == "running":
+        return "It is being trained: wait for it."
+    if row.state == "finished":
+        done = "submit" if run.report_file.is_file() else "evaluate"
+        return f"Next: `dl {done} {words}`"
+    return f"Next: `dl resume {words}`, or `dl runs rm {words}`"

@@ -1,0 +1,169 @@
+"""What runs take on disk, what else needs them, and removing them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.ladder import Ladder
+from dlcli.places import shown
+from dlcli.run import Run
+from dlcli.run_list import Row
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One file of a run.
+
+    Args:
+        name: its path within the run.
+        size_bytes: how large it is.
+        same_as: another name of the very same file, named before, which takes no room again.
+    """
+
+    name: str
+    size_bytes: int
+    same_as: str | None = None
+
+
+def stored_files(run: Run) -> list[Stored]:
+    """Every file of a run, by name. What vanishes meanwhile is left out."""
+    found: list[Stored] = []
+    first: dict[tuple[int, int], str] = {}
+    for folder, below, names in os.walk(run.path):
+        below.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            try:
+                stat = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            inside = os.path.relpath(path, run.path)
+            known = first.setdefault((stat.st_dev, stat.st_ino), inside)
+            found.append(Stored(inside, stat.st_size, known if known != inside else None))
+    return found
+
+
+def size_of(files: Sequence[Stored]) -> int:
+    """What files take together, in bytes; one with two names counts once."""
+    return sum(file.size_bytes for file in files if file.same_as is None)
+
+
+def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:
+    """Those of a run's files that going on after a stop needs."""
+    return [file for file in files if file.name.startswith(f"{run.checkpoint.name}/")]
+
+
+def require_at_rest(run: Run) -> None:
+    """Refuse a run that is at work.
+
+    Raises:
+        DlError: says by which process.
+    """
+    status = run.status()
+    if status["state"] == "running":
+        raise DlError(
+            f"{run.name} is being trained",
+            why=f"by process {status.get('pid')} on {status.get('host')}",
+            hint="Wait for it, or stop that process first. If that machine is gone, write "
+            f"`state: interrupted` into {shown(run.status_file)}, then remove it.",
+        )
+
+
+def require_no_link(run: Run) -> None:
+    """Refuse a run that is a link to a folder elsewhere.
+
+    Raises:
+        DlError: says where that is.
+    """
+    if run.path.is_symlink():
+        raise DlError(
+            f"{shown(run.path)} is a link to {shown(run.path.readlink())}",
+            why="what lies elsewhere may be somebody else's",
+            hint="Remove the link itself with `rm`, or name the run's own folder.",
+        )
+
+
+def remove_run(run: Run) -> None:
+    """Remove a run's folder.
+
+    Its status goes last: a removal that was cut short leaves something that is listed, and that
+    can be removed again.
+    """
+    for path in run.path.iterdir():
+        if path == run.status_file:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    shutil.rmtree(run.path)
+
+
+def remove_checkpoint(run: Run) -> None:
+    """Remove what going on after a stop needs; all else stays."""
+    shutil.rmtree(run.checkpoint)
+
+
+def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:
+    """What would miss a run, in words: ensembles, unfinished runs that rest on it, its ladder.
+
+    Args:
+        run: that may be removed.
+        rows: all runs but those that go with it; damaged ones can't tell.
+        runs_dir: where runs are.
+    """
+    found = [
+        reason
+        for row in rows
+        if row.run.path != run.path and _may_name(row.run, run)
+        for reason in _reasons(row, run)
+    ]
+    for ladder in Ladder.all(runs_dir, run.dataset):
+        for step, name in ladder.record()["runs"].items():
+            if name == run.name and ladder.path.parent == run.path.parent:
+                found.append(f"the ladder {ladder.name} has it as its step {step}")
+    return found
+
+
+def _may_name(other: Run, run: Run) -> bool:
+    """Whether a run's settings hold another's name; odd names stand there as escapes."""
+    try:
+        return not run.name.isascii() or run.name.encode() in other.config_file.read_bytes()
+    except OSError:
+        return False
+
+
+def _reasons(row: Row, run: Run) -> Iterator[str]:
+    try:
+        config = row.run.config()
+    except DlError:
+        return
+    members = config["run"].get("members")
+    for member in members if isinstance(members, list) else ():
+        if isinstance(member, Mapping) and _is_named(run, str(member.get("path"))):
+            yield f"{row.run.name}, an ensemble, predicts by it"
+    if row.state == "finished":
+        return
+    train = config.get("train")
+    for values in train.values() if isinstance(train, Mapping) else ():
+        yield from _rests_on(row.run, values, run)
+
+
+def _rests_on(other: Run, hyperparameters: Any, run: Run) -> Iterator[str]:
+    words = {"init_from": "began with its weights", "pseudo_label": "trains on its labels"}
+    for name, what in words.items():
+        named = hyperparameters.get(name) if isinstance(hyperparameters, Mapping) else None
+        if isinstance(named, str) and _is_named(run, named):
+            yield f"{other.name}, which is not finished, {what}"
+
+
+def _is_named(run: Run, named: str) -> bool:
+    """Whether a path, or `<dataset>/<name>`, is a run's; all runs may have moved together."""
+    path = Path(named)
+    return path.name == run.name and path.parent.name in ("", run.dataset)

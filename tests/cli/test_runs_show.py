@@ -1,0 +1,97 @@
+"""`dl runs show` as it is typed: one run, as far as its files tell."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from listed import last_named_dataset, listed_run, three_runs
+from typed import Dl, ok
+
+from dlcli.processes import this_process
+from dlcli.run import Run
+
+
+@pytest.fixture
+def dataset(home: Path) -> Path:
+    """The dataset of the runs, the one last named."""
+    return last_named_dataset()
+
+
+@pytest.fixture
+def three(dataset: Path) -> list[Run]:
+    """A finished run, one that failed, and an ensemble."""
+    return three_runs()
+
+
+@pytest.mark.parametrize("command", ["show", "rm --yes"])
+def test_a_run_that_there_is_not_is_an_error_that_names_the_nearest(
+    dl: Dl, three: list[Run], command: str
+) -> None:
+    said = dl("runs", *command.split(), "202611231410-cnn-e4")
+    assert said.exit_code == 1
+    assert "Did you mean `202611231410-cnn-e3`" in said.stderr
+
+
+def test_one_run_is_shown_with_what_differs_what_it_found_and_its_files(
+    dl: Dl, dataset: Path
+) -> None:
+    finding = {
+        "kind": "overfitting",
+        "sentence": "Overfitting: a sentence.",
+        "evidence": "Evidence.",
+        "next": ["more images"],
+    }
+    run = listed_run(settings={"seed": 3}, record={"command": "dl train x"}, diagnosis=finding)
+    run.best_model.parent.mkdir()
+    run.best_model.write_bytes(bytes(12_345))
+    os.link(run.best_model, run.last_model)
+    said = ok(dl("runs", "show", run.name))
+    lines = said.stdout.splitlines()
+    assert lines[0] == "run             202611231409-finetune-e3"
+    assert "command         dl train x" in lines
+    assert "epochs          3, the best 2" in lines
+    changed = lines[lines.index("") + 1 :]
+    assert changed[0].split() == ["setting", "value", "default"]
+    assert changed[2].split() == ["seed", "3", "0"]
+    assert "Overfitting: a sentence." in lines
+    assert "Try more images." in lines
+    assert "models/best.keras  12,345" in lines
+    assert "models/last.keras  12,345  the same file as models/best.keras" in lines
+    assert said.stderr == f"Next: `dl evaluate {run.name}`\n"
+    shown = json.loads(ok(dl("runs", "show", run.name, "--json")).stdout)
+    assert shown["diagnosis"]["kind"] == "overfitting"
+    assert shown["settings"]["seed"] == {"key": "seed", "value": 3, "default": 0, "known": True}
+    assert {"models/best.keras", "status.yaml"} <= {file["name"] for file in shown["files"]}
+
+
+def test_what_comes_next_hangs_on_the_state(dl: Dl, dataset: Path, home: Path) -> None:
+    for number, (status, following) in enumerate(
+        [
+            ({"state": "failed"}, "Next: `dl resume 0`, or `dl runs rm 0`"),
+            ({"state": "interrupted"}, "Next: `dl resume 1`, or `dl runs rm 1`"),
+            ({"state": "running", **this_process()}, "It is being trained: wait for it."),
+            ({"state": "odd"}, "Damaged: status.yaml has a state that this version doesn't know"),
+        ]
+    ):
+        listed_run(str(number), **status)
+        assert ok(dl("runs", "show", str(number))).stderr.startswith(following)
+    run = listed_run("judged")
+    run.report_file.touch()
+    elsewhere = ("--runs-dir", str(home / "runs"))
+    said = ok(dl("runs", "show", "judged", *elsewhere))
+    assert said.stderr == f"Next: `dl submit judged --runs-dir {'~/runs'}`\n"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "status.yaml", "history.csv", "classes.yaml"])
+def test_a_damaged_run_is_shown_as_far_as_it_goes(dl: Dl, dataset: Path, name: str) -> None:
+    run = listed_run(diagnosis={"kind": "of a newer version"})
+    for damage in (b"\x00\xff", b"", None):
+        (run.path / name).unlink() if damage is None else (run.path / name).write_bytes(damage)
+        said = ok(dl("runs", "show", run.name))
+        assert "state           damaged" in said.stdout
+        assert f"problem         {name}" in said.stdout
+        ok(dl("runs", "show", run.name, "--json"))
+        ok(dl("runs", "du"))
