@@ -9,7 +9,17 @@ from bench.report import keep
 
 # Quick ones first.
 NAMES = (
-    *("startup", "split", "head", "memory", "from_disk", "features_vgg16", "features", "everyday"),
+    *(
+        "startup",
+        "split",
+        "runs",
+        "head",
+        "memory",
+        "from_disk",
+        "features_vgg16",
+        "features",
+        "everyday",
+    ),
     *("digits", "ladder", "accuracy"),
 )
 
