@@ -160,6 +160,6 @@ def _save(model: keras.Model, path: Path) -> None:
     """Write a model that Keras alone can open: without the optimizer, which may be of our own."""
     import keras
 
-    plain = keras.Model(model.input, model.output, name=model.name)
+    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     with atomic(path) as temporary:
         plain.save(temporary)

@@ -20,6 +20,7 @@ from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
+from dlcli.run_settings import flat
 from dlcli.settings import Settings
 
 
@@ -136,12 +137,7 @@ def _is_shared(name: str) -> bool:
     return "." in name or name in settings_of(Settings)
 
 
-def _keys(config: Mapping[str, Any], block: str = "") -> set[str]:
+def _keys(config: Mapping[str, Any]) -> set[str]:
     """The dotted keys of a run's settings."""
-    keys = set()
-    for name, value in config.items():
-        if isinstance(value, dict) and name != RECORD:
-            keys |= _keys(value, f"{block}{name}.")
-        elif name != RECORD:
-            keys.add(f"{block}{name}")
-    return keys
+    settings = {name: value for name, value in config.items() if name != RECORD}
+    return {key for key, _ in flat(settings)}

@@ -82,13 +82,17 @@ def test_a_wrong_setting_is_refused_before_anything_is_trained(
 def test_a_run_is_verified_and_where_it_differs_is_found(dl: Dl, home: Path, tiny: Path) -> None:
     ok(dl(*TRAIN, "-d", tiny))
     run = only_run(home)
-    assert verify(run) is None
+    said = ok(dl("runs", "verify", run.name))
+    assert said.stdout == "the same history: 2 epochs\n"
     rows = run.history()
     rows[1]["val_loss"] = 0.5
     run.write_history(rows)
     difference = verify(run)
     assert difference is not None
     assert (difference.epoch, difference.column, difference.before) == (2, "val_loss", 0.5)
+    said = dl("runs", "verify", run.name)
+    assert said.exit_code == 1
+    assert "Another history: val_loss of epoch 2 was 0.5, now it is " in said.stderr
     assert others(run) == []
 
 
