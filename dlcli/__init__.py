@@ -1,1 +1,20 @@
+"""`dl`: from a folder of pictures to a Kaggle submission. From Python: `dlcli.Run.open(path)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlcli.opened import Run
+
+__all__ = ["Run", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`Run` when it is asked for: the command line doesn't need it, and must start at once."""
+    if name == "Run":
+        from dlcli.opened import Run
+
+        return Run
+    raise AttributeError(f"module 'dlcli' has no attribute {name!r}")
