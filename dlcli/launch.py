@@ -27,6 +27,7 @@ from dlcli.pseudo_labels import pseudo_labels_of
 from dlcli.recipe import Recipe
 from dlcli.run import Run
 from dlcli.settings import BACKBONE_SETTINGS, Settings
+from dlcli.tensorboard import require_tensorboard
 from dlcli.training import first_samples, fit
 
 
@@ -77,6 +78,8 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     require_trainable(dataset)
     before = dataset.fingerprints()
     _require_augmenting(recipe, config, settings)
+    if settings.tensorboard:
+        require_tensorboard()
     if config.is_flag(f"train.{recipe_name}.pseudo_share") and not recipe.pseudo_label:
         raise DlError(
             "`--pseudo-share` has no effect without `--pseudo-label RUN`",

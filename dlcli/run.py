@@ -82,6 +82,11 @@ class Run:
         """What going on after a stop needs; gone once the run is finished."""
         return self.path / "checkpoint"
 
+    @property
+    def tensorboard(self) -> Path:
+        """Event files of each epoch, where they were asked for."""
+        return self.path / "tensorboard"
+
     def predictions(self, split: str, views: int = 0) -> Path:
         """Path, true class, probabilities, of "valid" or "test"; by the mean of so many views."""
         return self.path / "predictions" / (f"{split}-tta{views}.csv" if views else f"{split}.csv")

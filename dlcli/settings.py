@@ -67,6 +67,7 @@ class Settings:
         at_least=0,
         unset="auto",
     )
+    tensorboard: bool = setting(False, "write TensorBoard logs into the run's `tensorboard/`")
     augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)
 

@@ -27,6 +27,7 @@ from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
 from dlcli.run import Run
 from dlcli.targets import Targets
+from dlcli.tensorboard import add_events, begin_events
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,6 +115,9 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
             if done < total
             else "All epochs are done; what came of them is kept now."
         )
+    if job.settings.tensorboard:
+        started = run.status()["started"]
+        begin_events(run.tensorboard, progress.history, started, progress.seconds)
     before = phases[progress.phase]
     samples = samples or read_samples(job, before)
     for number, phase in enumerate(phases):
@@ -246,6 +250,8 @@ def _end_epoch(
     save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, kept)
     run.write_history(progress.history)
     run.update_status(epoch=row["epoch"])
+    if network.job.settings.tensorboard:
+        add_events(run.tensorboard, row)
     text = (
         f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
         f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
