@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.chance import LEVEL, Paired, holm, paired
-from dlcli.differing import Difference, below, differing_settings
+from dlcli.differing import Difference, differing_settings
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss, rounded
 from dlcli.folders import typed
 from dlcli.members import aligned
+from dlcli.nested import below
 from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.progress import say

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlcli.config import RECORD
+from dlcli.nested import below, flat
 from dlcli.run import Run
 
 # Of a run's record, what its result depends on. The rest says who asked for it, from where, and
@@ -62,13 +63,6 @@ def text_of(value: Any) -> str:
     return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
-def below(mapping: Any, *keys: str) -> Any:
-    """What stands below some keys, one in the other; None where there is nothing."""
-    for key in keys:
-        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
-    return mapping
-
-
 def _settings(run: Run) -> tuple[dict[str, Any], ...]:
     """A run's recipe, its hyperparameters, its settings, and what its record adds; dotted keys."""
     config = run.config()
@@ -78,19 +72,9 @@ def _settings(run: Run) -> tuple[dict[str, Any], ...]:
         record["members"] = [below(member, "name") for member in members]
     recorded = {
         key: value
-        for key, value in _flat(record)
+        for key, value in flat(record, lists=True)
         if any(f"{key}.".startswith(f"{kept}.") for kept in RECORDED)
     }
-    own = _flat(below(config, "train", str(recipe)))
-    shared = _flat({key: value for key, value in config.items() if key not in (RECORD, "train")})
-    return {"recipe": recipe}, dict(own), dict(shared), recorded
-
-
-def _flat(mapping: Any, block: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{block}{key}.")
-        else:
-            # YAML may hold a date, which JSON can't
-            plain = value is None or isinstance(value, bool | int | float | str | list)
-            yield f"{block}{key}", value if plain else str(value)
+    own = flat(below(config, "train", str(recipe)), lists=True)
+    settings = {key: value for key, value in config.items() if key not in (RECORD, "train")}
+    return {"recipe": recipe}, dict(own), dict(flat(settings, lists=True)), recorded

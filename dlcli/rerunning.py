@@ -17,10 +17,10 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.fields import settings_of
 from dlcli.launch import train
 from dlcli.members import is_ensemble
+from dlcli.nested import flat
 from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
-from dlcli.run_settings import flat
 from dlcli.settings import Settings
 
 

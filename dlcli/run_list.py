@@ -13,10 +13,10 @@ from dlcli.current import find_run
 from dlcli.errors import DlError
 from dlcli.files import read_yaml
 from dlcli.headlines import headlines
+from dlcli.nested import flat
 from dlcli.places import expanded
 from dlcli.processes import at_work
 from dlcli.run import STATES, Run
-from dlcli.run_settings import flat
 
 DAMAGED = "damaged"
 # What every row has, None where the run has none of it; in the order of `--csv`.

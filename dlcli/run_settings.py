@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from dlcli.augmentation import PRESETS, Augmentation
@@ -13,6 +12,7 @@ from dlcli.config import RECORD
 from dlcli.declarations import declared
 from dlcli.errors import DlError
 from dlcli.fields import coerce, plain
+from dlcli.nested import flat
 
 # Where things lie, and what a machine can bear: they don't tell one training from another.
 PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")
@@ -35,15 +35,6 @@ class Changed:
     value: Any
     default: Any
     known: bool = True
-
-
-def flat(mapping: Any, block: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings by dotted keys, as JSON can hold them; lists are left out."""
-    for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{block}{key}.")
-        elif not isinstance(value, list):
-            yield f"{block}{key}", _plain(value)
 
 
 def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
@@ -87,10 +78,3 @@ def _preset(config: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     amounts = Augmentation(preset).describe()  # type: ignore[arg-type]
     return {f"augmentation.{name}": held for name, held in amounts.items() if name != "preset"}
-
-
-def _plain(value: Any) -> Any:
-    """YAML makes a date of what looks like one, and knows sets and bytes."""
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
