@@ -59,8 +59,12 @@ def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:
     return [file for file in files if file.name.startswith(f"{run.checkpoint.name}/")]
 
 
-def require_at_rest(run: Run) -> None:
+def require_at_rest(run: Run, then: str) -> None:
     """Refuse a run that is at work.
+
+    Args:
+        run: the run.
+        then: what was asked for: "remove it".
 
     Raises:
         DlError: says by which process.
@@ -71,7 +75,7 @@ def require_at_rest(run: Run) -> None:
             f"{run.name} is being trained",
             why=f"by process {status.get('pid')} on {status.get('host')}",
             hint="Wait for it, or stop that process first. If that machine is gone, write "
-            f"`state: interrupted` into {shown(run.status_file)}, then remove it.",
+            f"`state: interrupted` into {shown(run.status_file)}, then {then}.",
         )
 
 
