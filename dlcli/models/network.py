@@ -1,4 +1,4 @@
-"""Pretrained networks as models from pixels: loaded, cut, joined to a head, unfrozen.
+"""Pretrained networks as models from pixels: loaded, cut, joined to a head.
 
 Every network here is one flat functional model whose input `image` takes RGB pixels 0-255. It is
 always in inference mode, in `fit` too: batch normalisation keeps the statistics it was trained
