@@ -142,3 +142,10 @@ def test_unreadable_images_are_named_all_at_once_up_to_twenty() -> None:
     assert many[0] == "1,023 images can't be read:"
     assert many[1:21] == [f"  /data/{n}.jpg: the file is empty" for n in range(20)]
     assert many[21] == "  ... and 1,003 more"
+
+
+def test_pillow_does_not_chatter_about_oddities_of_a_file(tmp_path: Path) -> None:
+    indexed = picture(0, 0, 8).convert("P")
+    indexed.save(tmp_path / "p.png", transparency=bytes([0] * 256))  # Pillow warns of it
+    (batch,) = read_batches(tmp_path, ["p.png"], PixelRule(8), 1, 1)  # a warning would raise here
+    assert not batch.unreadable

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import become_nobody, forked
 from pictures import picture
 from PIL import Image
 
 from dlcli.errors import DlError
-from dlcli.images import PixelRule, UnreadableImage, load_pixels, read_batches, refuse_unreadable
+from dlcli.images import PixelRule, UnreadableImage, load_pixels, refuse_unreadable
 
 EXACT, SCALED = PixelRule(32), PixelRule(32, "scaled")
 
@@ -225,20 +226,18 @@ def test_a_folder_or_a_link_to_nowhere_with_an_images_name_is_unreadable(tmp_pat
     assert reason_of(tmp_path / "link.jpg") == "No such file or directory"
 
 
+@pytest.mark.forks
 def test_an_image_that_may_not_be_read_is_unreadable() -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
         path = Path(folder) / "a.png"
         Image.new("RGB", (8, 8)).save(path)
         Path(folder).chmod(0o755)
         path.chmod(0)
-        root = os.geteuid() == 0  # who may read everything
-        try:
-            if root:
-                os.seteuid(65534)
+
+        def look() -> None:
             assert reason_of(path) == "Permission denied"
-        finally:
-            if root:
-                os.seteuid(0)
+
+        assert forked(look, become_nobody) == 0
 
 
 HOSTILE = ["a b.png", 'it\'s "q".png', "-rf.png", "a\nb.png", "ü 猫.png", "\x1b[31mred.png"]
@@ -294,10 +293,3 @@ def test_scaled_decoding_never_turns_exact_for_want_of_a_package(
     assert package in caught.value.why
     assert "`--precision f32`" in caught.value.hint
     assert load_pixels(photo("b.jpg"), EXACT).shape == (32, 32, 3)
-
-
-def test_pillow_does_not_chatter_about_oddities_of_a_file(tmp_path: Path) -> None:
-    indexed = picture(0, 0, 8).convert("P")
-    indexed.save(tmp_path / "p.png", transparency=bytes([0] * 256))  # Pillow warns of it
-    (batch,) = read_batches(tmp_path, ["p.png"], PixelRule(8), 1, 1)  # a warning would raise here
-    assert not batch.unreadable

@@ -8,26 +8,13 @@ import json
 from pathlib import Path
 
 import pytest
-from listed import last_named_dataset, listed_run, three_runs
+from listed import listed_run
 from loading import loaded
 from typed import Dl, ok
 
 from dlcli.cli.runs import PLACES
 from dlcli.files import write_yaml
 from dlcli.run import Run
-
-
-@pytest.fixture
-def dataset(home: Path) -> Path:
-    """The dataset of the runs, the one last named."""
-    return last_named_dataset()
-
-
-@pytest.fixture
-def three(dataset: Path) -> list[Run]:
-    """A finished run, one that failed, and an ensemble."""
-    return three_runs()
-
 
 TABLE = [
     "run                       state     epochs  val_loss  val_accuracy  seconds",

@@ -9,24 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from listed import last_named_dataset, listed_run, sized, three_runs
+from listed import listed_run, sized
 from typed import Dl, ok
 
 from dlcli.files import write_yaml
 from dlcli.processes import this_process
 from dlcli.run import Run
-
-
-@pytest.fixture
-def dataset(home: Path) -> Path:
-    """The dataset of the runs, the one last named."""
-    return last_named_dataset()
-
-
-@pytest.fixture
-def three(dataset: Path) -> list[Run]:
-    """A finished run, one that failed, and an ensemble."""
-    return three_runs()
 
 
 class Terminal(io.StringIO):

@@ -7,23 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from listed import last_named_dataset, listed_run, three_runs
+from listed import listed_run
 from typed import Dl, ok
 
 from dlcli.processes import this_process
 from dlcli.run import Run
-
-
-@pytest.fixture
-def dataset(home: Path) -> Path:
-    """The dataset of the runs, the one last named."""
-    return last_named_dataset()
-
-
-@pytest.fixture
-def three(dataset: Path) -> list[Run]:
-    """A finished run, one that failed, and an ensemble."""
-    return three_runs()
 
 
 @pytest.mark.parametrize("command", ["show", "rm --yes"])
