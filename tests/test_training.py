@@ -55,7 +55,7 @@ def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
         )
         if not np.array_equal(old, new)
     }
-    assert changed == {"_conv_head", "_blocks_15_project_conv"}
+    assert changed == {"conv_head", "blocks_15_project_conv"}
 
 
 def test_augmentation_goes_through_the_images(dl: Dl, home: Path, tiny: Path) -> None:

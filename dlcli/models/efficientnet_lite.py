@@ -74,15 +74,15 @@ def _efficientnet_lite(
         x = layers.BatchNormalization(epsilon=BATCHNORM_EPSILON, name=name)(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
 
-    x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(input_tensor)
-    x = batchnorm_relu6(x, "_bn0")
+    x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="conv_stem")(input_tensor)
+    x = batchnorm_relu6(x, "bn0")
     index, channels_in = 0, 32
     for stage, (expansion, kernel, first_stride, channels_at_1, blocks_at_1) in enumerate(STAGES):
         channels = _scaled_channels(channels_at_1, width)
         # the family keeps its stem and head, and the first and last stage's blocks, as they are
         scales = 0 < stage < len(STAGES) - 1
         for block in range(ceil(blocks_at_1 * depth) if scales else blocks_at_1):
-            prefix, shortcut = f"_blocks_{index}", x
+            prefix, shortcut = f"blocks_{index}", x
             stride = first_stride if block == 0 else 1
             if expansion != 1:
                 x = layers.Conv2D(
@@ -98,11 +98,11 @@ def _efficientnet_lite(
             if block > 0:
                 x = layers.Add(name=f"{prefix}_add")([x, shortcut])
             index, channels_in = index + 1, channels
-    x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
-    x = batchnorm_relu6(x, "_bn1")
+    x = layers.Conv2D(1280, 1, use_bias=False, name="conv_head")(x)
+    x = batchnorm_relu6(x, "bn1")
     if include_top:
         x = layers.GlobalAveragePooling2D(name="pooled")(x)
-        x = layers.Dense(1000, activation="softmax", name="_fc")(x)
+        x = layers.Dense(1000, activation="softmax", name="fc")(x)
     return Model(get_source_inputs(input_tensor), x, name=name)
 
 
@@ -150,10 +150,10 @@ def _other_weights(model: keras.Model, path: Path, prefix: str, why: str) -> DlE
 
 
 def _torch_name(name: str) -> str:
-    """`_blocks_12_project_conv` as the file has it, `_blocks.12._project_conv`."""
-    if not name.startswith("_blocks_"):
-        return name
-    _, _, index, part = name.split("_", 3)
+    """`blocks_12_project_conv` as the file has it, `_blocks.12._project_conv`."""
+    if not name.startswith("blocks_"):
+        return f"_{name}"
+    _, index, part = name.split("_", 2)
     return f"_blocks.{index}._{part}"
 
 

@@ -112,7 +112,7 @@ def top_of(network: keras.Model, backbone: Backbone) -> keras.Model:
 
     Returns:
         what `cut(network, backbone, "conv")` gives -> class probabilities. For VGG16 `flatten`,
-        `fc1`, `fc2`, `predictions`; for EfficientNet-Lite `pooled`, `_fc`.
+        `fc1`, `fc2`, `predictions`; for EfficientNet-Lite `pooled`, `fc`.
     """
     return split_at(network, cut(network, backbone, "conv").layers[-1].name)[1]
 

@@ -47,17 +47,17 @@ def test_parts_can_be_cut_again(vgg16):
 
 def test_a_network_with_branches_is_cut_where_all_passes(lite0):
     x = images() * 50 + 100
-    lower, upper = split_at(lite0, "_blocks_7_add")
+    lower, upper = split_at(lite0, "blocks_7_add")
     assert_same(upper.predict(lower.predict(x, verbose=0), verbose=0), outputs(lite0, x))
 
 
 @pytest.mark.parametrize(
     ("layer", "nearest"),
     [
-        ("_blocks_2_expand_conv", "Cut after `_blocks_1_bn2` or `_blocks_2_add`."),
-        ("_blocks_2_bn2", "Cut after `_blocks_1_bn2` or `_blocks_2_add`."),
+        ("blocks_2_expand_conv", "Cut after `blocks_1_bn2` or `blocks_2_add`."),
+        ("blocks_2_bn2", "Cut after `blocks_1_bn2` or `blocks_2_add`."),
         ("image", "Cut after `preprocessing`."),
-        ("_fc", "Cut after `pooled`."),
+        ("fc", "Cut after `pooled`."),
     ],
 )
 def test_elsewhere_the_nearest_places_are_named(lite0, layer: str, nearest: str):
@@ -81,7 +81,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(vgg16):
 def test_the_top_is_what_stands_above_the_convolutions(vgg16, lite0):
     for network, backbone, expected, x in (
         (vgg16, VGG16, ["flatten", "fc1", "fc2", "predictions"], images()),
-        (lite0, LITE0, ["pooled", "_fc"], images() * 50 + 100),
+        (lite0, LITE0, ["pooled", "fc"], images() * 50 + 100),
     ):
         top = top_of(network, backbone)
         assert names(top) == expected
@@ -117,9 +117,9 @@ def test_both_branches_receive_the_new_layers_output(lite0):
     import keras
 
     x = images() * 50 + 100
-    same = insert_after(lite0, "_blocks_1_bn2", keras.layers.Rescaling(1.0))
+    same = insert_after(lite0, "blocks_1_bn2", keras.layers.Rescaling(1.0))
     assert_same(outputs(same, x), outputs(lite0, x))
-    nothing = insert_after(lite0, "_blocks_1_bn2", keras.layers.Rescaling(0.0))
+    nothing = insert_after(lite0, "blocks_1_bn2", keras.layers.Rescaling(0.0))
     one, other = nothing.predict(x, verbose=0)[:2]
     assert np.array_equal(one, other)
 
@@ -166,7 +166,7 @@ def test_what_comes_of_an_operation_is_saved_and_opens_again(lite0, tmp_path: Pa
     import keras
 
     x = images() * 50 + 100
-    lower, upper = split_at(lite0, "_blocks_7_add")
+    lower, upper = split_at(lite0, "blocks_7_add")
     normal = normalised(upper, "pooled")
     whole = join(lower, replace_head(normal, 3))
     for model, received in ((lower, x), (upper, lower.predict(x, verbose=0)), (whole, x)):

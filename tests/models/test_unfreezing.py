@@ -94,8 +94,8 @@ def test_vgg16_is_frozen_up_to_a_block_as_in_the_course(tmp_path: Path, keras_ne
 
 
 def test_normalisation_above_the_layer_stays_as_it_was():
-    found = names(layers_from(load_cut(LITE0, "pooled", None, 64), "_blocks_15_bn0"))
-    assert found == ["_blocks_15_depthwise_conv", "_blocks_15_project_conv", "_conv_head"]
+    found = names(layers_from(load_cut(LITE0, "pooled", None, 64), "blocks_15_bn0"))
+    assert found == ["blocks_15_depthwise_conv", "blocks_15_project_conv", "conv_head"]
 
 
 def test_an_unknown_layer_is_answered_with_the_nearest(small_network):

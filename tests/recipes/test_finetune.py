@@ -31,9 +31,9 @@ def changed_layers(home: Path) -> dict[str, float]:
 
 
 def test_freeze_to_trains_a_layer_and_those_above_it(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl(*TRAIN, "-d", tiny, "--freeze-to", "_blocks_15_project_conv"))
-    assert changed_layers(home).keys() == {"_conv_head", "_blocks_15_project_conv"}
-    assert only_run(home).name.endswith("-from-_blocks_15_project_conv")
+    ok(dl(*TRAIN, "-d", tiny, "--freeze-to", "blocks_15_project_conv"))
+    assert changed_layers(home).keys() == {"conv_head", "blocks_15_project_conv"}
+    assert only_run(home).name.endswith("-from-blocks_15_project_conv")
 
 
 def test_a_layer_decay_trains_lower_layers_at_lower_rates(dl: Dl, home: Path, tiny: Path) -> None:
@@ -41,8 +41,8 @@ def test_a_layer_decay_trains_lower_layers_at_lower_rates(dl: Dl, home: Path, ti
     ok(dl(*TRAIN, "-d", tiny, *options, "--batch-size", "16"))
     moved = changed_layers(home)
     # Adam's first step is the learning rate, whatever the gradient's size
-    assert moved["_conv_head"] == pytest.approx(1e-5, rel=0.1)
-    assert moved["_blocks_15_project_conv"] == pytest.approx(1e-7, rel=0.3)
+    assert moved["conv_head"] == pytest.approx(1e-5, rel=0.1)
+    assert moved["blocks_15_project_conv"] == pytest.approx(1e-7, rel=0.3)
 
 
 def test_an_unknown_layer_names_the_nearest_before_anything_is_trained(
@@ -50,7 +50,7 @@ def test_an_unknown_layer_names_the_nearest_before_anything_is_trained(
 ) -> None:
     result = dl(*TRAIN, "-d", tiny, "--freeze-to", "_conv_haed")
     assert result.exit_code == 2
-    assert "Did you mean `_conv_head`" in result.stderr
+    assert "Did you mean `conv_head`" in result.stderr
     assert "`dl backbones efficientnet-lite0` lists those that can train." in result.stderr
     assert not (home / "runs").exists()
 
@@ -58,7 +58,7 @@ def test_an_unknown_layer_names_the_nearest_before_anything_is_trained(
 @pytest.mark.parametrize(
     "options",
     [
-        ("--unfreeze", "2", "--freeze-to", "_conv_head"),
+        ("--unfreeze", "2", "--freeze-to", "conv_head"),
         ("--layer-decay", "0.5"),
         ("--unfreeze-schedule", "1e-4"),
         ("--augment-passes", "2"),
@@ -108,7 +108,7 @@ def test_a_run_whose_network_was_changed_below_is_no_beginning_on_stored_feature
     first = only_run(home)
     result = dl(*TRAIN, "--init-from", first.name)
     assert result.exit_code == 1
-    assert "_conv_head is not the pretrained one" in result.stderr
+    assert "conv_head is not the pretrained one" in result.stderr
     result = dl("train", "cnn", "-d", tiny, "--image-size", "16", "--init-from", first.name)
     assert "Nothing of" in result.stderr
 
