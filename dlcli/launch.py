@@ -57,9 +57,9 @@ def train(
         job = dataclasses.replace(make_job(config, recipe_name, root), changes=changes)
         samples = first_samples(job)
     run = new_run(job, parent)
-    for text in said:
-        run.log(text)
-    with heard_by(run.log):
+    with run.held(), heard_by(run.log):
+        for text in said:
+            run.log(text)
         fit(job, run, samples)
     return run
 

@@ -7,11 +7,45 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlcli.places import printable
+
 
 def this_process() -> dict[str, Any]:
     """This process as plain values: its number, when it began, and on which machine."""
     pid = os.getpid()
     return {"pid": pid, "pid_start": _start(pid), "host": _host()}
+
+
+def this_owner(since: str) -> dict[str, Any]:
+    """This process as `this_process` gives it, and for people: whose it is, and what it does.
+
+    Args:
+        since: when it began with that.
+    """
+    from dlcli.provenance import command_line
+
+    return this_process() | {
+        "owner": {"user": _user(), "since": since, "command": command_line()},
+    }
+
+
+def in_words(owner: Mapping[str, Any]) -> str:
+    """Which process `this_owner` or `this_process` described, read back from a file.
+
+    For example "by process 12 of mary on gpu-box since 2026-11-23T14:09:31Z: `dl train fc`".
+    """
+    pid, host, known = owner.get("pid"), owner.get("host"), owner.get("owner")
+    if pid is None:
+        return "by another process"
+    if not isinstance(known, Mapping):
+        return f"by process {pid} on {host}"
+    whose = f"by process {pid} of {known.get('user')} on {host} since {known.get('since')}"
+    return printable(f"{whose}: `{known.get('command')}`")
+
+
+def is_here(owner: Mapping[str, Any]) -> bool:
+    """Whether the process that `this_process` described is one of this machine."""
+    return owner.get("host") == _host()
 
 
 def at_work(owner: Mapping[str, Any]) -> bool:
@@ -20,7 +54,7 @@ def at_work(owner: Mapping[str, Any]) -> bool:
     Args:
         owner: what it gave, read back from a file; anything else describes no process.
     """
-    if owner.get("host") != _host():
+    if not is_here(owner):
         return True  # another machine's process can't be asked
     pid = owner.get("pid")
     if not isinstance(pid, int) or not 0 < pid < 2**31:
@@ -38,6 +72,16 @@ def _host() -> str:
     from socket import gethostname  # not at the top: completion of runs comes by here
 
     return gethostname()
+
+
+def _user() -> str:
+    """The account's name; its number where it has none, as in a container."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _start(pid: int) -> int | None:

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any
 from dlcli.errors import DlError
 from dlcli.files import read_csv, read_yaml, write_csv, write_yaml
 from dlcli.folders import make_numbered
+from dlcli.locks import alone_in, held
 from dlcli.places import shown
-from dlcli.processes import at_work, this_process
+from dlcli.processes import at_work, in_words, is_here, this_owner
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -53,6 +53,11 @@ class Run:
         return self.path / "status.yaml"
 
     @property
+    def lock_file(self) -> Path:
+        """Who works on it; there only while somebody does."""
+        return self.path / "lock.yaml"
+
+    @property
     def log_file(self) -> Path:
         """All that was said in training."""
         return self.path / "log.txt"
@@ -76,6 +81,11 @@ class Run:
     def last_model(self) -> Path:
         """The model of the last epoch, preprocessing inside."""
         return self.path / "models" / "last.keras"
+
+    @property
+    def engine(self) -> Path:
+        """The best model as files that predict without a backend."""
+        return self.path / "models" / "engine"
 
     @property
     def checkpoint(self) -> Path:
@@ -135,7 +145,9 @@ class Run:
     @classmethod
     def all(cls, runs_dir: Path, dataset: str | None = None) -> list[Run]:
         """Every run under the runs folder, or of one dataset, by name."""
-        pattern = f"{_escaped(dataset)}/*" if dataset is not None else "*/*"
+        from glob import escape
+
+        pattern = f"{escape(dataset)}/*" if dataset is not None else "*/*"
         return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run()]
 
     def is_run(self) -> bool:
@@ -168,16 +180,27 @@ class Run:
         return str(self.status()["state"])
 
     def update_status(self, **changes: Any) -> None:
-        """Change some of `status.yaml`; the rest stays."""
-        write_yaml(self.status_file, self._written_status() | changes)
+        """Change some of `status.yaml`; the rest stays, and what other processes change too."""
+        self._change_status(lambda status: status | changes)
+
+    def add_to_status(self, name: str, entries: Mapping[str, Any]) -> None:
+        """Add to a mapping in `status.yaml`; what else it holds stays."""
+        self._change_status(lambda status: status | {name: status.get(name, {}) | entries})
 
     def start(self) -> None:
         """Say that this process works on the run."""
-        status = self._written_status()
-        status.pop("reason", None)  # why it failed before
-        started = status.get("started") or utc_now()
-        owner = {"state": "running", "started": started, **this_process()}
-        write_yaml(self.status_file, status | owner)
+
+        def begun(status: dict[str, Any]) -> dict[str, Any]:
+            status.pop("reason", None)  # why it failed before
+            now = utc_now()
+            working = {"state": "running", "started": status.get("started") or now}
+            return status | working | this_owner(now)
+
+        self._change_status(begun)
+
+    def _change_status(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        with alone_in(self.path):
+            write_yaml(self.status_file, change(self._written_status()))
 
     def config(self) -> dict[str, Any]:
         """What `config.yaml` holds.
@@ -187,11 +210,7 @@ class Run:
         """
         config = read_yaml(self.config_file) if self.config_file.is_file() else None
         if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
-            raise DlError(
-                f"{shown(self.config_file)} is missing or damaged",
-                why="it says how the run was made",
-                hint="Take another run, or restore the file.",
-            )
+            raise _damaged(self.config_file, "it says how the run was made")
         return config
 
     def record(self) -> dict[str, Any]:
@@ -214,11 +233,8 @@ class Run:
         """
         classes = read_yaml(self.classes_file) if self.classes_file.is_file() else None
         if not isinstance(classes, list) or not classes:
-            raise DlError(
-                f"{shown(self.classes_file)} is missing or damaged",
-                why="without it nobody can say which output is which class",
-                hint="Take another run, or restore the file.",
-            )
+            why = "without it nobody can say which output is which class"
+            raise _damaged(self.classes_file, why)
         return tuple(str(name) for name in classes)
 
     def history(self) -> list[dict[str, float | str]]:
@@ -231,11 +247,8 @@ class Run:
             return []
         header, *rows = read_csv(self.history_file) or [[]]
         if not header or any(len(row) != len(header) for row in rows):
-            raise DlError(
-                f"{shown(self.history_file)} is damaged",
-                why="expected a header and as many values in each row",
-                hint="Take another run, or restore the file.",
-            )
+            why = "expected a header and as many values in each row"
+            raise _damaged(self.history_file, why)
         return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
 
     def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
@@ -244,23 +257,22 @@ class Run:
             header = list(rows[0])
             write_csv(self.history_file, [header, *([row[key] for key in header] for row in rows)])
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Go on with the run alone; the kernel drops the lock of a process that dies.
+    def held(self) -> AbstractContextManager[None]:
+        """Train it, or remove it, alone.
 
         Raises:
-            DlError: another process goes on with it.
+            DlError: another process does; says which.
         """
-        with self.log_file.open("a", encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DlError(
-                    f"{self.name} is being trained",
-                    why="another `dl resume` goes on with it",
-                    hint="Wait for it, or stop that process first.",
-                ) from error
-            yield
+        return held(self.lock_file, this_owner(utc_now()), self.busy)
+
+    def busy(self, owner: Mapping[str, Any]) -> DlError:
+        """The error of a run that a process works on; its owner as read from a file."""
+        gone = (
+            " If that machine is gone, write `state: interrupted` into "
+            f"{shown(self.status_file)}, then try again."
+        )
+        hint = "Wait for it, or stop that process first." + gone * (not is_here(owner))
+        return DlError(f"{self.name} is being trained", why=in_words(owner), hint=hint)
 
     def log(self, text: str) -> None:
         """Add a line to `log.txt`, or several, with the time."""
@@ -273,18 +285,15 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _escaped(name: str) -> str:
-    from glob import escape
-
-    return escape(name)
+def _damaged(file: Path, why: str) -> DlError:
+    hint = "Take another run, or restore the file."
+    return DlError(f"{shown(file)} is missing or damaged", why=why, hint=hint)
 
 
 def _number(text: str) -> float | str:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

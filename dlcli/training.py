@@ -50,7 +50,7 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
 
     Args:
         job: what to train on what.
-        run: where checkpoints, history and the models go.
+        run: where checkpoints, history and the models go; held by this process.
         samples: what `first_samples` gave, for a new run.
 
     Raises:

@@ -149,6 +149,24 @@ def test_a_change_of_the_status_keeps_the_rest(tmp_path: Path) -> None:
     assert run.status() == {"state": "running", "epoch": 2, **_owner(os.getpid())}
 
 
+def test_processes_that_change_the_status_at_once_lose_nothing_of_each_other(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys; from pathlib import Path; from dlcli.run import Run;"
+        "path, name = sys.argv[1:]; run = Run(Path(path));"
+        "each = [{f'{name}{n}': n} for n in range(30)];"
+        "[(run.update_status(**one), run.add_to_status('predicted', one)) for one in each]"
+    )
+    run = make_run(tmp_path, state="finished")
+    processes = [subprocess.Popen([sys.executable, "-c", code, run.path, name]) for name in "abc"]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    status = run.status()
+    numbers = {f"{name}{n}": n for name in "abc" for n in range(30)}
+    assert status.pop("predicted") == numbers
+    assert status == {"state": "finished"} | numbers
+
+
 def test_a_run_that_goes_on_keeps_the_time_when_it_began(tmp_path: Path) -> None:
     started = "2026-11-23T14:09:31.000000Z"
     run = make_run(tmp_path, state="failed", started=started, epoch=4, reason="no room")

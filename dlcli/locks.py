@@ -1,0 +1,104 @@
+"""One process at a time: a lock that names who has it, and a short one around a change.
+
+The kernel drops a lock with the process that has it, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files import dump_yaml, read_yaml
+from dlcli.processes import at_work
+
+# Tries in a second: as long as one that has just got the lock may take to write its name down.
+TRIES, PAUSE_SECONDS = 100, 0.01
+
+
+@contextmanager
+def held(
+    file: Path, owner: Mapping[str, Any], refusal: Callable[[Mapping[str, Any]], DlError]
+) -> Iterator[None]:
+    """Work on something alone.
+
+    What a killed process leaves in the file counts for nothing: the lock on it is what counts.
+
+    Args:
+        file: is there while the lock is held, and says by whom.
+        owner: what `this_owner` gave.
+        refusal: makes the error of what another owner wrote; {} where that can't be read.
+
+    Raises:
+        DlError: another process has the lock.
+        OSError: the file can't be written.
+    """
+    descriptor = _take(file, refusal)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, dump_yaml(dict(owner)).encode())
+        yield
+    finally:
+        with suppress(OSError):  # all may have been removed, or be closed to us by now
+            file.unlink()  # before the lock ends, or it could be another's already
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Change something in a folder while all others who want to wait; for an instant alone."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(file: Path, refusal: Callable[[Mapping[str, Any]], DlError]) -> int:
+    """The lock's descriptor."""
+    owner: dict[str, Any] = {}
+    for _ in range(TRIES):
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # its owner may have removed the file between our opening and our locking
+            if _is_named(descriptor, file):
+                return descriptor
+        except BlockingIOError:
+            owner = _read(file)
+            if owner and at_work(owner):  # else it is what a killed one left
+                os.close(descriptor)
+                break
+        os.close(descriptor)
+        time.sleep(PAUSE_SECONDS)
+    raise refusal(owner)
+
+
+def _lock(descriptor: int, operation: int) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks: its runs are still run
+        pass
+
+
+def _is_named(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        owner = read_yaml(file)
+    except (DlError, OSError):  # being written, or gone by now
+        return {}
+    return owner if isinstance(owner, dict) else {}

@@ -1,0 +1,124 @@
+"""A lock between real processes: one at a time has it, the others are told which."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.errors import DlError
+from dlcli.files import read_yaml
+from dlcli.locks import held
+from dlcli.processes import in_words, this_owner
+
+NOON = "2026-11-23T12:00:00Z"
+HOLD = """
+import sys
+from pathlib import Path
+from dlcli.locks import held
+from dlcli.processes import this_owner
+
+with held(Path(sys.argv[-1]), this_owner("2026-11-23T12:00:00Z"), AssertionError):
+    print("held", flush=True)
+    input()
+"""
+# Nobody else may ever see the other file while one has the lock.
+TAKE_TURNS = """
+import os, sys
+from pathlib import Path
+from dlcli.errors import DlError
+from dlcli.locks import held
+from dlcli.processes import this_owner
+
+lock, alone = map(Path, sys.argv[1:])
+turns = 0
+while turns < 50:
+    try:
+        with held(lock, this_owner("now"), lambda owner: DlError("taken")):
+            os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
+            alone.unlink()
+            turns += 1
+    except DlError:
+        pass
+"""
+
+
+def refusal(owner: Mapping[str, Any]) -> DlError:
+    return DlError("It is taken", why=in_words(owner))
+
+
+def start(script: str, *words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, *map(str, words)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def holder(file: Path) -> subprocess.Popen[str]:
+    """A process that has the lock, as if `dl train 'a b' FILE` had been typed."""
+    process = start(HOLD, "train", "a b", file)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def take(file: Path) -> None:
+    with held(file, this_owner(NOON), refusal):
+        assert read_yaml(file)["pid"] == os.getpid()
+
+
+def test_the_second_is_told_whose_process_has_it_and_what_that_does(tmp_path: Path) -> None:
+    file = tmp_path / "lock.yaml"
+    process = holder(file)
+    with pytest.raises(DlError) as refused:
+        take(file)
+    assert refused.value.why == (
+        f"by process {process.pid} of {getpass.getuser()} on {socket.gethostname()} "
+        f"since {NOON}: `dl train 'a b' {file}`"
+    )
+    process.communicate("\n")
+    assert not file.exists()
+    take(file)
+    assert not file.exists()
+
+
+def test_a_killed_holder_has_nothing_any_more_whatever_it_left(tmp_path: Path) -> None:
+    file = tmp_path / "lock.yaml"
+    process = holder(file)
+    process.kill()
+    process.communicate()
+    assert read_yaml(file)["pid"] == process.pid
+    take(file)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("left", ["", "pid: [", "- 1\n", "pid: 999999999\n"])
+def test_a_holder_whose_name_can_not_be_read_has_it_nevertheless(tmp_path: Path, left: str) -> None:
+    file = tmp_path / "lock.yaml"
+    process = holder(file)
+    file.write_text(left)
+    with pytest.raises(DlError, match="It is taken"):
+        take(file)
+    process.communicate("\n")
+
+
+def test_of_many_one_at_a_time_has_it(tmp_path: Path) -> None:
+    processes = [start(TAKE_TURNS, tmp_path / "lock.yaml", tmp_path / "alone") for _ in range(3)]
+    for process in processes:
+        process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_locked_may_be_removed_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with held(folder / "lock.yaml", this_owner(NOON), refusal):
+        shutil.rmtree(folder)
+    assert not folder.exists()
