@@ -180,7 +180,7 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     if named is not None:
         run = find_finished_run(named, runs_dir)
         if not config.is_flag("dataset"):
-            return ChosenRun(run, _dataset_of(run, settings.data_dir), "named")
+            return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
         root = choose_dataset(config).root
         if run.dataset != root.name or not _may_be_of(run, root):
             raise DlError(
@@ -210,8 +210,12 @@ def _may_be_of(run: Run, root: Path) -> bool:
     return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
 
 
-def _dataset_of(run: Run, data_dir: Path) -> Path | None:
-    """Where a run's dataset is: as recorded, else one of that name under the data folder (said)."""
+def dataset_of(run: Run, data_dir: Path) -> Path | None:
+    """Where a run's dataset is: as recorded, else one of that name under the data folder (said).
+
+    Returns:
+        its folder; None where there is neither, or the run doesn't say.
+    """
     recorded = run.dataset_path()
     if recorded is None or recorded.is_dir():
         return recorded

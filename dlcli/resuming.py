@@ -9,8 +9,8 @@ from typing import Any
 
 from dlcli.changes import Change
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
-from dlcli.config import RECORD, Config, Value, read_config_file
-from dlcli.current import find_run
+from dlcli.config import RECORD, Config, Value, load_config, read_config_file
+from dlcli.current import dataset_of, find_run
 from dlcli.errors import DlError, ExitCode
 from dlcli.files import write_yaml
 from dlcli.folders import typed
@@ -31,6 +31,7 @@ def resume(
     epochs: int | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
+    data_dir: Path | None = None,
 ) -> None:
     """Go on with a run that was stopped, to its end; or with a finished one, for more epochs.
 
@@ -41,14 +42,17 @@ def resume(
         epochs: how many there are to be in all; None: as before.
         learning_rate: of all that are left; None: as before.
         batch_size: from now on; None: as before.
+        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
+            say.
 
     Raises:
-        DlError: the run is at work, or finished and not asked for more epochs; its images have
-            changed, but for those of test, or its weights have, or a run that it needs is gone.
+        DlError: the run is at work, or finished and not asked for more epochs; its images are gone
+            or have changed, but for those of test, or its weights have, or a run that it needs is
+            gone.
     """
     with run.held():
         _require_stopped(run, epochs)
-        job = _reopen(run)
+        job = _reopen(run, data_dir or load_config().settings().data_dir)
         progress = _progress(run, job)
         wanted = (epochs, learning_rate, batch_size)
         change = None
@@ -101,23 +105,25 @@ def _require_possible(run: Run, job: Job, change: Change) -> None:
         )
 
 
-def _reopen(run: Run) -> Job:
+def _reopen(run: Run, data_dir: Path) -> Job:
     """The job of a run, from the values in its own `config.yaml`."""
     record = run.record()
-    root = Path(record["dataset"]["path"])
-    if not root.is_dir():
+    root = dataset_of(run, data_dir)
+    if root is None:
         raise DlError(
-            f"The dataset of {run.name} is not at {shown(root)} any more",
-            hint="Put it back, then resume again.",
+            f"The dataset of {run.name} is gone",
+            why=f"it was {shown(record['dataset']['path'])}, and no other of that name is in "
+            f"{shown(data_dir)}",
+            hint="Put it back, or name its folder's parent with `--data-dir`, then resume again.",
         )
-    config = _with_needed_runs(run, record, Config(read_config_file(run.config_file)))
+    config = _with_needed_runs(run, root, Config(read_config_file(run.config_file)))
     job = make_job(config, record["recipe"], root)
     before = record["dataset"]["fingerprints"]
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
             why="it would go on with other images than it began with",
-            hint=_anew(record),
+            hint=_anew(record, root),
         )
     labels = job.pseudo_labels.digest if job.pseudo_labels else None
     described = job.forward.describe() if job.forward else None
@@ -131,7 +137,7 @@ def _reopen(run: Run) -> Job:
         mend = "Bring the weights and packages back that `config.yaml` names. "
     if why:
         message = f"{run.name} can't go on as it began"
-        raise DlError(message, why=why, hint=mend + _anew(record))
+        raise DlError(message, why=why, hint=mend + _anew(record, root))
     return replace(job, changes=tuple(map(Change.from_description, record.get("changes", ()))))
 
 
@@ -144,15 +150,10 @@ def _require_stopped(run: Run, epochs: int | None) -> None:
             f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.{more}"
         )
     if status["state"] == "running":
-        raise DlError(
-            f"{run.name} is being trained",
-            why=f"by process {status.get('pid')} on {status.get('host')}",
-            hint="Wait for it, or stop that process first. If that machine is gone, write "
-            f"`state: interrupted` into {shown(run.status_file)}, then resume.",
-        )
+        raise run.busy(status)
 
 
-def _with_needed_runs(run: Run, record: Mapping[str, Any], config: Config) -> Config:
+def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
     """The settings with the folder in which the runs are that this one needs.
 
     That is the one that was set then, or, should the runs have moved as a whole, the one that this
@@ -161,7 +162,7 @@ def _with_needed_runs(run: Run, record: Mapping[str, Any], config: Config) -> Co
     Raises:
         DlError: one is gone, or not finished any more.
     """
-    recipe = config.recipe(record["recipe"])
+    recipe = config.recipe(run.record()["recipe"])
     beside = Value(run.path.parent.parent, "beside the run")
     for named in filter(None, (recipe.init_from, recipe.pseudo_label)):
         try:
@@ -171,19 +172,18 @@ def _with_needed_runs(run: Run, record: Mapping[str, Any], config: Config) -> Co
             try:
                 needed = find_run(named, config.settings().runs_dir)
             except DlError as error:
-                raise _lacks(run, named, error.what, record) from error
+                raise _lacks(run, named, error.what, root) from error
         if needed.state != "finished":
-            raise _lacks(run, named, f"it is not finished: its state is {needed.state}", record)
+            raise _lacks(run, named, f"it is not finished: its state is {needed.state}", root)
         if named == recipe.init_from and not needed.best_model.is_file():
-            raise _lacks(run, named, f"{shown(needed.best_model)} is gone", record)
+            raise _lacks(run, named, f"{shown(needed.best_model)} is gone", root)
     return config
 
 
-def _lacks(run: Run, named: str, why: str, record: Mapping[str, Any]) -> DlError:
-    hint = f"Bring it back as it was. {_anew(record)}"
+def _lacks(run: Run, named: str, why: str, root: Path) -> DlError:
+    hint = f"Bring it back as it was. {_anew(run.record(), root)}"
     return DlError(f"{run.name} can't go on without {named}", why=why, hint=hint)
 
 
-def _anew(record: Mapping[str, Any]) -> str:
-    root = typed(Path(record["dataset"]["path"]))
-    return f"To train anew: `dl train {record['recipe']} -d {root}`."
+def _anew(record: Mapping[str, Any], root: Path) -> str:
+    return f"To train anew: `dl train {record['recipe']} -d {typed(root)}`."

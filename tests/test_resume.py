@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from pictures import picture
+from pictures import make_dataset, picture
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
@@ -80,21 +80,27 @@ def wait_for_epochs(home: Path, count: int) -> Run:
 def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    schedule = ("--schedule", "1e-3x60")
+    schedule = ("--schedule", "1e-3x300")
     process = start("train", "finetune", "-d", tiny, *schedule, *SMALL)
     run = wait_for_epochs(home, 2)
+    second = dl("resume", run.name)
+    assert second.exit_code == 1
+    assert f"{run.name} is being trained: by process {process.pid} of " in second.stderr
+    assert f"`dl train finetune -d {tiny} --schedule" in second.stderr
     process.kill()
     process.communicate()
+    assert run.lock_file.exists()  # and counts for nothing
     assert run.state == "interrupted"
     begun = run.history()
-    assert 2 <= len(begun) < 60
+    assert 2 <= len(begun) < 300
     refused = dl("evaluate", run.name)
     assert refused.exit_code == 1
     assert f"dl resume {run.name}" in refused.stderr
     resumed = ok(dl("resume", run.name))
     assert "Going on after epoch" in resumed.stderr
     assert run.history()[: len(begun)] == begun
-    assert [row["epoch"] for row in run.history()] == list(range(1, 61))
+    assert [row["epoch"] for row in run.history()] == list(range(1, 301))
+    assert not run.lock_file.exists()
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> None:
@@ -201,6 +207,35 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
     moved = (home / "runs").rename(home / "moved")
     ok(dl("resume", moved / "tiny" / stopped.name))
     assert Run(moved / "tiny" / stopped.name).state == "finished"
+
+
+def test_a_dataset_that_has_moved_is_found_by_its_name_or_asked_for(
+    dl: Dl, home: Path, tiny: Path, stopped: Run
+) -> None:
+    recorded = stopped.record()["dataset"]
+    moved = home / "elsewhere" / "tiny"
+    (home / "elsewhere").mkdir()
+    tiny.rename(moved)
+    refused = dl("resume", stopped.name)
+    assert refused.exit_code == 1
+    assert f"The dataset of {stopped.name} is gone: " in refused.stderr
+    assert "`--data-dir`" in refused.stderr
+    said = ok(dl("resume", stopped.name, "--data-dir", home / "elsewhere")).stderr
+    assert "~/data/tiny is gone; taking ~/elsewhere/tiny, the dataset of that name." in said
+    assert "Going on after epoch 1 of 3." in said
+    assert stopped.state == "finished"
+    assert stopped.record()["dataset"] == recorded
+
+
+def test_another_dataset_of_the_same_name_is_not_gone_on_with(
+    dl: Dl, home: Path, tiny: Path, stopped: Run
+) -> None:
+    tiny.rename(home / "kept")
+    make_dataset(home / "data" / "other" / "tiny", train=3)
+    refused = dl("resume", stopped.name, "--data-dir", home / "data" / "other")
+    assert refused.exit_code == 1
+    assert "The images of ~/data/other/tiny have changed since" in refused.stderr
+    assert "`dl train finetune -d ~/data/other/tiny`" in refused.stderr
 
 
 def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(

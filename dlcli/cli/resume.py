@@ -54,6 +54,13 @@ def command(
             hint="Train it again with another setting: `dl rerun RUN --set dropout=0.3`.",
             exit_code=ExitCode.USAGE,
         )
-    stopped = find_run(run, config.settings().runs_dir)
-    resume(stopped, epochs=epochs, learning_rate=lr, batch_size=batch_size)
+    settings = config.settings()
+    stopped = find_run(run, settings.runs_dir)
+    resume(
+        stopped,
+        epochs=epochs,
+        learning_rate=lr,
+        batch_size=batch_size,
+        data_dir=settings.data_dir,
+    )
     print_result(stopped, f"dl evaluate {shlex.quote(run)}{same_runs(config)}")
