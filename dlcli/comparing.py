@@ -16,6 +16,7 @@ from dlcli.nested import below
 from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.progress import say
+from dlcli.read_only import places_of
 from dlcli.run import Run
 
 
@@ -177,14 +178,19 @@ def _require_several(runs: Sequence[Run]) -> None:
 
 
 def _valid_of(run: Run) -> Predictions:
-    file = run.predictions("valid")
-    if not file.is_file():
-        raise DlError(
-            f"{run.name} has no predictions of validation images",
-            why=f"{shown(file)} is not there",
-            hint=f"Make them: `dl evaluate {typed(run.path)}`.",
-        )
-    return read_predictions(file)
+    return read_predictions(_predicted_in(run).predictions("valid"))
+
+
+def _predicted_in(run: Run) -> Run:
+    """The folder that holds a run's predictions: its own, or the one that stands in for it."""
+    for place in places_of(run):
+        if place.predictions("valid").is_file():
+            return place
+    raise DlError(
+        f"{run.name} has no predictions of validation images",
+        why=f"{shown(run.predictions('valid'))} is not there",
+        hint=f"Make them: `dl evaluate {typed(run.path)}`.",
+    )
 
 
 def _require_same_classes(runs: Sequence[Run], each: Sequence[Predictions]) -> None:
@@ -215,7 +221,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
             f"Judged on the {common:,} validation images that all have predictions of; "
             f"{_count(left_out, 'other')} left out."
         )
-    judged = [below(run.status(), "predicted", "valid") for run in runs]
+    judged = [below(_predicted_in(run).status(), "predicted", "valid") for run in runs]
     for run, now in zip(runs, judged, strict=True):
         trained = below(run.record(), "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from dlcli.files import write_yaml
 from dlcli.launch import train
 from dlcli.members import mean_of, require_same_classes
 from dlcli.places import shown
-from dlcli.predict import has_predictions, member_predictions
+from dlcli.predict import has_predictions, holder, member_predictions
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.progress import say
 from dlcli.provenance import provenance
@@ -116,8 +116,9 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     classes, root = runs[0].classes(), home.root
     valid = member_predictions(runs, classes, root, config, "valid")
     predictions = {"valid": mean_of(valid)}
-    now = open_dataset(root).fingerprint("test") if root else None
-    if all(has_predictions(run, "test", now) for run in runs):
+    dataset = open_dataset(root) if root else None
+    now = {split: dataset.fingerprint(split) if dataset else None for split in ("valid", "test")}
+    if all(has_predictions(run, "test", now["test"]) for run in runs):
         predictions["test"] = mean_of(member_predictions(runs, classes, root, config, "test"))
     scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
 
@@ -134,7 +135,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
         state="finished",
         started=started,
         finished=utc_now(),
-        predicted=_predicted(runs, predictions),
+        predicted=_predicted(runs, {split: now[split] for split in predictions}),
         val_loss=whole.val_loss,
         val_accuracy=whole.val_accuracy,
     )
@@ -223,11 +224,12 @@ def _score(run: Run, valid: Predictions) -> Scored:
     return Scored(run, rounded(accuracy(y_true, y_prob)), rounded(log_loss(y_true, y_prob)))
 
 
-def _predicted(runs: Sequence[Run], splits: Iterable[str]) -> dict[str, str]:
+def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, str]:
     """The state of its folder that each split's predictions belong to, where members agree."""
     found = {}
-    for split in splits:
-        states = {run.status().get("predicted", {}).get(split) for run in runs}
+    for split, fingerprint in now.items():
+        places = [holder(run, split, fingerprint) or run for run in runs]
+        states = {place.status().get("predicted", {}).get(split) for place in places}
         if len(states) == 1 and None not in states:
             (found[split],) = states
     return found

@@ -18,6 +18,7 @@ from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
 from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
+from dlcli.read_only import place_of
 from dlcli.run import Run, utc_now
 from dlcli.score import Score, measure
 
@@ -141,7 +142,7 @@ def keep_predictions(
     """Write one split's predictions, and which state of its folder they belong to.
 
     Args:
-        run: where they go.
+        run: whose they are; where it can't be written they go to `read_only.place_of` it.
         dataset: where the images are.
         split: "valid" or "test".
         paths: the image of each row.
@@ -150,9 +151,9 @@ def keep_predictions(
     """
     true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
     predictions = Predictions(paths, run.classes(), y_prob, true)
-    write_predictions(run.predictions(split), predictions)
-    known = run.status().get("predicted", {})
-    run.update_status(predicted=known | {split: fingerprint})
+    place = place_of(run)
+    write_predictions(place.predictions(split), predictions)
+    place.add_to_status("predicted", {split: fingerprint})
     return predictions
 
 

@@ -31,6 +31,7 @@ from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions, write_predictions
 from dlcli.progress import say, track
+from dlcli.read_only import place_of, places_of
 from dlcli.run import Run
 from dlcli.tta import made_by, tta_of
 
@@ -56,7 +57,8 @@ def predictions_of(
     file = run.predictions(split, views)
     how = made_by(run, config, views) if views else None
     if root is None:
-        if has_predictions(run, split, None, how):
+        if place := holder(run, split, None, how):
+            file = place.predictions(split, views)
             say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
             return read_predictions(file)
         recorded = run.record()["dataset"]["path"]
@@ -77,9 +79,9 @@ def predictions_of(
             else f"Run `dl data split {typed(root)}`, then train.",
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
-    if has_predictions(run, split, fingerprint, how):
-        return read_predictions(file)
-    if has_predictions(run, split, None, how):
+    if place := holder(run, split, fingerprint, how):
+        return read_predictions(place.predictions(split, views))
+    if holder(run, split, None, how):
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
     elif file.is_file():
         say(f"{shown(file)} is of views changed otherwise: {split} is predicted again.")
@@ -95,10 +97,23 @@ def predictions_of(
     mean = mean_of(each)
     if how is None:
         return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
-    write_predictions(file, mean)
-    known = run.status().get("predicted", {})
-    run.update_status(predicted=known | {file.stem: {"images": fingerprint, "made_by": how}})
+    place = place_of(run)
+    write_predictions(place.predictions(split, views), mean)
+    place.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
     return mean
+
+
+def predictions_of_needed(
+    run: Run, root: Path | None, config: Config, split: str, views: int = 0
+) -> Predictions:
+    """The same of a run that another one needs; it says where they are kept, if not in the run."""
+    place = places_of(run)[-1]
+    before = place.status().get("predicted")
+    predictions = predictions_of(run, root, config, split, views)
+    if place != run and place.status().get("predicted") != before:
+        kept = f"its predictions of {split} are kept in {shown(place.path)}"
+        say(f"{shown(run.path)} can't be written: {kept}.")
+    return predictions
 
 
 def has_predictions(
@@ -112,14 +127,24 @@ def has_predictions(
         fingerprint: the split's; None where any will do.
         how: what the mean of several views is made by, see `tta.made_by`; None: no views.
     """
-    file = run.predictions(split, how["views"] if how else 0)
-    recorded = run.status().get("predicted", {}).get(file.stem)
-    if how is not None:
-        recorded = recorded or {}
-        if recorded.get("made_by") != how:
-            return False
-        recorded = recorded["images"]
-    return fingerprint in (None, recorded) and file.is_file()
+    return holder(run, split, fingerprint, how) is not None
+
+
+def holder(
+    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
+) -> Run | None:
+    """The folder that holds those predictions, see `has_predictions`: the run's, or its place's."""
+    for place in places_of(run):
+        file = place.predictions(split, how["views"] if how else 0)
+        recorded = place.status().get("predicted", {}).get(file.stem)
+        if how is not None:
+            recorded = recorded or {}
+            if recorded.get("made_by") != how:
+                continue
+            recorded = recorded["images"]
+        if fingerprint in (None, recorded) and file.is_file():
+            return place
+    return None
 
 
 def member_predictions(
@@ -139,7 +164,7 @@ def member_predictions(
         classes: the order of the columns.
         root, config, split, views: as for `predictions_of`.
     """
-    each = [predictions_of(member, root, config, split, views) for member in members]
+    each = [predictions_of_needed(member, root, config, split, views) for member in members]
     same = aligned(each, classes)
     images = {path for predictions in each for path in predictions.paths}
     if left_out := len(images) - len(same[0].paths):

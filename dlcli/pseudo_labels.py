@@ -8,7 +8,7 @@ from dlcli.errors import DlError
 from dlcli.folders import typed
 from dlcli.members import aligned
 from dlcli.places import shown
-from dlcli.predict import predictions_of
+from dlcli.predict import predictions_of_needed
 from dlcli.predictions import Predictions
 from dlcli.run import Run
 
@@ -42,5 +42,5 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
             why="the test images are not those that it knows",
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
-    (labels,) = aligned([predictions_of(run, dataset.root, config, "test")], dataset.classes)
-    return labels
+    labels = predictions_of_needed(run, dataset.root, config, "test")
+    return aligned([labels], dataset.classes)[0]

@@ -15,6 +15,7 @@ from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import predictions_of
 from dlcli.predictions import Predictions
+from dlcli.read_only import said_place_of
 from dlcli.run import Run
 from dlcli.submission import (
     SampleSubmission,
@@ -80,6 +81,7 @@ def submit_run(
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle
+    place = said_place_of(run)
     valid = predictions_of(run, root, config, "valid", views)
     clipped_loss = log_loss(valid.y_true, clip(valid.y_prob, bound))
     test = predictions_of(run, root, config, "test", views)
@@ -106,13 +108,13 @@ def submit_run(
             hint="Leave out `--clip`.",
             exit_code=ExitCode.USAGE,
         )
-    with atomic(run.submission_file) as temporary:  # only what passes its check replaces a file
+    with atomic(place.submission_file) as temporary:  # only what passes its check replaces a file
         write_csv(temporary, [submission.header, *submission.rows])
         check_submission(read_csv(temporary), submission)
     best, best_loss = best_bound(valid.y_true, valid.y_prob)
     form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
     return Submitted(
-        file=run.submission_file,
+        file=place.submission_file,
         rows=len(submission.rows),
         notes=(form, *_about(left_out), *submission.notes),
         labels=submission.labels,

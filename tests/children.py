@@ -94,6 +94,16 @@ def become_nobody() -> None:
         os.setuid(65534)
 
 
+def obey_permissions() -> None:
+    """Root may write anywhere; the next program that this process becomes may not."""
+    if os.geteuid() == 0:
+        import ctypes
+
+        drop_from_bounding_set, may_write_anywhere = 24, 1  # linux/prctl.h, linux/capability.h
+        if ctypes.CDLL(None).prctl(drop_from_bounding_set, may_write_anywhere, 0, 0, 0):
+            raise OSError("root keeps its right to write anywhere")
+
+
 def no_file_above(size: int) -> None:
     """The kernel then refuses to write on, as it does on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -14,6 +14,7 @@ from dlcli.places import shown
 from dlcli.predict import has_predictions, predictions_of
 from dlcli.predictions import Predictions
 from dlcli.progress import say
+from dlcli.read_only import said_place_of
 from dlcli.report.html import Report, write_report
 from dlcli.run import Run
 from dlcli.tta import same_tta, tta_of
@@ -36,6 +37,7 @@ def evaluate_run(
     Raises:
         DlError: no predictions, and no images to make them from.
     """
+    place = said_place_of(run)
     predictions = predictions_of(run, root, config, "valid", views)
     if views:
         _compare(run, root, config, predictions)
@@ -43,7 +45,7 @@ def evaluate_run(
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     if views:
         metrics = {"tta": views, **metrics}
-    write_yaml(run.metrics_file, metrics)
+    write_yaml(place.metrics_file, metrics)
     settings: dict[str, object] = {
         "dataset": shown(record["dataset"]["path"]),
         "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
@@ -67,7 +69,7 @@ def evaluate_run(
         commands=(record["command"], f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,
     )
-    return metrics, write_report(report, run.path)
+    return metrics, write_report(report, place.path)
 
 
 def _compare(run: Run, root: Path | None, config: Config, predictions: Predictions) -> None:
