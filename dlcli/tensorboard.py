@@ -24,6 +24,8 @@ SIDES = {
 }
 FILE = "events.out.tfevents."
 HOST = "127.0.0.1"
+# TensorBoard draws 1,000 points of a curve, chosen at random, unless it is told to draw more.
+EVERY_POINT = {"scalars": 1_000_000}
 
 Row = Mapping[str, Any]
 
@@ -90,9 +92,8 @@ def serve(folder: Path, port: int | None) -> str:
     from tensorboard import program
 
     server = program.TensorBoard()
-    every_point = {"scalars": 0}  # it would keep 1,000 of a curve
     server.configure(
-        argv=("",), logdir=str(folder), host=HOST, port=port, samples_per_plugin=every_point
+        argv=("",), logdir=str(folder), host=HOST, port=port, samples_per_plugin=EVERY_POINT
     )
     try:
         with redirect_stderr(io.StringIO()):  # it tells how it reads files
@@ -118,8 +119,10 @@ def _append(file: Path, side: str, rows: Iterable[tuple[Row, float]]) -> None:
         event = Event(wall_time=time.time(), file_version="brain.Event:2")
         writer.write(event.SerializeToString())
     for row, when in rows:
+        if not isinstance(row.get("epoch"), int):  # of a file that somebody has edited
+            continue
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in _values(row, side)]
-        event = Event(wall_time=when, step=int(row["epoch"]), summary=Summary(value=values))
+        event = Event(wall_time=when, step=row["epoch"], summary=Summary(value=values))
         writer.write(event.SerializeToString())
     with file.open("ab") as end:
         end.write(records.getvalue())
