@@ -85,6 +85,24 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
     assert run.report_file.is_file()
 
 
+def test_what_a_member_lacks_is_made_said_and_compared(dl: Dl, home: Path, tiny: Path) -> None:
+    for seed in range(2):
+        ok(dl(*LINEAR, "-d", tiny, "--seed", seed))
+    lacking, other = map(Run, sorted((home / "runs" / "tiny").iterdir()))
+    lacking.predictions("valid").unlink()
+    closed(lacking.path)
+
+    said = ok(bound("ensemble", lacking.name, other.name)).stderr
+    (place,) = kept(home)
+    assert (
+        f"~/runs/tiny/{lacking.name} can't be written: its predictions of valid are kept in "
+        f"~/.local/state/dl/runs/tiny/{place.name}.\n"
+    ) in said
+    assert ok(bound("runs", "compare", lacking.name, other.name)).stdout
+    (whole,) = (home / "runs" / "tiny").glob("*-ensemble-*")
+    assert list(Run(whole).status()["predicted"]) == ["valid"]
+
+
 def test_what_the_run_has_is_used(home: Path, two: list[Run]) -> None:
     assert ok(bound("submit", "sure")).stdout.startswith("rows            5\n")
     (place,) = kept(home)
