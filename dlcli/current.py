@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config, load_config
-from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.errors import DlError, did_you_mean
 from dlcli.files import atomic_write, read_text
 from dlcli.folders import typed
 from dlcli.places import expanded, shown, state_home
 from dlcli.progress import say
 from dlcli.run import Run
+from dlcli.run_dataset import dataset_of, may_be_of, require_own, say_moved
 
 
 @dataclass(frozen=True)
@@ -182,49 +183,22 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
         if not config.is_flag("dataset"):
             return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
         root = choose_dataset(config).root
-        if run.dataset != root.name or not _may_be_of(run, root):
-            raise DlError(
-                f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
-                hint="Leave out `-d`, or name a run of that dataset.",
-                exit_code=ExitCode.USAGE,
-            )
+        require_own(run, root)
         return ChosenRun(run, root, "named")
     choice = choose_dataset(config)
     statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
     finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
-    newest = next((run for run in finished if _may_be_of(run, choice.root)), None)
+    newest = next((run for run in finished if may_be_of(run, choice.root)), None)
     if newest is None:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
             why="those there are of another dataset of that name" if finished else "",
             hint="Train one: `dl train finetune`.",
         )
+    say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
     return ChosenRun(newest, choice.root, why)
-
-
-def _may_be_of(run: Run, root: Path) -> bool:
-    """Whether a run was trained on a dataset, or on one of its name that is gone (moved, say)."""
-    recorded = run.dataset_path()
-    return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
-
-
-def dataset_of(run: Run, data_dir: Path) -> Path | None:
-    """Where a run's dataset is: as recorded, else one of that name under the data folder (said).
-
-    Returns:
-        its folder; None where there is neither, or the run doesn't say.
-    """
-    recorded = run.dataset_path()
-    if recorded is None or recorded.is_dir():
-        return recorded
-    try:
-        moved = find_dataset(run.dataset, data_dir)
-    except DlError:
-        return None
-    say(f"{shown(recorded)} is gone; taking {shown(moved)}, the dataset of that name.")
-    return moved
 
 
 def find_finished_run(named: str, runs_dir: Path) -> Run:

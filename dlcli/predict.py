@@ -65,9 +65,9 @@ def predictions_of(
         raise DlError(
             f"The dataset of {run.name} is gone, so {split} can't be predicted"
             + (f" with `--tta {views}`" if views else ""),
-            why=f"neither {recorded} nor a dataset of that name is there"
+            why=f"neither {shown(recorded)} nor a dataset of that name is there"
             + (f", and {shown(file)} is of views changed otherwise" if file.is_file() else ""),
-            hint="Put it back, or name its folder's parent with `--data-dir`.",
+            hint="Put it back, or name it, `-d PATH`, or the folder that it lies in, `--data-dir`.",
         )
     dataset = open_dataset(root)
     if not dataset.splits[split]:

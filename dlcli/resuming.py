@@ -10,7 +10,7 @@ from typing import Any
 from dlcli.changes import Change
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
 from dlcli.config import RECORD, Config, Value, load_config, read_config_file
-from dlcli.current import dataset_of, find_run
+from dlcli.current import find_run
 from dlcli.errors import DlError, ExitCode
 from dlcli.files import write_yaml
 from dlcli.folders import typed
@@ -22,6 +22,7 @@ from dlcli.progress import heard_by, say
 from dlcli.provenance import command_line
 from dlcli.reviving import progress_of, revive
 from dlcli.run import Run, utc_now
+from dlcli.run_dataset import dataset_of
 from dlcli.training import fit
 
 

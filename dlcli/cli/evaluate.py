@@ -51,7 +51,8 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
     if chosen.root and open_dataset(chosen.root).splits["test"]:
-        taken = f" {shlex.quote(run)}" if run else again(chosen.root)
+        same = [shlex.quote(run), *config.typed(("data_dir", "dataset"))] if run else []
+        taken = "".join(f" {each}" for each in same) or again(chosen.root)
         after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
     elif whole := chosen.root and whole_of(chosen.root):
         recipe = chosen.run.record()["recipe"]

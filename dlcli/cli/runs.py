@@ -151,6 +151,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     from dlcli.errors import DlError
     from dlcli.places import shown
     from dlcli.progress import say
+    from dlcli.run_dataset import may_be_of
     from dlcli.run_filters import best_first, filtered, needs_settings, read_filter
     from dlcli.run_list import list_runs
 
@@ -159,7 +160,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     runs_dir = config.settings().runs_dir
     rows = list_runs(runs_dir, dataset, settings=needs_settings(each.key for each in wanted))
     ranked = best_first(filtered(rows, wanted), metric)
-    found = next((row for row in ranked if root is None or _may_be_of(row, root)), None)
+    found = next((row for row in ranked if root is None or may_be_of(row.run, root)), None)
     if found is None:
         raise DlError(
             f"No finished run of {shown(str(dataset))} in {shown(runs_dir)}"
@@ -268,12 +269,6 @@ def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: b
     writer.writeheader()
     writer.writerows(rows)
     click.echo(text.getvalue(), nl=False)
-
-
-def _may_be_of(row: Row, root: Path) -> bool:
-    """Whether a run was trained on this dataset, or on one of its name that is gone."""
-    recorded = row.run.dataset_path()
-    return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
 
 
 def _name_to_type(row: Row, runs_dir: Path) -> str:
