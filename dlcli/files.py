@@ -16,6 +16,7 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.places import shown
+from dlcli.processes import exists
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Yields:
         a temporary path beside it, with the same suffixes (Keras' savers insist on theirs).
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")  # as `remove_leftovers` looks for
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -42,6 +43,14 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that `atomic` left below a folder where its process was killed."""
+    for path in folder.rglob(".*-*"):
+        pid = path.name[1:].partition("-")[0]
+        if pid.isdecimal() and not exists(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
@@ -130,8 +139,15 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
         atomic(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        plain = csv.writer(file, lineterminator="\n")
-        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for row in map(list, rows):
-            # Python's writer leaves a lone carriage return bare, and its reader then ends the row
-            (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
+        file.write(csv_text(rows))
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV: RFC 4180 quoting, `\\n` at line ends."""
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in map(list, rows):
+        # Python's writer leaves a lone carriage return bare, and its reader then ends the row
+        (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
+    return text.getvalue()

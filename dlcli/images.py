@@ -245,9 +245,9 @@ def work_ahead(
                 future.cancel()
 
 
-def none_readable(split: str, first: UnreadableImage) -> DlError:
-    """What to raise where nothing of a split is left."""
-    return DlError(f"Not one image of {split} can be read", why=f"{first}; and so on")
+def none_readable(what: str, first: UnreadableImage) -> DlError:
+    """What to raise where nothing is left of a split, or of some photos."""
+    return DlError(f"Not one image of {what} can be read", why=f"{first}; and so on")
 
 
 def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:

@@ -106,7 +106,7 @@ def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
     engine = _choose_engine(settings.engine)
     precision = settings.precision
     if precision == "auto":
-        precision = "bf16" if _fast_bf16(engine) else "f32"
+        precision = "bf16" if computes_bf16(engine) else "f32"
     # bf16 moves the features by more than scaled decoding does, so both come together; f32 is exact
     # throughout (measured: equal accuracy, twice the speed)
     scaled = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
@@ -177,12 +177,14 @@ class OpenVinoEngine:
     Args:
         model: the `.xml` file, for float pixels (n, size, size, 3).
         precision: f32 or bf16.
+        images: about how many there are to be, where they may be few.
     """
 
     # Measured on two cores: 8 images a request is as fast as any, and small enough for caches.
     batch_size = 8
 
-    def __init__(self, model: Path, precision: str) -> None:
+    def __init__(self, model: Path, precision: str, images: int = batch_size) -> None:
+        self.batch_size = max(1, min(images, self.batch_size))
         silence_openvino()
         import openvino
         from openvino.preprocess import PrePostProcessor
@@ -274,7 +276,8 @@ def _require_openvino(hint: str) -> None:
         )
 
 
-def _fast_bf16(engine: str) -> bool:
+def computes_bf16(engine: str) -> bool:
+    """Whether an engine has bf16 from this machine's processor."""
     if engine == "openvino":
         silence_openvino()
         import openvino

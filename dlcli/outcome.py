@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import shutil
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dlcli.assembly import Network
@@ -13,11 +14,14 @@ from dlcli.checkpoint import Progress
 from dlcli.course import options_of
 from dlcli.dataset import Dataset
 from dlcli.diagnosis import Diagnosis, diagnose
+from dlcli.engine_files import make_engine
+from dlcli.errors import DlError
 from dlcli.evaluation import rounded
 from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
 from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
+from dlcli.progress import say
 from dlcli.read_only import place_of
 from dlcli.run import Run, utc_now
 from dlcli.score import Score, measure
@@ -72,12 +76,13 @@ def keep_outcome(
     on_valid = measure(valid.y_true, y_prob)
     on_train = _on_train(job, network, train)
     diagnosis = _diagnosis(job, network, on_train, on_valid, progress)
+    _keep_engine(run, model, job, on_features)
     keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
     if on_features and job.forward is not None:
         store = store_folder(job.dataset, job.forward)
         if features_ready(store, job.dataset, "test"):
             test = open_features(store, job.dataset, "test")
-            test_prob = predict_rows(network.head, test.rows)
+            test_prob = predict_rows(network.head.predict_on_batch, test.rows)
             before = job.fingerprints["test"]
             keep_predictions(run, job.dataset, "test", test.paths, test_prob, before)
     run.update_status(
@@ -97,6 +102,15 @@ def keep_outcome(
     for line in diagnosis.lines:
         run.log(line)
     shutil.rmtree(run.checkpoint, ignore_errors=True)
+
+
+def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:
+    """What answers for a photo without a backend; a run is whole without it."""
+    try:
+        frozen = (job.forward, job.weights) if on_features and job.forward and job.weights else None
+        make_engine(run, model, frozen)
+    except (OSError, RuntimeError, DlError) as error:  # RuntimeError: OpenVINO's, of a full disk
+        say(f"Warning: `dl predict` will be slower for this run, by Keras: {error}")
 
 
 def _on_train(job: Job, network: Network, train: Samples) -> Score:
@@ -123,12 +137,12 @@ def _diagnosis(
     return diagnose(train, valid, history, options)
 
 
-def predict_rows(head: keras.Model, rows: np.ndarray) -> np.ndarray:
+def predict_rows(head: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
     """A head's probabilities for stored features, in memory or on disk: (n_samples, n_classes)."""
     import numpy as np
 
     parts = (rows[i : i + 256] for i in range(0, rows.shape[0], 256))
-    return np.concatenate([np.asarray(head.predict_on_batch(part)) for part in parts])
+    return np.concatenate([np.asarray(head(part)) for part in parts])
 
 
 def keep_predictions(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,15 @@ from dlcli.features import (
     store_folder,
 )
 from dlcli.folders import typed
-from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
-from dlcli.inference import Forward, KerasEngine
+from dlcli.inference import Forward
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
-from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
-from dlcli.models.saved import load_model
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions, write_predictions
-from dlcli.progress import say, track
+from dlcli.progress import say
 from dlcli.read_only import place_of, places_of
 from dlcli.run import Run
+from dlcli.serving import predict_images, same_weights, start_head, start_serving
 from dlcli.tta import made_by, tta_of
 
 if TYPE_CHECKING:
@@ -198,18 +195,16 @@ def _predict(
         for each view, None being the images as they are: those that can be read, and their
         probabilities, (n_samples, n_classes).
     """
-    from dlcli.backend import start_backend
-
-    start_backend()
-    model = load_model(run.best_model)
     if run.status().get("predicts_from") == "features":
-        stored = _features(run, config, dataset, split, views)
-        return [(each.paths, predict_rows(model.get_layer("head"), each.rows)) for each in stored]
-    engine, predicted = KerasEngine(model), []
+        stored, head = _features(run, config, dataset, split, views), start_head(run)
+        return [(each.paths, predict_rows(head, each.rows)) for each in stored]
+    paths, predicted = dataset.splits[split], []
+    serving = start_serving(run, config, len(paths))
     for view in views:
         if view:
             say(f"View {view.number} of {len(views)} of {split}")
-        predicted.append(_predict_images(run, config, dataset, split, engine, view))
+        settings = config.settings()
+        predicted.append(predict_images(dataset.root, paths, serving, settings, split, view))
     return predicted
 
 
@@ -219,7 +214,7 @@ def _features(
     """What the run's backbone sees in each view; computed where it isn't stored."""
     settings = config.settings()
     plain = Forward.from_description(run.record()["forward"])
-    weights = _same_weights(run, config, plain)
+    weights = same_weights(run, config, plain)
     functions = [dataclasses.replace(plain, view=view) for view in views]
     folders = [store_folder(dataset, function) for function in functions]
     ready = [features_ready(folder, dataset, split) for folder in folders]
@@ -238,50 +233,3 @@ def _features(
         where = f"{megabytes:,.1f} MB in {shown(folders[0].parent)}"
         say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")
     return [open_features(folder, dataset, split) for folder in folders]
-
-
-def _predict_images(
-    run: Run, config: Config, dataset: Dataset, split: str, engine: KerasEngine, view: View | None
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """The images that can be read, and their probabilities, (n_samples, n_classes)."""
-    import numpy as np
-
-    settings, paths = config.settings(), dataset.splits[split]
-    parts: list[np.ndarray] = []
-    unreadable: list[UnreadableImage] = []
-    rule = PixelRule(**run.record()["pixels"])
-    batches = read_batches(dataset.root, paths, rule, engine.batch_size, settings.threads)
-    with closing(batches), track(f"Predicting {split}", len(paths), "images") as bar:
-        for batch, y_prob in engine.run(view.of(batches, paths) if view else batches):
-            unreadable += batch.unreadable
-            parts.append(y_prob)
-            bar.advance(batch.count)
-    if settings.on_error == "stop":
-        refuse_unreadable(unreadable)
-    if len(unreadable) == len(paths):
-        raise none_readable(split, unreadable[0])
-    if unreadable:
-        say(f"{len(unreadable):,} of {split} left out: they can't be read.")
-    bad = {error.path for error in unreadable}
-    readable = tuple(path for path in paths if dataset.root / path not in bad)
-    return readable, np.concatenate(parts)
-
-
-def _same_weights(run: Run, config: Config, forward: Forward) -> Path:
-    """The file of the backbone's weights that the run was trained with.
-
-    Raises:
-        DlError: it is gone, or holds other weights now.
-    """
-    recorded = run.config().get("weights")
-    # a file in the settings is for the backbone there, which may be another one
-    typed = config.settings().weights if config.is_flag("weights") else None
-    named = typed or (Path(recorded) if recorded else None)
-    weights = fetch_weights(get_backbone(forward.backbone), named)
-    if weights_hash(weights) != forward.weights_hash:
-        raise DlError(
-            f"{shown(weights)} does not hold the weights that {run.name} was trained with",
-            why=f"expected sha256 {forward.weights_hash}..., found {weights_hash(weights)}...",
-            hint="Name the right file with `--weights FILE`.",
-        )
-    return weights

@@ -178,7 +178,7 @@ def test_openvino_alone_imports_no_backend(pictures: tuple[Path, list[str]]) -> 
 @pytest.mark.parametrize(
     "first",
     [
-        "from dlcli.inference import _fast_bf16; _fast_bf16('openvino')",
+        "from dlcli.inference import computes_bf16; computes_bf16('openvino')",
         "from dlcli.backend import start_backend; start_backend(); import openvino",
     ],
 )

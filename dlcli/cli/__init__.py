@@ -28,6 +28,7 @@ COMMANDS = {
     "ladder": "Climb the course's models in order, and compare them.",
     "evaluate": "Judge a run: metrics, figures, a report.",
     "runs": "List runs; show, compare and remove them.",
+    "predict": "Say what a run sees in photos, from anywhere.",
     "submit": "Write the file that a competition wants.",
     "recipes": "List what can be trained.",
     "backbones": "List the pretrained networks.",

@@ -55,6 +55,13 @@ def complete_run(
     return _starting(incomplete, _runs())
 
 
+def complete_run_or_photo(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Runs, the newest first, and files."""
+    return [*_starting(incomplete, _runs()), CompletionItem(incomplete, type="file")]
+
+
 def complete_setting(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

@@ -1,0 +1,139 @@
+"""`dl predict`: what a run says about photos from anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.completing import complete_run_or_photo
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from dlcli.predictions import Predictions
+    from dlcli.run import Run
+
+LIST = "-"
+# With more classes than these a table names the three most probable instead.
+MOST_COLUMNS = 6
+
+
+@click.command(cls=Command)
+@click.argument("words", metavar="[RUN] PHOTO...", nargs=-1, shell_complete=complete_run_or_photo)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--csv", "as_csv", is_flag=True, help="print CSV")
+@with_config("dataset", "workers", "weights", "on_error")
+def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool) -> None:
+    """Say what a RUN sees in each PHOTO: its class, and how probable each class is.
+
+    PHOTO is an image file, or a folder of them; `-` reads a list from standard input, a file in
+    each line: `find . -newer last.txt -name '*.jpg' | dl predict -`. Without RUN: the newest
+    finished run of the current dataset. Nothing is written.
+    """
+    from collections import Counter
+
+    from dlcli.evaluation import rounded
+    from dlcli.files import csv_text
+    from dlcli.photos import find_photos, predict_photos
+    from dlcli.progress import say
+
+    if as_json and as_csv:
+        raise click.UsageError("Say `--json` or `--csv`, not both.")
+    run, named = _run_and_photos(config, words)
+    photos = find_photos(_listed(named))
+    predictions = predict_photos(run, photos, config)
+    paths, y_prob = predictions.paths, predictions.y_prob
+    best = [predictions.classes[number] for number in y_prob.argmax(axis=1)]
+
+    def plain(path: str, name: str, row: np.ndarray) -> dict[str, Any]:
+        each = zip(predictions.classes, map(rounded, row), strict=True)
+        return {"path": path, "class": name, "probabilities": dict(each)}
+
+    if as_json:
+        emit_json([plain(*row) for row in zip(paths, best, y_prob, strict=True)])
+    elif as_csv:
+        header = ["path", "class", *predictions.classes]
+        rows = zip(paths, best, y_prob, strict=True)
+        body = ([path, name, *(f"{p:.9g}" for p in row)] for path, name, row in rows)
+        click.echo(csv_text([header, *body]).encode(errors="surrogateescape"), nl=False)
+    else:
+        _print_table(predictions, best)
+    counts = ", ".join(f"{name} {count:,}" for name, count in Counter(best).most_common())
+    say(f"{len(best):,} {'photo' if len(best) == 1 else 'photos'} by {run.name}: {counts}")
+
+
+def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:
+    """The run, by its name or the newest, and what is left of the words."""
+    from dlcli.current import choose_run, find_finished_run
+    from dlcli.progress import say
+
+    if not words:
+        raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
+    first, *others = words
+    if _is_photo(first, config.settings().runs_dir):
+        chosen = choose_run(config, None)
+        say(str(chosen))
+        return chosen.run, words
+    run = find_finished_run(first, config.settings().runs_dir)
+    if not others:
+        raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
+    return run, tuple(others)
+
+
+def _is_photo(word: str, runs_dir: Path) -> bool:
+    """Whether a word is a photo's, a folder's or the list's name, not a run's."""
+    import os
+
+    from dlcli.folders import is_image
+    from dlcli.places import expanded
+    from dlcli.run import Run
+
+    path = expanded(word)
+    if Run(path).is_run() or Run(runs_dir / word).is_run():
+        return False
+    return word == LIST or path.exists() or is_image(word) or os.sep in word
+
+
+def _listed(named: tuple[str, ...]) -> list[str]:
+    """What was named, with the list on standard input in place of `-`."""
+    import os
+    import sys
+
+    everything: list[str] = []
+    for name in named:
+        if name != LIST:
+            everything.append(name)
+            continue
+        data = sys.stdin.buffer.read()
+        ends = b"\0" if b"\0" in data else b"\n"  # `find -print0` writes the former
+        everything += [os.fsdecode(line.removesuffix(b"\r")) for line in data.split(ends) if line]
+    return everything
+
+
+def _print_table(predictions: Predictions, best: list[str]) -> None:
+    classes, y_prob = predictions.classes, predictions.y_prob
+    if len(classes) <= MOST_COLUMNS:
+        rows = zip(predictions.paths, best, y_prob, strict=True)
+        cells = [[path, name, *map(float, row)] for path, name, row in rows]
+        print_table(["photo", "class", *classes], cells)
+        return
+    order = (-y_prob).argsort(axis=1, kind="stable")[:, :3]
+    ranked = zip(predictions.paths, y_prob, order, strict=True)
+    print_table(
+        ["photo", "class", "probability", "then"],
+        [
+            [path, classes[first], float(row[first]), _listing(classes, row, then)]
+            for path, row, (first, *then) in ranked
+        ],
+    )
+
+
+def _listing(classes: tuple[str, ...], row: np.ndarray, numbers: list[int]) -> str:
+    return ", ".join(f"{classes[number]} {row[number]:.4f}" for number in numbers)

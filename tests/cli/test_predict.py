@@ -1,0 +1,147 @@
+"""`dl predict` as it is typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from pictures import picture
+from tiny import only_run
+from typed import Dl, ok, refused
+
+from dlcli.predictions import read_predictions
+
+LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2")
+
+
+@pytest.fixture
+def album(dl: Dl, home: Path, tiny: Path) -> Path:
+    """A run of the dataset last named, and a folder of three photos elsewhere."""
+    ok(dl(*LINEAR, "-d", tiny))
+    folder = home / "album"
+    folder.mkdir()
+    for number in range(3):
+        picture(number % 2, 50 + number).save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_table_has_the_class_and_each_probability(dl: Dl, home: Path, album: Path) -> None:
+    result = ok(dl("predict", album / "0.png", album / "1.png"))
+    header, *rows = [line.split() for line in result.stdout.splitlines()]
+    assert header == ["photo", "class", "cat", "dog"]
+    for (path, name, cat, dog), number in zip(rows, "01", strict=True):
+        assert path == str(album / f"{number}.png")
+        assert name == ("cat" if float(cat) > float(dog) else "dog")
+        assert float(cat) + float(dog) == pytest.approx(1, abs=1e-3)
+    assert f"the newest finished run of {only_run(home).dataset}" in result.stderr
+    assert f"2 photos by {only_run(home).name}: " in result.stderr
+
+
+def test_json_and_csv_hold_every_digit_and_nothing_else(
+    dl: Dl, home: Path, tiny: Path, album: Path
+) -> None:
+    run = only_run(home)
+    known = read_predictions(run.predictions("valid"))
+    photos = [tiny / path for path in known.paths]
+    from_json = json.loads(ok(dl("predict", run.name, *photos, "--json")).stdout)
+    text = ok(dl("predict", run.name, *photos, "--csv")).stdout
+    header, *rows = csv.reader(io.StringIO(text))
+    assert header == ["path", "class", "cat", "dog"]
+    for each, row, photo, y_prob in zip(from_json, rows, photos, known.y_prob, strict=True):
+        assert each["path"] == row[0] == str(photo)
+        assert each["class"] == row[1] == known.classes[y_prob.argmax()]
+        assert list(each["probabilities"]) == ["cat", "dog"]
+        assert list(each["probabilities"].values()) == [float(text) for text in row[2:]]
+        assert list(each["probabilities"].values()) == pytest.approx(y_prob, abs=1e-6)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\0"], ids=["lines", "Windows", "find -print0"])
+def test_a_list_comes_on_standard_input(
+    dl: Dl, home: Path, album: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    names = [str(album / f"{number}.png") for number in (2, 0)]
+    listed = io.TextIOWrapper(io.BytesIO("".join(name + ends for name in names).encode()))
+    monkeypatch.setattr("sys.stdin", listed)
+    rows = json.loads(ok(dl("predict", "-", "--json")).stdout)
+    assert [row["path"] for row in rows] == names
+
+
+def test_many_classes_are_named_by_the_three_most_probable(dl: Dl, home: Path) -> None:
+    root = home / "data" / "many"
+    for split, each in (("train", 2), ("valid", 1)):
+        for kind in "abcdefg":
+            (root / split / kind).mkdir(parents=True)
+            for seed in range(each):
+                picture(ord(kind), seed).save(root / split / kind / f"{seed}.png")
+    ok(dl(*LINEAR, "-d", root))
+    table = ok(dl("predict", root / "valid")).stdout
+    (best,) = json.loads(ok(dl("predict", root / "valid/a", "--json")).stdout)
+    ranked = sorted(best["probabilities"].items(), key=lambda each: -each[1])
+    first, *then = [f"{name} {p:.4f}" for name, p in ranked[:3]]
+    header, row, *_ = table.splitlines()
+    assert header.split() == ["photo", "class", "probability", "then"]
+    assert " ".join(row.split()[1:]) == f"{first} {', '.join(then)}"
+
+
+def test_an_ensemble_answers_with_the_mean_of_its_members(
+    dl: Dl, home: Path, tiny: Path, album: Path
+) -> None:
+    first = only_run(home)
+    ok(dl("train", "dense", "--image-size", "16", "--schedule", "1e-3", "-d", tiny))
+    (second,) = {path for path in first.path.parent.iterdir() if path != first.path}
+    ok(dl("ensemble", first.name, second.name))
+    (ensemble,) = first.path.parent.glob("*-ensemble*")
+
+    def cats(run: str) -> list[float]:
+        rows = json.loads(ok(dl("predict", run, album, "--json")).stdout)
+        assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", "2.png"]
+        return [row["probabilities"]["cat"] for row in rows]
+
+    one, other, mean = map(cats, (first.name, second.name, ensemble.name))
+    assert mean == pytest.approx([(a + b) / 2 for a, b in zip(one, other, strict=True)], abs=1e-6)
+
+
+def test_nothing_is_written_and_the_dataset_is_not_needed(
+    dl: Dl, home: Path, tiny: Path, album: Path
+) -> None:
+    run = only_run(home)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    shutil.rmtree(tiny)
+    ok(dl("predict", run.path, album))
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+
+
+def test_photos_that_can_not_be_read_stop_it_or_are_left_out(
+    dl: Dl, home: Path, album: Path
+) -> None:
+    (album / "1.png").write_text("no picture")
+    run = only_run(home).name
+    refused(dl("predict", run, album), "1.png: not an image", "--on-error skip")
+    result = ok(dl("predict", run, album, "--on-error", "skip", "--json"))
+    assert [Path(row["path"]).name for row in json.loads(result.stdout)] == ["0.png", "2.png"]
+    assert "1 of those named left out" in result.stderr
+    nothing = dl("predict", run, album / "1.png", "--on-error", "skip")
+    refused(nothing, "Not one image of those named can be read", "not an image")
+
+
+def test_what_can_not_be_meant_is_refused_with_what_to_type(
+    dl: Dl, home: Path, album: Path
+) -> None:
+    run = only_run(home).name
+    refused(dl("predict"), "Name photos", exit_code=2)
+    refused(dl("predict", run), f"`dl predict {run} PHOTO...`", exit_code=2)
+    refused(dl("predict", album / "9.png"), "No such photo: ~/album/9.png")
+    refused(dl("predict", run[:-1], album), "No such run", "Did you mean")
+    refused(dl("predict", run, album, "--json", "--csv"), "not both", exit_code=2)
+
+
+def test_a_model_that_carries_code_is_refused(dl: Dl, home: Path, album: Path) -> None:
+    import keras
+
+    attack = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Lambda(lambda x: x)])
+    attack.save(only_run(home).best_model)
+    refused(dl("predict", album), "best.keras can't be loaded", "Lambda")
