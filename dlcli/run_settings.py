@@ -14,8 +14,9 @@ from dlcli.errors import DlError
 from dlcli.fields import coerce, plain
 from dlcli.nested import flat
 
-# Where things lie, and what a machine can bear: they don't tell one training from another.
-PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")
+# Where things lie, what a machine can bear, and what is written besides: they don't tell one
+# training from another.
+PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory", "tensorboard")
 # What `dl` decided on where nobody did: it stands in the file as if it had been asked for.
 DECIDED = ("image_size", "engine", "precision")
 

@@ -31,6 +31,7 @@ PLACES = {
     "diff": "runs_compare",
     "compare": "runs_compare",
     "best": None,
+    "report": "runs_report",
     "tensorboard": "runs_tensorboard",
     "verify": "runs_verify",
     "rm": "runs_disk",

@@ -21,6 +21,8 @@ from dlcli.report.thumbnails import Thumbnail, thumbnails
 from dlcli.run import Run
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from dlcli.evaluation import Floats, Ints
 
 HERE = Path(__file__).parent
@@ -138,6 +140,34 @@ def render(
         tiles: a picture with its caption for each sample of `galleries`.
         confusion: int array of shape (n_classes, n_classes).
     """
+    from markupsafe import Markup
+
+    n = len(report.classes)
+    form = "table" if n <= MOST_IN_TABLE else "drawing" if n <= MOST_DRAWN else ""
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    return template("page.html").render(
+        report=report,
+        metrics=report.metrics,
+        verdict=words.verdict(report.metrics),
+        best=best_epoch(report.history),
+        lines=[charts.line_chart(curve) for curve in curves(report.history)],
+        chart=charts,
+        form=form,
+        heat=charts.heat(confusion) if form else [],
+        matrix=charts.Matrix(n),
+        pairs=words.confusions(report.metrics)[:MOST_PAIRS],
+        galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
+        script=Markup(script),
+        # only this very script may run, whatever a file's name manages to say
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+    )
+
+
+def template(name: str) -> Template:
+    """A page of this folder, that knows the style all pages have and how numbers are written.
+
+    No name can break it: all text is escaped, and what can't be shown is an escape as well.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -156,27 +186,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "loss": words.loss, "short": words.short}
-    n = len(report.classes)
-    form = "table" if n <= MOST_IN_TABLE else "drawing" if n <= MOST_DRAWN else ""
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    return environment.get_template("page.html").render(
-        report=report,
-        metrics=report.metrics,
-        verdict=words.verdict(report.metrics),
-        best=best_epoch(report.history),
-        lines=[charts.line_chart(curve) for curve in curves(report.history)],
-        chart=charts,
-        form=form,
-        heat=charts.heat(confusion) if form else [],
-        matrix=charts.Matrix(n),
-        pairs=words.confusions(report.metrics)[:MOST_PAIRS],
-        galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        # only this very script may run, whatever a file's name manages to say
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
-        version=__version__,
-    )
+    style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
+    return environment.get_template(name, globals={"style": style, "version": __version__})
 
 
 def _tiles(report: Report, pictures: Mapping[int, Thumbnail]) -> dict[int, Tile]:

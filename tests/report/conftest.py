@@ -32,6 +32,21 @@ SWITCHES = (
     "--remote-debugging-pipe",
 )
 
+CONTRAST = """(() => {
+  const luminance = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = luminance(getComputedStyle(document.body).backgroundColor);
+  const of = (element) => {
+    const style = getComputedStyle(element);
+    const ink = luminance(element instanceof SVGElement ? style.fill : style.color);
+    return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+  };
+  return Math.min(...[...document.querySelectorAll(%s)].map(of));
+})()"""
+
 
 class Browser:
     """One Chromium with one page, spoken to in the Chrome DevTools Protocol over a pipe.
@@ -103,6 +118,10 @@ class Browser:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def least_contrast(self, selector: str) -> float:
+        """The least contrast with the page's ground among the texts that a CSS selector names."""
+        return float(self.run(CONTRAST % json.dumps(selector)))
 
     def press(self, key: str) -> None:
         """Press and release a key, as a person does."""
