@@ -59,24 +59,15 @@ def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:
     return [file for file in files if file.name.startswith(f"{run.checkpoint.name}/")]
 
 
-def require_at_rest(run: Run, then: str) -> None:
+def require_at_rest(run: Run) -> None:
     """Refuse a run that is at work.
-
-    Args:
-        run: the run.
-        then: what was asked for: "remove it".
 
     Raises:
         DlError: says by which process.
     """
     status = run.status()
     if status["state"] == "running":
-        raise DlError(
-            f"{run.name} is being trained",
-            why=f"by process {status.get('pid')} on {status.get('host')}",
-            hint="Wait for it, or stop that process first. If that machine is gone, write "
-            f"`state: interrupted` into {shown(run.status_file)}, then {then}.",
-        )
+        raise run.busy(status)
 
 
 def require_no_link(run: Run) -> None:

@@ -99,7 +99,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
     sizes: dict[Run, int] = {}
     for run in runs.values():
         require_no_link(run)
-        require_at_rest(run, "remove it")
+        require_at_rest(run)
         files = stored_files(run)
         if checkpoints and not (files := checkpoint_of(run, files)):
             say(f"{shown(run.path)} has no checkpoint.")
