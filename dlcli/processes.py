@@ -57,7 +57,14 @@ def at_work(owner: Mapping[str, Any]) -> bool:
     if not is_here(owner):
         return True  # another machine's process can't be asked
     pid = owner.get("pid")
-    if not isinstance(pid, int) or not 0 < pid < 2**31:
+    if not isinstance(pid, int) or not exists(pid):
+        return False
+    return owner.get("pid_start") in (None, _start(pid))
+
+
+def exists(pid: int) -> bool:
+    """Whether a process of this machine has a number."""
+    if not 0 < pid < 2**31:
         return False
     try:
         os.kill(pid, 0)
@@ -65,7 +72,7 @@ def at_work(owner: Mapping[str, Any]) -> bool:
         return False
     except PermissionError:
         pass  # it is there, and somebody else's
-    return owner.get("pid_start") in (None, _start(pid))
+    return True
 
 
 def _host() -> str:

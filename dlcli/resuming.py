@@ -12,7 +12,7 @@ from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
 from dlcli.config import RECORD, Config, Value, load_config, read_config_file
 from dlcli.current import find_run
 from dlcli.errors import DlError, ExitCode
-from dlcli.files import write_yaml
+from dlcli.files import remove_leftovers, write_yaml
 from dlcli.folders import typed
 from dlcli.job import Job
 from dlcli.launch import make_job, own_recipe
@@ -53,6 +53,7 @@ def resume(
     """
     with run.held():
         _require_stopped(run, epochs)
+        remove_leftovers(run.path)
         job = _reopen(run, data_dir or load_config().settings().data_dir)
         progress = _progress(run, job)
         wanted = (epochs, learning_rate, batch_size)

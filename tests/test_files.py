@@ -15,7 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError
-from dlcli.files import atomic, atomic_write, read_csv, read_text, read_yaml, write_csv, write_yaml
+from dlcli.files import (
+    atomic,
+    atomic_write,
+    read_csv,
+    read_text,
+    read_yaml,
+    remove_leftovers,
+    write_csv,
+    write_yaml,
+)
 
 pytestmark = pytest.mark.forks
 
@@ -196,3 +205,22 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
 
     assert os.WEXITSTATUS(in_a_child(write_too_much)) == errno.EFBIG
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("history.csv", "old")]
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+
+    def die_writing() -> None:
+        with atomic(folder / "best.keras") as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.WTERMSIG(in_a_child(die_writing)) == signal.SIGKILL
+    (left,) = folder.iterdir()
+    kept = [folder / name for name in (".hidden-file", "12-a", f".{os.getpid()}-at-work", ".1")]
+    for file in kept:
+        file.touch()
+    remove_leftovers(tmp_path)
+    assert not left.exists()
+    assert sorted(folder.iterdir()) == sorted(kept)
