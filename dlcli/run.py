@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv, read_yaml, write_csv, write_yaml
+from dlcli.files import read_yaml, write_yaml
 from dlcli.folders import make_numbered
+from dlcli.history import read_history, write_history
 from dlcli.locks import alone_in, held
 from dlcli.places import shown
 from dlcli.processes import at_work, in_words, is_here, this_owner
@@ -86,6 +87,11 @@ class Run:
     def engine(self) -> Path:
         """The best model as files that predict without a backend."""
         return self.path / "models" / "engine"
+
+    @property
+    def exports(self) -> Path:
+        """The best model in other formats."""
+        return self.path / "exports"
 
     @property
     def checkpoint(self) -> Path:
@@ -243,19 +249,11 @@ class Run:
         Raises:
             DlError: the file is damaged.
         """
-        if not self.history_file.is_file():
-            return []
-        header, *rows = read_csv(self.history_file) or [[]]
-        if not header or any(len(row) != len(header) for row in rows):
-            why = "expected a header and as many values in each row"
-            raise _damaged(self.history_file, why)
-        return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
+        return read_history(self.history_file)
 
     def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
         """Write `history.csv` whole; all rows have the same keys."""
-        if rows:
-            header = list(rows[0])
-            write_csv(self.history_file, [header, *([row[key] for key in header] for row in rows)])
+        write_history(self.history_file, rows)
 
     def held(self) -> AbstractContextManager[None]:
         """Train it, or remove it, alone.
@@ -288,12 +286,3 @@ def utc_now() -> str:
 def _damaged(file: Path, why: str) -> DlError:
     hint = "Take another run, or restore the file."
     return DlError(f"{shown(file)} is missing or damaged", why=why, hint=hint)
-
-
-def _number(text: str) -> float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
