@@ -1,0 +1,260 @@
+"""SIGKILL at any moment of a training, and `dl resume` until it is done: as if nothing had been.
+
+A fresh `dl` for each would spend its time on importing a backend: a process that has imported one,
+and has not run anything on it yet, forks one for each command.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import SMALL
+
+from dlcli.predictions import read_predictions
+from dlcli.processes import exists
+from dlcli.run import Run
+from dlcli.run_list import read_row
+
+KILLS = 10
+# Nothing but the order in which floats are added may differ.
+TOLERANCE = 1e-5
+KINDS = {
+    "features": ("finetune", "--schedule", "1e-3x40", "--dropout", "0.3", *SMALL),
+    "images": ("cnn", "--schedule", "1e-2x8", "--image-size", "32", "--batch-size", "4"),
+    "unfreeze": ("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--dropout", "0.3", *SMALL),
+}
+# In the order in which a training writes them; at last it removes its checkpoint.
+FILES = (
+    *("best-1.npz", "state.npz", "history.csv", "last.keras", "best.keras", "valid.csv"),
+    "checkpoint",
+)
+FORKS = """
+import json, os, signal, sys, traceback
+from dlcli.backend import start_backend
+from dlcli.cli import main
+
+def die_before(path):
+    def look(event, arguments):
+        place = {"os.rename": 1, "shutil.rmtree": 0}.get(event)
+        if place is not None and str(arguments[place]).endswith(path):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
+
+start_backend()
+for line in sys.stdin:
+    words, path = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        code = 99
+        said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        try:
+            if path:
+                die_before(path)
+            sys.argv = ["dl", *words]
+            code = main(words)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forks:
+    """`dl` in a process of its own, one at a time, without waiting for a backend."""
+
+    def __init__(self, server: subprocess.Popen[str]) -> None:
+        self.server = server
+
+    def start(self, *words: str, before: str = "") -> int:
+        """Begin with a command; its process id.
+
+        Args:
+            words: what is typed.
+            before: it is killed right before a file of this name is put into its place, or a
+                folder of this name is removed.
+        """
+        assert self.server.stdin is not None
+        self.server.stdin.write(json.dumps([words, before]) + "\n")
+        self.server.stdin.flush()
+        return self._number()
+
+    def end(self) -> int:
+        """Wait for its end; the exit code, or minus the signal that killed it."""
+        return self._number()
+
+    def _number(self) -> int:
+        assert self.server.stdout is not None
+        return int(self.server.stdout.readline())
+
+
+@contextmanager
+def forks() -> Iterator[Forks]:
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield Forks(server)
+
+
+def wait_until(true: Callable[[], bool], pid: int) -> None:
+    """Wait for what comes true while a process is there, or with its end."""
+    while exists(pid) and not true():
+        time.sleep(0.004)
+    assert true(), said()
+
+
+def said() -> str:
+    """All that was said on stdout and stderr."""
+    return Path("said").read_text()
+
+
+def run_of(pid: int, runs: Path) -> Run:
+    """The run that a process works on."""
+    found: list[Run] = []
+
+    def is_there() -> bool:
+        found[:] = [run for run in Run.all(runs) if run.status().get("pid") == pid]
+        return bool(found)
+
+    wait_until(is_there, pid)
+    return found[0]
+
+
+def watched(run: Run, pid: int) -> list[float]:
+    """After how many seconds 0, 1, 2... epochs were done, and at last the whole training."""
+    begun, ends = time.monotonic(), [0.0]
+
+    def is_done() -> bool:
+        status = run.status()
+        seconds = time.monotonic() - begun
+        ends.extend([seconds] * (status.get("epoch", 0) + 1 - len(ends)))
+        if status["state"] != "running":
+            ends.append(seconds)
+        return status["state"] != "running"
+
+    wait_until(is_done, pid)
+    return ends
+
+
+def kill(pid: int, run: Run, moment: float, ends: list[float]) -> None:
+    """Kill a process where the training that was watched stood after so many seconds."""
+    epochs = bisect_right(ends[:-1], moment) - 1
+
+    def stands_there() -> bool:
+        status = run.status()
+        return status["state"] != "running" or status.get("epoch", 0) >= epochs
+
+    wait_until(stands_there, pid)
+    time.sleep(moment - ends[epochs])
+    with suppress(ProcessLookupError):  # it was quicker this time
+        os.kill(pid, signal.SIGKILL)
+
+
+def killed_and_resumed(
+    dl: Forks, words: tuple[str, ...], moments: list[float], ends: list[float], runs: Path
+) -> tuple[Run, int]:
+    """A finished run that was killed at some moments of its training; and how often it was."""
+    pid = dl.start(*words)
+    run = run_of(pid, runs)
+    for number, moment in enumerate(sorted(moments)):
+        kill(pid, run, moment, ends)
+        if (code := dl.end()) == 0:
+            return run, number
+        assert code == -signal.SIGKILL, said()
+        assert read_row(run).problem == ""
+        if run.state == "finished":  # only tidying up was cut short
+            return run, number + 1
+        assert run.state == "interrupted"
+        pid = dl.start("resume", run.name)
+        run_of(pid, runs)
+    assert dl.end() == 0, said()
+    return run, len(moments)
+
+
+def weights(model: Path) -> dict[str, np.ndarray]:
+    """All that a saved model holds, read without a backend."""
+    import h5py
+
+    found: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(model) as archive:
+        file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        file.visititems(
+            lambda name, held: found.update({name: held[()]} if hasattr(held, "dtype") else {})
+        )
+    return found
+
+
+def assert_same(run: Run, whole: Run) -> None:
+    """Epoch by epoch, weight by weight, image by image; and nothing half-written is left."""
+    assert list(run.path.rglob(".*")) == []
+    assert run.history() == whole.history()
+    for ours, theirs in ((run.best_model, whole.best_model), (run.last_model, whole.last_model)):
+        one, other = weights(ours), weights(theirs)
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], rtol=0, atol=TOLERANCE)
+    one_status, other_status = run.status(), whole.status()
+    for name in ("state", "epoch", "best_epoch", "predicts_from", "parameters"):
+        assert one_status[name] == other_status[name]
+    on_valid, expected = (read_predictions(each.predictions("valid")) for each in (run, whole))
+    assert (on_valid.paths, on_valid.true_classes) == (expected.paths, expected.true_classes)
+    np.testing.assert_allclose(on_valid.y_prob, expected.y_prob, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_killed_at_any_moment_and_resumed_is_the_same_as_one_never_stopped(
+    home: Path, tiny: Path, kind: str
+) -> None:
+    words, runs = ("train", *KINDS[kind], "-d", str(tiny)), home / "runs"
+    rng = np.random.default_rng([list(KINDS).index(kind), 4])
+    with forks() as dl:
+        pid = dl.start(*words)
+        whole = run_of(pid, runs)
+        ends = watched(whole, pid)
+        assert dl.end() == 0, said()
+        kills = 0
+        while kills < KILLS:
+            moments = rng.uniform(0, ends[-1], KILLS - kills).tolist()
+            run, killed = killed_and_resumed(dl, words, moments, ends, runs)
+            kills += killed
+            assert_same(run, whole)
+
+
+def test_a_training_killed_right_before_any_of_its_files_is_there_is_the_same_too(
+    home: Path, tiny: Path
+) -> None:
+    words = ("train", "finetune", "--schedule", "1e-3x2", "-d", str(tiny), *SMALL)
+    runs = home / "runs"
+    with forks() as dl:
+        whole = run_of(dl.start(*words), runs)
+        assert dl.end() == 0, said()
+        run, next_words = None, words
+        for name in FILES:
+            pid = dl.start(*next_words, before=name)
+            run = run_of(pid, runs)
+            assert dl.end() == -signal.SIGKILL, said()
+            assert read_row(run).problem == ""
+            assert run.state == ("finished" if name == "checkpoint" else "interrupted")
+            next_words = ("resume", run.name)
+        assert run is not None
+        assert_same(run, whole)
