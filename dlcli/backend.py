@@ -13,11 +13,14 @@ from dlcli.errors import DlError
 DEFAULT_BACKEND = "tensorflow"  # measured fastest for training convolutions on a CPU
 
 
-def start_backend() -> str:
+def start_backend(name: str | None = None) -> str:
     """Import Keras with this tool's settings, not with whatever lies in `~/.keras/keras.json`.
 
     A stray `channels_first` or `float16` there would be obeyed, silently, on our images.
     `KERAS_BACKEND` chooses another backend.
+
+    Args:
+        name: the backend that it has to be; None: the chosen one.
 
     Returns:
         the backend's name.
@@ -26,7 +29,7 @@ def start_backend() -> str:
         DlError: `KERAS_BACKEND` names one that is not here.
     """
     silence_openvino()  # Keras exports with it
-    chosen = chosen_backend()
+    chosen = name or chosen_backend()
     os.environ["KERAS_BACKEND"] = chosen
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     first = "keras" not in sys.modules
@@ -141,6 +144,13 @@ def without_notices() -> Iterator[None]:
     if "tensorflow" in sys.modules:  # it has said what it had to say
         yield
         return
+    with silent():
+        yield
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keep what C++ writes to standard error off the terminal."""
     sys.stderr.flush()
     saved = os.dup(2)
     with Path(os.devnull).open("wb") as nothing:

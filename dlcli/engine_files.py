@@ -56,7 +56,7 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
     with TemporaryDirectory(prefix=_PREFIX, dir=run.engine.parent) as temporary:
         built = Path(temporary) / run.engine.name
         built.mkdir()
-        record = {"model": _digest(run.best_model), "pixels": run.record()["pixels"]}
+        record = {"model": digest_of(run.best_model), "pixels": run.record()["pixels"]}
         record |= {"precision": "f32", "head": False}
         if frozen:
             record["pixels"] = frozen[0].describe()["pixels"]
@@ -146,11 +146,11 @@ def _record(run: Run) -> dict[str, Any] | None:
     if not file.is_file() or find_spec("openvino") is None:
         return None
     record = read_yaml(file)
-    of_it = isinstance(record, dict) and record.get("model") == _digest(run.best_model)
+    of_it = isinstance(record, dict) and record.get("model") == digest_of(run.best_model)
     return record if of_it else None
 
 
-def _digest(file: Path) -> str:
+def digest_of(file: Path) -> str:
     """The sha256 of a file; "" where it is gone."""
     import hashlib
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "Judge a run: metrics, figures, a report.",
     "runs": "List runs; show, compare and remove them.",
     "predict": "Say what a run sees in photos, from anywhere.",
+    "export": "Write a run's model as ONNX, OpenVINO, LiteRT or SavedModel.",
     "submit": "Write the file that a competition wants.",
     "recipes": "List what can be trained.",
     "backbones": "List the pretrained networks.",

@@ -1,0 +1,51 @@
+"""`dl export`: a run's model in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlcli.cli.completing import complete_run
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+from dlcli.exporting import FORMATS, RECORD, export_run
+
+
+@click.command(cls=Command)
+@click.argument("run", required=False, shell_complete=complete_run)
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), required=True, help="the format"
+)
+@click.option(
+    "--to",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="where it goes  [default: exports/ in the run]",
+)
+@with_config("dataset")
+def command(config: Config, run: str | None, format_name: str, to: Path | None) -> None:
+    """Export a RUN's best model: to ONNX, OpenVINO, LiteRT (TensorFlow Lite) or a SavedModel.
+
+    Beside it, in model.yaml: the classes in order, what pixels it takes, and how far its answers
+    are from the run's predictions, where the package that runs it is installed. Without RUN: the
+    newest finished run of the current dataset.
+    """
+    from dlcli.current import choose_run
+    from dlcli.folders import absolute
+    from dlcli.places import shown
+    from dlcli.progress import say
+    from dlcli.read_only import said_place_of
+
+    chosen = choose_run(config, run)
+    say(str(chosen))
+    folder = absolute(to) if to else said_place_of(chosen.run).exports / format_name
+    made = export_run(chosen.run, format_name, folder, chosen.root, replace=to is None)
+    if made.agreement:
+        say(str(made.agreement))
+    else:
+        say(
+            f"Not checked: {made.runtime}, which would run it, is not installed; "
+            "`pip install 'dlcli[export]'` brings it."
+        )
+    say(f"Exported {shown(made.model)}; how to feed it: {RECORD} beside it")
