@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dlcli.errors import DlError
 
@@ -160,3 +161,10 @@ def silent() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def litert_interpreter(path: Path) -> Any:
+    """What runs a LiteRT file; TensorFlow brings it."""
+    from tensorflow import lite
+
+    return lite.Interpreter(str(path))

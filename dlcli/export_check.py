@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.backend import silent
+from dlcli.backend import litert_interpreter, silent
 from dlcli.errors import DlError
 from dlcli.images import PixelRule, UnreadableImage, load_pixels
 from dlcli.predictions import read_predictions
@@ -152,9 +152,7 @@ def _openvino(path: Path) -> Answer:
 
 
 def _litert(path: Path) -> Answer:
-    from tensorflow import lite
-
-    interpreter = lite.Interpreter(str(path))
+    interpreter = litert_interpreter(path)
     (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def answer(pixels: np.ndarray) -> np.ndarray:
