@@ -85,18 +85,19 @@ def require_no_link(run: Run) -> None:
 
 
 def remove_run(run: Run) -> None:
-    """Remove a run's folder.
+    """Remove the folder of a run that is held.
 
     Its status goes last: a removal that was cut short leaves something that is listed, and that
-    can be removed again.
+    can be removed again. The lock goes after it, or another process could go on with the rest.
     """
     for path in run.path.iterdir():
-        if path == run.status_file:
+        if path in (run.status_file, run.lock_file):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+    run.status_file.unlink(missing_ok=True)
     shutil.rmtree(run.path)
 
 

@@ -92,6 +92,17 @@ def test_a_removal_that_is_cut_short_leaves_a_run_that_is_listed(
     assert not run.path.exists()
 
 
+def test_a_run_is_locked_until_nothing_of_it_is_left(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = listed_run()
+    left: list[Path] = []
+    monkeypatch.setattr(shutil, "rmtree", lambda path: left.extend(path.iterdir()))
+    with run.held():
+        remove_run(run)
+    assert left == [run.lock_file]
+
+
 def test_a_checkpoint_is_removed_alone(home: Path) -> None:
     run = with_checkpoint(with_models(listed_run()))
     remove_checkpoint(run)
