@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files import dump_yaml, read_yaml
-from dlcli.processes import at_work
+from dlcli.processes import BEAT_SECONDS, at_work
 
 # Tries in a second: as long as one that has just got the lock may take to write its name down.
 TRIES, PAUSE_SECONDS = 100, 0.01
@@ -42,7 +43,8 @@ def held(
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, dump_yaml(dict(owner)).encode())
-        yield
+        with _beating(descriptor):
+            yield
     finally:
         with suppress(OSError):  # all may have been removed, or be closed to us by now
             file.unlink()  # before the lock ends, or it could be another's already
@@ -60,6 +62,25 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def _beating(descriptor: int) -> Iterator[None]:
+    """Touch a file now and then, so that other machines see that its owner is at work."""
+    done = Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT_SECONDS):
+            with suppress(OSError):
+                os.utime(descriptor)
+
+    thread = Thread(target=beat, name="sign of life", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
 def _take(file: Path, refusal: Callable[[Mapping[str, Any]], DlError]) -> int:
     """The lock's descriptor."""
     owner: dict[str, Any] = {}
@@ -72,7 +93,7 @@ def _take(file: Path, refusal: Callable[[Mapping[str, Any]], DlError]) -> int:
                 return descriptor
         except BlockingIOError:
             owner = _read(file)
-            if owner and at_work(owner):  # else it is what a killed one left
+            if owner and at_work(owner, file):  # else it is what a killed one left
                 os.close(descriptor)
                 break
         os.close(descriptor)

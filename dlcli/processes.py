@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dlcli.places import printable
+
+BEAT_SECONDS = 30
+SILENT_SECONDS = 600
 
 
 def this_process() -> dict[str, Any]:
@@ -48,14 +52,21 @@ def is_here(owner: Mapping[str, Any]) -> bool:
     return owner.get("host") == _host()
 
 
-def at_work(owner: Mapping[str, Any]) -> bool:
+def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
     """Whether the process that `this_process` described is still there.
+
+    Another machine's process can't be asked: it counts as gone when its last sign of life is
+    `SILENT_SECONDS` old, or that far ahead by a clock that is wrong.
 
     Args:
         owner: what it gave, read back from a file; anything else describes no process.
+        sign: the file that it touches at least every `BEAT_SECONDS` while it is at work.
     """
     if not is_here(owner):
-        return True  # another machine's process can't be asked
+        try:
+            return abs(time.time() - sign.stat().st_mtime) < SILENT_SECONDS
+        except OSError:
+            return False
     pid = owner.get("pid")
     if not isinstance(pid, int) or not exists(pid):
         return False

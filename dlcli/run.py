@@ -18,7 +18,7 @@ from dlcli.folders import make_numbered
 from dlcli.history import read_history, write_history
 from dlcli.locks import alone_in, held
 from dlcli.places import shown
-from dlcli.processes import at_work, in_words, is_here, this_owner
+from dlcli.processes import SILENT_SECONDS, at_work, in_words, is_here, this_owner
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -168,7 +168,7 @@ class Run:
         status = self._written_status()
         if status.get("state") not in STATES:
             return status | {"state": "failed"}
-        if status["state"] == "running" and not at_work(status):
+        if status["state"] == "running" and not at_work(status, self.lock_file):
             return status | {"state": "interrupted"}
         return status
 
@@ -266,8 +266,8 @@ class Run:
     def busy(self, owner: Mapping[str, Any]) -> DlError:
         """The error of a run that a process works on; its owner as read from a file."""
         gone = (
-            " If that machine is gone, write `state: interrupted` into "
-            f"{shown(self.status_file)}, then try again."
+            " If that machine is gone, the run counts as interrupted "
+            f"{SILENT_SECONDS // 60} minutes after its last sign of life."
         )
         hint = "Wait for it, or stop that process first." + gone * (not is_here(owner))
         return DlError(f"{self.name} is being trained", why=in_words(owner), hint=hint)

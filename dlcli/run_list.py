@@ -126,7 +126,7 @@ def _row(folder: Path, settings: bool) -> Row | None:
     _read(f"{path}/{_CLASSES}", problems)
     if _HISTORY in names or status.get("epoch"):
         _look_at_history(run, problems)
-    state = _state(status, problems)
+    state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
@@ -154,10 +154,10 @@ def _status(path: str, problems: list[str]) -> dict[str, Any]:
     return values
 
 
-def _state(status: Mapping[str, Any], problems: list[str]) -> str:
+def _state(run: Run, status: Mapping[str, Any], problems: list[str]) -> str:
     """The state that is true now."""
     state = status.get("state")
-    if state == "running" and not at_work(status):
+    if state == "running" and not at_work(status, run.lock_file):
         return "interrupted"
     if state not in STATES and not problems:
         unknown = f"has a state that this version doesn't know, {state}"

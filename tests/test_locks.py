@@ -8,12 +8,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dlcli import locks
 from dlcli.errors import DlError
 from dlcli.files import read_yaml
 from dlcli.locks import held
@@ -122,3 +124,14 @@ def test_what_was_locked_may_be_removed_meanwhile(tmp_path: Path) -> None:
     with held(folder / "lock.yaml", this_owner(NOON), refusal):
         shutil.rmtree(folder)
     assert not folder.exists()
+
+
+def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
+    file = tmp_path / "lock.yaml"
+    with held(file, this_owner(NOON), refusal):
+        os.utime(file, (0, 0))
+        end = time.monotonic() + 10
+        while file.stat().st_mtime < 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert time.time() - file.stat().st_mtime < 10

@@ -106,9 +106,20 @@ def test_another_process_with_the_same_number_is_not_the_one_that_trained(
     assert run.state == "interrupted"
 
 
-def test_a_run_of_another_machine_is_taken_at_its_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "state"),
+    [(5, "running"), (700, "interrupted"), (-700, "interrupted"), (None, "interrupted")],
+    ids=["a sign of life", "silent", "a clock that is wrong", "nothing"],
+)
+def test_a_run_of_another_machine_is_at_work_while_it_gives_signs_of_life(
+    tmp_path: Path, seconds: int | None, state: str
+) -> None:
     run = make_run(tmp_path, state="running", pid=2**22 + 1, host="elsewhere")
-    assert run.state == "running"
+    if seconds is not None:
+        run.lock_file.touch()
+        then = time.time() - seconds
+        os.utime(run.lock_file, (then, then))
+    assert run.state == state
 
 
 @pytest.mark.parametrize("pid", [None, "many", -1, 0, 2**70, [1]])

@@ -82,8 +82,10 @@ def test_a_run_whose_process_is_gone_is_interrupted(home: Path) -> None:
     dead = {"pid": 2**22 + 1, "host": socket.gethostname()}
     listed_run("202611231409-a", state="running", **dead)
     listed_run("202611231410-b", state="running", **this_process())
-    listed_run("202611231411-c", state="running", pid=1, host="elsewhere")
-    assert [row.state for row in rows_of(home)] == ["running", "running", "interrupted"]
+    listed_run("202611231411-c", state="running", pid=1, host="elsewhere").lock_file.touch()
+    listed_run("202611231412-d", state="running", pid=1, host="elsewhere")
+    states = [row.state for row in rows_of(home)]
+    assert states == ["interrupted", "running", "running", "interrupted"]
 
 
 def test_what_is_no_run_is_not_listed(home: Path) -> None:
