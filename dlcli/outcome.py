@@ -101,7 +101,8 @@ def keep_outcome(
     )
     for line in diagnosis.lines:
         run.log(line)
-    shutil.rmtree(run.checkpoint, ignore_errors=True)
+    if not job.settings.keep_checkpoint:
+        shutil.rmtree(run.checkpoint, ignore_errors=True)
 
 
 def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlcli.catalog import recipe_class
 from dlcli.changes import Change
-from dlcli.config import RECORD, Config, Value, read_config_file
+from dlcli.config import RECORD, Config, Value, load_config, read_config_file
 from dlcli.dataset import open_dataset
 from dlcli.declarations import declared
 from dlcli.errors import DlError, ExitCode
@@ -21,16 +21,24 @@ from dlcli.nested import flat
 from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
+from dlcli.run_dataset import dataset_of
 from dlcli.settings import Settings
 
 
-def rerun(run: Run, sets: Sequence[str] = (), runs_dir: Path | None = None) -> Run:
+def rerun(
+    run: Run,
+    sets: Sequence[str] = (),
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Run:
     """Train again what a run trained, in a new run that names it as its parent.
 
     Args:
         run: any run with a recipe; it may be unfinished.
         sets: what is to be otherwise: "dropout=0.3", "seed=1", "train.finetune.dropout=0.3".
         runs_dir: where the new run goes; by default beside the old one's dataset folder.
+        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
+            say.
 
     Raises:
         DlError: an ensemble; its dataset is gone; a setting that there isn't.
@@ -43,11 +51,11 @@ def rerun(run: Run, sets: Sequence[str] = (), runs_dir: Path | None = None) -> R
             why="what can be trained again is its members",
             hint=f"Rerun these: {', '.join(member['name'] for member in record['members'])}.",
         )
-    root = Path(record["dataset"]["path"])
-    if not root.is_dir():
+    root = dataset_of(run, data_dir or load_config().settings().data_dir)
+    if root is None:
         raise DlError(
-            f"The dataset of {run.name} is not at {shown(root)} any more",
-            hint="Put it back, then rerun.",
+            f"The dataset of {run.name} is not at {shown(record['dataset']['path'])} any more",
+            hint="Put it back, or name the folder that it lies in: `--data-dir FOLDER`.",
         )
     recipe = record["recipe"]
     values = read_config_file(run.config_file)
@@ -80,7 +88,7 @@ class Difference:
     now: Any
 
 
-def verify(run: Run) -> Difference | None:
+def verify(run: Run, data_dir: Path | None = None) -> Difference | None:
     """Train again what a run trained, somewhere else, and compare the histories.
 
     Returns:
@@ -96,7 +104,7 @@ def verify(run: Run) -> Difference | None:
             hint=f"Finish it: `dl resume {run.name}`.",
         )
     with TemporaryDirectory(prefix="dl-verify-") as folder:
-        again = rerun(run, runs_dir=Path(folder)).history()
+        again = rerun(run, (), Path(folder), data_dir).history()
     return first_difference(run.history(), again)
 
 

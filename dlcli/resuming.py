@@ -20,7 +20,7 @@ from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.progress import heard_by, say
 from dlcli.provenance import command_line
-from dlcli.reviving import progress_of, revive
+from dlcli.reviving import forget_predictions, progress_of, revive
 from dlcli.run import Run, utc_now
 from dlcli.run_dataset import dataset_of
 from dlcli.training import fit
@@ -64,8 +64,13 @@ def resume(
         run.log(command_line())
         with heard_by(run.log):
             if run.state == "finished":
-                revive(run, job)
-                say(f"The optimizer of {run.name} begins anew: a finished run keeps no checkpoint.")
+                if not has_checkpoint(run.checkpoint):
+                    revive(run, job)
+                    say(
+                        f"The optimizer of {run.name} begins anew: a finished run keeps no "
+                        "checkpoint, but with `--keep-checkpoint`."
+                    )
+                forget_predictions(run)
             if change:
                 change = replace(change, when=utc_now())
                 job = replace(job, changes=(*job.changes, change))
@@ -77,10 +82,9 @@ def resume(
 
 def _progress(run: Run, job: Job) -> Progress:
     """Where training stands."""
-    if run.state == "finished":
-        return progress_of(run, job)
-    saved = has_checkpoint(run.checkpoint)
-    return load_checkpoint(run.checkpoint)[0] if saved else Progress()
+    if has_checkpoint(run.checkpoint):
+        return load_checkpoint(run.checkpoint)[0]
+    return progress_of(run, job) if run.state == "finished" else Progress()
 
 
 def _require_possible(run: Run, job: Job, change: Change) -> None:

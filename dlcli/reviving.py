@@ -41,8 +41,6 @@ def progress_of(run: Run, job: Job) -> Progress:
 def revive(run: Run, job: Job) -> Progress:
     """Write the checkpoint of a finished run, which kept none; its optimizer begins anew.
 
-    Its predictions are removed: another epoch may turn out the best.
-
     Raises:
         DlError: a model is gone; or holds running means, which nothing can go on from.
     """
@@ -50,7 +48,7 @@ def revive(run: Run, job: Job) -> Progress:
         raise DlError(
             f"{run.name} can't be trained further",
             why="its models hold the running means of the weights, and the weights are gone",
-            hint="Train anew, with more epochs: `--schedule`.",
+            hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
         )
     start_backend()
     progress = progress_of(run, job)
@@ -60,10 +58,14 @@ def revive(run: Run, job: Job) -> Progress:
     last = _read(job, progress.phase, run.last_model)
     optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
     save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
+    return progress
+
+
+def forget_predictions(run: Run) -> None:
+    """Remove what a finished run predicted: of more epochs another may turn out the best."""
     for file in run.predictions("test").parent.iterdir():
         file.unlink()
     run.update_status(predicted={})
-    return progress
 
 
 def _read(job: Job, phase: int, path: Path) -> Network:

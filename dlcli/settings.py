@@ -68,6 +68,9 @@ class Settings:
         unset="auto",
     )
     tensorboard: bool = setting(False, "write TensorBoard logs into the run's `tensorboard/`")
+    keep_checkpoint: bool = setting(
+        False, "keep a finished run's checkpoint, to train it further as if it had not ended"
+    )
     augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import SMALL, only_run
-from typed import Dl, ok
+from typed import Dl, ok, refused
 
 from dlcli.files import write_yaml
 from dlcli.rerunning import first_difference, verify
@@ -108,3 +108,15 @@ def test_histories_differ_where_they_first_do(one: list, other: list) -> None:  
         same = found.epoch - 1
         assert one[:same] == other[:same]
         assert one[same : same + 1] != other[same : same + 1]
+
+
+def test_a_dataset_that_moved_is_found_by_its_name_and_said(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    (home / "disk").mkdir()
+    tiny.rename(home / "disk" / "tiny")
+    refused(dl("rerun", run.name), "is not at ~/data/tiny any more", "--data-dir")
+    said = ok(dl("rerun", run.name, "--data-dir", home / "disk")).stderr
+    assert "taking ~/disk/tiny" in said
+    (again,) = others(run)
+    assert again.history_file.read_text() == run.history_file.read_text()

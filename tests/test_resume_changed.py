@@ -102,6 +102,19 @@ def test_what_can_not_be_done_is_refused_and_nothing_changes(
     assert stopped.state == "interrupted"
 
 
+def test_with_its_checkpoint_kept_a_finished_run_goes_on_as_if_it_had_not_ended(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x4", *SMALL))
+    whole = only_run(home)
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", "--keep-checkpoint", *SMALL))
+    (run,) = (each for each in Run.all(home / "runs") if each != whole)
+    said = ok(dl("resume", run.name, "--epochs", "4")).stderr
+    assert "begins anew" not in said
+    assert run.history_file.read_text() == whole.history_file.read_text()
+    assert run.predictions("valid").read_text() == whole.predictions("valid").read_text()
+
+
 def test_more_epochs_than_early_stopping_grants_are_trained(dl: Dl, home: Path, tiny: Path) -> None:
     # at such a rate the valid loss is never better than after the first epoch
     options = ("--schedule", "1e-9x9", "--early-stopping", "1", "--label-smoothing", "0.5")

@@ -23,5 +23,5 @@ def command(config: Config, run: str, sets: tuple[str, ...]) -> None:
     from dlcli.rerunning import rerun
 
     old = find_run(run, config.settings().runs_dir)
-    new = rerun(old, sets)
+    new = rerun(old, sets, data_dir=config.settings().data_dir)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

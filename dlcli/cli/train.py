@@ -94,7 +94,7 @@ def train_command(name: str) -> click.Command:
         metavar="N",
         help="train N runs, each with the next seed, and make an ensemble of them",
     )
-    @with_config(*recipe_keys(name), "tensorboard")
+    @with_config(*recipe_keys(name), "tensorboard", "keep_checkpoint")
     def train(config: Config, members: int | None) -> None:
         run_training(config, name, members)
 
