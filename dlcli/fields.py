@@ -154,6 +154,8 @@ def _refused(value: Any, to: Setting, why: str = "") -> DlError:
 
 
 def _is_nothing(value: Any, to: Setting) -> bool:
+    if value is False:
+        return to.unset == "off"  # YAML takes `off` for a truth value
     return value is None or (
         isinstance(value, str) and value.strip().lower() in NOTHING | {to.unset}
     )
@@ -188,6 +190,8 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
         return float(value)
     if to.type is str:
         return str(value)
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
     return value if isinstance(value, to.type) else to.type.parse(str(value))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from dlcli.augmentation import Augmentation
+from dlcli.aws.settings import Aws
 from dlcli.fields import setting
 
 OnError = Literal["stop", "skip"]
@@ -31,7 +32,7 @@ class Kaggle:
 
 
 # Blocks of settings within `Settings`, by the name of their field.
-BLOCKS: dict[str, type] = {"augmentation": Augmentation, "kaggle": Kaggle}
+BLOCKS: dict[str, type] = {"augmentation": Augmentation, "kaggle": Kaggle, "aws": Aws}
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Settings:
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)
+    aws: Aws = field(default_factory=Aws)
 
     @property
     def threads(self) -> int:

@@ -1,0 +1,246 @@
+"""A rented machine as EC2 and its own tags tell it; there is no other record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from dlcli.aws.cloud import explained
+from dlcli.errors import DlError, ExitCode, did_you_mean
+
+if TYPE_CHECKING:
+    from dlcli.aws.cloud import Cloud
+
+MANAGED, NAME, OWNER, PROJECT = "dl:managed", "dl:name", "dl:owner", "dl:project"
+UNTIL, TOKEN = "dl:until", "dl:token"
+TAGS = (MANAGED, NAME, OWNER, PROJECT, UNTIL, TOKEN)
+# What still costs money, or soon will again; AWS forgets the others within the hour.
+LIVE = ("pending", "running", "stopping", "stopped")
+RUNNING = ("pending", "running")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Box:
+    """One rented machine.
+
+    Args:
+        id: EC2's, `i-...`.
+        name, owner, project, until, token: its tags; `until` is when it stops whatever it does.
+        state: EC2's word: pending, running, stopping, stopped, shutting-down, terminated.
+        launched: when it was last started, UTC.
+        address: the public IPv4; None while it is stopped.
+        disk_gb: GB of all its disks; None where EC2 doesn't say.
+        made: when its disk was made, UTC, which no later start changes.
+    """
+
+    id: str
+    name: str
+    owner: str
+    project: str
+    state: str
+    type: str
+    region: str
+    zone: str
+    launched: datetime
+    address: str | None = None
+    spot: bool = False
+    disk_gb: int | None = None
+    made: datetime | None = None
+    key_name: str | None = None
+    until: datetime | None = None
+    vpc: str | None = None
+    subnet: str | None = None
+    groups: tuple[str, ...] = ()
+    token: str = ""
+    image: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether its hours are paid for now."""
+        return self.state in RUNNING
+
+
+def tags_for(
+    name: str, owner: str, project: str, until: datetime | None = None, token: str = ""
+) -> list[dict[str, str]]:
+    """The tags of all that belongs to a box, as EC2 takes them."""
+    values = {MANAGED: "yes", NAME: name, OWNER: owner, PROJECT: project}
+    if until is not None:
+        values[UNTIL] = stamp(until)
+    if token:
+        values[TOKEN] = token
+    # `Name` is what the console shows
+    return [{"Key": key, "Value": value} for key, value in ({"Name": name} | values).items()]
+
+
+def stamp(time: datetime) -> str:
+    """A time as a tag holds it: UTC, to the second, `2026-11-23T14:09:00Z`."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of anything that EC2 lists."""
+    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", [])}
+
+
+def filters_for(
+    owner: str | None = None, name: str | None = None, **others: Sequence[str]
+) -> list[dict[str, Any]]:
+    """EC2's filters for what is tagged as ours; underscores of `others` stand for dashes."""
+    wanted: dict[str, Sequence[str]] = {f"tag:{MANAGED}": ["yes"]}
+    if owner is not None:
+        wanted[f"tag:{OWNER}"] = [owner]
+    if name is not None:
+        wanted[f"tag:{NAME}"] = [name]
+    wanted |= {key.replace("_", "-"): values for key, values in others.items()}
+    return [{"Name": key, "Values": list(values)} for key, values in wanted.items()]
+
+
+def boxes(
+    ec2: Any,
+    region: str,
+    *,
+    owner: str | None = None,
+    name: str | None = None,
+    states: Sequence[str] = LIVE,
+) -> list[Box]:
+    """The boxes of a region, the oldest first.
+
+    Args:
+        ec2: the region's client.
+        owner, name: of whom, and called what; None for all.
+        states: EC2's words.
+    """
+    with explained():
+        pages = ec2.get_paginator("describe_instances").paginate(
+            Filters=filters_for(owner, name, instance_state_name=states)
+        )
+        found = [
+            each for page in pages for group in page["Reservations"] for each in group["Instances"]
+        ]
+        disks = _disks(ec2, owner, name) if found else {}
+    return sorted((_box(each, region, disks) for each in found), key=by_age)
+
+
+def by_age(box: Box) -> tuple[datetime, str]:
+    """The order in which boxes were launched; of two at the same moment, by id."""
+    return box.launched, box.id
+
+
+def find_boxes(cloud: Cloud, name: str, states: Sequence[str] = LIVE) -> list[Box]:
+    """One's own boxes of that name in this region; more than one where two calls met."""
+    return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=checked_name(name), states=states)
+
+
+def find_box(cloud: Cloud, name: str) -> Box:
+    """One's own box of that name in this region, the oldest where there are two.
+
+    Raises:
+        DlError: there is none; names the nearest.
+    """
+    found = find_boxes(cloud, name)
+    if found:
+        return found[0]
+    others = [box.name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)]
+    near = f" {did_you_mean(name, others)}" if others else ""
+    raise DlError(
+        f"There is no box {name!r} in {cloud.region}",
+        hint=f"`dl aws up -n {name}` rents one; `dl aws ls --all-regions` lists yours.{near}",
+    )
+
+
+def boxes_everywhere(
+    cloud: Cloud, all_regions: bool, *, owner: str | None = None
+) -> tuple[list[Box], dict[str, DlError]]:
+    """The boxes of this region, or of all, asked at the same time.
+
+    Returns:
+        the boxes by region and age; and the regions that didn't answer, with the reason.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    regions = cloud.regions() if all_regions else [cloud.region]
+    clients = [cloud.client("ec2", region) for region in regions]  # boto3 makes them in one thread
+    answers: list[list[Box]] = []
+    failed: dict[str, DlError] = {}
+    with ThreadPoolExecutor(max_workers=len(regions)) as pool:
+        asked = [
+            pool.submit(boxes, client, region, owner=owner)
+            for client, region in zip(clients, regions, strict=True)
+        ]
+    for region, future in zip(regions, asked, strict=True):
+        try:
+            answers.append(future.result())
+        except DlError as error:
+            if len(regions) == 1:
+                raise
+            failed[region] = error
+    return [box for answer in answers for box in answer], failed
+
+
+def checked_name(name: str) -> str:
+    """A box's name, where it can be one: it becomes a tag, a folder and an ssh alias.
+
+    Raises:
+        DlError: it can't.
+    """
+    if not _NAME.fullmatch(name):
+        raise DlError(
+            f"A box can't be called {name!r}",
+            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, and no sign first",
+            hint="Name it by `-n NAME`.",
+            exit_code=ExitCode.USAGE,
+        )
+    return name
+
+
+def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int, datetime]]:
+    """Instance id -> GB of its disks, and when the first of them was made."""
+    found: dict[str, tuple[int, datetime]] = {}
+    pages = ec2.get_paginator("describe_volumes").paginate(Filters=filters_for(owner, name))
+    volumes: Iterable[Any] = (volume for page in pages for volume in page["Volumes"])
+    for volume in volumes:
+        for attached in volume.get("Attachments", []):
+            size, made = found.get(attached["InstanceId"], (0, volume["CreateTime"]))
+            found[attached["InstanceId"]] = size + volume["Size"], min(made, volume["CreateTime"])
+    return found
+
+
+def _box(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -> Box:
+    tags = tags_of(instance)
+    size, made = disks.get(instance["InstanceId"], (None, None))
+    return Box(
+        id=instance["InstanceId"],
+        name=tags.get(NAME, ""),
+        owner=tags.get(OWNER, ""),
+        project=tags.get(PROJECT, ""),
+        state=instance["State"]["Name"],
+        type=instance["InstanceType"],
+        region=region,
+        zone=instance.get("Placement", {}).get("AvailabilityZone", ""),
+        launched=instance["LaunchTime"],
+        address=instance.get("PublicIpAddress"),
+        spot=instance.get("InstanceLifecycle") == "spot",
+        disk_gb=size,
+        made=made,
+        key_name=instance.get("KeyName"),
+        until=read_stamp(tags.get(UNTIL, "")),
+        vpc=instance.get("VpcId"),
+        subnet=instance.get("SubnetId"),
+        groups=tuple(group["GroupId"] for group in instance.get("SecurityGroups", [])),
+        token=tags.get(TOKEN, ""),
+        image=instance.get("ImageId", ""),
+    )
+
+
+def read_stamp(text: str) -> datetime | None:
+    """A tag's time; None where it holds none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

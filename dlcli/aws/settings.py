@@ -1,0 +1,93 @@
+"""Settings of rented machines: the `aws:` block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import ClassVar
+
+from dlcli.aws.durations import OFF, Duration
+from dlcli.fields import Refused, setting
+
+
+class Patterns(tuple[str, ...]):
+    """File name patterns, separated by commas: `*.zip,scratch/`."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "patterns, such as *.zip,scratch/"
+
+    @classmethod
+    def parse(cls, text: str) -> Patterns:
+        """Read patterns, separated by commas."""
+        return cls(part.strip() for part in text.split(",") if part.strip())
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
+class Networks(tuple[str, ...]):
+    """Networks of addresses, IPv4 or IPv6, separated by commas: `203.0.113.7/32,2001:db8::/64`."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "addresses as CIDR, such as 203.0.113.7/32"
+
+    @classmethod
+    def parse(cls, text: str) -> Networks:
+        """Read networks; an address alone is a network of its own.
+
+        Raises:
+            Refused: one is no network, or is the whole internet.
+        """
+        found = []
+        for part in filter(None, map(str.strip, text.split(","))):
+            try:
+                network = ip_network(part)
+            except ValueError as error:
+                raise Refused(str(error)) from None
+            if network.prefixlen == 0:
+                raise Refused(f"{part} lets the whole internet in")
+            found.append(str(network))
+        if not found:
+            raise Refused("no address is named")
+        return cls(found)
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
+@dataclass(frozen=True)
+class Aws:
+    """What `dl aws` rents, where, and for how long."""
+
+    profile: str | None = setting(None, "profile of ~/.aws/config; as boto3 finds it by default")
+    region: str | None = setting(None, "AWS region, such as eu-west-1; as boto3 finds it")
+    name: str | None = setting(None, "the box's name; the project folder's by default")
+    type: str = setting("g6.xlarge", "instance type (see `dl aws types`)", metavar="TYPE")
+    disk: int = setting(128, "GB of the box's disk", at_least=8, below=16385)
+    idle: Duration | None = setting(
+        Duration(minutes=30),
+        "stop the box after so long with nothing to do",
+        unset=OFF,
+        metavar="TIME",
+    )
+    max_hours: int = setting(
+        24, "stop the box after so many hours whatever it does", at_least=1, below=8761
+    )
+    spot: bool = setting(False, "rent spare capacity: cheaper, and it may be taken away")
+    max_price: float | None = setting(
+        None, "most to pay for the machine, in dollars an hour", at_least=0.001
+    )
+    image: str | None = setting(
+        None, "machine image; the newest Deep Learning Base image by default", metavar="AMI"
+    )
+    vpc: str | None = setting(None, "network to be in; the region's default by default")
+    subnet: str | None = setting(None, "subnet to be in; one of the zone that has room")
+    ingress: Networks | None = setting(
+        None, "who may reach port 22, as CIDR; this machine's address alone", metavar="CIDR"
+    )
+    exclude: Patterns | None = setting(
+        None, "file name patterns that stay here, beside those built in", metavar="PATTERNS"
+    )
+    ssh_key: Path | None = setting(None, "private key for ssh; one of dl's own by default")
+    bootstrap: Path | None = setting(None, "script to run on a new box, once it is set up")

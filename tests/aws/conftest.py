@@ -1,0 +1,74 @@
+"""What tests of `dl aws` get: a simulated account, and no way beyond this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from simulator import Account, Simulator
+
+REAL_CONNECT = socket.socket.connect
+
+
+class Outside(BaseException):
+    """A test reached beyond this machine; no `except Exception` may swallow it."""
+
+
+@pytest.fixture(autouse=True)
+def loopback_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fail every test that connects to anything but this machine."""
+    tried: list[str] = []
+
+    def connect(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
+            tried.append(str(address))
+            raise Outside(f"a test connects to {address}")
+        return REAL_CONNECT(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect)
+    yield tried
+    assert tried == [], "a test connected beyond this machine"
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:  # a name: it would have to be looked up first
+        return False
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """The servers, once for all tests of a process."""
+    environ = pytest.MonkeyPatch()
+    environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
+    servers = Simulator()
+    yield servers
+    servers.stop()
+    environ.undo()
+
+
+@pytest.fixture
+def aws(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Account:
+    """A fresh account in us-east-1, with credentials that are worth nothing."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO_"))]:
+        monkeypatch.delenv(name)
+    account = simulator.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", simulator.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_PRICING", simulator.stub_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SERVICE_QUOTAS", simulator.stub_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 waits between its own attempts
+    account.image = account.seed_image()
+    monkeypatch.setattr("dlcli.aws.network.my_address", lambda: account.address)
+    return account

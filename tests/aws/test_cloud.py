@@ -1,0 +1,130 @@
+"""Whose account it is, and what boto3's errors say to a person."""
+
+from __future__ import annotations
+
+import pytest
+from simulator import Account
+
+from dlcli.aws.boxes import boxes
+from dlcli.aws.cloud import Cloud, code_of, explained, open_cloud
+from dlcli.aws.settings import Aws
+from dlcli.errors import DlError
+
+
+def test_the_owner_is_who_calls(aws: Account) -> None:
+    assert open_cloud(Aws()).owner.startswith("arn:aws:")
+
+
+def test_a_fresh_account_has_no_boxes(aws: Account) -> None:
+    assert boxes(Cloud(None, "eu-west-1").ec2, "eu-west-1") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        ("ExpiredToken", "The security token included in the request is expired", "aws sso login"),
+        ("RequestExpired", "Request has expired.", "aws sso login"),
+        ("AuthFailure", "AWS was not able to validate the credentials", "doesn't accept"),
+        ("InvalidClientTokenId", "The security token is invalid.", "doesn't accept"),
+        ("SignatureDoesNotMatch", "Signature expired", "doesn't accept"),
+        ("UnauthorizedOperation", "You are not authorized.", "doesn't let you call"),
+        ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA", "second factor"),
+        ("OptInRequired", "You are not subscribed to this service.", "can't rent here yet"),
+        ("RequestTimeTooSkewed", "The difference is too large.", "clock"),
+        ("RequestLimitExceeded", "Request limit exceeded.", "too busy"),
+        ("InternalError", "An internal error has occurred", "too busy"),
+        ("Unavailable", "The server is overloaded", "too busy"),
+        ("InsufficientInstanceCapacity", "We have none.", "no such machine free"),
+        ("SomethingElse", "Odd.", "couldn't call DescribeRegions"),
+    ],
+)
+def test_an_error_of_aws_is_a_sentence(aws: Account, code: str, message: str, said: str) -> None:
+    aws.refuse("DescribeRegions", code, message)
+    with pytest.raises(DlError) as raised:
+        open_cloud(Aws()).regions()
+    assert said in str(raised.value)
+    assert f"({code})" in raised.value.why
+    assert raised.value.hint
+    assert code_of(raised.value.__cause__) == code  # type: ignore[arg-type]
+
+
+def test_without_credentials_it_says_how_to_log_in(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(DlError, match="No AWS credentials were found") as raised:
+        open_cloud(Aws()).regions()
+    assert "aws configure" in raised.value.hint
+
+
+def test_half_the_credentials_are_none(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(DlError, match="No AWS credentials were found"):
+        open_cloud(Aws()).regions()
+
+
+def test_a_region_has_to_be_known(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(DlError, match="No AWS region is known"):
+        open_cloud(Aws())
+    assert open_cloud(Aws(region="eu-west-1")).region == "eu-west-1"
+    with pytest.raises(DlError, match="region"):
+        open_cloud(Aws(region="not a region")).regions()
+
+
+def test_a_profile_has_to_exist(aws: Account) -> None:
+    with pytest.raises(DlError, match="no such AWS profile"):
+        open_cloud(Aws(profile="course"))
+
+
+def test_an_endpoint_that_is_not_there_is_said(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(DlError, match="AWS can't be reached"):
+        open_cloud(Aws()).regions()
+
+
+def test_an_expired_session_of_single_sign_on_is_said(
+    aws: Account, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pathlib import Path
+
+    folder = Path.home() / ".aws"
+    (folder / "sso" / "cache").mkdir(parents=True)
+    (folder / "config").write_text(
+        "[profile course]\nsso_session = me\nsso_account_id = 123456789012\n"
+        "sso_role_name = Student\nregion = us-east-1\n"
+        "[sso-session me]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n"
+    )
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(DlError, match="session has expired") as raised:
+        open_cloud(Aws(profile="course")).regions()
+    assert "aws sso login" in raised.value.hint
+
+
+def test_a_role_taken_on_anew_each_time_is_one_owner(aws: Account) -> None:
+    cloud = open_cloud(Aws())
+    sts = cloud.client("sts")
+    role = "arn:aws:iam::123456789012:role/Student"
+    for session in (
+        "botocore-session-1764000000",
+        "botocore-session-1764000999",
+        "ada@example.com",
+    ):
+        answer = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+        other = Cloud(None, "us-east-1")
+        import boto3
+
+        other._session = boto3.Session(
+            answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"], "us-east-1"
+        )
+        own = session if "@" in session else ""
+        assert other.owner.endswith("assumed-role/Student" + (f"/{own}" if own else ""))
+
+
+def test_what_is_no_error_of_boto3_passes(aws: Account) -> None:
+    with pytest.raises(ZeroDivisionError), explained():
+        _ = 1 / 0

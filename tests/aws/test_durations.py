@@ -1,0 +1,54 @@
+"""Durations as people write and read them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.aws.durations import Duration, in_words, read_duration
+from dlcli.fields import Refused
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30m", 1800), ("4h", 14400), ("1h30m", 5400), ("2d", 172800), ("90s", 90), (" 1 H ", 3600)],
+)
+def test_a_number_with_its_unit_is_a_duration(text: str, seconds: int) -> None:
+    assert read_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "30", "-5m", "0m", "soon", "1.5h", "m", "366d", "9" * 20 + "d"]
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        read_duration(text)
+
+
+def test_off_is_none() -> None:
+    assert read_duration("off") is None
+
+
+@given(st.integers(1, 365 * 86400))
+def test_what_is_written_is_read_as_the_same(seconds: int) -> None:
+    assert Duration.parse(str(Duration(seconds=seconds))) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (720, "12 min"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (26 * 3600, "26 h"),
+        (76 * 3600, "3 d 4 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_a_duration_is_read_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert in_words(timedelta(seconds=seconds)) == words
