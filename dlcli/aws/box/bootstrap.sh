@@ -1,0 +1,180 @@
+#!/bin/bash
+# Sets up a box: Python, dlcli, Jupyter and TensorBoard behind localhost, tmux, the owner's script.
+#
+#   bootstrap.sh VERSION [WHEEL]
+#
+# It may run again at any time and does what is missing. What it does goes to ~/.dl/bootstrap.log;
+# standard output has a line for each step. It goes on when the connection ends.
+set -euo pipefail
+version=$1 wheel=${2:-}
+here=$HOME/.dl
+venv=$here/venv
+log=$here/bootstrap.log
+units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
+export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
+
+trap '' HUP PIPE
+mkdir -p "$here" "$units" "$HOME/.local/bin" "$HOME/runs"
+exec 3>&1 >>"$log" 2>&1 </dev/null
+exec 9>"$here/bootstrap.lock"
+
+step() {
+    echo "== $(date -u +%FT%TZ) $*"
+    echo "$*" >&3 || true
+}
+
+ended() {
+    code=$?
+    if [ "$code" -ne 0 ]; then echo "== $(date -u +%FT%TZ) failed with exit code $code"; fi
+}
+trap ended EXIT
+
+# is_new NAME TEXT: whether a step that is done once for a text has yet to be done for this one.
+is_new() { [ "$(cat "$here/done-$1" 2>/dev/null)" != "$2" ]; }
+is_done() { echo "$2" >"$here/done-$1.new" && mv -f "$here/done-$1.new" "$here/done-$1"; }
+
+apt_install() {
+    step "Installing $*"
+    sudo -n apt-get -o DPkg::Lock::Timeout=300 update
+    sudo -n --preserve-env=DEBIAN_FRONTEND,NEEDRESTART_MODE \
+        apt-get -o DPkg::Lock::Timeout=300 install -y "$@"
+}
+
+system_packages() {
+    # the image's own first steps use apt too
+    if command -v cloud-init; then timeout 300 cloud-init status --wait || true; fi
+    local missing=() tool
+    for tool in tmux rsync curl; do
+        command -v "$tool" || missing+=("$tool")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
+}
+
+usable_python() {
+    local name
+    for name in python3.12 python3.11; do
+        if "$name" -c 'import ensurepip, venv'; then
+            python=$name
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    if "$venv/bin/python" -m pip --version; then return; fi
+    if ! usable_python; then
+        # Ubuntu 24.04 has Python 3.12, 22.04 has 3.11 beside its 3.10
+        if command -v python3.12; then
+            apt_install python3.12-venv
+        else
+            apt_install python3.11 python3.11-venv
+        fi
+        usable_python
+    fi
+    step "Making ~/.dl/venv with $("$python" --version)"
+    rm -rf "$venv"
+    rm -f "$here/done-packages"
+    "$python" -m venv "$venv"
+}
+
+install_packages() {
+    local wanted="dlcli[gpu,tensorboard]==$version" identity="$version from the index" line
+    if [ -n "$wheel" ]; then
+        wanted="dlcli[gpu,tensorboard] @ file://$(realpath "$wheel")"
+        identity="$version $(sha256sum <"$wheel")"
+    fi
+    if is_new packages "$identity"; then
+        step "Installing dlcli $version with TensorFlow's CUDA libraries and Jupyter: several minutes"
+        # the same version may come again with other content
+        "$venv/bin/python" -m pip uninstall -y dlcli
+        "$venv/bin/python" -m pip install --progress-bar off "$wanted" jupyterlab |
+            while read -r line; do
+                echo "$line"
+                if [[ $line =~ ^Downloading.*\(([0-9]{3,}\.[0-9]\ MB|.*\ GB)\) ]] ||
+                    [[ $line == 'Installing collected packages'* ]]; then
+                    echo "  ${line:0:90}" >&3 || true
+                fi
+            done
+        "$venv/bin/dl" --version
+        is_done packages "$identity"
+    fi
+    ln -sf "$venv/bin/dl" "$HOME/.local/bin/dl"
+}
+
+# user_service NAME: its unit by standard input. A running one is left alone unless it changed:
+# a restart of Jupyter would end its kernels.
+user_service() {
+    local unit
+    unit=$(cat)
+    if [ "$(cat "$units/$1.service" 2>/dev/null)" != "$unit" ]; then
+        echo "$unit" >"$units/$1.service"
+        systemctl --user daemon-reload
+        systemctl --user enable "$1.service"
+        systemctl --user restart "$1.service"
+    elif ! systemctl --user is-active --quiet "$1.service"; then
+        systemctl --user enable "$1.service"
+        systemctl --user restart "$1.service"
+    fi
+}
+
+services() {
+    step 'Jupyter and TensorBoard, for localhost alone'
+    # services of a user last only as long as he is logged in, without this
+    sudo -n loginctl enable-linger "$(id -un)"
+    user_service dl-jupyter <<'END_OF_UNIT'
+[Unit]
+Description=JupyterLab, for localhost alone
+
+[Service]
+ExecStart=%h/.dl/venv/bin/jupyter lab --no-browser --ip=127.0.0.1 --port=8888 --ServerApp.port_retries=0
+WorkingDirectory=%h
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=default.target
+END_OF_UNIT
+    user_service dl-tensorboard <<'END_OF_UNIT'
+[Unit]
+Description=TensorBoard, for localhost alone
+
+[Service]
+ExecStart=%h/.dl/venv/bin/tensorboard --logdir %h/runs --host 127.0.0.1 --port 6006
+WorkingDirectory=%h
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=default.target
+END_OF_UNIT
+}
+
+own_script() {
+    local script=$here/own-bootstrap identity
+    if [ ! -e "$script" ]; then return; fi
+    identity=$(sha256sum <"$script")
+    if is_new own-script "$identity"; then
+        step 'Running your own bootstrap script'
+        chmod +x "$script"
+        (cd "$HOME" && PATH="$venv/bin:$HOME/.local/bin:$PATH" "$script" 9>&-)
+        is_done own-script "$identity"
+    fi
+}
+
+main() {
+    # two at once: the second waits, and then finds everything done
+    if ! flock -n 9; then
+        step 'Waiting for another setup of this box to end'
+        flock 9
+    fi
+    system_packages
+    make_venv
+    install_packages
+    services
+    own_script
+    step 'The box is set up'
+}
+
+main; exit

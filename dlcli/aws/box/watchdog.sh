@@ -1,0 +1,245 @@
+#!/bin/sh
+# Stops this box when nothing and nobody uses it, and at its hard cap whatever happens.
+#
+#   watchdog.sh             look once, write down what is seen, stop the box if it is time
+#   watchdog.sh extend 4h   stay for four hours from now, idle or not
+#
+# A timer starts it each minute. Before it looks at anything it arms a shutdown for the cap, so
+# that one that hangs or dies leaves the cap behind. What it remembers lies in /run, which is
+# empty after each boot: a started box begins anew.
+
+config=${DL_CONFIG:-/etc/dl/watchdog.conf}
+state=${DL_STATE:-/run/dl}
+proc=${DL_PROC:-/proc}
+
+BUSY_PERCENT=5
+WARN_SECONDS=300
+# logind lets nobody log in during the last five minutes before an armed shutdown. The armed one
+# is the second to come: the watchdog itself stops the box at the cap.
+LATER_MINUTES=6
+
+# whole TEXT DEFAULT: a whole number as it stands, the default for anything else.
+# A leading zero would be read as octal.
+whole() {
+    case $1 in
+        '' | *[!0-9]* | 0?* | ???????????*) echo "$2" ;;
+        *) echo "$1" ;;
+    esac
+}
+
+setting() { sed -n "s/^$1=//p" "$config" 2>/dev/null | tail -n 1; }
+
+stored() { whole "$(cat "$state/$1" 2>/dev/null)" "$2"; }
+
+# store NAME: standard input, whole or not at all.
+store() { cat >"$state/.$1.$$" && mv -f "$state/.$1.$$" "$state/$1"; }
+
+# seen SECONDS: the box was in use at that time.
+seen() {
+    if [ "$1" -gt "$last_busy" ] && [ "$1" -le "$now" ]; then last_busy=$1; fi
+}
+
+# What can't be asked counts as idle: the other signs speak for whoever works here, and the cap
+# alone would cost a day.
+look_at_gpus() {
+    gpus='no GPU'
+    command -v nvidia-smi >/dev/null || return
+    gpus='GPU unknown'
+    answer=$(timeout -k 2 10 nvidia-smi --query-gpu=utilization.gpu \
+        --format=csv,noheader,nounits 2>/dev/null) || return
+    highest=-1
+    for percent in $answer; do
+        percent=$(whole "$percent" -1)
+        if [ "$percent" -gt "$highest" ] && [ "$percent" -le 100 ]; then highest=$percent; fi
+    done
+    [ "$highest" -ge 0 ] || return
+    gpus="GPU $highest %"
+    if [ "$highest" -ge "$BUSY_PERCENT" ]; then seen "$now"; fi
+}
+
+look_at_jobs() {
+    jobs=0
+    for folder in "$home"/.dl/jobs/*/; do
+        [ -e "${folder}rc" ] && continue
+        pid=$(whole "$(cat "${folder}pid" 2>/dev/null)" '')
+        [ -n "$pid" ] || continue
+        written=$(stat -c %Y "${folder}pid" 2>/dev/null) || continue
+        # shellcheck disable=SC2046 # two words are wanted
+        set -- $(ps -o stat= -o etimes= -p "$pid" 2>/dev/null)
+        [ $# -eq 2 ] || continue
+        case $1 in Z* | X*) continue ;; esac
+        # numbers are given out again: a job began before its number was written down
+        if [ $((now - $2)) -le $((written + 5)) ]; then jobs=$((jobs + 1)); fi
+    done
+    if [ "$jobs" -gt 0 ]; then seen "$now"; fi
+}
+
+# A terminal that shows tmux counts for as long as something is typed or shown in it: people leave
+# tmux attached overnight.
+look_at_terminals() {
+    terminals=0 silent=0
+    clients=$(timeout -k 2 5 tmux -S "/tmp/tmux-$uid/default" list-clients \
+        -F '#{client_tty} #{client_activity} #{window_activity}' 2>/dev/null)
+    # as sshd calls its processes: `sshd: ubuntu@pts/0`, of several terminals `...@pts/0,pts/1`
+    for name in $(ps -ww -eo args= 2>/dev/null |
+        sed -n 's|^sshd[a-z-]*: .*@\(pts/[0-9][pts/0-9,]*\) *$|\1|p' | tr , ' '); do
+        client=$(echo "$clients" | grep "^/dev/$name ")
+        if [ -z "$client" ]; then
+            terminals=$((terminals + 1))
+            seen "$now"
+            continue
+        fi
+        before=$last_busy
+        # shellcheck disable=SC2086 # three words
+        set -- $client
+        seen "$(whole "$2" 0)"
+        # our own warning reaches the windows of tmux as well
+        if [ "$(whole "$3" 0)" -gt $((walled + 2)) ] || [ "$(whole "$3" 0)" -lt "$walled" ]; then
+            seen "$(whole "$3" 0)"
+        fi
+        if [ "$last_busy" -gt "$before" ]; then
+            terminals=$((terminals + 1))
+        else
+            silent=$((silent + 1))
+        fi
+    done
+}
+
+look_at_kernels() {
+    kernels=0
+    for file in "$home"/.local/share/jupyter/runtime/jpserver-*.json; do
+        [ -e "$file" ] || continue
+        url=$(sed -n 's/.*"url": *"\(http[^"]*\)".*/\1/p' "$file")
+        token=$(sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' "$file")
+        # the token by standard input: everyone may read a command line
+        answer=$(echo "Authorization: token $token" |
+            curl -kfsS --noproxy '*' --max-time 5 -H @- "${url}api/kernels" 2>/dev/null) || continue
+        answer=$(echo "$answer" | tr -d ' \n' | tr '{' '\n')
+        busy=$(echo "$answer" | grep -c '"execution_state":"busy"')
+        kernels=$((kernels + busy))
+        # somebody who runs a short cell now and then is at work too
+        for moment in $(echo "$answer" | sed -n 's/.*"last_activity":"\([^"]*\)".*/\1/p'); do
+            seen "$(whole "$(date -d "$moment" +%s 2>/dev/null)" 0)"
+        done
+    done
+    if [ "$kernels" -gt 0 ]; then seen "$now"; fi
+}
+
+minutes() { echo "$((($1 + 59) / 60)) min"; }
+
+# count NUMBER NOUN: "2 jobs", "no job"
+count() {
+    case $1 in 0) echo "no $2" ;; 1) echo "1 $2" ;; *) echo "$1 ${2}s" ;; esac
+}
+
+announce() {
+    echo "$now" | store walled
+    timeout -k 2 10 wall "dl: $1" 2>/dev/null
+}
+
+stop() {
+    shutdown -h now "dl: $1" || systemctl --force poweroff
+}
+
+look() {
+    now=$(whole "$(date +%s)" '')
+    # a shutdown is armed by an earlier look, or by the boot
+    [ -n "$now" ] || exit 1
+    mkdir -p "$state"
+    idle_limit=$(whole "$(setting idle_seconds)" 1800)
+    user=$(setting user)
+    home=$(getent passwd "${user:-ubuntu}" | cut -d : -f 6)
+    uid=$(id -u "${user:-ubuntu}" 2>/dev/null)
+
+    up=$(whole "$(cut -d . -f 1 "$proc/uptime")" 0)
+    cap_seconds=$(whole "$(setting cap_seconds)" 0)
+    if [ "$cap_seconds" -eq 0 ]; then cap_seconds=86400; fi
+    cap=$((now - up + cap_seconds))
+    kept=$(stored until 0)
+    if [ "$kept" -gt "$cap" ]; then cap=$kept; fi
+    left=$((cap - now))
+    if [ "$left" -lt 0 ]; then left=0; fi
+    shutdown --no-wall -h "+$((left / 60 + LATER_MINUTES))" >/dev/null 2>&1
+    if [ "$left" -eq 0 ]; then
+        stop "its hard cap is reached"
+        exit
+    fi
+
+    last_busy=$(stored last_busy "$now")
+    if [ "$last_busy" -gt "$now" ]; then last_busy=$now; fi
+    walled=$(stored walled 0)
+    look_at_gpus
+    look_at_jobs
+    look_at_terminals
+    look_at_kernels
+    echo "$last_busy" | store last_busy
+    idle=$((now - last_busy))
+    sees="$gpus, $(count "$jobs" job), $(count "$terminals" 'ssh terminal')"
+    if [ "$silent" -gt 0 ]; then sees="$sees, $silent silent tmux"; fi
+    sees="$sees, $(count "$kernels" 'busy Jupyter kernel')"
+
+    stops_at=$cap because=cap
+    if [ "$idle_limit" -gt 0 ] && [ "$idle" -gt 0 ]; then
+        at=$((last_busy + idle_limit))
+        if [ "$at" -lt "$kept" ]; then at=$kept; fi
+        if [ "$at" -lt "$cap" ]; then stops_at=$at because=idle; fi
+    fi
+    store watchdog <<END
+checked=$now
+idle=$idle
+stops_at=$stops_at
+because=$because
+sees=$sees
+END
+
+    left=$((stops_at - now))
+    if [ "$left" -gt "$WARN_SECONDS" ]; then
+        rm -f "$state/warned"
+        return
+    fi
+    warned=$(cat "$state/warned" 2>/dev/null)
+    if [ "$left" -le 0 ] && [ "$warned" = idle ]; then
+        stop "idle for $(minutes "$idle") ($sees)"
+    elif [ "$warned" != "$because" ]; then
+        echo "$because" | store warned
+        # a minute at least to answer in, however the clock has jumped
+        if [ "$left" -lt 60 ]; then left=60; fi
+        if [ "$because" = idle ]; then
+            reason="idle for $(minutes "$idle") ($sees)"
+        else
+            reason='its hard cap is near'
+        fi
+        announce "$reason: this box stops in $(minutes "$left"). \`dl aws extend 2h\` keeps it."
+    fi
+}
+
+extend() {
+    amount=$(whole "${1%[smhd]}" 0)
+    case $1 in
+        *s) unit=1 ;;
+        *m) unit=60 ;;
+        *h) unit=3600 ;;
+        *d) unit=86400 ;;
+        *) unit=0 ;;
+    esac
+    seconds=$((amount * unit))
+    if [ "$seconds" -lt 1 ] || [ "$seconds" -gt 31536000 ]; then
+        echo "Expected a time such as 90m or 4h, received: $1" >&2
+        exit 2
+    fi
+    mkdir -p "$state"
+    until=$(($(date +%s) + seconds))
+    # never shorter than what was asked for before
+    if [ "$until" -gt "$(stored until 0)" ]; then echo "$until" | store until; fi
+    look
+    cat "$state/watchdog"
+}
+
+case ${1:-} in
+    '') look ;;
+    extend) extend "${2:-}" ;;
+    *)
+        echo "usage: watchdog.sh [extend TIME]" >&2
+        exit 2
+        ;;
+esac
