@@ -1,0 +1,268 @@
+"""Reaching a machine by ssh, waiting for it, and running programs there.
+
+Nothing here knows who rents the machine. It is paramiko's client; interactive work and bulk copying
+are the system's ssh's. Both take the same key, and both want one of the known host keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.aws.host_keys import fingerprint_of, how_to_forget, known
+from dlcli.aws.system_ssh import ALIVE_SECONDS, CONNECT_SECONDS, Host
+from dlcli.errors import DlError
+from dlcli.folders import typed
+from dlcli.places import shown
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from paramiko import PKey, SSHClient
+
+# Between two tries to reach a machine that is booting.
+PAUSE_SECONDS = 2.0
+# Waiting longer than this without a word would look like hanging.
+SILENT_SECONDS = 20
+
+
+class Unreachable(DlError):
+    """Nobody answers at present, or the connection was dropped: the same may work in a moment."""
+
+
+class NoEntry(DlError):
+    """The machine answers, and our key doesn't open it."""
+
+
+def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
+    """A client that is logged in; the caller closes it.
+
+    Raises:
+        Unreachable: nobody answers there.
+        NoEntry: our key isn't accepted.
+        DlError: no host key is known, or another one was shown; or our key can't be read.
+    """
+    from paramiko import RejectPolicy, SSHClient
+
+    _require_known(host)
+    key = _load_key(host.key)
+    # without a handler Python prints the traceback of each failed try to stderr
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    client = SSHClient()
+    client.load_system_host_keys(str(host.known_hosts))
+    client.set_missing_host_key_policy(RejectPolicy())
+    try:
+        with explained(host):
+            connection = socket.create_connection((host.address, host.port), timeout=seconds)
+            client.connect(
+                host.alias,  # by this name, and port 22, the host key is looked up
+                sock=connection,
+                username=host.user,
+                pkey=key,
+                allow_agent=False,
+                look_for_keys=False,
+                timeout=seconds,
+                banner_timeout=seconds,
+                auth_timeout=seconds,
+                channel_timeout=seconds,
+            )
+            transport = client.get_transport()
+            assert transport is not None  # connect() has just made it
+            transport.set_keepalive(ALIVE_SECONDS)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def wait_for_ssh(host: Host, seconds: float) -> None:
+    """Wait until a machine lets us in.
+
+    Raises:
+        Unreachable: nobody answers within that time.
+        NoEntry: our key isn't accepted, and hasn't been for all that time: at its first boot sshd
+            answers before the key is put in place.
+        DlError: as `connect`.
+    """
+    end = time.monotonic() + seconds
+    said = time.monotonic()
+    while True:
+        try:
+            connect(host, max(1.0, min(CONNECT_SECONDS, end - time.monotonic()))).close()
+            return
+        except (Unreachable, NoEntry) as error:
+            if time.monotonic() + PAUSE_SECONDS >= end:
+                raise
+            if time.monotonic() - said > SILENT_SECONDS:
+                said = time.monotonic()
+                say(f"Waiting for {host.alias}, {end - said:.0f} s at most: {error.why}.")
+        time.sleep(PAUSE_SECONDS)
+
+
+def run(client: SSHClient, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
+    """Run a program there, to its end.
+
+    Args:
+        client: as `connect` gives it.
+        argv: the program and its arguments, whatever characters and odd bytes they hold.
+        stdin: what it reads.
+
+    Returns:
+        exit code, and what it wrote to stdout and stderr; odd bytes as surrogates.
+
+    Raises:
+        Unreachable: the connection was dropped.
+    """
+    host = _peer(client)
+    with explained(host), ThreadPoolExecutor(2) as pool:
+        transport = client.get_transport()
+        if transport is None:
+            raise EOFError
+        channel = transport.open_session(timeout=CONNECT_SECONDS)
+        channel.exec_command(shlex.join(argv).encode("utf-8", "surrogateescape"))
+
+        def feed() -> None:
+            # a program that ends without having read all is not to blame
+            with suppress(OSError):
+                channel.sendall(stdin)
+            channel.shutdown_write()
+
+        # one alone would wait for ever for the other's full buffer to be emptied
+        fed = pool.submit(feed)
+        errors = pool.submit(channel.makefile_stderr("rb").read)
+        out = channel.makefile("rb").read()
+        fed.result()
+        err = errors.result()
+        code = channel.recv_exit_status()
+        if code == -1:
+            raise EOFError
+    return code, _text(out), _text(err)
+
+
+def home_of(client: SSHClient) -> str:
+    """The home folder there, absolute."""
+    _, out, _ = run(client, ["sh", "-c", 'printf %s "$HOME"'])
+    if not out.startswith("/"):
+        raise DlError(
+            f"No home folder on {_peer(client)}",
+            why=f"HOME is {out!r} there",
+            hint="Log in and look: `dl aws ssh`.",
+        )
+    return out
+
+
+def add_key(client: SSHClient, public: str) -> None:
+    """Let another key in, beside those that are; once, however often this is called."""
+    script = (
+        "umask 077; mkdir -p ~/.ssh && touch ~/.ssh/authorized_keys && "
+        'grep -qF "$1" ~/.ssh/authorized_keys || printf "%s\\n" "$1" >> ~/.ssh/authorized_keys'
+    )
+    code, _, err = run(client, ["sh", "-c", script, "sh", public])
+    if code:
+        raise DlError(f"The key can't be added on {_peer(client)}", why=err.strip())
+
+
+@contextmanager
+def explained(host: Host | str) -> Iterator[None]:
+    """Turn the errors of a connection within the block into words.
+
+    Raises:
+        Unreachable, NoEntry, DlError: see `connect`.
+    """
+    from paramiko import AuthenticationException, BadHostKeyException, SSHException
+
+    where = f"{host.alias} at {host.address}" if isinstance(host, Host) else host
+    try:
+        yield
+    except BadHostKeyException as error:
+        alias = host.alias if isinstance(host, Host) else host
+        raise DlError(
+            f"{where} is not the machine that it was: its host key has changed",
+            why=f"expected {fingerprint_of(error.expected_key.asbytes())}, "
+            f"received {fingerprint_of(error.key.asbytes())}",
+            hint=how_to_forget(alias),
+        ) from error
+    except AuthenticationException as error:
+        assert isinstance(host, Host)  # only `connect` logs in
+        raise NoEntry(
+            f"{where} doesn't let {host.user} in",
+            why=f"it doesn't accept the key {shown(host.key)}",
+            hint="A box made from another computer knows that one's key alone: copy "
+            f"{shown(host.key)} from there.",
+        ) from error
+    except (SSHException, EOFError, OSError) as error:
+        raise Unreachable(
+            f"{where} can't be reached",
+            why=_reason(error),
+            hint="`dl aws ls` says whether it runs; if it does, try again.",
+        ) from error
+
+
+def _require_known(host: Host) -> None:
+    if not known(host.alias):
+        raise DlError(
+            f"No host key of {host.alias} is known",
+            why="without it nobody can tell who answers at its address",
+            hint="The box writes it to its console some minutes after its first start: try again "
+            "then; or take on trust what answers now: `dl aws ssh --trust-host-key`.",
+        )
+
+
+def _load_key(path: Path) -> PKey:
+    """The private key; one with a passphrase from the ssh agent.
+
+    Raises:
+        DlError: it has a passphrase, and no agent has it open.
+    """
+    from paramiko import Agent, PKey, SSHException
+    from paramiko.pkey import UnknownKeyType
+
+    try:
+        return PKey.from_path(path)
+    except FileNotFoundError:
+        raise
+    except (TypeError, ValueError, SSHException, UnknownKeyType) as error:
+        beside = path.with_name(path.name + ".pub")
+        with suppress(OSError, SSHException):
+            wanted = beside.read_text().split()[1]
+            for key in Agent().get_keys():
+                if key.get_base64() == wanted:
+                    return key
+        raise DlError(
+            f"{shown(path)} can't be opened",
+            why="it has a passphrase, and no ssh agent holds it",
+            hint=f"`ssh-add {typed(path)}`, then try again.",
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    text = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+    return text[:1].lower() + text[1:] or "the connection was dropped"
+
+
+def _peer(client: SSHClient) -> str:
+    transport = client.get_transport()
+    return str(transport.hostname) if transport and transport.hostname else "The box"
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+__all__ = [
+    "Host",
+    "NoEntry",
+    "Unreachable",
+    "add_key",
+    "connect",
+    "explained",
+    "home_of",
+    "run",
+    "wait_for_ssh",
+]
