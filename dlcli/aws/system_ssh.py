@@ -35,12 +35,9 @@ class Host:
     known_hosts: Path
 
 
-def ssh_options(host: Host) -> list[str]:
-    """What the system's ssh has to be told, of which the user's own ssh config changes nothing.
-
-    Of several `-o` for one option ssh takes the first: what a caller adds comes after these.
-    """
-    options = {
+def option_lines(host: Host) -> dict[str, str]:
+    """What ssh has to know about a machine, as lines of its configuration hold it."""
+    return {
         "HostName": host.address,
         "User": host.user,
         "Port": str(host.port),
@@ -57,11 +54,15 @@ def ssh_options(host: Host) -> list[str]:
         "ServerAliveInterval": str(ALIVE_SECONDS),
         "ServerAliveCountMax": str(ALIVE_TIMES),
     }
-    return [
-        "-F",
-        "none",
-        *(w for name, value in options.items() for w in ("-o", f"{name}={value}")),
-    ]
+
+
+def ssh_options(host: Host) -> list[str]:
+    """What the system's ssh has to be told, of which the user's own ssh config changes nothing.
+
+    Of several `-o` for one option ssh takes the first: what a caller adds comes after these.
+    """
+    lines = option_lines(host).items()
+    return ["-F", "none", *(word for name, value in lines for word in ("-o", f"{name}={value}"))]
 
 
 def ssh_argv(host: Host, *options: str) -> list[str]:

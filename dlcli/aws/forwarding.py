@@ -1,0 +1,201 @@
+"""Ports of a machine on this one: tunnels that come back when the connection drops.
+
+The tunnels are the system's ssh's. Jupyter and TensorBoard listen on the machine's own loopback
+alone, so this is the only way to them; here too they are on 127.0.0.1 alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dlcli.aws.connecting import Unreachable, wait_for_ssh
+from dlcli.aws.system_ssh import Host, not_installed, ssh_argv
+from dlcli.errors import DlError, ExitCode
+from dlcli.progress import say
+
+LOOPBACK = "127.0.0.1"
+SERVICES = {"jupyter": 8888, "tensorboard": 6006}
+# The remote side says so once the ports are open, then waits for its end: that of ssh's own input,
+# so that ssh ends with this process, however that ends.
+READY = "ready"
+SCRIPT = f"echo {READY}; exec cat >/dev/null"
+# How long a machine that was reached may be away: a reboot, a laptop's way home.
+PATIENCE_SECONDS = 600.0
+FIRST_SECONDS = 10.0
+PAUSE_SECONDS = 1.0
+MOST_PORTS = 50
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """A port here that leads to one of the machine's own.
+
+    Args:
+        service: what answers there, empty where nobody said.
+        local: the port on 127.0.0.1 here.
+        remote: the port on 127.0.0.1 there.
+    """
+
+    service: str
+    local: int
+    remote: int
+
+    def __str__(self) -> str:
+        name = f"{self.service} " if self.service else ""
+        return f"{name}http://{LOOPBACK}:{self.local}"
+
+
+def read_tunnels(words: Sequence[str]) -> list[Tunnel]:
+    """Tunnels as they are typed: `jupyter`, `tensorboard`, `L:R` or a port; none means both names.
+
+    Raises:
+        DlError: it is none of these.
+    """
+    return [_read(word) for word in words or SERVICES]
+
+
+def forward(
+    reach: Callable[[], Host],
+    tunnels: Sequence[Tunnel],
+    ready: Callable[[Sequence[Tunnel]], None],
+) -> None:
+    """Keep tunnels open until Ctrl-C.
+
+    Args:
+        reach: finds the machine, at first and each time that the connection dropped; its address
+            may have changed.
+        tunnels: as wanted; a local port that is taken is replaced by the next free one, said.
+        ready: called with the tunnels as they are, once they are open.
+
+    Raises:
+        DlError: the machine can't be reached at first, is away for too long, or refuses us.
+        KeyboardInterrupt: Ctrl-C; the tunnels are closed.
+    """
+    wanted = _free(tunnels)
+    host = reach()
+    opened = False
+    failing_since: float | None = None
+    while True:
+        with _started(host, wanted) as process:
+            try:
+                if _opens(process):
+                    failing_since = None
+                    if opened:
+                        say(f"Connected to {host.alias} again.")
+                    else:
+                        ready(wanted)
+                        opened = True
+                    process.wait()
+                    say(f"The connection to {host.alias} dropped; connecting again.")
+                elif wanted == (wanted := _free(wanted)):  # no port was taken meanwhile
+                    if not opened:
+                        wait_for_ssh(host, FIRST_SECONDS)  # says what is wrong
+                    failing_since = failing_since or time.monotonic()
+                    _require_patience(host, failing_since, opened)
+            finally:
+                process.kill()
+        time.sleep(PAUSE_SECONDS)
+        host = _reached_again(reach)
+
+
+def _read(word: str) -> Tunnel:
+    if word in SERVICES:
+        return Tunnel(word, SERVICES[word], SERVICES[word])
+    match = re.fullmatch(r"(?:(\d{1,5}):)?(\d{1,5})", word, re.ASCII)
+    if match:
+        local, remote = int(match[1] or match[2]), int(match[2])
+        if 0 < local < 65536 and 0 < remote < 65536:
+            names = {port: name for name, port in SERVICES.items()}
+            return Tunnel(names.get(remote, ""), local, remote)
+    raise DlError(
+        f"Can't forward {word!r}",
+        why="expected `jupyter`, `tensorboard`, or the ports here and there, as 9999:8888",
+        hint="A port is a number from 1 to 65535.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _free(tunnels: Sequence[Tunnel]) -> list[Tunnel]:
+    """Tunnels at their own local ports, or at the next free ones, said."""
+    found: list[Tunnel] = []
+    for tunnel in tunnels:
+        taken = {each.local for each in found}
+        ports = range(tunnel.local, min(tunnel.local + MOST_PORTS, 65536))
+        port = next((each for each in ports if each not in taken and _is_free(each)), None)
+        if port is None:
+            raise DlError(
+                f"Port {tunnel.local} of this computer is taken",
+                why=f"so are the next {MOST_PORTS}",
+                hint=f"Name another: `dl aws forward 10000:{tunnel.remote}`.",
+            )
+        if port != tunnel.local:
+            say(f"Port {tunnel.local} of this computer is taken; it is {port} instead.")
+        found.append(replace(tunnel, local=port))
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ssh does
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen()  # with that option set, a port that is listened to can be bound
+        except PermissionError as error:
+            raise DlError(
+                f"Port {port} of this computer is root's alone",
+                hint=f"Name one above 1023: `dl aws forward {10000 + port}:PORT`.",
+            ) from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def _started(host: Host, tunnels: Sequence[Tunnel]) -> subprocess.Popen[str]:
+    ports = [f"{LOOPBACK}:{each.local}:{LOOPBACK}:{each.remote}" for each in tunnels]
+    words = [word for port in ports for word in ("-L", port)]
+    # quiet: each page that asks a service which isn't running yet would bring a line
+    argv = ssh_argv(host, "-T", "-q", "-o", "ExitOnForwardFailure=yes", *words)
+    try:
+        return subprocess.Popen(
+            [*argv, SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which ends ssh
+        )
+    except FileNotFoundError as error:
+        raise not_installed("ssh") from error
+
+
+def _opens(process: subprocess.Popen[str]) -> bool:
+    assert process.stdout is not None  # asked for
+    return process.stdout.readline().strip() == READY
+
+
+def _require_patience(host: Host, since: float, opened: bool) -> None:
+    """Give up on tunnels that have not opened for too long, though the machine answers."""
+    if time.monotonic() - since > (PATIENCE_SECONDS if opened else FIRST_SECONDS):
+        raise DlError(
+            f"{host.alias} opens no tunnels",
+            why="it lets us in, and ssh ends before they are open",
+            hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: `dl aws ssh`.",
+        )
+
+
+def _reached_again(reach: Callable[[], Host]) -> Host:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return reach()
+        except Unreachable:
+            if time.monotonic() > end:
+                raise
+            time.sleep(PAUSE_SECONDS)
