@@ -1,12 +1,12 @@
 """What makes a rented machine ours: its watchdog from the first second, and all that `dl` needs.
 
-The scripts lie in `box/`. How a command runs over there, and how a file gets there, is passed in.
+The scripts lie in `box/`. How a program is run over there is passed in.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,8 +25,12 @@ UNITS = ("dl-watchdog.service", "dl-watchdog.timer", "dl-shutdown.service")
 USER = "ubuntu"
 # Paths over there are relative to the home folder, where ssh begins.
 FOLDER = ".dl"
-LOG = f"{FOLDER}/bootstrap.log"
+BOOTSTRAP, WHEELS, LOG = (
+    f"{FOLDER}/{name}" for name in ("bootstrap.sh", "wheels", "bootstrap.log")
+)
 LOG_LINES = 25
+# What `follow` ends with while the setup goes on: EX_TEMPFAIL.
+GOING_ON = 75
 # EC2's limit, before it is encoded.
 MOST_BYTES = 16_384
 WATCHDOG = "/usr/local/lib/dl/watchdog.sh"
@@ -36,26 +40,11 @@ STATUS = ("sh", "-c", "cat /run/dl/watchdog; date +now=%s")
 SILENT_SECONDS = 180
 
 
-class Answer(Protocol):
-    """How a command over there ended, and what it printed."""
-
-    @property
-    def code(self) -> int:
-        """Its exit code."""
-
-    @property
-    def output(self) -> str:
-        """What it wrote, errors included."""
-
-
 class Run(Protocol):
-    """Runs a command over there and gives each line that it writes to `on_line` at once."""
+    """Runs a program over there to its end, as `connecting.run` does for a client."""
 
-    def __call__(self, argv: Sequence[str], *, on_line: Callable[[str], None] | None) -> Answer:
-        """Run it and wait for its end, whatever its exit code."""
-
-
-Put = Callable[[Path, str], object]
+    def __call__(self, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
+        """Its exit code, and what it wrote to stdout and stderr."""
 
 
 @dataclass(frozen=True)
@@ -118,61 +107,58 @@ def own_script(settings: Aws) -> Path | None:
     return script
 
 
-def provision(name: str, settings: Aws, run: Run, put: Put) -> None:
+def provision(name: str, settings: Aws, run: Run) -> None:
     """Bring a box up to date: watchdog, Python, this version of `dl`, Jupyter, TensorBoard.
 
-    What is there already stays; after a failure the next call does what is missing.
+    What is there already stays; after a failure the next call does what is missing. The setup goes
+    on over there when the connection ends.
 
     Args:
         name: the box's name, for the hints.
         settings: `idle`, `max_hours` and `bootstrap` are read.
-        run: runs a command over there.
-        put: copies a file to a path over there, relative to the home folder.
+        run: runs a program over there.
 
     Raises:
         DlError: the watchdog doesn't run, or the setup failed, with the end of its log.
     """
     script = own_script(settings)
-    install_watchdog(name, settings, run, put)
-    _require(run(["mkdir", "-p", f"{FOLDER}/wheels"], on_line=None), name)
+    install_watchdog(name, settings, run)
     arguments = [version()]
     if not from_index():
         with TemporaryDirectory() as folder:
             wheel = write_wheel(Path(folder))
-            arguments.append(f"{FOLDER}/wheels/{wheel.name}")
-            put(wheel, arguments[-1])
+            arguments.append(f"{WHEELS}/{wheel.name}")
+            _place(name, run, arguments[-1], wheel.read_bytes())
     if script:
-        put(script, f"{FOLDER}/own-bootstrap")
-    put(BOX / "bootstrap.sh", f"{FOLDER}/bootstrap.sh")
-    answer = run(["bash", f"{FOLDER}/bootstrap.sh", *arguments], on_line=say)
-    if answer.code:
-        log = run(["tail", "-n", str(LOG_LINES), LOG], on_line=None).output
-        raise _failed(name, f"its setup ended with exit code {answer.code}", log or answer.output)
+        _place(name, run, f"{FOLDER}/own-bootstrap", script.read_bytes())
+    _place(name, run, BOOTSTRAP, (BOX / "bootstrap.sh").read_bytes())
+    code, begun, error = run(["bash", BOOTSTRAP, "start", *arguments])
+    if code:
+        raise _failed(name, "its setup could not be started", error)
+    if code := _follow(run, begun.strip()):
+        _, log, _ = run(["tail", "-n", str(LOG_LINES), LOG])
+        raise _failed(name, f"its setup ended with exit code {code}", log)
 
 
-def install_watchdog(name: str, settings: Aws, run: Run, put: Put) -> Watched:
+def install_watchdog(name: str, settings: Aws, run: Run) -> Watched:
     """Bring a box's watchdog and its limits up to date, and see it at work.
 
     Args:
         name: the box's name, for the hints.
         settings: `idle` and `max_hours` are read.
-        run: runs a command over there.
-        put: copies a file to a path over there, relative to the home folder.
+        run: runs a program over there.
 
     Raises:
         DlError: it doesn't run.
     """
-    _require(run(["mkdir", "-p", FOLDER], on_line=None), name)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "user-data.sh"
-        file.write_text(user_data(settings.idle, settings.max_hours))
-        put(file, f"{FOLDER}/user-data.sh")
-    installed = run(["sudo", "-n", "bash", f"{FOLDER}/user-data.sh"], on_line=None)
-    watched = read_watchdog(run(STATUS, on_line=None).output)
-    if installed.code or watched is None:
+    script = f"{FOLDER}/user-data.sh"
+    _place(name, run, script, user_data(settings.idle, settings.max_hours).encode())
+    code, said, error = run(["sudo", "-n", "bash", script])
+    watched = read_watchdog(run(STATUS)[1])
+    if code or watched is None:
         raise DlError(
             f"The watchdog of {name} does not run, so nothing would stop the box when it is idle",
-            why=_quoted(installed.output) or "it has not written what it sees",
+            why=_quoted(error or said) or "it has not written what it sees",
             hint=f"The box stops by itself two hours after its start. Try `dl aws up -n {name}` "
             f"again, or end it: `dl aws down {name}`.",
         )
@@ -213,9 +199,24 @@ def _file(name: str) -> str:
     return read_text(BOX / name).rstrip("\n")
 
 
-def _require(answer: Answer, name: str) -> None:
-    if answer.code:
-        raise _failed(name, "its disk can't be written", answer.output)
+def _place(name: str, run: Run, path: str, content: bytes) -> None:
+    """Write a file over there, whole: what is there may be running."""
+    script = 'mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
+    code, _, error = run(["sh", "-c", script, "sh", path], stdin=content)
+    if code:
+        raise _failed(name, f"~/{path} can't be written there", error)
+
+
+def _follow(run: Run, begun: str) -> int:
+    """Say what the setup says until it ends; its exit code."""
+    heard = 0
+    while True:
+        code, text, _ = run(["bash", BOOTSTRAP, "follow", begun, str(heard)])
+        heard += len(text.encode("utf-8", "surrogateescape"))
+        if text:
+            say(text.removesuffix("\n"))
+        if code != GOING_ON:
+            return code
 
 
 def _failed(name: str, why: str, log: str) -> DlError:

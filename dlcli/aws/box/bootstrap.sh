@@ -1,12 +1,14 @@
 #!/bin/bash
 # Sets up a box: Python, dlcli, Jupyter and TensorBoard behind localhost, tmux, the owner's script.
 #
-#   bootstrap.sh VERSION [WHEEL]
+#   bootstrap.sh VERSION [WHEEL]        do it
+#   bootstrap.sh start VERSION [WHEEL]  ... in the background; prints a folder to follow it by
+#   bootstrap.sh follow FOLDER BYTES    what it said beyond so many bytes, and its exit code;
+#                                       75 while it goes on
 #
 # It may run again at any time and does what is missing. What it does goes to ~/.dl/bootstrap.log;
-# standard output has a line for each step. It goes on when the connection ends.
+# standard output has a line for each step.
 set -euo pipefail
-version=$1 wheel=${2:-}
 here=$HOME/.dl
 venv=$here/venv
 log=$here/bootstrap.log
@@ -14,10 +16,32 @@ units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
 export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 
-trap '' HUP PIPE
-mkdir -p "$here" "$units" "$HOME/.local/bin" "$HOME/runs"
-exec 3>&1 >>"$log" 2>&1 </dev/null
-exec 9>"$here/bootstrap.lock"
+start() {
+    local folder
+    folder=$(mktemp -d /tmp/dl-setup-XXXXXX)
+    touch "$folder/steps"
+    # a session of its own outlives the connection
+    DL_SETUP=$folder setsid bash "$0" "$@" >"$folder/steps" 2>&1 </dev/null &
+    echo $! >"$folder/pid"
+    echo "$folder"
+}
+
+follow() {
+    local folder=$1 known=$2 code
+    for _ in {1..50}; do
+        code=75
+        # asked before the text is read: nothing is said after the end
+        if [ -e "$folder/code" ]; then
+            code=$(cat "$folder/code")
+        elif ! kill -0 "$(cat "$folder/pid")"; then
+            code=1 # killed
+        fi
+        if [ "$code" -ne 75 ] || [ "$(wc -c <"$folder/steps")" -gt "$known" ]; then break; fi
+        sleep 0.2
+    done
+    tail -c "+$((known + 1))" "$folder/steps"
+    exit "$code"
+}
 
 step() {
     echo "== $(date -u +%FT%TZ) $*"
@@ -27,8 +51,10 @@ step() {
 ended() {
     code=$?
     if [ "$code" -ne 0 ]; then echo "== $(date -u +%FT%TZ) failed with exit code $code"; fi
+    if [ -n "${DL_SETUP:-}" ]; then
+        echo "$code" >"$DL_SETUP/code.new" && mv "$DL_SETUP/code.new" "$DL_SETUP/code"
+    fi
 }
-trap ended EXIT
 
 # is_new NAME TEXT: whether a step that is done once for a text has yet to be done for this one.
 is_new() { [ "$(cat "$here/done-$1" 2>/dev/null)" != "$2" ]; }
@@ -164,7 +190,13 @@ own_script() {
 }
 
 main() {
+    version=$1 wheel=${2:-}
+    trap '' HUP PIPE
+    mkdir -p "$here" "$units" "$HOME/.local/bin" "$HOME/runs"
+    exec 3>&1 >>"$log" 2>&1 </dev/null
+    trap ended EXIT
     # two at once: the second waits, and then finds everything done
+    exec 9>"$here/bootstrap.lock"
     if ! flock -n 9; then
         step 'Waiting for another setup of this box to end'
         flock 9
@@ -177,4 +209,8 @@ main() {
     step 'The box is set up'
 }
 
-main; exit
+case $1 in
+    start) shift && start "$@" ;;
+    follow) follow "$2" "$3" ;;
+    *) main "$@" ;;
+esac

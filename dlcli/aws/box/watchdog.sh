@@ -146,11 +146,6 @@ look() {
     # a shutdown is armed by an earlier look, or by the boot
     [ -n "$now" ] || exit 1
     mkdir -p "$state"
-    idle_limit=$(whole "$(setting idle_seconds)" 1800)
-    user=$(setting user)
-    home=$(getent passwd "${user:-ubuntu}" | cut -d : -f 6)
-    uid=$(id -u "${user:-ubuntu}" 2>/dev/null)
-
     up=$(whole "$(cut -d . -f 1 "$proc/uptime")" 0)
     cap_seconds=$(whole "$(setting cap_seconds)" 0)
     if [ "$cap_seconds" -eq 0 ]; then cap_seconds=86400; fi
@@ -165,6 +160,10 @@ look() {
         exit
     fi
 
+    idle_limit=$(whole "$(setting idle_seconds)" 1800)
+    user=$(setting user)
+    home=$(getent passwd "${user:-ubuntu}" | cut -d : -f 6)
+    uid=$(id -u "${user:-ubuntu}" 2>/dev/null)
     last_busy=$(stored last_busy "$now")
     if [ "$last_busy" -gt "$now" ]; then last_busy=$now; fi
     walled=$(stored walled 0)
