@@ -85,6 +85,7 @@ def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
             why=f"expected an output of shape (None, {n_classes}), received {head.output_shape}",
             hint='Let its last layer be `Dense(n_classes, activation="softmax")`.',
         )
+    head.name = "head"  # by which it is found in the whole model
     return head
 
 

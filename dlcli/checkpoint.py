@@ -9,6 +9,7 @@ Frozen weights are not copied: they come from the backbone's own file.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -127,6 +128,12 @@ def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
 def has_checkpoint(folder: Path) -> bool:
     """Whether at least one epoch is finished."""
     return (folder / STATE).is_file()
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove it, what says that it is there first: a removal cut short leaves none."""
+    (folder / STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def best_file(folder: Path, progress: Progress) -> Path:

@@ -230,6 +230,15 @@ def name_among(run: Run, runs_dir: Path) -> str:
     return str(run.path.relative_to(runs_dir) if inside else run.path)
 
 
+def name_to_type(run: Run, runs_dir: Path) -> str:
+    """What finds a run again: its name, or where that finds another its dataset's before it."""
+    try:
+        found = find_run(run.name, runs_dir).path
+    except DlError:
+        found = None
+    return run.name if found == run.path else name_among(run, runs_dir)
+
+
 def find_run(named: str, runs_dir: Path) -> Run:
     """A run given by its folder, its name, or `<dataset>/<name>`.
 

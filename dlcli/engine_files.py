@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import chosen_backend, silence_openvino
-from dlcli.files import read_yaml, write_yaml
+from dlcli.errors import DlError
+from dlcli.files import digest_of, read_yaml, sync_tree, write_yaml
 from dlcli.images import Batch, PixelRule
 from dlcli.inference import Engine, Forward, OpenVinoEngine, computes_bf16
-from dlcli.models.export import MODEL, exported
+from dlcli.models.export import MODEL, export_model, exported
 from dlcli.run import Run
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
             weights; None: the run sees pixels.
 
     Returns:
-        False where OpenVINO is not installed, or Keras exports for it on TensorFlow alone.
+        False where OpenVINO is not installed, or the backend is not TensorFlow, on which alone
+            these files are tested.
 
     Raises:
+        DlError: the model can't be exported.
         OSError: no space, no permission.
     """
     if find_spec("openvino") is None or chosen_backend() != "tensorflow":
@@ -65,10 +68,11 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
             network = exported(*frozen)
             for name, own in zip(MODEL, (NETWORK, "network.bin"), strict=True):
                 _second_name(network.with_name(name), built / own)
-            _export(model.get_layer("head"), built / HEAD)
+            export_model(model.get_layer("head"), built / HEAD)
         else:
-            _export(model, built / NETWORK)
+            export_model(model, built / NETWORK)
         write_yaml(built / RECORD, record)
+        sync_tree(built)
         shutil.rmtree(run.engine, ignore_errors=True)
         built.rename(run.engine)
     return True
@@ -88,11 +92,12 @@ def open_engine(run: Run, images: int) -> tuple[PixelRule, Engine] | None:
     if record is None:
         return None
     precision = record["precision"] if computes_bf16("openvino") else "f32"
-    try:
-        network, head = OpenVinoEngine(run.engine / NETWORK, precision, images), open_head(run)
-    except RuntimeError:  # all that OpenVINO says of a damaged file
-        return None
+    head = _head(run) if record["head"] else None
     if record["head"] and head is None:
+        return None
+    try:
+        network = OpenVinoEngine(run.engine / NETWORK, precision, images)
+    except RuntimeError:  # all that OpenVINO says of a damaged file
         return None
     return PixelRule(**record["pixels"]), WithHead(network, head) if head else network
 
@@ -103,16 +108,18 @@ def open_head(run: Run) -> Head | None:
     Returns:
         None where there is no such file, or another model's, or a damaged one.
     """
-    file, record = run.engine / HEAD, _record(run)
-    if record is None or not record["head"]:
-        return None
+    record = _record(run)
+    return _head(run) if record and record["head"] else None
+
+
+def _head(run: Run) -> Head | None:
     silence_openvino()
     import openvino
 
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
-        compiled = core.compile_model(core.read_model(file), "CPU", options)
+        compiled = core.compile_model(core.read_model(run.engine / HEAD), "CPU", options)
     except RuntimeError:
         return None
 
@@ -142,30 +149,17 @@ class WithHead:
 
 
 def _record(run: Run) -> dict[str, Any] | None:
+    """What describes the files, where they are there, whole, and of the run's best model."""
     file = run.engine / RECORD
     if not file.is_file() or find_spec("openvino") is None:
         return None
-    record = read_yaml(file)
-    of_it = isinstance(record, dict) and record.get("model") == digest_of(run.best_model)
-    return record if of_it else None
-
-
-def digest_of(file: Path) -> str:
-    """The sha256 of a file; "" where it is gone."""
-    import hashlib
-
     try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-def _export(model: keras.Model, path: Path) -> None:
-    import keras
-
-    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    plain.export(str(path), format="openvino", verbose=False)
+        record = read_yaml(file)
+    except DlError:
+        return None
+    keys = {"model", "pixels", "precision", "head"}
+    whole = isinstance(record, dict) and record.keys() == keys
+    return record if whole and record["model"] == digest_of(run.best_model) else None
 
 
 def _second_name(file: Path, name: Path) -> None:

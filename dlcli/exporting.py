@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from dlcli.engine_files import digest_of
 from dlcli.errors import DlError
 from dlcli.export_check import Agreement, check_export
-from dlcli.files import write_yaml
+from dlcli.export_formats import FORMATS, RECORD
+from dlcli.files import digest_of, sync_tree, write_yaml
 from dlcli.images import PixelRule
 from dlcli.members import is_ensemble
+from dlcli.models.export import export_model
 from dlcli.places import shown
 from dlcli.run import Run
 
 if TYPE_CHECKING:
     import keras
-
-RECORD = "model.yaml"
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format that Keras exports to.
-
-    Args:
-        keras: what Keras calls it.
-        name: of the file, or of the folder.
-        exporters: packages that write it, beside Keras and TensorFlow.
-        runtime: the package that runs it.
-    """
-
-    keras: str
-    name: str
-    exporters: tuple[str, ...]
-    runtime: str
-
-
-FORMATS = {
-    "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
-    "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
-    "litert": Format("litert", "model.tflite", (), "tensorflow"),
-    "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
-}
 
 
 @dataclass(frozen=True)
@@ -88,36 +60,23 @@ def export_run(
     """
     wanted = FORMATS[format_name]
     _require_possible(run, format_name, folder, replace)
-    from dlcli.backend import silent, start_backend
+    from dlcli.backend import start_backend
     from dlcli.models.saved import load_model
 
     start_backend("tensorflow")
-    import keras
-    import numpy as np
-
     model = load_model(run.best_model)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         built = Path(temporary) / folder.name
         built.mkdir()
-        others = [each for each in FORMATS if each != format_name]
-        plain = keras.Model(model.inputs[0], model.outputs[0], name="model")
-        try:
-            with silent(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what the exporters themselves are made of
-                plain.predict_on_batch(np.zeros((1, *plain.input_shape[1:]), np.float32))
-                plain.export(str(built / wanted.name), format=wanted.keras, verbose=False)
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, ImportError) as error:
-            raise DlError(
-                f"{run.name} can't be exported as {format_name}",
-                why=" ".join(str(error).split()) or type(error).__name__,
-                hint="Try another: " + " or ".join(f"`--format {each}`" for each in others),
-            ) from error
+        export_model(model, built / wanted.name, wanted.keras)
         agreement = None
         if find_spec(wanted.runtime):
             agreement = check_export(run, model, built / wanted.name, format_name, root)
-        write_yaml(built / RECORD, _record(run, format_name, plain, agreement))
-        shutil.rmtree(folder, ignore_errors=True)
+        write_yaml(built / RECORD, _record(run, format_name, model, agreement))
+        sync_tree(built)
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
         built.rename(folder)
     return Exported(folder, folder / wanted.name, wanted.runtime, agreement)
 
@@ -152,6 +111,8 @@ def _record(
     run: Run, format_name: str, model: keras.Model, agreement: Agreement | None
 ) -> dict[str, Any]:
     """What one needs to feed the model and to read its answers, as plain values."""
+    from importlib.metadata import version
+
     wanted, recorded = FORMATS[format_name], run.record()
     rule = PixelRule(**recorded["pixels"])
     packages = ("keras", "tensorflow", *wanted.exporters)

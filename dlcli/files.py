@@ -71,6 +71,26 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Make a folder and all files below it last through a power cut."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            with Path(above, name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(above))
+
+
+def digest_of(file: Path) -> str:
+    """The sha256 of a file, in hex digits; "" where it is gone."""
+    import hashlib
+
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
 def read_text(path: Path) -> str:
     """Read UTF-8 text; bytes that are not UTF-8 come back as surrogates."""
     return path.read_bytes().decode("utf-8", "surrogateescape")

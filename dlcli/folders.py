@@ -112,6 +112,14 @@ def class_images(folder: Path) -> tuple[str, ...]:
     return listing.images
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; one that may not be looked at counts as none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def absolute(path: Path) -> Path:
     """The path from the root of the file system, `~` opened, links left as they are."""
     return Path(os.path.abspath(path.expanduser()))

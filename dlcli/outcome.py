@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dlcli.assembly import Network
-from dlcli.checkpoint import Progress
+from dlcli.checkpoint import Progress, remove_checkpoint
 from dlcli.course import options_of
 from dlcli.dataset import Dataset
 from dlcli.diagnosis import Diagnosis, diagnose
@@ -102,7 +102,7 @@ def keep_outcome(
     for line in diagnosis.lines:
         run.log(line)
     if not job.settings.keep_checkpoint:
-        shutil.rmtree(run.checkpoint, ignore_errors=True)
+        remove_checkpoint(run.checkpoint)
 
 
 def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:
@@ -110,7 +110,7 @@ def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> N
     try:
         frozen = (job.forward, job.weights) if on_features and job.forward and job.weights else None
         make_engine(run, model, frozen)
-    except (OSError, RuntimeError, DlError) as error:  # RuntimeError: OpenVINO's, of a full disk
+    except (OSError, DlError) as error:
         say(f"Warning: `dl predict` will be slower for this run, by Keras: {error}")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.folders import absolute, read_folder
+from dlcli.folders import read_folder
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.places import expanded, shown
 from dlcli.predictions import Predictions
@@ -38,18 +39,26 @@ def find_photos(named: Iterable[str]) -> list[str]:
         else:
             raise DlError(f"No such photo: {shown(name)}", hint="Check the path.")
         for photo in each:
-            found.setdefault(absolute(photo), str(photo))
+            found.setdefault(_place(photo), str(photo))
     if not found:
         where = ", ".join(map(shown, names)) or "the list"
         raise DlError(f"No photos in {where}", hint="Name image files, or folders that hold some.")
     return list(found.values())
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:  # by a link to a folder that it lies in
+        return
     listing = read_folder(folder)
     yield from (folder / name for name in listing.images)
     for name in listing.folders:
-        yield from _below(folder / name)
+        yield from _below(folder / name, (*above, here))
+
+
+def _place(photo: Path) -> Path:
+    """Where a photo is, by whichever way it was named; a link is a photo of its own."""
+    return photo.parent.resolve() / photo.name
 
 
 def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictions:
@@ -61,16 +70,31 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
         config: workers, what to do about unreadable photos, weights.
 
     Returns:
-        the photos that can be read, as they were named.
+        the photos that can be read, as they were named and in that order.
 
     Raises:
         DlError: photos that can't be read, with `on_error` "stop"; none can; the model is gone.
     """
     if is_ensemble(run):
         each = [predict_photos(member, photos, config) for member in members_of(run)]
-        return mean_of(aligned(each, run.classes()))
-    names = {str(absolute(Path(photo))): photo for photo in photos}
+        return _as_named(mean_of(aligned(each, run.classes())), photos)
+    # not `abspath`, which takes `link/..` for the folder that the link lies in
+    names = {str(Path(photo).absolute()): photo for photo in photos}
     serving = start_serving(run, config, len(photos))
     paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "those named")
+    if y_prob.shape[1] != len(run.classes()):
+        raise DlError(
+            f"{shown(run.classes_file)} is damaged",
+            why=f"it names {len(run.classes())} classes, and the model knows {y_prob.shape[1]}",
+            hint="Take another run, or restore the file.",
+        )
     named = tuple(names[path] for path in paths)
     return Predictions(named, run.classes(), y_prob, ("",) * len(named))
+
+
+def _as_named(mean: Predictions, photos: Sequence[str]) -> Predictions:
+    """The same rows in the order in which the photos were named."""
+    place = {photo: number for number, photo in enumerate(photos)}
+    order = sorted(range(len(mean.paths)), key=lambda row: place[mean.paths[row]])
+    paths = tuple(mean.paths[row] for row in order)
+    return replace(mean, paths=paths, y_prob=mean.y_prob[order])

@@ -70,6 +70,8 @@ def resume(
                         f"The optimizer of {run.name} begins anew: a finished run keeps no "
                         "checkpoint, but with `--keep-checkpoint`."
                     )
+                # not before: without a checkpoint it would begin from nothing
+                run.update_status(state="interrupted", reason="more epochs were asked for")
                 forget_predictions(run)
             if change:
                 change = replace(change, when=utc_now())

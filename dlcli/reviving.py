@@ -10,6 +10,7 @@ from dlcli.checkpoint import Progress, save_best, save_checkpoint
 from dlcli.errors import DlError
 from dlcli.job import Job
 from dlcli.models.saved import load_model
+from dlcli.places import shown
 from dlcli.run import Run
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ def progress_of(run: Run, job: Job) -> Progress:
     """
     history: list[dict[str, Any]] = run.history()
     names = [phase.name for phase in job.phases]
+    if not history or any(row.get("phase") not in names for row in history):
+        raise DlError(
+            f"{run.name} can't be trained further",
+            why=f"{shown(run.history_file)} is missing, or of other phases than the run has",
+            hint="Restore the file, or train anew: `dl rerun`.",
+        )
     best = min(history, key=lambda row: row["val_loss"])
     last = history[-1]["phase"]
     return Progress(

@@ -158,7 +158,10 @@ class Run:
 
     def is_run(self) -> bool:
         """Whether the folder is a run's."""
-        return self.status_file.is_file()
+        try:
+            return self.status_file.is_file()
+        except OSError:  # in a folder that is closed to us
+            return False
 
     def status(self) -> dict[str, Any]:
         """What `status.yaml` holds, with a state that is true now.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
+from dlcli.folders import is_folder
 from dlcli.nested import below
 from dlcli.places import shown
 from dlcli.progress import say
@@ -20,7 +21,7 @@ def may_be_of(run: Run, root: Path) -> bool:
         root: the dataset's folder.
     """
     recorded = run.dataset_path()
-    return recorded is not None and (not recorded.is_dir() or recorded.samefile(root))
+    return recorded is not None and (not is_folder(recorded) or recorded.samefile(root))
 
 
 def dataset_of(run: Run, data_dir: Path) -> Path | None:
@@ -30,10 +31,10 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
         its folder; None where there is neither, or the run doesn't say.
     """
     recorded = run.dataset_path()
-    if recorded is None or recorded.is_dir():
+    if recorded is None or is_folder(recorded):
         return recorded
     moved = data_dir / run.dataset
-    if not moved.is_dir():
+    if not is_folder(moved):
         return None
     say_moved(run, moved)
     return moved
@@ -42,7 +43,7 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
 def say_moved(run: Run, root: Path) -> None:
     """Say that a folder is taken for the one that a run was trained on, should that be gone."""
     recorded = run.dataset_path()
-    if recorded and not recorded.is_dir():
+    if recorded and not is_folder(recorded):
         say(f"{shown(recorded)} is gone; taking {shown(root)}, the dataset of that name.")
 
 
@@ -58,7 +59,7 @@ def require_own(run: Run, root: Path) -> None:
         return
     why, hint = "", "Leave out `-d`, or name a run of that dataset."
     recorded = run.dataset_path()
-    if recorded and not recorded.is_dir():
+    if recorded and not is_folder(recorded):
         other = _other_images(run, root)
         if other is None:
             say(f"{shown(recorded)} is gone; taking {shown(root)}, which holds the same images.")

@@ -15,6 +15,9 @@ from dlcli.places import shown
 from dlcli.run import Run
 from dlcli.run_list import Row
 
+# What a frozen network's second name in a run is the same file as, see `engine_files`.
+IN_CACHE = "the network in the cache"
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -23,7 +26,8 @@ class Stored:
     Args:
         name: its path within the run.
         size_bytes: how large it is.
-        same_as: another name of the very same file, named before, which takes no room again.
+        same_as: another name of the very same file, named before or outside of the run, which
+            takes no room again.
     """
 
     name: str
@@ -35,6 +39,7 @@ def stored_files(run: Run) -> list[Stored]:
     """Every file of a run, by name. What vanishes meanwhile is left out."""
     found: list[Stored] = []
     first: dict[tuple[int, int], str] = {}
+    engine = os.path.relpath(run.engine, run.path)
     for folder, below, names in os.walk(run.path):
         below.sort()
         for name in sorted(names):
@@ -45,6 +50,8 @@ def stored_files(run: Run) -> list[Stored]:
                 continue
             inside = os.path.relpath(path, run.path)
             known = first.setdefault((stat.st_dev, stat.st_ino), inside)
+            if stat.st_nlink > 1 and os.path.dirname(inside) == engine:
+                known = IN_CACHE
             found.append(Stored(inside, stat.st_size, known if known != inside else None))
     return found
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+from typed import Result
 
 from dlcli.errors import DlError
 
@@ -95,13 +98,21 @@ def become_nobody() -> None:
 
 
 def obey_permissions() -> None:
-    """Root may write anywhere; the next program that this process becomes may not."""
+    """Root may read and write anywhere; the next program that this process becomes may not."""
     if os.geteuid() == 0:
         import ctypes
 
-        drop_from_bounding_set, may_write_anywhere = 24, 1  # linux/prctl.h, linux/capability.h
-        if ctypes.CDLL(None).prctl(drop_from_bounding_set, may_write_anywhere, 0, 0, 0):
-            raise OSError("root keeps its right to write anywhere")
+        drop_from_bounding_set = 24  # linux/prctl.h
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: linux/capability.h
+            if ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0):
+                raise OSError("root keeps its right to read and write anywhere")
+
+
+def bound(*words: object) -> Result:
+    """Run `dl` in a process that permissions bind, root's too."""
+    command = [sys.executable, "-m", "dlcli", *map(str, words)]
+    done = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True)
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def no_file_above(size: int) -> None:

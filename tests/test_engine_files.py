@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ from pictures import make_dataset
 from typed import Dl, ok
 
 from dlcli.config import load_config
-from dlcli.engine_files import HEAD, NETWORK, open_engine
+from dlcli.engine_files import HEAD, NETWORK, RECORD, open_engine
 from dlcli.photos import predict_photos
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
+from dlcli.run_disk import IN_CACHE, stored_files
 
 FINETUNE = ("finetune", "--image-size", "64", "--schedule", "1e-2x3")
 CNN = ("cnn", "--image-size", "32", "--schedule", "1e-3x2")
@@ -72,7 +74,9 @@ def test_a_photo_is_answered_without_a_backend(dl: Dl, home: Path) -> None:
     assert done.stdout.splitlines()[-1] == "['yaml._yaml']", done.stderr
 
 
-@pytest.mark.parametrize("damage", ["gone", "network", "head", "another model's"])
+@pytest.mark.parametrize(
+    "damage", ["gone", "network.xml", "head.xml", "record", "half the record", "another model's"]
+)
 def test_where_they_can_not_serve_keras_answers_the_same(dl: Dl, home: Path, damage: str) -> None:
     root, run = trained(dl, home, *FINETUNE)
     if damage == "another model's":
@@ -81,11 +85,33 @@ def test_where_they_can_not_serve_keras_answers_the_same(dl: Dl, home: Path, dam
     elif damage == "gone":
         for path in run.engine.iterdir():
             path.unlink()
+    elif damage == "record":
+        (run.engine / RECORD).write_text("{")
+    elif damage == "half the record":
+        (run.engine / RECORD).write_text("model: x\n")
     else:
-        path = run.engine / f"{damage}.xml"
+        path = run.engine / damage
         text = path.read_text()
         path.unlink()  # the network's file is the cache's too
         path.write_text(text[: len(text) // 2])
     assert open_engine(run, 1) is None
+    photos, training = of_valid(root, run)
+    assert photos == pytest.approx(training, abs=1e-5)
+
+
+def test_the_room_of_a_frozen_network_is_counted_once(dl: Dl, home: Path) -> None:
+    _, run = trained(dl, home, *FINETUNE)
+    files = {file.name: file for file in stored_files(run)}
+    assert files["models/engine/network.bin"].same_as == IN_CACHE
+    assert files["models/engine/head.bin"].same_as is None
+
+
+def test_a_run_ends_well_without_them_and_it_is_said(dl: Dl, home: Path) -> None:
+    root, run = trained(dl, home, *FINETUNE)
+    shutil.rmtree(run.engine)
+    run.engine.write_text("in the way")
+    said = ok(dl("resume", run.name, "--epochs", "4")).stderr
+    assert "Warning: `dl predict` will be slower for this run, by Keras: " in said
+    assert run.state == "finished"
     photos, training = of_valid(root, run)
     assert photos == pytest.approx(training, abs=1e-5)

@@ -99,7 +99,7 @@ def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
     monkeypatch: pytest.MonkeyPatch, capable: bool
 ) -> None:
     monkeypatch.setattr(inference, "has_gpu", lambda: False)
-    monkeypatch.setattr(inference, "_fast_bf16", lambda engine: capable)
+    monkeypatch.setattr(inference, "computes_bf16", lambda engine: capable)
     forward, _ = resolve_forward(Settings(), "pooled")
     assert forward.precision == ("bf16" if capable else "f32")
     assert forward.pixels == PixelRule(320, "scaled" if capable else "exact")

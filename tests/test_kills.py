@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from tiny import SMALL
 
+from dlcli.engine_files import open_engine
 from dlcli.predictions import read_predictions
 from dlcli.processes import exists
 from dlcli.run import Run
@@ -38,8 +39,8 @@ KINDS = {
 }
 # In the order in which a training writes them; at last it removes its checkpoint.
 FILES = (
-    *("best-1.npz", "state.npz", "history.csv", "last.keras", "best.keras", "valid.csv"),
-    "checkpoint",
+    *("best-1.npz", "state.npz", "history.csv", "last.keras", "best.keras", "engine"),
+    *("valid.csv", "checkpoint"),
 )
 FORKS = """
 import json, os, signal, sys, traceback
@@ -219,6 +220,7 @@ def assert_same(run: Run, whole: Run) -> None:
     on_valid, expected = (read_predictions(each.predictions("valid")) for each in (run, whole))
     assert (on_valid.paths, on_valid.true_classes) == (expected.paths, expected.true_classes)
     np.testing.assert_allclose(on_valid.y_prob, expected.y_prob, rtol=0, atol=TOLERANCE)
+    assert open_engine(run, 1) is not None  # of this very model, whatever stood there before
 
 
 @pytest.mark.parametrize("kind", KINDS)

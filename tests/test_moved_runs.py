@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from children import bound
+from tiny import SMALL
 from typed import Dl, ok, refused
 
 import dlcli
@@ -20,6 +22,11 @@ def moved(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """The home of another machine: two runs, and in `elsewhere/` their dataset, as rsync copies."""
     for seed in range(2):
         ok(dl(*LINEAR, "-d", tiny, "--seed", seed))
+    return moved_to(home, tiny, monkeypatch)
+
+
+def moved_to(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy runs and dataset to another home, and go there; nothing stays."""
     there = home / "there"
     shutil.copytree(home / "runs", there / "runs")
     shutil.copytree(tiny, there / "elsewhere" / "tiny")
@@ -53,6 +60,9 @@ def test_all_commands_work_where_the_dataset_is_found_by_its_name(
     assert ok(dl("runs", "compare", first.name, second.name)).stdout
     model = dlcli.Run.open(f"~/runs/tiny/{first.name}").model()
     assert model.output_shape == (None, 2)
+
+    photos = ok(dl("predict", first.name, "elsewhere/tiny/test", "--csv")).stdout
+    assert len(photos.splitlines()) == 6
 
     said = ok(dl("evaluate", "-d", "tiny")).stderr  # the dataset is named, the run is not
     assert taken in said
@@ -112,3 +122,41 @@ def test_a_folder_of_another_name_with_other_images_is_refused(
             "Name a copy of it that keeps the times of files, as `rsync -a` and `cp -a` do.",
             exit_code=2,
         )
+
+
+def test_a_run_on_stored_features_answers_judges_and_is_exported_there(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2", *SMALL))
+    known = ok(dl("predict", tiny / "test", "--csv")).stdout.replace(str(tiny), "tiny")
+    there = moved_to(home, tiny, monkeypatch)
+    (run,) = runs_of(there)
+    shutil.rmtree(run.engine)  # Keras answers then, with the backbone's weights as they are here
+    found = ok(dl("predict", run.name, "elsewhere/tiny/test", "--csv")).stdout
+    for ours, theirs in zip(found.splitlines()[1:], known.splitlines()[1:], strict=True):
+        assert ours.split(",")[1] == theirs.split(",")[1]
+        assert float(ours.split(",")[2]) == pytest.approx(float(theirs.split(",")[2]), abs=1e-5)
+    run.predictions("valid").unlink()
+    ok(dl("evaluate", run.name, "--data-dir", "elsewhere"))
+    said = ok(dl("export", run.name, "--format", "openvino", "--data-dir", "elsewhere")).stderr
+    assert "Checked on 8 validation images" in said
+
+
+def test_what_lay_in_a_home_that_is_closed_to_us_counts_as_gone(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl(*LINEAR, "-d", tiny))
+    (run,) = runs_of(home)
+    closed = home / "somebody"
+    (closed / "pets").mkdir(parents=True)
+    config = run.config()
+    config["run"]["dataset"]["path"] = str(closed / "pets" / "tiny")
+    write_yaml(run.config_file, config)
+    closed.chmod(0)
+    try:
+        assert (
+            f"{closed}/pets/tiny is gone".replace(str(home), "~")
+            in ok(bound("evaluate", run.name)).stderr
+        )
+    finally:
+        closed.chmod(0o755)

@@ -47,6 +47,17 @@ def test_names_that_are_not_unicode_are_kept(album: Path) -> None:
     assert find_photos([odd, "."])[0] == odd
 
 
+def test_links_to_folders_are_followed_once_and_never_in_circles(album: Path) -> None:
+    (album / "sea" / "loop").symlink_to(album)
+    (album / "sea" / "again").symlink_to(".")
+    assert find_photos(["."]) == ["a.jpg", "sea/b.PNG", "sea/deep/c.jpg"]
+
+
+def test_a_link_is_a_photo_of_its_own(album: Path) -> None:
+    (album / "b.jpg").symlink_to("a.jpg")
+    assert find_photos(["a.jpg", "b.jpg"]) == ["a.jpg", "b.jpg"]
+
+
 @pytest.mark.parametrize("named", [["a.jpg", "b.jpg"], ["sea/none"], [""]])
 def test_what_is_not_there_is_named(album: Path, named: list[str]) -> None:
     with pytest.raises(DlError, match="No such photo") as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pictures import make_dataset, picture
-from typed import Dl, ok
+from typed import Dl, ok, refused
 
 from dlcli.files import read_csv
 from dlcli.predictions import read_predictions
@@ -149,3 +151,19 @@ def test_a_model_that_carries_code_is_refused(
     assert result.exit_code == 1
     assert "Traceback" not in result.stderr
     assert "best.keras" in result.stderr
+
+
+def test_a_model_that_is_a_pickle_is_refused_and_nothing_of_it_runs(
+    dl: Dl, trained: tuple[Path, Run], home: Path
+) -> None:
+    _, run = trained
+    ran = home / "ran"
+
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(ran),)
+
+    run.best_model.write_bytes(pickle.dumps(Attack()))
+    for words in (("predict", home / "data"), ("export", "--format", "onnx")):
+        refused(dl(*words), "best.keras can't be loaded")
+    assert not ran.exists()

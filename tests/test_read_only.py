@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from children import obey_permissions
+from children import bound
 from predicted import predicted_run
 from tiny import only_run
-from typed import Dl, Result, ok, refused
+from typed import Dl, ok, refused
 
 from dlcli.current import remember
 from dlcli.files import read_csv, read_yaml
@@ -19,13 +17,6 @@ from dlcli.run import Run
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 VALID = [f"valid/{kind}/{kind}.100{n}.png" for kind in ("cat", "dog") for n in range(4)]
 TEST = [f"test/{n}.png" for n in range(1, 6)]
-
-
-def bound(*words: object) -> Result:
-    """Run `dl` in a process that permissions bind, root's too."""
-    command = [sys.executable, "-m", "dlcli", *map(str, words)]
-    done = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True)
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def closed(folder: Path) -> set[Path]:
@@ -76,6 +67,10 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
     assert place.predictions("valid").stat().st_mtime_ns == made  # used, not made again
     assert len(read_csv(place.submission_file)) == 6
     assert place.predictions("test").is_file()
+    ok(bound("predict", tiny / "test"))
+    said = ok(bound("export", "--format", "openvino")).stderr
+    assert said.count(where) == 1
+    assert (place.exports / "openvino" / "model.xml").is_file()
     assert set(run.path.rglob("*")) == before
 
     run.path.chmod(0o755)

@@ -9,7 +9,7 @@ import click
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
-from dlcli.exporting import FORMATS, RECORD, export_run
+from dlcli.export_formats import FORMATS, RECORD
 
 
 @click.command(cls=Command)
@@ -32,6 +32,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     newest finished run of the current dataset.
     """
     from dlcli.current import choose_run
+    from dlcli.exporting import export_run
     from dlcli.folders import absolute
     from dlcli.places import shown
     from dlcli.progress import say

@@ -81,7 +81,10 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[
         chosen = choose_run(config, None)
         say(str(chosen))
         return chosen.run, words
-    run = find_finished_run(first, config.settings().runs_dir)
+    if config.is_flag("dataset"):
+        run = choose_run(config, first).run
+    else:  # wherever its dataset is, if it is
+        run = find_finished_run(first, config.settings().runs_dir)
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
     return run, tuple(others)
@@ -96,7 +99,7 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     from dlcli.run import Run
 
     path = expanded(word)
-    if Run(path).is_run() or Run(runs_dir / word).is_run():
+    if any(Run(each).config_file.is_file() for each in (path, runs_dir / word)):
         return False
     return word == LIST or path.exists() or is_image(word) or os.sep in word
 
@@ -118,10 +121,12 @@ def _listed(named: tuple[str, ...]) -> list[str]:
 
 
 def _print_table(predictions: Predictions, best: list[str]) -> None:
+    from dlcli.places import shown
+
     classes, y_prob = predictions.classes, predictions.y_prob
     if len(classes) <= MOST_COLUMNS:
         rows = zip(predictions.paths, best, y_prob, strict=True)
-        cells = [[path, name, *map(float, row)] for path, name, row in rows]
+        cells = [[shown(path), name, *map(float, row)] for path, name, row in rows]
         print_table(["photo", "class", *classes], cells)
         return
     order = (-y_prob).argsort(axis=1, kind="stable")[:, :3]
@@ -129,7 +134,7 @@ def _print_table(predictions: Predictions, best: list[str]) -> None:
     print_table(
         ["photo", "class", "probability", "then"],
         [
-            [path, classes[first], float(row[first]), _listing(classes, row, then)]
+            [shown(path), classes[first], float(row[first]), _listing(classes, row, then)]
             for path, row, (first, *then) in ranked
         ],
     )

@@ -149,6 +149,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
     FILTER as in `dl runs ls`.
     """
+    from dlcli.current import name_to_type
     from dlcli.errors import DlError
     from dlcli.places import shown
     from dlcli.progress import say
@@ -170,7 +171,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
             hint="`dl runs` lists what there is." if rows else "Train one: `dl train finetune`.",
         )
     say(f"The best of {len(ranked):,} by {metric}, {found.values[metric]:.4f}")
-    click.echo(_name_to_type(found, runs_dir))
+    click.echo(name_to_type(found.run, runs_dir))
 
 
 def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, Path | None]:
@@ -270,15 +271,3 @@ def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: b
     writer.writeheader()
     writer.writerows(rows)
     click.echo(text.getvalue(), nl=False)
-
-
-def _name_to_type(row: Row, runs_dir: Path) -> str:
-    """What finds a run again: its name, or where that finds another its dataset's before it."""
-    from dlcli.current import find_run, name_among
-    from dlcli.errors import DlError
-
-    try:
-        found = find_run(row.run.name, runs_dir).path
-    except DlError:
-        found = None
-    return row.run.name if found == row.run.path else name_among(row.run, runs_dir)

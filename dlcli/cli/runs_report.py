@@ -59,11 +59,11 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
 
 def _next(rows: Sequence[Row], config: Config) -> str:
     """What one does with the best run, or to have one."""
-    from dlcli.current import same_runs
+    from dlcli.current import name_to_type, same_runs
     from dlcli.run_filters import best_first
 
     best = next(iter(best_first(rows, "val_loss")), None)
     if best is None:
         return "dl train finetune"
     done = "submit" if best.run.report_file.is_file() else "evaluate"
-    return f"dl {done} {best.run.name}{same_runs(config)}"
+    return f"dl {done} {name_to_type(best.run, config.settings().runs_dir)}{same_runs(config)}"

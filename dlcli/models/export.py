@@ -13,17 +13,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from errno import ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli import __version__
+from dlcli.backend import silent
 from dlcli.errors import DlError
-from dlcli.files import sync_folder
+from dlcli.files import sync_tree
 from dlcli.places import cache_home, shown
 from dlcli.progress import say
-from dlcli.transfer import sync_file
 
 if TYPE_CHECKING:
+    import keras
+
     from dlcli.inference import Forward
 
 MODEL = ("model.xml", "model.bin")  # the graph, which OpenVINO is given, and its weights
@@ -91,14 +94,47 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
             raise DlError(said["what"], why=said["why"], hint=said["hint"])
         if child.returncode:
             raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
-        for name in MODEL:
-            sync_file(str(built / name))
-        sync_folder(built)
+        sync_tree(built)
         if not _is_whole(folder):  # else another process was quicker
             shutil.rmtree(folder, ignore_errors=True)
             built.rename(folder)
     finally:
         shutil.rmtree(built, ignore_errors=True)
+
+
+def export_model(model: keras.Model, path: Path, format_name: str = "openvino") -> None:
+    """Write a model by Keras' own exporter.
+
+    Args:
+        model: of one input and one output.
+        path: the file, or the folder of a SavedModel.
+        format_name: as Keras calls it.
+
+    Raises:
+        DlError: Keras or the packages that it calls can't, whatever they raise.
+        OSError: no space, no permission.
+    """
+    import warnings
+
+    import keras
+    import numpy as np
+
+    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    try:
+        with silent(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the exporters themselves are made of
+            plain.predict_on_batch(np.zeros((1, *plain.input_shape[1:]), np.float32))
+            plain.export(str(path), format=format_name, verbose=False)
+    except OSError:
+        raise
+    except Exception as error:
+        if "iostream" in str(error):  # all that OpenVINO says of a full disk
+            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
+        raise DlError(
+            f"{model.name} can't be exported as {format_name}",
+            why=" ".join(str(error).split()) or type(error).__name__,
+            hint="Another format may do.",
+        ) from error
 
 
 def _export(spec: dict[str, str | int], folder: Path) -> None:
@@ -114,11 +150,11 @@ def _export(spec: dict[str, str | int], folder: Path) -> None:
         int(spec["image_size"]),
     )
     try:
-        network.export(str(folder / MODEL[0]), format="openvino", verbose=False)
-    except RuntimeError as error:
-        if "iostream" in str(error):  # all that OpenVINO says of a full disk
-            raise _cannot_write(folder, "the disk is full, or files may not be so large") from error
-        raise
+        export_model(network, folder / MODEL[0])
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        raise _cannot_write(folder, "the disk is full, or files may not be so large") from error
 
 
 if __name__ == "__main__":

@@ -254,7 +254,7 @@ def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, st
         found = open_dataset(root)
     except DlError as error:
         about = {"dataset": dataset, "now": f"{error.what}."}
-        newest = max(rows, key=lambda row: str(row.values["started"]), default=None)
+        newest = max(rows, key=lambda row: str(row.values["started"] or ""), default=None)
         config = newest.run.config() if newest else {}
         images = below(config, "run", "dataset", "images")
         counts = dict(images) if isinstance(images, Mapping) else {}

@@ -34,7 +34,7 @@ def test_a_table_has_the_class_and_each_probability(dl: Dl, home: Path, album: P
     header, *rows = [line.split() for line in result.stdout.splitlines()]
     assert header == ["photo", "class", "cat", "dog"]
     for (path, name, cat, dog), number in zip(rows, "01", strict=True):
-        assert path == str(album / f"{number}.png")
+        assert path == f"~/album/{number}.png"
         assert name == ("cat" if float(cat) > float(dog) else "dog")
         assert float(cat) + float(dog) == pytest.approx(1, abs=1e-3)
     assert f"the newest finished run of {only_run(home).dataset}" in result.stderr
@@ -97,8 +97,9 @@ def test_an_ensemble_answers_with_the_mean_of_its_members(
     (ensemble,) = first.path.parent.glob("*-ensemble*")
 
     def cats(run: str) -> list[float]:
-        rows = json.loads(ok(dl("predict", run, album, "--json")).stdout)
-        assert [Path(row["path"]).name for row in rows] == ["0.png", "1.png", "2.png"]
+        named = [album / f"{number}.png" for number in (2, 0, 1)]
+        rows = json.loads(ok(dl("predict", run, *named, "--json")).stdout)
+        assert [row["path"] for row in rows] == list(map(str, named))
         return [row["probabilities"]["cat"] for row in rows]
 
     one, other, mean = map(cats, (first.name, second.name, ensemble.name))
@@ -137,6 +138,21 @@ def test_what_can_not_be_meant_is_refused_with_what_to_type(
     refused(dl("predict", album / "9.png"), "No such photo: ~/album/9.png")
     refused(dl("predict", run[:-1], album), "No such run", "Did you mean")
     refused(dl("predict", run, album, "--json", "--csv"), "not both", exit_code=2)
+    (home / "data" / "other" / "train" / "cat").mkdir(parents=True)
+    refused(dl("predict", run, album, "-d", "other"), "is a run of tiny, not of", exit_code=2)
+
+
+def test_the_photo_that_is_named_is_read_wherever_a_link_leads(
+    dl: Dl, home: Path, album: Path
+) -> None:
+    far = home / "far" / "deep"
+    far.mkdir(parents=True)
+    picture(1, 7).save(home / "far" / "0.png")
+    (album / "link").symlink_to(far)
+    through, plain = album / "link" / ".." / "0.png", home / "far" / "0.png"
+    rows = json.loads(ok(dl("predict", str(through), plain, album / "0.png", "--json")).stdout)
+    assert [row["path"] for row in rows] == [str(through), str(album / "0.png")]
+    assert rows[0]["probabilities"] != rows[1]["probabilities"]
 
 
 def test_a_model_that_carries_code_is_refused(dl: Dl, home: Path, album: Path) -> None:
