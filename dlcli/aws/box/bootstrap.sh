@@ -18,7 +18,7 @@ export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 
 start() {
     local folder
-    folder=$(mktemp -d /tmp/dl-setup-XXXXXX)
+    folder=$(mktemp -d -t dl-setup-XXXXXX)
     touch "$folder/steps"
     # a session of its own outlives the connection
     DL_SETUP=$folder setsid bash "$0" "$@" >"$folder/steps" 2>&1 </dev/null &
@@ -33,7 +33,7 @@ follow() {
         # asked before the text is read: nothing is said after the end
         if [ -e "$folder/code" ]; then
             code=$(cat "$folder/code")
-        elif ! kill -0 "$(cat "$folder/pid")"; then
+        elif ! kill -0 "$(cat "$folder/pid")" 2>/dev/null; then
             code=1 # killed
         fi
         if [ "$code" -ne 75 ] || [ "$(wc -c <"$folder/steps")" -gt "$known" ]; then break; fi
@@ -69,10 +69,10 @@ apt_install() {
 
 system_packages() {
     # the image's own first steps use apt too
-    if command -v cloud-init; then timeout 300 cloud-init status --wait || true; fi
+    if command -v cloud-init >/dev/null; then timeout 300 cloud-init status --wait || true; fi
     local missing=() tool
     for tool in tmux rsync curl; do
-        command -v "$tool" || missing+=("$tool")
+        command -v "$tool" >/dev/null || missing+=("$tool")
     done
     if [ ${#missing[@]} -gt 0 ]; then apt_install "${missing[@]}"; fi
 }
@@ -89,10 +89,10 @@ usable_python() {
 }
 
 make_venv() {
-    if "$venv/bin/python" -m pip --version; then return; fi
+    if [ -x "$venv/bin/python" ] && "$venv/bin/python" -m pip --version; then return; fi
     if ! usable_python; then
         # Ubuntu 24.04 has Python 3.12, 22.04 has 3.11 beside its 3.10
-        if command -v python3.12; then
+        if command -v python3.12 >/dev/null; then
             apt_install python3.12-venv
         else
             apt_install python3.11 python3.11-venv
@@ -108,7 +108,7 @@ make_venv() {
 install_packages() {
     local wanted="dlcli[gpu,tensorboard]==$version" identity="$version from the index" line
     if [ -n "$wheel" ]; then
-        wanted="dlcli[gpu,tensorboard] @ file://$(realpath "$wheel")"
+        wanted="$(realpath "$wheel")[gpu,tensorboard]"
         identity="$version $(sha256sum <"$wheel")"
     fi
     if is_new packages "$identity"; then

@@ -14,6 +14,8 @@ proc=${DL_PROC:-/proc}
 
 BUSY_PERCENT=5
 WARN_SECONDS=300
+# The longest that `extend` may keep a box: a year.
+MOST_SECONDS=31536000
 # logind lets nobody log in during the last five minutes before an armed shutdown. The armed one
 # is the second to come: the watchdog itself stops the box at the cap.
 LATER_MINUTES=6
@@ -151,6 +153,8 @@ look() {
     if [ "$cap_seconds" -eq 0 ]; then cap_seconds=86400; fi
     cap=$((now - up + cap_seconds))
     kept=$(stored until 0)
+    # a memory that is damaged may not outlive the cap
+    if [ "$kept" -gt $((now + MOST_SECONDS)) ]; then kept=0; fi
     if [ "$kept" -gt "$cap" ]; then cap=$kept; fi
     left=$((cap - now))
     if [ "$left" -lt 0 ]; then left=0; fi
@@ -222,7 +226,7 @@ extend() {
         *) unit=0 ;;
     esac
     seconds=$((amount * unit))
-    if [ "$seconds" -lt 1 ] || [ "$seconds" -gt 31536000 ]; then
+    if [ "$seconds" -lt 1 ] || [ "$seconds" -gt "$MOST_SECONDS" ]; then
         echo "Expected a time such as 90m or 4h, received: $1" >&2
         exit 2
     fi
