@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.cloud import explained
-from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.errors import DlError, did_you_mean
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -20,7 +19,10 @@ TAGS = (MANAGED, NAME, OWNER, PROJECT, UNTIL, TOKEN)
 # What still costs money, or soon will again; AWS forgets the others within the hour.
 LIVE = ("pending", "running", "stopping", "stopped")
 RUNNING = ("pending", "running")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+ENDED = ("shutting-down", "terminated")
+STATES = (*LIVE, *ENDED)
+POLL_SECONDS = 3.0
+MOST_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Box:
         address: the public IPv4; None while it is stopped.
         disk_gb: GB of all its disks; None where EC2 doesn't say.
         made: when its disk was made, UTC, which no later start changes.
+        reason: why EC2 changed its state last, where it says.
     """
 
     id: str
@@ -57,11 +60,16 @@ class Box:
     groups: tuple[str, ...] = ()
     token: str = ""
     image: str = ""
+    reason: str = ""
 
     @property
     def running(self) -> bool:
         """Whether its hours are paid for now."""
         return self.state in RUNNING
+
+
+class Ended(DlError):
+    """A box that was waited for has ended."""
 
 
 def tags_for(
@@ -77,6 +85,12 @@ def tags_for(
     return [{"Key": key, "Value": value} for key, value in ({"Name": name} | values).items()]
 
 
+def put_until(cloud: Cloud, box: Box, until: datetime) -> None:
+    """Write on a box when it stops whatever it does."""
+    with explained():
+        cloud.ec2.create_tags(Resources=[box.id], Tags=[{"Key": UNTIL, "Value": stamp(until)}])
+
+
 def stamp(time: datetime) -> str:
     """A time as a tag holds it: UTC, to the second, `2026-11-23T14:09:00Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,15 +102,17 @@ def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
 
 
 def filters_for(
-    owner: str | None = None, name: str | None = None, **others: Sequence[str]
+    owner: str | None = None,
+    name: str | None = None,
+    also: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """EC2's filters for what is tagged as ours; underscores of `others` stand for dashes."""
+    """EC2's filters for what is tagged as ours, and for what else is asked."""
     wanted: dict[str, Sequence[str]] = {f"tag:{MANAGED}": ["yes"]}
     if owner is not None:
         wanted[f"tag:{OWNER}"] = [owner]
     if name is not None:
         wanted[f"tag:{NAME}"] = [name]
-    wanted |= {key.replace("_", "-"): values for key, values in others.items()}
+    wanted |= also or {}
     return [{"Name": key, "Values": list(values)} for key, values in wanted.items()]
 
 
@@ -107,6 +123,7 @@ def boxes(
     owner: str | None = None,
     name: str | None = None,
     states: Sequence[str] = LIVE,
+    also: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Box]:
     """The boxes of a region, the oldest first.
 
@@ -114,16 +131,48 @@ def boxes(
         ec2: the region's client.
         owner, name: of whom, and called what; None for all.
         states: EC2's words.
+        also: EC2's other filters.
     """
     with explained():
         pages = ec2.get_paginator("describe_instances").paginate(
-            Filters=filters_for(owner, name, instance_state_name=states)
+            Filters=filters_for(owner, name, {"instance-state-name": states} | dict(also or {}))
         )
         found = [
             each for page in pages for group in page["Reservations"] for each in group["Instances"]
         ]
         disks = _disks(ec2, owner, name) if found else {}
     return sorted((_box(each, region, disks) for each in found), key=by_age)
+
+
+def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
+    """Wait until a box is in one of some states.
+
+    Raises:
+        Ended: it has ended instead, with EC2's reason.
+        DlError: it takes too long.
+    """
+    import time
+
+    end = time.monotonic() + MOST_SECONDS
+    while True:
+        found = boxes(cloud.ec2, cloud.region, states=STATES, also={"instance-id": [box_id]})
+        box = found[0] if found else None
+        if box is not None and box.state in states:
+            return box
+        # right after its launch EC2 may not know it yet
+        if box is not None and box.state in ENDED:
+            raise Ended(
+                f"{box.name} ({box.id}) has ended",
+                why=box.reason or "EC2 doesn't say why",
+                hint=f"`dl aws up -n {box.name}` rents another.",
+            )
+        if time.monotonic() > end:
+            raise DlError(
+                f"{box_id} is {box.state if box else 'not there'} for too long",
+                why=f"expected {' or '.join(states)} within {MOST_SECONDS // 60} minutes",
+                hint="Run the same again: it goes on from there.",
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def by_age(box: Box) -> tuple[datetime, str]:
@@ -133,7 +182,7 @@ def by_age(box: Box) -> tuple[datetime, str]:
 
 def find_boxes(cloud: Cloud, name: str, states: Sequence[str] = LIVE) -> list[Box]:
     """One's own boxes of that name in this region; more than one where two calls met."""
-    return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=checked_name(name), states=states)
+    return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=name, states=states)
 
 
 def find_box(cloud: Cloud, name: str) -> Box:
@@ -182,22 +231,6 @@ def boxes_everywhere(
     return [box for answer in answers for box in answer], failed
 
 
-def checked_name(name: str) -> str:
-    """A box's name, where it can be one: it becomes a tag, a folder and an ssh alias.
-
-    Raises:
-        DlError: it can't.
-    """
-    if not _NAME.fullmatch(name):
-        raise DlError(
-            f"A box can't be called {name!r}",
-            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, and no sign first",
-            hint="Name it by `-n NAME`.",
-            exit_code=ExitCode.USAGE,
-        )
-    return name
-
-
 def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int, datetime]]:
     """Instance id -> GB of its disks, and when the first of them was made."""
     found: dict[str, tuple[int, datetime]] = {}
@@ -234,6 +267,7 @@ def _box(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -> 
         groups=tuple(group["GroupId"] for group in instance.get("SecurityGroups", [])),
         token=tags.get(TOKEN, ""),
         image=instance.get("ImageId", ""),
+        reason=instance.get("StateReason", {}).get("Message", ""),
     )
 
 

@@ -99,12 +99,17 @@ def code_of(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
+def reason_code(error: DlError) -> str:
+    """AWS's code of what `explained` raised; empty where AWS didn't answer."""
+    return code_of(error.__cause__) if error.__cause__ is not None else ""
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn every error of boto3 within the block into what, why and how to mend it.
 
     Raises:
-        DlError: with boto3's error as its cause, so that `code_of(error.__cause__)` tells it.
+        DlError: with boto3's error as its cause, so that `reason_code` tells its code.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

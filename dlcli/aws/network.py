@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
 
+from dlcli.aws.boxes import NAME, filters_for, tags_for
+from dlcli.aws.cloud import code_of, explained
+from dlcli.aws.errors import is_there_already
 from dlcli.errors import DlError
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
 
 # AWS's own: nobody else learns who rents.
 CHECK_IP = "https://checkip.amazonaws.com"
 CHECK_SECONDS = 10
+SSH_PORT = 22
+# What marks a rule as made here.
+RULE = "dl: ssh from here"
+OWN_NETWORK = "172.31.0.0/16"
+SUBNET_BITS = 20
 
 
 def my_address() -> str:
@@ -30,3 +45,213 @@ def my_address() -> str:
             hint="Check the network, or say who may reach the box: `dl config set aws.ingress "
             "203.0.113.7/32`.",
         ) from error
+
+
+def callers(ingress: Iterable[str] | None) -> tuple[str, ...]:
+    """Who may reach port 22, as CIDR: as set, or this machine's address alone."""
+    return tuple(ingress) if ingress else (str(ip_network(my_address())),)
+
+
+def find_subnets(
+    ec2: Any, owner: str, vpc: str | None, subnet: str | None
+) -> tuple[str | None, dict[str, str]]:
+    """The network that a box would be in: as named, the region's default, or one made before.
+
+    Returns:
+        its id, None where there is none; zone -> subnet.
+    """
+    if subnet is None and vpc is None:
+        vpc = _default_vpc(ec2) or own_vpc(ec2, owner)
+        if vpc is None:
+            return None, {}
+    asked = {"SubnetIds": [subnet]} if subnet else {}
+    filters = [{"Name": "vpc-id", "Values": [vpc]}] if vpc else []
+    with explained():
+        found = ec2.describe_subnets(Filters=filters, **asked)["Subnets"]
+    if not found and (vpc is None or own_vpc(ec2, owner) != vpc):
+        raise DlError(
+            f"{subnet or vpc} has no subnet",
+            hint="Name another by `aws.subnet` or `aws.vpc`, or neither.",
+        )
+    # one a zone: the default one first, then any that gives its machines public addresses
+    found.sort(
+        key=lambda each: (
+            not each.get("DefaultForAz"),
+            not each.get("MapPublicIpOnLaunch"),
+            each["SubnetId"],
+        )
+    )
+    zones: dict[str, str] = {}
+    for each in found:
+        zones.setdefault(each["AvailabilityZone"], each["SubnetId"])
+    return (found[0]["VpcId"] if found else vpc), dict(sorted(zones.items()))
+
+
+def _default_vpc(ec2: Any) -> str | None:
+    with explained():
+        found = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    return found[0]["VpcId"] if found else None
+
+
+def own_vpc(ec2: Any, owner: str) -> str | None:
+    """The network that an earlier call made, where the region has no default one."""
+    with explained():
+        found = ec2.describe_vpcs(Filters=filters_for(owner))["Vpcs"]
+    return min((each["VpcId"] for each in found), default=None)
+
+
+def make_network(ec2: Any, owner: str, zones: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """Make a network with a way out and a subnet a zone, or what is missing of it.
+
+    Returns:
+        its id; zone -> subnet.
+    """
+    from itertools import islice
+
+    with explained():
+        vpc = own_vpc(ec2, owner)
+        if vpc is None:
+            made = ec2.create_vpc(CidrBlock=OWN_NETWORK, **_tagged("vpc", owner))
+            vpc = str(made["Vpc"]["VpcId"])
+            ec2.get_waiter("vpc_available").wait(VpcIds=[vpc])
+        ours = filters_for(owner)
+        gateways = ec2.describe_internet_gateways(Filters=ours)["InternetGateways"]
+        gateway = (
+            gateways[0]
+            if gateways
+            else ec2.create_internet_gateway(**_tagged("internet-gateway", owner))[
+                "InternetGateway"
+            ]
+        )
+        if not gateway.get("Attachments"):
+            ec2.attach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc)
+        of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+        table = ec2.describe_route_tables(
+            Filters=[*of_vpc, {"Name": "association.main", "Values": ["true"]}]
+        )["RouteTables"][0]
+        if not any(route.get("GatewayId", "").startswith("igw-") for route in table["Routes"]):
+            ec2.create_route(
+                RouteTableId=table["RouteTableId"],
+                DestinationCidrBlock="0.0.0.0/0",
+                GatewayId=gateway["InternetGatewayId"],
+            )
+        there = ec2.describe_subnets(Filters=of_vpc)["Subnets"]
+        subnets = {each["AvailabilityZone"]: each["SubnetId"] for each in there}
+        used = {each["CidrBlock"] for each in there}
+        free = (
+            str(each)
+            for each in ip_network(OWN_NETWORK).subnets(new_prefix=SUBNET_BITS)
+            if str(each) not in used
+        )
+        missing = [zone for zone in zones if zone not in subnets]
+        for zone, block in zip(missing, islice(free, len(missing)), strict=True):
+            made = ec2.create_subnet(
+                VpcId=vpc, AvailabilityZone=zone, CidrBlock=block, **_tagged("subnet", owner)
+            )
+            subnets[zone] = made["Subnet"]["SubnetId"]
+    return vpc, dict(sorted(subnets.items()))
+
+
+def _tagged(kind: str, owner: str) -> dict[str, Any]:
+    tags = [tag for tag in tags_for("dl", owner, "") if tag["Key"] != NAME and tag["Value"]]
+    return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags}]}
+
+
+def find_group(ec2: Any, vpc: str, owner: str, name: str) -> Mapping[str, Any] | None:
+    """The security group of a box in a network."""
+    with explained():
+        found = ec2.describe_security_groups(Filters=filters_for(owner, name, {"vpc-id": [vpc]}))
+    return min(found["SecurityGroups"], key=lambda group: group["GroupId"], default=None)
+
+
+def make_group(ec2: Any, vpc: str, name: str, tags: list[dict[str, str]], owner: str) -> str:
+    """Make a box's security group, which lets nobody in; or the one that somebody just made."""
+    from hashlib import sha256
+
+    from botocore.exceptions import ClientError
+
+    # one name a box and owner, so that two calls at once can't make two
+    digest = sha256(owner.encode()).hexdigest()[:8]
+    with explained():
+        try:
+            made = ec2.create_security_group(
+                GroupName=f"dl-{name}-{digest}",
+                Description="A box of dl: ssh from its owner's address alone",
+                VpcId=vpc,
+                TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+            )
+            return str(made["GroupId"])
+        except ClientError as error:
+            if not is_there_already(code_of(error)):
+                raise
+            found = find_group(ec2, vpc, owner, name)
+            if found is None:
+                raise
+            return str(found["GroupId"])
+
+
+def allowed(group: Mapping[str, Any]) -> dict[str, str]:
+    """Who may reach a group's port 22: CIDR -> the rule's description."""
+    found = {}
+    for rule in group.get("IpPermissions", []):
+        protocol, first, last = rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort")
+        if protocol == "-1" or (protocol == "tcp" and first <= SSH_PORT <= last):
+            for kind, key in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
+                for each in rule.get(kind, []):
+                    found[each[key]] = each.get("Description", "")
+    return found
+
+
+def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
+    """Let these alone reach port 22 of a group: what is missing is added, stale rules go.
+
+    A rule that somebody else made stays, and is said.
+
+    Raises:
+        DlError: the group is gone, or may not be changed.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained():
+        group = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
+        now, wanted = allowed(group), set(networks)
+        missing = sorted(wanted - set(now))
+        stale = sorted(net for net in now if net not in wanted and now[net].startswith(RULE))
+        if missing:  # first in, then out: a connection from here is never shut out meanwhile
+            try:
+                ec2.authorize_security_group_ingress(
+                    GroupId=group_id, IpPermissions=[_rule(net) for net in missing]
+                )
+            except ClientError as error:
+                if not is_there_already(code_of(error)):
+                    raise
+        if stale:
+            try:
+                ec2.revoke_security_group_ingress(
+                    GroupId=group_id, IpPermissions=[_rule(net) for net in stale]
+                )
+            except ClientError as error:  # another call was quicker
+                if code_of(error) != "InvalidPermission.NotFound":
+                    raise
+    for net in sorted(set(now) - wanted - set(stale)):
+        say(f"Warning: {group_id} lets {net} in too, by a rule that isn't dl's.")
+
+
+def open_door(cloud: Cloud, box: Box, ingress: Iterable[str] | None) -> None:
+    """Let this machine reach a box, and nobody else; its address may have changed since.
+
+    Args:
+        ingress: the setting.
+    """
+    with explained():
+        found = cloud.ec2.describe_security_groups(Filters=filters_for(box.owner, box.name))
+    ours = {group["GroupId"] for group in found["SecurityGroups"]} & set(box.groups)
+    networks = callers(ingress) if ours else ()
+    for group in sorted(ours):
+        reconcile_ingress(cloud.ec2, group, networks)
+
+
+def _rule(network: str) -> dict[str, Any]:
+    kind, key = ("Ipv6Ranges", "CidrIpv6") if ":" in network else ("IpRanges", "CidrIp")
+    span = {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT}
+    return {**span, kind: [{key: network, "Description": RULE}]}

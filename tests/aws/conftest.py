@@ -6,9 +6,11 @@ import os
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws.sshd import Sshd, serving
 from simulator import Account, Simulator
 
 REAL_CONNECT = socket.socket.connect
@@ -56,7 +58,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def aws(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Account:
+def aws(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     """A fresh account in us-east-1, with credentials that are worth nothing."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "BOTO_"))]:
         monkeypatch.delenv(name)
@@ -69,6 +71,14 @@ def aws(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 waits between its own attempts
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))  # prices are kept there for a day
     account.image = account.seed_image()
     monkeypatch.setattr("dlcli.aws.network.my_address", lambda: account.address)
     return account
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """A real sshd on this machine, with throwaway keys and a home of its own."""
+    with serving(tmp_path / "a box") as server:
+        yield server

@@ -1,0 +1,172 @@
+"""Instance types: what a region offers now, and what comes nearest to one that it doesn't.
+
+What EC2 says decides. The only list here is of types that are gone, which EC2 can't describe any
+more, so that somebody who follows an older course is told what to rent instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dlcli.aws.cloud import explained
+
+# EC2's letters of the families that have GPUs; what has none or another maker's is left out after.
+GPU_FAMILIES = ("g*", "p*")
+MAKER = "NVIDIA"
+# Most values that a filter takes.
+MOST_VALUES = 200
+_MOST_GPUS = 8
+
+
+@dataclass(frozen=True)
+class GpuType:
+    """An instance type: what one rents.
+
+    Args:
+        memory_gib: of the machine; `gpu_gib` of each of its GPUs, which are `gpus`.
+        gpu: the GPU's name, "T4"; empty where there is none.
+        zones: where it is offered.
+    """
+
+    name: str
+    vcpus: int
+    memory_gib: float = 0.0
+    gpus: int = 0
+    gpu: str = ""
+    gpu_gib: float = 0.0
+    arch: str = "x86_64"
+    zones: tuple[str, ...] = ()
+
+    @property
+    def gpu_words(self) -> str:
+        """Its GPUs as people say it: "T4 16 GB", "8 x A100 40 GB"."""
+        if not self.gpus:
+            return "no GPU"
+        count = f"{self.gpus} x " if self.gpus > 1 else ""
+        return f"{count}{self.gpu} {self.gpu_gib:.0f} GB"
+
+
+def _gone(family: str, gpu: str, gpu_gib: float, sizes: Mapping[str, tuple[int, int]]) -> Any:
+    return [
+        GpuType(f"{family}.{size}", vcpus, 0, gpus, gpu, gpu_gib)
+        for size, (gpus, vcpus) in sizes.items()
+    ]
+
+
+# size -> GPUs, vCPUs. https://aws.amazon.com/ec2/previous-generation/
+RETIRED: Mapping[str, GpuType] = {
+    each.name: each
+    for each in (
+        *_gone("p2", "K80", 12, {"xlarge": (1, 4), "8xlarge": (8, 32), "16xlarge": (16, 64)}),
+        *_gone("p3", "V100", 16, {"2xlarge": (1, 8), "8xlarge": (4, 32), "16xlarge": (8, 64)}),
+        *_gone("p3dn", "V100", 32, {"24xlarge": (8, 96)}),
+        *_gone("g2", "K520", 4, {"2xlarge": (1, 8), "8xlarge": (4, 32)}),
+        *_gone("g3s", "M60", 8, {"xlarge": (1, 4)}),
+        *_gone("g3", "M60", 8, {"4xlarge": (1, 16), "8xlarge": (2, 32), "16xlarge": (4, 64)}),
+        *_gone(
+            "g4ad",
+            "Radeon V520",
+            8,
+            {
+                "xlarge": (1, 4),
+                "2xlarge": (1, 8),
+                "4xlarge": (1, 16),
+                "8xlarge": (2, 32),
+                "16xlarge": (4, 64),
+            },
+        ),
+    )
+}
+
+
+def describe(ec2: Any, names: Sequence[str]) -> dict[str, GpuType]:
+    """The types of these names, or patterns as `g5.*`, that the region offers, with their zones."""
+    with explained():
+        pages = ec2.get_paginator("describe_instance_types").paginate(
+            Filters=[{"Name": "instance-type", "Values": list(names)}]
+        )
+        found = {
+            each["InstanceType"]: _read(each)
+            for page in pages
+            for each in page["InstanceTypes"]
+            if not each.get("BareMetal")  # boots in a quarter of an hour, at the price of all
+        }
+    zones = offered(ec2, found)
+    return {name: replace(found[name], zones=zones[name]) for name in found if name in zones}
+
+
+def gpu_types(ec2: Any) -> list[GpuType]:
+    """All types with GPUs of NVIDIA that the region offers."""
+    return [each for each in describe(ec2, GPU_FAMILIES).values() if each.gpus]
+
+
+def offered(ec2: Any, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Type -> the zones of the region where it is offered; what is offered nowhere is left out."""
+    wanted, found = list(names), dict[str, list[str]]()
+    for start in range(0, len(wanted), MOST_VALUES):
+        some = wanted[start : start + MOST_VALUES]
+        with explained():
+            pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
+                LocationType="availability-zone",
+                Filters=[{"Name": "instance-type", "Values": some}],
+            )
+            for page in pages:
+                for each in page["InstanceTypeOfferings"]:
+                    found.setdefault(each["InstanceType"], []).append(each["Location"])
+    return {name: tuple(sorted(zones)) for name, zones in found.items()}
+
+
+def nearest(
+    wanted: str, present: Sequence[GpuType], price: Mapping[str, float | None]
+) -> GpuType | None:
+    """What to rent instead of a type that is not offered.
+
+    Of a type that is gone: the cheapest with as many GPUs, of as much memory, and as many vCPUs. Of
+    any other name: the one that is spelt most alike.
+
+    Args:
+        present: the region's GPU types.
+        price: dollars an hour on demand, as far as they are known.
+    """
+    gone = RETIRED.get(wanted)
+    if gone is None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(wanted, [each.name for each in present], n=1)
+        return next((each for each in present if [each.name] == close), None)
+    gpus = min(gone.gpus, _MOST_GPUS)
+    fits = [
+        each
+        for each in present
+        if each.gpus >= gpus
+        and each.gpu_gib >= gone.gpu_gib
+        and each.vcpus >= min(gone.vcpus, 4 * gpus)
+        and each.arch == gone.arch
+    ]
+
+    def cost(each: GpuType) -> tuple[float, int, float, int]:
+        known = price.get(each.name)
+        return (float("inf") if known is None else known, each.gpus, each.gpu_gib, each.vcpus)
+
+    return min(fits, key=cost, default=None)
+
+
+def _read(described: Mapping[str, Any]) -> GpuType:
+    gpus = [
+        gpu
+        for gpu in described.get("GpuInfo", {}).get("Gpus", [])
+        if gpu.get("Manufacturer") == MAKER
+    ]
+    first = gpus[0] if gpus else {}
+    architectures = described.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+    return GpuType(
+        name=described["InstanceType"],
+        vcpus=described.get("VCpuInfo", {}).get("DefaultVCpus", 0),
+        memory_gib=described.get("MemoryInfo", {}).get("SizeInMiB", 0) / 1024,
+        gpus=max(first.get("Count", 1), 1) if gpus else 0,
+        gpu=first.get("Name", ""),
+        gpu_gib=first.get("MemoryInfo", {}).get("SizeInMiB", 0) / 1024,
+        arch="arm64" if "arm64" in architectures else "x86_64",
+    )

@@ -1,0 +1,71 @@
+"""What was asked of EC2 last, written before it is asked.
+
+A machine that was ordered costs money whether its order's answer arrived or not. So the order, with
+a token of our own, is on disk before it goes out; sent again with that token, EC2 answers with the
+same machine instead of a second one. It is removed once the box is ready for use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files import read_yaml, write_yaml
+from dlcli.places import state_home
+
+# EC2 remembers a token for a day at least; an hour less, for clocks that differ.
+TOKEN_SECONDS = 23 * 3600
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call of RunInstances.
+
+    Args:
+        token: ours, which is the request's ClientToken and the box's tag too.
+        wanted: what it was made for, in one text: another spec is another order.
+        request: the call's arguments, to be sent again as they were.
+        sent: when, seconds since 1970.
+    """
+
+    token: str
+    wanted: str
+    request: Mapping[str, Any]
+    sent: float
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether EC2 still knows the token."""
+        return 0 <= now - self.sent < TOKEN_SECONDS
+
+
+def journal_file(region: str, name: str) -> Path:
+    """Where the order of a box is kept."""
+    return state_home() / "aws" / "launches" / f"{region}-{name}.yaml"
+
+
+def write_order(region: str, name: str, order: Order) -> None:
+    """Put an order on disk, before it goes out."""
+    file = journal_file(region, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_yaml(file, vars(order))
+
+
+def read_order(region: str, name: str) -> Order | None:
+    """The order of a box that isn't ready yet; None where there is none that can be sent again."""
+    file = journal_file(region, name)
+    try:
+        order = Order(**read_yaml(file))
+        return order if order.is_fresh(time.time()) else None
+    except FileNotFoundError:
+        return None
+    except (DlError, TypeError):  # torn by a full disk: the box's own tags are left
+        return None
+
+
+def forget_order(region: str, name: str) -> None:
+    """The box is ready, or gone."""
+    journal_file(region, name).unlink(missing_ok=True)

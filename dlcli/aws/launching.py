@@ -1,0 +1,130 @@
+"""The doing of `dl aws up`: each step can be killed after any call, and the next `up` goes on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dlcli.aws import network
+from dlcli.aws.boxes import Box, Ended, by_age, find_boxes, put_until, tags_for, wait_for
+from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.errors import NEXT_ZONE
+from dlcli.aws.key_pairs import has_key, import_key
+from dlcli.aws.launch_journal import forget_order
+from dlcli.aws.ordering import Wanted, order_box
+from dlcli.aws.planning import Existing, Plan, Spec
+from dlcli.errors import DlError
+from dlcli.interrupts import between_steps
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.keys import Key
+
+
+def look(cloud: Cloud, spec: Spec, key: Key, zones: tuple[str, ...]) -> Existing:
+    """See what there is; nothing is changed.
+
+    Args:
+        zones: where the type is offered.
+    """
+    found = find_boxes(cloud, spec.name)
+    vpc, subnets = (
+        (found[0].vpc, {})
+        if found
+        else network.find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
+    )
+    group = network.find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
+    return Existing(
+        boxes=tuple(found),
+        zones=zones,
+        key_there=has_key(cloud, key),
+        vpc=vpc,
+        subnets=subnets,
+        group=group["GroupId"] if group else None,
+        allowed=frozenset(network.allowed(group)) if group else frozenset(),
+    )
+
+
+def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wanted | None) -> Box:
+    """Do a plan's steps; returns the box, running.
+
+    Args:
+        new: what a launch needs; None where the plan launches nothing.
+
+    Raises:
+        DlError: AWS refused a step; what was done stays, and the next call goes on from there.
+    """
+    box, vpc, subnets, group = plan.box, existing.vpc, existing.subnets, existing.group
+    tags = tags_for(spec.name, spec.owner, spec.project)
+    for step in plan.steps:
+        say(step.words[0].upper() + step.words[1:])
+        if step.action == "key" and new is not None:
+            import_key(cloud, new.key, spec.owner)
+        elif step.action == "network":
+            vpc, subnets = network.make_network(cloud.ec2, spec.owner, plan.zones)
+        elif step.action == "group":
+            group = network.make_group(cloud.ec2, str(vpc), spec.name, tags, spec.owner)
+        elif step.action == "ingress":
+            network.reconcile_ingress(cloud.ec2, str(group), spec.networks)
+        elif step.action == "start" and box is not None:
+            box = start(cloud, box, spec.max_hours)
+        elif step.action == "launch" and new is not None:
+            box = _launched(cloud, new, {zone: subnets[zone] for zone in plan.zones}, str(group))
+    assert box is not None  # a plan has a box, or launches one
+    return box if box.state == "running" else wait_for(cloud, box.id, "running")
+
+
+def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
+    """Start a stopped box, for so many hours at most; returns it running.
+
+    Raises:
+        DlError: EC2 has no room for it now.
+    """
+    if box.running:
+        return wait_for(cloud, box.id, "running")
+    wait_for(cloud, box.id, "stopped")
+    put_until(cloud, box, datetime.now(UTC) + timedelta(hours=max_hours))
+    try:
+        with explained():
+            cloud.ec2.start_instances(InstanceIds=[box.id])
+    except DlError as error:
+        if reason_code(error) not in NEXT_ZONE:
+            raise
+        raise DlError(
+            f"{box.zone} has no {box.type} free for {box.name}",
+            why=error.why,
+            hint="Its disk stays in that zone. Try later, or another type: "
+            f"`dl aws resize TYPE -n {box.name}`.",
+        ) from error
+    return wait_for(cloud, box.id, "running")
+
+
+def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:
+    """Launch a box, wait until it runs, and see that it is the only one of its name."""
+    try:
+        with between_steps() as check:  # Ctrl-C waits for the answer: an id that is lost costs
+            box_id = order_box(cloud, new, subnets, group, check)
+        say(f"{box_id} is launched and costs money from now on")
+        return _elected(cloud, wait_for(cloud, box_id, "running"))
+    except Ended:
+        forget_order(cloud.region, new.spec.name)
+        raise
+    except KeyboardInterrupt:
+        name = new.spec.name
+        say(f"Stopped on the way: `dl aws up -n {name}` goes on, `dl aws down -n {name}` ends it.")
+        raise
+
+
+def _elected(cloud: Cloud, mine: Box) -> Box:
+    """Of boxes that two calls launched at once the oldest stays; ours ends if it isn't that."""
+    rivals = [each for each in find_boxes(cloud, mine.name) if each.owner == mine.owner]
+    first = min([mine, *rivals], key=by_age)
+    if first.id == mine.id:
+        return mine
+    say(f"Another call launched {first.id} first: {mine.id} ends, and {first.id} is the box")
+    with explained():
+        cloud.ec2.terminate_instances(InstanceIds=[mine.id])
+    return wait_for(cloud, first.id, "running", "stopping", "stopped")

@@ -1,0 +1,239 @@
+"""Ordering a machine of EC2: a call that may be cut short anywhere, and costs one machine at most.
+
+Each order is on disk before it goes out. See `launch_journal`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dlcli.aws import errors
+from dlcli.aws.boxes import ENDED, TOKEN, Box, boxes, tags_for
+from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.key_pairs import import_key, key_name
+from dlcli.aws.launch_journal import Order, read_order, write_order
+from dlcli.aws.planning import Spec
+from dlcli.aws.prices import dollars, spot_prices
+from dlcli.aws.quotas import too_small
+from dlcli.errors import DlError
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.instance_types import GpuType
+    from dlcli.aws.keys import Key
+    from dlcli.aws.machine_image import Image
+
+# Between the attempts at a call that EC2 was too busy for.
+DELAYS = (2.0, 4.0, 8.0, 16.0)
+# How long a machine may stay unseen after its launch.
+SETTLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that a launch needs to know.
+
+    Args:
+        user_data: the script of its first boot; holds no secret.
+    """
+
+    spec: Spec
+    kind: GpuType
+    image: Image
+    key: Key
+    user_data: str
+
+
+def order_box(
+    cloud: Cloud,
+    new: Wanted,
+    subnets: Mapping[str, str],
+    group: str,
+    check: Callable[[], None],
+) -> str:
+    """Order a box in one zone after the other; returns its id.
+
+    Args:
+        subnets: zone -> subnet, in the order in which they are tried.
+        group: the security group's id.
+        check: raises `KeyboardInterrupt` if Ctrl-C came meanwhile.
+
+    Raises:
+        DlError: no zone has one, or the account may not have one.
+    """
+    refused: dict[str, str] = {}
+    for zone, order in _orders(cloud, new, subnets, group):
+        check()
+        try:
+            return _sent(cloud, new, order)
+        except DlError as error:
+            if reason_code(error) not in errors.NEXT_ZONE:
+                raise _answered(cloud, new, zone, error) from error
+            refused[zone] = error.why
+            say(f"{zone} has no {new.spec.type} free")
+    raise DlError(
+        f"No zone of {cloud.region} has a {new.spec.type} free"
+        if new.spec.zone is None
+        else f"{new.spec.zone} has no {new.spec.type} free",
+        why="; ".join(f"{zone}: {why}" for zone, why in refused.items()),
+        hint="Try later, another TYPE (`dl aws types`), another region"
+        + (", or without `--spot`." if new.spec.spot else "."),
+    )
+
+
+def _orders(
+    cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str
+) -> Iterator[tuple[str, Order]]:
+    """An order for each zone; the one that a killed call left is sent again first, as it was."""
+    spec = new.spec
+    wanted = repr((replace(spec, networks=()), new.image.id, group, new.key.fingerprint))
+    left = read_order(cloud.region, spec.name)
+    zones, tried = {subnet: zone for zone, subnet in subnets.items()}, set[str]()
+    if left is not None:
+        subnet = left.request["NetworkInterfaces"][0]["SubnetId"]
+        if left.wanted == wanted and subnet in zones:
+            tried.add(zones[subnet])
+            yield zones[subnet], left
+        else:
+            _settle(cloud, left)
+    for zone, subnet in subnets.items():
+        if zone in tried:
+            continue
+        token = uuid.uuid4().hex
+        request = _request(new, subnet, group, token)
+        yield zone, Order(token, wanted, request, time.time())
+
+
+def _settle(cloud: Cloud, left: Order) -> None:
+    """Wait until a box that an unfinished call may have launched would be seen."""
+    if seen(cloud, left) is None and time.time() - left.sent < SETTLE_SECONDS:
+        say("An earlier `up` was cut short: waiting until EC2 shows what it launched, if anything")
+        while time.time() - left.sent < SETTLE_SECONDS and not seen(cloud, left):
+            time.sleep(2)
+    found = seen(cloud, left)
+    if found is not None:
+        raise DlError(
+            f"An earlier `up` launched {found.name}, a {found.type} ({found.id})",
+            hint=f"`dl aws up -n {found.name}` takes it, `dl aws down -n {found.name}` ends it.",
+        )
+
+
+def seen(cloud: Cloud, order: Order) -> Box | None:
+    """The box that an order became, as soon as EC2 shows it."""
+    found = boxes(cloud.ec2, cloud.region, also={f"tag:{TOKEN}": [order.token]})
+    return found[0] if found else None
+
+
+def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
+    """Send an order, on paper before it goes out; returns the id of the box."""
+    delays = iter(DELAYS)
+    keyless = renewed = False
+    while True:
+        write_order(cloud.region, new.spec.name, order)
+        try:
+            with explained():
+                answer = cloud.ec2.run_instances(**order.request)
+            box = answer["Instances"][0]
+            if box["State"]["Name"] not in ENDED or renewed:
+                return str(box["InstanceId"])
+            renewed, order = True, _renewed(order)  # the token's box has come and gone
+        except DlError as error:
+            code = reason_code(error)
+            if code in errors.BACK_OFF and (delay := next(delays, None)) is not None:
+                time.sleep(delay)
+            elif code in errors.NEW_TOKEN and not renewed:
+                renewed = True
+                if found := seen(cloud, order):
+                    return found.id
+                order = _renewed(order)
+            elif code == "InvalidKeyPair.NotFound" and not keyless:
+                keyless = True  # a `down` of another box has just removed it
+                import_key(cloud, new.key, new.spec.owner)
+                order = _renewed(order)
+            else:
+                raise
+
+
+def _renewed(order: Order) -> Order:
+    """The same order under another token."""
+    token = uuid.uuid4().hex
+    tagged = [
+        {
+            **each,
+            "Tags": [
+                {**tag, "Value": token} if tag["Key"] == TOKEN else tag for tag in each["Tags"]
+            ],
+        }
+        for each in order.request["TagSpecifications"]
+    ]
+    request = {**order.request, "ClientToken": token, "TagSpecifications": tagged}
+    return replace(order, token=token, request=request, sent=time.time())
+
+
+def _request(new: Wanted, subnet: str, group: str, token: str) -> dict[str, Any]:
+    """The arguments of RunInstances: all that makes the box safe is in the one call."""
+    spec = new.spec
+    until = datetime.now(UTC) + timedelta(hours=spec.max_hours)
+    tags = tags_for(spec.name, spec.owner, spec.project, until, token)
+    kinds = ["instance", "volume", "network-interface"]
+    kinds += ["spot-instances-request"] if spec.spot else []
+    request: dict[str, Any] = {
+        "ImageId": new.image.id,
+        "InstanceType": spec.type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "KeyName": key_name(new.key),
+        "ClientToken": token,
+        "UserData": new.user_data,
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "SubnetId": subnet,
+                "Groups": [group],
+                "AssociatePublicIpAddress": True,
+                "DeleteOnTermination": True,
+            }
+        ],
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": new.image.root_device,
+                "Ebs": {
+                    "VolumeSize": spec.disk_gb,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        # IMDSv2 alone: a page that a program on the box fetches can't read its metadata
+        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+        # `shutdown -h` on the box ends the bill; a one-time spot box can't be stopped, so it ends
+        "InstanceInitiatedShutdownBehavior": "terminate" if spec.spot else "stop",
+        "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in kinds],
+    }
+    if spec.spot:
+        price = {} if spec.max_price is None else {"MaxPrice": f"{spec.max_price:.4f}"}
+        options = {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}
+        request["InstanceMarketOptions"] = {"MarketType": "spot", "SpotOptions": options | price}
+    return request
+
+
+def _answered(cloud: Cloud, new: Wanted, zone: str, error: DlError) -> DlError:
+    """A refusal that no other zone would change, with what to do about it."""
+    code, spec = reason_code(error), new.spec
+    if code in errors.QUOTA:
+        return too_small(cloud, new.kind, spec.spot, error.why)
+    if code in errors.SPOT_PRICE:
+        present = spot_prices(cloud.ec2, [spec.type]).get(spec.type, {}).get(zone)
+        return DlError(
+            f"A spot {spec.type} costs {dollars(present)}/h in {zone} now",
+            why=f"`max_price` is {dollars(spec.max_price)}/h",
+            hint="Offer more, `--max-price`, or rent on demand: leave out `--spot`.",
+        )
+    return error

@@ -1,0 +1,223 @@
+"""What a box costs: compute, disk and address, in dollars; `?` where a price is not known."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dlcli.aws.cloud import explained
+from dlcli.errors import DlError
+from dlcli.files import atomic_write, read_text
+from dlcli.places import cache_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+
+# Dollars an hour of a public IPv4 address, in every region. https://aws.amazon.com/vpc/pricing/
+IPV4 = 0.005
+HOURS_PER_MONTH = 730
+# The price list is served from a few regions alone.
+PRICING_REGION = "us-east-1"
+LINUX = "Linux/UNIX"
+# List prices change a few times a year.
+CACHE_SECONDS = 86400
+DISK = "gp3"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Dollars an hour; None for a price that is not known.
+
+    Args:
+        compute: of the machine while it runs.
+        disk: of its disk, whether it runs or not.
+        ipv4: of its public address while it runs.
+    """
+
+    compute: float | None
+    disk: float | None
+    ipv4: float = IPV4
+
+    @property
+    def running(self) -> float | None:
+        """Dollars an hour while it runs."""
+        if self.compute is None or self.disk is None:
+            return None
+        return self.compute + self.disk + self.ipv4
+
+    def __str__(self) -> str:
+        return (
+            f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "
+            f"{dollars(self.disk)} disk = {dollars(self.running)}/h; "
+            f"stopped {dollars(self.disk)}/h"
+        )
+
+
+def dollars(value: float | None, digits: int = 3) -> str:
+    """An amount as people read it: "$0.805"; "$?" where it is not known."""
+    return "$?" if value is None else f"${value:,.{digits}f}"
+
+
+def list_prices(cloud: Cloud, names: Iterable[str] | None = None) -> dict[str, float]:
+    """Type -> dollars an hour on demand; without those that the price list lacks.
+
+    A list that can't be asked is one that lacks all: a price is no reason not to stop a box.
+
+    Args:
+        names: of which types; None for all with a GPU.
+    """
+    cached = _read_cache(cloud.region)
+    if names is None:
+        if "" not in cached:  # the mark that all were asked for
+            found = _products(cloud, [("instanceFamily", "GPU instance"), *_ON_DEMAND])
+            if found:
+                cached |= {"": 0.0, **_hourly(found)}
+                _write_cache(cloud.region, cached)
+        return {name: price for name, price in cached.items() if "." in name}
+    wanted = sorted(set(names))
+    missing = [name for name in wanted if name not in cached]
+    for name in missing:
+        cached |= _hourly(_products(cloud, [("instanceType", name), *_ON_DEMAND]))
+    if missing:
+        _write_cache(cloud.region, cached)
+    return {name: cached[name] for name in wanted if name in cached}
+
+
+def disk_price(cloud: Cloud) -> float | None:
+    """Dollars a GB and month of the disks that boxes have."""
+    cached = _read_cache(cloud.region)
+    if DISK not in cached:
+        for product, price in _products(cloud, [("volumeApiName", DISK)]):
+            if product.get("volumeApiName") == DISK and price:
+                cached[DISK] = price
+                _write_cache(cloud.region, cached)
+                break
+    return cached.get(DISK)
+
+
+def spot_prices(ec2: Any, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Type -> zone -> dollars an hour of spare capacity now."""
+    from datetime import UTC
+
+    found: dict[str, dict[str, float]] = {}
+    if not names:
+        return found
+    with explained():
+        pages = ec2.get_paginator("describe_spot_price_history").paginate(
+            InstanceTypes=list(names),
+            ProductDescriptions=[LINUX, f"{LINUX} (Amazon VPC)"],
+            StartTime=datetime.now(UTC),
+        )
+        for page in pages:
+            for each in page["SpotPriceHistory"]:
+                zones = found.setdefault(each["InstanceType"], {})
+                zones.setdefault(each["AvailabilityZone"], float(each["SpotPrice"]))
+    return found
+
+
+def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str = "") -> Cost:
+    """What a box of a type costs an hour.
+
+    Args:
+        zone: where a spot box is; without it the cheapest zone's price.
+    """
+    if spot:
+        zones = spot_prices(cloud.ec2, [name]).get(name, {})
+        compute = zones.get(zone, min(zones.values(), default=None))
+    else:
+        compute = list_prices(cloud, [name]).get(name)
+    return Cost(compute, disk_an_hour(cloud, disk_gb))
+
+
+def disk_an_hour(cloud: Cloud, disk_gb: int | None) -> float | None:
+    """Dollars an hour of a disk."""
+    month = disk_price(cloud)
+    return None if month is None or disk_gb is None else disk_gb * month / HOURS_PER_MONTH
+
+
+def since(box: Box, cost: Cost, now: datetime) -> float | None:
+    """Dollars that a box has cost since it was last started: disk and all.
+
+    Of a stopped box it is what its disk has cost since it was made; what it cost while it ran, EC2
+    doesn't tell any more.
+    """
+    if cost.disk is None:
+        return None
+    if not box.running:
+        return cost.disk * _hours(box.made or box.launched, now)
+    return None if cost.running is None else cost.running * _hours(box.launched, now)
+
+
+def _hours(start: datetime, now: datetime) -> float:
+    return max(0.0, (now - start).total_seconds() / 3600)
+
+
+_ON_DEMAND = (
+    ("operatingSystem", "Linux"),
+    ("tenancy", "Shared"),
+    ("preInstalledSw", "NA"),
+    ("capacitystatus", "Used"),
+)
+
+
+def _hourly(products: Iterable[tuple[Mapping[str, str], float]]) -> dict[str, float]:
+    return {
+        product["instanceType"]: price
+        for product, price in products
+        if price and "instanceType" in product
+    }
+
+
+def _products(
+    cloud: Cloud, fields: Sequence[tuple[str, str]]
+) -> list[tuple[Mapping[str, str], float]]:
+    """The price list's entries with these fields: their attributes, and dollars a unit."""
+    filters = [
+        {"Type": "TERM_MATCH", "Field": field, "Value": value}
+        for field, value in [("regionCode", cloud.region), *fields]
+    ]
+    try:
+        with explained():
+            pages = (
+                cloud.client("pricing", PRICING_REGION)
+                .get_paginator("get_products")
+                .paginate(ServiceCode="AmazonEC2", Filters=filters)
+            )
+            entries = [json.loads(text) for page in pages for text in page["PriceList"]]
+    except DlError:
+        return []
+    found = []
+    for entry in entries:
+        for term in entry.get("terms", {}).get("OnDemand", {}).values():
+            for dimension in term.get("priceDimensions", {}).values():
+                price = float(dimension.get("pricePerUnit", {}).get("USD", 0))
+                found.append((entry["product"]["attributes"], price))
+    return found
+
+
+def _cache_file(region: str) -> Path:
+    return cache_home() / "aws" / f"prices-{region}.json"
+
+
+def _read_cache(region: str) -> dict[str, float]:
+    file = _cache_file(region)
+    try:
+        written = json.loads(read_text(file))
+        if 0 <= time.time() - written["asked"] < CACHE_SECONDS:
+            return {str(name): float(price) for name, price in written["prices"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # what can't be read is asked for again
+    return {}
+
+
+def _write_cache(region: str, prices: Mapping[str, float]) -> None:
+    file = _cache_file(region)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(file, json.dumps({"asked": time.time(), "prices": dict(prices)}))

@@ -1,0 +1,172 @@
+"""Ending a box and all that belongs to it, and seeing that nothing is left that costs money."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlcli.aws.boxes import LIVE, Box, boxes, filters_for, find_boxes, wait_for
+from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.errors import is_gone, is_in_use
+from dlcli.aws.key_pairs import PREFIX
+from dlcli.aws.launch_journal import forget_order, read_order
+from dlcli.aws.network import own_vpc
+from dlcli.errors import DlError
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.aws.cloud import Cloud
+
+# How long a group or volume may be held by a machine that has just ended.
+RELEASE_SECONDS = 120.0
+POLL_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A thing that is tagged as a box's.
+
+    Args:
+        kind: "box", "disk", "security group".
+        id: EC2's.
+    """
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+def down(cloud: Cloud, name: str) -> list[Box]:
+    """End a box with its disk, security group, and what else nothing uses any more.
+
+    Every step may find its work done: a call that was killed is finished by the next.
+
+    Returns:
+        the boxes that were ended now; empty where they were gone already.
+
+    Raises:
+        DlError: something tagged is left, and what it is.
+    """
+    _see_what_was_ordered(cloud, name)
+    found = find_boxes(cloud, name, states=(*LIVE, "shutting-down"))
+    ended = [box for box in found if box.state in LIVE]
+    if ended:
+        with explained():
+            cloud.ec2.terminate_instances(InstanceIds=[box.id for box in ended])
+    for box in found:
+        wait_for(cloud, box.id, "terminated")
+    forget_order(cloud.region, name)
+    _remove_disks(cloud, name)
+    _remove_groups(cloud, name)
+    _remove_keys(cloud)
+    _remove_network(cloud)
+    left = belongings(cloud, name)
+    if left:
+        raise DlError(
+            f"Something of {name} is left in {cloud.region}",
+            why=", ".join(map(str, left)),
+            hint=f"Run `dl aws down -n {name}` again in a minute; `dl aws audit` lists what costs "
+            "money.",
+        )
+    return ended
+
+
+def belongings(cloud: Cloud, name: str) -> list[Leftover]:
+    """All that is tagged as one's own box of that name, and isn't gone."""
+    ours = filters_for(cloud.owner, name)
+    found = [Leftover("box", box.id) for box in find_boxes(cloud, name, (*LIVE, "shutting-down"))]
+    with explained():
+        volumes = cloud.ec2.describe_volumes(Filters=ours)["Volumes"]
+        groups = cloud.ec2.describe_security_groups(Filters=ours)["SecurityGroups"]
+    found += [Leftover("disk", each["VolumeId"]) for each in volumes]
+    return found + [Leftover("security group", each["GroupId"]) for each in groups]
+
+
+def _see_what_was_ordered(cloud: Cloud, name: str) -> None:
+    """Wait until a box that an unfinished `up` may have launched would be seen."""
+    from dlcli.aws.ordering import SETTLE_SECONDS, seen
+
+    order = read_order(cloud.region, name)
+    if order is None or seen(cloud, order):
+        return
+    if time.time() - order.sent < SETTLE_SECONDS:
+        say("An `up` was cut short: waiting until EC2 shows what it launched, if anything")
+    while time.time() - order.sent < SETTLE_SECONDS and not seen(cloud, order):
+        time.sleep(POLL_SECONDS)
+
+
+def _remove_disks(cloud: Cloud, name: str) -> None:
+    """Disks end with their box; one that didn't is removed by itself."""
+    with explained():
+        found = cloud.ec2.describe_volumes(Filters=filters_for(cloud.owner, name))["Volumes"]
+    for volume in found:
+        _remove(cloud.ec2.delete_volume, VolumeId=volume["VolumeId"])
+
+
+def _remove_groups(cloud: Cloud, name: str) -> None:
+    with explained():
+        found = cloud.ec2.describe_security_groups(Filters=filters_for(cloud.owner, name))
+    for group in found["SecurityGroups"]:
+        _remove(cloud.ec2.delete_security_group, GroupId=group["GroupId"])
+
+
+def _remove_keys(cloud: Cloud) -> None:
+    """Remove one's own keys that no box in the region was made with, of this laptop or another."""
+    with explained():
+        found = cloud.ec2.describe_key_pairs(Filters=filters_for(cloud.owner))["KeyPairs"]
+    if not found:
+        return
+    used = {box.key_name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)}
+    for key in found:
+        if key["KeyName"] not in used and key["KeyName"].startswith(PREFIX):
+            _remove(cloud.ec2.delete_key_pair, KeyName=key["KeyName"])
+
+
+def _remove_network(cloud: Cloud) -> None:
+    """Remove the network that `up` made, if no box is in it any more."""
+    ec2 = cloud.ec2
+    vpc = own_vpc(ec2, cloud.owner)
+    ours = filters_for(cloud.owner)
+    with explained():
+        gateways = ec2.describe_internet_gateways(Filters=ours)["InternetGateways"]
+        if vpc is None and not gateways:
+            return
+        in_use = ec2.describe_instances(
+            Filters=[
+                {"Name": "vpc-id", "Values": [vpc or ""]},
+                {"Name": "instance-state-name", "Values": [*LIVE, "shutting-down"]},
+            ]
+        )["Reservations"]
+        if vpc is not None and in_use:
+            return
+        subnets = ec2.describe_subnets(Filters=ours)["Subnets"]
+    for gateway in gateways:
+        id = gateway["InternetGatewayId"]
+        for each in gateway.get("Attachments", []):
+            _remove(ec2.detach_internet_gateway, InternetGatewayId=id, VpcId=each["VpcId"])
+        _remove(ec2.delete_internet_gateway, InternetGatewayId=id)
+    for subnet in subnets:
+        _remove(ec2.delete_subnet, SubnetId=subnet["SubnetId"])
+    if vpc is not None:
+        _remove(ec2.delete_vpc, VpcId=vpc)
+
+
+def _remove(call: Callable[..., Any], **named: str) -> None:
+    """Remove a thing: it may be gone already, or be held for a moment by what has just ended."""
+    end = time.monotonic() + RELEASE_SECONDS
+    while True:
+        try:
+            with explained():
+                call(**named)
+            return
+        except DlError as error:
+            code = reason_code(error)
+            if is_gone(code) or code == "Gateway.NotAttached":
+                return
+            if not is_in_use(code) or time.monotonic() > end:
+                raise
+        time.sleep(POLL_SECONDS)
