@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile, ZipInfo
 
 from dlcli.aws import provisioning
 
@@ -97,18 +97,17 @@ def write_package(folder: Path, name: str, version: str, says: str = "") -> Path
         "Provides-Extra: gpu\nRequires-Dist: tensorflow; extra == 'gpu'\n"
         "Provides-Extra: tensorboard\nRequires-Dist: tensorboard; extra == 'tensorboard'\n"
     )
-    with ZipFile(wheel, "w") as archive:
-        archive.writestr(f"{name}.py", f"def main(): print('{name} {version} {says}')\n")
-        archive.writestr(
-            f"{about}/METADATA",
+    contents = {
+        f"{name}.py": f"def main(): print('{name} {version} {says}')\n",
+        f"{about}/METADATA": (
             f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-            f"{extras if name == 'dlcli' else ''}",
-        )
-        archive.writestr(
-            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(
-            f"{about}/entry_points.txt", f"[console_scripts]\n{program} = {name}:main\n"
-        )
-        archive.writestr(f"{about}/RECORD", "")
+            f"{extras if name == 'dlcli' else ''}"
+        ),
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{about}/entry_points.txt": f"[console_scripts]\n{program} = {name}:main\n",
+        f"{about}/RECORD": "",
+    }
+    with ZipFile(wheel, "w") as archive:
+        for path, content in contents.items():
+            archive.writestr(ZipInfo(path), content)  # with no time: the same bytes each time
     return wheel

@@ -127,6 +127,20 @@ def test_a_wheel_is_installed_anew_when_it_changed_and_not_otherwise(box: BoxHom
     assert box.dl() == f"dlcli {VERSION} as of tuesday"
 
 
+def test_dl_is_not_exchanged_under_a_job_at_work(box: BoxHome) -> None:
+    assert box.set_up()[0] == 0
+    job = box.home / ".dl/jobs/20261123-1409"
+    job.mkdir(parents=True)
+    (job / "pid").write_text(f"{os.getpid()}\n")
+    write_package(box.index, "dlcli", "9.9.10")
+    code, steps = box.set_up("9.9.10")
+    assert (code, box.dl()) == (0, f"dlcli {VERSION}")
+    assert steps[0] == "A job is running: dl stays as it is until the next setup after it"
+    (job / "rc").write_text("0\n")
+    assert box.set_up("9.9.10")[0] == 0
+    assert box.dl() == "dlcli 9.9.10"
+
+
 def test_the_owners_script_runs_last_and_once_for_each_version_of_it(box: BoxHome) -> None:
     (box.home / ".dl").mkdir()
     script = box.home / ".dl/own-bootstrap"

@@ -105,13 +105,24 @@ make_venv() {
     "$python" -m venv "$venv"
 }
 
+job_at_work() {
+    local folder
+    for folder in "$here"/jobs/*/; do
+        if [ ! -e "${folder}rc" ] && kill -0 "$(cat "${folder}pid")"; then return; fi
+    done
+    return 1
+}
+
 install_packages() {
     local wanted="dlcli[gpu,tensorboard]==$version" identity="$version from the index" line
     if [ -n "$wheel" ]; then
         wanted="$(realpath "$wheel")[gpu,tensorboard]"
         identity="$version $(sha256sum <"$wheel")"
     fi
-    if is_new packages "$identity"; then
+    # what runs still imports from there
+    if is_new packages "$identity" && [ -e "$here/done-packages" ] && job_at_work; then
+        step 'A job is running: dl stays as it is until the next setup after it'
+    elif is_new packages "$identity"; then
         step "Installing dlcli $version with TensorFlow's CUDA libraries and Jupyter: several minutes"
         # the same version may come again with other content
         "$venv/bin/python" -m pip uninstall -y dlcli
