@@ -1,0 +1,251 @@
+"""Copying a folder to a machine or from it: look, plan, copy, and go on after each drop."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.aws import rsync, sftp
+from dlcli.aws.connecting import Unreachable, connect, home_of, run, wait_for_ssh
+from dlcli.aws.file_lists import git_ignored, listed_here, listed_project, listed_there
+from dlcli.aws.system_ssh import Host
+from dlcli.aws.transfer_plan import (
+    HISTORY,
+    Direction,
+    Entry,
+    Folders,
+    Plan,
+    plan_copy,
+    require_narrow,
+    require_remote,
+)
+from dlcli.errors import DlError
+from dlcli.places import printable, shown
+from dlcli.progress import Bar, say, track
+
+if TYPE_CHECKING:
+    from paramiko import SSHClient
+
+# Drops in a row in which not a byte arrived; others don't count.
+MOST_DROPS = 5
+# How long a machine may be away before a copy is given up.
+AWAY_SECONDS = 300.0
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A copy that has been looked at, and not begun.
+
+    Args:
+        there: the folder there, absolute.
+        files: what is to be copied, as it is at the source.
+    """
+
+    direction: Direction
+    folders: Folders
+    there: str
+    plan: Plan
+    files: Mapping[str, Entry]
+
+
+def prepare(
+    client: SSHClient,
+    direction: Direction,
+    folders: Folders,
+    *,
+    delete: bool = False,
+    overwrite: bool = False,
+    with_history: bool = False,
+) -> Prepared:
+    """Look at both sides, and decide what is to be done; nothing is changed.
+
+    Args:
+        delete, overwrite: as `plan_copy` has them.
+        with_history: whether a project's `.git` goes along, when it is put.
+
+    Raises:
+        DlError: a folder is a home or a disk, there is nothing at the source, or no room at the
+            goal.
+    """
+    require_narrow(folders.here, Path.home())
+    require_remote(folders.there)
+    there = f"{home_of(client)}/{folders.there}"
+    elsewhere = dict(folders.elsewhere)
+    ignored: set[str] = set()
+    far = listed_there(client, there)
+    if folders.is_project:
+        near, ignored = listed_project(folders.here, with_history)
+        ignored |= git_ignored(folders.here, far)
+        if not with_history or direction == "get":
+            elsewhere[HISTORY] = ""
+    else:
+        near = listed_here(folders.here)
+    source, target = (near, far) if direction == "put" else (far, near)
+    if not source:
+        raise _nothing(direction, folders, there)
+    plan = plan_copy(
+        source,
+        target,
+        exclude=folders.exclude,
+        elsewhere=elsewhere,
+        ignored=ignored,
+        delete=delete,
+        overwrite=overwrite,
+    )
+    _require_room(client, direction, folders.here, plan.size_bytes)
+    return Prepared(direction, folders, there, plan, {name: source[name] for name in plan.send})
+
+
+def copy(host: Host, prepared: Prepared) -> None:
+    """Copy what was planned; a connection that drops is made again, and the copy goes on.
+
+    Raises:
+        Unreachable: it dropped too often, or the machine stays away.
+        DlError: a disk is full, a file can't be read or written.
+    """
+    if not prepared.files:
+        return
+    with connect(host) as client:
+        why_not = rsync.why_not(client)
+    if why_not:
+        say(f"{why_not[0].upper()}{why_not[1:]}: copying by SFTP, which is slower.")
+    act = _by_sftp if why_not else _by_rsync
+    verb = "Sending" if prepared.direction == "put" else "Fetching"
+    total = -(-prepared.plan.size_bytes // MB)
+    with track(f"{verb} {prepared.folders.what}", total, "MB") as bar:
+        _until_done(host, prepared, act, bar)
+        bar.advance(total - bar.done)
+
+
+def delete_at_goal(client: SSHClient, prepared: Prepared) -> None:
+    """Delete what the plan says, and the folders that are empty then.
+
+    Raises:
+        DlError: something can't be deleted.
+    """
+    names = prepared.plan.delete
+    if prepared.direction == "get":
+        for name in names:
+            (prepared.folders.here / name).unlink(missing_ok=True)
+        for folder in _folders_of(names):
+            path = prepared.folders.here / folder
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        return
+    # by way of stdin: a command line would not hold them all; `./`: none is an option then
+    script = 'cd -- "$1" && xargs -0 rm -f'
+    _require_ok(*_piped(client, script, prepared.there, names))
+    script = 'cd -- "$1" && xargs -0 rmdir --ignore-fail-on-non-empty'
+    _piped(client, script, prepared.there, _folders_of(names))
+
+
+def _piped(
+    client: SSHClient, script: str, there: str, names: Sequence[str]
+) -> tuple[int, str, str]:
+    text = "".join(f"./{name}\0" for name in names)
+    return run(client, ["sh", "-c", script, "sh", there], text.encode("utf-8", "surrogateescape"))
+
+
+def _require_ok(code: int, _: str, err: str) -> None:
+    if code:
+        raise DlError("Not all could be deleted there", why=err.strip().partition("\n")[0])
+
+
+def _folders_of(names: Sequence[str]) -> list[str]:
+    """The folders that files are in, each after those within it."""
+    found = set()
+    for name in names:
+        parts = name.split("/")[:-1]
+        found |= {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    return sorted(found, key=lambda folder: (-folder.count("/"), folder))
+
+
+def _until_done(
+    host: Host,
+    prepared: Prepared,
+    act: Callable[[Host, Prepared, Callable[[int], None]], None],
+    bar: Bar,
+) -> None:
+    drops = 0
+    while True:
+        arrived = 0
+
+        def progress(done: int) -> None:
+            nonlocal arrived
+            arrived = done
+            bar.advance(max(0, min(done, prepared.plan.size_bytes) // MB - bar.done))
+
+        try:
+            act(host, prepared, progress)
+            return
+        except Unreachable as error:
+            drops = 1 if arrived else drops + 1
+            if drops > MOST_DROPS:
+                raise
+            bar.say(f"The connection dropped: {error.why}. Connecting again.")
+            time.sleep(min(drops, MOST_DROPS))
+            wait_for_ssh(host, AWAY_SECONDS)
+            bar.say("Connected again; the copy goes on from there.")
+
+
+def _by_rsync(host: Host, prepared: Prepared, progress: Callable[[int], None]) -> None:
+    here, there = prepared.folders.here, prepared.there
+    rsync.copy_once(host, prepared.direction, here, there, list(prepared.files), progress)
+
+
+def _by_sftp(host: Host, prepared: Prepared, progress: Callable[[int], None]) -> None:
+    here, there = prepared.folders.here, prepared.there
+    with connect(host) as client:
+        put = prepared.direction == "put"
+        present = listed_there(client, there) if put else listed_here(here)
+        left = sftp.remaining(prepared.files, present)
+        before = prepared.plan.size_bytes - sum(entry.size for entry in left.values())
+        progress(before)
+        sftp.copy_once(
+            client, prepared.direction, here, there, left, lambda done: progress(before + done)
+        )
+
+
+def _require_room(client: SSHClient, direction: Direction, here: Path, size_bytes: int) -> None:
+    """Refuse, before an hour is spent, what the disk can't hold.
+
+    Raises:
+        DlError: says how much room there is.
+    """
+    if direction == "get":
+        place = next(folder for folder in (here, *here.parents) if folder.is_dir())
+        free, where = shutil.disk_usage(place).free, shown(place)
+    else:
+        code, out, _ = run(client, ["sh", "-c", 'df -P -k "$HOME"'])
+        if code:
+            return
+        free, where = int(out.splitlines()[-1].split()[3]) * 1024, "the home folder there"
+    if size_bytes > free:
+        raise DlError(
+            f"No room for {size_in_words(size_bytes)} in {where}",
+            why=f"{size_in_words(free)} are free",
+            hint="Free some, or exclude some: `aws.exclude`.",
+        )
+
+
+def size_in_words(size_bytes: int) -> str:
+    """A size as people write it: "12.3 MB"."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:,.1f} {unit}"
+    return f"{size_bytes} bytes"
+
+
+def _nothing(direction: Direction, folders: Folders, there: str) -> DlError:
+    if direction == "put":
+        return DlError(f"There is nothing in {shown(folders.here)}", hint="Check its name.")
+    return DlError(
+        f"There is nothing in {printable(there)} on the box",
+        why=f"that is where {folders.what} would be",
+        hint="Look: `dl aws ssh -- ls`.",
+    )
