@@ -1,0 +1,170 @@
+"""`dl aws ssh`, `tmux`, `forward`, `ssh-config`: working on a box from here."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli.aws import ACCOUNT, NAMED, opened, typed_name
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.forwarding import Tunnel
+    from dlcli.aws.settings import Aws
+    from dlcli.aws.system_ssh import Host
+
+NOT_FOUND = 127  # a shell's exit code for a program that isn't there
+
+TRUST = click.option(
+    "--trust-host-key",
+    "trust",
+    is_flag=True,
+    help="take the host key of whoever answers, where none is known",
+)
+
+
+def reached(config: Config, trust: bool = False) -> Host:
+    """The box that a command is about, once it lets us in."""
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.reaching import reach
+
+    settings, cloud, name = opened(config)
+    return reach(cloud, find_box(cloud, name), settings, trust=trust)
+
+
+@click.command("ssh", cls=Command, context_settings={"allow_interspersed_args": False})
+@click.argument("words", metavar="[COMMAND]...", nargs=-1)
+@TRUST
+@with_config(*NAMED)
+def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
+    """Work on a box in a shell, or run a COMMAND there; ends as that ends.
+
+    A COMMAND in one piece is read by the shell there: `dl aws ssh 'nvidia-smi | head'`. One in
+    several is run as it is: `dl aws ssh ls 'my photos'`.
+    """
+    import shlex
+
+    from dlcli.aws.system_ssh import interactive, ssh_argv
+
+    host = reached(config, trust)
+    line = words[0] if len(words) == 1 else shlex.join(words)
+    terminal = ["-t"] if words and sys.stdin.isatty() else []
+    return _exit_code(interactive([*ssh_argv(host, *terminal), *([line] if words else [])]))
+
+
+@click.command("tmux", cls=Command)
+@click.option("--cc", is_flag=True, help="control mode: iTerm2 shows tmux's windows as its own")
+@click.option("--session", metavar="NAME", default="dl", show_default=True, help="tmux's session")
+@TRUST
+@with_config(*NAMED)
+def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
+    """Work on a box in a shell that outlives the connection.
+
+    What runs in it goes on when the connection drops; the same command brings it back.
+    """
+    import shlex
+
+    from dlcli.aws.system_ssh import interactive, ssh_argv
+    from dlcli.errors import DlError
+
+    host = reached(config, trust)
+    line = shlex.join(["tmux", *(["-CC"] if cc else []), "-u", "new-session", "-A", "-s", session])
+    code = interactive([*ssh_argv(host, "-t"), line])
+    if code == NOT_FOUND:
+        raise DlError(
+            "tmux is not installed on the box",
+            hint=f"`dl aws ssh{typed_name(config)} 'sudo apt-get install -y tmux'`",
+        )
+    return _exit_code(code)
+
+
+@click.command("forward", cls=Command)
+@click.argument("words", metavar="[jupyter|tensorboard|L:R]...", nargs=-1)
+@TRUST
+@with_config(*NAMED)
+def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None:
+    """Reach Jupyter, TensorBoard or another port of a box from here, until Ctrl-C.
+
+    Without a word it is both. `9999:8888` is the box's port 8888 at this computer's 9999. They
+    answer on 127.0.0.1 alone. A connection that drops is made again.
+    """
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.forwarding import forward, read_tunnels
+    from dlcli.aws.reaching import reach, reach_again
+    from dlcli.progress import say
+
+    tunnels = read_tunnels(words)
+    settings, cloud, name = opened(config)
+    first = True
+
+    def find() -> Host:
+        nonlocal first
+        if first:
+            first = False
+            return reach(cloud, find_box(cloud, name), settings, trust=trust)
+        return reach_again(cloud, name, settings)
+
+    def ready(tunnels: Sequence[Tunnel]) -> None:
+        for tunnel in tunnels:
+            click.echo(tunnel)
+        say(f"These lead to {name}; Ctrl-C ends them.")
+
+    forward(find, tunnels, ready)
+
+
+@click.command("ssh-config", cls=Command)
+@with_config(*ACCOUNT)
+def ssh_config_command(config: Config) -> None:
+    """Let plain ssh, scp, rsync and editors know your running boxes, as `dl-NAME`.
+
+    They stand in a file of their own, which one line at the top of `~/.ssh/config` includes;
+    nothing else of that is touched. Run it again when boxes have come, gone or been started.
+    """
+    from dlcli.aws.boxes import boxes_everywhere
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.aws.ssh_config import our_file, write_entries
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    settings = config.settings().aws
+    cloud = open_cloud(settings)
+    found, failed = boxes_everywhere(cloud, True, owner=cloud.owner)
+    for region, error in failed.items():
+        say(f"Warning: {region} doesn't answer: {error.what}")
+    hosts: dict[str, Host] = {}
+    for box in found:
+        if box.running and box.address is not None:
+            name = f"{box.name}-{box.region}" if box.name in hosts else box.name
+            hosts[name] = _prepared(cloud, box, settings)
+    for entry in write_entries(hosts):
+        click.echo(entry)
+    many = f"{len(hosts):,} running box{'es' * (len(hosts) != 1)}"
+    say(f"{many} in {shown(our_file())}" + ("; next: `ssh dl-NAME`" if hosts else ""))
+
+
+def _prepared(cloud: Cloud, box: Box, settings: Aws) -> Host:
+    from dataclasses import replace
+
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.aws.host_keys import known
+    from dlcli.aws.keys import own_key
+    from dlcli.aws.reaching import prepared
+    from dlcli.progress import say
+
+    there = cloud if box.region == cloud.region else open_cloud(settings, box.region)
+    host = prepared(there, box, replace(settings, region=box.region), own_key(settings.ssh_key))
+    if not known(box.id):
+        say(f"The host key of {box.name} isn't known yet: `dl aws ssh -n {box.name}` asks for it.")
+    return host
+
+
+def _exit_code(code: int) -> int:
+    """How a program ended, as shells count: one that was killed by a signal is 128 and that."""
+    return 128 - code if code < 0 else code

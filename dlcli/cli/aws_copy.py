@@ -1,0 +1,235 @@
+"""`dl aws put` and `get`: the project, datasets, runs and features, there and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli.aws import NAMED, YES, consent, typed_name
+from dlcli.cli.aws_connect import TRUST, reached
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from dlcli.aws.copying import Prepared
+    from dlcli.aws.transfer_plan import Direction, Folders
+
+KINDS = ("project", "dataset", "runs", "features")
+# A question about more files than these names the first of them.
+MOST_NAMED = 20
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for decorate in reversed(
+        (
+            click.argument("kind", metavar="[WHAT]", type=click.Choice(KINDS), default=KINDS[0]),
+            click.argument("named", metavar="[NAME]", required=False),
+            click.option("--dry-run", is_flag=True, help="print what would be done, do nothing"),
+            click.option("--overwrite", is_flag=True, help="also files that are newer at the goal"),
+            click.option("--delete", is_flag=True, help="delete there what isn't here; asks first"),
+            YES,
+            TRUST,
+            with_config(*NAMED, "aws.exclude", "dataset"),
+        )
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.command("put", cls=Command)
+@click.option("--git", "with_history", is_flag=True, help="the project's history too, its .git")
+@_options
+def put_command(config: Config, **typed: Any) -> None:
+    """Copy the project, a dataset, runs or features to a box.
+
+    WHAT is `project`, `dataset`, `runs` or `features`: the git checkout of the current folder
+    unless said. NAME is a dataset, or of runs a dataset's or a single one. `~/data/x` here is
+    `~/data/x` there, a project `~/projects/NAME`. Of a project git says what belongs to it.
+    Passwords and keys stay here: `.env*`, `*.pem`, `.aws/`, `.ssh/`, and what `--exclude` names.
+    Stopped at any moment, the same command goes on from there.
+    """
+    _transfer(config, "put", **typed)
+
+
+@click.command("get", cls=Command)
+@_options
+def get_command(config: Config, **typed: Any) -> None:
+    """Copy the project, a dataset, runs or features from a box.
+
+    As `dl aws put`, the other way: what is newer here stays, unless you say `--overwrite`.
+    """
+    _transfer(config, "get", with_history=False, **typed)
+
+
+def _transfer(
+    config: Config,
+    direction: Direction,
+    *,
+    kind: str,
+    named: str | None,
+    dry_run: bool,
+    overwrite: bool,
+    delete: bool,
+    yes: bool,
+    trust: bool,
+    with_history: bool,
+) -> None:
+    from dlcli.aws.connecting import connect
+    from dlcli.aws.copying import copy, delete_at_goal, prepare
+
+    folders = folders_of(config, direction, kind, named)
+    host = reached(config, trust)
+    with connect(host) as client:
+        prepared = prepare(
+            client,
+            direction,
+            folders,
+            delete=delete,
+            overwrite=overwrite,
+            with_history=with_history,
+        )
+    _say_plan(prepared)
+    if dry_run:
+        _print(prepared)
+        return
+    if prepared.plan.delete:
+        _ask(prepared, yes)
+    copy(host, prepared)
+    if prepared.plan.delete:
+        with connect(host) as client:
+            delete_at_goal(client, prepared)
+    _say_done(prepared, typed_name(config))
+
+
+def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> Folders:
+    """Which folder here and which there is meant by what was typed.
+
+    Raises:
+        DlError: no such dataset or run here to put, no checkout around, or a name of several parts.
+    """
+    from dlcli.aws.file_lists import checkout_around
+    from dlcli.aws.transfer_plan import PROJECTS, Folders, counterpart
+    from dlcli.dataset import FEATURES
+
+    settings, home = config.settings(), Path.home()
+    exclude = tuple(settings.aws.exclude or ())
+    if kind == "project":
+        if named is not None:
+            raise click.UsageError("A project is the one that you are in: it takes no NAME.")
+        root = checkout_around(Path.cwd())
+        there = f"{PROJECTS}/{root.name}"
+        return Folders(f"project {root.name}", root, there, exclude, is_project=True)
+    if kind == "runs":
+        here = _runs(settings.runs_dir, direction, named)
+        inside = here.relative_to(settings.runs_dir).as_posix() if named else ""
+        there = counterpart(here, home, f"runs/{inside}".rstrip("/"))
+        return Folders(f"runs {inside}".strip(), here, there, exclude)
+    root = _dataset(config, direction, named)
+    there = counterpart(root, home, f"data/{root.name}")
+    if kind == "features":
+        what = f"features of {root.name}"
+        return Folders(what, root / FEATURES, f"{there}/{FEATURES}", exclude)
+    other = f"dl aws {direction} features"
+    return Folders(f"dataset {root.name}", root, there, exclude, {f"/{FEATURES}/": other})
+
+
+def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
+    """A dataset's folder; of one that is to be fetched it need not be here yet."""
+    from dlcli.current import choose_dataset
+    from dlcli.folders import absolute
+    from dlcli.places import expanded
+    from dlcli.progress import say
+
+    wanted = named or (config.get("dataset").value if config.is_flag("dataset") else None)
+    if direction == "get" and wanted:
+        here = absolute(config.settings().data_dir / expanded(wanted))
+        if not here.is_dir():
+            return here
+    choice = choose_dataset(config, named)
+    say(str(choice))
+    return choice.root
+
+
+def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
+    """The folder of all runs, of a dataset's, or of one."""
+    from dlcli.current import find_run
+    from dlcli.errors import DlError, ExitCode
+
+    if named is None:
+        return runs_dir
+    here = runs_dir / named
+    if ".." in here.parts or not here.is_relative_to(runs_dir) or here == runs_dir:
+        raise DlError(
+            f"{named!r} is no dataset and no run",
+            hint="Name `DATASET` or `DATASET/RUN`, as `dl runs --all` lists them.",
+            exit_code=ExitCode.USAGE,
+        )
+    if direction == "put" and not here.is_dir():
+        return find_run(named, runs_dir).path
+    return here
+
+
+def _say_plan(prepared: Prepared) -> None:
+    from dlcli.aws.copying import size_in_words
+    from dlcli.aws.transfer_plan import in_words
+    from dlcli.places import printable, shown
+    from dlcli.progress import say
+
+    plan, folders = prepared.plan, prepared.folders
+    here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
+    ends = (here, there) if prepared.direction == "put" else (there, here)
+    count = f"{_files(len(plan.send))}, {size_in_words(plan.size_bytes)}"
+    same = f"; {len(plan.same):,} are there already" if plan.same else ""
+    say(f"{folders.what}: {count}, from {ends[0]} to {ends[1]}{same}")
+    for line in in_words(plan.left_out):
+        say(line)
+    if plan.newer:
+        for line in in_words({"newer at the goal": plan.newer}):
+            say(f"{line} `--overwrite` copies over them.")
+
+
+def _print(prepared: Prepared) -> None:
+    """What would be done, a line for each file."""
+    from dlcli.places import printable
+
+    for verb, names in (("copy", prepared.plan.send), ("delete", prepared.plan.delete)):
+        for name in names:
+            click.echo(f"{verb} {printable(name)}")
+
+
+def _ask(prepared: Prepared, yes: bool) -> None:
+    """Name what would be deleted, and ask.
+
+    Raises:
+        DlError: there is nobody to ask.
+    """
+    from dlcli.places import printable
+    from dlcli.progress import say
+
+    names = prepared.plan.delete
+    where = "on the box" if prepared.direction == "put" else "here"
+    say(f"To be deleted {where}, {_files(len(names))}:")
+    for name in names[:MOST_NAMED]:
+        say(f"  {printable(name)}")
+    if len(names) > MOST_NAMED:
+        say(f"  and {len(names) - MOST_NAMED:,} more; `--dry-run` lists them all")
+    consent(f"Delete {_files(len(names))} {where}?", yes)
+
+
+def _say_done(prepared: Prepared, again: str) -> None:
+    from dlcli.progress import say
+
+    plan = prepared.plan
+    deleted = f", deleted {_files(len(plan.delete))}" if plan.delete else ""
+    verb = "Sent" if prepared.direction == "put" else "Fetched"
+    following = f"; next: `dl aws ssh{again}`" if prepared.direction == "put" else ""
+    say(f"{verb} {_files(len(plan.send))}{deleted}{following}")
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"
