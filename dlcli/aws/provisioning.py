@@ -160,7 +160,7 @@ def install_watchdog(name: str, settings: Aws, run: Run) -> Watched:
             f"The watchdog of {name} does not run, so nothing would stop the box when it is idle",
             why=_quoted(error or said) or "it has not written what it sees",
             hint=f"The box stops by itself two hours after its start. Try `dl aws up -n {name}` "
-            f"again, or end it: `dl aws down {name}`.",
+            f"again, or end it: `dl aws down -n {name}`.",
         )
     return watched
 
@@ -224,8 +224,8 @@ def _failed(name: str, why: str, log: str) -> DlError:
     return DlError(
         f"{name} is running but not set up",
         why=f"{why}; the end of ~/{LOG} there:\n{quoted}" if quoted else why,
-        hint=f"`dl aws up -n {name}` does what is missing; `dl aws ssh {name}` looks around. "
-        f"Meanwhile it costs: `dl aws stop {name}`.",
+        hint=f"`dl aws up -n {name}` does what is missing; `dl aws ssh -n {name}` looks around. "
+        f"Meanwhile it costs: `dl aws stop -n {name}`.",
     )
 
 

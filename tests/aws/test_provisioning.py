@@ -264,7 +264,7 @@ def test_a_setup_that_fails_brings_the_end_of_its_log_back(home_of_box: BoxHome)
     assert "its setup ended with exit code 1; the end of ~/.dl/bootstrap.log" in failed.value.why
     assert "No matching distribution found for jupyterlab" in failed.value.why
     assert "`dl aws up -n fish`" in failed.value.hint
-    assert "`dl aws stop fish`" in failed.value.hint
+    assert "`dl aws stop -n fish`" in failed.value.hint
 
 
 @pytest.mark.usefixtures("small_wheel")

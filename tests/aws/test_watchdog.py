@@ -5,6 +5,7 @@ It stands on programs that answer as the test wants; no shutdown is a true one.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -127,8 +128,32 @@ def test_an_ssh_terminal_is_use(box: Box, processes: str) -> None:
     ["sshd: ubuntu@notty\n", "sshd: ubuntu [priv]\n", "grep sshd: ubuntu@pts/0\n", "-bash\n"],
 )
 def test_a_connection_without_a_terminal_is_no_use(box: Box, processes: str) -> None:
-    """A forgotten tunnel, or a copy that hangs; what copies says so by a job."""
+    """A tunnel that somebody forgot."""
     box.write("processes", processes)
+    assert not is_in_use(box)
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        "rsync --server -logDtprze.iLsfxCIvu . data/dogs/",
+        "/usr/lib/openssh/sftp-server",
+        "sshd: ubuntu@internal-sftp",
+    ],
+)
+def test_a_copy_under_way_is_use(box: Box, process: str) -> None:
+    box.write("processes", f"sshd: ubuntu@notty\n{process}\n")
+    assert is_in_use(box)
+    assert box.seen()["sees"].endswith("no busy Jupyter kernel, copying")
+
+
+def test_a_setup_under_way_is_use_and_one_that_ended_or_was_killed_is_not(box: Box) -> None:
+    lock = box.home / ".dl/bootstrap.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert is_in_use(box)
+        assert box.seen()["sees"].endswith(", being set up")
     assert not is_in_use(box)
 
 

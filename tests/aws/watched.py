@@ -17,22 +17,7 @@ SCRIPT = provisioning.BOX / "watchdog.sh"
 BOOTED = 1_790_000_000
 IDLE_SECONDS, CAP_SECONDS = 1800, 86_400
 # All that the script may count on; what it asks about the box is answered by the fakes below.
-TOOLS = [
-    "sh",
-    "bash",
-    "cat",
-    "cut",
-    "curl",
-    "grep",
-    "mkdir",
-    "mv",
-    "rm",
-    "sed",
-    "sleep",
-    "stat",
-    "tail",
-    "tr",
-]
+TOOLS = "sh bash cat cut curl flock grep mkdir mv rm sed sleep stat tail tr true"
 FAKES = {
     "date": 'if [ "$*" = +%s ]; then cat "$FAKE/now"; else exec {date} "$@"; fi',
     "id": 'cat "$FAKE/uid"',
@@ -61,7 +46,7 @@ class Box:
         self.home, self.bin, self.state = folder / "home", folder / "bin", folder / "run"
         for made in (self.home, self.bin, folder / "proc"):
             made.mkdir(parents=True)
-        for tool in TOOLS:
+        for tool in TOOLS.split():
             (self.bin / tool).symlink_to(_program(tool))
         for name, script in FAKES.items():
             for true in ("date", "timeout"):

@@ -59,6 +59,21 @@ look_at_gpus() {
     if [ "$highest" -ge "$BUSY_PERCENT" ]; then seen "$now"; fi
 }
 
+# What brings or sets up the things to work with has neither a terminal nor a job.
+look_at_arrivals() {
+    arrivals=''
+    if echo "$processes" |
+        grep -Eq '^([^ ]*/)?(rsync --server|sftp-server)|^sshd[a-z-]*: .*@internal-sftp'; then
+        arrivals=', copying'
+    fi
+    lock=$home/.dl/bootstrap.lock
+    if [ -e "$lock" ]; then
+        flock -n -E 75 "$lock" true 2>/dev/null
+        if [ $? -eq 75 ]; then arrivals="$arrivals, being set up"; fi
+    fi
+    if [ -n "$arrivals" ]; then seen "$now"; fi
+}
+
 look_at_jobs() {
     jobs=0
     for folder in "$home"/.dl/jobs/*/; do
@@ -83,7 +98,7 @@ look_at_terminals() {
     clients=$(timeout -k 2 5 tmux -S "/tmp/tmux-$uid/default" list-clients \
         -F '#{client_tty} #{client_activity} #{window_activity}' 2>/dev/null)
     # as sshd calls its processes: `sshd: ubuntu@pts/0`, of several terminals `...@pts/0,pts/1`
-    for name in $(ps -ww -eo args= 2>/dev/null |
+    for name in $(echo "$processes" |
         sed -n 's|^sshd[a-z-]*: .*@\(pts/[0-9][pts/0-9,]*\) *$|\1|p' | tr , ' '); do
         client=$(echo "$clients" | grep "^/dev/$name ")
         if [ -z "$client" ]; then
@@ -171,15 +186,17 @@ look() {
     last_busy=$(stored last_busy "$now")
     if [ "$last_busy" -gt "$now" ]; then last_busy=$now; fi
     walled=$(stored walled 0)
+    processes=$(ps -ww -eo args= 2>/dev/null)
     look_at_gpus
     look_at_jobs
+    look_at_arrivals
     look_at_terminals
     look_at_kernels
     echo "$last_busy" | store last_busy
     idle=$((now - last_busy))
     sees="$gpus, $(count "$jobs" job), $(count "$terminals" 'ssh terminal')"
     if [ "$silent" -gt 0 ]; then sees="$sees, $silent silent tmux"; fi
-    sees="$sees, $(count "$kernels" 'busy Jupyter kernel')"
+    sees="$sees, $(count "$kernels" 'busy Jupyter kernel')$arrivals"
 
     stops_at=$cap because=cap
     if [ "$idle_limit" -gt 0 ] && [ "$idle" -gt 0 ]; then
