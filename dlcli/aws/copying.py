@@ -120,6 +120,11 @@ def copy(host: Host, prepared: Prepared) -> None:
     with track(f"{verb} {prepared.folders.what}", total, "MB") as bar:
         _until_done(host, prepared, act, bar)
         bar.advance(total - bar.done)
+    if any(name.startswith(HISTORY) for name in prepared.files):
+        # git takes a history without these for none, and they may be empty
+        folders = [f"{prepared.there}/{HISTORY}{name}" for name in ("objects", "refs")]
+        with connect(host) as client:
+            run(client, ["mkdir", "-p", *folders])
 
 
 def delete_at_goal(client: SSHClient, prepared: Prepared) -> None:
