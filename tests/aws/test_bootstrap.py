@@ -72,6 +72,7 @@ def test_jupyter_and_tensorboard_listen_on_localhost_alone(box: BoxHome) -> None
     jupyter = (units / "dl-jupyter.service").read_text()
     board = (units / "dl-tensorboard.service").read_text()
     assert "--ip=127.0.0.1 --port=8888" in jupyter
+    assert "PATH=%h/.dl/venv/bin:" in jupyter  # for `!dl ...` in a notebook
     assert "token" not in jupyter.lower()  # Jupyter makes one of its own at each start
     assert "--host 127.0.0.1 --port 6006" in board
     assert "enable dl-jupyter.service" in " ".join(box.noted("systemctls"))

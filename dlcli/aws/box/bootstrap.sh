@@ -166,6 +166,7 @@ Description=JupyterLab, for localhost alone
 
 [Service]
 ExecStart=%h/.dl/venv/bin/jupyter lab --no-browser --ip=127.0.0.1 --port=8888 --ServerApp.port_retries=0
+Environment=PATH=%h/.dl/venv/bin:%h/.local/bin:/usr/local/bin:/usr/bin:/bin
 WorkingDirectory=%h
 Restart=on-failure
 RestartSec=5
