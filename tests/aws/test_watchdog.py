@@ -430,9 +430,7 @@ def test_a_watchdog_killed_in_the_middle_goes_on_where_it_was(box: Box) -> None:
 
 
 @pytest.mark.parametrize("name", ["last_busy", "until", "walled", "warned", "watchdog"])
-@pytest.mark.parametrize(
-    "content", ["", "nonsense", "-1", "08", "9" * 10, "9" * 30, "1e9", "\0"], ids=repr
-)
+@pytest.mark.parametrize("content", ["", "nonsense", "08", "9" * 10], ids=repr)
 def test_a_damaged_memory_delays_an_idle_stop_by_its_limit_at_most(
     box: Box, name: str, content: str
 ) -> None:
