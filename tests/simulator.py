@@ -7,6 +7,7 @@ output, spot prices, types that are no longer offered, and any error code one as
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,7 +55,7 @@ class Account:
         console: what `get_console_output` answers.
         address: where this machine seems to call from.
         prices: type -> dollars an hour on demand.
-        quotas: quota code -> vCPUs; what isn't there is 0.
+        quotas: quota code -> vCPUs; what isn't there is `quota`.
         calls: the operations that were called, in order.
     """
 
@@ -65,6 +66,8 @@ class Account:
     disk_price: float = DISK_PRICE
     spot_price: str = "0.31"
     quotas: dict[str, float] = field(default_factory=dict)
+    quota: float = 768
+    ordered: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     image: str = ""
     _refusals: dict[str, list[tuple[Refusal, Callable[[Mapping[str, Any]], bool]]]] = field(
@@ -134,17 +137,15 @@ class Account:
         from moto.ssm import ssm_backends
         from moto.ssm.models import Parameter
 
-        disk = {"SnapshotId": "", "VolumeSize": IMAGE_GB, "VolumeType": "gp3"}
         image: str = self.ec2(region).register_image(
             Name=IMAGE_NAME,
             Architecture="x86_64",
             RootDeviceName="/dev/sda1",
             VirtualizationType="hvm",
-            BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": disk}],
         )["ImageId"]
         made = ec2_backends[ACCOUNT_ID][region].amis[image]
         made.owner_id, made.owner_alias = "898082745236", "amazon"
-        made.creation_date = "2026-11-01T00:00:00.000Z"
+        made.root_device_name, made.ebs_snapshot.volume.size = "/dev/sda1", IMAGE_GB
         ssm = ssm_backends[ACCOUNT_ID][region]
         ssm._parameters[IMAGE_PARAMETER].append(
             Parameter(
@@ -167,8 +168,11 @@ class Simulator:
     """The servers, started once for all tests of a process."""
 
     def __init__(self) -> None:
+        import logging
+
         from moto.server import ThreadedMotoServer
 
+        logging.getLogger("werkzeug").disabled = True  # a line a request, into captured output
         self.moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self.moto.start()
         host, port = self.moto.get_host_and_port()
@@ -217,11 +221,24 @@ class Simulator:
         if refused is not None:
             return 400, {"__type": refused[0], "message": refused[1]}
         if operation == "GetServiceQuota":
-            value = self.account.quotas.get(asked["QuotaCode"], 0.0)
+            value = self.account.quotas.get(asked["QuotaCode"], self.account.quota)
             return 200, {"Quota": {"QuotaCode": asked["QuotaCode"], "Value": value}}
         if operation == "GetProducts":
             return 200, {"FormatVersion": "aws_v1", "PriceList": self._products(asked)}
         return 400, {"__type": "UnknownOperationException", "message": operation}
+
+    def ordered(self, response: Any, call: Callable[[Any], Any]) -> Any:
+        """RunInstances as EC2 has it and moto has not: one token is one machine."""
+        params = response._get_params()
+        token = params.get("ClientToken", "")
+        if token in self.account.ordered:
+            asked, answer = self.account.ordered[token]
+            if asked == params:
+                return answer
+            return _refused(response, ("IdempotentParameterMismatch", "The token was used."))
+        answer = call(response)
+        self.account.ordered[token] = params, answer
+        return answer
 
     def _products(self, asked: Mapping[str, Any]) -> list[str]:
         wanted = {each["Field"]: each["Value"] for each in asked.get("Filters", [])}
@@ -237,7 +254,6 @@ class Simulator:
         ]
 
     def _patch_moto(self) -> None:
-        from moto.core.exceptions import ServiceException
         from moto.core.responses import ActionResult, BaseResponse
         from moto.ec2.models import instance_types
         from moto.ec2.responses.general import General
@@ -247,12 +263,11 @@ class Simulator:
 
         def call_action(response: Any) -> Any:
             refused = simulator.account.answer(response._get_action(), response._get_params())
+            if refused is None and response._get_action() == "RunInstances":
+                return simulator.ordered(response, call)
             if refused is None:
                 return call(response)
-            # moto finds the service of an error by the module of its class
-            module = type(response).__module__
-            error = type("Refused", (ServiceException,), {"__module__": module})(*refused)
-            return response.serialized(ActionResult(error))
+            return _refused(response, refused)
 
         def get_console_output(response: Any) -> Any:
             from moto.ec2.utils import Base64EncodedString
@@ -284,6 +299,18 @@ class Simulator:
                     for each in offered
                     if each["InstanceType"].partition(".")[0] not in RETIRED
                 ]
+
+
+def _refused(response: Any, refusal: Refusal) -> Any:
+    from moto.core.exceptions import ServiceException
+    from moto.core.responses import ActionResult
+
+    # moto finds the service of an error by the module of its class
+    module = type(response).__module__
+    error = type("Refused", (ServiceException,), {"__module__": module})(*refusal)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # moto warns of codes that it doesn't know
+        return response.serialized(ActionResult(error))
 
 
 def _product(attributes: Mapping[str, str], unit: str, dollars: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,12 @@ class Cloud:
                 )
         return self._clients[service, where]
 
+    def at(self, region: str) -> Cloud:
+        """The same account in another region; its clients are shared."""
+        other = copy(self)
+        other.region = region
+        return other
+
     @property
     def ec2(self) -> Any:
         """The client of EC2 in this region."""
@@ -113,11 +120,19 @@ def explained() -> Iterator[None]:
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
     except ClientError as error:
         raise _answered(error) from error
+    except ResponseParserError as error:
+        raise DlError(
+            "What answered wasn't AWS",
+            why=" ".join(str(error).split())[:200],
+            hint="A proxy or a network that wants a login may stand between: open any page in a "
+            "browser, then try again.",
+        ) from error
     except (BotoCoreError, Boto3Error) as error:
         raise _unanswered(error) from error
 

@@ -52,6 +52,10 @@ class Cost:
             return None
         return self.compute + self.disk + self.ipv4
 
+    def running_words(self) -> str:
+        """What it costs while it runs, for a sentence."""
+        return f"{dollars(self.running)}/h"
+
     def __str__(self) -> str:
         return (
             f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "

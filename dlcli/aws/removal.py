@@ -104,14 +104,14 @@ def _remove_disks(cloud: Cloud, name: str) -> None:
     with explained():
         found = cloud.ec2.describe_volumes(Filters=filters_for(cloud.owner, name))["Volumes"]
     for volume in found:
-        _remove(cloud.ec2.delete_volume, VolumeId=volume["VolumeId"])
+        remove(cloud.ec2.delete_volume, VolumeId=volume["VolumeId"])
 
 
 def _remove_groups(cloud: Cloud, name: str) -> None:
     with explained():
         found = cloud.ec2.describe_security_groups(Filters=filters_for(cloud.owner, name))
     for group in found["SecurityGroups"]:
-        _remove(cloud.ec2.delete_security_group, GroupId=group["GroupId"])
+        remove(cloud.ec2.delete_security_group, GroupId=group["GroupId"])
 
 
 def _remove_keys(cloud: Cloud) -> None:
@@ -123,7 +123,7 @@ def _remove_keys(cloud: Cloud) -> None:
     used = {box.key_name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)}
     for key in found:
         if key["KeyName"] not in used and key["KeyName"].startswith(PREFIX):
-            _remove(cloud.ec2.delete_key_pair, KeyName=key["KeyName"])
+            remove(cloud.ec2.delete_key_pair, KeyName=key["KeyName"])
 
 
 def _remove_network(cloud: Cloud) -> None:
@@ -147,15 +147,15 @@ def _remove_network(cloud: Cloud) -> None:
     for gateway in gateways:
         id = gateway["InternetGatewayId"]
         for each in gateway.get("Attachments", []):
-            _remove(ec2.detach_internet_gateway, InternetGatewayId=id, VpcId=each["VpcId"])
-        _remove(ec2.delete_internet_gateway, InternetGatewayId=id)
+            remove(ec2.detach_internet_gateway, InternetGatewayId=id, VpcId=each["VpcId"])
+        remove(ec2.delete_internet_gateway, InternetGatewayId=id)
     for subnet in subnets:
-        _remove(ec2.delete_subnet, SubnetId=subnet["SubnetId"])
+        remove(ec2.delete_subnet, SubnetId=subnet["SubnetId"])
     if vpc is not None:
-        _remove(ec2.delete_vpc, VpcId=vpc)
+        remove(ec2.delete_vpc, VpcId=vpc)
 
 
-def _remove(call: Callable[..., Any], **named: str) -> None:
+def remove(call: Callable[..., Any], **named: str) -> None:
     """Remove a thing: it may be gone already, or be held for a moment by what has just ended."""
     end = time.monotonic() + RELEASE_SECONDS
     while True:

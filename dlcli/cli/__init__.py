@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": "Say what a run sees in photos, from anywhere.",
     "export": "Write a run's model as ONNX, OpenVINO, LiteRT or SavedModel.",
     "submit": "Write the file that a competition wants.",
+    "aws": "Rent a GPU box, work on it, and end it.",
     "recipes": "List what can be trained.",
     "backbones": "List the pretrained networks.",
     "config": "Show and change settings, and where each comes from.",

@@ -21,7 +21,7 @@ from dlcli.fields import Setting, coerce
 from dlcli.progress import say
 
 SHARED = ("data_dir", "runs_dir")
-SHORT = {"dataset": "-d", "kaggle.competition": "-c"}
+SHORT = {"dataset": "-d", "kaggle.competition": "-c", "aws.name": "-n"}
 
 
 class SettingType(click.ParamType):

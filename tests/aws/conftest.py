@@ -9,9 +9,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
 import pytest
 from aws.sshd import Sshd, serving
 from simulator import Account, Simulator
+
+from dlcli.aws.boxes import Box
+from dlcli.aws.launch_journal import forget_order
 
 REAL_CONNECT = socket.socket.connect
 
@@ -51,6 +55,8 @@ def simulator() -> Iterator[Simulator]:
     """The servers, once for all tests of a process."""
     environ = pytest.MonkeyPatch()
     environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
+    loader = botocore.loaders.create_loader()  # reading EC2's model takes 0.4 s
+    environ.setattr("botocore.loaders.create_loader", lambda *paths: loader)
     servers = Simulator()
     yield servers
     servers.stop()
@@ -82,3 +88,25 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
     """A real sshd on this machine, with throwaway keys and a home of its own."""
     with serving(tmp_path / "a box") as server:
         yield server
+
+
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch) -> list[Box]:
+    """The boxes that `up` would set up over ssh, which the simulator has none of."""
+    found: list[Box] = []
+
+    def arrive(cloud: object, box: Box, *rest: object) -> None:
+        found.append(box)
+        forget_order(box.region, box.name)
+
+    monkeypatch.setattr("dlcli.aws.arriving.arrive", arrive)
+    return found
+
+
+@pytest.fixture
+def cats(home: Path, monkeypatch: pytest.MonkeyPatch, arrived: list[Box]) -> Path:
+    """A project, whose name a box takes."""
+    folder = home / "cats"
+    (folder / ".git").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder

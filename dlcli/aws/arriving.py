@@ -1,0 +1,109 @@
+"""From a machine that runs to a box that one can work on: its host keys, ssh, its setup."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dlcli.aws.cloud import explained
+from dlcli.aws.connecting import connect, run, wait_for_ssh
+from dlcli.aws.host_keys import known, known_hosts_file, read_console, remember, trust_first
+from dlcli.aws.launch_journal import forget_order, read_order
+from dlcli.aws.provisioning import USER, provision
+from dlcli.aws.system_ssh import Host
+from dlcli.errors import DlError
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.keys import Key
+    from dlcli.aws.settings import Aws
+
+PORT = 22
+# EC2 shows a console some minutes after the boot, on older machines later.
+CONSOLE_SECONDS = 300.0
+POLL_SECONDS = 5.0
+SSH_SECONDS = 300.0
+
+
+def host_of(box: Box, key: Key) -> Host:
+    """A box as ssh knows it: by its id, whatever its address is today.
+
+    Raises:
+        DlError: it has no address, for it doesn't run.
+    """
+    if box.address is None:
+        raise DlError(
+            f"{box.name} has no address",
+            why=f"it is {box.state}",
+            hint=f"`dl aws start -n {box.name}`",
+        )
+    return Host(box.id, box.address, USER, PORT, key.path, known_hosts_file())
+
+
+def learn_host_keys(cloud: Cloud, box: Box, host: Host) -> None:
+    """Learn a box's host keys from its console, which nobody on the way can change.
+
+    Where the console doesn't show them, the first key that answers is trusted, which is said.
+    """
+    if known(box.id):
+        return
+    # the keys are printed at the first boot alone
+    end = time.monotonic() + (CONSOLE_SECONDS if read_order(box.region, box.name) else 0)
+    while True:
+        with explained():
+            shown = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
+        if keys := read_console(shown.get("Output", "")):
+            remember(box.id, keys)
+            return
+        if time.monotonic() > end:
+            break
+        time.sleep(POLL_SECONDS)
+    wait_for_port(host)
+    trust_first(box.id, host.address, host.port)
+
+
+def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws) -> None:
+    """Wait until one can work on a running box; a new one is set up first.
+
+    Raises:
+        DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
+    """
+    host = host_of(box, key)
+    say("Waiting for the box's host keys and ssh")
+    learn_host_keys(cloud, box, host)
+    wait_for_ssh(host, SSH_SECONDS)
+    if read_order(box.region, box.name) is None:
+        return
+    client = connect(host)
+    try:
+        provision(box.name, settings, partial(run, client))
+    finally:
+        client.close()
+    forget_order(box.region, box.name)
+
+
+def wait_for_port(host: Host) -> None:
+    """Wait until something listens where ssh should."""
+    import socket
+
+    end = time.monotonic() + SSH_SECONDS
+    while True:
+        try:
+            socket.create_connection((host.address, host.port), timeout=10).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise DlError(
+                    f"{host.alias} doesn't answer at {host.address}:{host.port}",
+                    why=str(error),
+                    hint="Run the same again in a minute; `dl aws audit` shows what costs money.",
+                ) from error
+        time.sleep(POLL_SECONDS)
+
+
+def _nitro(box: Box) -> bool:
+    """Whether EC2 shows the console as it is now; of older machines it keeps a copy alone."""
+    return not box.type.startswith(("t2.", "m4.", "c4.", "r4.", "p2.", "p3.", "g3"))

@@ -1,0 +1,131 @@
+"""`dl aws`: a rented GPU box, from its price to its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli import Group
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.settings import Aws
+
+# The commands in the order in which one uses them, each with its module and what it does, so that
+# completion and help import none of them.
+PLACES = {
+    "types": ("aws_types", "List GPU types: what they are, and what they cost here."),
+    "up": ("aws_up", "Rent a box, start a stopped one, or say how to reach it."),
+    "start": ("aws_boxes", "Start a stopped box."),
+    "stop": ("aws_boxes", "Stop a box: its disk stays, and costs little."),
+    "down": ("aws_boxes", "End a box with its disk and all that belongs to it."),
+    "ls": ("aws_ls", "List your boxes and what they cost."),
+    "audit": ("aws_ls", "List all that costs money in the account, or lets somebody in."),
+    "ssh": ("aws_connect", "Work on a box in a shell."),
+    "tmux": ("aws_connect", "Work on a box in a shell that outlives the connection."),
+    "put": ("aws_copy", "Copy the project, datasets or runs to a box."),
+    "get": ("aws_copy", "Copy them back."),
+    "forward": ("aws_connect", "Reach Jupyter, TensorBoard or another port of a box from here."),
+    "extend": ("aws_boxes", "Let a box run for longer."),
+    "resize": ("aws_boxes", "Make a box another type; its disk stays."),
+    "ssh-config": ("aws_connect", "Let plain ssh and editors know your boxes by name."),
+}
+ACCOUNT = ("aws.profile", "aws.region")
+NAMED = ("aws.name", *ACCOUNT)
+
+
+class Boxes(Group):
+    """The commands about boxes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, (module, _) in PLACES.items() if find_spec(f"dlcli.cli.{module}")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = import_module(f"dlcli.cli.{PLACES[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        return command
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        return PLACES[name][1]
+
+
+@click.group(cls=Boxes, options_metavar="", subcommand_metavar="COMMAND [ARGS]...")
+def command() -> None:
+    """Rent a GPU box, work on it, and end it.
+
+    \b
+    dl aws up                 the plan and its price first, then a box that stops itself
+    dl aws ssh                a shell there
+    dl aws down               nothing is left, and what it cost
+
+    A box is called as the folder that one works in, or by `-n NAME`.
+    """
+
+
+YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
+
+
+def opened(config: Config) -> tuple[Aws, Cloud, str]:
+    """What every command about one box begins with: settings, account, the box's name."""
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.aws.naming import box_name
+
+    settings = config.settings().aws
+    name = box_name(settings, Path.cwd())
+    return settings, open_cloud(settings), name
+
+
+def consent(question: str, yes: bool) -> None:
+    """Ask before what costs or ends something; nothing happens without an answer.
+
+    Raises:
+        DlError: there is nobody to ask.
+    """
+    from dlcli.errors import DlError, ExitCode
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise DlError(
+            "Nothing was done",
+            why="it asks first, and there is no terminal to answer at",
+            hint="Say `--yes`.",
+            exit_code=ExitCode.USAGE,
+        )
+    click.confirm(question, abort=True, err=True)
+
+
+def typed_name(config: Config) -> str:
+    """What the next command needs typed to be about the same box."""
+    return "".join(
+        f" {'-n' if key == 'aws.name' else '--' + key.removeprefix('aws.')} {config.get(key).value}"
+        for key in NAMED
+        if config.is_flag(key)
+    )
+
+
+def aligned(header: str, texts: Sequence[str]) -> list[str]:
+    """Amounts to the right in their column."""
+    width = max(map(len, [header, *texts]))
+    return [text.rjust(width) for text in texts]
+
+
+def limits(box: Box) -> str:
+    """When a box stops whatever happens, in words."""
+    from datetime import UTC, datetime
+
+    from dlcli.aws.durations import in_words
+
+    if box.until is None:
+        return "nothing but its watchdog stops it"
+    return f"stops in {in_words(box.until - datetime.now(UTC))} whatever it does"

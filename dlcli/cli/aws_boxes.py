@@ -1,0 +1,199 @@
+"""`dl aws start`, `stop`, `down`, `extend`, `resize`: a box that is there already."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli.aws import NAMED, YES, consent, limits, opened, typed_name
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.prices import Cost
+    from dlcli.aws.settings import Aws
+
+
+@click.command("start", cls=Command)
+@YES
+@with_config(*NAMED, "aws.max_hours")
+def start_command(config: Config, yes: bool) -> None:
+    """Start a stopped box: the same disk, with all that was on it.
+
+    A running one is left as it is.
+    """
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.launching import start
+    from dlcli.progress import say
+
+    settings, cloud, name = opened(config)
+    box = find_box(cloud, name)
+    cost = _cost(cloud, box)
+    if box.running:
+        say(f"{name} runs already; {limits(box)}")
+    else:
+        say(f"Cost: {cost}")
+        consent(f"Start {name}, {box.type}?", yes)
+        box = start(cloud, box, settings.max_hours)
+    _arrive(cloud, box, settings)
+    click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+    say(f"{name} is running: {cost.running_words()}; next: `dl aws ssh{typed_name(config)}`")
+
+
+@click.command("stop", cls=Command)
+@YES
+@with_config(*NAMED)
+def stop_command(config: Config, yes: bool) -> None:
+    """Stop a box: what runs on it ends, its disk stays, and costs little.
+
+    A stopped one is left as it is.
+    """
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.changing import stop
+    from dlcli.aws.prices import dollars, since
+    from dlcli.progress import say
+
+    _, cloud, name = opened(config)
+    box = find_box(cloud, name)
+    cost = _cost(cloud, box)
+    if box.running:
+        consent(f"Stop {name}, {box.type}, {_up(box)}? What runs on it ends.", yes)
+        spent = since(box, cost, datetime.now(UTC))
+        box = stop(cloud, box)
+        say(f"{name} is stopped. It cost {dollars(spent, 2)} since it was started.")
+    else:
+        box = stop(cloud, box)
+        say(f"{name} is stopped already.")
+    say(
+        f"Its disk costs {dollars(cost.disk)}/h from now on; "
+        f"next: `dl aws start{typed_name(config)}` or `dl aws down{typed_name(config)}`"
+    )
+
+
+@click.command("down", cls=Command)
+@YES
+@with_config(*NAMED)
+def down_command(config: Config, yes: bool) -> None:
+    """End a box with its disk and all that belongs to it; see that nothing is left.
+
+    It says what the box cost since its last start. Run again it finds nothing to do.
+    """
+    from dlcli.aws.boxes import find_boxes
+    from dlcli.aws.host_keys import forget
+    from dlcli.aws.prices import dollars, since
+    from dlcli.aws.removal import belongings, down
+    from dlcli.progress import say
+
+    _, cloud, name = opened(config)
+    found = find_boxes(cloud, name)
+    now = datetime.now(UTC)
+    costs = {box.id: _cost(cloud, box) for box in found}
+    for box in found:
+        say(f"{box.name}: {box.type}, {box.state}, {_up(box)}{_disk(box)} ({box.id})")
+    if found:
+        consent(f"End {name}? Its disk and all that is on it are gone for good.", yes)
+    elif not belongings(cloud, name):
+        say(f"There is no box {name!r} in {cloud.region}.")
+    ended = down(cloud, name)
+    for box in found:
+        forget(box.id)
+    for box in ended:
+        spent = since(box, costs[box.id], now)
+        words = "since it was started" if box.running else "for its disk, since it was made"
+        say(f"{box.name} ({box.id}) is gone. It cost {dollars(spent, 2)} {words}.")
+    say(f"Nothing of {name} is left in {cloud.region}.")
+
+
+@click.command("extend", cls=Command)
+@click.argument("time", metavar="TIME")
+@with_config(*NAMED)
+def extend_command(config: Config, time: str) -> None:
+    """Let a running box stay for TIME from now, `4h` or `90m`, idle or not."""
+    from functools import partial
+
+    from dlcli.aws.arriving import host_of
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.changing import extended
+    from dlcli.aws.connecting import connect, run
+    from dlcli.aws.durations import Duration, in_words
+    from dlcli.aws.keys import own_key
+    from dlcli.aws.network import open_door
+    from dlcli.fields import Refused
+    from dlcli.progress import say
+
+    try:
+        span = Duration.parse(time)
+    except Refused as error:
+        raise click.UsageError(f"TIME: {error}") from error
+    settings, cloud, name = opened(config)
+    box = find_box(cloud, name)
+    open_door(cloud, box, settings.ingress)
+    client = connect(host_of(box, own_key(settings.ssh_key)))
+    try:
+        box = extended(cloud, box, span, partial(run, client))
+    finally:
+        client.close()
+    cost = _cost(cloud, box)
+    say(f"{name} stays for {in_words(span)}: {cost.running_words()}; {limits(box)}")
+
+
+@click.command("resize", cls=Command)
+@click.argument("type", metavar="TYPE")
+@YES
+@with_config(*NAMED)
+def resize_command(config: Config, type: str, yes: bool) -> None:
+    """Make a box another type; its disk stays.
+
+    A running box is stopped for it and started again.
+    """
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.changing import require_fitting, resize
+    from dlcli.aws.prices import hourly
+    from dlcli.progress import say
+
+    settings, cloud, name = opened(config)
+    box = find_box(cloud, name)
+    if box.type == type:
+        say(f"{name} is a {type} already.")
+        return
+    require_fitting(cloud, box, type)
+    cost = hourly(cloud, type, box.disk_gb, False)
+    say(f"{name} is a {box.type}, {box.state}; as a {type}:")
+    say(f"Cost: {cost}")
+    runs = box.running
+    consent(f"Make it a {type}?" + (" What runs on it ends." if runs else ""), yes)
+    box = resize(cloud, box, type, settings.max_hours)
+    if box.running:
+        _arrive(cloud, box, settings)
+        click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+    else:
+        say(f"{name} is a {type} now; next: `dl aws start{typed_name(config)}`")
+
+
+def _arrive(cloud: Cloud, box: Box, settings: Aws) -> None:
+    from dlcli.aws.arriving import arrive
+    from dlcli.aws.keys import own_key
+    from dlcli.aws.network import open_door
+
+    open_door(cloud, box, settings.ingress)
+    arrive(cloud, box, own_key(settings.ssh_key), settings)
+
+
+def _cost(cloud: Cloud, box: Box) -> Cost:
+    from dlcli.aws.prices import hourly
+
+    return hourly(cloud, box.type, box.disk_gb, box.spot, box.zone)
+
+
+def _up(box: Box) -> str:
+    from dlcli.aws.durations import in_words
+
+    return f"up {in_words(datetime.now(UTC) - box.launched)}" if box.running else box.state
+
+
+def _disk(box: Box) -> str:
+    return f", a disk of {box.disk_gb} GB" if box.disk_gb else ""

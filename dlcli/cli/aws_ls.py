@@ -1,0 +1,190 @@
+"""`dl aws ls` and `dl aws audit`: what is rented, and what it costs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlcli.cli import emit_json
+from dlcli.cli.aws import ACCOUNT, YES, aligned, consent
+from dlcli.cli.options import Command, with_config
+from dlcli.cli.tables import print_table
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dlcli.aws.audit import Finding
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.prices import Cost
+    from dlcli.aws.provisioning import Watched
+
+ALL_REGIONS = click.option("--all-regions", is_flag=True, help="ask every region at the same time")
+
+
+@click.command("ls", cls=Command)
+@ALL_REGIONS
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@with_config(*ACCOUNT)
+def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
+    """List your boxes, running and stopped, and what they cost.
+
+    `so far` is since the last start, of a stopped box what its disk cost; `24 h` is what another
+    day as it is would cost. `idle` and `stops in` are asked of the box itself, over ssh.
+    """
+    from dlcli.aws.boxes import boxes_everywhere
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.aws.costs import costs_of
+    from dlcli.aws.watching import watched
+    from dlcli.progress import say
+
+    settings = config.settings().aws
+    cloud = open_cloud(settings)
+    found, failed = boxes_everywhere(cloud, all_regions, owner=cloud.owner)
+    for region, error in failed.items():
+        say(f"Warning: {region} didn't answer: {error.what}.")
+    costs = costs_of(cloud, found)
+    states = watched(found, settings)
+    now = datetime.now(UTC)
+    if as_json:
+        emit_json([_plain(box, costs[box.id], states.get(box.id), now) for box in found])
+        return
+    where = "all regions" if all_regions else cloud.region
+    if not found:
+        say(f"No boxes in {where}; next: `dl aws up --dry-run`")
+        return
+    _print(found, costs, states, all_regions, now)
+    hourly = [_rate(box, costs[box.id]) for box in found]
+    known = [each for each in hourly if each is not None]
+    more = "" if len(known) == len(hourly) else ", and what is not known"
+    say(f"{_counted(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h in all{more}")
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _rate(box: Box, cost: Cost) -> float | None:
+    """Dollars an hour as it is now."""
+    return cost.running if box.running else cost.disk
+
+
+def _print(
+    found: Sequence[Box],
+    costs: dict[str, Cost],
+    states: dict[str, Watched],
+    all_regions: bool,
+    now: datetime,
+) -> None:
+    from dlcli.aws.durations import in_words
+    from dlcli.aws.prices import dollars, since
+
+    rates = [_rate(box, costs[box.id]) for box in found]
+    columns: dict[str, list[Any]] = {
+        "name": [box.name for box in found],
+        "type": [box.type + (" spot" if box.spot else "") for box in found],
+        "state": [box.state for box in found],
+        "up": [in_words(now - box.launched) if box.running else "" for box in found],
+        "$/h": aligned("$/h", [dollars(rate) for rate in rates]),
+        "so far": aligned("so far", [dollars(since(box, costs[box.id], now), 2) for box in found]),
+        "24 h": aligned(
+            "24 h", [dollars(None if rate is None else 24 * rate, 2) for rate in rates]
+        ),
+        "idle": [in_words(states[box.id].idle) if box.id in states else "" for box in found],
+        "stops in": [_stops(box, states.get(box.id), now) for box in found],
+    }
+    if all_regions:
+        columns = {"region": [box.region for box in found], **columns}
+    print_table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _stops(box: Box, state: Watched | None, now: datetime) -> str:
+    """When it stops by itself: as its watchdog says, else at its cap at the latest."""
+    from dlcli.aws.durations import in_words
+
+    if not box.running:
+        return ""
+    if state is not None:
+        return f"{in_words(state.stops_in)} ({state.because})"
+    if box.until is None:
+        return "?"
+    return "overdue" if box.until < now else f"{in_words(box.until - now)} at most"
+
+
+def _plain(box: Box, cost: Cost, state: Watched | None, now: datetime) -> dict[str, Any]:
+    from dlcli.aws.boxes import stamp
+    from dlcli.aws.prices import since
+
+    return {
+        "name": box.name,
+        "id": box.id,
+        "region": box.region,
+        "zone": box.zone,
+        "type": box.type,
+        "spot": box.spot,
+        "state": box.state,
+        "address": box.address,
+        "project": box.project,
+        "launched": stamp(box.launched),
+        "until": None if box.until is None else stamp(box.until),
+        "disk_gb": box.disk_gb,
+        "usd_per_hour": _rate(box, cost),
+        "usd_per_hour_running": cost.running,
+        "usd_per_hour_stopped": cost.disk,
+        "usd_so_far": since(box, cost, now),
+        "idle_seconds": None if state is None else round(state.idle.total_seconds()),
+        "stops_in_seconds": None if state is None else round(state.stops_in.total_seconds()),
+        "sees": None if state is None else state.sees,
+    }
+
+
+@click.command("audit", cls=Command)
+@ALL_REGIONS
+@click.option("--fix", "mend", is_flag=True, help="remove what is yours and belongs to no box")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@YES
+@with_config(*ACCOUNT)
+def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, yes: bool) -> int:
+    """List all that costs money in the account, or lets somebody in: exit code 1 if there is any.
+
+    Boxes of everybody, and disks, addresses and security groups that nothing uses. `--fix` removes
+    those that `dl` made for you and that belong to no box; a box is ended by `dl aws down` alone.
+    """
+    from dlcli.aws.audit import audit, fix
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.errors import ExitCode
+    from dlcli.progress import say
+
+    cloud = open_cloud(config.settings().aws)
+    now = datetime.now(UTC)
+    found = audit(cloud, all_regions, now)
+    if mend and (fixable := [each for each in found if each.fixable]):
+        if not as_json:
+            _print_findings(fixable)
+        consent(f"Remove {_counted(len(fixable), 'thing')} for good?", yes)
+        for each in fix(cloud, found):
+            say(f"Removed {each.kind} {each.id}")
+        found = audit(cloud, all_regions, now)
+    if as_json:
+        emit_json([vars(each) for each in found])
+    elif found:
+        _print_findings(found)
+    where = "all regions" if all_regions else cloud.region
+    if not found:
+        say(f"Nothing costs money in {where}.")
+        return ExitCode.OK
+    fixes = any(each.fixable for each in found)
+    say(
+        f"{_counted(len(found), 'finding')} in {where}; next: "
+        + ("`dl aws audit --fix`" if fixes else "`dl aws down -n NAME`")
+    )
+    return ExitCode.ERROR
+
+
+def _print_findings(found: Sequence[Finding]) -> None:
+    print_table(
+        ["region", "kind", "name", "id", "what"],
+        [[each.region, each.kind, each.name, each.id, each.what] for each in found],
+    )

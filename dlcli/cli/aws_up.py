@@ -1,0 +1,126 @@
+"""`dl aws up`: the plan and its price, then a box."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from dlcli.cli.aws import ACCOUNT, YES, consent, limits, opened, typed_name
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.instance_types import GpuType
+    from dlcli.aws.planning import Spec
+    from dlcli.aws.renting import Prepared
+    from dlcli.aws.settings import Aws
+
+HOW = (
+    *("aws.name", "aws.spot", "aws.disk", "aws.idle", "aws.max_hours", "aws.max_price"),
+    *("aws.image", "aws.ingress", *ACCOUNT),
+)
+
+
+@click.command("up", cls=Command)
+@click.argument("type", metavar="[TYPE]", required=False)
+@click.option("--az", metavar="ZONE", help="the only zone to try, such as us-east-1a")
+@click.option("--substitute", is_flag=True, help="take the nearest type where TYPE isn't offered")
+@click.option("--dry-run", is_flag=True, help="print the plan and its price, and change nothing")
+@YES
+@with_config(*HOW)
+def up_command(
+    config: Config, type: str | None, az: str | None, substitute: bool, dry_run: bool, yes: bool
+) -> None:
+    """Rent a box, start a stopped one, or say how to reach it.
+
+    It looks first and changes nothing; then it says what it would do and what that costs, and asks.
+    Killed or interrupted, the same command goes on from there. The box stops itself when it is
+    idle, and after `--max-hours` whatever it does.
+    """
+    from dlcli.aws.arriving import arrive
+    from dlcli.aws.keys import own_key
+    from dlcli.aws.launching import carry_out
+    from dlcli.aws.provisioning import own_script
+    from dlcli.aws.renting import prepare
+    from dlcli.progress import say
+
+    settings, cloud, name = opened(config)
+    own_script(settings)  # a script that isn't there is said before anything is rented
+    key = own_key(settings.ssh_key)
+    spec = _spec(settings, cloud, name, type, az)
+
+    def accept(question: str, near: GpuType) -> bool:
+        if substitute:
+            say(question.removesuffix(" Start that?"))
+            return True
+        if yes or dry_run or not sys.stdin.isatty():
+            return False
+        return click.confirm(question, abort=True, err=True)
+
+    prepared = prepare(cloud, spec, key, accept)
+    lines = _in_words(prepared, cloud)
+    if dry_run:
+        click.echo("\n".join(lines))
+        return
+    for line in lines:
+        say(line)
+    if prepared.plan.rents:
+        consent("Do this?", yes)
+    new = prepared.new
+    box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, new)
+    arrive(cloud, box, key, settings)
+    click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+    again = typed_name(config)
+    say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
+    say(
+        f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`",
+    )
+
+
+def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | None) -> Spec:
+    """The box that is wanted."""
+    from pathlib import Path
+
+    from dlcli.aws.naming import project_name
+    from dlcli.aws.network import callers
+    from dlcli.aws.planning import Spec
+
+    return Spec(
+        name=name,
+        owner=cloud.owner,
+        project=project_name(Path.cwd()),
+        type=type or settings.type,
+        type_named=type is not None,
+        disk_gb=settings.disk,
+        spot=settings.spot,
+        max_price=settings.max_price,
+        zone=az,
+        idle=settings.idle,
+        max_hours=settings.max_hours,
+        image=settings.image,
+        vpc=settings.vpc,
+        subnet=settings.subnet,
+        networks=callers(settings.ingress),
+    )
+
+
+def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
+    """A plan as its reader sees it: what is there, what will be done, what it costs."""
+    from dlcli.aws.durations import in_words
+
+    box, spec = prepared.plan.box, prepared.spec
+    lines = []
+    if box is not None:
+        lines.append(f"{box.name} is there: {box.type} in {box.zone}, {box.state} ({box.id})")
+    if prepared.plan.steps:
+        lines.append(f"Plan for {spec.name} in {cloud.region}:")
+        lines += [f"  {step.words}" for step in prepared.plan.steps]
+    lines.append(f"Cost: {prepared.cost}")
+    if prepared.plan.rents:
+        idle = f"after {in_words(spec.idle)} idle and " if spec.idle else ""
+        ends = "It ends, disk and all," if (box.spot if box else spec.spot) else "It stops itself"
+        lines.append(f"{ends} {idle}after {spec.max_hours} h whatever it does")
+    return lines

@@ -1,0 +1,221 @@
+"""`up`, `stop` and `down` killed after every single call to AWS, and two `up` at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from children import fork, forked, wait
+from simulator import Account
+from typed import Dl, ok
+
+from dlcli.cli import main
+
+pytestmark = pytest.mark.forks
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for EC2's slowness doesn't wait: the simulator is at once up to date."""
+    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 0.0)
+
+
+def called(act: Callable[[str], None], *, after: bool = True) -> Callable[[], None]:
+    """Prepares a child: `act` is told each operation, right after it or before it."""
+
+    def prepare() -> None:
+        from botocore.client import BaseClient
+
+        real = BaseClient._make_api_call
+
+        def call(self: Any, operation: str, params: Any) -> Any:
+            if not after:
+                act(operation)
+            answer = real(self, operation, params)
+            if after:
+                act(operation)
+            return answer
+
+        BaseClient._make_api_call = call
+
+    return prepare
+
+
+def killed_after(number: int, *words: str, changes: bool = False) -> bool:
+    """Run `dl` in a child that dies after its n-th call to AWS; False where it made fewer.
+
+    Args:
+        changes: count those alone that change something.
+    """
+    left = [number]
+
+    def count(operation: str) -> None:
+        left[0] -= not (changes and operation.startswith(("Describe", "Get")))
+        if left[0] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    code = forked(lambda: _typed(*words), called(count))
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def _typed(*words: str) -> None:
+    code = main(list(words))
+    assert code == 0, f"{words} ended with {code}"
+
+
+def numbers() -> Iterator[int]:
+    yield from range(1, 100)
+
+
+def the_one(aws: Account) -> dict[str, Any]:
+    """The only instance, which has the only group, key and disk."""
+    (instance,) = aws.instances()
+    tagged = aws.tagged()
+    assert {kind: len(found) for kind, found in tagged.items()} == {
+        "instances": 1,
+        "volumes": 1,
+        "groups": 1,
+        "keys": 1,
+    }
+    group = aws.ec2().describe_security_groups(GroupIds=tagged["groups"])["SecurityGroups"][0]
+    (rule,) = group["IpPermissions"]
+    assert [each["CidrIp"] for each in rule["IpRanges"]] == [f"{aws.address}/32"]
+    found: dict[str, Any] = instance
+    return found
+
+
+def test_up_killed_after_any_call_and_run_again_has_one_of_everything(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    for number in numbers():
+        killed = killed_after(number, "aws", "up", "-y")
+        ok(dl("aws", "up", "-y"))
+        assert the_one(aws)["State"]["Name"] == "running"
+        ok(dl("aws", "down", "-y"))
+        assert aws.tagged() == {}
+        if not killed:
+            assert number > 15
+            return
+
+
+def test_up_killed_after_any_change_leaves_nothing_that_down_does_not_find(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    for number in numbers():
+        killed = killed_after(number, "aws", "up", "-y", changes=True)
+        ok(dl("aws", "down", "-y"))
+        assert aws.tagged() == {}
+        if not killed:
+            return
+
+
+def test_stop_killed_after_any_call_and_run_again_has_stopped_the_one_box(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    for number in numbers():
+        ok(dl("aws", "up", "-y"))
+        killed = killed_after(number, "aws", "stop", "-y")
+        ok(dl("aws", "stop", "-y"))
+        assert the_one(aws)["State"]["Name"] == "stopped"
+        if not killed:
+            return
+
+
+def test_start_killed_after_any_change_and_run_again_has_started_the_one_box(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    for number in numbers():
+        ok(dl("aws", "stop", "-y"))
+        killed = killed_after(number, "aws", "up", "-y", changes=True)
+        ok(dl("aws", "up", "-y"))
+        assert the_one(aws)["State"]["Name"] == "running"
+        if not killed:
+            return
+
+
+def test_down_killed_after_any_call_and_run_again_leaves_nothing(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    for number in numbers():
+        ok(dl("aws", "up", "-y"))
+        killed = killed_after(number, "aws", "down", "-y")
+        ok(dl("aws", "down", "-y"))
+        assert aws.tagged() == {}
+        if not killed:
+            return
+
+
+def test_its_own_network_survives_a_kill_after_any_change(dl: Dl, aws: Account, cats: Path) -> None:
+    ec2 = aws.ec2()
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.delete_vpc(VpcId=ec2.describe_vpcs()["Vpcs"][0]["VpcId"])
+    for number in numbers():
+        killed = killed_after(number, "aws", "up", "-y", "--az", "us-east-1a", changes=True)
+        if not killed:
+            break
+        ok(dl("aws", "up", "-y", "--az", "us-east-1a"))
+        assert {kind: len(found) for kind, found in aws.tagged().items()} == {
+            "instances": 1,
+            "volumes": 1,
+            "groups": 1,
+            "keys": 1,
+            "networks": 1,
+        }
+        killed_after(number, "aws", "down", "-y", changes=True)
+        ok(dl("aws", "down", "-y"))
+        assert aws.tagged() == {}
+        assert ec2.describe_vpcs()["Vpcs"] == []
+        assert ec2.describe_internet_gateways()["InternetGateways"] == []
+
+
+def test_two_at_once_from_two_laptops_leave_one_box(
+    dl: Dl, aws: Account, cats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, go = os.pipe(), os.pipe()
+
+    def meet(operation: str) -> None:
+        if operation == "RunInstances":  # both have seen that there is no box
+            os.write(ready[1], b".")
+            os.read(go[0], 1)
+
+    children = []
+    for laptop in ("one", "two"):
+        folder = tmp_path / laptop / "cats"
+        (folder / ".git").mkdir(parents=True)
+        monkeypatch.setenv("HOME", str(tmp_path / laptop))
+        monkeypatch.chdir(folder)
+        children.append(fork(lambda: _typed("aws", "up", "-y"), called(meet, after=False)))
+    for _ in children:
+        os.read(ready[0], 1)
+    os.write(go[1], b"..")
+    assert [wait(child) for child in children] == [0, 0]
+    (stays,) = aws.instances()
+    everything = aws.instances("us-east-1", "running", "terminated", "shutting-down")
+    assert len(everything) == 2
+    first = min(everything, key=lambda each: (each["LaunchTime"], each["InstanceId"]))
+    assert stays["InstanceId"] == first["InstanceId"]
+    ok(dl("aws", "down", "-y"))
+    assert aws.tagged() == {}
+
+
+def test_ctrl_c_while_the_order_is_out_waits_for_its_answer(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    def interrupt(operation: str) -> None:
+        if operation == "RunInstances":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    for after in (False, True):
+        code = forked(lambda: os._exit(main(["aws", "up", "-y"])), called(interrupt, after=after))
+        assert code == 130
+        (instance,) = aws.instances()
+        ok(dl("aws", "up", "-y"))
+        assert the_one(aws)["InstanceId"] == instance["InstanceId"]
+        ok(dl("aws", "down", "-y"))
