@@ -6,18 +6,17 @@ are the system's ssh's. Both take the same key, and both want one of the known h
 
 from __future__ import annotations
 
-import logging
 import shlex
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.aws.host_keys import fingerprint_of, how_to_forget, known
-from dlcli.aws.system_ssh import ALIVE_SECONDS, CONNECT_SECONDS, Host
+from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
+from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
 from dlcli.errors import DlError
 from dlcli.folders import typed
 from dlcli.places import shown
@@ -52,14 +51,16 @@ def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
 
     _require_known(host)
     key = _load_key(host.key)
-    # without a handler Python prints the traceback of each failed try to stderr
-    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    hush()
     client = SSHClient()
     client.load_system_host_keys(str(host.known_hosts))
     client.set_missing_host_key_policy(RejectPolicy())
     try:
         with explained(host):
             connection = socket.create_connection((host.address, host.port), timeout=seconds)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; else it waits a quarter of an hour
+                milliseconds = 1000 * ALIVE_SECONDS * ALIVE_TIMES
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
             client.connect(
                 host.alias,  # by this name, and port 22, the host key is looked up
                 sock=connection,
@@ -102,6 +103,27 @@ def wait_for_ssh(host: Host, seconds: float) -> None:
             if time.monotonic() - said > SILENT_SECONDS:
                 said = time.monotonic()
                 say(f"Waiting for {host.alias}, {end - said:.0f} s at most: {error.why}.")
+        time.sleep(PAUSE_SECONDS)
+
+
+def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
+    """A machine whose connection dropped, as soon as it is there again.
+
+    Args:
+        reach: finds it and is let in, or says that it is not there yet.
+        seconds: how long to wait.
+
+    Raises:
+        Unreachable: it stays away.
+        DlError: it doesn't let us in any more.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return reach()
+        except Unreachable:
+            if time.monotonic() > end:
+                raise
         time.sleep(PAUSE_SECONDS)
 
 
@@ -263,6 +285,7 @@ __all__ = [
     "connect",
     "explained",
     "home_of",
+    "reached_again",
     "run",
     "wait_for_ssh",
 ]

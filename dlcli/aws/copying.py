@@ -6,11 +6,19 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.aws import rsync, sftp
-from dlcli.aws.connecting import Unreachable, connect, home_of, run, wait_for_ssh
+from dlcli.aws.connecting import (
+    Unreachable,
+    connect,
+    home_of,
+    reached_again,
+    run,
+    wait_for_ssh,
+)
 from dlcli.aws.file_lists import git_ignored, listed_here, listed_project, listed_there
 from dlcli.aws.system_ssh import Host
 from dlcli.aws.transfer_plan import (
@@ -101,8 +109,12 @@ def prepare(
     return Prepared(direction, folders, there, plan, {name: source[name] for name in plan.send})
 
 
-def copy(host: Host, prepared: Prepared) -> None:
+def copy(host: Host, prepared: Prepared, again: Callable[[], Host] | None = None) -> None:
     """Copy what was planned; a connection that drops is made again, and the copy goes on.
+
+    Args:
+        again: finds the machine after a drop, wherever it or this computer is then; by default it
+            is waited for where it was.
 
     Raises:
         Unreachable: it dropped too often, or the machine stays away.
@@ -118,7 +130,7 @@ def copy(host: Host, prepared: Prepared) -> None:
     verb = "Sending" if prepared.direction == "put" else "Fetching"
     total = -(-prepared.plan.size_bytes // MB)
     with track(f"{verb} {prepared.folders.what}", total, "MB") as bar:
-        _until_done(host, prepared, act, bar)
+        _until_done(host, prepared, act, bar, again or partial(_same, host))
         bar.advance(total - bar.done)
     if any(name.startswith(HISTORY) for name in prepared.files):
         # git takes a history without these for none, and they may be empty
@@ -170,11 +182,17 @@ def _folders_of(names: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda folder: (-folder.count("/"), folder))
 
 
+def _same(host: Host) -> Host:
+    wait_for_ssh(host, AWAY_SECONDS)
+    return host
+
+
 def _until_done(
     host: Host,
     prepared: Prepared,
     act: Callable[[Host, Prepared, Callable[[int], None]], None],
     bar: Bar,
+    again: Callable[[], Host],
 ) -> None:
     drops = 0
     while True:
@@ -194,7 +212,7 @@ def _until_done(
                 raise
             bar.say(f"The connection dropped: {error.why}. Connecting again.")
             time.sleep(min(drops, MOST_DROPS))
-            wait_for_ssh(host, AWAY_SECONDS)
+            host = reached_again(again, AWAY_SECONDS)
             bar.say("Connected again; the copy goes on from there.")
 
 

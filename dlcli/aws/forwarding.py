@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dlcli.aws.connecting import Unreachable, wait_for_ssh
+from dlcli.aws.connecting import reached_again, wait_for_ssh
 from dlcli.aws.system_ssh import Host, not_installed, ssh_argv
 from dlcli.errors import DlError, ExitCode
 from dlcli.progress import say
@@ -61,24 +61,24 @@ def read_tunnels(words: Sequence[str]) -> list[Tunnel]:
 
 
 def forward(
-    reach: Callable[[], Host],
+    host: Host,
+    again: Callable[[], Host],
     tunnels: Sequence[Tunnel],
     ready: Callable[[Sequence[Tunnel]], None],
 ) -> None:
     """Keep tunnels open until Ctrl-C.
 
     Args:
-        reach: finds the machine, at first and each time that the connection dropped; its address
-            may have changed.
+        again: finds the machine each time that the connection dropped; its address may have
+            changed.
         tunnels: as wanted; a local port that is taken is replaced by the next free one, said.
         ready: called with the tunnels as they are, once they are open.
 
     Raises:
-        DlError: the machine can't be reached at first, is away for too long, or refuses us.
+        DlError: the machine can't be reached, is away for too long, or refuses us.
         KeyboardInterrupt: Ctrl-C; the tunnels are closed.
     """
     wanted = _free(tunnels)
-    host = reach()
     opened = False
     failing_since: float | None = None
     while True:
@@ -101,7 +101,7 @@ def forward(
             finally:
                 process.kill()
         time.sleep(PAUSE_SECONDS)
-        host = _reached_again(reach)
+        host = reached_again(again, PATIENCE_SECONDS)
 
 
 def _read(word: str) -> Tunnel:
@@ -188,14 +188,3 @@ def _require_patience(host: Host, since: float, opened: bool) -> None:
             why="it lets us in, and ssh ends before they are open",
             hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: `dl aws ssh`.",
         )
-
-
-def _reached_again(reach: Callable[[], Host]) -> Host:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return reach()
-        except Unreachable:
-            if time.monotonic() > end:
-                raise
-            time.sleep(PAUSE_SECONDS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import logging
 import re
 import socket
 from collections.abc import Sequence
@@ -128,9 +129,17 @@ def how_to_forget(alias: str) -> str:
     )
 
 
+def hush() -> None:
+    """Keep paramiko from printing the traceback of each connection that fails."""
+    logger = logging.getLogger("paramiko")
+    if not logger.handlers:  # without one Python prints to stderr
+        logger.addHandler(logging.NullHandler())
+
+
 def _answered(alias: str, address: str, port: int) -> HostKey:
     from paramiko import SSHException, Transport
 
+    hush()
     try:
         with socket.create_connection((address, port), ANSWER_SECONDS) as connection:
             transport = Transport(connection)

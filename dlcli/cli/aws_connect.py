@@ -12,7 +12,7 @@ from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
@@ -30,13 +30,16 @@ TRUST = click.option(
 )
 
 
-def reached(config: Config, trust: bool = False) -> Host:
-    """The box that a command is about, once it lets us in."""
+def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Host]]:
+    """The box that a command is about, once it lets us in; and how to find it after a drop."""
+    from functools import partial
+
     from dlcli.aws.boxes import find_box
-    from dlcli.aws.reaching import reach
+    from dlcli.aws.reaching import reach, reach_again
 
     settings, cloud, name = opened(config)
-    return reach(cloud, find_box(cloud, name), settings, trust=trust)
+    host = reach(cloud, find_box(cloud, name), settings, trust=trust)
+    return host, partial(reach_again, cloud, name, settings)
 
 
 @click.command("ssh", cls=Command, context_settings={"allow_interspersed_args": False})
@@ -53,7 +56,7 @@ def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
 
     from dlcli.aws.system_ssh import interactive, ssh_argv
 
-    host = reached(config, trust)
+    host, _ = reached(config, trust)
     line = words[0] if len(words) == 1 else shlex.join(words)
     terminal = ["-t"] if words and sys.stdin.isatty() else []
     return _exit_code(interactive([*ssh_argv(host, *terminal), *([line] if words else [])]))
@@ -74,7 +77,7 @@ def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
     from dlcli.aws.system_ssh import interactive, ssh_argv
     from dlcli.errors import DlError
 
-    host = reached(config, trust)
+    host, _ = reached(config, trust)
     line = shlex.join(["tmux", *(["-CC"] if cc else []), "-u", "new-session", "-A", "-s", session])
     code = interactive([*ssh_argv(host, "-t"), line])
     if code == NOT_FOUND:
@@ -95,28 +98,18 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
     Without a word it is both. `9999:8888` is the box's port 8888 at this computer's 9999. They
     answer on 127.0.0.1 alone. A connection that drops is made again.
     """
-    from dlcli.aws.boxes import find_box
     from dlcli.aws.forwarding import forward, read_tunnels
-    from dlcli.aws.reaching import reach, reach_again
     from dlcli.progress import say
 
     tunnels = read_tunnels(words)
-    settings, cloud, name = opened(config)
-    first = True
-
-    def find() -> Host:
-        nonlocal first
-        if first:
-            first = False
-            return reach(cloud, find_box(cloud, name), settings, trust=trust)
-        return reach_again(cloud, name, settings)
+    host, again = reached(config, trust)
 
     def ready(tunnels: Sequence[Tunnel]) -> None:
         for tunnel in tunnels:
             click.echo(tunnel)
-        say(f"These lead to {name}; Ctrl-C ends them.")
+        say("These lead to the box; Ctrl-C ends them.")
 
-    forward(find, tunnels, ready)
+    forward(host, again, tunnels, ready)
 
 
 @click.command("ssh-config", cls=Command)

@@ -31,7 +31,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.argument("named", metavar="[NAME]", required=False),
             click.option("--dry-run", is_flag=True, help="print what would be done, do nothing"),
             click.option("--overwrite", is_flag=True, help="also files that are newer at the goal"),
-            click.option("--delete", is_flag=True, help="delete there what isn't here; asks first"),
+            click.option(
+                "--delete",
+                is_flag=True,
+                help="delete at the goal what is not at the source; asks first",
+            ),
             YES,
             TRUST,
             with_config(*NAMED, "aws.exclude", "dataset"),
@@ -83,7 +87,7 @@ def _transfer(
     from dlcli.aws.copying import copy, delete_at_goal, prepare
 
     folders = folders_of(config, direction, kind, named)
-    host = reached(config, trust)
+    host, again = reached(config, trust)
     with connect(host) as client:
         prepared = prepare(
             client,
@@ -99,7 +103,7 @@ def _transfer(
         return
     if prepared.plan.delete:
         _ask(prepared, yes)
-    copy(host, prepared)
+    copy(host, prepared, again)
     if prepared.plan.delete:
         with connect(host) as client:
             delete_at_goal(client, prepared)

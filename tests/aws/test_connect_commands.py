@@ -142,34 +142,32 @@ def test_a_shell_in_tmux_outlives_its_connection(
         )
         return done.stdout
 
-    ours, theirs = pty.openpty()
-    monkeypatch.setenv("TERM", "xterm")
-    pid = os.fork()
-    if pid == 0:
-        os.login_tty(theirs)
-        from dlcli.cli import main
+    said = []
 
-        os._exit(main(["aws", "tmux"]))
-    os.close(theirs)
-    threading.Thread(target=partial(drain, ours), daemon=True).start()
-    try:
+    def work() -> None:
         wait_until(lambda: "attached" in tmux("list-sessions"))
         os.write(ours, b"echo it is $((6 * 7))\r")
         wait_until(lambda: "it is 42" in tmux("capture-pane", "-p", "-t", "dl"))
         sshd.drop()
-        os.waitpid(pid, 0)
         wait_until(lambda: "attached" not in tmux("list-sessions"))
-        assert "it is 42" in tmux("capture-pane", "-p", "-t", "dl")
+        said.append(tmux("capture-pane", "-p", "-t", "dl"))
+
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    stdin = os.dup(0)
+    os.dup2(theirs, 0)
+    person = threading.Thread(target=work)
+    person.start()
+    try:
+        result = dl("aws", "tmux")
+        person.join()
     finally:
         tmux("kill-server")
-
-
-def drain(descriptor: int) -> None:
-    try:
-        while os.read(descriptor, 4096):
-            pass
-    except OSError:
-        pass
+        os.dup2(stdin, 0)
+        for descriptor in (stdin, ours, theirs):
+            os.close(descriptor)
+    assert result.exit_code == 255
+    assert "it is 42" in said[0]
 
 
 def wait_until(condition: object) -> None:
@@ -210,7 +208,8 @@ def test_forward_prints_where_a_service_is(
                 except OSError:
                     time.sleep(0.1)
             time.sleep(0.5)  # until it has been said
-            os.kill(os.getpid(), signal.SIGINT)
+            if seen:  # else the command has ended on its own
+                os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=look, daemon=True).start()
         result = dl("aws", "forward", f"{port}:{server.server_port}")

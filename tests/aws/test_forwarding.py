@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 from aws.sshd import ADDRESS, ALIAS, Sshd, free_port, program
 
-from dlcli.aws import forwarding
+from dlcli.aws import connecting, forwarding
 from dlcli.aws.connecting import Host, Unreachable
 from dlcli.aws.forwarding import Tunnel, forward, read_tunnels
 from dlcli.aws.host_keys import remember
@@ -55,7 +55,7 @@ from dlcli.aws.forwarding import forward, read_tunnels
 from dlcli.aws.connecting import Host
 Host_ = Host({host.alias!r}, {host.address!r}, {host.user!r}, {host.port},
              Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
-forward(lambda: Host_, read_tunnels({list(words)!r}),
+forward(Host_, lambda: Host_, read_tunnels({list(words)!r}),
         lambda tunnels: print(*[each.local for each in tunnels], flush=True))
 """
     with subprocess.Popen(
@@ -194,22 +194,19 @@ def test_who_is_refused_is_told_why_at_once(sshd: Sshd) -> None:
     host = sshd.host()
     remember(ALIAS, [Sshd(sshd.folder / "other").host_key])
     with pytest.raises(DlError, match="its host key has changed"):
-        forward(lambda: host, [Tunnel("", free_port(), 1)], ready)
+        forward(host, lambda: host, [Tunnel("", free_port(), 1)], ready)
 
 
-def test_a_machine_that_stays_away_is_given_up(
-    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_that_stays_away_is_given_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forwarding, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(forwarding, "PAUSE_SECONDS", 0.05)
-    host, calls = sshd.host(), []
+    monkeypatch.setattr(connecting, "PAUSE_SECONDS", 0.05)
+    calls = []
 
-    def reach() -> Host:
+    def again() -> Host:
         calls.append(1)
-        if len(calls) > 1:
-            raise Unreachable("gone")
-        return host
+        raise Unreachable("gone")
 
+    tunnels = [Tunnel("", free_port(), 1)]
     with pytest.raises(Unreachable, match="gone"):
-        forward(reach, [Tunnel("", free_port(), 1)], lambda tunnels: sshd.stop())
-    assert len(calls) > 2
+        forward(sshd.host(), again, tunnels, lambda tunnels: sshd.stop())
+    assert len(calls) > 1
