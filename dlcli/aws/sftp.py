@@ -59,7 +59,7 @@ def copy_once(
         for name, entry in files.items():
             partial = aside / _partial_name(name, entry)
             if direction == "put":
-                _put(sftp, here / name, f"{there}/{name}", entry, partial, count)
+                _put(client, sftp, here / name, f"{there}/{name}", entry, partial, count)
             else:
                 _get(client, sftp, here / name, f"{there}/{name}", entry, partial, count)
         with suppress(OSError):  # another copy may have something there
@@ -67,6 +67,7 @@ def copy_once(
 
 
 def _put(
+    client: SSHClient,
     sftp: SFTPClient,
     here: Path,
     there: str,
@@ -86,12 +87,14 @@ def _put(
                 offset = 0
             source.seek(offset)
             count(offset)
-            with sftp.open(unfinished, "r+b" if offset else "wb") as target:
+            target = sftp.open(unfinished, "r+b" if offset else "wb")
+            with _hung_up_on_error(client):
                 target.set_pipelined(True)
                 target.seek(offset)
                 while chunk := source.read(CHUNK_BYTES):
                     target.write(chunk)
                     count(len(chunk))
+                target.close()
             status = os.fstat(source.fileno())
         _require_whole(sftp.stat(unfinished).st_size, status.st_size, here)
         sftp.utime(unfinished, (status.st_atime, status.st_mtime))
@@ -199,6 +202,16 @@ def _require_whole(arrived: int | None, size: int | None, here: Path) -> None:
             why=f"{size:,} bytes, of which {arrived:,} arrived",
             hint="Run the same again.",
         )
+
+
+@contextmanager
+def _hung_up_on_error(client: SSHClient) -> Iterator[None]:
+    """End the connection on Ctrl-C too: closing a file waits for answers that may never come."""
+    try:
+        yield
+    except BaseException:
+        client.close()
+        raise
 
 
 @contextmanager

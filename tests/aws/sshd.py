@@ -168,10 +168,11 @@ class Wire:
         to: the port at its other end.
         cuts: after how many bytes, in both directions together, the first connection is cut, the
             second, and so on; those after them stay whole.
+        stalls: whether nothing comes through any more where one would be cut.
     """
 
-    def __init__(self, to: int, cuts: list[int]) -> None:
-        self.to, self.cuts, self.connections = to, list(cuts), 0
+    def __init__(self, to: int, cuts: list[int], stalls: bool = False) -> None:
+        self.to, self.cuts, self.stalls, self.connections = to, list(cuts), stalls, 0
         self.carried: list[int] = []
         self._listener = socket.create_server((ADDRESS, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -193,6 +194,8 @@ class Wire:
             while data := source.recv(16384):
                 self.carried[number] += len(data)
                 if most is not None and self.carried[number] > most:
+                    if self.stalls:
+                        time.sleep(WAIT_SECONDS)
                     break
                 target.sendall(data)
         for end in (source, target):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -385,3 +388,42 @@ def test_too_little_room_is_said_before_anything_is_copied(sshd: Sshd, data: Pat
         prepare(client, "put", dogs(data))
     assert error.value.what == "No room for 10,000.0 GB in the home folder there"
     assert not (sshd.home / "data").exists()
+
+
+@pytest.mark.parametrize("direction", ["put", "get"])
+def test_after_ctrl_c_the_same_copy_goes_on_from_there(
+    sshd: Sshd, way: str, home: Path, direction: Direction
+) -> None:
+    folder, there = home / "data" / "dogs", sshd.home / "data" / "dogs"
+    source, goal = (folder, there) if direction == "put" else (there, folder)
+    source.mkdir(parents=True)
+    (source / "big").write_bytes(os.urandom(8_000_000))
+    host = sshd.host()
+    wire = Wire(sshd.port, [10**9, 10**9, 6_000_000], stalls=True)
+    stalled = through(host, wire)
+    script = f"""
+from pathlib import Path
+from dlcli.aws.connecting import Host, connect
+from dlcli.aws.copying import copy, prepare
+from dlcli.aws.transfer_plan import Folders
+host = Host({host.alias!r}, {host.address!r}, {host.user!r}, {stalled.port},
+            Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
+with connect(host) as client:
+    prepared = prepare(client, {direction!r},
+                       Folders("dataset", Path({str(folder)!r}), "data/dogs"))
+copy(host, prepared)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 20
+        while len(wire.carried) < 3 or wire.carried[2] < 6_000_000:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert err.rstrip().endswith(b"KeyboardInterrupt")
+    wire.close()
+    sshd.drop()
+    again = Wire(sshd.port, [])
+    copied(through(host, again), direction, dogs(folder))
+    assert tree(goal) == tree(source)
+    assert sum(again.carried) < 6_000_000
