@@ -158,7 +158,11 @@ def run(client: SSHClient, argv: Sequence[str], stdin: bytes = b"") -> tuple[int
         # one alone would wait for ever for the other's full buffer to be emptied
         fed = pool.submit(feed)
         errors = pool.submit(channel.makefile_stderr("rb").read)
-        out = channel.makefile("rb").read()
+        try:
+            out = channel.makefile("rb").read()
+        except BaseException:  # Ctrl-C: the other two would be waited for
+            channel.close()
+            raise
         fed.result()
         err = errors.result()
         code = channel.recv_exit_status()

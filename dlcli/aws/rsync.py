@@ -140,7 +140,7 @@ def _explained(host: Host, code: int, said: str) -> DlError:
     if code in DROPPED or code < 0:
         return Unreachable(
             f"The connection to {host.alias} dropped",
-            why=why,
+            why=lines[0].rstrip(".") if lines else why,
             hint="Run the same again: it goes on from there.",
         )
     return DlError(

@@ -180,7 +180,7 @@ def plan_copy(
         entry = source[path]
         why = reason(path)
         if why is None:
-            why = _unfit(path, entry, target)
+            why = _unfit(path, entry, source, target)
         if why is not None:
             if why:
                 left_out[why].append(path)
@@ -241,7 +241,7 @@ def in_words(left_out: Mapping[str, Sequence[str]], most: int = 5) -> list[str]:
             names = list(dict.fromkeys(_top(path) for path in names))
         some = ", ".join(shown(name) for name in names[:most])
         more = f" and {len(names) - most:,} more" if len(names) > most else ""
-        lines.append(f"Left out, {why}, {len(paths):,}: {some}{more}.")
+        lines.append(f"Left out {len(paths):,}, {why}: {some}{more}.")
     return lines
 
 
@@ -256,7 +256,7 @@ def _is_same(one: Entry, other: Entry) -> bool:
     return one.size == other.size and int(one.modified) == int(other.modified)
 
 
-def _unfit(path: str, entry: Entry, target: Listing) -> str | None:
+def _unfit(path: str, entry: Entry, source: Listing, target: Listing) -> str | None:
     """Why a file can't be copied; None where it can."""
     if entry.odd:
         return entry.odd
@@ -265,9 +265,12 @@ def _unfit(path: str, entry: Entry, target: Listing) -> str | None:
     parts = path.split("/")
     if ".." in parts or not all(parts):
         return "a name that leads out of the folder"
-    above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    if any(path in source for path in above):  # a listing that somebody has made up
+        return "below what is no folder"
     # neither is replaced by a folder, nor written through
-    return "a file or a link at the goal is in the way" if any(p in target for p in above) else None
+    in_the_way = any(path in target for path in above)
+    return "a file or a link at the goal is in the way" if in_the_way else None
 
 
 def _stays_inside(path: str, link: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -69,6 +71,26 @@ def test_a_program_may_read_and_write_more_than_any_buffer_holds(sshd: Sshd) -> 
 def test_a_program_that_reads_nothing_is_not_waited_for(sshd: Sshd) -> None:
     with connect(sshd.host()) as client:
         assert run(client, ["true"], stdin=bytes(10_000_000))[0] == 0
+
+
+def test_ctrl_c_does_not_wait_for_a_program(sshd: Sshd) -> None:
+    host = sshd.host()
+    script = f"""
+from pathlib import Path
+from dlcli.aws.connecting import Host, connect, run
+host = Host({host.alias!r}, {host.address!r}, {host.user!r}, {host.port},
+            Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
+with connect(host) as client:
+    run(client, ["sh", "-c", "touch ~/started; exec sleep 60"])
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        end = time.monotonic() + 20
+        while not (sshd.home / "started").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert err.rstrip().endswith(b"KeyboardInterrupt")
 
 
 def test_a_connection_that_drops_under_a_program_is_said(sshd: Sshd) -> None:

@@ -45,10 +45,10 @@ def test_the_project_goes_there_without_what_stays_here_which_is_named(
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "project dogs: 2 files, 15 bytes, from ~/code/dogs to the box's ~/projects/dogs",
-        "Left out, excluded by `.env*`, 1: .env.",
-        "Left out, ignored by git, 1: data/.",
-        "Left out, excluded by `*.pem`, 1: key.pem.",
-        "Left out, excluded by `*.zip`, 1: notes.zip.",
+        "Left out 1, excluded by `.env*`: .env.",
+        "Left out 1, ignored by git: data/.",
+        "Left out 1, excluded by `*.pem`: key.pem.",
+        "Left out 1, excluded by `*.zip`: notes.zip.",
         "Sent 2 files; next: `dl aws ssh`",
     ]
 
@@ -74,7 +74,9 @@ def test_what_was_made_there_comes_back_and_what_is_newer_here_stays(
     result = ok(dl("aws", "get"))
     assert (project / "made.py").read_text() == "made"
     assert (project / "train.py").read_text() == "edited here"
-    assert "newer at the goal, 1: train.py. `--overwrite` copies over them." in result.stderr
+    assert (
+        "Left out 1, newer at the goal: train.py. `--overwrite` copies over them." in result.stderr
+    )
     ok(dl("aws", "get", "--overwrite"))
     assert (project / "train.py").read_text() == "train.py"
 
@@ -110,7 +112,7 @@ def test_a_dataset_is_the_same_folder_there(dl: Dl, project: Path, home: Path, s
     result = ok(dl("aws", "put", "dataset", "tiny"))
     there = sshd.home / "data" / "tiny"
     assert names(there) == {name for name in names(root) if not name.startswith("features/")}
-    assert "Left out, `dl aws put features` copies them, 1: features/x.bc." in result.stderr
+    assert "Left out 1, `dl aws put features` copies them: features/x.bc." in result.stderr
     ok(dl("aws", "put", "features"))  # the dataset last named
     assert names(there) == names(root)
     subprocess.run(["rm", "-r", root], check=True)

@@ -167,6 +167,19 @@ def test_times_count_to_the_second() -> None:
 def test_what_is_left_out_is_counted_and_named() -> None:
     many = tuple(f"data/{number}.jpg" for number in range(1200))
     assert in_words({"ignored by git": ("a.log", "b\n"), "excluded by `*.zip`": many}) == [
-        "Left out, ignored by git, 2: a.log, b\\n.",
-        "Left out, excluded by `*.zip`, 1,200: data/.",
+        "Left out 2, ignored by git: a.log, b\\n.",
+        "Left out 1,200, excluded by `*.zip`: data/.",
     ]
+
+
+def test_a_listing_that_a_machine_made_up_leads_nowhere() -> None:
+    """It could have a file written through a link that it sent before."""
+    made_up = {
+        "a/b": Entry(0, 1, link=".."),
+        "c": Entry(0, 1, link="a/b/../.."),
+        "c/evil": Entry(1, 1),
+        "/etc/evil": Entry(1, 1),
+        "../evil": Entry(1, 1),
+        "x/../../evil": Entry(1, 1),
+    }
+    assert plan_copy(made_up, {}).send == ("a/b", "c")
