@@ -44,11 +44,26 @@ class Change:
     def __str__(self) -> str:
         """In words: "from epoch 4 on: 20 epochs in all, batches of 32"."""
         said = [
-            f"{self.epochs} epochs in all" if self.epochs is not None else "",
+            f"{self.epochs} epoch{'s' * (self.epochs != 1)} in all" if self.epochs else "",
             f"a learning rate of {self.learning_rate:g}" if self.learning_rate else "",
             f"batches of {self.batch_size}" if self.batch_size else "",
         ]
         return f"from epoch {self.after + 1} on: {', '.join(filter(None, said))}"
+
+
+def in_words(changes: Any) -> list[str]:
+    """What a run's record holds of its changes, a line for each.
+
+    Args:
+        changes: what each one's `describe` gave; what is in another form is told as it stands.
+    """
+    said = []
+    for each in changes if isinstance(changes, list) else ():
+        try:
+            said.append(str(Change.from_description(each)))
+        except (TypeError, ValueError):  # of a newer version, or by somebody's hand
+            said.append(str(each))
+    return said
 
 
 def changed_phases(phases: Sequence[Phase], changes: Sequence[Change]) -> tuple[Phase, ...]:

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli.changes import in_words
 from dlcli.config import RECORD
 from dlcli.nested import below, flat
 from dlcli.run import Run
 
+CHANGES = "changes"
+# What is written or kept besides: no result depends on it.
+BESIDES = ("tensorboard", "keep_checkpoint")
 # Of a run's record, what its result depends on. The rest says who asked for it, from where, and
 # what follows from settings.
 RECORDED = (
-    *("recipe_digest", "members", "changes", "classes"),
+    *("recipe_digest", "members", CHANGES, "classes"),
     *("dataset.images", "dataset.fingerprints", "pseudo_labels"),
     *("forward.weights_hash", "forward.layer", "forward.pixels.decode"),
     *("versions", "git", "platform"),
@@ -32,11 +36,18 @@ class Difference:
     setting: str
     values: tuple[Any, ...]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The same as people write them."""
+        if self.setting == CHANGES:
+            return tuple("; ".join(in_words(value)) for value in self.values)
+        return tuple(map(text_of, self.values))
+
 
 def differing_settings(runs: Sequence[Run]) -> list[Difference]:
     """The settings that are not the same in all of some runs, recipe and hyperparameters first.
 
-    What is unset in one and unknown to another is the same.
+    What is unset in one and unknown to another is the same; what no result depends on is left out.
 
     Raises:
         DlError: a run's `config.yaml` is missing or damaged.
@@ -47,7 +58,8 @@ def differing_settings(runs: Sequence[Run]) -> list[Difference]:
         for one in group
         for key in one
     }
-    return [Difference(key, row) for key, row in rows.items() if len(set(map(text_of, row))) > 1]
+    found = [Difference(key, row) for key, row in rows.items() if key not in BESIDES]
+    return [each for each in found if len(set(each.texts)) > 1]
 
 
 def text_of(value: Any) -> str:

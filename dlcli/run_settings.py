@@ -12,13 +12,14 @@ from dlcli.config import RECORD
 from dlcli.declarations import declared
 from dlcli.errors import DlError
 from dlcli.fields import coerce, plain
+from dlcli.models.backbones import get_backbone
 from dlcli.nested import flat
 
-# Where things lie, what a machine can bear, and what is written besides: they don't tell one
-# training from another.
-PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory", "tensorboard")
+# Where things lie, and what a machine can bear: they don't tell one training from another.
+PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")
 # What `dl` decided on where nobody did: it stands in the file as if it had been asked for.
-DECIDED = ("image_size", "engine", "precision")
+DECIDED = ("engine", "precision")
+IMAGE_SIZE = "image_size"
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
             continue
         try:
             setting = declared(key)
-            same = coerce(value, setting) == setting.default
+            default = _own_size(recipe, config) if key == IMAGE_SIZE else setting.default
+            same = coerce(value, setting) == default
         except DlError:
             changed.append(Changed(key, value, None, known=False))
             continue
         if not same:
-            changed.append(Changed(key, value, plain(setting.default)))
+            changed.append(Changed(key, value, plain(default)))
     return sorted(changed, key=lambda each: not each.key.startswith("train."))
 
 
@@ -69,6 +71,18 @@ def _pinned(recipe: str) -> Mapping[str, Any]:
         return recipe_class(recipe).pinned
     except DlError:
         return {}
+
+
+def _own_size(recipe: str, config: Mapping[str, Any]) -> int:
+    """Pixels a side that are taken where nobody sets them: the recipe's, or the backbone's.
+
+    Raises:
+        DlError: there is no such recipe or backbone any more.
+    """
+    cls = recipe_class(recipe)
+    if cls.layer is None:
+        return cls.image_size
+    return get_backbone(str(config.get("backbone", declared("backbone").default))).features_size
 
 
 def _preset(config: Mapping[str, Any]) -> dict[str, Any]:

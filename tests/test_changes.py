@@ -91,6 +91,7 @@ def test_a_change_is_said_in_words_and_comes_back_from_what_is_recorded() -> Non
     assert str(change) == (
         "from epoch 4 on: 20 epochs in all, a learning rate of 0.0001, batches of 32"
     )
+    assert str(Change(1, 0, 1, epochs=1)) == "from epoch 2 on: 1 epoch in all"
     assert Change.from_description(change.describe()) == change
     assert Change(0, 0, 0, epochs=2).describe() == {
         "after": 0,

@@ -124,6 +124,26 @@ def test_an_ensembles_members_are_told_by_name(tmp_path: Path) -> None:
     assert found(run_with(tmp_path / "a"), other) == {"members": (None, ["one", "two"])}
 
 
+def test_what_resuming_changed_is_told_in_words_whenever_it_was(tmp_path: Path) -> None:
+    change = {"after": 12, "phase": 0, "phase_epochs": 12, "learning_rate": 1e-4, "batch_size": 32}
+    more = {"after": 14, "phase": 0, "phase_epochs": 14, "epochs": 20}
+    first, second = ({**change, "when": f"2026-11-2{day}T00:00:00Z"} for day in (3, 4))
+    runs = [
+        run_with(tmp_path / name, ("run.changes", changes))
+        for name, changes in (("a", [first]), ("b", [second]), ("c", [first, more]), ("d", [{}]))
+    ]
+    assert found(*runs[:2]) == {}
+    (difference,) = differing_settings([run_with(tmp_path / "plain"), *runs])
+    words = "from epoch 13 on: a learning rate of 0.0001, batches of 32"
+    more_words = f"{words}; from epoch 15 on: 20 epochs in all"
+    assert difference.texts == ("", words, words, more_words, "{}")
+
+
+def test_what_no_result_depends_on_is_left_out(tmp_path: Path) -> None:
+    logged = run_with(tmp_path / "b", ("tensorboard", True), ("keep_checkpoint", True))
+    assert found(run_with(tmp_path / "a"), logged) == {}
+
+
 def test_a_record_in_another_shape_is_told_as_far_as_it_goes(tmp_path: Path) -> None:
     odd = run_with(
         tmp_path / "b",

@@ -48,6 +48,22 @@ def test_one_value_written_in_two_ways_is_one_value() -> None:
 def test_where_things_lie_and_what_was_decided_for_one_is_no_change() -> None:
     assert changed(data_dir="/data", dataset="/data/dogs", workers=9, memory=3.5) == {}
     assert changed(image_size=320, engine="openvino", precision="bf16") == {}
+    assert changed("cnn", image_size=64) == {}
+    assert changed("vgg-finetune", backbone="vgg16", image_size=224) == {}
+
+
+def test_an_image_size_that_is_not_the_recipes_or_the_backbones_own_is_told() -> None:
+    assert changed(image_size=64)["image_size"] == Changed("image_size", 64, 320)
+    assert changed("cnn", image_size=96)["image_size"] == Changed("image_size", 96, 64)
+    assert not changed("lost", image_size=96)["image_size"].known
+    assert not changed(backbone="lost", image_size=96)["image_size"].known
+
+
+def test_what_is_written_besides_is_told() -> None:
+    assert list(changed(tensorboard=True, keep_checkpoint=True)) == [
+        "tensorboard",
+        "keep_checkpoint",
+    ]
 
 
 def test_what_the_recipe_fixes_is_no_change() -> None:

@@ -149,9 +149,7 @@ def _print(comparison: Comparison) -> None:
 
 
 def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
-    from dlcli.differing import text_of
-
-    rows = [[each.setting, *map(text_of, each.values)] for each in differences]
+    rows = [[each.setting, *each.texts] for each in differences]
     print_table(["setting", *names], rows)
 
 

@@ -10,7 +10,7 @@ from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.runs import finite
-from dlcli.cli.tables import print_table
+from dlcli.cli.tables import print_table, print_text
 from dlcli.config import Config
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ LINES = (
     *("run", "dataset", "state", "reason", "recipe", "command", "started", "finished"),
     *("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds", "parameters"),
 )
+SENTENCES = ("reason", "problem")
 
 
 @click.command("show", cls=Command)
@@ -41,17 +42,22 @@ def show_command(config: Config, named: str, as_json: bool) -> None:
 
     run = find_listed(named, config.settings().runs_dir)
     row, files = read_row(run), stored_files(run)
-    changed, diagnosis = _changed(run), _diagnosis(run)
+    (changed, changes), diagnosis = _changed(run), _diagnosis(run)
     if as_json:
-        emit_json(_plain(row, changed, diagnosis, files))
+        emit_json(_plain(row, changed, changes, diagnosis, files))
     else:
-        _print(row, changed, diagnosis, files)
+        _print(row, changed, changes, diagnosis, files)
     say(_next(row, config, named))
 
 
 def _print(
-    row: Row, changed: Sequence[Changed], diagnosis: Diagnosis | None, files: Sequence[Stored]
+    row: Row,
+    changed: Sequence[Changed],
+    changes: Any,
+    diagnosis: Diagnosis | None,
+    files: Sequence[Stored],
 ) -> None:
+    from dlcli.changes import in_words
     from dlcli.differing import text_of
     from dlcli.places import printable
     from dlcli.run_disk import size_of
@@ -64,8 +70,13 @@ def _print(
         lines["problem"] = row.problem
     for name, value in lines.items():
         if value is not None:
-            click.echo(f"{name:14}  {printable(text_of(value))}")
+            start, text = f"{name:14}  ", text_of(value)
+            if name in SENTENCES:
+                print_text(text, start)
+            else:  # in one piece, so that it can be copied
+                click.echo(start + printable(text))
     click.echo()
+    resumed = in_words(changes)
     if changed:
         print_table(
             ["setting", "value", "default"],
@@ -74,12 +85,14 @@ def _print(
                 for each in changed
             ],
         )
-    else:
+    elif not resumed:
         click.echo("All settings are the defaults.")
+    for text in resumed:
+        print_text(f"Changed {text}.")
     if diagnosis:
         click.echo()
         for line in diagnosis.lines:
-            click.echo(printable(line))
+            print_text(line)
     click.echo()
     rows: list[list[object]] = [
         [file.name, file.size_bytes, f"the same file as {file.same_as}" if file.same_as else ""]
@@ -92,15 +105,18 @@ def _default(changed: Changed, text: str) -> str:
     return text or "none" if changed.known else "no such setting now"
 
 
-def _changed(run: Run) -> Sequence[Changed]:
-    """The settings that are not the defaults; none where the file can't say."""
+def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
+    """The settings that are not the defaults, and what `dl resume` recorded to have changed.
+
+    None where the file can't say.
+    """
     from dlcli.errors import DlError
     from dlcli.run_settings import changed_settings
 
     try:
-        return changed_settings(run.config())
+        return changed_settings(run.config()), run.record().get("changes")
     except DlError:
-        return ()
+        return (), None
 
 
 def _diagnosis(run: Run) -> Diagnosis | None:
@@ -114,7 +130,11 @@ def _diagnosis(run: Run) -> Diagnosis | None:
 
 
 def _plain(
-    row: Row, changed: Sequence[Changed], diagnosis: Diagnosis | None, files: Sequence[Stored]
+    row: Row,
+    changed: Sequence[Changed],
+    changes: Any,
+    diagnosis: Diagnosis | None,
+    files: Sequence[Stored],
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -125,6 +145,7 @@ def _plain(
         "folder": str(row.run.path),
         "problem": row.problem or None,
         "settings": {each.key: asdict(each) for each in changed},
+        "changes": changes or [],
         "diagnosis": asdict(diagnosis) if diagnosis else None,
         "files": [asdict(file) for file in files],
     }

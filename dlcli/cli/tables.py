@@ -42,8 +42,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             start = " " * indent
 
 
+def print_text(text: str, start: str = "") -> None:
+    """Print a sentence; on a terminal too narrow for it, it goes on between words, below itself."""
+    for line in _broken(printable(text), len(start)):
+        click.echo(start + line)
+        start = " " * len(start)
+
+
 def _broken(text: str, indent: int) -> list[str]:
-    """A last column's text as it fits the terminal; whole where the output goes elsewhere."""
+    """A text as it fits the terminal; whole where the output goes elsewhere."""
     if not sys.stdout.isatty():
         return [text]
     from shutil import get_terminal_size

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dlcli.comparing import compare, letter
 from dlcli.dataset import SPLITS, open_dataset
-from dlcli.differing import differing_settings, text_of
+from dlcli.differing import differing_settings
 from dlcli.errors import DlError
 from dlcli.files import atomic_write
 from dlcli.nested import below
@@ -225,17 +225,17 @@ def _settings(compared: Sequence[Row], few: int) -> list[list[str]]:
     return [
         [
             each.setting,
-            *(short(text_of(value), 24) for value in each.values[:few]),
-            *([_values(each.values[few:])] if len(compared) > few else []),
+            *(short(text, 24) for text in each.texts[:few]),
+            *([_values(each.texts[few:])] if len(compared) > few else []),
         ]
         for each in differing_settings([row.run for row in compared])
         if each.setting not in PLACES
     ]
 
 
-def _values(values: Sequence[object]) -> str:
+def _values(values: Sequence[str]) -> str:
     """Which values a setting has, the commonest first, and how often."""
-    counts = Counter(short(text_of(value), 24) or "none" for value in values).most_common()
+    counts = Counter(short(value, 24) or "none" for value in values).most_common()
     texts = [f"{text} ({count})" if len(values) > 1 else text for text, count in counts]
     more = f", {len(texts) - MOST_VALUES} more" if len(texts) > MOST_VALUES else ""
     return ", ".join(texts[:MOST_VALUES]) + more

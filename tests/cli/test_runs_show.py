@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from listed import listed_run
+from terminal import at_terminal
 from typed import Dl, ok
 
 from dlcli.processes import this_process
@@ -53,6 +54,34 @@ def test_one_run_is_shown_with_what_differs_what_it_found_and_its_files(
     assert shown["diagnosis"]["kind"] == "overfitting"
     assert shown["settings"]["seed"] == {"key": "seed", "value": 3, "default": 0, "known": True}
     assert {"models/best.keras", "status.yaml"} <= {file["name"] for file in shown["files"]}
+
+
+def test_what_resuming_changed_is_shown(dl: Dl, dataset: Path) -> None:
+    plain = {"schedule": "3e-3x8,3e-4x4"}
+    change = {"after": 12, "phase": 0, "phase_epochs": 12, "learning_rate": 1e-4, "batch_size": 32}
+    ends = {"after": 13, "phase": 0, "phase_epochs": 13, "epochs": 14}
+    run = listed_run(hyperparameters=plain, record={"changes": [change, ends]})
+    shown = ok(dl("runs", "show", run.name)).stdout
+    assert "Changed from epoch 13 on: a learning rate of 0.0001, batches of 32.\n" in shown
+    assert "Changed from epoch 14 on: 14 epochs in all.\n" in shown
+    assert "All settings are the defaults." not in shown
+    found = json.loads(ok(dl("runs", "show", run.name, "--json")).stdout)
+    assert found["changes"] == [change, ends]
+    unchanged = listed_run("plain", hyperparameters=plain)
+    assert "All settings are the defaults.\n" in ok(dl("runs", "show", unchanged.name)).stdout
+
+
+def test_sentences_are_broken_between_words_on_a_terminal(dataset: Path) -> None:
+    words = "a sentence about what went wrong that is longer than a terminal is wide, and more"
+    finding = {"kind": "overfitting", "sentence": words, "evidence": words, "next": [words]}
+    run = listed_run(state="failed", reason=words, diagnosis=finding)
+    lines = at_terminal("-m", "dlcli", "runs", "show", run.name).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert (
+        "reason          a sentence about what went wrong that is longer than a terminal" in lines
+    )
+    assert "                is wide, and more" in lines
+    assert words[:76] in lines
 
 
 def test_what_comes_next_hangs_on_the_state(dl: Dl, dataset: Path, home: Path) -> None:
