@@ -22,6 +22,7 @@ from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
 from dlcli.run_dataset import dataset_of
+from dlcli.schedule import EPOCHS, RATE
 from dlcli.settings import Settings
 
 
@@ -135,7 +136,22 @@ def _parsed(text: str, recipe: str) -> tuple[str, str]:
             exit_code=ExitCode.USAGE,
         )
     name = name.strip().replace("-", "_") if "." not in name else name.strip()
-    own = name in settings_of(recipe_class(recipe))
+    declarations = settings_of(recipe_class(recipe))
+    own = name in declarations
+    if name == "dataset":
+        raise DlError(
+            "`dataset` can't be set",
+            why="a rerun is of the same images",
+            hint=f"To train on others: `dl train {recipe} -d {shown(value or 'PATH')}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    if not own and name in (*RATE, *EPOCHS):
+        raise DlError(
+            f"No setting is called `{name}`",
+            why="rates and epochs stand in one schedule",
+            hint=f"Say `--set schedule={declarations['schedule'].default.example({name: value})}`.",
+            exit_code=ExitCode.USAGE,
+        )
     key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name
     declared(key)
     return key, value

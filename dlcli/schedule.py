@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
 from dlcli.fields import Refused
+
+# What other tools call the two that a schedule holds.
+RATE, EPOCHS = ("lr", "learning_rate"), ("epochs",)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,22 @@ class Schedule:
     def rates(self) -> list[float]:
         """The learning rate of each epoch, in order."""
         return [rate for rate, epochs in self.steps for _ in range(epochs)]
+
+    def example(self, asked: Mapping[str, str]) -> str:
+        """A schedule of one rate, as one types it.
+
+        Args:
+            asked: the rate, the epochs, or both, by a name in `RATE` or `EPOCHS`; what is not
+                there, or can't be read, is this schedule's own.
+        """
+        rate = next((asked[name] for name in RATE if name in asked), "")
+        epochs = next((asked[name] for name in EPOCHS if name in asked), "")
+        usual = f"{self.steps[0][0]:g}", str(self.epochs)
+        for text in (f"{rate or usual[0]}x{epochs or usual[1]}", "x".join(usual)):
+            with suppress(Refused):
+                Schedule.parse(text)
+                break
+        return text
 
     def scaled(self, factor: float) -> Schedule:
         """The same epochs at `factor` times the rates."""

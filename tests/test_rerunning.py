@@ -66,6 +66,10 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
         ("dropout", "expected NAME=VALUE"),
         ("dropuot=0.1", "Did you mean `train.finetune.dropout`"),
         ("dropout=2", "below 1"),
+        ("lr=1e-4", "`--set schedule=1e-4x12`"),
+        ("epochs=3", "rates and epochs stand in one schedule\nSay `--set schedule=0.003x3`."),
+        ("dataset=~/data/fish", "a rerun is of the same images"),
+        ("dataset=~/data/fish", "`dl train finetune -d ~/data/fish`"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_trained(

@@ -25,6 +25,14 @@ NO_BREAK = "\u00a0"
 class Page(click.Command):
     """A command or group whose help keeps its own options apart from those that all have."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            # the dashes that all options have would make `--lr` look like `--help`
+            near = [each for each in error.possibilities or () if _alike(each, error.option_name)]
+            raise click.NoSuchOption(error.option_name, error.message, near, ctx) from error
+
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         option = super().get_help_option(ctx)
         if option is not None:
@@ -115,6 +123,13 @@ class Group(Page, click.Group):
                 exit_code=ExitCode.USAGE,
             )
         return super().resolve_command(ctx, args)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two options have similar names."""
+    from difflib import get_close_matches
+
+    return bool(get_close_matches(one.lstrip("-"), [other.lstrip("-")]))
 
 
 class DebugOption(click.Option):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -13,9 +15,11 @@ from dlcli.cli import Group
 from dlcli.cli.helping import paragraphs
 from dlcli.cli.options import Command, DebugOption, with_config
 from dlcli.config import Config
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.fields import settings_of
+from dlcli.places import shown
 from dlcli.progress import say
+from dlcli.schedule import EPOCHS, RATE
 from dlcli.settings import BACKBONE_SETTINGS
 
 
@@ -85,6 +89,50 @@ def recipe_keys(name: str) -> list[str]:
     return keys
 
 
+class Training(Command):
+    """The command that trains a recipe; it says where what other tools take as options stands.
+
+    Args:
+        recipe: the recipe's name.
+    """
+
+    def __init__(self, *args: Any, recipe: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recipe, self.allow_extra_args = recipe, True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            extra = super().parse_args(ctx, [*args])
+        except click.NoSuchOption as error:
+            if error.option_name.lstrip("-").replace("-", "_") not in (*RATE, *EPOCHS):
+                raise
+            usual = settings_of(recipe_class(self.recipe))["schedule"].default
+            raise DlError(
+                f"`{ctx.command_path}` has no option `{error.option_name}`",
+                why="rates and epochs stand in one schedule",
+                hint=f"Say `--schedule {usual.example(_options(args))}`.",
+                exit_code=ExitCode.USAGE,
+            ) from error
+        if extra and not ctx.resilient_parsing:
+            raise DlError(
+                f"Got unexpected extra argument {shown(extra[0])!r}",
+                why="a dataset is named by an option",
+                hint=f"If it is one, say `-d {shlex.quote(shown(extra[0]))}`.",
+                exit_code=ExitCode.USAGE,
+            )
+        return extra
+
+
+def _options(args: list[str]) -> dict[str, str]:
+    """What was typed as `--name=value` or `--name value`."""
+    words = [word for each in args for word in each.split("=", 1)]
+    return {
+        name.removeprefix("--").replace("-", "_"): value
+        for name, value in pairwise(words)
+        if name.startswith("--")
+    }
+
+
 def train_command(name: str) -> click.Command:
     """The command that trains one recipe."""
 
@@ -98,7 +146,8 @@ def train_command(name: str) -> click.Command:
     def train(config: Config, members: int | None) -> None:
         run_training(config, name, members)
 
-    return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(train)
+    text = paragraphs(recipe_text(name))
+    return click.command(name, cls=Training, help=text, recipe=name)(train)
 
 
 @click.group(
@@ -131,7 +180,6 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 def print_result(run: Any, next_command: str) -> None:
     """The scores of a finished run, what they show, where it is, and what to do next."""
     from dlcli.diagnosis import Diagnosis
-    from dlcli.places import shown
 
     status = run.status()
     click.echo(

@@ -86,6 +86,12 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--schedule fast", "'fast' is not RATExEPOCHS, such as 1e-3x2"),
         ("--seed", "requires an argument"),
         ("extra", "unexpected extra argument"),
+        ("dogscats", "If it is one, say `-d dogscats`."),
+        ("--lr 1e-4", "`--lr`: rates and epochs stand in one schedule\nSay `--schedule 1e-4x12`."),
+        ("--epochs=5", "Say `--schedule 0.003x5`."),
+        ("--learning-rate 1e-4 --epochs 5", "Say `--schedule 1e-4x5`."),
+        ("--lr fast", "Say `--schedule 0.003x12`."),
+        ("--lr", "Say `--schedule 0.003x12`."),
     ],
 )
 def test_a_wrong_value_on_the_command_line_is_a_usage_error(
@@ -94,6 +100,13 @@ def test_a_wrong_value_on_the_command_line_is_a_usage_error(
     said = dl("train", "finetune", *words.split())
     assert said.exit_code == 2
     assert message in said.stderr
+
+
+def test_an_option_is_not_taken_for_another_by_its_dashes(dl: Dl) -> None:
+    said = dl("train", "--lr", "3")
+    assert said.exit_code == 2
+    assert said.stderr.endswith("Error: No such option '--lr'.\n")
+    assert "Did you mean '--help'?" in dl("train", "--hlep").stderr
 
 
 # What goes wrong
