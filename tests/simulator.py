@@ -7,6 +7,7 @@ output, spot prices, types that are no longer offered, and any error code one as
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ IMAGE_NAME = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) 202611
 IMAGE_PARAMETER = (
     "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 )
-IMAGE_GB = 35
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEwqWjrkXcTVeyeZWIUEHgGMbyvaZpdCrRKSpYx8WvBd"
 CONSOLE = f"""[    0.000000] Linux version 6.8.0-1018-aws
 ci-info: no authorized SSH keys fingerprints found for user ubuntu.
@@ -56,6 +56,8 @@ class Account:
         address: where this machine seems to call from.
         prices: type -> dollars an hour on demand.
         quotas: quota code -> vCPUs; what isn't there is `quota`.
+        delay: seconds that each call takes.
+        unseen: how many of the next lists of instances are empty, as EC2's may be for a while.
         calls: the operations that were called, in order.
     """
 
@@ -67,6 +69,8 @@ class Account:
     spot_price: str = "0.31"
     quotas: dict[str, float] = field(default_factory=dict)
     quota: float = 768
+    delay: float = 0.0
+    unseen: int = 0
     ordered: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     image: str = ""
@@ -95,6 +99,8 @@ class Account:
     def answer(self, operation: str, params: Mapping[str, Any]) -> Refusal | None:
         """Note a call; what it has to fail with, if anything."""
         self.calls.append(operation)
+        if self.delay:
+            time.sleep(self.delay)
         waiting = self._refusals.get(operation, [])
         found = next((each for each in waiting if each[1](params)), None)
         if found is None:
@@ -145,7 +151,7 @@ class Account:
         )["ImageId"]
         made = ec2_backends[ACCOUNT_ID][region].amis[image]
         made.owner_id, made.owner_alias = "898082745236", "amazon"
-        made.root_device_name, made.ebs_snapshot.volume.size = "/dev/sda1", IMAGE_GB
+        made.root_device_name = "/dev/sda1"
         ssm = ssm_backends[ACCOUNT_ID][region]
         ssm._parameters[IMAGE_PARAMETER].append(
             Parameter(
@@ -263,6 +269,10 @@ class Simulator:
 
         def call_action(response: Any) -> Any:
             refused = simulator.account.answer(response._get_action(), response._get_params())
+            account = simulator.account
+            if response._get_action() == "DescribeInstances" and account.unseen > 0:
+                account.unseen -= 1
+                return response.serialized(ActionResult({"Reservations": []}))
             if refused is None and response._get_action() == "RunInstances":
                 return simulator.ordered(response, call)
             if refused is None:

@@ -11,6 +11,7 @@ from dlcli.aws.connecting import connect, run, wait_for_ssh
 from dlcli.aws.host_keys import known, known_hosts_file, read_console, remember, trust_first
 from dlcli.aws.launch_journal import forget_order, read_order
 from dlcli.aws.provisioning import USER, provision
+from dlcli.aws.reaching import reach
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 from dlcli.progress import say
@@ -44,14 +45,13 @@ def host_of(box: Box, key: Key) -> Host:
 
 
 def learn_host_keys(cloud: Cloud, box: Box, host: Host) -> None:
-    """Learn a box's host keys from its console, which nobody on the way can change.
+    """Learn a new box's host keys from its console, which nobody on the way can change.
 
     Where the console doesn't show them, the first key that answers is trusted, which is said.
     """
     if known(box.id):
         return
-    # the keys are printed at the first boot alone
-    end = time.monotonic() + (CONSOLE_SECONDS if read_order(box.region, box.name) else 0)
+    end = time.monotonic() + CONSOLE_SECONDS
     while True:
         with explained():
             shown = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
@@ -71,12 +71,13 @@ def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws) -> None:
     Raises:
         DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
     """
+    if read_order(box.region, box.name) is None:
+        reach(cloud, box, settings)
+        return
     host = host_of(box, key)
-    say("Waiting for the box's host keys and ssh")
+    say("Waiting for the box's host keys, then for ssh")
     learn_host_keys(cloud, box, host)
     wait_for_ssh(host, SSH_SECONDS)
-    if read_order(box.region, box.name) is None:
-        return
     client = connect(host)
     try:
         provision(box.name, settings, partial(run, client))

@@ -60,7 +60,6 @@ def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wan
     box, vpc, subnets, group = plan.box, existing.vpc, existing.subnets, existing.group
     tags = tags_for(spec.name, spec.owner, spec.project)
     for step in plan.steps:
-        say(step.words[0].upper() + step.words[1:])
         if step.action == "key" and new is not None:
             import_key(cloud, new.key, spec.owner)
         elif step.action == "network":
@@ -125,6 +124,7 @@ def _elected(cloud: Cloud, mine: Box) -> Box:
     if first.id == mine.id:
         return mine
     say(f"Another call launched {first.id} first: {mine.id} ends, and {first.id} is the box")
+    forget_order(cloud.region, mine.name)
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
     return wait_for(cloud, first.id, "running", "stopping", "stopped")

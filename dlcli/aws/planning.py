@@ -122,7 +122,8 @@ def plan_up(spec: Spec, existing: Existing) -> Plan:
         Step(
             "launch",
             f"launch {spec.name}: {spec.type}, {kind}, {spec.disk_gb} GB encrypted gp3, in "
-            + " or ".join(zones),
+            + zones[0]
+            + (f", else in {', '.join(zones[1:])}" if zones[1:] else ""),
         )
     )
     return Plan(None, tuple(steps), zones)

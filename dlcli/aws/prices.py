@@ -39,11 +39,13 @@ class Cost:
         compute: of the machine while it runs.
         disk: of its disk, whether it runs or not.
         ipv4: of its public address while it runs.
+        stops: whether it can be stopped; a spot box can't.
     """
 
     compute: float | None
     disk: float | None
     ipv4: float = IPV4
+    stops: bool = True
 
     @property
     def running(self) -> float | None:
@@ -59,9 +61,13 @@ class Cost:
     def __str__(self) -> str:
         return (
             f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "
-            f"{dollars(self.disk)} disk = {dollars(self.running)}/h; "
-            f"stopped {dollars(self.disk)}/h"
+            f"{dollars(self.disk)} disk = {dollars(self.running)}/h"
+            + f"; stopped {dollars(self.disk)}/h"
+            * self.stops
         )
+
+
+UNKNOWN = Cost(None, None)
 
 
 def dollars(value: float | None, digits: int = 3) -> str:
@@ -137,7 +143,7 @@ def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str =
         compute = zones.get(zone, min(zones.values(), default=None))
     else:
         compute = list_prices(cloud, [name]).get(name)
-    return Cost(compute, disk_an_hour(cloud, disk_gb))
+    return Cost(compute, disk_an_hour(cloud, disk_gb), stops=not spot)
 
 
 def disk_an_hour(cloud: Cloud, disk_gb: int | None) -> float | None:

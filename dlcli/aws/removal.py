@@ -51,7 +51,7 @@ def down(cloud: Cloud, name: str) -> list[Box]:
     Raises:
         DlError: something tagged is left, and what it is.
     """
-    _see_what_was_ordered(cloud, name)
+    see_what_was_ordered(cloud, name)
     found = find_boxes(cloud, name, states=(*LIVE, "shutting-down"))
     ended = [box for box in found if box.state in LIVE]
     if ended:
@@ -86,7 +86,7 @@ def belongings(cloud: Cloud, name: str) -> list[Leftover]:
     return found + [Leftover("security group", each["GroupId"]) for each in groups]
 
 
-def _see_what_was_ordered(cloud: Cloud, name: str) -> None:
+def see_what_was_ordered(cloud: Cloud, name: str) -> None:
     """Wait until a box that an unfinished `up` may have launched would be seen."""
     from dlcli.aws.ordering import SETTLE_SECONDS, seen
 

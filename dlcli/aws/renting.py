@@ -102,8 +102,7 @@ def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], boo
     if accept(f"{what}. Nearest: {words}. Start that?", near):
         return near
     raise DlError(
-        what,
-        why=f"nearest: {words}",
+        f"{what}. Nearest: {words}",
         hint=f"`dl aws up {near.name}` rents that, `--substitute` accepts it; `dl aws types` lists "
         "others.",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +38,8 @@ class Networks(tuple[str, ...]):
         Raises:
             Refused: one is no network, or is the whole internet.
         """
+        from ipaddress import ip_network  # every command declares this block, few read it
+
         found = []
         for part in filter(None, map(str.strip, text.split(","))):
             try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from dlcli.aws.arriving import host_of
+from dlcli.aws import arriving
 from dlcli.aws.connecting import connect, run
 from dlcli.aws.host_keys import known
 from dlcli.aws.keys import own_key
@@ -30,7 +30,7 @@ def watched(boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
 
     def ask(box: Box) -> Watched | None:
         try:
-            client = connect(host_of(box, key), SECONDS)
+            client = connect(arriving.host_of(box, key), SECONDS)
         except DlError:
             return None
         try:

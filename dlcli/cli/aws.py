@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +45,10 @@ class Boxes(Group):
     """The commands about boxes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name, (module, _) in PLACES.items() if find_spec(f"dlcli.cli.{module}")]
+        return list(PLACES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in PLACES:
             return None
         module = import_module(f"dlcli.cli.{PLACES[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
@@ -122,10 +121,11 @@ def aligned(header: str, texts: Sequence[str]) -> list[str]:
 
 def limits(box: Box) -> str:
     """When a box stops whatever happens, in words."""
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     from dlcli.aws.durations import in_words
 
     if box.until is None:
         return "nothing but its watchdog stops it"
-    return f"stops in {in_words(box.until - datetime.now(UTC))} whatever it does"
+    left = box.until - datetime.now(UTC) + timedelta(seconds=30)  # to the nearest minute
+    return f"stops in {in_words(left)} whatever it does"

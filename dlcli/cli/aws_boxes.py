@@ -34,14 +34,15 @@ def start_command(config: Config, yes: bool) -> None:
     box = find_box(cloud, name)
     cost = _cost(cloud, box)
     if box.running:
-        say(f"{name} runs already; {limits(box)}")
+        say(f"{name} runs already.")
     else:
         say(f"Cost: {cost}")
         consent(f"Start {name}, {box.type}?", yes)
         box = start(cloud, box, settings.max_hours)
-    _arrive(cloud, box, settings)
+    say(f"{name} is running: {cost.running_words()}; {limits(box)}")
     click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-    say(f"{name} is running: {cost.running_words()}; next: `dl aws ssh{typed_name(config)}`")
+    _arrive(cloud, box, settings)
+    say(f"Next: `dl aws ssh{typed_name(config)}`")
 
 
 @click.command("stop", cls=Command)
@@ -84,11 +85,12 @@ def down_command(config: Config, yes: bool) -> None:
     """
     from dlcli.aws.boxes import find_boxes
     from dlcli.aws.host_keys import forget
-    from dlcli.aws.prices import dollars, since
-    from dlcli.aws.removal import belongings, down
+    from dlcli.aws.prices import UNKNOWN, dollars, since
+    from dlcli.aws.removal import belongings, down, see_what_was_ordered
     from dlcli.progress import say
 
     _, cloud, name = opened(config)
+    see_what_was_ordered(cloud, name)
     found = find_boxes(cloud, name)
     now = datetime.now(UTC)
     costs = {box.id: _cost(cloud, box) for box in found}
@@ -102,7 +104,7 @@ def down_command(config: Config, yes: bool) -> None:
     for box in found:
         forget(box.id)
     for box in ended:
-        spent = since(box, costs[box.id], now)
+        spent = since(box, costs.get(box.id, UNKNOWN), now)
         words = "since it was started" if box.running else "for its disk, since it was made"
         say(f"{box.name} ({box.id}) is gone. It cost {dollars(spent, 2)} {words}.")
     say(f"Nothing of {name} is left in {cloud.region}.")
@@ -115,7 +117,7 @@ def extend_command(config: Config, time: str) -> None:
     """Let a running box stay for TIME from now, `4h` or `90m`, idle or not."""
     from functools import partial
 
-    from dlcli.aws.arriving import host_of
+    from dlcli.aws import arriving
     from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import extended
     from dlcli.aws.connecting import connect, run
@@ -132,7 +134,7 @@ def extend_command(config: Config, time: str) -> None:
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
     open_door(cloud, box, settings.ingress)
-    client = connect(host_of(box, own_key(settings.ssh_key)))
+    client = connect(arriving.host_of(box, own_key(settings.ssh_key)))
     try:
         box = extended(cloud, box, span, partial(run, client))
     finally:
@@ -168,8 +170,8 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     consent(f"Make it a {type}?" + (" What runs on it ends." if runs else ""), yes)
     box = resize(cloud, box, type, settings.max_hours)
     if box.running:
-        _arrive(cloud, box, settings)
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+        _arrive(cloud, box, settings)
     else:
         say(f"{name} is a {type} now; next: `dl aws start{typed_name(config)}`")
 

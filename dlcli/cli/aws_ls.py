@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -110,7 +110,8 @@ def _stops(box: Box, state: Watched | None, now: datetime) -> str:
         return f"{in_words(state.stops_in)} ({state.because})"
     if box.until is None:
         return "?"
-    return "overdue" if box.until < now else f"{in_words(box.until - now)} at most"
+    left = box.until - now + timedelta(seconds=30)  # to the nearest minute
+    return "overdue" if box.until < now else f"{in_words(left)} at most"
 
 
 def _plain(box: Box, cost: Cost, state: Watched | None, now: datetime) -> dict[str, Any]:

@@ -59,4 +59,5 @@ def types_command(config: Config) -> None:
         ],
     )
     within = "" if most is None else f" at {dollars(most)}/h or less, on demand or spot"
-    say(f"{len(rows)} types in {cloud.region}{within}; next: `dl aws up TYPE --dry-run`")
+    kind = "type" if len(rows) == 1 else "types"
+    say(f"{len(rows)} {kind} in {cloud.region}{within}; next: `dl aws up TYPE --dry-run`")

@@ -71,10 +71,10 @@ def up_command(
         consent("Do this?", yes)
     new = prepared.new
     box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, new)
-    arrive(cloud, box, key, settings)
-    click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-    again = typed_name(config)
     say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
+    click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+    arrive(cloud, box, key, settings)
+    again = typed_name(config)
     say(
         f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`",
     )

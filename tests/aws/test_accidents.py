@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from children import fork, forked, wait
 from simulator import Account
-from typed import Dl, ok
+from typed import Dl, ok, refused
 
 from dlcli.cli import main
 
@@ -219,3 +219,45 @@ def test_ctrl_c_while_the_order_is_out_waits_for_its_answer(
         ok(dl("aws", "up", "-y"))
         assert the_one(aws)["InstanceId"] == instance["InstanceId"]
         ok(dl("aws", "down", "-y"))
+
+
+def killed_when_ordered(*words: str) -> None:
+    """Run `dl` in a child that dies as soon as a machine was ordered."""
+
+    def die(operation: str) -> None:
+        if operation == "RunInstances":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert forked(lambda: _typed(*words), called(die)) == -signal.SIGKILL
+
+
+def test_a_box_that_ec2_does_not_list_yet_is_not_ordered_twice(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    killed_when_ordered("aws", "up", "-y")
+    aws.unseen = 3
+    ok(dl("aws", "up", "-y"))
+    assert aws.unseen == 0
+    assert aws.calls.count("RunInstances") == 2
+    the_one(aws)
+
+
+def test_another_box_is_not_ordered_before_it_is_clear_what_became_of_the_first(
+    dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 60.0)
+    killed_when_ordered("aws", "up", "-y")
+    aws.unseen = 3
+    refused(dl("aws", "up", "g5.xlarge", "-y"), "An earlier `up` launched cats, a g6.xlarge")
+    the_one(aws)
+
+
+def test_down_waits_for_a_box_that_ec2_does_not_list_yet(
+    dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr("dlcli.aws.removal.POLL_SECONDS", 0.01)
+    killed_when_ordered("aws", "up", "-y")
+    aws.unseen = 5
+    ok(dl("aws", "down", "-y"))
+    assert aws.tagged() == {}

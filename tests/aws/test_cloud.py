@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from simulator import Account
+from typed import Dl, refused
 
 from dlcli.aws.boxes import boxes
 from dlcli.aws.cloud import Cloud, code_of, explained, open_cloud
@@ -89,8 +92,6 @@ def test_an_endpoint_that_is_not_there_is_said(
 def test_an_expired_session_of_single_sign_on_is_said(
     aws: Account, home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pathlib import Path
-
     folder = Path.home() / ".aws"
     (folder / "sso" / "cache").mkdir(parents=True)
     (folder / "config").write_text(
@@ -128,3 +129,37 @@ def test_a_role_taken_on_anew_each_time_is_one_owner(aws: Account) -> None:
 def test_what_is_no_error_of_boto3_passes(aws: Account) -> None:
     with pytest.raises(ZeroDivisionError), explained():
         _ = 1 / 0
+
+
+def test_a_page_in_the_way_of_aws_is_said(aws: Account, home: Path) -> None:
+    """A hotel's network answers every call with its login page."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    class Login(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Please log in</html")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Login) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        cloud = open_cloud(Aws())
+        cloud._clients["ec2", "us-east-1"] = cloud._session.client(
+            "ec2", endpoint_url=f"http://127.0.0.1:{server.server_address[1]}"
+        )
+        with pytest.raises(DlError, match="What answered wasn't AWS"):
+            cloud.regions()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("words", ["types", "up", "start", "stop", "down", "ls", "audit", "ssh"])
+def test_each_command_says_what_to_do_without_credentials(
+    dl: Dl, aws: Account, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    refused(dl("aws", words), "No AWS credentials were found", "aws configure", "aws sso login")

@@ -27,7 +27,7 @@ def test_a_box_lives_from_up_to_down(dl: Dl, aws: Account, cats: Path, arrived: 
     assert (
         "$0.805/h compute + $0.005 IPv4 + $0.014 disk = $0.824/h; stopped $0.014/h" in said.stderr
     )
-    assert "stops in 23 h 59 min whatever it does" in said.stderr
+    assert "stops in 24 h whatever it does" in said.stderr
     assert [box.id for box in arrived] == [instance["InstanceId"]]
     again = ok(dl("aws", "up", "-y"))
     assert "is there" in again.stderr
@@ -204,7 +204,7 @@ def test_a_price_that_is_not_known_is_no_zero(dl: Dl, aws: Account, cats: Path) 
 
 
 def test_a_disk_smaller_than_the_image_is_refused(dl: Dl, aws: Account, cats: Path) -> None:
-    refused(dl("aws", "up", "--disk", "20", "-y"), "20 GB is too small", "35 GB", "--disk 65")
+    refused(dl("aws", "up", "--disk", "10", "-y"), "10 GB is too small", "15 GB", "--disk 45")
 
 
 def test_a_script_that_is_not_there_is_said_first(dl: Dl, aws: Account, cats: Path) -> None:
@@ -288,7 +288,9 @@ def test_an_order_is_kept_until_the_box_is_ready(
     ok(dl("aws", "up", "-y"))
     (instance,) = aws.instances()
     assert seen[0] is not None
-    assert seen[0].token == tags_of(instance)["dl:token"]
+    assert seen[0].token == tags_of(instance)["dl:token"] == seen[0].request["ClientToken"]
+    tagged = [each["ResourceType"] for each in seen[0].request["TagSpecifications"]]
+    assert tagged == ["instance", "volume", "network-interface"]
     assert journal_file("us-east-1", "cats").is_file()
     ok(dl("aws", "down", "-y"))
     assert not journal_file("us-east-1", "cats").exists()

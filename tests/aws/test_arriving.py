@@ -1,0 +1,133 @@
+"""A box that `up` has launched, until one can work on it, over a real sshd on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aws.boxed import CONSOLE
+from aws.sshd import ADDRESS, Sshd
+from simulator import Account
+from typed import Dl, ok, refused
+
+from dlcli.aws import arriving
+from dlcli.aws.boxes import Box
+from dlcli.aws.host_keys import known
+from dlcli.aws.keys import Key
+from dlcli.aws.launch_journal import read_order
+from dlcli.aws.provisioning import Run
+from dlcli.aws.settings import Aws
+from dlcli.aws.system_ssh import Host
+from dlcli.errors import DlError
+
+
+@pytest.fixture
+def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose box is the sshd; our key opens it."""
+    folder = home / "cats"
+    (folder / ".git").mkdir(parents=True)
+    (folder / "dl.yaml").write_text(f"aws:\n  ssh_key: {sshd.host().key}\n")
+    monkeypatch.chdir(folder)
+    aws.console = CONSOLE.format(sshd.host_key.kind, sshd.host_key.data)
+    real, user = arriving.host_of, sshd.host().user
+
+    def host_of(box: Box, key: Key) -> Host:
+        return replace(real(box, key), address=ADDRESS, port=sshd.port, user=user)
+
+    monkeypatch.setattr(arriving, "host_of", host_of)
+    monkeypatch.setattr(arriving, "POLL_SECONDS", 0.01)
+    return folder
+
+
+@pytest.fixture
+def setups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The boxes that were set up, and what the first command on each said."""
+    found: list[str] = []
+
+    def provision(name: str, settings: Aws, run: Run) -> None:
+        found.append(f"{name}: {run(['echo', 'hello'])[1].strip()}")
+
+    monkeypatch.setattr(arriving, "provision", provision)
+    return found
+
+
+def test_a_new_box_is_known_by_its_console_and_set_up_once(
+    dl: Dl, aws: Account, project: Path, setups: list[str], sshd: Sshd
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    (instance,) = aws.instances()
+    assert known(instance["InstanceId"]) == (sshd.host_key,)
+    assert setups == ["cats: hello"]
+    assert read_order("us-east-1", "cats") is None
+    ok(dl("aws", "up", "-y"))
+    assert setups == ["cats: hello"]
+    ok(dl("aws", "down", "-y"))
+    assert known(instance["InstanceId"]) == ()
+
+
+def test_a_console_that_is_empty_yet_is_asked_again(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, aws.console = aws.console, ""
+    asked = []
+
+    def fill(seconds: float) -> None:
+        asked.append(seconds)
+        aws.console = full if len(asked) > 2 else ""
+
+    monkeypatch.setattr("dlcli.aws.arriving.time.sleep", fill)
+    ok(dl("aws", "up", "-y"))
+    assert len(asked) == 3
+    assert setups == ["cats: hello"]
+
+
+def test_where_the_console_never_shows_keys_the_first_is_trusted_loudly(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.console = "booting"
+    monkeypatch.setattr(arriving, "CONSOLE_SECONDS", 0.0)
+    said = ok(dl("aws", "up", "-y")).stderr
+    assert "Warning" in said
+    assert setups == ["cats: hello"]
+
+
+def test_another_machine_that_answers_in_its_place_is_refused(
+    dl: Dl, aws: Account, project: Path, setups: list[str]
+) -> None:
+    other = "AAAAC3NzaC1lZDI1NTE5AAAAIEwqWjrkXcTVeyeZWIUEHgGMbyvaZpdCrRKSpYx8WvBd"
+    aws.console = CONSOLE.format("ssh-ed25519", other)
+    refused(dl("aws", "up", "-y"), "host key")
+    assert setups == []
+    assert len(aws.instances()) == 1
+
+
+def test_a_setup_that_failed_is_gone_on_with_by_the_next_up(
+    dl: Dl, aws: Account, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [DlError("The setup of cats failed", hint="Try again."), None]
+
+    def provision(*rest: object) -> None:
+        if answer := answers.pop(0):
+            raise answer
+
+    monkeypatch.setattr(arriving, "provision", provision)
+    refused(dl("aws", "up", "-y"), "The setup of cats failed")
+    ok(dl("aws", "up", "-y"))
+    assert answers == []
+    assert len(aws.instances()) == 1
+
+
+def test_a_box_is_extended_where_its_watchdog_takes_it(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    monkeypatch.setattr("dlcli.aws.changing.extend_command", lambda by: ["false"])
+    refused(dl("aws", "extend", "30h"), "can't be told to stay longer")
+    assert "24 h at most" in ok(dl("aws", "ls")).stdout
+    monkeypatch.setattr("dlcli.aws.changing.extend_command", lambda by: ["true"])
+    said = ok(dl("aws", "extend", "30h")).stderr
+    assert "cats stays for 30 h: $0.824/h; stops in 30 h whatever it does" in said
+    assert "30 h at most" in ok(dl("aws", "ls")).stdout
+    ok(dl("aws", "extend", "1h"))
+    assert "30 h at most" in ok(dl("aws", "ls")).stdout
