@@ -108,7 +108,7 @@ def trust_first(alias: str, address: str, port: int = 22) -> HostKey:
             why="another one in its place is not trusted on sight",
             hint=how_to_forget(alias),
         )
-    key = _answered(alias, address, port)
+    key = shown_key(alias, address, port)
     say(
         f"Warning: nobody vouches for the host key of {alias} at {address}: {key.kind} "
         f"{key.fingerprint}. It is trusted from now on, because you asked for it. Compare it, on "
@@ -136,7 +136,12 @@ def hush() -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def _answered(alias: str, address: str, port: int) -> HostKey:
+def shown_key(alias: str, address: str, port: int) -> HostKey:
+    """The key that whoever answers for a box holds; nothing is sent, and nobody is trusted.
+
+    Raises:
+        DlError: nobody answers.
+    """
     from paramiko import SSHException, Transport
 
     hush()

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from dlcli.aws.cloud import explained
 from dlcli.aws.connecting import NoEntry, Unreachable, add_key, connect, wait_for_ssh
-from dlcli.aws.host_keys import known, read_console, remember, trust_first
+from dlcli.aws.host_keys import (
+    forget,
+    known,
+    read_console,
+    remember,
+    shown_key,
+    trust_first,
+)
 from dlcli.errors import DlError
 from dlcli.places import shown
 from dlcli.progress import say
@@ -30,7 +37,8 @@ def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host
     """A box as ssh reaches it, after it let us in once.
 
     Args:
-        trust: whether to take the host key of whoever answers, where none is known.
+        trust: whether to take the host key of whoever answers, where none was known before, even
+            if the console shows another.
 
     Raises:
         Unreachable: it doesn't answer.
@@ -38,9 +46,11 @@ def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host
     """
     from dlcli.aws.keys import own_key
 
-    key = own_key(settings.ssh_key)
+    key, before = own_key(settings.ssh_key), known(box.id)
     host = prepared(cloud, box, settings, key)
-    if trust and not known(box.id):
+    if trust and not before and shown_key(box.id, host.address, host.port) not in known(box.id):
+        # the console may show the first boot's keys, and somebody may have changed them since
+        forget(box.id)
         trust_first(box.id, host.address, host.port)
     try:
         connect(host).close()

@@ -95,6 +95,24 @@ def test_a_changed_host_key_is_refused_with_what_to_do(
     assert known(box) == (other,)
 
 
+def test_what_a_changed_host_key_asks_for_works(dl: Dl, box: str, sshd: Sshd) -> None:
+    """Even though the console goes on showing the keys of the first boot."""
+    ok(dl("aws", "ssh", "true"))
+    sshd.stop()
+    sshd.new_host_key()
+    sshd.start()
+    result = refused(dl("aws", "ssh", "true"), "its host key has changed")
+    refused(dl("aws", "ssh", "--trust-host-key", "true"), "its host key has changed")
+    forgetting = result.stderr.split("`")[1]
+    subprocess.run(["bash", "-c", forgetting], check=True, capture_output=True)
+    refused(dl("aws", "ssh", "true"), "its host key has changed")
+    subprocess.run(["bash", "-c", forgetting], check=True, capture_output=True)
+    result = ok(dl("aws", "ssh", "--trust-host-key", "true"))
+    assert "nobody vouches" in result.stderr
+    assert known(box) == (sshd.host_key,)
+    ok(dl("aws", "ssh", "true"))
+
+
 def test_a_stopped_box_says_how_to_start_it(dl: Dl, box: str, aws: Account) -> None:
     aws.ec2().stop_instances(InstanceIds=[box])
     refused(dl("aws", "ssh"), "dl aws start -n dogs")
