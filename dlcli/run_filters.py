@@ -18,8 +18,8 @@ Metric = Literal["val_loss", "val_accuracy"]
 
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
-# A column of the table, whose value in a row is a number: epochs done.
-_ALIASES = {"epochs": "epoch"}
+# Columns of the table, and the values that are meant: of the first, epochs done.
+_ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy"}
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,11 @@ from dlcli.nested import flat
 from dlcli.places import expanded
 from dlcli.processes import at_work
 from dlcli.run import STATES, Run
+from dlcli.run_progress import best_so_far, planned_epochs
 
 DAMAGED = "damaged"
+# Of an unfinished run, how many epochs it is to have.
+PLANNED = "planned_epochs"
 # What every row has, None where the run has none of it; in the order of `--csv`.
 FIELDS = (
     *("run", "dataset", "state", "recipe", "started", "epoch", "best_epoch"),
@@ -40,8 +43,9 @@ class Row:
 
     Args:
         run: its folder.
-        values: what it can be filtered and sorted by: `FIELDS`, what else `status.yaml` has, and
-            if they were asked for the settings, by their dotted keys and their last names.
+        values: what it can be filtered and sorted by: `FIELDS`, what else `status.yaml` has, of
+            an unfinished run the best scores until now and `PLANNED`, and if they were asked for
+            the settings, by their dotted keys and their last names.
         problem: what is wrong with its files; empty where nothing is.
     """
 
@@ -124,10 +128,13 @@ def _row(folder: Path, settings: bool) -> Row | None:
     status = _status(f"{path}/{_STATUS}", problems)
     config = _read(f"{path}/{_CONFIG}", problems)
     _read(f"{path}/{_CLASSES}", problems)
-    if _HISTORY in names or status.get("epoch"):
-        _look_at_history(run, problems)
+    looked = _HISTORY in names or status.get("epoch")
+    history = _look_at_history(run, problems) if looked else b""
     state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
+    if state != "finished" and not problems:
+        status |= best_so_far(history)
+        status[PLANNED] = planned_epochs(str(held["recipe"]), config)
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
 
@@ -182,7 +189,8 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
     return {**short, **values, "recipe": values.get("run.recipe")}
 
 
-def _look_at_history(run: Run, problems: list[str]) -> None:
+def _look_at_history(run: Run, problems: list[str]) -> bytes:
+    """What `history.csv` holds; what is wrong with it is a problem."""
     data = _read(os.fspath(run.history_file), problems)
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
@@ -190,6 +198,7 @@ def _look_at_history(run: Run, problems: list[str]) -> None:
             run.history()
         except DlError:
             problems.append(f"{_HISTORY} has rows of different lengths")
+    return data
 
 
 def _read(path: str, problems: list[str]) -> bytes:

@@ -10,7 +10,7 @@ import click
 from dlcli.cli import Group, emit_json
 from dlcli.cli.helping import Page
 from dlcli.cli.options import Command, with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.tables import fits, print_table
 from dlcli.config import Config
 from dlcli.run_filters import SIGNS
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from dlcli.run_filters import Metric
     from dlcli.run_list import Row
 
-COLUMNS = ("run", "state", "epochs", "val_loss", "val_accuracy", "seconds")
+SECONDS = "seconds"
+# With a name of 39 characters and a run that was interrupted they fit 80, but for the seconds.
+COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
 # The commands in the order in which one uses them, and the modules of those that are not here.
 PLACES = {
     "ls": None,
@@ -67,7 +69,8 @@ class Runs(Group):
 def _with_ls(args: list[str]) -> list[str]:
     """`--sort val_loss` and `val_accuracy>0.98` are for `ls`; another word is a command."""
     first = args[0] if args else "-"
-    of_ls = first.startswith("-") or first in COLUMNS or any(sign in first for sign in SIGNS)
+    named = first in (*COLUMNS, "val_accuracy")
+    of_ls = named or first.startswith("-") or any(sign in first for sign in SIGNS)
     return ["ls", *args] if of_ls and first not in ("-h", "--help") else args
 
 
@@ -202,12 +205,15 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 
 
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
-    """The table: a column for each key that was asked for too, and what is wrong, if anything."""
-    own = (*COLUMNS, "epoch", "dataset")
+    """The table: a column for each key that was asked for too, and what is wrong, if anything.
+
+    Seconds are left out where nobody asked for them and the terminal has no room.
+    """
+    own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
     more = [key for key in dict.fromkeys(keys) if key not in own]
     problems = any(row.problem for row in rows)
     seconds = _aligned([row.values["seconds"] for row in rows])
-    table = [
+    table: list[list[object]] = [
         [
             f"{row.run.dataset}/{row.run.name}" if everything else row.run.name,
             row.state,
@@ -216,23 +222,40 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
             row.values["val_accuracy"],
             took,
             *(row.values.get(key) for key in more),
-            *([row.problem] if problems else []),
         ]
         for row, took in zip(rows, seconds, strict=True)
     ]
-    print_table([*COLUMNS, *more, *(["problem"] if problems else [])], table)
+    header = [*COLUMNS, *more]
+    if SECONDS not in keys and not fits(header, table):
+        place = header.index(SECONDS)
+        del header[place]
+        for cells in table:
+            del cells[place]
+    if problems:
+        header.append("problem")
+        table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
+    print_table(header, table)
 
 
 def _epochs(row: Row) -> str:
-    """The best epoch of how many are done: "9/12"."""
+    """The best epoch of how many are done, "9/12"; of an unfinished run how many of those planned.
+
+    A number alone is of epochs done, where nothing says of how many.
+    """
+    from dlcli.run_list import PLANNED
+
     done, best_one = row.values["epoch"], row.values["best_epoch"]
-    return "" if done is None else f"{'-' if best_one is None else best_one}/{done}"
+    if planned := row.values.get(PLANNED):
+        return f"{done or 0}/{planned}"
+    if done is None:
+        return ""
+    return f"{best_one}/{done}" if row.state == "finished" and best_one else f"{done}"
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:
     """Seconds to a tenth, to the right in their column."""
     texts = ["" if value is None else f"{value:,.1f}" for value in seconds]
-    width = max(map(len, [COLUMNS[-1], *texts]))
+    width = max(map(len, [SECONDS, *texts]))
     return [text.rjust(width) for text in texts]
 
 

@@ -61,11 +61,14 @@ def _print(
     from dlcli.differing import text_of
     from dlcli.places import printable
     from dlcli.run_disk import size_of
+    from dlcli.run_list import PLANNED
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:
         best = row.values["best_epoch"]
-        lines["epochs"] = f"{row.values['epoch']}" + (f", the best {best}" if best else "")
+        planned = row.values.get(PLANNED)
+        of = f" of {planned}" if planned else ""
+        lines["epochs"] = f"{row.values['epoch']}{of}" + (f", the best {best}" if best else "")
     if row.problem:
         lines["problem"] = row.problem
     for name, value in lines.items():

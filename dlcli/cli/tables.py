@@ -24,7 +24,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         header: column titles.
         rows: one value per column; None prints as nothing.
     """
-    texts = [["" if value is None else _text(value) for value in row] for row in rows]
+    texts = [list(map(_text, row)) for row in rows]
     columns = range(len(header))
     right = [
         any(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in columns
@@ -40,6 +40,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         for line in _broken(cells[-1], indent):
             click.echo((start + line).rstrip())
             start = " " * indent
+
+
+def fits(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+    """Whether a table is no wider than the terminal; True where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return True
+    from shutil import get_terminal_size
+
+    columns = zip(header, *([_text(value) for value in row] for row in rows), strict=True)
+    widths = [max(map(_width, column)) for column in columns]
+    return sum(widths) + len(GAP) * (len(widths) - 1) <= get_terminal_size().columns
 
 
 def print_text(text: str, start: str = "") -> None:
@@ -64,6 +75,8 @@ def _broken(text: str, indent: int) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

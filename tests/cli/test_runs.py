@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from listed import listed_run
 from loading import loaded
+from terminal import at_terminal
 from typed import Dl, ok
 
 from dlcli.cli.runs import PLACES
@@ -17,10 +18,10 @@ from dlcli.files import write_yaml
 from dlcli.run import Run
 
 TABLE = [
-    "run                       state     epochs  val_loss  val_accuracy  seconds",
-    "202611231411-ensemble-m2  finished            0.2000        0.9500",
-    "202611231410-cnn-e3       failed    -/1",
-    "202611231409-finetune-e3  finished  2/3       0.2500        0.9000  1,234.6",
+    "run                       state     epochs  val_loss  accuracy  seconds",
+    "202611231411-ensemble-m2  finished            0.2000    0.9500",
+    "202611231410-cnn-e3       failed    1/3",
+    "202611231409-finetune-e3  finished  2/3       0.2500    0.9000  1,234.6",
 ]
 
 
@@ -44,6 +45,7 @@ def test_filters_and_sorting_may_follow_at_once(dl: Dl, three: list[Run]) -> Non
     assert names(dl, "recipe=finetune") == ["finetune"]
     assert names(dl, "val_accuracy>0.92") == ["ensemble"]
     assert names(dl, "state!=failed", "epochs=3") == ["finetune"]
+    assert names(dl, "accuracy>0.92") == names(dl, "accuracy=0.95") == ["ensemble"]
     assert names(dl, "--sort", "val_loss") == ["ensemble", "finetune", "cnn"]
     assert names(dl, "--sort", "-val_loss") == ["finetune", "ensemble", "cnn"]
     assert names(dl, "--sort", "-dropout", "seed=0", "dropout<=0.5") == [
@@ -59,6 +61,28 @@ def test_a_setting_that_is_asked_for_has_a_column(dl: Dl, three: list[Run]) -> N
     said = ok(dl("runs", "batch_size=16", "--sort", "seed"))
     assert said.stdout.splitlines()[0].split()[-2:] == ["batch_size", "seed"]
     assert said.stdout.splitlines()[1].split()[-2:] == ["16", "0"]
+
+
+def test_an_unfinished_run_tells_how_far_it_came_and_its_best_scores(dl: Dl, dataset: Path) -> None:
+    run = listed_run("202611231409-finetune-e12-lr0.003-t1", state="interrupted", epoch=2)
+    scores = [{"val_loss": 0.5, "val_accuracy": 0.75}, {"val_loss": 0.25, "val_accuracy": 0.875}]
+    run.write_history([{"epoch": n, **each} for n, each in enumerate(scores, start=1)])
+    cells = ok(dl("runs")).stdout.splitlines()[1].split()
+    assert cells[1:] == ["interrupted", "2/3", "0.2500", "0.8750"]
+    assert "epochs          2 of 3, the best 2\n" in ok(dl("runs", "show", run.name)).stdout
+
+
+def test_the_table_fits_80_columns_with_an_interrupted_run_and_the_usual_names(
+    dataset: Path,
+) -> None:
+    listed_run("202611231409-vgg-finetune-e3-lr0.001-t1", seconds=1234.5)
+    listed_run("202611231410-finetune-e12-lr0.003-t1", state="interrupted", epoch=1)
+    table = at_terminal("-m", "dlcli", "runs").splitlines()[1:4]
+    assert table[0].split() == ["run", "state", "epochs", "val_loss", "accuracy"]
+    assert max(map(len, table)) <= 80
+    wide = at_terminal("-m", "dlcli", "runs", columns=100)
+    assert "1,234.5" in wide
+    assert "1,234.5" in at_terminal("-m", "dlcli", "runs", "--sort", "seconds")
 
 
 def test_runs_of_all_datasets_are_named_with_theirs(dl: Dl, home: Path, three: list[Run]) -> None:

@@ -1,0 +1,60 @@
+"""How far an unfinished run came: epochs planned, and the best scores until now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dlcli.changes import Change
+from dlcli.files import csv_text, dump_yaml
+from dlcli.run_progress import best_so_far, planned_epochs
+
+
+def planned(recipe: str = "finetune", changes: list[Change] | None = None, **settings: Any) -> Any:
+    record = {"recipe": recipe, "changes": [each.describe() for each in changes or []]}
+    config = {"seed": 0, "train": {recipe: settings}, "run": {**record, "epochs": 99}}
+    return planned_epochs(recipe, dump_yaml(config).encode())
+
+
+def test_the_planned_epochs_are_those_of_all_phases() -> None:
+    assert planned(schedule="0.003x8,0.0003x4", dropout=0.5, ema=None, augment=False) == 12
+    assert planned(schedule="0.003x8", unfreeze=3) == 16
+    assert planned(schedule="0.003x8", unfreeze=3, unfreeze_schedule="1e-5") == 9
+    assert planned(schedule="1e-3") == 1
+    assert planned(init_from="it's a run", schedule="1e-3x2") == 2
+
+
+def test_what_resuming_asked_for_last_counts() -> None:
+    changes = [Change(3, 0, 3, epochs=20), Change(4, 0, 4, epochs=9), Change(5, 0, 5, batch_size=8)]
+    assert planned(schedule="0.003x8", changes=changes) == 9
+    assert planned(schedule="0.003x8", changes=changes[2:]) == 8
+
+
+@pytest.mark.parametrize("recipe", ["mine", "finetune"])
+def test_what_can_not_be_told_is_none(recipe: str) -> None:
+    assert planned(recipe, schedule="fast") is None
+    assert planned_epochs(recipe, b"train: [") is None
+
+
+def test_the_best_until_now_is_by_validation_loss() -> None:
+    header = ["epoch", "phase", "loss", "val_loss", "val_accuracy"]
+    rows = [[1, "head", 0.5, 0.5, 0.9], [2, "head", 0.4, 0.25, 0.8], [3, "head", 0.3, 0.25, 0.7]]
+    assert best_so_far(csv_text([header, *rows]).encode()) == {
+        "best_epoch": 2,
+        "val_loss": 0.25,
+        "val_accuracy": 0.8,
+    }
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        b"",
+        b"epoch,val_loss,val_accuracy\n",
+        b"epoch,loss\n1,0.5\n",
+        b"val_loss,val_accuracy\na,b\n",
+    ],
+)
+def test_without_scores_there_is_no_best(history: bytes) -> None:
+    assert best_so_far(history) == {}
