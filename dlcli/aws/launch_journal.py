@@ -8,7 +8,8 @@ same machine instead of a second one. It is removed once the box is ready for us
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,28 @@ class Order:
     def is_fresh(self, now: float) -> bool:
         """Whether EC2 still knows the token."""
         return 0 <= now - self.sent < TOKEN_SECONDS
+
+
+@contextmanager
+def alone_with(region: str, name: str) -> Iterator[None]:
+    """Change a box alone, as far as this computer goes; others see only what EC2 tells.
+
+    Raises:
+        DlError: another process is at it, and which.
+    """
+    from datetime import UTC, datetime
+
+    from dlcli.locks import held
+    from dlcli.processes import in_words, this_owner
+
+    def refusal(owner: Mapping[str, Any]) -> DlError:
+        why = in_words(owner)
+        return DlError(f"{name} is being changed", why=why, hint="Wait until that has ended.")
+
+    file = journal_file(region, name).with_name(f"{region}-{name}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with held(file, this_owner(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), refusal):
+        yield
 
 
 def journal_file(region: str, name: str) -> Path:

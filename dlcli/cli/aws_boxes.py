@@ -27,6 +27,7 @@ def start_command(config: Config, yes: bool) -> None:
     A running one is left as it is.
     """
     from dlcli.aws.boxes import find_box
+    from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.launching import start
     from dlcli.progress import say
 
@@ -38,7 +39,8 @@ def start_command(config: Config, yes: bool) -> None:
     else:
         say(f"Cost: {cost}")
         consent(f"Start {name}, {box.type}?", yes)
-        box = start(cloud, box, settings.max_hours)
+        with alone_with(cloud.region, name):
+            box = start(cloud, box, settings.max_hours)
     say(f"{name} is running: {cost.running_words()}; {limits(box)}")
     click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
     _arrive(cloud, box, settings)
@@ -55,6 +57,7 @@ def stop_command(config: Config, yes: bool) -> None:
     """
     from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import stop
+    from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.prices import dollars, since
     from dlcli.progress import say
 
@@ -64,7 +67,8 @@ def stop_command(config: Config, yes: bool) -> None:
     if box.running:
         consent(f"Stop {name}, {box.type}, {_up(box)}? What runs on it ends.", yes)
         spent = since(box, cost, datetime.now(UTC))
-        box = stop(cloud, box)
+        with alone_with(cloud.region, name):
+            box = stop(cloud, box)
         say(f"{name} is stopped. It cost {dollars(spent, 2)} since it was started.")
     else:
         box = stop(cloud, box)
@@ -85,6 +89,7 @@ def down_command(config: Config, yes: bool) -> None:
     """
     from dlcli.aws.boxes import find_boxes
     from dlcli.aws.host_keys import forget
+    from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.prices import UNKNOWN, dollars, since
     from dlcli.aws.removal import belongings, down, see_what_was_ordered
     from dlcli.progress import say
@@ -100,7 +105,8 @@ def down_command(config: Config, yes: bool) -> None:
         consent(f"End {name}? Its disk and all that is on it are gone for good.", yes)
     elif not belongings(cloud, name):
         say(f"There is no box {name!r} in {cloud.region}.")
-    ended = down(cloud, name)
+    with alone_with(cloud.region, name):
+        ended = down(cloud, name)
     for box in found:
         forget(box.id)
     for box in ended:
@@ -154,6 +160,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     """
     from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import require_fitting, resize
+    from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.prices import hourly
     from dlcli.progress import say
 
@@ -168,7 +175,8 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     say(f"Cost: {cost}")
     runs = box.running
     consent(f"Make it a {type}?" + (" What runs on it ends." if runs else ""), yes)
-    box = resize(cloud, box, type, settings.max_hours)
+    with alone_with(cloud.region, name):
+        box = resize(cloud, box, type, settings.max_hours)
     if box.running:
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
         _arrive(cloud, box, settings)

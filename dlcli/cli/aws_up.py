@@ -42,6 +42,7 @@ def up_command(
     """
     from dlcli.aws.arriving import arrive
     from dlcli.aws.keys import own_key
+    from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.launching import carry_out
     from dlcli.aws.provisioning import own_script
     from dlcli.aws.renting import prepare
@@ -60,24 +61,21 @@ def up_command(
             return False
         return click.confirm(question, abort=True, err=True)
 
-    prepared = prepare(cloud, spec, key, accept)
-    lines = _in_words(prepared, cloud)
     if dry_run:
-        click.echo("\n".join(lines))
+        click.echo("\n".join(_in_words(prepare(cloud, spec, key, accept), cloud)))
         return
-    for line in lines:
-        say(line)
-    if prepared.plan.rents:
-        consent("Do this?", yes)
-    new = prepared.new
-    box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, new)
-    say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
-    click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-    arrive(cloud, box, key, settings)
+    with alone_with(cloud.region, name):
+        prepared = prepare(cloud, spec, key, accept)
+        for line in _in_words(prepared, cloud):
+            say(line)
+        if prepared.plan.rents:
+            consent("Do this?", yes)
+        box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, prepared.new)
+        say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
+        click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
+        arrive(cloud, box, key, settings)
     again = typed_name(config)
-    say(
-        f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`",
-    )
+    say(f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`")
 
 
 def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | None) -> Spec:

@@ -261,3 +261,22 @@ def test_down_waits_for_a_box_that_ec2_does_not_list_yet(
     aws.unseen = 5
     ok(dl("aws", "down", "-y"))
     assert aws.tagged() == {}
+
+
+def test_a_second_up_from_the_same_laptop_is_told_of_the_first(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ready, go = os.pipe(), os.pipe()
+
+    def meet(operation: str) -> None:
+        if operation == "RunInstances":
+            os.write(ready[1], b".")
+            os.read(go[0], 1)
+
+    child = fork(lambda: _typed("aws", "up", "-y"), called(meet))
+    os.read(ready[0], 1)
+    for command in ("up", "down"):
+        refused(dl("aws", command, "-y"), "cats is being changed", f"by process {child}")
+    os.write(go[1], b".")
+    assert wait(child) == 0
+    the_one(aws)
