@@ -36,6 +36,8 @@ def look(cloud: Cloud, spec: Spec, key: Key, zones: tuple[str, ...]) -> Existing
         if found
         else network.find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
     )
+    if not found and set(zones) - set(subnets) and network.own_vpc(cloud.ec2, spec.owner) == vpc:
+        subnets = {}  # of one's own network what is missing is made
     group = network.find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
     return Existing(
         boxes=tuple(found),

@@ -255,6 +255,20 @@ def test_without_a_default_network_one_is_made_and_removed_again(
     assert ec2.describe_internet_gateways()["InternetGateways"] == []
 
 
+def test_its_own_network_grows_by_the_zones_that_are_wanted(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ec2 = aws.ec2()
+    for subnet in ec2.describe_subnets()["Subnets"]:
+        ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.delete_vpc(VpcId=ec2.describe_vpcs()["Vpcs"][0]["VpcId"])
+    ok(dl("aws", "up", "-y", "--az", "us-east-1a"))
+    ok(dl("aws", "up", "-y", "--az", "us-east-1b", "-n", "dogs"))
+    zones = [each["Placement"]["AvailabilityZone"] for each in aws.instances()]
+    assert sorted(zones) == ["us-east-1a", "us-east-1b"]
+    assert len({each["VpcId"] for each in aws.instances()}) == 1
+
+
 def test_a_network_of_ones_own_is_used(dl: Dl, aws: Account, cats: Path) -> None:
     ec2 = aws.ec2()
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
