@@ -245,9 +245,18 @@ def work_ahead(
                 future.cancel()
 
 
-def none_readable(what: str, first: UnreadableImage) -> DlError:
+def none_readable(what: str, first: UnreadableImage, count: int = 2) -> DlError:
     """What to raise where nothing is left of a split, or of some photos."""
-    return DlError(f"Not one image of {what} can be read", why=f"{first}; and so on")
+    why = f"{first}; and so on" if count > 1 else str(first)
+    return DlError(f"Not one image of {what} can be read", why=why)
+
+
+def named(unreadable: Sequence[UnreadableImage]) -> str:
+    """Images that can't be read, a line for each; of many the first ones."""
+    lines = [f"  {error}" for error in unreadable[:MOST_NAMED]]
+    if len(unreadable) > MOST_NAMED:
+        lines.append(f"  ... and {len(unreadable) - MOST_NAMED:,} more")
+    return "\n".join(lines)
 
 
 def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
@@ -258,11 +267,8 @@ def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
     """
     if not unreadable:
         return
-    lines = [f"  {error}" for error in unreadable[:MOST_NAMED]]
-    if len(unreadable) > MOST_NAMED:
-        lines.append(f"  ... and {len(unreadable) - MOST_NAMED:,} more")
     count = f"{len(unreadable):,} images" if len(unreadable) > 1 else "1 image"
     raise DlError(
-        f"{count} can't be read:\n" + "\n".join(lines),
+        f"{count} can't be read:\n{named(unreadable)}",
         hint="Remove or replace them, or leave them out with `--on-error skip`.",
     )

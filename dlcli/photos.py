@@ -9,6 +9,7 @@ from pathlib import Path
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.folders import read_folder
+from dlcli.images import MOST_NAMED
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.places import expanded, shown
 from dlcli.predictions import Predictions
@@ -21,14 +22,18 @@ ROOT = Path("/")
 def find_photos(named: Iterable[str]) -> list[str]:
     """The photos that are named, each once, in the order in which they are met.
 
+    Files that are not there are among them, as long as others are: with those that can't be read
+    they are all named at once, or left out.
+
     Args:
         named: files, whatever their names end in, and folders: all images in them and below,
             hidden ones left out.
 
     Raises:
-        DlError: there is no such file; a folder can't be read; no image in any of them.
+        DlError: there is none of these files; a folder can't be read; no image in any of them.
     """
     found: dict[Path, str] = {}
+    missing: dict[Path, str] = {}
     names = list(named)
     for name in names:
         path = expanded(name)
@@ -36,10 +41,17 @@ def find_photos(named: Iterable[str]) -> list[str]:
             each = list(_below(path))
         elif name and path.exists():
             each = [path]
+        elif name:
+            each = [path]
+            missing[_place(path)] = name
         else:
-            raise DlError(f"No such photo: {shown(name)}", hint="Check the path.")
+            raise DlError("No such photo: the name is empty", hint="Check the path.")
         for photo in each:
             found.setdefault(_place(photo), str(photo))
+    if missing and len(missing) == len(found):
+        which = ", ".join(map(shown, [*missing.values()][:MOST_NAMED]))
+        more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
+        raise DlError(f"No such photo: {which}{more}", hint="Check the path.")
     if not found:
         where = ", ".join(map(shown, names)) or "the list"
         raise DlError(f"No photos in {where}", hint="Name image files, or folders that hold some.")
@@ -81,7 +93,7 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
     # not `abspath`, which takes `link/..` for the folder that the link lies in
     names = {str(Path(photo).absolute()): photo for photo in photos}
     serving = start_serving(run, config, len(photos))
-    paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "those named")
+    paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "the photos")
     if y_prob.shape[1] != len(run.classes()):
         raise DlError(
             f"{shown(run.classes_file)} is damaged",

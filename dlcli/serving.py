@@ -11,7 +11,14 @@ from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.engine_files import WithHead, open_engine, open_head
 from dlcli.errors import DlError
-from dlcli.images import PixelRule, UnreadableImage, none_readable, read_batches, refuse_unreadable
+from dlcli.images import (
+    PixelRule,
+    UnreadableImage,
+    named,
+    none_readable,
+    read_batches,
+    refuse_unreadable,
+)
 from dlcli.inference import Engine, Forward, KerasEngine, start_engine
 from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
 from dlcli.models.saved import load_model
@@ -77,7 +84,7 @@ def predict_images(
         paths: the images.
         seen: what `start_serving` gave.
         settings: threads, what to do about unreadable images.
-        what: what to call them: "test", "those named".
+        what: what to call them: "test", "the photos".
         view: how each is changed at random before; None: not at all.
 
     Returns:
@@ -101,9 +108,9 @@ def predict_images(
     if settings.on_error == "stop":
         refuse_unreadable(unreadable)
     if len(unreadable) == len(paths):
-        raise none_readable(what, unreadable[0])
+        raise none_readable(what, unreadable[0], len(unreadable))
     if unreadable:
-        say(f"{len(unreadable):,} of {what} left out: they can't be read.")
+        say(f"{len(unreadable):,} of {what} left out, unreadable:\n{named(unreadable)}")
     bad = {error.path for error in unreadable}
     return tuple(path for path in paths if root / path not in bad), np.concatenate(parts)
 

@@ -58,11 +58,17 @@ def test_a_link_is_a_photo_of_its_own(album: Path) -> None:
     assert find_photos(["a.jpg", "b.jpg"]) == ["a.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("named", [["a.jpg", "b.jpg"], ["sea/none"], [""]])
-def test_what_is_not_there_is_named(album: Path, named: list[str]) -> None:
+@pytest.mark.parametrize("names", [["sea/none"], ["none.jpg", "sea/none"], [""], ["a.jpg", ""]])
+def test_where_nothing_is_there_it_is_named(album: Path, names: list[str]) -> None:
     with pytest.raises(DlError, match="No such photo") as error:
-        find_photos(named)
-    assert named[-1] in str(error.value)
+        find_photos(names)
+    assert names[-1] in str(error.value)
+
+
+def test_what_is_not_there_is_kept_among_others_to_be_named_with_what_can_not_be_read(
+    album: Path,
+) -> None:
+    assert find_photos(["a.jpg", "b.jpg", "./b.jpg"]) == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(("named", "where"), [(["empty"], "empty"), ([], "the list")])

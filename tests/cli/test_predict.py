@@ -124,9 +124,21 @@ def test_photos_that_can_not_be_read_stop_it_or_are_left_out(
     refused(dl("predict", run, album), "1.png: not an image", "--on-error skip")
     result = ok(dl("predict", run, album, "--on-error", "skip", "--json"))
     assert [Path(row["path"]).name for row in json.loads(result.stdout)] == ["0.png", "2.png"]
-    assert "1 of those named left out" in result.stderr
+    left_out = "1 of the photos left out, unreadable:\n  ~/album/1.png: not an image\n"
+    assert left_out in result.stderr
     nothing = dl("predict", run, album / "1.png", "--on-error", "skip")
-    refused(nothing, "Not one image of those named can be read", "not an image")
+    why = "Not one image of the photos can be read: ~/album/1.png: not an image\n"
+    assert why in refused(nothing).stderr
+
+
+def test_photos_that_are_not_there_count_as_unreadable(dl: Dl, home: Path, album: Path) -> None:
+    (album / "1.png").write_text("no picture")
+    named = [album / f"{number}.png" for number in (9, 0, 1, 8)]
+    bad = ["~/album/9.png: No such file", "~/album/1.png: not an image", "~/album/8.png: No such"]
+    refused(dl("predict", *named), "3 images can't be read:\n", *bad)
+    result = ok(dl("predict", *named, "--on-error", "skip", "--json"))
+    assert [Path(row["path"]).name for row in json.loads(result.stdout)] == ["0.png"]
+    assert [each for each in bad if each not in result.stderr] == []
 
 
 def test_what_can_not_be_meant_is_refused_with_what_to_type(
