@@ -161,6 +161,11 @@ class Network:
             for variable, value in zip(self.optimizer.variables, optimizer, strict=True):
                 variable.assign(value)
 
+    def renew_optimizer(self) -> None:
+        """Let the optimizer begin as in a new run; the weights stay."""
+        fresh = Network(self.job, self.phase, self._shape)
+        self.assign(self.weights(), [to_numpy(each) for each in fresh.optimizer.variables])
+
     def assign_best(self, checkpoint: Path, progress: Progress) -> None:
         """Put in the best epoch so far, which may be one of an earlier phase.
 

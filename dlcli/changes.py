@@ -21,6 +21,7 @@ class Change:
         epochs: how many there are to be in all; None: as before.
         learning_rate: of every epoch from then on; None: as before.
         batch_size: from then on; None: as before.
+        optimizer_anew: the optimizer began anew, for a finished run keeps no checkpoint.
         when: in UTC.
     """
 
@@ -30,11 +31,15 @@ class Change:
     epochs: int | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
+    optimizer_anew: bool = False
     when: str = ""
 
     def describe(self) -> dict[str, Any]:
         """The same as plain values, without what stays as before."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        # by identity: 0 is no False, and is said
+        unsaid = (None, False, "")
+        said = asdict(self).items()
+        return {name: value for name, value in said if not any(value is each for each in unsaid)}
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Change:
@@ -47,6 +52,7 @@ class Change:
             f"{self.epochs} epoch{'s' * (self.epochs != 1)} in all" if self.epochs else "",
             f"a learning rate of {self.learning_rate:g}" if self.learning_rate else "",
             f"batches of {self.batch_size}" if self.batch_size else "",
+            "the optimizer anew" if self.optimizer_anew else "",
         ]
         return f"from epoch {self.after + 1} on: {', '.join(filter(None, said))}"
 

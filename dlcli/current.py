@@ -208,6 +208,12 @@ def find_finished_run(named: str, runs_dir: Path) -> Run:
         DlError: there is none, or it is not finished.
     """
     run = find_run(named, runs_dir)
+    if run.is_damaged:
+        raise DlError(
+            f"{shown(run.status_file)} is damaged",
+            why="it is empty, or ends amid a line",
+            hint=f"Restore it, take another run, or train it again: `dl rerun {run.name}`.",
+        )
     words = {"failed": "it failed", "interrupted": "it was interrupted"}
     if (state := run.state) in words:
         raise DlError(

@@ -5,6 +5,7 @@ stdout is for results alone, so that `dl ... --json | jq` works.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -46,7 +47,18 @@ def say(text: str) -> None:
             fill(whole, width, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
             for whole in (re.sub("`[^`]*`", lambda m: m[0].replace(" ", "\0"), t) for t in lines)
         ]
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    try:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def nobody_reads() -> None:
+    """Go on in silence: what read our words, `head` for example, has ended."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
 
 
 class Bar:

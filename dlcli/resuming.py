@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from dlcli.members import is_ensemble
 from dlcli.places import shown
 from dlcli.progress import heard_by, say
 from dlcli.provenance import command_line
-from dlcli.reviving import forget_predictions, progress_of, revive
+from dlcli.reviving import progress_of, revive, set_aside
 from dlcli.run import Run, utc_now
 from dlcli.run_dataset import dataset_of
 from dlcli.training import fit
@@ -51,10 +52,17 @@ def resume(
             or have changed, but for those of test, or its weights have, or a run that it needs is
             gone.
     """
+    if not os.access(run.path, os.W_OK):
+        raise DlError(
+            f"{shown(run.path)} can't be written",
+            why="permission denied",
+            hint=f"Train it again in a run of yours: `dl rerun {run.name}`.",
+        )
     with run.held():
         _require_stopped(run, epochs)
         remove_leftovers(run.path)
         job = _reopen(run, data_dir or load_config().settings().data_dir)
+        _require_begun_or_empty(run)
         progress = _progress(run, job)
         wanted = (epochs, learning_rate, batch_size)
         change = None
@@ -66,13 +74,14 @@ def resume(
             if run.state == "finished":
                 if not has_checkpoint(run.checkpoint):
                     revive(run, job)
+                    change = replace(change, optimizer_anew=True) if change else None
                     say(
                         f"The optimizer of {run.name} begins anew: a finished run keeps no "
                         "checkpoint, but with `--keep-checkpoint`."
                     )
                 # not before: without a checkpoint it would begin from nothing
                 run.update_status(state="interrupted", reason="more epochs were asked for")
-                forget_predictions(run)
+                set_aside(run)
             if change:
                 change = replace(change, when=utc_now())
                 job = replace(job, changes=(*job.changes, change))
@@ -130,8 +139,9 @@ def _reopen(run: Run, data_dir: Path) -> Job:
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
-            why="it would go on with other images than it began with",
-            hint=_anew(record, root),
+            why="names, sizes or times of files are others; a copy without their times, as by "
+            "`cp -r`, counts as changed too",
+            hint=f"Copy them with `cp -a` or `rsync -a`. {_anew(record, root)}",
         )
     labels = job.pseudo_labels.digest if job.pseudo_labels else None
     described = job.forward.describe() if job.forward else None
@@ -159,6 +169,22 @@ def _require_stopped(run: Run, epochs: int | None) -> None:
         )
     if status["state"] == "running":
         raise run.busy(status)
+
+
+def _require_begun_or_empty(run: Run) -> None:
+    """Refuse to begin anew over a model, where the checkpoint or the status is gone.
+
+    Raises:
+        DlError: there is a model, and nothing to go on from.
+    """
+    whole = run.state == "finished" and not run.is_damaged
+    if not whole and not has_checkpoint(run.checkpoint) and run.best_model.is_file():
+        damaged = f"{shown(run.status_file)} is damaged, or " * run.is_damaged
+        raise DlError(
+            f"{run.name} has a model, and nothing to go on from",
+            why=f"{damaged}its checkpoint is gone; training would begin anew, over that model",
+            hint=f"Restore the file, or train again in a new run: `dl rerun {run.name}`.",
+        )
 
 
 def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:

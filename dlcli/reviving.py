@@ -8,9 +8,11 @@ from dlcli.assembly import Network, to_numpy
 from dlcli.backend import start_backend
 from dlcli.checkpoint import Progress, save_best, save_checkpoint
 from dlcli.errors import DlError
+from dlcli.folders import make_numbered
 from dlcli.job import Job
 from dlcli.models.saved import load_model
 from dlcli.places import shown
+from dlcli.progress import say
 from dlcli.run import Run
 
 if TYPE_CHECKING:
@@ -68,10 +70,21 @@ def revive(run: Run, job: Job) -> Progress:
     return progress
 
 
-def forget_predictions(run: Run) -> None:
-    """Remove what a finished run predicted: of more epochs another may turn out the best."""
-    for file in run.predictions("test").parent.iterdir():
-        file.unlink()
+def set_aside(run: Run) -> None:
+    """Put what was made of a finished run's model into a folder of its own, `before-epoch-13/`.
+
+    Of more epochs another may turn out the best; then none of it is true any more.
+    """
+    made = [run.predictions("valid").parent, run.metrics_file, run.report_file, run.figures]
+    made += [run.submission_file, run.exports]
+    there = [path for path in made if path.exists()]
+    if there:
+        folder = make_numbered(run.path / f"before-epoch-{len(run.history()) + 1}")
+        for path in there:
+            path.rename(folder / path.name)
+        names = ", ".join(path.name for path in there)
+        say(f"What was made of its model so far is in {shown(folder)}: {names}.")
+    run.predictions("valid").parent.mkdir(exist_ok=True)
     run.update_status(predicted={})
 
 

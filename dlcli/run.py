@@ -175,6 +175,15 @@ class Run:
             return status | {"state": "interrupted"}
         return status
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether `status.yaml` says nothing, or only a part of what it said."""
+        try:
+            whole = self.status_file.read_bytes().endswith(b"\n")
+        except OSError:
+            return True
+        return not whole or not self._written_status()
+
     def _written_status(self) -> dict[str, Any]:
         """What `status.yaml` holds; nothing where it is missing or damaged."""
         try:

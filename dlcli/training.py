@@ -159,8 +159,11 @@ def _train_phase(
         track(f"Training {phase.name}", total, "images", done=done) as bar,
     ):
         for rate in rates[progress.phase_epochs :]:
-            if any(c.epochs and c.after == len(progress.history) for c in job.changes):
+            now = [each for each in job.changes if each.after == len(progress.history)]
+            if any(each.epochs for each in now):
                 progress.since_best = 0  # more were asked for than early stopping would grant
+            if any(each.optimizer_anew for each in now):
+                network.renew_optimizer()
             if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
                 bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
                 break

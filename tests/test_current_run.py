@@ -145,7 +145,7 @@ def test_a_name_that_can_be_no_folder_is_no_run(home: Path, named: str) -> None:
     ],
 )
 def test_a_named_run_that_is_not_finished_says_why(home: Path, state: str, words: str) -> None:
-    make_run(home, "fish", "a", state=state, host="elsewhere")
+    make_run(home, "fish", "a", state=state, host="elsewhere").lock_file.touch()
     with pytest.raises(DlError) as caught:
         choose_run(config(), "a")
     assert str(caught.value) == f"a is not finished: {words}"

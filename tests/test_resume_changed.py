@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from children import bound
 from tiny import SMALL, only_run
-from typed import Dl, ok
+from typed import Dl, ok, refused
 
 from dlcli import checkpoint, training
 from dlcli.run import Run
@@ -65,9 +70,9 @@ def test_a_run_may_end_sooner(dl: Dl, stopped: Run) -> None:
 def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> None:
     ok(dl("resume", stopped.name))
     before = stopped.history()
-    refused = dl("resume", stopped.name)
-    assert refused.exit_code == 1
-    assert f"To train it further: `dl resume {stopped.name} --epochs 8`." in refused.stderr
+    result = dl("resume", stopped.name)
+    assert result.exit_code == 1
+    assert f"To train it further: `dl resume {stopped.name} --epochs 8`." in result.stderr
     ok(dl("evaluate"))
     said = ok(dl("resume", stopped.name, "--epochs", "6", "--lr", "1e-4")).stderr
     assert "begins anew: a finished run keeps no checkpoint" in said
@@ -95,9 +100,9 @@ def test_what_can_not_be_done_is_refused_and_nothing_changes(
     dl: Dl, stopped: Run, options: tuple[str, ...], why: str
 ) -> None:
     before = stopped.config_file.read_bytes()
-    refused = dl("resume", stopped.name, *options)
-    assert refused.exit_code == 2
-    assert why in refused.stderr
+    result = dl("resume", stopped.name, *options)
+    assert result.exit_code == 2
+    assert why in result.stderr
     assert stopped.config_file.read_bytes() == before
     assert stopped.state == "interrupted"
 
@@ -123,3 +128,59 @@ def test_more_epochs_than_early_stopping_grants_are_trained(dl: Dl, home: Path, 
     done = len(run.history())
     ok(dl("resume", run.name, "--epochs", str(done + 1)))
     assert len(run.history()) == done + 1
+
+
+def test_what_was_made_of_the_model_before_is_set_aside_and_nothing_is_lost(
+    dl: Dl, stopped: Run
+) -> None:
+    ok(dl("resume", stopped.name))
+    for command in ("evaluate", "submit"):
+        ok(dl(command))
+    made = ("predictions", "metrics.yaml", "report.html", "figures", "submission.csv")
+    said = ok(dl("resume", stopped.name, "--epochs", "5")).stderr
+    assert f"before-epoch-5: {', '.join(made)}." in said
+    aside = stopped.path / "before-epoch-5"
+    assert sorted(path.name for path in aside.iterdir()) == sorted(made)
+    assert not stopped.report_file.exists()
+    assert stopped.predictions("valid").is_file()
+    ok(dl("evaluate"))
+
+
+def test_an_optimizer_that_began_anew_is_recorded_and_does_so_again(dl: Dl, stopped: Run) -> None:
+    ok(dl("resume", stopped.name))
+    ok(dl("resume", stopped.name, "--epochs", "6"))
+    assert stopped.record()["changes"][-1]["optimizer_anew"] is True
+    assert "the same history: 6 epochs" in ok(dl("runs", "verify", stopped.name)).stdout
+
+
+@pytest.mark.parametrize("text", ["", "state: finis", "state: finished\nval_loss: 0.0"])
+def test_a_model_is_not_trained_over_where_the_status_is_damaged(
+    dl: Dl, stopped: Run, text: str
+) -> None:
+    ok(dl("resume", stopped.name))
+    stopped.status_file.write_text(text)
+    model = stopped.best_model.read_bytes()
+    for command in ("evaluate", "submit"):
+        refused(dl(command, stopped.name), "status.yaml is damaged", "dl rerun")
+    refused(dl("resume", stopped.name, "--epochs", "9"), "dl rerun")
+    assert stopped.status_file.read_text() == text
+    assert stopped.best_model.read_bytes() == model
+
+
+def test_a_run_that_can_not_be_written_is_not_gone_on_with(dl: Dl, stopped: Run) -> None:
+    stopped.path.chmod(0o555)
+    try:
+        refused(bound("resume", stopped.name), "can't be written", "dl rerun")
+    finally:
+        stopped.path.chmod(0o755)
+
+
+def test_training_goes_on_when_nobody_reads_its_words_any_more(home: Path, tiny: Path) -> None:
+    words = ("train", "linear", "-d", tiny, "--image-size", "16", "--schedule", "1e-3x9")
+    typed = shlex.join([sys.executable, "-m", "dlcli", *map(str, words)])
+    subprocess.run(["bash", "-c", f"{typed} 2>&1 | head -1"], check=True, capture_output=True)
+    end = time.monotonic() + 120
+    while only_run(home).state == "running" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert only_run(home).state == "finished"
+    assert len(only_run(home).history()) == 9

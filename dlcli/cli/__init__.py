@@ -12,7 +12,7 @@ import click
 from dlcli.cli.helping import DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.places import shown
-from dlcli.progress import say
+from dlcli.progress import nobody_reads, say
 
 # In the order of the path that one takes; each is a module of this package with a `command`. Said
 # here, so that `dl --help` and completion import none of them.
@@ -108,6 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             return _fail("Interrupted.", error, ExitCode.INTERRUPTED)
         return _fail("Nothing was done.", error, ExitCode.ERROR)
+    except BrokenPipeError:
+        nobody_reads()
+        return ExitCode.ERROR
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
     except MemoryError as error:

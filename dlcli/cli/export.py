@@ -41,6 +41,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     chosen = choose_run(config, run)
     say(str(chosen))
     folder = absolute(to) if to else said_place_of(chosen.run).exports / format_name
+    say(f"Exporting for {format_name}; it takes a moment")
     made = export_run(chosen.run, format_name, folder, chosen.root, replace=to is None)
     if made.agreement:
         say(str(made.agreement))

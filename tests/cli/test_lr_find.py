@@ -91,7 +91,7 @@ def test_it_has_the_options_of_train_and_its_own(dl: Dl, name: str) -> None:
         for command in ("lr-find", "train")
     )
     assert find - train == {"--steps", "--json"}
-    assert train - find == {"--members", "--tensorboard"}
+    assert train - find == {"--keep-checkpoint", "--members", "--tensorboard"}
 
 
 @pytest.mark.parametrize("steps", ["0", "9", "-1", "many"])

@@ -58,7 +58,12 @@ def served(*arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The server's address, and its process."""
     command = [sys.executable, "-m", "dlcli", "runs", "tensorboard", *map(str, arguments)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        # whoever runs the tests may have told them to outlive their terminal
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
