@@ -111,10 +111,18 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(data, yaml.CSafeLoader if fast else yaml.SafeLoader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that there isn't
-        reason = " ".join(str(error).split())
+        reason = _yaml_fault(error)
         raise DlError(
             f"{shown(path)} is not valid YAML", why=reason, hint="Mend or remove the file."
         ) from error
+
+
+def _yaml_fault(error: Exception) -> str:
+    """Where a text isn't YAML, and why, without the parser's words for what it was doing."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).replace(' in "<byte string>"', "").split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', '')}"
 
 
 def write_yaml(path: Path, value: Any) -> None:

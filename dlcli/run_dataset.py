@@ -29,7 +29,11 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
 
     Returns:
         its folder; None where there is neither, or the run doesn't say.
+
+    Raises:
+        DlError: its `config.yaml` is missing or damaged.
     """
+    require_whole(run)
     recorded = run.dataset_path()
     if recorded is None or is_folder(recorded):
         return recorded
@@ -38,6 +42,19 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
         return None
     say_moved(run, moved)
     return moved
+
+
+def require_whole(run: Run) -> None:
+    """Refuse a run that can't say what it is.
+
+    Raises:
+        DlError: its `config.yaml` is missing or damaged.
+    """
+    try:
+        run.config()
+    except DlError as error:
+        hint = "Restore it, or take another run: `dl runs` lists them."
+        raise DlError(error.what, why=error.why, hint=hint) from error
 
 
 def say_moved(run: Run, root: Path) -> None:

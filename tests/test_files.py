@@ -138,6 +138,25 @@ def test_a_yaml_file_that_is_not_text_is_an_error_that_names_it(tmp_path: Path) 
         read_yaml(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a: 1\nb: [1\nc: 2\n", "line 3, column 2: "),
+        ("a: \x00\n", "not allowed"),
+        ("a: 2026-13-45\n", "month must be in 1..12"),
+    ],
+)
+def test_what_is_wrong_with_yaml_is_said_without_the_parsers_own_words(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    file = tmp_path / "dl.yaml"
+    file.write_text(text)
+    with pytest.raises(DlError) as error:
+        read_yaml(file)
+    assert where in error.value.why
+    assert "byte string" not in error.value.why
+
+
 def test_an_empty_yaml_file_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "dl.yaml").write_text("# nothing yet\n")
     assert read_yaml(tmp_path / "dl.yaml") is None

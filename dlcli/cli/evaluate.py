@@ -29,9 +29,10 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     from dlcli.dataset import open_dataset, whole_of
     from dlcli.folders import typed
     from dlcli.places import shown
+    from dlcli.predict import has_predictions
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run
-    from dlcli.tta import require_views, same_tta
+    from dlcli.tta import made_by, require_views, same_tta
 
     views = require_views(config, tta)
     chosen = choose_run(config, run)
@@ -50,6 +51,7 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
             ["class", "precision", "recall", "f1", "images"],
             [[name, *scores.values()] for name, scores in metrics["classes"].items()],
         )
+    how = made_by(chosen.run, config, views) if views else None
     if chosen.root and open_dataset(chosen.root).splits["test"]:
         same = [shlex.quote(run), *config.typed(("data_dir", "dataset"))] if run else []
         taken = "".join(f" {each}" for each in same) or again(chosen.root)
@@ -58,6 +60,9 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
         recipe = chosen.run.record()["recipe"]
         trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
         after = f"this was the sample; next: `{trained} -d {typed(whole)}{same_runs(config)}`"
+    elif chosen.root is None and has_predictions(chosen.run, "test", None, how):
+        words = f"{shlex.quote(chosen.run.name if run is None else run)}{same_tta(config, views)}"
+        after = f"next: `dl submit {words}{same_runs(config)}`"
     else:
         after = "there are no test images to submit"
     say(f"Report: {shown(page)}; {after}")

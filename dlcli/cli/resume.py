@@ -46,6 +46,7 @@ def command(
 
     from dlcli.current import find_run, same_runs
     from dlcli.resuming import resume
+    from dlcli.run_dataset import require_whole
 
     if ctx.args:
         raise DlError(
@@ -56,6 +57,7 @@ def command(
         )
     settings = config.settings()
     stopped = find_run(run, settings.runs_dir)
+    require_whole(stopped)
     resume(
         stopped,
         epochs=epochs,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
 from pictures import make_dataset
-from typed import Dl, ok
+from tiny import only_run
+from typed import Dl, ok, refused
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
@@ -22,3 +25,28 @@ def test_without_test_images_there_is_nothing_to_submit(dl: Dl, home: Path) -> N
     ok(dl(*LINEAR, "-d", pets))
     said = ok(dl("evaluate")).stderr
     assert said.endswith("; there are no test images to submit\n")
+
+
+def test_a_run_without_its_dataset_is_submitted_by_the_predictions_that_it_has(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl(*LINEAR, "-d", tiny))
+    run = only_run(home)
+    ok(dl("submit", run.name, "--no-upload"))
+    shutil.rmtree(tiny)
+    assert ok(dl("evaluate", run.name)).stderr.endswith(f"; next: `dl submit {run.name}`\n")
+    ok(dl("submit", run.name, "--no-upload"))
+    run.predictions("test").unlink()
+    assert "no test images to submit" in ok(dl("evaluate", run.name)).stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "submit", "resume"])
+def test_a_damaged_record_is_one_error_that_says_where(
+    dl: Dl, home: Path, tiny: Path, command: str
+) -> None:
+    ok(dl(*LINEAR, "-d", tiny))
+    run = only_run(home)
+    run.config_file.write_text("seed: 0\ntrain:\n  linear: [\n")
+    said = refused(dl(command, run.name)).stderr
+    assert said.startswith(f"Error: ~/runs/tiny/{run.name}/config.yaml is not valid YAML: line ")
+    assert said.endswith("\nRestore it, or take another run: `dl runs` lists them.\n")
