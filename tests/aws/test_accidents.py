@@ -151,6 +151,21 @@ def test_down_killed_after_any_call_and_run_again_leaves_nothing(
             return
 
 
+def test_resize_killed_after_any_change_and_run_again_has_one_box_of_the_type(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    types = ("g5.xlarge", "g6.xlarge")
+    for number in numbers():
+        wanted = types[(number + 1) % 2]
+        killed = killed_after(number, "aws", "resize", wanted, "-y", changes=True)
+        ok(dl("aws", "resize", wanted, "-y"))
+        assert the_one(aws)["InstanceType"] == wanted
+        ok(dl("aws", "start", "-y"))
+        if not killed:
+            return
+
+
 def test_its_own_network_survives_a_kill_after_any_change(dl: Dl, aws: Account, cats: Path) -> None:
     ec2 = aws.ec2()
     for subnet in ec2.describe_subnets()["Subnets"]:
