@@ -63,7 +63,7 @@ def command() -> None:
     """Rent a GPU box, work on it, and end it.
 
     \b
-    dl aws up                 the plan and its price first, then a box that stops itself
+    dl aws up                 its plan and price; then a box that stops itself
     dl aws ssh                a shell there
     dl aws down               nothing is left, and what it cost
 
