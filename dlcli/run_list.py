@@ -100,6 +100,19 @@ def find_listed(named: str, runs_dir: Path) -> Run:
         return Run(found.pop())
 
 
+def epochs_of(row: Row) -> str:
+    """The best epoch of how many are done, "9/12"; of an unfinished run how many of those planned.
+
+    A number alone is of epochs done, where nothing says of how many.
+    """
+    done, best = row.values["epoch"], row.values["best_epoch"]
+    if planned := row.values.get(PLANNED):
+        return f"{done or 0}/{planned}"
+    if done is None:
+        return ""
+    return f"{best}/{done}" if row.state == "finished" and best else f"{done}"
+
+
 def _folders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:

@@ -186,6 +186,7 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
     from dlcli.errors import DlError
     from dlcli.places import shown
     from dlcli.progress import say
+    from dlcli.run import Run
 
     if everything:
         if config.is_flag("dataset"):
@@ -193,9 +194,12 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
         return None, None
     try:
         choice = choose_dataset(config)
-    except DlError:
+    except DlError as error:
         settings = config.settings()
         named = settings.dataset
+        if named is None and Run.all(settings.runs_dir):
+            hint = "Of all datasets: `dl runs --all`; of one: `-d NAME`."
+            raise DlError(error.what, why="which one's runs are meant?", hint=hint) from error
         if not named or not (settings.runs_dir / named).is_dir():
             raise
         say(f"Runs of {shown(named)}, a dataset that is not here")
@@ -209,6 +213,8 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
 
     Seconds are left out where nobody asked for them and the terminal has no room.
     """
+    from dlcli.run_list import epochs_of
+
     own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
     more = [key for key in dict.fromkeys(keys) if key not in own]
     problems = any(row.problem for row in rows)
@@ -217,7 +223,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
         [
             f"{row.run.dataset}/{row.run.name}" if everything else row.run.name,
             row.state,
-            _epochs(row),
+            epochs_of(row),
             row.values["val_loss"],
             row.values["val_accuracy"],
             took,
@@ -235,21 +241,6 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
         header.append("problem")
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
     print_table(header, table)
-
-
-def _epochs(row: Row) -> str:
-    """The best epoch of how many are done, "9/12"; of an unfinished run how many of those planned.
-
-    A number alone is of epochs done, where nothing says of how many.
-    """
-    from dlcli.run_list import PLANNED
-
-    done, best_one = row.values["epoch"], row.values["best_epoch"]
-    if planned := row.values.get(PLANNED):
-        return f"{done or 0}/{planned}"
-    if done is None:
-        return ""
-    return f"{best_one}/{done}" if row.state == "finished" and best_one else f"{done}"
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:

@@ -25,7 +25,7 @@ from dlcli.report.runs_chart import RunsChart, runs_chart
 from dlcli.report.words import loss, percent, short
 from dlcli.run import Run, utc_now
 from dlcli.run_filters import best_first, sorted_by
-from dlcli.run_list import Row
+from dlcli.run_list import Row, epochs_of
 from dlcli.run_settings import PLACES
 
 FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each
@@ -70,6 +70,7 @@ class Page:
         lead: a sentence on all runs, and one on the best.
         chance: whether the two best differ by more than noise, in sentences.
         lines: the runs, the best first; damaged: those that are damaged.
+        recipes: whether their recipes have a column: not where each run's name tells its own.
         letters: of the best few; names: of the same runs.
         charts: validation loss and accuracy of these.
         settings: for each setting that differs its name, its value in each of these runs, and, if
@@ -86,6 +87,7 @@ class Page:
     chance: Sequence[str]
     lines: Sequence[Line]
     damaged: Sequence[Line]
+    recipes: bool
     letters: Sequence[str]
     names: Sequence[str]
     charts: Sequence[RunsChart]
@@ -122,6 +124,7 @@ def write_runs_page(
         chance=_chance(best, len(whole)),
         lines=[_line(row, letters, path) for row in whole],
         damaged=[_line(row, letters, path) for row in rows if row.problem],
+        recipes=not all(f"-{row.values['recipe']}" in row.run.name for row in whole),
         letters=[*letters.values()],
         names=[row.run.name for row in best],
         charts=_charts(best),
@@ -173,7 +176,6 @@ def _chance(best: Sequence[Row], runs: int) -> list[str]:
 def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:
     values = row.values
     named = letters.get(row.run, "")
-    done, kept = values["epoch"], values["best_epoch"]
     return Line(
         name=row.run.name,
         number=[*letters].index(row.run) if named else None,
@@ -183,7 +185,7 @@ def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:
         recipe=str(values["recipe"] or ""),
         loss=_number(values["val_loss"], 4),
         accuracy=_number(values["val_accuracy"], 4),
-        epochs="" if done is None else f"{'-' if kept is None else kept}/{done}",
+        epochs=epochs_of(row),
         seconds=_number(values["seconds"], 1),
         started=_minute(str(values["started"] or "")),
         problem=row.problem,

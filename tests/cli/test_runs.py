@@ -104,6 +104,17 @@ def test_runs_without_their_dataset_are_listed(dl: Dl, dataset: Path, three: lis
     assert "No such dataset: nowhere" in refused.stderr
 
 
+def test_where_no_dataset_is_named_it_says_how_to_see_the_runs_there_are(dl: Dl) -> None:
+    assert "`dl data split DATASET`" in dl("runs").stderr
+    listed_run()
+    said = dl("runs")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "No dataset is named: which one's runs" in said.stderr
+    assert "`dl runs --all`; of one: `-d NAME`." in said.stderr
+    ok(dl("runs", "--all"))
+    ok(dl("runs", "-d", "tiny"))
+
+
 def test_where_there_are_no_runs_it_says_how_to_make_one(dl: Dl, dataset: Path) -> None:
     said = ok(dl("runs", "state=finished"))
     assert said.stdout == ""

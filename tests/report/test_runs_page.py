@@ -69,14 +69,19 @@ def cells(page: str, table: str) -> list[list[str]]:
 def test_the_runs_stand_in_the_order_of_their_loss(home: Path, pets: Path) -> None:
     listed_run("202611231411-cnn", "pets", recipe="cnn", state="interrupted", epoch=1)
     header, *rows = cells(page_of(home), "runs")
-    assert header[:5] == ["run", "", "state", "recipe", "valid loss"]
-    assert header[5:] == ["valid accuracy", "epochs", "seconds", "started, UTC"]
-    scores = ["0.9500", "1/3", "61.5", "2026-11-23 14:09"]
+    assert header[:5] == ["run", "", "valid loss", "valid accuracy", "epochs"]
+    assert header[5:] == ["state", "recipe", "seconds", "started, UTC"]
+    scores = ["0.9500", "1/3", "finished", "finetune", "61.5", "2026-11-23 14:09"]
     assert rows == [
-        ["202611231410-two", "A", "finished", "finetune", "0.3880", *scores],
-        ["202611231409-one", "B", "finished", "finetune", "0.4000", *scores],
-        ["202611231411-cnn", "", "interrupted", "cnn", "", "", "-/1", "", "2026-11-23 14:11"],
+        ["202611231410-two", "A", "0.3880", *scores],
+        ["202611231409-one", "B", "0.4000", *scores],
+        ["202611231411-cnn", "", "", "", "1/3", "interrupted", "cnn", "", "2026-11-23 14:11"],
     ]
+
+
+def test_recipes_that_the_names_tell_have_no_column(home: Path) -> None:
+    listed_run("202611231411-cnn-e3", "pets", recipe="cnn")
+    assert "recipe" not in cells(page_of(home), "runs")[0]
 
 
 def test_it_says_whether_the_best_two_differ_by_more_than_chance(home: Path, pets: Path) -> None:
