@@ -84,7 +84,8 @@ class Run:
     def predictions(self) -> dict[str, Predictions]:
         """The predictions that the run holds, by the name of the file: "valid", "test".
 
-        Each has `paths`, `classes`, `true_classes` and `y_prob`, (n_samples, n_classes).
+        Each has `paths`, `classes`, `true_classes`, `y_true`, their numbers in `classes`, which
+        test images don't have, and `y_prob`, (n_samples, n_classes).
 
         Raises:
             DlError: a file is damaged.

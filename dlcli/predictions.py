@@ -51,11 +51,17 @@ class Predictions:
         """Class numbers, int array of shape (n_samples,).
 
         Raises:
-            DlError: an image's class is not one of `classes`.
+            DlError: an image's class is not one of `classes`, or known to nobody: test images'.
         """
         import numpy as np
 
         numbers = {name: number for number, name in enumerate(self.classes)}
+        if "" in self.true_classes:
+            raise DlError(
+                "Not all of these images have a true class",
+                why="test images have none",
+                hint="Take the predictions of valid.",
+            )
         unknown = set(self.true_classes) - set(numbers)
         if unknown:
             raise DlError(

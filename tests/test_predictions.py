@@ -80,3 +80,10 @@ def test_true_classes_are_numbered_by_name() -> None:
     unknown = Predictions(("a", "b", "c"), ("dog", "cat"), y_prob, ("cat", "fox", "cat"))
     with pytest.raises(DlError, match="'fox'"):
         _ = unknown.y_true
+
+
+def test_test_images_have_no_true_class() -> None:
+    test = Predictions(("a", "b"), ("dog", "cat"), np.full((2, 2), 0.5), ("", ""))
+    with pytest.raises(DlError) as error:
+        _ = test.y_true
+    assert error.value.why == "test images have none"

@@ -34,13 +34,20 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
 
     FILTER as in `dl runs ls`.
     """
-    from dlcli.errors import DlError
+    from dlcli.errors import DlError, ExitCode
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.report.runs_page import write_runs_page
     from dlcli.run_filters import filtered, read_filter
     from dlcli.run_list import list_runs
 
+    if to is not None and not to.parent.is_dir():
+        raise DlError(
+            f"Can't write {shown(to)}",
+            why=f"no folder {shown(to.parent)}",
+            hint="Make it first, or name another place.",
+            exit_code=ExitCode.USAGE,
+        )
     wanted = [read_filter(text) for text in filters]
     dataset, root = choose_runs(config)
     assert dataset is not None

@@ -49,6 +49,13 @@ def test_what_there_is_nothing_to_tell_of_is_refused(dl: Dl, home: Path, dataset
     assert not (home / "runs/tiny/report.html").exists()
 
 
+def test_a_folder_that_is_not_there_is_named(dl: Dl, dataset: Path) -> None:
+    listed_run()
+    said = dl("runs", "report", "--to", "/nonexist/x.html")
+    assert said.exit_code == 2
+    assert "Can't write /nonexist/x.html: no folder /nonexist\n" in said.stderr
+
+
 def test_what_comes_next_is_the_best_run_or_to_have_one(dl: Dl, dataset: Path) -> None:
     listed_run(state="failed")
     assert ok(dl("runs", "report")).stderr.endswith("next: `dl train finetune`\n")
