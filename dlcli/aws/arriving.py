@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from dlcli.aws.cloud import explained
 from dlcli.aws.connecting import connect, run, wait_for_ssh
 from dlcli.aws.host_keys import known, known_hosts_file, read_console, remember, trust_first
 from dlcli.aws.launch_journal import forget_order, read_order
-from dlcli.aws.provisioning import USER, provision
+from dlcli.aws.provisioning import USER, install_watchdog, provision
 from dlcli.aws.reaching import reach
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
@@ -65,24 +66,27 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host) -> None:
     trust_first(box.id, host.address, host.port)
 
 
-def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws) -> None:
+def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, *, started: bool = False) -> None:
     """Wait until one can work on a running box; a new one is set up first.
+
+    Args:
+        started: whether it was stopped before: its watchdog then takes today's limits.
 
     Raises:
         DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
     """
     if read_order(box.region, box.name) is None:
-        reach(cloud, box, settings)
+        host = reach(cloud, box, settings)
+        if started:
+            with closing(connect(host)) as client:
+                install_watchdog(box.name, settings, partial(run, client))
         return
     host = host_of(box, key)
     say("Waiting for the box's host keys, then for ssh")
     learn_host_keys(cloud, box, host)
     wait_for_ssh(host, SSH_SECONDS)
-    client = connect(host)
-    try:
+    with closing(connect(host)) as client:
         provision(box.name, settings, partial(run, client))
-    finally:
-        client.close()
     forget_order(box.region, box.name)
 
 

@@ -104,6 +104,32 @@ def consent(question: str, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
+def require_effect(config: Config, box: Box | None) -> None:
+    """Refuse options that a box which is there already can't take any more.
+
+    Raises:
+        DlError: names the first of them, and what does it.
+    """
+    from dlcli.errors import DlError, ExitCode
+
+    if box is None:
+        return
+    how = f"end it and rent another: `dl aws down{typed_name(config)}`"
+    if typed := config.typed(("aws.disk", "aws.spot", "aws.image")):
+        why = "it is of a box's making"
+    elif box.running and (typed := config.typed(("aws.idle", "aws.max_hours"))):
+        why = "a box takes its limits when it starts"
+        how = f"`dl aws extend 4h{typed_name(config)}`, or stop it first"
+    else:
+        return
+    raise DlError(
+        f"`{typed[0]}` has no effect on {box.name}, which is {box.state} already",
+        why=why,
+        hint=f"Leave it out; or {how}.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
 def typed_name(config: Config) -> str:
     """What the next command needs typed to be about the same box."""
     return "".join(

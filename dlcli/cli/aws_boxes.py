@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import NAMED, YES, consent, limits, opened, typed_name
+from dlcli.cli.aws import NAMED, YES, consent, limits, opened, require_effect, typed_name
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -33,7 +33,8 @@ def start_command(config: Config, yes: bool) -> None:
 
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
-    cost = _cost(cloud, box)
+    require_effect(config, box)
+    cost, started = _cost(cloud, box), not box.running
     if box.running:
         say(f"{name} runs already.")
     else:
@@ -43,7 +44,7 @@ def start_command(config: Config, yes: bool) -> None:
             box = start(cloud, box, settings.max_hours)
     say(f"{name} is running: {cost.running_words()}; {limits(box)}")
     click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-    _arrive(cloud, box, settings)
+    _arrive(cloud, box, settings, started=started)
     say(f"Next: `dl aws ssh{typed_name(config)}`")
 
 
@@ -179,18 +180,18 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         box = resize(cloud, box, type, settings.max_hours)
     if box.running:
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-        _arrive(cloud, box, settings)
+        _arrive(cloud, box, settings, started=True)
     else:
         say(f"{name} is a {type} now; next: `dl aws start{typed_name(config)}`")
 
 
-def _arrive(cloud: Cloud, box: Box, settings: Aws) -> None:
+def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool) -> None:
     from dlcli.aws.arriving import arrive
     from dlcli.aws.keys import own_key
     from dlcli.aws.network import open_door
 
     open_door(cloud, box, settings.ingress)
-    arrive(cloud, box, own_key(settings.ssh_key), settings)
+    arrive(cloud, box, own_key(settings.ssh_key), settings, started=started)
 
 
 def _cost(cloud: Cloud, box: Box) -> Cost:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, YES, consent, limits, opened, typed_name
+from dlcli.cli.aws import ACCOUNT, YES, consent, limits, opened, require_effect, typed_name
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -66,6 +66,7 @@ def up_command(
         return
     with alone_with(cloud.region, name):
         prepared = prepare(cloud, spec, key, accept)
+        require_effect(config, prepared.plan.box)
         for line in _in_words(prepared, cloud):
             say(line)
         if prepared.plan.rents:
@@ -73,7 +74,7 @@ def up_command(
         box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, prepared.new)
         say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-        arrive(cloud, box, key, settings)
+        arrive(cloud, box, key, settings, started=prepared.plan.rents)
     again = typed_name(config)
     say(f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`")
 

@@ -95,7 +95,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch) -> list[Box]:
     """The boxes that `up` would set up over ssh, which the simulator has none of."""
     found: list[Box] = []
 
-    def arrive(cloud: object, box: Box, *rest: object) -> None:
+    def arrive(cloud: object, box: Box, *rest: object, **how: bool) -> None:
         found.append(box)
         forget_order(box.region, box.name)
 

@@ -131,3 +131,25 @@ def test_a_box_is_extended_where_its_watchdog_takes_it(
     assert "30 h at most" in ok(dl("aws", "ls")).stdout
     ok(dl("aws", "extend", "1h"))
     assert "30 h at most" in ok(dl("aws", "ls")).stdout
+
+
+def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[str, int]] = []
+
+    def install(name: str, settings: Aws, run: Run) -> None:
+        found.append((run(["echo", name])[1].strip(), settings.max_hours))
+
+    monkeypatch.setattr(arriving, "install_watchdog", install)
+    ok(dl("aws", "up", "-y"))
+    ok(dl("aws", "up", "-y"))
+    assert found == []
+    for words in (("up", "-y", "--max-hours", "5"), ("start", "-y", "--max-hours", "5")):
+        refused(dl("aws", *words), "`--max-hours 5` has no effect", "dl aws extend", exit_code=2)
+    refused(dl("aws", "up", "-y", "--disk", "200"), "`--disk 200` has no effect", exit_code=2)
+    ok(dl("aws", "stop", "-y"))
+    ok(dl("aws", "start", "-y", "--max-hours", "5"))
+    ok(dl("aws", "stop", "-y"))
+    ok(dl("aws", "up", "-y", "--max-hours", "6"))
+    assert found == [("cats", 5), ("cats", 6)]

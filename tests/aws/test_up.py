@@ -295,7 +295,7 @@ def test_an_order_is_kept_until_the_box_is_ready(
 ) -> None:
     seen = []
 
-    def arrive(cloud: object, box: Box, *rest: object) -> None:
+    def arrive(cloud: object, box: Box, *rest: object, **how: bool) -> None:
         seen.append(read_order(box.region, box.name))
 
     monkeypatch.setattr("dlcli.aws.arriving.arrive", arrive)
