@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     import keras
 
 
+MEANING = (
+    "it was run on so many of the run's validation images (0: on noise); same_class: of so many "
+    "the class is the one that the run predicted; predictions, keras: the largest difference of a "
+    "probability from the run's own, made in run_precision, and from Keras' in f32; null: what "
+    "runs it was not installed"
+)
+
+
 @dataclass(frozen=True)
 class Exported:
     """What was made.
@@ -125,6 +133,7 @@ def _record(
             "dtype": "float32",
             "values": "pixels 0 to 255, channels red, green, blue last",
             "resized": str(rule),
+            "batch": wanted.batch,
         },
         "preprocessing": "inside the model",
         "output": {
@@ -136,4 +145,5 @@ def _record(
         "run_digest": digest_of(run.best_model),
         "packages": {name: version(name) for name in packages},
         "checked": agreement.describe() if agreement else None,
+        "meaning_of_checked": MEANING,
     }

@@ -36,6 +36,7 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     assert record["classes"] == ["cat", "dog"]
     assert record["input"]["shape"] == [None, 32, 32, 3]
     assert "Pillow" in record["input"]["resized"]
+    assert ("resize_tensor_input" in record["input"]["batch"]) == (name == "litert")
     assert record["checked"]["images"] == 8
     assert record["checked"]["keras"] < 1e-5
     assert record["checked"]["predictions"] < 1e-5
