@@ -7,9 +7,10 @@ output, spot prices, types that are no longer offered, and any error code one as
 from __future__ import annotations
 
 import json
+import re
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -43,6 +44,10 @@ PRICES = {
     "p4d.24xlarge": 21.957642,
 }
 DISK_PRICE = 0.08
+# What EC2 takes in the description of a security group and of its rules.
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+DESCRIBING = ("CreateSecurityGroup", "AuthorizeSecurityGroupIngress")
 Refusal = tuple[str, str]
 
 
@@ -101,6 +106,10 @@ class Account:
         self.calls.append(operation)
         if self.delay:
             time.sleep(self.delay)
+        if operation in DESCRIBING:
+            wrong = [text for text in _descriptions(params) if not DESCRIPTION.fullmatch(text)]
+            if wrong:
+                return "InvalidParameterValue", f"Invalid security group description: {wrong[0]}"
         waiting = self._refusals.get(operation, [])
         found = next((each for each in waiting if each[1](params)), None)
         if found is None:
@@ -309,6 +318,18 @@ class Simulator:
                     for each in offered
                     if each["InstanceType"].partition(".")[0] not in RETIRED
                 ]
+
+
+def _descriptions(params: Any) -> Iterator[str]:
+    """All descriptions within a call's parameters."""
+    if isinstance(params, Mapping):
+        for name, value in params.items():
+            if name in ("GroupDescription", "Description"):
+                yield str(value)
+            yield from _descriptions(value)
+    elif isinstance(params, list):
+        for each in params:
+            yield from _descriptions(each)
 
 
 def _refused(response: Any, refusal: Refusal) -> Any:

@@ -176,7 +176,7 @@ def make_group(ec2: Any, vpc: str, name: str, tags: list[dict[str, str]], owner:
         try:
             made = ec2.create_security_group(
                 GroupName=f"dl-{name}-{digest}",
-                Description="A box of dl: ssh from its owner's address alone",
+                Description="A box of dl: ssh from the address of its owner alone",
                 VpcId=vpc,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
             )
