@@ -260,7 +260,15 @@ class Simulator:
         if wanted.get("regionCode", "us-east-1") != "us-east-1":
             return []
         if "volumeApiName" in wanted:
-            return [_product({"volumeApiName": "gp3"}, "GB-Mo", self.account.disk_price)]
+            return [
+                _product({"volumeApiName": "gp3"}, unit, price, family)
+                for family, unit, price in (
+                    ("System Operation", "IOPS-Mo", 0.005),
+                    ("Provisioned Throughput", "GiBps-mo", 40.96),
+                    ("Storage", "GB-Mo", self.account.disk_price),
+                )
+                if wanted.get("productFamily", family) == family
+            ]
         named = wanted.get("instanceType")
         return [
             _product({"instanceType": name}, "Hrs", price)
@@ -344,12 +352,14 @@ def _refused(response: Any, refusal: Refusal) -> Any:
         return response.serialized(ActionResult(error))
 
 
-def _product(attributes: Mapping[str, str], unit: str, dollars: float) -> str:
+def _product(
+    attributes: Mapping[str, str], unit: str, dollars: float, family: str = "Compute Instance"
+) -> str:
     """One entry of a price list: a JSON text within JSON, as AWS sends it."""
     dimension = {"unit": unit, "pricePerUnit": {"USD": f"{dollars:.10f}"}}
     return json.dumps(
         {
-            "product": {"attributes": attributes},
+            "product": {"productFamily": family, "attributes": attributes},
             "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": dimension}}}},
         }
     )

@@ -104,7 +104,9 @@ def disk_price(cloud: Cloud) -> float | None:
     """Dollars a GB and month of the disks that boxes have."""
     cached = _read_cache(cloud.region)
     if DISK not in cached:
-        for product, price in _products(cloud, [("volumeApiName", DISK)]):
+        # a disk's operations and its throughput go by the same name, and are paid beside it
+        storage = [("volumeApiName", DISK), ("productFamily", "Storage")]
+        for product, price in _products(cloud, storage):
             if product.get("volumeApiName") == DISK and price:
                 cached[DISK] = price
                 _write_cache(cloud.region, cached)
