@@ -81,18 +81,24 @@ class Cloud:
     def owner(self) -> str:
         """Whose boxes these are: the caller's ARN.
 
-        A role that boto3 takes on by itself has a session name of its own each time; that part is
-        left out, so that an owner is the same tomorrow.
+        A role that a program takes on by itself has a session name of its own each time, which
+        ends in the time of day; that part is left out, so that an owner is the same tomorrow.
         """
         with explained():
             arn = str(self.client("sts").get_caller_identity()["Arn"])
-        return re.sub(r"/botocore-session-\d+$", "", arn)
+        return re.sub(r"(:assumed-role/[^/]+)/[^/]*\d{9,}$", r"\1", arn)
 
     def regions(self) -> list[str]:
         """The regions that are open to this account."""
         with explained():
             found = self.ec2.describe_regions()["Regions"]
         return sorted(each["RegionName"] for each in found)
+
+
+def role_of(owner: str) -> str:
+    """The role that an owner has taken on, without the session's name; empty where it is none."""
+    found = re.match(r"[^/]*:assumed-role/[^/]+", owner)
+    return found[0] if found else ""
 
 
 def open_cloud(settings: Aws, region: str | None = None) -> Cloud:

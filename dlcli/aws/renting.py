@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.aws.boxes import find_boxes
+from dlcli.aws.boxes import boxes, find_boxes
+from dlcli.aws.cloud import role_of
 from dlcli.aws.instance_types import RETIRED, GpuType, describe, gpu_types, nearest
 from dlcli.aws.launching import look
 from dlcli.aws.machine_image import find_image
@@ -16,6 +17,7 @@ from dlcli.aws.prices import Cost, dollars, hourly, list_prices
 from dlcli.aws.provisioning import user_data
 from dlcli.aws.quotas import require_quota
 from dlcli.errors import DlError
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -61,6 +63,7 @@ def prepare(cloud: Cloud, spec: Spec, key: Key, accept: Callable[[str, GpuType],
             hourly(cloud, box.type, box.disk_gb, box.spot, box.zone),
             None,
         )
+    _warn_of_namesakes(cloud, spec)
     kind = offered_type(cloud, spec.type, accept)
     spec = replace(spec, type=kind.name)
     image = find_image(cloud, kind.arch, spec.image)
@@ -106,6 +109,16 @@ def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], boo
         hint=f"`dl aws up {near.name}` rents that, `--substitute` accepts it; `dl aws types` lists "
         "others.",
     )
+
+
+def _warn_of_namesakes(cloud: Cloud, spec: Spec) -> None:
+    """Say which boxes of that name one may have rented under another session of the same role."""
+    role = role_of(spec.owner)
+    if not role:
+        return
+    for box in boxes(cloud.ec2, cloud.region, name=spec.name):
+        if box.owner != spec.owner and role_of(box.owner) == role:
+            say(f"Warning: {box.name} ({box.id}) is {box.state} already, of {box.owner}.")
 
 
 def _require_within(spec: Spec, cost: Cost) -> None:

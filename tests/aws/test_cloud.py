@@ -113,6 +113,8 @@ def test_a_role_taken_on_anew_each_time_is_one_owner(aws: Account) -> None:
     for session in (
         "botocore-session-1764000000",
         "botocore-session-1764000999",
+        "1764000000123456789",
+        "aws-go-sdk-1764000000123456789",
         "ada@example.com",
     ):
         answer = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]

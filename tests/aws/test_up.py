@@ -326,3 +326,15 @@ def test_from_a_second_laptop_all_but_ssh_works(
     refused(dl("aws", "audit"), "1 finding in")
     ok(dl("aws", "down", "-y"))
     assert aws.tagged() == {}
+
+
+def test_a_box_of_that_name_under_another_session_of_the_role_is_said(
+    dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = "arn:aws:sts::123456789012:assumed-role/Student"
+    for number, session in enumerate(("ada", "ada@home", "bob")):
+        arn = f"{role if session != 'bob' else role + 's'}/{session}"
+        monkeypatch.setattr("dlcli.aws.cloud.Cloud.owner", arn)
+        said = ok(dl("aws", "up", "-y")).stderr
+        assert ("Warning: cats (i-" in said) == (number == 1)
+    assert f"is running already, of {role}/ada." not in said
