@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlcli.aws.cloud import explained
 from dlcli.aws.connecting import connect, run, wait_for_ssh
 from dlcli.aws.host_keys import known, known_hosts_file, read_console, remember, trust_first
-from dlcli.aws.launch_journal import forget_order, read_order
+from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.provisioning import USER, install_watchdog, provision
 from dlcli.aws.reaching import reach
 from dlcli.aws.system_ssh import Host
@@ -75,7 +75,7 @@ def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, *, started: bool = F
     Raises:
         DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
     """
-    if read_order(box.region, box.name) is None:
+    if not is_unfinished(box):
         host = reach(cloud, box, settings)
         if started:
             with closing(connect(host)) as client:

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
 from dlcli.places import state_home
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
 
 # EC2 remembers a token for a day at least; an hour less, for clocks that differ.
 TOKEN_SECONDS = 23 * 3600
@@ -79,10 +82,19 @@ def write_order(region: str, name: str, order: Order) -> None:
 
 def read_order(region: str, name: str) -> Order | None:
     """The order of a box that isn't ready yet; None where there is none that can be sent again."""
-    file = journal_file(region, name)
+    order = _order(region, name)
+    return order if order is not None and order.is_fresh(time.time()) else None
+
+
+def is_unfinished(box: Box) -> bool:
+    """Whether this computer ordered a box, however long ago, and hasn't made it ready for use."""
+    order = _order(box.region, box.name)
+    return order is not None and order.token == box.token
+
+
+def _order(region: str, name: str) -> Order | None:
     try:
-        order = Order(**read_yaml(file))
-        return order if order.is_fresh(time.time()) else None
+        return Order(**read_yaml(journal_file(region, name)))
     except FileNotFoundError:
         return None
     except (DlError, TypeError):  # torn by a full disk: the box's own tags are left

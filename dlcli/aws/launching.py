@@ -10,7 +10,7 @@ from dlcli.aws.boxes import Box, Ended, by_age, find_boxes, put_until, tags_for,
 from dlcli.aws.cloud import explained, reason_code
 from dlcli.aws.errors import NEXT_ZONE
 from dlcli.aws.key_pairs import has_key, import_key
-from dlcli.aws.launch_journal import forget_order
+from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.ordering import Wanted, order_box
 from dlcli.aws.planning import Existing, Plan, Spec
 from dlcli.errors import DlError
@@ -61,6 +61,14 @@ def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wan
     """
     box, vpc, subnets, group = plan.box, existing.vpc, existing.subnets, existing.group
     tags = tags_for(spec.name, spec.owner, spec.project)
+    for twin in existing.boxes[1:]:
+        if is_unfinished(twin):  # its call was killed before it could see the older one
+            _give_way(cloud, twin, existing.boxes[0])
+        else:
+            say(
+                f"Warning: {twin.id} is another box of that name; `dl aws down -n {twin.name}` "
+                "ends both."
+            )
     for step in plan.steps:
         if step.action == "key" and new is not None:
             import_key(cloud, new.key, spec.owner)
@@ -125,8 +133,13 @@ def _elected(cloud: Cloud, mine: Box) -> Box:
     first = min([mine, *rivals], key=by_age)
     if first.id == mine.id:
         return mine
+    _give_way(cloud, mine, first)
+    return wait_for(cloud, first.id, "running", "stopping", "stopped")
+
+
+def _give_way(cloud: Cloud, mine: Box, first: Box) -> None:
+    """End the younger of two; killed in between, the order still tells the next call whose it is."""
     say(f"Another call launched {first.id} first: {mine.id} ends, and {first.id} is the box")
-    forget_order(cloud.region, mine.name)
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
-    return wait_for(cloud, first.id, "running", "stopping", "stopped")
+    forget_order(cloud.region, mine.name)

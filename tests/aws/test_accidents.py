@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,27 @@ def test_two_at_once_from_two_laptops_leave_one_box(
     assert stays["InstanceId"] == first["InstanceId"]
     ok(dl("aws", "down", "-y"))
     assert aws.tagged() == {}
+
+
+def test_a_twin_of_a_call_that_was_killed_before_the_election_ends_with_the_next(
+    dl: Dl, aws: Account, cats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    (first,) = aws.instances()
+    time.sleep(1.1)  # EC2 counts launches in seconds
+    with monkeypatch.context() as second:
+        second.setenv("HOME", str(tmp_path / "second"))
+        aws.unseen = 2  # it looks for a box twice
+        killed_when_ordered("aws", "up", "-y")
+        assert len(aws.instances()) == 2
+    (twin,) = [each for each in aws.instances() if each["InstanceId"] != first["InstanceId"]]
+    said = ok(dl("aws", "up", "-y")).stderr  # whoever didn't order it ends nothing
+    assert f"Warning: {twin['InstanceId']} is another box of that name" in said
+    assert len(aws.instances()) == 2
+    monkeypatch.setenv("HOME", str(tmp_path / "second"))
+    said = ok(dl("aws", "up", "-y")).stderr
+    assert f"{twin['InstanceId']} ends, and {first['InstanceId']} is the box" in said
+    assert [each["InstanceId"] for each in aws.instances()] == [first["InstanceId"]]
 
 
 def test_ctrl_c_while_the_order_is_out_waits_for_its_answer(

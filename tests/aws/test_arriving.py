@@ -11,7 +11,7 @@ from aws.sshd import ADDRESS, Sshd
 from simulator import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws import arriving
+from dlcli.aws import arriving, launch_journal
 from dlcli.aws.boxes import Box
 from dlcli.aws.host_keys import known
 from dlcli.aws.keys import Key
@@ -20,6 +20,7 @@ from dlcli.aws.provisioning import Run
 from dlcli.aws.settings import Aws
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
+from dlcli.files import read_yaml
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ def test_a_setup_that_failed_is_gone_on_with_by_the_next_up(
 
     monkeypatch.setattr(arriving, "provision", provision)
     refused(dl("aws", "up", "-y"), "The setup of cats failed")
+    order = launch_journal.Order(**read_yaml(launch_journal.journal_file("us-east-1", "cats")))
+    launch_journal.write_order("us-east-1", "cats", replace(order, sent=order.sent - 86400))
     ok(dl("aws", "up", "-y"))
     assert answers == []
     assert len(aws.instances()) == 1
