@@ -138,7 +138,7 @@ def _elected(cloud: Cloud, mine: Box) -> Box:
 
 
 def _give_way(cloud: Cloud, mine: Box, first: Box) -> None:
-    """End the younger of two; killed in between, the order still tells the next call whose it is."""
+    """End the younger of two; the order, removed last, tells a next call whose it is."""
     say(f"Another call launched {first.id} first: {mine.id} ends, and {first.id} is the box")
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
