@@ -78,14 +78,20 @@ def prepare(
 
     Raises:
         DlError: a folder is a home or a disk, there is nothing at the source, or no room at the
-            goal.
+            goal; or not all of a source can be listed, and what it lacks would be deleted.
     """
     require_narrow(folders.here, Path.home())
     require_remote(folders.there)
     there = f"{home_of(client)}/{folders.there}"
     elsewhere = dict(folders.elsewhere)
     ignored: set[str] = set()
-    far = listed_there(client, there)
+    far, complete = listed_there(client, there)
+    if delete and direction == "get" and not complete:
+        raise DlError(
+            f"Not all of {printable(there)} can be read there, so `--delete` is refused",
+            why="what can't be listed on the box would be deleted here",
+            hint="Look there: `dl aws ssh`; or leave `--delete` out.",
+        )
     if folders.is_project:
         near, ignored = listed_project(folders.here, with_history)
         ignored |= git_ignored(folders.here, far)
@@ -225,7 +231,7 @@ def _by_sftp(host: Host, prepared: Prepared, progress: Callable[[int], None]) ->
     here, there = prepared.folders.here, prepared.there
     with connect(host) as client:
         put = prepared.direction == "put"
-        present = listed_there(client, there) if put else listed_here(here)
+        present = listed_there(client, there)[0] if put else listed_here(here)
         left = sftp.remaining(prepared.files, present)
         before = prepared.plan.size_bytes - sum(entry.size for entry in left.values())
         progress(before)

@@ -35,11 +35,14 @@ def listed_here(folder: Path) -> dict[str, Entry]:
     return found
 
 
-def listed_there(client: SSHClient, folder: str) -> dict[str, Entry]:
+def listed_there(client: SSHClient, folder: str) -> tuple[dict[str, Entry], bool]:
     """The files below a folder of a machine, as `listed_here`.
 
     Args:
         folder: absolute.
+
+    Returns:
+        the files, and whether these are all: what can't be read there is missing, which is said.
     """
     script = f'test ! -e "$1" || find -H "$1/" -name {PARTIAL} -prune -o ! -type d -printf "$2"'
     code, out, err = run(client, ["sh", "-c", script, "sh", folder, _FIELDS])
@@ -51,7 +54,7 @@ def listed_there(client: SSHClient, folder: str) -> dict[str, Entry]:
         is_link = kind == "l"
         odd = "" if kind in "fl" else _KINDS.get(kind, "no file")
         found[name] = Entry(int(size), float(modified), link if is_link else None, odd)
-    return found
+    return found, not code
 
 
 def checkout_around(folder: Path) -> Path:

@@ -346,6 +346,28 @@ def test_a_home_or_a_disk_there_is_never_copied(sshd: Sshd, data: Path, there: s
         prepare(client, "put", Folders("all", data, there), delete=True)
 
 
+def test_a_source_that_cannot_all_be_listed_deletes_nothing_here(sshd: Sshd, data: Path) -> None:
+    host = sshd.host()
+    copied(host, "put", dogs(data))
+    sshd.stop()
+    sshd.without("find")
+    find = sshd.folder / "bin" / "find"
+    # as for another user where a folder is not readable; root reads all
+    find.write_text(
+        "#!/bin/sh\nfolder=$2; shift 2\n"
+        f'{program("find")} -H "$folder" -name cat -prune -o "$@"; exit 1\n'
+    )
+    find.chmod(0o755)
+    sshd.start()
+    before = tree(data)
+    with connect(host) as client:
+        with pytest.raises(DlError, match="`--delete` is refused") as error:
+            prepare(client, "get", dogs(data), delete=True)
+        assert prepare(client, "get", dogs(data)).plan.delete == ()
+    assert "would be deleted here" in error.value.why
+    assert tree(data) == before
+
+
 def test_an_empty_source_is_refused_before_all_at_the_goal_is_deleted(
     sshd: Sshd, data: Path, home: Path
 ) -> None:

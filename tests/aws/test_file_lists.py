@@ -99,8 +99,9 @@ def test_both_sides_are_listed_alike(sshd: Sshd) -> None:
     (folder / ".dl-partial").mkdir()
     (folder / ".dl-partial" / "half").touch()
     with connect(sshd.host()) as client:
-        there = listed_there(client, str(folder))
-        assert listed_there(client, str(sshd.home / "nowhere")) == {}
+        there, complete = listed_there(client, str(folder))
+        assert listed_there(client, str(sshd.home / "nowhere")) == ({}, True)
+    assert complete
     here = listed_here(folder)
     assert set(there) == set(here)
     for name, entry in here.items():
