@@ -292,9 +292,20 @@ class Simulator:
                 return response.serialized(ActionResult({"Reservations": []}))
             if refused is None and response._get_action() == "RunInstances":
                 return simulator.ordered(response, call)
+            if refused is None and response._get_action() == "TerminateInstances":
+                return untagged(response)
             if refused is None:
                 return call(response)
             return _refused(response, refused)
+
+        def untagged(response: Any) -> Any:
+            """EC2 takes the tags of what has ended away."""
+            answer = call(response)
+            for reservation in response.ec2_backend.all_reservations():
+                for instance in reservation.instances:
+                    if instance.state == "terminated":
+                        response.ec2_backend.tags.pop(instance.id, None)
+            return answer
 
         def get_console_output(response: Any) -> Any:
             from moto.ec2.utils import Base64EncodedString

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.cloud import explained
+from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.errors import is_gone
 from dlcli.errors import DlError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ TAGS = (MANAGED, NAME, OWNER, PROJECT, UNTIL, TOKEN)
 LIVE = ("pending", "running", "stopping", "stopped")
 RUNNING = ("pending", "running")
 ENDED = ("shutting-down", "terminated")
-STATES = (*LIVE, *ENDED)
 POLL_SECONDS = 3.0
 MOST_SECONDS = 600
 
@@ -155,16 +155,15 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
 
     end = time.monotonic() + MOST_SECONDS
     while True:
-        found = boxes(cloud.ec2, cloud.region, states=STATES, also={"instance-id": [box_id]})
-        box = found[0] if found else None
+        box = read_box(cloud, box_id)
         if box is not None and box.state in states:
             return box
         # right after its launch EC2 may not know it yet
         if box is not None and box.state in ENDED:
             raise Ended(
-                f"{box.name} ({box.id}) has ended",
+                f"{box.name} ({box.id}) has ended".lstrip(),
                 why=box.reason or "EC2 doesn't say why",
-                hint=f"`dl aws up -n {box.name}` rents another.",
+                hint="`dl aws up` rents another.",
             )
         if time.monotonic() > end:
             raise DlError(
@@ -173,6 +172,19 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
                 hint="Run the same again: it goes on from there.",
             )
         time.sleep(POLL_SECONDS)
+
+
+def read_box(cloud: Cloud, box_id: str) -> Box | None:
+    """A box by its id alone, for EC2 takes its tags away when it ends; None where EC2 has none."""
+    try:
+        with explained():
+            found = cloud.ec2.describe_instances(InstanceIds=[box_id])["Reservations"]
+    except DlError as error:
+        if is_gone(reason_code(error)):
+            return None
+        raise
+    disks = _disks(cloud.ec2, None, None) if found else {}
+    return _box(found[0]["Instances"][0], cloud.region, disks) if found else None
 
 
 def by_age(box: Box) -> tuple[datetime, str]:

@@ -32,7 +32,6 @@ BACK_OFF = frozenset(
 )
 NEW_TOKEN = frozenset({"IdempotentParameterMismatch", "IdempotentInstanceTerminated"})
 SPOT_PRICE = frozenset({"SpotMaxPriceTooLow"})
-UNKNOWN_TYPE = frozenset({"InvalidInstanceType", "InvalidParameterValue"})
 EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 )
@@ -64,4 +63,7 @@ def is_there_already(code: str) -> bool:
 
 def is_in_use(code: str) -> bool:
     """Whether something else still hangs on it, for a moment perhaps."""
-    return code in ("DependencyViolation", "InvalidGroup.InUse", "ResourceInUse", "VolumeInUse")
+    return code in (
+        *("DependencyViolation", "InvalidGroup.InUse", "ResourceInUse", "VolumeInUse"),
+        "IncorrectState",
+    )

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.boxes import LIVE, Box, boxes, filters_for, find_boxes, wait_for
+from dlcli.aws.boxes import (
+    LIVE,
+    MOST_SECONDS,
+    Box,
+    boxes,
+    filters_for,
+    find_boxes,
+    read_box,
+)
 from dlcli.aws.cloud import explained, reason_code
 from dlcli.aws.errors import is_gone, is_in_use
 from dlcli.aws.key_pairs import PREFIX
@@ -29,7 +37,7 @@ class Leftover:
     """A thing that is tagged as a box's.
 
     Args:
-        kind: "box", "disk", "security group".
+        kind: "box", "disk", "security group", "network interface", "network".
         id: EC2's.
     """
 
@@ -58,13 +66,15 @@ def down(cloud: Cloud, name: str) -> list[Box]:
         with explained():
             cloud.ec2.terminate_instances(InstanceIds=[box.id for box in ended])
     for box in found:
-        wait_for(cloud, box.id, "terminated")
+        _wait_until_gone(cloud, box)
     forget_order(cloud.region, name)
     _remove_disks(cloud, name)
     _remove_groups(cloud, name)
     _remove_keys(cloud)
     _remove_network(cloud)
-    left = belongings(cloud, name)
+    end = time.monotonic() + RELEASE_SECONDS
+    while (left := belongings(cloud, name)) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
     if left:
         raise DlError(
             f"Something of {name} is left in {cloud.region}",
@@ -76,13 +86,22 @@ def down(cloud: Cloud, name: str) -> list[Box]:
 
 
 def belongings(cloud: Cloud, name: str) -> list[Leftover]:
-    """All that is tagged as one's own box of that name, and isn't gone."""
+    """All that is tagged as one's own box of that name, and isn't gone.
+
+    Of the last box it is the network that `up` made too; of a key nothing is paid.
+    """
     ours = filters_for(cloud.owner, name)
     found = [Leftover("box", box.id) for box in find_boxes(cloud, name, (*LIVE, "shutting-down"))]
     with explained():
-        volumes = cloud.ec2.describe_volumes(Filters=ours)["Volumes"]
+        volumes = _volumes(cloud, name)
+        cards = cloud.ec2.describe_network_interfaces(Filters=ours)["NetworkInterfaces"]
         groups = cloud.ec2.describe_security_groups(Filters=ours)["SecurityGroups"]
     found += [Leftover("disk", each["VolumeId"]) for each in volumes]
+    found += [Leftover("network interface", each["NetworkInterfaceId"]) for each in cards]
+    vpc = own_vpc(cloud.ec2, cloud.owner)
+    with explained():
+        if vpc is not None and not _holds_boxes(cloud.ec2, vpc):
+            found.append(Leftover("network", vpc))
     return found + [Leftover("security group", each["GroupId"]) for each in groups]
 
 
@@ -99,10 +118,39 @@ def see_what_was_ordered(cloud: Cloud, name: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _wait_until_gone(cloud: Cloud, box: Box) -> None:
+    end = time.monotonic() + MOST_SECONDS
+    while (now := read_box(cloud, box.id)) is not None and now.state != "terminated":
+        if time.monotonic() > end:
+            raise DlError(
+                f"{box.name} ({box.id}) is {now.state} for too long",
+                hint="Run the same again: it goes on from there.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _volumes(cloud: Cloud, name: str) -> list[Any]:
+    """The disks of a box, without those that are being deleted: they cost nothing."""
+    states = {"status": ("creating", "available", "in-use", "error")}
+    ours = filters_for(cloud.owner, name, states)
+    volumes: list[Any] = cloud.ec2.describe_volumes(Filters=ours)["Volumes"]
+    return volumes
+
+
+def _holds_boxes(ec2: Any, vpc: str) -> bool:
+    found = ec2.describe_instances(
+        Filters=[
+            {"Name": "vpc-id", "Values": [vpc]},
+            {"Name": "instance-state-name", "Values": [*LIVE, "shutting-down"]},
+        ]
+    )
+    return bool(found["Reservations"])
+
+
 def _remove_disks(cloud: Cloud, name: str) -> None:
     """Disks end with their box; one that didn't is removed by itself."""
     with explained():
-        found = cloud.ec2.describe_volumes(Filters=filters_for(cloud.owner, name))["Volumes"]
+        found = _volumes(cloud, name)
     for volume in found:
         remove(cloud.ec2.delete_volume, VolumeId=volume["VolumeId"])
 
@@ -135,13 +183,7 @@ def _remove_network(cloud: Cloud) -> None:
         gateways = ec2.describe_internet_gateways(Filters=ours)["InternetGateways"]
         if vpc is None and not gateways:
             return
-        in_use = ec2.describe_instances(
-            Filters=[
-                {"Name": "vpc-id", "Values": [vpc or ""]},
-                {"Name": "instance-state-name", "Values": [*LIVE, "shutting-down"]},
-            ]
-        )["Reservations"]
-        if vpc is not None and in_use:
+        if vpc is not None and _holds_boxes(ec2, vpc):
             return
         subnets = ec2.describe_subnets(Filters=ours)["Subnets"]
     for gateway in gateways:
