@@ -45,45 +45,67 @@ def host_of(box: Box, key: Key) -> Host:
     return Host(box.id, box.address, USER, PORT, key.path, known_hosts_file())
 
 
-def learn_host_keys(cloud: Cloud, box: Box, host: Host) -> None:
+def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) -> None:
     """Learn a new box's host keys from its console, which nobody on the way can change.
 
-    Where the console doesn't show them, the first key that answers is trusted, which is said.
+    Args:
+        trust: whether to take the key of whoever answers where the console shows none by then.
+
+    Raises:
+        DlError: it shows none.
     """
     if known(box.id):
         return
-    end = time.monotonic() + CONSOLE_SECONDS
+    if trust:
+        wait_for_port(host)
+    end = time.monotonic() + (0 if trust else CONSOLE_SECONDS)
     while True:
         with explained():
             shown = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
         if keys := read_console(shown.get("Output", "")):
             remember(box.id, keys)
             return
-        if time.monotonic() > end:
+        if time.monotonic() >= end:
             break
         time.sleep(POLL_SECONDS)
-    wait_for_port(host)
+    if not trust:
+        raise DlError(
+            f"The console of {box.name} ({box.id}) shows no host key",
+            why="without it nobody can tell who answers at its address",
+            hint=f"Try again in some minutes, `dl aws up -n {box.name}`; or take on trust what "
+            f"answers now: `dl aws up -n {box.name} --trust-host-key`. "
+            f"Meanwhile it costs: `dl aws stop -n {box.name}`.",
+        )
     trust_first(box.id, host.address, host.port)
 
 
-def arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, *, started: bool = False) -> None:
+def arrive(
+    cloud: Cloud,
+    box: Box,
+    key: Key,
+    settings: Aws,
+    *,
+    started: bool = False,
+    trust: bool = False,
+) -> None:
     """Wait until one can work on a running box; a new one is set up first.
 
     Args:
         started: whether it was stopped before: its watchdog then takes today's limits.
+        trust: whether to take the host key of whoever answers, where none is known.
 
     Raises:
         DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
     """
     if not is_unfinished(box):
-        host = reach(cloud, box, settings)
+        host = reach(cloud, box, settings, trust=trust)
         if started:
             with closing(connect(host)) as client:
                 install_watchdog(box.name, settings, partial(run, client))
         return
     host = host_of(box, key)
     say("Waiting for the box's host keys, then for ssh")
-    learn_host_keys(cloud, box, host)
+    learn_host_keys(cloud, box, host, trust=trust)
     wait_for_ssh(host, SSH_SECONDS)
     with closing(connect(host)) as client:
         provision(box.name, settings, partial(run, client))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.aws import NAMED, YES, consent, limits, opened, require_effect, typed_name
+from dlcli.cli.aws_connect import TRUST
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
 
 @click.command("start", cls=Command)
+@TRUST
 @YES
 @with_config(*NAMED, "aws.max_hours")
-def start_command(config: Config, yes: bool) -> None:
+def start_command(config: Config, trust: bool, yes: bool) -> None:
     """Start a stopped box: the same disk, with all that was on it.
 
     A running one is left as it is.
@@ -44,7 +46,7 @@ def start_command(config: Config, yes: bool) -> None:
             box = start(cloud, box, settings.max_hours)
     say(f"{name} is running: {cost.running_words()}; {limits(box)}")
     click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-    _arrive(cloud, box, settings, started=started)
+    _arrive(cloud, box, settings, started=started, trust=trust)
     say(f"Next: `dl aws ssh{typed_name(config)}`")
 
 
@@ -185,13 +187,13 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         say(f"{name} is a {type} now; next: `dl aws start{typed_name(config)}`")
 
 
-def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool) -> None:
+def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool, trust: bool = False) -> None:
     from dlcli.aws.arriving import arrive
     from dlcli.aws.keys import own_key
     from dlcli.aws.network import open_door
 
     open_door(cloud, box, settings.ingress)
-    arrive(cloud, box, own_key(settings.ssh_key), settings, started=started)
+    arrive(cloud, box, own_key(settings.ssh_key), settings, started=started, trust=trust)
 
 
 def _cost(cloud: Cloud, box: Box) -> Cost:

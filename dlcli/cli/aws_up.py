@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.aws import ACCOUNT, YES, consent, limits, opened, require_effect, typed_name
+from dlcli.cli.aws_connect import TRUST
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -29,10 +30,17 @@ HOW = (
 @click.option("--az", metavar="ZONE", help="the only zone to try, such as us-east-1a")
 @click.option("--substitute", is_flag=True, help="take the nearest type where TYPE isn't offered")
 @click.option("--dry-run", is_flag=True, help="print the plan and its price, and change nothing")
+@TRUST
 @YES
 @with_config(*HOW)
 def up_command(
-    config: Config, type: str | None, az: str | None, substitute: bool, dry_run: bool, yes: bool
+    config: Config,
+    type: str | None,
+    az: str | None,
+    substitute: bool,
+    dry_run: bool,
+    trust: bool,
+    yes: bool,
 ) -> None:
     """Rent a box, start a stopped one, or say how to reach it.
 
@@ -74,7 +82,7 @@ def up_command(
         box = carry_out(cloud, prepared.plan, prepared.existing, prepared.spec, prepared.new)
         say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
-        arrive(cloud, box, key, settings, started=prepared.plan.rents)
+        arrive(cloud, box, key, settings, started=prepared.plan.rents, trust=trust)
     again = typed_name(config)
     say(f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`")
 

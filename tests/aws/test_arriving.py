@@ -13,7 +13,7 @@ from typed import Dl, ok, refused
 
 from dlcli.aws import arriving, launch_journal
 from dlcli.aws.boxes import Box
-from dlcli.aws.host_keys import known
+from dlcli.aws.host_keys import forget, known
 from dlcli.aws.keys import Key
 from dlcli.aws.launch_journal import read_order
 from dlcli.aws.provisioning import Run
@@ -83,14 +83,29 @@ def test_a_console_that_is_empty_yet_is_asked_again(
     assert setups == ["cats: hello"]
 
 
-def test_where_the_console_never_shows_keys_the_first_is_trusted_loudly(
+def test_where_the_console_never_shows_keys_the_first_is_trusted_if_asked_for(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.console = "booting"
     monkeypatch.setattr(arriving, "CONSOLE_SECONDS", 0.0)
-    said = ok(dl("aws", "up", "-y")).stderr
-    assert "Warning" in said
+    refused(dl("aws", "up", "-y"), "shows no host key", "dl aws up -n cats --trust-host-key")
+    (instance,) = aws.instances()
+    assert (known(instance["InstanceId"]), setups) == ((), [])
+    said = ok(dl("aws", "up", "-y", "--trust-host-key")).stderr
+    assert "Warning: nobody vouches" in said
     assert setups == ["cats: hello"]
+
+
+def test_a_start_trusts_the_first_key_if_asked_for(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "install_watchdog", lambda *rest: None)
+    ok(dl("aws", "up", "-y"))
+    (instance,) = aws.instances()
+    ok(dl("aws", "stop", "-y"))
+    forget(instance["InstanceId"])
+    aws.console = "booting"
+    assert "nobody vouches" in ok(dl("aws", "start", "-y", "--trust-host-key")).stderr
 
 
 def test_another_machine_that_answers_in_its_place_is_refused(
