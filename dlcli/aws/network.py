@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.boxes import NAME, filters_for, tags_for
+from dlcli.aws.boxes import NAME, POLL_SECONDS, filters_for, tags_for
 from dlcli.aws.cloud import code_of, explained
 from dlcli.aws.errors import is_there_already
 from dlcli.errors import DlError
@@ -24,6 +24,7 @@ SSH_PORT = 22
 RULE = "dl: ssh from here"
 OWN_NETWORK = "172.31.0.0/16"
 SUBNET_BITS = 20
+TABLE_SECONDS = 60.0
 
 
 def my_address() -> str:
@@ -126,9 +127,7 @@ def make_network(ec2: Any, owner: str, zones: Iterable[str]) -> tuple[str, dict[
         if not gateway.get("Attachments"):
             ec2.attach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=vpc)
         of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-        table = ec2.describe_route_tables(
-            Filters=[*of_vpc, {"Name": "association.main", "Values": ["true"]}]
-        )["RouteTables"][0]
+        table = _main_table(ec2, of_vpc)
         if not any(route.get("GatewayId", "").startswith("igw-") for route in table["Routes"]):
             ec2.create_route(
                 RouteTableId=table["RouteTableId"],
@@ -149,7 +148,30 @@ def make_network(ec2: Any, owner: str, zones: Iterable[str]) -> tuple[str, dict[
                 VpcId=vpc, AvailabilityZone=zone, CidrBlock=block, **_tagged("subnet", owner)
             )
             subnets[zone] = made["Subnet"]["SubnetId"]
+        if missing:
+            made_ids = [subnets[zone] for zone in missing if zone in subnets]
+            ec2.get_waiter("subnet_available").wait(SubnetIds=made_ids)
     return vpc, dict(sorted(subnets.items()))
+
+
+def _main_table(ec2: Any, of_vpc: list[dict[str, Any]]) -> Mapping[str, Any]:
+    """The routes of a network, which EC2 may show some seconds after the network itself."""
+    import time
+
+    end = time.monotonic() + TABLE_SECONDS
+    while True:
+        found = ec2.describe_route_tables(
+            Filters=[*of_vpc, {"Name": "association.main", "Values": ["true"]}]
+        )["RouteTables"]
+        if found:
+            table: Mapping[str, Any] = found[0]
+            return table
+        if time.monotonic() > end:
+            raise DlError(
+                "EC2 doesn't show the routes of the network that was just made",
+                hint="Run the same again in a minute: it goes on from there.",
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def _tagged(kind: str, owner: str) -> dict[str, Any]:
@@ -180,6 +202,7 @@ def make_group(ec2: Any, vpc: str, name: str, tags: list[dict[str, str]], owner:
                 VpcId=vpc,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
             )
+            ec2.get_waiter("security_group_exists").wait(GroupIds=[made["GroupId"]])
             return str(made["GroupId"])
         except ClientError as error:
             if not is_there_already(code_of(error)):

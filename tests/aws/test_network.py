@@ -100,3 +100,20 @@ def test_one_box_does_not_share_its_group_with_anothers_of_that_name(aws: Accoun
     found = network.find_group(ec2, vpc, bob, "cats")
     assert found is not None
     assert found["GroupId"] == groups[1]
+
+
+def test_a_network_whose_routes_are_shown_late_is_made(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "POLL_SECONDS", 0.01)
+    ec2, late = Cloud(None, "us-east-1").ec2, [1, 1]
+
+    def hide(parsed: dict[str, object], **rest: object) -> None:
+        if late:
+            late.pop()
+            parsed["RouteTables"] = []
+
+    ec2.meta.events.register("after-call.ec2.DescribeRouteTables", hide)
+    _, subnets = network.make_network(ec2, "arn:aws:iam::123456789012:user/ada", ["us-east-1a"])
+    assert list(subnets) == ["us-east-1a"]
+    assert not late
