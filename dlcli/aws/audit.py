@@ -12,6 +12,7 @@ from dlcli.aws.boxes import MANAGED, NAME, OWNER, Box, boxes, filters_for, tags_
 from dlcli.aws.cloud import explained
 from dlcli.aws.durations import in_words
 from dlcli.aws.prices import IPV4
+from dlcli.errors import DlError
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -37,16 +38,31 @@ class Finding:
     usd_per_hour: float | None = None
 
 
-def audit(cloud: Cloud, all_regions: bool, now: datetime) -> list[Finding]:
-    """List what costs money in this region, or in all: boxes of anybody, disks, addresses."""
+def audit(
+    cloud: Cloud, all_regions: bool, now: datetime
+) -> tuple[list[Finding], dict[str, DlError]]:
+    """List what costs money in this region, or in all: boxes of anybody, disks, addresses.
+
+    Returns:
+        what was found; and the regions that didn't answer, with the reason.
+    """
     regions = cloud.regions() if all_regions else [cloud.region]
     clouds = [cloud.at(region) for region in regions]
     for each in clouds:
         _ = each.ec2  # boto3 makes its clients in one thread
     owner = cloud.owner
     with ThreadPoolExecutor(max_workers=len(regions)) as pool:
-        found = list(pool.map(lambda each: _of_region(each, owner, now), clouds))
-    return [finding for some in found for finding in some]
+        asked = [pool.submit(_of_region, each, owner, now) for each in clouds]
+    found: list[Finding] = []
+    failed: dict[str, DlError] = {}
+    for region, future in zip(regions, asked, strict=True):
+        try:
+            found += future.result()
+        except DlError as error:
+            if len(regions) == 1:
+                raise
+            failed[region] = error
+    return found, failed
 
 
 def fix(cloud: Cloud, findings: Iterable[Finding]) -> list[Finding]:

@@ -160,19 +160,24 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
 
     cloud = open_cloud(config.settings().aws)
     now = datetime.now(UTC)
-    found = audit(cloud, all_regions, now)
+    found, failed = audit(cloud, all_regions, now)
     if mend and (fixable := [each for each in found if each.fixable]):
         if not as_json:
             _print_findings(fixable)
         consent(f"Remove {_counted(len(fixable), 'thing')} for good?", yes)
         for each in fix(cloud, found):
             say(f"Removed {each.kind} {each.id}")
-        found = audit(cloud, all_regions, now)
+        found, failed = audit(cloud, all_regions, now)
+    for region, error in failed.items():
+        say(f"Warning: {region} didn't answer: {error.what}.")
     if as_json:
         emit_json([vars(each) for each in found])
     elif found:
         _print_findings(found)
     where = "all regions" if all_regions else cloud.region
+    if failed and not found:
+        say(f"Nothing was found, but {_counted(len(failed), 'region')} didn't answer.")
+        return ExitCode.ERROR
     if not found:
         say(f"Nothing costs money in {where}.")
         return ExitCode.OK

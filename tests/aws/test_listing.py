@@ -81,6 +81,16 @@ def test_a_region_that_does_not_answer_is_said(dl: Dl, aws: Account) -> None:
     assert "didn't answer" in said.stderr
 
 
+def test_a_region_that_does_not_answer_fails_an_audit_and_hides_no_other(
+    dl: Dl, aws: Account
+) -> None:
+    aws.refuse("DescribeInstances", "UnauthorizedOperation")
+    refused(dl("aws", "audit", "--all-regions"), "didn't answer", "1 region")
+    make_boxes(aws, "us-east-1", 1)
+    aws.refuse("DescribeAddresses", "UnauthorizedOperation", times=2)
+    assert "didn't answer" in dl("aws", "audit", "--all-regions").stderr
+
+
 def test_the_list_holds_ones_own_boxes_alone(dl: Dl, aws: Account) -> None:
     tags = tags_for("theirs", "arn:aws:iam::123456789012:user/bob", "cats")
     aws.ec2().run_instances(
