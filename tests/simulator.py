@@ -60,6 +60,7 @@ class Account:
         console: what `get_console_output` answers.
         address: where this machine seems to call from.
         prices: type -> dollars an hour on demand.
+        spot_prices: zone -> dollars an hour where it isn't `spot_price`.
         quotas: quota code -> vCPUs; what isn't there is `quota`.
         delay: seconds that each call takes.
         unseen: how many of the next lists of instances are empty, as EC2's may be for a while.
@@ -72,6 +73,7 @@ class Account:
     prices: dict[str, float] = field(default_factory=lambda: dict(PRICES))
     disk_price: float = DISK_PRICE
     spot_price: str = "0.31"
+    spot_prices: dict[str, str] = field(default_factory=dict)
     quotas: dict[str, float] = field(default_factory=dict)
     quota: float = 768
     delay: float = 0.0
@@ -319,7 +321,10 @@ class Simulator:
         def describe_spot_price_history(response: Any) -> Any:
             found = history(response)
             for each in found.result["SpotPriceHistory"]:
-                each["SpotPrice"] = simulator.account.spot_price
+                account = simulator.account
+                each["SpotPrice"] = account.spot_prices.get(
+                    each["AvailabilityZone"], account.spot_price
+                )
             return found
 
         self._patch.setattr(BaseResponse, "call_action", call_action)

@@ -51,6 +51,12 @@ FORBIDDEN = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedExc
 CLOSED_ACCOUNT = frozenset({"OptInRequired", "PendingVerification", "Blocked"})
 
 
+def is_final(code: str) -> bool:
+    """Whether EC2 has looked at an order and refused it: it launched nothing, nor will it."""
+    asked_in_vain = EXPIRED | REFUSED_KEYS | CLOCK | FORBIDDEN | CLOSED_ACCOUNT
+    return bool(code) and code not in BACK_OFF | NEW_TOKEN | asked_in_vain
+
+
 def is_gone(code: str) -> bool:
     """Whether the thing that was asked for isn't there any more."""
     return code.endswith((".NotFound", ".Malformed", "NotFoundException"))

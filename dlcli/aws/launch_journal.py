@@ -33,13 +33,15 @@ class Order:
         token: ours, which is the request's ClientToken and the box's tag too.
         wanted: what it was made for, in one text: another spec is another order.
         request: the call's arguments, to be sent again as they were.
-        sent: when, seconds since 1970.
+        sent: when first, seconds since 1970.
+        last_sent: when last.
     """
 
     token: str
     wanted: str
     request: Mapping[str, Any]
     sent: float
+    last_sent: float = 0.0
 
     def is_fresh(self, now: float) -> bool:
         """Whether EC2 still knows the token."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dlcli.aws import network
+from dlcli.aws import errors, network, ordering
 from dlcli.aws.boxes import Box, Ended, by_age, find_boxes, put_until, tags_for, wait_for
 from dlcli.aws.cloud import explained, reason_code
-from dlcli.aws.errors import NEXT_ZONE
+from dlcli.aws.instance_types import describe
 from dlcli.aws.key_pairs import has_key, import_key
 from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.ordering import Wanted, order_box
 from dlcli.aws.planning import Existing, Plan, Spec
+from dlcli.aws.quotas import too_small
 from dlcli.errors import DlError
 from dlcli.interrupts import between_steps
 from dlcli.progress import say
@@ -97,10 +99,13 @@ def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
     wait_for(cloud, box.id, "stopped")
     put_until(cloud, box, datetime.now(UTC) + timedelta(hours=max_hours))
     try:
-        with explained():
-            cloud.ec2.start_instances(InstanceIds=[box.id])
+        _ask_to_start(cloud, box)
     except DlError as error:
-        if reason_code(error) not in NEXT_ZONE:
+        code = reason_code(error)
+        kind = describe(cloud.ec2, [box.type]).get(box.type) if code in errors.QUOTA else None
+        if kind is not None:
+            raise too_small(cloud, kind, box.spot, error.why) from error
+        if code not in errors.NEXT_ZONE:
             raise
         raise DlError(
             f"{box.zone} has no {box.type} free for {box.name}",
@@ -109,6 +114,21 @@ def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
             f"`dl aws resize TYPE -n {box.name}`.",
         ) from error
     return wait_for(cloud, box.id, "running")
+
+
+def _ask_to_start(cloud: Cloud, box: Box) -> None:
+    """Ask for a start, again where EC2 is too busy."""
+    delays = iter(ordering.DELAYS)
+    while True:
+        try:
+            with explained():
+                cloud.ec2.start_instances(InstanceIds=[box.id])
+            return
+        except DlError as error:
+            delay = next(delays, None)
+            if reason_code(error) not in errors.BACK_OFF or delay is None:
+                raise
+        time.sleep(delay)
 
 
 def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:

@@ -16,7 +16,7 @@ from dlcli.aws import errors
 from dlcli.aws.boxes import ENDED, TOKEN, Box, boxes, tags_for
 from dlcli.aws.cloud import explained, reason_code
 from dlcli.aws.key_pairs import import_key, key_name
-from dlcli.aws.launch_journal import Order, read_order, write_order
+from dlcli.aws.launch_journal import Order, forget_order, read_order, write_order
 from dlcli.aws.planning import Spec
 from dlcli.aws.prices import dollars, spot_prices
 from dlcli.aws.quotas import too_small
@@ -67,21 +67,29 @@ def order_box(
     Raises:
         DlError: no zone has one, or the account may not have one.
     """
-    refused: dict[str, str] = {}
+    refused: dict[str, DlError] = {}
     for zone, order in _orders(cloud, new, subnets, group):
         check()
         try:
             return _sent(cloud, new, order)
         except DlError as error:
-            if reason_code(error) not in errors.NEXT_ZONE:
+            code = reason_code(error)
+            if errors.is_final(code):
+                forget_order(cloud.region, new.spec.name)
+            if code not in errors.NEXT_ZONE | errors.SPOT_PRICE:
                 raise _answered(cloud, new, zone, error) from error
-            refused[zone] = error.why
-            say(f"{zone} has no {new.spec.type} free")
+            refused[zone] = error
+            dear = f"asks more than {dollars(new.spec.max_price)}/h"
+            free = f"has no {new.spec.type} free"
+            say(f"{zone} {dear if code in errors.SPOT_PRICE else free}")
+    for zone, refusal in refused.items():
+        if reason_code(refusal) in errors.SPOT_PRICE:  # the cheapest of those that are too dear
+            raise _answered(cloud, new, zone, refusal) from refusal
     raise DlError(
         f"No zone of {cloud.region} has a {new.spec.type} free"
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
-        why="; ".join(f"{zone}: {why}" for zone, why in refused.items()),
+        why="; ".join(f"{zone}: {refusal.why}" for zone, refusal in refused.items()),
         hint="Try later, another TYPE (`dl aws types`), another region"
         + (", or without `--spot`." if new.spec.spot else "."),
     )
@@ -112,9 +120,9 @@ def _orders(
 
 def _settle(cloud: Cloud, left: Order) -> None:
     """Wait until a box that an unfinished call may have launched would be seen."""
-    if seen(cloud, left) is None and time.time() - left.sent < SETTLE_SECONDS:
+    if seen(cloud, left) is None and time.time() - left.last_sent < SETTLE_SECONDS:
         say("An earlier `up` was cut short: waiting until EC2 shows what it launched, if anything")
-        while time.time() - left.sent < SETTLE_SECONDS and not seen(cloud, left):
+        while time.time() - left.last_sent < SETTLE_SECONDS and not seen(cloud, left):
             time.sleep(2)
     found = seen(cloud, left)
     if found is not None:
@@ -135,6 +143,7 @@ def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
     delays = iter(DELAYS)
     keyless = renewed = False
     while True:
+        order = replace(order, last_sent=time.time())
         write_order(cloud.region, new.spec.name, order)
         try:
             with explained():
@@ -145,16 +154,20 @@ def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
             renewed, order = True, _renewed(order)  # the token's box has come and gone
         except DlError as error:
             code = reason_code(error)
-            if code in errors.BACK_OFF and (delay := next(delays, None)) is not None:
+            if code == "InvalidKeyPair.NotFound" and not keyless:
+                keyless = True  # a `down` of another box has just removed it
+                import_key(cloud, new.key, new.spec.owner)
+                order = _renewed(order)
+            elif (
+                # what was just made may not be known everywhere yet
+                (code in errors.BACK_OFF or errors.is_gone(code))
+                and (delay := next(delays, None)) is not None
+            ):
                 time.sleep(delay)
             elif code in errors.NEW_TOKEN and not renewed:
                 renewed = True
                 if found := seen(cloud, order):
                     return found.id
-                order = _renewed(order)
-            elif code == "InvalidKeyPair.NotFound" and not keyless:
-                keyless = True  # a `down` of another box has just removed it
-                import_key(cloud, new.key, new.spec.owner)
                 order = _renewed(order)
             else:
                 raise

@@ -142,7 +142,7 @@ def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str =
     """
     if spot:
         zones = spot_prices(cloud.ec2, [name]).get(name, {})
-        compute = zones.get(zone, min(zones.values(), default=None))
+        compute = zones.get(zone) if zone else min(zones.values(), default=None)
     else:
         compute = list_prices(cloud, [name]).get(name)
     return Cost(compute, disk_an_hour(cloud, disk_gb), stops=not spot)

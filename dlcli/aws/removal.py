@@ -112,9 +112,9 @@ def see_what_was_ordered(cloud: Cloud, name: str) -> None:
     order = read_order(cloud.region, name)
     if order is None or seen(cloud, order):
         return
-    if time.time() - order.sent < SETTLE_SECONDS:
+    if time.time() - order.last_sent < SETTLE_SECONDS:
         say("An `up` was cut short: waiting until EC2 shows what it launched, if anything")
-    while time.time() - order.sent < SETTLE_SECONDS and not seen(cloud, order):
+    while time.time() - order.last_sent < SETTLE_SECONDS and not seen(cloud, order):
         time.sleep(POLL_SECONDS)
 
 

@@ -13,7 +13,7 @@ from dlcli.aws.launching import look
 from dlcli.aws.machine_image import find_image
 from dlcli.aws.ordering import Wanted
 from dlcli.aws.planning import Existing, Plan, Spec, plan_up
-from dlcli.aws.prices import Cost, dollars, hourly, list_prices
+from dlcli.aws.prices import Cost, dollars, hourly, list_prices, spot_prices
 from dlcli.aws.provisioning import user_data
 from dlcli.aws.quotas import require_quota
 from dlcli.errors import DlError
@@ -74,9 +74,10 @@ def prepare(cloud: Cloud, spec: Spec, key: Key, accept: Callable[[str, GpuType],
             hint=f"`--disk {image.snapshot_gb + 30}` leaves room for work.",
         )
     require_quota(cloud, kind, spec.spot)
-    existing = look(cloud, spec, key, kind.zones)
+    zones = _by_spot_price(cloud, kind) if spec.spot else kind.zones
+    existing = look(cloud, spec, key, zones)
     plan = plan_up(spec, existing)
-    cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, spec.zone or "")
+    cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
     _require_within(spec, cost)
     script = user_data(spec.idle, spec.max_hours)
     return Prepared(spec, existing, plan, cost, Wanted(spec, kind, image, key, script))
@@ -109,6 +110,12 @@ def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], boo
         hint=f"`dl aws up {near.name}` rents that, `--substitute` accepts it; `dl aws types` lists "
         "others.",
     )
+
+
+def _by_spot_price(cloud: Cloud, kind: GpuType) -> tuple[str, ...]:
+    """The zones of a type, the cheapest first; last those whose price is not known."""
+    prices = spot_prices(cloud.ec2, [kind.name]).get(kind.name, {})
+    return tuple(sorted(kind.zones, key=lambda zone: (prices.get(zone, float("inf")), zone)))
 
 
 def _warn_of_namesakes(cloud: Cloud, spec: Spec) -> None:

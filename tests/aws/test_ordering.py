@@ -11,6 +11,7 @@ from simulator import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.launch_journal import Order, journal_file, read_order, write_order
+from dlcli.files import read_yaml
 
 ZONE_CODES = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "Unsupported")
 
@@ -86,8 +87,20 @@ def test_a_quota_that_may_not_be_asked_stops_nothing(dl: Dl, aws: Account, cats:
     ok(dl("aws", "up", "-y"))
 
 
+def test_spot_zones_are_tried_from_the_cheapest_on(dl: Dl, aws: Account, cats: Path) -> None:
+    aws.spot_prices = {"us-east-1c": "0.21", "us-east-1b": "0.25"}
+    aws.refuse("RunInstances", "SpotMaxPriceTooLow")
+    said = ok(dl("aws", "up", "--spot", "--max-price", "0.4", "-y")).stderr
+    assert "in us-east-1c, else in us-east-1b, us-east-1a" in said
+    assert "$0.210/h compute" in said
+    assert "us-east-1c asks more than $0.400/h" in said
+    (instance,) = aws.instances()
+    assert instance["Placement"]["AvailabilityZone"] == "us-east-1b"
+    assert "$0.250/h compute" in ok(dl("aws", "up", "-y")).stderr
+
+
 def test_a_spot_price_above_the_most_is_said_as_it_is_now(dl: Dl, aws: Account, cats: Path) -> None:
-    aws.refuse("RunInstances", "SpotMaxPriceTooLow", "Your Spot request price is too low.")
+    aws.refuse("RunInstances", "SpotMaxPriceTooLow", "Your Spot request price is too low.", times=9)
     refused(
         dl("aws", "up", "--spot", "--max-price", "0.1", "-y"),
         "costs $0.310/h in us-east-1a now",
@@ -95,7 +108,13 @@ def test_a_spot_price_above_the_most_is_said_as_it_is_now(dl: Dl, aws: Account, 
     )
 
 
-@pytest.mark.parametrize("code", ["RequestLimitExceeded", "InternalError", "Unavailable"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("RequestLimitExceeded", "InternalError", "Unavailable"),
+        *("InvalidGroup.NotFound", "InvalidSubnetID.NotFound"),
+    ],
+)
 def test_where_ec2_is_too_busy_it_is_asked_again_with_the_same_token(
     dl: Dl, aws: Account, cats: Path, code: str
 ) -> None:
@@ -158,6 +177,40 @@ def test_a_start_that_has_no_room_says_what_else_there_is(dl: Dl, aws: Account, 
     ok(dl("aws", "stop", "-y"))
     aws.refuse("StartInstances", "InsufficientInstanceCapacity", "We have none.")
     refused(dl("aws", "start", "-y"), "has no g6.xlarge free for cats", "dl aws resize")
+
+
+def test_a_start_beyond_the_quota_says_need_have_and_where_to_ask(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    ok(dl("aws", "stop", "-y"))
+    aws.quotas["L-DB2E81BA"] = 2
+    aws.refuse("StartInstances", "VcpuLimitExceeded", "Too many.")
+    refused(dl("aws", "start", "-y"), "need 4 vCPUs, have 2 in all", "servicequotas", "L-DB2E81BA")
+    aws.refuse("StartInstances", "RequestLimitExceeded", times=2)
+    ok(dl("aws", "start", "-y"))
+
+
+def test_an_order_that_is_refused_for_good_is_forgotten(dl: Dl, aws: Account, cats: Path) -> None:
+    journal = journal_file("us-east-1", "cats")
+    for code, kept in (("VcpuLimitExceeded", False), ("InternalError", True)):
+        aws.refuse("RunInstances", code, times=4)
+        refused(dl("aws", "up", "-y"), "")
+        aws._refusals.clear()
+        assert journal.exists() == kept
+
+
+def test_an_order_that_is_sent_again_says_so(dl: Dl, aws: Account, cats: Path) -> None:
+    journal = journal_file("us-east-1", "cats")
+    aws.refuse("RunInstances", "InternalError", times=4)
+    refused(dl("aws", "up", "-y"), "too busy")
+    first = Order(**read_yaml(journal))
+    write_order("us-east-1", "cats", replace(first, sent=first.sent - 600, last_sent=0))
+    aws.refuse("RunInstances", "InternalError", times=4)
+    refused(dl("aws", "up", "-y"), "too busy")
+    again = Order(**read_yaml(journal))
+    assert (again.token, again.sent) == (first.token, first.sent - 600)
+    assert again.last_sent > first.sent
 
 
 def test_an_order_is_sent_again_as_it_was(dl: Dl, aws: Account, cats: Path) -> None:
