@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.aws.channel_limits import limited
 from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
 from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
 from dlcli.errors import DlError
@@ -127,19 +128,22 @@ def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
         time.sleep(PAUSE_SECONDS)
 
 
-def run(client: SSHClient, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
+def run(
+    client: SSHClient, argv: Sequence[str], stdin: bytes = b"", seconds: float | None = None
+) -> tuple[int, str, str]:
     """Run a program there, to its end.
 
     Args:
         client: as `connect` gives it.
         argv: the program and its arguments, whatever characters and odd bytes they hold.
         stdin: what it reads.
+        seconds: how long it may take; None for as long as it does.
 
     Returns:
         exit code, and what it wrote to stdout and stderr; odd bytes as surrogates.
 
     Raises:
-        Unreachable: the connection was dropped.
+        Unreachable: the connection was dropped, or the time is over.
     """
     host = _peer(client)
     with explained(host), ThreadPoolExecutor(2) as pool:
@@ -147,27 +151,28 @@ def run(client: SSHClient, argv: Sequence[str], stdin: bytes = b"") -> tuple[int
         if transport is None:
             raise EOFError
         channel = transport.open_session(timeout=CONNECT_SECONDS)
-        channel.exec_command(shlex.join(argv).encode("utf-8", "surrogateescape"))
+        with limited(channel, seconds):
+            channel.exec_command(shlex.join(argv).encode("utf-8", "surrogateescape"))
 
-        def feed() -> None:
-            # a program that ends without having read all is not to blame
-            with suppress(OSError):
-                channel.sendall(stdin)
-            channel.shutdown_write()
+            def feed() -> None:
+                # a program that ends without having read all is not to blame
+                with suppress(OSError):
+                    channel.sendall(stdin)
+                channel.shutdown_write()
 
-        # one alone would wait for ever for the other's full buffer to be emptied
-        fed = pool.submit(feed)
-        errors = pool.submit(channel.makefile_stderr("rb").read)
-        try:
-            out = channel.makefile("rb").read()
-        except BaseException:  # Ctrl-C: the other two would be waited for
-            channel.close()
-            raise
-        fed.result()
-        err = errors.result()
-        code = channel.recv_exit_status()
-        if code == -1:
-            raise EOFError
+            # one alone would wait for ever for the other's full buffer to be emptied
+            fed = pool.submit(feed)
+            errors = pool.submit(channel.makefile_stderr("rb").read)
+            try:
+                out = channel.makefile("rb").read()
+            except BaseException:  # Ctrl-C: the other two would be waited for
+                channel.close()
+                raise
+            fed.result()
+            err = errors.result()
+            code = channel.recv_exit_status()
+            if code == -1:
+                raise EOFError
     return code, _text(out), _text(err)
 
 
@@ -251,8 +256,6 @@ def _load_key(path: Path) -> PKey:
 
     try:
         return PKey.from_path(path)
-    except FileNotFoundError:
-        raise
     except (TypeError, ValueError, SSHException, UnknownKeyType) as error:
         beside = path.with_name(path.name + ".pub")
         with suppress(OSError, SSHException):

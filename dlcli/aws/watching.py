@@ -34,7 +34,7 @@ def watched(boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
         except DlError:
             return None
         try:
-            return read_watchdog(run(client, STATUS)[1])
+            return read_watchdog(run(client, STATUS, seconds=SECONDS)[1])
         except DlError:
             return None
         finally:

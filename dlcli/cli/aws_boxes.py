@@ -145,7 +145,7 @@ def extend_command(config: Config, time: str) -> None:
     open_door(cloud, box, settings.ingress)
     client = connect(arriving.host_of(box, own_key(settings.ssh_key)))
     try:
-        box = extended(cloud, box, span, partial(run, client))
+        box = extended(cloud, box, span, partial(run, client, seconds=60))
     finally:
         client.close()
     cost = _cost(cloud, box)

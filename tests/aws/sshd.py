@@ -125,11 +125,12 @@ SetEnv HOME="{self.home}" PATH="{self.path}" LC_ALL=C.UTF-8 TMUX_TMPDIR="{self.f
     def drop(self) -> None:
         """Kill the connections that there are; the server goes on."""
         assert self._process is not None
-        found = _children(self._process.pid)
+        daemon = self._process.pid  # it may be stopped meanwhile
+        found = _children(daemon)
         for pid in [each for child in found for each in (*_children(child), child)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        while set(found) & set(_children(self._process.pid)):
+        while set(found) & set(_children(daemon)):
             time.sleep(0.01)
 
     def host(self, port: int | None = None) -> Host:

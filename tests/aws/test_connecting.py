@@ -50,6 +50,16 @@ def stranger_key(sshd: Sshd) -> HostKey:
     return other
 
 
+def test_a_program_that_never_ends_is_given_up_after_its_time(sshd: Sshd) -> None:
+    with connect(sshd.host()) as client:
+        begun = time.monotonic()
+        with pytest.raises(Unreachable) as error:
+            run(client, ["sleep", "30"], seconds=1)
+        assert time.monotonic() - begun < 20
+        assert error.value.why == "no answer within 1 s"
+        assert run(client, ["echo", "well"], seconds=20)[1] == "well\n"
+
+
 def test_a_program_runs_with_its_arguments_as_they_are(sshd: Sshd) -> None:
     with connect(sshd.host()) as client:
         code, out, err = run(client, ["printf", r"%s\0", *HOSTILE])
