@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import SMALL
 
 from dlcli.engine_files import open_engine
 from dlcli.predictions import read_predictions
@@ -32,10 +31,20 @@ from dlcli.run_list import read_row
 KILLS = 10
 # Nothing but the order in which floats are added may differ.
 TOLERANCE = 1e-5
+SMALLEST = ("--image-size", "32", "--batch-size", "4")
 KINDS = {
-    "features": ("finetune", "--schedule", "1e-3x40", "--dropout", "0.3", *SMALL),
+    "features": ("finetune", "--schedule", "1e-3x40", "--dropout", "0.3", *SMALLEST),
     "images": ("cnn", "--schedule", "1e-2x8", "--image-size", "32", "--batch-size", "4"),
-    "unfreeze": ("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--dropout", "0.3", *SMALL),
+    "unfreeze": (
+        "finetune",
+        "--schedule",
+        "1e-2",
+        "--unfreeze",
+        "2",
+        "--dropout",
+        "0.3",
+        *SMALLEST,
+    ),
 }
 # In the order in which a training writes them; at last it removes its checkpoint.
 FILES = (
@@ -245,7 +254,7 @@ def test_a_training_killed_at_any_moment_and_resumed_is_the_same_as_one_never_st
 def test_a_training_killed_right_before_any_of_its_files_is_there_is_the_same_too(
     home: Path, tiny: Path
 ) -> None:
-    words = ("train", "finetune", "--schedule", "1e-3x2", "-d", str(tiny), *SMALL)
+    words = ("train", "finetune", "--schedule", "1e-3x2", "-d", str(tiny), *SMALLEST)
     runs = home / "runs"
     with forks() as dl:
         whole = run_of(dl.start(*words), runs)

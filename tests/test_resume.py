@@ -26,7 +26,7 @@ PATHS = {
     "running means": ("finetune", "--schedule", "1e-2x3", "--ema", "0.5", "--mixup", "0.3"),
     "unfreeze": (
         *("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--layer-decay", "0.5"),
-        *("--mixed-precision", "--ema", "0.5"),
+        *("--mixed-precision", "--ema", "0.5", "--image-size", "32"),
     ),
 }
 
@@ -36,7 +36,8 @@ def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Ctrl-C after each epoch in turn; history row by row, predictions to the last digit."""
-    command = ("train", *PATHS[kind], "-d", tiny, *SMALL)
+    recipe, *options = PATHS[kind]
+    command = ("train", recipe, "-d", tiny, *SMALL, *options)
     ok(dl(*command))
     whole = only_run(home)
     epochs = len(whole.history())

@@ -40,6 +40,13 @@ def begun(recipe: str, dataset: Path, **values: object) -> tuple[Network, list[S
     return network, samples
 
 
+def dense_weights(dataset: Path, **values: object) -> list[np.ndarray]:
+    """Weights of vgg-fc's hidden layers before training."""
+    network, _ = begun("vgg-fc", dataset, **values)
+    layers = [network.head.get_layer(name) for name in ("fc1", "fc2")]
+    return [weights for layer in layers for weights in layer.get_weights()]
+
+
 def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
     dl: Dl, home: Path, dataset: Path, vgg16_weights: Path
 ) -> None:
@@ -57,13 +64,11 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
         network, (_, valid) = begun(recipe, dataset, **settings, **begin_with)
         assert valid.inputs.shape == (7, 7, 512)
         np.testing.assert_allclose(network.predict(valid.inputs), expected, atol=1e-4)
+        del network  # with its optimizer 2 GB
     # the course's rule makes another function of it: half of each layer's weights
-    rescaled, (_, valid) = begun("vgg-fc", dataset, **settings, **{"train.vgg-fc.rescale": "true"})
-    plain, _ = begun("vgg-fc", dataset, **settings)
-    for name in ("fc1", "fc2"):
-        both = [network.head.get_layer(name).get_weights() for network in (rescaled, plain)]
-        for half, whole in zip(*both, strict=True):
-            np.testing.assert_allclose(half, whole / 2)
+    rescaled = dense_weights(dataset, **settings, **{"train.vgg-fc.rescale": "true"})
+    for half, whole in zip(rescaled, dense_weights(dataset, **settings), strict=True):
+        np.testing.assert_allclose(half, whole / 2)
 
 
 def begun_images(dataset: Path) -> tuple[np.ndarray, tuple[str, ...]]:
