@@ -101,7 +101,7 @@ def arrive(
         host = reach(cloud, box, settings, trust=trust)
         if started:
             with closing(connect(host)) as client:
-                install_watchdog(box.name, settings, partial(run, client))
+                install_watchdog(box.name, settings, partial(run, client), anew=True)
         return
     host = host_of(box, key)
     say("Waiting for the box's host keys, then for ssh")

@@ -94,9 +94,14 @@ def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
     Raises:
         DlError: EC2 refuses the type, or has none free; the box is stopped then.
     """
-    ran = box.running
+    ran, before = box.running, box.type
     box = stop(cloud, box)
     with explained():
         cloud.ec2.modify_instance_attribute(InstanceId=box.id, InstanceType={"Value": name})
     box = wait_for(cloud, box.id, "stopped")
-    return start(cloud, box, max_hours) if ran else box
+    try:
+        return start(cloud, box, max_hours) if ran else box
+    except DlError as error:
+        back = f"`dl aws resize {before} -n {box.name}`, then `dl aws start -n {box.name}`"
+        now = f"{box.name} is stopped, a {name} now; the way back: {back}."
+        raise DlError(error.what, why=error.why, hint=f"{now} {error.hint}") from error

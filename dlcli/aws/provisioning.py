@@ -21,7 +21,12 @@ from dlcli.places import expanded, printable, shown
 from dlcli.progress import say
 
 BOX = Path(__file__).parent / "box"
-UNITS = ("dl-watchdog.service", "dl-watchdog.timer", "dl-shutdown.service")
+UNITS = (
+    "dl-watchdog.service",
+    "dl-watchdog.timer",
+    "dl-shutdown.service",
+    "dl-poweroff.service",
+)
 USER = "ubuntu"
 # Paths over there are relative to the home folder, where ssh begins.
 FOLDER = ".dl"
@@ -140,20 +145,21 @@ def provision(name: str, settings: Aws, run: Run) -> None:
         raise _failed(name, f"its setup ended with exit code {code}", log)
 
 
-def install_watchdog(name: str, settings: Aws, run: Run) -> Watched:
+def install_watchdog(name: str, settings: Aws, run: Run, *, anew: bool = False) -> Watched:
     """Bring a box's watchdog and its limits up to date, and see it at work.
 
     Args:
         name: the box's name, for the hints.
         settings: `idle` and `max_hours` are read.
         run: runs a program over there.
+        anew: whether its hours begin with this boot, for it was stopped before.
 
     Raises:
         DlError: it doesn't run.
     """
     script = f"{FOLDER}/user-data.sh"
     _place(name, run, script, user_data(settings.idle, settings.max_hours).encode())
-    code, said, error = run(["sudo", "-n", "bash", script])
+    code, said, error = run(["sudo", "-n", "bash", script, *(["anew"] if anew else [])])
     watched = read_watchdog(run(STATUS)[1])
     if code or watched is None:
         raise DlError(
@@ -196,7 +202,9 @@ def read_watchdog(text: str) -> Watched | None:
 
 
 def _file(name: str) -> str:
-    return read_text(BOX / name).rstrip("\n")
+    """A script's text without its comments: user data has little room."""
+    first, *lines = read_text(BOX / name).splitlines()
+    return "\n".join([first, *(line for line in lines if not line.lstrip().startswith("#"))])
 
 
 def _place(name: str, run: Run, path: str, content: bytes) -> None:

@@ -99,7 +99,7 @@ def test_where_the_console_never_shows_keys_the_first_is_trusted_if_asked_for(
 def test_a_start_trusts_the_first_key_if_asked_for(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arriving, "install_watchdog", lambda *rest: None)
+    monkeypatch.setattr(arriving, "install_watchdog", lambda *rest, anew: None)
     ok(dl("aws", "up", "-y"))
     (instance,) = aws.instances()
     ok(dl("aws", "stop", "-y"))
@@ -154,10 +154,10 @@ def test_a_box_is_extended_where_its_watchdog_takes_it(
 def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[tuple[str, int]] = []
+    found: list[tuple[str, int, bool]] = []
 
-    def install(name: str, settings: Aws, run: Run) -> None:
-        found.append((run(["echo", name])[1].strip(), settings.max_hours))
+    def install(name: str, settings: Aws, run: Run, *, anew: bool) -> None:
+        found.append((run(["echo", name])[1].strip(), settings.max_hours, anew))
 
     monkeypatch.setattr(arriving, "install_watchdog", install)
     ok(dl("aws", "up", "-y"))
@@ -170,4 +170,4 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
     ok(dl("aws", "start", "-y", "--max-hours", "5"))
     ok(dl("aws", "stop", "-y"))
     ok(dl("aws", "up", "-y", "--max-hours", "6"))
-    assert found == [("cats", 5), ("cats", 6)]
+    assert found == [("cats", 5, True), ("cats", 6, True)]

@@ -191,6 +191,35 @@ def test_a_start_beyond_the_quota_says_need_have_and_where_to_ask(
     ok(dl("aws", "start", "-y"))
 
 
+def test_a_resize_beyond_the_quota_leaves_the_box_as_it_is(
+    dl: Dl, aws: Account, cats: Path
+) -> None:
+    ok(dl("aws", "up", "-y"))
+    aws.quotas["L-DB2E81BA"] = 4
+    words = "need 8 vCPUs, have 4 in all", "servicequotas", "L-DB2E81BA"
+    refused(dl("aws", "resize", "g6.2xlarge", "-y"), *words)
+    (instance,) = aws.instances()
+    assert (instance["InstanceType"], instance["State"]["Name"]) == ("g6.xlarge", "running")
+
+
+@pytest.mark.parametrize("code", ["VcpuLimitExceeded", "InsufficientInstanceCapacity"])
+def test_a_resize_that_ends_in_a_refused_start_says_what_the_box_is_now_and_the_way_back(
+    dl: Dl, aws: Account, cats: Path, code: str
+) -> None:
+    """Other boxes use the quota up, or the zone is full: EC2 says so at the start alone."""
+    ok(dl("aws", "up", "-y"))
+    aws.refuse("StartInstances", code, "Too many.")
+    refused(
+        dl("aws", "resize", "g6.2xlarge", "-y"),
+        "cats is stopped, a g6.2xlarge now",
+        "`dl aws resize g6.xlarge -n cats`, then `dl aws start -n cats`",
+    )
+    ok(dl("aws", "resize", "g6.xlarge", "-y"))
+    ok(dl("aws", "start", "-y"))
+    (instance,) = aws.instances()
+    assert (instance["InstanceType"], instance["State"]["Name"]) == ("g6.xlarge", "running")
+
+
 def test_an_order_that_is_refused_for_good_is_forgotten(dl: Dl, aws: Account, cats: Path) -> None:
     journal = journal_file("us-east-1", "cats")
     for code, kept in (("VcpuLimitExceeded", False), ("InternalError", True)):

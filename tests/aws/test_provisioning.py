@@ -46,7 +46,9 @@ SEEN = "checked=1000\nidle=720\nstops_at=2080\nbecause=idle\nsees=GPU 0 %, no jo
 
 def commands(script: str) -> list[str]:
     """The lines of a script that do something."""
-    return [line for line in script.splitlines() if line.strip() and not line.startswith("#")]
+    return [
+        line for line in script.splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
 
 
 def test_the_first_thing_that_user_data_does_is_arm_a_shutdown() -> None:
@@ -93,23 +95,26 @@ def moved(script: str, root: Path) -> str:
         (root / name).mkdir(parents=True, exist_ok=True)
     lines = script.splitlines(keepends=True)
     return "".join(
-        re.sub(" (?=/(etc|usr)/)", f" {root}", line)
-        if line.startswith(("place", "mkdir"))
+        re.sub(" (?=/(etc|usr|var)/)", f" {root}", line)
+        if line.startswith(("place", "mkdir", "if"))
         else line
         for line in lines
     )
 
 
-def run_user_data(root: Path, systemctl: str) -> tuple[int, list[str]]:
+def run_user_data(root: Path, systemctl: str, *arguments: str) -> tuple[int, list[str]]:
     """Run user data below a folder; its exit code, and the programs that it called, in order."""
     called, programs = root / "called", root / "programs"
-    programs.mkdir(parents=True)
+    programs.mkdir(parents=True, exist_ok=True)
+    called.unlink(missing_ok=True)
     for name, script in {"systemctl": systemctl, "shutdown": ":"}.items():
         (programs / name).write_text(f'#!/bin/sh\necho "{name} $*" >>"{called}"\n{script}\n')
         (programs / name).chmod(0o755)
     (root / "user-data.sh").write_text(moved(user_data(HALF_HOUR, 24), root))
     done = subprocess.run(
-        ["bash", root / "user-data.sh"], env={"PATH": f"{programs}:/usr/bin:/bin"}, check=False
+        ["bash", root / "user-data.sh", *arguments],
+        env={"PATH": f"{programs}:/usr/bin:/bin"},
+        check=False,
     )
     return done.returncode, called.read_text().splitlines()
 
@@ -120,7 +125,7 @@ def test_user_data_installs_the_watchdog_and_leaves_the_shutdown_armed(tmp_path:
     assert called == [
         "shutdown -h +120",  # which the watchdog's first look moves to the cap
         "systemctl daemon-reload",
-        "systemctl enable dl-shutdown.service",
+        "systemctl enable dl-shutdown.service dl-poweroff.service",
         "systemctl enable --now dl-watchdog.timer",
         "systemctl start dl-watchdog.service",
     ]
@@ -130,7 +135,25 @@ def test_user_data_installs_the_watchdog_and_leaves_the_shutdown_armed(tmp_path:
         "watchdog.sh": "usr/local/lib/dl",
         **dict.fromkeys(UNITS, "etc/systemd/system"),
     }.items():
-        assert (tmp_path / place / name).read_text() == (BOX / name).read_text()
+        assert commands((tmp_path / place / name).read_text()) == commands((BOX / name).read_text())
+
+
+def test_the_hours_of_a_box_that_was_started_begin_anew(tmp_path: Path) -> None:
+    lasting = tmp_path / "var/lib/dl"
+    lasting.mkdir(parents=True)
+    (lasting / "began").write_text(f"{BOOTED}")
+    assert run_user_data(tmp_path, ":")[0] == 0
+    assert (lasting / "began").exists()
+    assert run_user_data(tmp_path, ":", "anew")[0] == 0
+    assert not lasting.exists()
+
+
+def test_a_power_off_forgets_the_hours_and_a_reboot_does_not() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read_string((BOX / "dl-poweroff.service").read_text())
+    assert unit["Install"]["WantedBy"].split() == ["poweroff.target", "halt.target"]
+    assert unit["Service"]["ExecStart"] == "rm -rf /var/lib/dl"
+    assert (BOX / "watchdog.sh").read_text().count("/var/lib/dl") == 1
 
 
 def test_where_the_watchdog_does_not_start_the_shutdown_stays(tmp_path: Path) -> None:

@@ -429,7 +429,7 @@ def test_a_watchdog_killed_in_the_middle_goes_on_where_it_was(box: Box) -> None:
     assert box.stopped
 
 
-@pytest.mark.parametrize("name", ["last_busy", "until", "walled", "warned", "watchdog"])
+@pytest.mark.parametrize("name", ["last_busy", "walled", "warned", "watchdog"])
 @pytest.mark.parametrize("content", ["", "nonsense", "08", "9" * 10], ids=repr)
 def test_a_damaged_memory_delays_an_idle_stop_by_its_limit_at_most(
     box: Box, name: str, content: str
@@ -441,6 +441,19 @@ def test_a_damaged_memory_delays_an_idle_stop_by_its_limit_at_most(
         if box.stopped:
             break
         assert box.armed_seconds == CAP_SECONDS + 360
+    assert box.stopped
+
+
+@pytest.mark.parametrize("name", ["began", "until"])
+@pytest.mark.parametrize("content", ["", "nonsense", "08", "9" * 10], ids=repr)
+def test_damaged_hours_give_no_box_more_than_its_cap(
+    box: Box, jupyter: Jupyter, name: str, content: str
+) -> None:
+    everything_busy(box, jupyter)
+    box.look()
+    (box.lasting / name).write_text(content)
+    assert box.look(after=CAP_SECONDS - 60)["stops_at"] == str(BOOTED + CAP_SECONDS)
+    box.run(after=60)
     assert box.stopped
 
 
@@ -459,14 +472,50 @@ def test_a_clock_that_goes_back_counts_as_use(box: Box) -> None:
     assert box.look(after=-3000)["idle"] == "0"
 
 
-def test_a_box_that_was_started_again_begins_anew(box: Box) -> None:
+def test_a_box_that_was_started_again_begins_anew(box: Box, jupyter: Jupyter) -> None:
     box.look()
-    box.until_stopped(minutes=35)
-    shutil.rmtree(box.state)  # /run is empty after a boot
-    (box.folder / "shutdowns").unlink()
-    box.now = BOOTED + 20
-    assert box.look()["idle"] == "0"
+    box.look("extend", "3d")
+    box.now += 40 * HOUR
+    box.boot(powered_off=True)
+    assert box.look(after=20)["idle"] == "0"
     assert box.until_stopped(minutes=29) is None
+    everything_busy(box, jupyter)
+    assert box.look()["stops_at"] == str(box.booted + CAP_SECONDS)
+
+
+def test_no_reboot_gives_a_box_new_hours(box: Box, jupyter: Jupyter) -> None:
+    everything_busy(box, jupyter)
+    box.look()
+    for _ in range(3):
+        box.now += 7 * HOUR
+        box.boot()
+        assert box.look(after=20)["stops_at"] == str(BOOTED + CAP_SECONDS)
+        assert box.armed_seconds + box.booted <= BOOTED + CAP_SECONDS + 360
+    box.run(after=3 * HOUR)
+    assert box.stopped
+
+
+def test_a_reboot_keeps_what_extend_gave(box: Box) -> None:
+    box.look()
+    until = box.now + 30 * HOUR
+    box.look("extend", "30h")
+    box.now += 2 * HOUR
+    box.boot()
+    box.look(after=20)
+    assert box.look(after=10 * HOUR)["stops_at"] == str(until)
+    assert not box.stopped
+
+
+def test_a_box_past_its_hours_that_lost_its_power_stays_until_it_is_told_of_its_start(
+    box: Box, jupyter: Jupyter
+) -> None:
+    everything_busy(box, jupyter)
+    box.look()
+    box.now += 2 * CAP_SECONDS
+    box.boot()
+    assert box.look(after=20)["stops_at"] == str(box.booted + 900)
+    box.run(after=880)
+    assert box.stopped
 
 
 def test_use_takes_the_warning_back(box: Box) -> None:
@@ -529,7 +578,7 @@ def test_extend_refuses_what_is_no_time(box: Box, time: str) -> None:
     refused = box.run("extend", time)
     assert refused.returncode == 2
     assert f"Expected a time such as 90m or 4h, received: {time}" in refused.stderr
-    assert not (box.state / "until").exists()
+    assert not (box.lasting / "until").exists()
 
 
 def test_it_says_how_it_is_called(box: Box) -> None:

@@ -44,6 +44,7 @@ class Box:
     def __init__(self, folder: Path) -> None:
         self.folder, self.booted, self.now = folder, BOOTED, BOOTED
         self.home, self.bin, self.state = folder / "home", folder / "bin", folder / "run"
+        self.lasting = folder / "lasting"
         for made in (self.home, self.bin, folder / "proc"):
             made.mkdir(parents=True)
         for tool in TOOLS.split():
@@ -70,6 +71,14 @@ class Box:
         """The watchdog's settings."""
         self.write("watchdog.conf", text)
 
+    def boot(self, *, powered_off: bool = False) -> None:
+        """Go down and come up again, after a stop or after a reboot, a crash, a lost power."""
+        shutil.rmtree(self.state, ignore_errors=True)  # /run is empty after a boot
+        if powered_off:  # as dl-poweroff.service does
+            shutil.rmtree(self.lasting, ignore_errors=True)
+        (self.folder / "shutdowns").unlink(missing_ok=True)
+        self.booted = self.now
+
     def gpus(self, *percents: str) -> None:
         """GPUs that are so busy."""
         self.fake("nvidia-smi", f"printf '%s\\n' {' '.join(map(repr, percents))}")
@@ -95,6 +104,7 @@ class Box:
             "FAKE": str(self.folder),
             "DL_CONFIG": str(self.folder / "watchdog.conf"),
             "DL_STATE": str(self.state),
+            "DL_LASTING": str(self.lasting),
             "DL_PROC": str(self.folder / "proc"),
         }
         return subprocess.Popen(

@@ -5,15 +5,21 @@
 #   watchdog.sh extend 4h   stay for four hours from now, idle or not
 #
 # A timer starts it each minute. Before it looks at anything it arms a shutdown for the cap, so
-# that one that hangs or dies leaves the cap behind. What it remembers lies in /run, which is
-# empty after each boot: a started box begins anew.
+# that one that hangs or dies leaves the cap behind. What it remembers of use lies in /run, which
+# is empty after each boot. Since when the cap's hours count, and until when `extend` keeps the box,
+# lie on the disk: a reboot, by whom or what it may be, gives no new hours. A power-off removes
+# them, so a box that is started begins anew.
 
 config=${DL_CONFIG:-/etc/dl/watchdog.conf}
 state=${DL_STATE:-/run/dl}
+lasting=${DL_LASTING:-/var/lib/dl}
 proc=${DL_PROC:-/proc}
 
 BUSY_PERCENT=5
 WARN_SECONDS=300
+# After each boot a box stays for so long, past its cap too: for `dl aws start` to tell a box that
+# lost its power, and so kept its old hours, that it was started.
+GRACE_SECONDS=900
 # The longest that `extend` may keep a box: a year.
 MOST_SECONDS=31536000
 # logind lets nobody log in during the last five minutes before an armed shutdown. The armed one
@@ -31,10 +37,11 @@ whole() {
 
 setting() { sed -n "s/^$1=//p" "$config" 2>/dev/null | tail -n 1; }
 
-stored() { whole "$(cat "$state/$1" 2>/dev/null)" "$2"; }
+# stored FILE DEFAULT: the number in it.
+stored() { whole "$(cat "$1" 2>/dev/null)" "$2"; }
 
-# store NAME: standard input, whole or not at all.
-store() { cat >"$state/.$1.$$" && mv -f "$state/.$1.$$" "$state/$1"; }
+# store FILE: standard input, whole or not at all.
+store() { cat >"$1.$$" && mv -f "$1.$$" "$1"; }
 
 # seen SECONDS: the box was in use at that time.
 seen() {
@@ -150,7 +157,7 @@ count() {
 }
 
 announce() {
-    echo "$now" | store walled
+    echo "$now" | store "$state/walled"
     timeout -k 2 10 wall "dl: $1" 2>/dev/null
 }
 
@@ -162,15 +169,21 @@ look() {
     now=$(whole "$(date +%s)" '')
     # a shutdown is armed by an earlier look, or by the boot
     [ -n "$now" ] || exit 1
-    mkdir -p "$state"
-    up=$(whole "$(cut -d . -f 1 "$proc/uptime")" 0)
+    mkdir -p "$state" "$lasting"
+    booted=$((now - $(whole "$(cut -d . -f 1 "$proc/uptime")" 0)))
+    began=$(stored "$lasting/began" 0)
+    # a memory that is damaged may not outlive the cap
+    if [ "$began" -eq 0 ] || [ "$began" -gt "$booted" ]; then
+        began=$booted
+        echo "$began" | store "$lasting/began"
+    fi
     cap_seconds=$(whole "$(setting cap_seconds)" 0)
     if [ "$cap_seconds" -eq 0 ]; then cap_seconds=86400; fi
-    cap=$((now - up + cap_seconds))
-    kept=$(stored until 0)
-    # a memory that is damaged may not outlive the cap
+    cap=$((began + cap_seconds))
+    kept=$(stored "$lasting/until" 0)
     if [ "$kept" -gt $((now + MOST_SECONDS)) ]; then kept=0; fi
     if [ "$kept" -gt "$cap" ]; then cap=$kept; fi
+    if [ "$cap" -lt $((booted + GRACE_SECONDS)) ]; then cap=$((booted + GRACE_SECONDS)); fi
     left=$((cap - now))
     if [ "$left" -lt 0 ]; then left=0; fi
     shutdown --no-wall -h "+$((left / 60 + LATER_MINUTES))" >/dev/null 2>&1
@@ -183,16 +196,16 @@ look() {
     user=$(setting user)
     home=$(getent passwd "${user:-ubuntu}" | cut -d : -f 6)
     uid=$(id -u "${user:-ubuntu}" 2>/dev/null)
-    last_busy=$(stored last_busy "$now")
+    last_busy=$(stored "$state/last_busy" "$now")
     if [ "$last_busy" -gt "$now" ]; then last_busy=$now; fi
-    walled=$(stored walled 0)
+    walled=$(stored "$state/walled" 0)
     processes=$(ps -ww -eo args= 2>/dev/null)
     look_at_gpus
     look_at_jobs
     look_at_arrivals
     look_at_terminals
     look_at_kernels
-    echo "$last_busy" | store last_busy
+    echo "$last_busy" | store "$state/last_busy"
     idle=$((now - last_busy))
     sees="$gpus, $(count "$jobs" job), $(count "$terminals" 'ssh terminal')"
     if [ "$silent" -gt 0 ]; then sees="$sees, $silent silent tmux"; fi
@@ -204,7 +217,7 @@ look() {
         if [ "$at" -lt "$kept" ]; then at=$kept; fi
         if [ "$at" -lt "$cap" ]; then stops_at=$at because=idle; fi
     fi
-    store watchdog <<END
+    store "$state/watchdog" <<END
 checked=$now
 idle=$idle
 stops_at=$stops_at
@@ -221,7 +234,7 @@ END
     if [ "$left" -le 0 ] && [ "$warned" = idle ]; then
         stop "idle for $(minutes "$idle") ($sees)"
     elif [ "$warned" != "$because" ]; then
-        echo "$because" | store warned
+        echo "$because" | store "$state/warned"
         # a minute at least to answer in, however the clock has jumped
         if [ "$left" -lt 60 ]; then left=60; fi
         if [ "$because" = idle ]; then
@@ -247,10 +260,12 @@ extend() {
         echo "Expected a time such as 90m or 4h, received: $1" >&2
         exit 2
     fi
-    mkdir -p "$state"
+    mkdir -p "$state" "$lasting"
     until=$(($(date +%s) + seconds))
     # never shorter than what was asked for before
-    if [ "$until" -gt "$(stored until 0)" ]; then echo "$until" | store until; fi
+    if [ "$until" -gt "$(stored "$lasting/until" 0)" ]; then
+        echo "$until" | store "$lasting/until"
+    fi
     look
     cat "$state/watchdog"
 }
