@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import botocore.loaders
 import pytest
 from aws.sshd import Sshd, serving
+from loopback import loopback_only
 from simulator import Account, Simulator
 
 from dlcli.aws.boxes import Box
 from dlcli.aws.launch_journal import forget_order
 
-REAL_CONNECT = socket.socket.connect
-
-
-class Outside(BaseException):
-    """A test reached beyond this machine; no `except Exception` may swallow it."""
-
 
 @pytest.fixture(autouse=True)
-def loopback_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def loopback_alone() -> Iterator[list[str]]:
     """Fail every test that connects to anything but this machine."""
-    tried: list[str] = []
-
-    def connect(self: socket.socket, address: Any) -> Any:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_here(address[0]):
-            tried.append(str(address))
-            raise Outside(f"a test connects to {address}")
-        return REAL_CONNECT(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
-    monkeypatch.setattr(socket.socket, "connect_ex", connect)
-    yield tried
-    assert tried == [], "a test connected beyond this machine"
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:  # a name: it would have to be looked up first
-        return False
+    with loopback_only() as tried:
+        yield tried
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,299 @@
+"""HTTP servers on 127.0.0.1 whose calls go wrong as a test wishes; one that keeps files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+LONGEST_STALL_SECONDS = 20.0
+PIECE = 1 << 14
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sent."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Message
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where an answer's body ends before its time: the connection closes there, or stalls."""
+
+    after_bytes: int
+    stalls: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server sends; a header that is None is left out."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    cut: Cut | None = None
+
+
+def http_date(moment: datetime) -> str:
+    """A moment as HTTP writes it: `Wed, 26 Mar 2026 00:00:00 GMT`."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+class LocalServer:
+    """A server on a port of its own, at work until `stop`.
+
+    Args:
+        beside: a server whose list of calls, and what was asked of it, this one shares.
+    """
+
+    def __init__(self, beside: LocalServer | None = None) -> None:
+        self.calls: list[str] = beside.calls if beside else []
+        self.requests: list[Request] = []
+        self.faults: list[str] = beside.faults if beside else []
+        self.clock_skew_seconds = 0.0
+        self._refusals: dict[str, list[Answer]] = beside._refusals if beside else {}
+        self._lost: Counter[str] = beside._lost if beside else Counter()
+        self._lock, self._stopped = threading.RLock(), threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        # the pause between looks at whether to end; half a second by default, a test
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the server, and downloads that stall."""
+        self._stopped.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_skew_seconds)
+
+    def refuse(
+        self,
+        method: str,
+        status: int,
+        message: str = "",
+        times: int = 1,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let the next calls of a method fail, `times` of them."""
+        answer = self.error(status, message or f"{status} was asked for.", headers or {})
+        self._refusals.setdefault(method, []).extend([answer] * times)
+
+    def lose_answer(self, method: str, times: int = 1) -> None:
+        """Let the next calls of a method do their work, and drop the connection unanswered."""
+        self._lost[method] += times
+
+    def serve(self, request: Request) -> Answer | None:
+        """Note a call and answer it; None where the connection is to be dropped."""
+        with self._lock:
+            self.requests.append(request)
+            name = self.name_of(request)
+            self.calls.append(name)
+            if self._refusals.get(name):
+                refusal = self._refusals[name].pop(0)
+                self.refused(name, request, refusal)
+                return refusal
+            answer = self.answer(name, request)
+            if self._lost[name]:
+                self._lost[name] -= 1
+                return None
+            return answer
+
+    def name_of(self, request: Request) -> str:
+        """The method that a request calls."""
+        raise NotImplementedError
+
+    def answer(self, name: str, request: Request) -> Answer:
+        """Do what is asked."""
+        raise NotImplementedError
+
+    def error(self, status: int, message: str, headers: Mapping[str, str]) -> Answer:
+        """How this server says that something is wrong."""
+        raise NotImplementedError
+
+    def refused(self, name: str, request: Request, refusal: Answer) -> None:
+        """What a call does that fails because a test asked for it: nothing."""
+
+
+def _handler(owner: LocalServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            url = urlsplit(self.path)
+            path, query = unquote(url.path), dict(parse_qsl(url.query))
+            try:
+                answer = owner.serve(Request(self.command, path, query, self.headers, body))
+            except BaseException as error:
+                owner.faults.append(f"{self.command} {path}: {error!r}")
+                raise
+            if answer is None:
+                self.close_connection = True
+                return
+            try:
+                self.send(answer)
+            except OSError:  # the client has gone
+                self.close_connection = True
+
+        def do_GET(self) -> None:
+            self.serve()
+
+        def do_POST(self) -> None:
+            self.serve()
+
+        def do_PUT(self) -> None:
+            self.serve()
+
+        def send(self, answer: Answer) -> None:
+            self.send_response(answer.status)
+            headers = {"Content-Length": str(len(answer.body)), **answer.headers}
+            for name, value in headers.items():
+                if value is not None:
+                    self.send_header(name, value)
+            if answer.cut or headers["Content-Length"] != str(len(answer.body)):
+                self.send_header("Connection", "close")  # which sets `close_connection` too
+            self.end_headers()
+            size = min(answer.cut.after_bytes, len(answer.body)) if answer.cut else None
+            for start in range(0, len(answer.body) if size is None else size, PIECE):
+                self.wfile.write(answer.body[start : min(start + PIECE, size or 1 << 60)])
+            if answer.cut and answer.cut.stalls:
+                owner._stopped.wait(LONGEST_STALL_SECONDS)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return http_date(owner.now())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the tests' output is for tests."""
+
+    return Handler
+
+
+class Storage(LocalServer):
+    """A host of files behind signed links that expire, as Google's; takes uploads too.
+
+    Its methods are called `Download`, `Upload` and `UploadStatus`.
+
+    Args:
+        beside: see LocalServer.
+
+    Attributes:
+        files: path -> content and when it changed.
+        headers: to send with downloads instead of the true ones; None leaves one out.
+        ranges: whether `Range` is honoured.
+        sent: how many bytes of a body each download began to send, in order.
+        uploads: token -> the length that was announced, and the bytes that are there.
+    """
+
+    def __init__(self, beside: LocalServer | None = None) -> None:
+        self.files: dict[str, tuple[bytes, datetime]] = {}
+        self.headers: dict[str, str | None] = {}
+        self.ranges = True
+        self.sent: list[int] = []
+        self.uploads: dict[str, tuple[int, bytes]] = {}
+        self._links: dict[str, str] = {}
+        self._cuts: list[Cut] = []
+        super().__init__(beside)
+
+    def put(self, path: str, content: bytes, modified: datetime | None = None) -> None:
+        """Keep a file; its ETag follows from its content."""
+        self.files[path] = content, modified or datetime(2024, 5, 17, 12, tzinfo=UTC)
+
+    def link(self, path: str) -> str:
+        """A signed link to a file."""
+        signature = secrets.token_hex(8)
+        self._links[signature] = path
+        return f"{self.url}/{quote(path)}?GoogleAccessId=web-data&Signature={signature}"
+
+    def expire_links(self) -> None:
+        """Let all links that were given out so far be refused."""
+        self._links.clear()
+
+    def upload_link(self, length: int) -> tuple[str, str]:
+        """A token and the URL to put a file of some length to."""
+        token = secrets.token_hex(8)
+        self.uploads[token] = length, b""
+        return token, f"{self.url}/upload/{token}"
+
+    def break_download(self, after_bytes: int, times: int = 1, stalls: bool = False) -> None:
+        """Cut the next downloads short; `stalls`: nothing more comes, and nothing closes."""
+        self._cuts += [Cut(after_bytes, stalls)] * times
+
+    def name_of(self, request: Request) -> str:
+        if request.method == "GET":
+            return "Download"
+        asks = request.headers.get("Content-Range", "").startswith("bytes */")
+        return "UploadStatus" if asks else "Upload"
+
+    def error(self, status: int, message: str, headers: Mapping[str, str]) -> Answer:
+        body = f"<?xml version='1.0'?><Error><Message>{message}</Message></Error>".encode()
+        return Answer(status, body, {"Content-Type": "application/xml", **headers})
+
+    def answer(self, name: str, request: Request) -> Answer:
+        if "Authorization" in request.headers:
+            self.faults.append(f"{name}: credentials came to the storage host")
+        if name == "Download":
+            return self._download(request)
+        token = request.path.rpartition("/")[2]
+        if token not in self.uploads:
+            return self.error(404, "NoSuchUpload", {})
+        if name == "Upload":
+            self._keep(token, request, len(request.body))
+        length, there = self.uploads[token]
+        if len(there) >= length:
+            return Answer()
+        return Answer(308, b"", {"Range": f"bytes=0-{len(there) - 1}"} if there else {})
+
+    def refused(self, name: str, request: Request, refusal: Answer) -> None:
+        """503 is an upload that broke off: half of what came is there."""
+        if name == "Upload" and refusal.status == 503:
+            self._keep(request.path.rpartition("/")[2], request, len(request.body) // 2)
+
+    def _keep(self, token: str, request: Request, n_bytes: int) -> None:
+        length, there = self.uploads[token]
+        start = re.match(r"bytes (\d+)-", request.headers.get("Content-Range", ""))
+        before = there[: int(start[1])] if start else b""
+        self.uploads[token] = length, before + request.body[:n_bytes]
+
+    def _download(self, request: Request) -> Answer:
+        path = self._links.get(request.query.get("Signature", ""))
+        if path is None:
+            return self.error(400, "ExpiredToken", {})
+        content, modified = self.files[path]
+        headers: dict[str, str | None] = {
+            "Content-Type": "application/octet-stream",
+            "Last-Modified": http_date(modified),
+            "ETag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"',
+            "Accept-Ranges": "bytes" if self.ranges else None,
+        } | self.headers
+        status, asked = 200, re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        known = request.headers.get("If-Range")
+        same = known is None or known in (headers["ETag"], headers["Last-Modified"])
+        if asked and self.ranges and same and not (known or "").startswith("W/"):
+            start = int(asked[1])
+            if start >= len(content):
+                return self.error(416, "InvalidRange", {"Content-Range": f"bytes */{len(content)}"})
+            where = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            status, content = 206, content[start:]
+            headers = {"Content-Range": where} | headers
+        cut = self._cuts.pop(0) if self._cuts else None
+        self.sent.append(min(len(content), cut.after_bytes) if cut else len(content))
+        return Answer(status, content, headers, cut)
