@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -71,9 +70,6 @@ def command() -> None:
     """
 
 
-YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
-
-
 def opened(config: Config) -> tuple[Aws, Cloud, str]:
     """What every command about one box begins with: settings, account, the box's name."""
     from dlcli.aws.cloud import open_cloud
@@ -82,26 +78,6 @@ def opened(config: Config) -> tuple[Aws, Cloud, str]:
     settings = config.settings().aws
     name = box_name(settings, Path.cwd())
     return settings, open_cloud(settings), name
-
-
-def consent(question: str, yes: bool) -> None:
-    """Ask before what costs or ends something; nothing happens without an answer.
-
-    Raises:
-        DlError: there is nobody to ask.
-    """
-    from dlcli.errors import DlError, ExitCode
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise DlError(
-            "Nothing was done",
-            why="it asks first, and there is no terminal to answer at",
-            hint="Say `--yes`.",
-            exit_code=ExitCode.USAGE,
-        )
-    click.confirm(question, abort=True, err=True)
 
 
 def require_effect(config: Config, box: Box | None) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli import emit_json
-from dlcli.cli.aws import ACCOUNT, YES, aligned, consent
+from dlcli.cli.asking import YES, consent
+from dlcli.cli.aws import ACCOUNT, aligned
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config

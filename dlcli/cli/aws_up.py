@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, YES, consent, limits, opened, require_effect, typed_name
+from dlcli.cli.asking import YES, consent
+from dlcli.cli.aws import ACCOUNT, limits, opened, require_effect, typed_name
 from dlcli.cli.aws_connect import TRUST
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config

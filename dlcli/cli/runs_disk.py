@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from dlcli.cli import emit_json
+from dlcli.cli.asking import YES, consent
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.runs import ALL, choose_runs
@@ -74,7 +74,7 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
 @click.command("rm", cls=Command)
 @click.argument("named", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
 @click.option("--checkpoints", is_flag=True, help="remove no more than what resuming needs")
-@click.option("--yes", "-y", is_flag=True, help="don't ask")
+@YES
 @with_config()
 def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: bool) -> None:
     """Remove runs, or their checkpoints.
@@ -111,7 +111,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
     _warn(list(sizes), runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
     many = f"{len(sizes)} {what}s" if len(sizes) > 1 else f"this {what}"
-    _require_consent(f"Remove {many}, {_in_words(sum(sizes.values()))}?", yes)
+    consent(f"Remove {many}, {_in_words(sum(sizes.values()))}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` holds it too, before the run is at work
             (remove_checkpoint if checkpoints else remove_run)(run)
@@ -133,21 +133,6 @@ def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
     for run in runs:
         for reason in needed_by(run, others, runs_dir):
             say(f"Warning: {run.name} is needed: {reason}.")
-
-
-def _require_consent(question: str, yes: bool) -> None:
-    from dlcli.errors import DlError, ExitCode
-
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise DlError(
-            "Nothing was removed",
-            why="removing asks first, and there is no terminal to answer at",
-            hint="Say `--yes`.",
-            exit_code=ExitCode.USAGE,
-        )
-    click.confirm(question, abort=True, err=True)
 
 
 def _in_words(size_bytes: int) -> str:
