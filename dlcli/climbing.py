@@ -16,11 +16,11 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.ladder import Ladder
 from dlcli.launch import make_job, train
 from dlcli.places import shown
+from dlcli.processes import utc_now
 from dlcli.progress import say
 from dlcli.provenance import command_line
 from dlcli.report.ladder import Ground, Result, write_results
 from dlcli.resuming import resume
-from dlcli.run import utc_now
 from dlcli.training import Interrupted
 
 

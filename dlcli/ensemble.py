@@ -20,9 +20,10 @@ from dlcli.members import mean_of, require_same_classes
 from dlcli.places import shown
 from dlcli.predict import has_predictions, holder, member_predictions
 from dlcli.predictions import Predictions, write_predictions
+from dlcli.processes import utc_now
 from dlcli.progress import say
 from dlcli.provenance import provenance
-from dlcli.run import Run, utc_now
+from dlcli.run import Run
 from dlcli.training import Interrupted
 
 RECIPE = "ensemble"

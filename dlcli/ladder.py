@@ -19,8 +19,8 @@ from typing import Any
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
 from dlcli.folders import make_numbered
-from dlcli.processes import this_process
-from dlcli.run import Run, utc_now
+from dlcli.processes import this_process, utc_now
+from dlcli.run import Run
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from dlcli.features import features_ready, open_features, store_folder
 from dlcli.files import atomic
 from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
+from dlcli.processes import utc_now
 from dlcli.progress import say
 from dlcli.read_only import place_of
-from dlcli.run import Run, utc_now
+from dlcli.run import Run
 from dlcli.score import Score, measure
 
 if TYPE_CHECKING:

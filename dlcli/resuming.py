@@ -19,10 +19,11 @@ from dlcli.job import Job
 from dlcli.launch import make_job, own_recipe
 from dlcli.members import is_ensemble
 from dlcli.places import shown
+from dlcli.processes import utc_now
 from dlcli.progress import heard_by, say
 from dlcli.provenance import command_line
 from dlcli.reviving import progress_of, revive, set_aside
-from dlcli.run import Run, utc_now
+from dlcli.run import Run
 from dlcli.run_dataset import dataset_of
 from dlcli.training import fit
 

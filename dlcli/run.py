@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from dlcli.folders import make_numbered
 from dlcli.history import read_history, write_history
 from dlcli.locks import alone_in, held
 from dlcli.places import shown
-from dlcli.processes import SILENT_SECONDS, at_work, in_words, is_here, this_owner
+from dlcli.processes import SILENT_SECONDS, at_work, in_words, is_here, this_owner, utc_now
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -127,6 +127,15 @@ class Run:
         """The newest submission."""
         return self.path / "submission.csv"
 
+    def sent_file(self, digest: str) -> Path:
+        """A submission that was sent, by the first eight hex digits of its sha256."""
+        return self.path / "submissions" / f"{digest}.csv"
+
+    @property
+    def kaggle_file(self) -> Path:
+        """What was sent to Kaggle, when, and the score that came back."""
+        return self.path / "kaggle.yaml"
+
     @classmethod
     def create(
         cls,
@@ -157,11 +166,10 @@ class Run:
         return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run()]
 
     def is_run(self) -> bool:
-        """Whether the folder is a run's."""
-        try:
+        """Whether the folder is a run's; one that is closed to us is none."""
+        with suppress(OSError):
             return self.status_file.is_file()
-        except OSError:  # in a folder that is closed to us
-            return False
+        return False
 
     def status(self) -> dict[str, Any]:
         """What `status.yaml` holds, with a state that is true now.
@@ -178,11 +186,10 @@ class Run:
     @property
     def is_damaged(self) -> bool:
         """Whether `status.yaml` says nothing, or only a part of what it said."""
-        try:
+        with suppress(OSError):
             whole = self.status_file.read_bytes().endswith(b"\n")
-        except OSError:
-            return True
-        return not whole or not self._written_status()
+            return not whole or not self._written_status()
+        return True
 
     def _written_status(self) -> dict[str, Any]:
         """What `status.yaml` holds; nothing where it is missing or damaged."""
@@ -277,10 +284,8 @@ class Run:
 
     def busy(self, owner: Mapping[str, Any]) -> DlError:
         """The error of a run that a process works on; its owner as read from a file."""
-        gone = (
-            " If that machine is gone, the run counts as interrupted "
-            f"{SILENT_SECONDS // 60} minutes after its last sign of life."
-        )
+        minutes = f"{SILENT_SECONDS // 60} minutes after its last sign of life."
+        gone = f" If that machine is gone, the run counts as interrupted {minutes}"
         hint = "Wait for it, or stop that process first." + gone * (not is_here(owner))
         return DlError(f"{self.name} is being trained", why=in_words(owner), hint=hint)
 
@@ -288,11 +293,6 @@ class Run:
         """Add a line to `log.txt`, or several, with the time."""
         with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
-
-
-def utc_now() -> str:
-    """The time in UTC, ISO 8601, to the microsecond: `2026-11-23T14:09:31.123456Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _damaged(file: Path, why: str) -> DlError:

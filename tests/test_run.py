@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
-from dlcli.run import STATES, Run, utc_now
+from dlcli.processes import utc_now
+from dlcli.run import STATES, Run
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

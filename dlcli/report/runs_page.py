@@ -16,6 +16,7 @@ from dlcli.errors import DlError
 from dlcli.files import atomic_write
 from dlcli.nested import below
 from dlcli.places import shown
+from dlcli.processes import utc_now
 from dlcli.progress import heard_by
 from dlcli.provenance import command_line
 from dlcli.report import charts
@@ -23,7 +24,7 @@ from dlcli.report.history import curves
 from dlcli.report.html import template
 from dlcli.report.runs_chart import RunsChart, runs_chart
 from dlcli.report.words import loss, percent, short
-from dlcli.run import Run, utc_now
+from dlcli.run import Run
 from dlcli.run_filters import best_first, sorted_by
 from dlcli.run_list import Row, epochs_of
 from dlcli.run_settings import PLACES
