@@ -1,4 +1,4 @@
-"""What chance alone explains: Student's t, McNemar's exact test, Holm's correction.
+"""What chance alone explains: Student's t, McNemar's exact test, Holm's correction, ranges.
 
 Standard library and numpy; scipy would answer too, but takes a second to import: it is the tests'
 oracle.
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Below this probability of chance a difference is held to be one.
 LEVEL = 0.05
+# Imagined draws of images: the ends of a range of 95 % rest on 100 of them each.
+DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -146,3 +148,51 @@ def holm(p: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, (len(p) - rank) * p[i]))
         corrected[i] = least
     return corrected
+
+
+def expected_range(values: Floats, images: int, seed: int = 0) -> tuple[float, float]:
+    """Where the mean over other images lies, in 95 of 100 cases, if they are of the same kind.
+
+    A bootstrap in two steps: the images that one has are drawn anew, for their own mean is off by
+    chance, and then the other ones from them. Losses are skewed, so that no formula with their
+    variance alone would do.
+
+    Args:
+        values: of each image that one has, float (n_samples,): its loss.
+        images: how many others there are.
+        seed: of the draws.
+
+    Returns:
+        the 2.5 % and the 97.5 % point.
+
+    Reference:
+        Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
+    """
+    import numpy as np
+
+    rng, means = np.random.default_rng(seed), []
+    for _ in range(DRAWS):
+        drawn = values[rng.integers(len(values), size=len(values))]
+        # of many others the mean is normal, whatever one of them is
+        means.append(drawn.mean() + drawn.std() / math.sqrt(images) * rng.standard_normal())
+    low, high = np.quantile(means, (LEVEL / 2, 1 - LEVEL / 2))
+    return max(float(low), float(values.min())), min(float(high), float(values.max()))
+
+
+def expected_accuracy_range(
+    correct: int, samples: int, images: int, seed: int = 0
+) -> tuple[float, float]:
+    """Where the accuracy on other images lies, in 95 of 100 cases; see `expected_range`.
+
+    Not a bootstrap: of images that were all correct it would promise that no other is wrong.
+
+    Reference:
+        Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion": the Jeffreys
+        prior.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    share = rng.beta(correct + 0.5, samples - correct + 0.5, DRAWS)
+    low, high = np.quantile(rng.binomial(images, share) / images, (LEVEL / 2, 1 - LEVEL / 2))
+    return float(low), float(high)

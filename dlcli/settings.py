@@ -13,6 +13,7 @@ from typing import Literal
 
 from dlcli.augmentation import Augmentation
 from dlcli.aws.settings import Aws
+from dlcli.competitions import MetricName
 from dlcli.fields import setting
 
 OnError = Literal["stop", "skip"]
@@ -28,7 +29,7 @@ class Kaggle:
     positive: str | None = setting(
         None, "the class whose probability a single column holds", metavar="CLASS"
     )
-    metric: str | None = setting(None, "the competition's metric")
+    metric: MetricName | None = setting(None, "how the competition scores; known of some")
 
 
 # Blocks of settings within `Settings`, by the name of their field.

@@ -1,4 +1,4 @@
-"""From probabilities to the file that a competition wants: clip, order, check.
+"""From probabilities to the file that a competition wants: its ids, its columns, its checks.
 
 The competition's sample submission decides: its columns and their order, its ids and their form.
 Without one, the file has `id` and either one probability (two classes) or a column per class.
@@ -11,19 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
-from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.evaluation import log_loss
+from dlcli.errors import DlError, did_you_mean
 from dlcli.files import read_csv
 from dlcli.places import shown
 from dlcli.predictions import Predictions
 
-if TYPE_CHECKING:
-    import numpy as np
-
-# Bounds that are tried to say what clipping would gain; good models want 0.005 to 0.02.
-CANDIDATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 MOST_NAMED = 5
 
 
@@ -59,55 +52,6 @@ class Submission:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     labels: bool = False
-
-
-def clip(y_prob: np.ndarray, bound: float) -> np.ndarray:
-    """Keep probabilities away from 0 and 1, so that no confident mistake costs the competition.
-
-    Two classes: to [bound, 1 - bound]. n classes: to [bound / (n - 1), 1 - bound], the course's
-    rule. What clipping adds to a row is then taken, in proportion, from what its probabilities
-    have above the lower bound. So rows sum to 1, the order within a row stays, and both bounds
-    hold; plain division by the row's sum would push the smallest below theirs.
-
-    Args:
-        y_prob: array of shape (n_samples, n_classes); rows sum to 1.
-        bound: c; 0 changes nothing. 0.05 costs -ln(0.95) = 0.051 on every correct image.
-
-    Raises:
-        DlError: the bound is negative, or so large that nothing would be left of the probabilities.
-    """
-    import numpy as np
-
-    n_classes = y_prob.shape[1]
-    most = 1 - 1 / n_classes
-    if not 0 <= bound < most:
-        raise DlError(
-            f"Can't clip at {bound:g}",
-            why=f"for {n_classes} classes the bound is at least 0 and below {most:g}",
-            hint="Good models want 0.005 to 0.02.",
-            exit_code=ExitCode.USAGE,
-        )
-    if bound == 0:
-        return y_prob
-    low = bound / (n_classes - 1)
-    above = np.clip(y_prob, low, 1 - bound) - low
-    room, taken = 1 - n_classes * low, above.sum(axis=1, keepdims=True)
-    # nothing is above where the bound leaves no room, but for what rounding does
-    share = np.divide(room, taken, out=np.zeros_like(taken), where=taken > 0)
-    clipped: np.ndarray = low + above * share
-    return clipped
-
-
-def best_bound(y_true: np.ndarray, y_prob: np.ndarray) -> tuple[float, float]:
-    """The bound among `CANDIDATES` with the least log loss, and that loss; (0, loss) if none gains.
-
-    Args:
-        y_true: int array of shape (n_samples,).
-        y_prob: array of shape (n_samples, n_classes).
-    """
-    losses = {bound: log_loss(y_true, clip(y_prob, bound)) for bound in (0.0, *CANDIDATES)}
-    bound = min(losses, key=lambda each: losses[each])
-    return bound, losses[bound]
 
 
 def read_sample_submission(file: Path) -> SampleSubmission:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from dlcli.chance import expected_accuracy_range, expected_range
+from dlcli.clipping import Curve, clip, curve
+from dlcli.competitions import Metric, metric_of, positive_of
 from dlcli.config import Config
 from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import log_loss
+from dlcli.evaluation import accuracy, log_loss, sample_losses
 from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import predictions_of
@@ -19,15 +22,15 @@ from dlcli.read_only import said_place_of
 from dlcli.run import Run
 from dlcli.submission import (
     SampleSubmission,
-    best_bound,
     check_submission,
-    clip,
     make_submission,
     read_sample_submission,
 )
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from dlcli.evaluation import Ints
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,14 @@ class Submitted:
         file: the submission.
         rows: ids in it.
         notes: what was decided, a sentence each.
-        labels: whether it holds names of classes, so that clipping is no matter.
+        labels: whether it holds names of classes.
+        metric: how the competition scores; None where nobody says.
+        bound: how far probabilities are kept from 0 and 1; 0 for not at all.
+        curve: log loss on the validation images over the bound; None where clipping is no matter.
         loss: log loss on the validation images, unclipped.
-        clipped_loss: the same after clipping.
-        best_bound, best_loss: the bound that would do best there, and its log loss.
+        clipped_loss: the same at `bound`.
+        expected: what the competition is expected to give for this file, and the range that it
+            lies in, in 95 of 100 cases; None where its metric is not known.
         competition: the competition's name, if one is configured.
     """
 
@@ -49,11 +56,22 @@ class Submitted:
     rows: int
     notes: tuple[str, ...]
     labels: bool
+    metric: Metric | None
+    bound: float
+    curve: Curve | None
     loss: float
     clipped_loss: float
-    best_bound: float
-    best_loss: float
+    expected: Expected | None
     competition: str | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A score that is expected, and its range of 95 %."""
+
+    score: float
+    low: float
+    high: float
 
 
 def submit_run(
@@ -61,7 +79,7 @@ def submit_run(
     root: Path | None,
     config: Config,
     *,
-    bound: float = 0.0,
+    bound: float | Literal["auto"] = 0.0,
     sample_file: Path | None = None,
     views: int = 0,
 ) -> Submitted:
@@ -71,19 +89,26 @@ def submit_run(
         run: a finished run.
         root: where its dataset is; None: gone.
         config: where data lies, what the competition wants, what to do about unreadable images.
-        bound: probabilities are kept this far from 0 and 1 (see `submission.clip`).
+        bound: probabilities are kept this far from 0 and 1 (see `clipping.clip`); "auto": as far
+            as is best on the validation images.
         sample_file: the competition's sample submission; by default the one in the dataset.
         views: changed views of each image to take the mean with; 0: none.
 
     Raises:
-        DlError: no test images, or ids or columns that don't match them.
+        DlError: no test images, ids or columns that don't match them, or a bound that changes
+            nothing.
     """
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
     wants = config.settings().kaggle
+    metric = metric_of(wants.competition, wants.metric)
+    if bound and metric is not None and not metric.clipped:
+        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
     place = said_place_of(run)
     valid = predictions_of(run, root, config, "valid", views)
-    clipped_loss = log_loss(valid.y_true, clip(valid.y_prob, bound))
+    tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
+    bound = tried.chosen if bound == "auto" else bound
+    clipped = clip(valid.y_prob, bound)
     test = predictions_of(run, root, config, "test", views)
     left_out = _left_out(test, root)
     if left_out and config.settings().on_error == "stop":
@@ -95,34 +120,59 @@ def submit_run(
         )
     sample = _sample(sample_file, root)
     everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
+    positive, origin = wants.positive, _origin(config, "kaggle.positive")
+    if positive is None and (known := positive_of(wants.competition, everything.classes)):
+        positive, origin = known, f"as {wants.competition} wants it"
     submission = make_submission(
         dataclasses.replace(everything, y_prob=clip(everything.y_prob, bound)),
         sample,
-        positive=wants.positive,
-        origin=_origin(config, "kaggle.positive"),
+        positive=positive,
+        origin=origin,
     )
     if submission.labels and bound:
-        raise DlError(
-            "Clipping changes nothing here",
-            why="the submission holds the names of classes, not probabilities",
-            hint="Leave out `--clip`.",
-            exit_code=ExitCode.USAGE,
-        )
+        raise _pointless("the submission holds the names of classes, not probabilities")
     with atomic(place.submission_file) as temporary:  # only what passes its check replaces a file
         write_csv(temporary, [submission.header, *submission.rows])
         check_submission(read_csv(temporary), submission)
-    best, best_loss = best_bound(valid.y_true, valid.y_prob)
     form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
+    matters = not submission.labels and (metric is None or metric.clipped)
     return Submitted(
         file=place.submission_file,
         rows=len(submission.rows),
         notes=(form, *_about(left_out), *submission.notes),
         labels=submission.labels,
-        loss=log_loss(valid.y_true, valid.y_prob),
-        clipped_loss=clipped_loss,
-        best_bound=best,
-        best_loss=best_loss,
+        metric=metric,
+        bound=bound,
+        curve=tried if matters else None,
+        loss=tried.plain,
+        clipped_loss=log_loss(valid.y_true, clipped),
+        expected=_expected(metric, valid.y_true, clipped, len(submission.rows)),
         competition=wants.competition,
+    )
+
+
+def _expected(
+    metric: Metric | None, y_true: Ints, y_prob: np.ndarray, rows: int
+) -> Expected | None:
+    """What a file of so many rows is expected to score, by the validation images."""
+    if metric is None:
+        return None
+    if metric.name == "log_loss":
+        losses = sample_losses(y_true, y_prob)
+        return Expected(float(losses.mean()), *expected_range(losses, rows))
+    if metric.name == "accuracy":
+        correct = round(accuracy(y_true, y_prob) * len(y_true))
+        span = expected_accuracy_range(correct, len(y_true), rows)
+        return Expected(correct / len(y_true), *span)
+    return None
+
+
+def _pointless(why: str) -> DlError:
+    return DlError(
+        "Clipping changes nothing here",
+        why=why,
+        hint="Leave out `--clip`.",
+        exit_code=ExitCode.USAGE,
     )
 
 

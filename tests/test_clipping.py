@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.metrics import log_loss as oracle
 
+from dlcli.clipping import CANDIDATES, clip, curve, most
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import log_loss
-from dlcli.submission import CANDIDATES, best_bound, clip
 
 
 @st.composite
@@ -80,14 +81,48 @@ def test_a_bound_that_leaves_nothing_is_a_usage_error(n_classes: int, bound: flo
     assert f"for {n_classes} classes the bound is at least 0 and below" in caught.value.why
 
 
-def test_the_best_bound_is_the_candidate_with_the_least_loss() -> None:
-    y_true = np.array([0] * 99 + [1])  # one confident mistake in a hundred
-    y_prob = np.tile([1 - 1e-9, 1e-9], (100, 1))
-    bound, loss = best_bound(y_true, y_prob)
-    assert bound == 0.01
-    assert loss == min(log_loss(y_true, clip(y_prob, each)) for each in (0, *CANDIDATES))
+@given(rows_of_probabilities(), st.data())
+def test_the_curve_is_the_log_loss_at_each_bound_as_scikit_learn_has_it(
+    y_prob: np.ndarray, data: st.DataObject
+) -> None:
+    n_classes = y_prob.shape[1]
+    y_true = np.array([data.draw(st.integers(0, n_classes - 1)) for _ in y_prob])
+    found = curve(y_true, y_prob)
+    assert found.bounds == tuple(each for each in CANDIDATES if each < most(n_classes))
+    for bound in found.bounds:
+        expected = oracle(y_true, clip(y_prob, bound), labels=range(n_classes))
+        assert found.at(bound) == pytest.approx(expected, abs=1e-9)
+    assert found.at(found.best) == min(found.losses)
 
 
-def test_where_clipping_gains_nothing_the_best_bound_is_none() -> None:
-    y_true, y_prob = np.array([0, 1]), np.array([[0.9999, 0.0001], [0.0001, 0.9999]])
-    assert best_bound(y_true, y_prob) == (0, log_loss(y_true, y_prob))
+def test_the_bound_is_chosen_that_one_mistake_in_a_hundred_asks_for() -> None:
+    y_true = np.array([0] * 990 + [1] * 10)
+    y_prob = np.tile([1 - 1e-9, 1e-9], (1000, 1))
+    found = curve(y_true, y_prob)
+    assert found.chosen == found.best == 0.01
+    assert found.at(0.01) <= found.held_out < found.plain
+
+
+def test_where_clipping_gains_nothing_none_is_chosen() -> None:
+    y_true, y_prob = np.array([0, 1] * 20), np.tile([[0.9999, 0.0001], [0.0001, 0.9999]], (20, 1))
+    found = curve(y_true, y_prob)
+    assert found.chosen == found.best == 0
+    assert found.held_out == pytest.approx(found.plain)
+
+
+def test_a_bound_that_does_not_pay_on_other_images_is_not_chosen() -> None:
+    """One mistake in twenty images: whichever fold has it was chosen for by those without."""
+    y_true = np.array([0] * 19 + [1])
+    y_prob = np.tile([1 - 1e-6, 1e-6], (20, 1))
+    found = curve(y_true, y_prob)
+    assert found.best > 0
+    assert found.held_out > found.plain
+    assert found.chosen == 0
+
+
+def test_the_same_seed_chooses_alike_and_a_single_image_is_no_error() -> None:
+    rng = np.random.default_rng(3)
+    y_prob = rng.dirichlet([0.2, 0.2, 0.2], 50)
+    y_true = rng.integers(0, 3, 50)
+    assert curve(y_true, y_prob) == curve(y_true, y_prob)
+    assert curve(y_true[:1], y_prob[:1]).chosen in CANDIDATES

@@ -263,9 +263,9 @@ def test_values_of_the_datasets_own_file_go_over_all_but_flags() -> None:
     config = load_config(environ={"DL_KAGGLE__METRIC": "accuracy"})
     config = config.with_flags({"kaggle.positive": "cat"})
     config = config.with_defaults(
-        {"kaggle": {"positive": "dog", "metric": "log loss"}}, "dataset.yaml"
+        {"kaggle": {"positive": "dog", "metric": "log_loss"}}, "dataset.yaml"
     )
-    assert config.settings().kaggle == Kaggle(positive="cat", metric="log loss")
+    assert config.settings().kaggle == Kaggle(positive="cat", metric="log_loss")
     assert config.get("kaggle.metric").origin == "dataset.yaml"
 
 
