@@ -1,4 +1,4 @@
-"""Arranging a dataset's folder, as `dl data` does: organise, split, sample, undo.
+"""Arranging a dataset's folder, as `dl data` does: split, sample, undo; how each begins.
 
 Each first finishes what was killed on its way, and works under the folder's lock. Each `to_...`
 is the plan alone, for `--dry-run`.
@@ -7,17 +7,15 @@ is the plan alone, for `--dry-run`.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dlcli.dataset import FEATURES, SAMPLE, SETTINGS, open_dataset, require_trainable
-from dlcli.downloads import plan_organize, require_folder
+from dlcli.dataset import SAMPLE, SETTINGS, open_dataset, require_trainable
 from dlcli.errors import DlError
 from dlcli.files import sync_folder
-from dlcli.folders import read_folder, typed
+from dlcli.folders import typed
 from dlcli.journal import FOLDER, Held, Move, Operation, hold, journals, unfinished
 from dlcli.moves import Outcome, carry_out, finish, last
 from dlcli.moves import undo as take_back
@@ -26,60 +24,13 @@ from dlcli.plans import plan_sample, plan_split
 from dlcli.progress import say
 
 
-def organize(source: Path, target: Path, *, move: bool = False) -> Outcome | None:
-    """Bring a downloaded folder into the form of a dataset.
-
-    Args:
-        source: the folder to read.
-        target: the dataset's folder to be. Where it is `source` itself the files move in place;
-            else they are copied and `source` stays as it is.
-        move: move the files to `target` instead of copying them.
-
-    Returns:
-        what was done; None where it was done before.
-
-    Raises:
-        DlError: there is nothing to organise, or something stands in the way.
-    """
-    require_folder(source)
-    with _at_work(target, "organize") as (held, finished):
-        if finished and _made_from(source, finished.operation):
-            return finished
-        operation = to_organize(source, target, move=move)
-        return carry_out(held, operation) if operation else None
-
-
-def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation | None:
-    """The operation that `organize` would carry out; None where there is nothing to do."""
-    if os.path.realpath(source) == os.path.realpath(target):
-        moves = plan_organize(source, source)
-        return Operation("organize", "move", target, tuple(moves)) if moves else None
-    if any(_made_from(source, journal.read()) for journal in journals(target)):
-        return None
-    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
-        raise DlError(
-            f"{shown(target)} lies in {shown(source)}",
-            why="a dataset can't be made inside the folder that it is made from",
-            hint="Name a folder elsewhere, or organise it in place: "
-            f"`dl data organize {typed(source)} {typed(source)}`.",
-        )
-    if target.exists() and not _is_free(target):
-        raise DlError(
-            f"{shown(target)} is not empty",
-            why="a dataset is made in a folder of its own",
-            hint="Name another, as in `dl data organize SRC NAME`.",
-        )
-    moves = plan_organize(source, target)
-    return Operation("organize", "move" if move else "copy", target, tuple(moves), origin=source)
-
-
 def split(root: Path, size: float | None, seed: int) -> Outcome:
     """Move a random part of train to valid; see `plan_split`.
 
     Raises:
         DlError: valid has images already, or more are asked for than can be spared.
     """
-    with _at_work(root, "split") as (held, finished):
+    with at_work(root, "split") as (held, finished):
         if finished:
             return finished
         return carry_out(held, to_split(root, size, seed))
@@ -167,22 +118,6 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
 
 
-def new_since(source: Path, target: Path) -> tuple[str, ...]:
-    """The files of a source that were not there when a dataset was made from it.
-
-    Nothing where the source can't be organised any more: the dataset doesn't need it.
-    """
-    made = [journal.read() for journal in journals(target) if journal.name == "organize"]
-    if source == target or not made or made[-1].kind != "copy":
-        return ()
-    known = {move.source for operation in made for move in operation.moves}
-    try:
-        moves = plan_organize(source, target)
-    except DlError:
-        return ()
-    return tuple(move.source for move in moves if move.source not in known)
-
-
 def touched_last(root: Path) -> Path:
     """Of a dataset and its sample, the folder that `dl data` worked on last."""
     sample = root.with_name(root.name + SAMPLE)
@@ -211,12 +146,12 @@ def settle(root: Path) -> None:
         DlError: it isn't dead but at work, or what stopped it is not mended.
     """
     if unfinished(root):
-        with _at_work(root, "ls"):
+        with at_work(root, "ls"):
             pass
 
 
 @contextmanager
-def _at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
+def at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
     """Hold a folder, with what was left unfinished there done.
 
     Yields:
@@ -233,16 +168,6 @@ def _at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
             say(f"Finished {what} in {shown(root)}, which had been stopped on its way.")
         same = outcome and not outcome.undone and outcome.operation.name == name
         yield held, outcome if same else None
-
-
-def _is_free(target: Path) -> bool:
-    """Whether a folder is empty, or holds no more than the features of what was taken back."""
-    listing = read_folder(target)
-    return not (listing.images or listing.others or set(listing.folders) - {FEATURES})
-
-
-def _made_from(source: Path, operation: Operation) -> bool:
-    return operation.name == "organize" and operation.source == source
 
 
 def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:

@@ -25,7 +25,7 @@ from trees import (
     undo,
 )
 
-from dlcli import arranging
+from dlcli import arranging, organizing
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.journal import journals
@@ -127,7 +127,7 @@ def test_a_dataset_is_made_in_a_folder_of_its_own(tmp_path: Path, target: str) -
     folder = plant(tmp_path, DOWNLOADED | {"dogscats/mine.txt": b"mine"})
     before = tree(folder, hidden=True)
     with pytest.raises(DlError, match=r"is not empty|lies in"):
-        arranging.organize(folder / "kaggle", folder / target)
+        organizing.organize(folder / "kaggle", folder / target)
     assert tree(folder, hidden=True) == before
 
 

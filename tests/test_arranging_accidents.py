@@ -33,7 +33,7 @@ from trees import (
     undo,
 )
 
-from dlcli import arranging
+from dlcli import arranging, organizing
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.journal import hold, journals
@@ -163,7 +163,7 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
     expected = tree(whole / "dogscats")
 
     def act(folder: Path) -> None:
-        arranging.organize(folder / "kaggle", other_disk / folder.name, move=True)
+        organizing.organize(folder / "kaggle", other_disk / folder.name, move=True)
 
     number = 1
     while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli import arranging
+from dlcli import arranging, organizing
 
 Tree = dict[str, bytes]
 Act = Callable[[Path], Any]
@@ -56,15 +56,15 @@ def folders(root: Path) -> list[str]:
 
 
 def organize_copy(base: Path) -> Any:
-    return arranging.organize(base / "kaggle", base / "dogscats")
+    return organizing.organize(base / "kaggle", base / "dogscats")
 
 
 def organize_move(base: Path) -> Any:
-    return arranging.organize(base / "kaggle", base / "dogscats", move=True)
+    return organizing.organize(base / "kaggle", base / "dogscats", move=True)
 
 
 def organize_in_place(base: Path) -> Any:
-    return arranging.organize(base / "kaggle", base / "kaggle")
+    return organizing.organize(base / "kaggle", base / "kaggle")
 
 
 def split(base: Path) -> Any:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.augment_preview import command as augment_preview
 from dlcli.cli.completing import complete_dataset
+from dlcli.cli.data_organize import command as organize
 from dlcli.cli.datasets import (
+    DRY_RUN,
+    JSON,
     as_typed,
     print_counts,
     print_datasets,
     print_plan,
-    warn_of_left_behind,
+    warn_of,
 )
 from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
-
-if TYPE_CHECKING:
-    from dlcli.moves import Outcome
 
 
 class Share(click.ParamType):
@@ -47,8 +46,6 @@ class Share(click.ParamType):
 DATASET = click.argument(
     "named", metavar="[DATASET]", required=False, shell_complete=complete_dataset
 )
-DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done, do nothing")
-JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 @click.group(cls=Group)
@@ -59,62 +56,7 @@ def command() -> None:
     """
 
 
-@command.command()
-@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
-@click.argument("target", metavar="[DEST]", required=False)
-@click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
-@DRY_RUN
-@JSON
-@with_config()
-def organize(
-    config: Config, source: Path, target: str | None, move: bool, dry_run: bool, as_json: bool
-) -> None:
-    """Make a dataset of SRC, a folder as one downloads it.
-
-    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission) and folders
-    per class, with or without train/, val/ and test/ around them.
-
-    DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
-    as it is, unless it is DEST itself or --move is given.
-    """
-    from dlcli import arranging
-    from dlcli.current import again, remember
-    from dlcli.dataset import open_dataset
-    from dlcli.folders import absolute
-    from dlcli.places import shown
-    from dlcli.progress import say
-
-    root, found = config.settings().data_dir, absolute(source)
-    if not found.exists() and (root / source).exists():
-        found = absolute(root / source)
-    name = found.name if target is None else target
-    goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
-    if dry_run:
-        planned = arranging.to_organize(found, goal, move=move)
-        print_plan(planned, as_json)
-        warn_of_left_behind(found, planned)
-        return
-    outcome = arranging.organize(found, goal, move=move)
-    remember(goal)
-    warn_of_left_behind(found, outcome.operation if outcome else None)
-    if outcome is None:
-        say(f"{shown(goal)} is organised already.")
-        if new := arranging.new_since(found, goal):
-            say(
-                f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
-                f"such as {shown(new[0])}. Take back what was done, "
-                f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
-            )
-    else:
-        _warn(outcome)
-        verb = "Moved" if outcome.operation.kind == "move" else "Copied"
-        say(f"{verb} {outcome.files:,} files.")
-    print_counts(dataset := open_dataset(goal), as_json)
-    if dataset.splits["valid"]:
-        after = f"dl features{again(goal)}"
-    else:
-        after = f"dl data split{again(goal, '')}"
-    say(f"The dataset is in {shown(goal)}; next: `{after}`")
+command.add_command(organize)
 
 
 @command.command()
@@ -147,7 +89,7 @@ def split(
         print_plan(arranging.to_split(root, valid, seed), as_json)
         return
     outcome = arranging.split(root, valid, seed)
-    _warn(outcome)
+    warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     for name in singletons(dataset):
         if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
@@ -237,7 +179,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
         print_plan(last(root).read(), as_json, backwards=True)
         return
     outcome = arranging.undo(root)
-    _warn(outcome)
+    warn_of(outcome)
     operation = outcome.operation
     if operation.kind == "move":
         done = f"moved {outcome.files:,} files back to {shown(operation.source)}"
@@ -280,20 +222,6 @@ def _choose(config: Config, named: str | None) -> Path:
     choice = choose_dataset(config, named)
     say(str(choice))
     return choice.root
-
-
-def _warn(outcome: Outcome) -> None:
-    """Say of which files an operation could not do what it was to do."""
-    from dlcli.places import shown
-    from dlcli.progress import say
-
-    for paths, why in (
-        (outcome.missing, "not there any more"),
-        (outcome.kept, "left alone, because it or its original was changed or removed"),
-    ):
-        if paths:
-            more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-            say(f"Warning, {why}: {shown(paths[0])}{more}.")
 
 
 command.add_command(augment_preview)

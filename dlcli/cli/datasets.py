@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     from dlcli.dataset import Dataset
     from dlcli.journal import Operation
+    from dlcli.moves import Outcome
 
 # A plan's lines on a terminal: enough to see what it is, few enough to read.
 SHOWN_FOLDERS = 20
 SHOWN_FILES = 5
+
+DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done, do nothing")
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 def print_counts(dataset: Dataset, as_json: bool) -> None:
@@ -154,3 +158,17 @@ def warn_of_left_behind(source: Path, operation: Operation | None) -> None:
             f"Warning, beside the folder to train on, and left out: {len(images):,} images, "
             f"such as {shown(images[0])}."
         )
+
+
+def warn_of(outcome: Outcome) -> None:
+    """Say of which files an operation could not do what it was to do."""
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    for paths, why in (
+        (outcome.missing, "not there any more"),
+        (outcome.kept, "left alone, because it or its original was changed or removed"),
+    ):
+        if paths:
+            more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+            say(f"Warning, {why}: {shown(paths[0])}{more}.")
