@@ -19,7 +19,7 @@ Metric = Literal["val_loss", "val_accuracy"]
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
 # Columns of the table, and the values that are meant: of the first, epochs done.
-_ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy"}
+_ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy", "public": "public_score"}
 
 
 @dataclass(frozen=True)

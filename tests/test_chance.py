@@ -6,12 +6,20 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from dlcli.chance import holm, mcnemar_p, paired, t_95, t_p
+from dlcli.chance import (
+    expected_accuracy_range,
+    expected_range,
+    holm,
+    mcnemar_p,
+    paired,
+    t_95,
+    t_p,
+)
 from dlcli.evaluation import sample_losses
 
 counts = st.integers(0, 300)
@@ -136,3 +144,40 @@ def test_holms_correction_keeps_the_order_and_lies_between_none_and_bonferronis(
     assert all(a <= b <= min(1, len(p) * a) + 1e-12 for a, b in zip(p, corrected, strict=True))
     order = sorted(range(len(p)), key=p.__getitem__)
     assert [corrected[i] for i in order] == sorted(corrected)
+
+
+@settings(max_examples=25)
+@given(arrays.arrays(np.float64, 40, elements=st.floats(0, 5)), st.integers(1, 100_000))
+def test_the_expected_range_holds_the_mean_and_leaves_no_loss_that_there_is_none_of(
+    losses: np.ndarray, images: int
+) -> None:
+    low, high = expected_range(losses, images)
+    assert losses.min() <= low <= losses.mean() + 1e-9
+    assert losses.mean() - 1e-9 <= high <= losses.max()
+
+
+@pytest.mark.parametrize("images", [1000, 20_000])
+def test_95_of_100_means_over_other_images_lie_in_the_expected_range(images: int) -> None:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(120):
+        losses, others = rng.gamma(0.5, 0.1, 400), rng.gamma(0.5, 0.1, images)
+        low, high = expected_range(losses, images)
+        inside += low <= others.mean() <= high
+    assert 107 <= inside <= 119
+
+
+@pytest.mark.parametrize("share", [0.8, 0.99])
+def test_95_of_100_accuracies_on_other_images_lie_in_the_expected_range(share: float) -> None:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(300):
+        low, high = expected_accuracy_range(rng.binomial(400, share), 400, 1000)
+        inside += low <= rng.binomial(1000, share) / 1000 <= high
+    assert 276 <= inside <= 297
+
+
+def test_of_images_that_were_all_correct_no_perfect_accuracy_is_promised() -> None:
+    low, high = expected_accuracy_range(400, 400, 1000)
+    assert 0.98 < low < 1
+    assert high == 1

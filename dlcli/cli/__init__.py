@@ -30,7 +30,8 @@ COMMANDS = {
     "runs": "List runs; show, compare and remove them.",
     "predict": "Say what a run sees in photos, from anywhere.",
     "export": "Write a run's model as ONNX, OpenVINO, LiteRT or SavedModel.",
-    "submit": "Write the file that a competition wants.",
+    "submit": "Write the file that a competition wants, and send it.",
+    "kaggle": "See where you stand in a competition, and what was sent.",
     "aws": "Rent a GPU box, work on it, and end it.",
     "recipes": "List what can be trained.",
     "backbones": "List the pretrained networks.",
@@ -83,7 +84,7 @@ def root() -> None:
     dl features                     what a pretrained network sees, once, on disk
     dl train finetune               train; everything goes into a run directory
     dl evaluate                     metrics and pictures for the newest run
-    dl submit --clip 0.05           submission.csv
+    dl submit --clip 0.05           submission.csv, sent where a competition is known
 
     New here? `dl demo` walks this path on pictures of its own.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlcli.run_filters import Metric
     from dlcli.run_list import Row
 
-SECONDS = "seconds"
+SECONDS, PUBLIC = "seconds", "public_score"
 # With a name of 39 characters and a run that was interrupted they fit 80, but for the seconds.
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
 # The commands in the order in which one uses them, and the modules of those that are not here.
@@ -211,12 +211,13 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
     """The table: a column for each key that was asked for too, and what is wrong, if anything.
 
-    Seconds are left out where nobody asked for them and the terminal has no room.
+    So are public scores, where there are any. Seconds are left out where nobody asked for them and the terminal has no room.
     """
     from dlcli.run_list import epochs_of
 
     own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
-    more = [key for key in dict.fromkeys(keys) if key not in own]
+    scored = any(row.values[PUBLIC] is not None for row in rows)
+    more = [key for key in dict.fromkeys([PUBLIC] * scored + [*keys]) if key not in own]
     problems = any(row.problem for row in rows)
     seconds = _aligned([row.values["seconds"] for row in rows])
     table: list[list[object]] = [
@@ -231,7 +232,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
         ]
         for row, took in zip(rows, seconds, strict=True)
     ]
-    header = [*COLUMNS, *more]
+    header = [*COLUMNS, *("public" if key == PUBLIC else key for key in more)]
     if SECONDS not in keys and not fits(header, table):
         place = header.index(SECONDS)
         del header[place]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # What is worth a line, where the run has it; the rest stands in `--json`.
 LINES = (
     *("run", "dataset", "state", "reason", "recipe", "command", "started", "finished"),
-    *("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds", "parameters"),
+    *("val_loss", "val_accuracy", "public_score", "train_loss", "train_accuracy"),
+    *("seconds", "parameters"),
 )
 SENTENCES = ("reason", "problem")
 

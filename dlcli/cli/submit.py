@@ -1,15 +1,44 @@
-"""`dl submit`: the file that a competition wants."""
+"""`dl submit`: the file that a competition wants, sent to it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from dlcli.cli.asking import YES, consent
 from dlcli.cli.completing import complete_run
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tta import AMOUNTS, TTA
 from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.clipping import Curve
+    from dlcli.current import ChosenRun
+    from dlcli.kaggle_log import Entry
+    from dlcli.submitting import Submitted
+
+# Many competitions score within it; what takes longer is picked up later.
+WAIT_SECONDS = 60.0
+BAR_WIDTH = 30
+
+
+class Clip(click.ParamType):
+    """A bound (float), "auto", or none (0)."""
+
+    name = "C|auto|none"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        word = str(value).strip().lower()
+        if word == "auto":
+            return "auto"
+        try:
+            return 0.0 if word == "none" else float(word)
+        except ValueError:
+            self.fail(f"{value!r} is neither a bound, as 0.05, nor auto, nor none.")
 
 
 @click.command(cls=Command)
@@ -17,9 +46,9 @@ from dlcli.config import Config
 @click.option(
     "--clip",
     "bound",
-    type=float,
-    metavar="C",
-    help="keep probabilities C away from 0 and 1; not at all by default",
+    type=Clip(),
+    help="keep probabilities C away from 0 and 1, or as far as is best on the validation "
+    "images; not at all by default",
 )
 @click.option(
     "--sample-submission",
@@ -27,26 +56,42 @@ from dlcli.config import Config
     metavar="FILE",
     help="the competition's sample submission; by default the one in the dataset",
 )
+@click.option(
+    "--message",
+    "-m",
+    metavar="TEXT",
+    help="shown beside it on Kaggle; by default the run's name and its valid score",
+)
 @click.option("--no-upload", is_flag=True, help="write the file only")
+@click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="wait for the score as long as it takes, or not at all  [default: a minute]",
+)
+@YES
 @TTA
 @with_config(
-    *("dataset", "kaggle.positive", "kaggle.competition", "workers", "weights", "on_error"),
+    *("dataset", "kaggle.competition", "kaggle.positive", "kaggle.metric"),
+    *("workers", "weights", "on_error"),
     *AMOUNTS,
 )
 def command(
     config: Config,
     run: str | None,
-    bound: float | None,
+    bound: float | Literal["auto"] | None,
     sample_submission: Path | None,
+    message: str | None,
     no_upload: bool,
+    wait: bool | None,
+    yes: bool,
     tta: int | None,
 ) -> None:
-    """Write submission.csv from a RUN's predictions of the test images.
+    """Write submission.csv from a RUN's predictions of the test images, and send it.
 
-    Without RUN: the newest finished run of the current dataset.
+    Without RUN: the newest finished run of the current dataset. It is sent where a competition is
+    known: by `-c`, by `dl data get`, or from the settings.
     """
     from dlcli.current import choose_run
-    from dlcli.folders import typed
     from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.submitting import submit_run
@@ -65,24 +110,124 @@ def command(
     )
     for note in done.notes:
         say(note)
-    results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
-    if bound:
-        results[f"clipped at {bound:g}"] = f"{done.clipped_loss:.4f}"
-    for name, value in results.items():
-        click.echo(f"{name:{max(map(len, results))}}  {value}")
-    gain = round(done.clipped_loss, 4) - round(done.best_loss, 4)
-    if gain > 0 and not done.labels:  # a gain that can be seen
-        what = f"With `--clip {done.best_bound:g}`" if done.best_bound else "Unclipped"
-        say(f"{what} it would be {done.best_loss:.4f} on the validation images.")
-    elif not bound and not done.labels:
-        say("Clipping would gain nothing on the validation images.")
+    _print_scores(done, bound)
     say(f"Saved {shown(done.file)}")
     if no_upload:
         return
     if done.competition is None:
-        say("No competition is configured, so it was not uploaded.")
-    else:
-        say(
-            "This version does not upload. Next: `kaggle competitions submit "
-            f"-c {done.competition} -f {typed(done.file)} -m {chosen.run.name}`"
+        say("No competition is configured, so it was not sent: `-c NAME` sends it.")
+        return
+    _upload(chosen, done, message=message, wait=wait, yes=yes, views=views)
+
+
+def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
+    """Print what the validation images say of the file."""
+    from dlcli.clipping import COURSE
+    from dlcli.progress import say
+
+    if bound == "auto" and done.curve is not None:
+        _print_curve(done.curve, done.bound)
+    results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
+    if done.bound:
+        results[f"clipped at {done.bound:g}"] = f"{done.clipped_loss:.4f}"
+    if expected := done.expected:
+        words = f"{expected.score:.4f}  (95 % interval {expected.low:.4f} to {expected.high:.4f})"
+        results[f"expected {done.metric.words}" if done.metric else "expected"] = words
+    for name, value in results.items():
+        click.echo(f"{name:{max(map(len, results))}}  {value}")
+    curve = done.curve
+    if curve is None:
+        return
+    if bound == "auto":
+        if not done.bound:
+            say("No bound gains on images that it was not chosen on, so nothing is clipped.")
+        else:
+            say(
+                f"Chosen by {curve.held_out:.4f} on images that took no part in the choice, "
+                f"{curve.plain:.4f} unclipped."
+            )
+        if COURSE in curve.bounds and done.bound != COURSE:
+            say(f"`--clip {COURSE:g}` would have cost {curve.at(COURSE):.4f}.")
+    elif round(done.clipped_loss, 4) > round(curve.at(curve.best), 4):  # a gain that can be seen
+        what = f"With `--clip {curve.best:g}`" if curve.best else "Unclipped"
+        say(f"{what} it would be {curve.at(curve.best):.4f} on the validation images.")
+    elif bound is None:
+        say("Clipping would gain nothing on the validation images.")
+
+
+def _print_curve(curve: Curve, chosen: float) -> None:
+    """Print log loss over the bound, a line and a bar each."""
+    from dlcli.cli.tables import print_table
+
+    least, most = min(curve.losses), max(curve.losses)
+    rows = []
+    for bound, loss in zip(curve.bounds, curve.losses, strict=True):
+        share = (loss - least) / (most - least) if most > least else 0.0
+        bar = "█" * (1 + round(share * (BAR_WIDTH - 1)))
+        rows.append([f"{bound:g}", f"{loss:.4f}", bar + (" chosen" if bound == chosen else "")])
+    print_table(["clip", "log loss", ""], rows)
+    click.echo()
+
+
+def _upload(
+    chosen: ChosenRun,
+    done: Submitted,
+    *,
+    message: str | None,
+    wait: bool | None,
+    yes: bool,
+    views: int,
+) -> None:
+    from dlcli.current import again
+    from dlcli.kaggle import open_kaggle
+    from dlcli.progress import say
+    from dlcli.read_only import place_of
+    from dlcli.uploading import send, wait_for_score
+
+    place, kaggle = place_of(chosen.run), open_kaggle()
+    entry = send(
+        kaggle,
+        chosen.run,
+        place,
+        done,
+        message=message or _message(chosen, done),
+        views=views,
+        confirm=lambda question: consent(question, yes),
+    )
+    left = kaggle.limits(entry.competition).left
+    say(f"Sent to {entry.competition}: submission {entry.ref}; {left} left today")
+    if wait is not False:
+        entry = wait_for_score(kaggle, place, entry, None if wait else WAIT_SECONDS)
+    _print_outcome(entry, again(chosen.root))
+
+
+def _message(chosen: ChosenRun, done: Submitted) -> str:
+    """The run and what it promises, so that Kaggle's own list is of use."""
+    if done.expected and done.metric:
+        return f"{chosen.run.name} valid {done.metric.words} {done.expected.score:.4f}"
+    return f"{chosen.run.name} valid log loss {done.clipped_loss:.4f}"
+
+
+def _print_outcome(entry: Entry, named: str) -> None:
+    """Print the score, or say when there will be one."""
+    from dlcli.errors import DlError
+    from dlcli.progress import say
+
+    if entry.state == "error":
+        raise DlError(
+            f"{entry.competition} could not score submission {entry.ref}",
+            why=entry.reason or "Kaggle gives no reason",
+            hint="Mend that, and send it again: such a one is not counted by most competitions.",
         )
+    if entry.public_score is None:
+        say(f"It is being scored; next: `dl kaggle sync{named}` brings the score")
+        return
+    click.echo(f"public score  {entry.public_score:g}")
+    if entry.is_as_promised is not None:
+        say(
+            "That is within what the validation images promised."
+            if entry.is_as_promised
+            else "The validation images promised another score: are they of the same kind as the "
+            "test images?"
+        )
+    say(f"Next: `dl kaggle status{named}`")

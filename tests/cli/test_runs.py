@@ -138,6 +138,7 @@ def test_json_and_csv_hold_every_run_under_one_header(dl: Dl, three: list[Run]) 
         "val_loss": None,
         "val_accuracy": None,
         "seconds": None,
+        "public_score": None,
         "batch_size": 16,
         "folder": str(three[1].path),
         "problem": None,

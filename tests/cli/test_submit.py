@@ -10,11 +10,11 @@ from loading import BACKENDS, loaded
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
+from dlcli.clipping import CANDIDATES, clip
 from dlcli.dataset import open_dataset
 from dlcli.files import read_csv, write_yaml
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run
-from dlcli.submission import CANDIDATES, clip
 
 PATHS = ("valid/cat/1.png", "valid/cat/2.png", "valid/dog/3.png")
 VALID = np.array([[0.999, 0.001], [0.6, 0.4], [0.98, 0.02]])
@@ -51,6 +51,28 @@ def run(home: Path) -> Run:
     return run
 
 
+def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:
+    """Let a run have predicted other validation images."""
+    root = run.path.parents[2] / "data/pets"
+    for file in root.glob("valid/*/*"):
+        file.unlink()
+    paths = tuple(f"valid/{name}/{i:03}.png" for i, name in enumerate(true))
+    for path in paths:
+        (root / path).touch()
+    order = sorted(range(len(paths)), key=lambda i: paths[i])
+    write_predictions(
+        run.predictions("valid"),
+        Predictions(
+            tuple(paths[i] for i in order),
+            ("cat", "dog"),
+            y_prob[order],
+            tuple(true[i] for i in order),
+        ),
+    )
+    print_of = open_dataset(root).fingerprint("valid")
+    run.update_status(predicted=run.status()["predicted"] | {"valid": print_of})
+
+
 def sample(root: Path, text: str) -> None:
     """Put a sample submission into the dataset."""
     (root / "sample_submission.csv").write_text(text)
@@ -63,7 +85,7 @@ def test_without_a_sample_the_file_has_ids_and_one_probability_and_says_whose(
     assert run.submission_file.read_text() == "id,label\n1,0.1\n2,1\n10,0.8\n"
     assert "(the newest finished run of pets, the dataset named)" in said.stderr
     assert "holds the probability of 'dog' (the last by name" in said.stderr
-    assert "No competition is configured, so it was not uploaded." in said.stderr
+    assert "No competition is configured, so it was not sent: `-c NAME` sends it." in said.stderr
     assert "rows            3" in said.stdout
 
 
@@ -137,10 +159,62 @@ def test_a_missing_sample_file_is_an_error(dl: Dl, run: Run) -> None:
     assert "No such file: none.csv" in failed.stderr
 
 
-def test_a_configured_competition_is_named_in_the_command_that_uploads(dl: Dl, run: Run) -> None:
-    said = ok(dl("submit", run.name, "-c", "dogs-vs-cats"))
-    assert "kaggle competitions submit -c dogs-vs-cats -f " in said.stderr
-    assert "kaggle competitions" not in ok(dl("submit", run.name, "--no-upload")).stderr
+def test_auto_clips_as_the_validation_images_choose_and_shows_the_curve(dl: Dl, run: Run) -> None:
+    many(run, np.tile([[1 - 1e-9, 1e-9]], (500, 1)), ["cat"] * 495 + ["dog"] * 5)
+    said = ok(dl("submit", run.name, "--clip", "auto"))
+    assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "0.99"], ["10", "0.8"]]
+    lines = [line.split() for line in said.stdout.splitlines() if line]
+    assert lines[0] == ["clip", "log", "loss"]
+    assert [line[0] for line in lines[1 : 1 + len(CANDIDATES)]] == [f"{c:g}" for c in CANDIDATES]
+    assert [line[0] for line in lines if "chosen" in line] == ["0.01"]
+    assert "clipped at 0.01" in said.stdout
+    assert "on images that took no part in the choice" in said.stderr
+    assert "`--clip 0.05` would have cost 0.08" in said.stderr
+
+
+def test_auto_clips_nothing_where_that_gains_nothing(dl: Dl, run: Run) -> None:
+    many(run, np.tile([[0.999, 0.001]], (200, 1)), ["cat"] * 200)
+    said = ok(dl("submit", run.name, "--clip", "auto"))
+    assert "nothing is clipped" in said.stderr
+    assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "1"], ["10", "0.8"]]
+    before = run.submission_file.read_bytes()
+    ok(dl("submit", run.name, "--clip", "none"))
+    assert run.submission_file.read_bytes() == before
+
+
+def test_what_is_no_bound_is_a_usage_error(dl: Dl, run: Run) -> None:
+    failed = dl("submit", run.name, "--clip", "some")
+    assert failed.exit_code == 2
+    assert "'some' is neither a bound, as 0.05, nor auto, nor none." in failed.stderr
+
+
+@pytest.mark.parametrize("said", [("-c", "digit-recognizer"), ("--metric", "accuracy")])
+def test_clipping_for_a_competition_that_it_can_not_help_is_refused(
+    dl: Dl, run: Run, said: tuple[str, str]
+) -> None:
+    for bound in ("0.05", "auto"):
+        failed = dl("submit", run.name, "--clip", bound, *said, "--no-upload")
+        assert failed.exit_code == 2
+        assert "scores by accuracy" in failed.stderr
+    shown = ok(dl("submit", run.name, *said, "--no-upload"))
+    assert "expected accuracy  0.6667  (95 % interval" in shown.stdout
+    assert "Clipping would gain" not in shown.stderr
+
+
+def test_the_metric_of_a_competition_may_be_said_otherwise(dl: Dl, run: Run) -> None:
+    words = "-c", "digit-recognizer", "--metric", "log_loss", "--no-upload"
+    assert "clipped at 0.05" in ok(dl("submit", run.name, "--clip", "0.05", *words)).stdout
+    failed = dl("submit", run.name, "--metric", "logloss")
+    assert (failed.exit_code, "log_loss, accuracy, auc, f1" in failed.stderr) == (2, True)
+
+
+def test_a_known_competition_says_which_class_its_column_is_for(dl: Dl, run: Run) -> None:
+    slug = "dogs-vs-cats-redux-kernels-edition"
+    said = ok(dl("submit", run.name, "-c", slug, "--no-upload"))
+    assert f"holds the probability of 'dog' (as {slug} wants it)" in said.stderr
+    assert f"expected log loss  {log_loss([0, 0, 1], VALID):.4f}  (95 % interval" in said.stdout
+    said = ok(dl("submit", run.name, "-c", slug, "--no-upload", "--positive", "cat"))
+    assert "holds the probability of 'cat' (named)" in said.stderr
 
 
 def test_from_predictions_no_backend_is_loaded(run: Run) -> None:

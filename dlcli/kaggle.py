@@ -1,0 +1,278 @@
+"""Kaggle's API, and the only user of the `kaggle` package, which finds the credentials.
+
+What fails comes back as a sentence; what may be asked again, is, with pauses.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.competitions import DataFile, Limits, Sent, Standing
+from dlcli.errors import DlError
+from dlcli.kaggle_refusals import DELAYS, Unclear, asked
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from requests import Response
+
+# Without one a server that never answers would hold us for ever: `kagglesdk` sets none.
+ANSWER_SECONDS = 60.0
+PAGE_SIZE = 200
+# `ResumableUploadResult`s of the package.
+UPLOADED, INCOMPLETE = 1, 3
+MOST_PAGES = 500
+
+
+class Kaggle:
+    """An account's view of competitions; `open_kaggle` makes one.
+
+    Args:
+        api: the package's authenticated client.
+    """
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    @property
+    def user(self) -> str:
+        """The account's name; "" where Kaggle has not told it."""
+        return str(self._api.config_values.get("username", ""))
+
+    def files(self, slug: str) -> list[DataFile]:
+        """The files of a competition's data."""
+        found: list[DataFile] = []
+        for page in self._pages(slug, "list_data_files", "ApiListDataFilesRequest"):
+            found += [DataFile(str(each.name), int(each.total_bytes)) for each in page.files]
+        return found
+
+    def download_url(self, slug: str) -> str:
+        """Where all of a competition's data lies as one archive, for some minutes."""
+        answer: Response = self._call(
+            slug, "download_data_files", "ApiDownloadDataFilesRequest", competition_name=slug
+        )
+        answer.close()
+        return answer.url
+
+    def limits(self, slug: str) -> Limits:
+        """How many submissions are left today."""
+        answer = self._call(
+            slug, "get_submission_limits", "ApiGetSubmissionLimitsRequest", competition_name=slug
+        )
+        return Limits(answer.num_allowed_now, answer.num_today, answer.num_total)
+
+    def submit(self, slug: str, file: Path, message: str) -> int:
+        """Send a file; its submission's number.
+
+        Sent once, whatever happens: where the answer to the last step is lost, Kaggle's list says
+        whether it counted.
+
+        Args:
+            file: what is sent, under its own name.
+            message: shown beside it on Kaggle.
+        """
+        before = {each.ref for each in self.submissions(slug)}
+        token = self._uploaded(slug, file)
+
+        def create() -> int:
+            answer = self._call(
+                slug,
+                "create_submission",
+                "ApiCreateSubmissionRequest",
+                again=False,
+                competition_name=slug,
+                blob_file_tokens=token,
+                submission_description=message,
+            )
+            return int(answer.ref)
+
+        for delay in (*DELAYS, None):
+            try:
+                return create()
+            except Unclear as unclear:
+                new = [each for each in self.submissions(slug) if each.ref not in before]
+                if mine := [each.ref for each in new if each.file_name == file.name]:
+                    return max(mine)
+                if delay is None:
+                    raise unclear.error from unclear
+                time.sleep(delay)
+        raise AssertionError("the last try returns or raises")
+
+    def submission(self, slug: str, ref: int) -> Sent:
+        """One submission as it is now."""
+        return _sent(self._call(slug, "get_submission", "ApiGetSubmissionRequest", ref=ref))
+
+    def submissions(self, slug: str) -> list[Sent]:
+        """All submissions of the account's team, the newest first."""
+        found: list[Sent] = []
+        for page in self._pages(slug, "list_submissions", "ApiListSubmissionsRequest"):
+            found += map(_sent, page.submissions)
+        return found
+
+    def leaderboard(self, slug: str) -> list[Standing]:
+        """The public leaderboard, the best first."""
+        found: list[Standing] = []
+        for page in self._pages(slug, "get_leaderboard", "ApiGetLeaderboardRequest"):
+            for each in page.submissions:
+                score = _number(each.score)
+                if score is not None:
+                    found.append(Standing(str(each.team_name or each.team_id), score))
+        return found
+
+    def _pages(self, slug: str, method: str, request: str) -> Iterator[Any]:
+        """The pages of a list, as long as there are more."""
+        token = ""
+        for _ in range(MOST_PAGES):
+            page = self._call(
+                slug, method, request, competition_name=slug, page_size=PAGE_SIZE, page_token=token
+            )
+            yield page
+            following = page.next_page_token or ""
+            if not following or following == token:
+                return
+            token = following
+
+    def _uploaded(self, slug: str, file: Path) -> str:
+        """Bring a file to where Kaggle takes submissions from; the token that names it there."""
+        status, begun = file.stat(), None
+        for delay in (0.0, *DELAYS):
+            time.sleep(delay)
+            resume = begun is not None
+            begun = begun or self._call(
+                slug,
+                "start_submission_upload",
+                "ApiStartSubmissionUploadRequest",
+                competition_name=slug,
+                file_name=file.name,
+                content_length=status.st_size,
+                last_modified_epoch_seconds=int(status.st_mtime),
+            )
+            with _unheard() as said:
+                # where it is resumed it first asks how much has arrived
+                result = self._api.upload_complete(str(file), begun.create_url, True, resume)
+            if result == UPLOADED:
+                return str(begun.token)
+            if result != INCOMPLETE:
+                begun = None
+        raise DlError(
+            f"{file.name} could not be uploaded to Kaggle",
+            why=" ".join(said.getvalue().split()) or "its storage does not take it now",
+            hint="Nothing was submitted. Run the same command again in some minutes.",
+        )
+
+    def _call(self, slug: str, method: str, request: str, again: bool = True, **values: Any) -> Any:
+        """Call one method of the API.
+
+        Args:
+            slug: the competition that an error is about.
+            request: the class of what is sent.
+            again: whether it may be sent twice; what can't is `Unclear` where no answer came.
+            values: what is sent; empty text is left out.
+        """
+        from kagglesdk.competitions.types import competition_api_service as types
+
+        message = getattr(types, request)()
+        for name, value in values.items():
+            if value != "":
+                setattr(message, name, value)
+
+        def ask() -> Any:
+            with _unheard(), self._api.build_kaggle_client() as client:
+                _limit_waiting(client)
+                return getattr(client.competitions.competition_api_client, method)(message)
+
+        return asked(slug, ask, again)
+
+
+def open_kaggle() -> Kaggle:
+    """Authenticate as Kaggle's own client does.
+
+    Raises:
+        DlError: no credentials, or Kaggle doesn't take them.
+    """
+
+    def authenticated() -> Any:
+        with _unheard() as said:
+            import kaggle  # authenticates, and keeps to itself why that failed
+
+            if not getattr(kaggle.api, "_authenticated", False):
+                kaggle.api.authenticate()
+        for line in said.getvalue().splitlines():
+            if line.startswith("Warning"):  # the key's file may be read by everybody
+                say(line)
+        return kaggle.api
+
+    try:
+        return Kaggle(asked("", authenticated))
+    except SystemExit as error:  # the package's way to say that there is nothing
+        raise _no_credentials() from error
+
+
+def _no_credentials() -> DlError:
+    with _unheard():
+        from kagglesdk.kaggle_env import get_access_token_from_env
+
+        token, source = get_access_token_from_env()
+    if token:
+        where = source if source == "KAGGLE_API_TOKEN" else "~/.kaggle/access_token"
+        what, why = "Kaggle does not take the access token", f"the one in {where} is not valid"
+    else:
+        what, why = "No credentials for Kaggle", "none are in its files or in the environment"
+    return DlError(
+        what,
+        why=why,
+        hint="1. Open https://www.kaggle.com/settings/api and generate a token.\n"
+        "2. Save it: mkdir -p ~/.kaggle; cat > ~/.kaggle/access_token; "
+        "chmod 600 ~/.kaggle/access_token\n"
+        "3. Run the same command again.",
+    )
+
+
+def _sent(answer: Any) -> Sent:
+    date = answer.date
+    return Sent(
+        ref=int(answer.ref),
+        file_name=str(answer.file_name or ""),
+        state=answer.status.name.lower(),
+        public_score=_number(answer.public_score),
+        private_score=_number(answer.private_score),
+        reason=" ".join(str(answer.error_description or "").split()),
+        date=date.replace(tzinfo=date.tzinfo or UTC) if date else None,
+        message=str(answer.description or ""),
+    )
+
+
+def _number(text: Any) -> float | None:
+    """A score, which Kaggle writes as text."""
+    from math import isfinite
+
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None
+
+
+@contextmanager
+def _unheard() -> Iterator[io.StringIO]:
+    """Keep the package's chatter from stdout, which is for results."""
+    with redirect_stdout(io.StringIO()) as said:
+        yield said
+
+
+def _limit_waiting(client: Any) -> None:
+    """Give up on a server that takes a call and never answers."""
+    from requests.adapters import HTTPAdapter
+
+    class Patient(HTTPAdapter):
+        def send(self, *args: Any, **options: Any) -> Any:
+            return super().send(*args, **{**options, "timeout": ANSWER_SECONDS})
+
+    session = client.http_client()._session
+    session.mount("https://", Patient())
+    session.mount("http://", Patient())

@@ -1,0 +1,150 @@
+"""What a run has sent to Kaggle: its `kaggle.yaml`, an entry for each file, the oldest first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dlcli.competitions import METRICS, Sent
+from dlcli.errors import DlError
+from dlcli.files import read_yaml, write_yaml
+from dlcli.places import shown
+from dlcli.run import Run
+
+# On its way: what came of it only Kaggle's list can say.
+SENDING = "sending"
+STATES = (SENDING, "pending", "complete", "error")
+# Kaggle gives scores to five digits behind the point.
+SCORE_STEP = 1e-5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file that was sent.
+
+    Args:
+        file: the first eight hex digits of its sha256; it lies in `submissions/`.
+        competition: the competition's name.
+        sent: when, by our clock; see `processes.utc_now`.
+        message: what was said with it.
+        metric: the name of the competition's metric; None where nobody said.
+        clip: how far probabilities were kept from 0 and 1.
+        views: changed views of each image that it is the mean with.
+        expected: the score that the validation images promise; None where the metric is not known.
+        expected_range: where it lies in 95 of 100 cases.
+        state: sending, pending, complete or error.
+        ref: Kaggle's number for it.
+        public_score, private_score: what came back.
+        reason: why it could not be scored.
+    """
+
+    file: str
+    competition: str
+    sent: str
+    message: str
+    metric: str | None = None
+    clip: float = 0.0
+    views: int = 0
+    expected: float | None = None
+    expected_range: tuple[float, float] | None = None
+    state: str = SENDING
+    ref: int | None = None
+    public_score: float | None = None
+    private_score: float | None = None
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether Kaggle may yet have more to say of it."""
+        return self.state in (SENDING, "pending")
+
+    @property
+    def is_as_promised(self) -> bool | None:
+        """Whether its public score lies where the validation images promised; None: unknown."""
+        if self.expected_range is None or self.public_score is None:
+            return None
+        low, high = self.expected_range
+        return low - SCORE_STEP <= self.public_score <= high + SCORE_STEP
+
+    def answered(self, sent: Sent) -> Entry:
+        """The entry with what Kaggle says now."""
+        return dataclasses.replace(
+            self,
+            state=sent.state,
+            ref=sent.ref,
+            public_score=sent.public_score,
+            private_score=sent.private_score,
+            reason=sent.reason,
+        )
+
+
+def read_log(run: Run) -> list[Entry]:
+    """What a run has sent; [] where it has sent nothing.
+
+    Raises:
+        DlError: the file is damaged.
+    """
+    if not run.kaggle_file.is_file():
+        return []
+    held = read_yaml(run.kaggle_file)
+    try:
+        return [_entry(each) for each in held["submissions"]]
+    except (TypeError, KeyError, ValueError) as error:
+        raise DlError(
+            f"{shown(run.kaggle_file)} is damaged",
+            why=f"it should list submissions, {error}",
+            hint="Remove it: `dl kaggle sync` finds again on Kaggle what was sent.",
+        ) from error
+
+
+def write_log(run: Run, entries: Iterable[Entry]) -> None:
+    """Write what a run has sent, and its best public score among its headline scores.
+
+    Args:
+        run: the folder that takes what is made of the run.
+    """
+    entries = list(entries)
+    write_yaml(run.kaggle_file, {"submissions": [_plain(each) for each in entries]})
+    if run.status_file.is_file():  # another folder may stand in for one that can't be written
+        run.update_status(public_score=best_score(entries))
+
+
+def best_score(entries: Iterable[Entry]) -> float | None:
+    """The best public score of some entries; None where there is none yet."""
+    scored = [each for each in entries if each.public_score is not None]
+    if not scored:
+        return None
+    metric = METRICS.get(scored[-1].metric or "")
+    best = min if metric is None or metric.falls else max
+    return best(each.public_score for each in scored if each.public_score is not None)
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    """An entry as YAML holds it: what is not known is left out."""
+    values = dataclasses.asdict(entry)
+    if entry.expected_range:
+        values["expected_range"] = list(entry.expected_range)
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _entry(values: Any) -> Entry:
+    """An entry as YAML holds it.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"not {values!r:.40}")
+    span = values.get("expected_range")
+    numbers = {
+        name: None if (held := values.get(name)) is None else float(held)
+        for name in ("expected", "public_score", "private_score")
+    }
+    entry = Entry(
+        **values | numbers | {"expected_range": tuple(map(float, span)) if span else None}
+    )
+    if entry.state not in STATES or not isinstance(entry.ref, int | None):
+        raise ValueError(f"not one that is {entry.state!r} with the number {entry.ref!r}")
+    return entry

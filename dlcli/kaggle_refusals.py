@@ -1,0 +1,132 @@
+"""What Kaggle answers when it doesn't do what was asked: once more, or a sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from dlcli.competitions import COMPETITIONS, rules_page
+from dlcli.errors import DlError, did_you_mean
+
+if TYPE_CHECKING:
+    from requests import Response
+
+Answer = TypeVar("Answer")
+
+# Pauses before another try, in seconds; Kaggle's own word, `Retry-After`, goes before.
+DELAYS = (1.0, 3.0, 9.0)
+LONGEST_DELAY = 120.0
+
+
+class Unclear(Exception):
+    """No answer came, so that nobody knows whether the order was carried out.
+
+    Args:
+        error: what to say if it stays so.
+    """
+
+    def __init__(self, error: DlError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
+    """Ask Kaggle, and again where that may help.
+
+    Args:
+        slug: the competition that it is about; "" for none.
+        ask: the call.
+        again: whether it may be carried out twice.
+
+    Raises:
+        DlError: Kaggle refuses, can't be reached, or goes on failing.
+        Unclear: no answer came to a call that may not be carried out twice.
+    """
+    from requests import RequestException
+
+    for delay in (*DELAYS, None):
+        try:
+            return ask()
+        except RequestException as error:
+            answer = error.response
+            code = 0 if answer is None else answer.status_code
+            refused = _refusal(slug, error, code)
+            if code not in (0, 429) and code < 500:
+                raise refused from error
+            if not again and code != 429:
+                raise Unclear(refused) from error
+            if delay is None:
+                raise refused from error
+            wait = _retry_after(answer)
+            if wait is not None and wait > LONGEST_DELAY:
+                raise refused from error
+            time.sleep(delay if wait is None else wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _refusal(slug: str, error: Exception, code: int) -> DlError:
+    """What Kaggle's refusal means, and how to mend it."""
+    said = " ".join(str(error).split()).rstrip(".")
+    if code == 401:
+        return DlError(
+            "Kaggle does not take the credentials",
+            why=said,
+            hint="Make a new token at https://www.kaggle.com/settings/api and put it into "
+            "~/.kaggle/access_token.",
+        )
+    if code == 403:
+        return DlError(
+            f"Kaggle lets this account do nothing in {slug or 'the competition'} yet",
+            why=f"its rules have probably not been accepted. Kaggle says: {said}",
+            hint=f"Accept them at {rules_page(slug)} , then run the same command again.",
+        )
+    if code == 404:
+        return DlError(
+            f"Kaggle knows no competition {slug!r}",
+            why=said,
+            hint="Its name stands in its URL, https://www.kaggle.com/competitions/NAME . "
+            + did_you_mean(slug, tuple(COMPETITIONS)),
+        )
+    if code == 429:
+        return DlError(
+            "Kaggle asks to wait",
+            why=f"too many calls in a short time. Kaggle says: {said}",
+            hint="Run the same command again in some minutes.",
+        )
+    if 400 <= code < 500:
+        return DlError(f"Kaggle refuses that for {slug}", why=said, hint="Mend that and try again.")
+    if code:
+        return DlError(
+            "Kaggle has a fault of its own now",
+            why=f"it answers {code}: {said}",
+            hint="Run the same command again in some minutes. https://www.kaggle.com/status",
+        )
+    return DlError(
+        "Kaggle can't be reached",
+        why=_reason(error),
+        hint="Check the connection, then run the same command again.",
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost reason of a failed connection: the outer ones hold whole object names."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    said = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+    return " ".join(said.split())
+
+
+def _retry_after(answer: Response | None) -> float | None:
+    """The seconds that Kaggle asks us to wait, by its own clock; None where it asks nothing."""
+    from email.utils import parsedate_to_datetime
+
+    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        # its clock and ours may differ, so both times are by its own
+        now = parsedate_to_datetime(answer.headers["Date"])  # type: ignore[union-attr]
+        return max(0.0, (parsedate_to_datetime(asked) - now).total_seconds())
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,125 @@
+"""Where one stands in a competition, and whether the validation images tell the truth about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.competitions import METRICS, Metric, Sent, Standing
+from dlcli.kaggle_log import Entry, read_log
+from dlcli.read_only import places_of
+from dlcli.run import Run
+
+# Fewer pairs of scores lie on some line by chance alone.
+LEAST_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A score's place on a leaderboard.
+
+    Args:
+        place: 1 for the best; of teams with the same score the first place.
+        teams: how many there are.
+    """
+
+    place: int
+    teams: int
+
+    @property
+    def percentile(self) -> float:
+        """The share of teams, in percent, that are at least as good: 7.7 for the top 7.7 %."""
+        return 100 * self.place / self.teams if self.teams else 0.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Valid scores held against public ones.
+
+    Args:
+        pairs: how many submissions have both.
+        difference: mean of public less valid.
+        inside: how many public scores lay in the range that was promised.
+        correlation: Pearson's; None of too few pairs, or where one of the two never changes.
+        ranks: Spearman's, likewise: whether the better one by valid is the better one in public.
+    """
+
+    pairs: int
+    difference: float
+    inside: int
+    correlation: float | None
+    ranks: float | None
+
+
+def rank_of(score: float, leaderboard: Sequence[Standing], metric: Metric) -> Rank:
+    """The place that a score has, whether or not it is on the leaderboard itself."""
+    sign = 1 if metric.falls else -1
+    better = sum(sign * each.score < sign * score for each in leaderboard)
+    return Rank(better + 1, max(len(leaderboard), better + 1))
+
+
+def metric_by(leaderboard: Sequence[Standing]) -> Metric | None:
+    """The kind of metric that a leaderboard's order shows, where nobody says which it is.
+
+    Returns:
+        log loss for scores that rise from the first place on, accuracy for those that fall.
+    """
+    scores = [each.score for each in leaderboard]
+    if len(scores) < 2 or scores[0] == scores[-1]:
+        return None
+    return METRICS["log_loss" if scores[0] < scores[-1] else "accuracy"]
+
+
+def best_of(sent: Iterable[Sent], metric: Metric) -> Sent | None:
+    """The submission with the best public score."""
+    scored = [each for each in sent if each.public_score is not None]
+    sign = 1 if metric.falls else -1
+    return min(scored, key=lambda each: sign * (each.public_score or 0.0), default=None)
+
+
+def sent_by_runs(runs_dir: Path, dataset: str, slug: str) -> list[tuple[Run, Entry]]:
+    """What the runs of a dataset have sent to a competition, in the order of sending."""
+    found = [
+        (run, entry)
+        for run in Run.all(runs_dir, dataset)
+        for place in places_of(run)
+        for entry in read_log(place)
+        if entry.competition == slug
+    ]
+    return sorted(found, key=lambda pair: pair[1].sent)
+
+
+def truth(entries: Iterable[Entry]) -> Truth:
+    """Hold what the validation images promised against what came back.
+
+    Reference:
+        Spearman 1904, "The proof and measurement of association between two things".
+    """
+    both = [
+        (entry.expected, entry.public_score, entry.is_as_promised)
+        for entry in entries
+        if entry.expected is not None and entry.public_score is not None
+    ]
+    valid, public = [pair[0] for pair in both], [pair[1] for pair in both]
+    return Truth(
+        pairs=len(both),
+        difference=sum(p - v for v, p in zip(valid, public, strict=True)) / max(len(both), 1),
+        inside=sum(bool(kept) for *_, kept in both),
+        correlation=_correlation(valid, public),
+        ranks=_correlation(_ranks(valid), _ranks(public)),
+    )
+
+
+def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
+    import numpy as np
+
+    if len(one) < LEAST_PAIRS or len(set(one)) < 2 or len(set(other)) < 2:
+        return None
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """The place of each value among all; equal ones share the mean of theirs."""
+    ordered = sorted(values)
+    return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]
