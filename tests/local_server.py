@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,7 +59,13 @@ class LocalServer:
     """A server on a port of its own, at work until `stop`.
 
     Args:
-        beside: a server whose list of calls, and what was asked of it, this one shares.
+        beside: a server whose lists of calls, faults and refusals this one shares.
+
+    Attributes:
+        calls: the methods that were called, in order.
+        requests: what came, in order.
+        faults: what went wrong in the server itself; a test ends with none.
+        clock_skew_seconds: how far the server's clock is ahead.
     """
 
     def __init__(self, beside: LocalServer | None = None) -> None:
@@ -68,7 +76,8 @@ class LocalServer:
         self._refusals: dict[str, list[Answer]] = beside._refusals if beside else {}
         self._lost: Counter[str] = beside._lost if beside else Counter()
         self._lock, self._stopped = threading.RLock(), threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server.faults = self.faults
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         # the pause between looks at whether to end; half a second by default, a test
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -133,6 +142,15 @@ class LocalServer:
         """What a call does that fails because a test asked for it: nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    faults: list[str]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):  # that is a client which has gone
+            self.faults.append("".join(traceback.format_exception(error)))
+
+
 def _handler(owner: LocalServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -141,18 +159,11 @@ def _handler(owner: LocalServer) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             url = urlsplit(self.path)
             path, query = unquote(url.path), dict(parse_qsl(url.query))
-            try:
-                answer = owner.serve(Request(self.command, path, query, self.headers, body))
-            except BaseException as error:
-                owner.faults.append(f"{self.command} {path}: {error!r}")
-                raise
+            answer = owner.serve(Request(self.command, path, query, self.headers, body))
             if answer is None:
                 self.close_connection = True
-                return
-            try:
+            else:
                 self.send(answer)
-            except OSError:  # the client has gone
-                self.close_connection = True
 
         def do_GET(self) -> None:
             self.serve()
