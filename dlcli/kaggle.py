@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlcli.competitions import DataFile, Limits, Sent, Standing
 from dlcli.errors import DlError
 from dlcli.kaggle_refusals import DELAYS, Unclear, asked
 from dlcli.progress import say
-
-if TYPE_CHECKING:
-    from requests import Response
 
 # Without one a server that never answers would hold us for ever: `kagglesdk` sets none.
 ANSWER_SECONDS = 60.0
@@ -53,11 +50,23 @@ class Kaggle:
 
     def download_url(self, slug: str) -> str:
         """Where all of a competition's data lies as one archive, for some minutes."""
-        answer: Response = self._call(
-            slug, "download_data_files", "ApiDownloadDataFilesRequest", competition_name=slug
+        from requests import TooManyRedirects
+
+        def not_followed(client: Any) -> None:
+            # the package would begin the download, only to be asked where it is
+            client.http_client()._session.max_redirects = 0
+
+        values = {"prepare": not_followed, "competition_name": slug}
+        try:
+            self._call(slug, "download_data_files", "ApiDownloadDataFilesRequest", **values)
+        except TooManyRedirects as stop:
+            if stop.response is not None and (url := stop.response.headers.get("Location")):
+                return str(url)
+        raise DlError(
+            f"Kaggle does not say where the data of {slug} is",
+            hint="Fetch it in a browser, then `dl data organize ARCHIVE`: "
+            f"https://www.kaggle.com/c/{slug}/data",
         )
-        answer.close()
-        return answer.url
 
     def limits(self, slug: str) -> Limits:
         """How many submissions are left today."""
@@ -165,13 +174,23 @@ class Kaggle:
             hint="Nothing was submitted. Run the same command again in some minutes.",
         )
 
-    def _call(self, slug: str, method: str, request: str, again: bool = True, **values: Any) -> Any:
+    def _call(
+        self,
+        slug: str,
+        method: str,
+        request: str,
+        *,
+        again: bool = True,
+        prepare: Callable[[Any], None] | None = None,
+        **values: Any,
+    ) -> Any:
         """Call one method of the API.
 
         Args:
             slug: the competition that an error is about.
             request: the class of what is sent.
             again: whether it may be sent twice; what can't is `Unclear` where no answer came.
+            prepare: changes the package's client before the call.
             values: what is sent; empty text is left out.
         """
         from kagglesdk.competitions.types import competition_api_service as types
@@ -184,6 +203,8 @@ class Kaggle:
         def ask() -> Any:
             with _unheard(), self._api.build_kaggle_client() as client:
                 _limit_waiting(client)
+                if prepare:
+                    prepare(client)
                 return getattr(client.competitions.competition_api_client, method)(message)
 
         return asked(slug, ask, again)

@@ -42,12 +42,15 @@ def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
     Raises:
         DlError: Kaggle refuses, can't be reached, or goes on failing.
         Unclear: no answer came to a call that may not be carried out twice.
+        TooManyRedirects: of `requests`, as it came.
     """
-    from requests import RequestException
+    from requests import RequestException, TooManyRedirects
 
     for delay in (*DELAYS, None):
         try:
             return ask()
+        except TooManyRedirects:
+            raise  # its caller asked for none
         except RequestException as error:
             answer = error.response
             code = 0 if answer is None else answer.status_code
@@ -73,7 +76,8 @@ def _refusal(slug: str, error: Exception, code: int) -> DlError:
             "Kaggle does not take the credentials",
             why=said,
             hint="Make a new token at https://www.kaggle.com/settings/api and put it into "
-            "~/.kaggle/access_token.",
+            "~/.kaggle/access_token. A token there, or in KAGGLE_API_TOKEN, goes before a key in "
+            "kaggle.json.",
         )
     if code == 403:
         return DlError(

@@ -165,6 +165,21 @@ def test_rules_that_were_not_accepted_are_named_by_their_page(
     assert server.calls.count("DownloadDataFiles") == 1  # no second try
 
 
+def test_where_the_data_lies_is_told_without_beginning_to_fetch_it(
+    server: KaggleServer, account: Kaggle
+) -> None:
+    assert account.download_url(SLUG).startswith(server.storage.url)
+    assert server.calls == ["DownloadDataFiles"]
+
+
+def test_the_package_that_there_is_a_newer_one_of_says_nothing_on_stdout(
+    server: KaggleServer, account: Kaggle, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.api_version = "9.0"
+    account.limits(SLUG)
+    assert capfd.readouterr().out == ""
+
+
 def test_a_competition_that_there_is_not_is_told_with_the_nearest(account: Kaggle) -> None:
     with refused("knows no competition 'dog-breed-identifcation'") as error:
         account.limits("dog-breed-identifcation")
