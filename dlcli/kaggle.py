@@ -56,7 +56,7 @@ class Kaggle:
             # the package would begin the download, only to be asked where it is
             client.http_client()._session.max_redirects = 0
 
-        values = {"prepare": not_followed, "competition_name": slug}
+        values: dict[str, Any] = {"prepare": not_followed, "competition_name": slug}
         try:
             self._call(slug, "download_data_files", "ApiDownloadDataFilesRequest", **values)
         except TooManyRedirects as stop:
