@@ -22,6 +22,7 @@ from dlcli.moves import undo as take_back
 from dlcli.places import shown
 from dlcli.plans import plan_sample, plan_split
 from dlcli.progress import say
+from dlcli.staging import clear_after
 
 
 def split(root: Path, size: float | None, seed: int) -> Outcome:
@@ -166,6 +167,8 @@ def at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
                 else f"`{outcome.operation.name}`"
             )
             say(f"Finished {what} in {shown(root)}, which had been stopped on its way.")
+            if not outcome.undone:
+                clear_after(outcome.operation)
         same = outcome and not outcome.undone and outcome.operation.name == name
         yield held, outcome if same else None
 

@@ -5,148 +5,199 @@ Planning reads folders and writes nothing.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.dataset import SETTINGS
 from dlcli.errors import DlError
-from dlcli.folders import Listing, class_images, read_folder, split_named, typed
+from dlcli.folders import read_folder, typed
 from dlcli.journal import Move
-from dlcli.places import shown
+from dlcli.labels import NAMING, Labels, Naming, named_in, read_labels
+from dlcli.layouts import Image, Layout, read_layout, split_of
+from dlcli.places import expanded, shown
 
-# Kaggle's flat names: cat.12.jpg, golden_retriever-3.png
-_FLAT_NAME = re.compile(r"(.+?)[._-]\d+\.[^.]+", re.DOTALL)
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
+AS_FOUND = Naming()
 
 
-def plan_organize(source: Path, target: Path) -> list[Move]:
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Args:
+        moves: from paths relative to what was downloaded to paths relative to the dataset.
+        notes: what was decided on the user's behalf, a sentence each.
+    """
+
+    moves: tuple[Move, ...]
+    notes: tuple[str, ...]
+
+
+def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan:
     """Bring a folder as people download it into the form of a dataset.
 
-    Flat files with their class in the name (`train/cat.12.jpg`), class folders with or without a
-    `train/` around them, `val/`, `validation/` and `test1/` are all understood. CSV files beside
-    them (the sample submission) and `dataset.yaml` come along.
+    Flat files with their class in the name (`train/cat.12.jpg`) or in a CSV, class folders with or
+    without a `train/` around them, `val/`, `validation/` and `test1/` are all understood, and so is
+    a folder around it all. CSV files beside them (the sample submission) and `dataset.yaml` come
+    along.
 
     Args:
         source: the folder to read.
         target: the dataset's folder to be; the same as `source` to organise it in place.
+        naming: where the labels are, as far as somebody says it.
 
     Returns:
-        moves from paths relative to `source` to paths relative to `target`; none where a folder
-        that is to be organised in place already is.
+        the moves; none where a folder that is to be organised in place already is.
 
     Raises:
         DlError: no such folder, no images to learn from, or images whose class can't be told.
     """
     require_folder(source)
-    top = read_folder(source)
-    splits = {name: split for name in top.folders if (split := split_named(name))}
+    layout = read_layout(source)
+    if not layout.images["train"]:
+        raise _nothing_to_learn_from(layout)
+    learn, test = _told_apart(layout)
+    labels = _labels(layout, learn, test, naming)
     moves = []
-    for folder, split in splits.items():
-        moves += _folder_moves(source, folder, split)
-    if "train" not in splits.values():
-        _require_not_nested(source, top)
-        moves += _flat_moves(source, "", "train", top.images)
-        for folder in set(top.folders) - set(splits):
-            names = class_images(source / folder)
-            moves += [Move(f"{folder}/{name}", f"train/{folder}/{name}") for name in names]
-    if not any(move.target.startswith("train/") for move in moves):
-        raise _nothing_to_learn_from(source, top)
-    _require_told_apart(source, moves)
+    for split, images in learn.items():
+        named = labels.of if labels else _labels_by_name(layout, images)
+        moves += [Move(i.path, f"{split}/{named[i.path]}/{i.name}") for i in images]
+    _require_told_apart(source, moves, labels)
     _require_classes_in_train(moves)
-    beside = [name for name in top.others if name.lower().endswith(".csv") or name == SETTINGS]
-    moves += [Move(name, name) for name in beside]
-    return sorted(move for move in moves if source != target or move.source != move.target)
-
-
-def left_behind(source: Path, moves: Sequence[Move]) -> tuple[str, ...]:
-    """The images beside train/, valid/ and test/, which an organize leaves where they are.
-
-    Args:
-        source: the folder that is or was organised.
-        moves: what `plan_organize` gave for it.
-    """
-    top = read_folder(source)
-    images = [*top.images]
-    for folder in top.folders:
-        if split_named(folder) is None:
-            with suppress(DlError):  # it may not be readable, as lost+found
-                images += [f"{folder}/{name}" for name in read_folder(source / folder).images]
-    taken = {move.source for move in moves}
-    return tuple(sorted(image for image in images if image not in taken))
+    for image in test:
+        inner = f"{image.folder}/" if image.folder and image not in layout.images["train"] else ""
+        moves.append(Move(image.path, f"test/{inner}{image.name}"))
+    beside = [*layout.tables, *layout.settings]
+    if labels and labels.file.is_relative_to(source):
+        beside.append(str(labels.file.relative_to(source)))
+    moves += [Move(name, name.rpartition("/")[2]) for name in dict.fromkeys(beside)]
+    left = sorted(move for move in moves if source != target or move.source != move.target)
+    return Plan(tuple(left), tuple(_notes(layout, labels)))
 
 
 def require_folder(source: Path) -> None:
     """Refuse, before anything is made, to organise what is no folder.
 
     Raises:
-        DlError: it is an archive or another file, or does not exist.
+        DlError: it is a file, or does not exist.
     """
     if not source.is_file():
         read_folder(source)
-    elif source.name.lower().endswith(_ARCHIVES):
-        raise DlError(f"{shown(source)} is an archive", hint=_unpack(source))
-    else:
-        raise DlError(
-            f"{shown(source)} is a file",
-            why="a folder of images is needed",
-            hint=_by_hand(source.parent),
-        )
-
-
-def _folder_moves(source: Path, folder: str, split: str) -> list[Move]:
-    """Moves of one folder that is known to be train, valid or test."""
-    listing = read_folder(source / folder)
-    if split == "test":
-        moves = [Move(f"{folder}/{name}", f"test/{name}") for name in listing.images]
-    else:
-        moves = _flat_moves(source, f"{folder}/", split, listing.images)
-    for inner in listing.folders:
-        names = class_images(source / folder / inner)
-        moves += [Move(f"{folder}/{inner}/{name}", f"{split}/{inner}/{name}") for name in names]
-    return moves
-
-
-def _flat_moves(source: Path, prefix: str, split: str, names: tuple[str, ...]) -> list[Move]:
-    """Moves of images that lie side by side and have their class in their names."""
-    labels = {name: match[1] for name in names if (match := _FLAT_NAME.fullmatch(name))}
-    if len(labels) < len(names):
-        example = next(name for name in names if name not in labels)
-        raise DlError(
-            f"{len(names) - len(labels):,} of {len(names):,} images in {shown(source / prefix)} "
-            f"have no class in their names, as {shown(example)}",
-            why="flat files are expected to be called like cat.12.jpg",
-            hint=_by_hand(source),
-        )
-    return [Move(prefix + name, f"{split}/{label}/{name}") for name, label in labels.items()]
-
-
-def _require_not_nested(source: Path, top: Listing) -> None:
-    """Refuse a folder around the one that is meant, as many an archive unpacks to."""
-    for folder in top.folders:
-        if any(split_named(name) == "train" for name in read_folder(source / folder).folders):
-            raise DlError(
-                f"No images to learn from in {shown(source)}",
-                why=f"they seem to be in {shown(source / folder)}",
-                hint=f"Run `dl data organize {typed(source / folder)}`.",
-            )
-
-
-def _require_told_apart(source: Path, moves: list[Move]) -> None:
-    """Refuse flat files whose names all begin alike: the labels must be elsewhere."""
-    train = [move for move in moves if move.target.startswith("train/")]
-    labels = {move.target.split("/")[1] for move in train}
-    if len(labels) > 1:
         return
-    (label,) = labels
+    raise DlError(
+        f"{shown(source)} is a file",
+        why="a folder of images, or an archive of them, is needed",
+        hint=f"Name the folder that it lies in: `dl data organize {typed(source.parent)}`.",
+    )
+
+
+def _told_apart(layout: Layout) -> tuple[dict[str, tuple[Image, ...]], tuple[Image, ...]]:
+    """The images to learn from, by split, and those to predict.
+
+    Where both lie in one folder, the sample submission or a test.csv names those to predict.
+    """
+    train, valid, test = (layout.images[split] for split in ("train", "valid", "test"))
+    if not layout.has_train:
+        files = [name for name in layout.tables if is_about_test(name.rpartition("/")[2])]
+        paths = [image.path for image in train]
+        named = named_in((layout.source / name for name in files), paths)
+        if len(named) < len(train):
+            test += tuple(image for image in train if image.path in named)
+            train = tuple(image for image in train if image.path not in named)
+    return {"train": train, "valid": valid}, test
+
+
+def is_about_test(table: str) -> bool:
+    """Whether a CSV is named as a sample submission or as test images' own."""
+    return "submi" in table.lower() or split_of(Path(table).stem) == "test"
+
+
+def _labels(
+    layout: Layout,
+    learn: dict[str, tuple[Image, ...]],
+    test: Sequence[Image],
+    naming: Naming,
+) -> Labels | None:
+    """The labels that a CSV holds, where those are wanted."""
+    images = [image for images in learn.values() for image in images]
+    folders = {image.folder for image in learn["train"]}
+    if not naming.is_given and len(folders) > 1 and all(image.folder for image in images):
+        return None  # folders per class
+    files = _label_files(layout, naming)
+    paths, elsewhere = [image.path for image in images], [image.path for image in test]
+    classes = {image.folder or image.label for image in images}
+    names_tell = len(classes) > 1 and "" not in classes
+    try:
+        labels = read_labels(files, paths, elsewhere, naming)
+    except DlError:
+        if naming.is_given or not names_tell:
+            raise
+        return None
+    if labels and names_tell and not (labels.is_sure or naming.is_given):
+        return None
+    return labels
+
+
+def _label_files(layout: Layout, naming: Naming) -> list[Path]:
+    """The CSVs that may hold labels."""
+    bases = sorted({image.base for image in layout.images["train"]})
+    tables = [name for name in layout.tables if not is_about_test(name.rpartition("/")[2])]
+    for base in bases if layout.has_train else ():
+        inside = read_folder(layout.source / base).others
+        tables += [f"{base}{name}" for name in inside if name.lower().endswith(".csv")]
+    files = [layout.source / name for name in tables]
+    if naming.file is None:
+        return files
+    typed_file = expanded(naming.file)
+    here = [
+        file
+        for file in (layout.source / name for name in (*tables, *layout.tables))
+        if str(file).endswith(f"/{naming.file}")
+    ]
+    if here and not typed_file.is_file():
+        return here[:1]
+    if not typed_file.is_file():
+        raise DlError(
+            f"No such file: {shown(naming.file)}",
+            why="neither from the current folder nor in what is organised",
+            hint="There are: " + ", ".join(shown(name) for name in layout.tables) + "."
+            if layout.tables
+            else "Check the path.",
+        )
+    return [Path(typed_file).absolute()]
+
+
+def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
+    """Labels of images by the folder of the class that they lie in, else by their names."""
+    labels = {image.path: image.folder or image.label for image in images}
+    unknown = [image for image in images if not labels[image.path]]
+    if not unknown:
+        return labels
+    flat = [image for image in images if not image.folder]
+    raise DlError(
+        f"{len(unknown):,} of {len(flat):,} images in {shown(layout.source / unknown[0].base)} "
+        f"have no class in their names, as {shown(unknown[0].name)}",
+        why="flat files are expected to be called like cat.12.jpg, or to have their classes in a "
+        "CSV beside them",
+        hint=f"{_by_hand(layout.source)} Or name a CSV: `--labels FILE`.",
+    )
+
+
+def _require_told_apart(source: Path, moves: list[Move], labels: Labels | None) -> None:
+    """Refuse images whose labels are all the same: the true ones must be elsewhere."""
+    train = [move for move in moves if move.target.startswith("train/")]
+    classes = {move.target.split("/")[1] for move in train}
+    if len(classes) > 1:
+        return
+    (label,) = classes
     flat = [move.source for move in train if f"/{label}/" not in f"/{move.source}"]
     if flat:
         raise DlError(
             f"The images in {shown(source)} would all be of one class, `{shown(label)}`",
-            why=f"that is what their names begin with, as {shown(flat[0])}",
-            hint=_by_hand(source),
+            why=labels.notes[0].removesuffix(".")
+            if labels
+            else f"that is what their names begin with, as {shown(flat[0])}",
+            hint=NAMING if labels else f"{_by_hand(source)} Or name a CSV: `--labels FILE`.",
         )
 
 
@@ -165,23 +216,31 @@ def _require_classes_in_train(moves: list[Move]) -> None:
         )
 
 
-def _nothing_to_learn_from(source: Path, top: Listing) -> DlError:
-    if archives := [name for name in top.others if name.lower().endswith(_ARCHIVES)]:
+def _notes(layout: Layout, labels: Labels | None) -> list[str]:
+    notes = [*labels.notes] if labels else []
+    if layout.prefix:
+        notes.insert(0, f"Took what is in {shown(layout.prefix)}, the folder around the images.")
+    if layout.beside:
+        notes.append(
+            f"Warning, beside the folder to train on, and left out: {len(layout.beside):,} images, "
+            f"such as {shown(layout.beside[0])}."
+        )
+    return notes
+
+
+def _nothing_to_learn_from(layout: Layout) -> DlError:
+    source = layout.source
+    if layout.archives:
         return DlError(
             f"No images to learn from in {shown(source)}",
-            why=f"{shown(archives[0])} is an archive",
-            hint=_unpack(source / archives[0]),
+            why=f"{shown(layout.archives[0])} is an archive",
+            hint="Unpack it, then run this again.",
         )
     return DlError(
         f"No images to learn from in {shown(source)}",
         why="found no train/, no folder per class, and no files like cat.12.jpg",
         hint=_by_hand(source),
     )
-
-
-def _unpack(archive: Path) -> str:
-    folder = typed(archive.with_suffix(""))
-    return f"Unpack it, then name its folder: `unzip {typed(archive)} -d {folder}`."
 
 
 def _by_hand(source: Path) -> str:

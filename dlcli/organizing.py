@@ -3,48 +3,158 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from dlcli.arranging import at_work
 from dlcli.dataset import FEATURES
-from dlcli.downloads import plan_organize, require_folder
-from dlcli.errors import DlError
+from dlcli.downloads import AS_FOUND, plan_organize, require_folder
+from dlcli.errors import DlError, ExitCode
 from dlcli.folders import read_folder, typed
-from dlcli.journal import Operation, journals
+from dlcli.journal import Operation, journals, unfinished
+from dlcli.labels import Naming
+from dlcli.layouts import read_layout
 from dlcli.moves import Outcome, carry_out
 from dlcli.places import shown
+from dlcli.staging import Download, discard, download_of, hollow, stage, staging_folder
 
 
-def organize(source: Path, target: Path, *, move: bool = False) -> Outcome | None:
-    """Bring a downloaded folder into the form of a dataset.
+def organize(
+    source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
+) -> Outcome | None:
+    """Bring what was downloaded into the form of a dataset.
 
     Args:
-        source: the folder to read.
+        source: the folder to read, or an archive (zip, tar), which is never changed.
         target: the dataset's folder to be. Where it is `source` itself the files move in place;
-            else they are copied and `source` stays as it is.
-        move: move the files to `target` instead of copying them.
+            else they are copied, or unpacked, and `source` stays as it is.
+        move: move a folder's files to `target` instead of copying them.
+        naming: where the labels are, as far as somebody says it.
 
     Returns:
-        what was done; None where it was done before.
+        what was done, with `notes_of` it to be said; None where it was done before.
 
     Raises:
         DlError: there is nothing to organise, or something stands in the way.
     """
-    require_folder(source)
+    _require_source(source)
     with at_work(target, "organize") as (held, finished):
-        if finished and _made_from(source, finished.operation):
+        download = _download(source, target, move)
+        if finished and _is_made_of(finished.operation, source, download):
             return finished
-        operation = to_organize(source, target, move=move)
-        return carry_out(held, operation) if operation else None
+        if not _is_to_do(source, target, download):
+            if download:  # whoever made it may have been killed before this, its last step
+                discard(staging_folder(download, target))
+            return None
+        if download is None:
+            operation = _operation(source, source, target, move, naming, {})
+            return carry_out(held, operation) if operation else None
+        is_new = stage(download, target)
+        folder = staging_folder(download, target)
+        try:
+            operation = _staged(download, folder, target, naming)
+            outcome = carry_out(held, operation)
+        except BaseException:
+            if is_new and not unfinished(target):  # else its files are on their way
+                discard(folder)
+            raise
+        discard(folder)
+        return outcome
 
 
-def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation | None:
+def to_organize(
+    source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
+) -> Operation | None:
     """The operation that `organize` would carry out; None where there is nothing to do."""
-    if os.path.realpath(source) == os.path.realpath(target):
-        moves = plan_organize(source, source)
-        return Operation("organize", "move", target, tuple(moves)) if moves else None
-    if any(_made_from(source, journal.read()) for journal in journals(target)):
+    _require_source(source)
+    download = _download(source, target, move)
+    if not _is_to_do(source, target, download):
         return None
+    if download is None:
+        return _operation(source, source, target, move, naming, {})
+    folder = staging_folder(download, target)
+    if folder.exists():
+        return _staged(download, folder, target, naming)
+    with hollow(download) as names:
+        return _staged(download, names, target, naming)
+
+
+def notes_of(operation: Operation) -> tuple[str, ...]:
+    """What an organize decided on the user's behalf, a sentence each."""
+    return tuple(operation.details.get("notes", ()))
+
+
+def made_of(operation: Operation) -> Path:
+    """What an operation's files were downloaded as: a folder, or an archive."""
+    return Path(operation.details.get("source", operation.source))
+
+
+def is_staged(operation: Operation) -> bool:
+    """Whether an operation's files were first unpacked or drawn of what was downloaded."""
+    return "source" in operation.details
+
+
+def new_since(source: Path, target: Path) -> tuple[str, ...]:
+    """The files of a source that were not there when a dataset was made from it.
+
+    Nothing where the source can't be organised any more: the dataset doesn't need it.
+    """
+    made = [journal.read() for journal in journals(target) if journal.name == "organize"]
+    if source == target or not made or made[-1].kind != "copy":
+        return ()
+    known = {move.source for operation in made for move in operation.moves}
+    details = made[-1].details
+    try:
+        moves = plan_organize(source, target, Naming(**details.get("naming", {}))).moves
+    except DlError:
+        return ()
+    return tuple(move.source for move in moves if move.source not in known)
+
+
+def _require_source(source: Path) -> None:
+    if not source.is_file() or download_of(source) is None:
+        require_folder(source)
+
+
+def _download(source: Path, target: Path, move: bool) -> Download | None:
+    """What has to be unpacked or drawn first.
+
+    Raises:
+        DlError: `move` is said of what is never changed.
+    """
+    download = download_of(source)
+    if download and _is_in_place(source, target) and _has_images(source):
+        return None  # the folder is a dataset, whatever archives lie in it
+    if download and move:
+        what = "an archive" if source.is_file() else f"made of {shown(download.packed[0].name)}"
+        raise DlError(
+            "`--move` moves the files of a folder",
+            why=f"{shown(source)} is {what}, which stays as it is",
+            hint="Leave `--move` out, and remove it yourself afterwards.",
+            exit_code=ExitCode.USAGE,
+        )
+    return download
+
+
+def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
+    """Whether there is something to do, as far as journals tell.
+
+    Raises:
+        DlError: the target is no folder for it.
+    """
+    made = [journal.read() for journal in journals(target)]
+    if _is_in_place(source, target):
+        return download is None or not any(_is_made_of(each, source, download) for each in made)
+    if any(_is_made_of(each, source, download) for each in made):
+        return False
+    if any(is_staged(each) and made_of(each) == source for each in made):
+        raise DlError(
+            f"{shown(target)} was made of {shown(source)} as it was before",
+            why="it was changed since",
+            hint=f"`dl data undo {typed(target)}` takes that back; or name another folder.",
+        )
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise DlError(
             f"{shown(target)} lies in {shown(source)}",
@@ -58,24 +168,57 @@ def to_organize(source: Path, target: Path, *, move: bool = False) -> Operation 
             why="a dataset is made in a folder of its own",
             hint="Name another, as in `dl data organize SRC NAME`.",
         )
-    moves = plan_organize(source, target)
-    return Operation("organize", "move" if move else "copy", target, tuple(moves), origin=source)
+    return True
 
 
-def new_since(source: Path, target: Path) -> tuple[str, ...]:
-    """The files of a source that were not there when a dataset was made from it.
+def _operation(
+    source: Path, folder: Path, target: Path, move: bool, naming: Naming, more: Mapping[str, Any]
+) -> Operation | None:
+    """The plan for a folder; None where nothing in it has to move."""
+    in_place = _is_in_place(source, target)
+    plan = plan_organize(folder, folder if in_place and folder == source else target, naming)
+    moves = plan.moves
+    if in_place and folder != source:  # CSVs are there already
+        moves = tuple(move for move in moves if "/" in move.target)
+    if not moves:
+        return None
+    said = {"naming": {key: value for key, value in asdict(naming).items() if value is not None}}
+    details = {"notes": [*plan.notes], **(said if naming.is_given else {}), **more}
+    if in_place and folder == source:
+        return Operation("organize", "move", target, moves, details=details)
+    return Operation(
+        "organize", "move" if move else "copy", target, moves, origin=folder, details=details
+    )
 
-    Nothing where the source can't be organised any more: the dataset doesn't need it.
-    """
-    made = [journal.read() for journal in journals(target) if journal.name == "organize"]
-    if source == target or not made or made[-1].kind != "copy":
-        return ()
-    known = {move.source for operation in made for move in operation.moves}
+
+def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> Operation:
+    """The plan for a folder that was unpacked or drawn, or that has the names alone."""
+    more = {"source": str(download.source), "stamp": download.stamp}
     try:
-        moves = plan_organize(source, target)
-    except DlError:
-        return ()
-    return tuple(move.source for move in moves if move.source not in known)
+        operation = _operation(download.source, folder, target, True, naming, more)
+    except DlError as error:
+        raise _in_words_of(download, folder, error) from error
+    assert operation is not None, "its train/ moves"
+    return operation
+
+
+def _in_words_of(download: Download, folder: Path, error: DlError) -> DlError:
+    """An error about a folder that is gone when it is read, in words of what was downloaded."""
+    what, why, hint = (
+        text.replace(shown(folder), shown(download.source)).replace(
+            str(folder), str(download.source)
+        )
+        for text in (error.what, error.why, error.hint)
+    )
+    return DlError(what, why=why, hint=hint, exit_code=error.exit_code)
+
+
+def _is_in_place(source: Path, target: Path) -> bool:
+    return os.path.realpath(source) == os.path.realpath(target)
+
+
+def _has_images(source: Path) -> bool:
+    return source.is_dir() and bool(read_layout(source).images["train"])
 
 
 def _is_free(target: Path) -> bool:
@@ -84,5 +227,10 @@ def _is_free(target: Path) -> bool:
     return not (listing.images or listing.others or set(listing.folders) - {FEATURES})
 
 
-def _made_from(source: Path, operation: Operation) -> bool:
-    return operation.name == "organize" and operation.source == source
+def _is_made_of(operation: Operation, source: Path, download: Download | None) -> bool:
+    """Whether an operation made a dataset of just this."""
+    if operation.name != "organize" or made_of(operation) != source:
+        return False
+    return not is_staged(operation) or (
+        download is not None and operation.details["stamp"] == download.stamp
+    )

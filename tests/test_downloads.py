@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import make
 
-from dlcli.downloads import left_behind, plan_organize
+from dlcli.downloads import plan_organize
 from dlcli.errors import DlError
 from dlcli.journal import Move
 
 
 def organized(tmp_path: Path, *paths: str) -> list[tuple[str, str]]:
-    return [tuple(move) for move in plan_organize(make(tmp_path, *paths), tmp_path / "new")]  # type: ignore[misc]
+    plan = plan_organize(make(tmp_path, *paths), tmp_path / "new")
+    return [tuple(move) for move in plan.moves]  # type: ignore[misc]
 
 
 def test_kaggles_flat_files_are_sorted_into_classes(tmp_path: Path) -> None:
@@ -66,12 +67,14 @@ def test_a_class_that_is_only_in_valid_is_refused_before_anything_is_copied(tmp_
     assert "val/b/3.jpg" in str(caught.value)
 
 
-def test_images_beside_the_folders_of_splits_are_left_behind(tmp_path: Path) -> None:
+def test_images_beside_the_folders_of_splits_are_left_behind_and_said(tmp_path: Path) -> None:
     paths = ("train/cat/1.jpg", "train/dog/1.jpg", "test1/1.jpg", "fish/1.jpg", "2.jpg", "a.csv")
-    source = make(tmp_path / "a", *paths)
-    assert left_behind(source, plan_organize(source, tmp_path / "new")) == ("2.jpg", "fish/1.jpg")
-    source = make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg")
-    assert left_behind(source, plan_organize(source, tmp_path / "new")) == ()
+    plan = plan_organize(make(tmp_path / "a", *paths), tmp_path / "new")
+    assert plan.notes == (
+        "Warning, beside the folder to train on, and left out: 2 images, such as 2.jpg.",
+    )
+    plan = plan_organize(make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg"), tmp_path)
+    assert plan.notes == ()
 
 
 def test_settings_and_tables_beside_the_images_come_along(tmp_path: Path) -> None:
@@ -83,9 +86,9 @@ def test_settings_and_tables_beside_the_images_come_along(tmp_path: Path) -> Non
 
 def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test1/1.jpg", "labels.csv")
-    assert plan_organize(tmp_path, tmp_path) == [Move("test1/1.jpg", "test/1.jpg")]
+    assert plan_organize(tmp_path, tmp_path).moves == (Move("test1/1.jpg", "test/1.jpg"),)
     (tmp_path / "test1").rename(tmp_path / "test")
-    assert plan_organize(tmp_path, tmp_path) == []
+    assert plan_organize(tmp_path, tmp_path).moves == ()
 
 
 @pytest.mark.parametrize(
@@ -94,9 +97,10 @@ def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
         ([], "No images to learn from", "no files like cat.12.jpg", "train/<class>/"),
         (["notes.txt"], "No images to learn from", "no files like", "train/<class>/"),
         (["test/1.jpg"], "No images to learn from", "found no train/", "train/<class>/"),
-        (["train.zip"], "No images to learn from", "train.zip is an archive", "unzip"),
+        (["train.zip"], "No images to learn from", "train.zip is an archive", "Unpack it"),
         (["labels.csv"], "No images to learn from", "found no train/", "train/<class>/"),
-        (["x/train/a.1.jpg"], "No images to learn from", "seem to be in", "dl data organize"),
+        (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Which folder in .* is not plain",
+         "x/ has a train/, and y/ has images too", "/x`"),
         (["train/1.jpg", "labels.csv"], "1 of 1 images .* no class in their names, as 1.jpg",
          "like cat.12.jpg", "train/<class>/"),
         (["train/a.1.jpg", "train/photo.jpg"], "1 of 2 images .* no class .* as photo.jpg",
@@ -115,15 +119,46 @@ def test_what_can_not_be_organised_is_told_with_a_way_out(
     assert hint in error.value.hint
 
 
+def test_a_file_is_no_folder_to_organise(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(DlError, match="is a file") as error:
+        plan_organize(tmp_path / "labels.csv", tmp_path / "new")
+    assert "Name the folder that it lies in" in error.value.hint
+
+
+@pytest.mark.parametrize("around", ["imgs", "a/b/c", "state-farm/imgs"])
+def test_a_folder_around_is_gone_through_and_what_lies_beside_comes_along(
+    tmp_path: Path, around: str
+) -> None:
+    beside = around.rpartition("/")[0]
+    paths = (f"{around}/train/c0/1.jpg", f"{around}/train/c1/2.jpg", f"{around}/test/3.jpg")
+    plan = plan_organize(make(tmp_path, *paths, f"./{beside}/drivers.csv"), tmp_path / "new")
+    assert [move.target for move in plan.moves if move.target != "drivers.csv"] == [
+        *("test/3.jpg", "train/c0/1.jpg", "train/c1/2.jpg")
+    ]
+    assert "drivers.csv" in [move.target for move in plan.moves]
+    assert plan.notes == (f"Took what is in {around}/, the folder around the images.",)
+
+
 @pytest.mark.parametrize(
-    ("name", "says", "hint"),
-    [("pets.zip", "is an archive", "unzip "), ("labels.csv", "is a file", "train/<class>/")],
+    "paths",
+    [
+        ("pets/cat.1.jpg", "pets/dog.1.jpg"),
+        ("pets/cat/cat.1.jpg", "pets/dog/dog.1.jpg"),
+        ("train/train/cat.1.jpg", "train/train/dog.1.jpg"),
+        ("train/images/cat.1.jpg", "train/images/dog.1.jpg"),
+        ("train_images/cat.1.jpg", "train_images/dog.1.jpg"),
+        ("Training/cat/cat.1.jpg", "Training/dog/dog.1.jpg"),
+    ],
 )
-def test_a_file_is_no_folder_to_organise(tmp_path: Path, name: str, says: str, hint: str) -> None:
-    (tmp_path / name).touch()
-    with pytest.raises(DlError, match=says) as error:
-        plan_organize(tmp_path / name, tmp_path / "new")
-    assert hint in error.value.hint
+def test_a_folder_around_classes_is_no_class(tmp_path: Path, paths: tuple[str, ...]) -> None:
+    targets = [target for _, target in organized(tmp_path, *paths)]
+    assert targets == ["train/cat/cat.1.jpg", "train/dog/dog.1.jpg"]
+
+
+def test_a_folder_around_is_not_guessed(tmp_path: Path) -> None:
+    with pytest.raises(DlError, match=r"Which folder in .* is the dataset is not plain"):
+        organized(tmp_path, "x/train/a.1.jpg", "cats/1.jpg", "dogs/1.jpg")
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
@@ -134,5 +169,5 @@ def test_no_name_leads_out_of_the_dataset(
         return
     root = tmp_path_factory.mktemp("flat")
     make(root, f"train/x{label}.1.jpg", "train/dog.1.jpg")
-    for move in plan_organize(root, root / "new"):
+    for move in plan_organize(root, root / "new").moves:
         assert (root / "new" / move.target).resolve().is_relative_to(root / "new" / "train")

@@ -169,6 +169,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     """
     from dlcli import arranging
     from dlcli.moves import last
+    from dlcli.organizing import is_staged, made_of
     from dlcli.places import shown
     from dlcli.progress import say
 
@@ -183,6 +184,8 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     operation = outcome.operation
     if operation.kind == "move":
         done = f"moved {outcome.files:,} files back to {shown(operation.source)}"
+        if is_staged(operation):
+            done += f", which can be removed, for {shown(made_of(operation))} has them"
     else:
         done = f"removed {outcome.files:,} copies from {shown(root)}"
     if as_json:

@@ -4,74 +4,130 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.datasets import (
-    DRY_RUN,
-    JSON,
-    print_counts,
-    print_plan,
-    warn_of,
-    warn_of_left_behind,
-)
+from dlcli.cli.datasets import DRY_RUN, JSON, print_counts, print_plan, verb_of, warn_of
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
+
+if TYPE_CHECKING:
+    from dlcli.labels import Naming
+    from dlcli.moves import Outcome
 
 
 @click.command("organize", cls=Command)
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="[DEST]", required=False)
 @click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(),
+    help="CSV that holds the labels: a path, or one in SRC",
+)
+@click.option("--id-column", metavar="NAME", help="its column that names the images")
+@click.option("--label-column", metavar="NAME", help="its column that names their classes")
 @DRY_RUN
 @JSON
 @with_config()
 def command(
-    config: Config, source: Path, target: str | None, move: bool, dry_run: bool, as_json: bool
+    config: Config,
+    source: Path,
+    target: str | None,
+    move: bool,
+    labels: str | None,
+    id_column: str | None,
+    label_column: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Make a dataset of SRC, a folder as one downloads it.
+    """Make a dataset of SRC, a folder or archive as downloaded.
 
-    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission) and folders
-    per class, with or without train/, val/ and test/ around them.
+    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), folders per
+    class, with or without train/, val/ and test/ around them, labels in a CSV, and images that
+    are a CSV of pixels; zip and tar archives of all these, and archives in those.
 
     DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
     as it is, unless it is DEST itself or --move is given.
     """
     from dlcli import organizing
-    from dlcli.current import again, remember
-    from dlcli.dataset import open_dataset
+    from dlcli.archives import without_suffix
     from dlcli.folders import absolute
-    from dlcli.places import shown
-    from dlcli.progress import say
+    from dlcli.labels import Naming
 
     root, found = config.settings().data_dir, absolute(source)
     if not found.exists() and (root / source).exists():
         found = absolute(root / source)
-    name = found.name if target is None else target
+    own_name = without_suffix(found.name) if found.is_file() else found.name
+    name = own_name if target is None else target
     goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
+    naming = Naming(labels, id_column, label_column)
     if dry_run:
-        planned = organizing.to_organize(found, goal, move=move)
+        planned = organizing.to_organize(found, goal, move=move, naming=naming)
         print_plan(planned, as_json)
-        warn_of_left_behind(found, planned)
+        _say_notes(organizing.notes_of(planned) if planned else ())
         return
-    outcome = organizing.organize(found, goal, move=move)
+    organize_and_tell(found, goal, naming, as_json, move=move)
+
+
+def organize_and_tell(
+    found: Path, goal: Path, naming: Naming, as_json: bool, *, move: bool = False
+) -> None:
+    """Organise what was downloaded, and print what came of it.
+
+    Args:
+        found: a folder or an archive.
+        goal: the dataset's folder to be.
+    """
+    from dlcli import organizing
+    from dlcli.current import again, remember
+    from dlcli.dataset import open_dataset
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    outcome = organizing.organize(found, goal, move=move, naming=naming)
     remember(goal)
-    warn_of_left_behind(found, outcome.operation if outcome else None)
     if outcome is None:
-        say(f"{shown(goal)} is organised already.")
-        if new := organizing.new_since(found, goal):
-            say(
-                f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
-                f"such as {shown(new[0])}. Take back what was done, "
-                f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
-            )
+        _say_done_before(found, goal)
     else:
-        warn_of(outcome)
-        verb = "Moved" if outcome.operation.kind == "move" else "Copied"
-        say(f"{verb} {outcome.files:,} files.")
+        _say_done(outcome)
     print_counts(dataset := open_dataset(goal), as_json)
     if dataset.splits["valid"]:
         after = f"dl features{again(goal)}"
     else:
         after = f"dl data split{again(goal, '')}"
     say(f"The dataset is in {shown(goal)}; next: `{after}`")
+
+
+def _say_done(outcome: Outcome) -> None:
+    from dlcli.organizing import notes_of
+    from dlcli.progress import say
+
+    _say_notes(notes_of(outcome.operation))
+    warn_of(outcome)
+    past = {"move": "Moved", "copy": "Copied", "unpack": "Unpacked", "make": "Made"}
+    say(f"{past[verb_of(outcome.operation)]} {outcome.files:,} files.")
+
+
+def _say_done_before(found: Path, goal: Path) -> None:
+    from dlcli.current import again
+    from dlcli.organizing import new_since
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    say(f"{shown(goal)} is organised already.")
+    if new := new_since(found, goal):
+        say(
+            f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
+            f"such as {shown(new[0])}. Take back what was done, "
+            f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
+        )
+
+
+def _say_notes(notes: tuple[str, ...]) -> None:
+    from dlcli.progress import say
+
+    for note in notes:
+        say(note)

@@ -12,8 +12,6 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dlcli.dataset import Dataset
     from dlcli.journal import Operation
     from dlcli.moves import Outcome
@@ -49,6 +47,7 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
     """Print what an operation would do, or what taking it back would."""
+    from dlcli.organizing import made_of
     from dlcli.places import shown
     from dlcli.progress import say
 
@@ -61,7 +60,9 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     start, goal = operation.source, operation.root
     if backwards:
         pairs, start, goal = [(b, a) for a, b in pairs], goal, start
-    verb = "remove" if backwards and operation.kind == "copy" else operation.kind
+    verb = "remove" if backwards and operation.kind == "copy" else verb_of(operation)
+    if not backwards:
+        start = made_of(operation)
     if as_json:
         plan = {"do": verb, "from": str(start), "to": str(goal), "files": len(pairs)}
         emit_json(plan | {"moves": pairs})
@@ -128,6 +129,15 @@ def print_datasets(config: Config, as_json: bool) -> None:
     say(f"In {shown(data_dir)}; next: `dl data ls DATASET` for one's classes")
 
 
+def verb_of(operation: Operation) -> str:
+    """What an operation does to files: copy, move, or unpack; draw is a kind of make."""
+    from dlcli.organizing import is_staged, made_of
+
+    if not is_staged(operation):
+        return operation.kind
+    return "make" if made_of(operation).is_dir() else "unpack"
+
+
 def _folder(path: str) -> str:
     folder, _, _ = path.rpartition("/")
     return (folder or ".") + "/"
@@ -135,29 +145,23 @@ def _folder(path: str) -> str:
 
 def as_typed(operation: Operation) -> str:
     """The command that makes an operation again."""
-    from dlcli.folders import typed
+    import shlex
 
-    words = ["dl data", operation.name, typed(operation.source)]
+    from dlcli.folders import typed
+    from dlcli.organizing import is_staged, made_of
+
+    words = ["dl data", operation.name, typed(made_of(operation))]
     if operation.name == "organize":
         words.append(typed(operation.root))
-        words += ["--move"] * (operation.kind == "move" and operation.source != operation.root)
+        moves = operation.kind == "move" and operation.source != operation.root
+        words += ["--move"] * (moves and not is_staged(operation))
     for option in ("train", "valid", "seed"):
         if operation.details.get(option) is not None:
             words += [f"--{option}", str(operation.details[option])]
+    for name, value in operation.details.get("naming", {}).items():
+        option = "labels" if name == "file" else name.replace("_", "-")
+        words += [f"--{option}", shlex.quote(value)]
     return " ".join(words)
-
-
-def warn_of_left_behind(source: Path, operation: Operation | None) -> None:
-    """Say which images an organize leaves where they are."""
-    from dlcli.downloads import left_behind
-    from dlcli.places import shown
-    from dlcli.progress import say
-
-    if operation and (images := left_behind(source, operation.moves)):
-        say(
-            f"Warning, beside the folder to train on, and left out: {len(images):,} images, "
-            f"such as {shown(images[0])}."
-        )
 
 
 def warn_of(outcome: Outcome) -> None:

@@ -17,7 +17,7 @@ from dlcli.dataset import open_dataset
     [
         (("organize", "nowhere"), 1, "Error: No such folder: ~/nowhere"),
         (("organize", "empty"), 1, "Error: No images to learn from in ~/empty"),
-        (("organize", "pets.zip"), 1, "Unpack it, then name its folder: `unzip ~/pets.zip -d ~/pe"),
+        (("organize", "odd.zip"), 1, "Error: ~/odd.zip is no archive: its content is none of a zip"),
         (("organize",), 2, "Missing argument 'SRC'"),
         (("split", "nowhere"), 1, "Error: No such dataset: nowhere"),
         (("split", "pet"), 1, "Did you mean `pets`?"),
@@ -43,7 +43,7 @@ def test_what_can_not_be_done_is_said_with_a_way_out(
     make(home / "data/pets", "train/cat/1.jpg", "train/dog/1.jpg", "valid/cat/2.jpg")
     make(home / "one", "train/cat/1.jpg", "train/cat/2.jpg")
     make(home / "flat", "train/cat.1.jpg", "train/dog.1.jpg")
-    make(home, "pets.zip")
+    make(home, "odd.zip")
     (home / "empty").mkdir()
     before = tree(home, hidden=True)
     result = dl("data", *command)

@@ -1,0 +1,103 @@
+"""CSVs as tables, and how their values may name images: by name or path, with or without suffix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dlcli.errors import DlError
+from dlcli.files import read_csv
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV's rows, as text.
+
+    Args:
+        file: where it was read.
+        header: the columns' names.
+        rows: their cells; a row may be short.
+    """
+
+    file: Path
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[str, ...]]:
+        width = len(self.header)
+        whole = [(*row, *[""] * (width - len(row))) for row in self.rows]
+        # of two columns of a name the first counts
+        columns = zip(self.header, zip(*whole, strict=False), strict=False)
+        return dict(reversed([*columns])) if whole else dict.fromkeys(self.header, ())
+
+    def column(self, name: str) -> tuple[str, ...]:
+        """A column's cells, without the blanks around them."""
+        return self._columns[name]
+
+    def is_unique(self, name: str) -> bool:
+        """Whether no value stands in a column twice."""
+        cells = self.column(name)
+        return len(set(cells)) == len(cells)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a value names an image.
+
+    Args:
+        parts: how much of the image's path: 1 is its name.
+        has_suffix: whether with `.jpg`.
+        matched: how many images were found by it.
+    """
+
+    parts: int
+    has_suffix: bool
+    matched: int = 0
+
+    def of(self, image: str) -> str:
+        """The value that names an image."""
+        tail = "/".join(image.split("/")[-self.parts :])
+        return tail if self.has_suffix else tail.rpartition(".")[0]
+
+
+def read_table(file: Path, *, is_named: bool = False) -> Table | None:
+    """Read a CSV; None where it is none, and nobody said that it was.
+
+    Raises:
+        DlError: it is named, and is no CSV.
+    """
+    try:
+        rows = read_csv(file)
+    except (DlError, FileNotFoundError):
+        if is_named:
+            raise
+        return None
+    header, *rest = rows or [[]]
+    cells = [tuple(_value(cell) for cell in row) for row in rest if any(row)]
+    return Table(file, tuple(name.strip() for name in header), tuple(cells))
+
+
+def best_form(ids: Set[str], images: Sequence[str]) -> Form:
+    """The form in which some values name most of the images; the shortest of equally good ones."""
+    deepest = max((image.count("/") + 1 for image in images), default=1)
+    best = Form(1, has_suffix=False)
+    for parts in range(1, deepest + 1):
+        for has_suffix in (False, True):
+            form = Form(parts, has_suffix)
+            matched = sum(form.of(image) in ids for image in images)
+            if matched > best.matched:
+                best = Form(parts, has_suffix, matched)
+    return best
+
+
+def plain_name(column: str) -> str:
+    """A column's name without what people write differently: "imageid" for "Image_ID"."""
+    return re.sub(r"[\W_]", "", column.lower())
+
+
+def _value(cell: str) -> str:
+    return cell.strip().removeprefix("./")

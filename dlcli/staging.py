@@ -1,0 +1,279 @@
+"""The folder that is organised: what was downloaded itself, or what was unpacked and drawn of it.
+
+Archives, and images that come as a CSV of pixels, are first made into a plain folder on the
+dataset's disk, hidden and beside it, whose files then move into the dataset:
+
+    .pets-0123456789ab.partial     being made, or left by a process that was killed: made anew
+    .pets-0123456789ab.unpacked    whole; what `dl data undo` gives back lies here again
+
+What is downloaded is never changed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dlcli.archive_members import MOST_NESTED, Budget, refusal
+from dlcli.archives import can_unpack, is_archive, open_archive, without_suffix
+from dlcli.dataset import SETTINGS
+from dlcli.errors import DlError
+from dlcli.files import sync_folder
+from dlcli.folders import is_image, read_folder
+from dlcli.journal import Operation
+from dlcli.layouts import read_layout, split_of
+from dlcli.pixels import draw, pixel_table
+from dlcli.places import shown
+from dlcli.room import require_room
+from dlcli.transfer import copy_file
+
+WHOLE, PARTIAL = ".unpacked", ".partial"
+
+
+@dataclass(frozen=True)
+class Download:
+    """What was downloaded, where a folder has to be made of it.
+
+    Args:
+        source: an archive, or a folder that holds archives or CSVs of pixels.
+        packed: the files that are unpacked or drawn.
+    """
+
+    source: Path
+    packed: tuple[Path, ...]
+
+    @property
+    def stamp(self) -> str:
+        """Twelve hex digits that change when it is moved or changed."""
+        digest = sha256(os.fsencode(self.source))
+        for file in self.packed:
+            status = file.stat()
+            digest.update(os.fsencode(file) + f"\0{status.st_size}\0{status.st_mtime_ns}".encode())
+        return digest.hexdigest()[:12]
+
+
+def download_of(source: Path) -> Download | None:
+    """What has to be unpacked or drawn of something downloaded; None where nothing has to.
+
+    A folder's archives are left alone where they were unpacked beside themselves, and, where there
+    are images to learn from, all but a train.zip or test.zip.
+
+    Raises:
+        DlError: no such file or folder.
+    """
+    if source.is_file():
+        return Download(source, (source,)) if is_archive(source.name) else None
+    layout = read_layout(source)
+    archives = [source / name for name in layout.archives if can_unpack(name)]
+    packed = [file for file in archives if not _is_unpacked(file)]
+    if layout.images["train"]:
+        there = {split for split, images in layout.images.items() if images}
+        packed = [file for file in packed if _split(file) not in (None, *there)]
+    else:
+        packed += [file for name in layout.tables if pixel_table(file := source / name)]
+    return Download(source, tuple(packed)) if packed else None
+
+
+def staging_folder(download: Download, target: Path) -> Path:
+    """The folder beside a dataset that a download is made into."""
+    return target.with_name(f".{target.name}-{download.stamp}{WHOLE}")
+
+
+def stage(download: Download, target: Path) -> bool:
+    """Make the folder, whole and for good; False where it is there already.
+
+    Raises:
+        DlError: an archive that can't or must not be unpacked; no room.
+    """
+    whole = staging_folder(download, target)
+    sweep_partials(target)
+    if whole.exists():
+        return False
+    partial = whole.with_suffix(PARTIAL)
+    try:
+        partial.mkdir()
+        _build(download, partial, hollow=False)
+        _sync_disk(partial)
+        partial.rename(whole)
+    except BaseException:
+        _remove(partial)
+        raise
+    sync_folder(whole.parent)
+    return True
+
+
+@contextmanager
+def hollow(download: Download) -> Iterator[Path]:
+    """A folder elsewhere, with the names of all files and the contents of CSVs, for a while."""
+    with TemporaryDirectory(prefix="dl-") as name:
+        folder = Path(name, "hollow")
+        folder.mkdir()
+        _build(download, folder, hollow=True)
+        yield folder
+
+
+def discard(whole: Path) -> None:
+    """Remove a folder that was staged, never leaving a part of it under its name."""
+    partial = whole.with_suffix(PARTIAL)
+    with suppress(FileNotFoundError):
+        whole.rename(partial)
+    _remove(partial)
+
+
+def clear_after(operation: Operation) -> None:
+    """Remove what an operation left in the folder that it moved files out of.
+
+    The download has all of it, as long as it is what it was.
+    """
+    whole, source = operation.source, operation.details.get("source")
+    if source is None or whole.suffix != WHOLE or not whole.is_dir():
+        return
+    with suppress(DlError, OSError):
+        download = download_of(Path(source))
+        if download and download.stamp == operation.details.get("stamp"):
+            discard(whole)
+
+
+def sweep_partials(target: Path) -> None:
+    """Remove what was left beside a dataset where making a folder was killed."""
+    for partial in target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{PARTIAL}"):
+        _remove(partial)
+
+
+def _build(download: Download, into: Path, *, hollow: bool) -> None:
+    """Unpack, copy and draw."""
+    source = download.source
+    budget = Budget(sum(file.stat().st_size for file in download.packed))
+    is_wanted = _is_read if hollow else None
+    if source.is_file():
+        with open_archive(source, budget) as archive:
+            archive.unpack(into, is_wanted)
+    else:
+        _copy(download, into, hollow)
+        for file in filter(_can_unpack, download.packed):
+            _unpack_beside(file, into / file.relative_to(source), budget, shown(file), is_wanted)
+    for _ in range(MOST_NESTED):
+        for file in filter(_can_unpack, [*_files(into)]):
+            if not _is_unpacked(file):
+                called = f"{shown(str(file.relative_to(into)))} in {shown(source)}"
+                _unpack_beside(file, file, budget, called, is_wanted)
+            file.unlink()
+    if deeper := next(filter(_can_unpack, _files(into)), None):
+        raise refusal(
+            shown(source),
+            f"{shown(str(deeper.relative_to(into)))} in it lies in more than {MOST_NESTED} others",
+        )
+    files = [*_files(into)]
+    if not any(is_image(file.name) for file in files):
+        _draw([file for file in files if _is_csv(file)], hollow=hollow)
+
+
+def _draw(tables: list[Path], *, hollow: bool) -> None:
+    """Draw the images of CSVs of pixels, in the first folder that has some; remove those."""
+    pixels = [table for file in tables if (table := pixel_table(file))]
+    if pixels:
+        folder = pixels[0].file.parent
+        draw([table for table in pixels if table.file.parent == folder], folder, hollow=hollow)
+    for table in pixels:
+        table.file.unlink()
+
+
+def _copy(download: Download, into: Path, hollow: bool) -> None:
+    """Copy what is of use beside archives: images, CSVs, settings."""
+    source = download.source
+    files = [
+        file
+        for file in _files(source)
+        if is_image(file.name) or _is_csv(file) or file.name == SETTINGS
+    ]
+    if not hollow:
+        require_room(into, (file.stat().st_size for file in files), f"to copy {shown(source)}")
+    for file in files:
+        copy = into / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if hollow and is_image(file.name):
+            copy.touch()
+        else:
+            copy_file(str(file), str(copy))
+
+
+def _unpack_beside(
+    archive: Path,
+    place: Path,
+    budget: Budget,
+    called: str,
+    is_wanted: Callable[[str], bool] | None,
+) -> None:
+    """Unpack an archive into the folder of its name, but not into two of that name.
+
+    One that holds a single file, as Kaggle's labels.csv.zip, gives that file.
+
+    Args:
+        archive: where it is.
+        place: where it would lie in the folder that is made.
+    """
+    stem = without_suffix(place.name)
+    with open_archive(archive, budget, called) as opened:
+        tops = {path.partition("/")[0] for path in opened.files}
+        is_file = tops == {*opened.files} and len(tops) == 1 and not any(map(is_image, tops))
+        into = place.parent if is_file or tops == {stem} else place.with_name(stem)
+        opened.unpack(into, is_wanted)
+
+
+def _is_unpacked(archive: Path) -> bool:
+    return archive.with_name(without_suffix(archive.name)).exists()
+
+
+def _split(file: Path) -> str | None:
+    return split_of(without_suffix(file.name))
+
+
+def _can_unpack(file: Path) -> bool:
+    return can_unpack(file.name)
+
+
+def _is_csv(file: Path) -> bool:
+    return file.name.lower().endswith(".csv")
+
+
+def _is_read(path: str) -> bool:
+    """Whether a plan looks into a file, beyond its name."""
+    return path.lower().endswith(".csv") or can_unpack(path)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files that are not hidden, in a fixed order."""
+    listing = read_folder(folder)
+    for name in (*listing.images, *listing.others):
+        yield folder / name
+    for name in listing.folders:
+        yield from _files(folder / name)
+
+
+def _sync_disk(folder: Path) -> None:
+    """Make all that was written there last through a power cut.
+
+    25,000 files at once take a second; each on its own, twenty.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if hasattr(ctypes.CDLL(None), "syncfs"):
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+        else:
+            os.sync()
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
