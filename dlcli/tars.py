@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from dlcli.archive_members import Member
 
 _STEP = 1 << 20
+_MOST_PADDING_STEPS = 16
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     "tar": lambda path: path.open("rb"),
     "gzip": gzip.open,
@@ -59,6 +60,10 @@ def _entries(stream: _Forward) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
     # `tarfile` takes a damaged header amid the archive, or none, for its end
     if stream.last != bytes(tarfile.BLOCKSIZE):
         raise tarfile.ReadError("it breaks off before its end")
+    # a packed stream's checksum is looked at where that ends, which is a little further on
+    for _ in range(_MOST_PADDING_STEPS):
+        if not stream.read(_STEP):
+            break
 
 
 class _Forward:

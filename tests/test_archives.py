@@ -1,0 +1,320 @@
+"""What archives give, and what they must not do: nothing of an attack is ever written."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from packing import (
+    SECONDS,
+    encrypted,
+    packed,
+    tar_of,
+    tarred,
+    times_of,
+    twice,
+    with_declared_size,
+    zip_of_link,
+    zipped,
+    zipped_as_is,
+)
+from trees import KAGGLE, Tree, tree
+
+from dlcli import archive_members, room
+from dlcli.archive_members import Budget
+from dlcli.archives import open_archive, without_suffix
+from dlcli.errors import DlError
+
+KINDS = ("pets.zip", "pets.tar", "pets.tar.gz", "pets.tgz", "pets.tar.bz2", "pets.tar.xz")
+every_kind = pytest.mark.parametrize("name", KINDS)
+
+
+def unpacked(path: Path, into: Path) -> Tree:
+    with open_archive(path, Budget(path.stat().st_size)) as archive:
+        archive.unpack(into)
+    return tree(into, hidden=True)
+
+
+def refused(path: Path, into: Path, says: str) -> DlError:
+    """The error, of an archive of which not even the folder is made."""
+    with pytest.raises(DlError, match=says) as caught:
+        unpacked(path, into)
+    assert not into.exists()
+    return caught.value
+
+
+@every_kind
+def test_what_was_packed_is_unpacked_with_its_times(tmp_path: Path, name: str) -> None:
+    assert unpacked(packed(tmp_path / name, KAGGLE), tmp_path / "out") == KAGGLE
+    if name != "pets.zip":
+        assert times_of(tmp_path / "out") == {SECONDS}
+
+
+def test_a_zips_times_are_local_or_where_it_says_so_utc(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", {"a.jpg": b"a"})
+    unpacked(path, tmp_path / "local")
+    (local,) = times_of(tmp_path / "local")
+    assert abs(local - SECONDS) <= 14 * 3600
+    info = zipfile.ZipInfo("a.jpg")
+    info.extra = b"UT\x05\x00\x01" + SECONDS.to_bytes(4, "little")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(info, b"a")
+    unpacked(path, tmp_path / "utc")
+    assert times_of(tmp_path / "utc") == {SECONDS}
+
+
+@every_kind
+def test_odd_names_survive(tmp_path: Path, name: str) -> None:
+    odd = ["a b", "-rf", "'\"", "new\nline", "猫", "#{}%", "a,b", "été", "*?", "x:y"]
+    files = {f"train/{each}.{i}.jpg": os.fsencode(each) for i, each in enumerate(odd)}
+    assert unpacked(packed(tmp_path / name, files), tmp_path / "out") == files
+
+
+@pytest.mark.parametrize(
+    ("raw", "system", "name"),
+    [
+        ("été.jpg".encode("cp437"), 0, "été.jpg"),
+        ("été.jpg".encode("cp437"), 3, os.fsdecode(b"\x82t\x82.jpg")),
+        ("été.jpg".encode(), 3, "été.jpg"),
+        (b"\xff\xfe.jpg", 3, os.fsdecode(b"\xff\xfe.jpg")),
+        (b"train\\a.jpg", 0, "train/a.jpg"),
+    ],
+)
+def test_names_of_zips_that_tell_no_encoding(
+    tmp_path: Path, raw: bytes, system: int, name: str
+) -> None:
+    path = zipped_as_is(tmp_path / "a.zip", raw, system=system)
+    assert unpacked(path, tmp_path / "out") == {name: b"content"}
+
+
+def test_a_tars_name_that_is_no_utf_8_survives(tmp_path: Path) -> None:
+    files = {os.fsdecode(b"\xff\xfe.jpg"): b"odd"}
+    assert unpacked(tarred(tmp_path / "a.tar", files), tmp_path / "out") == files
+
+
+@every_kind
+def test_what_is_hidden_or_a_macs_own_is_left_out(tmp_path: Path, name: str) -> None:
+    junk = {"__MACOSX/train/._cat.0.jpg": b"m", ".DS_Store": b"d", "train/.x/1.jpg": b"h"}
+    assert unpacked(packed(tmp_path / name, KAGGLE | junk), tmp_path / "out") == KAGGLE
+
+
+@every_kind
+def test_a_name_may_begin_with_a_dot_and_slash(tmp_path: Path, name: str) -> None:
+    files = {f"./{path}": content for path, content in KAGGLE.items()}
+    assert unpacked(packed(tmp_path / name, files), tmp_path / "out") == KAGGLE
+
+
+ESCAPES = (
+    *("../evil.jpg", "train/../../evil.jpg", "/tmp/evil.jpg", "//evil.jpg", "a/.."),
+    *("C:evil.jpg", "c:/evil.jpg", "..\\evil.jpg", "a\\..\\..\\evil.jpg", "../.hidden"),
+)
+
+
+@every_kind
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str, escape: str) -> None:
+    path = packed(tmp_path / "a" / "b" / name, KAGGLE | {escape: b"evil"})
+    before = tree(tmp_path, hidden=True)
+    error = refused(path, tmp_path / "a" / "b" / "out", "is not unpacked")
+    assert "in it would land outside" in error.why or "is no name of a file" in error.why
+    assert tree(tmp_path, hidden=True) == before
+    assert not Path("/tmp/evil.jpg").exists()
+
+
+def test_a_nul_in_a_name_is_refused(tmp_path: Path) -> None:
+    refused(zipped_as_is(tmp_path / "a.zip", b"a.jpg\0.exe"), tmp_path / "out", "no name of a file")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "a/" * 2000 + "1.jpg"])
+def test_a_name_that_no_disk_takes_is_refused(tmp_path: Path, name: str) -> None:
+    refused(zipped(tmp_path / "a.zip", {name: b""}), tmp_path / "out", "too long a name")
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"?"]
+)
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    refused(tar_of(tmp_path / "a.tar", kind), tmp_path / "out", "is a link or a device")
+
+
+def test_a_zips_links_are_refused(tmp_path: Path) -> None:
+    refused(zip_of_link(tmp_path / "a.zip"), tmp_path / "out", "is a link or a device")
+
+
+@every_kind
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    path = packed(tmp_path / name, {"train": b"file", "train/cat.1.jpg": b"cat"})
+    refused(path, tmp_path / "out", "`train` in it is both a file and a folder")
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    refused(twice(tmp_path / "a.zip"), tmp_path / "out", "`a.jpg` is in it twice")
+
+
+def test_an_encrypted_zip_is_said_to_be_one(tmp_path: Path) -> None:
+    error = refused(encrypted(tmp_path / "a.zip"), tmp_path / "out", "can't be unpacked here")
+    assert "`cat.1.jpg` in it is encrypted and needs a password" in error.why
+
+
+@pytest.mark.parametrize("name", ["pets.zip", "pets.tgz"])
+def test_what_would_grow_beyond_reason_is_refused(tmp_path: Path, name: str) -> None:
+    path = packed(tmp_path / name, {f"{i}.jpg": bytes(21_000_000) for i in range(5)})
+    assert "more than 200 times its size" in refused(path, tmp_path / "out", "not unpacked").why
+
+
+def test_a_zip_that_is_said_to_be_huge_is_refused(tmp_path: Path) -> None:
+    path = with_declared_size(zipped(tmp_path / "a.zip", {"a.jpg": b"a"}), 4_000_000_000)
+    refused(path, tmp_path / "out", "more than 200 times its size")
+
+
+def test_what_the_disk_has_no_room_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = room.shutil.disk_usage(tmp_path)._replace(free=5000)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: usage)
+    path = zipped(tmp_path / "a.zip", {"a.jpg": b"a" * 5000})
+    with pytest.raises(DlError, match=r"No room to unpack .*: it takes 0 MB"):
+        unpacked(path, tmp_path / "out")
+    assert tree(tmp_path / "out") == {}
+
+
+def test_there_is_a_bound_on_how_many_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_members, "MOST_MEMBERS", 5)
+    refused(zipped(tmp_path / "a.zip", KAGGLE), tmp_path / "out", "more than 5 files")
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_member_that_declares_another_size_is_damaged(tmp_path: Path, size: int) -> None:
+    path = with_declared_size(zipped(tmp_path / "a.zip", {"cat.jpg": b"0123456789"}), size)
+    with pytest.raises(DlError, match=r"a.zip is damaged, in `cat.jpg`"):
+        unpacked(path, tmp_path / "out")
+
+
+def test_a_changed_byte_is_found_and_its_file_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:  # stored
+        archive.writestr("cat.1.jpg", b"miau")
+    path.write_bytes(path.read_bytes().replace(b"miau", b"wuff"))
+    with pytest.raises(DlError, match=r"in `cat.1.jpg`: Bad CRC-32") as error:
+        unpacked(path, tmp_path / "out")
+    assert "Download it again" in error.value.hint
+
+
+@every_kind
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.999])
+def test_a_cut_archive_is_to_be_downloaded_again(tmp_path: Path, name: str, share: float) -> None:
+    files = {f"train/{i}.jpg": random.Random(i).randbytes(2000) for i in range(20)}
+    path = packed(tmp_path / name, files)
+    size = path.stat().st_size
+    os.truncate(path, int(size * share) if name != "pets.tar" else int(20 * 2560 * share))
+    error = refused(path, tmp_path / "out", "is damaged|is no archive")
+    assert "Download it again." in error.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html><title>Sign in", "a web page, as a download brings"),
+        (b"hello", "none of a zip or tar"),
+        (b"Rar!\x1a\x07\x01\x00", "is a rar archive"),
+        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
+        (gzip.compress(b"id,label\n1,cat\n"), "is damaged"),
+    ],
+)
+def test_what_is_no_archive_is_told_apart(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "a.zip").write_bytes(content)
+    assert says in str(refused(tmp_path / "a.zip", tmp_path / "out", says.partition(",")[0]))
+
+
+def test_the_content_decides_what_it_is(tmp_path: Path) -> None:
+    path = tarred(tmp_path / "a.tar.gz", KAGGLE).rename(tmp_path / "a.zip")
+    assert unpacked(path, tmp_path / "out") == KAGGLE
+
+
+def test_headers_that_claim_nonsense_end(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("a.jpg")
+    header.size = -512
+    negative = header.tobuf(tarfile.GNU_FORMAT)
+    header.size, header.type = 1 << 40, tarfile.GNUTYPE_LONGNAME
+    endless = header.tobuf(tarfile.GNU_FORMAT)
+    header.size, header.type = 0, tarfile.XHDTYPE
+    nested = header.tobuf(tarfile.GNU_FORMAT) * 5000
+    for number, content in enumerate((negative, endless, nested)):
+        path = tmp_path / f"{number}.tar"
+        path.write_bytes(content + bytes(2048))
+        refused(path, tmp_path / "out", "is damaged")
+
+
+def test_only_the_names_are_made_of_what_is_not_wanted(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", KAGGLE)
+    with open_archive(path, Budget(path.stat().st_size)) as archive:
+        archive.unpack(tmp_path / "out", lambda name: name.endswith(".csv"))
+    made = tree(tmp_path / "out")
+    assert made.keys() == KAGGLE.keys()
+    assert [name for name, content in made.items() if content] == ["sample_submission.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "without"), [("a.zip", "a"), ("a.b.TAR.GZ", "a.b"), ("x.tgz", "x"), ("dir", "dir")]
+)
+def test_a_name_without_its_suffix(name: str, without: str) -> None:
+    assert without_suffix(name) == without
+
+
+@pytest.mark.parametrize("name", ["pets.zip", "pets.tar", "pets.tar.gz"])
+def test_damage_of_any_kind_is_told_in_words(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    base = tmp_path_factory.mktemp("fuzz")
+    whole = packed(base / name, KAGGLE).read_bytes()
+
+    @examples(max_examples=150)
+    @given(changes(len(whole)))
+    def damage(change: Callable[[bytearray], Any]) -> None:
+        data = bytearray(whole)
+        change(data)
+        (base / name).write_bytes(data)
+        out = base / "out"
+        try:
+            made = unpacked(base / name, out)
+        except DlError as error:
+            assert error.hint
+        else:
+            # times and modes have no checksum in a zip; what a tar holds has none at all
+            assert name != "pets.zip" or set(made.values()) <= set(KAGGLE.values())
+        for file in sorted(out.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        if out.exists():
+            out.rmdir()
+        assert {file.name for file in base.iterdir()} == {name}
+
+    damage()
+
+
+def changes(size: int) -> st.SearchStrategy[Callable[[bytearray], Any]]:
+    """A few bytes set to others, or the end cut off."""
+    places = st.lists(st.tuples(st.integers(0, size - 1), st.integers(0, 255)), max_size=4)
+    cut = st.one_of(st.none(), st.integers(0, size))
+
+    def change(places: list[tuple[int, int]], cut: int | None) -> Callable[[bytearray], Any]:
+        def apply(data: bytearray) -> None:
+            for place, value in places:
+                data[place] = value
+            del data[cut if cut is not None else len(data) :]
+
+        return apply
+
+    return st.builds(change, places, cut)
