@@ -36,7 +36,7 @@ class Column:
     def __str__(self) -> str:
         if len(self.names) == 1:
             return f"column `{shown(self.names[0])}`"
-        return f"the one of columns {_listed(self.names)} that is 1,"
+        return f"the one that is 1 of columns {_listed(self.names)}"
 
 
 def choose_label_column(

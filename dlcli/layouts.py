@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,9 +52,9 @@ class Image(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The class that its own name tells; "" where it tells none."""
+        """The class that its own name tells; "" where it tells none, as Train_12.jpg."""
         match = _FLAT_NAME.fullmatch(self.name)
-        return match[1] if match else ""
+        return match[1] if match and not split_of(match[1]) else ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Layout:
     archives: tuple[str, ...]
 
 
+@lru_cache
 def split_of(folder: str) -> str | None:
     """The split that the name of a downloaded folder or file stands for; None for others."""
     if split := split_named(folder):
