@@ -54,7 +54,9 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     as_known = {name.lower(): name for name in known}
-    near = [as_known[m] for m in get_close_matches(word.lower(), as_known, n=2, cutoff=0.55)]
+    begun = [name for name in as_known if name.startswith(word.lower()) and len(word) > 2]
+    alike = get_close_matches(word.lower(), as_known, n=2, cutoff=0.55)
+    near = [as_known[name] for name in dict.fromkeys([*begun, *alike])][:2]
     if near:
         return "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
     more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""

@@ -247,9 +247,8 @@ def _no_credentials() -> DlError:
     return DlError(
         what,
         why=why,
-        hint="1. Open https://www.kaggle.com/settings/api and generate a token.\n"
-        "2. Save it: mkdir -p ~/.kaggle; cat > ~/.kaggle/access_token; "
-        "chmod 600 ~/.kaggle/access_token\n"
+        hint="1. Generate a token at https://www.kaggle.com/settings/api\n"
+        "2. Save it as ~/.kaggle/access_token (or: export KAGGLE_API_TOKEN=TOKEN)\n"
         "3. Run the same command again.",
     )
 

@@ -11,6 +11,7 @@ import click
 from dlcli.cli import Group, emit_json
 from dlcli.cli.augment_preview import command as augment_preview
 from dlcli.cli.completing import complete_dataset
+from dlcli.cli.data_get import command as get
 from dlcli.cli.data_organize import command as organize
 from dlcli.cli.datasets import (
     DRY_RUN,
@@ -56,6 +57,7 @@ def command() -> None:
     """
 
 
+command.add_command(get)
 command.add_command(organize)
 
 

@@ -13,22 +13,32 @@ from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from dlcli.labels import Naming
+    from collections.abc import Callable
+
     from dlcli.moves import Outcome
+
+
+def with_labels(command: Callable[..., None]) -> Callable[..., None]:
+    """`--labels`, `--id-column` and `--label-column`."""
+    for option in (
+        click.option("--label-column", metavar="NAME", help="its column that names their classes"),
+        click.option("--id-column", metavar="NAME", help="its column that names the images"),
+        click.option(
+            "--labels",
+            metavar="FILE",
+            type=click.Path(),
+            help="CSV that holds the labels: a path, or one in what was downloaded",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("organize", cls=Command)
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="[DEST]", required=False)
 @click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
-@click.option(
-    "--labels",
-    metavar="FILE",
-    type=click.Path(),
-    help="CSV that holds the labels: a path, or one in SRC",
-)
-@click.option("--id-column", metavar="NAME", help="its column that names the images")
-@click.option("--label-column", metavar="NAME", help="its column that names their classes")
+@with_labels
 @DRY_RUN
 @JSON
 @with_config()
@@ -54,6 +64,7 @@ def command(
     """
     from dlcli import organizing
     from dlcli.archives import without_suffix
+    from dlcli.current import remember
     from dlcli.folders import absolute
     from dlcli.labels import Naming
 
@@ -69,26 +80,24 @@ def command(
         print_plan(planned, as_json)
         _say_notes(organizing.notes_of(planned) if planned else ())
         return
-    organize_and_tell(found, goal, naming, as_json, move=move)
+    outcome = organizing.organize(found, goal, move=move, naming=naming)
+    remember(goal)
+    tell(outcome, found, goal, as_json)
 
 
-def organize_and_tell(
-    found: Path, goal: Path, naming: Naming, as_json: bool, *, move: bool = False
-) -> None:
-    """Organise what was downloaded, and print what came of it.
+def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> None:
+    """Print what came of organising.
 
     Args:
-        found: a folder or an archive.
-        goal: the dataset's folder to be.
+        outcome: what was done; None where it was done before.
+        found: the folder or archive.
+        goal: the dataset's folder.
     """
-    from dlcli import organizing
-    from dlcli.current import again, remember
+    from dlcli.current import again
     from dlcli.dataset import open_dataset
     from dlcli.places import shown
     from dlcli.progress import say
 
-    outcome = organizing.organize(found, goal, move=move, naming=naming)
-    remember(goal)
     if outcome is None:
         _say_done_before(found, goal)
     else:

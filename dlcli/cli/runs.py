@@ -211,7 +211,8 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
     """The table: a column for each key that was asked for too, and what is wrong, if anything.
 
-    So are public scores, where there are any. Seconds are left out where nobody asked for them and the terminal has no room.
+    So are public scores, where there are any. Seconds are left out where nobody asked for them and
+    the terminal has no room.
     """
     from dlcli.run_list import epochs_of
 

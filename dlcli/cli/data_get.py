@@ -1,0 +1,73 @@
+"""`dl data get`: a competition's data as a dataset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dlcli.cli.data_organize import tell, with_labels
+from dlcli.cli.datasets import JSON
+from dlcli.cli.options import Command, with_config
+from dlcli.config import Config
+
+
+def complete_competition(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The competitions that `dl` knows."""
+    from dlcli.competitions import COMPETITIONS
+
+    return [slug for slug in COMPETITIONS if slug.startswith(incomplete)]
+
+
+@click.command("get", cls=Command)
+@click.argument("slug", metavar="COMPETITION", shell_complete=complete_competition)
+@click.option(
+    "--dataset",
+    "named",
+    metavar="NAME",
+    help="a path, or a name under the data folder; by default the competition's",
+)
+@click.option("--remove-archive", is_flag=True, help="remove what was fetched once it is unpacked")
+@with_labels
+@JSON
+@with_config()
+def command(
+    config: Config,
+    slug: str,
+    named: str | None,
+    remove_archive: bool,
+    labels: str | None,
+    id_column: str | None,
+    label_column: str | None,
+    as_json: bool,
+) -> None:
+    """Fetch the data of a COMPETITION on Kaggle, and make a dataset of it.
+
+    COMPETITION is its name in its URL. What has come stays if the connection breaks off; the same
+    command goes on from there. The dataset knows its competition, and `dl submit` sends to it.
+    """
+    from dlcli.competition_data import archive_of, get, is_there
+    from dlcli.current import remember
+    from dlcli.folders import absolute
+    from dlcli.kaggle import open_kaggle
+    from dlcli.labels import Naming
+    from dlcli.places import shown
+    from dlcli.progress import say
+
+    data_dir, name = config.settings().data_dir, named or slug
+    root = absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
+    archive = archive_of(slug, absolute(data_dir))
+    outcome = None
+    if not is_there(archive, root):
+        naming = Naming(labels, id_column, label_column)
+        outcome = get(open_kaggle(), slug, archive, root, naming)
+    remember(root)
+    if archive.is_file():
+        size = f"{archive.stat().st_size / 1e6:,.1f} MB"
+        if remove_archive:
+            archive.unlink()
+            say(f"Removed {shown(archive)}, {size}.")
+        else:
+            say(f"The archive, {size}, stays in {shown(archive)}; `--remove-archive` removes it.")
+    tell(outcome, archive, root, as_json)

@@ -1,0 +1,82 @@
+"""From a competition to its score, exactly as typed, over HTTP to a competition on this machine."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from competing import SLUG, hold_competition
+from kaggle_scoring import log_loss_of
+from kaggle_server import KaggleServer, kaggle_serving
+from sklearn.metrics import log_loss
+from typed import Dl, ok
+
+from dlcli.dataset import open_dataset
+from dlcli.files import read_csv
+from dlcli.kaggle_log import read_log
+from dlcli.run import Run
+
+HELD_OUT = 500
+
+
+@pytest.fixture
+def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
+    with kaggle_serving(monkeypatch) as server:
+        hold_competition(server, monkeypatch)
+        yield server
+
+
+def archive(files: Mapping[str, Path]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as made:
+        for name, file in files.items():
+            made.write(file, name)
+    return content.getvalue()
+
+
+def test_real_photos_of_a_competition_reach_the_score_that_was_promised(
+    dl: Dl, server: KaggleServer, home: Path, real_data: Path
+) -> None:
+    photos = sorted((real_data / "dogscats-kaggle/train").iterdir())
+    random.Random(0).shuffle(photos)
+    hidden = {str(number): file for number, file in enumerate(photos[:HELD_OUT], 1)}
+    solution = {number: file.name.partition(".")[0] for number, file in hidden.items()}
+    form = "id,label\n" + "".join(f"{number},0.5\n" for number in hidden)
+    competition = server.competitions[SLUG]
+    competition.scorer = log_loss_of(solution, "dog")
+    competition.files = {
+        "train.zip": archive({f"train/{file.name}": file for file in photos[HELD_OUT:]}),
+        "test.zip": archive({f"test/{number}.jpg": file for number, file in hidden.items()}),
+        "sample_submission.csv": form.encode(),
+    }
+    competition.leaderboard = [("first", 0.0001), ("last", 0.69)]
+    server.break_download(3_000_000)
+
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    ok(dl("data", "split", "--valid", "400"))
+    ok(dl("features"))
+    ok(dl("train", "finetune"))
+    submitted = ok(dl("submit", "--clip", "auto"))
+    status = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
+
+    dataset = open_dataset(home / "data/pets")
+    assert {split: len(found) for split, found in dataset.splits.items()} == {
+        "train": len(photos) - HELD_OUT - 400,
+        "valid": 400,
+        "test": HELD_OUT,
+    }
+    (run,) = Run.all(home / "runs", "pets")
+    (entry,) = read_log(run)
+    _, *rows = read_csv(run.submission_file)
+    by_hand = log_loss([solution[i] == "dog" for i, _ in rows], [float(p) for _, p in rows])
+    assert entry.public_score == pytest.approx(by_hand, abs=1e-5)
+    assert entry.is_as_promised, entry
+    assert entry.public_score < 0.1
+    assert "within what the validation images promised" in submitted.stderr
+    assert status["rank"] == {"place": 2, "teams": 2, "percentile": 100.0}
+    assert status["best"]["public_score"] == entry.public_score
