@@ -102,7 +102,7 @@ def test_a_name_that_there_is_not_credentials_and_a_server_in_trouble_are_senten
     dl: Dl, server: KaggleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused(dl("data", "get", "dog-breed"), "knows no competition 'dog-breed'", "`dog-breed-id")
-    server.refuse("ListDataFiles", 500, "Oops", times=9)
+    server.refuse("ListDataFiles", 500, "Oops", times=3)
     refused(dl("data", "get", SLUG), "a fault of its own now: it answers 500: Oops")
     server.refuse("DownloadDataFiles", 429, times=2)
     monkeypatch.delenv("KAGGLE_KEY")
