@@ -18,7 +18,7 @@ from dlcli.labels import Naming
 from dlcli.layouts import read_layout
 from dlcli.moves import Outcome, carry_out
 from dlcli.places import shown
-from dlcli.staging import Download, discard, download_of, hollow, stage, staging_folder
+from dlcli.staging import Download, discard, download_of, drawn_in, hollow, stage, staging_folder
 
 
 def organize(
@@ -183,7 +183,8 @@ def _operation(
     if not moves:
         return None
     said = {"naming": {key: value for key, value in asdict(naming).items() if value is not None}}
-    details = {"notes": [*plan.notes], **(said if naming.is_given else {}), **more}
+    notes = [*(drawn_in(folder) if folder != source else ()), *plan.notes]
+    details = {"notes": notes, **(said if naming.is_given else {}), **more}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
     return Operation(

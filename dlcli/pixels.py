@@ -84,7 +84,7 @@ def pixel_table(file: Path) -> PixelTable | None:
     return PixelTable(file, isqrt(count), places[0], *(next(iter(p), None) for p in (labels, ids)))
 
 
-def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> None:
+def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> str:
     """Draw all images of some tables, `train/<label>/<number>.png` and `test/<number>.png`.
 
     They get their CSV's time, so that the same images are the same whenever they are drawn.
@@ -93,17 +93,25 @@ def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> N
         into: the folder.
         hollow: make empty files instead.
 
+    Returns:
+        what was drawn, as a sentence.
+
     Raises:
         DlError: a row that is no image, or a label that can't name a folder.
     """
     splits = [table.split for table in tables]
+    drawn = []
     for table in tables:
         stem = table.file.stem
         alone = splits.count(table.split) == 1 or split_of(stem) == table.split
-        _draw(table, into / table.split, "" if alone else f"{stem}-", hollow)
+        count = _draw(table, into / table.split, "" if alone else f"{stem}-", hollow)
+        drawn.append(f"{count:,} images of {table.side}x{table.side} from {shown(table.file.name)}")
+    called = "" if any(table.id is not None for table in tables) else ", called by their rows"
+    return f"Drew {' and '.join(drawn)}{called}."
 
 
-def _draw(table: PixelTable, into: Path, prefix: str, hollow: bool) -> None:
+def _draw(table: PixelTable, into: Path, prefix: str, hollow: bool) -> int:
+    """Draw one table's images; how many there are."""
     with table.file.open("rb") as content:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: content.read(1 << 20), b"")) - 1
     seconds = table.file.stat().st_mtime
@@ -123,6 +131,7 @@ def _draw(table: PixelTable, into: Path, prefix: str, hollow: bool) -> None:
                 os.makedirs(folder, exist_ok=True)
             pixels = None if hollow else _pixels(table, lines, start)
             _write(paths, pixels, seconds, bar)
+        return bar.done
 
 
 def _write(paths: list[str], pixels: np.ndarray | None, seconds: float, bar: Bar) -> None:

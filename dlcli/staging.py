@@ -26,7 +26,7 @@ from dlcli.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.dataset import SETTINGS
 from dlcli.errors import DlError
-from dlcli.files import sync_folder
+from dlcli.files import atomic_write, read_text, sync_folder
 from dlcli.folders import is_image, read_folder
 from dlcli.journal import Operation
 from dlcli.layouts import read_layout, split_of
@@ -36,6 +36,8 @@ from dlcli.room import require_room
 from dlcli.transfer import copy_file
 
 WHOLE, PARTIAL = ".unpacked", ".partial"
+# The file in such a folder that says what was drawn.
+_DRAWN = ".drawn"
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,18 @@ def hollow(download: Download) -> Iterator[Path]:
         yield folder
 
 
+def drawn_in(folder: Path) -> list[str]:
+    """The sentence that says what was drawn in a folder that was made; none where nothing was."""
+    try:
+        return [read_text(folder / _DRAWN)]
+    except FileNotFoundError:
+        return []
+
+
 def discard(whole: Path) -> None:
     """Remove a folder that was staged, never leaving a part of it under its name."""
     partial = whole.with_suffix(PARTIAL)
+    _remove(partial)
     with suppress(FileNotFoundError):
         whole.rename(partial)
     _remove(partial)
@@ -173,15 +184,16 @@ def _build(download: Download, into: Path, *, hollow: bool) -> None:
         )
     files = [*_files(into)]
     if not any(is_image(file.name) for file in files):
-        _draw([file for file in files if _is_csv(file)], hollow=hollow)
+        _draw([file for file in files if _is_csv(file)], into, hollow)
 
 
-def _draw(tables: list[Path], *, hollow: bool) -> None:
+def _draw(tables: list[Path], into: Path, hollow: bool) -> None:
     """Draw the images of CSVs of pixels, in the first folder that has some; remove those."""
     pixels = [table for file in tables if (table := pixel_table(file))]
     if pixels:
         folder = pixels[0].file.parent
-        draw([table for table in pixels if table.file.parent == folder], folder, hollow=hollow)
+        said = draw([t for t in pixels if t.file.parent == folder], folder, hollow=hollow)
+        atomic_write(into / _DRAWN, said)
     for table in pixels:
         table.file.unlink()
 

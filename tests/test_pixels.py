@@ -50,6 +50,9 @@ def test_digits_are_drawn_and_called_by_the_numbers_of_their_rows(
     before = tree(tmp_path, hidden=True)
     outcome = organizing.organize(tmp_path / source, tmp_path / "data" / "digits")
     assert outcome is not None
+    (note,) = organizing.notes_of(outcome.operation)
+    seven, three = "7 images of 4x4 from train.csv", "3 images of 4x4 from test.csv"
+    assert note == f"Drew {three} and {seven}, called by their rows."
     root = tmp_path / "data" / "digits"
     assert set(tree(root)) == NAMES | {"sample_submission.csv"}
     for number, pixels in enumerate(learn, start=1):

@@ -186,7 +186,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     operation = outcome.operation
     if operation.kind == "move":
         done = f"moved {outcome.files:,} files back to {shown(operation.source)}"
-        if is_staged(operation):
+        if is_staged(operation) and made_of(operation).exists():
             done += f", which can be removed, for {shown(made_of(operation))} has them"
     else:
         done = f"removed {outcome.files:,} copies from {shown(root)}"

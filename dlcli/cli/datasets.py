@@ -148,13 +148,16 @@ def as_typed(operation: Operation) -> str:
     import shlex
 
     from dlcli.folders import typed
-    from dlcli.organizing import is_staged, made_of
+    from dlcli.organizing import made_of
 
-    words = ["dl data", operation.name, typed(made_of(operation))]
+    download = made_of(operation)
+    # an archive may have been removed once it was unpacked
+    source = download if download.exists() else operation.source
+    words = ["dl data", operation.name, typed(source)]
     if operation.name == "organize":
         words.append(typed(operation.root))
         moves = operation.kind == "move" and operation.source != operation.root
-        words += ["--move"] * (moves and not is_staged(operation))
+        words += ["--move"] * (moves and source == operation.source)
     for option in ("train", "valid", "seed"):
         if operation.details.get(option) is not None:
             words += [f"--{option}", str(operation.details[option])]
