@@ -15,7 +15,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,26 +105,24 @@ class Archive:
         require_room(into, sizes, f"to unpack {self.called}")
         for folder in sorted({path.rpartition("/")[0] for path in self.files}):
             os.makedirs(f"{into}/{folder}", exist_ok=True)
-        paths = {member.name: path for path, member in self.files.items()}
-        with track("unpack:", len(paths), "files") as bar:
+        with track("unpack:", len(self.files), "files") as bar:
             for path in self.files.keys() - wanted:
                 Path(into, path).touch()
                 bar.advance()
             if wanted:
-                for path in self._unpacked(into, paths, wanted):
+                for path in self._unpacked(into, wanted):
                     wanted.remove(path)
                     bar.advance()
         if wanted:
             raise damaged(self.called, min(wanted), "it was changed while it was read")
 
-    def _unpacked(self, into: Path, paths: dict[str, str], wanted: set[str]) -> Iterator[str]:
+    def _unpacked(self, into: Path, wanted: Set[str]) -> Iterator[str]:
+        paths = {self.files[path].name: path for path in wanted}
         with _damage_told(self.called) as at:
-            for member, content, step in self._reader.contents():
-                at.name = member.name
-                path = paths.get(member.name)
-                if path in wanted and path is not None:
-                    _write(content, step, f"{into}/{path}", self.files[path])
-                    yield path
+            for member, content, step in self._reader.contents(paths):
+                at.name, path = member.name, paths[member.name]
+                _write(content, step, f"{into}/{path}", self.files[path])
+                yield path
                 at.name = ""
 
 
@@ -174,7 +172,8 @@ def _reader(path: Path, called: str) -> ZipReader | TarReader:
 def _write(content: IO[bytes], step: int, target: str, member: Member) -> None:
     left = member.size
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with open(os.open(target, flags, 0o666), "wb", buffering=0) as file:
+    # buffered, for a raw file writes only a part, and says nothing, where the disk is full
+    with open(os.open(target, flags, 0o666), "wb") as file:
         while data := content.read(step):
             left -= len(data)
             if left < 0:

@@ -39,7 +39,7 @@ def organize(
     Raises:
         DlError: there is nothing to organise, or something stands in the way.
     """
-    _require_source(source)
+    _require_paths(source, target)
     with at_work(target, "organize") as (held, finished):
         download = _download(source, target, move)
         if finished and _is_made_of(finished.operation, source, download):
@@ -68,7 +68,7 @@ def to_organize(
     source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
 ) -> Operation | None:
     """The operation that `organize` would carry out; None where there is nothing to do."""
-    _require_source(source)
+    _require_paths(source, target)
     download = _download(source, target, move)
     if not _is_to_do(source, target, download):
         return None
@@ -113,9 +113,20 @@ def new_since(source: Path, target: Path) -> tuple[str, ...]:
     return tuple(move.source for move in moves if move.source not in known)
 
 
-def _require_source(source: Path) -> None:
+def _require_paths(source: Path, target: Path) -> None:
+    """Refuse, before anything is made, what is no folder or archive, or would be no folder.
+
+    Raises:
+        DlError: which of the two, and why.
+    """
     if not source.is_file() or download_of(source) is None:
         require_folder(source)
+    if target.is_file():
+        raise DlError(
+            f"{shown(target)} is a file",
+            why="a dataset is a folder",
+            hint="Name another, as in `dl data organize SRC NAME`.",
+        )
 
 
 def _download(source: Path, target: Path, move: bool) -> Download | None:

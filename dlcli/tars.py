@@ -6,7 +6,7 @@ import bz2
 import gzip
 import lzma
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -38,12 +38,12 @@ class TarReader:
             for _, info in entries:
                 yield _member(info)
 
-    def contents(self) -> Iterator[tuple[Member, IO[bytes], int]]:
-        """Each file's member, its content, and in what steps that is read."""
+    def contents(self, names: Container[str]) -> Iterator[tuple[Member, IO[bytes], int]]:
+        """Each named file's member, its content, and in what steps that is read."""
         with self._entries() as entries:
             for tar, info in entries:
                 member = _member(info)
-                if member.kind == "file":
+                if member.kind == "file" and member.name in names:
                     yield member, cast(IO[bytes], tar.extractfile(info)), _STEP
 
     @contextmanager

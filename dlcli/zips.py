@@ -6,7 +6,7 @@ import stat
 import struct
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -41,11 +41,11 @@ class ZipReader:
         """All entries, as the directory at the end lists them."""
         return map(_member, self._infos)
 
-    def contents(self) -> Iterator[tuple[Member, IO[bytes], int]]:
-        """Each file's member, its content, and in what steps that is read."""
+    def contents(self, names: Container[str]) -> Iterator[tuple[Member, IO[bytes], int]]:
+        """Each named file's member, its content, and in what steps that is read."""
         for info in self._infos:
             member = _member(info)
-            if member.kind == "file" and not member.fault:
+            if member.kind == "file" and member.name in names:
                 with self._file.open(info) as content:
                     step = _STEP if info.compress_type in (0, 8) else _SMALL_STEP
                     yield member, content, step

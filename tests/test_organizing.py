@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
-from children import killed_before_change
+from children import forked, killed_before_change, no_file_above
 from packing import packed, tarred, times_of, zip_of_link, zipped
 from trees import KAGGLE, Tree, folders, make, plant, tree
 
@@ -203,6 +204,25 @@ def test_an_archive_is_not_moved(tmp_path: Path) -> None:
         organizing.organize(archive, tmp_path / "pets", move=True)
     assert caught.value.exit_code == ExitCode.USAGE
     assert [path.name for path in tmp_path.iterdir()] == ["redux.zip"]
+
+
+@pytest.mark.forks
+def test_a_full_disk_leaves_nothing_but_what_was_there(tmp_path: Path) -> None:
+    large = {"train/cat.3.jpg": random.randbytes(50_000)}
+    archive = zipped(tmp_path / "a.zip", KAGGLE | large)
+
+    def act() -> None:
+        with pytest.raises(OSError, match="File too large"):
+            organizing.organize(archive, tmp_path / "pets")
+
+    assert forked(act, partial(no_file_above, 10_000)) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_a_dataset_is_no_file(tmp_path: Path) -> None:
+    archive = redux(tmp_path)
+    with pytest.raises(DlError, match="is a file: a dataset is a folder"):
+        organizing.organize(archive, archive)
 
 
 def test_a_folder_is_not_filled_up(tmp_path: Path) -> None:
