@@ -9,6 +9,7 @@ which whoever calls removes after an error. Permissions are not taken over.
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import struct
@@ -198,9 +199,12 @@ def _damage_told(called: str) -> Iterator[_At]:
         yield at
     except FileExistsError as error:
         raise refusal(called, f"two files in it get the name `{shown(at.name)}` here") from error
-    except (OSError, *_DAMAGE) as error:
-        # an error of the system has a number, those of gzip and bzip2 have none
-        if isinstance(error, OSError) and error.errno is not None:
+    except _DAMAGE as error:
+        raise damaged(called, at.name, str(error) or "it ends too early") from error
+    except OSError as error:
+        # of the disk's own errors each has a number; those of gzip and bzip2 have none, and to
+        # seek to where a damaged header leads is an invalid argument
+        if error.errno not in (None, errno.EINVAL) or error.filename is not None:
             raise
         raise damaged(called, at.name, str(error) or "it ends too early") from error
 

@@ -234,7 +234,7 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
         return DlError(
             f"No images to learn from in {shown(source)}",
             why=f"{shown(layout.archives[0])} is an archive",
-            hint="Unpack it, then run this again.",
+            hint="Unpack all of it by hand, then name the folder.",
         )
     return DlError(
         f"No images to learn from in {shown(source)}",

@@ -97,7 +97,7 @@ def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
         ([], "No images to learn from", "no files like cat.12.jpg", "train/<class>/"),
         (["notes.txt"], "No images to learn from", "no files like", "train/<class>/"),
         (["test/1.jpg"], "No images to learn from", "found no train/", "train/<class>/"),
-        (["train.zip"], "No images to learn from", "train.zip is an archive", "Unpack it"),
+        (["train.zip"], "No images to learn from", "train.zip is an archive", "Unpack all of it"),
         (["labels.csv"], "No images to learn from", "found no train/", "train/<class>/"),
         (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Which folder in .* is not plain",
          "x/ has a train/, and y/ has images too", "/x`"),
