@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from dlcli.assembly import (
@@ -35,6 +36,9 @@ def begin(job: Job, network: Network, train: Samples) -> None:
     carried = _carry_over(job, network, job.init_from) if job.init_from else frozenset()
     beginning = Beginning(lambda: _top(job), lambda: _sample(job, network, train), carried)
     job.recipe.begin(network.head, beginning)
+    # layers refer to each other in circles: networks that were read for their weights, of VGG16 a
+    # gigabyte, stay until somebody looks for such
+    gc.collect()
 
 
 def _top(job: Job) -> keras.Model | None:

@@ -53,7 +53,7 @@ def read_folder(folder: Path) -> Listing:
         raise DlError(
             f"{shown(folder)} is a file",
             why="a dataset is a folder of images",
-            hint="Name the folder; unpack an archive first.",
+            hint=f"Name the folder; of an archive, `dl data organize {typed(folder)}` makes one.",
         ) from error
     except PermissionError as error:
         raise DlError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +20,16 @@ from typed import Result
 
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
+LARGE_BYTES = 300 << 20
+
 # Where everything is required the examples are the same each time, so that a change fails for what
 # it changed; elsewhere each call looks for new ones. A busy machine's seconds prove nothing.
 settings.register_profile("dl", deadline=None, derandomize=REQUIRE_ALL)
 settings.load_profile("dl")
+
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,6 +54,22 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(home)
     return home
+
+
+@pytest.fixture(autouse=True)
+def let_go() -> Iterator[None]:
+    """Give back what a test's networks took: two workers with VGG16 in each would fill a machine."""
+    before = resident_bytes()
+    yield
+    if "keras" in sys.modules and resident_bytes() > before + LARGE_BYTES:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident_bytes() -> int:
+    """The memory that this process has in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture

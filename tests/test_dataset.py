@@ -68,7 +68,7 @@ def test_a_class_only_in_valid_is_an_error_that_names_it(tmp_path: Path) -> None
     ("paths", "says", "hint"),
     [
         ([], "No images in", "Check the path."),
-        (["train.zip"], "found train.zip, an archive", "Unpack it first."),
+        (["train.zip"], "found train.zip, an archive", "dl data organize"),
         (["train/notes.txt"], "No images in .*train", "Put them there."),
         (["cat/1.jpg", "dog/1.jpg"], "not organised yet", "dl data organize"),
         (["cat.1.jpg"], "not organised yet", "dl data organize"),

@@ -237,6 +237,7 @@ def test_without_any_dataset_ls_says_how_to_begin(dl: Dl) -> None:
 def test_help_lists_the_commands_in_the_order_of_their_use(dl: Dl) -> None:
     listed = ok(dl("data", "--help")).stdout.partition("Commands:\n")[2]
     assert [line.split()[0] for line in listed.splitlines()] == [
+        "get",
         "organize",
         "split",
         "sample",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,10 @@ def dense_weights(dataset: Path, **values: object) -> list[np.ndarray]:
     """Weights of vgg-fc's hidden layers before training."""
     network, _ = begun("vgg-fc", dataset, **values)
     layers = [network.head.get_layer(name) for name in ("fc1", "fc2")]
-    return [weights for layer in layers for weights in layer.get_weights()]
+    weights = [weights for layer in layers for weights in layer.get_weights()]
+    del network, layers
+    gc.collect()
+    return weights
 
 
 def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
@@ -64,7 +68,8 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
         network, (_, valid) = begun(recipe, dataset, **settings, **begin_with)
         assert valid.inputs.shape == (7, 7, 512)
         np.testing.assert_allclose(network.predict(valid.inputs), expected, atol=1e-4)
-        del network  # with its optimizer 2 GB
+        del network, valid  # with its optimizer 2 GB
+        gc.collect()
     # the course's rule makes another function of it: half of each layer's weights
     rescaled = dense_weights(dataset, **settings, **{"train.vgg-fc.rescale": "true"})
     for half, whole in zip(rescaled, dense_weights(dataset, **settings), strict=True):
