@@ -42,7 +42,7 @@ def command(
     label_column: str | None,
     as_json: bool,
 ) -> None:
-    """Make a dataset of a COMPETITION's data, fetched from Kaggle.
+    """Fetch a COMPETITION's data from Kaggle, as a dataset.
 
     COMPETITION is its name in its URL. What has come stays if the connection breaks off; the same
     command goes on from there. The dataset knows its competition, and `dl submit` sends to it.
