@@ -86,6 +86,9 @@ def status(config: Config, as_json: bool) -> None:
         _print_entries(ours)
     for sentence in _in_words(held):
         say(sentence)
+    for run, entry in ours:
+        if entry.is_as_promised is False:
+            say(f"Outside of it: {run.name}, {_score(entry.public_score)} and not {_span(entry)}.")
     if not sent:
         say("Nothing was sent yet; next: `dl submit`")
 
@@ -112,8 +115,8 @@ def submissions(config: Config, as_json: bool) -> None:
             ["ref", "sent", "state", "public", "run"],
             [
                 [
-                    each.ref,
-                    f"{each.date:%Y-%m-%d %H:%M}" if each.date else "",
+                    f"{each.ref}",
+                    f"{each.date:%m-%d %H:%M}" if each.date else "",
                     each.state,
                     _score(each.public_score),
                     runs.get(each.ref) or each.message or each.file_name,
@@ -227,17 +230,21 @@ def _sync(kaggle: Kaggle, config: Config, root: Path | None, slug: str) -> list[
 
 
 def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
-    rows = [
-        [
-            run.name,
-            _score(entry.expected),
-            _score(entry.public_score),
-            entry.state if entry.public_score is None else _held(entry),
-        ]
-        for run, entry in entries
-    ]
-    if rows:
-        print_table(["run", "valid", "public", ""], rows)
+    """Print what runs have sent: what the validation images promised, and what came back."""
+    if entries:
+        print_table(
+            ["run", "clip", "valid", "95 %", "public"],
+            [
+                [
+                    run.name,
+                    f"{entry.clip:g}",
+                    _score(entry.expected),
+                    _span(entry),
+                    entry.state if entry.public_score is None else _score(entry.public_score),
+                ]
+                for run, entry in entries
+            ],
+        )
 
 
 def _score(score: float | None) -> str:
@@ -245,12 +252,11 @@ def _score(score: float | None) -> str:
     return "" if score is None else f"{score:.5f}"
 
 
-def _held(entry: Entry) -> str:
-    """Whether a public score lies where it was promised."""
+def _span(entry: Entry) -> str:
     if entry.expected_range is None:
         return ""
     low, high = entry.expected_range
-    return f"{'within' if entry.is_as_promised else 'outside'} {low:.4f} to {high:.4f}"
+    return f"{low:.3f}-{high:.3f}"
 
 
 def _in_words(held: Truth) -> list[str]:

@@ -134,7 +134,8 @@ def ls(
         say(f"No runs in {place}; next: `dl train finetune`")
     else:
         count = f"{len(kept):,} of {len(rows):,}" if filters else f"{len(rows):,}"
-        say(f"{count} runs in {place}; next: `dl runs show RUN`, `dl runs best`")
+        noun = "run" if count == "1" else "runs"
+        say(f"{count} {noun} in {place}; next: `dl runs show RUN`, `dl runs best`")
 
 
 @command.command(cls=Command)
@@ -211,8 +212,8 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
     """The table: a column for each key that was asked for too, and what is wrong, if anything.
 
-    So are public scores, where there are any. Seconds are left out where nobody asked for them and
-    the terminal has no room.
+    So are public scores, where there are any. Seconds, and then epochs, are left out where nobody
+    asked for them and the terminal has no room.
     """
     from dlcli.run_list import epochs_of
 
@@ -234,11 +235,12 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
         for row, took in zip(rows, seconds, strict=True)
     ]
     header = [*COLUMNS, *("public" if key == PUBLIC else key for key in more)]
-    if SECONDS not in keys and not fits(header, table):
-        place = header.index(SECONDS)
-        del header[place]
-        for cells in table:
-            del cells[place]
+    for column in (SECONDS, "epochs") if scored else (SECONDS,):
+        if column not in keys and not fits(header, table):
+            place = header.index(column)
+            del header[place]
+            for cells in table:
+                del cells[place]
     if problems:
         header.append("problem")
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]

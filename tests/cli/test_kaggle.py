@@ -54,11 +54,12 @@ def test_status_says_rank_percentile_and_whether_valid_tells_the_truth(
     assert f"best         0.10536  ({second})" in said.stdout
     assert "rank         6 of 20  (top 30.0 %)" in said.stdout
     rows = [line.split() for line in said.stdout.splitlines() if line.startswith("2026")]
-    assert [row[:4] for row in rows] == [
-        [first, "0.35667", "0.35667", "within"],
-        [second, "0.10536", "0.10536", "within"],
-        [third, "0.22314", "0.22314", "within"],
+    assert rows == [
+        [first, "0", "0.35667", "0.357-0.357", "0.35667"],
+        [second, "0", "0.10536", "0.105-0.105", "0.10536"],
+        [third, "0", "0.22314", "0.223-0.223", "0.22314"],
     ]
+    assert "Outside" not in said.stderr
     assert "+0.0000 in the mean of 3; 3 of 3 within the range" in said.stderr.replace("-0", "+0")
     assert "Correlation of valid and public scores: 1.00, of their ranks 1.00." in said.stderr
     plain = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
@@ -82,7 +83,8 @@ def test_a_validation_that_does_not_tell_the_truth_is_told_as_such(
     said = ok(dl("kaggle", "status"))
     assert "0 of 3 within the range that was promised" in said.stderr
     assert "Correlation of valid and public scores: -0.8" in said.stderr
-    assert said.stdout.count("outside") == 3
+    assert said.stderr.count("Outside of it: 2026") == 3
+    assert "0.90000 and not 0.105-0.105" in said.stderr
 
 
 def test_submissions_are_listed_with_the_runs_that_made_them(
@@ -95,6 +97,7 @@ def test_submissions_are_listed_with_the_runs_that_made_them(
     said = ok(dl("kaggle", "submissions"))
     header, newest, oldest = said.stdout.splitlines()
     assert header.split() == ["ref", "sent", "state", "public", "run"]
+    assert newest.split()[0] == str(server.sent[1].ref)
     assert newest.split()[3:] == ["pending", run.name]
     assert oldest.split()[3:] == ["complete", "0.10536", name]
     plain = json.loads(ok(dl("kaggle", "submissions", "--json")).stdout)

@@ -151,4 +151,4 @@ def test_a_damaged_run_can_be_removed(dl: Dl, three: list[Run]) -> None:
     three[0].status_file.unlink()
     three[1].status_file.write_bytes(b"\x00")
     ok(dl("runs", "rm", "--yes", three[0].name, three[1].name))
-    assert "1 runs in" in ok(dl("runs")).stderr
+    assert "1 run in" in ok(dl("runs")).stderr
