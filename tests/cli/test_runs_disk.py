@@ -79,7 +79,7 @@ def test_where_nobody_can_answer_yes_has_to_be_typed(
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     said = dl("runs", "rm", three[0].name)
     assert said.exit_code == 2
-    assert "removing asks first, and there is no terminal to answer at\nSay `--yes`." in said.stderr
+    assert "there is no terminal to answer at: Remove this run, 0.0 MB?\nSay `--yes`" in said.stderr
     assert three[0].path.exists()
     ok(dl("runs", "rm", three[0].name, "--yes"))
     assert not three[0].path.exists()
