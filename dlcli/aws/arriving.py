@@ -7,8 +7,8 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dlcli.aws.cloud import explained
 from dlcli.aws.connecting import connect, run, wait_for_ssh
+from dlcli.aws.errors import explained
 from dlcli.aws.host_keys import known, known_hosts_file, read_console, remember, trust_first
 from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.provisioning import USER, install_watchdog, provision

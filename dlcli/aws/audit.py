@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.boxes import MANAGED, NAME, OWNER, Box, boxes, filters_for, tags_of
-from dlcli.aws.cloud import explained
 from dlcli.aws.durations import in_words
+from dlcli.aws.errors import explained
 from dlcli.aws.prices import IPV4
 from dlcli.errors import DlError
 

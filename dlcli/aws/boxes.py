@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.cloud import explained, reason_code
-from dlcli.aws.errors import is_gone
+from dlcli.aws.errors import explained, is_gone, reason_code
 from dlcli.errors import DlError, did_you_mean
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dlcli.aws.boxes import Box, put_until, wait_for
-from dlcli.aws.cloud import explained
+from dlcli.aws.errors import explained
 from dlcli.aws.instance_types import describe
 from dlcli.aws.launching import start
 from dlcli.aws.provisioning import Run, extend_command

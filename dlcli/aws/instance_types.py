@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dlcli.aws.cloud import explained
+from dlcli.aws.errors import explained
 
 # EC2's letters of the families that have GPUs; what has none or another maker's is left out after.
 GPU_FAMILIES = ("g*", "p*")

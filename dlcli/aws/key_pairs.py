@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dlcli.aws.boxes import tags_for
-from dlcli.aws.cloud import explained, reason_code
-from dlcli.aws.errors import is_there_already
+from dlcli.aws.errors import explained, is_there_already, reason_code
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:

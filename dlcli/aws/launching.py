@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.aws import errors, network, ordering
 from dlcli.aws.boxes import Box, Ended, by_age, find_boxes, put_until, tags_for, wait_for
-from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.errors import explained, reason_code
 from dlcli.aws.instance_types import describe
 from dlcli.aws.key_pairs import has_key, import_key
 from dlcli.aws.launch_journal import forget_order, is_unfinished

@@ -7,8 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.boxes import NAME, POLL_SECONDS, filters_for, tags_for
-from dlcli.aws.cloud import code_of, explained
-from dlcli.aws.errors import is_there_already
+from dlcli.aws.errors import code_of, explained, is_there_already
 from dlcli.errors import DlError
 from dlcli.progress import say
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.aws import errors
 from dlcli.aws.boxes import ENDED, TOKEN, Box, boxes, tags_for
-from dlcli.aws.cloud import explained, reason_code
+from dlcli.aws.errors import explained, reason_code
 from dlcli.aws.key_pairs import import_key, key_name
 from dlcli.aws.launch_journal import Order, forget_order, read_order, write_order
 from dlcli.aws.planning import Spec

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.cloud import explained
+from dlcli.aws.errors import explained
 from dlcli.errors import DlError
 from dlcli.files import atomic_write, read_text
 from dlcli.places import cache_home

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlcli.aws.cloud import explained
+from dlcli.aws.errors import explained
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dlcli.aws.cloud import explained
 from dlcli.aws.connecting import NoEntry, Unreachable, add_key, connect, wait_for_ssh
+from dlcli.aws.errors import explained
 from dlcli.aws.host_keys import (
     forget,
     known,

@@ -16,8 +16,7 @@ from dlcli.aws.boxes import (
     find_boxes,
     read_box,
 )
-from dlcli.aws.cloud import explained, reason_code
-from dlcli.aws.errors import is_gone, is_in_use
+from dlcli.aws.errors import explained, is_gone, is_in_use, reason_code
 from dlcli.aws.key_pairs import PREFIX
 from dlcli.aws.launch_journal import forget_order, read_order
 from dlcli.aws.network import own_vpc

@@ -9,7 +9,8 @@ from simulator import Account
 from typed import Dl, refused
 
 from dlcli.aws.boxes import boxes
-from dlcli.aws.cloud import Cloud, code_of, explained, open_cloud
+from dlcli.aws.cloud import Cloud, open_cloud
+from dlcli.aws.errors import code_of, explained
 from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
 
