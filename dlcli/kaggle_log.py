@@ -10,7 +10,9 @@ from typing import Any
 from dlcli.competitions import METRICS, Sent
 from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
+from dlcli.locks import alone_in
 from dlcli.places import shown
+from dlcli.read_only import place_of, places_of
 from dlcli.run import Run
 
 # On its way: what came of it only Kaggle's list can say.
@@ -56,6 +58,11 @@ class Entry:
     reason: str = ""
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others of its run."""
+        return self.file, self.sent
+
+    @property
     def is_open(self) -> bool:
         """Whether Kaggle may yet have more to say of it."""
         return self.state in (SENDING, "pending")
@@ -86,29 +93,44 @@ def read_log(run: Run) -> list[Entry]:
     Raises:
         DlError: the file is damaged.
     """
-    if not run.kaggle_file.is_file():
+    found: dict[tuple[str, str], Entry] = {}
+    for place in places_of(run):  # what stands in for a folder that can't be written knows more
+        found |= {each.key: each for each in _read(place)}
+    return sorted(found.values(), key=lambda each: each.sent)
+
+
+def _read(place: Run) -> list[Entry]:
+    if not place.kaggle_file.is_file():
         return []
-    held = read_yaml(run.kaggle_file)
+    held = read_yaml(place.kaggle_file)
     try:
         return [_entry(each) for each in held["submissions"]]
     except (TypeError, KeyError, ValueError) as error:
         raise DlError(
-            f"{shown(run.kaggle_file)} is damaged",
+            f"{shown(place.kaggle_file)} is damaged",
             why=f"it should list submissions, {error}",
             hint="Remove it: `dl kaggle sync` finds again on Kaggle what was sent.",
         ) from error
 
 
-def write_log(run: Run, entries: Iterable[Entry]) -> None:
-    """Write what a run has sent, and its best public score among its headline scores.
+def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None:
+    """Write some of what a run has sent, and its best public score among its headline scores.
+
+    What other processes write meanwhile stays.
 
     Args:
-        run: the folder that takes what is made of the run.
+        run: the run.
+        entries: new ones, and others as they are now.
+        gone: those that were never taken.
     """
-    entries = list(entries)
-    write_yaml(run.kaggle_file, {"submissions": [_plain(each) for each in entries]})
-    if run.status_file.is_file():  # another folder may stand in for one that can't be written
-        run.update_status(public_score=best_score(entries))
+    place, never = place_of(run), {each.key for each in gone}
+    with alone_in(place.path):
+        known = {each.key: each for each in read_log(run) if each.key not in never}
+        known |= {each.key: each for each in entries}
+        ordered = sorted(known.values(), key=lambda each: each.sent)
+        write_yaml(place.kaggle_file, {"submissions": [_plain(each) for each in ordered]})
+    if place == run:
+        run.update_status(public_score=best_score(ordered))
 
 
 def best_score(entries: Iterable[Entry]) -> float | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dlcli.competitions import METRICS, Metric, Sent, Standing
 from dlcli.kaggle_log import Entry, read_log
-from dlcli.read_only import places_of
 from dlcli.run import Run
 
 # Fewer pairs of scores lie on some line by chance alone.
@@ -83,8 +82,7 @@ def sent_by_runs(runs_dir: Path, dataset: str, slug: str) -> list[tuple[Run, Ent
     found = [
         (run, entry)
         for run in Run.all(runs_dir, dataset)
-        for place in places_of(run)
-        for entry in read_log(place)
+        for entry in read_log(run)
         if entry.competition == slug
     ]
     return sorted(found, key=lambda pair: pair[1].sent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +19,10 @@ from dlcli.competitions import Limits, Sent, rules_page
 from dlcli.errors import DlError
 from dlcli.files import atomic_write, digest_of
 from dlcli.kaggle import Kaggle
-from dlcli.kaggle_log import SENDING, Entry, read_log, write_log
+from dlcli.kaggle_log import SENDING, Entry, keep, read_log
 from dlcli.processes import utc_now
 from dlcli.progress import say
-from dlcli.read_only import places_of
+from dlcli.read_only import place_of, places_of
 from dlcli.run import Run
 from dlcli.submitting import Submitted
 
@@ -36,7 +37,6 @@ FEW = 2
 def send(
     kaggle: Kaggle,
     run: Run,
-    place: Run,
     submitted: Submitted,
     *,
     message: str,
@@ -48,7 +48,6 @@ def send(
     Args:
         kaggle: the account.
         run: the run.
-        place: the folder that takes what is made of it; its own where that can be written.
         submitted: the file, and what is expected of it.
         message: shown beside it on Kaggle.
         views: changed views of each image that it is the mean with.
@@ -61,7 +60,7 @@ def send(
         DlError: none is left today, or Kaggle doesn't take it.
     """
     slug = str(submitted.competition)
-    entries = settled(kaggle, place)
+    entries = settled(kaggle, run)
     digest = digest_of(submitted.file)[:DIGITS]
     limits = kaggle.limits(slug)
     if limits.left < 1:
@@ -70,7 +69,7 @@ def send(
         confirm(f"This very file was sent before: {in_words(twin)}. Send it again?")
     if limits.left < FEW:
         confirm(f"{limits.left} submission to {slug} is left today. Send it?")
-    kept = place.sent_file(digest)
+    kept = place_of(run).sent_file(digest)
     kept.parent.mkdir(exist_ok=True)
     atomic_write(kept, submitted.file.read_bytes())
     entry = Entry(
@@ -85,11 +84,11 @@ def send(
     if expected := submitted.expected:
         span = expected.low, expected.high
         entry = dataclasses.replace(entry, expected=expected.score, expected_range=span)
-    write_log(place, [*entries, entry])
+    keep(run, [entry])
     with _to_send(kept) as file:
         ref = kaggle.submit(slug, file, message)
     entry = dataclasses.replace(entry, state="pending", ref=ref)
-    write_log(place, [*entries, entry])
+    keep(run, [entry])
     return entry
 
 
@@ -108,7 +107,7 @@ def none_left(slug: str, limits: Limits) -> DlError:
     )
 
 
-def wait_for_score(kaggle: Kaggle, place: Run, entry: Entry, seconds: float | None) -> Entry:
+def wait_for_score(kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None) -> Entry:
     """Ask, ever less often, until an entry is scored or time is up; what is heard is written down.
 
     Args:
@@ -123,36 +122,33 @@ def wait_for_score(kaggle: Kaggle, place: Run, entry: Entry, seconds: float | No
             break
         time.sleep(pause)
         entry = entry.answered(kaggle.submission(entry.competition, entry.ref))
-    update(place, [entry])
+    keep(run, [entry])
     return entry
 
 
-def update(place: Run, changed: Iterable[Entry]) -> None:
-    """Write down what was heard of some of a run's entries."""
-    by_key = {(each.file, each.sent): each for each in changed}
-    write_log(place, [by_key.get((each.file, each.sent), each) for each in read_log(place)])
-
-
-def settled(kaggle: Kaggle, place: Run) -> list[Entry]:
+def settled(kaggle: Kaggle, run: Run) -> list[Entry]:
     """What a run has sent, with what Kaggle says of it now.
 
     An entry whose sending was cut off is found by its file's name, or was never taken and goes.
     """
-    entries = read_log(place)
-    after = entries
-    for slug in {each.competition for each in entries if each.is_open}:
-        after = heard(after, slug, kaggle.submissions(slug))
-    if after != entries:
-        write_log(place, after)
-    return after
+    for slug in {each.competition for each in read_log(run) if each.is_open}:
+        hear(run, slug, kaggle.submissions(slug))
+    return read_log(run)
 
 
-def heard(entries: list[Entry], slug: str, listed: list[Sent]) -> list[Entry]:
-    """A run's entries with what Kaggle's list says of those to one competition."""
-    found = [
-        _heard(each, listed, entries) if each.competition == slug else each for each in entries
-    ]
-    return [each for each in found if each is not None]
+def hear(run: Run, slug: str, listed: list[Sent]) -> list[Entry]:
+    """Write down what Kaggle's list says of what a run has sent to a competition.
+
+    Returns:
+        the entries that have changed.
+    """
+    entries = [each for each in read_log(run) if each.competition == slug]
+    pairs = [(each, _heard(each, listed, entries)) for each in entries]
+    changed = [now for before, now in pairs if now is not None and now != before]
+    gone = [before for before, now in pairs if now is None]
+    if changed or gone:
+        keep(run, changed, gone)
+    return changed
 
 
 def _heard(entry: Entry, listed: list[Sent], entries: list[Entry]) -> Entry | None:
@@ -225,23 +221,27 @@ def synced(kaggle: Kaggle, runs_dir: Path, dataset: str, slug: str) -> list[tupl
     listed = kaggle.submissions(slug)
     changed: list[tuple[Run, Entry]] = []
     known: set[int | None] = set()
-    places = [(run, place) for run in Run.all(runs_dir, dataset) for place in places_of(run)]
-    for run, place in places:
-        before = read_log(place)
-        after = heard(before, slug, listed)
-        if after != before:
-            write_log(place, after)
-            changed += [(run, each) for each in after if each not in before]
-        known |= {each.ref for each in after}
+    runs = Run.all(runs_dir, dataset)
+    for run in runs:
+        changed += [(run, each) for each in hear(run, slug, listed)]
+        known |= {each.ref for each in read_log(run)}
     for sent in listed:
-        if sent.ref in known:
-            continue
-        for run, place in places:
-            kept = place.sent_file(sent.file_name.partition(".")[0])
-            if kept.is_file() and digest_of(kept).startswith(kept.stem):
-                date = sent.date.isoformat() if sent.date else ""
-                entry = Entry(kept.stem, slug, date, sent.message).answered(sent)
-                write_log(place, [*read_log(place), entry])
-                changed.append((run, entry))
-                break
+        owner = None if sent.ref in known else _sender(runs, sent)
+        if owner is not None:
+            run, digest = owner
+            date = sent.date.isoformat() if sent.date else ""
+            entry = Entry(digest, slug, date, sent.message).answered(sent)
+            keep(run, [entry])
+            changed.append((run, entry))
     return changed
+
+
+def _sender(runs: Iterable[Run], sent: Sent) -> tuple[Run, str] | None:
+    """The run that has a file of that name and content, and the name's digits."""
+    digest = sent.file_name.partition(".")[0]
+    if not re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", digest):
+        return None
+    for run in runs:
+        if any(digest_of(place.sent_file(digest)).startswith(digest) for place in places_of(run)):
+            return run, digest
+    return None

@@ -30,19 +30,20 @@ POLL_SECONDS = 5.0
 SSH_SECONDS = 300.0
 
 
-def host_of(box: Box, key: Key) -> Host:
+def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
     """A box as ssh knows it: by its id, whatever its address is today.
 
     Raises:
         DlError: it has no address, for it doesn't run.
     """
+    named = cloud.named(box.name)
     if box.address is None:
         raise DlError(
             f"{box.name} has no address",
             why=f"it is {box.state}",
-            hint=f"`dl aws start -n {box.name}`",
+            hint=f"`dl aws start{named.options}`",
         )
-    return Host(box.id, box.address, USER, PORT, key.path, known_hosts_file())
+    return Host(box.id, box.address, USER, PORT, key.path, known_hosts_file(), named)
 
 
 def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) -> None:
@@ -69,14 +70,15 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
             break
         time.sleep(POLL_SECONDS)
     if not trust:
+        options = host.options
         raise DlError(
             f"The console of {box.name} ({box.id}) shows no host key",
             why="without it nobody can tell who answers at its address",
-            hint=f"Try again in some minutes, `dl aws up -n {box.name}`; or take on trust what "
-            f"answers now: `dl aws up -n {box.name} --trust-host-key`. "
-            f"Meanwhile it costs: `dl aws stop -n {box.name}`.",
+            hint=f"Try again in some minutes, `dl aws up{options}`; or take on trust what "
+            f"answers now: `dl aws up{options} --trust-host-key`. "
+            f"Meanwhile it costs: `dl aws stop{options}`.",
         )
-    trust_first(box.id, host.address, host.port)
+    trust_first(host)
 
 
 def arrive(
@@ -101,14 +103,14 @@ def arrive(
         host = reach(cloud, box, settings, trust=trust)
         if started:
             with closing(connect(host)) as client:
-                install_watchdog(box.name, settings, partial(run, client), anew=True)
+                install_watchdog(cloud.named(box.name), settings, partial(run, client), anew=True)
         return
-    host = host_of(box, key)
+    host = host_of(cloud, box, key)
     say("Waiting for the box's host keys, then for ssh")
     learn_host_keys(cloud, box, host, trust=trust)
     wait_for_ssh(host, SSH_SECONDS)
     with closing(connect(host)) as client:
-        provision(box.name, settings, partial(run, client))
+        provision(cloud.named(box.name), settings, partial(run, client))
     forget_order(box.region, box.name)
 
 
@@ -124,9 +126,10 @@ def wait_for_port(host: Host) -> None:
         except OSError as error:
             if time.monotonic() > end:
                 raise DlError(
-                    f"{host.alias} doesn't answer at {host.address}:{host.port}",
+                    f"{host.called} doesn't answer at {host.address}:{host.port}",
                     why=str(error),
-                    hint="Run the same again in a minute; `dl aws audit` shows what costs money.",
+                    hint="Run the same again in a minute. Meanwhile it costs: "
+                    f"`dl aws stop{host.options}`.",
                 ) from error
         time.sleep(POLL_SECONDS)
 

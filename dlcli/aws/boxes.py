@@ -162,7 +162,8 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
             raise Ended(
                 f"{box.name} ({box.id}) has ended".lstrip(),
                 why=box.reason or "EC2 doesn't say why",
-                hint="`dl aws up` rents another.",
+                hint=f"`dl aws up{cloud.named(box.name).options if box.name else cloud.options}` "
+                "rents another.",
             )
         if time.monotonic() > end:
             raise DlError(
@@ -209,7 +210,8 @@ def find_box(cloud: Cloud, name: str) -> Box:
     near = f" {did_you_mean(name, others)}" if others else ""
     raise DlError(
         f"There is no box {name!r} in {cloud.region}",
-        hint=f"`dl aws up -n {name}` rents one; `dl aws ls --all-regions` lists yours.{near}",
+        hint=f"`dl aws up{cloud.named(name).options}` rents one; "
+        f"`dl aws ls --all-regions{cloud.profile_option}` lists yours.{near}",
     )
 
 

@@ -24,10 +24,11 @@ def stop(cloud: Cloud, box: Box) -> Box:
         DlError: it is a spot box, which can't be stopped.
     """
     if box.spot:
+        options = cloud.named(box.name).options
         raise DlError(
             f"{box.name} is a spot box, which can't be stopped",
             why="it is rented once, and what ends it ends its disk",
-            hint=f"Copy what you need, `dl aws get`, then `dl aws down -n {box.name}`.",
+            hint=f"Copy what you need, `dl aws get{options}`, then `dl aws down{options}`.",
         )
     if box.running:
         wait_for(cloud, box.id, "running", "stopping", "stopped")
@@ -52,7 +53,7 @@ def extended(cloud: Cloud, box: Box, by: timedelta, run: Run) -> Box:
         raise DlError(
             f"{box.name} can't be told to stay longer",
             why=" ".join((error or said).split()) or f"its watchdog ended with exit code {code}",
-            hint=f"`dl aws up -n {box.name}` mends its watchdog.",
+            hint=f"`dl aws up{cloud.named(box.name).options}` mends its watchdog.",
         )
     until = max(datetime.now(UTC) + by, box.until or datetime.now(UTC))
     put_until(cloud, box, until)
@@ -66,24 +67,26 @@ def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
         DlError: it isn't offered in the box's zone, is of another architecture, or beyond the
             quota; or the box is a spot one.
     """
+    options = cloud.named(box.name).options
     kinds = describe(cloud.ec2, [name, box.type])
     kind, now = kinds.get(name), kinds.get(box.type)
     if box.spot:
         raise DlError(
             f"{box.name} is a spot box, which can't be resized",
-            hint=f"`dl aws down -n {box.name}`, then `dl aws up {name} --spot`.",
+            hint=f"`dl aws down{options}`, then `dl aws up {name} --spot{options}`.",
         )
     if kind is None or box.zone not in kind.zones:
         raise DlError(
             f"{name} is not offered in {box.zone}",
             why=f"zones that offer it: {', '.join(kind.zones) if kind else 'none here'}",
-            hint=f"{box.name}'s disk stays in its zone. `dl aws types` lists what is offered.",
+            hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what is "
+            "offered.",
         )
     if now is not None and kind.arch != now.arch:
         raise DlError(
             f"{box.name} can't become a {name}",
             why=f"its disk is for {now.arch}, {name} is {kind.arch}",
-            hint="Rent another box for it: `dl aws up -n OTHER`.",
+            hint=f"Rent another box for it: `dl aws up {name} -n OTHER{cloud.options}`.",
         )
     require_quota(cloud, kind, False)
 
@@ -102,6 +105,7 @@ def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
     try:
         return start(cloud, box, max_hours) if ran else box
     except DlError as error:
-        back = f"`dl aws resize {before} -n {box.name}`, then `dl aws start -n {box.name}`"
+        options = cloud.named(box.name).options
+        back = f"`dl aws resize {before}{options}`, then `dl aws start{options}`"
         now = f"{box.name} is stopped, a {name} now; the way back: {back}."
         raise DlError(error.what, why=error.why, hint=f"{now} {error.hint}") from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained
+from dlcli.aws.naming import Named
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:
@@ -17,23 +19,38 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Usual:
+    """The account that a call means where none is typed.
+
+    Args:
+        profile, region: as settings have them; None as boto3 finds them.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+
+
 class Cloud:
     """Clients of one account in one region, made once each.
 
     Args:
         profile: of `~/.aws/config`; None as boto3 finds it.
         region: None as boto3 finds it.
+        usual: what need not be typed.
 
     Raises:
         DlError: no such profile; or no region is known.
     """
 
-    def __init__(self, profile: str | None, region: str | None) -> None:
+    def __init__(
+        self, profile: str | None, region: str | None, usual: Usual | None = None
+    ) -> None:
         import boto3
 
         with explained():
             self._session = boto3.Session(profile_name=profile, region_name=region)
-        self.profile = profile
+        self.profile, self._usual = profile, usual or Usual(profile)
         if not self._session.region_name:
             raise DlError(
                 "No AWS region is known",
@@ -41,6 +58,7 @@ class Cloud:
                 hint="Say where to rent: `dl config set aws.region us-east-1`.",
             )
         self.region: str = self._session.region_name
+        self._typed_region = region
         self._clients: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -68,6 +86,44 @@ class Cloud:
         other = copy(self)
         other.region = region
         return other
+
+    @property
+    def options(self) -> str:
+        """What follows a command that means this account and region; empty where it does anyway."""
+        region = f" --region {self.region}" if self.region != self._usual_region else ""
+        return region + self.profile_option
+
+    @property
+    def profile_option(self) -> str:
+        """What follows a command that means this account."""
+        import shlex
+
+        if self.profile is None or self.profile == self._usual.profile:
+            return ""
+        return f" --profile {shlex.quote(self.profile)}"
+
+    def named(self, name: str) -> Named:
+        """A box of this region, and what one types to mean it.
+
+        Its name is always typed: what is said in one folder is typed in another.
+        """
+        return Named(name, f" -n {name}{self.options}")
+
+    @cached_property
+    def _usual_region(self) -> str | None:
+        """The region that a call takes where none is typed; None where none is known."""
+        import boto3
+        from botocore.exceptions import BotoCoreError
+
+        if self._usual.region is not None:
+            return self._usual.region
+        if self._typed_region is None and self.profile == self._usual.profile:
+            return str(self._session.region_name)
+        try:
+            found = boto3.Session(profile_name=self._usual.profile).region_name
+        except BotoCoreError:  # no such profile
+            return None
+        return None if found is None else str(found)
 
     @property
     def ec2(self) -> Any:
@@ -98,6 +154,11 @@ def role_of(owner: str) -> str:
     return found[0] if found else ""
 
 
-def open_cloud(settings: Aws, region: str | None = None) -> Cloud:
-    """The account that the settings name; another of its regions where one is named."""
-    return Cloud(settings.profile, region or settings.region)
+def open_cloud(settings: Aws, *, usual: Aws | None = None) -> Cloud:
+    """The account that the settings name.
+
+    Args:
+        usual: the settings where nothing is typed; by default the same.
+    """
+    usual = usual or settings
+    return Cloud(settings.profile, settings.region, Usual(usual.profile, usual.region))

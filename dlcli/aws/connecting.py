@@ -76,6 +76,7 @@ def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
             )
             transport = client.get_transport()
             assert transport is not None  # connect() has just made it
+            transport.hostname = host.called  # for messages alone: paramiko has no more use for it
             transport.set_keepalive(ALIVE_SECONDS)
     except BaseException:
         client.close()
@@ -103,7 +104,7 @@ def wait_for_ssh(host: Host, seconds: float) -> None:
                 raise
             if time.monotonic() - said > SILENT_SECONDS:
                 said = time.monotonic()
-                say(f"Waiting for {host.alias}, {end - said:.0f} s at most: {error.why}.")
+                say(f"Waiting for {host.called}, {end - said:.0f} s at most: {error.why}.")
         time.sleep(PAUSE_SECONDS)
 
 
@@ -183,7 +184,7 @@ def home_of(client: SSHClient) -> str:
         raise DlError(
             f"No home folder on {_peer(client)}",
             why=f"HOME is {out!r} there",
-            hint="Log in and look: `dl aws ssh`.",
+            hint="Log in and look at it.",
         )
     return out
 
@@ -208,16 +209,16 @@ def explained(host: Host | str) -> Iterator[None]:
     """
     from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
-    where = f"{host.alias} at {host.address}" if isinstance(host, Host) else host
+    where = f"{host.called} at {host.address}" if isinstance(host, Host) else host
     try:
         yield
     except BadHostKeyException as error:
-        alias = host.alias if isinstance(host, Host) else host
+        assert isinstance(host, Host)  # only `connect` compares keys
         raise DlError(
             f"{where} is not the machine that it was: its host key has changed",
             why=f"expected {fingerprint_of(error.expected_key.asbytes())}, "
             f"received {fingerprint_of(error.key.asbytes())}",
-            hint=how_to_forget(alias),
+            hint=how_to_forget(host),
         ) from error
     except AuthenticationException as error:
         assert isinstance(host, Host)  # only `connect` logs in
@@ -238,10 +239,10 @@ def explained(host: Host | str) -> Iterator[None]:
 def _require_known(host: Host) -> None:
     if not known(host.alias):
         raise DlError(
-            f"No host key of {host.alias} is known",
+            f"No host key of {host.called} is known",
             why="without it nobody can tell who answers at its address",
             hint="The box writes it to its console some minutes after its first start: try again "
-            "then; or take on trust what answers now: `dl aws ssh --trust-host-key`.",
+            f"then; or take on trust what answers now: `dl aws ssh{host.options} --trust-host-key`.",
         )
 
 

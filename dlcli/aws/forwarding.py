@@ -87,12 +87,12 @@ def forward(
                 if _opens(process):
                     failing_since = None
                     if opened:
-                        say(f"Connected to {host.alias} again.")
+                        say(f"Connected to {host.called} again.")
                     else:
                         ready(wanted)
                         opened = True
                     process.wait()
-                    say(f"The connection to {host.alias} dropped; connecting again.")
+                    say(f"The connection to {host.called} dropped; connecting again.")
                 elif wanted == (wanted := _free(wanted)):  # no port was taken meanwhile
                     if not opened:
                         wait_for_ssh(host, FIRST_SECONDS)  # says what is wrong
@@ -132,7 +132,7 @@ def _free(tunnels: Sequence[Tunnel]) -> list[Tunnel]:
             raise DlError(
                 f"Port {tunnel.local} of this computer is taken",
                 why=f"so are the next {MOST_PORTS}",
-                hint=f"Name another: `dl aws forward 10000:{tunnel.remote}`.",
+                hint=f"Name another, `10000:{tunnel.remote}`.",
             )
         if port != tunnel.local:
             say(f"Port {tunnel.local} of this computer is taken; it is {port} instead.")
@@ -149,7 +149,7 @@ def _is_free(port: int) -> bool:
         except PermissionError as error:
             raise DlError(
                 f"Port {port} of this computer is root's alone",
-                hint=f"Name one above 1023: `dl aws forward {10000 + port}:PORT`.",
+                hint=f"Name one above 1023, `{10000 + port}:PORT`.",
             ) from error
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -184,7 +184,8 @@ def _require_patience(host: Host, since: float, opened: bool) -> None:
     """Give up on tunnels that have not opened for too long, though the machine answers."""
     if time.monotonic() - since > (PATIENCE_SECONDS if opened else FIRST_SECONDS):
         raise DlError(
-            f"{host.alias} opens no tunnels",
+            f"{host.called} opens no tunnels",
             why="it lets us in, and ssh ends before they are open",
-            hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: `dl aws ssh`.",
+            hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: "
+            f"`dl aws ssh{host.options}`.",
         )

@@ -16,12 +16,16 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
 from dlcli.files import atomic_write, read_text
 from dlcli.locks import alone_in
 from dlcli.places import state_home
 from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.aws.system_ssh import Host
 
 # What cloud-init prints on the console once it has made the keys; a reboot may print them again.
 _BLOCK = re.compile(
@@ -96,36 +100,36 @@ def forget(alias: str) -> None:
         _rewrite(alias, [])
 
 
-def trust_first(alias: str, address: str, port: int = 22) -> HostKey:
+def trust_first(host: Host) -> HostKey:
     """Take the key of whoever answers for the box's own, said loudly; where none is known yet.
 
     Raises:
         DlError: nobody answers, or the box's keys are known already.
     """
-    if known(alias):
+    if known(host.alias):
         raise DlError(
-            f"The host key of {alias} is known already",
+            f"The host key of {host.called} is known already",
             why="another one in its place is not trusted on sight",
-            hint=how_to_forget(alias),
+            hint=how_to_forget(host),
         )
-    key = shown_key(alias, address, port)
+    key = shown_key(host)
     say(
-        f"Warning: nobody vouches for the host key of {alias} at {address}: {key.kind} "
+        f"Warning: nobody vouches for the host key of {host.called} at {host.address}: {key.kind} "
         f"{key.fingerprint}. It is trusted from now on, because you asked for it. Compare it, on "
         "the box, with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`."
     )
-    remember(alias, [key])
+    remember(host.alias, [key])
     return key
 
 
-def how_to_forget(alias: str) -> str:
+def how_to_forget(host: Host) -> str:
     """What to do about a key that isn't the known one."""
     from dlcli.folders import typed
 
     return (
         "If you changed it yourself, on the box, forget the old one: "
-        f"`ssh-keygen -R {alias} -f {typed(known_hosts_file())}`, then `dl aws ssh "
-        "--trust-host-key`. If not, somebody else may be answering: connect to nothing there."
+        f"`ssh-keygen -R {host.alias} -f {typed(known_hosts_file())}`, then "
+        f"`dl aws ssh{host.options} --trust-host-key`. If not, somebody else may be answering: connect to nothing there."
     )
 
 
@@ -136,7 +140,7 @@ def hush() -> None:
         logger.addHandler(logging.NullHandler())
 
 
-def shown_key(alias: str, address: str, port: int) -> HostKey:
+def shown_key(host: Host) -> HostKey:
     """The key that whoever answers for a box holds; nothing is sent, and nobody is trusted.
 
     Raises:
@@ -146,7 +150,7 @@ def shown_key(alias: str, address: str, port: int) -> HostKey:
 
     hush()
     try:
-        with socket.create_connection((address, port), ANSWER_SECONDS) as connection:
+        with socket.create_connection((host.address, host.port), ANSWER_SECONDS) as connection:
             transport = Transport(connection)
             try:
                 transport.get_security_options().key_types = _KINDS
@@ -156,7 +160,7 @@ def shown_key(alias: str, address: str, port: int) -> HostKey:
                 transport.close()
     except (OSError, SSHException, EOFError) as error:
         raise DlError(
-            f"{alias} at {address} shows no host key",
+            f"{host.called} at {host.address} shows no host key",
             why=str(error) or "it ended the connection",
             hint="Is it running, and is port 22 open to you? `dl aws ls` says the first.",
         ) from error

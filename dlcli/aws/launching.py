@@ -68,8 +68,8 @@ def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wan
             _give_way(cloud, twin, existing.boxes[0])
         else:
             say(
-                f"Warning: {twin.id} is another box of that name; `dl aws down -n {twin.name}` "
-                "ends both."
+                f"Warning: {twin.id} is another box of that name; "
+                f"`dl aws down{cloud.named(twin.name).options}` ends both."
             )
     for step in plan.steps:
         if step.action == "key" and new is not None:
@@ -111,7 +111,7 @@ def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
             f"{box.zone} has no {box.type} free for {box.name}",
             why=error.why,
             hint="Its disk stays in that zone. Try later, or another type: "
-            f"`dl aws resize TYPE -n {box.name}`.",
+            f"`dl aws resize TYPE{cloud.named(box.name).options}`.",
         ) from error
     return wait_for(cloud, box.id, "running")
 
@@ -142,8 +142,8 @@ def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str)
         forget_order(cloud.region, new.spec.name)
         raise
     except KeyboardInterrupt:
-        name = new.spec.name
-        say(f"Stopped on the way: `dl aws up -n {name}` goes on, `dl aws down -n {name}` ends it.")
+        options = cloud.named(new.spec.name).options
+        say(f"Stopped on the way: `dl aws up{options}` goes on, `dl aws down{options}` ends it.")
         raise
 
 

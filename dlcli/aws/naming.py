@@ -1,8 +1,12 @@
-"""What a box is called: as set, or as the folder of the project that one works in."""
+"""What a box is called: as set, or as the folder of the project that one works in.
+
+And what one types to mean it: a hint that lost the region would act on another box.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,22 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FALLBACK = "box"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A box as a message speaks of it.
+
+    Args:
+        name: the box's.
+        options: what follows a command that means this box, ` -n dogs --region eu-west-1`.
+    """
+
+    name: str
+    options: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def project_folder(folder: Path) -> Path:

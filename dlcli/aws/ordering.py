@@ -90,7 +90,7 @@ def order_box(
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
         why="; ".join(f"{zone}: {refusal.why}" for zone, refusal in refused.items()),
-        hint="Try later, another TYPE (`dl aws types`), another region"
+        hint=f"Try later, another TYPE (`dl aws types{cloud.options}`), another region"
         + (", or without `--spot`." if new.spec.spot else "."),
     )
 
@@ -126,9 +126,10 @@ def _settle(cloud: Cloud, left: Order) -> None:
             time.sleep(2)
     found = seen(cloud, left)
     if found is not None:
+        options = cloud.named(found.name).options
         raise DlError(
             f"An earlier `up` launched {found.name}, a {found.type} ({found.id})",
-            hint=f"`dl aws up -n {found.name}` takes it, `dl aws down -n {found.name}` ends it.",
+            hint=f"`dl aws up{options}` takes it, `dl aws down{options}` ends it.",
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from dlcli.aws.naming import Named
 from dlcli.aws.settings import Aws
 from dlcli.aws.wheel import from_index, version, write_wheel
 from dlcli.errors import DlError
@@ -112,14 +113,14 @@ def own_script(settings: Aws) -> Path | None:
     return script
 
 
-def provision(name: str, settings: Aws, run: Run) -> None:
+def provision(box: Named, settings: Aws, run: Run) -> None:
     """Bring a box up to date: watchdog, Python, this version of `dl`, Jupyter, TensorBoard.
 
     What is there already stays; after a failure the next call does what is missing. The setup goes
     on over there when the connection ends.
 
     Args:
-        name: the box's name, for the hints.
+        box: for the hints.
         settings: `idle`, `max_hours` and `bootstrap` are read.
         run: runs a program over there.
 
@@ -127,29 +128,29 @@ def provision(name: str, settings: Aws, run: Run) -> None:
         DlError: the watchdog doesn't run, or the setup failed, with the end of its log.
     """
     script = own_script(settings)
-    install_watchdog(name, settings, run)
+    install_watchdog(box, settings, run)
     arguments = [version()]
     if not from_index():
         with TemporaryDirectory() as folder:
             wheel = write_wheel(Path(folder))
             arguments.append(f"{WHEELS}/{wheel.name}")
-            _place(name, run, arguments[-1], wheel.read_bytes())
+            _place(box, run, arguments[-1], wheel.read_bytes())
     if script:
-        _place(name, run, f"{FOLDER}/own-bootstrap", script.read_bytes())
-    _place(name, run, BOOTSTRAP, (BOX / "bootstrap.sh").read_bytes())
+        _place(box, run, f"{FOLDER}/own-bootstrap", script.read_bytes())
+    _place(box, run, BOOTSTRAP, (BOX / "bootstrap.sh").read_bytes())
     code, begun, error = run(["bash", BOOTSTRAP, "start", *arguments])
     if code:
-        raise _failed(name, "its setup could not be started", error)
+        raise _failed(box, "its setup could not be started", error)
     if code := _follow(run, begun.strip()):
         _, log, _ = run(["tail", "-n", str(LOG_LINES), LOG])
-        raise _failed(name, f"its setup ended with exit code {code}", log)
+        raise _failed(box, f"its setup ended with exit code {code}", log)
 
 
-def install_watchdog(name: str, settings: Aws, run: Run, *, anew: bool = False) -> Watched:
+def install_watchdog(box: Named, settings: Aws, run: Run, *, anew: bool = False) -> Watched:
     """Bring a box's watchdog and its limits up to date, and see it at work.
 
     Args:
-        name: the box's name, for the hints.
+        box: for the hints.
         settings: `idle` and `max_hours` are read.
         run: runs a program over there.
         anew: whether its hours begin with this boot, for it was stopped before.
@@ -158,15 +159,15 @@ def install_watchdog(name: str, settings: Aws, run: Run, *, anew: bool = False) 
         DlError: it doesn't run.
     """
     script = f"{FOLDER}/user-data.sh"
-    _place(name, run, script, user_data(settings.idle, settings.max_hours).encode())
+    _place(box, run, script, user_data(settings.idle, settings.max_hours).encode())
     code, said, error = run(["sudo", "-n", "bash", script, *(["anew"] if anew else [])])
     watched = read_watchdog(run(STATUS)[1])
     if code or watched is None:
         raise DlError(
-            f"The watchdog of {name} does not run, so nothing would stop the box when it is idle",
+            f"The watchdog of {box} does not run, so nothing would stop the box when it is idle",
             why=_quoted(error or said) or "it has not written what it sees",
-            hint=f"The box stops by itself two hours after its start. Try `dl aws up -n {name}` "
-            f"again, or end it: `dl aws down -n {name}`.",
+            hint="Without it the box stops by itself two hours after its start, sooner than was said. "
+            f"Try `dl aws up{box.options}` again, or end it: `dl aws down{box.options}`.",
         )
     return watched
 
@@ -207,12 +208,12 @@ def _file(name: str) -> str:
     return "\n".join([first, *(line for line in lines if not line.lstrip().startswith("#"))])
 
 
-def _place(name: str, run: Run, path: str, content: bytes) -> None:
+def _place(box: Named, run: Run, path: str, content: bytes) -> None:
     """Write a file over there, whole: what is there may be running."""
     script = 'mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
     code, _, error = run(["sh", "-c", script, "sh", path], stdin=content)
     if code:
-        raise _failed(name, f"~/{path} can't be written there", error)
+        raise _failed(box, f"~/{path} can't be written there", error)
 
 
 def _follow(run: Run, begun: str) -> int:
@@ -227,13 +228,13 @@ def _follow(run: Run, begun: str) -> int:
             return code
 
 
-def _failed(name: str, why: str, log: str) -> DlError:
+def _failed(box: Named, why: str, log: str) -> DlError:
     quoted = _quoted(log)
     return DlError(
-        f"{name} is running but not set up",
+        f"{box} is running but not set up",
         why=f"{why}; the end of ~/{LOG} there:\n{quoted}" if quoted else why,
-        hint=f"`dl aws up -n {name}` does what is missing; `dl aws ssh -n {name}` looks around. "
-        f"Meanwhile it costs: `dl aws stop -n {name}`.",
+        hint=f"`dl aws up{box.options}` does what is missing; `dl aws ssh{box.options}` looks "
+        f"around. Meanwhile it costs: `dl aws stop{box.options}`.",
     )
 
 

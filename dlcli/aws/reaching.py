@@ -48,10 +48,10 @@ def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host
 
     key, before = own_key(settings.ssh_key), known(box.id)
     host = prepared(cloud, box, settings, key)
-    if trust and not before and shown_key(box.id, host.address, host.port) not in known(box.id):
+    if trust and not before and shown_key(host) not in known(box.id):
         # the console may show the first boot's keys, and somebody may have changed them since
         forget(box.id)
-        trust_first(box.id, host.address, host.port)
+        trust_first(host)
     try:
         connect(host).close()
     except NoEntry as error:
@@ -89,7 +89,7 @@ def prepared(cloud: Cloud, box: Box, settings: Aws, key: Key) -> Host:
     """
     from dlcli.aws import arriving, network
 
-    host = arriving.host_of(box, key)
+    host = arriving.host_of(cloud, box, key)
     network.open_door(cloud, box, settings.ingress)
     if not known(box.id):
         with explained():

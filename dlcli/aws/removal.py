@@ -78,8 +78,8 @@ def down(cloud: Cloud, name: str) -> list[Box]:
         raise DlError(
             f"Something of {name} is left in {cloud.region}",
             why=", ".join(map(str, left)),
-            hint=f"Run `dl aws down -n {name}` again in a minute; `dl aws audit` lists what costs "
-            "money.",
+            hint=f"Run `dl aws down{cloud.named(name).options}` again in a minute; "
+            f"`dl aws audit{cloud.options}` lists what costs money.",
         )
     return ended
 

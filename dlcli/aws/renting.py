@@ -101,14 +101,14 @@ def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], boo
     present, prices = gpu_types(cloud.ec2), list_prices(cloud)
     near = nearest(wanted, present, prices)
     if near is None:
-        raise DlError(what, hint="`dl aws types` lists what is.")
+        raise DlError(what, hint=f"`dl aws types{cloud.options}` lists what is.")
     words = f"{near.name}, {near.gpu_words}, {dollars(prices.get(near.name))}/h"
     if accept(f"{what}. Nearest: {words}. Start that?", near):
         return near
     raise DlError(
         f"{what}. Nearest: {words}",
-        hint=f"`dl aws up {near.name}` rents that, `--substitute` accepts it; `dl aws types` lists "
-        "others.",
+        hint=f"`dl aws up {near.name}{options}` rents that, `--substitute` accepts it; "
+        f"`dl aws types{cloud.options}` lists others.",
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.aws.naming import Named
 from dlcli.errors import DlError
 
 CONNECT_SECONDS = 15
@@ -25,6 +26,7 @@ class Host:
         address: IP address or name.
         key: the file of the private key that opens it.
         known_hosts: the file that holds its host keys.
+        box: how people call it, and what they type to mean it; None where it is no box.
     """
 
     alias: str
@@ -33,6 +35,17 @@ class Host:
     port: int
     key: Path
     known_hosts: Path
+    box: Named | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name, where it has one."""
+        return self.box.name if self.box else self.alias
+
+    @property
+    def options(self) -> str:
+        """What follows a command that means it."""
+        return self.box.options if self.box else ""
 
 
 def option_lines(host: Host) -> dict[str, str]:

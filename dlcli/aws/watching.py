@@ -15,13 +15,14 @@ from dlcli.errors import DlError
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
     from dlcli.aws.settings import Aws
 
 # A list isn't worth a longer wait; whose port 22 is closed to this address doesn't answer at all.
 SECONDS = 4.0
 
 
-def watched(boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
+def watched(cloud: Cloud, boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
     """Id of a box -> what its watchdog says, of those that this machine can ask."""
     asked = [box for box in boxes if box.state == "running" and box.address and known(box.id)]
     if not asked:
@@ -30,7 +31,7 @@ def watched(boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
 
     def ask(box: Box) -> Watched | None:
         try:
-            client = connect(arriving.host_of(box, key), SECONDS)
+            client = connect(arriving.host_of(cloud, box, key), SECONDS)
         except DlError:
             return None
         try:

@@ -47,7 +47,7 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     for region, error in failed.items():
         say(f"Warning: {region} didn't answer: {error.what}.")
     costs = costs_of(cloud, found)
-    states = watched(found, settings)
+    states = watched(cloud, found, settings)
     now = datetime.now(UTC)
     if as_json:
         emit_json([_plain(box, costs[box.id], states.get(box.id), now) for box in found])

@@ -181,14 +181,12 @@ def _upload(
     from dlcli.current import again
     from dlcli.kaggle import open_kaggle
     from dlcli.progress import say
-    from dlcli.read_only import place_of
     from dlcli.uploading import send, wait_for_score
 
-    place, kaggle = place_of(chosen.run), open_kaggle()
+    kaggle = open_kaggle()
     entry = send(
         kaggle,
         chosen.run,
-        place,
         done,
         message=message or _message(chosen, done),
         views=views,
@@ -197,7 +195,7 @@ def _upload(
     left = kaggle.limits(entry.competition).left
     say(f"Sent to {entry.competition}: submission {entry.ref}; {left} left today")
     if wait is not False:
-        entry = wait_for_score(kaggle, place, entry, None if wait else WAIT_SECONDS)
+        entry = wait_for_score(kaggle, chosen.run, entry, None if wait else WAIT_SECONDS)
     _print_outcome(entry, again(chosen.root))
 
 

@@ -220,3 +220,35 @@ def test_no_secret_is_in_the_run(dl: Dl, server: KaggleServer, run: Run) -> None
 
     ok(dl("submit", run.name))
     assert all(KEY.encode() not in f.read_bytes() for f in run.path.rglob("*") if f.is_file())
+
+
+def test_a_run_that_can_not_be_written_is_sent_and_its_score_kept_elsewhere(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.read_only._can_be_written", lambda place: place != run)
+    ok(dl("submit", run.name, "--no-wait"))
+    assert not run.kaggle_file.exists()
+    assert only(run).state == "pending"
+    ok(dl("kaggle", "sync", "-d", "pets"))
+    assert only(run).public_score == 0.10536
+    refused(dl("submit", run.name), "This very file was sent before", exit_code=2)
+    monkeypatch.undo()
+    assert not run.kaggle_file.exists()
+
+
+def test_a_sync_beside_a_submit_that_is_under_way_loses_nothing(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = uploading.Kaggle.submit
+
+    def slowly(*values: object) -> int:
+        from dlcli.uploading import synced
+
+        assert only(run).state == "sending"
+        synced(values[0], run.path.parents[1], "pets", SLUG)  # type: ignore[arg-type]
+        assert read_log(run) == []
+        return submit(*values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(uploading.Kaggle, "submit", slowly)
+    ok(dl("submit", run.name))
+    assert only(run).public_score == 0.10536
