@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dlcli import http_answers
 from dlcli.errors import DlError
+from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
 from dlcli.locks import held
-from dlcli.partial_files import PartialFile, RemoteFile, number, seconds_of
+from dlcli.partial_files import PartialFile, RemoteFile, number
 from dlcli.places import shown
 from dlcli.processes import in_words, this_owner, utc_now
 from dlcli.progress import say, track
@@ -28,11 +30,8 @@ from dlcli.progress import say, track
 if TYPE_CHECKING:
     from requests import Response
 
-ANSWER_SECONDS = 60.0
 # Before another try; the row begins anew whenever more than ever has come.
 DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-# A server that wants to be left alone for longer is not waited for.
-LONGEST_WAIT_SECONDS = 120.0
 # When a connection breaks off, at most this is lost.
 CHUNK = 1 << 16
 
@@ -119,7 +118,7 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
     with _opened(url, headers) as response:
         status = response.status_code
         if status in (408, 429) or status >= 500:
-            raise _Broken(f"{host} answers {_words(status)}", _wait_asked_for(response.headers))
+            raise _Broken(f"{host} answers {_words(status)}", retry_after(response.headers))
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise _failure(what, f"{host} sends it compressed, which nobody asked for", partial)
         if begun and not whole and status in (206, 416):
@@ -161,10 +160,11 @@ def _opened(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     with requests.Session() as session:
         session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
         try:
-            with session.get(url, headers=headers, stream=True, timeout=ANSWER_SECONDS) as response:
+            timeout = http_answers.ANSWER_SECONDS
+            with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
                 yield response
         except broken as error:
-            raise _Broken(f"{_host(url)}: {_reason(error)}") from None
+            raise _Broken(f"{_host(url)}: {reason(error)}") from None
         except requests.RequestException as error:
             raise DlError(
                 f"Can't fetch from {_host(url)}", why=type(error).__name__, hint="Try again later."
@@ -176,18 +176,6 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or "the server"
     except ValueError:
         return "the server"
-
-
-def _reason(error: BaseException) -> str:
-    """What is at the bottom of an error of the network."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        if "Timeout" in type(cause).__name__:
-            return f"no answer within {ANSWER_SECONDS:g} seconds"
-        cause = cause.__cause__ or cause.__context__
-    return "the connection broke off"
 
 
 def _rest_of(begun: RemoteFile, have: int, response: Response) -> RemoteFile | None:
@@ -264,16 +252,6 @@ def _require_same(partial: PartialFile, remote: RemoteFile, host: str) -> None:
 
 def _bytes(size: int | None) -> str:
     return "an unknown number of bytes" if size is None else f"{size:,} bytes"
-
-
-def _wait_asked_for(headers: Mapping[str, str]) -> float:
-    """What `Retry-After` says, in seconds; a date is one by the server's own clock."""
-    text = headers.get("Retry-After", "").strip()
-    seconds, until = number(text), seconds_of(text)
-    if seconds is not None or until is None:
-        return float(seconds or 0)
-    now = seconds_of(headers.get("Date", ""))
-    return max(until - (time.time() if now is None else now), 0.0)
 
 
 def _words(status: int) -> str:

@@ -13,13 +13,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from dlcli import http_answers
 from dlcli.competitions import DataFile, Limits, Sent, Standing
 from dlcli.errors import DlError
 from dlcli.kaggle_refusals import DELAYS, Unclear, asked
 from dlcli.progress import say
 
-# Without one a server that never answers would hold us for ever: `kagglesdk` sets none.
-ANSWER_SECONDS = 60.0
 PAGE_SIZE = 200
 # `ResumableUploadResult`s of the package.
 UPLOADED, INCOMPLETE = 1, 3
@@ -286,12 +285,12 @@ def _unheard() -> Iterator[io.StringIO]:
 
 
 def _limit_waiting(client: Any) -> None:
-    """Give up on a server that takes a call and never answers."""
+    """Give up on a server that takes a call and never answers: `kagglesdk` waits for ever."""
     from requests.adapters import HTTPAdapter
 
     class Patient(HTTPAdapter):
         def send(self, *args: Any, **options: Any) -> Any:
-            return super().send(*args, **{**options, "timeout": ANSWER_SECONDS})
+            return super().send(*args, **{**options, "timeout": http_answers.ANSWER_SECONDS})
 
     session = client.http_client()._session
     session.mount("https://", Patient())

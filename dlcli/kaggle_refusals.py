@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from dlcli.competitions import COMPETITIONS, rules_page
 from dlcli.errors import DlError, did_you_mean
-
-if TYPE_CHECKING:
-    from requests import Response
+from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
 
 Answer = TypeVar("Answer")
 
 # Pauses before another try, in seconds; Kaggle's own word, `Retry-After`, goes before.
 DELAYS = (1.0, 3.0, 9.0)
-LONGEST_DELAY = 120.0
 
 
 class Unclear(Exception):
@@ -61,10 +58,10 @@ def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
                 raise Unclear(refused) from error
             if delay is None:
                 raise refused from error
-            wait = _retry_after(answer)
-            if wait is not None and wait > LONGEST_DELAY:
+            wait = retry_after(answer.headers) if answer is not None else 0.0
+            if wait > LONGEST_WAIT_SECONDS:
                 raise refused from error
-            time.sleep(delay if wait is None else wait)
+            time.sleep(wait or delay)
     raise AssertionError("the last try returns or raises")
 
 
@@ -108,29 +105,6 @@ def _refusal(slug: str, error: Exception, code: int) -> DlError:
         )
     return DlError(
         "Kaggle can't be reached",
-        why=_reason(error),
+        why=reason(error),
         hint="Check the connection, then run the same command again.",
     )
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason of a failed connection: the outer ones hold whole object names."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    said = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
-    return " ".join(said.split())
-
-
-def _retry_after(answer: Response | None) -> float | None:
-    """The seconds that Kaggle asks us to wait, by its own clock; None where it asks nothing."""
-    from email.utils import parsedate_to_datetime
-
-    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        # its clock and ours may differ, so both times are by its own
-        now = parsedate_to_datetime(answer.headers["Date"])  # type: ignore[union-attr]
-        return max(0.0, (parsedate_to_datetime(asked) - now).total_seconds())
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None

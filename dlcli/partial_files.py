@@ -11,10 +11,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from dlcli.files import read_text, sync_folder
+from dlcli.http_answers import seconds_of
 from dlcli.transfer import move_file
 
 
@@ -125,15 +125,6 @@ class PartialFile:
         """Forget it."""
         self.file.unlink(missing_ok=True)
         self.marker.unlink(missing_ok=True)
-
-
-def seconds_of(date: str) -> float | None:
-    """A date of HTTP, as seconds since 1970; None where it is none, or before that."""
-    try:
-        seconds = parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return seconds if seconds >= 0 else None
 
 
 def number(text: str) -> int | None:

@@ -22,7 +22,8 @@ from loopback import loopback_only
 from dlcli import fetching
 from dlcli.errors import DlError
 from dlcli.fetching import fetch
-from dlcli.partial_files import PartialFile, RemoteFile, number, seconds_of
+from dlcli.http_answers import seconds_of
+from dlcli.partial_files import PartialFile, RemoteFile, number
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -391,7 +392,7 @@ def test_what_is_no_url_is_said_without_it(path: Path, url: str) -> None:
 
 
 def test_a_server_that_falls_silent_is_asked_again(go, storage, path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(fetching, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("dlcli.http_answers.ANSWER_SECONDS", 0.2)
     storage.break_download(500_000, stalls=True)
     assert go()
     assert path.read_bytes() == CONTENT
