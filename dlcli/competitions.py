@@ -79,11 +79,10 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many submissions there may be, and were."""
+    """How many submissions are left today, and were made."""
 
     left: int
     today: int
-    total: int
 
 
 @dataclass(frozen=True)

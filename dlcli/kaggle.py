@@ -18,10 +18,9 @@ from dlcli.competitions import DataFile, Limits, Sent, Standing
 from dlcli.errors import DlError
 from dlcli.kaggle_refusals import DELAYS, Unclear, asked
 from dlcli.progress import say
+from dlcli.resumable_upload import Broken, upload
 
 PAGE_SIZE = 200
-# `ResumableUploadResult`s of the package.
-UPLOADED, INCOMPLETE = 1, 3
 MOST_PAGES = 500
 
 
@@ -34,11 +33,6 @@ class Kaggle:
 
     def __init__(self, api: Any) -> None:
         self._api = api
-
-    @property
-    def user(self) -> str:
-        """The account's name; "" where Kaggle has not told it."""
-        return str(self._api.config_values.get("username", ""))
 
     def files(self, slug: str) -> list[DataFile]:
         """The files of a competition's data."""
@@ -72,13 +66,13 @@ class Kaggle:
         answer = self._call(
             slug, "get_submission_limits", "ApiGetSubmissionLimitsRequest", competition_name=slug
         )
-        return Limits(answer.num_allowed_now, answer.num_today, answer.num_total)
+        return Limits(answer.num_allowed_now, answer.num_today)
 
     def submit(self, slug: str, file: Path, message: str) -> int:
         """Send a file; its submission's number.
 
-        Sent once, whatever happens: where the answer to the last step is lost, Kaggle's list says
-        whether it counted.
+        Where the answer to the last step is lost, Kaggle's list says whether it counted; only if it
+        goes on not to show it, it is sent once more.
 
         Args:
             file: what is sent, under its own name.
@@ -99,17 +93,28 @@ class Kaggle:
             )
             return int(answer.ref)
 
-        for delay in (*DELAYS, None):
+        for is_last in (False, True):
             try:
                 return create()
             except Unclear as unclear:
-                new = [each for each in self.submissions(slug) if each.ref not in before]
-                if mine := [each.ref for each in new if each.file_name == file.name]:
-                    return max(mine)
-                if delay is None:
-                    raise unclear.error from unclear
-                time.sleep(delay)
+                if (ref := self._arrived(slug, file.name, before)) is not None:
+                    return ref
+                if is_last:
+                    hint = f"`dl kaggle sync` tells whether it arrived. {unclear.error.hint}"
+                    raise DlError(unclear.error.what, why=unclear.error.why, hint=hint) from unclear
         raise AssertionError("the last try returns or raises")
+
+    def _arrived(self, slug: str, name: str, before: set[int]) -> int | None:
+        """The number of a submission of that file that was not there before; None for none.
+
+        Asked some times, for a list may show for a while what was there before.
+        """
+        for delay in DELAYS:
+            time.sleep(delay)
+            new = [each for each in self.submissions(slug) if each.ref not in before]
+            if mine := [each.ref for each in new if each.file_name == name]:
+                return max(mine)
+        return None
 
     def submission(self, slug: str, ref: int) -> Sent:
         """One submission as it is now."""
@@ -147,7 +152,7 @@ class Kaggle:
 
     def _uploaded(self, slug: str, file: Path) -> str:
         """Bring a file to where Kaggle takes submissions from; the token that names it there."""
-        status, begun = file.stat(), None
+        status, begun, why = file.stat(), None, ""
         for delay in (0.0, *DELAYS):
             time.sleep(delay)
             resume = begun is not None
@@ -160,16 +165,14 @@ class Kaggle:
                 content_length=status.st_size,
                 last_modified_epoch_seconds=int(status.st_mtime),
             )
-            with _unheard() as said:
-                # where it is resumed it first asks how much has arrived
-                result = self._api.upload_complete(str(file), begun.create_url, True, resume)
-            if result == UPLOADED:
+            try:
+                upload(file, begun.create_url, resume=resume)
                 return str(begun.token)
-            if result != INCOMPLETE:
-                begun = None
+            except Broken as broken:
+                why, begun = broken.why, None if broken.begin_anew else begun
         raise DlError(
             f"{file.name} could not be uploaded to Kaggle",
-            why=" ".join(said.getvalue().split()) or "its storage does not take it now",
+            why=why,
             hint="Nothing was submitted. Run the same command again in some minutes.",
         )
 
@@ -206,7 +209,7 @@ class Kaggle:
                     prepare(client)
                 return getattr(client.competitions.competition_api_client, method)(message)
 
-        return asked(slug, ask, again)
+        return asked(slug, ask, again=again, ref=values.get("ref"))
 
 
 def open_kaggle() -> Kaggle:

@@ -16,6 +16,10 @@ Answer = TypeVar("Answer")
 DELAYS = (1.0, 3.0, 9.0)
 
 
+class Missing(DlError):
+    """Kaggle doesn't know what was asked for, or not yet."""
+
+
 class Unclear(Exception):
     """No answer came, so that nobody knows whether the order was carried out.
 
@@ -28,13 +32,16 @@ class Unclear(Exception):
         self.error = error
 
 
-def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
+def asked(
+    slug: str, ask: Callable[[], Answer], *, again: bool = True, ref: int | None = None
+) -> Answer:
     """Ask Kaggle, and again where that may help.
 
     Args:
         slug: the competition that it is about; "" for none.
         ask: the call.
         again: whether it may be carried out twice.
+        ref: the submission that it is about; None for none.
 
     Raises:
         DlError: Kaggle refuses, can't be reached, or goes on failing.
@@ -51,7 +58,7 @@ def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
         except RequestException as error:
             answer = error.response
             code = 0 if answer is None else answer.status_code
-            refused = _refusal(slug, error, code)
+            refused = _refusal(slug, ref, error, code)
             if code not in (0, 429) and code < 500:
                 raise refused from error
             if not again and code != 429:
@@ -65,7 +72,7 @@ def asked(slug: str, ask: Callable[[], Answer], again: bool = True) -> Answer:
     raise AssertionError("the last try returns or raises")
 
 
-def _refusal(slug: str, error: Exception, code: int) -> DlError:
+def _refusal(slug: str, ref: int | None, error: Exception, code: int) -> DlError:
     """What Kaggle's refusal means, and how to mend it."""
     said = " ".join(str(error).split()).rstrip(".")
     if code == 401:
@@ -82,8 +89,10 @@ def _refusal(slug: str, error: Exception, code: int) -> DlError:
             why=f"its rules have probably not been accepted. Kaggle says: {said}",
             hint=f"Accept them at {rules_page(slug)} , then run the same command again.",
         )
+    if code == 404 and ref is not None:
+        return Missing(f"Kaggle knows no submission {ref} to {slug}", why=said)
     if code == 404:
-        return DlError(
+        return Missing(
             f"Kaggle knows no competition {slug!r}",
             why=said,
             hint="Its name stands in its URL, https://www.kaggle.com/competitions/NAME . "
@@ -96,7 +105,11 @@ def _refusal(slug: str, error: Exception, code: int) -> DlError:
             hint="Run the same command again in some minutes.",
         )
     if 400 <= code < 500:
-        return DlError(f"Kaggle refuses that for {slug}", why=said, hint="Mend that and try again.")
+        return DlError(
+            f"Kaggle refuses that for {slug}",
+            why=said,
+            hint=f"What it takes stands at https://www.kaggle.com/c/{slug} .",
+        )
     if code:
         return DlError(
             "Kaggle has a fault of its own now",

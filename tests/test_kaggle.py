@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -21,8 +22,11 @@ from kaggle_server import (
 )
 
 from dlcli import kaggle, kaggle_refusals
+from dlcli.competitions import Sent
 from dlcli.errors import DlError
 from dlcli.kaggle import Kaggle, open_kaggle
+from dlcli.kaggle_refusals import Missing
+from dlcli.resumable_upload import Broken, upload
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"
 SURE = b"id,label\n1,0.9\n2,0.1\n"
@@ -95,8 +99,9 @@ def test_a_submission_that_can_not_be_scored_says_why(account: Kaggle, file: Pat
 def test_a_fault_that_passes_is_not_met_by_the_user(
     server: KaggleServer, account: Kaggle, file: Path, code: int
 ) -> None:
-    for method in ("GetSubmissionLimits", "StartSubmissionUpload", "CreateSubmission"):
+    for method in ("GetSubmissionLimits", "StartSubmissionUpload"):
         server.refuse(method, code, times=2)
+    server.refuse("CreateSubmission", code)
     account.limits(SLUG)
     account.submit(SLUG, file, "")
     assert len(server.sent) == 1
@@ -121,14 +126,43 @@ def test_an_upload_whose_link_is_gone_begins_anew(
     assert len(server.sent) == 1
 
 
+@pytest.mark.parametrize(("code", "words"), [(403, "is refused"), (500, "could not be uploaded")])
 def test_an_upload_that_never_ends_well_sends_nothing(
-    server: KaggleServer, account: Kaggle, file: Path
+    server: KaggleServer, account: Kaggle, file: Path, code: int, words: str
 ) -> None:
-    server.refuse("Upload", 403, times=9)
-    with refused("could not be uploaded") as error:
+    server.refuse("Upload", code, times=9)
+    server.refuse("UploadStatus", code, times=9)
+    with refused(words) as error:
         account.submit(SLUG, file, "")
+    assert f"the storage host answers {code}" in error.value.why
     assert "Nothing was submitted" in error.value.hint
     assert server.sent == []
+
+
+def test_an_upload_whose_answer_is_lost_is_not_sent_again(
+    server: KaggleServer, account: Kaggle, file: Path
+) -> None:
+    server.lose_answer("Upload")
+    account.submit(SLUG, file, "")
+    assert server.calls.count("Upload") == 1
+    assert server.sent[0].content == SURE
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "closed"])
+def test_a_storage_host_that_does_not_answer_is_given_up_and_its_link_is_shown_nowhere(
+    file: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
+) -> None:
+    monkeypatch.setattr("dlcli.http_answers.ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        link = f"http://127.0.0.1:{listening.getsockname()[1]}/upload?signature=SECRET"
+        if not silent:
+            listening.close()
+        for resume in (False, True):
+            with pytest.raises(Broken) as broken:
+                upload(file, link, resume=resume)
+            assert broken.value.why == (
+                "no answer within 0.1 seconds" if silent else "Connection refused"
+            )
 
 
 def test_an_answer_that_is_lost_sends_nothing_twice(
@@ -143,13 +177,33 @@ def test_an_answer_that_is_lost_sends_nothing_twice(
     ]
 
 
-def test_an_order_that_did_not_arrive_is_sent_again(
+def test_a_list_that_lags_behind_is_asked_again_before_anything_is_sent_twice(
+    server: KaggleServer, account: Kaggle, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Kaggle.submissions
+    answers = iter([False, False, True])  # before the order, and after its answer was lost
+
+    def lagging(self: Kaggle, slug: str) -> list[Sent]:
+        return listed(self, slug) if next(answers) else []
+
+    monkeypatch.setattr(Kaggle, "submissions", lagging)
+    server.lose_answer("CreateSubmission")
+    assert account.submit(SLUG, file, "") == server.sent[0].ref
+    assert len(server.sent) == 1
+
+
+def test_an_order_that_did_not_arrive_is_sent_again_once(
     server: KaggleServer, account: Kaggle, file: Path
 ) -> None:
     server.refuse("CreateSubmission", 500)
     ref = account.submit(SLUG, file, "")
     assert [each.ref for each in server.sent] == [ref]
     assert server.calls.count("CreateSubmission") == 2
+    server.refuse("CreateSubmission", 500, times=9)
+    with refused("a fault of its own") as error:
+        account.submit(SLUG, file, "")
+    assert "`dl kaggle sync` tells whether it arrived" in error.value.hint
+    assert server.calls.count("CreateSubmission") == 4
 
 
 def test_rules_that_were_not_accepted_are_named_by_their_page(
@@ -184,6 +238,11 @@ def test_a_competition_that_there_is_not_is_told_with_the_nearest(account: Kaggl
     with refused("knows no competition 'dog-breed-identifcation'") as error:
         account.limits("dog-breed-identifcation")
     assert "`dog-breed-identification`" in error.value.hint
+
+
+def test_a_submission_that_there_is_not_is_no_unknown_competition(account: Kaggle) -> None:
+    with pytest.raises(Missing, match=f"Kaggle knows no submission 7 to {SLUG}"):
+        account.submission(SLUG, 7)
 
 
 def test_what_kaggle_refuses_is_told_in_its_words(
@@ -250,7 +309,6 @@ def test_a_token_is_found_where_kaggles_own_client_finds_it(
         (home / ".kaggle").mkdir(exist_ok=True)
         (home / ".kaggle/access_token").write_text(TOKEN)
     account = open_kaggle()
-    assert account.user == USER
     assert account.limits(SLUG).left == 5
 
 
