@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,14 +21,20 @@ def limited(channel: Channel, seconds: float | None) -> Iterator[None]:
     from paramiko import SSHException
 
     # paramiko's own limit is on reading alone, and a sick machine may never begin the program
-    timer = Timer(seconds or 0, channel.close)
+    expired = Event()
+
+    def end() -> None:
+        expired.set()  # first: the close wakes whoever asks for it
+        channel.close()
+
+    timer = Timer(seconds or 0, end)
     timer.daemon = True
     if seconds is not None:
         timer.start()
     try:
         yield
     except (SSHException, EOFError, OSError) as error:
-        if timer.finished.is_set():
+        if expired.is_set():
             raise TimeoutError(f"no answer within {seconds:.0f} s") from error
         raise
     finally:
