@@ -1,17 +1,19 @@
-"""What costs money in an account: all that is tagged as a box's, and what hangs loose."""
+"""What costs money in an account, whoever made it, and who is let in to its machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.boxes import MANAGED, NAME, OWNER, Box, boxes, filters_for, tags_of
+from dlcli.aws.boxes import LIVE, MANAGED, NAME, OWNER, Box, box_of, disks_of, tags_of
+from dlcli.aws.costs import costs_of
 from dlcli.aws.durations import in_words
 from dlcli.aws.errors import explained
-from dlcli.aws.prices import IPV4
+from dlcli.aws.open_rules import Rule, rules_of
+from dlcli.aws.prices import DISK, IPV4, LINUX, PRICING_REGION, UNKNOWN, disk_an_hour
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ class Finding:
     """One thing that costs money, or lets somebody in.
 
     Args:
-        kind: "box", "disk", "address", "security group", "network".
+        kind: "box", "instance" of somebody's own, "disk", "address", "security group", "rule".
         what: why it is listed.
-        fixable: whether `--fix` removes it: one's own, tagged, and of no box that lives.
+        fixable: whether `--fix` removes it: one's own, tagged, and of no use to a box that lives.
+        own: whether it is a box of the caller's.
+        group: of a rule, the security group that it is in.
     """
 
     kind: str
@@ -34,20 +38,34 @@ class Finding:
     name: str
     what: str
     fixable: bool = False
+    own: bool = False
     gb: int = 0
     usd_per_hour: float | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class _Region:
+    """What there is in a region, whoever made it."""
+
+    instances: list[Any]
+    volumes: list[Any]
+    addresses: list[Any]
+    groups: list[Any]
+    rules: dict[str, list[Rule]]
 
 
 def audit(
     cloud: Cloud, all_regions: bool, now: datetime
 ) -> tuple[list[Finding], dict[str, DlError]]:
-    """List what costs money in this region, or in all: boxes of anybody, disks, addresses.
+    """List what costs money in this region, or in all: machines of anybody, disks, addresses.
 
     Returns:
         what was found; and the regions that didn't answer, with the reason.
     """
     regions = cloud.regions() if all_regions else [cloud.region]
     clouds = [cloud.at(region) for region in regions]
+    cloud.client("pricing", PRICING_REGION)
     for each in clouds:
         _ = each.ec2  # boto3 makes its clients in one thread
     owner = cloud.owner
@@ -78,78 +96,168 @@ def fix(cloud: Cloud, findings: Iterable[Finding]) -> list[Finding]:
             remove(ec2.delete_volume, VolumeId=each.id)
         elif each.kind == "security group":
             remove(ec2.delete_security_group, GroupId=each.id)
+        elif each.kind == "rule":
+            remove(
+                ec2.revoke_security_group_ingress,
+                GroupId=each.group,
+                SecurityGroupRuleIds=[each.id],
+            )
         removed.append(each)
     return removed
 
 
-def _of_region(cloud: Cloud, owner: str, now: datetime) -> list[Finding]:
-    ec2, region = cloud.ec2, cloud.region
-    alive = boxes(ec2, region)
+def _look(ec2: Any) -> _Region:
     with explained():
-        volumes = _all(ec2, "describe_volumes", "Volumes", [])
-        addresses = ec2.describe_addresses()["Addresses"]
-        groups = _all(ec2, "describe_security_groups", "SecurityGroups", filters_for())
-    found = [_of_box(box, alive, owner, now) for box in alive]
-    names = {(box.owner, box.name) for box in alive}
-    for volume in volumes:
-        tags = tags_of(volume)
-        ours = tags.get(MANAGED) == "yes"
-        if volume["State"] == "available":
-            found.append(
-                Finding(
-                    "disk",
-                    volume["VolumeId"],
-                    region,
-                    tags.get(NAME, ""),
-                    f"{volume['Size']} GB, attached to nothing"
-                    + ("" if ours else ", not made by dl"),
-                    fixable=ours and tags.get(OWNER) == owner,
-                    gb=volume["Size"],
-                )
-            )
-    found += [
-        Finding(
-            "address",
-            address.get("AllocationId", address["PublicIp"]),
-            region,
-            "",
-            f"{address['PublicIp']}, elastic, in use by nothing; dl makes none",
-            usd_per_hour=IPV4,
+        reservations = _all(ec2, "describe_instances", "Reservations", _ALIVE)
+        return _Region(
+            [each for group in reservations for each in group["Instances"]],
+            _all(ec2, "describe_volumes", "Volumes"),
+            ec2.describe_addresses()["Addresses"],
+            _all(ec2, "describe_security_groups", "SecurityGroups"),
+            rules_of(_all(ec2, "describe_security_group_rules", "SecurityGroupRules")),
         )
-        for address in addresses
-        if "AssociationId" not in address
+
+
+_ALIVE = [{"Name": "instance-state-name", "Values": list(LIVE)}]
+
+
+def _all(ec2: Any, call: str, key: str, filters: Iterable[Mapping[str, Any]] = ()) -> list[Any]:
+    pages = ec2.get_paginator(call).paginate(Filters=list(filters))
+    return [each for page in pages for each in page[key]]
+
+
+def _of_region(cloud: Cloud, owner: str, now: datetime) -> list[Finding]:
+    there = _look(cloud.ec2)
+    return [
+        *_machines(cloud, there, owner, now),
+        *_disks(cloud, there, owner),
+        *_addresses(cloud, there),
+        *_doors(cloud.region, there, owner),
     ]
-    for group in groups:
-        tags = tags_of(group)
-        if (tags.get(OWNER, ""), tags.get(NAME, "")) not in names:
+
+
+def _machines(cloud: Cloud, there: _Region, owner: str, now: datetime) -> list[Finding]:
+    """Boxes and what else runs or waits, with what it costs an hour as it is."""
+    disks = disks_of(there.volumes)
+    boxes = {each["InstanceId"]: box_of(each, cloud.region, disks) for each in there.instances}
+    # of another system another price is paid
+    linux = [each for each in there.instances if each.get("PlatformDetails", LINUX) == LINUX]
+    costs = costs_of(cloud, [boxes[each["InstanceId"]] for each in linux])
+    found = []
+    for instance in there.instances:
+        box = boxes[instance["InstanceId"]]
+        cost = replace(costs.get(box.id, UNKNOWN), ipv4=IPV4 if box.address else 0.0)
+        rate = cost.running if box.running else cost.disk
+        tags = tags_of(instance)
+        if tags.get(MANAGED) == "yes":
+            twins = [each for each in boxes.values() if _name(each) == _name(box)]
+            found.append(_of_box(box, len(twins), rate, owner, now))
+        else:
+            up = f", up {in_words(now - box.launched)}" if box.running else ""
+            what = f"{box.type}, {box.state}{up}, not made by dl"
             found.append(
                 Finding(
-                    "security group",
-                    group["GroupId"],
-                    region,
-                    tags.get(NAME, ""),
-                    "of no box; costs nothing",
-                    fixable=tags.get(OWNER) == owner,
-                    usd_per_hour=0.0,
+                    *("instance", box.id, cloud.region, tags.get("Name", ""), what),
+                    gb=box.disk_gb or 0,
+                    usd_per_hour=rate,
                 )
             )
     return found
 
 
-def _of_box(box: Box, alive: list[Box], owner: str, now: datetime) -> Finding:
-    twins = [each for each in alive if (each.owner, each.name) == (box.owner, box.name)]
+def _name(box: Box) -> tuple[str, str]:
+    return box.owner, box.name
+
+
+def _of_box(box: Box, twins: int, rate: float | None, owner: str, now: datetime) -> Finding:
     notes = [f"{box.type}, {box.state}"]
     if box.owner != owner:
         notes.append(f"of {box.owner or 'nobody'}")
-    if len(twins) > 1:
-        notes.append(f"one of {len(twins)} of that name")
+    if twins > 1:
+        notes.append(f"one of {twins} of that name")
     if box.running:
         notes.append(f"up {in_words(now - box.launched)}")
         if box.until is not None and box.until < now:
             notes.append("should have stopped")
-    return Finding("box", box.id, box.region, box.name, ", ".join(notes), gb=box.disk_gb or 0)
+    return Finding(
+        *("box", box.id, box.region, box.name, ", ".join(notes)),
+        own=box.owner == owner,
+        gb=box.disk_gb or 0,
+        usd_per_hour=rate,
+    )
 
 
-def _all(ec2: Any, call: str, key: str, filters: list[dict[str, Any]]) -> list[Any]:
-    pages = ec2.get_paginator(call).paginate(Filters=filters)
-    return [each for page in pages for each in page[key]]
+def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
+    """Disks that are attached to nothing."""
+    found = []
+    for volume in there.volumes:
+        if volume["State"] != "available":
+            continue
+        tags, size = tags_of(volume), volume["Size"]
+        ours = tags.get(MANAGED) == "yes"
+        found.append(
+            Finding(
+                *("disk", volume["VolumeId"], cloud.region, tags.get(NAME, "")),
+                f"{size} GB, attached to nothing" + ("" if ours else ", not made by dl"),
+                fixable=ours and tags.get(OWNER) == owner,
+                gb=size,
+                usd_per_hour=disk_an_hour(cloud, size) if volume["VolumeType"] == DISK else None,
+            )
+        )
+    return found
+
+
+def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
+    return [
+        Finding(
+            *("address", address.get("AllocationId", address["PublicIp"]), cloud.region, ""),
+            f"{address['PublicIp']}, elastic, in use by nothing; dl makes none",
+            usd_per_hour=IPV4,
+        )
+        for address in there.addresses
+        if "AssociationId" not in address
+    ]
+
+
+def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
+    """Groups of dl's that no box is in, and whoever is let in to machines, but by dl itself."""
+    users: dict[str, list[str]] = {}
+    names = set()
+    for instance in there.instances:
+        tags = tags_of(instance)
+        if tags.get(MANAGED) == "yes":
+            names.add((tags.get(OWNER, ""), tags.get(NAME, "")))
+        for group in instance.get("SecurityGroups", []):
+            users.setdefault(group["GroupId"], []).append(instance["InstanceId"])
+    found = []
+    for group in there.groups:
+        id, tags = group["GroupId"], tags_of(group)
+        rules, name = there.rules.get(id, []), tags.get(NAME, "")
+        if tags.get(MANAGED) != "yes":
+            wide = [str(rule) for rule in rules if rule.is_wide]
+            if wide and id in users:
+                what = f"{', '.join(wide)}, to {', '.join(users[id])}; not made by dl"
+                found.append(
+                    Finding(
+                        *("security group", id, region, group["GroupName"], what), usd_per_hour=0.0
+                    )
+                )
+            continue
+        own = tags.get(OWNER) == owner
+        if (tags.get(OWNER, ""), name) not in names and id not in users:
+            what = "of no box; costs nothing"
+            found.append(
+                Finding(*("security group", id, region, name, what), fixable=own, usd_per_hour=0.0)
+            )
+            continue
+        found += [
+            Finding(
+                *("rule", rule.id, region, name, f"{rule}, by a rule that isn't dl's"),
+                fixable=own and rule.is_wide,
+                usd_per_hour=0.0,
+                group=id,
+            )
+            for rule in rules
+            if rule.is_wide or not rule.is_ours
+        ]
+    return found

@@ -9,6 +9,10 @@ from typing import ClassVar
 from dlcli.aws.durations import OFF, Duration
 from dlcli.fields import Refused, setting
 
+# IP version -> the shortest prefix that may reach a box. A /8 is the most that any organisation was
+# ever given of IPv4, and none has a /16 of IPv6.
+WIDEST = {4: 8, 6: 16}
+
 
 class Patterns(tuple[str, ...]):
     """File name patterns, separated by commas: `*.zip,scratch/`."""
@@ -36,9 +40,10 @@ class Networks(tuple[str, ...]):
         """Read networks; an address alone is a network of its own.
 
         Raises:
-            Refused: one is no network, or is the whole internet.
+            Refused: one is no network; or together they let in more than an organisation has.
         """
-        from ipaddress import ip_network  # every command declares this block, few read it
+        # every command declares this block, few read it
+        from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
         found = []
         for part in filter(None, map(str.strip, text.split(","))):
@@ -46,12 +51,19 @@ class Networks(tuple[str, ...]):
                 network = ip_network(part)
             except ValueError as error:
                 raise Refused(str(error)) from None
-            if network.prefixlen == 0:
-                raise Refused(f"{part} lets the whole internet in")
-            found.append(str(network))
+            found.append(network)
         if not found:
             raise Refused("no address is named")
-        return cls(found)
+        # the whole internet in pieces is the whole internet
+        four = collapse_addresses(each for each in found if isinstance(each, IPv4Network))
+        six = collapse_addresses(each for each in found if isinstance(each, IPv6Network))
+        wide: list[IPv4Network | IPv6Network] = [*four, *six]
+        for network in wide:
+            if network.prefixlen == 0:
+                raise Refused("it lets the whole internet in")
+            if network.prefixlen < (most := WIDEST[network.version]):
+                raise Refused(f"{network} lets too many in: a /{most} is the most")
+        return cls(map(str, found))
 
     def __str__(self) -> str:
         return ",".join(self)

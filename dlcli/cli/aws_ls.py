@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.asking import YES, consent
-from dlcli.cli.aws import ACCOUNT, aligned
+from dlcli.cli.aws import ACCOUNT, account, aligned
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from dlcli.aws.audit import Finding
     from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
     from dlcli.aws.prices import Cost
     from dlcli.aws.provisioning import Watched
 
@@ -36,13 +37,11 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     day as it is would cost. `idle` and `stops in` are asked of the box itself, over ssh.
     """
     from dlcli.aws.boxes import boxes_everywhere
-    from dlcli.aws.cloud import open_cloud
     from dlcli.aws.costs import costs_of
     from dlcli.aws.watching import watched
     from dlcli.progress import say
 
-    settings = config.settings().aws
-    cloud = open_cloud(settings)
+    settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, all_regions, owner=cloud.owner)
     for region, error in failed.items():
         say(f"Warning: {region} didn't answer: {error.what}.")
@@ -54,7 +53,7 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
         return
     where = "all regions" if all_regions else cloud.region
     if not found:
-        say(f"No boxes in {where}; next: `dl aws up --dry-run`")
+        say(f"No boxes in {where}; next: `dl aws up --dry-run{cloud.options}`")
         return
     _print(found, costs, states, all_regions, now)
     hourly = [_rate(box, costs[box.id]) for box in found]
@@ -144,31 +143,36 @@ def _plain(box: Box, cost: Cost, state: Watched | None, now: datetime) -> dict[s
 
 @click.command("audit", cls=Command)
 @ALL_REGIONS
-@click.option("--fix", "mend", is_flag=True, help="remove what is yours and belongs to no box")
+@click.option("--fix", "mend", is_flag=True, help="remove what is of dl's making and no box uses")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @YES
 @with_config(*ACCOUNT)
 def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, yes: bool) -> int:
-    """List all that costs money in the account, or lets somebody in: exit code 1 if there is any.
+    """List what costs money in EC2, or lets somebody in: exit code 1 if there is any.
 
-    Boxes of everybody, and disks, addresses and security groups that nothing uses. `--fix` removes
-    those that `dl` made for you and that belong to no box; a box is ended by `dl aws down` alone.
+    All machines, whoever made them; disks and elastic addresses that none of them uses; and who is
+    let in to them, but by dl's own rules: other rules in a box's security group, and groups of
+    other machines that are open to the world. `--fix` removes what `dl` made for you and no box
+    uses, and lets the world out of your boxes' groups; a machine it never touches: a box is ended
+    by `dl aws down`. Of services beside EC2 it knows nothing.
     """
     from dlcli.aws.audit import audit, fix
-    from dlcli.aws.cloud import open_cloud
     from dlcli.errors import ExitCode
     from dlcli.progress import say
 
-    cloud = open_cloud(config.settings().aws)
+    _, cloud = account(config)
     now = datetime.now(UTC)
     found, failed = audit(cloud, all_regions, now)
-    if mend and (fixable := [each for each in found if each.fixable]):
+    fixable = [each for each in found if each.fixable]
+    if mend and fixable:
         if not as_json:
             _print_findings(fixable)
         consent(f"Remove {_counted(len(fixable), 'thing')} for good?", yes)
         for each in fix(cloud, found):
             say(f"Removed {each.kind} {each.id}")
         found, failed = audit(cloud, all_regions, now)
+    elif mend and found:
+        say("None of this is `--fix`'s to remove.")
     for region, error in failed.items():
         say(f"Warning: {region} didn't answer: {error.what}.")
     if as_json:
@@ -180,18 +184,30 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
         say(f"Nothing was found, but {_counted(len(failed), 'region')} didn't answer.")
         return ExitCode.ERROR
     if not found:
-        say(f"Nothing costs money in {where}.")
+        say(f"Nothing in {where}: no machine, no disk or address without one, nobody let in.")
         return ExitCode.OK
-    fixes = any(each.fixable for each in found)
-    say(
-        f"{_counted(len(found), 'finding')} in {where}; next: "
-        + ("`dl aws audit --fix`" if fixes else "`dl aws down -n NAME`")
-    )
+    say(f"{_counted(len(found), 'finding')} in {where}; {_following(cloud, found, all_regions)}")
     return ExitCode.ERROR
 
 
+def _following(cloud: Cloud, found: Sequence[Finding], all_regions: bool) -> str:
+    """What removes what an audit found."""
+    if any(each.fixable for each in found):
+        options = f" --all-regions{cloud.profile_option}" if all_regions else cloud.options
+        return f"next: `dl aws audit --fix{options}`"
+    if own := next((each for each in found if each.own), None):
+        return f"next: `dl aws down{cloud.at(own.region).named(own.name).options}`"
+    return "who made them can remove them, in EC2's console: https://console.aws.amazon.com/ec2"
+
+
 def _print_findings(found: Sequence[Finding]) -> None:
+    from dlcli.aws.prices import dollars
+
+    rates = ["" if each.usd_per_hour == 0 else dollars(each.usd_per_hour) for each in found]
     print_table(
-        ["region", "kind", "name", "id", "what"],
-        [[each.region, each.kind, each.name, each.id, each.what] for each in found],
+        ["region", "kind", "name", "id", "$/h", "what"],
+        [
+            [each.region, each.kind, each.name, each.id, rate, each.what]
+            for each, rate in zip(found, aligned("$/h", rates), strict=True)
+        ],
     )

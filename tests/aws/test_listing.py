@@ -107,7 +107,7 @@ def test_the_list_holds_ones_own_boxes_alone(dl: Dl, aws: Account) -> None:
 
 
 def test_an_account_without_costs_passes_the_audit(dl: Dl, aws: Account) -> None:
-    assert "Nothing costs money in us-east-1" in ok(dl("aws", "audit")).stderr
+    assert "Nothing in us-east-1: no machine" in ok(dl("aws", "audit")).stderr
 
 
 def test_an_audit_lists_what_hangs_loose_and_mends_what_is_ours(dl: Dl, aws: Account) -> None:
@@ -133,7 +133,9 @@ def test_an_audit_lists_what_hangs_loose_and_mends_what_is_ours(dl: Dl, aws: Acc
         group: True,
     }
     refused(dl("aws", "audit", "--fix"), "Nothing was done", exit_code=2)
-    refused(dl("aws", "audit", "--fix", "-y"), f"Removed disk {ours}", "2 findings")
+    said = refused(dl("aws", "audit", "--fix", "-y"), f"Removed disk {ours}", "2 findings").stderr
+    assert "dl aws down" not in said
+    refused(dl("aws", "audit", "--fix", "-y"), "None of this is `--fix`'s to remove", "console")
     left = json.loads(dl("aws", "audit", "--json").stdout)
     assert {each["id"] for each in left} == {theirs, address}
 

@@ -42,6 +42,10 @@ def test_it_is_shown_as_it_is_typed(dl: Dl, home: Path) -> None:
     [
         ("aws.idle", "30", "needs a unit"),
         ("aws.ingress", "0.0.0.0/0", "the whole internet"),
+        ("aws.ingress", "0.0.0.0/1,128.0.0.0/1", "the whole internet"),
+        ("aws.ingress", "203.0.113.7,64.0.0.0/4", "lets too many in"),
+        ("aws.ingress", "10.0.0.0/8,11.0.0.0/8", "10.0.0.0/7 lets too many in"),
+        ("aws.ingress", "2000::/3", "2000::/3 lets too many in"),
         ("aws.ingress", "here", "does not appear to be"),
         ("aws.max_hours", "0", "at least 1"),
         ("aws.disk", "4", "at least 8"),
