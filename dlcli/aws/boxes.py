@@ -140,7 +140,7 @@ def boxes(
             each for page in pages for group in page["Reservations"] for each in group["Instances"]
         ]
         disks = _disks(ec2, owner, name) if found else {}
-    return sorted((_box(each, region, disks) for each in found), key=by_age)
+    return sorted((box_of(each, region, disks) for each in found), key=by_age)
 
 
 def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
@@ -184,7 +184,7 @@ def read_box(cloud: Cloud, box_id: str) -> Box | None:
             return None
         raise
     disks = _disks(cloud.ec2, None, None) if found else {}
-    return _box(found[0]["Instances"][0], cloud.region, disks) if found else None
+    return box_of(found[0]["Instances"][0], cloud.region, disks) if found else None
 
 
 def by_age(box: Box) -> tuple[datetime, str]:
@@ -245,10 +245,13 @@ def boxes_everywhere(
 
 
 def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int, datetime]]:
+    pages = ec2.get_paginator("describe_volumes").paginate(Filters=filters_for(owner, name))
+    return disks_of(volume for page in pages for volume in page["Volumes"])
+
+
+def disks_of(volumes: Iterable[Any]) -> dict[str, tuple[int, datetime]]:
     """Instance id -> GB of its disks, and when the first of them was made."""
     found: dict[str, tuple[int, datetime]] = {}
-    pages = ec2.get_paginator("describe_volumes").paginate(Filters=filters_for(owner, name))
-    volumes: Iterable[Any] = (volume for page in pages for volume in page["Volumes"])
     for volume in volumes:
         for attached in volume.get("Attachments", []):
             size, made = found.get(attached["InstanceId"], (0, volume["CreateTime"]))
@@ -256,7 +259,8 @@ def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int
     return found
 
 
-def _box(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -> Box:
+def box_of(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -> Box:
+    """A machine as EC2 describes it; `disks` as `disks_of` has them."""
     tags = tags_of(instance)
     size, made = disks.get(instance["InstanceId"], (None, None))
     return Box(

@@ -79,8 +79,8 @@ def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
         raise DlError(
             f"{name} is not offered in {box.zone}",
             why=f"zones that offer it: {', '.join(kind.zones) if kind else 'none here'}",
-            hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what is "
-            "offered.",
+            hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what "
+            "is offered.",
         )
     if now is not None and kind.arch != now.arch:
         raise DlError(

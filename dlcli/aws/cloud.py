@@ -43,9 +43,7 @@ class Cloud:
         DlError: no such profile; or no region is known.
     """
 
-    def __init__(
-        self, profile: str | None, region: str | None, usual: Usual | None = None
-    ) -> None:
+    def __init__(self, profile: str | None, region: str | None, usual: Usual | None = None) -> None:
         import boto3
 
         with explained():

@@ -242,7 +242,8 @@ def _require_known(host: Host) -> None:
             f"No host key of {host.called} is known",
             why="without it nobody can tell who answers at its address",
             hint="The box writes it to its console some minutes after its first start: try again "
-            f"then; or take on trust what answers now: `dl aws ssh{host.options} --trust-host-key`.",
+            "then; or take on trust what answers now: "
+            f"`dl aws ssh{host.options} --trust-host-key`.",
         )
 
 

@@ -129,7 +129,8 @@ def how_to_forget(host: Host) -> str:
     return (
         "If you changed it yourself, on the box, forget the old one: "
         f"`ssh-keygen -R {host.alias} -f {typed(known_hosts_file())}`, then "
-        f"`dl aws ssh{host.options} --trust-host-key`. If not, somebody else may be answering: connect to nothing there."
+        f"`dl aws ssh{host.options} --trust-host-key`. If not, somebody else may be answering: "
+        "connect to nothing there."
     )
 
 

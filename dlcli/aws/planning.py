@@ -95,8 +95,11 @@ class Plan:
         return any(step.action in ("start", "launch") for step in self.steps)
 
 
-def plan_up(spec: Spec, existing: Existing) -> Plan:
+def plan_up(spec: Spec, existing: Existing, options: str = "") -> Plan:
     """Reconcile: a running box is left alone, a stopped one started, none launched.
+
+    Args:
+        options: what follows a command that means this account and region.
 
     Raises:
         DlError: the box that is there is of another type, is a spot box that is ending, or no zone
@@ -104,13 +107,13 @@ def plan_up(spec: Spec, existing: Existing) -> Plan:
     """
     box = existing.boxes[0] if existing.boxes else None
     if box is not None:
-        _require_same(spec, box)
+        _require_same(spec, box, options)
         steps = _door(spec, existing)
         if not box.running:
             waits = ", once it has stopped" if box.state == "stopping" else ""
             steps.append(Step("start", f"start {box.name} ({box.type}, {box.id}){waits}"))
         return Plan(box, tuple(steps))
-    zones = _zones(spec, existing)
+    zones = _zones(spec, existing, options)
     steps = []
     if not existing.key_there:
         steps.append(Step("key", "give EC2 the public half of this machine's ssh key"))
@@ -129,12 +132,12 @@ def plan_up(spec: Spec, existing: Existing) -> Plan:
     return Plan(None, tuple(steps), zones)
 
 
-def _require_same(spec: Spec, box: Box) -> None:
+def _require_same(spec: Spec, box: Box, options: str) -> None:
     if spec.type_named and box.type != spec.type:
         raise DlError(
             f"{box.name} is a {box.type}, not a {spec.type}",
-            hint=f"`dl aws resize {spec.type} -n {box.name}` makes it one; "
-            f"`dl aws up {spec.type} -n OTHER` rents a second box.",
+            hint=f"`dl aws resize {spec.type} -n {box.name}{options}` makes it one; "
+            f"`dl aws up {spec.type} -n OTHER{options}` rents a second box.",
         )
 
 
@@ -148,7 +151,7 @@ def _door(spec: Spec, existing: Existing) -> list[Step]:
     return steps
 
 
-def _zones(spec: Spec, existing: Existing) -> tuple[str, ...]:
+def _zones(spec: Spec, existing: Existing, options: str) -> tuple[str, ...]:
     """Where to try: zones that offer the type and have a subnet."""
     zones = [each for each in existing.zones if not existing.subnets or each in existing.subnets]
     if spec.zone is not None:
@@ -164,6 +167,7 @@ def _zones(spec: Spec, existing: Existing) -> tuple[str, ...]:
             f"No zone of the network can have a {spec.type}",
             why=f"it is offered in {', '.join(existing.zones) or 'no zone'}, and subnets are in "
             f"{', '.join(existing.subnets) or 'no zone'}",
-            hint="Name another `aws.subnet` or `aws.vpc`, or take another TYPE: `dl aws types`.",
+            hint="Name another `aws.subnet` or `aws.vpc`, or take another TYPE: "
+            f"`dl aws types{options}`.",
         )
     return tuple(zones)

@@ -165,8 +165,8 @@ def install_watchdog(box: Named, settings: Aws, run: Run, *, anew: bool = False)
     if code or watched is None:
         raise DlError(
             f"The watchdog of {box} does not run, so nothing would stop the box when it is idle",
-            why=_quoted(error or said) or "it has not written what it sees",
-            hint="Without it the box stops by itself two hours after its start, sooner than was said. "
+            why=" ".join(_quoted(error or said).split()) or "it has not written what it sees",
+            hint="Without it the box stops two hours after its start, sooner than was said. "
             f"Try `dl aws up{box.options}` again, or end it: `dl aws down{box.options}`.",
         )
     return watched

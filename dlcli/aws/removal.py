@@ -196,7 +196,7 @@ def _remove_network(cloud: Cloud) -> None:
         remove(ec2.delete_vpc, VpcId=vpc)
 
 
-def remove(call: Callable[..., Any], **named: str) -> None:
+def remove(call: Callable[..., Any], **named: str | list[str]) -> None:
     """Remove a thing: it may be gone already, or be held for a moment by what has just ended."""
     end = time.monotonic() + RELEASE_SECONDS
     while True:

@@ -55,7 +55,7 @@ def prepare(cloud: Cloud, spec: Spec, key: Key, accept: Callable[[str, GpuType],
     if found:
         box = found[0]
         existing = look(cloud, spec, key, ())
-        plan = plan_up(spec, existing)
+        plan = plan_up(spec, existing, cloud.options)
         return Prepared(
             spec,
             existing,
@@ -64,7 +64,7 @@ def prepare(cloud: Cloud, spec: Spec, key: Key, accept: Callable[[str, GpuType],
             None,
         )
     _warn_of_namesakes(cloud, spec)
-    kind = offered_type(cloud, spec.type, accept)
+    kind = offered_type(cloud, spec.name, spec.type, accept)
     spec = replace(spec, type=kind.name)
     image = find_image(cloud, kind.arch, spec.image)
     if spec.disk_gb < image.snapshot_gb:
@@ -76,15 +76,21 @@ def prepare(cloud: Cloud, spec: Spec, key: Key, accept: Callable[[str, GpuType],
     require_quota(cloud, kind, spec.spot)
     zones = _by_spot_price(cloud, kind) if spec.spot else kind.zones
     existing = look(cloud, spec, key, zones)
-    plan = plan_up(spec, existing)
+    plan = plan_up(spec, existing, cloud.options)
     cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
     _require_within(spec, cost)
     script = user_data(spec.idle, spec.max_hours)
     return Prepared(spec, existing, plan, cost, Wanted(spec, kind, image, key, script))
 
 
-def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], bool]) -> GpuType:
+def offered_type(
+    cloud: Cloud, name: str, wanted: str, accept: Callable[[str, GpuType], bool]
+) -> GpuType:
     """A type as it was named, or the nearest one that is offered, if that is accepted.
+
+    Args:
+        name: of the box that would be of that type.
+        accept: as `prepare` has it.
 
     Raises:
         DlError: it isn't offered, and names the nearest.
@@ -107,8 +113,8 @@ def offered_type(cloud: Cloud, wanted: str, accept: Callable[[str, GpuType], boo
         return near
     raise DlError(
         f"{what}. Nearest: {words}",
-        hint=f"`dl aws up {near.name}{options}` rents that, `--substitute` accepts it; "
-        f"`dl aws types{cloud.options}` lists others.",
+        hint=f"`dl aws up {near.name}{cloud.named(name).options}` rents that, `--substitute` "
+        f"accepts it; `dl aws types{cloud.options}` lists others.",
     )
 
 

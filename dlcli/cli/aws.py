@@ -26,7 +26,7 @@ PLACES = {
     "stop": ("aws_boxes", "Stop a box: its disk stays, and costs little."),
     "down": ("aws_boxes", "End a box with its disk and all that belongs to it."),
     "ls": ("aws_ls", "List your boxes and what they cost."),
-    "audit": ("aws_ls", "List all that costs money in the account, or lets somebody in."),
+    "audit": ("aws_ls", "List what costs money in EC2, whoever made it, and who is let in."),
     "ssh": ("aws_connect", "Work on a box in a shell."),
     "tmux": ("aws_connect", "Work on a box in a shell that outlives the connection."),
     "put": ("aws_copy", "Copy the project, datasets or runs to a box."),
@@ -70,17 +70,26 @@ def command() -> None:
     """
 
 
+def account(config: Config) -> tuple[Aws, Cloud]:
+    """What every command begins with: settings, and the account that they name."""
+    from dlcli.aws.cloud import open_cloud
+    from dlcli.places import shown
+
+    typed = {"flag", shown(config.file) if config.file else ""}
+    usual = {key: value for key, value in config.values.items() if value.origin not in typed}
+    settings = config.settings().aws
+    return settings, open_cloud(settings, usual=config.with_values(usual).settings().aws)
+
+
 def opened(config: Config) -> tuple[Aws, Cloud, str]:
     """What every command about one box begins with: settings, account, the box's name."""
-    from dlcli.aws.cloud import open_cloud
     from dlcli.aws.naming import box_name
 
-    settings = config.settings().aws
-    name = box_name(settings, Path.cwd())
-    return settings, open_cloud(settings), name
+    name = box_name(config.settings().aws, Path.cwd())
+    return *account(config), name
 
 
-def require_effect(config: Config, box: Box | None) -> None:
+def require_effect(config: Config, cloud: Cloud, box: Box | None) -> None:
     """Refuse options that a box which is there already can't take any more.
 
     Raises:
@@ -90,12 +99,13 @@ def require_effect(config: Config, box: Box | None) -> None:
 
     if box is None:
         return
-    how = f"end it and rent another: `dl aws down{typed_name(config)}`"
+    options = cloud.named(box.name).options
+    how = f"end it and rent another: `dl aws down{options}`"
     if typed := config.typed(("aws.disk", "aws.spot", "aws.image")):
-        why = "it is of a box's making"
+        why = "it is settled when a box is made"
     elif box.running and (typed := config.typed(("aws.idle", "aws.max_hours"))):
         why = "a box takes its limits when it starts"
-        how = f"`dl aws extend 4h{typed_name(config)}`, or stop it first"
+        how = f"`dl aws extend 4h{options}`, or stop it first"
     else:
         return
     raise DlError(
@@ -103,15 +113,6 @@ def require_effect(config: Config, box: Box | None) -> None:
         why=why,
         hint=f"Leave it out; or {how}.",
         exit_code=ExitCode.USAGE,
-    )
-
-
-def typed_name(config: Config) -> str:
-    """What the next command needs typed to be about the same box."""
-    return "".join(
-        f" {'-n' if key == 'aws.name' else '--' + key.removeprefix('aws.')} {config.get(key).value}"
-        for key in NAMED
-        if config.is_flag(key)
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.asking import YES, consent
-from dlcli.cli.aws import NAMED, limits, opened, require_effect, typed_name
+from dlcli.cli.aws import NAMED, limits, opened, require_effect
 from dlcli.cli.aws_connect import TRUST
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
@@ -36,7 +36,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
-    require_effect(config, box)
+    require_effect(config, cloud, box)
     cost, started = _cost(cloud, box), not box.running
     if box.running:
         say(f"{name} runs already.")
@@ -48,7 +48,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     say(f"{name} is running: {cost.running_words()}; {limits(box)}")
     click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
     _arrive(cloud, box, settings, started=started, trust=trust)
-    say(f"Next: `dl aws ssh{typed_name(config)}`")
+    say(f"Next: `dl aws ssh{cloud.named(name).options}`")
 
 
 @click.command("stop", cls=Command)
@@ -77,9 +77,10 @@ def stop_command(config: Config, yes: bool) -> None:
     else:
         box = stop(cloud, box)
         say(f"{name} is stopped already.")
+    options = cloud.named(name).options
     say(
         f"Its disk costs {dollars(cost.disk)}/h from now on; "
-        f"next: `dl aws start{typed_name(config)}` or `dl aws down{typed_name(config)}`"
+        f"next: `dl aws start{options}` or `dl aws down{options}`"
     )
 
 
@@ -144,7 +145,7 @@ def extend_command(config: Config, time: str) -> None:
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
     open_door(cloud, box, settings.ingress)
-    client = connect(arriving.host_of(box, own_key(settings.ssh_key)))
+    client = connect(arriving.host_of(cloud, box, own_key(settings.ssh_key)))
     try:
         box = extended(cloud, box, span, partial(run, client, seconds=60))
     finally:
@@ -185,7 +186,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
         _arrive(cloud, box, settings, started=True)
     else:
-        say(f"{name} is a {type} now; next: `dl aws start{typed_name(config)}`")
+        say(f"{name} is a {type} now; next: `dl aws start{cloud.named(name).options}`")
 
 
 def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool, trust: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, NAMED, opened, typed_name
+from dlcli.cli.aws import ACCOUNT, NAMED, account, opened
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -83,7 +83,7 @@ def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
     if code == NOT_FOUND:
         raise DlError(
             "tmux is not installed on the box",
-            hint=f"`dl aws ssh{typed_name(config)} 'sudo apt-get install -y tmux'`",
+            hint=f"`dl aws ssh{host.options} 'sudo apt-get install -y tmux'`",
         )
     return _exit_code(code)
 
@@ -121,13 +121,11 @@ def ssh_config_command(config: Config) -> None:
     nothing else of that is touched. Run it again when boxes have come, gone or been started.
     """
     from dlcli.aws.boxes import boxes_everywhere
-    from dlcli.aws.cloud import open_cloud
     from dlcli.aws.ssh_config import our_file, write_entries
     from dlcli.places import shown
     from dlcli.progress import say
 
-    settings = config.settings().aws
-    cloud = open_cloud(settings)
+    settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, True, owner=cloud.owner)
     for region, error in failed.items():
         say(f"Warning: {region} doesn't answer: {error.what}")
@@ -143,18 +141,14 @@ def ssh_config_command(config: Config) -> None:
 
 
 def _prepared(cloud: Cloud, box: Box, settings: Aws) -> Host:
-    from dataclasses import replace
-
-    from dlcli.aws.cloud import open_cloud
     from dlcli.aws.host_keys import known
     from dlcli.aws.keys import own_key
     from dlcli.aws.reaching import prepared
     from dlcli.progress import say
 
-    there = cloud if box.region == cloud.region else open_cloud(settings, box.region)
-    host = prepared(there, box, replace(settings, region=box.region), own_key(settings.ssh_key))
+    host = prepared(cloud.at(box.region), box, settings, own_key(settings.ssh_key))
     if not known(box.id):
-        say(f"The host key of {box.name} isn't known yet: `dl aws ssh -n {box.name}` asks for it.")
+        say(f"The host key of {box.name} isn't known yet: `dl aws ssh{host.options}` asks for it.")
     return host
 
 

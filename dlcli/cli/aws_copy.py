@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.asking import YES, consent
-from dlcli.cli.aws import NAMED, typed_name
+from dlcli.cli.aws import NAMED
 from dlcli.cli.aws_connect import TRUST, reached
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
@@ -108,7 +108,7 @@ def _transfer(
     if prepared.plan.delete:
         with connect(host) as client:
             delete_at_goal(client, prepared)
-    _say_done(prepared, typed_name(config))
+    _say_done(prepared, host.options)
 
 
 def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> Folders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, aligned
+from dlcli.cli.aws import ACCOUNT, account, aligned
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
@@ -18,13 +18,11 @@ def types_command(config: Config) -> None:
     `$/h` is on demand, `spot` is spare capacity in the cheapest zone now, which AWS may take away.
     Disk and address come on top: `dl aws up --dry-run`.
     """
-    from dlcli.aws.cloud import open_cloud
     from dlcli.aws.instance_types import gpu_types
     from dlcli.aws.prices import dollars, list_prices, spot_prices
     from dlcli.progress import say
 
-    settings = config.settings().aws
-    cloud = open_cloud(settings)
+    settings, cloud = account(config)
     kinds = gpu_types(cloud.ec2)
     listed = list_prices(cloud)
     spot = {
@@ -60,4 +58,5 @@ def types_command(config: Config) -> None:
     )
     within = "" if most is None else f" at {dollars(most)}/h or less, on demand or spot"
     kind = "type" if len(rows) == 1 else "types"
-    say(f"{len(rows)} {kind} in {cloud.region}{within}; next: `dl aws up TYPE --dry-run`")
+    following = f"`dl aws up TYPE --dry-run{cloud.options}`"
+    say(f"{len(rows)} {kind} in {cloud.region}{within}; next: {following}")

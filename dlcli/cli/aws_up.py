@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.asking import YES, consent
-from dlcli.cli.aws import ACCOUNT, limits, opened, require_effect, typed_name
+from dlcli.cli.aws import ACCOUNT, limits, opened, require_effect
 from dlcli.cli.aws_connect import TRUST
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
@@ -75,7 +75,7 @@ def up_command(
         return
     with alone_with(cloud.region, name):
         prepared = prepare(cloud, spec, key, accept)
-        require_effect(config, prepared.plan.box)
+        require_effect(config, cloud, prepared.plan.box)
         for line in _in_words(prepared, cloud):
             say(line)
         if prepared.plan.rents:
@@ -84,7 +84,7 @@ def up_command(
         say(f"{box.name} is running: {prepared.cost.running_words()}; {limits(box)}")
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
         arrive(cloud, box, key, settings, started=prepared.plan.rents, trust=trust)
-    again = typed_name(config)
+    again = cloud.named(name).options
     say(f"Next: `dl aws put{again}`, `dl aws ssh{again}`; at the end `dl aws down{again}`")
 
 

@@ -45,8 +45,8 @@ def rented(
     real = arriving.host_of
     there = {"address": ADDRESS, "port": port or sshd.port, "user": sshd.host().user}
 
-    def host_of(box: Box, key: Key) -> Host:
-        return replace(real(box, key), **there)  # type: ignore[arg-type]
+    def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
+        return replace(real(cloud, box, key), **there)  # type: ignore[arg-type]
 
     monkeypatch.setattr(arriving, "host_of", host_of)
     found: str = made["Instances"][0]["InstanceId"]

@@ -13,9 +13,11 @@ from typed import Dl, ok, refused
 
 from dlcli.aws import arriving, launch_journal
 from dlcli.aws.boxes import Box
+from dlcli.aws.cloud import Cloud
 from dlcli.aws.host_keys import forget, known
 from dlcli.aws.keys import Key
 from dlcli.aws.launch_journal import read_order
+from dlcli.aws.naming import Named
 from dlcli.aws.provisioning import Run
 from dlcli.aws.settings import Aws
 from dlcli.aws.system_ssh import Host
@@ -33,8 +35,8 @@ def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatc
     aws.console = CONSOLE.format(sshd.host_key.kind, sshd.host_key.data)
     real, user = arriving.host_of, sshd.host().user
 
-    def host_of(box: Box, key: Key) -> Host:
-        return replace(real(box, key), address=ADDRESS, port=sshd.port, user=user)
+    def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
+        return replace(real(cloud, box, key), address=ADDRESS, port=sshd.port, user=user)
 
     monkeypatch.setattr(arriving, "host_of", host_of)
     monkeypatch.setattr(arriving, "POLL_SECONDS", 0.01)
@@ -46,8 +48,8 @@ def setups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The boxes that were set up, and what the first command on each said."""
     found: list[str] = []
 
-    def provision(name: str, settings: Aws, run: Run) -> None:
-        found.append(f"{name}: {run(['echo', 'hello'])[1].strip()}")
+    def provision(box: Named, settings: Aws, run: Run) -> None:
+        found.append(f"{box}: {run(['echo', 'hello'])[1].strip()}")
 
     monkeypatch.setattr(arriving, "provision", provision)
     return found
@@ -156,8 +158,8 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
 ) -> None:
     found: list[tuple[str, int, bool]] = []
 
-    def install(name: str, settings: Aws, run: Run, *, anew: bool) -> None:
-        found.append((run(["echo", name])[1].strip(), settings.max_hours, anew))
+    def install(box: Named, settings: Aws, run: Run, *, anew: bool) -> None:
+        found.append((run(["echo", box.name])[1].strip(), settings.max_hours, anew))
 
     monkeypatch.setattr(arriving, "install_watchdog", install)
     ok(dl("aws", "up", "-y"))

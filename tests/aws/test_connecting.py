@@ -185,7 +185,7 @@ def test_a_changed_host_key_is_refused_with_what_to_do_and_that_works(
     assert then == "dl aws ssh --trust-host-key"
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     assert known(ALIAS) == ()
-    trust_first(ALIAS, ADDRESS, sshd.port)
+    trust_first(host)
     said = " ".join(capfd.readouterr().err.split())
     assert "Warning: nobody vouches for the host key" in said
     assert sshd.host_key.fingerprint in said
@@ -197,7 +197,7 @@ def test_a_known_key_is_not_replaced_by_trusting_what_answers(sshd: Sshd) -> Non
     remember(ALIAS, [stranger_key(sshd)])
     before = known_hosts_file().read_bytes()
     with pytest.raises(DlError, match="is known already"):
-        trust_first(ALIAS, host.address, host.port)
+        trust_first(host)
     assert known_hosts_file().read_bytes() == before
 
 

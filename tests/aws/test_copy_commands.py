@@ -49,7 +49,7 @@ def test_the_project_goes_there_without_what_stays_here_which_is_named(
         "Left out 1, ignored by git: data/.",
         "Left out 1, excluded by `*.pem`: key.pem.",
         "Left out 1, excluded by `*.zip`: notes.zip.",
-        "Sent 2 files; next: `dl aws ssh`",
+        "Sent 2 files; next: `dl aws ssh -n dogs`",
     ]
 
 
