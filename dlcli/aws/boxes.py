@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained, is_gone, reason_code
-from dlcli.errors import DlError, did_you_mean
+from dlcli.errors import DlError
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -195,53 +195,6 @@ def by_age(box: Box) -> tuple[datetime, str]:
 def find_boxes(cloud: Cloud, name: str, states: Sequence[str] = LIVE) -> list[Box]:
     """One's own boxes of that name in this region; more than one where two calls met."""
     return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=name, states=states)
-
-
-def find_box(cloud: Cloud, name: str) -> Box:
-    """One's own box of that name in this region, the oldest where there are two.
-
-    Raises:
-        DlError: there is none; names the nearest.
-    """
-    found = find_boxes(cloud, name)
-    if found:
-        return found[0]
-    others = [box.name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)]
-    near = f" {did_you_mean(name, others)}" if others else ""
-    raise DlError(
-        f"There is no box {name!r} in {cloud.region}",
-        hint=f"`dl aws up{cloud.named(name).options}` rents one; "
-        f"`dl aws ls --all-regions{cloud.profile_option}` lists yours.{near}",
-    )
-
-
-def boxes_everywhere(
-    cloud: Cloud, all_regions: bool, *, owner: str | None = None
-) -> tuple[list[Box], dict[str, DlError]]:
-    """The boxes of this region, or of all, asked at the same time.
-
-    Returns:
-        the boxes by region and age; and the regions that didn't answer, with the reason.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    regions = cloud.regions() if all_regions else [cloud.region]
-    clients = [cloud.client("ec2", region) for region in regions]  # boto3 makes them in one thread
-    answers: list[list[Box]] = []
-    failed: dict[str, DlError] = {}
-    with ThreadPoolExecutor(max_workers=len(regions)) as pool:
-        asked = [
-            pool.submit(boxes, client, region, owner=owner)
-            for client, region in zip(clients, regions, strict=True)
-        ]
-    for region, future in zip(regions, asked, strict=True):
-        try:
-            answers.append(future.result())
-        except DlError as error:
-            if len(regions) == 1:
-                raise
-            failed[region] = error
-    return [box for answer in answers for box in answer], failed
 
 
 def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int, datetime]]:

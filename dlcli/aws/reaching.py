@@ -71,7 +71,7 @@ def reach_again(cloud: Cloud, name: str, settings: Aws) -> Host:
     """
     from botocore.exceptions import ConnectionError, HTTPClientError
 
-    from dlcli.aws.boxes import find_box
+    from dlcli.aws.lookup import find_box
 
     try:
         return reach(cloud, find_box(cloud, name), settings)

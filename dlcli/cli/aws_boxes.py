@@ -29,9 +29,9 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 
     A running one is left as it is.
     """
-    from dlcli.aws.boxes import find_box
     from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.launching import start
+    from dlcli.aws.lookup import find_box
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
@@ -59,9 +59,9 @@ def stop_command(config: Config, yes: bool) -> None:
 
     A stopped one is left as it is.
     """
-    from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import stop
     from dlcli.aws.launch_journal import alone_with
+    from dlcli.aws.lookup import find_box
     from dlcli.aws.prices import dollars, since
     from dlcli.progress import say
 
@@ -129,11 +129,11 @@ def extend_command(config: Config, time: str) -> None:
     from functools import partial
 
     from dlcli.aws import arriving
-    from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import extended
     from dlcli.aws.connecting import connect, run
     from dlcli.aws.durations import Duration, in_words
     from dlcli.aws.keys import own_key
+    from dlcli.aws.lookup import find_box
     from dlcli.aws.network import open_door
     from dlcli.fields import Refused
     from dlcli.progress import say
@@ -163,9 +163,9 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
 
     A running box is stopped for it and started again.
     """
-    from dlcli.aws.boxes import find_box
     from dlcli.aws.changing import require_fitting, resize
     from dlcli.aws.launch_journal import alone_with
+    from dlcli.aws.lookup import find_box
     from dlcli.aws.prices import hourly
     from dlcli.progress import say
 

@@ -34,7 +34,7 @@ def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Hos
     """The box that a command is about, once it lets us in; and how to find it after a drop."""
     from functools import partial
 
-    from dlcli.aws.boxes import find_box
+    from dlcli.aws.lookup import find_box
     from dlcli.aws.reaching import reach, reach_again
 
     settings, cloud, name = opened(config)
@@ -120,7 +120,7 @@ def ssh_config_command(config: Config) -> None:
     They stand in a file of their own, which one line at the top of `~/.ssh/config` includes;
     nothing else of that is touched. Run it again when boxes have come, gone or been started.
     """
-    from dlcli.aws.boxes import boxes_everywhere
+    from dlcli.aws.lookup import boxes_everywhere
     from dlcli.aws.ssh_config import our_file, write_entries
     from dlcli.places import shown
     from dlcli.progress import say

@@ -36,8 +36,8 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     `so far` is since the last start, of a stopped box what its disk cost; `24 h` is what another
     day as it is would cost. `idle` and `stops in` are asked of the box itself, over ssh.
     """
-    from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.costs import costs_of
+    from dlcli.aws.lookup import boxes_everywhere
     from dlcli.aws.watching import watched
     from dlcli.progress import say
 

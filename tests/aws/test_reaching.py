@@ -8,10 +8,10 @@ from aws.sshd import ADDRESS, Sshd, free_port
 from simulator import Account
 
 from dlcli.aws import reaching
-from dlcli.aws.boxes import find_box
 from dlcli.aws.cloud import Cloud
 from dlcli.aws.connecting import Unreachable, connect
 from dlcli.aws.host_keys import forget, known
+from dlcli.aws.lookup import find_box
 from dlcli.aws.reaching import reach, reach_again
 from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
