@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlcli.evaluation import Z_95, checked, sample_losses
 
@@ -22,6 +22,8 @@ LEVEL = 0.05
 # Imagined draws of images: the ends of a range of 95 % rest on 50 of them each. So many images are
 # drawn at a time, that memory stays small.
 DRAWS, MOST_DRAWN = 2000, 1 << 18
+# Up to so many values are drawn one by one, for the sum of a few of a skewed kind is not normal.
+FEW = 64
 
 
 @dataclass(frozen=True)
@@ -151,40 +153,88 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def expected_range(values: Floats, images: int, seed: int = 0) -> tuple[float, float]:
-    """Where the mean over other images lies, in 95 of 100 cases, if they are of the same kind.
+def expected_loss_range(
+    y_true: Ints, y_prob: Floats, images: int, seed: int = 0
+) -> tuple[float, float]:
+    """Where the log loss on other images lies, in 95 of 100 cases, if they are of the same kind.
 
-    A bootstrap in two steps: the images that one has are drawn anew, for their own mean is off by
-    chance, and then the other ones from them. Losses are skewed, so that no formula with their
-    variance alone would do.
+    A bootstrap in two steps, in two parts: the images that one has are drawn anew, for their own
+    mean is off by chance, and then the other ones from them. Drawn apart are those that are named
+    correctly and the mistakes, whose share is uncertain (the Jeffreys prior) and which cost most.
+    To the mistakes that there are comes an imagined one, as likely as the model itself holds it:
+    of images without a mistake it would be wrong to expect none.
 
     Args:
-        values: of each image that one has, float (n_samples,): its loss.
+        y_true: int array of shape (n_samples,).
+        y_prob: array of shape (n_samples, n_classes), as it is sent.
         images: how many others there are.
         seed: of the draws.
 
     Returns:
-        the 2.5 % and the 97.5 % point.
+        the 2.5 % and the 97.5 % point, in nats.
 
     Reference:
-        Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
+        Efron & Tibshirani 1993, "An introduction to the bootstrap", chapter 13; Brown, Cai &
+        DasGupta 2001, "Interval estimation for a binomial proportion".
     """
     import numpy as np
 
-    rng, means, some = np.random.default_rng(seed), [], max(1, MOST_DRAWN // len(values))
+    losses = sample_losses(y_true, y_prob)
+    wrong = y_prob.argmax(axis=1) != y_true
+    right, mistakes = losses[~wrong], losses[wrong]
+    imagined, likely = _imagined_mistakes(y_prob)
+    rng, means, some = np.random.default_rng(seed), [], max(1, MOST_DRAWN // len(losses))
     for start in range(0, DRAWS, some):
-        drawn = values[rng.integers(len(values), size=(min(some, DRAWS - start), len(values)))]
-        # of many others the mean is normal, whatever one of them is
-        off = rng.standard_normal(len(drawn)) / math.sqrt(images)
-        means.append(drawn.mean(axis=1) + drawn.std(axis=1) * off)
+        draws = min(some, DRAWS - start)
+        share = rng.beta(len(mistakes) + 0.5, len(right) + 0.5, draws)
+        count = rng.binomial(images, share)
+        pool = np.broadcast_to(mistakes, (draws, len(mistakes)))
+        pool = np.column_stack([pool, rng.choice(imagined, draws, p=likely)])
+        total = _sums(rng, _redrawn(rng, pool), count)
+        if len(right):
+            pool = np.broadcast_to(right, (draws, len(right)))
+            total += _sums(rng, _redrawn(rng, pool), images - count)
+        means.append(total / images)
     low, high = np.quantile(np.concatenate(means), (LEVEL / 2, 1 - LEVEL / 2))
-    return max(float(low), float(values.min())), min(float(high), float(values.max()))
+    return float(low), float(high)
+
+
+def _imagined_mistakes(y_prob: Floats) -> tuple[Floats, Floats]:
+    """What mistakes would cost, and how likely each is, if the model's probabilities are true.
+
+    Returns:
+        losses and weights, arrays of shape (n_samples * (n_classes - 1),); the weights sum to 1.
+    """
+    import numpy as np
+
+    eps = np.finfo(np.float64).eps
+    others = np.sort(np.asarray(y_prob, np.float64), axis=1)[:, :-1].clip(eps).ravel()
+    return -np.log(others), others / others.sum()
+
+
+def _redrawn(rng: Any, pool: Floats) -> Floats:
+    """Each row drawn anew from itself, with replacement."""
+    import numpy as np
+
+    drawn: Floats = np.take_along_axis(pool, rng.integers(pool.shape[1], size=pool.shape), axis=1)
+    return drawn
+
+
+def _sums(rng: Any, pool: Floats, counts: Ints) -> Floats:
+    """For each row the sum of so many values drawn from it; the normal approximation for many."""
+    import numpy as np
+
+    draws = len(pool)
+    few = np.take_along_axis(pool, rng.integers(pool.shape[1], size=(draws, FEW)), axis=1)
+    exact = (few * (np.arange(FEW) < counts[:, None])).sum(axis=1)
+    off = np.sqrt(counts) * pool.std(axis=1) * rng.standard_normal(draws)
+    return np.where(counts <= FEW, exact, counts * pool.mean(axis=1) + off)
 
 
 def expected_accuracy_range(
     correct: int, samples: int, images: int, seed: int = 0
 ) -> tuple[float, float]:
-    """Where the accuracy on other images lies, in 95 of 100 cases; see `expected_range`.
+    """Where the accuracy on other images lies, in 95 of 100 cases; see `expected_loss_range`.
 
     Not a bootstrap: of images that were all correct it would promise that no other is wrong.
 

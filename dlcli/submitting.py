@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.chance import expected_accuracy_range, expected_range
+from dlcli.chance import expected_accuracy_range, expected_loss_range
 from dlcli.clipping import Curve, clip, curve
 from dlcli.competitions import Metric, metric_of, positive_of
 from dlcli.config import Config
 from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss, sample_losses
+from dlcli.evaluation import accuracy, log_loss
 from dlcli.files import atomic, read_csv, write_csv
 from dlcli.places import shown
 from dlcli.predict import predictions_of
@@ -158,8 +158,7 @@ def _expected(
     if metric is None:
         return None
     if metric.name == "log_loss":
-        losses = sample_losses(y_true, y_prob)
-        return Expected(float(losses.mean()), *expected_range(losses, rows))
+        return Expected(log_loss(y_true, y_prob), *expected_loss_range(y_true, y_prob, rows))
     if metric.name == "accuracy":
         correct = round(accuracy(y_true, y_prob) * len(y_true))
         span = expected_accuracy_range(correct, len(y_true), rows)
