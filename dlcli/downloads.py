@@ -56,7 +56,7 @@ def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan
     layout = read_layout(source)
     if not layout.images["train"]:
         raise _nothing_to_learn_from(layout)
-    learn, test = _told_apart(layout)
+    learn, test, told = _told_apart(layout, naming)
     labels = _labels(layout, learn, test, naming)
     moves = []
     for split, images in learn.items():
@@ -72,7 +72,7 @@ def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan
         beside.append(str(labels.file.relative_to(source)))
     moves += [Move(name, name.rpartition("/")[2]) for name in dict.fromkeys(beside)]
     left = sorted(move for move in moves if source != target or move.source != move.target)
-    return Plan(tuple(left), tuple(_notes(layout, labels)))
+    return Plan(tuple(left), tuple(_notes(layout, told, labels)))
 
 
 def require_folder(source: Path) -> None:
@@ -91,20 +91,33 @@ def require_folder(source: Path) -> None:
     )
 
 
-def _told_apart(layout: Layout) -> tuple[dict[str, tuple[Image, ...]], tuple[Image, ...]]:
-    """The images to learn from, by split, and those to predict.
+def _told_apart(
+    layout: Layout, naming: Naming
+) -> tuple[dict[str, tuple[Image, ...]], tuple[Image, ...], list[str]]:
+    """The images to learn from, by split, those to predict, and what was decided.
 
-    Where both lie in one folder, the sample submission or a test.csv names those to predict.
+    Where both lie in one folder, the sample submission or a test.csv names those to predict. What
+    lies in the folder of a class has its label, whatever image of that name a table means.
     """
     train, valid, test = (layout.images[split] for split in ("train", "valid", "test"))
-    if not layout.has_train:
-        files = [name for name in layout.tables if is_about_test(name.rpartition("/")[2])]
-        paths = [image.path for image in train]
-        named = named_in((layout.source / name for name in files), paths)
-        if len(named) < len(train):
-            test += tuple(image for image in train if image.path in named)
-            train = tuple(image for image in train if image.path not in named)
-    return {"train": train, "valid": valid}, test
+    learn = {"train": train, "valid": valid}
+    if layout.has_train or test:
+        return learn, test, []
+    has_classes = not naming.is_given and len({image.folder for image in train} - {""}) > 1
+    loose = [image.path for image in train if not (has_classes and image.folder)]
+    files = [name for name in layout.tables if is_about_test(name.rpartition("/")[2])]
+    named = {name: named_in(layout.source / name, loose) for name in files}
+    to_predict = set[str]().union(*named.values())
+    if not 0 < len(to_predict) < len(train):
+        return learn, test, []
+    said = [shown(name.rpartition("/")[2]) for name in files if named[name]]
+    note = (
+        f"{len(to_predict):,} images that {' and '.join(said)} name{'s' * (len(said) == 1)} are "
+        "those to predict."
+    )
+    test = tuple(image for image in train if image.path in to_predict)
+    learn["train"] = tuple(image for image in train if image.path not in to_predict)
+    return learn, test, [note]
 
 
 def is_about_test(table: str) -> bool:
@@ -216,8 +229,8 @@ def _require_classes_in_train(moves: list[Move]) -> None:
         )
 
 
-def _notes(layout: Layout, labels: Labels | None) -> list[str]:
-    notes = [*labels.notes] if labels else []
+def _notes(layout: Layout, told: list[str], labels: Labels | None) -> list[str]:
+    notes = [*told, *(labels.notes if labels else ())]
     if layout.prefix:
         notes.insert(0, f"Took what is in {shown(layout.prefix)}, the folder around the images.")
     if layout.beside:

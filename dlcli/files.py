@@ -146,15 +146,19 @@ def dump_yaml(value: Any) -> str:
         return dump(yaml.SafeDumper, False)
 
 
-def read_csv(path: Path) -> list[list[str]]:
+def read_csv(path: Path, separator: str = ",") -> list[list[str]]:
     """Read all rows of a CSV, header included; a byte order mark is no part of it.
+
+    Args:
+        path: the file.
+        separator: what stands between its cells.
 
     Raises:
         DlError: the file is not CSV.
     """
     try:
         text = read_text(path).removeprefix("\ufeff")
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise DlError(
             f"{shown(path)} is not valid CSV", why=str(error), hint="Mend or remove the file."

@@ -1,15 +1,18 @@
-"""CSVs as tables, and how their values may name images: by name or path, with or without suffix."""
+"""CSVs as tables, and how their values may name images.
+
+By name or path, with or without suffix; or by number, as 1 does 0001.jpg.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv
+from dlcli.files import read_csv, read_text
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,19 @@ class Form:
         parts: how much of the image's path: 1 is its name.
         has_suffix: whether with `.jpg`.
         matched: how many images were found by it.
+        ids: the values by their numbers, where those are what counts.
     """
 
     parts: int
     has_suffix: bool
     matched: int = 0
+    ids: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, image: str) -> str:
         """The value that names an image."""
         tail = "/".join(image.split("/")[-self.parts :])
-        return tail if self.has_suffix else tail.rpartition(".")[0]
+        value = tail if self.has_suffix else tail.rpartition(".")[0]
+        return self.ids.get(int(value), value) if self.ids and _is_number(value) else value
 
 
 def read_table(file: Path, *, is_named: bool = False) -> Table | None:
@@ -71,7 +77,7 @@ def read_table(file: Path, *, is_named: bool = False) -> Table | None:
         DlError: it is named, and is no CSV.
     """
     try:
-        rows = read_csv(file)
+        rows = read_csv(file, _separator(file))
     except (DlError, FileNotFoundError):
         if is_named:
             raise
@@ -82,7 +88,10 @@ def read_table(file: Path, *, is_named: bool = False) -> Table | None:
 
 
 def best_form(ids: Set[str], images: Sequence[str]) -> Form:
-    """The form in which some values name most of the images; the shortest of equally good ones."""
+    """The form in which some values name most of the images; the shortest of equally good ones.
+
+    Numbers count, and not how they are written, where otherwise fewer images would be found.
+    """
     deepest = max((image.count("/") + 1 for image in images), default=1)
     best = Form(1, has_suffix=False)
     for parts in range(1, deepest + 1):
@@ -91,7 +100,31 @@ def best_form(ids: Set[str], images: Sequence[str]) -> Form:
             matched = sum(form.of(image) in ids for image in images)
             if matched > best.matched:
                 best = Form(parts, has_suffix, matched)
+    form = Form(1, has_suffix=False, ids=_by_number(ids))
+    if best.matched < len(images) and form.ids:
+        stems = [image.rpartition("/")[2].rpartition(".")[0] for image in images]
+        matched = sum(form.of(image) in ids for image in images)
+        if matched > best.matched and _by_number(stems):
+            return replace(form, matched=matched)
     return best
+
+
+def _by_number(values: Iterable[str]) -> dict[int, str]:
+    """Values by their numbers; nothing where one is no number, or two are the same."""
+    found = [*values]
+    by_number = {int(value): value for value in found if _is_number(value)}
+    return by_number if len(by_number) == len(found) else {}
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,18}", value) is not None
+
+
+def _separator(file: Path) -> str:
+    """What stands between a CSV's cells: a comma, unless only another is in its header."""
+    header = read_text(file).partition("\n")[0]
+    others = [each for each in ";\t" if each in header]
+    return others[0] if len(others) == 1 and "," not in header else ","
 
 
 def plain_name(column: str) -> str:

@@ -6,7 +6,7 @@ left, or is called as labels are. Whatever is taken is said; where two would do,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,16 +95,14 @@ def read_labels(
     return None
 
 
-def named_in(files: Iterable[Path], images: Sequence[str]) -> set[str]:
-    """The images that the first columns of some files name, as that of a sample submission."""
-    named: set[str] = set()
-    for file in files:
-        table = read_table(file)
-        if table and table.header:
-            ids = set(table.column(table.header[0]))
-            form = best_form(ids, images)
-            named.update(image for image in images if form.of(image) in ids)
-    return named
+def named_in(file: Path, images: Sequence[str]) -> set[str]:
+    """The images that the first column of a file names, as that of a sample submission."""
+    table = read_table(file)
+    if not table or not table.header:
+        return set()
+    ids = set(table.column(table.header[0]))
+    form = best_form(ids, images)
+    return {image for image in images if form.of(image) in ids}
 
 
 def require_folder_name(label: str, where: str) -> None:
@@ -176,16 +174,16 @@ def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str
     """The column whose values name the images, and how; None where none names any."""
     # of leaf-classification's 194 columns 193 are no ids, and a few images show it
     few = images[:: max(1, len(images) // 50)]
-    matches: list[tuple[int, str, Form]] = []
+    matches: list[tuple[str, Form]] = []
     for name in [naming.id_column] if naming.id_column else table.header:
         ids = set(table.column(name))
         if name == naming.id_column or best_form(ids, few).matched:
             form = best_form(ids, images)
-            matches.append((form.matched, name, form))
-    most = max((matched for matched, _, _ in matches), default=0)
-    if not most:
+            matches.append((name, form))
+    if not any(form.matched for _, form in matches):
         return None
-    best = [(name, form) for matched, name, form in matches if matched == most]
+    best_match = max(map(_quality, matches))
+    best = [match for match in matches if _quality(match) == best_match]
     if len(best) > 1:  # an id stands once
         best = [each for each in best if table.is_unique(each[0])] or best
     if len(best) > 1:
@@ -200,6 +198,12 @@ def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str
                 hint="Name it: `--id-column NAME`.",
             )
     return name, form
+
+
+def _quality(match: tuple[str, Form]) -> tuple[int, bool]:
+    """How well a column names the images: how many of them, and as they are written or not."""
+    _, form = match
+    return form.matched, not form.ids
 
 
 def _rows_of(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trees import make
+from trees import make, plant
 
 from dlcli.downloads import plan_organize
 from dlcli.errors import DlError
@@ -75,6 +75,39 @@ def test_images_beside_the_folders_of_splits_are_left_behind_and_said(tmp_path: 
     )
     plan = plan_organize(make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg"), tmp_path)
     assert plan.notes == ()
+
+
+SAMPLE = {"sample_submission.csv": b"id,label\n1,0\n2,0\n3,0\n"}
+
+
+def test_images_in_folders_of_classes_are_never_taken_for_those_to_predict(tmp_path: Path) -> None:
+    classes = [f"{'cat' if i < 7 else 'dog'}/{i}.jpg" for i in range(1, 13)]
+    plan = plan_organize(plant(make(tmp_path, *classes), SAMPLE), tmp_path / "new")
+    targets = {move.target for move in plan.moves}
+    assert targets == {*(f"train/{path}" for path in classes), "sample_submission.csv"}
+    assert plan.notes == ()
+
+
+def test_images_beside_folders_of_classes_that_a_table_names_are_those_to_predict(
+    tmp_path: Path,
+) -> None:
+    paths = ("cat/1.jpg", "dog/2.jpg", "1.jpg", "2.jpg", "3.jpg")
+    plan = plan_organize(plant(make(tmp_path, *paths), SAMPLE), tmp_path / "new")
+    assert {move.target for move in plan.moves if "/" in move.target} == {
+        *("train/cat/1.jpg", "train/dog/2.jpg", "test/1.jpg", "test/2.jpg", "test/3.jpg")
+    }
+    assert plan.notes == ("3 images that sample_submission.csv names are those to predict.",)
+
+
+def test_where_there_is_a_test_folder_no_table_takes_images_from_those_to_learn_from(
+    tmp_path: Path,
+) -> None:
+    labels = {"labels.csv": b"id,label\n1,a\n2,b\n3,a\n4,b\n"}
+    paths = (*(f"{i}.jpg" for i in (1, 2, 3, 4)), *(f"test/{i}.jpg" for i in (1, 2, 3)))
+    plan = plan_organize(plant(make(tmp_path, *paths), SAMPLE | labels), tmp_path / "new")
+    targets = {move.target for move in plan.moves}
+    assert targets >= {"train/a/1.jpg", "train/b/2.jpg", "train/a/3.jpg", "train/b/4.jpg"}
+    assert targets >= {"test/1.jpg", "test/2.jpg", "test/3.jpg"}
 
 
 def test_settings_and_tables_beside_the_images_come_along(tmp_path: Path) -> None:

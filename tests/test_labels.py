@@ -73,36 +73,94 @@ def test_one_hot_columns_name_the_classes_and_a_table_the_test_images(tmp_path: 
         "Train_3.jpg": "rust",
     }
     assert {m.target for m in plan.moves} >= {"test/Test_0.jpg", "test/Test_1.jpg", "train.csv"}
-    (note,) = plan.notes
-    assert note == (
+    predict, label = plan.notes
+    assert predict == "2 images that sample_submission.csv and test.csv name are those to predict."
+    assert label == (
         "Labels: the one that is 1 of columns `healthy`, `multiple_diseases`, `rust`, `scab` of "
         "train.csv, by `image_id`."
     )
 
 
+IDS = [
+    (["1", "2"], ["train/1.jpg", "train/2.jpg"]),
+    (["1.jpg", "2.jpg"], ["train/1.jpg", "train/2.jpg"]),
+    (["train/1.jpg", "train/2.jpg"], ["train/1.jpg", "train/2.jpg"]),
+    (["./train/1", "./train/2"], ["train/1.jpg", "train/2.jpg"]),
+    (["x.1", "x.2"], ["x.1.jpg", "x.2.jpg"]),
+    ([" 1 ", "2"], ["train_images/1.jpg", "train_images/2.jpg"]),
+    (["1", "12"], ["train/0001.jpg", "train/0012.jpg"]),
+    (["0001", "0012"], ["train/1.jpg", "train/12.jpg"]),
+]
+IN_FOLDERS = ["a/1.png", "b/1.png"], ["train/a/1.png", "train/b/1.png"]
+
+
 @pytest.mark.parametrize(
-    ("ids", "images"),
+    ("ids", "images", "naming"),
     [
-        (["1", "2"], ["train/1.jpg", "train/2.jpg"]),
-        (["1.jpg", "2.jpg"], ["train/1.jpg", "train/2.jpg"]),
-        (["train/1.jpg", "train/2.jpg"], ["train/1.jpg", "train/2.jpg"]),
-        (["./train/1", "./train/2"], ["train/1.jpg", "train/2.jpg"]),
-        (["a/1.png", "b/1.png"], ["train/a/1.png", "train/b/1.png"]),
-        (["x.1", "x.2"], ["x.1.jpg", "x.2.jpg"]),
-        ([" 1 ", "2"], ["train_images/1.jpg", "train_images/2.jpg"]),
+        *((ids, images, Naming()) for ids, images in IDS),
+        *((ids, images, Naming("labels.csv")) for ids, images in (*IDS, IN_FOLDERS)),
     ],
 )
-@pytest.mark.parametrize("named", [True, False])
-def test_ids_may_be_names_or_paths_with_or_without_suffix(
-    tmp_path: Path, ids: list[str], images: list[str], named: bool
+def test_ids_may_be_names_paths_or_numbers_with_or_without_suffix(
+    tmp_path: Path, ids: list[str], images: list[str], naming: Naming
 ) -> None:
     text = f"file,label\n{ids[0]},cat\n{ids[1]},dog\n"
-    if images[0].count("/") == 2 and not named:
-        return  # folders per class are believed, unless somebody says otherwise
-    naming = Naming(file="labels.csv") if named else Naming()
     plan = planned(tmp_path, images, {"labels.csv": text}, naming)
     labels = [move.target.split("/")[1] for move in plan.moves if move.source in images]
     assert labels == ["cat", "dog"]
+    assert plan.notes == ("Labels: column `label` of labels.csv, by `file`.",)
+
+
+def test_folders_per_class_are_believed_unless_a_csv_is_named(tmp_path: Path) -> None:
+    ids, images = IN_FOLDERS
+    csvs = {"labels.csv": f"file,label\n{ids[0]},cat\n{ids[1]},dog\n"}
+    plan = planned(tmp_path, images, csvs)
+    assert {move.target for move in plan.moves} == {*images, "labels.csv"}
+
+
+@pytest.mark.parametrize(
+    ("ids", "images"),
+    [
+        (["1", "01", "2"], names("001", "002")),  # two rows for one number
+        (["1", "2"], names("01", "001", "2")),  # two images for one row
+        (["1", "x"], names("01", "0x")),
+    ],
+)
+def test_numbers_are_matched_only_where_all_are_and_each_stands_once(
+    tmp_path: Path, ids: list[str], images: list[str]
+) -> None:
+    text = "id,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(ids))
+    with pytest.raises(DlError, match=r"No column of .* names the images|have no row"):
+        planned(tmp_path, images, {"labels.csv": text}, Naming("labels.csv"))
+
+
+def test_the_ids_themselves_win_over_their_numbers(tmp_path: Path) -> None:
+    text = "row,image,label\n2,01,a\n1,02,b\n"
+    plan = planned(tmp_path, names("01", "02"), {"labels.csv": text})
+    assert labels_of(plan) == {"01.jpg": "a", "02.jpg": "b"}
+
+
+def test_a_table_may_name_images_to_predict_by_their_numbers(tmp_path: Path) -> None:
+    csvs = {
+        "labels.csv": "id,label\n1,a\n2,b\n",
+        "sample_submission.csv": "id,a,b\n3,0.5,0.5\n4,0.5,0.5\n",
+    }
+    plan = planned(tmp_path, [f"images/000{i}.jpg" for i in range(1, 5)], csvs)
+    assert labels_of(plan) == {"0001.jpg": "a", "0002.jpg": "b"}
+    assert {move.target for move in plan.moves} >= {"test/0003.jpg", "test/0004.jpg"}
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_csv_may_have_semicolons_or_tabs_between_its_cells(tmp_path: Path, between: str) -> None:
+    rows = (["id", "breed", "weight"], ["1", "pug, small", "7,5"], ["2", '"chow"', "30,1"])
+    text = "".join(f"{between.join(row)}\n" for row in rows)
+    plan = planned(tmp_path, names("1", "2"), {"labels.csv": text})
+    assert labels_of(plan) == {"1.jpg": "pug, small", "2.jpg": "chow"}
+
+
+def test_a_comma_in_the_header_is_what_stands_between_cells(tmp_path: Path) -> None:
+    plan = planned(tmp_path, names("1;2", "3"), {"a.csv": "id,the label;now\n1;2,a\n3,b\n"})
+    assert labels_of(plan) == {"1;2.jpg": "a", "3.jpg": "b"}
 
 
 @pytest.mark.parametrize(
