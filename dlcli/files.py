@@ -80,6 +80,24 @@ def sync_tree(folder: Path) -> None:
         sync_folder(Path(above))
 
 
+def sync_disk(folder: Path) -> None:
+    """Make all that was written on a folder's disk last through a power cut.
+
+    25,000 files at once take a second; each on its own, twenty.
+    """
+    import ctypes
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if hasattr(ctypes.CDLL(None), "syncfs"):
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+        else:
+            os.sync()
+    finally:
+        os.close(descriptor)
+
+
 def digest_of(file: Path) -> str:
     """The sha256 of a file, in hex digits; "" where it is gone."""
     import hashlib

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from dlcli.arranging import at_work
 from dlcli.dataset import FEATURES
@@ -18,7 +16,16 @@ from dlcli.labels import Naming
 from dlcli.layouts import read_layout
 from dlcli.moves import Outcome, carry_out
 from dlcli.places import shown
-from dlcli.staging import Download, discard, download_of, drawn_in, hollow, stage, staging_folder
+from dlcli.staging import (
+    Download,
+    discard,
+    download_of,
+    drawn_in,
+    hollow,
+    left_packed,
+    stage,
+    staging_folder,
+)
 
 
 def organize(
@@ -49,7 +56,7 @@ def organize(
                 discard(staging_folder(download, target))
             return None
         if download is None:
-            operation = _operation(source, source, target, move, naming, {})
+            operation = _operation(source, source, target, move, naming)
             return carry_out(held, operation) if operation else None
         is_new = stage(download, target)
         folder = staging_folder(download, target)
@@ -73,7 +80,7 @@ def to_organize(
     if not _is_to_do(source, target, download):
         return None
     if download is None:
-        return _operation(source, source, target, move, naming, {})
+        return _operation(source, source, target, move, naming)
     folder = staging_folder(download, target)
     if folder.exists():
         return _staged(download, folder, target, naming)
@@ -94,6 +101,12 @@ def made_of(operation: Operation) -> Path:
 def is_staged(operation: Operation) -> bool:
     """Whether an operation's files were first unpacked or drawn of what was downloaded."""
     return "source" in operation.details
+
+
+def packed_in(root: Path) -> str:
+    """The sentence on archives in a dataset that nobody organised; "" where there is none."""
+    made = any(journal.name == "organize" for journal in journals(root))
+    return "" if made else left_packed(root, None)  # else it was said then
 
 
 def new_since(source: Path, target: Path) -> tuple[str, ...]:
@@ -183,7 +196,12 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
 
 
 def _operation(
-    source: Path, folder: Path, target: Path, move: bool, naming: Naming, more: Mapping[str, Any]
+    source: Path,
+    folder: Path,
+    target: Path,
+    move: bool,
+    naming: Naming,
+    download: Download | None = None,
 ) -> Operation | None:
     """The plan for a folder; None where nothing in it has to move."""
     in_place = _is_in_place(source, target)
@@ -194,8 +212,10 @@ def _operation(
     if not moves:
         return None
     said = {"naming": {key: value for key, value in asdict(naming).items() if value is not None}}
-    notes = [*(drawn_in(folder) if folder != source else ()), *plan.notes]
-    details = {"notes": notes, **(said if naming.is_given else {}), **more}
+    drawn = drawn_in(folder) if folder != source else []
+    notes = [*drawn, *plan.notes, *filter(None, [left_packed(source, download)])]
+    made_of = {"source": str(source), "stamp": download.stamp} if download else {}
+    details = {"notes": notes, **(said if naming.is_given else {}), **made_of}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
     return Operation(
@@ -205,9 +225,8 @@ def _operation(
 
 def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> Operation:
     """The plan for a folder that was unpacked or drawn, or that has the names alone."""
-    more = {"source": str(download.source), "stamp": download.stamp}
     try:
-        operation = _operation(download.source, folder, target, True, naming, more)
+        operation = _operation(download.source, folder, target, True, naming, download)
     except DlError as error:
         raise _in_words_of(download, folder, error) from error
     assert operation is not None, "its train/ moves"

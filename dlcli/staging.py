@@ -11,7 +11,6 @@ What is downloaded is never changed.
 
 from __future__ import annotations
 
-import ctypes
 import glob
 import os
 import shutil
@@ -26,7 +25,7 @@ from dlcli.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.dataset import SETTINGS
 from dlcli.errors import DlError
-from dlcli.files import atomic_write, read_text, sync_folder
+from dlcli.files import atomic_write, read_text, sync_disk, sync_folder
 from dlcli.folders import is_image, read_folder
 from dlcli.journal import Operation
 from dlcli.layouts import read_layout, split_of
@@ -38,6 +37,7 @@ from dlcli.transfer import copy_file
 WHOLE, PARTIAL = ".unpacked", ".partial"
 # The file in such a folder that says what was drawn.
 _DRAWN = ".drawn"
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,23 @@ def download_of(source: Path) -> Download | None:
     return Download(source, tuple(packed)) if packed else None
 
 
+def left_packed(source: Path, download: Download | None) -> str:
+    """The sentence that says which archives of a folder stay packed; "" where none does.
+
+    Args:
+        source: what was downloaded.
+        download: what is unpacked of it.
+    """
+    if source.is_file():
+        return ""
+    packed = set(download.packed) if download else set()
+    archives = [source / name for name in read_layout(source).archives]
+    left = [shown(f.name) for f in archives if f not in packed and not _is_unpacked(f)]
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    names = ", ".join(left[:_MOST_NAMED]) + more
+    return f"Left packed: {names}. Unpack first what belongs to the dataset." if left else ""
+
+
 def staging_folder(download: Download, target: Path) -> Path:
     """The folder beside a dataset that a download is made into."""
     return target.with_name(f".{target.name}-{download.stamp}{WHOLE}")
@@ -103,7 +120,7 @@ def stage(download: Download, target: Path) -> bool:
     try:
         partial.mkdir()
         _build(download, partial, hollow=False)
-        _sync_disk(partial)
+        sync_disk(partial)
         partial.rename(whole)
     except BaseException:
         _remove(partial)
@@ -268,22 +285,6 @@ def _files(folder: Path) -> Iterator[Path]:
         yield folder / name
     for name in listing.folders:
         yield from _files(folder / name)
-
-
-def _sync_disk(folder: Path) -> None:
-    """Make all that was written there last through a power cut.
-
-    25,000 files at once take a second; each on its own, twenty.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if hasattr(ctypes.CDLL(None), "syncfs"):
-            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
-        else:
-            os.sync()
-    finally:
-        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

@@ -96,6 +96,34 @@ def test_an_archive_of_a_split_that_is_not_unpacked_is_taken(tmp_path: Path) -> 
     assert tree(tmp_path / "pets") == ORGANIZED
 
 
+PACKED = "Left packed: test.zip. Unpack first what belongs to the dataset."
+
+
+def test_archives_that_are_left_packed_beside_images_are_said(tmp_path: Path) -> None:
+    source = plant(tmp_path / "redux", KAGGLE)
+    zipped(source / "test.zip", {"test/2.jpg": b"test 2"})
+    zipped(source / "train.zip", {"train/cat.0.jpg": b"unpacked beside itself"})
+    planned = organizing.to_organize(source, tmp_path / "pets")
+    outcome = organizing.organize(source, tmp_path / "pets")
+    assert planned is not None
+    assert outcome is not None
+    assert organizing.notes_of(planned) == organizing.notes_of(outcome.operation) == (PACKED,)
+    assert tree(tmp_path / "pets") == ORGANIZED
+    outcome = organizing.organize(source, source)
+    assert outcome is not None
+    assert organizing.notes_of(outcome.operation) == (PACKED,)
+
+
+def test_archives_that_are_unpacked_are_not_said_to_be_left(tmp_path: Path) -> None:
+    source = plant(tmp_path / "redux", {k: v for k, v in KAGGLE.items() if "test1" not in k})
+    for name in ("test.zip", "extra.zip"):
+        zipped(source / name, {"1.jpg": b"test 1"})
+    outcome = organizing.organize(source, tmp_path / "pets")
+    assert outcome is not None
+    assert tree(tmp_path / "pets") == ORGANIZED
+    assert organizing.notes_of(outcome.operation) == (PACKED.replace("test.zip", "extra.zip"),)
+
+
 def test_a_file_that_was_zipped_alone_is_that_file(tmp_path: Path) -> None:
     csv = zipped(tmp_path / "x", {"labels.csv": b"id,breed\n1,pug\n2,chow\n"}).read_bytes()
     archive = zipped(

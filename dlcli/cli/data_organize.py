@@ -122,11 +122,13 @@ def _say_done(outcome: Outcome) -> None:
 
 def _say_done_before(found: Path, goal: Path) -> None:
     from dlcli.current import again
-    from dlcli.organizing import new_since
+    from dlcli.organizing import new_since, packed_in
     from dlcli.places import shown
     from dlcli.progress import say
 
     say(f"{shown(goal)} is organised already.")
+    if packed := packed_in(goal):
+        say(packed)
     if new := new_since(found, goal):
         say(
             f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "

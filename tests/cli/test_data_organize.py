@@ -88,6 +88,16 @@ def test_columns_that_are_named_are_named_again_after_undo(dl: Dl, home: Path) -
     assert f"dogs src' ~/data/dogs {' '.join(named)}`" in undone
 
 
+def test_a_dataset_with_an_archive_in_it_is_organised_already_and_the_archive_is_named(
+    dl: Dl, home: Path
+) -> None:
+    source = plant(home / "pets", {"train/cat/1.jpg": b"1", "train/dog/2.jpg": b"2"})
+    zipped(source / "test.zip", {"3.jpg": b"3"})
+    said = ok(dl("data", "organize", source, "./pets")).stderr
+    assert "~/pets is organised already.\n" in said
+    assert "Left packed: test.zip. Unpack first" in said
+
+
 def test_pixels_are_drawn_and_it_is_said(dl: Dl, home: Path) -> None:
     header = "label," + ",".join(f"pixel{i}" for i in range(4))
     rows = "".join(f"{i % 2},0,0,255,255\n" for i in range(4))
