@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.archive_members import MOST_NAME_BYTES
 from dlcli.errors import DlError, did_you_mean
 from dlcli.label_columns import Column, choose_label_column
 from dlcli.label_tables import Form, Table, best_form, plain_name, read_table
@@ -115,21 +116,25 @@ def require_folder_name(label: str, where: str) -> None:
     Raises:
         DlError: it can't.
     """
-    why = ""
-    if not label:
-        why = "it is empty"
-    elif "/" in label or "\0" in label:
-        why = "a slash ends the name of a folder"
-    elif label.startswith("."):
-        why = "what begins with a dot is hidden"
-    elif len(label.encode("utf-8", "surrogateescape")) > 255:
-        why = "it is longer than 255 bytes"
-    if why:
+    if why := fault_of_name(label):
         raise DlError(
             f"The label `{shown(label[:60])}` of {where} can't name a class's folder",
             why=why,
             hint="Change it in the CSV, or name another column: `--label-column NAME`.",
         )
+
+
+def fault_of_name(name: str) -> str:
+    """Why something can't be the name of a file or folder that is seen; "" where it can."""
+    if not name:
+        return "it is empty"
+    if "/" in name or "\0" in name:
+        return "a slash ends the name of a folder"
+    if name.startswith("."):
+        return "what begins with a dot is hidden"
+    if len(name.encode("utf-8", "surrogateescape")) > MOST_NAME_BYTES:
+        return f"it is longer than {MOST_NAME_BYTES} bytes"
+    return ""
 
 
 def _labels_in(

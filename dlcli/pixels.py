@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.labels import require_folder_name
+from dlcli.labels import fault_of_name, require_folder_name
 from dlcli.layouts import split_of
 from dlcli.places import shown
 from dlcli.progress import Bar, track
@@ -100,18 +100,24 @@ def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> s
         DlError: a row that is no image, or a label that can't name a folder.
     """
     splits = [table.split for table in tables]
-    drawn = []
+    drawn, taken = [], dict[str, str]()
     for table in tables:
         stem = table.file.stem
         alone = splits.count(table.split) == 1 or split_of(stem) == table.split
-        count = _draw(table, into / table.split, "" if alone else f"{stem}-", hollow)
+        prefix = "" if alone else f"{stem}-"
+        count = _draw(table, into / table.split, prefix, taken, hollow)
         drawn.append(f"{count:,} images of {table.side}x{table.side} from {shown(table.file.name)}")
     called = "" if any(table.id is not None for table in tables) else ", called by their rows"
     return f"Drew {' and '.join(drawn)}{called}."
 
 
-def _draw(table: PixelTable, into: Path, prefix: str, hollow: bool) -> int:
-    """Draw one table's images; how many there are."""
+def _draw(table: PixelTable, into: Path, prefix: str, taken: dict[str, str], hollow: bool) -> int:
+    """Draw one table's images; how many there are.
+
+    Args:
+        prefix: what their names begin with.
+        taken: the names there are in all splits, and whose each is; grows.
+    """
     with table.file.open("rb") as content:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: content.read(1 << 20), b"")) - 1
     seconds = table.file.stat().st_mtime
@@ -125,8 +131,8 @@ def _draw(table: PixelTable, into: Path, prefix: str, hollow: bool) -> int:
         content.readline()
         for start, lines in _batches(content):
             folders = _folders(table, into, lines, start)
-            names = _names(table, lines, start)
-            paths = [f"{a}/{prefix}{b}.png" for a, b in zip(folders, names, strict=True)]
+            names = _names(table, lines, start, prefix, taken)
+            paths = [f"{a}/{b}" for a, b in zip(folders, names, strict=True)]
             for folder in set(folders):
                 os.makedirs(folder, exist_ok=True)
             pixels = None if hollow else _pixels(table, lines, start)
@@ -166,13 +172,39 @@ def _folders(table: PixelTable, into: Path, lines: Sequence[str], start: int) ->
     return [f"{into}/{label}" for label in labels]
 
 
-def _names(table: PixelTable, lines: Sequence[str], start: int) -> list[str]:
-    if table.id is None:
-        return [*map(str, range(start, start + len(lines)))]
-    names = _cells(lines, table.id)
-    for name, number in zip(names, range(start, start + len(lines)), strict=True):
-        require_folder_name(name, f"row {number:,} of {shown(table.file.name)}")
+def _names(
+    table: PixelTable, lines: Sequence[str], start: int, prefix: str, taken: dict[str, str]
+) -> list[str]:
+    """The names of rows' images; for the arguments see `_draw`.
+
+    Raises:
+        DlError: an id that can't be one, or a name that another image of the split has.
+    """
+    numbers = range(start, start + len(lines))
+    ids = [*map(str, numbers)] if table.id is None else _cells(lines, table.id)
+    names = [f"{prefix}{each}.png" for each in ids]
+    for number, each, name in zip(numbers, ids, names, strict=True):
+        if why := fault_of_name(each) or fault_of_name(name):
+            raise _bad_id(table, each, number, why)
+        mine = f"row {number:,} of {shown(table.file.name)}"
+        if (other := taken.setdefault(f"{table.split}/{name}", mine)) != mine:
+            raise DlError(
+                f"{shown(table.file.name)} can't be drawn",
+                why=f"row {number:,} would be called {shown(name)}, as {other} is",
+                hint="Leave only one of the two files there."
+                if table.id is None
+                else "Change one of the two ids, or remove the row.",
+            )
     return names
+
+
+def _bad_id(table: PixelTable, name: str, number: int, why: str) -> DlError:
+    return DlError(
+        f"The id `{shown(name[:60])}` of row {number:,} of {shown(table.file.name)} can't name an "
+        "image",
+        why=why,
+        hint="Change it in the CSV, or remove the row.",
+    )
 
 
 def _cells(lines: Sequence[str], place: int) -> list[str]:
@@ -207,7 +239,7 @@ def _pixels(table: PixelTable, lines: Sequence[str], start: int) -> np.ndarray:
 
 def _no_pixels(table: PixelTable, where: str) -> DlError:
     return DlError(
-        f"{shown(table.file)} can't be drawn",
+        f"{shown(table.file.name)} can't be drawn",
         why=f"expected {table.side**2} whole numbers from 0 to 255, found others in {where}",
         hint="Download it again, or mend the row.",
     )

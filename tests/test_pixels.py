@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from packing import zipped
 from PIL import Image
-from trees import plant, tree
+from trees import Tree, plant, tree
 
 from dlcli import arranging, organizing
 from dlcli.errors import DlError
@@ -141,3 +141,57 @@ def test_a_row_that_is_no_image_is_named_and_nothing_is_left(
         organizing.organize(tmp_path / "digits", tmp_path / "data" / "digits")
     assert says in str(caught.value)
     assert not (tmp_path / "data").exists()
+
+
+def with_ids(*ids: str) -> bytes:
+    """A CSV of blank images that are called so, of two classes."""
+    lines = [[name, i % 2, *[0] * 16] for i, name in enumerate(ids)]
+    return csv_text([["id", "label", *HEADER], *lines]).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (
+            {"train.csv": with_ids("a", "b", "c", "b")},
+            "train.csv can't be drawn: row 4 would be called b.png, as row 2 of train.csv is",
+        ),
+        (
+            {"train.csv": with_ids("a", "b", "a")},
+            "train.csv can't be drawn: row 3 would be called a.png, as row 1 of train.csv is",
+        ),
+        (
+            {"Training.csv": digits(2, labelled=True)[1], "train.csv": digits(4, labelled=True)[1]},
+            "train.csv can't be drawn: row 1 would be called 1.png, as row 1 of Training.csv is",
+        ),
+        (
+            {"train.csv": with_ids("a", "../../b")},
+            "The id `../../b` of row 2 of train.csv can't name an image: a slash ends the name",
+        ),
+        (
+            {"train.csv": with_ids("a", "")},
+            "The id `` of row 2 of train.csv can't name an image: it is empty",
+        ),
+        (
+            {"train.csv": with_ids("a", "x" * 252)},
+            "of row 2 of train.csv can't name an image: it is longer than 255 bytes",
+        ),
+    ],
+)
+def test_a_name_that_is_none_or_stands_twice_is_told_before_and_leaves_nothing(
+    tmp_path: Path, files: Tree, says: str
+) -> None:
+    source = plant(tmp_path / "digits", files)
+    for act in (organizing.to_organize, organizing.organize):
+        with pytest.raises(DlError) as caught:
+            act(source, tmp_path / "data" / "digits")
+        assert says in str(caught.value).replace(f"{source}/", "")
+        assert ".partial" not in str(caught.value)
+        assert "label" not in str(caught.value)
+        assert not (tmp_path / "data").exists()
+
+
+def test_names_may_be_as_long_as_a_disk_takes(tmp_path: Path) -> None:
+    source = plant(tmp_path / "digits", {"train.csv": with_ids("a", "x" * 251)})
+    assert organizing.organize(source, tmp_path / "made") is not None
+    assert set(tree(tmp_path / "made")) == {"train/0/a.png", f"train/1/{'x' * 251}.png"}
