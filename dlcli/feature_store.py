@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli import room
 from dlcli.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read_split
@@ -72,15 +73,14 @@ def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer
     Raises:
         DlError: says how much room there is.
     """
-    needed = count * sum(size_bytes(array_path(like, split)) for split in splits)
-    free = shutil.disk_usage(like).free
-    if needed > free:
-        raise DlError(
-            f"No room for {what} beside {shown(like)}",
-            why=f"they take about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
-            hint=f"{fewer}, or free some space: `dl features ls` and `dl features rm` show and "
-            "remove what is stored.",
-        )
+    sizes = [size_bytes(array_path(like, split)) for split in splits] * count
+    room.require_room(
+        like,
+        sizes,
+        f"for {what} beside {shown(like)}",
+        f"{fewer}, or free some space: `dl features ls` and `dl features rm` show and remove what "
+        "is stored.",
+    )
 
 
 def stored_rows(folder: Path) -> dict[str, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from dlcli.partial_files import PartialFile, RemoteFile, number
 from dlcli.places import shown
 from dlcli.processes import in_words, this_owner, utc_now
 from dlcli.progress import say, track
+from dlcli.room import require_room
 
 if TYPE_CHECKING:
     from requests import Response
@@ -101,10 +101,12 @@ def _wait_before(failures: int, broken: _Broken, partial: PartialFile, what: str
 
 
 def _failure(what: str, why: str, partial: PartialFile) -> DlError:
-    hint = "Try again later."
-    if partial.size():
-        hint = f"{partial.size() / 1e6:,.1f} MB are kept: the same command goes on from there."
+    hint = _kept(partial) if partial.size() else "Try again later."
     return DlError(f"Can't fetch {what}", why=why, hint=hint)
+
+
+def _kept(partial: PartialFile) -> str:
+    return f"{partial.size() / 1e6:,.1f} MB are kept: the same command goes on from there."
 
 
 def _try(url: str, partial: PartialFile, what: str) -> bool:
@@ -223,13 +225,13 @@ def _copy(response: Response, partial: PartialFile, remote: RemoteFile, what: st
 def _require_room(partial: PartialFile, remote: RemoteFile, what: str) -> None:
     """Refuse, before the first byte, what the disk can't hold."""
     folder = partial.target.parent
-    more, free = (remote.size_bytes or 0) - partial.size(), shutil.disk_usage(folder).free
-    if more > free:
-        raise DlError(
-            f"No room for {what} in {shown(folder)}",
-            why=f"it takes {more / 1e6:,.0f} MB more, and {free / 1e6:,.0f} MB are free",
-            hint="Free some space, or name a folder on another disk.",
+    more = max((remote.size_bytes or 0) - partial.size(), 0)
+    if partial.size():
+        require_room(
+            folder, [more], f"for the rest of {what}", f"Free some space. {_kept(partial)}"
         )
+    else:
+        require_room(folder, [more], f"for {what} in {shown(folder)}")
 
 
 def _require_same(partial: PartialFile, remote: RemoteFile, host: str) -> None:

@@ -7,7 +7,6 @@ moves, and what was killed at any step is finished by `finish` or taken back by 
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +18,7 @@ from dlcli.files import sync_folder
 from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.places import shown
 from dlcli.progress import Bar, track
+from dlcli.room import require_room
 from dlcli.transfer import (
     copy_file,
     is_unchanged,
@@ -245,17 +245,16 @@ def _require_writable(operation: Operation) -> None:
 
 def _require_space(operation: Operation) -> None:
     """Refuse to copy more bytes than the disk has left."""
-    needed = 0
+    sizes = []
     for move in operation.moves:
         with suppress(FileNotFoundError):
-            needed += os.stat(f"{operation.source}/{move.source}").st_size
-    free = shutil.disk_usage(operation.root).free
-    if needed > free:
-        raise DlError(
-            f"No room for the copies in {shown(operation.root)}",
-            why=f"they take {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left",
-            hint="Nothing was copied. Free some space, or name a folder on another disk.",
-        )
+            sizes.append(os.stat(f"{operation.source}/{move.source}").st_size)
+    require_room(
+        operation.root,
+        sizes,
+        f"for the copies in {shown(operation.root)}",
+        "Nothing was copied. Free some space, or name a folder on another disk.",
+    )
 
 
 def _require_originals(operation: Operation) -> None:

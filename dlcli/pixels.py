@@ -123,7 +123,7 @@ def _draw(table: PixelTable, into: Path, prefix: str, taken: dict[str, str], hol
     seconds = table.file.stat().st_mtime
     into.mkdir(parents=True, exist_ok=True)
     if not hollow:
-        require_room(into, repeat(table.side**2, total), f"to draw {shown(table.file)}")
+        require_room(into, repeat(table.side**2, total), f"to draw {shown(table.file.name)}")
     with (
         table.file.open(encoding="utf-8-sig", errors="surrogateescape") as content,
         track(f"draw {shown(table.file.name)}:", total, "images") as bar,
