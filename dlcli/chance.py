@@ -228,7 +228,8 @@ def _sums(rng: Any, pool: Floats, counts: Ints) -> Floats:
     few = np.take_along_axis(pool, rng.integers(pool.shape[1], size=(draws, FEW)), axis=1)
     exact = (few * (np.arange(FEW) < counts[:, None])).sum(axis=1)
     off = np.sqrt(counts) * pool.std(axis=1) * rng.standard_normal(draws)
-    return np.where(counts <= FEW, exact, counts * pool.mean(axis=1) + off)
+    sums: Floats = np.where(counts <= FEW, exact, counts * pool.mean(axis=1) + off)
+    return sums
 
 
 def expected_accuracy_range(

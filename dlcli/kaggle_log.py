@@ -12,6 +12,7 @@ from dlcli.errors import DlError
 from dlcli.files import read_yaml, write_yaml
 from dlcli.locks import alone_in
 from dlcli.places import shown
+from dlcli.progress import say
 from dlcli.read_only import place_of, places_of
 from dlcli.run import Run
 
@@ -44,8 +45,8 @@ class Entry:
 
     file: str
     competition: str
-    sent: str
-    message: str
+    sent: str = ""
+    message: str = ""
     metric: str | None = None
     clip: float = 0.0
     views: int = 0
@@ -113,34 +114,73 @@ def _read(place: Run) -> list[Entry]:
         ) from error
 
 
+def read_logs(runs: Iterable[Run]) -> list[tuple[Run, Entry]]:
+    """What several runs have sent, in the order of sending; each submission once.
+
+    A run that was copied has the other's entries too. A damaged file hides no other's (said).
+    """
+    found: list[tuple[Run, Entry]] = []
+    refs: set[int] = set()
+    for run in runs:
+        try:
+            entries = read_log(run)
+        except DlError as error:
+            say(f"Warning: {error.what}, and left out.")
+            continue
+        found += [(run, each) for each in entries if each.ref not in refs]
+        refs |= {each.ref for each in entries if each.ref is not None}
+    return sorted(found, key=lambda pair: pair[1].sent)
+
+
 def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None:
     """Write some of what a run has sent, and its best public score among its headline scores.
 
-    What other processes write meanwhile stays.
+    What other processes write meanwhile stays: an entry that is scored is not made pending again,
+    and what is gone goes only as it was known.
 
     Args:
         run: the run.
         entries: new ones, and others as they are now.
         gone: those that were never taken.
     """
-    place, never = place_of(run), {each.key for each in gone}
+    place, never = place_of(run), list(gone)
     with alone_in(place.path):
-        known = {each.key: each for each in read_log(run) if each.key not in never}
-        known |= {each.key: each for each in entries}
+        known = {each.key: each for each in read_log(run) if each not in never}
+        for entry in entries:
+            held = known.get(entry.key)
+            if held is None or held.is_open or not entry.is_open:
+                known[entry.key] = entry
         ordered = sorted(known.values(), key=lambda each: each.sent)
         write_yaml(place.kaggle_file, {"submissions": [_plain(each) for each in ordered]})
     if place == run:
-        run.update_status(public_score=best_score(ordered))
+        note_best(run)
+
+
+def note_best(run: Run) -> None:
+    """Bring a run's best public score into its headline scores, where it isn't there yet."""
+    best = best_score(read_log(run))
+    if run.status().get("public_score") != best:
+        run.update_status(public_score=best)
 
 
 def best_score(entries: Iterable[Entry]) -> float | None:
-    """The best public score of some entries; None where there is none yet."""
+    """The best public score in the competition that was sent to last; None where there is none.
+
+    Where nobody knows whether less is better, the newest.
+    """
     scored = [each for each in entries if each.public_score is not None]
     if not scored:
         return None
-    metric = METRICS.get(scored[-1].metric or "")
-    best = min if metric is None or metric.falls else max
-    return best(each.public_score for each in scored if each.public_score is not None)
+    newest = scored[-1]
+    metric = METRICS.get(newest.metric or "")
+    if metric is None:
+        return newest.public_score
+    best = min if metric.falls else max
+    return best(
+        each.public_score
+        for each in scored
+        if each.public_score is not None and each.competition == newest.competition
+    )
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
@@ -148,7 +188,11 @@ def _plain(entry: Entry) -> dict[str, Any]:
     values = dataclasses.asdict(entry)
     if entry.expected_range:
         values["expected_range"] = list(entry.expected_range)
-    return {name: value for name, value in values.items() if value not in (None, "")}
+    defaults = {field.name: field.default for field in dataclasses.fields(Entry)}
+    bare = {name for name, value in defaults.items() if value in (None, "")}
+    return {
+        name: value for name, value in values.items() if name not in bare or value not in (None, "")
+    }
 
 
 def _entry(values: Any) -> Entry:
@@ -167,6 +211,9 @@ def _entry(values: Any) -> Entry:
     entry = Entry(
         **values | numbers | {"expected_range": tuple(map(float, span)) if span else None}
     )
+    texts = (entry.file, entry.competition, entry.sent, entry.message, entry.reason)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.clip, int | float):
+        raise ValueError("with a file, a competition, a time and a clip for each")
     if entry.state not in STATES or not isinstance(entry.ref, int | None):
         raise ValueError(f"not one that is {entry.state!r} with the number {entry.ref!r}")
     return entry

@@ -51,6 +51,21 @@ def held(
         os.close(descriptor)
 
 
+def is_held(file: Path) -> bool:
+    """Whether a process of this machine works on what `held` locks with a file."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Change something in a folder while all others who want to wait; for an instant alone."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dlcli.competitions import METRICS, Metric, Sent, Standing
-from dlcli.kaggle_log import Entry, read_log
+from dlcli.kaggle_log import Entry, read_logs
 from dlcli.run import Run
 
 # Fewer pairs of scores lie on some line by chance alone.
@@ -51,6 +50,38 @@ class Truth:
     ranks: float | None
 
 
+@dataclass(frozen=True)
+class Overview:
+    """How an account stands in a competition.
+
+    Args:
+        metric: how it scores; None where neither a table nor the leaderboard tells.
+        best: the submission with the best public score.
+        rank: its place; None where there is none, or nobody else.
+    """
+
+    metric: Metric | None
+    best: Sent | None
+    rank: Rank | None
+
+
+def overview(
+    leaderboard: Sequence[Standing], sent: Iterable[Sent], metric: Metric | None
+) -> Overview:
+    """How an account stands.
+
+    Args:
+        leaderboard: the public one, the best first.
+        sent: what the account's team has sent.
+        metric: how the competition scores, if that is known.
+    """
+    metric = metric or metric_by(leaderboard)
+    best = best_of(sent, metric) if metric else None
+    if metric is None or best is None or best.public_score is None or not leaderboard:
+        return Overview(metric, best, None)
+    return Overview(metric, best, rank_of(best.public_score, leaderboard, metric))
+
+
 def rank_of(score: float, leaderboard: Sequence[Standing], metric: Metric) -> Rank:
     """The place that a score has, whether or not it is on the leaderboard itself."""
     sign = 1 if metric.falls else -1
@@ -77,15 +108,9 @@ def best_of(sent: Iterable[Sent], metric: Metric) -> Sent | None:
     return min(scored, key=lambda each: sign * (each.public_score or 0.0), default=None)
 
 
-def sent_by_runs(runs_dir: Path, dataset: str, slug: str) -> list[tuple[Run, Entry]]:
-    """What the runs of a dataset have sent to a competition, in the order of sending."""
-    found = [
-        (run, entry)
-        for run in Run.all(runs_dir, dataset)
-        for entry in read_log(run)
-        if entry.competition == slug
-    ]
-    return sorted(found, key=lambda pair: pair[1].sent)
+def sent_by_runs(runs: Iterable[Run], slug: str) -> list[tuple[Run, Entry]]:
+    """What runs have sent to a competition, in the order of sending."""
+    return [(run, entry) for run, entry in read_logs(runs) if entry.competition == slug]
 
 
 def truth(entries: Iterable[Entry]) -> Truth:

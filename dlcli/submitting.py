@@ -11,7 +11,7 @@ from dlcli.chance import expected_accuracy_range, expected_loss_range
 from dlcli.clipping import Curve, clip, curve
 from dlcli.competitions import Metric, metric_of, positive_of
 from dlcli.config import Config
-from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset
+from dlcli.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
 from dlcli.files import atomic, read_csv, write_csv
@@ -39,6 +39,7 @@ class Submitted:
 
     Args:
         file: the submission.
+        content: its bytes, as they were checked.
         rows: ids in it.
         notes: what was decided, a sentence each.
         labels: whether it holds names of classes.
@@ -53,6 +54,7 @@ class Submitted:
     """
 
     file: Path
+    content: bytes
     rows: int
     notes: tuple[str, ...]
     labels: bool
@@ -72,6 +74,13 @@ class Expected:
     score: float
     low: float
     high: float
+
+
+def with_competition(config: Config, root: Path | None) -> Config:
+    """The settings, with what a dataset says of its competition over all but the flags."""
+    if root is None:
+        return config
+    return config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
 
 
 def submit_run(
@@ -98,8 +107,7 @@ def submit_run(
         DlError: no test images, ids or columns that don't match them, or a bound that changes
             nothing.
     """
-    if root is not None:
-        config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
+    config = with_competition(config, root)
     wants = config.settings().kaggle
     metric = metric_of(wants.competition, wants.metric)
     if bound and metric is not None and not metric.clipped:
@@ -107,6 +115,7 @@ def submit_run(
     place = said_place_of(run)
     valid = predictions_of(run, root, config, "valid", views)
     tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
+    is_clipped = bool(bound)
     bound = tried.chosen if bound == "auto" else bound
     clipped = clip(valid.y_prob, bound)
     test = predictions_of(run, root, config, "test", views)
@@ -129,15 +138,17 @@ def submit_run(
         positive=positive,
         origin=origin,
     )
-    if submission.labels and bound:
+    if submission.labels and is_clipped:
         raise _pointless("the submission holds the names of classes, not probabilities")
     with atomic(place.submission_file) as temporary:  # only what passes its check replaces a file
         write_csv(temporary, [submission.header, *submission.rows])
         check_submission(read_csv(temporary), submission)
+        content = temporary.read_bytes()
     form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
     matters = not submission.labels and (metric is None or metric.clipped)
     return Submitted(
         file=place.submission_file,
+        content=content,
         rows=len(submission.rows),
         notes=(form, *_about(left_out), *submission.notes),
         labels=submission.labels,

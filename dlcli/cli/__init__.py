@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         # click aborts for Ctrl-C, for the end of input, and for "no" to a question
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
             return _fail("Interrupted.", error, ExitCode.INTERRUPTED)
-        return _fail("Nothing was done.", error, ExitCode.ERROR)
+        return _fail(str(error) or "Nothing was done.", error, ExitCode.ERROR)
     except BrokenPipeError:
         nobody_reads()
         return ExitCode.ERROR

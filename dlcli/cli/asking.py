@@ -9,15 +9,17 @@ import click
 YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
 
-def consent(question: str, yes: bool) -> None:
+def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> None:
     """Ask; nothing happens without an answer.
 
     Args:
         question: what would be done, with a question mark.
         yes: whether it was answered on the command line.
+        otherwise: what is said where the answer is no.
 
     Raises:
         DlError: there is nobody to ask.
+        click.Abort: the answer is no.
     """
     from dlcli.errors import DlError, ExitCode
 
@@ -25,9 +27,10 @@ def consent(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise DlError(
-            "Nothing was done",
+            otherwise,
             why=f"it asks first, and there is no terminal to answer at: {question}",
             hint="Say `--yes`.",
             exit_code=ExitCode.USAGE,
         )
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise click.Abort(f"{otherwise}.")

@@ -18,6 +18,10 @@ def words_for(setting: str) -> Iterable[str]:
         from dlcli.models.backbones import BACKBONES
 
         return BACKBONES
+    if setting == "competition":
+        from dlcli.competitions import COMPETITIONS
+
+        return COMPETITIONS
     if setting in ("init_from", "pseudo_label"):
         return _runs()
     return ()

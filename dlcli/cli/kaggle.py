@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlcli.kaggle_log import Entry
     from dlcli.run import Run
     from dlcli.standing import Truth
+    from dlcli.syncing import News
 
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")
 # Teams that are shown before and behind one's own place.
@@ -41,27 +42,22 @@ def status(config: Config, as_json: bool) -> None:
 
     Does the validation tell the truth? The table and the correlation say.
     """
-    from dlcli.competitions import metric_of
     from dlcli.progress import say
-    from dlcli.standing import best_of, metric_by, rank_of, sent_by_runs, truth
+    from dlcli.standing import overview, sent_by_runs, truth
 
-    slug, root, config = _competition(config)
-    kaggle = _opened()
-    _sync(kaggle, config, root, slug)
-    limits, board, sent = kaggle.limits(slug), kaggle.leaderboard(slug), kaggle.submissions(slug)
-    metric = metric_of(slug, config.settings().kaggle.metric) or metric_by(board)
-    best = best_of(sent, metric) if metric else None
-    rank = None
-    if best is not None and best.public_score is not None and metric and board:
-        rank = rank_of(best.public_score, board, metric)
-    ours = sent_by_runs(config.settings().runs_dir, root.name, slug) if root else []
+    here = _competition(config)
+    sent = here.sync().listed
+    limits, board = here.kaggle.limits(here.slug), here.kaggle.leaderboard(here.slug)
+    seen = overview(board, sent, here.metric)
+    metric, best, rank = seen.metric, seen.best, seen.rank
+    ours = sent_by_runs(here.runs, here.slug)
     held = truth(entry for _, entry in ours)
     if as_json:
         from dataclasses import asdict
 
         emit_json(
             {
-                "competition": slug,
+                "competition": here.slug,
                 "metric": metric.name if metric else None,
                 "left_today": limits.left,
                 "sent_today": limits.today,
@@ -72,11 +68,11 @@ def status(config: Config, as_json: bool) -> None:
             }
         )
         return
-    lines = {"competition": slug + (f"  ({_words(metric)})" if metric else "")}
+    lines = {"competition": here.slug + (f"  ({_words(metric)})" if metric else "")}
     lines["submissions"] = f"{len(sent):,} sent, {limits.left} left today"
     if best:
         names = {entry.ref: run.name for run, entry in ours}
-        lines["best"] = f"{best.public_score:g}  ({names.get(best.ref) or best.file_name})"
+        lines["best"] = f"{_score(best.public_score)}  ({names.get(best.ref) or best.file_name})"
     if rank:
         lines["rank"] = f"{rank.place:,} of {rank.teams:,}  (top {rank.percentile:.1f} %)"
     for name, text in lines.items():
@@ -90,7 +86,7 @@ def status(config: Config, as_json: bool) -> None:
         if entry.is_as_promised is False:
             say(f"Outside of it: {run.name}, {_score(entry.public_score)} and not {_span(entry)}.")
     if not sent:
-        say("Nothing was sent yet; next: `dl submit`")
+        say(f"Nothing was sent yet; next: `dl submit{here.named}`")
 
 
 @command.command(cls=Command)
@@ -101,12 +97,9 @@ def submissions(config: Config, as_json: bool) -> None:
     from dlcli.progress import say
     from dlcli.standing import sent_by_runs
 
-    slug, root, config = _competition(config)
-    kaggle = _opened()
-    _sync(kaggle, config, root, slug)
-    sent = kaggle.submissions(slug)
-    ours = sent_by_runs(config.settings().runs_dir, root.name, slug) if root else []
-    runs = {entry.ref: run.name for run, entry in ours}
+    here = _competition(config)
+    sent = here.sync().listed
+    runs = {entry.ref: run.name for run, entry in sent_by_runs(here.runs, here.slug)}
     if as_json:
         emit_json([_plain(each, runs.get(each.ref)) for each in sent])
         return
@@ -127,7 +120,8 @@ def submissions(config: Config, as_json: bool) -> None:
     for each in sent:
         if each.reason:
             say(f"{each.ref} could not be scored: {each.reason}")
-    say(f"{len(sent):,} submissions to {slug}; next: `dl kaggle status`")
+    count = "1 submission" if len(sent) == 1 else f"{len(sent):,} submissions"
+    say(f"{count} to {here.slug}; next: `dl kaggle status{here.named}`")
 
 
 @command.command(cls=Command)
@@ -138,22 +132,19 @@ def submissions(config: Config, as_json: bool) -> None:
 @with_config(*KEYS)
 def leaderboard(config: Config, top: int, as_json: bool) -> None:
     """Show the best teams, and your best score between those around it."""
-    from dlcli.competitions import metric_of
     from dlcli.progress import say
-    from dlcli.standing import best_of, metric_by, rank_of
+    from dlcli.standing import overview
 
-    slug, _, config = _competition(config)
-    kaggle = _opened()
-    board = kaggle.leaderboard(slug)
-    metric = metric_of(slug, config.settings().kaggle.metric) or metric_by(board)
-    best = best_of(kaggle.submissions(slug), metric) if metric else None
+    here = _competition(config)
+    board = here.kaggle.leaderboard(here.slug)
+    seen = overview(board, here.kaggle.submissions(here.slug), here.metric)
     rows: list[tuple[int, str, float]] = [
         (place, each.team, each.score) for place, each in enumerate(board, 1)
     ]
     kept = set(range(top))
-    if best is not None and best.public_score is not None and metric:
-        place = rank_of(best.public_score, board, metric).place
-        rows.insert(place - 1, (place, "-> your best", best.public_score))
+    if seen.rank and seen.best and seen.best.public_score is not None:
+        place = seen.rank.place
+        rows.insert(place - 1, (place, "-> your best", seen.best.public_score))
         kept |= set(range(place - 1 - AROUND, place + AROUND))
     shown = [row for number, row in enumerate(rows) if number in kept]
     if as_json:
@@ -164,7 +155,8 @@ def leaderboard(config: Config, top: int, as_json: bool) -> None:
             ["place", "team", "score"],
             [[place, team, _score(score)] for place, team, score in shown],
         )
-    say(f"{len(board):,} teams in {slug}" + (f", by {_words(metric)}" if metric else ""))
+    by = f", by {_words(seen.metric)}" if seen.metric else ""
+    say(f"{len(board):,} teams in {here.slug}{by}")
 
 
 @command.command(cls=Command)
@@ -174,59 +166,78 @@ def sync(config: Config, as_json: bool) -> None:
     """Bring the scores of what was sent into the runs; `dl runs` shows them then."""
     from dlcli.progress import say
 
-    slug, root, config = _competition(config)
-    changed = _sync(_opened(), config, root, slug)
+    here = _competition(config, needs_dataset=True)
+    changed = here.sync().changed
     if as_json:
         from dataclasses import asdict
 
         emit_json([{"run": run.name, **asdict(entry)} for run, entry in changed])
         return
     _print_entries(changed)
-    say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status`")
+    say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status{here.named}`")
 
 
-def _opened() -> Kaggle:
-    from dlcli.kaggle import open_kaggle
+@dataclass(frozen=True)
+class Here:
+    """What a command of this group is about.
 
-    return open_kaggle()
+    Args:
+        kaggle: the account.
+        slug: the competition.
+        metric: how it scores, if that is known.
+        runs: those of the dataset; none without one.
+        named: what the next command needs typed to be about the same.
+    """
+
+    kaggle: Kaggle
+    slug: str
+    metric: Metric | None
+    runs: tuple[Run, ...]
+    named: str
+
+    def sync(self) -> News:
+        """Bring what Kaggle says into the runs."""
+        from dlcli.syncing import sync
+
+        return sync(self.kaggle, self.runs, self.slug, self.metric)
 
 
-def _competition(config: Config) -> tuple[str, Path | None, Config]:
-    """The competition that is meant, the dataset's folder, and settings with its own on top.
+def _competition(config: Config, *, needs_dataset: bool = False) -> Here:
+    """The competition that is meant, and the dataset's runs.
 
     Raises:
-        DlError: no competition is known.
+        DlError: no competition is known, or no dataset where one is needed.
     """
-    from dlcli.current import choose_dataset
-    from dlcli.dataset import dataset_settings
+    from dlcli.competitions import metric_of
+    from dlcli.current import again, choose_dataset
     from dlcli.errors import DlError
+    from dlcli.kaggle import open_kaggle
     from dlcli.places import shown
     from dlcli.progress import say
+    from dlcli.run import Run
+    from dlcli.submitting import with_competition
 
-    root: Path | None = None
+    runs: list[Run] = []
+    named = config.retyped(["kaggle.competition"])
     try:
         choice = choose_dataset(config)
     except DlError:
-        if config.settings().kaggle.competition is None:
+        if needs_dataset or config.settings().kaggle.competition is None:
             raise
     else:
-        root = choice.root
         say(str(choice))
-        config = config.with_defaults(dataset_settings(root), shown(root / "dataset.yaml"))
-    slug = config.settings().kaggle.competition
-    if slug is None:
-        raise DlError(
-            f"No competition is known for {shown(root or '')}",
-            hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
-            f"{shown((root or Path()) / 'dataset.yaml')}.",
-        )
-    return slug, root, config
-
-
-def _sync(kaggle: Kaggle, config: Config, root: Path | None, slug: str) -> list[tuple[Run, Entry]]:
-    from dlcli.uploading import synced
-
-    return synced(kaggle, config.settings().runs_dir, root.name, slug) if root else []
+        config = with_competition(config, choice.root)
+        runs = Run.all(config.settings().runs_dir, choice.root.name)
+        named += again(choice.root)
+        if config.settings().kaggle.competition is None:
+            raise DlError(
+                f"No competition is known for {shown(choice.root)}",
+                hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
+                f"{shown(choice.root / 'dataset.yaml')}.",
+            )
+    wants = config.settings().kaggle
+    slug = str(wants.competition)
+    return Here(open_kaggle(), slug, metric_of(slug, wants.metric), tuple(runs), named)
 
 
 def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
@@ -264,7 +275,8 @@ def _in_words(held: Truth) -> list[str]:
     if not held.pairs:
         return []
     inside = f"{held.inside:,} of {held.pairs:,} within the range that was promised"
-    said = [f"Public less valid: {held.difference:+.4f} in the mean of {held.pairs:,}; {inside}."]
+    difference = round(held.difference, 4) + 0.0  # no minus before a zero
+    said = [f"Public less valid: {difference:+.4f} in the mean of {held.pairs:,}; {inside}."]
     if held.correlation is not None and held.ranks is not None:
         said.append(
             f"Correlation of valid and public scores: {held.correlation:.2f}, of their ranks "

@@ -16,6 +16,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from dlcli.clipping import Curve
     from dlcli.current import ChosenRun
+    from dlcli.kaggle import Kaggle
     from dlcli.kaggle_log import Entry
     from dlcli.submitting import Submitted
 
@@ -94,12 +95,14 @@ def command(
     from dlcli.current import choose_run
     from dlcli.places import shown
     from dlcli.progress import say
-    from dlcli.submitting import submit_run
+    from dlcli.submitting import submit_run, with_competition
     from dlcli.tta import require_views
 
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
+    slug = with_competition(config, chosen.root).settings().kaggle.competition
+    kaggle = _opened(slug) if slug and not no_upload else None
     done = submit_run(
         chosen.run,
         chosen.root,
@@ -112,12 +115,20 @@ def command(
         say(note)
     _print_scores(done, bound)
     say(f"Saved {shown(done.file)}")
-    if no_upload:
-        return
-    if done.competition is None:
+    if kaggle is not None:
+        _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
+    elif not no_upload:
         say("No competition is configured, so it was not sent: `-c NAME` sends it.")
-        return
-    _upload(chosen, done, message=message, wait=wait, yes=yes, views=views)
+
+
+def _opened(slug: str) -> Kaggle:
+    """The account, before an hour is spent on predictions that it may not send."""
+    from dlcli.kaggle import open_kaggle
+    from dlcli.uploading import require_left
+
+    kaggle = open_kaggle()
+    require_left(kaggle, slug)
+    return kaggle
 
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
@@ -169,7 +180,8 @@ def _print_curve(curve: Curve, chosen: float) -> None:
     click.echo()
 
 
-def _upload(
+def _send(
+    kaggle: Kaggle,
     chosen: ChosenRun,
     done: Submitted,
     *,
@@ -179,21 +191,17 @@ def _upload(
     views: int,
 ) -> None:
     from dlcli.current import again
-    from dlcli.kaggle import open_kaggle
-    from dlcli.progress import say
     from dlcli.uploading import send, wait_for_score
 
-    kaggle = open_kaggle()
+    otherwise = "The file is written; nothing was sent"
     entry = send(
         kaggle,
         chosen.run,
         done,
         message=message or _message(chosen, done),
         views=views,
-        confirm=lambda question: consent(question, yes),
+        confirm=lambda question: consent(question, yes, otherwise),
     )
-    left = kaggle.limits(entry.competition).left
-    say(f"Sent to {entry.competition}: submission {entry.ref}; {left} left today")
     if wait is not False:
         entry = wait_for_score(kaggle, chosen.run, entry, None if wait else WAIT_SECONDS)
     _print_outcome(entry, again(chosen.root))
@@ -226,6 +234,6 @@ def _print_outcome(entry: Entry, named: str) -> None:
             "That is within what the validation images promised."
             if entry.is_as_promised
             else "The validation images promised another score: are they of the same kind as the "
-            "test images?"
+            "test images? Or it is of a small part of these."
         )
     say(f"Next: `dl kaggle status{named}`")

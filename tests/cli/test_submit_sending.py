@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from children import killed_before_change
 from competing import SLUG, finished_run, hold_competition, make_pets
 from kaggle_server import KaggleServer, forget_kaggle, kaggle_serving
 from typed import Dl, ok, refused
 
 from dlcli import uploading
+from dlcli.cli import main
+from dlcli.errors import DlError
 from dlcli.files import read_yaml
-from dlcli.kaggle_log import Entry, read_log
+from dlcli.kaggle_log import Entry, keep, read_log
+from dlcli.locks import held
+from dlcli.processes import this_owner, utc_now
 from dlcli.run import Run
+from dlcli.syncing import lock_of
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_a_competition_of_the_command_line_goes_before_the_datasets(
 ) -> None:
     refused(dl("submit", run.name, "-c", "dogs"), "Kaggle knows no competition 'dogs'")
     assert server.sent == []
-    assert run.submission_file.is_file()
+    assert not run.submission_file.exists()  # refused before anything was predicted
 
 
 def test_the_same_file_is_sent_again_only_if_that_is_wanted(
@@ -113,17 +120,18 @@ def test_rules_that_were_not_accepted_are_said_with_their_page(
 ) -> None:
     server.competitions[SLUG].rules_accepted = False
     refused(dl("submit", run.name), f"https://www.kaggle.com/c/{SLUG}/rules", "same command again")
-    assert not run.kaggle_file.exists() or read_log(run) == []
+    assert not run.kaggle_file.exists()
 
 
-def test_without_credentials_the_file_is_written_and_what_to_do_is_said(
+def test_without_credentials_what_to_do_is_said_before_anything_is_predicted(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KAGGLE_KEY")
     forget_kaggle()
     said = refused(dl("submit", run.name), "No credentials for Kaggle", "kaggle.com/settings/api")
-    assert run.submission_file.is_file()
+    assert not run.submission_file.exists()
     assert "Authentication required" not in said.stdout
+    ok(dl("submit", run.name, "--no-upload"))
 
 
 def test_a_file_that_can_not_be_scored_fails_with_its_reason(
@@ -163,7 +171,50 @@ def test_wait_waits_as_long_as_it_takes_and_no_wait_not_at_all(
     server.slow_scoring = 8
     assert "public score" in ok(dl("submit", run.name, "--wait")).stdout
     ok(dl("submit", run.name, "--no-wait", "--clip", "0.2"))
-    assert server.calls[-2:] == ["CreateSubmission", "GetSubmissionLimits"]
+    assert server.calls[-1] == "CreateSubmission"
+
+
+def test_an_answer_of_no_sends_nothing_and_says_so(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    server.competitions[SLUG].daily_limit = 1
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    said = dl("submit", run.name)
+    assert said.exit_code == 1
+    assert "1 submission to" in said.stderr
+    assert said.stderr.endswith("The file is written; nothing was sent.\n")
+    assert (server.sent, read_log(run)) == ([], [])
+
+
+def test_what_was_checked_is_what_is_sent_whatever_becomes_of_the_file(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = uploading.Kaggle.limits
+
+    def slowly(self: uploading.Kaggle, slug: str) -> object:
+        if run.submission_file.exists():  # another terminal writes another file
+            run.submission_file.write_text("id,label\n1,0.5\n2,0.5\n10,0.5\n")
+        return limits(self, slug)
+
+    monkeypatch.setattr(uploading.Kaggle, "limits", slowly)
+    ok(dl("submit", run.name))
+    assert server.sent[0].content.startswith(b"id,label\n1,0.1")
+    digest = sha256(server.sent[0].content).hexdigest()[:8]
+    assert only(run).file == digest
+    assert run.sent_file(digest).read_bytes() == server.sent[0].content
+
+
+def test_two_terminals_send_one_after_the_other(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held(lock_of(SLUG), this_owner(utc_now()), lambda owner: DlError("taken")):
+        refused(dl("submit", run.name), f"Another `dl` is sending to {SLUG}", "by process")
+    assert server.sent == []
+    ok(dl("submit", run.name))
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -184,6 +235,40 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
     states = [(each.state, each.public_score) for each in read_log(run)]
     assert states == ([("complete", 0.10536)] if arrived else [])
     assert len(server.sent) == arrived
+
+
+def test_killed_at_any_change_of_the_disk_nothing_is_sent_twice_and_the_score_comes(
+    dl: Dl, server: KaggleServer, run: Run, root: Path
+) -> None:
+    number, sent = 0, 0
+    while True:
+        number += 1
+        killed = killed_before_change(number, lambda: main(["submit", run.name, "--no-wait"]))
+        ok(dl("kaggle", "sync", "-d", "pets"))
+        refs = [each.ref for each in read_log(run)]
+        assert refs == [each.ref for each in server.sent]
+        assert len(refs) <= sent + 1
+        if refs:
+            assert read_yaml(run.status_file)["public_score"] == 0.10536
+        if not killed:
+            break
+        for file in (run.kaggle_file, run.submission_file):
+            file.unlink(missing_ok=True)
+        server.sent.clear()
+    assert number > 10
+    assert len(server.sent) == 1
+
+
+def test_a_run_takes_no_submission_of_another_run(
+    dl: Dl, server: KaggleServer, run: Run, root: Path
+) -> None:
+    ok(dl("submit", run.name))
+    other = finished_run(root, "202611241200-finetune-e3")
+    digest = only(run).file
+    keep(other, [Entry(digest, SLUG, "2026-11-24T12:00:00Z", "")])
+    ok(dl("kaggle", "sync", "-d", "pets"))
+    assert read_log(other) == []
+    assert only(run).ref == server.sent[0].ref
 
 
 def test_what_a_lost_record_told_is_found_by_the_name_of_the_file(
@@ -207,19 +292,32 @@ def test_a_large_file_is_sent_compressed_and_kept_plain(
     assert sent.public == "0.10536"
 
 
-def test_a_damaged_record_is_said_and_nothing_is_sent(
-    dl: Dl, server: KaggleServer, run: Run
+def test_a_damaged_record_is_said_and_hides_no_other(
+    dl: Dl, server: KaggleServer, run: Run, root: Path
 ) -> None:
     run.kaggle_file.write_text("submissions: [1]\n")
     refused(dl("submit", run.name), "kaggle.yaml is damaged", "dl kaggle sync")
     assert server.sent == []
+    other = finished_run(root, "202611241200-finetune-e3", 0.8)
+    assert "is damaged, and left out" in ok(dl("submit", other.name)).stderr
+    ok(dl("kaggle", "status", "-d", "pets"))
 
 
-def test_no_secret_is_in_the_run(dl: Dl, server: KaggleServer, run: Run) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_secret_is_written_or_said(
+    dl: Dl, server: KaggleServer, run: Run, home: Path, fails: bool
+) -> None:
     from kaggle_server import KEY
 
-    ok(dl("submit", run.name))
-    assert all(KEY.encode() not in f.read_bytes() for f in run.path.rglob("*") if f.is_file())
+    if fails:
+        server.refuse("Upload", 500, times=9)
+        server.refuse("UploadStatus", 500, times=9)
+    said = dl("submit", run.name)
+    assert (said.exit_code == 0) != fails
+    written = b"".join(f.read_bytes() for f in home.rglob("*") if f.is_file())
+    links = [link.encode() for link in server.storage.uploads]
+    for secret in (KEY.encode(), *links):
+        assert secret not in written + (said.stdout + said.stderr).encode()
 
 
 def test_a_run_that_can_not_be_written_is_sent_and_its_score_kept_elsewhere(
@@ -242,11 +340,12 @@ def test_a_sync_beside_a_submit_that_is_under_way_loses_nothing(
     submit = uploading.Kaggle.submit
 
     def slowly(*values: object) -> int:
-        from dlcli.uploading import synced
+        from dlcli.syncing import sync
 
-        assert only(run).state == "sending"
-        synced(values[0], run.path.parents[1], "pets", SLUG)  # type: ignore[arg-type]
-        assert read_log(run) == []
+        before = only(run)
+        assert before.state == "sending"
+        assert sync(values[0], [run], SLUG).changed == []  # type: ignore[arg-type]
+        assert only(run) == before
         return submit(*values)  # type: ignore[arg-type]
 
     monkeypatch.setattr(uploading.Kaggle, "submit", slowly)

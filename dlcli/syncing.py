@@ -1,0 +1,116 @@
+"""What Kaggle says of the submissions that runs have sent, brought into their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from dlcli.competitions import Metric, Sent
+from dlcli.files import digest_of
+from dlcli.kaggle import Kaggle
+from dlcli.kaggle_log import Entry, keep, note_best, read_logs
+from dlcli.locks import is_held
+from dlcli.places import state_home
+from dlcli.read_only import places_of
+from dlcli.run import Run
+
+# Of a file's sha256, in hex: its name among the files that were sent.
+DIGITS = 8
+
+
+@dataclass(frozen=True)
+class News:
+    """What was heard.
+
+    Args:
+        changed: the entries that are new, or not as they were.
+        listed: all that the account's team has sent, the newest first.
+    """
+
+    changed: list[tuple[Run, Entry]]
+    listed: list[Sent]
+
+
+def lock_of(slug: str) -> Path:
+    """The file that is there while a process of this machine sends to a competition."""
+    folder = state_home() / "kaggle"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{sha256(slug.encode()).hexdigest()[:DIGITS]}.lock"
+
+
+def sync(
+    kaggle: Kaggle,
+    runs: Iterable[Run],
+    slug: str,
+    metric: Metric | None = None,
+    *,
+    is_sending: bool = False,
+) -> News:
+    """Bring what Kaggle says of what runs have sent into their files.
+
+    An entry whose sending was cut off is found by its file's name, or was never taken and goes. A
+    submission that no run remembers, because its record was lost, is known by that name too.
+
+    Args:
+        kaggle: the account.
+        runs: those of a dataset.
+        slug: the competition.
+        metric: how it scores, if that is known.
+        is_sending: whether it is this process that holds `lock_of`.
+    """
+    listed, runs = kaggle.submissions(slug), list(runs)
+    logged = read_logs(runs)
+    known = {entry.ref for _, entry in logged}
+    changed: list[tuple[Run, Entry]] = []
+    for run, entry in logged:
+        if entry.competition != slug or not entry.is_open:
+            continue
+        now = _heard(entry, listed, known)
+        if now is not None and now != entry:
+            known.add(now.ref)
+            keep(run, [now])
+            changed.append((run, now))
+        elif now is None and (is_sending or not is_held(lock_of(slug))):
+            keep(run, [], gone=[entry])
+    for sent in listed:
+        owner = None if sent.ref in known else _sender(runs, sent)
+        if owner is not None:
+            run, digest = owner
+            date = sent.date.isoformat() if sent.date else ""
+            name = metric.name if metric else None
+            entry = Entry(digest, slug, date, sent.message, name).answered(sent)
+            keep(run, [entry])
+            changed.append((run, entry))
+    for run in {run: None for run, _ in logged if places_of(run) == (run,)}:
+        note_best(run)  # which a killed process may not have come to
+    return News(changed, listed)
+
+
+def _heard(entry: Entry, listed: Iterable[Sent], known: set[int | None]) -> Entry | None:
+    """An open entry as Kaggle's list has it; None where it isn't there and no answer ever came.
+
+    Args:
+        known: the numbers of submissions that some run has sent.
+    """
+    if entry.ref is not None:
+        return next((entry.answered(each) for each in listed if each.ref == entry.ref), entry)
+    mine = [
+        each
+        for each in listed
+        if each.file_name.partition(".")[0] == entry.file and each.ref not in known
+    ]
+    return entry.answered(max(mine, key=lambda each: each.ref)) if mine else None
+
+
+def _sender(runs: Iterable[Run], sent: Sent) -> tuple[Run, str] | None:
+    """The run that has a file of that name and content, and the name's digits."""
+    digest = sent.file_name.partition(".")[0]
+    if not re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", digest):
+        return None
+    for run in runs:
+        if any(digest_of(place.sent_file(digest)).startswith(digest) for place in places_of(run)):
+            return run, digest
+    return None
