@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from math import inf
 from unicodedata import combining, east_asian_width
 
 import click
@@ -11,19 +12,30 @@ import click
 from dlcli.places import printable
 
 GAP = "  "
-# A last column narrower than this isn't worth breaking.
+# A text is broken into pieces no narrower than this, or than its longest word.
 LEAST_COLUMN = 20
+# How far what has no room beside its row stands in, below it.
+BELOW = 4
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], spare: Sequence[str] = ()
+) -> None:
     """Print rows under a header; columns that hold numbers stand to the right.
 
-    On a terminal too narrow for it, text in the last column goes on below itself.
+    On a terminal too narrow for it, text in the last column goes on below itself, or where not even
+    its words have room, in lines of their own.
 
     Args:
         header: column titles.
         rows: one value per column; None prints as nothing.
+        spare: titles of columns that a terminal too narrow goes without, the first one first.
     """
+    for title in spare:
+        if not fits(header, rows):
+            place = list(header).index(title)
+            header = [*header[:place], *header[place + 1 :]]
+            rows = [[*row[:place], *row[place + 1 :]] for row in rows]
     texts = [list(map(_text, row)) for row in rows]
     columns = range(len(header))
     right = [
@@ -31,12 +43,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     ]
     widths = [max([_width(header[i]), *(_width(row[i]) for row in texts)]) for i in columns]
     indent = sum(widths[:-1]) + len(GAP) * (len(header) - 1)
+    below = _room(indent) < min(LEAST_COLUMN, _longest_word([header[-1], *(r[-1] for r in texts)]))
     for row in [list(header), *texts]:
         cells = []
         for i in columns:
             fill = " " * (widths[i] - _width(row[i]))
             cells.append(fill + row[i] if right[i] else row[i] + fill)
         start = "".join(cell + GAP for cell in cells[:-1])
+        if below:
+            click.echo(start.rstrip())
+            for line in _broken(cells[-1].strip(), BELOW):
+                click.echo((" " * BELOW + line).rstrip())
+            continue
         for line in _broken(cells[-1], indent):
             click.echo((start + line).rstrip())
             start = " " * indent
@@ -44,13 +62,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 def fits(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
     """Whether a table is no wider than the terminal; True where the output goes elsewhere."""
-    if not sys.stdout.isatty():
+    if _room(0) == inf:
         return True
-    from shutil import get_terminal_size
-
     columns = zip(header, *([_text(value) for value in row] for row in rows), strict=True)
     widths = [max(map(_width, column)) for column in columns]
-    return sum(widths) + len(GAP) * (len(widths) - 1) <= get_terminal_size().columns
+    return sum(widths) + len(GAP) * (len(widths) - 1) <= _room(0)
 
 
 def print_text(text: str, start: str = "") -> None:
@@ -62,16 +78,26 @@ def print_text(text: str, start: str = "") -> None:
 
 def _broken(text: str, indent: int) -> list[str]:
     """A text as it fits the terminal; whole where the output goes elsewhere."""
-    if not sys.stdout.isatty():
+    room = _room(indent)
+    if _width(text) <= room:
         return [text]
-    from shutil import get_terminal_size
     from textwrap import wrap
 
-    room = get_terminal_size().columns - indent
-    if _width(text) <= room or room < LEAST_COLUMN:
-        return [text]
     # a path in one piece can be copied, wherever the terminal breaks it
-    return wrap(text, room, break_on_hyphens=False, break_long_words=False)
+    return wrap(text, max(int(room), 1), break_on_hyphens=False, break_long_words=False)
+
+
+def _room(indent: int) -> float:
+    """Columns beyond an indent; no end of them where the output goes elsewhere."""
+    if not sys.stdout.isatty():
+        return inf
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns - indent
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((_width(word) for text in texts for word in text.split()), default=0)
 
 
 def _text(value: object) -> str:

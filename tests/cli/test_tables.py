@@ -74,3 +74,48 @@ def test_on_a_narrow_terminal_the_last_column_goes_on_below_itself() -> None:
     column = lines[0].index("what it does")
     assert any(line.startswith(" " * column) for line in lines[1:])
     assert all(line[column - 2 : column] == "  " for line in lines[1:])
+
+
+TABLE = """
+from dlcli.cli.tables import print_table
+print_table({header}, {rows}, {spare})
+"""
+
+
+def at_width(
+    columns: int, header: list[str], rows: list[list[object]], spare: tuple[str, ...] = ()
+) -> list[str]:
+    script = TABLE.format(header=header, rows=rows, spare=spare)
+    return at_terminal("-c", script, columns=columns).splitlines()
+
+
+def test_words_stay_whole_however_little_room_there_is() -> None:
+    rows = [["a" * 24, "22 h 55 min at most"], ["b", "5 min"]]
+    assert at_width(40, ["name", "stops in"], rows) == [
+        f"name{' ' * 22}stops in",
+        f"{'a' * 24}  22 h 55 min at",
+        f"{' ' * 26}most",
+        f"b{' ' * 25}5 min",
+    ]
+    assert at_width(30, ["name", "stops in"], rows) == [
+        "name",
+        "    stops in",
+        "a" * 24,
+        "    22 h 55 min at most",
+        "b",
+        "    5 min",
+    ]
+
+
+def test_spare_columns_go_one_after_the_other_where_there_is_no_room() -> None:
+    header, rows = ["name", "24 h", "so far", "state"], [["cats", "$19.78", "$0.82", "running"]]
+    assert at_width(29, header, rows, ("24 h", "so far"))[0] == "name  24 h    so far  state"
+    assert at_width(28, header, rows, ("24 h", "so far"))[0] == "name  so far  state"
+    assert at_width(15, header, rows, ("24 h", "so far")) == ["name  state", "cats  running"]
+
+
+def test_where_the_output_goes_elsewhere_no_column_is_spared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(["a", "b"], [["x" * 90, "y" * 90]], ("b",))
+    assert capsys.readouterr().out.split() == ["a", "b", "x" * 90, "y" * 90]
