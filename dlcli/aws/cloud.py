@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.aws.errors import explained
 from dlcli.aws.naming import Named
 from dlcli.errors import DlError
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.aws.settings import Aws
@@ -58,6 +59,7 @@ class Cloud:
         self.region: str = self._session.region_name
         self._typed_region = region
         self._clients: dict[tuple[str, str], Any] = {}
+        self._said: set[str] = set()
 
     def client(self, service: str, region: str | None = None) -> Any:
         """The client of a service; made in one thread, usable in all."""
@@ -122,6 +124,12 @@ class Cloud:
         except BotoCoreError:  # no such profile
             return None
         return None if found is None else str(found)
+
+    def say_once(self, text: str) -> None:
+        """Say a sentence that was not said yet, whatever region it was about."""
+        if text not in self._said:
+            self._said.add(text)
+            say(text)
 
     @property
     def ec2(self) -> Any:

@@ -39,7 +39,7 @@ def costs_of(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
 def _costs(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
     month = disk_price(cloud)
     listed = list_prices(cloud, {box.type for box in boxes if not box.spot})
-    spot = spot_prices(cloud.ec2, sorted({box.type for box in boxes if box.spot}))
+    spot = spot_prices(cloud, sorted({box.type for box in boxes if box.spot}))
     return {
         box.id: Cost(
             spot.get(box.type, {}).get(box.zone) if box.spot else listed.get(box.type),

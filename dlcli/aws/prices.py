@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlcli.aws.errors import explained
 from dlcli.errors import DlError
@@ -78,7 +78,7 @@ def dollars(value: float | None, digits: int = 3) -> str:
 def list_prices(cloud: Cloud, names: Iterable[str] | None = None) -> dict[str, float]:
     """Type -> dollars an hour on demand; without those that the price list lacks.
 
-    A list that can't be asked is one that lacks all: a price is no reason not to stop a box.
+    A list that can't be asked, which is said, lacks all: a price is no reason not to stop a box.
 
     Args:
         names: of which types; None for all with a GPU.
@@ -114,24 +114,32 @@ def disk_price(cloud: Cloud) -> float | None:
     return cached.get(DISK)
 
 
-def spot_prices(ec2: Any, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Type -> zone -> dollars an hour of spare capacity now."""
+def spot_prices(cloud: Cloud, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Type -> zone -> dollars an hour of spare capacity now; empty, and said, where AWS is mum."""
     from datetime import UTC
 
     found: dict[str, dict[str, float]] = {}
     if not names:
         return found
-    with explained():
-        pages = ec2.get_paginator("describe_spot_price_history").paginate(
-            InstanceTypes=list(names),
-            ProductDescriptions=[LINUX, f"{LINUX} (Amazon VPC)"],
-            StartTime=datetime.now(UTC),
-        )
-        for page in pages:
-            for each in page["SpotPriceHistory"]:
-                zones = found.setdefault(each["InstanceType"], {})
-                zones.setdefault(each["AvailabilityZone"], float(each["SpotPrice"]))
+    try:
+        with explained():
+            pages = cloud.ec2.get_paginator("describe_spot_price_history").paginate(
+                InstanceTypes=list(names),
+                ProductDescriptions=[LINUX, f"{LINUX} (Amazon VPC)"],
+                StartTime=datetime.now(UTC),
+            )
+            history = [each for page in pages for each in page["SpotPriceHistory"]]
+    except DlError as error:
+        _say_unknown(cloud, "Spot prices", error)
+        return found
+    for each in history:
+        zones = found.setdefault(each["InstanceType"], {})
+        zones.setdefault(each["AvailabilityZone"], float(each["SpotPrice"]))
     return found
+
+
+def _say_unknown(cloud: Cloud, what: str, error: DlError) -> None:
+    cloud.say_once(f"Warning: {what} are not known, so they are $?: {error.what}: {error.why}.")
 
 
 def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str = "") -> Cost:
@@ -141,7 +149,7 @@ def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str =
         zone: where a spot box is; without it the cheapest zone's price.
     """
     if spot:
-        zones = spot_prices(cloud.ec2, [name]).get(name, {})
+        zones = spot_prices(cloud, [name]).get(name, {})
         compute = zones.get(zone) if zone else min(zones.values(), default=None)
     else:
         compute = list_prices(cloud, [name]).get(name)
@@ -203,7 +211,8 @@ def _products(
                 .paginate(ServiceCode="AmazonEC2", Filters=filters)
             )
             entries = [json.loads(text) for page in pages for text in page["PriceList"]]
-    except DlError:
+    except DlError as error:
+        _say_unknown(cloud, "List prices", error)
         return []
     found = []
     for entry in entries:

@@ -97,7 +97,8 @@ def _print(
     }
     if all_regions:
         columns = {"region": [box.region for box in found], **columns}
-    print_table(list(columns), list(zip(*columns.values(), strict=True)))
+    rows = list(zip(*columns.values(), strict=True))
+    print_table(list(columns), rows, spare=("24 h", "so far", "up"))
 
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:

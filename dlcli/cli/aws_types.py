@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from dlcli.cli import emit_json
 from dlcli.cli.aws import ACCOUNT, account, aligned
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
+if TYPE_CHECKING:
+    from dlcli.aws.instance_types import GpuType
+
 
 @click.command("types", cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
 @with_config("aws.max_price", *ACCOUNT)
-def types_command(config: Config) -> None:
+def types_command(config: Config, as_json: bool) -> None:
     """List GPU types that the region offers now, the cheapest first.
 
     `$/h` is on demand, `spot` is spare capacity in the cheapest zone now, which AWS may take away.
@@ -27,7 +35,7 @@ def types_command(config: Config) -> None:
     listed = list_prices(cloud)
     spot = {
         name: min(zones.values())
-        for name, zones in spot_prices(cloud.ec2, [each.name for each in kinds]).items()
+        for name, zones in spot_prices(cloud, [each.name for each in kinds]).items()
     }
     most = settings.max_price
     rows = [
@@ -40,6 +48,13 @@ def types_command(config: Config) -> None:
         )
     ]
     rows.sort(key=lambda row: (row[1] is None, row[1] or 0.0, row[0].name))
+    if as_json:
+        emit_json([_plain(*row) for row in rows])
+        return
+    within = "" if most is None else f" {dollars(most)}/h or less, on demand or spot"
+    if not rows:
+        say(f"No type in {cloud.region} costs{within}{_cheapest(kinds, listed, spot)}")
+        return
     print_table(
         ["type", "GPU", "vCPU", "GiB", "$/h", "spot", "zones"],
         [
@@ -55,8 +70,42 @@ def types_command(config: Config) -> None:
                 strict=True,
             )
         ],
+        spare=("zones", "GiB"),
     )
-    within = "" if most is None else f" at {dollars(most)}/h or less, on demand or spot"
+    within = within and f" at{within}"
     kind = "type" if len(rows) == 1 else "types"
     following = f"`dl aws up TYPE --dry-run{cloud.options}`"
     say(f"{len(rows)} {kind} in {cloud.region}{within}; next: {following}")
+
+
+def _plain(kind: GpuType, price: float | None, spot: float | None) -> dict[str, Any]:
+    return {
+        "type": kind.name,
+        "gpus": kind.gpus,
+        "gpu": kind.gpu,
+        "gpu_gib": kind.gpu_gib,
+        "vcpus": kind.vcpus,
+        "memory_gib": kind.memory_gib,
+        "arch": kind.arch,
+        "zones": list(kind.zones),
+        "usd_per_hour": price,
+        "usd_per_hour_spot": spot,
+    }
+
+
+def _cheapest(
+    kinds: Sequence[GpuType], listed: Mapping[str, float], spot: Mapping[str, float]
+) -> str:
+    """The words for the cheapest type there is, after those for none that is wanted."""
+    from dlcli.aws.prices import dollars
+
+    prices = {
+        each.name: [price[each.name] for price in (listed, spot) if each.name in price]
+        for each in kinds
+    }
+    name = min((name for name in prices if prices[name]), key=lambda n: min(prices[n]), default="")
+    if not name:
+        return ""
+    return (
+        f"; the cheapest is {name}: {dollars(listed.get(name))}/h, spot {dollars(spot.get(name))}/h"
+    )

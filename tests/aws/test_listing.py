@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from simulator import Account
+from terminal import at_terminal
 from typed import Dl, ok, refused
 
 from dlcli.aws.boxes import tags_for
@@ -157,3 +158,13 @@ def test_a_box_past_its_end_and_a_twin_are_told(dl: Dl, aws: Account, home: Path
     assert "overdue" in ok(dl("aws", "ls")).stdout
     ok(dl("aws", "down", "-y", "-n", "cats"))
     assert aws.instances() == []
+
+
+def test_the_list_fits_a_terminal_of_80_columns(aws: Account) -> None:
+    make_boxes(aws, "us-east-1", 2)
+    aws.ec2().stop_instances(InstanceIds=[aws.instances()[0]["InstanceId"]])
+    header, *lines, _ = at_terminal("-m", "dlcli", "aws", "ls").splitlines()
+    assert header.split()[:3] == ["name", "type", "state"]
+    assert len(lines) == 2
+    assert max(map(len, [header, *lines])) <= 80
+    assert any(line.endswith("5 h at most") for line in lines)

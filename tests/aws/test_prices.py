@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from simulator import Account
+from terminal import at_terminal
 from typed import Dl, ok
 
 from dlcli.aws.boxes import Box
@@ -96,3 +98,56 @@ def test_what_a_box_cost_is_since_its_start_and_of_a_stopped_one_its_disk() -> N
 def test_an_amount_that_is_not_known_is_no_zero() -> None:
     assert dollars(None) == "$?"
     assert dollars(1234.5678, 2) == "$1,234.57"
+
+
+def test_prices_that_may_not_be_asked_are_said_to_be_so_once_and_hide_no_types(
+    dl: Dl, aws: Account
+) -> None:
+    aws.refuse("GetProducts", "AccessDeniedException", "You may not.", times=9)
+    aws.refuse("DescribeSpotPriceHistory", "UnauthorizedOperation", "You may not.", times=9)
+    said = ok(dl("aws", "types"))
+    assert "g6.xlarge" in said.stdout
+    assert said.stderr.count("List prices are not known, so they are $?") == 1
+    assert (
+        "AWS doesn't let you call GetProducts: You may not (AccessDeniedException)" in said.stderr
+    )
+    assert said.stderr.count("Spot prices are not known") == 1
+    said = ok(dl("aws", "up", "--dry-run"))
+    assert said.stderr.count("are not known") == 1
+    aws.refuse("DescribeSpotPriceHistory", "UnauthorizedOperation", "You may not.", times=9)
+    assert "$?/h compute" in ok(dl("aws", "up", "--spot", "--dry-run")).stdout
+
+
+def test_types_are_json_too(dl: Dl, aws: Account) -> None:
+    found = json.loads(ok(dl("aws", "types", "--json")).stdout)
+    assert found[0] == {
+        "type": "g4dn.xlarge",
+        "gpus": 1,
+        "gpu": "T4",
+        "gpu_gib": 16.0,
+        "vcpus": 4,
+        "memory_gib": 16.0,
+        "arch": "x86_64",
+        "zones": [f"us-east-1{letter}" for letter in "abcdf"],
+        "usd_per_hour": 0.526,
+        "usd_per_hour_spot": 0.31,
+    }
+    assert json.loads(ok(dl("aws", "types", "--json", "--max-price", "0.1")).stdout) == []
+
+
+def test_where_nothing_is_that_cheap_the_cheapest_is_named(dl: Dl, aws: Account) -> None:
+    aws.spot_price = "0.9"
+    said = ok(dl("aws", "types", "--max-price", "0.1"))
+    assert said.stdout == ""
+    assert (
+        "No type in us-east-1 costs $0.100/h or less, on demand or spot; the cheapest is "
+        "g4dn.xlarge: $0.526/h, spot $0.900/h"
+    ) in said.stderr
+    assert "dl aws up TYPE" not in said.stderr
+
+
+def test_the_table_of_types_fits_a_terminal_of_80_columns(aws: Account) -> None:
+    lines = at_terminal("-m", "dlcli", "aws", "types").splitlines()
+    assert len(lines) > 20
+    assert max(map(len, lines)) <= 80
+    assert all(line.startswith(("type", "g", "p")) for line in lines[:20])
