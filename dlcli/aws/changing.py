@@ -9,9 +9,11 @@ from dlcli.aws.boxes import Box, put_until, wait_for
 from dlcli.aws.errors import explained
 from dlcli.aws.instance_types import describe
 from dlcli.aws.launching import start
+from dlcli.aws.offers import require_offered
 from dlcli.aws.provisioning import Run, extend_command
 from dlcli.aws.quotas import require_quota
 from dlcli.errors import DlError
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -68,17 +70,18 @@ def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
             quota; or the box is a spot one.
     """
     options = cloud.named(box.name).options
-    kinds = describe(cloud.ec2, [name, box.type])
-    kind, now = kinds.get(name), kinds.get(box.type)
     if box.spot:
         raise DlError(
             f"{box.name} is a spot box, which can't be resized",
             hint=f"`dl aws down{options}`, then `dl aws up {name} --spot{options}`.",
         )
-    if kind is None or box.zone not in kind.zones:
+    require_offered(cloud, box, name)
+    kinds = describe(cloud.ec2, [name, box.type])
+    kind, now = kinds[name], kinds.get(box.type)
+    if box.zone not in kind.zones:
         raise DlError(
             f"{name} is not offered in {box.zone}",
-            why=f"zones that offer it: {', '.join(kind.zones) if kind else 'none here'}",
+            why=f"zones that offer it: {', '.join(kind.zones)}",
             hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what "
             "is offered.",
         )
@@ -98,12 +101,17 @@ def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
         DlError: EC2 refuses the type, or has none free; the box is stopped then.
     """
     ran, before = box.running, box.type
+    if ran:
+        say(f"Stopping {box.name}")
     box = stop(cloud, box)
     with explained():
         cloud.ec2.modify_instance_attribute(InstanceId=box.id, InstanceType={"Value": name})
     box = wait_for(cloud, box.id, "stopped")
+    if not ran:
+        return box
+    say(f"Starting {box.name} as a {name}")
     try:
-        return start(cloud, box, max_hours) if ran else box
+        return start(cloud, box, max_hours)
     except DlError as error:
         options = cloud.named(box.name).options
         back = f"`dl aws resize {before}{options}`, then `dl aws start{options}`"

@@ -124,16 +124,25 @@ def nearest(
     """What to rent instead of a type that is not offered.
 
     Of a type that is gone: the cheapest with as many GPUs, of as much memory, and as many vCPUs. Of
-    any other name: the one that is spelt most alike.
+    a family, `g6`: its cheapest. Of any other name: the one that is spelt most alike.
 
     Args:
         present: the region's GPU types.
         price: dollars an hour on demand, as far as they are known.
     """
+
+    def cost(each: GpuType) -> tuple[float, int, float, int]:
+        known = price.get(each.name)
+        return (float("inf") if known is None else known, each.gpus, each.gpu_gib, each.vcpus)
+
+    wanted = wanted.lower()
     gone = RETIRED.get(wanted)
     if gone is None:
         from difflib import get_close_matches
 
+        for start in (f"{wanted}.", wanted):
+            if family := [each for each in present if each.name.startswith(start)]:
+                return min(family, key=cost)
         close = get_close_matches(wanted, [each.name for each in present], n=1)
         return next((each for each in present if [each.name] == close), None)
     gpus = min(gone.gpus, _MOST_GPUS)
@@ -145,11 +154,6 @@ def nearest(
         and each.vcpus >= min(gone.vcpus, 4 * gpus)
         and each.arch == gone.arch
     ]
-
-    def cost(each: GpuType) -> tuple[float, int, float, int]:
-        known = price.get(each.name)
-        return (float("inf") if known is None else known, each.gpus, each.gpu_gib, each.vcpus)
-
     return min(fits, key=cost, default=None)
 
 

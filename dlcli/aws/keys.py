@@ -42,7 +42,7 @@ def own_key(named: Path | None = None) -> Key:
     Raises:
         DlError: the named file isn't there, isn't a private key, or may be read by others.
     """
-    path = named if named is not None else config_home() / "ssh" / NAME
+    path = named if named is not None else _own_path()
     if named is None:
         _make_once(path)
     elif not path.is_file():
@@ -59,6 +59,15 @@ def own_key(named: Path | None = None) -> Key:
         )
     public = _public_half(path)
     return Key(path, public, fingerprint_of(base64.b64decode(public.split()[1])))
+
+
+def present_key(named: Path | None = None) -> Key | None:
+    """The same, where it is there; nothing is made."""
+    return own_key(named) if named is not None or _own_path().exists() else None
+
+
+def _own_path() -> Path:
+    return config_home() / "ssh" / NAME
 
 
 def _make_once(path: Path) -> None:

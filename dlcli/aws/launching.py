@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dlcli.aws.keys import Key
 
 
-def look(cloud: Cloud, spec: Spec, key: Key, zones: tuple[str, ...]) -> Existing:
+def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
     """See what there is; nothing is changed.
 
     Args:
@@ -44,7 +44,8 @@ def look(cloud: Cloud, spec: Spec, key: Key, zones: tuple[str, ...]) -> Existing
     return Existing(
         boxes=tuple(found),
         zones=zones,
-        key_there=has_key(cloud, key),
+        key_here=key is not None,
+        key_there=key is not None and has_key(cloud, key),
         vpc=vpc,
         subnets=subnets,
         group=group["GroupId"] if group else None,

@@ -71,7 +71,7 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise DlError(
             f"A box can't be called {name!r}",
-            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, and no sign first",
+            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first",
             hint="Name it by `-n NAME`.",
             exit_code=ExitCode.USAGE,
         )

@@ -20,6 +20,7 @@ from dlcli.aws.launch_journal import Order, forget_order, read_order, write_orde
 from dlcli.aws.planning import Spec
 from dlcli.aws.prices import dollars, spot_prices
 from dlcli.aws.quotas import too_small
+from dlcli.aws.spending import spot_too_dear
 from dlcli.errors import DlError
 from dlcli.progress import say
 
@@ -244,10 +245,6 @@ def _answered(cloud: Cloud, new: Wanted, zone: str, error: DlError) -> DlError:
     if code in errors.QUOTA:
         return too_small(cloud, new.kind, spec.spot, error.why)
     if code in errors.SPOT_PRICE:
-        present = spot_prices(cloud.ec2, [spec.type]).get(spec.type, {}).get(zone)
-        return DlError(
-            f"A spot {spec.type} costs {dollars(present)}/h in {zone} now",
-            why=f"`max_price` is {dollars(spec.max_price)}/h",
-            hint="Offer more, `--max-price`, or rent on demand: leave out `--spot`.",
-        )
+        present = spot_prices(cloud, [spec.type]).get(spec.type, {}).get(zone)
+        return spot_too_dear(spec.type, zone, present, spec.max_price)
     return error

@@ -53,7 +53,7 @@ class Existing:
     Args:
         boxes: one's own of that name that live, the oldest first.
         zones: where the type is offered.
-        key_there: whether EC2 has the public half of the key.
+        key_here, key_there: whether there is a key, and EC2 has its public half.
         vpc, subnets: the network it would be in, and zone -> subnet of it; empty where none is.
         group: the security group's id; None where there is none.
         allowed: who may reach its port 22 now, as CIDR.
@@ -61,6 +61,7 @@ class Existing:
 
     boxes: tuple[Box, ...] = ()
     zones: tuple[str, ...] = ()
+    key_here: bool = True
     key_there: bool = False
     vpc: str | None = None
     subnets: Mapping[str, str] = field(default_factory=dict)
@@ -102,8 +103,8 @@ def plan_up(spec: Spec, existing: Existing, options: str = "") -> Plan:
         options: what follows a command that means this account and region.
 
     Raises:
-        DlError: the box that is there is of another type, is a spot box that is ending, or no zone
-            can have a new one.
+        DlError: the box that is there is of another type or in another zone, or no zone can have
+            a new one.
     """
     box = existing.boxes[0] if existing.boxes else None
     if box is not None:
@@ -116,7 +117,12 @@ def plan_up(spec: Spec, existing: Existing, options: str = "") -> Plan:
     zones = _zones(spec, existing, options)
     steps = []
     if not existing.key_there:
-        steps.append(Step("key", "give EC2 the public half of this machine's ssh key"))
+        words = (
+            "give EC2 the public half of this machine's ssh key"
+            if existing.key_here
+            else "make an ssh key of this machine's own, and give EC2 its public half"
+        )
+        steps.append(Step("key", words))
     if not existing.subnets:
         steps.append(Step("network", "make a network, for there is no default one"))
     steps += _door(spec, existing)
@@ -138,6 +144,12 @@ def _require_same(spec: Spec, box: Box, options: str) -> None:
             f"{box.name} is a {box.type}, not a {spec.type}",
             hint=f"`dl aws resize {spec.type} -n {box.name}{options}` makes it one; "
             f"`dl aws up {spec.type} -n OTHER{options}` rents a second box.",
+        )
+    if spec.zone not in (None, box.zone):
+        raise DlError(
+            f"{box.name} is in {box.zone}, not in {spec.zone}",
+            why="a box stays where its disk is",
+            hint=f"Leave out `--az`; `dl aws up -n OTHER{options}` rents a second box.",
         )
 
 

@@ -84,7 +84,14 @@ def account(config: Config) -> tuple[Aws, Cloud]:
 def opened(config: Config) -> tuple[Aws, Cloud, str]:
     """What every command about one box begins with: settings, account, the box's name."""
     from dlcli.aws.naming import box_name
+    from dlcli.errors import DlError, ExitCode
 
+    if config.is_flag("aws.name") and config.get("aws.name").value is None:
+        raise DlError(
+            "`-n` names no box",
+            hint="Without it, it is the one that is called as the folder.",
+            exit_code=ExitCode.USAGE,
+        )
     name = box_name(config.settings().aws, Path.cwd())
     return *account(config), name
 
@@ -123,7 +130,7 @@ def aligned(header: str, texts: Sequence[str]) -> list[str]:
 
 
 def limits(box: Box) -> str:
-    """When a box stops whatever happens, in words."""
+    """When a box stops whatever happens, in words; a spot box ends then."""
     from datetime import UTC, datetime, timedelta
 
     from dlcli.aws.durations import in_words
@@ -131,4 +138,5 @@ def limits(box: Box) -> str:
     if box.until is None:
         return "nothing but its watchdog stops it"
     left = box.until - datetime.now(UTC) + timedelta(seconds=30)  # to the nearest minute
-    return f"stops in {in_words(left)} whatever it does"
+    ends = "ends, disk and all," if box.spot else "stops"
+    return f"{ends} in {in_words(left)} whatever it does"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("start", cls=Command)
 @TRUST
 @YES
-@with_config(*NAMED, "aws.max_hours")
+@with_config(*NAMED, "aws.max_hours", "aws.max_price")
 def start_command(config: Config, trust: bool, yes: bool) -> None:
     """Start a stopped box: the same disk, with all that was on it.
 
@@ -32,12 +32,15 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.launching import start
     from dlcli.aws.lookup import find_box
+    from dlcli.aws.spending import require_within
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
     require_effect(config, cloud, box)
     cost, started = _cost(cloud, box), not box.running
+    if started:
+        require_within(box.type, cost, settings.max_price)
     if box.running:
         say(f"{name} runs already.")
     else:
@@ -90,11 +93,13 @@ def stop_command(config: Config, yes: bool) -> None:
 def down_command(config: Config, yes: bool) -> None:
     """End a box with its disk and all that belongs to it; see that nothing is left.
 
-    It says what the box cost since its last start. Run again it finds nothing to do.
+    It says what the box cost since its last start. Run again it finds nothing to do. It looks in
+    one region alone.
     """
     from dlcli.aws.boxes import find_boxes
     from dlcli.aws.host_keys import forget
     from dlcli.aws.launch_journal import alone_with
+    from dlcli.aws.lookup import elsewhere
     from dlcli.aws.prices import UNKNOWN, dollars, since
     from dlcli.aws.removal import belongings, down, see_what_was_ordered
     from dlcli.progress import say
@@ -108,8 +113,7 @@ def down_command(config: Config, yes: bool) -> None:
         say(f"{box.name}: {box.type}, {box.state}, {_up(box)}{_disk(box)} ({box.id})")
     if found:
         consent(f"End {name}? Its disk and all that is on it are gone for good.", yes)
-    elif not belongings(cloud, name):
-        say(f"There is no box {name!r} in {cloud.region}.")
+    nothing = not found and not belongings(cloud, name)
     with alone_with(cloud.region, name):
         ended = down(cloud, name)
     for box in found:
@@ -118,6 +122,10 @@ def down_command(config: Config, yes: bool) -> None:
         spent = since(box, costs.get(box.id, UNKNOWN), now)
         words = "since it was started" if box.running else "for its disk, since it was made"
         say(f"{box.name} ({box.id}) is gone. It cost {dollars(spent, 2)} {words}.")
+    if nothing:
+        say(f"There is no box {name!r} in {cloud.region}, so nothing was ended.")
+        say(f"No other region was looked at: {elsewhere(cloud, name)}")
+        return
     say(f"Nothing of {name} is left in {cloud.region}.")
 
 
@@ -157,7 +165,7 @@ def extend_command(config: Config, time: str) -> None:
 @click.command("resize", cls=Command)
 @click.argument("type", metavar="TYPE")
 @YES
-@with_config(*NAMED)
+@with_config(*NAMED, "aws.max_price")
 def resize_command(config: Config, type: str, yes: bool) -> None:
     """Make a box another type; its disk stays.
 
@@ -167,6 +175,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.lookup import find_box
     from dlcli.aws.prices import hourly
+    from dlcli.aws.spending import require_within
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
@@ -176,17 +185,21 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         return
     require_fitting(cloud, box, type)
     cost = hourly(cloud, type, box.disk_gb, False)
+    require_within(type, cost, settings.max_price)
     say(f"{name} is a {box.type}, {box.state}; as a {type}:")
     say(f"Cost: {cost}")
     runs = box.running
     consent(f"Make it a {type}?" + (" What runs on it ends." if runs else ""), yes)
     with alone_with(cloud.region, name):
         box = resize(cloud, box, type, settings.max_hours)
+    options = cloud.named(name).options
     if box.running:
+        say(f"{name} is running: {cost.running_words()}; {limits(box)}")
         click.echo(f"{box.name} {box.type} {box.zone} {box.address}")
         _arrive(cloud, box, settings, started=True)
+        say(f"Next: `dl aws ssh{options}`")
     else:
-        say(f"{name} is a {type} now; next: `dl aws start{cloud.named(name).options}`")
+        say(f"{name} is a {type} now; next: `dl aws start{options}`")
 
 
 def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool, trust: bool = False) -> None:

@@ -28,7 +28,7 @@ HOW = (
 
 @click.command("up", cls=Command)
 @click.argument("type", metavar="[TYPE]", required=False)
-@click.option("--az", metavar="ZONE", help="the only zone to try, such as us-east-1a")
+@click.option("--az", metavar="ZONE", help="the only zone to try: us-east-1a, or a")
 @click.option("--substitute", is_flag=True, help="take the nearest type where TYPE isn't offered")
 @click.option("--dry-run", is_flag=True, help="print the plan and its price, and change nothing")
 @TRUST
@@ -50,7 +50,7 @@ def up_command(
     idle, and after `--max-hours` whatever it does.
     """
     from dlcli.aws.arriving import arrive
-    from dlcli.aws.keys import own_key
+    from dlcli.aws.keys import own_key, present_key
     from dlcli.aws.launch_journal import alone_with
     from dlcli.aws.launching import carry_out
     from dlcli.aws.provisioning import own_script
@@ -59,7 +59,6 @@ def up_command(
 
     settings, cloud, name = opened(config)
     own_script(settings)  # a script that isn't there is said before anything is rented
-    key = own_key(settings.ssh_key)
     spec = _spec(settings, cloud, name, type, az)
 
     def accept(question: str, near: GpuType) -> bool:
@@ -71,8 +70,11 @@ def up_command(
         return click.confirm(question, abort=True, err=True)
 
     if dry_run:
-        click.echo("\n".join(_in_words(prepare(cloud, spec, key, accept), cloud)))
+        prepared = prepare(cloud, spec, present_key(settings.ssh_key), accept)
+        require_effect(config, cloud, prepared.plan.box)
+        click.echo("\n".join(_in_words(prepared, cloud)))
         return
+    key = own_key(settings.ssh_key)
     with alone_with(cloud.region, name):
         prepared = prepare(cloud, spec, key, accept)
         require_effect(config, cloud, prepared.plan.box)
@@ -105,7 +107,7 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
         disk_gb=settings.disk,
         spot=settings.spot,
         max_price=settings.max_price,
-        zone=az,
+        zone=f"{cloud.region}{az}" if az and len(az) == 1 else az,  # `types` lists their letters
         idle=settings.idle,
         max_hours=settings.max_hours,
         image=settings.image,
@@ -126,6 +128,8 @@ def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
     if prepared.plan.steps:
         lines.append(f"Plan for {spec.name} in {cloud.region}:")
         lines += [f"  {step.words}" for step in prepared.plan.steps]
+    if prepared.kind is not None and not prepared.kind.gpus:
+        lines.append(f"{prepared.kind.name} has no GPU")
     lines.append(f"Cost: {prepared.cost}")
     if prepared.plan.rents:
         idle = f"after {in_words(spec.idle)} idle and " if spec.idle else ""

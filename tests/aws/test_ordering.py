@@ -102,9 +102,9 @@ def test_spot_zones_are_tried_from_the_cheapest_on(dl: Dl, aws: Account, cats: P
 def test_a_spot_price_above_the_most_is_said_as_it_is_now(dl: Dl, aws: Account, cats: Path) -> None:
     aws.refuse("RunInstances", "SpotMaxPriceTooLow", "Your Spot request price is too low.", times=9)
     refused(
-        dl("aws", "up", "--spot", "--max-price", "0.1", "-y"),
+        dl("aws", "up", "--spot", "--max-price", "0.4", "-y"),
         "costs $0.310/h in us-east-1a now",
-        "`max_price` is $0.100/h",
+        "`max_price` is $0.400/h",
     )
 
 

@@ -55,7 +55,10 @@ def test_a_plan_reconciles(spec: Spec, there: Existing) -> None:
         plan = plan_up(spec, there)
     except DlError:
         # refused alone for another type, or where no zone is left
-        others = there.boxes and spec.type_named and there.boxes[0].type != spec.type
+        others = there.boxes and (
+            (spec.type_named and there.boxes[0].type != spec.type)
+            or spec.zone not in (None, there.boxes[0].zone)
+        )
         left = [z for z in there.zones if not there.subnets or z in there.subnets]
         assert others or (
             not there.boxes and (not left or (spec.zone is not None and spec.zone not in left))
@@ -85,7 +88,8 @@ def test_what_a_plan_brought_about_needs_no_plan(spec: Spec, there: Existing) ->
         plan = plan_up(spec, there)
     except DlError:
         return
-    box = replace(plan.box or replace(BOX, type=spec.type), state="running")
+    new = replace(BOX, type=spec.type, zone=spec.zone or BOX.zone)
+    box = replace(plan.box or new, state="running")
     after = replace(
         there, boxes=(box,), key_there=True, group="sg-1", allowed=frozenset(spec.networks)
     )

@@ -162,7 +162,7 @@ def test_another_type_on_a_box_that_is_there_names_resize(dl: Dl, aws: Account, 
     assert "already" in ok(dl("aws", "resize", "g5.xlarge", "-y")).stderr
     ok(dl("aws", "stop", "-y"))
     assert "dl aws start" in ok(dl("aws", "resize", "g6.xlarge", "-y")).stderr
-    refused(dl("aws", "resize", "p2.xlarge", "-y"), "p2.xlarge is not offered")
+    refused(dl("aws", "resize", "p2.xlarge", "-y"), "p2.xlarge (K80) is no longer offered")
     refused(dl("aws", "resize", "g5g.xlarge", "-y"), "")
 
 
