@@ -46,10 +46,6 @@ class Tunnel:
     local: int
     remote: int
 
-    def __str__(self) -> str:
-        name = f"{self.service} " if self.service else ""
-        return f"{name}http://{LOOPBACK}:{self.local}"
-
 
 def read_tunnels(words: Sequence[str]) -> list[Tunnel]:
     """Tunnels as they are typed: `jupyter`, `tensorboard`, `L:R` or a port; none means both names.
@@ -64,7 +60,7 @@ def forward(
     host: Host,
     again: Callable[[], Host],
     tunnels: Sequence[Tunnel],
-    ready: Callable[[Sequence[Tunnel]], None],
+    ready: Callable[[Host, Sequence[Tunnel]], None],
 ) -> None:
     """Keep tunnels open until Ctrl-C.
 
@@ -72,7 +68,7 @@ def forward(
         again: finds the machine each time that the connection dropped; its address may have
             changed.
         tunnels: as wanted; a local port that is taken is replaced by the next free one, said.
-        ready: called with the tunnels as they are, once they are open.
+        ready: called with the machine and the tunnels as they are, once they are open.
 
     Raises:
         DlError: the machine can't be reached, is away for too long, or refuses us.
@@ -89,7 +85,7 @@ def forward(
                     if opened:
                         say(f"Connected to {host.called} again.")
                     else:
-                        ready(wanted)
+                        ready(host, wanted)
                         opened = True
                     process.wait()
                     say(f"The connection to {host.called} dropped; connecting again.")

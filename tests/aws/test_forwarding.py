@@ -56,7 +56,7 @@ from dlcli.aws.connecting import Host
 Host_ = Host({host.alias!r}, {host.address!r}, {host.user!r}, {host.port},
              Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
 forward(Host_, lambda: Host_, read_tunnels({list(words)!r}),
-        lambda tunnels: print(*[each.local for each in tunnels], flush=True))
+        lambda host, tunnels: print(*[each.local for each in tunnels], flush=True))
 """
     with subprocess.Popen(
         [sys.executable, "-c", script],
@@ -186,7 +186,7 @@ def test_however_it_ends_no_tunnel_stays(sshd: Sshd, service: int, number: int) 
             time.sleep(0.05)
 
 
-def ready(tunnels: Sequence[Tunnel]) -> None:
+def ready(host: Host, tunnels: Sequence[Tunnel]) -> None:
     raise AssertionError(tunnels)
 
 
@@ -208,5 +208,5 @@ def test_a_machine_that_stays_away_is_given_up(sshd: Sshd, monkeypatch: pytest.M
 
     tunnels = [Tunnel("", free_port(), 1)]
     with pytest.raises(Unreachable, match="gone"):
-        forward(sshd.host(), again, tunnels, lambda tunnels: sshd.stop())
+        forward(sshd.host(), again, tunnels, lambda host, tunnels: sshd.stop())
     assert len(calls) > 1
