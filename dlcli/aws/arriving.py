@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.provisioning import USER, install_watchdog, provision
 from dlcli.aws.reaching import reach
 from dlcli.aws.system_ssh import Host
+from dlcli.aws.waiting import Patience, told_if_stopped
 from dlcli.errors import DlError
 from dlcli.progress import say
 
@@ -28,6 +28,7 @@ PORT = 22
 CONSOLE_SECONDS = 300.0
 POLL_SECONDS = 5.0
 SSH_SECONDS = 300.0
+USUALLY = "a minute or two, as a rule"
 
 
 def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
@@ -59,16 +60,16 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
         return
     if trust:
         wait_for_port(host)
-    end = time.monotonic() + (0 if trust else CONSOLE_SECONDS)
+    patience = Patience(f"the host keys of {box.name}", 0 if trust else CONSOLE_SECONDS)
     while True:
         with explained():
             shown = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
         if keys := read_console(shown.get("Output", "")):
             remember(box.id, keys)
             return
-        if time.monotonic() >= end:
+        if patience.left <= 0:
             break
-        time.sleep(POLL_SECONDS)
+        patience.pause(POLL_SECONDS)
     if not trust:
         options = host.options
         raise DlError(
@@ -99,14 +100,21 @@ def arrive(
     Raises:
         DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
     """
+    with told_if_stopped(cloud, box.name):
+        _arrive(cloud, box, key, settings, started, trust)
+
+
+def _arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, started: bool, trust: bool) -> None:
     if not is_unfinished(box):
+        if started:
+            say(f"Waiting for {box.name} to let us in: {USUALLY}")
         host = reach(cloud, box, settings, trust=trust)
         if started:
             with closing(connect(host)) as client:
                 install_watchdog(cloud.named(box.name), settings, partial(run, client), anew=True)
         return
     host = host_of(cloud, box, key)
-    say("Waiting for the box's host keys, then for ssh")
+    say(f"Waiting for the host keys of {box.name}, then for ssh: {USUALLY}")
     learn_host_keys(cloud, box, host, trust=trust)
     wait_for_ssh(host, SSH_SECONDS)
     with closing(connect(host)) as client:
@@ -118,20 +126,20 @@ def wait_for_port(host: Host) -> None:
     """Wait until something listens where ssh should."""
     import socket
 
-    end = time.monotonic() + SSH_SECONDS
+    patience = Patience(f"{host.called} to answer", SSH_SECONDS)
     while True:
         try:
             socket.create_connection((host.address, host.port), timeout=10).close()
             return
         except OSError as error:
-            if time.monotonic() > end:
+            if patience.left < 0:
                 raise DlError(
                     f"{host.called} doesn't answer at {host.address}:{host.port}",
                     why=str(error),
                     hint="Run the same again in a minute. Meanwhile it costs: "
                     f"`dl aws stop{host.options}`.",
                 ) from error
-        time.sleep(POLL_SECONDS)
+        patience.pause(POLL_SECONDS)
 
 
 def _nitro(box: Box) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained, is_gone, reason_code
+from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:
@@ -150,9 +151,7 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
         Ended: it has ended instead, with EC2's reason.
         DlError: it takes too long.
     """
-    import time
-
-    end = time.monotonic() + MOST_SECONDS
+    patience = Patience(f"{box_id} to be {' or '.join(states)}", MOST_SECONDS)
     while True:
         box = read_box(cloud, box_id)
         if box is not None and box.state in states:
@@ -165,13 +164,15 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
                 hint=f"`dl aws up{cloud.named(box.name).options if box.name else cloud.options}` "
                 "rents another.",
             )
-        if time.monotonic() > end:
+        if patience.left < 0:
             raise DlError(
                 f"{box_id} is {box.state if box else 'not there'} for too long",
                 why=f"expected {' or '.join(states)} within {MOST_SECONDS // 60} minutes",
                 hint="Run the same again: it goes on from there.",
             )
-        time.sleep(POLL_SECONDS)
+        if box is not None and box.name:
+            patience.what = f"{box.name} to be {' or '.join(states)}"
+        patience.pause(POLL_SECONDS)
 
 
 def read_box(cloud: Cloud, box_id: str) -> Box | None:

@@ -18,18 +18,16 @@ from typing import TYPE_CHECKING
 from dlcli.aws.channel_limits import limited
 from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
 from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
+from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
 from dlcli.folders import typed
 from dlcli.places import shown
-from dlcli.progress import say
 
 if TYPE_CHECKING:
     from paramiko import PKey, SSHClient
 
 # Between two tries to reach a machine that is booting.
 PAUSE_SECONDS = 2.0
-# Waiting longer than this without a word would look like hanging.
-SILENT_SECONDS = 20
 
 
 class Unreachable(DlError):
@@ -93,19 +91,16 @@ def wait_for_ssh(host: Host, seconds: float) -> None:
             answers before the key is put in place.
         DlError: as `connect`.
     """
-    end = time.monotonic() + seconds
-    said = time.monotonic()
+    patience = Patience(f"{host.called} to let us in", seconds)
     while True:
         try:
-            connect(host, max(1.0, min(CONNECT_SECONDS, end - time.monotonic()))).close()
+            connect(host, max(1.0, min(CONNECT_SECONDS, patience.left))).close()
             return
         except (Unreachable, NoEntry) as error:
-            if time.monotonic() + PAUSE_SECONDS >= end:
+            if patience.left <= PAUSE_SECONDS:
                 raise
-            if time.monotonic() - said > SILENT_SECONDS:
-                said = time.monotonic()
-                say(f"Waiting for {host.called}, {end - said:.0f} s at most: {error.why}.")
-        time.sleep(PAUSE_SECONDS)
+            why = error.why
+        patience.pause(PAUSE_SECONDS, why)
 
 
 def reached_again(reach: Callable[[], Host], seconds: float) -> Host:

@@ -15,6 +15,7 @@ from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.ordering import Wanted, order_box
 from dlcli.aws.planning import Existing, Plan, Spec
 from dlcli.aws.quotas import too_small
+from dlcli.aws.waiting import told_if_stopped
 from dlcli.errors import DlError
 from dlcli.interrupts import between_steps
 from dlcli.progress import say
@@ -97,6 +98,11 @@ def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
     """
     if box.running:
         return wait_for(cloud, box.id, "running")
+    with told_if_stopped(cloud, box.name):
+        return _started(cloud, box, max_hours)
+
+
+def _started(cloud: Cloud, box: Box, max_hours: int) -> Box:
     wait_for(cloud, box.id, "stopped")
     put_until(cloud, box, datetime.now(UTC) + timedelta(hours=max_hours))
     try:
@@ -135,17 +141,18 @@ def _ask_to_start(cloud: Cloud, box: Box) -> None:
 def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:
     """Launch a box, wait until it runs, and see that it is the only one of its name."""
     try:
-        with between_steps() as check:  # Ctrl-C waits for the answer: an id that is lost costs
-            box_id = order_box(cloud, new, subnets, group, check)
-        say(f"{box_id} is launched and costs money from now on")
-        return _elected(cloud, wait_for(cloud, box_id, "running"))
+        with told_if_stopped(cloud, new.spec.name):
+            return _ordered(cloud, new, subnets, group)
     except Ended:
         forget_order(cloud.region, new.spec.name)
         raise
-    except KeyboardInterrupt:
-        options = cloud.named(new.spec.name).options
-        say(f"Stopped on the way: `dl aws up{options}` goes on, `dl aws down{options}` ends it.")
-        raise
+
+
+def _ordered(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:
+    with between_steps() as check:  # Ctrl-C waits for the answer: an id that is lost costs
+        box_id = order_box(cloud, new, subnets, group, check)
+    say(f"{box_id} is launched and costs money from now on")
+    return _elected(cloud, wait_for(cloud, box_id, "running"))
 
 
 def _elected(cloud: Cloud, mine: Box) -> Box:

@@ -20,6 +20,7 @@ from dlcli.aws.errors import explained, is_gone, is_in_use, reason_code
 from dlcli.aws.key_pairs import PREFIX
 from dlcli.aws.launch_journal import forget_order, read_order
 from dlcli.aws.network import own_vpc
+from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
 from dlcli.progress import say
 
@@ -118,14 +119,14 @@ def see_what_was_ordered(cloud: Cloud, name: str) -> None:
 
 
 def _wait_until_gone(cloud: Cloud, box: Box) -> None:
-    end = time.monotonic() + MOST_SECONDS
+    patience = Patience(f"{box.name} to end", MOST_SECONDS)
     while (now := read_box(cloud, box.id)) is not None and now.state != "terminated":
-        if time.monotonic() > end:
+        if patience.left < 0:
             raise DlError(
                 f"{box.name} ({box.id}) is {now.state} for too long",
                 hint="Run the same again: it goes on from there.",
             )
-        time.sleep(POLL_SECONDS)
+        patience.pause(POLL_SECONDS)
 
 
 def _volumes(cloud: Cloud, name: str) -> list[Any]:

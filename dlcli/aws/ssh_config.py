@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dlcli.aws.boxes import Box, by_age
 from dlcli.aws.system_ssh import Host, option_lines
 from dlcli.files import atomic, read_text
 from dlcli.locks import alone_in
@@ -32,6 +33,20 @@ def entry_name(name: str) -> str:
     """What one types after `ssh` to reach a box: `dl-` keeps it apart from hosts of one's own."""
     # `*`, `?` and `!` would stand for other hosts
     return "dl-" + re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
+
+
+def names_for(boxes: Sequence[Box], usual_region: str) -> dict[str, Box]:
+    """What each box is called here, so that no name comes to mean another box when one is added.
+
+    Args:
+        boxes: of any region.
+        usual_region: where a box goes by its name alone; elsewhere it is its name and region.
+    """
+    found: dict[str, Box] = {}
+    for box in sorted(boxes, key=by_age):
+        name = box.name if box.region == usual_region else f"{box.name}-{box.region}"
+        found[f"{name}-{box.id}" if name in found else name] = box
+    return dict(sorted(found.items()))
 
 
 def write_entries(hosts: Mapping[str, Host]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, NAMED, account, opened
+from dlcli.cli.aws import NAMED, account, opened
 from dlcli.cli.options import Command, with_config
 from dlcli.config import Config
 
@@ -96,32 +96,38 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
     """Reach Jupyter, TensorBoard or another port of a box from here, until Ctrl-C.
 
     Without a word it is both. `9999:8888` is the box's port 8888 at this computer's 9999. They
-    answer on 127.0.0.1 alone. A connection that drops is made again.
+    answer on 127.0.0.1 alone. A connection that drops is made again. Jupyter's address holds its
+    token, which lets in whoever has it.
     """
     from dlcli.aws.forwarding import forward, read_tunnels
+    from dlcli.aws.services import pages
     from dlcli.progress import say
 
     tunnels = read_tunnels(words)
     host, again = reached(config, trust)
 
-    def ready(tunnels: Sequence[Tunnel]) -> None:
-        for tunnel in tunnels:
-            click.echo(tunnel)
+    def ready(host: Host, tunnels: Sequence[Tunnel]) -> None:
+        for page in pages(host, tunnels):
+            click.echo(page)
+            if not page.answers:
+                say(page.missing(host))
         say("These lead to the box; Ctrl-C ends them.")
 
     forward(host, again, tunnels, ready)
 
 
 @click.command("ssh-config", cls=Command)
-@with_config(*ACCOUNT)
+@with_config("aws.profile")
 def ssh_config_command(config: Config) -> None:
     """Let plain ssh, scp, rsync and editors know your running boxes, as `dl-NAME`.
 
-    They stand in a file of their own, which one line at the top of `~/.ssh/config` includes;
-    nothing else of that is touched. Run it again when boxes have come, gone or been started.
+    A box of another region than your usual one is `dl-NAME-REGION`, so that no name ever comes to
+    mean another box. They stand in a file of their own, which one line at the top of
+    `~/.ssh/config` includes; nothing else of that is touched. Run it again when boxes have come,
+    gone or been started.
     """
     from dlcli.aws.lookup import boxes_everywhere
-    from dlcli.aws.ssh_config import our_file, write_entries
+    from dlcli.aws.ssh_config import names_for, our_file, write_entries
     from dlcli.places import shown
     from dlcli.progress import say
 
@@ -129,11 +135,11 @@ def ssh_config_command(config: Config) -> None:
     found, failed = boxes_everywhere(cloud, True, owner=cloud.owner)
     for region, error in failed.items():
         say(f"Warning: {region} doesn't answer: {error.what}")
-    hosts: dict[str, Host] = {}
-    for box in found:
-        if box.running and box.address is not None:
-            name = f"{box.name}-{box.region}" if box.name in hosts else box.name
-            hosts[name] = _prepared(cloud, box, settings)
+    running = [box for box in found if box.running and box.address is not None]
+    hosts = {
+        name: _prepared(cloud, box, settings)
+        for name, box in names_for(running, cloud.region).items()
+    }
     for entry in write_entries(hosts):
         click.echo(entry)
     many = f"{len(hosts):,} running box{'es' * (len(hosts) != 1)}"

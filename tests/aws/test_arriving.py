@@ -79,7 +79,7 @@ def test_a_console_that_is_empty_yet_is_asked_again(
         asked.append(seconds)
         aws.console = full if len(asked) > 2 else ""
 
-    monkeypatch.setattr("dlcli.aws.arriving.time.sleep", fill)
+    monkeypatch.setattr("dlcli.aws.waiting.time.sleep", fill)
     ok(dl("aws", "up", "-y"))
     assert len(asked) == 3
     assert setups == ["cats: hello"]
@@ -173,3 +173,43 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
     ok(dl("aws", "stop", "-y"))
     ok(dl("aws", "up", "-y", "--max-hours", "6"))
     assert found == [("cats", 5, True), ("cats", 6, True)]
+
+
+@pytest.mark.parametrize("command", ["up", "start"])
+def test_ctrl_c_while_it_waits_says_what_goes_on_and_what_ends_it(
+    dl: Dl,
+    aws: Account,
+    project: Path,
+    setups: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    if command == "start":
+        ok(dl("aws", "up", "-y"))
+        ok(dl("aws", "stop", "-y"))
+
+    def interrupted(*rest: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(arriving, "wait_for_ssh" if command == "up" else "reach", interrupted)
+    said = refused(dl("aws", command, "-y"), "a minute or two", exit_code=130).stderr
+    assert (
+        "Stopped on the way: `dl aws up -n cats` goes on, `dl aws down -n cats` ends cats, which "
+        "costs money meanwhile."
+    ) in said
+
+
+def test_a_long_wait_says_how_long_it_has_been(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, aws.console = aws.console, ""
+    asked = []
+
+    def fill(seconds: float) -> None:
+        asked.append(seconds)
+        aws.console = full if len(asked) > 2 else ""
+
+    monkeypatch.setattr("dlcli.aws.waiting.time.sleep", fill)
+    monkeypatch.setattr("dlcli.aws.waiting.SILENT_SECONDS", 0.0)
+    said = ok(dl("aws", "up", "-y")).stderr
+    assert said.count("Waiting for the host keys of cats, 0 s so far, 300 s at most") == 3

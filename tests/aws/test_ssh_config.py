@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from aws.sshd import Sshd, program
 
-from dlcli.aws.ssh_config import entry_name, include, our_file, users_file, write_entries
+from dlcli.aws.boxes import Box
+from dlcli.aws.ssh_config import (
+    entry_name,
+    include,
+    names_for,
+    our_file,
+    users_file,
+    write_entries,
+)
 
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINE = "# mine\nHost work\n  HostName example.org\n  User ich\n\nHost *\n  Port 2222\n"
 
 
@@ -81,3 +91,18 @@ def test_machines_that_are_gone_leave_our_file(sshd: Sshd) -> None:
 )
 def test_a_name_can_not_stand_for_other_hosts(name: str, entry: str) -> None:
     assert entry_name(name) == entry
+
+
+def test_a_name_never_comes_to_mean_another_box() -> None:
+    def box(id: str, region: str) -> Box:
+        return Box(id, "dogs", "ada", "dogs", "running", "g6.xlarge", region, "", NOON)
+
+    home, far, farther = box("i-2", "us-east-1"), box("i-1", "eu-west-1"), box("i-3", "us-west-2")
+    twin = box("i-4", "us-east-1")
+    before: dict[str, Box] = {}
+    for there in ([far], [far, farther], [far, farther, home], [far, farther, home, twin]):
+        names = names_for(there, "us-east-1")
+        assert before.items() <= names.items()
+        before = names
+    assert list(before) == ["dogs", "dogs-eu-west-1", "dogs-i-4", "dogs-us-west-2"]
+    assert before["dogs"] == home
