@@ -28,6 +28,10 @@ MOST_NESTED = 3
 MOST_NAME_BYTES, MOST_PATH_BYTES = 255, 3000
 
 
+class ArchiveError(DlError):
+    """An archive itself is at fault: damaged, none, or not one to unpack."""
+
+
 class Member(NamedTuple):
     """One entry of an archive, as the archive tells of it.
 
@@ -62,7 +66,7 @@ class Budget:
         """Count one more member.
 
         Raises:
-            DlError: they are too many, or too large for what they are packed in.
+            ArchiveError: they are too many, or too large for what they are packed in.
         """
         self.members += 1
         self.unpacked += size
@@ -87,7 +91,7 @@ def checked(archive: str, members: Iterable[Member], budget: Budget) -> dict[str
         budget: what it may hold; counts it.
 
     Raises:
-        DlError: a member that must not, or can't, be unpacked.
+        ArchiveError: a member that must not, or can't, be unpacked.
     """
     files: dict[str, Member] = {}
     folders: set[str] = set()
@@ -113,19 +117,19 @@ def checked(archive: str, members: Iterable[Member], budget: Budget) -> dict[str
     return files
 
 
-def refusal(archive: str, why: str) -> DlError:
+def refusal(archive: str, why: str) -> ArchiveError:
     """What to raise where an archive is not one to unpack."""
-    return DlError(
+    return ArchiveError(
         f"{archive} is not unpacked",
         why=why,
         hint="Nothing was written. If you trust it, unpack it by hand, then name its folder.",
     )
 
 
-def damaged(archive: str, name: str, why: str) -> DlError:
+def damaged(archive: str, name: str, why: str) -> ArchiveError:
     """What to raise where an archive, or a member of it, can't be read."""
     of = f", in `{shown(name)}`" if name else ""
-    return DlError(
+    return ArchiveError(
         f"{archive} is damaged{of}",
         why=why,
         hint="Nothing of it is kept. Download it again.",
@@ -136,7 +140,7 @@ def _safe_path(archive: str, member: Member) -> str:
     """Where a member goes, relative to the folder; "" for that folder itself.
 
     Raises:
-        DlError: outside of the folder, or a name that file systems refuse.
+        ArchiveError: outside of the folder, or a name that file systems refuse.
     """
     name = member.name
     parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -162,10 +166,10 @@ def _folders_of(path: str) -> Iterable[str]:
         folder = folder.rpartition("/")[0]
 
 
-def _not_unpackable(archive: str, member: Member) -> DlError:
+def _not_unpackable(archive: str, member: Member) -> ArchiveError:
     if member.kind == "other":
         return refusal(archive, f"`{shown(member.name)}` in it is a link or a device, no file")
-    return DlError(
+    return ArchiveError(
         f"{archive} can't be unpacked here",
         why=f"`{shown(member.name)}` in it {member.fault}",
         hint="Nothing was written. Unpack it by hand, then name its folder.",

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dlcli.archive_members import Budget, Member, checked, damaged, refusal
-from dlcli.errors import DlError
+from dlcli.archive_members import ArchiveError, Budget, Member, checked, damaged, refusal
 from dlcli.folders import typed
 from dlcli.places import shown
 from dlcli.progress import track
@@ -97,7 +96,8 @@ class Archive:
             is_wanted: of which paths the content is wanted; the others become empty files.
 
         Raises:
-            DlError: no room; damage, or a name that another member has on this disk.
+            DlError: no room.
+        ArchiveError: damage, or a name that another member has on this disk.
             OSError: the disk.
         """
         wanted = {path for path in self.files if is_wanted is None or is_wanted(path)}
@@ -137,7 +137,7 @@ def open_archive(path: Path, budget: Budget, called: str = "") -> Iterator[Archi
         called: what people are told that it is called; by default its path.
 
     Raises:
-        DlError: it is none, of another kind, damaged, or not fit to be unpacked.
+        ArchiveError: it is none, of another kind, damaged, or not fit to be unpacked.
     """
     called = called or shown(path)
     with _damage_told(called):
@@ -209,23 +209,23 @@ def _damage_told(called: str) -> Iterator[_At]:
         raise damaged(called, at.name, str(error) or "it ends too early") from error
 
 
-def _another_kind(path: Path, kind: str) -> DlError:
+def _another_kind(path: Path, kind: str) -> ArchiveError:
     folder = path.with_name(without_suffix(path.name))
     command = f"7z x {typed(path)} -o{typed(folder)}"
     if kind == "rar":
         command = f"unrar x {typed(path)} {typed(folder)}/"
-    return DlError(
+    return ArchiveError(
         f"{shown(path)} is a {kind} archive",
         why="zip and tar are unpacked here, others are not",
         hint=f"Unpack it, `{command}`, then name its folder: `dl data organize {typed(folder)}`.",
     )
 
 
-def _no_archive(called: str, head: bytes) -> DlError:
+def _no_archive(called: str, head: bytes) -> ArchiveError:
     if not head:
         why = "it is empty"
     elif head.lstrip().lower().startswith((b"<!doctype", b"<html")):
         why = "it is a web page, as a download brings for which one has to sign in"
     else:
         why = "its content is none of a zip or tar, whatever its name says"
-    return DlError(f"{called} is no archive", why=why, hint="Download it again.")
+    return ArchiveError(f"{called} is no archive", why=why, hint="Download it again.")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dlcli.archive_members import ArchiveError
+from dlcli.archives import can_unpack
 from dlcli.competitions import DataFile
 from dlcli.config import save_setting
 from dlcli.dataset import SETTINGS, dataset_settings
 from dlcli.downloads import AS_FOUND
-from dlcli.errors import DlError
 from dlcli.fetching import fetch
+from dlcli.files import remove_leftovers
 from dlcli.folders import typed
 from dlcli.journal import journals
 from dlcli.kaggle import Kaggle
 from dlcli.labels import Naming
 from dlcli.moves import Outcome
-from dlcli.organizing import made_of, organize
+from dlcli.nested import below
+from dlcli.organizing import made_of, organize, require_target, settle_made
+from dlcli.partial_files import PartialFile
+from dlcli.places import shown
 from dlcli.progress import say
-from dlcli.room import require_room
+from dlcli.room import existing, require_room
+from dlcli.staging import Download, staging_folder
 
 DOWNLOADS = ".downloads"
 
@@ -28,25 +34,15 @@ def archive_of(slug: str, data_dir: Path) -> Path:
     return data_dir / DOWNLOADS / f"{slug}.zip"
 
 
-def is_there(archive: Path, root: Path) -> bool:
-    """Whether a dataset was made of an archive, which may be gone by now."""
-    return any(
-        journal.name == "organize"
-        and journal.state == "done"
-        and made_of(journal.read()) == archive
-        for journal in journals(root)
-    )
-
-
 def get(
-    kaggle: Kaggle, slug: str, archive: Path, root: Path, naming: Naming = AS_FOUND
+    connect: Callable[[], Kaggle], slug: str, archive: Path, root: Path, naming: Naming = AS_FOUND
 ) -> Outcome | None:
-    """Fetch a competition's data and make a dataset of it.
+    """Fetch a competition's data and make a dataset of it, which knows its competition.
 
-    Stopped at any moment, the next call goes on from there.
+    Stopped at any moment, the next call goes on from there. Made once, nothing is asked of Kaggle.
 
     Args:
-        kaggle: the account.
+        connect: gives the account.
         slug: the competition's name.
         archive: where its archive is kept; see `archive_of`.
         root: the dataset's folder to be.
@@ -56,31 +52,77 @@ def get(
         what was organised; None where it was before.
 
     Raises:
-        DlError: the rules were not accepted, no room, or what came is no dataset.
+        DlError: the folder is taken, the rules were not accepted, no room, or what came is no
+            dataset.
     """
-    files = kaggle.files(slug)
-    size = sum(each.bytes for each in files)
-    say(f"{slug}: {_in_words(files)}")
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    # once as it comes, once unpacked
-    sizes = [size] if archive.exists() else [size, size]
-    require_room(archive.parent, sizes, "for the archive and what is in it")
-    if not fetch(lambda: kaggle.download_url(slug), archive, what=f"the data of {slug}"):
-        say(f"The archive is there already, {archive.stat().st_size / 1e6:,.1f} MB.")
-    try:
-        outcome = organize(archive, root, naming=naming)
-    except DlError as error:
-        anew = f"What was fetched is kept; to fetch it anew: `rm {typed(archive)}`, then the same."
-        hint = " ".join(filter(None, [error.hint, anew]))
-        raise DlError(error.what, why=error.why, hint=hint) from error
-    name_competition(root, slug)
+    outcome = None
+    if _is_made(archive, root):
+        settle_made(root)
+    else:
+        require_target(archive, root)
+        _fetch(connect(), slug, archive, root)
+        try:
+            outcome = organize(archive, root, naming=naming)
+        except ArchiveError as error:
+            anew = f"To fetch it anew: `rm {typed(archive)}`, then the same command."
+            raise ArchiveError(error.what, why=error.why, hint=f"{error.hint} {anew}") from error
+    _name_competition(root, slug)
     return outcome
 
 
-def name_competition(root: Path, slug: str) -> None:
-    """Write into a dataset's settings which competition it is of, if they name none."""
-    if "competition" not in (dataset_settings(root).get("kaggle") or {}):
-        save_setting(root / SETTINGS, "kaggle.competition", slug)
+def _is_made(archive: Path, root: Path) -> bool:
+    """Whether a dataset was made of an archive, which may be gone by now."""
+    return any(
+        journal.name == "organize"
+        and journal.state == "done"
+        and made_of(journal.read()) == archive
+        for journal in journals(root)
+    )
+
+
+def _fetch(kaggle: Kaggle, slug: str, archive: Path, root: Path) -> None:
+    """Fetch the archive, where it is not there yet."""
+    files = kaggle.files(slug)
+    say(f"{slug}: {_in_words(files)}")
+    _require_room(files, archive, root)
+    if not fetch(lambda: kaggle.download_url(slug), archive, what=f"the data of {slug}"):
+        say(f"The archive is there already, {archive.stat().st_size / 1e6:,.1f} MB.")
+
+
+def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
+    """Refuse what the disks can't hold: the archive as it comes, and all that is in it.
+
+    Of the archives in it the largest is there once more, while it is unpacked.
+    """
+    sizes = [each.bytes for each in files]
+    packed = [each.bytes for each in files if can_unpack(each.name)]
+    unpacked = [*sizes, max(packed, default=0)]
+    coming = [max(sum(sizes) - PartialFile(archive).size(), 0)]
+    if archive.exists():
+        coming = []
+        if staging_folder(Download(archive, (archive,)), root).exists():
+            return  # it was unpacked before
+    disks = {existing(folder).stat().st_dev for folder in (archive.parent, root.parent)}
+    if len(disks) == 1:
+        require_room(archive.parent, coming + unpacked, "for the archive and what is in it")
+        return
+    hint = "Free some space, or name another disk with"
+    where = f"for the archive in {shown(archive.parent)}"
+    require_room(archive.parent, coming, where, f"{hint} `--data-dir`.")
+    where = f"for what is in the archive, in {shown(root.parent)}"
+    require_room(root.parent, unpacked, where, f"{hint} `--dataset`.")
+
+
+def _name_competition(root: Path, slug: str) -> None:
+    """Write into a dataset's settings which competition it is of, whatever else they said."""
+    file = root / SETTINGS
+    named = below(dataset_settings(root), "kaggle", "competition")
+    if named == slug:
+        return
+    remove_leftovers(root)  # of a call that was killed while it wrote them
+    save_setting(file, "kaggle.competition", slug)
+    if named is not None:
+        say(f"{shown(file)} named the competition `{named}`; now it names `{slug}`, as typed.")
 
 
 def _in_words(files: Sequence[DataFile]) -> str:

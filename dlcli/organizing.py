@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dlcli.arranging import at_work
-from dlcli.dataset import FEATURES
+from dlcli.dataset import FEATURES, SETTINGS
 from dlcli.downloads import AS_FOUND, plan_organize, require_folder
 from dlcli.errors import DlError, ExitCode
 from dlcli.folders import read_folder, typed
@@ -18,6 +18,7 @@ from dlcli.moves import Outcome, carry_out
 from dlcli.places import shown
 from dlcli.staging import (
     Download,
+    clear_after,
     discard,
     download_of,
     drawn_in,
@@ -25,7 +26,10 @@ from dlcli.staging import (
     left_packed,
     stage,
     staging_folder,
+    sweep_partials,
 )
+
+_ANOTHER_NAME = "Name another, which is empty or not there yet."
 
 
 def organize(
@@ -88,6 +92,32 @@ def to_organize(
         return _staged(download, names, target, naming)
 
 
+def require_target(source: Path, target: Path) -> None:
+    """Refuse a folder that is taken, unless it is being made of this very source.
+
+    Raises:
+        DlError: it is a file, or holds something.
+    """
+    _require_no_file(target)
+    begun = unfinished(target)
+    if begun and made_of(begun.read()) == source:
+        return
+    if begun or (target.exists() and not _is_free(target)):
+        raise DlError(
+            f"{shown(target)} is not empty",
+            why="a dataset is made in a folder of its own",
+            hint=_ANOTHER_NAME,
+        )
+
+
+def settle_made(root: Path) -> None:
+    """Finish what was killed on its way in a dataset, and remove what its making left beside it."""
+    with at_work(root, "get"):
+        for journal in journals(root):
+            clear_after(journal.read())
+        sweep_partials(root)
+
+
 def notes_of(operation: Operation) -> tuple[str, ...]:
     """What an organize decided on the user's behalf, a sentence each."""
     return tuple(operation.details.get("notes", ()))
@@ -134,12 +164,12 @@ def _require_paths(source: Path, target: Path) -> None:
     """
     if not source.is_file() or download_of(source) is None:
         require_folder(source)
+    _require_no_file(target)
+
+
+def _require_no_file(target: Path) -> None:
     if target.is_file():
-        raise DlError(
-            f"{shown(target)} is a file",
-            why="a dataset is a folder",
-            hint="Name another, as in `dl data organize SRC NAME`.",
-        )
+        raise DlError(f"{shown(target)} is a file", why="a dataset is a folder", hint=_ANOTHER_NAME)
 
 
 def _download(source: Path, target: Path, move: bool) -> Download | None:
@@ -186,12 +216,7 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
             hint="Name a folder elsewhere, or organise it in place: "
             f"`dl data organize {typed(source)} {typed(source)}`.",
         )
-    if target.exists() and not _is_free(target):
-        raise DlError(
-            f"{shown(target)} is not empty",
-            why="a dataset is made in a folder of its own",
-            hint="Name another, as in `dl data organize SRC NAME`.",
-        )
+    require_target(source, target)
     return True
 
 
@@ -253,9 +278,13 @@ def _has_images(source: Path) -> bool:
 
 
 def _is_free(target: Path) -> bool:
-    """Whether a folder is empty, or holds no more than the features of what was taken back."""
+    """Whether a folder is empty, or holds no more than what stays when a dataset is taken back.
+
+    That is its features, and the settings that were written since.
+    """
     listing = read_folder(target)
-    return not (listing.images or listing.others or set(listing.folders) - {FEATURES})
+    here = {*listing.images, *listing.others, *listing.folders}
+    return not here - {FEATURES, SETTINGS}
 
 
 def _is_made_of(operation: Operation, source: Path, download: Download | None) -> bool:

@@ -15,14 +15,13 @@ from dlcli.cli.data_get import command as get
 from dlcli.cli.data_organize import command as organize
 from dlcli.cli.datasets import (
     DRY_RUN,
-    JSON,
     as_typed,
     print_counts,
     print_datasets,
     print_plan,
     warn_of,
 )
-from dlcli.cli.options import with_config
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import click
 
 from dlcli.cli.data_organize import tell, with_labels
-from dlcli.cli.datasets import JSON
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.datasets import folder_named
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.config import Config
 
 
@@ -47,7 +44,7 @@ def command(
     COMPETITION is its name in its URL. What has come stays if the connection breaks off; the same
     command goes on from there. The dataset knows its competition, and `dl submit` sends to it.
     """
-    from dlcli.competition_data import archive_of, get, is_there
+    from dlcli.competition_data import archive_of, get
     from dlcli.current import remember
     from dlcli.folders import absolute
     from dlcli.kaggle import open_kaggle
@@ -55,13 +52,10 @@ def command(
     from dlcli.places import shown
     from dlcli.progress import say
 
-    data_dir, name = config.settings().data_dir, named or slug
-    root = absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
-    archive = archive_of(slug, absolute(data_dir))
-    outcome = None
-    if not is_there(archive, root):
-        naming = Naming(labels, id_column, label_column)
-        outcome = get(open_kaggle(), slug, archive, root, naming)
+    data_dir = config.settings().data_dir
+    root, archive = folder_named(named or slug, data_dir), archive_of(slug, absolute(data_dir))
+    naming = Naming(labels, id_column, label_column)
+    outcome = get(open_kaggle, slug, archive, root, naming)
     remember(root)
     if archive.is_file():
         size = f"{archive.stat().st_size / 1e6:,.1f} MB"

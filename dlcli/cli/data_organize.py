@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.datasets import DRY_RUN, JSON, print_counts, print_plan, verb_of, warn_of
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.datasets import (
+    DRY_RUN,
+    folder_named,
+    print_counts,
+    print_plan,
+    verb_of,
+    warn_of,
+)
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:
@@ -72,8 +78,7 @@ def command(
     if not found.exists() and (root / source).exists():
         found = absolute(root / source)
     own_name = without_suffix(found.name) if found.is_file() else found.name
-    name = own_name if target is None else target
-    goal = absolute(Path(name) if os.sep in name or name in (".", "..") else root / name)
+    goal = folder_named(own_name if target is None else target, root)
     naming = Naming(labels, id_column, label_column)
     if dry_run:
         planned = organizing.to_organize(found, goal, move=move, naming=naming)

@@ -21,6 +21,7 @@ from dlcli.fields import Setting, coerce
 from dlcli.progress import say
 
 SHARED = ("data_dir", "runs_dir")
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 SHORT = {"dataset": "-d", "kaggle.competition": "-c", "aws.name": "-n"}
 
 
@@ -121,4 +122,4 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
-__all__ = ["Command", "Config", "DebugOption", "SettingOption", "with_config"]
+__all__ = ["JSON", "Command", "Config", "DebugOption", "SettingOption", "with_config"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from children import killed_before_change
 from kaggle_server import Competition, KaggleServer, forget_kaggle, kaggle_serving, zip_of
-from trees import tree
+from packing import encrypted, with_declared_size, zipped
+from trees import Tree, plant, tree
 from typed import Dl, ok, refused
 
-from dlcli import competition_data, fetching, kaggle_refusals
+from dlcli import fetching, kaggle_refusals
+from dlcli.competition_data import archive_of, get
 from dlcli.dataset import dataset_settings
+from dlcli.kaggle import open_kaggle
+
+Maker = Callable[[Path], Path]
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"
 SAMPLE = b"id,label\n1,0.5\n2,0.5\n"
@@ -104,7 +110,6 @@ def test_a_name_that_there_is_not_credentials_and_a_server_in_trouble_are_senten
     refused(dl("data", "get", "dog-breed"), "knows no competition 'dog-breed'", "`dog-breed-id")
     server.refuse("ListDataFiles", 500, "Oops", times=3)
     refused(dl("data", "get", SLUG), "a fault of its own now: it answers 500: Oops")
-    server.refuse("DownloadDataFiles", 429, times=2)
     monkeypatch.delenv("KAGGLE_KEY")
     forget_kaggle()
     refused(dl("data", "get", SLUG), "No credentials for Kaggle", "kaggle.com/settings/api")
@@ -113,48 +118,109 @@ def test_a_name_that_there_is_not_credentials_and_a_server_in_trouble_are_senten
     refused(dl("data", "get", SLUG), "does not take the credentials")
 
 
+def test_a_download_that_kaggle_puts_off_is_asked_for_again(
+    dl: Dl, server: KaggleServer, home: Path
+) -> None:
+    server.refuse("DownloadDataFiles", 429, times=2)
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    assert server.calls.count("DownloadDataFiles") == 3
+    server.refuse("DownloadDataFiles", 429, times=3)
+    refused(dl("data", "get", SLUG, "--dataset", "others"), "429")
+    assert not (home / "data/others").exists()
+
+
+def free_at(monkeypatch: pytest.MonkeyPatch, free: Callable[[Path], int]) -> None:
+    """Disks with so much room, by the folder that is asked about."""
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free(Path(path))))
+
+
 def test_room_for_the_archive_and_for_what_is_in_it_is_looked_for_first(
     dl: Dl, server: KaggleServer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Usage:
-        free = len(server.competitions[SLUG].whole()) + 50_000
-
-    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
-    refused(dl("data", "get", SLUG), "No room for the archive and what is in it")
-    assert "Download" not in server.calls
-
-
-def evil(name: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("train/cat.1.jpg", b"1")
-        archive.writestr("train/dog.1.jpg", b"1")
-        archive.writestr(name, b"evil")
-    return content.getvalue()
+    whole = len(server.competitions[SLUG].whole())
+    largest = len(FILES["train.zip"])  # is there once more while it is unpacked
+    for free in (whole + 50_000, 2 * whole, 2 * whole + largest - 4096):
+        free_at(monkeypatch, lambda path, free=free: free)
+        refused(dl("data", "get", SLUG), "No room for the archive and what is in it: it takes 0.6")
+        assert "DownloadDataFiles" not in server.calls
+        assert not (home / "data").exists()
+    free_at(monkeypatch, lambda path: 2 * whole + largest + 20_000)
+    ok(dl("data", "get", SLUG))
 
 
-def bomb() -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("train/cat.1.jpg", b"1")
-        archive.writestr("train/dog.1.jpg", bytes(1 << 29))
-    return content.getvalue()
+def test_room_is_looked_for_on_each_disk(
+    dl: Dl, server: KaggleServer, home: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = len(server.competitions[SLUG].whole())
+    there, here = [whole], [whole + 10_000]
+    free_at(monkeypatch, lambda path: (there if path.is_relative_to(other_disk) else here)[0])
+    words = ("data", "get", SLUG, "--dataset", other_disk / "pets")
+    refused(dl(*words), "No room for what is in the archive", "the disk at /dev/shm has", "0.4 MB")
+    there, here = [3 * whole], [whole - 10_000]
+    refused(dl(*words), "No room for the archive in ~/data/.downloads", "`--data-dir`")
+    here[0] = whole + 10_000
+    ok(dl(*words))
+    assert (other_disk / "pets/train/cat").is_dir()
+
+
+def test_what_has_come_needs_no_room_again(
+    dl: Dl, server: KaggleServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, largest = len(server.competitions[SLUG].whole()), len(FILES["train.zip"])
+    monkeypatch.setattr(fetching, "DELAYS_SECONDS", ())
+    server.break_download(150_000)
+    refused(dl("data", "get", SLUG), "the same command goes on from there")
+    free_at(monkeypatch, lambda path: 2 * whole + largest - 50_000)
+    ok(dl("data", "get", SLUG))
+
+
+TWO = {"train/cat.1.jpg": b"1", "train/dog.1.jpg": b"1"}
+
+
+def bomb(path: Path) -> Path:
+    return with_declared_size(zipped(path, {"train/cat.1.jpg": b"1"}), 4_000_000_000)
+
+
+def nonsense(path: Path) -> Path:
+    path.write_bytes(b"not a zip at all")
+    return path
 
 
 @pytest.mark.parametrize(
-    "content",
-    [evil("../../escaped.jpg"), evil("/tmp/escaped.jpg"), bomb(), b"not a zip at all"],
-    ids=["escape", "absolute", "bomb", "nonsense"],
+    ("make", "says"),
+    [
+        (lambda path: zipped(path, TWO | {"../../escaped.jpg": b"evil"}), "land outside of"),
+        (lambda path: zipped(path, TWO | {"/tmp/escaped.jpg": b"evil"}), "land outside of"),
+        (bomb, "more than 200 times its size"),
+        (nonsense, "none of a zip or tar"),
+        (encrypted, "needs a password"),
+    ],
 )
-def test_an_archive_that_attacks_does_nothing(
-    dl: Dl, server: KaggleServer, home: Path, content: bytes
+def test_an_archive_that_attacks_or_is_none_does_nothing_and_can_be_fetched_anew(
+    dl: Dl, server: KaggleServer, home: Path, tmp_path: Path, make: Maker, says: str
 ) -> None:
-    server.competitions[SLUG].archive = content
-    refused(dl("data", "get", SLUG), f"{SLUG}.zip is", f"`rm ~/data/.downloads/{SLUG}.zip`")
+    server.competitions[SLUG].archive = make(tmp_path / "a.zip").read_bytes()
+    refused(dl("data", "get", SLUG), says, f"To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`")
     files = {path for path in tree(home, hidden=True) if path.startswith("data/")}
     assert files == {f"data/.downloads/{SLUG}.zip"}
     assert not any(home.rglob("escaped*"))
     assert not Path("/tmp/escaped.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "says", "exit_code"),
+    [
+        (["--labels", "label.csv"], FILES, "No such file: label.csv", 1),
+        ([], {"train/1.jpg": b"1", "train/2.jpg": b"2"}, "have no class in their names", 1),
+        ([], {"readme.txt": b"nothing"}, "No images to learn from", 1),
+    ],
+)
+def test_what_fetching_anew_does_not_mend_is_not_to_be_fetched_anew(
+    dl: Dl, server: KaggleServer, words: list[str], files: Tree, says: str, exit_code: int
+) -> None:
+    server.competitions[SLUG].files = dict(files)
+    said = refused(dl("data", "get", SLUG, *words), says, exit_code=exit_code)
+    assert "rm " not in said.stderr
 
 
 def test_labels_in_a_csv_are_found_and_said(dl: Dl, server: KaggleServer, home: Path) -> None:
@@ -170,11 +236,79 @@ def test_labels_in_a_csv_are_found_and_said(dl: Dl, server: KaggleServer, home: 
     assert "breed" in said.stderr
 
 
-def test_what_the_dataset_says_of_another_competition_stays(
+OWN = b"kaggle:\n  competition: another # mine\n  positive: dog\n"
+
+
+def test_the_competition_that_was_typed_wins_over_the_archives_own_and_it_is_said(
     dl: Dl, server: KaggleServer, home: Path
 ) -> None:
-    server.competitions[SLUG].files["dataset.yaml"] = b"kaggle:\n  competition: another # mine\n"
-    ok(dl("data", "get", SLUG, "--dataset", "pets"))
-    assert dataset_settings(home / "data/pets") == {"kaggle": {"competition": "another"}}
-    competition_data.name_competition(home / "data/pets", SLUG)
+    server.competitions[SLUG].files["dataset.yaml"] = OWN
+    said = ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    assert dataset_settings(home / "data/pets") == {
+        "kaggle": {"competition": SLUG, "positive": "dog"}
+    }
     assert "# mine" in (home / "data/pets/dataset.yaml").read_text()
+    assert (
+        f"~/data/pets/dataset.yaml named the competition `another`; now it names `{SLUG}`, as "
+        "typed.\n"
+    ) in said.stderr
+    assert "named the competition" not in ok(dl("data", "get", SLUG, "--dataset", "pets")).stderr
+
+
+def test_a_dataset_that_was_made_and_never_named_its_competition_names_it_the_next_time(
+    dl: Dl, server: KaggleServer, home: Path
+) -> None:
+    ok(dl("data", "get", SLUG, "--dataset", "pets", "--remove-archive"))
+    (home / "data/pets/dataset.yaml").unlink()
+    server.calls.clear()
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    assert dataset_settings(home / "data/pets") == {"kaggle": {"competition": SLUG}}
+    assert server.calls == []
+
+
+def test_taken_back_it_is_made_again(dl: Dl, server: KaggleServer, home: Path) -> None:
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    before = tree(home / "data/pets")
+    ok(dl("data", "undo"))
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    assert tree(home / "data/pets") == before
+
+
+@pytest.mark.parametrize("taken", ["pets/mine.txt", "pets"])
+def test_a_folder_that_is_taken_is_refused_before_anything_is_asked(
+    dl: Dl, server: KaggleServer, home: Path, taken: str
+) -> None:
+    plant(home / "data", {taken: b"mine"})
+    why = "is not empty" if "/" in taken else "is a file"
+    refused(dl("data", "get", SLUG, "--dataset", "pets"), f"~/data/pets {why}", "Name another")
+    assert server.calls == []
+    assert tree(home / "data", hidden=True) == {taken: b"mine"}
+
+
+@pytest.mark.forks
+def test_killed_before_any_change_the_next_call_makes_a_whole_dataset_that_knows_its_competition(
+    server: KaggleServer, home: Path
+) -> None:
+    server.competitions[SLUG].files = {
+        "train.zip": zip_of(TWO),
+        "test.zip": zip_of({"test/1.jpg": b"1"}),
+        "sample_submission.csv": SAMPLE,
+    }
+    kaggle = open_kaggle()  # the package, too, is read only once
+
+    def act(data: Path) -> None:
+        get(lambda: kaggle, SLUG, archive_of(SLUG, data), data / "pets")
+
+    act(home / "whole")
+    whole = tree(home / "whole", hidden=True).keys()
+    number, killed = 1, True
+    while killed:
+        data = home / str(number)
+        killed = killed_before_change(number, partial(act, data))
+        act(data)
+        assert tree(data, hidden=True).keys() == whole, number
+        assert tree(data) == tree(home / "whole")
+        assert dataset_settings(data / "pets") == {"kaggle": {"competition": SLUG}}
+        assert sorted(path.name for path in data.iterdir()) == [".downloads", "pets"]
+        number += 1
+    assert number > 60
