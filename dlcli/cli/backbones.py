@@ -6,14 +6,14 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_backbone
-from dlcli.cli.options import Command, DebugOption
+from dlcli.cli.options import JSON, Command, DebugOption
 from dlcli.cli.tables import print_table
 from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 
 
 @click.command(cls=Command)
 @click.argument("backbone", required=False, shell_complete=complete_backbone)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 def command(backbone: str | None, as_json: bool) -> None:
     """List the pretrained networks: their input, size and licence, and where the weights are.
 

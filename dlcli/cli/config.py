@@ -6,7 +6,7 @@ import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.completing import complete_setting
-from dlcli.cli.options import Command, DebugOption, with_config
+from dlcli.cli.options import JSON, Command, DebugOption, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config, load_config, save_setting, user_file
 from dlcli.declarations import declared, own_recipe_of
@@ -22,7 +22,7 @@ def command() -> None:
 
 @command.command("show", cls=Command)
 @click.option("--origin", is_flag=True, help="also say where each value came from")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config()
 def show(config: Config, origin: bool, as_json: bool) -> None:
     """Print every setting."""

@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("runs", metavar="RUN RUN [RUN]...", nargs=-1, shell_complete=complete_run)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config("dataset", "workers", "weights", "on_error")
 def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
     """Make a run that predicts the mean of the probabilities of each RUN.

@@ -6,7 +6,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.cli.tta import AMOUNTS, TTA
 from dlcli.config import Config
@@ -14,7 +14,7 @@ from dlcli.config import Config
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--json", "as_json", is_flag=True, help="print metrics as JSON")
+@JSON
 @TTA
 @with_config("dataset", "workers", "weights", "on_error", "seed", *AMOUNTS)
 def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> None:

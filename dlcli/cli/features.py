@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dlcli.cli import Group, emit_json
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 from dlcli.settings import BACKBONE_SETTINGS
@@ -75,7 +75,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
 
 
 @command.command("ls", cls=Command)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config("dataset")
 def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and what they cost on disk."""

@@ -8,7 +8,7 @@ import click
 
 from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 from dlcli.settings import BACKBONE_SETTINGS
@@ -28,7 +28,7 @@ KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 @click.command(cls=Command)
 @click.option("--full", is_flag=True, help="train on the whole dataset, not on its sample")
 @click.option("--again", "anew", is_flag=True, help="begin anew, even if there is one already")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config("dataset", "workers", *KEYS)
 def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """Climb the course's models in order, each a run, and compare them.

@@ -9,7 +9,7 @@ import click
 from dlcli.catalog import recipe_text
 from dlcli.cli import emit_json
 from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.train import Recipes, recipe_keys
 from dlcli.config import Config
 from dlcli.progress import say
@@ -30,7 +30,7 @@ def lr_find_command(name: str) -> click.Command:
         metavar="N",
         help="batches to train on, each at a higher rate than the one before",
     )
-    @click.option("--json", "as_json", is_flag=True, help="print JSON")
+    @JSON
     @with_config(*recipe_keys(name))
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
         from dlcli.current import again, choose_dataset, same_runs

@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run_or_photo
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
@@ -27,7 +27,7 @@ MOST_COLUMNS = 6
 
 @click.command(cls=Command)
 @click.argument("words", metavar="[RUN] PHOTO...", nargs=-1, shell_complete=complete_run_or_photo)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV")
 @with_config("dataset", "workers", "weights", "on_error")
 def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool) -> None:

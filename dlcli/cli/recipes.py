@@ -10,7 +10,7 @@ from dlcli.catalog import make_recipe, recipe_file, recipe_text, unusable, usabl
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_recipe
 from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import Command, DebugOption
+from dlcli.cli.options import JSON, Command, DebugOption
 from dlcli.cli.tables import print_table
 from dlcli.fields import settings_of
 from dlcli.places import shown
@@ -19,7 +19,7 @@ from dlcli.progress import say
 
 @click.command(cls=Command)
 @click.argument("recipe", required=False, shell_complete=complete_recipe)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 def command(recipe: str | None, as_json: bool) -> None:
     """List the recipes, or show all about one."""
     if recipe is not None:

@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.helping import Page
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import fits, print_table
 from dlcli.config import Config
 from dlcli.run_filters import SIGNS
@@ -94,7 +94,7 @@ ALL = click.option("--all", "everything", is_flag=True, help="runs of all datase
     help="sort by a column or a setting; from the top down with a minus",
 )
 @ALL
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV")
 @with_config("dataset")
 def ls(

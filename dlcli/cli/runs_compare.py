@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
@@ -27,7 +27,7 @@ SECONDS = "seconds"
 @click.command("diff", cls=Command)
 @click.argument("one", metavar="RUN", shell_complete=complete_run)
 @click.argument("other", metavar="RUN", shell_complete=complete_run)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config()
 def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
     """Show the settings in which two runs differ, and nothing else.
@@ -58,7 +58,7 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
     metavar="FILE",
     help=f"the PNG of the curves to write  [default: {PICTURE} beside the first run]",
 )
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config()
 def compare_command(
     config: Config, named: tuple[str, ...], out: Path | None, as_json: bool

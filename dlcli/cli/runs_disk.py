@@ -9,7 +9,7 @@ import click
 from dlcli.cli import emit_json
 from dlcli.cli.asking import YES, consent
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.runs import ALL, choose_runs
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("du", cls=Command)
 @ALL
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config("dataset")
 def du_command(config: Config, everything: bool, as_json: bool) -> None:
     """Show what runs take on disk, the largest first."""

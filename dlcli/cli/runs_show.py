@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.runs import finite
 from dlcli.cli.tables import print_table, print_text
 from dlcli.config import Config
@@ -33,7 +33,7 @@ SENTENCES = ("reason", "problem")
 
 @click.command("show", cls=Command)
 @click.argument("named", metavar="RUN", shell_complete=complete_run)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@JSON
 @with_config()
 def show_command(config: Config, named: str, as_json: bool) -> None:
     """Show a RUN: settings that are not the defaults, scores, diagnosis, files, what next."""
