@@ -9,15 +9,18 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from competing import SLUG, hold_competition
 from kaggle_scoring import log_loss_of
 from kaggle_server import KaggleServer, kaggle_serving
+from packing import zipped
+from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
 from dlcli.dataset import open_dataset
-from dlcli.files import read_csv
+from dlcli.files import csv_text, read_csv
 from dlcli.kaggle_log import read_log
 from dlcli.run import Run
 
@@ -37,6 +40,45 @@ def archive(files: Mapping[str, Path]) -> bytes:
         for name, file in files.items():
             made.write(file, name)
     return content.getvalue()
+
+
+def pixels_csv(images: np.ndarray, labels: np.ndarray | None = None) -> bytes:
+    """digit-recognizer's form: a row per image, its label before its pixels where there are any."""
+    header = [*["label"] * (labels is not None), *(f"pixel{i}" for i in range(28 * 28))]
+    rows = images.reshape(len(images), -1)
+    if labels is not None:
+        rows = np.column_stack([labels, rows])
+    return csv_text([header, *rows.tolist()]).encode()
+
+
+def test_digits_in_a_csv_reach_a_submission_of_whole_numbers(dl: Dl, home: Path) -> None:
+    bunch = load_digits()
+    images = (bunch.images[:500] * 15.9).astype(np.uint8)  # 8x8, from 0 to 16
+    images = np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
+    labels, n_predict = bunch.target[:500], 60
+    sample = "ImageId,Label\n" + "".join(f"{i},0\n" for i in range(1, n_predict + 1))
+    files = {
+        "train.csv": pixels_csv(images[n_predict:], labels[n_predict:]),
+        "test.csv": pixels_csv(images[:n_predict]),
+        "sample_submission.csv": sample.encode(),
+    }
+    zipped(home / "digit-recognizer.zip", files)
+
+    said = ok(dl("data", "organize", "digit-recognizer.zip"))
+    ok(dl("data", "split"))
+    ok(dl("train", "linear", "--image-size", "28", "--schedule", "1e-2x4", "--batch-size", "32"))
+    submitted = ok(dl("submit", "-c", "digit-recognizer", "--no-upload"))
+
+    assert "440 images of 28x28 from train.csv" in said.stderr
+    (run,) = Run.all(home / "runs", "digit-recognizer")
+    header, *rows = read_csv(run.submission_file)
+    assert header == ["ImageId", "Label"]
+    assert [row[0] for row in rows] == [str(i) for i in range(1, n_predict + 1)]
+    predicted = [row[1] for row in rows]
+    assert {*predicted} <= {*map(str, range(10))}
+    right = sum(p == str(label) for p, label in zip(predicted, labels[:n_predict], strict=True))
+    assert right > 0.7 * n_predict
+    assert "the name of the likeliest class" in submitted.stderr
 
 
 def test_real_photos_of_a_competition_reach_the_score_that_was_promised(
