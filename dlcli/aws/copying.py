@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 MOST_DROPS = 5
 # How long a machine may be away before a copy is given up.
 AWAY_SECONDS = 300.0
-MB = 1_000_000
+# What a bar counts in: from so many bytes on.
+UNITS = ((10_000_000, "MB", 1_000_000), (10_000, "kB", 1_000), (0, "bytes", 1))
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,13 @@ def prepare(
     delete: bool = False,
     overwrite: bool = False,
     with_history: bool = False,
+    options: str = "",
 ) -> Prepared:
     """Look at both sides, and decide what is to be done; nothing is changed.
 
     Args:
         delete, overwrite: as `plan_copy` has them.
+        options: what follows a command that means the machine.
         with_history: whether a project's `.git` goes along, when it is put.
 
     Raises:
@@ -90,7 +94,7 @@ def prepare(
         raise DlError(
             f"Not all of {printable(there)} can be read there, so `--delete` is refused",
             why="what can't be listed on the box would be deleted here",
-            hint="Look there: `dl aws ssh`; or leave `--delete` out.",
+            hint=f"Look there: `dl aws ssh{options}`; or leave `--delete` out.",
         )
     if folders.is_project:
         near, ignored = listed_project(folders.here, with_history)
@@ -101,7 +105,7 @@ def prepare(
         near = listed_here(folders.here)
     source, target = (near, far) if direction == "put" else (far, near)
     if not source:
-        raise _nothing(direction, folders, there)
+        raise _nothing(direction, folders, there, options)
     plan = plan_copy(
         source,
         target,
@@ -134,9 +138,9 @@ def copy(host: Host, prepared: Prepared, again: Callable[[], Host] | None = None
         say(f"{why_not[0].upper()}{why_not[1:]}: copying by SFTP, which is slower.")
     act = _by_sftp if why_not else _by_rsync
     verb = "Sending" if prepared.direction == "put" else "Fetching"
-    total = -(-prepared.plan.size_bytes // MB)
-    with track(f"{verb} {prepared.folders.what}", total, "MB") as bar:
-        _until_done(host, prepared, act, bar, again or partial(_same, host))
+    total, unit, size = counted_in(prepared.plan.size_bytes)
+    with track(f"{verb} {prepared.folders.what}", total, unit) as bar:
+        _until_done(host, prepared, act, bar, size, again or partial(_same, host))
         bar.advance(total - bar.done)
     if any(name.startswith(HISTORY) for name in prepared.files):
         # git takes a history without these for none, and they may be empty
@@ -198,6 +202,7 @@ def _until_done(
     prepared: Prepared,
     act: Callable[[Host, Prepared, Callable[[int], None]], None],
     bar: Bar,
+    unit_bytes: int,
     again: Callable[[], Host],
 ) -> None:
     drops = 0
@@ -207,7 +212,7 @@ def _until_done(
         def progress(done: int) -> None:
             nonlocal arrived
             arrived = done
-            bar.advance(max(0, min(done, prepared.plan.size_bytes) // MB - bar.done))
+            bar.advance(max(0, min(done, prepared.plan.size_bytes) // unit_bytes - bar.done))
 
         try:
             act(host, prepared, progress)
@@ -262,6 +267,12 @@ def _require_room(client: SSHClient, direction: Direction, here: Path, size_byte
         )
 
 
+def counted_in(size_bytes: int) -> tuple[int, str, int]:
+    """A size as a bar counts it: how many, of what, and the bytes of one."""
+    unit, one = next((unit, one) for least, unit, one in UNITS if size_bytes >= least)
+    return -(-size_bytes // one), unit, one
+
+
 def size_in_words(size_bytes: int) -> str:
     """A size as people write it: "12.3 MB"."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -270,11 +281,12 @@ def size_in_words(size_bytes: int) -> str:
     return f"{size_bytes} bytes"
 
 
-def _nothing(direction: Direction, folders: Folders, there: str) -> DlError:
+def _nothing(direction: Direction, folders: Folders, there: str, options: str) -> DlError:
     if direction == "put":
         return DlError(f"There is nothing in {shown(folders.here)}", hint="Check its name.")
+    around = folders.there.rpartition("/")[0] or "."
     return DlError(
         f"There is nothing in {printable(there)} on the box",
         why=f"that is where {folders.what} would be",
-        hint="Look: `dl aws ssh -- ls`.",
+        hint=f"Look: `dl aws ssh{options} ls {shlex.quote(around)}`.",
     )

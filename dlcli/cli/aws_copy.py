@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from paramiko import SSHClient
+
     from dlcli.aws.copying import Prepared
     from dlcli.aws.transfer_plan import Direction, Folders
 
@@ -90,6 +92,8 @@ def _transfer(
     folders = folders_of(config, direction, kind, named)
     host, again = reached(config, trust)
     with connect(host) as client:
+        if direction == "get" and kind == "runs" and named and not folders.here.is_dir():
+            folders = _on_the_box(client, config, folders, named)
         prepared = prepare(
             client,
             direction,
@@ -97,6 +101,7 @@ def _transfer(
             delete=delete,
             overwrite=overwrite,
             with_history=with_history,
+            options=host.options,
         )
     _say_plan(prepared)
     if dry_run:
@@ -108,7 +113,19 @@ def _transfer(
     if prepared.plan.delete:
         with connect(host) as client:
             delete_at_goal(client, prepared)
-    _say_done(prepared, host.options)
+    _say_done(prepared, following(kind, prepared, host.options))
+
+
+def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str) -> Folders:
+    """A run that was named without its dataset, as `put` takes it too, where the box has it.
+
+    Raises:
+        DlError: it has none of that name, or several.
+    """
+    from dlcli.aws.remote_runs import dataset_of
+
+    dataset = dataset_of(client, folders.there, named)
+    return folders_of(config, "get", "runs", f"{dataset}/{named}") if dataset else folders
 
 
 def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> Folders:
@@ -120,6 +137,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     from dlcli.aws.file_lists import checkout_around
     from dlcli.aws.transfer_plan import PROJECTS, Folders, counterpart
     from dlcli.dataset import FEATURES
+    from dlcli.errors import DlError
 
     settings, home = config.settings(), Path.home()
     exclude = tuple(settings.aws.exclude or ())
@@ -137,6 +155,11 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     root = _dataset(config, direction, named)
     there = counterpart(root, home, f"data/{root.name}")
     if kind == "features":
+        if direction == "put" and not (root / FEATURES).is_dir():
+            raise DlError(
+                f"{root.name} has no features yet",
+                hint=f"`dl features -d {root.name}` makes them.",
+            )
         what = f"features of {root.name}"
         return Folders(what, root / FEATURES, f"{there}/{FEATURES}", exclude)
     other = f"dl aws {direction} features"
@@ -226,14 +249,23 @@ def _ask(prepared: Prepared, yes: bool) -> None:
     consent(f"Delete {_files(len(names))} {where}?", yes)
 
 
-def _say_done(prepared: Prepared, again: str) -> None:
+def following(kind: str, prepared: Prepared, options: str) -> str:
+    """The command that one types after a copy."""
+    if prepared.direction == "put":
+        return f"dl aws ssh{options}"
+    name = prepared.folders.what.rpartition(" ")[2]
+    if kind == "runs":
+        return f"dl runs show {name}" if "/" in name else "dl runs --all"
+    return "git status" if kind == "project" else f"dl train -d {name}"
+
+
+def _say_done(prepared: Prepared, command: str) -> None:
     from dlcli.progress import say
 
     plan = prepared.plan
     deleted = f", deleted {_files(len(plan.delete))}" if plan.delete else ""
     verb = "Sent" if prepared.direction == "put" else "Fetched"
-    following = f"; next: `dl aws ssh{again}`" if prepared.direction == "put" else ""
-    say(f"{verb} {_files(len(plan.send))}{deleted}{following}")
+    say(f"{verb} {_files(len(plan.send))}{deleted}; next: `{command}`")
 
 
 def _files(count: int) -> str:

@@ -14,6 +14,8 @@ from pictures import make_dataset
 from simulator import Account
 from typed import Dl, ok, refused
 
+from dlcli.aws.copying import counted_in
+
 
 @pytest.fixture
 def project(aws: Account, sshd: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -191,3 +193,42 @@ def test_a_copy_that_is_cut_goes_on(
     assert "Connected again; the copy goes on from there." in result.stderr
     assert (sshd.home / "data" / "big" / "train" / "a" / "1.jpg").read_bytes() == big.read_bytes()
     assert sum(wire.carried) < 15_000_000
+
+
+def test_a_run_comes_back_by_its_bare_name_as_it_went(
+    dl: Dl, project: Path, home: Path, sshd: Sshd
+) -> None:
+    last_named_dataset()
+    run = listed_run("202611231401-finetune-e3", "tiny")
+    ok(dl("aws", "put", "runs", run.name))
+    subprocess.run(["rm", "-r", home / "runs"], check=True)
+    result = ok(dl("aws", "get", "runs", run.name))
+    assert f"{run.name} is tiny/{run.name} on the box" in result.stderr
+    assert f"; next: `dl runs show tiny/{run.name}`\n" in result.stderr
+    assert [path.name for path in (home / "runs" / "tiny").iterdir()] == [run.name]
+    (sshd.home / "runs" / "fish" / run.name).mkdir(parents=True)
+    (sshd.home / "runs" / "fish" / run.name / "log.txt").write_text("x")
+    refused(dl("aws", "get", "runs", run.name), "2 datasets on the box", f"`fish/{run.name}`")
+    ok(dl("aws", "get", "runs", "tiny"))
+    refused(dl("aws", "get", "runs", "nowhere"), "There is no dataset and no run", "`DATASET/RUN`")
+
+
+def test_features_that_are_not_there_are_made_by_dl_features(
+    dl: Dl, project: Path, home: Path
+) -> None:
+    make_dataset(home / "data" / "tiny", train=2, valid=1)
+    refused(dl("aws", "put", "features", "tiny"), "tiny has no features", "`dl features -d tiny`")
+
+
+def test_what_is_missing_there_is_looked_for_where_it_would_be(dl: Dl, project: Path) -> None:
+    refused(dl("aws", "get", "dataset", "nowhere"), "`dl aws ssh -n dogs ls data`")
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "said"),
+    [(7, (7, "bytes", 1)), (12_345, (13, "kB", 1000)), (5_000_000_001, (5001, "MB", 10**6))],
+)
+def test_a_copys_bar_counts_in_what_fits_its_size(
+    size_bytes: int, said: tuple[int, str, int]
+) -> None:
+    assert counted_in(size_bytes) == said
