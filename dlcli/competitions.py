@@ -5,6 +5,7 @@ And what Kaggle tells of one: its files, how many submissions are left, how each
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -135,6 +136,12 @@ def positive_of(slug: str | None, classes: tuple[str, ...]) -> str | None:
     wanted = known.positive.lower()
     near = [name for name in classes if name.lower() in (wanted, f"{wanted}s")]
     return near[0] if len(near) == 1 else None
+
+
+def slug_of(named: str) -> str:
+    """A competition's name, of the URL of any of its pages as well."""
+    found = re.match(r"https?://(?:www\.)?kaggle\.com/(?:c|competitions)/([^/?#\s]+)", named)
+    return found[1] if found else named
 
 
 def rules_page(slug: str) -> str:

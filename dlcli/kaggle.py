@@ -16,6 +16,7 @@ from typing import Any
 from dlcli import http_answers
 from dlcli.competitions import DataFile, Limits, Sent, Standing
 from dlcli.errors import DlError
+from dlcli.kaggle_credentials import no_credentials
 from dlcli.kaggle_refusals import DELAYS, Unclear, asked
 from dlcli.progress import say
 from dlcli.resumable_upload import Broken, upload
@@ -232,27 +233,8 @@ def open_kaggle() -> Kaggle:
 
     try:
         return Kaggle(asked("", authenticated))
-    except SystemExit as error:  # the package's way to say that there is nothing
-        raise _no_credentials() from error
-
-
-def _no_credentials() -> DlError:
-    with _unheard():
-        from kagglesdk.kaggle_env import get_access_token_from_env
-
-        token, source = get_access_token_from_env()
-    if token:
-        where = source if source == "KAGGLE_API_TOKEN" else "~/.kaggle/access_token"
-        what, why = "Kaggle does not take the access token", f"the one in {where} is not valid"
-    else:
-        what, why = "No credentials for Kaggle", "none are in its files or in the environment"
-    return DlError(
-        what,
-        why=why,
-        hint="1. Generate a token at https://www.kaggle.com/settings/api\n"
-        "2. Save it as ~/.kaggle/access_token (or: export KAGGLE_API_TOKEN=TOKEN)\n"
-        "3. Run the same command again.",
-    )
+    except (SystemExit, TypeError) as error:  # the package's way to say that there is nothing
+        raise no_credentials() from error
 
 
 def _sent(answer: Any) -> Sent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from dlcli.competitions import METRICS, Sent
@@ -13,7 +14,7 @@ from dlcli.files import read_yaml, write_yaml
 from dlcli.locks import alone_in
 from dlcli.places import shown
 from dlcli.progress import say
-from dlcli.read_only import place_of, places_of
+from dlcli.read_only import place_of, stand_in
 from dlcli.run import Run
 
 # On its way: what came of it only Kaggle's list can say.
@@ -33,8 +34,8 @@ class Entry:
         sent: when, by our clock; see `processes.utc_now`.
         message: what was said with it.
         metric: the name of the competition's metric; None where nobody said.
-        clip: how far probabilities were kept from 0 and 1.
-        views: changed views of each image that it is the mean with.
+        clip: how far probabilities were kept from 0 and 1; None where that is not known any more.
+        views: changed views of each image that it is the mean with; likewise.
         expected: the score that the validation images promise; None where the metric is not known.
         expected_range: where it lies in 95 of 100 cases.
         state: sending, pending, complete or error.
@@ -48,8 +49,8 @@ class Entry:
     sent: str = ""
     message: str = ""
     metric: str | None = None
-    clip: float = 0.0
-    views: int = 0
+    clip: float | None = None
+    views: int | None = None
     expected: float | None = None
     expected_range: tuple[float, float] | None = None
     state: str = SENDING
@@ -95,7 +96,7 @@ def read_log(run: Run) -> list[Entry]:
         DlError: the file is damaged.
     """
     found: dict[tuple[str, str], Entry] = {}
-    for place in places_of(run):  # what stands in for a folder that can't be written knows more
+    for place in (run, stand_in(run)):  # where it could not be written, that one knows more
         found |= {each.key: each for each in _read(place)}
     return sorted(found.values(), key=lambda each: each.sent)
 
@@ -103,14 +104,15 @@ def read_log(run: Run) -> list[Entry]:
 def _read(place: Run) -> list[Entry]:
     if not place.kaggle_file.is_file():
         return []
-    held = read_yaml(place.kaggle_file)
     try:
-        return [_entry(each) for each in held["submissions"]]
-    except (TypeError, KeyError, ValueError) as error:
+        return [_entry(each) for each in read_yaml(place.kaggle_file)["submissions"]]
+    except (DlError, TypeError, KeyError, ValueError) as error:
+        why = error.why if isinstance(error, DlError) else f"it should list submissions, {error}"
         raise DlError(
             f"{shown(place.kaggle_file)} is damaged",
-            why=f"it should list submissions, {error}",
-            hint="Remove it: `dl kaggle sync` finds again on Kaggle what was sent.",
+            why=why,
+            hint="Mend it; or remove it, then `dl kaggle sync` finds on Kaggle what was sent, but "
+            "not what was expected of it.",
         ) from error
 
 
@@ -130,6 +132,15 @@ def read_logs(runs: Iterable[Run]) -> list[tuple[Run, Entry]]:
         found += [(run, each) for each in entries if each.ref not in refs]
         refs |= {each.ref for each in entries if each.ref is not None}
     return sorted(found, key=lambda pair: pair[1].sent)
+
+
+def is_readable(run: Run) -> bool:
+    """Whether what a run has sent can be read."""
+    try:
+        read_log(run)
+    except DlError:
+        return False
+    return True
 
 
 def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None:
@@ -206,14 +217,18 @@ def _entry(values: Any) -> Entry:
     span = values.get("expected_range")
     numbers = {
         name: None if (held := values.get(name)) is None else float(held)
-        for name in ("expected", "public_score", "private_score")
+        for name in ("clip", "expected", "public_score", "private_score")
     }
     entry = Entry(
         **values | numbers | {"expected_range": tuple(map(float, span)) if span else None}
     )
     texts = (entry.file, entry.competition, entry.sent, entry.message, entry.reason)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.clip, int | float):
-        raise ValueError("with a file, a competition, a time and a clip for each")
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("with a file, a competition and a time for each")
+    if any(
+        value is not None and not isfinite(value) for value in (*numbers.values(), *(span or ()))
+    ):
+        raise ValueError("with scores that are numbers")
     if entry.state not in STATES or not isinstance(entry.ref, int | None):
         raise ValueError(f"not one that is {entry.state!r} with the number {entry.ref!r}")
     return entry

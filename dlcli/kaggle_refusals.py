@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 from dlcli.competitions import COMPETITIONS, rules_page
 from dlcli.errors import DlError, did_you_mean
 from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
+from dlcli.progress import say
 
 Answer = TypeVar("Answer")
 
@@ -58,21 +60,23 @@ def asked(
         except RequestException as error:
             answer = error.response
             code = 0 if answer is None else answer.status_code
-            refused = _refusal(slug, ref, error, code)
+            wait = retry_after(answer.headers) if answer is not None else 0.0
+            refused = _refusal(slug, ref, error, code, wait)
             if code not in (0, 429) and code < 500:
                 raise refused from error
             if not again and code != 429:
                 raise Unclear(refused) from error
             if delay is None:
                 raise refused from error
-            wait = retry_after(answer.headers) if answer is not None else 0.0
             if wait > LONGEST_WAIT_SECONDS:
                 raise refused from error
+            if wait or delay:
+                say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")
             time.sleep(wait or delay)
     raise AssertionError("the last try returns or raises")
 
 
-def _refusal(slug: str, ref: int | None, error: Exception, code: int) -> DlError:
+def _refusal(slug: str, ref: int | None, error: Exception, code: int, wait: float) -> DlError:
     """What Kaggle's refusal means, and how to mend it."""
     said = " ".join(str(error).split()).rstrip(".")
     if code == 401:
@@ -83,7 +87,7 @@ def _refusal(slug: str, ref: int | None, error: Exception, code: int) -> DlError
             "~/.kaggle/access_token. A token there, or in KAGGLE_API_TOKEN, goes before a key in "
             "kaggle.json.",
         )
-    if code == 403:
+    if code == 403 and (not slug or re.search("rule|accept|permission|forbidden", said, re.I)):
         return DlError(
             f"Kaggle lets this account do nothing in {slug or 'the competition'} yet",
             why=f"its rules have probably not been accepted. Kaggle says: {said}",
@@ -99,16 +103,18 @@ def _refusal(slug: str, ref: int | None, error: Exception, code: int) -> DlError
             + did_you_mean(slug, tuple(COMPETITIONS)),
         )
     if code == 429:
+        minutes = f"{wait / 60:,.0f} minutes" if wait >= 120 else "some minutes"
         return DlError(
             "Kaggle asks to wait",
             why=f"too many calls in a short time. Kaggle says: {said}",
-            hint="Run the same command again in some minutes.",
+            hint=f"Run the same command again in {minutes}.",
         )
     if 400 <= code < 500:
         return DlError(
             f"Kaggle refuses that for {slug}",
             why=said,
-            hint=f"What it takes stands at https://www.kaggle.com/c/{slug} .",
+            hint=f"What it takes stands at https://www.kaggle.com/c/{slug} ; whether the rules are "
+            f"accepted, at {rules_page(slug)} .",
         )
     if code:
         return DlError(

@@ -21,7 +21,7 @@ def place_of(run: Run) -> Run:
     """
     if _can_be_written(run):
         return run
-    place, why = _stand_in(run), "permission denied"
+    place, why = stand_in(run), "permission denied"
     try:
         place.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,7 +48,7 @@ def said_place_of(run: Run) -> Run:
 
 def places_of(run: Run) -> tuple[Run, ...]:
     """The folders that may hold what was made of a run, its own first."""
-    return (run,) if _can_be_written(run) else (run, _stand_in(run))
+    return (run,) if _can_be_written(run) else (run, stand_in(run))
 
 
 def _can_be_written(run: Run) -> bool:
@@ -56,8 +56,8 @@ def _can_be_written(run: Run) -> bool:
     return all(os.access(folder, os.W_OK | os.X_OK) for folder in (run.path, *inside))
 
 
-def _stand_in(run: Run) -> Run:
-    """A folder for the run alone: another person's may have its name, and other settings."""
+def stand_in(run: Run) -> Run:
+    """What takes the place of a run's folder, for it alone: another person's may have its name."""
     from hashlib import sha256
 
     config = run.config_file.read_bytes() if run.config_file.is_file() else b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dlcli.competitions import METRICS, Metric, Sent, Standing
+from dlcli.competitions import Metric, Sent, Standing
 from dlcli.kaggle_log import Entry, read_logs
 from dlcli.run import Run
 
@@ -36,14 +36,14 @@ class Truth:
     """Valid scores held against public ones.
 
     Args:
-        pairs: how many submissions have both.
+        runs: how many have both.
         difference: mean of public less valid.
         inside: how many public scores lay in the range that was promised.
         correlation: Pearson's; None of too few pairs, or where one of the two never changes.
         ranks: Spearman's, likewise: whether the better one by valid is the better one in public.
     """
 
-    pairs: int
+    runs: int
     difference: float
     inside: int
     correlation: float | None
@@ -90,15 +90,11 @@ def rank_of(score: float, leaderboard: Sequence[Standing], metric: Metric) -> Ra
 
 
 def metric_by(leaderboard: Sequence[Standing]) -> Metric | None:
-    """The kind of metric that a leaderboard's order shows, where nobody says which it is.
-
-    Returns:
-        log loss for scores that rise from the first place on, accuracy for those that fall.
-    """
+    """A metric without a name, of which the leaderboard's order shows whether less is better."""
     scores = [each.score for each in leaderboard]
     if len(scores) < 2 or scores[0] == scores[-1]:
         return None
-    return METRICS["log_loss" if scores[0] < scores[-1] else "accuracy"]
+    return Metric("", "a metric that is not known", falls=scores[0] < scores[-1], clipped=True)
 
 
 def best_of(sent: Iterable[Sent], metric: Metric) -> Sent | None:
@@ -113,20 +109,24 @@ def sent_by_runs(runs: Iterable[Run], slug: str) -> list[tuple[Run, Entry]]:
     return [(run, entry) for run, entry in read_logs(runs) if entry.competition == slug]
 
 
-def truth(entries: Iterable[Entry]) -> Truth:
+def truth(sent: Iterable[tuple[Run, Entry]]) -> Truth:
     """Hold what the validation images promised against what came back.
+
+    Of each run its last scored submission counts: others of it differ by their clip alone, and
+    would agree with each other whatever validation is worth.
 
     Reference:
         Spearman 1904, "The proof and measurement of association between two things".
     """
-    both = [
-        (entry.expected, entry.public_score, entry.is_as_promised)
-        for entry in entries
+    last = {
+        run: (entry.expected, entry.public_score, entry.is_as_promised)
+        for run, entry in sent
         if entry.expected is not None and entry.public_score is not None
-    ]
+    }
+    both = [(v, p, kept) for v, p, kept in last.values() if v is not None and p is not None]
     valid, public = [pair[0] for pair in both], [pair[1] for pair in both]
     return Truth(
-        pairs=len(both),
+        runs=len(both),
         difference=sum(p - v for v, p in zip(valid, public, strict=True)) / max(len(both), 1),
         inside=sum(bool(kept) for *_, kept in both),
         correlation=_correlation(valid, public),

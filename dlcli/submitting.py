@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dlcli.chance import expected_accuracy_range, expected_loss_range
 from dlcli.clipping import Curve, clip, curve
-from dlcli.competitions import Metric, metric_of, positive_of
+from dlcli.competitions import Metric, metric_of, positive_of, slug_of
 from dlcli.config import Config
 from dlcli.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
@@ -22,6 +22,7 @@ from dlcli.read_only import said_place_of
 from dlcli.run import Run
 from dlcli.submission import (
     SampleSubmission,
+    Submission,
     check_submission,
     make_submission,
     read_sample_submission,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.evaluation import Ints
+
+
+COMPETITION = "kaggle.competition"
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,14 @@ class Expected:
 
 def with_competition(config: Config, root: Path | None) -> Config:
     """The settings, with what a dataset says of its competition over all but the flags."""
-    if root is None:
+    if root is not None:
+        config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
+    named = config.get(COMPETITION)
+    if named.value is None:
         return config
-    return config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
+    # of a page's URL its name counts
+    named = dataclasses.replace(named, value=slug_of(named.value))
+    return config.with_values(config.values | {COMPETITION: named})
 
 
 def submit_run(
@@ -129,9 +138,7 @@ def submit_run(
         )
     sample = _sample(sample_file, root)
     everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
-    positive, origin = wants.positive, _origin(config, "kaggle.positive")
-    if positive is None and (known := positive_of(wants.competition, everything.classes)):
-        positive, origin = known, f"as {wants.competition} wants it"
+    positive, origin, notes = _positive(config, sample, everything.classes)
     submission = make_submission(
         dataclasses.replace(everything, y_prob=clip(everything.y_prob, bound)),
         sample,
@@ -150,16 +157,46 @@ def submit_run(
         file=place.submission_file,
         content=content,
         rows=len(submission.rows),
-        notes=(form, *_about(left_out), *submission.notes),
+        notes=(form, *_about(left_out), *submission.notes, *notes, *_unfit(metric, submission)),
         labels=submission.labels,
         metric=metric,
         bound=bound,
         curve=tried if matters else None,
         loss=tried.plain,
         clipped_loss=log_loss(valid.y_true, clipped),
-        expected=_expected(metric, valid.y_true, clipped, len(submission.rows)),
+        expected=None
+        if _unfit(metric, submission)
+        else _expected(metric, valid.y_true, clipped, len(submission.rows)),
         competition=wants.competition,
     )
+
+
+def _positive(
+    config: Config, sample: SampleSubmission | None, classes: tuple[str, ...]
+) -> tuple[str | None, str, tuple[str, ...]]:
+    """The class that a single column is for, who says so, and what is to be said about it.
+
+    What somebody says goes before the column's own name, and that before what is known of the
+    competition.
+    """
+    wants = config.settings().kaggle
+    known = positive_of(wants.competition, classes)
+    if wants.positive is not None:
+        odd = f"Warning: {wants.competition} wants the probability of {known!r}."
+        notes = (odd,) if known not in (None, wants.positive) else ()
+        return wants.positive, _origin(config, "kaggle.positive"), notes
+    if known is None or (sample is not None and sample.header[1] in classes):
+        return None, "", ()
+    return known, f"as {wants.competition} wants it", ()
+
+
+def _unfit(metric: Metric | None, submission: Submission) -> tuple[str, ...]:
+    """What is to be said of a file that the competition can't score well."""
+    if metric is not None and metric.clipped and submission.labels:
+        return (
+            f"Warning: the file holds names of classes, and {metric.words} wants probabilities.",
+        )
+    return ()
 
 
 def _expected(

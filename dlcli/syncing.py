@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 from dlcli.competitions import Metric, Sent
 from dlcli.files import digest_of
 from dlcli.kaggle import Kaggle
-from dlcli.kaggle_log import Entry, keep, note_best, read_logs
+from dlcli.kaggle_log import Entry, is_readable, keep, note_best, read_logs
 from dlcli.locks import is_held
 from dlcli.places import state_home
 from dlcli.read_only import places_of
@@ -19,6 +20,8 @@ from dlcli.run import Run
 
 # Of a file's sha256, in hex: its name among the files that were sent.
 DIGITS = 8
+# An order whose sender was killed may still be at work.
+ARRIVES_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,14 @@ class News:
 
     Args:
         changed: the entries that are new, or not as they were.
+        waiting: those that are being scored, or on their way.
+        lost: those that never reached Kaggle, and are forgotten.
         listed: all that the account's team has sent, the newest first.
     """
 
     changed: list[tuple[Run, Entry]]
+    waiting: list[tuple[Run, Entry]]
+    lost: list[tuple[Run, Entry]]
     listed: list[Sent]
 
 
@@ -64,29 +71,43 @@ def sync(
     listed, runs = kaggle.submissions(slug), list(runs)
     logged = read_logs(runs)
     known = {entry.ref for _, entry in logged}
-    changed: list[tuple[Run, Entry]] = []
+    news = News([], [], [], listed)
     for run, entry in logged:
         if entry.competition != slug or not entry.is_open:
             continue
         now = _heard(entry, listed, known)
+        if now is None and _is_old(entry) and (is_sending or not is_held(lock_of(slug))):
+            keep(run, [], gone=[entry])
+            news.lost.append((run, entry))
+            continue
         if now is not None and now != entry:
             known.add(now.ref)
             keep(run, [now])
-            changed.append((run, now))
-        elif now is None and (is_sending or not is_held(lock_of(slug))):
-            keep(run, [], gone=[entry])
+            news.changed.append((run, now))
+        if now is None or now.is_open:
+            news.waiting.append((run, now or entry))
+    readable = [run for run in runs if is_readable(run)]
     for sent in listed:
-        owner = None if sent.ref in known else _sender(runs, sent)
+        owner = None if sent.ref in known else _sender(readable, sent)
         if owner is not None:
             run, digest = owner
             date = sent.date.isoformat() if sent.date else ""
             name = metric.name if metric else None
             entry = Entry(digest, slug, date, sent.message, name).answered(sent)
             keep(run, [entry])
-            changed.append((run, entry))
+            news.changed.append((run, entry))
     for run in {run: None for run, _ in logged if places_of(run) == (run,)}:
         note_best(run)  # which a killed process may not have come to
-    return News(changed, listed)
+    return news
+
+
+def _is_old(entry: Entry) -> bool:
+    """Whether a file that was sent then would have arrived by now."""
+    try:
+        sent = datetime.fromisoformat(entry.sent)
+    except ValueError:
+        return True
+    return abs(datetime.now(UTC) - sent.replace(tzinfo=sent.tzinfo or UTC)) > ARRIVES_WITHIN
 
 
 def _heard(entry: Entry, listed: Iterable[Sent], known: set[int | None]) -> Entry | None:

@@ -123,7 +123,18 @@ def wait_for_score(kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None
     Args:
         seconds: how long; None for as long as it takes.
     """
-    end = None if seconds is None else time.monotonic() + seconds
+    say("Waiting for the score; Ctrl-C takes nothing back")
+    try:
+        entry = _polled(kaggle, entry, None if seconds is None else time.monotonic() + seconds)
+    except KeyboardInterrupt:
+        say("The submission stands: `dl kaggle sync` brings its score.")
+        raise
+    keep(run, [entry])
+    return entry
+
+
+def _polled(kaggle: Kaggle, entry: Entry, end: float | None) -> Entry:
+    """An entry once it is scored, or as it is when time is up."""
     pauses, unknown = iter(POLLS), 0
     while entry.ref is not None and entry.is_open:
         pause = next(pauses, POLLS[-1])
@@ -136,7 +147,6 @@ def wait_for_score(kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None
             unknown += 1
             if unknown > UNKNOWN_POLLS:
                 raise
-    keep(run, [entry])
     return entry
 
 

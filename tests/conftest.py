@@ -58,7 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def let_go() -> Iterator[None]:
-    """Give back what a test's networks took: two workers with VGG16 in each would fill a machine."""
+    """Give back what a test's networks took: two workers with VGG16 each would fill a machine."""
     before = resident_bytes()
     yield
     if "keras" in sys.modules and resident_bytes() > before + LARGE_BYTES:

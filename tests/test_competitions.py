@@ -13,6 +13,7 @@ from dlcli.competitions import (
     metric_of,
     positive_of,
     rules_page,
+    slug_of,
 )
 
 REDUX = "dogs-vs-cats-redux-kernels-edition"
@@ -57,3 +58,16 @@ def test_the_positive_class_is_known_by_its_name_however_it_is_written(
 
 def test_rules_are_accepted_on_a_page_of_their_own() -> None:
     assert rules_page("digit-recognizer") == "https://www.kaggle.com/c/digit-recognizer/rules"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "digit-recognizer",
+        "https://www.kaggle.com/c/digit-recognizer",
+        "https://www.kaggle.com/competitions/digit-recognizer/data?x=1",
+        "http://kaggle.com/competitions/digit-recognizer#top",
+    ],
+)
+def test_a_page_of_a_competition_names_it(named: str) -> None:
+    assert slug_of(named) == "digit-recognizer"

@@ -234,6 +234,14 @@ def test_the_package_that_there_is_a_newer_one_of_says_nothing_on_stdout(
     assert capfd.readouterr().out == ""
 
 
+def test_another_refusal_is_told_in_kaggles_words_and_not_as_rules(
+    server: KaggleServer, account: Kaggle, file: Path
+) -> None:
+    server.refuse("CreateSubmission", 403, "Competition has ended.")
+    with refused("Kaggle refuses that for .*: Competition has ended"):
+        account.submit(SLUG, file, "")
+
+
 def test_a_competition_that_there_is_not_is_told_with_the_nearest(account: Kaggle) -> None:
     with refused("knows no competition 'dog-breed-identifcation'") as error:
         account.limits("dog-breed-identifcation")
@@ -270,8 +278,9 @@ def test_a_wait_that_kaggle_asks_for_is_kept_by_its_own_clock(
 
 def test_a_wait_of_an_hour_is_said_instead(server: KaggleServer, account: Kaggle) -> None:
     server.refuse("GetSubmissionLimits", 429, headers={"Retry-After": "3600"})
-    with refused("Kaggle asks to wait"):
+    with refused("Kaggle asks to wait") as error:
         account.limits(SLUG)
+    assert "in 60 minutes" in error.value.hint
 
 
 def test_a_fault_that_stays_and_a_server_that_is_gone_are_sentences(
@@ -295,6 +304,38 @@ def test_no_credentials_are_told_in_three_lines(
     assert len(error.value.hint.splitlines()) == 3
     assert "https://www.kaggle.com/settings/api" in error.value.hint
     assert capfd.readouterr().out == ""  # the package prints its help there
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "why"),
+    [
+        ("kaggle.json", "[]", "~/.kaggle/kaggle.json does not hold a `username` and a `key`"),
+        ("kaggle.json", '{"username": "me"', "~/.kaggle/kaggle.json does not hold"),
+        ("kaggle.json", '{"username": "me"}', "~/.kaggle/kaggle.json does not hold"),
+        ("access_token", "KGAT_gone", "the one in ~/.kaggle/access_token is not valid"),
+        ("other", "", "KAGGLE_USERNAME is set, and KAGGLE_KEY is not"),
+        ("access_token", "\n", "none are in its files or in the environment"),
+    ],
+)
+def test_what_is_wrong_with_credentials_is_named(
+    server: KaggleServer,
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    file: str,
+    text: str,
+    why: str,
+) -> None:
+    monkeypatch.delenv("KAGGLE_KEY")
+    if "USERNAME" not in why:
+        monkeypatch.delenv("KAGGLE_USERNAME")
+    (home / ".kaggle").mkdir(exist_ok=True)
+    (home / ".kaggle" / file).write_text(text)
+    forget_kaggle()
+    with pytest.raises(DlError) as error:
+        open_kaggle()
+    assert why in error.value.why
+    assert "KGAT_gone" not in str(error.value)
+    assert error.value.hint.startswith("1. Generate a token")
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

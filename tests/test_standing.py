@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from scipy import stats
 
 from dlcli.competitions import METRICS, Standing
 from dlcli.kaggle_log import Entry
+from dlcli.run import Run
 from dlcli.standing import metric_by, rank_of, truth
 
 LOSS, ACCURACY = METRICS["log_loss"], METRICS["accuracy"]
@@ -42,15 +45,17 @@ def test_no_better_score_has_a_later_place(of: list[float], score: float) -> Non
 
 
 def test_a_leaderboard_shows_by_its_order_whether_less_is_better() -> None:
-    assert metric_by(board(0.03, 0.3)) == LOSS
-    assert metric_by(board(0.99, 0.3)) == ACCURACY
+    for scores, falls in (((0.03, 0.3), True), ((0.99, 0.3), False)):
+        metric = metric_by(board(*scores))
+        assert metric is not None
+        assert (metric.falls, metric.name) == (falls, "")
     assert metric_by(board(0.5)) is None
     assert metric_by(board(0.5, 0.5)) is None
 
 
 @given(st.lists(st.tuples(scores, scores), min_size=3, max_size=20))
 def test_the_correlations_are_those_of_scipy(pairs: list[tuple[float, float]]) -> None:
-    found = truth(entry(*pair) for pair in pairs)
+    found = truth((Run(Path(str(n))), entry(*pair)) for n, pair in enumerate(pairs))
     valid, public = zip(*pairs, strict=True)
     if min(len(set(valid)), len(set(public))) < 2:
         assert (found.correlation, found.ranks) == (None, None)
@@ -60,7 +65,14 @@ def test_the_correlations_are_those_of_scipy(pairs: list[tuple[float, float]]) -
 
 
 def test_what_has_no_score_yet_says_nothing_and_two_are_too_few() -> None:
-    found = truth([entry(0.5, 0.55), entry(0.4, 0.6), entry(0.3, None), entry(None, 0.2)])
-    assert (found.pairs, found.inside, found.correlation) == (2, 1, None)
+    sent = [entry(0.5, 0.55), entry(0.4, 0.6), entry(0.3, None), entry(None, 0.2)]
+    found = truth((Run(Path(str(n))), each) for n, each in enumerate(sent))
+    assert (found.runs, found.inside, found.correlation) == (2, 1, None)
     assert found.difference == pytest.approx(0.125)
-    assert truth([]).pairs == 0
+    assert truth([]).runs == 0
+
+
+def test_a_run_that_was_sent_with_many_clips_counts_once() -> None:
+    run = Run(Path("a"))
+    found = truth((run, entry(0.1 * n, 0.1 * n)) for n in range(1, 9))
+    assert (found.runs, found.correlation) == (1, None)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from dlcli.cli import Group, emit_json
+from dlcli.cli.competing import competition_here
 from dlcli.cli.options import Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
     from dlcli.competitions import Metric, Sent
-    from dlcli.kaggle import Kaggle
     from dlcli.kaggle_log import Entry
     from dlcli.run import Run
     from dlcli.standing import Truth
-    from dlcli.syncing import News
 
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")
 # Teams that are shown before and behind one's own place.
@@ -42,16 +40,17 @@ def status(config: Config, as_json: bool) -> None:
 
     Does the validation tell the truth? The table and the correlation say.
     """
+    from dlcli.competitions import rules_page
     from dlcli.progress import say
     from dlcli.standing import overview, sent_by_runs, truth
 
-    here = _competition(config)
+    here = competition_here(config)
     sent = here.sync().listed
     limits, board = here.kaggle.limits(here.slug), here.kaggle.leaderboard(here.slug)
     seen = overview(board, sent, here.metric)
     metric, best, rank = seen.metric, seen.best, seen.rank
     ours = sent_by_runs(here.runs, here.slug)
-    held = truth(entry for _, entry in ours)
+    held = truth(ours)
     if as_json:
         from dataclasses import asdict
 
@@ -85,8 +84,10 @@ def status(config: Config, as_json: bool) -> None:
     for run, entry in ours:
         if entry.is_as_promised is False:
             say(f"Outside of it: {run.name}, {_score(entry.public_score)} and not {_span(entry)}.")
-    if not sent:
+    if not sent and limits.left:
         say(f"Nothing was sent yet; next: `dl submit{here.named}`")
+    elif not limits.left and not limits.today:
+        say(f"Kaggle takes nothing yet: accept the rules at {rules_page(here.slug)} .")
 
 
 @command.command(cls=Command)
@@ -97,26 +98,26 @@ def submissions(config: Config, as_json: bool) -> None:
     from dlcli.progress import say
     from dlcli.standing import sent_by_runs
 
-    here = _competition(config)
+    here = competition_here(config)
     sent = here.sync().listed
-    runs = {entry.ref: run.name for run, entry in sent_by_runs(here.runs, here.slug)}
+    ours = sent_by_runs(here.runs, here.slug)
+    runs = {entry.ref: run.name for run, entry in ours}
     if as_json:
         emit_json([_plain(each, runs.get(each.ref)) for each in sent])
         return
-    if sent:
-        print_table(
-            ["ref", "sent", "state", "public", "run"],
-            [
-                [
-                    f"{each.ref}",
-                    f"{each.date:%m-%d %H:%M}" if each.date else "",
-                    each.state,
-                    _score(each.public_score),
-                    runs.get(each.ref) or each.message or each.file_name,
-                ]
-                for each in sent
-            ],
-        )
+    clips = {entry.ref: entry.clip for _, entry in ours}
+    rows = [
+        [
+            f"{each.ref}",
+            f"{each.date:%m-%d %H:%M}" if each.date else "",
+            each.state if each.public_score is None else _score(each.public_score),
+            _clip(clips.get(each.ref)),
+            runs.get(each.ref) or each.message or each.file_name,
+        ]
+        for each in sent
+    ]
+    if rows:
+        print_table(["ref", "sent (UTC)", "public", "clip", "run"], rows)
     for each in sent:
         if each.reason:
             say(f"{each.ref} could not be scored: {each.reason}")
@@ -135,26 +136,28 @@ def leaderboard(config: Config, top: int, as_json: bool) -> None:
     from dlcli.progress import say
     from dlcli.standing import overview
 
-    here = _competition(config)
+    here = competition_here(config)
     board = here.kaggle.leaderboard(here.slug)
     seen = overview(board, here.kaggle.submissions(here.slug), here.metric)
-    rows: list[tuple[int, str, float]] = [
-        (place, each.team, each.score) for place, each in enumerate(board, 1)
-    ]
+    rows = [(place, each.team, each.score, False) for place, each in enumerate(board, 1)]
     kept = set(range(top))
     if seen.rank and seen.best and seen.best.public_score is not None:
         place = seen.rank.place
-        rows.insert(place - 1, (place, "-> your best", seen.best.public_score))
+        rows.insert(place - 1, (place, "-> your best", seen.best.public_score, True))
         kept |= set(range(place - 1 - AROUND, place + AROUND))
-    shown = [row for number, row in enumerate(rows) if number in kept]
+    numbers = [number for number in range(len(rows)) if number in kept]
     if as_json:
-        emit_json([{"place": place, "team": team, "score": score} for place, team, score in shown])
+        names = ("place", "team", "score", "own")
+        emit_json([dict(zip(names, rows[number], strict=True)) for number in numbers])
         return
-    if shown:
-        print_table(
-            ["place", "team", "score"],
-            [[place, team, _score(score)] for place, team, score in shown],
-        )
+    table: list[list[object]] = []
+    for before, number in zip([-1, *numbers], numbers, strict=False):
+        if number > before + 1:
+            table.append(["...", "", ""])
+        place, team, score, _ = rows[number]
+        table.append([f"{place}", team, _score(score)])
+    if table:
+        print_table(["place", "team", "score"], table)
     by = f", by {_words(seen.metric)}" if seen.metric else ""
     say(f"{len(board):,} teams in {here.slug}{by}")
 
@@ -166,78 +169,20 @@ def sync(config: Config, as_json: bool) -> None:
     """Bring the scores of what was sent into the runs; `dl runs` shows them then."""
     from dlcli.progress import say
 
-    here = _competition(config, needs_dataset=True)
-    changed = here.sync().changed
+    here = competition_here(config, needs_dataset=True)
+    news = here.sync()
+    changed = news.changed
     if as_json:
         from dataclasses import asdict
 
         emit_json([{"run": run.name, **asdict(entry)} for run, entry in changed])
         return
     _print_entries(changed)
+    for run, entry in news.lost:
+        say(f"{entry.file}.csv of {run.name}, cut off while it was sent, never reached Kaggle.")
+    if news.waiting:
+        say(f"Still being scored, or on the way: {len(news.waiting):,}; `dl kaggle sync` later.")
     say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status{here.named}`")
-
-
-@dataclass(frozen=True)
-class Here:
-    """What a command of this group is about.
-
-    Args:
-        kaggle: the account.
-        slug: the competition.
-        metric: how it scores, if that is known.
-        runs: those of the dataset; none without one.
-        named: what the next command needs typed to be about the same.
-    """
-
-    kaggle: Kaggle
-    slug: str
-    metric: Metric | None
-    runs: tuple[Run, ...]
-    named: str
-
-    def sync(self) -> News:
-        """Bring what Kaggle says into the runs."""
-        from dlcli.syncing import sync
-
-        return sync(self.kaggle, self.runs, self.slug, self.metric)
-
-
-def _competition(config: Config, *, needs_dataset: bool = False) -> Here:
-    """The competition that is meant, and the dataset's runs.
-
-    Raises:
-        DlError: no competition is known, or no dataset where one is needed.
-    """
-    from dlcli.competitions import metric_of
-    from dlcli.current import again, choose_dataset
-    from dlcli.errors import DlError
-    from dlcli.kaggle import open_kaggle
-    from dlcli.places import shown
-    from dlcli.progress import say
-    from dlcli.run import Run
-    from dlcli.submitting import with_competition
-
-    runs: list[Run] = []
-    named = config.retyped(["kaggle.competition"])
-    try:
-        choice = choose_dataset(config)
-    except DlError:
-        if needs_dataset or config.settings().kaggle.competition is None:
-            raise
-    else:
-        say(str(choice))
-        config = with_competition(config, choice.root)
-        runs = Run.all(config.settings().runs_dir, choice.root.name)
-        named += again(choice.root)
-        if config.settings().kaggle.competition is None:
-            raise DlError(
-                f"No competition is known for {shown(choice.root)}",
-                hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
-                f"{shown(choice.root / 'dataset.yaml')}.",
-            )
-    wants = config.settings().kaggle
-    slug = str(wants.competition)
-    return Here(open_kaggle(), slug, metric_of(slug, wants.metric), tuple(runs), named)
 
 
 def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
@@ -248,7 +193,7 @@ def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
             [
                 [
                     run.name,
-                    f"{entry.clip:g}",
+                    _clip(entry.clip),
                     _score(entry.expected),
                     _span(entry),
                     entry.state if entry.public_score is None else _score(entry.public_score),
@@ -256,6 +201,10 @@ def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
                 for run, entry in entries
             ],
         )
+
+
+def _clip(clip: float | None) -> str:
+    return "" if clip is None else f"{clip:g}"
 
 
 def _score(score: float | None) -> str:
@@ -272,18 +221,19 @@ def _span(entry: Entry) -> str:
 
 def _in_words(held: Truth) -> list[str]:
     """What valid scores are worth, a sentence each."""
-    if not held.pairs:
+    if not held.runs:
         return []
-    inside = f"{held.inside:,} of {held.pairs:,} within the range that was promised"
+    inside = f"{held.inside:,} of {held.runs:,} within the range that was promised"
     difference = round(held.difference, 4) + 0.0  # no minus before a zero
-    said = [f"Public less valid: {difference:+.4f} in the mean of {held.pairs:,}; {inside}."]
+    of = "1 run" if held.runs == 1 else f"the mean of {held.runs:,} runs"
+    said = [f"Public less valid: {difference:+.4f} in {of}; {inside}."]
     if held.correlation is not None and held.ranks is not None:
         said.append(
             f"Correlation of valid and public scores: {held.correlation:.2f}, of their ranks "
             f"{held.ranks:.2f}."
         )
-    elif held.pairs > 1:
-        said.append("Too few different scores to correlate: three submissions say more.")
+    else:
+        said.append("Too few to correlate: three runs with different scores say more.")
     return said
 
 

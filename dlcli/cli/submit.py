@@ -101,6 +101,8 @@ def command(
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
+    if no_upload and (message is not None or wait is not None):
+        raise click.UsageError("`--message`, `--wait` and `--no-wait` are for what is sent.")
     slug = with_competition(config, chosen.root).settings().kaggle.competition
     kaggle = _opened(slug) if slug and not no_upload else None
     done = submit_run(
@@ -139,6 +141,8 @@ def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> Non
     if bound == "auto" and done.curve is not None:
         _print_curve(done.curve, done.bound)
     results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
+    if done.metric and done.metric.name == "accuracy" and done.expected:
+        results["valid accuracy"] = f"{done.expected.score:.4f}"
     if done.bound:
         results[f"clipped at {done.bound:g}"] = f"{done.clipped_loss:.4f}"
     if expected := done.expected:
@@ -233,7 +237,7 @@ def _print_outcome(entry: Entry, named: str) -> None:
         say(
             "That is within what the validation images promised."
             if entry.is_as_promised
-            else "The validation images promised another score: are they of the same kind as the "
-            "test images? Or it is of a small part of these."
+            else "The validation images promised another score. That happens to 1 in 20; or the "
+            "score is of a part of the test images, or these are of another kind."
         )
     say(f"Next: `dl kaggle status{named}`")

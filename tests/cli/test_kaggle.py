@@ -12,6 +12,8 @@ from competing import SLUG, finished_run, hold_competition, make_pets
 from kaggle_server import Competition, KaggleServer, kaggle_serving
 from typed import Dl, ok, refused
 
+from dlcli.kaggle_log import Entry, keep
+
 TEAMS = [(f"team {place}", 0.02 * place) for place in range(1, 21)]
 
 
@@ -62,12 +64,12 @@ def test_status_says_rank_percentile_and_whether_valid_tells_the_truth(
     ]
     assert all(re.fullmatch(r"0\.\d{3}-\d\.\d{3}", row[3]) for row in rows)
     assert "Outside" not in said.stderr
-    assert "+0.0000 in the mean of 3; 3 of 3 within the range" in said.stderr
+    assert "+0.0000 in the mean of 3 runs; 3 of 3 within the range" in said.stderr
     assert "Correlation of valid and public scores: 1.00, of their ranks 1.00." in said.stderr
     plain = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
     assert plain["rank"] == {"place": 6, "teams": 20, "percentile": 30.0}
     assert [each["run"] for each in plain["submissions"]] == [first, second, third]
-    assert plain["validation"]["pairs"] == 3
+    assert plain["validation"]["runs"] == 3
 
 
 def test_status_before_anything_was_sent(dl: Dl, competition: Competition, root: Path) -> None:
@@ -98,10 +100,10 @@ def test_submissions_are_listed_with_the_runs_that_made_them(
     ok(dl("submit", run.name, "--no-wait", "-m", "slow"))
     said = ok(dl("kaggle", "submissions"))
     header, newest, oldest = said.stdout.splitlines()
-    assert header.split() == ["ref", "sent", "state", "public", "run"]
+    assert header.split() == ["ref", "sent", "(UTC)", "public", "clip", "run"]
     assert newest.split()[0] == str(server.sent[1].ref)
-    assert newest.split()[3:] == ["pending", run.name]
-    assert oldest.split()[3:] == ["complete", "0.10536", name]
+    assert newest.split()[3:] == ["pending", "0", run.name]
+    assert oldest.split()[3:] == ["0.10536", "0", name]
     plain = json.loads(ok(dl("kaggle", "submissions", "--json")).stdout)
     assert [(each["state"], each["run"]) for each in plain] == [
         ("pending", run.name),
@@ -116,11 +118,12 @@ def test_the_leaderboard_shows_the_best_and_ones_own_place(
     sent_by(dl, root, 0.8)
     said = ok(dl("kaggle", "leaderboard", "--top", "2"))
     places = [line.split()[0] for line in said.stdout.splitlines()]
-    assert places == ["place", "1", "2", "10", "11", "12", "12", "13"]
-    assert "12  -> your best  0.22314" in said.stdout
+    assert places == ["place", "1", "2", "...", "10", "11", "12", "12", "13"]
+    assert "12     -> your best  0.22314" in said.stdout
     assert "20 teams in" in said.stderr
     whole = json.loads(ok(dl("kaggle", "leaderboard", "--top", "99", "--json")).stdout)
     assert len(whole) == 21
+    assert [each["score"] for each in whole if each["own"]] == [0.22314]
 
 
 def test_no_competition_is_an_error_that_says_how_to_name_one(
@@ -133,6 +136,36 @@ def test_no_competition_is_an_error_that_says_how_to_name_one(
     ok(dl("kaggle", "status", "-c", SLUG))
 
 
+def test_rules_that_were_not_accepted_are_named_before_anything_is_sent(
+    dl: Dl, competition: Competition, root: Path
+) -> None:
+    competition.rules_accepted = False
+    said = ok(dl("kaggle", "status")).stderr
+    assert f"https://www.kaggle.com/c/{SLUG}/rules" in said
+    assert "dl submit" not in said
+
+
+def test_sync_says_what_is_still_scored_and_what_never_arrived(
+    dl: Dl, server: KaggleServer, root: Path
+) -> None:
+    server.slow_scoring = 99
+    run = finished_run(root)
+    ok(dl("submit", run.name, "--no-wait"))
+    keep(run, [Entry("1a2b3c4d", SLUG, "2026-11-23T14:09:31Z")])
+    said = ok(dl("kaggle", "sync")).stderr
+    assert "Still being scored, or on the way: 1" in said
+    assert f"1a2b3c4d.csv of {run.name}, cut off while it was sent, never reached Kaggle" in said
+    assert "never reached" not in ok(dl("kaggle", "sync")).stderr
+
+
+def test_a_page_of_a_competition_will_do_as_its_name(
+    dl: Dl, server: KaggleServer, root: Path
+) -> None:
+    page = f"https://www.kaggle.com/competitions/{SLUG}/overview"
+    assert SLUG in ok(dl("kaggle", "status", "-c", page)).stdout
+
+
 def test_without_a_dataset_a_named_competition_will_do(dl: Dl, server: KaggleServer) -> None:
     assert SLUG in ok(dl("kaggle", "status", "-c", SLUG)).stdout
-    refused(dl("kaggle", "status"), "No dataset is named")
+    refused(dl("kaggle", "status"), "No dataset is named", "or `-c COMPETITION`")
+    refused(dl("kaggle", "sync", "-c", SLUG), "No dataset is named", "`-d DATASET`")

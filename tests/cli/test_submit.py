@@ -215,6 +215,34 @@ def test_a_known_competition_says_which_class_its_column_is_for(dl: Dl, run: Run
     assert f"expected log loss  {log_loss([0, 0, 1], VALID):.4f}  (95 % interval" in said.stdout
     said = ok(dl("submit", run.name, "-c", slug, "--no-upload", "--positive", "cat"))
     assert "holds the probability of 'cat' (named)" in said.stderr
+    assert f"Warning: {slug} wants the probability of 'dog'." in said.stderr
+
+
+def test_a_column_that_is_called_as_a_class_holds_that_ones_probability_whatever_is_known(
+    dl: Dl, run: Run, home: Path
+) -> None:
+    sample(home / "data" / "pets", "id,cat\n1,0.5\n2,0.5\n10,0.5\n")
+    slug = "dogs-vs-cats-redux-kernels-edition"
+    said = ok(dl("submit", run.name, "-c", slug, "--no-upload"))
+    assert "Column 'cat' holds the probability of 'cat'" in said.stderr
+    assert read_csv(run.submission_file)[1] == ["1", "0.9"]
+
+
+def test_names_of_classes_for_a_competition_that_wants_probabilities_promise_no_score(
+    dl: Dl, run: Run, home: Path
+) -> None:
+    sample(home / "data" / "pets", "id,label\n1,cat\n2,cat\n10,cat\n")
+    said = ok(dl("submit", run.name, "--metric", "log_loss"))
+    assert "Warning: the file holds names of classes, and log loss wants prob" in said.stderr
+    assert "expected" not in said.stdout
+    ok(dl("submit", run.name, "--metric", "accuracy"))
+    for bound in ("0.05", "auto"):  # the same, whatever would be chosen
+        assert dl("submit", run.name, "--clip", bound).exit_code == 2
+
+
+def test_options_for_sending_are_refused_where_nothing_is_sent(dl: Dl, run: Run) -> None:
+    for option in (("-m", "words"), ("--wait",), ("--no-wait",)):
+        assert dl("submit", run.name, "--no-upload", *option).exit_code == 2
 
 
 def test_from_predictions_no_backend_is_loaded(run: Run) -> None:

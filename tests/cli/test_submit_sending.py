@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -232,14 +233,20 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
     assert only(run).state == "sending"
     monkeypatch.setattr(uploading.Kaggle, "submit", submit)
     ok(dl("kaggle", "sync", "-d", "pets"))
+    if not arrived:  # it may be on its way, for a while
+        assert only(run).state == "sending"
+        monkeypatch.setattr("dlcli.syncing.ARRIVES_WITHIN", timedelta(0))
+        said = ok(dl("kaggle", "sync", "-d", "pets")).stderr
+        assert "cut off while it was sent, never reached Kaggle" in said
     states = [(each.state, each.public_score) for each in read_log(run)]
     assert states == ([("complete", 0.10536)] if arrived else [])
     assert len(server.sent) == arrived
 
 
 def test_killed_at_any_change_of_the_disk_nothing_is_sent_twice_and_the_score_comes(
-    dl: Dl, server: KaggleServer, run: Run, root: Path
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("dlcli.syncing.ARRIVES_WITHIN", timedelta(0))
     number, sent = 0, 0
     while True:
         number += 1
