@@ -51,10 +51,16 @@ class Cloud:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         self.profile, self._usual = profile, usual or Usual(profile)
         if not self._session.region_name:
+            with explained():
+                keys = self._session.get_credentials()
+            both = (
+                "" if keys else " No credentials are found either; `aws configure` asks for both."
+            )
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",
-                hint="Say where to rent: `dl config set aws.region us-east-1`.",
+                hint="Say where to rent: `--region us-east-1`, or for good "
+                f"`dl config set aws.region us-east-1`.{both}",
             )
         self.region: str = self._session.region_name
         self._typed_region = region

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # AWS's own: nobody else learns who rents.
 CHECK_IP = "https://checkip.amazonaws.com"
-CHECK_SECONDS = 10
+CHECK_SECONDS = 5
 SSH_PORT = 22
 # What marks a rule as made here.
 RULE = "dl: ssh from here"
@@ -41,10 +41,16 @@ def my_address() -> str:
     except (URLError, OSError, ValueError) as error:
         raise DlError(
             "This machine's address is not known",
-            why=f"{CHECK_IP} didn't say: {error}",
-            hint="Check the network, or say who may reach the box: `dl config set aws.ingress "
-            "203.0.113.7/32`.",
+            why=f"{CHECK_IP} didn't say: {_reason(error)}",
+            hint="Check the network, or say who may reach the box: `dl aws up --ingress "
+            "203.0.113.7`, or for all commands `dl config set aws.ingress 203.0.113.7`.",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What stands behind an error of the network, without its type and number."""
+    reason = getattr(error, "reason", error)
+    return str(getattr(reason, "strerror", None) or reason or "no address").rstrip(".")
 
 
 def callers(ingress: Iterable[str] | None) -> tuple[str, ...]:

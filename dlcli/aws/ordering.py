@@ -90,7 +90,7 @@ def order_box(
         f"No zone of {cloud.region} has a {new.spec.type} free"
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
-        why="; ".join(f"{zone}: {refusal.why}" for zone, refusal in refused.items()),
+        why="; ".join(dict.fromkeys(refusal.why for refusal in refused.values())),
         hint=f"Try later, another TYPE (`dl aws types{cloud.options}`), another region"
         + (", or without `--spot`." if new.spec.spot else "."),
     )

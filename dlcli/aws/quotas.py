@@ -54,12 +54,12 @@ def too_small(cloud: Cloud, kind: GpuType, spot: bool, said: str = "") -> DlErro
     """
     title, code = quota_of(kind.name, spot)
     have = allowed_vcpus(cloud, kind.name, spot)
-    other = "" if have is None or have else " New accounts begin with 0."
+    new = "" if have is None or have else "New accounts begin with 0. "
     return DlError(
         f"The account's quota doesn't allow a {kind.name} in {cloud.region}",
         why=f"{title}: need {kind.vcpus} vCPUs, have {'?' if have is None else have} in all"
         + (f". AWS said: {said.rstrip('.')}" if said else ""),
-        hint=f"Ask for more, which takes hours or days:{other} https://{cloud.region}.console.aws."
+        hint=f"{new}More takes hours or days. Ask here: https://{cloud.region}.console.aws."
         f"amazon.com/servicequotas/home/services/ec2/quotas/{code}",
     )
 

@@ -70,8 +70,15 @@ def test_half_the_credentials_are_none(aws: Account, monkeypatch: pytest.MonkeyP
 
 def test_a_region_has_to_be_known(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    with pytest.raises(DlError, match="No AWS region is known"):
+    with pytest.raises(DlError, match="No AWS region is known") as raised:
         open_cloud(Aws())
+    assert "`--region us-east-1`" in raised.value.hint
+    assert "credentials" not in raised.value.hint
+    with monkeypatch.context() as bare:
+        bare.delenv("AWS_ACCESS_KEY_ID")
+        with pytest.raises(DlError, match="No AWS region is known") as raised:
+            open_cloud(Aws())
+        assert "No credentials are found either; `aws configure` asks for both" in raised.value.hint
     assert open_cloud(Aws(region="eu-west-1")).region == "eu-west-1"
     with pytest.raises(DlError, match="region"):
         open_cloud(Aws(region="not a region")).regions()

@@ -53,8 +53,10 @@ def test_an_answer_that_is_no_address_opens_nothing(check_ip: list[bytes], answe
 
 def test_offline_the_address_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "CHECK_IP", "http://127.0.0.1:9")
-    with pytest.raises(DlError, match="address is not known"):
+    with pytest.raises(DlError, match="address is not known") as raised:
         network.my_address()
+    assert raised.value.why == "http://127.0.0.1:9 didn't say: Connection refused"
+    assert "--ingress" in raised.value.hint
 
 
 def test_a_group_is_made_once_and_reconciled_as_often_as_one_likes(aws: Account) -> None:
