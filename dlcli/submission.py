@@ -18,6 +18,7 @@ from dlcli.places import shown
 from dlcli.predictions import Predictions
 
 MOST_NAMED = 5
+STEMS = "file names without suffix"
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _match_ids(
     """Which row of the predictions belongs to which id, and the ids in order."""
     names = [PurePosixPath(path) for path in paths]
     forms: dict[str, list[str]] = {
-        "file names without suffix": [name.stem for name in names],
+        STEMS: [name.stem for name in names],
         "file names": [name.name for name in names],
         "paths": ["/".join(name.parts[1:]) for name in names],
     }
@@ -201,6 +202,9 @@ def _match_ids(
     wanted = set(sample.ids)
     how = max(forms, key=lambda each: len(wanted & set(forms[each])))
     ids = forms[how]
+    if not wanted <= set(ids) and all(i.isdecimal() for i in (*wanted, *forms[STEMS])):
+        written = {int(i): i for i in sample.ids}  # 0003.jpg has the id 3, or 3.jpg the id 0003
+        how, ids = "file names as numbers", [written.get(int(i), i) for i in forms[STEMS]]
     row_of = {i: row for row, i in enumerate(ids) if i in wanted}
     counts = Counter(ids)
     twice = [i for i in row_of if counts[i] > 1]

@@ -47,6 +47,8 @@ PETS = predictions(
         (["test/a/1.jpg", "test/b/2.jpg"], ["2", "1"]),
         (["test/a/1.jpg", "test/b/1.jpg"], ["b/1.jpg", "a/1.jpg"]),
         (["test/1.5.jpg", "test/2.5.jpg"], ["2.5", "1.5"]),
+        (["test/0001.jpg", "test/0002.jpg"], ["2", "1"]),
+        (["test/1.jpg", "test/2.jpg"], ["0002", "0001"]),
         (["test/x y,1.jpg", "test/\udcff\n.jpg"], ["\udcff\n", "x y,1"]),
     ],
 )
@@ -87,6 +89,12 @@ def test_ids_that_stand_for_several_images_are_an_error() -> None:
     twins = predictions(["test/1.jpg", "test/1.png", "test/2.jpg"], [[0.5, 0.5]] * 3)
     with pytest.raises(DlError, match="ids that stand for several test images: 1 of 2"):
         make_submission(twins, sample(["id", "label"], ["1", "2"]))
+
+
+def test_numbers_that_two_images_share_are_an_error() -> None:
+    twice = predictions(["test/01.jpg", "test/1.jpg"], [[0.9, 0.1], [0.2, 0.8]])
+    with pytest.raises(DlError, match="ids that stand for several test images"):
+        make_submission(twice, sample(["id", "label"], ["001"]))
 
 
 def test_ids_of_another_competition_are_an_error() -> None:

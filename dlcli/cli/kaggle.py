@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli import Group, emit_json
 from dlcli.cli.competing import competition_here
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.options import JSON, Command, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")
 # Teams that are shown before and behind one's own place.
 AROUND = 2
-JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
 @click.group(cls=Group)
