@@ -204,7 +204,9 @@ def _match_ids(
     ids = forms[how]
     if not wanted <= set(ids) and all(i.isdecimal() for i in (*wanted, *forms[STEMS])):
         written = {int(i): i for i in sample.ids}  # 0003.jpg has the id 3, or 3.jpg the id 0003
-        how, ids = "file names as numbers", [written.get(int(i), i) for i in forms[STEMS]]
+        numbers = [written.get(int(i), i) for i in forms[STEMS]]
+        if wanted <= set(numbers):
+            how, ids = "file names as numbers", numbers
     row_of = {i: row for row, i in enumerate(ids) if i in wanted}
     counts = Counter(ids)
     twice = [i for i in row_of if counts[i] > 1]

@@ -84,7 +84,7 @@ def root() -> None:
     dl features                     what a pretrained network sees, once, on disk
     dl train finetune               train; everything goes into a run directory
     dl evaluate                     metrics and pictures for the newest run
-    dl submit --clip 0.05           submission.csv, sent where a competition is known
+    dl submit --clip 0.05           submission.csv, sent to its competition
 
     New here? `dl demo` walks this path on pictures of its own.
     """
