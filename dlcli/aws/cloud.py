@@ -53,9 +53,7 @@ class Cloud:
         if not self._session.region_name:
             with explained():
                 keys = self._session.get_credentials()
-            both = (
-                "" if keys else " No credentials are found either; `aws configure` asks for both."
-            )
+            both = "" if keys else " No credentials either: `aws configure` asks for both."
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",
@@ -109,11 +107,8 @@ class Cloud:
         return f" --profile {shlex.quote(self.profile)}"
 
     def named(self, name: str) -> Named:
-        """A box of this region, and what one types to mean it.
-
-        Its name is always typed: what is said in one folder is typed in another.
-        """
-        return Named(name, f" -n {name}{self.options}")
+        """A box of this region, and what one types to mean it."""
+        return Named(name, self.options)
 
     @cached_property
     def _usual_region(self) -> str | None:

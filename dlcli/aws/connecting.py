@@ -205,6 +205,7 @@ def explained(host: Host | str) -> Iterator[None]:
     from paramiko import AuthenticationException, BadHostKeyException, SSHException
 
     where = f"{host.called} at {host.address}" if isinstance(host, Host) else host
+    listed = host.account if isinstance(host, Host) else " --all-regions"
     try:
         yield
     except BadHostKeyException as error:
@@ -227,7 +228,7 @@ def explained(host: Host | str) -> Iterator[None]:
         raise Unreachable(
             f"{where} can't be reached",
             why=_reason(error),
-            hint="`dl aws ls` says whether it runs; if it does, try again.",
+            hint=f"`dl aws ls{listed}` says whether it runs; if it does, try again.",
         ) from error
 
 

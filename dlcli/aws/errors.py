@@ -171,7 +171,7 @@ def _answered(error: Any) -> DlError:
         return DlError(
             "AWS has no such machine free",
             why=why,
-            hint="Try later, another TYPE, or another region: `dl aws types`.",
+            hint="Try later, another TYPE, or another region.",
         )
     return DlError(
         f"AWS couldn't {_as_action(call)}",

@@ -163,7 +163,8 @@ def shown_key(host: Host) -> HostKey:
         raise DlError(
             f"{host.called} at {host.address} shows no host key",
             why=str(error) or "it ended the connection",
-            hint="Is it running, and is port 22 open to you? `dl aws ls` says the first.",
+            hint=f"Is it running, and is port 22 open to you? `dl aws ls{host.account}` says the "
+            "first.",
         ) from error
     return HostKey(key.get_name(), key.get_base64())
 

@@ -26,11 +26,19 @@ class Named:
 
     Args:
         name: the box's.
-        options: what follows a command that means this box, ` -n dogs --region eu-west-1`.
+        account: what follows a command that means its account and region, ` --region eu-west-1`.
     """
 
     name: str
-    options: str
+    account: str
+
+    @property
+    def options(self) -> str:
+        """What follows a command that means this box, ` -n dogs --region eu-west-1`.
+
+        The name always: what is said in one folder is typed in another.
+        """
+        return f" -n {self.name}{self.account}"
 
     def __str__(self) -> str:
         return self.name

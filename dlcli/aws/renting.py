@@ -67,7 +67,7 @@ def prepare(
         plan = plan_up(spec, existing, cloud.options)
         cost = hourly(cloud, box.type, box.disk_gb, box.spot, box.zone)
         try:
-            require_within(box.type, cost, spec.max_price)
+            require_within(box.type, cost, spec.max_price, cloud.options)
         except DlError as error:
             if plan.rents:
                 raise
@@ -89,7 +89,7 @@ def prepare(
     plan = plan_up(spec, existing, cloud.options)
     cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
     if not spec.spot:  # EC2 sees to that itself
-        require_within(spec.type, cost, spec.max_price)
+        require_within(spec.type, cost, spec.max_price, cloud.options)
     if key is None:
         return Prepared(spec, existing, plan, cost, kind=kind)
     script = user_data(spec.idle, spec.max_hours)

@@ -237,7 +237,7 @@ def _explained(client: SSHClient) -> Iterator[None]:
         raise DlError(
             "Not all could be copied",
             why=f"the other side says: {error}",
-            hint="Is there room on its disk, and may you write there? `dl aws ssh`, `df -h`.",
+            hint="Is there room on its disk, which `df -h` says there, and may you write there?",
         ) from error
 
 

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from dlcli.aws.prices import Cost
 
 
-def require_within(name: str, cost: Cost, most: float | None) -> None:
+def require_within(name: str, cost: Cost, most: float | None, options: str) -> None:
     """Refuse a type that costs more than one wants to pay, or nobody knows how much.
+
+    Args:
+        most: dollars an hour; None for any.
+        options: what follows a command that means the account and region.
 
     Raises:
         DlError: says what it costs, as far as that is known.
@@ -30,7 +34,8 @@ def require_within(name: str, cost: Cost, most: float | None) -> None:
         raise DlError(
             f"{name} costs {dollars(cost.compute)}/h",
             why=f"`max_price` is {dollars(most)}/h",
-            hint="`dl aws types --max-price X` lists what costs less; `--spot` often does.",
+            hint=f"`dl aws types --max-price {most:g}{options}` lists what costs less; "
+            "`--spot` often does.",
         )
 
 

@@ -43,6 +43,11 @@ class Host:
         return self.box.name if self.box else self.alias
 
     @property
+    def account(self) -> str:
+        """What follows a command that means its account and region."""
+        return self.box.account if self.box else ""
+
+    @property
     def options(self) -> str:
         """What follows a command that means it."""
         return self.box.options if self.box else ""

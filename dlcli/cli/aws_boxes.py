@@ -40,7 +40,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     require_effect(config, cloud, box)
     cost, started = _cost(cloud, box), not box.running
     if started:
-        require_within(box.type, cost, settings.max_price)
+        require_within(box.type, cost, settings.max_price, cloud.options)
     if box.running:
         say(f"{name} runs already.")
     else:
@@ -185,7 +185,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         return
     require_fitting(cloud, box, type)
     cost = hourly(cloud, type, box.disk_gb, False)
-    require_within(type, cost, settings.max_price)
+    require_within(type, cost, settings.max_price, cloud.options)
     say(f"{name} is a {box.type}, {box.state}; as a {type}:")
     say(f"Cost: {cost}")
     runs = box.running

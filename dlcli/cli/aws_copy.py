@@ -256,7 +256,7 @@ def following(kind: str, prepared: Prepared, options: str) -> str:
     name = prepared.folders.what.rpartition(" ")[2]
     if kind == "runs":
         return f"dl runs show {name}" if "/" in name else "dl runs --all"
-    return "git status" if kind == "project" else f"dl train -d {name}"
+    return "git status" if kind == "project" else f"dl train finetune -d {name}"
 
 
 def _say_done(prepared: Prepared, command: str) -> None:

@@ -78,7 +78,7 @@ def test_a_region_has_to_be_known(aws: Account, monkeypatch: pytest.MonkeyPatch)
         bare.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(DlError, match="No AWS region is known") as raised:
             open_cloud(Aws())
-        assert "No credentials are found either; `aws configure` asks for both" in raised.value.hint
+        assert "No credentials either: `aws configure` asks for both" in raised.value.hint
     assert open_cloud(Aws(region="eu-west-1")).region == "eu-west-1"
     with pytest.raises(DlError, match="region"):
         open_cloud(Aws(region="not a region")).regions()

@@ -41,7 +41,7 @@ from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
 from dlcli.progress import heard_by
 
-FISH = Named("fish", " -n fish --region eu-west-1")
+FISH = Named("fish", " --region eu-west-1")
 HALF_HOUR = Duration(minutes=30)
 SEEN = "checked=1000\nidle=720\nstops_at=2080\nbecause=idle\nsees=GPU 0 %, no job\nnow=1010\n"
 

@@ -1,4 +1,4 @@
-"""The rights that the page on `dl aws` asks for are those that its code uses, neither more nor less."""
+"""The rights that the page on `dl aws` asks for are those that its code uses, no more nor less."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NEVER_ASKED, BESIDE = {"sts:GetCallerIdentity"}, {"iam:CreateServiceLinkedRole"}
 
 
 def words_of(source: Path) -> set[str]:
-    """All that a call may be named by: attributes, and texts as paginators and waiters take them."""
+    """All that a call may be named by: attributes, and texts, as paginators take them."""
     tree = ast.parse(source.read_text())
     found = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
