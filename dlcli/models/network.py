@@ -68,14 +68,20 @@ def load_cut(
     Raises:
         DlError: no weights, or not this network's, or not enough of them; a size it can't take.
     """
+    import keras
+
     path = fetch_weights(backbone, weights)
-    network = build_network(backbone, backbone.image_size)
+    size = image_size or backbone.image_size
+    network = build_network(backbone, size)
+    if any(isinstance(each, keras.layers.Flatten) for each in network.layers):
+        # dense layers have a weight for every place in an image of the size that it was trained at
+        network = build_network(backbone, backbone.image_size)
     enough = _FROM_THE_TOP[: _FROM_THE_TOP.index(layer) + 1]
     parts = [cut(network, backbone, each) for each in enough]
     load_weights(path, backbone, [_after_preprocessing(part) for part in parts])
     wanted = parts[-1]
-    if image_size is not None and image_size != backbone.image_size:
-        wanted = _at_size(wanted, backbone, layer, image_size)
+    if size != network.input_shape[1]:
+        wanted = _at_size(wanted, backbone, layer, size)
     _scale_as_trained(wanted)
     return wanted
 
@@ -116,10 +122,7 @@ def build_network(backbone: Backbone, image_size: int, include_top: bool = True)
 def _at_size(
     network: keras.Model, backbone: Backbone, layer: Layer, image_size: int
 ) -> keras.Model:
-    """A cut network made anew for images of another size, with the same weights.
-
-    Made anew, not cloned: some networks choose their padding by the size of the image.
-    """
+    """A cut network with dense layers, made anew for images of another size."""
     import keras
 
     flatten = keras.layers.Flatten
@@ -130,12 +133,7 @@ def _at_size(
             why="its dense layers have a weight for every place in the image",
             hint="Leave out the image size, or use the layer `conv`.",
         )
-    if layer == "conv":
-        resized = build_network(backbone, image_size, include_top=False)
-        if len(resized.weights) > len(network.weights):  # ConvNeXt's keeps a part of the top
-            resized = keras.Model(resized.input, resized.layers[-1].input)
-    else:
-        resized = cut(build_network(backbone, image_size), backbone, layer)
+    resized = build_network(backbone, image_size, include_top=False)
     resized.set_weights(network.get_weights())
     return resized
 
