@@ -20,6 +20,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 ACCOUNT_ID = "123456789012"
+# Those that are open to the account: as many as it takes to tell one from all; each costs a test
+# that asks all of them 0.2 s.
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 # Nobody can rent these any more, and EC2 doesn't know their names.
 RETIRED = ("p2", "p3", "p3dn", "g2", "g3", "g3s", "g4ad")
 IMAGE_NAME = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) 20261101"
@@ -281,6 +284,7 @@ class Simulator:
     def _patch_moto(self) -> None:
         from moto.core.responses import ActionResult, BaseResponse
         from moto.ec2.models import instance_types
+        from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
         from moto.ec2.responses.general import General
         from moto.ec2.responses.spot_instances import SpotInstances
 
@@ -332,6 +336,8 @@ class Simulator:
         self._patch.setattr(
             SpotInstances, "describe_spot_price_history", describe_spot_price_history
         )
+        open_regions = [each for each in RegionsAndZonesBackend.regions if each.name in REGIONS]
+        self._patch.setattr(RegionsAndZonesBackend, "regions", open_regions)
         known = instance_types.INSTANCE_TYPES
         for name in [name for name in known if name.partition(".")[0] in RETIRED]:
             self._patch.delitem(known, name)

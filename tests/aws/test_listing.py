@@ -8,14 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulator import REGIONS, Account
 from terminal import at_terminal
 from typed import Dl, ok, refused
 
 from dlcli.aws.boxes import tags_for
 from dlcli.aws.cloud import Cloud
-
-REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
 
 
 def make_boxes(aws: Account, region: str, count: int, **more: object) -> list[str]:
