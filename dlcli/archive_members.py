@@ -24,6 +24,7 @@ MOST_RATIO = 200
 ALWAYS_ALLOWED_BYTES = 100_000_000
 # train.zip in the competition's zip is 2.
 MOST_NESTED = 3
+AGAIN = "Download it again."
 # What file systems take, of one name and (PATH_MAX, with room for the folder) of a whole path.
 MOST_NAME_BYTES, MOST_PATH_BYTES = 255, 3000
 
@@ -132,7 +133,7 @@ def damaged(archive: str, name: str, why: str) -> ArchiveError:
     return ArchiveError(
         f"{archive} is damaged{of}",
         why=why,
-        hint="Nothing of it is kept. Download it again.",
+        hint=f"Nothing was unpacked. {AGAIN}",
     )
 
 

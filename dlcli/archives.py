@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dlcli.archive_members import ArchiveError, Budget, Member, checked, damaged, refusal
+from dlcli.archive_members import AGAIN, ArchiveError, Budget, Member, checked, damaged, refusal
 from dlcli.folders import typed
 from dlcli.places import shown
 from dlcli.progress import track
@@ -44,6 +44,8 @@ _MAGIC = {
     b"Rar!": "rar",
 }
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+# Beside "unpack " stand a bar, "25,000/25,000 files", a rate and a time.
+_MOST_BRIEF = 26
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -75,16 +77,24 @@ def without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
+def brief(name: str) -> str:
+    """A file's name, cut in its middle where a bar of 80 columns has no room for all of it."""
+    half = _MOST_BRIEF // 2
+    return name if len(name) <= _MOST_BRIEF else f"{name[: half - 1]}...{name[2 - half :]}"
+
+
 @dataclass(frozen=True)
 class Archive:
     """An archive that is fit to be unpacked.
 
     Args:
         called: what people are told that it is called.
+        brief_name: its file's name, as long as progress has room for.
         files: what it holds, by the paths that they get.
     """
 
     called: str
+    brief_name: str
     files: dict[str, Member]
     _reader: ZipReader | TarReader
 
@@ -97,7 +107,7 @@ class Archive:
 
         Raises:
             DlError: no room.
-        ArchiveError: damage, or a name that another member has on this disk.
+            ArchiveError: damage, or a name that another member has on this disk.
             OSError: the disk.
         """
         wanted = {path for path in self.files if is_wanted is None or is_wanted(path)}
@@ -106,7 +116,7 @@ class Archive:
         require_room(into, sizes, f"to unpack {self.called}")
         for folder in sorted({path.rpartition("/")[0] for path in self.files}):
             os.makedirs(f"{into}/{folder}", exist_ok=True)
-        with track("unpack:", len(self.files), "files") as bar:
+        with track(f"unpack {self.brief_name}:", len(self.files), "files") as bar:
             for path in self.files.keys() - wanted:
                 Path(into, path).touch()
                 bar.advance()
@@ -143,7 +153,8 @@ def open_archive(path: Path, budget: Budget, called: str = "") -> Iterator[Archi
     with _damage_told(called):
         reader = _reader(path, called)
         try:
-            archive = Archive(called, checked(called, reader.members(), budget), reader)
+            files = checked(called, reader.members(), budget)
+            archive = Archive(called, brief(shown(path.name)), files, reader)
         except BaseException:
             reader.close()
             raise
@@ -228,4 +239,4 @@ def _no_archive(called: str, head: bytes) -> ArchiveError:
         why = "it is a web page, as a download brings for which one has to sign in"
     else:
         why = "its content is none of a zip or tar, whatever its name says"
-    return ArchiveError(f"{called} is no archive", why=why, hint="Download it again.")
+    return ArchiveError(f"{called} is no archive", why=why, hint=AGAIN)

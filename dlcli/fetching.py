@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dlcli import http_answers
-from dlcli.errors import DlError
+from dlcli.archives import brief
+from dlcli.errors import DlError, ExitCode
 from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
 from dlcli.locks import held
 from dlcli.partial_files import PartialFile, RemoteFile, number
@@ -64,7 +65,7 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
 
     Raises:
         DlError: another file is there, or another process fetches it; no room; or it doesn't come,
-            and why. What `open_url` raises comes through.
+            and why; or Ctrl-C, where something is kept. What `open_url` raises comes through.
 
     Example:
         fetch(lambda: storage_url(slug), Path("data/dogs.zip"), what="dogs.zip")
@@ -76,17 +77,28 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
         return DlError(f"{shown(path)} is being fetched", why=in_words(owner), hint="Wait for it.")
 
     with held(path.with_name(f".{path.name}.lock"), this_owner(utc_now()), refusal):
-        failures, most = 0, partial.size()
-        while True:
-            try:
-                return _try(open_url(), partial, what)
-            except _Broken as broken:
-                # a file that always comes from its start, and breaks off, makes no progress
-                failures = failures + 1 if partial.size() <= most else 1
-                most = max(most, partial.size())
-                wait = _wait_before(failures, broken, partial, what)
-                say(f"{broken.why}. Trying again in {wait:.0f} s.")
-            time.sleep(wait)
+        try:
+            return _tried(open_url, partial, what)
+        except KeyboardInterrupt as stop:
+            if partial.begun() is None:
+                raise
+            said = f"Interrupted. {_kept(partial)}"
+            raise DlError(said, exit_code=ExitCode.INTERRUPTED) from stop
+
+
+def _tried(open_url: Callable[[], str], partial: PartialFile, what: str) -> bool:
+    """Ask until it has come, or it isn't worth another try."""
+    failures, most = 0, partial.size()
+    while True:
+        try:
+            return _try(open_url(), partial, what)
+        except _Broken as broken:
+            # a file that always comes from its start, and breaks off, makes no progress
+            failures = failures + 1 if partial.size() <= most else 1
+            most = max(most, partial.size())
+            wait = _wait_before(failures, broken, partial, what)
+            say(f"{broken.why}. Trying again in {wait:.0f} s.")
+        time.sleep(wait)
 
 
 def _wait_before(failures: int, broken: _Broken, partial: PartialFile, what: str) -> float:
@@ -130,7 +142,9 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
                 raise _Broken(f"{host} sends another part than was asked for")
             if status == 206:
                 _require_room(partial, remote, what)
-                _copy(response, partial, remote, what)
+                total = f" of {remote.size_bytes / 1e6:,.1f}" if remote.size_bytes else ""
+                say(f"Going on with {what} after {have / 1e6:,.1f}{total} MB.")
+                _copy(response, partial, remote)
         elif status == 200:
             remote = RemoteFile.of(response.headers)
             if os.path.lexists(partial.target):
@@ -139,7 +153,7 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
             if not (begun and whole and remote.validator == begun.validator):
                 _require_room(partial, remote, what)
                 partial.begin(remote)
-                _copy(response, partial, remote, what)
+                _copy(response, partial, remote)
         else:
             raise _failure(what, f"{host} answers {_words(status)}", partial)
     try:
@@ -199,10 +213,11 @@ def _rest_of(begun: RemoteFile, have: int, response: Response) -> RemoteFile | N
     return replace(begun, size_bytes=size) if fits else None
 
 
-def _copy(response: Response, partial: PartialFile, remote: RemoteFile, what: str) -> None:
+def _copy(response: Response, partial: PartialFile, remote: RemoteFile) -> None:
     """Write down what is sent."""
     size, done = remote.size_bytes, partial.size()
-    bar = track(f"Fetching {what}", (size or 0) >> 20, "MB", done=done >> 20)
+    doing = f"fetch {brief(shown(partial.target.name))}:"
+    bar = track(doing, _begun_mb(size or 0), "MB", done=_begun_mb(done))
     with partial.file.open("ab") as file, bar as counted:
         for chunk in response.iter_content(CHUNK):
             try:
@@ -211,7 +226,7 @@ def _copy(response: Response, partial: PartialFile, remote: RemoteFile, what: st
             except OSError as error:
                 error.filename = str(partial.file)  # a write that fails names no file
                 raise
-            counted.advance((done + len(chunk) >> 20) - (done >> 20))
+            counted.advance(_begun_mb(done + len(chunk)) - _begun_mb(done))
             done += len(chunk)
             if size is not None and done > size:
                 break
@@ -250,6 +265,11 @@ def _require_same(partial: PartialFile, remote: RemoteFile, host: str) -> None:
         why=why,
         hint="Move or remove it, then run the same command again.",
     )
+
+
+def _begun_mb(size: int) -> int:
+    """Megabytes, a begun one as a whole: 11.7 MB are all there at 12 of 12."""
+    return -(-size // 1_000_000)
 
 
 def _bytes(size: int | None) -> str:

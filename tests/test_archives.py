@@ -24,9 +24,9 @@ from packing import (
 from trees import KAGGLE, tree
 from unpacking import every_kind, refused, unpacked
 
-from dlcli import archive_members, room
+from dlcli import archive_members, archives, room
 from dlcli.archive_members import Budget
-from dlcli.archives import open_archive, without_suffix
+from dlcli.archives import brief, open_archive, without_suffix
 from dlcli.errors import DlError
 
 
@@ -35,6 +35,18 @@ def test_what_was_packed_is_unpacked_with_its_times(tmp_path: Path, name: str) -
     assert unpacked(packed(tmp_path / name, KAGGLE), tmp_path / "out") == KAGGLE
     if name != "pets.zip":
         assert times_of(tmp_path / "out") == {SECONDS}
+
+
+def test_progress_names_what_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real = [], archives.track
+    monkeypatch.setattr(archives, "track", lambda *what: (seen.append(what), real(*what))[1])
+    unpacked(packed(tmp_path / "pets.zip", KAGGLE), tmp_path / "out")
+    assert seen == [("unpack pets.zip:", len(KAGGLE), "files")]
+
+
+def test_a_long_name_is_cut_where_progress_shows_it() -> None:
+    assert brief("dogs-vs-cats-redux.zip") == "dogs-vs-cats-redux.zip"
+    assert brief("dogs-vs-cats-redux-kernels-edition.zip") == "dogs-vs-cats...edition.zip"
 
 
 def test_a_zips_times_are_local_or_where_it_says_so_utc(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from local_server import Storage, http_date
 from loopback import loopback_only
 
 from dlcli import fetching
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.fetching import fetch
 from dlcli.http_answers import seconds_of
 from dlcli.partial_files import PartialFile, RemoteFile, number
@@ -71,7 +71,7 @@ def left_after(storage: Storage, path: Path, n_bytes: int) -> int:
     storage.break_download(n_bytes)
     patch = pytest.MonkeyPatch()
     patch.setattr(time, "sleep", _interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises((DlError, KeyboardInterrupt), match=r"^(Interrupted\..*|)$"):
         fetch(lambda: storage.link(NAME), path, what="the archive")
     patch.undo()
     left = PartialFile(path).size()
@@ -120,6 +120,31 @@ def test_what_a_call_left_is_not_fetched_again(go, storage: Storage, path: Path)
     assert storage.sent[1:] == [len(CONTENT) - left]
 
 
+def test_ctrl_c_says_what_is_kept_and_the_next_call_that_it_goes_on(
+    go, storage: Storage, path: Path, capfd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.break_download(500_000)
+    monkeypatch.setattr(time, "sleep", _interrupt)
+    with pytest.raises(DlError) as stopped:
+        go()
+    said = "Interrupted. 0.5 MB are kept: the same command goes on from there."
+    assert (str(stopped.value), stopped.value.exit_code) == (said, ExitCode.INTERRUPTED)
+    capfd.readouterr()
+    assert go()
+    assert capfd.readouterr().err == "Going on with the archive after 0.5 of 1.0 MB.\n"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_promises_nothing_that_is_not_so(
+    storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    storage.headers |= {"ETag": None, "Last-Modified": None}  # the rest can't be asked for
+    storage.break_download(500_000) if begun else storage.refuse("Download", 503)
+    monkeypatch.setattr(time, "sleep", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(lambda: storage.link(NAME), path, what="the archive")
+
+
 def test_progress_counts_from_what_was_there(go, storage, path: Path, monkeypatch) -> None:
     seen = []
     real = fetching.track
@@ -129,7 +154,8 @@ def test_progress_counts_from_what_was_there(go, storage, path: Path, monkeypatc
     storage.put(NAME, CONTENT * 5)
     left = left_after(storage, path, 3 << 20)
     assert go()
-    assert seen[1] == (("Fetching the archive", 4, "MB"), {"done": left >> 20})
+    # begun ones count, or 5.1 of 5.1 MB would read 5/5, and 0.4 of 0.4 nothing
+    assert seen[1] == (("fetch archive.zip:", 6, "MB"), {"done": -(-left // 1_000_000)})
 
 
 def test_a_killed_process_leaves_what_the_next_goes_on_with(go, storage, path: Path) -> None:
