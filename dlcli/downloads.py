@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.archives import without_suffix
 from dlcli.errors import DlError
-from dlcli.folders import read_folder, typed
+from dlcli.folders import is_image, read_folder, typed
 from dlcli.journal import Move
+from dlcli.label_tables import require_tables
 from dlcli.labels import NAMING, Labels, Naming, named_in, read_labels
 from dlcli.layouts import Image, Layout, read_layout, split_of
+from dlcli.pixels import fault_of_pixels
 from dlcli.places import expanded, shown
 
 AS_FOUND = Naming()
@@ -84,6 +87,12 @@ def require_folder(source: Path) -> None:
     if not source.is_file():
         read_folder(source)
         return
+    if not is_image(source.name) and not source.name.lower().endswith(".csv"):
+        raise DlError(
+            f"{shown(source)} is no archive, image or CSV",
+            why="there is nothing to organise in it",
+            hint="Name a folder of images, or a zip or tar archive of them.",
+        )
     raise DlError(
         f"{shown(source)} is a file",
         why="a folder of images, or an archive of them, is needed",
@@ -146,6 +155,8 @@ def _labels(
         if naming.is_given or not names_tell:
             raise
         return None
+    if not labels and not names_tell and not all(image.folder for image in images):
+        require_tables(files)
     if labels and names_tell and not (labels.is_sure or naming.is_given):
         return None
     return labels
@@ -192,7 +203,7 @@ def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
         f"have no class in their names, as {shown(unknown[0].name)}",
         why="flat files are expected to be called like cat.12.jpg, or to have their classes in a "
         "CSV beside them",
-        hint=f"{_by_hand(layout.source)} Or name a CSV: `--labels FILE`.",
+        hint=f"{sort_by_hand(layout.source)} Or name a CSV: `--labels FILE`.",
     )
 
 
@@ -210,7 +221,7 @@ def _require_told_apart(source: Path, moves: list[Move], labels: Labels | None) 
             why=labels.notes[0].removesuffix(".")
             if labels
             else f"that is what their names begin with, as {shown(flat[0])}",
-            hint=NAMING if labels else f"{_by_hand(source)} Or name a CSV: `--labels FILE`.",
+            hint=NAMING if labels else f"{sort_by_hand(source)} Or name a CSV: `--labels FILE`.",
         )
 
 
@@ -249,14 +260,30 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
             why=f"{shown(layout.archives[0])} is an archive",
             hint="Unpack all of it by hand, then name the folder.",
         )
+    for name in layout.tables:
+        if why := fault_of_pixels(source / name):
+            return DlError(
+                f"No images to learn from in {shown(source)}",
+                why=why,
+                hint=f"Mend the header of {shown(name)}, or download it again.",
+            )
     return DlError(
         f"No images to learn from in {shown(source)}",
         why="found no train/, no folder per class, and no files like cat.12.jpg",
-        hint=_by_hand(source),
+        hint=sort_by_hand(source),
     )
 
 
-def _by_hand(source: Path) -> str:
+def sort_by_hand(source: Path) -> str:
+    """What to do with a folder, or an archive, that tells no classes."""
+    if not source.is_file():
+        return f"Put the images of each class into a folder of its name, {_sorted(source)}."
+    folder = source.with_name(without_suffix(source.name))
     return (
-        f"Put the images of each class into a folder of its name, {shown(source)}/train/<class>/."
+        f"Unpack it by hand, put the images of each class into {_sorted(folder)}, then "
+        f"`dl data organize {typed(folder)}`."
     )
+
+
+def _sorted(folder: Path) -> str:
+    return f"{shown(folder)}/train/<class>/"

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from dlcli.errors import DlError
 from dlcli.files import read_csv, read_text
+from dlcli.places import shown
+
+# The byte order marks of UTF-16, as they come where UTF-8 is read.
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,51 @@ def read_table(file: Path, *, is_named: bool = False) -> Table | None:
         DlError: it is named, and is no CSV.
     """
     try:
-        rows = read_csv(file, _separator(file))
+        rows = _rows(file)
     except (DlError, FileNotFoundError):
         if is_named:
             raise
         return None
-    header, *rest = rows or [[]]
+    header, *rest = rows
     cells = [tuple(_value(cell) for cell in row) for row in rest if any(row)]
     return Table(file, tuple(name.strip() for name in header), tuple(cells))
+
+
+def require_tables(files: Iterable[Path]) -> None:
+    """Refuse CSVs that can't be read, where something is wanted of them.
+
+    Raises:
+        DlError: the first of them, and what is wrong with it.
+    """
+    for file in filter(Path.exists, files):  # or a link to nowhere
+        read_table(file, is_named=True)
+
+
+def _rows(file: Path) -> list[list[str]]:
+    """A CSV's rows, of which there is one at least.
+
+    Raises:
+        DlError: it is empty, UTF-16, or no CSV.
+    """
+    text = read_text(file)
+    if text.startswith(_UTF_16):
+        why = "it is UTF-16, not UTF-8"
+        raise _unusable(file, why, "Save it as UTF-8, as `iconv -f UTF-16 -t UTF-8` does.")
+    try:
+        rows = read_csv(file, _separator(text))
+    except DlError as error:
+        # to the reader all that follows an open quote is one cell
+        why = f"a quote may be left open: {error.why}"
+        raise _unusable(file, why, "Mend it.") from error
+    if not any(map(any, rows)):
+        raise _unusable(file, "it is empty", "Download it again.")
+    return rows
+
+
+def _unusable(file: Path, why: str, hint: str) -> DlError:
+    return DlError(
+        f"{shown(file)} can't be used", why=why, hint=f"{hint} Or name another: `--labels FILE`."
+    )
 
 
 def best_form(ids: Set[str], images: Sequence[str]) -> Form:
@@ -120,9 +161,9 @@ def _is_number(value: str) -> bool:
     return re.fullmatch(r"[0-9]{1,18}", value) is not None
 
 
-def _separator(file: Path) -> str:
+def _separator(text: str) -> str:
     """What stands between a CSV's cells: a comma, unless only another is in its header."""
-    header = read_text(file).partition("\n")[0]
+    header = text.partition("\n")[0]
     others = [each for each in ";\t" if each in header]
     return others[0] if len(others) == 1 and "," not in header else ","
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from dlcli.archive_members import MOST_NAME_BYTES
 from dlcli.errors import DlError, did_you_mean
 from dlcli.label_columns import Column, choose_label_column
-from dlcli.label_tables import Form, Table, best_form, plain_name, read_table
+from dlcli.label_tables import Form, Table, best_form, plain_name, read_table, require_tables
 from dlcli.places import shown
 
 _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
@@ -91,8 +91,9 @@ def read_labels(
     if errors:
         raise errors[0]
     if naming.is_given and not naming.file:
-        names = ", ".join(shown(file.name) for file in files) or "none is there"
-        raise DlError("No CSV has such columns", why=f"looked into: {names}", hint=NAMING)
+        if not tables:
+            require_tables(files)
+        raise _no_such_columns(tables, images, naming)
     return None
 
 
@@ -173,6 +174,22 @@ def _labels_in(
             f"`{shown(strangers[0])}`."
         )
     return Labels(table.file, of, tuple(notes), column.is_sure)
+
+
+def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Naming) -> DlError:
+    """What to raise where no CSV has the columns that somebody names, and names the images."""
+    files = ", ".join(shown(table.file.name) for table in tables)
+    there = [*dict.fromkeys(name for table in tables for name in table.header)]
+    for name in filter(None, (naming.id_column, naming.label_column)):
+        if name not in there:
+            why = f"looked into {files}" if tables else "there is none"
+            hint = did_you_mean(name, there)
+            return DlError(f"No CSV has a column `{shown(name)}`", why=why, hint=hint or NAMING)
+    return DlError(
+        f"No column of {files} names the images",
+        why=f"an image is called {shown(images[0])}",
+        hint=NAMING,
+    )
 
 
 def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str, Form] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dlcli.arranging import at_work
 from dlcli.dataset import FEATURES, SETTINGS
-from dlcli.downloads import AS_FOUND, plan_organize, require_folder
+from dlcli.downloads import AS_FOUND, plan_organize, require_folder, sort_by_hand
 from dlcli.errors import DlError, ExitCode
 from dlcli.folders import read_folder, typed
 from dlcli.journal import Operation, journals, unfinished
@@ -92,13 +92,16 @@ def to_organize(
         return _staged(download, names, target, naming)
 
 
-def require_target(source: Path, target: Path) -> None:
+def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> None:
     """Refuse a folder that is taken, unless it is being made of this very source.
+
+    Args:
+        hint: how to name another.
 
     Raises:
         DlError: it is a file, or holds something.
     """
-    _require_no_file(target)
+    _require_no_file(target, hint)
     begun = unfinished(target)
     if begun and made_of(begun.read()) == source:
         return
@@ -106,7 +109,7 @@ def require_target(source: Path, target: Path) -> None:
         raise DlError(
             f"{shown(target)} is not empty",
             why="a dataset is made in a folder of its own",
-            hint=_ANOTHER_NAME,
+            hint=hint,
         )
 
 
@@ -167,9 +170,9 @@ def _require_paths(source: Path, target: Path) -> None:
     _require_no_file(target)
 
 
-def _require_no_file(target: Path) -> None:
+def _require_no_file(target: Path, hint: str = _ANOTHER_NAME) -> None:
     if target.is_file():
-        raise DlError(f"{shown(target)} is a file", why="a dataset is a folder", hint=_ANOTHER_NAME)
+        raise DlError(f"{shown(target)} is a file", why="a dataset is a folder", hint=hint)
 
 
 def _download(source: Path, target: Path, move: bool) -> Download | None:
@@ -260,13 +263,13 @@ def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> O
 
 def _in_words_of(download: Download, folder: Path, error: DlError) -> DlError:
     """An error about a folder that is gone when it is read, in words of what was downloaded."""
-    what, why, hint = (
-        text.replace(shown(folder), shown(download.source)).replace(
-            str(folder), str(download.source)
-        )
-        for text in (error.what, error.why, error.hint)
-    )
-    return DlError(what, why=why, hint=hint, exit_code=error.exit_code)
+    source = download.source
+    hint = error.hint.replace(sort_by_hand(folder), sort_by_hand(source))
+    said = [
+        text.replace(shown(folder), shown(source)).replace(str(folder), str(source))
+        for text in (error.what, error.why, hint)
+    ]
+    return DlError(said[0], why=said[1], hint=said[2], exit_code=error.exit_code)
 
 
 def _is_in_place(source: Path, target: Path) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from math import isqrt
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # A header of 300 x 300 pixels has a megabyte.
 _MOST_HEADER_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1000
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class PixelTable:
         first: the place of the first pixel's column; the others follow.
         label: the place of the label's column; None where there is none.
         id: the place of the column that names the images; None where their rows' numbers do.
+        width: columns in all.
     """
 
     file: Path
@@ -52,6 +54,7 @@ class PixelTable:
     first: int
     label: int | None
     id: int | None
+    width: int
 
     @property
     def split(self) -> str:
@@ -63,25 +66,55 @@ class PixelTable:
 
 def pixel_table(file: Path) -> PixelTable | None:
     """What a CSV's header tells; None where it is no CSV of square images' pixels."""
+    names = _header(file)
+    places, labels, ids = _places(names)
+    if not places or _fault(names, file.name):
+        return None
+    label, its_id = (next(iter(found), None) for found in (labels, ids))
+    return PixelTable(file, isqrt(len(places)), places[0], label, its_id, len(names))
+
+
+def fault_of_pixels(file: Path) -> str:
+    """Why a CSV that has columns of pixels holds no images; "" where it does, or has none."""
+    return _fault(_header(file), shown(file.name))
+
+
+def _header(file: Path) -> list[str]:
+    """The columns' names, plainly written; none where the first line doesn't end."""
     with file.open("rb") as content:
         line = content.readline(_MOST_HEADER_BYTES)
-    names = [
-        name.strip().strip('"').lower() for name in line.decode("utf-8-sig", "replace").split(",")
-    ]
-    places = [place for place, name in enumerate(names) if re.fullmatch(r"pixel\d+", name)]
+    if not line.endswith(b"\n"):
+        return []
+    cells = line.decode("utf-8-sig", "replace").split(",")
+    return [name.strip().strip('"').lower() for name in cells]
+
+
+def _places(names: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
+    """The places of the columns of pixels, of those named as ids, and of all others between."""
+    pixels: list[int] = []
+    others: list[int] = []
+    for place, name in enumerate(names):
+        (pixels if re.fullmatch(r"pixel\d+", name) else others).append(place)
+    ids = [place for place in others if names[place] in ("id", "imageid", "image_id")]
+    return pixels, [place for place in others if place not in ids], ids
+
+
+def _fault(names: Sequence[str], file: str) -> str:
+    """What keeps a header's pixels from being an image; "" where nothing does."""
+    places, labels, ids = _places(names)
     count = len(places)
-    if count < 4 or isqrt(count) ** 2 != count or not line.endswith(b"\n"):
-        return None
+    if not count:
+        return ""
+    if count < 4 or isqrt(count) ** 2 != count:
+        return f"{file} has {count} columns of pixels, which is no square number from 4 on"
     numbers = [int(names[place][5:]) for place in places]
-    others = [place for place in range(len(names)) if place not in {*places}]
-    is_id = {place: names[place] in ("id", "imageid", "image_id") for place in others}
-    ids, labels = [p for p in others if is_id[p]], [p for p in others if not is_id[p]]
-    in_order = places == [*range(places[0], places[0] + count)] and numbers == [
-        *range(numbers[0], numbers[0] + count)
-    ]
-    if not in_order or len(labels) > 1 or len(ids) > 1:
-        return None
-    return PixelTable(file, isqrt(count), places[0], *(next(iter(p), None) for p in (labels, ids)))
+    if any(each != [*range(each[0], each[0] + count)] for each in (places, numbers)):
+        first, last = names[places[0]], names[places[-1]]
+        return f"the columns `{first}` to `{last}` of {file} are not in order"
+    if more := next((found for found in (labels, ids) if len(found) > 1), None):
+        beside = ", ".join(f"`{shown(names[place])}`" for place in more[:_MOST_NAMED])
+        return f"beside its pixels {file} has {beside}, and one label and one id are expected"
+    return ""
 
 
 def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> str:
@@ -224,22 +257,41 @@ def _pixels(table: PixelTable, lines: Sequence[str], start: int) -> np.ndarray:
     import numpy as np
 
     columns = range(table.first, table.first + table.side**2)
+
+    def read(some: Sequence[str]) -> np.ndarray:
+        return np.loadtxt(some, np.float32, delimiter=",", usecols=columns, ndmin=2, comments=None)
+
     try:
-        values = np.loadtxt(
-            lines, np.float32, delimiter=",", usecols=columns, ndmin=2, comments=None
-        )
+        values = read(lines)
     except ValueError as error:
-        rows = f"rows {start:,} to {start + len(lines) - 1:,}"
-        raise _no_pixels(table, f"{rows}, of which it is said: {error}") from error
+        raise _no_pixels(table, *_first_bad(table, lines, start, read)) from error
     odd = ~((values >= 0) & (values <= 255) & (values == np.rint(values))).all(axis=1)
     if odd.any():
-        raise _no_pixels(table, f"row {start + int(odd.argmax()):,}")
+        raise _no_pixels(table, start + int(odd.argmax()))
     return values.astype(np.uint8).reshape(-1, table.side, table.side)
 
 
-def _no_pixels(table: PixelTable, where: str) -> DlError:
+def _first_bad(
+    table: PixelTable, lines: Sequence[str], start: int, read: Callable[[Sequence[str]], object]
+) -> tuple[int, int | None]:
+    """The first row that can't be read, and how many values it has where those are too few."""
+    for number, line in enumerate(lines, start):
+        values = line.count(",") + 1
+        if values < table.first + table.side**2:
+            return number, values
+        try:
+            read([line])
+        except ValueError:
+            return number, None
+    raise AssertionError("all rows can be read one by one")
+
+
+def _no_pixels(table: PixelTable, number: int, values: int | None = None) -> DlError:
+    row = f"row {number:,} below the header"
     return DlError(
         f"{shown(table.file.name)} can't be drawn",
-        why=f"expected {table.side**2} whole numbers from 0 to 255, found others in {where}",
+        why=f"expected {table.side**2} whole numbers from 0 to 255, found others in {row}"
+        if values is None
+        else f"{row} has {values:,} values, the header {table.width:,}",
         hint="Download it again, or mend the row.",
     )

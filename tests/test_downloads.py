@@ -152,6 +152,29 @@ def test_what_can_not_be_organised_is_told_with_a_way_out(
     assert hint in error.value.hint
 
 
+def test_columns_of_pixels_that_make_no_square_are_told(tmp_path: Path) -> None:
+    for header, why in (
+        ("label,pixel0,pixel1,pixel2", "train.csv has 3 columns of pixels, which is no square num"),
+        ("label,pixel0,pixel2,pixel1,pixel3", "`pixel0` to `pixel3` of train.csv are not in order"),
+        ("label,x,pixel0,pixel1,pixel2,pixel3", "beside its pixels train.csv has `label`, `x`"),
+    ):
+        (tmp_path / "train.csv").write_text(f"{header}\n")
+        with pytest.raises(DlError, match="No images to learn from") as error:
+            plan_organize(tmp_path, tmp_path / "new")
+        assert why in error.value.why
+        assert "train.csv" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["hostname", "notes.txt"])
+def test_of_a_file_that_is_nothing_to_organise_its_folder_is_not_named(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DlError, match=r"is no archive, image or CSV") as error:
+        plan_organize(tmp_path / name, tmp_path / "new")
+    assert error.value.hint == "Name a folder of images, or a zip or tar archive of them."
+
+
 def test_a_file_is_no_folder_to_organise(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(DlError, match="is a file") as error:

@@ -261,8 +261,11 @@ A = {"labels.csv": "id,label\n1,a\n2,b\n"}
         (A, Naming("labels.cvs"), "No such file: labels.cvs"),
         (A, Naming("labels.csv", "di"), "labels.csv has no column `di`"),
         (A, Naming("labels.csv", "label"), "Column `label` of .* names no image"),
-        (A, Naming(label_column="breed"), "No CSV has such columns"),
-        ({"labels.csv": 'id,label\n"1,a\n'}, Naming("labels.csv"), "is not valid CSV"),
+        (A, Naming(label_column="breed"), "No CSV has a column `breed`.*\nKnown: id, label"),
+        (A, Naming(label_column="labels"), "column `labels`.*\nDid you mean `label`"),
+        (A, Naming(label_column="zzz", id_column="id"), "No CSV has a column `zzz`: .*labels.csv"),
+        ({"x.csv": "id,label\n8,a\n9,b\n"}, Naming(label_column="label"), "names the images: an"),
+        ({}, Naming(label_column="label"), "No CSV has a column `label`: there is none"),
     ],
 )  # fmt: skip
 def test_what_is_not_plain_is_told_with_a_way_out(
@@ -273,6 +276,37 @@ def test_what_is_not_plain_is_told_with_a_way_out(
     text = str(caught.value).replace(str(tmp_path / "src") + "/", "")
     assert re.search(says, text), text
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b"\n\n", "it is empty"),
+        (b"\xef\xbb\xbf", "it is empty"),
+        (b'id,label\n1,"a\n2,b\n', "a quote may be left open: unexpected end of data"),
+        ("id,label\n1,a\n2,b\n".encode("utf-16"), "it is UTF-16, not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("stems", [("1", "2"), ("img_1", "img_2")])
+@pytest.mark.parametrize("naming", [Naming(), Naming("labels.csv"), Naming(label_column="label")])
+def test_a_csv_that_can_not_be_used_is_named_and_why(
+    tmp_path: Path, content: bytes, why: str, stems: tuple[str, str], naming: Naming
+) -> None:
+    source = plant(tmp_path, dict.fromkeys(names(*stems), b"") | {"labels.csv": content})
+    with pytest.raises(DlError) as caught:
+        plan_organize(source, tmp_path / "new", naming)
+    assert caught.value.what.endswith("labels.csv can't be used")
+    assert why in caught.value.why
+    assert caught.value.hint
+
+
+def test_a_csv_that_can_not_be_used_is_nobodys_concern_where_classes_are_told(
+    tmp_path: Path,
+) -> None:
+    for number, images in enumerate((names("a/1", "b/2"), names("a.1", "b.2"), names("a/1"))):
+        plan = planned(tmp_path / str(number), images, {"notes.csv": ""})
+        assert set(labels_of(plan).values()) <= {"a", "b"}
 
 
 def test_an_id_that_stands_for_two_images_is_refused(tmp_path: Path) -> None:
