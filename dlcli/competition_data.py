@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlcli.archive_members import ArchiveError
+from dlcli.archive_members import AGAIN, ArchiveError
 from dlcli.archives import can_unpack
 from dlcli.competitions import DataFile
 from dlcli.config import save_setting
@@ -59,13 +59,14 @@ def get(
     if _is_made(archive, root):
         settle_made(root)
     else:
-        require_target(archive, root)
+        require_target(archive, root, "Name another: `--dataset NAME`.")
         _fetch(connect(), slug, archive, root)
         try:
             outcome = organize(archive, root, naming=naming)
         except ArchiveError as error:
             anew = f"To fetch it anew: `rm {typed(archive)}`, then the same command."
-            raise ArchiveError(error.what, why=error.why, hint=f"{error.hint} {anew}") from error
+            hint = f"{error.hint.removesuffix(AGAIN).rstrip()} {anew}".lstrip()
+            raise ArchiveError(error.what, why=error.why, hint=hint) from error
     _name_competition(root, slug)
     return outcome
 

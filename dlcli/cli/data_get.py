@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from dlcli.cli.data_organize import tell, with_labels
@@ -41,10 +43,12 @@ def command(
 ) -> None:
     """Fetch a COMPETITION's data from Kaggle, as a dataset.
 
-    COMPETITION is its name in its URL. What has come stays if the connection breaks off; the same
-    command goes on from there. The dataset knows its competition, and `dl submit` sends to it.
+    COMPETITION is its URL, or its name there. What has come stays if the connection breaks off;
+    the same command goes on from there. The dataset knows its competition, and `dl submit` sends
+    to it.
     """
     from dlcli.competition_data import archive_of, get
+    from dlcli.competitions import slug_of
     from dlcli.current import remember
     from dlcli.folders import absolute
     from dlcli.kaggle import open_kaggle
@@ -52,6 +56,11 @@ def command(
     from dlcli.places import shown
     from dlcli.progress import say
 
+    slug = slug_of(slug)
+    if os.sep in slug:
+        raise click.UsageError(
+            f"{slug} names no competition. Its name is NAME in `https://www.kaggle.com/c/NAME`."
+        )
     data_dir = config.settings().data_dir
     root, archive = folder_named(named or slug, data_dir), archive_of(slug, absolute(data_dir))
     naming = Naming(labels, id_column, label_column)

@@ -68,9 +68,9 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     start, goal = operation.source, operation.root
     if backwards:
         pairs, start, goal = [(b, a) for a, b in pairs], goal, start
-    verb = "remove" if backwards and operation.kind == "copy" else verb_of(operation)
-    if not backwards:
-        start = made_of(operation)
+        verb = "remove" if operation.kind == "copy" else "move"
+    else:
+        verb, start = verb_of(operation), made_of(operation)
     if as_json:
         plan = {"do": verb, "from": str(start), "to": str(goal), "files": len(pairs)}
         emit_json(plan | {"moves": pairs})

@@ -94,6 +94,19 @@ def test_a_connection_that_breaks_is_gone_on_with_in_this_call_and_in_the_next(
     assert tree(home / "data/first") == tree(home / "data/second")
 
 
+def test_the_url_of_a_competition_names_it_too(dl: Dl, server: KaggleServer, home: Path) -> None:
+    ok(dl("data", "get", f"https://www.kaggle.com/competitions/{SLUG}/data"))
+    assert dataset_settings(home / "data" / SLUG) == {"kaggle": {"competition": SLUG}}
+
+
+def test_the_url_of_something_else_names_none(dl: Dl, server: KaggleServer, home: Path) -> None:
+    said = refused(dl("data", "get", "https://www.kaggle.com/datasets/me/pets"), exit_code=2)
+    assert "names no competition" in said.stderr
+    assert "`https://www.kaggle.com/c/NAME`" in said.stderr
+    assert server.calls == []
+    assert not (home / "data").exists()
+
+
 def test_rules_that_were_not_accepted_are_said_with_their_page_and_nothing_is_left(
     dl: Dl, server: KaggleServer, home: Path
 ) -> None:
@@ -212,7 +225,7 @@ def test_an_archive_that_attacks_or_is_none_does_nothing_and_can_be_fetched_anew
     [
         (["--labels", "label.csv"], FILES, "No such file: label.csv", 1),
         ([], {"train/1.jpg": b"1", "train/2.jpg": b"2"}, "have no class in their names", 1),
-        ([], {"readme.txt": b"nothing"}, "No images to learn from", 1),
+        ([], {"readme.txt": b"nothing"}, f"then `dl data organize ~/data/.downloads/{SLUG}`", 1),
     ],
 )
 def test_what_fetching_anew_does_not_mend_is_not_to_be_fetched_anew(
@@ -221,6 +234,17 @@ def test_what_fetching_anew_does_not_mend_is_not_to_be_fetched_anew(
     server.competitions[SLUG].files = dict(files)
     said = refused(dl("data", "get", SLUG, *words), says, exit_code=exit_code)
     assert "rm " not in said.stderr
+
+
+def test_a_damaged_archive_is_to_be_fetched_anew_and_nothing_else(
+    dl: Dl, server: KaggleServer
+) -> None:
+    whole = server.competitions[SLUG].whole()
+    server.competitions[SLUG].archive = whole[: len(whole) // 2]
+    assert refused(dl("data", "get", SLUG)).stderr.endswith(
+        f"Nothing was unpacked. To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`, then the same "
+        "command.\n"
+    )
 
 
 def test_labels_in_a_csv_are_found_and_said(dl: Dl, server: KaggleServer, home: Path) -> None:
@@ -280,7 +304,7 @@ def test_a_folder_that_is_taken_is_refused_before_anything_is_asked(
 ) -> None:
     plant(home / "data", {taken: b"mine"})
     why = "is not empty" if "/" in taken else "is a file"
-    refused(dl("data", "get", SLUG, "--dataset", "pets"), f"~/data/pets {why}", "Name another")
+    refused(dl("data", "get", SLUG, "--dataset", "pets"), f"~/data/pets {why}", "`--dataset NAME`")
     assert server.calls == []
     assert tree(home / "data", hidden=True) == {taken: b"mine"}
 

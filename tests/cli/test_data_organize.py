@@ -53,6 +53,8 @@ def test_an_archive_that_was_removed_since_has_nothing_any_more(dl: Dl, home: Pa
     archive = zipped(home / "pets.zip", KAGGLE)
     ok(dl("data", "organize", archive))
     archive.unlink()
+    plan = ok(dl("data", "undo", "--dry-run")).stdout
+    assert plan.startswith("Would move 6 files, ~/data/pets to ~/data/.pets-")
     undone = ok(dl("data", "undo")).stderr
     (folder,) = (home / "data").iterdir()
     assert "can be removed" not in undone
@@ -108,6 +110,19 @@ def test_pixels_are_drawn_and_it_is_said(dl: Dl, home: Path) -> None:
     )
     plan = ok(dl("data", "organize", "digits", "other", "--dry-run")).stdout
     assert plan.startswith("Would make 4 files, ~/digits to ~/data/other:")
+
+
+def test_an_archive_without_classes_is_to_be_sorted_in_a_folder_of_its_name(
+    dl: Dl, home: Path
+) -> None:
+    for name, inside in (("none.zip", "a.txt"), ("flat.tar.gz", "1.jpg")):
+        packed(home / "Downloads" / name, {inside: b""})
+        folder = f"~/Downloads/{name.partition('.')[0]}"
+        refused(
+            dl("data", "organize", f"Downloads/{name}"),
+            f"Unpack it by hand, put the images of each class into {folder}/train/<class>/, then "
+            f"`dl data organize {folder}`.",
+        )
 
 
 def test_what_can_not_be_unpacked_is_said_and_leaves_nothing(dl: Dl, home: Path) -> None:
