@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from dlcli.places import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.constrain import Constrain
     from rich.progress import Progress, ProgressColumn, TaskID
 
 
@@ -105,26 +107,39 @@ def track(description: str, total: int, unit: str, done: int = 0) -> Iterator[Ba
         yield Bar()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns: list[ProgressColumn | str] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TextColumn("{task.completed}/{task.total} " + unit),
-        _rate_column(),
+        _rate_column(unit),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _progress(columns, Console(stderr=True)) as progress:
         yield Bar(progress, progress.add_task(description, total=total, completed=done))
 
 
-def _rate_column() -> ProgressColumn:
+def _progress(columns: list[ProgressColumn | str], console: Console) -> Progress:
+    from rich.constrain import Constrain
+    from rich.progress import Progress
+
+    class NarrowProgress(Progress):
+        def get_renderables(self) -> Iterator[Constrain]:
+            # the ^C that a terminal shows behind a full line would break it: the bar stood twice
+            for bars in super().get_renderables():
+                yield Constrain(bars, max(console.width - len("^C"), 1))
+
+    return NarrowProgress(*columns, console=console)
+
+
+def _rate_column(unit: str) -> ProgressColumn:
     from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:,.0f}/s" if speed else "")
+            return Text(f"{speed:,.{int(speed < 10)}f} {unit}/s" if speed else "")
 
     return Rate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from terminal import at_terminal
 
@@ -40,8 +42,14 @@ def test_at_a_terminal_progress_has_a_rate_and_what_is_said_stands_above() -> No
     written = at_terminal("-c", COUNT)
     assert "Reading" in written
     assert "40/40 images" in written
-    assert "/s" in written
+    assert " images/s" in written
     assert "said above the bar, [not] markup" in written
+
+
+def test_a_bar_leaves_room_for_the_ctrl_c_that_a_terminal_shows() -> None:
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", at_terminal("-c", COUNT, columns=60))
+    bars = [line for line in re.split(r"[\r\n]", drawn) if line.startswith("Reading")]
+    assert {len(line) for line in bars} == {58}
 
 
 def test_at_a_terminal_a_command_stays_on_one_line_to_be_copied() -> None:
