@@ -178,7 +178,7 @@ def test_a_copy_goes_on_from_where_the_connection_was_cut(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(copying, "MB", 1)
+    monkeypatch.setattr(copying, "UNITS", ((0, "bytes", 1),))
     host = sshd.host()
     here, there = home / "data" / "dogs", sshd.home / "data" / "dogs"
     source, goal = (here, there) if direction == "put" else (there, here)
