@@ -17,7 +17,7 @@ from dlcli.dataset import open_dataset
     [
         (("organize", "nowhere"), 1, "Error: No such folder: ~/nowhere"),
         (("organize", "empty"), 1, "Error: No images to learn from in ~/empty"),
-        (("organize", "odd.zip"), 1, "Error: ~/odd.zip is no archive: its content is none of a zip"),
+        (("organize", "odd.zip"), 1, "Error: ~/odd.zip is no archive: its content is none of a"),
         (("organize",), 2, "Missing argument 'SRC'"),
         (("split", "nowhere"), 1, "Error: No such dataset: nowhere"),
         (("split", "pet"), 1, "Did you mean `pets`?"),
