@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.loaders
+import botocore.session
 import pytest
 from aws.sshd import Sshd, serving
 from loopback import loopback_only
@@ -29,7 +30,7 @@ def simulator() -> Iterator[Simulator]:
     environ = pytest.MonkeyPatch()
     environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
     loader = botocore.loaders.create_loader()  # reading EC2's model takes 0.4 s
-    environ.setattr("botocore.loaders.create_loader", lambda *paths: loader)
+    environ.setattr("botocore.session.create_loader", lambda *paths: loader)
     servers = Simulator()
     yield servers
     servers.stop()
