@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,7 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     """
     from dlcli.amending import amended
 
-    checked = plain(coerce(value, declared(key)))
+    checked = plain(coerce(value, replace(declared(key), name=key)))
     file = file.resolve()  # a link, from somebody's dotfiles, stays one
     text = ""
     if file.is_file():
@@ -265,7 +265,7 @@ def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Valu
 
 def _read(key: str, value: Any, origin: str, base: Path) -> Value:
     try:
-        return Value(coerce(value, declared(key), base=base), origin)
+        return Value(coerce(value, replace(declared(key), name=key), base=base), origin)
     except DlError as error:
         raise DlError(f"{origin}: {error.what}", why=error.why, hint=error.hint) from error
 
