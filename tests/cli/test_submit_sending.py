@@ -243,6 +243,7 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
     assert len(server.sent) == arrived
 
 
+@pytest.mark.forks
 def test_killed_at_any_change_of_the_disk_nothing_is_sent_twice_and_the_score_comes(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
