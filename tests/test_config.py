@@ -156,8 +156,16 @@ def test_a_number_that_yaml_reads_as_text_is_a_number(tmp_path: Path) -> None:
         ("engine: gpu", "`engine` can't be 'gpu'", "expected one of auto, openvino, keras"),
         ("dataset: [a]", "`dataset` can't be ['a']", "expected text, or none"),
         ("data_dir: 3", "`data_dir` can't be 3", "expected a path"),
-        ("train: {finetune: {augment: 2}}", "`train.finetune.augment` can't be 2", "expected true or false"),
-        ("train: {finetune: {schedule: }}", "`train.finetune.schedule` can't be None", "expected rates and"),
+        (
+            "train: {finetune: {augment: 2}}",
+            "`train.finetune.augment` can't be 2",
+            "expected true or false",
+        ),
+        (
+            "train: {finetune: {schedule: }}",
+            "`train.finetune.schedule` can't be None",
+            "expected rates and",
+        ),
     ],
 )
 def test_a_value_of_the_wrong_type_names_the_file_and_what_was_expected(
