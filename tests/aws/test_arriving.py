@@ -69,17 +69,23 @@ def test_a_new_box_is_known_by_its_console_and_set_up_once(
     assert known(instance["InstanceId"]) == ()
 
 
-def test_a_console_that_is_empty_yet_is_asked_again(
-    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def filled_at_the_third_look(aws: Account, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the console be empty for a while; the pauses between looks at it, as they come."""
     full, aws.console = aws.console, ""
-    asked = []
+    asked: list[float] = []
 
     def fill(seconds: float) -> None:
         asked.append(seconds)
         aws.console = full if len(asked) > 2 else ""
 
     monkeypatch.setattr("dlcli.aws.waiting.time.sleep", fill)
+    return asked
+
+
+def test_a_console_that_is_empty_yet_is_asked_again(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = filled_at_the_third_look(aws, monkeypatch)
     ok(dl("aws", "up", "-y"))
     assert len(asked) == 3
     assert setups == ["cats: hello"]
@@ -202,14 +208,7 @@ def test_ctrl_c_while_it_waits_says_what_goes_on_and_what_ends_it(
 def test_a_long_wait_says_how_long_it_has_been(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full, aws.console = aws.console, ""
-    asked = []
-
-    def fill(seconds: float) -> None:
-        asked.append(seconds)
-        aws.console = full if len(asked) > 2 else ""
-
-    monkeypatch.setattr("dlcli.aws.waiting.time.sleep", fill)
+    filled_at_the_third_look(aws, monkeypatch)
     monkeypatch.setattr("dlcli.aws.waiting.SILENT_SECONDS", 0.0)
     said = ok(dl("aws", "up", "-y")).stderr
     assert said.count("Waiting for the host keys of cats, 0 s so far, 300 s at most") == 3
