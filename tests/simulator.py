@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -288,7 +288,12 @@ class Simulator:
         from moto.ec2.responses.general import General
         from moto.ec2.responses.spot_instances import SpotInstances
 
-        simulator, call = self, BaseResponse.call_action
+        simulator, act, alone = self, BaseResponse.call_action, RLock()
+
+        def call(response: Any) -> Any:
+            """One call at a time: of two in one instant moto answers one with a page of HTML."""
+            with alone:
+                return act(response)
 
         def call_action(response: Any) -> Any:
             refused = simulator.account.answer(response._get_action(), response._get_params())

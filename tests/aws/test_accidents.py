@@ -194,10 +194,13 @@ def test_its_own_network_survives_a_kill_after_any_change(dl: Dl, aws: Account, 
 def test_two_at_once_from_two_laptops_leave_one_box(
     dl: Dl, aws: Account, cats: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready, go = os.pipe(), os.pipe()
+    ready, go, met = os.pipe(), os.pipe(), []
 
     def meet(operation: str) -> None:
-        if operation == "RunInstances":  # both have seen that there is no box
+        # before it orders, when both have seen that there is no box; and before it looks again,
+        # when both have ordered, as a machine takes longer to run than another order to be made
+        if operation == "RunInstances" or len(met) == 1:
+            met.append(operation)
             os.write(ready[1], b".")
             os.read(go[0], 1)
 
@@ -208,11 +211,10 @@ def test_two_at_once_from_two_laptops_leave_one_box(
         monkeypatch.setenv("HOME", str(tmp_path / laptop))
         monkeypatch.chdir(folder)
         children.append(fork(lambda: _typed("aws", "up", "-y"), called(meet, after=False)))
-    for _ in children:
-        os.read(ready[0], 1)
-    os.write(go[1], b".")
-    time.sleep(0.3)  # moto itself can't take two orders in the same instant
-    os.write(go[1], b".")
+    for _ in range(2):
+        for _ in children:
+            os.read(ready[0], 1)
+        os.write(go[1], b"..")
     assert [wait(child) for child in children] == [0, 0]
     (stays,) = aws.instances()
     everything = aws.instances("us-east-1", "running", "terminated", "shutting-down")
