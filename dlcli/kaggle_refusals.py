@@ -66,9 +66,7 @@ def asked(
                 raise refused from error
             if not again and code != 429:
                 raise Unclear(refused) from error
-            if delay is None:
-                raise refused from error
-            if wait > LONGEST_WAIT_SECONDS:
+            if delay is None or wait > LONGEST_WAIT_SECONDS:
                 raise refused from error
             if wait or delay:
                 say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")

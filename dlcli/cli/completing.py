@@ -43,6 +43,13 @@ def complete_backbone(
     return _starting(incomplete, words_for("backbone"))
 
 
+def complete_competition(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The competitions that are known."""
+    return _starting(incomplete, words_for("competition"))
+
+
 def complete_recipe(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

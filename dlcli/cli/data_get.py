@@ -6,17 +6,11 @@ import os
 
 import click
 
+from dlcli.cli.completing import complete_competition
 from dlcli.cli.data_organize import tell, with_labels
 from dlcli.cli.datasets import folder_named
 from dlcli.cli.options import JSON, Command, with_config
 from dlcli.config import Config
-
-
-def complete_competition(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The competitions that `dl` knows."""
-    from dlcli.competitions import COMPETITIONS
-
-    return [slug for slug in COMPETITIONS if slug.startswith(incomplete)]
 
 
 @click.command("get", cls=Command)

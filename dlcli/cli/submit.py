@@ -98,11 +98,11 @@ def command(
     from dlcli.submitting import submit_run, with_competition
     from dlcli.tta import require_views
 
+    if no_upload and (message is not None or wait is not None):
+        raise click.UsageError("`--message`, `--wait` and `--no-wait` are for what is sent.")
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
-    if no_upload and (message is not None or wait is not None):
-        raise click.UsageError("`--message`, `--wait` and `--no-wait` are for what is sent.")
     slug = with_competition(config, chosen.root).settings().kaggle.competition
     kaggle = _opened(slug) if slug and not no_upload else None
     done = submit_run(
