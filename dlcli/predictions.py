@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv, write_csv
+from dlcli.files import read_csv, read_text, write_csv
 from dlcli.places import shown
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def read_predictions(path: Path) -> Predictions:
         if tuple(header[:2]) != COLUMNS or any(len(row) != len(header) for row in rows):
             raise ValueError("its columns are not those of predictions")
         y_prob = np.array([row[2:] for row in rows], dtype=np.float64)
+        if not read_text(path).endswith("\n"):
+            raise ValueError("it ends within a line")
         if not np.isfinite(y_prob).all():
             raise ValueError("it holds probabilities that are not numbers")
     except ValueError as error:

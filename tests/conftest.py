@@ -92,6 +92,23 @@ def dl(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 @pytest.fixture
+def small_backbone(
+    request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small network in the place of the embedded one, in processes that the test starts too."""
+    if request.node.get_closest_marker("pretrained"):
+        return
+    from small_backbone import HERE, NAME, row, weights_in
+
+    from dlcli.models.backbones import BACKBONES
+
+    weights = weights_in(SHARED_CACHE)
+    monkeypatch.setitem(BACKBONES, NAME, row(weights))
+    monkeypatch.setenv("SMALL_BACKBONE", str(weights))
+    monkeypatch.setenv("PYTHONPATH", f"{HERE}{os.pathsep}{HERE.parent}")
+
+
+@pytest.fixture
 def tiny(home: Path) -> Path:
     """A dataset to train on in a second: two classes, 16 images and 8 to judge on."""
     return make_dataset(home / "data" / "tiny", train=8, valid=4)

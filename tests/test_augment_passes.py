@@ -22,6 +22,8 @@ from dlcli.feature_store import function_of
 from dlcli.features import Features, open_features
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 PASSES = ("--augment", "--augment-passes", "2")
 TRAIN = ("train", "finetune", *PASSES, "--schedule", "1e-2x4", *SMALL)
 

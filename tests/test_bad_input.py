@@ -10,6 +10,8 @@ import pytest
 from pictures import make_dataset, make_pictures, picture
 from typed import Dl, Result, ok
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 QUICK = ("--schedule", "1e-3", "--image-size", "64")
 
 

@@ -19,6 +19,8 @@ from dlcli.predictions import read_predictions
 from dlcli.run import Run
 from dlcli.run_disk import IN_CACHE, stored_files
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 FINETUNE = ("finetune", "--image-size", "64", "--schedule", "1e-2x3")
 CNN = ("cnn", "--image-size", "32", "--schedule", "1e-3x2")
 
@@ -37,6 +39,7 @@ def of_valid(root: Path, run: Run) -> tuple[np.ndarray, np.ndarray]:
     return predict_photos(run, photos, load_config(None)).y_prob, before.y_prob
 
 
+@pytest.mark.pretrained
 @pytest.mark.parametrize(
     ("recipe", "files"),
     [

@@ -17,6 +17,8 @@ from dlcli.files import read_csv, read_yaml, write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 VALID = ("valid/cat/cat.1000.png", "valid/dog/dog.1000.png")
 TEST = ("test/1.png", "test/2.png")
 

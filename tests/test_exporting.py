@@ -14,6 +14,8 @@ from dlcli.exporting import FORMATS, RECORD
 from dlcli.files import read_yaml
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 CNN = ("train", "cnn", "--image-size", "32", "--schedule", "1e-3")
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
@@ -42,6 +44,7 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     assert record["checked"]["predictions"] < 1e-5
 
 
+@pytest.mark.pretrained
 def test_a_pretrained_network_is_saved_by_tensorflow_too(dl: Dl, home: Path, tiny: Path) -> None:
     run = train(dl, home, tiny, "train", "finetune", *SMALL, "--schedule", "1e-3")
     assert "Checked on 8" in ok(dl("export", "--format", "tf")).stderr

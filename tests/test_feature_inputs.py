@@ -18,6 +18,8 @@ from dlcli.features import Features
 from dlcli.job import read_samples
 from dlcli.launch import make_job
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 SHAPE = (7, 7, 256)
 ROWS = 6000  # 300 MB
 LIMIT = 24 << 20

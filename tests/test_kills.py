@@ -28,6 +28,8 @@ from dlcli.processes import exists
 from dlcli.run import Run
 from dlcli.run_list import read_row
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 KILLS = 10
 # Nothing but the order in which floats are added may differ.
 TOLERANCE = 1e-5

@@ -16,6 +16,8 @@ from dlcli.course import RUNGS
 from dlcli.files import read_csv
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 
 def test_the_course_goes_from_the_pixels_to_a_pretrained_network() -> None:
     assert [rung.name for rung in RUNGS] == [

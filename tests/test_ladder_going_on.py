@@ -23,6 +23,8 @@ from dlcli.course import RUNGS
 from dlcli.ladder import Ladder
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 
 @pytest.fixture
 def stopped(dl: Dl, home: Path, short_course: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:

@@ -15,6 +15,8 @@ from dlcli.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.run import Run
 from dlcli.targets import Targets
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 KINDS = {
     "features": ("finetune",),
     "images": ("linear",),

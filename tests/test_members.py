@@ -15,6 +15,8 @@ from dlcli.evaluation import log_loss
 from dlcli.members import aligned, mean_of
 from dlcli.predictions import Predictions
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 CLASSES = ("cat", "dog", "fox")
 
 

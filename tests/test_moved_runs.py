@@ -14,6 +14,8 @@ import dlcli
 from dlcli.files import read_csv, write_yaml
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
 

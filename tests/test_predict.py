@@ -17,6 +17,8 @@ from dlcli.files import read_csv
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 QUICK = ("--schedule", "1e-2x3", "--image-size", "64")
 
 

@@ -61,6 +61,7 @@ def test_the_file_is_plain_csv(tmp_path: Path) -> None:
         "id,label\n1,0.5\n",
         "path,true_class,cat,dog\na.jpg,cat,0.5\n",  # cut short
         "path,true_class,cat,dog\na.jpg,cat,0.5,\n",
+        "path,true_class,cat,dog\na.jpg,cat,0.5,0.5",  # so a probability may be cut short too
         "path,true_class,cat,dog\na.jpg,cat,0.5,often\n",
         "path,true_class,cat,dog\na.jpg,cat,nan,0.5\n",
         "path,true_class,cat,dog\na.jpg,cat,inf,0.5\n",

@@ -18,6 +18,8 @@ from dlcli.joined_inputs import JoinedInputs
 from dlcli.predictions import read_predictions, write_predictions
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 TRAIN = ("train", "finetune", "--schedule", "1e-2x3", *SMALL)
 
 

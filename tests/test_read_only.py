@@ -14,6 +14,8 @@ from dlcli.current import remember
 from dlcli.files import read_csv, read_yaml
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 VALID = [f"valid/{kind}/{kind}.100{n}.png" for kind in ("cat", "dog") for n in range(4)]
 TEST = [f"test/{n}.png" for n in range(1, 6)]

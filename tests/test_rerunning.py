@@ -14,6 +14,8 @@ from dlcli.files import write_yaml
 from dlcli.rerunning import first_difference, verify
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 TRAIN = ("train", "finetune", "--schedule", "1e-2x2", *SMALL)
 
 

@@ -20,6 +20,8 @@ from typed import Dl, ok
 from dlcli import checkpoint, training
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 PATHS = {
     "features": ("finetune", "--schedule", "1e-2x4"),
     "augment": ("linear", "--schedule", "1e-3x2", "--augment"),
@@ -242,10 +244,10 @@ def test_another_dataset_of_the_same_name_is_not_gone_on_with(
 def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    """No file may grow beyond 1 MB: the checkpoints fit, the model does not."""
+    """No file may grow beyond 200 kB: the checkpoints fit, the model does not."""
     ok(dl("features", "-d", tiny, "--image-size", "64"))
     limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6)); "
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
         "from dlcli.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["train", "finetune", "-d", str(tiny), "--schedule", "1e-3x3", *SMALL]

@@ -10,6 +10,8 @@ from dlcli.changes import Change
 from dlcli.files import csv_text, dump_yaml
 from dlcli.run_progress import best_so_far, planned_epochs
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 
 def planned(recipe: str = "finetune", changes: list[Change] | None = None, **settings: Any) -> Any:
     record = {"recipe": recipe, "changes": [each.describe() for each in changes or []]}

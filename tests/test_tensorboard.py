@@ -18,6 +18,8 @@ from dlcli.files import write_yaml
 from dlcli.run import Run
 from dlcli.tensorboard import SIDES, add_events, begin_events
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("linear", "--schedule", "1e-3x3", *SMALL)
 
 

@@ -17,6 +17,8 @@ from typed import Dl, ok
 from dlcli import checkpoint, training
 from dlcli.predictions import read_predictions
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 
 def test_a_frozen_network_is_run_once_and_then_read_from_the_store(dl: Dl, tiny: Path) -> None:
     first = ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
@@ -27,6 +29,7 @@ def test_a_frozen_network_is_run_once_and_then_read_from_the_store(dl: Dl, tiny:
     assert {file: file.stat().st_mtime_ns for file in store.rglob("*")} == written
 
 
+@pytest.mark.pretrained
 def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
@@ -158,6 +161,7 @@ def test_a_run_records_what_was_said_and_what_its_competition_wants(
     assert logged[1:] == [start, *rest[:-1]]  # its diagnosis too, but not what to do next
 
 
+@pytest.mark.pretrained
 def test_the_saved_model_gives_the_runs_probabilities_to_keras_alone(
     dl: Dl, home: Path, tiny: Path
 ) -> None:

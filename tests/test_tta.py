@@ -24,6 +24,8 @@ from dlcli.images import PixelRule, read_batches
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2", "--seed", "3")
 
 

@@ -14,6 +14,8 @@ from typed import Dl, ok
 from dlcli.files import write_yaml
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 VALID = ("valid/cat/cat.1000.png", "valid/dog/dog.1000.png")
 
 

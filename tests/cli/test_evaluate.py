@@ -10,6 +10,8 @@ from pictures import make_dataset
 from tiny import only_run
 from typed import Dl, ok, refused
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
 

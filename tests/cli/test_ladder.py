@@ -15,6 +15,8 @@ from dlcli.course import Rung
 from dlcli.ladder import Ladder
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 SHORT = (Rung("linear"), Rung("cnn", {"augment": True}), Rung("finetune"))
 
 

@@ -16,6 +16,8 @@ from typed import Dl, ok
 from dlcli.catalog import built_in_names
 from dlcli.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 FOUND = Path("runs", "tiny", "lr-find")
 
 

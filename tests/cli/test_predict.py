@@ -15,6 +15,8 @@ from typed import Dl, ok, refused
 
 from dlcli.predictions import read_predictions
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2")
 
 

@@ -9,6 +9,8 @@ import pytest
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
 TRAIN = ("train", "finetune", "--schedule", "1e-3", *SMALL)
 
 

@@ -57,7 +57,7 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
     import keras
 
     exact = ("--weights", vgg16_weights, "--precision", "f32")
-    ok(dl("train", "vgg-finetune", "-d", dataset, "--schedule", "1e-3x2", *exact))
+    ok(dl("train", "vgg-finetune", "-d", dataset, "--schedule", "1e-3", *exact))
     old = only_run(home)
     settings = {"weights": str(vgg16_weights), "precision": "f32"}
     begin_with = {"train.vgg-fc.init_from": old.name, "train.vgg-bn.init_from": old.name}
