@@ -1,4 +1,4 @@
-"""A finished run that may be submitted, and a competition on this machine that takes it."""
+"""A competition on this machine, its data, and a finished run that may be submitted to it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from kaggle_competition import Competition, zip_of
 from kaggle_scoring import log_loss_of
-from kaggle_server import Competition, KaggleServer
+from kaggle_server import KaggleServer
 from predicted import predicted_run
 
-from dlcli import kaggle, kaggle_refusals, uploading
+from dlcli import fetching, kaggle, kaggle_refusals, uploading
+from dlcli.kaggle_log import Entry, read_log
 from dlcli.run import Run
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"
 SOLUTION = {"1": "cat", "2": "dog", "10": "dog"}
+
+# what the download of everything holds
+SAMPLE = b"id,label\n1,0.5\n2,0.5\n"
+FILES: Mapping[str, bytes] = {
+    "train.zip": zip_of(
+        {f"train/{kind}.{i}.jpg": b"jpeg" * 4000 for kind in ("cat", "dog") for i in range(6)}
+    ),
+    "test.zip": zip_of({"test/1.jpg": b"1", "test/2.jpg": b"2"}),
+    "sample_submission.csv": SAMPLE,
+}
 
 
 def make_pets(home: Path) -> Path:
@@ -47,12 +59,28 @@ def finished_run(root: Path, name: str = "202611231409-finetune-e3", sure: float
     return predicted_run(root, name, rows({path: valid[path] for path in order}), rows(test))
 
 
+def only_entry(run: Run) -> Entry:
+    """What a run has sent, once."""
+    (entry,) = read_log(run)
+    return entry
+
+
 def hold_competition(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> Competition:
     """The competition on a server, without the pauses that only people's patience is for."""
+    monkeypatch.setattr(fetching, "DELAYS_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(kaggle_refusals, "DELAYS", (0.0, 0.0))
     monkeypatch.setattr(kaggle, "DELAYS", (0.01, 0.01))
     monkeypatch.setattr(uploading, "POLLS", (0.01, 0.02))
-    return server.add(Competition(SLUG, log_loss_of(SOLUTION, "dog")))
+    return server.add(Competition(SLUG, log_loss_of(SOLUTION, "dog"), dict(FILES)))
 
 
-__all__ = ["SLUG", "SOLUTION", "finished_run", "hold_competition", "make_pets"]
+__all__ = [
+    "FILES",
+    "SAMPLE",
+    "SLUG",
+    "SOLUTION",
+    "finished_run",
+    "hold_competition",
+    "make_pets",
+    "only_entry",
+]

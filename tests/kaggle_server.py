@@ -6,26 +6,16 @@ host of their own, by links, without credentials.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-import os
-import sys
-import zipfile
-import zlib
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-import pytest
-from kaggle_scoring import Scorer
-from local_server import Answer, LocalServer, Request, Storage
-from loopback import loopback_only
+from kaggle_competition import Competition, Sent, zip_of
+from local_server import Answer, LocalServer, Request
+from storage import Storage
 
 COMPETITIONS = "/api/v1/competitions.CompetitionApiService/"
 INTROSPECT = "/api/v1/security.OAuthService/IntrospectToken"
@@ -38,63 +28,6 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str) -> None:
         self.status, self.message = status, message
-
-
-@dataclass
-class Competition:
-    """A competition, and what a test may change of it.
-
-    Args:
-        slug: its name in URLs.
-        scorer: what is sent is scored by it; see `kaggle_scoring`.
-        files: path -> content.
-        archive: what the download of everything sends; None: a zip of the files.
-        zipped: paths of files that the download of one file sends as `NAME.zip`.
-        rules_accepted: whether the user did.
-        daily_limit: submissions a day.
-        leaderboard: team and public score, best first.
-        modified: when the files last changed.
-    """
-
-    slug: str
-    scorer: Scorer = lambda rows: 0.0
-    files: dict[str, bytes] = field(default_factory=dict)
-    archive: bytes | None = None
-    zipped: tuple[str, ...] = ()
-    rules_accepted: bool = True
-    daily_limit: int = 5
-    leaderboard: list[tuple[str, float]] = field(default_factory=list)
-    modified: datetime = datetime(2024, 5, 17, 12, tzinfo=UTC)
-
-    def whole(self) -> bytes:
-        """What the download of everything sends."""
-        return zip_of(self.files) if self.archive is None else self.archive
-
-
-@dataclass
-class Sent:
-    """A submission that arrived.
-
-    Args:
-        polls: how many more answers call it pending.
-    """
-
-    ref: int
-    slug: str
-    user: str
-    file_name: str
-    content: bytes
-    description: str
-    date: datetime
-    polls: int
-    public: str = ""
-    private: str = ""
-    error: str = ""
-
-    def status(self) -> str:
-        """Its state, after one more look at it."""
-        self.polls -= 1
-        return "PENDING" if self.polls >= 0 else "ERROR" if self.error else "COMPLETE"
 
 
 class KaggleServer(LocalServer):
@@ -219,13 +152,7 @@ class KaggleServer(LocalServer):
             date=self.now(),
             polls=self.slow_scoring,
         )
-        try:
-            score = competition.scorer(_rows_of(content))
-            public, private = score if isinstance(score, tuple) else (score, None)
-            sent.public = f"{public:.5f}"
-            sent.private = "" if private is None else f"{private:.5f}"
-        except (ValueError, OSError, EOFError, zlib.error, csv.Error, IndexError) as error:
-            sent.error = str(error)
+        competition.score(sent)
         self.sent.append(sent)
         return {"message": f"Successfully submitted to {competition.slug}", "ref": sent.ref}
 
@@ -329,21 +256,6 @@ class KaggleServer(LocalServer):
         return Answer(302, b"", {"Location": self.storage.link(path)})
 
 
-def zip_of(files: Mapping[str, bytes]) -> bytes:
-    """A zip; the same bytes for the same files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    return buffer.getvalue()
-
-
-def _rows_of(content: bytes) -> list[list[str]]:
-    if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
-    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
-
-
 def _json(
     value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Answer:
@@ -360,37 +272,3 @@ def _without_defaults(value: Mapping[str, Any]) -> dict[str, Any]:
 def _date(moment: datetime) -> str:
     """A protobuf timestamp: no fraction where there is none, else 3, 6 or 9 digits."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-
-
-def forget_kaggle() -> None:
-    """Let the next `import kaggle` look for credentials anew, in the environment and home as now.
-
-    What it reads while its classes are defined, the configuration's folder among it, is read anew.
-    """
-    for name in [name for name in sys.modules if name == "kaggle" or name.startswith("kaggle.")]:
-        del sys.modules[name]
-
-
-@contextmanager
-def kaggle_serving(environ: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    """Kaggle while the block runs, for the `kaggle` package of this process, and nothing beyond.
-
-    The user has a legacy key in the environment; a test may take it away, then `forget_kaggle`.
-    """
-    import kagglesdk.kaggle_env as sdk
-
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        environ.delenv(name)
-    environ.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-    environ.setenv("KAGGLE_USERNAME", USER)
-    environ.setenv("KAGGLE_KEY", KEY)
-    server = KaggleServer()
-    environ.setitem(sdk._env_to_endpoint, sdk.KaggleEnv.LOCAL, server.url)
-    forget_kaggle()
-    try:
-        with loopback_only():
-            yield server
-    finally:
-        forget_kaggle()
-        server.stop()
-    assert server.faults == []

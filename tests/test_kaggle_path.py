@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from competing import SLUG, hold_competition
+from kaggle_package import kaggle_serving
 from kaggle_scoring import log_loss_of
-from kaggle_server import KaggleServer, kaggle_serving
+from kaggle_server import KaggleServer
 from packing import zipped
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kaggle_competition import Competition
+from kaggle_package import forget_kaggle, kaggle_serving
 from kaggle_scoring import accuracy_of, log_loss_of
-from kaggle_server import KEY, TOKEN, USER, Competition, KaggleServer, forget_kaggle, kaggle_serving
+from kaggle_server import KEY, TOKEN, USER, KaggleServer
 from loopback import Outside, loopback_only
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"

@@ -1,41 +1,24 @@
-"""Labels in a CSV: which columns are taken, what is said, and what is refused."""
+"""Labels in a CSV: which file and which columns are taken, and what is said of it."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelled import labels_of, names, planned
 from packing import zipped
 from trees import plant, tree
 
 from dlcli import arranging, organizing
-from dlcli.downloads import Plan, plan_organize
+from dlcli.downloads import plan_organize
 from dlcli.errors import DlError
 from dlcli.files import write_csv
 from dlcli.labels import Naming
 
 BREEDS = {"000bec": "pug", "001513": "chow", "001cdf": "pug", "00214f": "chow"}
 DOGS = "id,breed\n" + "".join(f"{name},{breed}\n" for name, breed in BREEDS.items())
-
-
-def planned(
-    base: Path, images: list[str], csvs: dict[str, str], naming: Naming | None = None
-) -> Plan:
-    files = dict.fromkeys(images, b"") | {name: text.encode() for name, text in csvs.items()}
-    return plan_organize(plant(base / "src", files), base / "new", naming or Naming())
-
-
-def labels_of(plan: Plan) -> dict[str, str]:
-    """The class of each image by its name."""
-    parts = [move.target.split("/") for move in plan.moves]
-    return {each[2]: each[1] for each in parts if each[0] == "train" and len(each) == 3}
-
-
-def names(*suffixed: str) -> list[str]:
-    return [f"train/{name}.jpg" for name in suffixed]
 
 
 def test_dog_breeds_are_told_by_labels_csv(tmp_path: Path) -> None:
@@ -79,75 +62,6 @@ def test_one_hot_columns_name_the_classes_and_a_table_the_test_images(tmp_path: 
         "Labels: the one that is 1 of columns `healthy`, `multiple_diseases`, `rust`, `scab` of "
         "train.csv, by `image_id`."
     )
-
-
-IDS = [
-    (["1", "2"], ["train/1.jpg", "train/2.jpg"]),
-    (["1.jpg", "2.jpg"], ["train/1.jpg", "train/2.jpg"]),
-    (["train/1.jpg", "train/2.jpg"], ["train/1.jpg", "train/2.jpg"]),
-    (["./train/1", "./train/2"], ["train/1.jpg", "train/2.jpg"]),
-    (["x.1", "x.2"], ["x.1.jpg", "x.2.jpg"]),
-    ([" 1 ", "2"], ["train_images/1.jpg", "train_images/2.jpg"]),
-    (["1", "12"], ["train/0001.jpg", "train/0012.jpg"]),
-    (["0001", "0012"], ["train/1.jpg", "train/12.jpg"]),
-]
-IN_FOLDERS = ["a/1.png", "b/1.png"], ["train/a/1.png", "train/b/1.png"]
-
-
-@pytest.mark.parametrize(
-    ("ids", "images", "naming"),
-    [
-        *((ids, images, Naming()) for ids, images in IDS),
-        *((ids, images, Naming("labels.csv")) for ids, images in (*IDS, IN_FOLDERS)),
-    ],
-)
-def test_ids_may_be_names_paths_or_numbers_with_or_without_suffix(
-    tmp_path: Path, ids: list[str], images: list[str], naming: Naming
-) -> None:
-    text = f"file,label\n{ids[0]},cat\n{ids[1]},dog\n"
-    plan = planned(tmp_path, images, {"labels.csv": text}, naming)
-    labels = [move.target.split("/")[1] for move in plan.moves if move.source in images]
-    assert labels == ["cat", "dog"]
-    assert plan.notes == ("Labels: column `label` of labels.csv, by `file`.",)
-
-
-def test_folders_per_class_are_believed_unless_a_csv_is_named(tmp_path: Path) -> None:
-    ids, images = IN_FOLDERS
-    csvs = {"labels.csv": f"file,label\n{ids[0]},cat\n{ids[1]},dog\n"}
-    plan = planned(tmp_path, images, csvs)
-    assert {move.target for move in plan.moves} == {*images, "labels.csv"}
-
-
-@pytest.mark.parametrize(
-    ("ids", "images"),
-    [
-        (["1", "01", "2"], names("001", "002")),  # two rows for one number
-        (["1", "2"], names("01", "001", "2")),  # two images for one row
-        (["1", "x"], names("01", "0x")),
-    ],
-)
-def test_numbers_are_matched_only_where_all_are_and_each_stands_once(
-    tmp_path: Path, ids: list[str], images: list[str]
-) -> None:
-    text = "id,label\n" + "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(ids))
-    with pytest.raises(DlError, match=r"No column of .* names the images|have no row"):
-        planned(tmp_path, images, {"labels.csv": text}, Naming("labels.csv"))
-
-
-def test_the_ids_themselves_win_over_their_numbers(tmp_path: Path) -> None:
-    text = "row,image,label\n2,01,a\n1,02,b\n"
-    plan = planned(tmp_path, names("01", "02"), {"labels.csv": text})
-    assert labels_of(plan) == {"01.jpg": "a", "02.jpg": "b"}
-
-
-def test_a_table_may_name_images_to_predict_by_their_numbers(tmp_path: Path) -> None:
-    csvs = {
-        "labels.csv": "id,label\n1,a\n2,b\n",
-        "sample_submission.csv": "id,a,b\n3,0.5,0.5\n4,0.5,0.5\n",
-    }
-    plan = planned(tmp_path, [f"images/000{i}.jpg" for i in range(1, 5)], csvs)
-    assert labels_of(plan) == {"0001.jpg": "a", "0002.jpg": "b"}
-    assert {move.target for move in plan.moves} >= {"test/0003.jpg", "test/0004.jpg"}
 
 
 @pytest.mark.parametrize("between", [";", "\t"])
@@ -237,82 +151,6 @@ def test_rows_without_an_image_are_said(tmp_path: Path) -> None:
     rows = DOGS + "gone1,pug\ngone2,pug\ntest1,\n"
     plan = planned(tmp_path, [*names(*BREEDS), "test/test1.jpg"], {"labels.csv": rows})
     assert plan.notes[1] == "Rows of labels.csv without an image: 2, such as `gone1`."
-
-
-A = {"labels.csv": "id,label\n1,a\n2,b\n"}
-
-
-@pytest.mark.parametrize(
-    ("csvs", "naming", "says"),
-    [
-        ({"labels.csv": "id,label\n1,a\n"}, Naming(), "1 of 2 images to learn from have no row in"),
-        ({"labels.csv": "id,label\n1,a\n2,\n"}, Naming(), "1 images have no label .* as train/2"),
-        ({"labels.csv": "id,label\n1,a\n2,b\n2,a\n"}, Naming(), "have two labels .* as train/2"),
-        ({"labels.csv": "id,label\n1,a\n2,b/c\n"}, Naming(), "`b/c` of train/2.jpg .* can't name"),
-        ({"labels.csv": "id,label\n1,a\n2,..\n"}, Naming(), "`..` of train/2.jpg .* can't name"),
-        ({"labels.csv": "id,label\n1,a\n2,.b\n"}, Naming(), "begins with a dot is hidden"),
-        ({"labels.csv": "id,label\n1,a\n2,a\n"}, Naming(), "would all be of one class, `a`"),
-        ({"x.csv": "id,p,q\n1,1,a\n2,2,b\n"}, Naming(), "the labels is not plain: .* `p`, `q`"),
-        ({"x.csv": "id\n1\n2\n"}, Naming(), "holds the labels is not plain: it has only ids"),
-        ({"x.csv": "id,label,breed\n1,1,a\n2,1,b\n"}, Naming(), "`label`, `breed`"),
-        ({"x.csv": "a,b,label\n1,2,x\n2,1,y\n"}, Naming(), "names the images is not plain"),
-        ({"x.csv": "id,a,b\n1,1,1\n2,0,1\n"}, Naming(), "1 rows of .* of no class or of several"),
-        ({**A, "b.csv": "id,label\n1,c\n2,d\n"}, Naming(), "Which CSV holds the labels is not"),
-        (A, Naming("labels.cvs"), "No such file: labels.cvs"),
-        (A, Naming("labels.csv", "di"), "labels.csv has no column `di`"),
-        (A, Naming("labels.csv", "label"), "Column `label` of .* names no image"),
-        (A, Naming(label_column="breed"), "No CSV has a column `breed`.*\nKnown: id, label"),
-        (A, Naming(label_column="labels"), "column `labels`.*\nDid you mean `label`"),
-        (A, Naming(label_column="zzz", id_column="id"), "No CSV has a column `zzz`: .*labels.csv"),
-        ({"x.csv": "id,label\n8,a\n9,b\n"}, Naming(label_column="label"), "names the images: an"),
-        ({}, Naming(label_column="label"), "No CSV has a column `label`: there is none"),
-    ],
-)  # fmt: skip
-def test_what_is_not_plain_is_told_with_a_way_out(
-    tmp_path: Path, csvs: dict[str, str], naming: Naming, says: str
-) -> None:
-    with pytest.raises(DlError) as caught:
-        planned(tmp_path, names("1", "2"), csvs, naming)
-    text = str(caught.value).replace(str(tmp_path / "src") + "/", "")
-    assert re.search(says, text), text
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (b"", "it is empty"),
-        (b"\n\n", "it is empty"),
-        (b"\xef\xbb\xbf", "it is empty"),
-        (b'id,label\n1,"a\n2,b\n', "a quote may be left open: unexpected end of data"),
-        ("id,label\n1,a\n2,b\n".encode("utf-16"), "it is UTF-16, not UTF-8"),
-    ],
-)
-@pytest.mark.parametrize("stems", [("1", "2"), ("img_1", "img_2")])
-@pytest.mark.parametrize("naming", [Naming(), Naming("labels.csv"), Naming(label_column="label")])
-def test_a_csv_that_can_not_be_used_is_named_and_why(
-    tmp_path: Path, content: bytes, why: str, stems: tuple[str, str], naming: Naming
-) -> None:
-    source = plant(tmp_path, dict.fromkeys(names(*stems), b"") | {"labels.csv": content})
-    with pytest.raises(DlError) as caught:
-        plan_organize(source, tmp_path / "new", naming)
-    assert caught.value.what.endswith("labels.csv can't be used")
-    assert why in caught.value.why
-    assert caught.value.hint
-
-
-def test_a_csv_that_can_not_be_used_is_nobodys_concern_where_classes_are_told(
-    tmp_path: Path,
-) -> None:
-    for number, images in enumerate((names("a/1", "b/2"), names("a.1", "b.2"), names("a/1"))):
-        plan = planned(tmp_path / str(number), images, {"notes.csv": ""})
-        assert set(labels_of(plan).values()) <= {"a", "b"}
-
-
-def test_an_id_that_stands_for_two_images_is_refused(tmp_path: Path) -> None:
-    images = ["train/1.jpg", "train/1.png", "train/2.jpg"]
-    with pytest.raises(DlError, match="stands for two images"):
-        planned(tmp_path, images, {"labels.csv": "id,label\n1,a\n2,b\n"})
 
 
 def test_labels_from_an_archive_survive_taking_it_back(tmp_path: Path) -> None:

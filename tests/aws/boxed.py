@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from aws.sshd import ADDRESS, Sshd
-from simulator import Account
+from simulated import Account
 
 from dlcli.aws.boxes import Box, tags_for
 from dlcli.aws.cloud import Cloud

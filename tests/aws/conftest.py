@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import botocore.session
 import pytest
 from aws.sshd import Sshd, serving
 from loopback import loopback_only
-from simulator import Account, Simulator
+from simulated import Account
+from simulator import Simulator
 
 from dlcli.aws.boxes import Box
 from dlcli.aws.launch_journal import forget_order
@@ -83,4 +86,18 @@ def cats(home: Path, monkeypatch: pytest.MonkeyPatch, arrived: list[Box]) -> Pat
     folder = home / "cats"
     (folder / ".git").mkdir(parents=True)
     monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for EC2's slowness doesn't wait: the simulator is at once up to date."""
+    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment, of which a box's home gets a copy."""
+    folder = tmp_path_factory.mktemp("template") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aws.boxed import CONSOLE
 from aws.sshd import ADDRESS, Sshd
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws import arriving, launch_journal

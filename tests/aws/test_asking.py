@@ -7,7 +7,7 @@ import pty
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok
 
 pytestmark = pytest.mark.forks

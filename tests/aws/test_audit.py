@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.open_rules import Rule

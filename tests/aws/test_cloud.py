@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulated import Account
 from typed import Dl, refused
 
 from dlcli.aws.boxes import boxes

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 from aws.boxed import rented
 from aws.sshd import ADDRESS, Sshd, free_port, program
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws import reaching

@@ -11,7 +11,7 @@ from aws.boxed import rented
 from aws.sshd import Sshd, Wire, program
 from listed import last_named_dataset, listed_run
 from pictures import make_dataset
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.copying import counted_in

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulated import Account
 from typed import Dl, Result, ok, refused
 
 from dlcli.aws.cloud import Cloud, Usual, open_cloud

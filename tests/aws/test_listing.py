@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from simulator import REGIONS, Account
+from simulated import Account
+from simulator import REGIONS
 from terminal import at_terminal
 from typed import Dl, ok, refused
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
-from simulator import Account
+from simulated import Account
 
 from dlcli.aws import network
 from dlcli.aws.boxes import tags_for

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulator import Account
+from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.launch_journal import Order, journal_file, read_order, write_order

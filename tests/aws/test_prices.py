@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from simulator import Account
+from simulated import Account
 from terminal import at_terminal
 from typed import Dl, ok
 

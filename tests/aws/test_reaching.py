@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aws.boxed import rented
 from aws.sshd import ADDRESS, Sshd, free_port
-from simulator import Account
+from simulated import Account
 
 from dlcli.aws import reaching
 from dlcli.aws.cloud import Cloud

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from aws.jupyter_server import Jupyter
 from needs import missing
 
 from dlcli.aws import provisioning
@@ -16,6 +17,11 @@ from dlcli.aws import provisioning
 SCRIPT = provisioning.BOX / "watchdog.sh"
 BOOTED = 1_790_000_000
 IDLE_SECONDS, CAP_SECONDS = 1800, 86_400
+HOUR = 3600
+# Processes while somebody is logged in by ssh.
+LOGGED_IN = "/usr/sbin/sshd -D\nsshd: ubuntu [priv]\nsshd: ubuntu@pts/0\n-bash\n"
+# What is read of a watchdog whose box is idle.
+SEEN = "checked=1000\nidle=720\nstops_at=2080\nbecause=idle\nsees=GPU 0 %, no job\nnow=1010\n"
 # All that the script may count on; what it asks about the box is answered by the fakes below.
 TOOLS = "sh bash cat cut curl flock grep mkdir mv rm sed sleep stat tail tr true"
 FAKES = {
@@ -171,6 +177,31 @@ class Box:
     def _lines(self, name: str) -> list[str]:
         file = self.folder / name
         return file.read_text().splitlines() if file.exists() else []
+
+
+def is_in_use(box: Box) -> bool:
+    """Whether a look takes the box to be in use, an hour after the last one."""
+    box.look()
+    return box.look(after=HOUR)["idle"] == "0"
+
+
+def job(box: Box, pid: str = "4711", age: int = 100, process: str | None = "Ss 100") -> Path:
+    """A job whose number was written `age` seconds ago; what `ps` says of its process."""
+    folder = box.home / ".dl/jobs/20261123-1409 of mine"
+    folder.mkdir(parents=True)
+    (folder / "pid").write_text(f"{pid}\n")
+    os.utime(folder / "pid", (box.now - age, box.now - age))
+    if process is not None:
+        box.write(f"process-{pid.strip()}", process + "\n")
+    return folder
+
+
+def everything_busy(box: Box, jupyter: Jupyter) -> None:
+    """Have the box do all at once that is use."""
+    box.gpus("100")
+    box.write("processes", LOGGED_IN)
+    job(box, process=f"Ss {CAP_SECONDS * 3}")
+    jupyter.kernels("busy")
 
 
 def _program(name: str) -> str:

@@ -1,10 +1,14 @@
-"""What tests of commands about runs get: runs that nobody trained."""
+"""What tests of commands get: runs that nobody trained, and a competition that takes one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from competing import finished_run, hold_competition, make_pets
+from kaggle_package import kaggle_serving
+from kaggle_server import KaggleServer
 from listed import last_named_dataset, three_runs
 
 from dlcli.run import Run
@@ -20,3 +24,23 @@ def dataset(home: Path) -> Path:
 def three(dataset: Path) -> list[Run]:
     """A finished run, one that failed, and an ensemble."""
     return three_runs()
+
+
+@pytest.fixture
+def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
+    """Kaggle on this machine, with one competition."""
+    with kaggle_serving(monkeypatch) as server:
+        hold_competition(server, monkeypatch)
+        yield server
+
+
+@pytest.fixture
+def root(home: Path) -> Path:
+    """The dataset of the competition."""
+    return make_pets(home)
+
+
+@pytest.fixture
+def run(root: Path) -> Run:
+    """A finished run that may be submitted."""
+    return finished_run(root)

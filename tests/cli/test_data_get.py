@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from children import killed_before_change
-from kaggle_server import Competition, KaggleServer, forget_kaggle, kaggle_serving, zip_of
-from packing import encrypted, with_declared_size, zipped
-from trees import Tree, plant, tree
+from competing import SAMPLE, SLUG
+from kaggle_competition import zip_of
+from kaggle_package import forget_kaggle
+from kaggle_server import KaggleServer
+from trees import plant, tree
 from typed import Dl, ok, refused
 
-from dlcli import fetching, kaggle_refusals
+from dlcli import fetching
 from dlcli.competition_data import archive_of, get
 from dlcli.dataset import dataset_settings
 from dlcli.kaggle import open_kaggle
-
-Maker = Callable[[Path], Path]
-
-SLUG = "dogs-vs-cats-redux-kernels-edition"
-SAMPLE = b"id,label\n1,0.5\n2,0.5\n"
-FILES: Mapping[str, bytes] = {
-    "train.zip": zip_of(
-        {f"train/{kind}.{i}.jpg": b"jpeg" * 4000 for kind in ("cat", "dog") for i in range(6)}
-    ),
-    "test.zip": zip_of({"test/1.jpg": b"1", "test/2.jpg": b"2"}),
-    "sample_submission.csv": SAMPLE,
-}
-
-
-@pytest.fixture
-def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    monkeypatch.setattr(kaggle_refusals, "DELAYS", (0.0, 0.0))
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", (0.0, 0.0))
-    with kaggle_serving(monkeypatch) as server:
-        server.add(Competition(SLUG, files=dict(FILES)))
-        yield server
 
 
 @pytest.fixture
@@ -142,111 +121,6 @@ def test_a_download_that_kaggle_puts_off_is_asked_for_again(
     assert not (home / "data/others").exists()
 
 
-def free_at(monkeypatch: pytest.MonkeyPatch, free: Callable[[Path], int]) -> None:
-    """Disks with so much room, by the folder that is asked about."""
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free(Path(path))))
-
-
-def test_room_for_the_archive_and_for_what_is_in_it_is_looked_for_first(
-    dl: Dl, server: KaggleServer, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = len(server.competitions[SLUG].whole())
-    largest = len(FILES["train.zip"])  # is there once more while it is unpacked
-    for free in (whole + 50_000, 2 * whole, 2 * whole + largest - 4096):
-        free_at(monkeypatch, lambda path, free=free: free)
-        refused(dl("data", "get", SLUG), "No room for the archive and what is in it: it takes 0.6")
-        assert "DownloadDataFiles" not in server.calls
-        assert not (home / "data").exists()
-    free_at(monkeypatch, lambda path: 2 * whole + largest + 20_000)
-    ok(dl("data", "get", SLUG))
-
-
-def test_room_is_looked_for_on_each_disk(
-    dl: Dl, server: KaggleServer, home: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = len(server.competitions[SLUG].whole())
-    there, here = [whole], [whole + 10_000]
-    free_at(monkeypatch, lambda path: (there if path.is_relative_to(other_disk) else here)[0])
-    words = ("data", "get", SLUG, "--dataset", other_disk / "pets")
-    refused(dl(*words), "No room for what is in the archive", "the disk at /dev/shm has", "0.4 MB")
-    there, here = [3 * whole], [whole - 10_000]
-    refused(dl(*words), "No room for the archive in ~/data/.downloads", "`--data-dir`")
-    here[0] = whole + 10_000
-    ok(dl(*words))
-    assert (other_disk / "pets/train/cat").is_dir()
-
-
-def test_what_has_come_needs_no_room_again(
-    dl: Dl, server: KaggleServer, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, largest = len(server.competitions[SLUG].whole()), len(FILES["train.zip"])
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", ())
-    server.break_download(150_000)
-    refused(dl("data", "get", SLUG), "the same command goes on from there")
-    free_at(monkeypatch, lambda path: 2 * whole + largest - 50_000)
-    ok(dl("data", "get", SLUG))
-
-
-TWO = {"train/cat.1.jpg": b"1", "train/dog.1.jpg": b"1"}
-
-
-def bomb(path: Path) -> Path:
-    return with_declared_size(zipped(path, {"train/cat.1.jpg": b"1"}), 4_000_000_000)
-
-
-def nonsense(path: Path) -> Path:
-    path.write_bytes(b"not a zip at all")
-    return path
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda path: zipped(path, TWO | {"../../escaped.jpg": b"evil"}), "land outside of"),
-        (lambda path: zipped(path, TWO | {"/tmp/escaped.jpg": b"evil"}), "land outside of"),
-        (bomb, "more than 200 times its size"),
-        (nonsense, "none of a zip or tar"),
-        (encrypted, "needs a password"),
-    ],
-)
-def test_an_archive_that_attacks_or_is_none_does_nothing_and_can_be_fetched_anew(
-    dl: Dl, server: KaggleServer, home: Path, tmp_path: Path, make: Maker, says: str
-) -> None:
-    server.competitions[SLUG].archive = make(tmp_path / "a.zip").read_bytes()
-    refused(dl("data", "get", SLUG), says, f"To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`")
-    files = {path for path in tree(home, hidden=True) if path.startswith("data/")}
-    assert files == {f"data/.downloads/{SLUG}.zip"}
-    assert not any(home.rglob("escaped*"))
-    assert not Path("/tmp/escaped.jpg").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "files", "says", "exit_code"),
-    [
-        (["--labels", "label.csv"], FILES, "No such file: label.csv", 1),
-        ([], {"train/1.jpg": b"1", "train/2.jpg": b"2"}, "have no class in their names", 1),
-        ([], {"readme.txt": b"nothing"}, f"then `dl data organize ~/data/.downloads/{SLUG}`", 1),
-    ],
-)
-def test_what_fetching_anew_does_not_mend_is_not_to_be_fetched_anew(
-    dl: Dl, server: KaggleServer, words: list[str], files: Tree, says: str, exit_code: int
-) -> None:
-    server.competitions[SLUG].files = dict(files)
-    said = refused(dl("data", "get", SLUG, *words), says, exit_code=exit_code)
-    assert "rm " not in said.stderr
-
-
-def test_a_damaged_archive_is_to_be_fetched_anew_and_nothing_else(
-    dl: Dl, server: KaggleServer
-) -> None:
-    whole = server.competitions[SLUG].whole()
-    server.competitions[SLUG].archive = whole[: len(whole) // 2]
-    assert refused(dl("data", "get", SLUG)).stderr.endswith(
-        f"Nothing was unpacked. To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`, then the same "
-        "command.\n"
-    )
-
-
 def test_labels_in_a_csv_are_found_and_said(dl: Dl, server: KaggleServer, home: Path) -> None:
     server.competitions[SLUG].files = {
         "labels.csv": b"id,breed\na1,pug\nb2,beagle\n",
@@ -314,7 +188,7 @@ def test_killed_before_any_change_the_next_call_makes_a_whole_dataset_that_knows
     server: KaggleServer, home: Path
 ) -> None:
     server.competitions[SLUG].files = {
-        "train.zip": zip_of(TWO),
+        "train.zip": zip_of({"train/cat.1.jpg": b"1", "train/dog.1.jpg": b"1"}),
         "test.zip": zip_of({"test/1.jpg": b"1"}),
         "sample_submission.csv": SAMPLE,
     }

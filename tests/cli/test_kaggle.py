@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from competing import SLUG, finished_run, hold_competition, make_pets
-from kaggle_server import Competition, KaggleServer, kaggle_serving
+from competing import SLUG, finished_run
+from kaggle_competition import Competition
+from kaggle_server import KaggleServer
 from typed import Dl, ok, refused
 
 from dlcli.kaggle_log import Entry, keep
@@ -18,10 +18,10 @@ TEAMS = [(f"team {place}", 0.02 * place) for place in range(1, 21)]
 
 
 @pytest.fixture
-def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    with kaggle_serving(monkeypatch) as server:
-        hold_competition(server, monkeypatch).leaderboard = list(TEAMS)
-        yield server
+def server(server: KaggleServer) -> KaggleServer:
+    """Kaggle, with teams in the competition."""
+    server.competitions[SLUG].leaderboard = list(TEAMS)
+    return server
 
 
 @pytest.fixture
@@ -30,9 +30,8 @@ def competition(server: KaggleServer) -> Competition:
 
 
 @pytest.fixture
-def root(home: Path, dl: Dl) -> Path:
+def root(root: Path, dl: Dl) -> Path:
     """The dataset, the one last named."""
-    root = make_pets(home)
     ok(dl("data", "ls", "pets"))
     return root
 
