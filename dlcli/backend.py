@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def start_backend(name: str | None = None) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     first = "keras" not in sys.modules
     try:
-        with without_notices():
+        with without_notices(), uncollected():
             import keras
     except (ImportError, ValueError) as error:
         raise DlError(
@@ -147,6 +148,24 @@ def without_notices() -> Iterator[None]:
         return
     with silent():
         yield
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector away from what an import makes, while it does and afterwards.
+
+    TensorFlow's half a million objects stay until the end, and each full collection would look at
+    them all: a sixth of a training on stored features, see docs/benchmarks.md.
+    """
+    if "keras" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

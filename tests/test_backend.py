@@ -38,6 +38,17 @@ def test_settings_that_lie_in_the_home_folder_change_nothing(home: Path) -> None
     assert done.stderr == ""
 
 
+def test_the_collector_never_looks_at_what_an_import_made() -> None:
+    done = child(
+        "import gc, sys\n"
+        "start_backend()\n"
+        "kept = gc.get_freeze_count()\n"
+        "start_backend()\n"
+        "print(kept > 100_000, gc.get_freeze_count() == kept, gc.isenabled())"
+    )
+    assert done.stdout == "True True True\n"
+
+
 @pytest.mark.parametrize("name", ["tensorflwo", "mxnet"])
 def test_a_backend_that_there_is_not_is_refused_in_words(
     name: str, monkeypatch: pytest.MonkeyPatch
