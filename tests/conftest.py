@@ -22,6 +22,10 @@ SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl
 
 LARGE_BYTES = 300 << 20
 
+# A full collection looks at a million objects of TensorFlow's, botocore's and the simulator's, and
+# took a quarter of the suite: `let_go` collects, once there is something to be had.
+gc.set_threshold(700, 10, 1_000_000)
+
 # Where everything is required the examples are the same each time, so that a change fails for what
 # it changed; elsewhere each call looks for new ones. A busy machine's seconds prove nothing.
 settings.register_profile("dl", deadline=None, derandomize=REQUIRE_ALL)
@@ -56,15 +60,22 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     return home
 
 
+@pytest.fixture(scope="session")
+def held() -> list[int]:
+    """The memory in use when it was last given back."""
+    return [resident_bytes()]
+
+
 @pytest.fixture(autouse=True)
-def let_go() -> Iterator[None]:
-    """Give back what a test's networks took: two workers with VGG16 each would fill a machine."""
-    before = resident_bytes()
+def let_go(held: list[int]) -> Iterator[None]:
+    """Give back what tests' networks took: two workers with VGG16 each would fill a machine."""
     yield
-    if "keras" in sys.modules and resident_bytes() > before + LARGE_BYTES:
-        sys.modules["keras"].backend.clear_session()
+    if resident_bytes() > held[0] + LARGE_BYTES:
+        if "keras" in sys.modules:
+            sys.modules["keras"].backend.clear_session()
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+        held[0] = resident_bytes()
 
 
 def resident_bytes() -> int:
