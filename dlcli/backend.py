@@ -155,7 +155,8 @@ def uncollected() -> Iterator[None]:
     """Keep the garbage collector away from what an import makes, while it does and afterwards.
 
     TensorFlow's half a million objects stay until the end, and each full collection would look at
-    them all: a sixth of a training on stored features, see docs/benchmarks.md.
+    them all: `dl train finetune` on stored features took 6.5 s with that and takes 5.4 s without
+    (2 cores of a Xeon, 100 photos, medians of four).
     """
     if "keras" in sys.modules or not gc.isenabled():
         yield
