@@ -40,7 +40,7 @@ def test_settings_that_lie_in_the_home_folder_change_nothing(home: Path) -> None
 
 def test_the_collector_never_looks_at_what_an_import_made() -> None:
     done = child(
-        "import gc, sys\n"
+        "import gc\n"
         "start_backend()\n"
         "kept = gc.get_freeze_count()\n"
         "start_backend()\n"

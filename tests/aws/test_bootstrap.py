@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from aws.boxes_home import SCRIPT, VERSION, BoxHome, write_package
 
 
 @pytest.fixture
-def box(tmp_path: Path, template: Path) -> Iterator[BoxHome]:
+def box(tmp_path: Path, template: Path) -> BoxHome:
     return BoxHome(tmp_path / "box", template)
 
 
