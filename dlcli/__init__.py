@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlcli.version import __version__
+
 if TYPE_CHECKING:
     from dlcli.opened import Run
 
 __all__ = ["Run", "__version__"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

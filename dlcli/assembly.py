@@ -41,7 +41,7 @@ def require_layers(job: Job) -> None:
 
 def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
     """The backbone's layers that train in a phase, from the image to the top."""
-    from dlcli.models.backbones import layers_from, layers_with_weights
+    from dlcli.models.unfreezing import layers_from, layers_with_weights
 
     if phase.freeze_to:
         layers = layers_from(backbone, phase.freeze_to)
@@ -138,7 +138,8 @@ class Network:
             self.head = build_head(self.job, shape)
             self.model = self.head
         else:
-            from dlcli.models.backbones import join, train_layers
+            from dlcli.models.network import join
+            from dlcli.models.unfreezing import train_layers
 
             self.backbone = load_backbone(self.job)
             if self.phase.trains_backbone:
@@ -172,7 +173,7 @@ class Network:
         What trains is always the backbone's last layers and then the head, so weights of a phase
         that trained fewer or more of them fit from the end.
         """
-        from dlcli.models.backbones import layers_with_weights
+        from dlcli.models.unfreezing import layers_with_weights
 
         layers = layers_with_weights(self.backbone) if self.backbone is not None else []
         trainable = [variable for layer in layers for variable in layer.variables]
@@ -208,7 +209,7 @@ class Network:
         """The model from pixels 0-255 to probabilities, backbone and preprocessing inside."""
         if self.job.forward is None or self.backbone is not None:
             return self.model
-        from dlcli.models.backbones import join
+        from dlcli.models.network import join
 
         return join(load_backbone(self.job), self.head)
 
@@ -248,7 +249,8 @@ def load_backbone(job: Job) -> keras.Model:
 
 def load_pretrained(job: Job) -> keras.Model:
     """The backbone up to the recipe's layer, frozen, as it was published."""
-    from dlcli.models.backbones import get_backbone, load_cut
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_cut
 
     assert job.forward is not None
     backbone = get_backbone(job.forward.backbone)

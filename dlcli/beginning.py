@@ -42,7 +42,8 @@ def begin(job: Job, network: Network, train: Samples) -> None:
 
 
 def _top(job: Job) -> keras.Model | None:
-    from dlcli.models.backbones import get_backbone, load_network
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_network
     from dlcli.models.surgery import top_of
 
     assert job.forward is not None

@@ -21,8 +21,9 @@ from dlcli.augmentation import View
 from dlcli.backend import dtype_policy, gpu_has_bf16, has_gpu, silence_openvino, start_backend
 from dlcli.errors import DlError
 from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
-from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
+from dlcli.models.backbones import get_backbone
 from dlcli.models.network import Layer
+from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
             shutil.rmtree(model.parent)
             return OpenVinoEngine(exported(forward, weights), forward.precision)
     start_backend()
-    from dlcli.models.backbones import load_cut
+    from dlcli.models.network import load_cut
 
     backbone = get_backbone(forward.backbone)
     with dtype_policy("mixed_bfloat16" if forward.precision == "bf16" else "float32"):

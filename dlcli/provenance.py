@@ -18,7 +18,7 @@ PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headle
 
 def provenance() -> dict[str, Any]:
     """What `config.yaml` records beside the settings: command, versions, git commit, host."""
-    from dlcli import __version__
+    from dlcli.version import __version__
 
     versions = {"dlcli": __version__, "python": platform.python_version()}
     for package in PACKAGES:

@@ -20,8 +20,9 @@ from dlcli.images import (
     refuse_unreadable,
 )
 from dlcli.inference import Engine, Forward, KerasEngine, start_engine
-from dlcli.models.backbones import fetch_weights, get_backbone, weights_hash
+from dlcli.models.backbones import get_backbone
 from dlcli.models.saved import load_model
+from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.places import shown
 from dlcli.progress import say, track
 from dlcli.run import Run

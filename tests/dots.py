@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 
 from dlcli.dataset import SPLITS, open_dataset
-from dlcli.features import OnError, compute_features, load_features, store_folder
+from dlcli.features import compute_features, load_features, store_folder
 from dlcli.images import Batch, PixelRule
 from dlcli.inference import Forward
+from dlcli.settings import OnError
 
 TINY = Forward("tiny", "0123456789abcdef", "pooled", PixelRule(4), "openvino", "f32")
 CHUNK = 4

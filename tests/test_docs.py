@@ -19,11 +19,11 @@ from projects import make_project
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli import __version__
 from dlcli.catalog import built_in_names, recipe_class, unusable
 from dlcli.declarations import all_keys
 from dlcli.fields import settings_of
 from dlcli.recipe_files import OWN_FOLDER
+from dlcli.version import __version__
 
 ROOT = Path(__file__).parent.parent
 README, CHANGELOG, DOCS = ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "docs"

@@ -10,7 +10,7 @@ from typed import Dl, ok, refused
 
 from dlcli.errors import DlError
 from dlcli.export_check import check_export
-from dlcli.exporting import FORMATS, RECORD
+from dlcli.export_formats import FORMATS, RECORD
 from dlcli.files import read_yaml
 from dlcli.run import Run
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from listed import listed_run
 
-from dlcli.run_settings import Changed, changed_settings, flat
+from dlcli.nested import flat
+from dlcli.run_settings import Changed, changed_settings
 
 
 def changed(recipe: str = "finetune", **settings: Any) -> dict[str, Changed]:

@@ -45,7 +45,8 @@ def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
 
     import keras
 
-    from dlcli.models.backbones import get_backbone, load_cut
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_cut
 
     pretrained = load_cut(get_backbone("efficientnet-lite0"), "pooled", None, 64)
     model = keras.saving.load_model(run.last_model)

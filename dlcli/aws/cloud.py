@@ -69,7 +69,7 @@ class Cloud:
         """The client of a service; made in one thread, usable in all."""
         from botocore.config import Config
 
-        from dlcli import __version__
+        from dlcli.version import __version__
 
         where = region or self.region
         if (service, where) not in self._clients:

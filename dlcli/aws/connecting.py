@@ -280,17 +280,3 @@ def _peer(client: SSHClient) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-__all__ = [
-    "Host",
-    "NoEntry",
-    "Unreachable",
-    "add_key",
-    "connect",
-    "explained",
-    "home_of",
-    "reached_again",
-    "run",
-    "wait_for_ssh",
-]

@@ -61,7 +61,7 @@ class Root(Group):
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from dlcli import __version__
+        from dlcli.version import __version__
 
         click.echo(f"dl {__version__}")
         ctx.exit()
@@ -151,6 +151,3 @@ def emit_json(value: Any) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
-
-
-__all__ = ["COMMANDS", "Group", "emit_json", "main", "root"]

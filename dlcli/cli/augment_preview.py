@@ -9,7 +9,8 @@ from click.shell_completion import CompletionItem
 
 from dlcli.augmentation import Augmentation
 from dlcli.cli.completing import complete_dataset
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 from dlcli.fields import settings_of

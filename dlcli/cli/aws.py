@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli import Group
+from dlcli.cli.helping import Group
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.aws import NAMED, account, opened
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.aws import ACCOUNT, account, aligned
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 

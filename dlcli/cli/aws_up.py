@@ -10,7 +10,8 @@ import click
 from dlcli.cli.asking import YES, consent
 from dlcli.cli.aws import ACCOUNT, limits, opened, require_effect
 from dlcli.cli.aws_connect import TRUST
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

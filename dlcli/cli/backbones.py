@@ -6,7 +6,8 @@ import click
 
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_backbone
-from dlcli.cli.options import JSON, Command, DebugOption
+from dlcli.cli.helping import Command, DebugOption
+from dlcli.cli.options import JSON
 from dlcli.cli.tables import print_table
 from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 
@@ -51,7 +52,8 @@ def command(backbone: str | None, as_json: bool) -> None:
 
 def _print_layers(backbone: Backbone, as_json: bool) -> None:
     from dlcli.backend import start_backend
-    from dlcli.models.backbones import build_network, cut, layers_with_weights
+    from dlcli.models.network import build_network, cut
+    from dlcli.models.unfreezing import layers_with_weights
 
     start_backend()
     network = cut(build_network(backbone, backbone.image_size), backbone, "pooled")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli import Group, emit_json
+from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_setting
-from dlcli.cli.options import JSON, Command, DebugOption, with_config
+from dlcli.cli.helping import Command, DebugOption, Group
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config, load_config, save_setting, user_file
 from dlcli.declarations import declared, own_recipe_of

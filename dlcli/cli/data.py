@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli import Group, emit_json
+from dlcli.cli import emit_json
 from dlcli.cli.augment_preview import command as augment_preview
 from dlcli.cli.completing import complete_dataset
 from dlcli.cli.data_get import command as get
@@ -21,6 +21,7 @@ from dlcli.cli.datasets import (
     print_plan,
     warn_of,
 )
+from dlcli.cli.helping import Group
 from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config

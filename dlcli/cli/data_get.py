@@ -9,7 +9,8 @@ import click
 from dlcli.cli.completing import complete_competition
 from dlcli.cli.data_organize import tell, with_labels
 from dlcli.cli.datasets import folder_named
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import JSON, with_config
 from dlcli.config import Config
 
 

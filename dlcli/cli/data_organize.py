@@ -15,7 +15,8 @@ from dlcli.cli.datasets import (
     verb_of,
     warn_of,
 )
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import JSON, with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 
 NAME = "digits-demo"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
-from dlcli.cli.tta import AMOUNTS, TTA
+from dlcli.cli.tta import TTA
 from dlcli.config import Config
 
 

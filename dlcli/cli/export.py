@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 from dlcli.export_formats import FORMATS, RECORD
 

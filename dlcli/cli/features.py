@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from dlcli.cli import Group, emit_json
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli import emit_json
+from dlcli.cli.helping import Command, Group
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 from dlcli.settings import BACKBONE_SETTINGS

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli import Group, emit_json
+from dlcli.cli import emit_json
 from dlcli.cli.competing import competition_here
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command, Group
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 

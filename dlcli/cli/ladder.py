@@ -8,7 +8,8 @@ import click
 
 from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
 from dlcli.settings import BACKBONE_SETTINGS

@@ -8,8 +8,8 @@ import click
 
 from dlcli.catalog import recipe_text
 from dlcli.cli import emit_json
-from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli.helping import Command, paragraphs
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.train import Recipes, recipe_keys
 from dlcli.config import Config
 from dlcli.progress import say

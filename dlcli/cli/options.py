@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from dlcli.cli.helping import EVERYWHERE, Command, DebugOption
-from dlcli.config import Config, load_config
+from dlcli.cli.helping import EVERYWHERE, DebugOption
+from dlcli.config import load_config
 from dlcli.declarations import declared
 from dlcli.fields import Setting, coerce
 from dlcli.progress import say
@@ -120,6 +120,3 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         return call
 
     return decorate
-
-
-__all__ = ["JSON", "Command", "Config", "DebugOption", "SettingOption", "with_config"]

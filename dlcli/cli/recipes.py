@@ -9,8 +9,8 @@ import click
 from dlcli.catalog import make_recipe, recipe_file, recipe_text, unusable, usable_names
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_recipe
-from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import JSON, Command, DebugOption
+from dlcli.cli.helping import Command, DebugOption, paragraphs
+from dlcli.cli.options import JSON
 from dlcli.cli.tables import print_table
 from dlcli.fields import settings_of
 from dlcli.places import shown

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli import Group, emit_json
-from dlcli.cli.helping import Page
-from dlcli.cli.options import JSON, Command, with_config
+from dlcli.cli import emit_json
+from dlcli.cli.helping import Command, Group, Page
+from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import fits, print_table
 from dlcli.config import Config
 from dlcli.run_filters import SIGNS

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.cli.runs import FILTERS, choose_runs
 from dlcli.config import Config
 

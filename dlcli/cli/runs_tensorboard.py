@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.cli.runs import choose_runs
 from dlcli.config import Config
 

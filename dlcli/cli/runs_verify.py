@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from dlcli.augmentation import AMOUNTS
 from dlcli.cli.asking import YES, consent
 from dlcli.cli.completing import complete_run
-from dlcli.cli.options import Command, with_config
-from dlcli.cli.tta import AMOUNTS, TTA
+from dlcli.cli.helping import Command
+from dlcli.cli.options import with_config
+from dlcli.cli.tta import TTA
 from dlcli.config import Config
 
 if TYPE_CHECKING:

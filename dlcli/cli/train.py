@@ -11,9 +11,8 @@ import click
 
 from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
-from dlcli.cli import Group
-from dlcli.cli.helping import paragraphs
-from dlcli.cli.options import Command, DebugOption, with_config
+from dlcli.cli.helping import Command, DebugOption, Group, paragraphs
+from dlcli.cli.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.fields import settings_of

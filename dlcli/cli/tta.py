@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from dlcli.augmentation import AMOUNTS
-
 TTA = click.option(
     "--tta",
     type=int,
@@ -13,5 +11,3 @@ TTA = click.option(
     help="test-time augmentation: the mean over each image and N changed views of it; changed as "
     "in training, or else by --preset",
 )
-
-__all__ = ["AMOUNTS", "TTA"]

@@ -9,40 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.models.network import (
-    build_network,
-    cut,
-    join,
-    load_cut,
-    load_network,
-)
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
-from dlcli.models.unfreezing import layers_from, layers_with_weights, train_layers, unfreeze
 from dlcli.models.weights import (
     Download,
     Embedded,
-    fetch_weights,
-    weights_file,
-    weights_hash,
 )
-
-__all__ = [
-    "BACKBONES",
-    "Backbone",
-    "build_network",
-    "cut",
-    "fetch_weights",
-    "get_backbone",
-    "join",
-    "layers_from",
-    "layers_with_weights",
-    "load_cut",
-    "load_network",
-    "train_layers",
-    "unfreeze",
-    "weights_file",
-    "weights_hash",
-]
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli import __version__
 from dlcli.backend import silent
 from dlcli.errors import DlError
 from dlcli.files import sync_tree
 from dlcli.places import cache_home, shown
 from dlcli.progress import say
+from dlcli.version import __version__
 
 if TYPE_CHECKING:
     import keras
@@ -140,7 +140,8 @@ def export_model(model: keras.Model, path: Path, format_name: str = "openvino") 
 def _export(spec: dict[str, str | int], folder: Path) -> None:
     """The child's work: build, load, cut, export."""
     from dlcli.backend import start_backend
-    from dlcli.models.backbones import get_backbone, load_cut
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_cut
 
     start_backend()
     network = load_cut(

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli import __version__
 from dlcli.evaluation import checked, confusion_matrix
 from dlcli.files import atomic_write
 from dlcli.places import shown
@@ -19,6 +18,7 @@ from dlcli.report.galleries import Gallery, select
 from dlcli.report.history import best_epoch, curves
 from dlcli.report.thumbnails import Thumbnail, thumbnails
 from dlcli.run import Run
+from dlcli.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Template

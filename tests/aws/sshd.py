@@ -16,9 +16,9 @@ from pathlib import Path
 
 from needs import missing
 
-from dlcli.aws.connecting import Host
 from dlcli.aws.host_keys import HostKey, known_hosts_file, remember
 from dlcli.aws.keys import own_key
+from dlcli.aws.system_ssh import Host
 
 ALIAS = "i-0123456789abcdef0"
 ADDRESS = "127.0.0.1"

@@ -20,9 +20,10 @@ import pytest
 from aws.sshd import ADDRESS, ALIAS, Sshd, free_port, program
 
 from dlcli.aws import connecting, forwarding
-from dlcli.aws.connecting import Host, Unreachable
+from dlcli.aws.connecting import Unreachable
 from dlcli.aws.forwarding import Tunnel, forward, read_tunnels
 from dlcli.aws.host_keys import remember
+from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError, ExitCode
 
 WAIT_SECONDS = 20

@@ -14,10 +14,10 @@ import click
 import pytest
 from typed import Dl, ok
 
-from dlcli import __version__
 from dlcli.cli import COMMANDS
 from dlcli.cli.helping import Command
 from dlcli.errors import DlError, ExitCode
+from dlcli.version import __version__
 
 DL = [sys.executable, "-m", "dlcli"]
 Does = Callable[[Callable[[], object]], None]

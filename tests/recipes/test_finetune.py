@@ -18,7 +18,8 @@ def changed_layers(home: Path) -> dict[str, float]:
     """How far each layer of the run's backbone is from the pretrained one, where it is."""
     import keras
 
-    from dlcli.models.backbones import get_backbone, load_cut
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_cut
 
     pretrained = load_cut(get_backbone("efficientnet-lite0"), "pooled", None, 64)
     model = keras.saving.load_model(only_run(home).last_model)

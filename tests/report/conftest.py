@@ -18,7 +18,7 @@ from needs import missing
 from PIL import Image
 
 from dlcli.evaluation import evaluate
-from dlcli.report import Report
+from dlcli.report.html import Report
 
 SWITCHES = (
     "--headless",

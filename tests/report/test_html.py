@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dlcli.report import write_report
+from dlcli.report.html import write_report
 
 TEXTS = "h1, .lead, .note, nav a, summary, .numbers th, .called, .file, .settings dt"
 HOSTILE_CLASSES = [
