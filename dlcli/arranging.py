@@ -14,12 +14,11 @@ from pathlib import Path
 
 from dlcli.dataset import SAMPLE, SETTINGS, open_dataset, require_trainable
 from dlcli.errors import DlError
-from dlcli.files import sync_folder
-from dlcli.folders import typed
+from dlcli.files.atomic import sync_folder
+from dlcli.files.paths import shown, typed
 from dlcli.journal import FOLDER, Held, Move, Operation, hold, journals, unfinished
 from dlcli.moves import Outcome, carry_out, finish, last
 from dlcli.moves import undo as take_back
-from dlcli.places import shown
 from dlcli.plans import plan_sample, plan_split
 from dlcli.progress import say
 from dlcli.staging import clear_after

@@ -11,11 +11,11 @@ from dlcli.backend import dtype_policy, jit_compile, mixed_policy
 from dlcli.catalog import recipe_file
 from dlcli.checkpoint import Progress, load_best
 from dlcli.errors import DlError
+from dlcli.files.paths import shown
 from dlcli.inputs import Inputs
 from dlcli.job import Job
 from dlcli.models.saved import load_model
 from dlcli.optimizers import decaying_shares, grade
-from dlcli.places import shown
 from dlcli.recipe import Phase
 
 if TYPE_CHECKING:

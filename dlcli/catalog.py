@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.places import PROJECT_FILE, find_project_file, shown
+from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.recipe_files import OWN_FOLDER, docstring_of, load, recipe_in, source_of
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dlcli.recipe import Phase
-from dlcli.schedule import Schedule
+from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)

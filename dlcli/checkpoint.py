@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.files import atomic
-from dlcli.places import shown
+from dlcli.files.atomic import atomic
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

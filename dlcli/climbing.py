@@ -13,12 +13,11 @@ from dlcli.current import Choice, again
 from dlcli.dataset import SAMPLE, open_dataset
 from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
 from dlcli.ladder import Ladder
 from dlcli.launch import make_job, train
-from dlcli.places import shown
-from dlcli.processes import utc_now
+from dlcli.process import command_line, utc_now
 from dlcli.progress import say
-from dlcli.provenance import command_line
 from dlcli.report.ladder import Ground, Result, write_results
 from dlcli.resuming import resume
 from dlcli.training import Interrupted

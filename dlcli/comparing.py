@@ -10,10 +10,9 @@ from dlcli.chance import LEVEL, Paired, holm, paired
 from dlcli.differing import Difference, differing_settings
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss, rounded
-from dlcli.folders import typed
+from dlcli.files.formats import below
+from dlcli.files.paths import shown, typed
 from dlcli.members import aligned
-from dlcli.nested import below
-from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.progress import say
 from dlcli.read_only import places_of

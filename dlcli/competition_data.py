@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dlcli.archive_members import AGAIN, ArchiveError
-from dlcli.archives import can_unpack
 from dlcli.competitions import DataFile
 from dlcli.config import save_setting
 from dlcli.dataset import SETTINGS, dataset_settings
 from dlcli.downloads import AS_FOUND
-from dlcli.fetching import fetch
-from dlcli.files import remove_leftovers
-from dlcli.folders import typed
+from dlcli.files.archive_members import AGAIN, ArchiveError
+from dlcli.files.archives import can_unpack
+from dlcli.files.atomic import existing, remove_leftovers, require_room
+from dlcli.files.download import PartialFile, fetch
+from dlcli.files.formats import below
+from dlcli.files.paths import shown, typed
 from dlcli.journal import journals
 from dlcli.kaggle import Kaggle
 from dlcli.labels import Naming
 from dlcli.moves import Outcome
-from dlcli.nested import below
 from dlcli.organizing import made_of, organize, require_target, settle_made
-from dlcli.partial_files import PartialFile
-from dlcli.places import shown
 from dlcli.progress import say
-from dlcli.room import existing, require_room
 from dlcli.staging import Download, staging_folder
 
 DOWNLOADS = ".downloads"

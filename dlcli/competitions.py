@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
+from dlcli.settings.shared import MetricName
+
 State = Literal["pending", "complete", "error"]
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from dlcli.catalog import make_recipe, own_names, recipe_class, usable_names
 from dlcli.declarations import all_keys, declarations, declared, own_recipe_of
 from dlcli.errors import DlError, did_you_mean
-from dlcli.fields import coerce, plain, settings_of
-from dlcli.files import atomic_write, read_text, read_yaml
-from dlcli.places import config_home, find_project_file, shown
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import read_text, read_yaml
+from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
-from dlcli.settings import BLOCKS, Settings
+from dlcli.settings.fields import coerce, plain, settings_of
+from dlcli.settings.shared import BLOCKS, Settings
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 # The block of a run's config.yaml that records where, when and with what it ran.
@@ -198,7 +199,7 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     Raises:
         DlError: unknown key, wrong type, or a file that doesn't hold settings.
     """
-    from dlcli.amending import amended
+    from dlcli.files.formats import amended
 
     checked = plain(coerce(value, replace(declared(key), name=key)))
     file = file.resolve()  # a link, from somebody's dotfiles, stays one

@@ -13,7 +13,7 @@ from typing import Any
 
 from dlcli.catalog import recipe_class
 from dlcli.dataset import whole_of
-from dlcli.folders import typed
+from dlcli.files.paths import typed
 from dlcli.recipe import Recipe
 from dlcli.remedies import Options
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dlcli.config import Config, load_config
 from dlcli.errors import DlError, did_you_mean
-from dlcli.files import atomic_write, read_text
-from dlcli.folders import typed
-from dlcli.places import expanded, shown, state_home
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import read_text
+from dlcli.files.paths import expanded, shown, state_home, typed
 from dlcli.progress import say
 from dlcli.run import Run
 from dlcli.run_dataset import dataset_of, may_be_of, require_own, say_moved

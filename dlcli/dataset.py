@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError, did_you_mean
-from dlcli.files import read_yaml
-from dlcli.folders import Listing, absolute, class_images, read_folder, split_named, typed
+from dlcli.files.formats import read_yaml
+from dlcli.files.paths import absolute, shown, typed
+from dlcli.folders import Listing, class_images, read_folder, split_named
 from dlcli.journal import unfinished
-from dlcli.places import shown
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from dlcli.catalog import built_in_names, own_names, recipe_class, usable_names, why_not
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.fields import Setting, settings_of
-from dlcli.settings import BLOCKS, Settings
+from dlcli.settings.fields import Setting, settings_of
+from dlcli.settings.shared import BLOCKS, Settings
 
 TRAIN = "train."
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli.errors import DlError
-from dlcli.files import write_csv
-from dlcli.folders import typed
-from dlcli.places import shown
+from dlcli.files.formats import write_csv
+from dlcli.files.paths import shown, typed
 from dlcli.progress import say
 from dlcli.run import Run
 

@@ -27,10 +27,10 @@ from dlcli.remedies import (
     against_underfitting,
     to_go_further,
 )
-from dlcli.report.words import loss as written
-from dlcli.report.words import percent
 from dlcli.score import Score
 from dlcli.trends import NOTABLE_CHANGE, NOTABLE_RISE, Trends, trends
+from dlcli.words import loss as written
+from dlcli.words import percent
 
 Kind = Literal[
     "nothing learned",

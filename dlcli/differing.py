@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.changes import in_words
 from dlcli.config import RECORD
-from dlcli.nested import below, flat
+from dlcli.files.formats import below, flat
 from dlcli.run import Run
 
 CHANGES = "changes"

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.archives import without_suffix
 from dlcli.errors import DlError
-from dlcli.folders import is_image, read_folder, typed
+from dlcli.files.archives import without_suffix
+from dlcli.files.paths import expanded, shown, typed
+from dlcli.folders import is_image, read_folder
 from dlcli.journal import Move
 from dlcli.label_tables import require_tables
 from dlcli.labels import NAMING, Labels, Naming, named_in, read_labels
 from dlcli.layouts import Image, Layout, read_layout, split_of
 from dlcli.pixels import fault_of_pixels
-from dlcli.places import expanded, shown
 
 AS_FOUND = Naming()
 

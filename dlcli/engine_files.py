@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import chosen_backend, silence_openvino
 from dlcli.errors import DlError
-from dlcli.files import digest_of, read_yaml, sync_tree, write_yaml
+from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.images import Batch, PixelRule
 from dlcli.inference import Engine, Forward, OpenVinoEngine, computes_bf16
 from dlcli.models.export import MODEL, export_model, exported

@@ -13,17 +13,16 @@ from dlcli.dataset import open_dataset
 from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss, rounded
-from dlcli.fields import plain
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
 from dlcli.launch import train
 from dlcli.members import mean_of, require_same_classes
-from dlcli.places import shown
 from dlcli.predict import has_predictions, holder, member_predictions
 from dlcli.predictions import Predictions, write_predictions
-from dlcli.processes import utc_now
+from dlcli.process import provenance, utc_now
 from dlcli.progress import say
-from dlcli.provenance import provenance
 from dlcli.run import Run
+from dlcli.settings.fields import plain
 from dlcli.training import Interrupted
 
 RECIPE = "ensemble"

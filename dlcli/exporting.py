@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlError
 from dlcli.export_check import Agreement, check_export
 from dlcli.export_formats import FORMATS, RECORD
-from dlcli.files import digest_of, sync_tree, write_yaml
+from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
 from dlcli.images import PixelRule
 from dlcli.members import is_ensemble
 from dlcli.models.export import export_model
-from dlcli.places import shown
 from dlcli.run import Run
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlcli.files import atomic_write, read_csv, sync_folder, write_csv
-from dlcli.transfer import sync_file
+from dlcli.files.atomic import atomic_write, sync_folder
+from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.transfer import sync_file
 
 SUFFIXES = (".done", ".log", ".csv", ".bc")
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli import room
 from dlcli.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read_split
-from dlcli.files import read_yaml, write_yaml
+from dlcli.files import atomic
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.paths import shown
 from dlcli.inference import Forward
-from dlcli.places import shown
 
 MANIFEST = "manifest.yaml"
 LOCK = "lock"
@@ -74,7 +74,7 @@ def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer
         DlError: says how much room there is.
     """
     sizes = [size_bytes(array_path(like, split)) for split in splits] * count
-    room.require_room(
+    atomic.require_room(
         like,
         sizes,
         f"for {what} beside {shown(like)}",

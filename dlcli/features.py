@@ -40,12 +40,11 @@ from dlcli.feature_store import (
     skipped,
     writing,
 )
-from dlcli.folders import typed
+from dlcli.files.paths import shown, typed
 from dlcli.images import PixelRule, UnreadableImage, is_readable, none_readable, refuse_unreadable
 from dlcli.inference import Engine, Forward, rows_of, start_engine
-from dlcli.places import shown
 from dlcli.progress import say, track
-from dlcli.settings import OnError
+from dlcli.settings.shared import OnError
 
 if TYPE_CHECKING:
     import bcolz

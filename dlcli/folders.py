@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown, typed
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -64,24 +62,6 @@ def read_folder(folder: Path) -> Listing:
     return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
 
 
-def make_numbered(folder: Path, most: int = 100) -> Path:
-    """Make a new folder; the second of a name gets `-2`, so that two processes never share one.
-
-    Raises:
-        DlError: there are so many of the name already.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, most + 1):
-        made = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        with suppress(FileExistsError):
-            made.mkdir()
-            return made
-    raise DlError(
-        f"{shown(folder)} stands there {most} times already",
-        hint="Remove some of them; a name that holds the time is another one in a minute.",
-    )
-
-
 def is_image(name: str) -> bool:
     """Whether a file's name ends as an image's does, in any case."""
     return name.lower().endswith(IMAGE_SUFFIXES)
@@ -110,22 +90,3 @@ def class_images(folder: Path) -> tuple[str, ...]:
                 hint="Move its images up, or the folder out of the dataset.",
             )
     return listing.images
-
-
-def is_folder(path: Path) -> bool:
-    """Whether there is a folder; one that may not be looked at counts as none."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def absolute(path: Path) -> Path:
-    """The path from the root of the file system, `~` opened, links left as they are."""
-    return Path(os.path.abspath(path.expanduser()))
-
-
-def typed(path: Path) -> str:
-    """A path as it can be pasted into a shell."""
-    plain = shown(path)
-    return plain if re.fullmatch(r"[\w@%+=:,./~-]+", plain) else shlex.quote(os.fspath(path))

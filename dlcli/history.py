@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv, write_csv
-from dlcli.places import shown
+from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.paths import shown
 
 
 def read_history(file: Path) -> list[dict[str, float | str]]:

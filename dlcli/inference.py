@@ -24,7 +24,7 @@ from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import get_backbone
 from dlcli.models.network import Layer
 from dlcli.models.weights import fetch_weights, weights_hash
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 
 if TYPE_CHECKING:
     import keras

@@ -21,7 +21,7 @@ from dlcli.images import (
     refuse_unreadable,
 )
 from dlcli.progress import say, track
-from dlcli.settings import OnError
+from dlcli.settings.shared import OnError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from dlcli.predictions import Predictions
 from dlcli.progress import say
 from dlcli.recipe import Phase, Recipe
 from dlcli.run import Run
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 from dlcli.targets import one_hot
 from dlcli.windows import shares_of
 

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from dlcli.errors import DlError
-from dlcli.files import atomic_write, read_text, sync_folder
-from dlcli.places import shown
+from dlcli.files.atomic import atomic_write, sync_folder
+from dlcli.files.formats import read_text
+from dlcli.files.paths import shown
 
 FOLDER = ".dl"
 FORMAT = 1

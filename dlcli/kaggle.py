@@ -13,9 +13,9 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from dlcli import http_answers
 from dlcli.competitions import DataFile, Limits, Sent, Standing
 from dlcli.errors import DlError
+from dlcli.files import download
 from dlcli.kaggle_credentials import no_credentials
 from dlcli.kaggle_refusals import DELAYS, Unclear, asked
 from dlcli.progress import say
@@ -275,7 +275,7 @@ def _limit_waiting(client: Any) -> None:
 
     class Patient(HTTPAdapter):
         def send(self, *args: Any, **options: Any) -> Any:
-            return super().send(*args, **{**options, "timeout": http_answers.ANSWER_SECONDS})
+            return super().send(*args, **{**options, "timeout": download.ANSWER_SECONDS})
 
     session = client.http_client()._session
     session.mount("https://", Patient())

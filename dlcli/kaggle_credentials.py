@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 TOKEN = "KAGGLE_API_TOKEN"
 USER, KEY = "KAGGLE_USERNAME", "KAGGLE_KEY"

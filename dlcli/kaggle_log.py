@@ -10,9 +10,9 @@ from typing import Any
 
 from dlcli.competitions import METRICS, Sent
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
-from dlcli.locks import alone_in
-from dlcli.places import shown
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.locks import alone_in
+from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.read_only import place_of, stand_in
 from dlcli.run import Run

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from dlcli.competitions import COMPETITIONS, rules_page
 from dlcli.errors import DlError, did_you_mean
-from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
+from dlcli.files.download import LONGEST_WAIT_SECONDS, reason, retry_after
 from dlcli.progress import say
 
 Answer = TypeVar("Answer")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.errors import DlError
+from dlcli.files.paths import shown
 from dlcli.label_tables import Table, plain_name
-from dlcli.places import shown
 
 # What competitions call their labels, case and anything but letters and digits left out.
 _NAMES = (

@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv, read_text
-from dlcli.places import shown
+from dlcli.files.formats import read_csv, read_text
+from dlcli.files.paths import shown
 
 # The byte order marks of UTF-16, as they come where UTF-8 is read.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.archive_members import MOST_NAME_BYTES
 from dlcli.errors import DlError, did_you_mean
+from dlcli.files.archive_members import MOST_NAME_BYTES
+from dlcli.files.paths import shown
 from dlcli.label_columns import Column, choose_label_column
 from dlcli.label_tables import Form, Table, best_form, plain_name, read_table, require_tables
-from dlcli.places import shown
 
 _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
 NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."

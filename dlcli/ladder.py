@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
-from dlcli.folders import make_numbered
-from dlcli.processes import this_process, utc_now
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.paths import make_numbered
+from dlcli.process import this_process, utc_now
 from dlcli.run import Run
 
 

@@ -7,26 +7,26 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_digest, recipe_file
 from dlcli.changes import Change
 from dlcli.config import RECORD, Config, Value
 from dlcli.current import find_finished_run, name_among
 from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import plain, settings_of
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
 from dlcli.images import PixelRule
 from dlcli.inference import resolve_forward
 from dlcli.job import Job
 from dlcli.members import is_ensemble
-from dlcli.places import shown
+from dlcli.process import provenance
 from dlcli.progress import heard_by
-from dlcli.provenance import provenance
 from dlcli.pseudo_labels import pseudo_labels_of
 from dlcli.recipe import Recipe
 from dlcli.run import Run
-from dlcli.settings import BACKBONE_SETTINGS, Settings
+from dlcli.settings.augmentation import AMOUNTS
+from dlcli.settings.fields import plain, settings_of
+from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
 from dlcli.tensorboard import require_tensorboard
 from dlcli.training import first_samples, fit
 

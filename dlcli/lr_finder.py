@@ -36,12 +36,12 @@ from dlcli.beginning import begin
 from dlcli.config import Config
 from dlcli.epochs import epoch_batches, targets_of
 from dlcli.evaluation import rounded
-from dlcli.files import write_csv
-from dlcli.interrupts import between_steps
+from dlcli.files.formats import write_csv
 from dlcli.job import Job, Samples, read_samples
 from dlcli.launch import make_job
+from dlcli.process import between_steps
 from dlcli.progress import track
-from dlcli.schedule import Schedule
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import numpy as np

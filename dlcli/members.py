@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.predictions import Predictions
 from dlcli.run import Run
 

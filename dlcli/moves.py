@@ -14,12 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files import sync_folder
-from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
-from dlcli.places import shown
-from dlcli.progress import Bar, track
-from dlcli.room import require_room
-from dlcli.transfer import (
+from dlcli.files.atomic import require_room, sync_folder
+from dlcli.files.paths import shown
+from dlcli.files.transfer import (
     copy_file,
     is_unchanged,
     move_back,
@@ -28,6 +25,8 @@ from dlcli.transfer import (
     sweep,
     sync_file,
 )
+from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
+from dlcli.progress import Bar, track
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.folders import absolute
-from dlcli.places import shown
+from dlcli.files.paths import absolute, shown
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.run import Run as Folder
 

@@ -10,12 +10,12 @@ from dlcli.arranging import at_work
 from dlcli.dataset import FEATURES, SETTINGS
 from dlcli.downloads import AS_FOUND, plan_organize, require_folder, sort_by_hand
 from dlcli.errors import DlError, ExitCode
-from dlcli.folders import read_folder, typed
+from dlcli.files.paths import shown, typed
+from dlcli.folders import read_folder
 from dlcli.journal import Operation, journals, unfinished
 from dlcli.labels import Naming
 from dlcli.layouts import read_layout
 from dlcli.moves import Outcome, carry_out
-from dlcli.places import shown
 from dlcli.staging import (
     Download,
     clear_after,

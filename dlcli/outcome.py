@@ -18,10 +18,10 @@ from dlcli.engine_files import make_engine
 from dlcli.errors import DlError
 from dlcli.evaluation import rounded
 from dlcli.features import features_ready, open_features, store_folder
-from dlcli.files import atomic
+from dlcli.files.atomic import atomic
 from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
-from dlcli.processes import utc_now
+from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.read_only import place_of
 from dlcli.run import Run

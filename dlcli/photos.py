@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dlcli.config import Config
 from dlcli.errors import DlError
+from dlcli.files.paths import expanded, shown
 from dlcli.folders import read_folder
 from dlcli.images import MOST_NAMED
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
-from dlcli.places import expanded, shown
 from dlcli.predictions import Predictions
 from dlcli.run import Run
 from dlcli.serving import predict_images, start_serving

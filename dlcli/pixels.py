@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dlcli.errors import DlError
+from dlcli.files.atomic import require_room
+from dlcli.files.paths import shown
 from dlcli.labels import fault_of_name, require_folder_name
 from dlcli.layouts import split_of
-from dlcli.places import shown
 from dlcli.progress import Bar, track
-from dlcli.room import require_room
 
 if TYPE_CHECKING:
     import numpy as np

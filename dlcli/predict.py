@@ -20,11 +20,10 @@ from dlcli.features import (
     open_features,
     store_folder,
 )
-from dlcli.folders import typed
+from dlcli.files.paths import shown, typed
 from dlcli.inference import Forward
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.outcome import keep_predictions, predict_rows
-from dlcli.places import shown
 from dlcli.predictions import Predictions, read_predictions, write_predictions
 from dlcli.progress import say
 from dlcli.read_only import place_of, places_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.files import read_csv, read_text, write_csv
-from dlcli.places import shown
+from dlcli.files.formats import read_csv, read_text, write_csv
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

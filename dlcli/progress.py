@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dlcli.places import printable
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 
 _listeners: list[Callable[[str], None]] = []
+
+# Waiting longer than this without a word would look like hanging.
+SILENT_SECONDS = 20.0
 
 
 @contextmanager
@@ -143,3 +146,30 @@ def _rate_column(unit: str) -> ProgressColumn:
             return Text(f"{speed:,.{int(speed < 10)}f} {unit}/s" if speed else "")
 
     return Rate()
+
+
+class Patience:
+    """A wait that has an end, and says now and then how long it has been.
+
+    Args:
+        what: is waited for, "cats to be stopped".
+        seconds: at most.
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what, self.seconds = what, seconds
+        self._began = self._said = time.monotonic()
+
+    @property
+    def left(self) -> float:
+        """Seconds until its end; below 0 after it."""
+        return self._began + self.seconds - time.monotonic()
+
+    def pause(self, seconds: float, why: str = "") -> None:
+        """Wait between two looks."""
+        now = time.monotonic()
+        if now - self._said > SILENT_SECONDS:
+            self._said = now
+            so_far = f"{now - self._began:.0f} s so far, {self.seconds:.0f} s at most"
+            say(f"Waiting for {self.what}, {so_far}" + (f": {why}." if why else ""))
+        time.sleep(seconds)

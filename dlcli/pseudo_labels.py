@@ -5,9 +5,8 @@ from __future__ import annotations
 from dlcli.config import Config
 from dlcli.dataset import Dataset, whole_of
 from dlcli.errors import DlError
-from dlcli.folders import typed
+from dlcli.files.paths import shown, typed
 from dlcli.members import aligned
-from dlcli.places import shown
 from dlcli.predict import predictions_of_needed
 from dlcli.predictions import Predictions
 from dlcli.run import Run

@@ -6,7 +6,7 @@ import errno
 import os
 
 from dlcli.errors import DlError
-from dlcli.places import shown, state_home
+from dlcli.files.paths import shown, state_home
 from dlcli.progress import say
 from dlcli.run import Run
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import plain, setting, settings_of
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import plain, setting, settings_of
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

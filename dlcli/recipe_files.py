@@ -14,10 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 from dlcli.errors import DlError
-from dlcli.fields import coerce, plain, settings_of
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.recipe import Recipe
-from dlcli.settings import BLOCKS, Settings
+from dlcli.settings.fields import coerce, plain, settings_of
+from dlcli.settings.shared import BLOCKS, Settings
 
 OWN_FOLDER = "recipes"
 # Options that a recipe's command has beside its settings.

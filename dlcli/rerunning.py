@@ -14,16 +14,16 @@ from dlcli.config import RECORD, Config, Value, load_config, read_config_file
 from dlcli.dataset import open_dataset
 from dlcli.declarations import declared
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import settings_of
+from dlcli.files.formats import flat
+from dlcli.files.paths import shown
 from dlcli.launch import train
 from dlcli.members import is_ensemble
-from dlcli.nested import flat
-from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
 from dlcli.run_dataset import dataset_of
-from dlcli.schedule import EPOCHS, RATE
-from dlcli.settings import Settings
+from dlcli.settings.fields import settings_of
+from dlcli.settings.schedule import EPOCHS, RATE
+from dlcli.settings.shared import Settings
 
 
 def rerun(

@@ -13,9 +13,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli import http_answers
 from dlcli.errors import DlError
-from dlcli.http_answers import reason
+from dlcli.files import download
+from dlcli.files.download import reason
 
 if TYPE_CHECKING:
     from requests import Response
@@ -55,7 +55,7 @@ def upload(file: Path, link: str, *, resume: bool) -> None:
         def put(data: bytes, headers: dict[str, str]) -> Response:
             try:
                 return session.put(
-                    link, data=data, headers=headers, timeout=http_answers.ANSWER_SECONDS
+                    link, data=data, headers=headers, timeout=download.ANSWER_SECONDS
                 )
             except requests.RequestException as error:
                 raise Broken(reason(error)) from None

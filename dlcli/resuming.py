@@ -13,15 +13,14 @@ from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
 from dlcli.config import RECORD, Config, Value, load_config, read_config_file
 from dlcli.current import find_run
 from dlcli.errors import DlError, ExitCode
-from dlcli.files import remove_leftovers, write_yaml
-from dlcli.folders import typed
+from dlcli.files.atomic import remove_leftovers
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown, typed
 from dlcli.job import Job
 from dlcli.launch import make_job, own_recipe
 from dlcli.members import is_ensemble
-from dlcli.places import shown
-from dlcli.processes import utc_now
+from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
-from dlcli.provenance import command_line
 from dlcli.reviving import progress_of, revive, set_aside
 from dlcli.run import Run
 from dlcli.run_dataset import dataset_of

@@ -8,10 +8,9 @@ from dlcli.assembly import Network, to_numpy
 from dlcli.backend import start_backend
 from dlcli.checkpoint import Progress, save_best, save_checkpoint
 from dlcli.errors import DlError
-from dlcli.folders import make_numbered
+from dlcli.files.paths import make_numbered, shown
 from dlcli.job import Job
 from dlcli.models.saved import load_model
-from dlcli.places import shown
 from dlcli.progress import say
 from dlcli.run import Run
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
-from dlcli.folders import make_numbered
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.locks import alone_in, held
+from dlcli.files.paths import make_numbered, shown
 from dlcli.history import read_history, write_history
-from dlcli.locks import alone_in, held
-from dlcli.places import shown
-from dlcli.processes import SILENT_SECONDS, at_work, in_words, is_here, this_owner, utc_now
+from dlcli.process import SILENT_SECONDS, at_work, in_words, is_here, this_owner, utc_now
 
 STATES = ("running", "finished", "failed", "interrupted")
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.folders import is_folder
-from dlcli.nested import below
-from dlcli.places import shown
+from dlcli.files.formats import below
+from dlcli.files.paths import is_folder, shown
 from dlcli.progress import say
 from dlcli.run import Run
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.files.paths import shown
 from dlcli.ladder import Ladder
-from dlcli.places import shown
 from dlcli.run import Run
 from dlcli.run_list import Row
 

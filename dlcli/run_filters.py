@@ -10,8 +10,8 @@ from operator import ge, gt, le, lt
 from typing import Any, Literal
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.fields import FALSE, NOTHING, TRUE
 from dlcli.run_list import DAMAGED, FIELDS, TOLD, Row
+from dlcli.settings.fields import FALSE, NOTHING, TRUE
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
 Metric = Literal["val_loss", "val_accuracy"]

@@ -11,11 +11,10 @@ from typing import Any
 
 from dlcli.current import find_run
 from dlcli.errors import DlError
-from dlcli.files import read_yaml
+from dlcli.files.formats import flat, read_yaml
+from dlcli.files.paths import expanded
 from dlcli.headlines import headlines
-from dlcli.nested import flat
-from dlcli.places import expanded
-from dlcli.processes import at_work
+from dlcli.process import at_work
 from dlcli.run import STATES, Run
 from dlcli.run_progress import best_so_far, planned_epochs
 

@@ -6,7 +6,7 @@ import re
 
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
 from dlcli.errors import DlError
-from dlcli.fields import coerce, settings_of
+from dlcli.settings.fields import coerce, settings_of
 
 _SETTING = re.compile(r"^    ([a-z_]+): '?(.*?)'?$", re.MULTILINE)
 _CHANGES = re.compile(r"^  changes:\n((?:  - .*\n|    .*\n)*)", re.MULTILINE)

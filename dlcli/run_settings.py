@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.augmentation import PRESETS, Augmentation
 from dlcli.catalog import recipe_class
 from dlcli.config import RECORD
 from dlcli.declarations import declared
 from dlcli.errors import DlError
-from dlcli.fields import coerce, plain
+from dlcli.files.formats import flat
 from dlcli.models.backbones import get_backbone
-from dlcli.nested import flat
+from dlcli.settings.augmentation import PRESETS, Augmentation
+from dlcli.settings.fields import coerce, plain
 
 # Where things lie, and what a machine can bear: they don't tell one training from another.
 PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")

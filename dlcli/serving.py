@@ -11,6 +11,7 @@ from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.engine_files import WithHead, open_engine, open_head
 from dlcli.errors import DlError
+from dlcli.files.paths import shown
 from dlcli.images import (
     PixelRule,
     UnreadableImage,
@@ -23,10 +24,9 @@ from dlcli.inference import Engine, Forward, KerasEngine, start_engine
 from dlcli.models.backbones import get_backbone
 from dlcli.models.saved import load_model
 from dlcli.models.weights import fetch_weights, weights_hash
-from dlcli.places import shown
 from dlcli.progress import say, track
 from dlcli.run import Run
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 
 if TYPE_CHECKING:
     import keras

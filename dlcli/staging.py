@@ -21,18 +21,18 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dlcli.archive_members import MOST_NESTED, Budget, refusal
-from dlcli.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.dataset import SETTINGS
 from dlcli.errors import DlError
-from dlcli.files import atomic_write, read_text, sync_disk, sync_folder
+from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
+from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
+from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folder
+from dlcli.files.formats import read_text
+from dlcli.files.paths import shown
+from dlcli.files.transfer import copy_file
 from dlcli.folders import is_image, read_folder
 from dlcli.journal import Operation
 from dlcli.layouts import read_layout, split_of
 from dlcli.pixels import draw, pixel_table
-from dlcli.places import shown
-from dlcli.room import require_room
-from dlcli.transfer import copy_file
 
 WHOLE, PARTIAL = ".unpacked", ".partial"
 # The file in such a folder that says what was drawn.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dlcli.errors import DlError, did_you_mean
-from dlcli.files import read_csv
-from dlcli.places import shown
+from dlcli.files.formats import read_csv
+from dlcli.files.paths import shown
 from dlcli.predictions import Predictions
 
 MOST_NAMED = 5

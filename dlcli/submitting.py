@@ -14,8 +14,9 @@ from dlcli.config import Config
 from dlcli.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
-from dlcli.files import atomic, read_csv, write_csv
-from dlcli.places import shown
+from dlcli.files.atomic import atomic
+from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.paths import shown
 from dlcli.predict import predictions_of
 from dlcli.predictions import Predictions
 from dlcli.read_only import said_place_of

@@ -10,11 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from dlcli.competitions import Metric, Sent
-from dlcli.files import digest_of
+from dlcli.files.atomic import digest_of
+from dlcli.files.locks import is_held
+from dlcli.files.paths import state_home
 from dlcli.kaggle import Kaggle
 from dlcli.kaggle_log import Entry, is_readable, keep, note_best, read_logs
-from dlcli.locks import is_held
-from dlcli.places import state_home
 from dlcli.read_only import places_of
 from dlcli.run import Run
 

@@ -19,10 +19,10 @@ from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_che
 from dlcli.epochs import epoch_batches, targets_of
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss, rounded
-from dlcli.interrupts import between_steps
+from dlcli.files.paths import shown
 from dlcli.job import Job, Samples, read_samples
 from dlcli.outcome import keep_outcome
-from dlcli.places import shown
+from dlcli.process import between_steps
 from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
 from dlcli.run import Run

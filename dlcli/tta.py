@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.augmentation import AMOUNTS, Augmentation, View
+from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import plain
+from dlcli.files.paths import shown
 from dlcli.members import is_ensemble
-from dlcli.places import shown
 from dlcli.run import Run
+from dlcli.settings.augmentation import AMOUNTS, Augmentation
+from dlcli.settings.fields import plain
 
 MOST_VIEWS = 999
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from dlcli.competitions import Limits, rules_page
 from dlcli.errors import DlError
-from dlcli.files import atomic_write
+from dlcli.files.atomic import atomic_write
+from dlcli.files.locks import held
 from dlcli.kaggle import Kaggle
 from dlcli.kaggle_log import SENDING, Entry, keep, read_log, read_logs
 from dlcli.kaggle_refusals import Missing
-from dlcli.locks import held
-from dlcli.processes import in_words, this_owner, utc_now
+from dlcli.process import in_words, this_owner, utc_now
 from dlcli.progress import say
 from dlcli.read_only import place_of
 from dlcli.run import Run

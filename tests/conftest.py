@@ -132,7 +132,7 @@ def short_course(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
     from dlcli import climbing
     from dlcli.course import Rung
-    from dlcli.files import write_yaml
+    from dlcli.files.formats import write_yaml
 
     quick = {"schedule": "1e-3x2", "batch_size": 4}
     write_yaml(home / "dl.yaml", {"image_size": 64, "train": dict.fromkeys(STEPS, quick)})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.current import remember
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 SCORES = {"best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9, "seconds": 12.34}

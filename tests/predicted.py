@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.dataset import open_dataset
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run
 

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.amending import amended
+from dlcli.files.formats import amended
 
 
 @pytest.mark.parametrize(

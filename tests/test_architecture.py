@@ -75,8 +75,8 @@ def below(package: str) -> set[str]:
 
 
 def test_the_walk_sees_imports_at_any_depth() -> None:
-    assert "dlcli.files" in importers("yaml")
-    assert "dlcli.fields" in importers("dlcli.errors")
+    assert "dlcli.files.formats" in importers("yaml")
+    assert "dlcli.settings.fields" in importers("dlcli.errors")
     assert len(IMPORTS) > 100
 
 
@@ -107,8 +107,14 @@ def test_scikit_learn_serves_the_demo_alone_among_commands_that_have_to_be_quick
 
 LIGHT = (
     *("dlcli.dataset", "dlcli.evaluation", "dlcli.submission", "dlcli.submitting", "dlcli.run"),
-    *("dlcli.config", "dlcli.fields", "dlcli.files", "dlcli.schedule", "dlcli.current"),
-    *("dlcli.predictions", "dlcli.places", "dlcli.progress", "dlcli.errors"),
+    *(
+        "dlcli.config",
+        "dlcli.settings.fields",
+        "dlcli.files.atomic",
+        "dlcli.settings.schedule",
+        "dlcli.current",
+    ),
+    *("dlcli.predictions", "dlcli.files.paths", "dlcli.progress", "dlcli.errors"),
 )
 
 

@@ -24,10 +24,10 @@ from packing import (
 from trees import KAGGLE, tree
 from unpacking import every_kind, refused, unpacked
 
-from dlcli import archive_members, archives, room
-from dlcli.archive_members import Budget
-from dlcli.archives import brief, open_archive, without_suffix
 from dlcli.errors import DlError
+from dlcli.files import archive_members, archives, atomic
+from dlcli.files.archive_members import Budget
+from dlcli.files.archives import brief, open_archive, without_suffix
 
 
 @every_kind
@@ -169,8 +169,8 @@ def test_a_zip_that_is_said_to_be_huge_is_refused(tmp_path: Path) -> None:
 def test_what_the_disk_has_no_room_for_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = room.shutil.disk_usage(tmp_path)._replace(free=5000)
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: usage)
+    usage = atomic.shutil.disk_usage(tmp_path)._replace(free=5000)
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda folder: usage)
     path = zipped(tmp_path / "a.zip", {"a.jpg": b"a" * 5000})
     with pytest.raises(DlError, match=r"No room to unpack .*: it takes 0.0 MB, and the disk at /"):
         unpacked(path, tmp_path / "out")

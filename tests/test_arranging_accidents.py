@@ -36,8 +36,8 @@ from trees import (
 from dlcli import arranging, organizing
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError
+from dlcli.files.transfer import PARTIAL
 from dlcli.journal import hold, journals
-from dlcli.transfer import PARTIAL
 
 pytestmark = pytest.mark.forks
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.augmentation import PRESETS, Augmentation, Augmenter, View
+from dlcli.augmentation import Augmenter, View
 from dlcli.backend import start_backend
-from dlcli.fields import coerce, settings_of
-from dlcli.files import dump_yaml, read_yaml
+from dlcli.files.formats import dump_yaml, read_yaml
 from dlcli.images import Batch
+from dlcli.settings.augmentation import PRESETS, Augmentation
+from dlcli.settings.fields import coerce, settings_of
 
 HEIGHT, WIDTH, COUNT = 60, 90, 64  # not square
 MIDDLE = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])

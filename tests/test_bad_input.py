@@ -168,7 +168,7 @@ def test_odd_file_names_survive_every_command(dl: Dl, home: Path) -> None:
     ok(dl("evaluate"))
     ok(dl("submit", "--positive", "cat"))
     (run,) = (home / "runs" / "odd names, é").iterdir()
-    from dlcli.files import read_csv
+    from dlcli.files.formats import read_csv
 
     ids = {row[0] for row in read_csv(run / "submission.csv")[1:]}
     assert ids == {name.removesuffix(".png") for name in NAMES}

@@ -21,11 +21,11 @@ from dlcli.catalog import (
     usable_names,
 )
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import settings_of
 from dlcli.recipes.finetune import Finetune
+from dlcli.settings.fields import settings_of
 
 # What stands in a file before and after the line that a test is about.
-TOP = "from dataclasses import dataclass\nfrom dlcli.fields import setting\n"
+TOP = "from dataclasses import dataclass\nfrom dlcli.settings.fields import setting\n"
 FROZEN = "@dataclass(frozen=True)\n"
 CLASS = f"{TOP}from dlcli.recipes.linear import Linear\n{FROZEN}class Own(Linear):\n"
 
@@ -126,7 +126,10 @@ def test_its_digest_is_of_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) 
         ("\nx\n", "line 2: NameError: name 'x' is not defined"),
         ("def f():\n    return 1 / 0\n\n\nf()\n", "line 2: ZeroDivisionError: division by zero"),
         ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
-        ("from dlcli.schedule import Schedule\nSchedule.parse('fast')\n", "line 2: Refused: "),
+        (
+            "from dlcli.settings.schedule import Schedule\nSchedule.parse('fast')\n",
+            "line 2: Refused: ",
+        ),
         ("import keras\n", "line 1: it imports keras before `dl` has set it up"),
         ("from keras.layers import Dense\n", "line 1: it imports keras before"),
         ("", "it has no class derived from `Recipe`, or from another recipe"),

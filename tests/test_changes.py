@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dlcli.changes import Change, batch_size_at, changed_phases
 from dlcli.recipe import Phase
-from dlcli.schedule import Schedule
+from dlcli.settings.schedule import Schedule
 
 rates = st.floats(1e-6, 10)
 plans = st.lists(st.lists(rates, min_size=1, max_size=5), min_size=1, max_size=3)

@@ -18,7 +18,7 @@ from dlcli.chance import Paired
 from dlcli.comparing import Comparison, Contrast, compare, letter, names_of
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import accuracy, log_loss
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
 

@@ -6,15 +6,8 @@ import typing
 
 import pytest
 
-from dlcli.competitions import (
-    COMPETITIONS,
-    METRICS,
-    MetricName,
-    metric_of,
-    positive_of,
-    rules_page,
-    slug_of,
-)
+from dlcli.competitions import COMPETITIONS, METRICS, metric_of, positive_of, rules_page, slug_of
+from dlcli.settings.shared import MetricName
 
 REDUX = "dogs-vs-cats-redux-kernels-edition"
 

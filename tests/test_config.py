@@ -15,11 +15,11 @@ from dlcli.catalog import recipe_names
 from dlcli.config import Config, load_config, user_file
 from dlcli.declarations import all_keys, declared
 from dlcli.errors import DlError
-from dlcli.files import write_yaml
-from dlcli.places import find_project_file
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import find_project_file
 from dlcli.run import Run
-from dlcli.schedule import Schedule
-from dlcli.settings import Kaggle, Settings
+from dlcli.settings.schedule import Schedule
+from dlcli.settings.shared import Kaggle, Settings
 
 # A setting of each kind, with values that sources may give it.
 VALUES: dict[str, st.SearchStrategy[Any]] = {

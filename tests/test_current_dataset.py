@@ -9,7 +9,7 @@ import pytest
 from dlcli.config import Config, load_config
 from dlcli.current import again, choose_dataset, find_dataset, last_named
 from dlcli.errors import DlError
-from dlcli.places import state_home
+from dlcli.files.paths import state_home
 
 
 def config(**environ: str) -> Config:

@@ -10,7 +10,7 @@ import pytest
 from dlcli.config import Config, load_config
 from dlcli.current import ChosenRun, choose_dataset, choose_run, find_run
 from dlcli.errors import DlError
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 

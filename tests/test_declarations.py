@@ -10,7 +10,7 @@ from projects import BROKEN, WIDE, make_project
 from dlcli.config import load_config, save_setting
 from dlcli.declarations import all_keys, declarations, declared
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
+from dlcli.files.formats import read_yaml, write_yaml
 
 TELLTALE = 'open("it ran", "w")\n'
 

@@ -10,7 +10,7 @@ from typed import Dl, ok
 
 from dlcli.demo import write_digits
 from dlcli.errors import DlError
-from dlcli.files import read_csv, read_yaml
+from dlcli.files.formats import read_csv, read_yaml
 
 
 def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(

@@ -19,9 +19,9 @@ from trainings import (
     rows,
 )
 
+from dlcli import words
 from dlcli.diagnosis import diagnose
 from dlcli.remedies import Options
-from dlcli.report import words
 from dlcli.score import Score
 
 CASES = {

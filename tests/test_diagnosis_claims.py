@@ -6,9 +6,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlcli import words
 from dlcli.diagnosis import HIGH, diagnose
 from dlcli.remedies import Options
-from dlcli.report import words
 from dlcli.score import Score
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "phase")

@@ -10,7 +10,7 @@ import pytest
 
 from dlcli.differing import differing_settings, text_of
 from dlcli.errors import DlError
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 CONFIG: dict[str, Any] = {

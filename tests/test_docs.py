@@ -21,8 +21,8 @@ from typed import Dl, ok
 
 from dlcli.catalog import built_in_names, recipe_class, unusable
 from dlcli.declarations import all_keys
-from dlcli.fields import settings_of
 from dlcli.recipe_files import OWN_FOLDER
+from dlcli.settings.fields import settings_of
 from dlcli.version import __version__
 
 ROOT = Path(__file__).parent.parent

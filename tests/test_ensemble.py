@@ -13,7 +13,7 @@ from typed import Dl, ok
 
 from dlcli import training
 from dlcli.diagnosis import Diagnosis
-from dlcli.files import read_csv, read_yaml, write_yaml
+from dlcli.files.formats import read_csv, read_yaml, write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
 

@@ -101,7 +101,7 @@ def test_log_loss_renormalises_rows(given_, factor):
 
 
 def test_the_summary_is_plain_and_names_its_classes(tmp_path):
-    from dlcli.files import read_yaml, write_yaml
+    from dlcli.files.formats import read_yaml, write_yaml
 
     y_true = np.array([0, 0, 1, 1])
     y_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]], np.float32)

@@ -8,7 +8,7 @@ import pytest
 from pictures import make_dataset, make_pictures
 from typed import Dl, ok
 
-from dlcli.files import read_csv, read_yaml
+from dlcli.files.formats import read_csv, read_yaml
 
 
 def test_the_six_commands_lead_from_a_folder_to_a_submission(dl: Dl, home: Path) -> None:

@@ -11,7 +11,7 @@ from typed import Dl, ok, refused
 from dlcli.errors import DlError
 from dlcli.export_check import check_export
 from dlcli.export_formats import FORMATS, RECORD
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
 from dlcli.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import coerce, plain, setting, settings_of
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import coerce, plain, setting, settings_of
+from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)

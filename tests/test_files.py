@@ -15,16 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError
-from dlcli.files import (
-    atomic,
-    atomic_write,
-    read_csv,
-    read_text,
-    read_yaml,
-    remove_leftovers,
-    write_csv,
-    write_yaml,
-)
+from dlcli.files.atomic import atomic, atomic_write, remove_leftovers
+from dlcli.files.formats import read_csv, read_text, read_yaml, write_csv, write_yaml
 
 pytestmark = pytest.mark.forks
 

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dlcli.files import dump_yaml
+from dlcli.files.formats import dump_yaml
 from dlcli.headlines import headlines
 
 STATUS = {

@@ -9,11 +9,12 @@ import pytest
 from tiny import OPENVINO
 
 from dlcli import inference
-from dlcli.augmentation import Augmentation, View
+from dlcli.augmentation import View
 from dlcli.errors import DlError
 from dlcli.images import PixelRule
 from dlcli.inference import Forward, resolve_forward, start_engine
-from dlcli.settings import Settings
+from dlcli.settings.augmentation import Augmentation
+from dlcli.settings.shared import Settings
 
 # What identifies a function
 

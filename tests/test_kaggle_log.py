@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from listed import listed_run
 
 from dlcli.errors import DlError
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
 from dlcli.kaggle_log import STATES, Entry, best_score, keep, read_log, read_logs
 from dlcli.run import Run
 

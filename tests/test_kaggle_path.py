@@ -21,7 +21,7 @@ from sklearn.metrics import log_loss
 from typed import Dl, ok
 
 from dlcli.dataset import open_dataset
-from dlcli.files import csv_text, read_csv
+from dlcli.files.formats import csv_text, read_csv
 from dlcli.kaggle_log import read_log
 from dlcli.run import Run
 

@@ -24,7 +24,7 @@ import pytest
 
 from dlcli.engine_files import open_engine
 from dlcli.predictions import read_predictions
-from dlcli.processes import exists
+from dlcli.process import exists
 from dlcli.run import Run
 from dlcli.run_list import read_row
 

@@ -14,7 +14,7 @@ from trees import plant, tree
 from dlcli import arranging, organizing
 from dlcli.downloads import plan_organize
 from dlcli.errors import DlError
-from dlcli.files import write_csv
+from dlcli.files.formats import write_csv
 from dlcli.labels import Naming
 
 BREEDS = {"000bec": "pug", "001513": "chow", "001cdf": "pug", "00214f": "chow"}

@@ -13,7 +13,7 @@ from typed import Dl, ok
 from dlcli import climbing
 from dlcli.config import Config
 from dlcli.course import RUNGS
-from dlcli.files import read_csv
+from dlcli.files.formats import read_csv
 from dlcli.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

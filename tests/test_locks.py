@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from dlcli import locks
 from dlcli.errors import DlError
-from dlcli.files import read_yaml
-from dlcli.locks import held
-from dlcli.processes import in_words, this_owner
+from dlcli.files import locks
+from dlcli.files.formats import read_yaml
+from dlcli.files.locks import held
+from dlcli.process import in_words, this_owner
 
 NOON = "2026-11-23T12:00:00Z"
 HOLD = """

@@ -10,7 +10,7 @@ from projects import make_project
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli.files import read_csv
+from dlcli.files.formats import read_csv
 from dlcli.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.run import Run
 from dlcli.targets import Targets

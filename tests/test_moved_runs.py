@@ -11,7 +11,7 @@ from tiny import SMALL
 from typed import Dl, ok, refused
 
 import dlcli
-from dlcli.files import read_csv, write_yaml
+from dlcli.files.formats import read_csv, write_yaml
 from dlcli.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

@@ -12,7 +12,7 @@ from trees import Tree, plant, tree
 
 from dlcli import arranging, organizing
 from dlcli.errors import DlError
-from dlcli.files import csv_text
+from dlcli.files.formats import csv_text
 from dlcli.pixels import pixel_table
 
 HEADER = [f"pixel{number}" for number in range(16)]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.places import config_home, printable, shown, state_home
+from dlcli.files.paths import config_home, shown, state_home
+from dlcli.words import printable
 
 
 def test_files_are_kept_below_home(home: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pictures import make_dataset, picture
 from typed import Dl, ok, refused
 
-from dlcli.files import read_csv
+from dlcli.files.formats import read_csv
 from dlcli.predictions import read_predictions
 from dlcli.run import Run
 

@@ -11,7 +11,7 @@ from tiny import only_run
 from typed import Dl, ok, refused
 
 from dlcli.current import remember
-from dlcli.files import read_csv, read_yaml
+from dlcli.files.formats import read_csv, read_yaml
 from dlcli.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

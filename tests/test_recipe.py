@@ -11,8 +11,8 @@ import pytest
 import dlcli.recipes
 from dlcli.catalog import built_in_names, make_recipe, recipe_class, recipe_text
 from dlcli.config import load_config
-from dlcli.fields import coerce, settings_of
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import coerce, settings_of
+from dlcli.settings.schedule import Schedule
 
 every_recipe = pytest.mark.parametrize("name", built_in_names())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import SMALL, only_run
 from typed import Dl, ok, refused
 
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.rerunning import first_difference, verify
 from dlcli.run import Run
 

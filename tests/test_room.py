@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.room import existing, require_room
+from dlcli.files.atomic import existing, require_room
 
 
 def test_a_disk_is_asked_where_the_folder_is_yet_to_be_made(tmp_path: Path) -> None:

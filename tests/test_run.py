@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
-from dlcli.processes import utc_now
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.process import utc_now
 from dlcli.run import STATES, Run
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 from listed import listed_run
 
 from dlcli.errors import DlError
-from dlcli.files import write_yaml
-from dlcli.processes import this_process
+from dlcli.files.formats import write_yaml
+from dlcli.process import this_process
 from dlcli.run import Run
 from dlcli.run_list import Row, find_listed, list_runs, read_row
 

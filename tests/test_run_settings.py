@@ -7,7 +7,7 @@ from typing import Any
 
 from listed import listed_run
 
-from dlcli.nested import flat
+from dlcli.files.formats import flat
 from dlcli.run_settings import Changed, changed_settings
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dlcli.config import save_setting
 from dlcli.errors import DlError, ExitCode
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
 
 
 def test_a_saved_setting_is_read_back(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.fields import Refused
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import Refused
+from dlcli.settings.schedule import Schedule
 
 RATES = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 SCHEDULES = st.lists(st.tuples(RATES, st.integers(1, 1000)), min_size=1).map(

@@ -13,7 +13,7 @@ from loading import loaded
 from projects import BROKEN, WIDE, make_project
 
 from dlcli.catalog import built_in_names
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 
 
 def completed(words: str) -> tuple[set[str], list[str]]:

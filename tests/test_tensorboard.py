@@ -14,7 +14,7 @@ from tiny import SMALL, only_run
 from typed import Dl, ok
 
 from dlcli import tensorboard, training
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 from dlcli.tensorboard import SIDES, add_events, begin_events
 

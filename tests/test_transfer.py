@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.transfer import PARTIAL, copy_file, move_back, move_file, remove_copy, sweep
+from dlcli.files.transfer import PARTIAL, copy_file, move_back, move_file, remove_copy, sweep
 
 
 @pytest.fixture

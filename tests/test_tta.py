@@ -16,13 +16,14 @@ from tiny import SMALL, only_run
 from typed import Dl, ok
 
 from dlcli import feature_store
-from dlcli.augmentation import Augmentation, View
+from dlcli.augmentation import View
 from dlcli.dataset import open_dataset
 from dlcli.evaluation import log_loss
-from dlcli.files import read_csv, read_yaml
+from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images import PixelRule, read_batches
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.run import Run
+from dlcli.settings.augmentation import Augmentation
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

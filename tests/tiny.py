@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.run import Run
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 
 SMALL = ("--image-size", "64", "--batch-size", "4")
 OPENVINO = replace(Settings(), image_size=64, engine="openvino", precision="f32")

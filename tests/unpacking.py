@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from trees import Tree, tree
 
-from dlcli.archive_members import Budget
-from dlcli.archives import open_archive
 from dlcli.errors import DlError
+from dlcli.files.archive_members import Budget
+from dlcli.files.archives import open_archive
 
 KINDS = ("pets.zip", "pets.tar", "pets.tar.gz", "pets.tgz", "pets.tar.bz2", "pets.tar.xz")
 every_kind = pytest.mark.parametrize("name", KINDS)

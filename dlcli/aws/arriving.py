@@ -13,15 +13,15 @@ from dlcli.aws.launch_journal import forget_order, is_unfinished
 from dlcli.aws.provisioning import USER, install_watchdog, provision
 from dlcli.aws.reaching import reach
 from dlcli.aws.system_ssh import Host
-from dlcli.aws.waiting import Patience, told_if_stopped
+from dlcli.aws.waiting import told_if_stopped
 from dlcli.errors import DlError
-from dlcli.progress import say
+from dlcli.progress import Patience, say
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.keys import Key
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 PORT = 22
 # EC2 shows a console some minutes after the boot, on older machines later.

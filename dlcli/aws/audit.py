@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.boxes import LIVE, MANAGED, NAME, OWNER, Box, box_of, disks_of, tags_of
 from dlcli.aws.costs import costs_of
-from dlcli.aws.durations import in_words
 from dlcli.aws.errors import explained
 from dlcli.aws.open_rules import Rule, rules_of
 from dlcli.aws.prices import DISK, IPV4, LINUX, PRICING_REGION, UNKNOWN, disk_an_hour
 from dlcli.errors import DlError
+from dlcli.words import in_words
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained, is_gone, reason_code
-from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
+from dlcli.progress import Patience
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud

@@ -14,7 +14,7 @@ from dlcli.errors import DlError
 from dlcli.progress import say
 
 if TYPE_CHECKING:
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60

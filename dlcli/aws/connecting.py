@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 from dlcli.aws.channel_limits import limited
 from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
 from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
-from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
-from dlcli.folders import typed
-from dlcli.places import shown
+from dlcli.files.paths import shown, typed
+from dlcli.progress import Patience
 
 if TYPE_CHECKING:
     from paramiko import PKey, SSHClient

@@ -33,8 +33,9 @@ from dlcli.aws.transfer_plan import (
     require_remote,
 )
 from dlcli.errors import DlError
-from dlcli.places import printable, shown
+from dlcli.files.paths import shown
 from dlcli.progress import Bar, say, track
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from paramiko import SSHClient

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from dlcli.aws.connecting import run
 from dlcli.aws.transfer_plan import PARTIAL, Entry
 from dlcli.errors import DlError
-from dlcli.places import printable, shown
+from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from paramiko import SSHClient

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.files import atomic_write, read_text
-from dlcli.locks import alone_in
-from dlcli.places import state_home
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import read_text
+from dlcli.files.locks import alone_in
+from dlcli.files.paths import state_home
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def trust_first(host: Host) -> HostKey:
 
 def how_to_forget(host: Host) -> str:
     """What to do about a key that isn't the known one."""
-    from dlcli.folders import typed
+    from dlcli.files.paths import typed
 
     return (
         "If you changed it yourself, on the box, forget the old one: "

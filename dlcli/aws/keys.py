@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dlcli.aws.host_keys import fingerprint_of
 from dlcli.errors import DlError
-from dlcli.files import atomic, atomic_write, read_text
-from dlcli.folders import typed
-from dlcli.locks import alone_in
-from dlcli.places import config_home, shown
+from dlcli.files.atomic import atomic, atomic_write
+from dlcli.files.formats import read_text
+from dlcli.files.locks import alone_in
+from dlcli.files.paths import config_home, shown, typed
 
 NAME = "id_ed25519"
 

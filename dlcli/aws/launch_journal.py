@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.files import read_yaml, write_yaml
-from dlcli.places import state_home
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.paths import state_home
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
@@ -57,8 +57,8 @@ def alone_with(region: str, name: str) -> Iterator[None]:
     """
     from datetime import UTC, datetime
 
-    from dlcli.locks import held
-    from dlcli.processes import in_words, this_owner
+    from dlcli.files.locks import held
+    from dlcli.process import in_words, this_owner
 
     def refusal(owner: Mapping[str, Any]) -> DlError:
         why = in_words(owner)

@@ -17,7 +17,7 @@ from dlcli.aws.planning import Existing, Plan, Spec
 from dlcli.aws.quotas import too_small
 from dlcli.aws.waiting import told_if_stopped
 from dlcli.errors import DlError
-from dlcli.interrupts import between_steps
+from dlcli.process import between_steps
 from dlcli.progress import say
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.places import find_project_file
+from dlcli.files.paths import find_project_file
 
 if TYPE_CHECKING:
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FALLBACK = "box"

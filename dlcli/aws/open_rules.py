@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.aws.network import RULE, SSH_PORT
-from dlcli.aws.settings import WIDEST
+from dlcli.settings.aws import WIDEST
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from dlcli.aws.errors import explained
 from dlcli.errors import DlError
-from dlcli.files import atomic_write, read_text
-from dlcli.places import cache_home
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import read_text
+from dlcli.files.paths import cache_home
 
 if TYPE_CHECKING:
     from pathlib import Path

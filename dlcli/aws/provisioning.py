@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from dlcli.aws.naming import Named
-from dlcli.aws.settings import Aws
 from dlcli.aws.wheel import from_index, version, write_wheel
 from dlcli.errors import DlError
-from dlcli.files import read_text
-from dlcli.places import expanded, printable, shown
+from dlcli.files.formats import read_text
+from dlcli.files.paths import expanded, shown
 from dlcli.progress import say
+from dlcli.settings.aws import Aws
+from dlcli.words import printable
 
 BOX = Path(__file__).parent / "box"
 UNITS = (

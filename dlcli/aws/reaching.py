@@ -19,15 +19,15 @@ from dlcli.aws.host_keys import (
     trust_first,
 )
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.keys import Key
-    from dlcli.aws.settings import Aws
     from dlcli.aws.system_ssh import Host
+    from dlcli.settings.aws import Aws
 
 # A box that runs answers at once; one that was just started needs a while.
 BOOT_SECONDS = 120.0

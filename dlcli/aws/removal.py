@@ -20,9 +20,8 @@ from dlcli.aws.errors import explained, is_gone, is_in_use, reason_code
 from dlcli.aws.key_pairs import PREFIX
 from dlcli.aws.launch_journal import forget_order, read_order
 from dlcli.aws.network import own_vpc
-from dlcli.aws.waiting import Patience
 from dlcli.errors import DlError
-from dlcli.progress import say
+from dlcli.progress import Patience, say
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud

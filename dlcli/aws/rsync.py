@@ -15,8 +15,8 @@ from dlcli.aws.connecting import Unreachable, run
 from dlcli.aws.system_ssh import Host, ssh_options
 from dlcli.aws.transfer_plan import PARTIAL, Direction
 from dlcli.errors import DlError
-from dlcli.places import printable
 from dlcli.progress import say
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from paramiko import SSHClient

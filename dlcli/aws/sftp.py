@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from dlcli.aws.connecting import Unreachable, run
 from dlcli.aws.transfer_plan import PARTIAL, Direction, Entry
 from dlcli.errors import DlError
-from dlcli.places import printable, shown
+from dlcli.files.paths import shown
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from paramiko import SFTPClient, SSHClient

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from dlcli.aws.boxes import Box, by_age
 from dlcli.aws.system_ssh import Host, option_lines
-from dlcli.files import atomic, read_text
-from dlcli.locks import alone_in
-from dlcli.places import config_home
+from dlcli.files.atomic import atomic
+from dlcli.files.formats import read_text
+from dlcli.files.locks import alone_in
+from dlcli.files.paths import config_home
 
 HEADER = "# Written by `dl aws ssh-config`, which writes it anew each time.\n"
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 Direction = Literal["put", "get"]
 # Passwords and keys: these never leave the computer that they are on.

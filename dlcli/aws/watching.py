@@ -16,7 +16,7 @@ from dlcli.errors import DlError
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 # A list isn't worth a longer wait; whose port 22 is closed to this address doesn't answer at all.
 SECONDS = 4.0

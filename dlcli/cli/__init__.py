@@ -11,7 +11,7 @@ import click
 
 from dlcli.cli.helping import DebugOption, Group
 from dlcli.errors import DlError, ExitCode
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
 
 # In the order of the path that one takes; each is a module of this package with a `command`. Said

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from dlcli.augmentation import Augmentation
 from dlcli.cli.completing import complete_dataset
 from dlcli.cli.helping import Command
 from dlcli.cli.options import with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
-from dlcli.fields import settings_of
+from dlcli.settings.augmentation import Augmentation
+from dlcli.settings.fields import settings_of
 
 AMOUNTS = settings_of(Augmentation)
 OUTPUT = Path("augment-preview.png")
@@ -41,7 +41,7 @@ def command(config: Config, named: str | None, output: Path) -> None:
 
     IMAGE is a file. Of a DATASET it is an image of train/, chosen by --seed.
     """
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.preview import preview
     from dlcli.progress import say
 
@@ -60,8 +60,8 @@ def command(config: Config, named: str | None, output: Path) -> None:
 def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and what the next command needs typed to take its dataset too."""
     from dlcli.current import again, choose_dataset
+    from dlcli.files.paths import expanded
     from dlcli.folders import is_image
-    from dlcli.places import expanded
     from dlcli.preview import training_image
     from dlcli.progress import say
 

@@ -15,7 +15,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 # The commands in the order in which one uses them, each with its module and what it does, so that
 # completion and help import none of them.
@@ -73,7 +73,7 @@ def command() -> None:
 def account(config: Config) -> tuple[Aws, Cloud]:
     """What every command begins with: settings, and the account that they name."""
     from dlcli.aws.cloud import open_cloud
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
 
     typed = {"flag", shown(config.file) if config.file else ""}
     usual = {key: value for key, value in config.values.items() if value.origin not in typed}
@@ -133,7 +133,7 @@ def limits(box: Box) -> str:
     """When a box stops whatever happens, in words; a spot box ends then."""
     from datetime import UTC, datetime, timedelta
 
-    from dlcli.aws.durations import in_words
+    from dlcli.words import in_words
 
     if box.until is None:
         return "nothing but its watchdog stops it"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.prices import Cost
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 
 @click.command("start", cls=Command)
@@ -140,12 +140,13 @@ def extend_command(config: Config, time: str) -> None:
     from dlcli.aws import arriving
     from dlcli.aws.changing import extended
     from dlcli.aws.connecting import connect, run
-    from dlcli.aws.durations import Duration, in_words
     from dlcli.aws.keys import own_key
     from dlcli.aws.lookup import find_box
     from dlcli.aws.network import open_door
-    from dlcli.fields import Refused
     from dlcli.progress import say
+    from dlcli.settings.aws import Duration
+    from dlcli.settings.fields import Refused
+    from dlcli.words import in_words
 
     try:
         span = Duration.parse(time)
@@ -219,7 +220,7 @@ def _cost(cloud: Cloud, box: Box) -> Cost:
 
 
 def _up(box: Box) -> str:
-    from dlcli.aws.durations import in_words
+    from dlcli.words import in_words
 
     return f"up {in_words(datetime.now(UTC) - box.launched)}" if box.running else box.state
 

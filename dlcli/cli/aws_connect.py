@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.forwarding import Tunnel
-    from dlcli.aws.settings import Aws
     from dlcli.aws.system_ssh import Host
+    from dlcli.settings.aws import Aws
 
 NOT_FOUND = 127  # a shell's exit code for a program that isn't there
 
@@ -129,7 +129,7 @@ def ssh_config_command(config: Config) -> None:
     """
     from dlcli.aws.lookup import boxes_everywhere
     from dlcli.aws.ssh_config import names_for, our_file, write_entries
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     settings, cloud = account(config)

@@ -170,8 +170,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
     """A dataset's folder; of one that is to be fetched it need not be here yet."""
     from dlcli.current import choose_dataset
-    from dlcli.folders import absolute
-    from dlcli.places import expanded
+    from dlcli.files.paths import absolute, expanded
     from dlcli.progress import say
 
     wanted = named or (config.get("dataset").value if config.is_flag("dataset") else None)
@@ -206,8 +205,9 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
 def _say_plan(prepared: Prepared) -> None:
     from dlcli.aws.copying import size_in_words
     from dlcli.aws.transfer_plan import in_words
-    from dlcli.places import printable, shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
+    from dlcli.words import printable
 
     plan, folders = prepared.plan, prepared.folders
     here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
@@ -224,7 +224,7 @@ def _say_plan(prepared: Prepared) -> None:
 
 def _print(prepared: Prepared) -> None:
     """What would be done, a line for each file."""
-    from dlcli.places import printable
+    from dlcli.words import printable
 
     for verb, names in (("copy", prepared.plan.send), ("delete", prepared.plan.delete)):
         for name in names:
@@ -237,8 +237,8 @@ def _ask(prepared: Prepared, yes: bool) -> None:
     Raises:
         DlError: there is nobody to ask.
     """
-    from dlcli.places import printable
     from dlcli.progress import say
+    from dlcli.words import printable
 
     names = prepared.plan.delete
     where = "on the box" if prepared.direction == "put" else "here"

@@ -79,8 +79,8 @@ def _print(
     all_regions: bool,
     now: datetime,
 ) -> None:
-    from dlcli.aws.durations import in_words
     from dlcli.aws.prices import dollars, since
+    from dlcli.words import in_words
 
     rates = [_rate(box, costs[box.id]) for box in found]
     columns: dict[str, list[Any]] = {
@@ -104,7 +104,7 @@ def _print(
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:
     """When it stops by itself: as its watchdog says, else at its cap at the latest."""
-    from dlcli.aws.durations import in_words
+    from dlcli.words import in_words
 
     if not box.running:
         return ""

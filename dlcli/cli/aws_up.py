@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dlcli.aws.instance_types import GpuType
     from dlcli.aws.planning import Spec
     from dlcli.aws.renting import Prepared
-    from dlcli.aws.settings import Aws
+    from dlcli.settings.aws import Aws
 
 HOW = (
     *("aws.name", "aws.spot", "aws.disk", "aws.idle", "aws.max_hours", "aws.max_price"),
@@ -120,7 +120,7 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
 def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
     """A plan as its reader sees it: what is there, what will be done, what it costs."""
-    from dlcli.aws.durations import in_words
+    from dlcli.words import in_words
 
     box, spec = prepared.plan.box, prepared.spec
     lines = []

@@ -48,8 +48,8 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
     from dlcli.competitions import metric_of
     from dlcli.current import again, choose_dataset
     from dlcli.errors import DlError
+    from dlcli.files.paths import shown
     from dlcli.kaggle import open_kaggle
-    from dlcli.places import shown
     from dlcli.progress import say
     from dlcli.run import Run
     from dlcli.submitting import with_competition

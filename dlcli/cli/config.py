@@ -12,8 +12,8 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config, load_config, save_setting, user_file
 from dlcli.declarations import declared, own_recipe_of
 from dlcli.errors import DlError
-from dlcli.fields import plain
-from dlcli.places import PROJECT_FILE, find_project_file, shown
+from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
+from dlcli.settings.fields import plain
 
 
 @click.group(cls=Group)

@@ -82,7 +82,7 @@ def split(
     from dlcli import arranging
     from dlcli.current import again
     from dlcli.dataset import open_dataset
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.plans import singletons
     from dlcli.progress import say
 
@@ -140,8 +140,7 @@ def sample(
     from dlcli import arranging
     from dlcli.current import again
     from dlcli.dataset import open_dataset
-    from dlcli.folders import typed
-    from dlcli.places import shown
+    from dlcli.files.paths import shown, typed
     from dlcli.progress import say
 
     root, seed = _choose(config, named), config.settings().seed
@@ -170,9 +169,9 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     its sample. Copies go only where their originals are still there, and neither was changed.
     """
     from dlcli import arranging
+    from dlcli.files.paths import shown
     from dlcli.moves import last
     from dlcli.organizing import is_staged, made_of
-    from dlcli.places import shown
     from dlcli.progress import say
 
     root = _choose(config, named)

@@ -70,9 +70,9 @@ def command(
     as it is, unless it is DEST itself or --move is given.
     """
     from dlcli import organizing
-    from dlcli.archives import without_suffix
     from dlcli.current import remember
-    from dlcli.folders import absolute
+    from dlcli.files.archives import without_suffix
+    from dlcli.files.paths import absolute
     from dlcli.labels import Naming
 
     root, found = config.settings().data_dir, absolute(source)
@@ -101,7 +101,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
     """
     from dlcli.current import again
     from dlcli.dataset import open_dataset
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     if outcome is None:
@@ -128,8 +128,8 @@ def _say_done(outcome: Outcome) -> None:
 
 def _say_done_before(found: Path, goal: Path) -> None:
     from dlcli.current import again
+    from dlcli.files.paths import shown
     from dlcli.organizing import new_since, packed_in
-    from dlcli.places import shown
     from dlcli.progress import say
 
     say(f"{shown(goal)} is organised already.")

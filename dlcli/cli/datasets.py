@@ -27,7 +27,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done
 
 def folder_named(name: str, data_dir: Path) -> Path:
     """The folder of a dataset that is to be made: by a path, or by a name under the data folder."""
-    from dlcli.folders import absolute
+    from dlcli.files.paths import absolute
 
     return absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
 
@@ -55,8 +55,8 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
     """Print what an operation would do, or what taking it back would."""
+    from dlcli.files.paths import shown
     from dlcli.organizing import made_of
-    from dlcli.places import shown
     from dlcli.progress import say
 
     if operation is None:
@@ -96,7 +96,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     from dlcli.current import choose_dataset, dataset_names
     from dlcli.dataset import SPLITS, open_dataset
     from dlcli.errors import DlError
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     data_dir = config.settings().data_dir
@@ -155,7 +155,7 @@ def as_typed(operation: Operation) -> str:
     """The command that makes an operation again."""
     import shlex
 
-    from dlcli.folders import typed
+    from dlcli.files.paths import typed
     from dlcli.organizing import made_of
 
     download = made_of(operation)
@@ -177,7 +177,7 @@ def as_typed(operation: Operation) -> str:
 
 def warn_of(outcome: Outcome) -> None:
     """Say of which files an operation could not do what it was to do."""
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     for paths, why in (

@@ -19,7 +19,7 @@ def command(config: Config) -> None:
 
     from dlcli.demo import walk, write_digits
     from dlcli.errors import ExitCode
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     settings = config.settings()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
 from dlcli.cli.completing import complete_run
 from dlcli.cli.helping import Command
@@ -12,6 +11,7 @@ from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.cli.tta import TTA
 from dlcli.config import Config
+from dlcli.settings.augmentation import AMOUNTS
 
 
 @click.command(cls=Command)
@@ -29,8 +29,7 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     from dlcli.catalog import recipe_names
     from dlcli.current import again, choose_run, same_runs
     from dlcli.dataset import open_dataset, whole_of
-    from dlcli.folders import typed
-    from dlcli.places import shown
+    from dlcli.files.paths import shown, typed
     from dlcli.predict import has_predictions
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run

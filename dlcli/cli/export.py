@@ -34,8 +34,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     """
     from dlcli.current import choose_run
     from dlcli.exporting import export_run
-    from dlcli.folders import absolute
-    from dlcli.places import shown
+    from dlcli.files.paths import absolute, shown
     from dlcli.progress import say
     from dlcli.read_only import said_place_of
 

@@ -11,7 +11,7 @@ from dlcli.cli.helping import Command, Group
 from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
-from dlcli.settings import BACKBONE_SETTINGS
+from dlcli.settings.shared import BACKBONE_SETTINGS
 
 # What the features are a function of, beside the images and the layer.
 FUNCTION = (*BACKBONE_SETTINGS, "image_size")
@@ -37,8 +37,8 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     from dlcli.dataset import open_dataset
     from dlcli.feature_store import skipped, stored_rows
     from dlcli.features import compute_features
+    from dlcli.files.paths import shown
     from dlcli.inference import resolve_forward
-    from dlcli.places import shown
     from dlcli.progress import say
 
     choice = choose_dataset(config)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.augmentation import AMOUNTS
 from dlcli.cli import emit_json
 from dlcli.cli.helping import Command
 from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
 from dlcli.config import Config
-from dlcli.settings import BACKBONE_SETTINGS
+from dlcli.settings.augmentation import AMOUNTS
+from dlcli.settings.shared import BACKBONE_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """
     from dlcli.climbing import choose_images, climb
     from dlcli.current import choose_dataset
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.ladder import MARKDOWN, PICTURE, best_of
 

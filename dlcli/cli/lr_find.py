@@ -16,7 +16,7 @@ from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.lr_finder import Found
-    from dlcli.schedule import Schedule
+    from dlcli.settings.schedule import Schedule
 
 
 def lr_find_command(name: str) -> click.Command:
@@ -34,8 +34,8 @@ def lr_find_command(name: str) -> click.Command:
     @with_config(*recipe_keys(name))
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
         from dlcli.current import again, choose_dataset, same_runs
+        from dlcli.files.paths import shown
         from dlcli.lr_finder import find_learning_rate
-        from dlcli.places import shown
 
         choice = choose_dataset(config)
         say(str(choice))

@@ -17,8 +17,8 @@ import click
 from dlcli.cli.helping import EVERYWHERE, DebugOption
 from dlcli.config import load_config
 from dlcli.declarations import declared
-from dlcli.fields import Setting, coerce
 from dlcli.progress import say
+from dlcli.settings.fields import Setting, coerce
 
 SHARED = ("data_dir", "runs_dir")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")

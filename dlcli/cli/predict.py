@@ -41,7 +41,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     from collections import Counter
 
     from dlcli.evaluation import rounded
-    from dlcli.files import csv_text
+    from dlcli.files.formats import csv_text
     from dlcli.photos import find_photos, predict_photos
     from dlcli.progress import say
 
@@ -95,8 +95,8 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     """Whether a word is a photo's, a folder's or the list's name, not a run's."""
     import os
 
+    from dlcli.files.paths import expanded
     from dlcli.folders import is_image
-    from dlcli.places import expanded
     from dlcli.run import Run
 
     path = expanded(word)
@@ -122,7 +122,7 @@ def _listed(named: tuple[str, ...]) -> list[str]:
 
 
 def _print_table(predictions: Predictions, best: list[str]) -> None:
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
 
     classes, y_prob = predictions.classes, predictions.y_prob
     if len(classes) <= MOST_COLUMNS:

@@ -12,9 +12,9 @@ from dlcli.cli.completing import complete_recipe
 from dlcli.cli.helping import Command, DebugOption, paragraphs
 from dlcli.cli.options import JSON
 from dlcli.cli.tables import print_table
-from dlcli.fields import settings_of
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings.fields import settings_of
 
 
 @click.command(cls=Command)

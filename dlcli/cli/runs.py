@@ -111,7 +111,7 @@ def ls(
     `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of
     `config.yaml`, by its last name or whole. Signs: = != < <= > >=.
     """
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.run_filters import filtered, needs_settings, read_filter, sort_key, sorted_by
     from dlcli.run_list import list_runs
@@ -155,7 +155,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     """
     from dlcli.current import name_to_type
     from dlcli.errors import DlError
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.run_dataset import may_be_of
     from dlcli.run_filters import best_first, filtered, needs_settings, read_filter
@@ -185,7 +185,7 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
     """
     from dlcli.current import choose_dataset
     from dlcli.errors import DlError
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.run import Run
 

@@ -38,7 +38,7 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
     from dlcli.comparing import names_of
     from dlcli.current import find_run
     from dlcli.differing import differing_settings
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
 
     runs = [find_run(named, config.settings().runs_dir) for named in (one, other)]
@@ -83,7 +83,7 @@ def compare_command(
 
 def _require_png(out: Path | None) -> None:
     from dlcli.errors import DlError, ExitCode
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
 
     if out is not None and out.suffix.lower() != ".png":
         raise DlError(
@@ -97,7 +97,7 @@ def _require_png(out: Path | None) -> None:
 def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path | None:
     """Write the picture of the curves; None where there are none, or no place for it, said."""
     from dlcli.comparing import names_of
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.compare_figure import draw_comparison
 

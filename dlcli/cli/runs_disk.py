@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @with_config("dataset")
 def du_command(config: Config, everything: bool, as_json: bool) -> None:
     """Show what runs take on disk, the largest first."""
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.run_disk import checkpoint_of, size_of, stored_files
     from dlcli.run_list import list_runs
@@ -82,7 +82,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
 
     It says how large they are and what else needs them, then asks.
     """
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.run_disk import (
         checkpoint_of,

@@ -36,7 +36,7 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     FILTER as in `dl runs ls`.
     """
     from dlcli.errors import DlError, ExitCode
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.runs_page import write_runs_page
     from dlcli.run_filters import filtered, read_filter

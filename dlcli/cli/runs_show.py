@@ -61,9 +61,9 @@ def _print(
 ) -> None:
     from dlcli.changes import in_words
     from dlcli.differing import text_of
-    from dlcli.places import printable
     from dlcli.run_disk import size_of
     from dlcli.run_list import PLANNED
+    from dlcli.words import printable
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:

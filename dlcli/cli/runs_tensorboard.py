@@ -41,7 +41,7 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     from tempfile import TemporaryDirectory
 
     from dlcli.comparing import names_of
-    from dlcli.places import cache_home
+    from dlcli.files.paths import cache_home
     from dlcli.progress import say
     from dlcli.run_list import find_listed, list_runs, read_row
     from dlcli.tensorboard import begin_events, require_tensorboard, serve

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from dlcli.augmentation import AMOUNTS
 from dlcli.cli.asking import YES, consent
 from dlcli.cli.completing import complete_run
 from dlcli.cli.helping import Command
 from dlcli.cli.options import with_config
 from dlcli.cli.tta import TTA
 from dlcli.config import Config
+from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
     from dlcli.clipping import Curve
@@ -95,7 +95,7 @@ def command(
     known: by `-c`, by `dl data get`, or from the settings.
     """
     from dlcli.current import choose_run
-    from dlcli.places import shown
+    from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.submitting import submit_run, with_competition
     from dlcli.tta import require_views

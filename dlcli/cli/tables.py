@@ -9,7 +9,7 @@ from unicodedata import combining, east_asian_width
 
 import click
 
-from dlcli.places import printable
+from dlcli.words import printable
 
 GAP = "  "
 # A text is broken into pieces no narrower than this, or than its longest word.

@@ -9,17 +9,17 @@ from typing import Any
 
 import click
 
-from dlcli.augmentation import AMOUNTS
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
 from dlcli.cli.helping import Command, DebugOption, Group, paragraphs
 from dlcli.cli.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import settings_of
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.schedule import EPOCHS, RATE
-from dlcli.settings import BACKBONE_SETTINGS
+from dlcli.settings.augmentation import AMOUNTS
+from dlcli.settings.fields import settings_of
+from dlcli.settings.schedule import EPOCHS, RATE
+from dlcli.settings.shared import BACKBONE_SETTINGS
 
 
 class Recipes(Group):

@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from dlcli.files import atomic
+from dlcli.files.atomic import atomic
 from dlcli.progress import track
 
 ANSWER_SECONDS = 6.0

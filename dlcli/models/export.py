@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from dlcli.backend import silent
 from dlcli.errors import DlError
-from dlcli.files import sync_tree
-from dlcli.places import cache_home, shown
+from dlcli.files.atomic import sync_tree
+from dlcli.files.paths import cache_home, shown
 from dlcli.progress import say
 from dlcli.version import __version__
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.backend import without_notices
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     import keras

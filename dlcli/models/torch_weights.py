@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     import h5py

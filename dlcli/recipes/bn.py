@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.fields import setting
 from dlcli.recipe import MOMENTUM, Beginning
 from dlcli.recipes.fc import Fc
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import setting
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dlcli.fields import setting
 from dlcli.recipe import MOMENTUM, Recipe
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import setting
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.fields import setting
 from dlcli.recipe import Phase, Recipe
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import setting
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

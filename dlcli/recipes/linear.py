@@ -16,9 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.fields import setting
 from dlcli.recipe import MOMENTUM, Recipe
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import setting
+from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

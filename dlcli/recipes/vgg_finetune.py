@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from dlcli.fields import setting
 from dlcli.recipes.finetune import Finetune
-from dlcli.schedule import Schedule
+from dlcli.settings.fields import setting
+from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)

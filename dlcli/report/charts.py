@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.report import words
+from dlcli import words
 from dlcli.report.history import Curves
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.places import shown
+from dlcli.files.paths import shown
 from dlcli.report.figures import INK, MUTED, RULE, calm, save
 from dlcli.report.history import curves
-from dlcli.report.words import NBSP, short
+from dlcli.words import NBSP, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from typing import Any
 
 from dlcli.config import Config
 from dlcli.evaluation import evaluate, log_loss
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
 from dlcli.images import PixelRule
 from dlcli.members import aligned, is_ensemble
-from dlcli.places import shown
 from dlcli.predict import has_predictions, predictions_of
 from dlcli.predictions import Predictions
 from dlcli.progress import say

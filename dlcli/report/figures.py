@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.files import atomic
-from dlcli.places import shown
-from dlcli.report import words
+from dlcli import words
+from dlcli.files.atomic import atomic
+from dlcli.files.paths import shown
 from dlcli.report.charts import strengths
 from dlcli.report.history import Curves
 from dlcli.report.thumbnails import TINY, Thumbnail

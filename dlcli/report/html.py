@@ -10,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli import words
 from dlcli.evaluation import checked, confusion_matrix
-from dlcli.files import atomic_write
-from dlcli.places import shown
-from dlcli.report import charts, figures, words
+from dlcli.files.atomic import atomic_write
+from dlcli.files.paths import shown
+from dlcli.report import charts, figures
 from dlcli.report.galleries import Gallery, select
 from dlcli.report.history import best_epoch, curves
 from dlcli.report.thumbnails import Thumbnail, thumbnails

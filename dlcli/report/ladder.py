@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.diagnosis import Diagnosis
-from dlcli.files import atomic_write, write_csv
-from dlcli.places import shown
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import write_csv
+from dlcli.files.paths import shown
 from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, save
-from dlcli.report.words import NBSP, loss, percent
+from dlcli.words import NBSP, loss, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from dlcli.report import words
+from dlcli import words
 from dlcli.report.charts import BOTTOM, LEFT, RIGHT, TOP, Mark, epoch_ticks, nice_ticks
 from dlcli.report.compare_figure import WIDE
 from dlcli.report.history import Curves

@@ -13,21 +13,20 @@ from dlcli.comparing import compare, letter
 from dlcli.dataset import SPLITS, open_dataset
 from dlcli.differing import differing_settings
 from dlcli.errors import DlError
-from dlcli.files import atomic_write
-from dlcli.nested import below
-from dlcli.places import shown
-from dlcli.processes import utc_now
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import below
+from dlcli.files.paths import shown
+from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by
-from dlcli.provenance import command_line
 from dlcli.report import charts
 from dlcli.report.history import curves
 from dlcli.report.html import template
 from dlcli.report.runs_chart import RunsChart, runs_chart
-from dlcli.report.words import loss, percent, short
 from dlcli.run import Run
 from dlcli.run_filters import best_first, sorted_by
 from dlcli.run_list import Row, epochs_of
 from dlcli.run_settings import PLACES
+from dlcli.words import loss, percent, short
 
 FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each
 MOST_COMPARED = 100  # runs whose settings are compared, the best ones

@@ -19,10 +19,10 @@ from dlcli.aws.keys import Key
 from dlcli.aws.launch_journal import read_order
 from dlcli.aws.naming import Named
 from dlcli.aws.provisioning import Run
-from dlcli.aws.settings import Aws
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
+from dlcli.settings.aws import Aws
 
 
 @pytest.fixture
@@ -209,6 +209,6 @@ def test_a_long_wait_says_how_long_it_has_been(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled_at_the_third_look(aws, monkeypatch)
-    monkeypatch.setattr("dlcli.aws.waiting.SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("dlcli.progress.SILENT_SECONDS", 0.0)
     said = ok(dl("aws", "up", "-y")).stderr
     assert said.count("Waiting for the host keys of cats, 0 s so far, 300 s at most") == 3

@@ -11,8 +11,8 @@ from typed import Dl, refused
 from dlcli.aws.boxes import boxes
 from dlcli.aws.cloud import Cloud, open_cloud
 from dlcli.aws.errors import code_of, explained
-from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
+from dlcli.settings.aws import Aws
 
 
 def test_the_owner_is_who_calls(aws: Account) -> None:

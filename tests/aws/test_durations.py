@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.aws.durations import Duration, in_words, read_duration
-from dlcli.fields import Refused
+from dlcli.settings.aws import Duration, read_duration
+from dlcli.settings.fields import Refused
+from dlcli.words import in_words
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from simulated import Account
 from typed import Dl, Result, ok, refused
 
 from dlcli.aws.cloud import Cloud, Usual, open_cloud
-from dlcli.aws.settings import Aws
+from dlcli.settings.aws import Aws
 
 REGION = "us-west-2"
 ABOUT_A_BOX = {

@@ -11,7 +11,7 @@ from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.launch_journal import Order, journal_file, read_order, write_order
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
 
 ZONE_CODES = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "Unsupported")
 

@@ -15,9 +15,9 @@ from paramiko import SSHClient
 from dlcli.aws import connecting, provisioning
 from dlcli.aws.naming import Named
 from dlcli.aws.provisioning import STATUS, Run, install_watchdog, own_script, provision, user_data
-from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
 from dlcli.progress import heard_by
+from dlcli.settings.aws import Aws
 
 FISH = Named("fish", " --region eu-west-1")
 

@@ -13,8 +13,8 @@ from dlcli.aws.connecting import Unreachable, connect
 from dlcli.aws.host_keys import forget, known
 from dlcli.aws.lookup import find_box
 from dlcli.aws.reaching import reach, reach_again
-from dlcli.aws.settings import Aws
 from dlcli.errors import DlError
+from dlcli.settings.aws import Aws
 
 
 def test_a_box_is_found_again_with_its_door_open(

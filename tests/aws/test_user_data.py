@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.aws import provisioning
-from dlcli.aws.durations import Duration
 from dlcli.aws.provisioning import BOX, MOST_BYTES, UNITS, user_data
+from dlcli.settings.aws import Duration
 
 HALF_HOUR = Duration(minutes=30)
 

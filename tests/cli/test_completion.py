@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typed import Dl, ok
 
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from kaggle_server import KaggleServer
 from trees import plant, tree
 from typed import Dl, ok, refused
 
-from dlcli import fetching
 from dlcli.competition_data import archive_of, get
 from dlcli.dataset import dataset_settings
+from dlcli.files import download
 from dlcli.kaggle import open_kaggle
 
 
@@ -61,15 +61,15 @@ def test_a_connection_that_breaks_is_gone_on_with_in_this_call_and_in_the_next(
     server.break_download(70_000)
     ok(dl("data", "get", SLUG, "--dataset", "first"))
     whole = len(server.competitions[SLUG].whole())
-    assert sum(server.storage.sent) <= whole + fetching.CHUNK
+    assert sum(server.storage.sent) <= whole + download.CHUNK
     server.storage.sent.clear()
     (home / f"data/.downloads/{SLUG}.zip").unlink()
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", ())
+    monkeypatch.setattr(download, "DELAYS_SECONDS", ())
     server.break_download(130_000)
     refused(dl("data", "get", SLUG, "--dataset", "second"), "the same command goes on from there")
     assert not (home / "data/second").exists()
     ok(dl("data", "get", SLUG, "--dataset", "second"))
-    assert sum(server.storage.sent) <= whole + fetching.CHUNK
+    assert sum(server.storage.sent) <= whole + download.CHUNK
     assert tree(home / "data/first") == tree(home / "data/second")
 
 

@@ -11,7 +11,7 @@ from competing import FILES, SLUG
 from kaggle_server import KaggleServer
 from typed import Dl, ok, refused
 
-from dlcli import fetching
+from dlcli.files import download
 
 
 def free_at(monkeypatch: pytest.MonkeyPatch, free: Callable[[Path], int]) -> None:
@@ -52,7 +52,7 @@ def test_what_has_come_needs_no_room_again(
     dl: Dl, server: KaggleServer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, largest = len(server.competitions[SLUG].whole()), len(FILES["train.zip"])
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", ())
+    monkeypatch.setattr(download, "DELAYS_SECONDS", ())
     server.break_download(150_000)
     refused(dl("data", "get", SLUG), "the same command goes on from there")
     free_at(monkeypatch, lambda path: 2 * whole + largest - 50_000)

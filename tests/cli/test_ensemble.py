@@ -11,7 +11,7 @@ from pictures import make_dataset, make_pictures
 from predicted import predicted_run
 from typed import Dl, ok
 
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

@@ -14,7 +14,7 @@ import pytest
 from pictures import make_dataset, picture
 from typed import Dl, ok, refused
 
-from dlcli.files import read_csv
+from dlcli.files.formats import read_csv
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -15,7 +15,7 @@ from typed import Dl, ok
 
 from dlcli import training
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
-from dlcli.fields import settings_of
+from dlcli.settings.fields import settings_of
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:

@@ -14,7 +14,7 @@ from terminal import at_terminal
 from typed import Dl, ok
 
 from dlcli.cli.runs import PLACES
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 TABLE = [

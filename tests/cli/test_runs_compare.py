@@ -13,7 +13,7 @@ from predicted import predicted_run
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.run import Run
 
 EACH = 10

@@ -12,8 +12,8 @@ import pytest
 from listed import listed_run, sized
 from typed import Dl, ok
 
-from dlcli.files import write_yaml
-from dlcli.processes import this_process
+from dlcli.files.formats import write_yaml
+from dlcli.process import this_process
 from dlcli.run import Run
 
 

@@ -11,7 +11,7 @@ from listed import listed_run
 from terminal import at_terminal
 from typed import Dl, ok
 
-from dlcli.processes import this_process
+from dlcli.process import this_process
 from dlcli.run import Run
 
 

@@ -12,7 +12,7 @@ from typed import Dl, ok
 
 from dlcli.clipping import CANDIDATES, clip
 from dlcli.dataset import open_dataset
-from dlcli.files import read_csv, write_yaml
+from dlcli.files.formats import read_csv, write_yaml
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run
 

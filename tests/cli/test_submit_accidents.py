@@ -15,10 +15,10 @@ from typed import Dl, ok, refused
 from dlcli import uploading
 from dlcli.cli import main
 from dlcli.errors import DlError
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
+from dlcli.files.locks import held
 from dlcli.kaggle_log import Entry, keep, read_log
-from dlcli.locks import held
-from dlcli.processes import this_owner, utc_now
+from dlcli.process import this_owner, utc_now
 from dlcli.run import Run
 from dlcli.syncing import lock_of
 

@@ -15,7 +15,7 @@ from kaggle_server import KEY, KaggleServer
 from typed import Dl, ok, refused
 
 from dlcli import uploading
-from dlcli.files import read_yaml
+from dlcli.files.formats import read_yaml
 from dlcli.kaggle_log import read_log
 from dlcli.run import Run
 

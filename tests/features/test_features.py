@@ -23,7 +23,7 @@ from dlcli.feature_store import function_of, remove_features, skipped, stored_fe
 from dlcli.features import compute_features, features_ready, load_features, store_folder
 from dlcli.images import PixelRule
 from dlcli.inference import Forward, resolve_forward
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 
 # What is computed, and what is not computed again
 

@@ -10,13 +10,13 @@ from fetching.served import CONTENT, NAME
 from loopback import loopback_only
 from storage import Storage
 
-from dlcli import fetching
-from dlcli.fetching import fetch
+from dlcli.files import download
+from dlcli.files.download import fetch
 
 
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "DELAYS_SECONDS", (0.0, 0.0, 0.0))
     server = Storage()
     server.put(NAME, CONTENT)
     with loopback_only():

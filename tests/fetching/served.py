@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 from storage import Storage
 
-from dlcli import fetching
 from dlcli.errors import DlError
-from dlcli.fetching import fetch
-from dlcli.partial_files import PartialFile
+from dlcli.files import download
+from dlcli.files.download import PartialFile, fetch
 
 CONTENT = bytes(range(256)) * 4000
 OTHER = CONTENT[::-1] + b"longer"
 NAME = "competitions/archive.zip"
-LOST = fetching.CHUNK  # of a connection that breaks, at most
+LOST = download.CHUNK  # of a connection that breaks, at most
 
 
 def left_after(storage: Storage, path: Path, n_bytes: int) -> int:

@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from storage import Storage
 
-from dlcli import fetching
 from dlcli.errors import DlError
-from dlcli.http_answers import seconds_of
-from dlcli.partial_files import PartialFile, RemoteFile, number
+from dlcli.files import download
+from dlcli.files.download import PartialFile, RemoteFile, number, seconds_of
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -65,7 +64,7 @@ def test_what_breaks_and_always_begins_anew_is_given_up(go, storage: Storage, pa
     storage.break_download(500_000, times=99)
     with pytest.raises(DlError, match=r"Can't fetch the archive: .*broke off"):
         go()
-    assert len(storage.sent) == 1 + len(fetching.DELAYS_SECONDS)
+    assert len(storage.sent) == 1 + len(download.DELAYS_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from fetching.served import CONTENT, NAME, left_after
 from storage import Storage
 
 from dlcli.errors import DlError
-from dlcli.fetching import fetch
-from dlcli.partial_files import PartialFile
+from dlcli.files.download import PartialFile, fetch
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -61,7 +60,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(go, storage, path: Path) 
     left_after(storage, path, 500_000)
     storage.refuse("Download", 503)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlcli.partial_files.os.utime", lambda *_: path.write_bytes(b"mine"))
+        patch.setattr("dlcli.files.download.os.utime", lambda *_: path.write_bytes(b"mine"))
         with pytest.raises(DlError, match="here are 4 bytes"):
             go()
     assert path.read_bytes() == b"mine"

@@ -14,10 +14,9 @@ from children import fork, killed_before_change, wait
 from fetching.served import CONTENT, LOST, NAME, OTHER, interrupt, left_after
 from storage import Storage
 
-from dlcli import fetching
 from dlcli.errors import DlError, ExitCode
-from dlcli.fetching import fetch
-from dlcli.partial_files import PartialFile
+from dlcli.files import download
+from dlcli.files.download import PartialFile, fetch
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -46,7 +45,7 @@ def test_a_link_is_fresh_for_each_try(storage: Storage, path: Path) -> None:
 
 
 def test_a_server_that_falls_silent_is_asked_again(go, storage, path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("dlcli.http_answers.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("dlcli.files.download.ANSWER_SECONDS", 0.2)
     storage.break_download(500_000, stalls=True)
     assert go()
     assert path.read_bytes() == CONTENT
@@ -87,9 +86,9 @@ def test_ctrl_c_promises_nothing_that_is_not_so(
 
 def test_progress_counts_from_what_was_there(go, storage, path: Path, monkeypatch) -> None:
     seen = []
-    real = fetching.track
+    real = download.track
     monkeypatch.setattr(
-        fetching, "track", lambda *what, **how: (seen.append((what, how)), real(*what, **how))[1]
+        download, "track", lambda *what, **how: (seen.append((what, how)), real(*what, **how))[1]
     )
     storage.put(NAME, CONTENT * 5)
     left = left_after(storage, path, 3 << 20)

@@ -12,9 +12,9 @@ from fetching.served import CONTENT, left_after
 from local_server import http_date
 from storage import Storage
 
-from dlcli import fetching
 from dlcli.errors import DlError
-from dlcli.fetching import fetch
+from dlcli.files import download
+from dlcli.files.download import fetch
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -65,7 +65,7 @@ def test_nobody_waits_for_an_hour(go, storage: Storage) -> None:
 
 
 def test_offline_is_said_without_the_links_signature(path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(fetching, "DELAYS_SECONDS", (0.0,))
+    monkeypatch.setattr(download, "DELAYS_SECONDS", (0.0,))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.zip?Signature=secret"

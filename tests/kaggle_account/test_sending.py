@@ -72,7 +72,7 @@ def test_an_upload_whose_answer_is_lost_is_not_sent_again(
 def test_a_storage_host_that_does_not_answer_is_given_up_and_its_link_is_shown_nowhere(
     file: Path, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
-    monkeypatch.setattr("dlcli.http_answers.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("dlcli.files.download.ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         link = f"http://127.0.0.1:{listening.getsockname()[1]}/upload?signature=SECRET"
         if not silent:

@@ -16,7 +16,7 @@ from dlcli.images import Batch
 from dlcli.inference import Forward, resolve_forward, start_engine
 from dlcli.models import export
 from dlcli.models.export import exported
-from dlcli.settings import Settings
+from dlcli.settings.shared import Settings
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from pictures import make_dataset
 from typed import Dl, ok
 
-from dlcli.files import read_csv, read_yaml
+from dlcli.files.formats import read_csv, read_yaml
 
 
 def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(

@@ -13,7 +13,7 @@ from listed import listed_run
 from pictures import make_dataset
 from predicted import predicted_run
 
-from dlcli.files import write_yaml
+from dlcli.files.formats import write_yaml
 from dlcli.report.runs_page import write_runs_page
 from dlcli.run import Run
 from dlcli.run_list import list_runs

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from dlcli import words
 from dlcli.evaluation import evaluate
-from dlcli.report import words
 
 
 @pytest.mark.parametrize(

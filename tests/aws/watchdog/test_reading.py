@@ -8,8 +8,8 @@ import pytest
 from aws.watched import BOOTED, SEEN, Box
 
 from dlcli.aws import provisioning
-from dlcli.aws.durations import Duration
 from dlcli.aws.provisioning import Watched, extend_command, read_watchdog
+from dlcli.settings.aws import Duration
 
 
 def test_what_the_watchdog_says_is_read(box: Box) -> None:

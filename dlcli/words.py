@@ -1,11 +1,14 @@
-"""Numbers in words: how figures are written, and what they say."""
+"""Figures, spans and names as people write them, and sentences about scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 NBSP = "\N{NO-BREAK SPACE}"
+# Python calls only the plain space printable; these are as harmless, and typography needs them.
+SPACES = "\u00a0\u2009\u202f\u3000"
 
 
 class Confusion(NamedTuple):
@@ -90,3 +93,29 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
             f"{worst.times:,}{NBSP}of{NBSP}{sum(metrics['confusion'][worst.true].values()):,}."
         )
     return sentences
+
+
+def printable(text: str) -> str:
+    """Text that a terminal shows as it stands: control characters and odd bytes as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in SPACES else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def in_words(span: timedelta) -> str:
+    """A span as people read it, its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

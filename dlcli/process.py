@@ -1,18 +1,30 @@
-"""Which process works on something, written down so that another can ask whether it still does."""
+"""This process and others: who works on something, what a result came from, Ctrl-C between steps.
+
+Which process works on something is written down so that another can ask whether it still does.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlcli.places import printable
+from dlcli.words import printable
 
+if TYPE_CHECKING:
+    from types import FrameType
+
+# What only a training needs is imported in bodies: completion of runs comes by here.
 BEAT_SECONDS = 30
 SILENT_SECONDS = 600
+
+BACKENDS = ("keras", "tensorflow", "jax", "torch", "numpy")
+PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headless")
 
 
 def utc_now() -> str:
@@ -32,8 +44,6 @@ def this_owner(since: str) -> dict[str, Any]:
     Args:
         since: when it began with that.
     """
-    from dlcli.provenance import command_line
-
     return this_process() | {
         "owner": {"user": _user(), "since": since, "command": command_line()},
     }
@@ -93,7 +103,7 @@ def exists(pid: int) -> bool:
 
 
 def _host() -> str:
-    from socket import gethostname  # not at the top: completion of runs comes by here
+    from socket import gethostname
 
     return gethostname()
 
@@ -121,3 +131,92 @@ def _start(pid: int) -> int | None:
     # proc(5): the name, field 2, may hold spaces and brackets; 3 is the state, 22 the start
     state, *fields = stat.rpartition(")")[2].split()
     return 0 if state in "ZX" else int(fields[18])
+
+
+def provenance() -> dict[str, Any]:
+    """What `config.yaml` records beside the settings: command, versions, git commit, host."""
+    import platform
+    from importlib import metadata
+
+    from dlcli.version import __version__
+
+    versions = {"dlcli": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": command_line(),
+        "folder": str(Path.cwd()),
+        "git": _git_commit(Path.cwd()),
+        "host": _host(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def command_line() -> str:
+    """What was typed, as it can be pasted into a shell."""
+    import shlex
+
+    return shlex.join(["dl", *sys.argv[1:]])
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit of the project around the folder, marked where files have changed since."""
+    from subprocess import TimeoutExpired
+
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = commit and _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, TimeoutExpired):  # no git, or a slow file system
+        return None
+    return f"{commit} with changes" if changed else commit or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    import subprocess
+
+    git = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(git, capture_output=True, text=True, timeout=5)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@contextmanager
+def between_steps() -> Iterator[Callable[[], None]]:
+    """Take Ctrl-C between steps alone while the block runs; a second one doesn't wait.
+
+    Within a step NumPy's and TensorFlow's C code may swallow a `KeyboardInterrupt`, or make another
+    error of it (measured: one in a hundred).
+
+    Yields:
+        what to call between steps: raises `KeyboardInterrupt` if Ctrl-C came since.
+    """
+    import signal
+    import threading
+
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not in_main:  # ignored, or somebody else's
+        yield lambda: None
+        return
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        if came:
+            raise KeyboardInterrupt
+        came = True
+
+    def check() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+        check()
+    finally:
+        signal.signal(signal.SIGINT, before)

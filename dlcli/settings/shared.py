@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from dlcli.augmentation import Augmentation
-from dlcli.aws.settings import Aws
-from dlcli.competitions import MetricName
-from dlcli.fields import setting
+from dlcli.settings.augmentation import Augmentation
+from dlcli.settings.aws import Aws
+from dlcli.settings.fields import setting
 
 OnError = Literal["stop", "skip"]
 # What a pretrained network's part hangs on; these mean nothing where a recipe sees the pixels.
 BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
+
+MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
 
 
 @dataclass(frozen=True)

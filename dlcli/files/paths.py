@@ -1,15 +1,20 @@
-"""Where `dl` keeps its own few files, by the XDG base directory rules, where a project begins, and
-how paths are shown.
+"""Paths: as people type and read them, where `dl` keeps its files, where a project begins.
+
+The places follow the XDG base directory rules.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
+from contextlib import suppress
 from pathlib import Path
 
+from dlcli.errors import DlError
+from dlcli.words import printable
+
 PROJECT_FILE = "dl.yaml"
-# Python calls only the plain space printable; these are as harmless, and typography needs them.
-SPACES = "\u00a0\u2009\u202f\u3000"
 
 
 def _home(variable: str, default: str) -> Path:
@@ -58,12 +63,38 @@ def shown(path: Path | str) -> str:
     return printable(text)
 
 
-def printable(text: str) -> str:
-    """Text that a terminal shows as it stands: control characters and odd bytes as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in SPACES else _escaped(c) for c in text)
+def make_numbered(folder: Path, most: int = 100) -> Path:
+    """Make a new folder; the second of a name gets `-2`, so that two processes never share one.
+
+    Raises:
+        DlError: there are so many of the name already.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, most + 1):
+        made = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with suppress(FileExistsError):
+            made.mkdir()
+            return made
+    raise DlError(
+        f"{shown(folder)} stands there {most} times already",
+        hint="Remove some of them; a name that holds the time is another one in a minute.",
+    )
 
 
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; one that may not be looked at counts as none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root of the file system, `~` opened, links left as they are."""
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def typed(path: Path) -> str:
+    """A path as it can be pasted into a shell."""
+    plain = shown(path)
+    return plain if re.fullmatch(r"[\w@%+=:,./~-]+", plain) else shlex.quote(os.fspath(path))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
-from dlcli.fields import Refused
+from dlcli.settings.fields import Refused
 
 # What other tools call the two that a schedule holds.
 RATE, EPOCHS = ("lr", "learning_rate"), ("epochs",)

@@ -1,40 +1,51 @@
-"""Fetching a large file over HTTP: what has come stays, even through a kill, and is gone on with.
+"""Download a large file over HTTP: what has come stays, even through a kill, and is gone on with.
 
-The rest is asked for on the condition that the file is still the one that was begun (If-Range), so
-that one which was changed begins anew instead of ending another's beginning.
+The bytes lie in `NAME.partial`; `NAME.partial.json` says which file on the server they begin. The
+rest is asked for on the condition that the file is still that one (If-Range), so that one which was
+changed begins anew instead of ending another's beginning. A server that is busy is asked again when
+it says so.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dlcli import http_answers
-from dlcli.archives import brief
 from dlcli.errors import DlError, ExitCode
-from dlcli.http_answers import LONGEST_WAIT_SECONDS, reason, retry_after
-from dlcli.locks import held
-from dlcli.partial_files import PartialFile, RemoteFile, number
-from dlcli.places import shown
-from dlcli.processes import in_words, this_owner, utc_now
+from dlcli.files import download
+from dlcli.files.archives import brief
+from dlcli.files.atomic import require_room, sync_folder
+from dlcli.files.formats import read_text
+from dlcli.files.locks import held
+from dlcli.files.paths import shown
+from dlcli.files.transfer import move_file
+from dlcli.process import in_words, this_owner, utc_now
 from dlcli.progress import say, track
-from dlcli.room import require_room
 
 if TYPE_CHECKING:
     from requests import Response
+
 
 # Before another try; the row begins anew whenever more than ever has come.
 DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 # When a connection breaks off, at most this is lost.
 CHUNK = 1 << 16
+
+# A server that takes a call and is silent for so long is given up.
+ANSWER_SECONDS = 60.0
+# One that wants to be left alone for longer is not waited for.
+LONGEST_WAIT_SECONDS = 120.0
 
 
 class _Broken(Exception):
@@ -176,7 +187,7 @@ def _opened(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     with requests.Session() as session:
         session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
         try:
-            timeout = http_answers.ANSWER_SECONDS
+            timeout = download.ANSWER_SECONDS
             with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
                 yield response
         except broken as error:
@@ -279,3 +290,156 @@ def _bytes(size: int | None) -> str:
 def _words(status: int) -> str:
     known = status in set(HTTPStatus)
     return f"{status} {HTTPStatus(status).phrase}" if known else str(status)
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a server says of a file.
+
+    Args:
+        size_bytes: None where it doesn't say.
+        etag: as it was sent; "" for none.
+        date: when it was changed, as it was sent; "" for none.
+    """
+
+    size_bytes: int | None
+    etag: str
+    date: str
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> RemoteFile:
+        """Read the headers of an answer that sends the whole file."""
+        size = number(headers.get("Content-Length", ""))
+        return cls(size, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+
+    @property
+    def validator(self) -> str:
+        """What `If-Range` takes: the ETag, or the date; "" where neither will do."""
+        # a weak ETag, W/"...", promises the same meaning, not the same bytes
+        if re.fullmatch(r'"[!-~]*"', self.etag):
+            return self.etag
+        return self.date if seconds_of(self.date) is not None and self.date.isascii() else ""
+
+    def is_named_by(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer that sends a part is of this file, as far as it says."""
+        name = "ETag" if self.validator == self.etag else "Last-Modified"
+        return headers.get(name, self.validator) == self.validator
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a whole file is this one: by size and date, or by size and MD5.
+
+        What was fetched has the server's date. For what came by other ways there is the ETag, the
+        MD5 at Google's and Amazon's storage where a file was uploaded in one piece.
+        """
+        if not path.is_file() or path.stat().st_size != self.size_bytes:
+            return False
+        date = seconds_of(self.date)
+        if date is not None and int(path.stat().st_mtime) == int(date):
+            return True
+        if not re.fullmatch(r'"[0-9a-f]{32}"', self.etag):
+            return False
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+        return digest.hexdigest() == self.etag.strip('"')
+
+
+class PartialFile:
+    """A file that is not whole yet.
+
+    Args:
+        target: what it is to become.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.file = target.with_name(f"{target.name}.partial")
+        self.marker = target.with_name(f"{target.name}.partial.json")
+
+    def size(self) -> int:
+        """How much is here, in bytes."""
+        return self.file.stat().st_size if self.file.is_file() else 0
+
+    def begun(self) -> RemoteFile | None:
+        """The file that this is the beginning of; None where that isn't known for sure."""
+        try:
+            values = json.loads(read_text(self.marker))
+            remote = RemoteFile(values["size_bytes"], str(values["etag"]), str(values["date"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        size = remote.size_bytes
+        sensible = size is None or (isinstance(size, int) and self.size() <= size)
+        return remote if sensible and remote.validator and self.size() else None
+
+    def begin(self, remote: RemoteFile) -> None:
+        """Forget what is here, and note what will be."""
+        with self.file.open("wb") as file:
+            os.fsync(file.fileno())
+        # last, or it could speak of another's bytes; in place, as half a marker counts as none
+        with self.marker.open("w", encoding="ascii") as file:
+            json.dump(asdict(remote), file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def finish(self, remote: RemoteFile) -> None:
+        """Give the whole file its name, and the server's date.
+
+        Raises:
+            FileExistsError: another file has the name by now.
+        """
+        date = seconds_of(remote.date)
+        if date is not None:
+            os.utime(self.file, (date, date))
+        with self.file.open("rb") as file:
+            os.fsync(file.fileno())
+        move_file(str(self.file), str(self.target))
+        sync_folder(self.target.parent)
+        self.remove()
+
+    def remove(self) -> None:
+        """Forget it."""
+        self.file.unlink(missing_ok=True)
+        self.marker.unlink(missing_ok=True)
+
+
+def number(text: str) -> int | None:
+    """A count of bytes or seconds in a header; None where it is none."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a server asks to be left alone for; 0 where it asks nothing.
+
+    A date is one by its own clock, which may differ from ours.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    until = seconds_of(text)
+    if until is None:
+        return 0.0
+    now = seconds_of(headers.get("Date", ""))
+    return max(until - (time.time() if now is None else now), 0.0)
+
+
+def seconds_of(date: str) -> float | None:
+    """A date of HTTP, as seconds since 1970; None where it is none, or before that."""
+    try:
+        seconds = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return seconds if seconds >= 0 else None
+
+
+def reason(error: BaseException) -> str:
+    """What is at the bottom of an error of the network, without the URL that it holds.
+
+    A URL's query may be as good as a key.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        if "Timeout" in type(cause).__name__:
+            return f"no answer within {ANSWER_SECONDS:g} seconds"
+        cause = cause.__cause__ or cause.__context__
+    return "the connection broke off"

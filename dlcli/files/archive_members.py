@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from dlcli.errors import DlError
-from dlcli.places import shown
+from dlcli.files.paths import shown
 
 # ImageNet as Kaggle has it, annotations included, is 2 million.
 MOST_MEMBERS = 3_000_000

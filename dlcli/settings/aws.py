@@ -1,17 +1,22 @@
-"""Settings of rented machines: the `aws:` block."""
+"""Settings of rented machines, the `aws:` block, and durations as people write them: `1h30m`."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from dlcli.aws.durations import OFF, Duration
-from dlcli.fields import Refused, setting
+from dlcli.settings.fields import Refused, setting
 
 # IP version -> the shortest prefix that may reach a box. A /8 is the most that any organisation was
 # ever given of IPv4, and none has a /16 of IPv6.
 WIDEST = {4: 8, 6: 16}
+
+OFF = "off"
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_MOST_DAYS = 365
 
 
 class Patterns(tuple[str, ...]):
@@ -69,6 +74,42 @@ class Networks(tuple[str, ...]):
         return ",".join(self)
 
 
+class Duration(timedelta):
+    """A span of time that is written as `30m`, `4h`, `1h30m`, `2d`.
+
+    Example:
+        Duration.parse("1h30m") == timedelta(minutes=90)
+    """
+
+    expected: ClassVar[str] = "a time, such as 30m, 4h or 1h30m"
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Read `[Nd][Nh][Nm][Ns]`; a number needs its unit.
+
+        Raises:
+            Refused: says why it can't be read.
+        """
+        words = text.strip().lower().replace(" ", "")
+        if not re.fullmatch(r"(\d{1,9}[dhms])+", words):
+            why = f"{text.strip()!r} needs a unit: d, h, m or s" if words.isdecimal() else ""
+            raise Refused(why or f"{text.strip()!r} is not a time, such as 30m, 4h or 1h30m")
+        parts = re.findall(r"(\d+)([dhms])", words)
+        seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
+        if not 0 < seconds <= _MOST_DAYS * 86400:
+            raise Refused(f"a time has to be above 0 and at most {_MOST_DAYS}d")
+        return cls(seconds=seconds)
+
+    def __str__(self) -> str:
+        left, text = round(self.total_seconds()), ""
+        for unit, seconds in _SECONDS.items():
+            if unit == "d" and left % seconds:
+                continue  # 26h says more than 1d2h
+            count, left = divmod(left, seconds)
+            text += f"{count}{unit}" if count else ""
+        return text or "0s"
+
+
 @dataclass(frozen=True)
 class Aws:
     """What `dl aws` rents, where, and for how long."""
@@ -104,3 +145,12 @@ class Aws:
     )
     ssh_key: Path | None = setting(None, "private key for ssh; one of dl's own by default")
     bootstrap: Path | None = setting(None, "script to run on a new box, once it is set up")
+
+
+def read_duration(text: str) -> Duration | None:
+    """A duration as typed; None for `off`.
+
+    Raises:
+        Refused: it is neither.
+    """
+    return None if text.strip().lower() == OFF else Duration.parse(text)

@@ -1,7 +1,8 @@
-"""Unpacking what was downloaded, whole or not at all.
+"""Unpack what was downloaded, zip or tar, whole or not at all.
 
 An archive is checked as a whole before a byte is written; what is written goes into a new folder,
-which whoever calls removes after an error. Permissions are not taken over.
+which whoever calls removes after an error. Permissions are not taken over. A tar may be plain or
+packed by gzip, bzip2 or xz.
 """
 
 # A Path costs more than the system call, and these run for every file.
@@ -9,26 +10,35 @@ which whoever calls removes after an error. Permissions are not taken over.
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import lzma
 import os
+import stat
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
-from dlcli.archive_members import AGAIN, ArchiveError, Budget, Member, checked, damaged, refusal
-from dlcli.folders import typed
-from dlcli.places import shown
+from dlcli.files.archive_members import (
+    AGAIN,
+    ArchiveError,
+    Budget,
+    Member,
+    checked,
+    damaged,
+    refusal,
+)
+from dlcli.files.atomic import require_room
+from dlcli.files.paths import shown, typed
 from dlcli.progress import track
-from dlcli.room import require_room
-from dlcli.tars import TarReader
-from dlcli.zips import ZipReader
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 SUFFIXES = (".zip", *_TARS, ".7z", ".rar")
@@ -58,6 +68,25 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
+
+_MOST_PADDING_STEPS = 16
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    "tar": lambda path: path.open("rb"),
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "xz": lzma.open,
+}
+
+# What Python unpacks (APPNOTE.TXT, 4.4.5); deflate64 (9) and zstd (93), for two, it does not.
+_METHODS = {0: "stored", 8: "deflate", 12: "bzip2", 14: "lzma"}
+_IS_ENCRYPTED, _IS_UTF8 = 0x1, 0x800
+# Who made the entry: of these, some write folders with a backslash.
+_DOS, _NTFS = 0, 10
+# The field that holds the time in UTC; the entry's own is local, in steps of two seconds.
+_UNIX_TIME = 0x5455
+# bzip2 and lzma are unpacked by what they are fed, without a bound on what comes out: bzip2 makes
+# up to 20,000 bytes of one.
+_STEP, _SMALL_STEP = 1 << 20, 1 << 12
 
 
 def is_archive(name: str) -> bool:
@@ -240,3 +269,153 @@ def _no_archive(called: str, head: bytes) -> ArchiveError:
     else:
         why = "its content is none of a zip or tar, whatever its name says"
     return ArchiveError(f"{called} is no archive", why=why, hint=AGAIN)
+
+
+class TarReader:
+    """A tar archive. It has no directory: listing it reads it once, its contents once more."""
+
+    def __init__(self, path: Path, packing: str) -> None:
+        self._path, self._open = path, _OPENERS[packing]
+
+    def close(self) -> None:
+        """Nothing is open between two readings."""
+
+    def members(self) -> Iterator[Member]:
+        """All entries. Each is told before its content is passed by, so that one may stop there."""
+        with self._entries() as entries:
+            for _, info in entries:
+                yield _tar_member(info)
+
+    def contents(self, names: Container[str]) -> Iterator[tuple[Member, IO[bytes], int]]:
+        """Each named file's member, its content, and in what steps that is read."""
+        with self._entries() as entries:
+            for tar, info in entries:
+                member = _tar_member(info)
+                if member.kind == "file" and member.name in names:
+                    yield member, cast(IO[bytes], tar.extractfile(info)), _STEP
+
+    @contextmanager
+    def _entries(self) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
+        with self._open(self._path) as stream:
+            yield _entries(_Forward(stream))
+
+
+def _entries(stream: _Forward) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+        while info := tar.next():
+            yield tar, info
+            tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+    # `tarfile` takes a damaged header amid the archive, or none, for its end
+    if stream.last != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it breaks off before its end")
+    # a packed stream's checksum is looked at where that ends, which is a little further on
+    for _ in range(_MOST_PADDING_STEPS):
+        if not stream.read(_STEP):
+            break
+
+
+class _Forward:
+    """A stream that is only read on, and in small steps, whatever sizes its headers claim.
+
+    A header of a negative size would otherwise lead back to itself for ever, and one of a large
+    size would be read into memory whole.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._at = 0
+        self.last = b""
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _STEP:
+            raise tarfile.ReadError(f"a header claims to be of {size:,} bytes")
+        self.last = self._stream.read(size)
+        self._at += len(self.last)
+        return self.last
+
+    def seek(self, to: int) -> int:
+        if to < self._at:
+            raise tarfile.ReadError("a header claims a negative size")
+        while self._at < to and self.read(min(_STEP, to - self._at)):
+            pass
+        return self._at
+
+
+def _tar_member(info: tarfile.TarInfo) -> Member:
+    # pax headers write times as any float, "nan" included
+    seconds = float(info.mtime) if -(2.0**31) <= info.mtime < 2.0**33 else None
+    if info.isdir():
+        return Member(info.name, 0, "folder", None)
+    # a sparse file's holes cost nothing in the archive, and nobody's photos have any
+    is_file = info.isreg() and not info.issparse()
+    return Member(info.name, info.size, "file" if is_file else "other", seconds)
+
+
+class ZipReader:
+    """A zip archive that is open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = zipfile.ZipFile(path)
+        # in the order on disk, which is the quickest to read
+        self._infos = sorted(self._file.infolist(), key=lambda info: info.header_offset)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def members(self) -> Iterator[Member]:
+        """All entries, as the directory at the end lists them."""
+        return map(_zip_member, self._infos)
+
+    def contents(self, names: Container[str]) -> Iterator[tuple[Member, IO[bytes], int]]:
+        """Each named file's member, its content, and in what steps that is read."""
+        for info in self._infos:
+            member = _zip_member(info)
+            if member.kind == "file" and member.name in names:
+                with self._file.open(info) as content:
+                    step = _STEP if info.compress_type in (0, 8) else _SMALL_STEP
+                    yield member, content, step
+
+
+def _zip_member(info: zipfile.ZipInfo) -> Member:
+    name = _name(info)
+    mode = info.external_attr >> 16
+    fault = ""
+    if info.flag_bits & _IS_ENCRYPTED:
+        fault = "is encrypted and needs a password"
+    elif info.compress_type not in _METHODS:
+        fault = f"is packed by method {info.compress_type}, which Python can't undo"
+    if name.endswith("/") or stat.S_ISDIR(mode):
+        return Member(name, 0, "folder", None)
+    is_file = stat.S_IFMT(mode) in (0, stat.S_IFREG)
+    return Member(name, info.file_size, "file" if is_file else "other", _seconds(info), fault)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """An entry's name; what no encoding explains stays as the bytes that it is."""
+    name = info.orig_filename  # `filename` ends at a NUL
+    if not info.flag_bits & _IS_UTF8 and not name.isascii():
+        data = name.encode("cp437")  # as which `zipfile` read it
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+        if info.create_system not in (_DOS, _NTFS):
+            return data.decode("utf-8", "surrogateescape")
+    return name.replace("\\", "/") if info.create_system in (_DOS, _NTFS) else name
+
+
+def _seconds(info: zipfile.ZipInfo) -> float | None:
+    """When an entry was changed, as `unzip` has it."""
+    extra, at = info.extra, 0
+    while at + 9 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == _UNIX_TIME and length >= 5 and extra[at + 4] & 1:
+            seconds: int = struct.unpack_from("<i", extra, at + 5)[0]
+            return seconds
+        at += 4 + length
+    try:
+        return time.mktime((*info.date_time, 0, 0, -1))
+    except OverflowError:
+        return None

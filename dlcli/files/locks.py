@@ -15,8 +15,8 @@ from threading import Event, Thread
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files import dump_yaml, read_yaml
-from dlcli.processes import BEAT_SECONDS, at_work
+from dlcli.files.formats import dump_yaml, read_yaml
+from dlcli.process import BEAT_SECONDS, at_work
 
 # Tries in a second: as long as one that has just got the lock may take to write its name down.
 TRIES, PAUSE_SECONDS = 100, 0.01

@@ -1,0 +1,1 @@
+"""Files of any kind: paths, whole writes, formats, locks, moves, archives, downloads."""

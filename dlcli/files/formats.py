@@ -1,0 +1,216 @@
+"""Text, YAML and CSV, read and written without surprises, whatever file names they hold.
+
+File names are bytes on disk. Python carries bytes that aren't UTF-8 as surrogates; every text
+file that may hold a file name is written and read with `surrogateescape`, here and nowhere else.
+One value of a YAML text that a person wrote can be changed; comments and layout stay theirs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+from dlcli.errors import DlError
+from dlcli.files.atomic import atomic, atomic_write
+from dlcli.files.paths import shown
+
+if TYPE_CHECKING:
+    import yaml
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text; bytes that are not UTF-8 come back as surrogates."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; None when it is empty.
+
+    Raises:
+        DlError: the file isn't YAML, with the line that is at fault.
+    """
+    import yaml
+
+    data = path.read_bytes()
+    # libyaml's loader takes 0.2 ms for a config, Python's own 1.3 ms, but it refuses the
+    # surrogates that stand for odd bytes in a file name
+    fast = b"\\uD" not in data and hasattr(yaml, "CSafeLoader")
+    try:
+        return yaml.load(data, yaml.CSafeLoader if fast else yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that there isn't
+        reason = _yaml_fault(error)
+        raise DlError(
+            f"{shown(path)} is not valid YAML", why=reason, hint="Mend or remove the file."
+        ) from error
+
+
+def _yaml_fault(error: Exception) -> str:
+    """Where a text isn't YAML, and why, without the parser's words for what it was doing."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).replace(' in "<byte string>"', "").split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', '')}"
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    """Write plain values as YAML, whole or not at all, in the order given."""
+    atomic_write(path, dump_yaml(value))
+
+
+def dump_yaml(value: Any) -> str:
+    """Plain values as YAML text, in the order given."""
+    import yaml
+
+    def dump(dumper: Any, allow_unicode: bool) -> str:
+        text: str = yaml.dump(
+            value, Dumper=dumper, allow_unicode=allow_unicode, sort_keys=False, width=100
+        )
+        return text
+
+    try:
+        return dump(getattr(yaml, "CSafeDumper", yaml.SafeDumper), True)
+    except UnicodeEncodeError:  # libyaml refuses the surrogates of odd file names
+        return dump(yaml.SafeDumper, False)
+
+
+def read_csv(path: Path, separator: str = ",") -> list[list[str]]:
+    """Read all rows of a CSV, header included; a byte order mark is no part of it.
+
+    Args:
+        path: the file.
+        separator: what stands between its cells.
+
+    Raises:
+        DlError: the file is not CSV.
+    """
+    try:
+        text = read_text(path).removeprefix("\ufeff")
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise DlError(
+            f"{shown(path)} is not valid CSV", why=str(error), hint="Mend or remove the file."
+        ) from error
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as CSV (RFC 4180 quoting, `\\n` at line ends), whole or not at all."""
+    with (
+        atomic(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        file.write(csv_text(rows))
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV: RFC 4180 quoting, `\\n` at line ends."""
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in map(list, rows):
+        # Python's writer leaves a lone carriage return bare, and its reader then ends the row
+        (quoted if any("\r" in str(value) for value in row) else plain).writerow(row)
+    return text.getvalue()
+
+
+def amended(text: str, path: Sequence[str], value: Any) -> str:
+    """A YAML text with one value changed or added.
+
+    The text is edited in place; where that would not give the right values (several values in
+    one pair of braces, anchors), it is written anew, without its comments.
+
+    Args:
+        text: a YAML mapping, or nothing.
+        path: the key of each level, the outermost first.
+        value: a plain value.
+    """
+    import yaml
+
+    wanted = _set(yaml.safe_load(text), path, value)
+    edited = _edited(text, path, value)
+    try:
+        if yaml.safe_load(edited) == wanted:
+            return edited
+    except yaml.YAMLError:
+        pass
+    return dump_yaml(wanted)
+
+
+def _set(mapping: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    held = mapping if isinstance(mapping, dict) else {}
+    return held | {path[0]: _set(held.get(path[0]), path[1:], value)}
+
+
+def _edited(text: str, path: Sequence[str], value: Any) -> str:
+    import yaml
+
+    text += "" if text.endswith("\n") or not text else "\n"
+    node = yaml.compose(text, yaml.SafeLoader)
+    if node is None:
+        return text + _block(path, value, 0)
+    for depth, name in enumerate(path):
+        if not isinstance(node, yaml.MappingNode):  # `kaggle:` with nothing below it
+            return _below(text, node, _block(path[depth:], value, 2 * depth))
+        found = [held for key, held in node.value if key.value == name]
+        if not found:
+            return _below(text, _last(node), _block(path[depth:], value, node.start_mark.column))
+        node = found[0]
+    start, end = node.start_mark.index, node.end_mark.index
+    space = " " if text[start - 1] == ":" else ""
+    return text[:start] + space + dump_yaml({"": value}).partition(": ")[2].rstrip() + text[end:]
+
+
+def _block(path: Sequence[str], value: Any, column: int) -> str:
+    return indent(dump_yaml(_set(None, path, value)), " " * column)
+
+
+def _below(text: str, node: yaml.Node, block: str) -> str:
+    """The text with a block in the line after a node's last."""
+    at = text.index("\n", max(node.end_mark.index - 1, 0)) + 1
+    return text[:at] + block + text[at:]
+
+
+def _last(node: yaml.Node) -> yaml.Node:
+    """The innermost of the values at a node's end: a block's own end lies after its comments."""
+    import yaml
+
+    while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        node = node.value[-1][1] if isinstance(node.value[-1], tuple) else node.value[-1]
+    return node
+
+
+def flat(mapping: Any, *, lists: bool = False, block: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted keys, as JSON can hold them.
+
+    Args:
+        mapping: what a YAML file holds; anything but a mapping has no values.
+        lists: whether lists come too, as they are.
+        block: what stands before each key.
+    """
+    for key, value in mapping.items() if isinstance(mapping, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from flat(value, lists=lists, block=f"{block}{key}.")
+        elif not isinstance(value, list):
+            yield f"{block}{key}", _plain(value)
+        elif lists:
+            yield f"{block}{key}", value
+
+
+def below(mapping: Any, *keys: str) -> Any:
+    """What stands below some keys, one in the other; None where there is nothing."""
+    for key in keys:
+        mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return mapping
+
+
+def _plain(value: Any) -> Any:
+    """YAML makes a date of what looks like one, and knows sets and bytes."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

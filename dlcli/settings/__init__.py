@@ -1,0 +1,1 @@
+"""What can be set: each setting declared once, with type, default, help and bounds."""
