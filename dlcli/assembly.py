@@ -41,7 +41,7 @@ def require_layers(job: Job) -> None:
 
 def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
     """The backbone's layers that train in a phase, from the image to the top."""
-    from dlcli.models.unfreezing import layers_from, layers_with_weights
+    from dlcli.models.network import layers_from, layers_with_weights
 
     if phase.freeze_to:
         layers = layers_from(backbone, phase.freeze_to)
@@ -138,8 +138,7 @@ class Network:
             self.head = build_head(self.job, shape)
             self.model = self.head
         else:
-            from dlcli.models.network import join
-            from dlcli.models.unfreezing import train_layers
+            from dlcli.models.network import join, train_layers
 
             self.backbone = load_backbone(self.job)
             if self.phase.trains_backbone:
@@ -173,7 +172,7 @@ class Network:
         What trains is always the backbone's last layers and then the head, so weights of a phase
         that trained fewer or more of them fit from the end.
         """
-        from dlcli.models.unfreezing import layers_with_weights
+        from dlcli.models.network import layers_with_weights
 
         layers = layers_with_weights(self.backbone) if self.backbone is not None else []
         trainable = [variable for layer in layers for variable in layer.variables]

@@ -11,8 +11,8 @@ from dlcli.config import Config, Value
 from dlcli.course import RUNGS, Rung
 from dlcli.current import Choice, again
 from dlcli.dataset import SAMPLE, open_dataset
-from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.paths import shown
 from dlcli.ladder import Ladder
 from dlcli.launch import make_job, train

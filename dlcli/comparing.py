@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlcli.chance import LEVEL, Paired, holm, paired
 from dlcli.differing import Difference, differing_settings
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss, rounded
+from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import below
 from dlcli.files.paths import shown, typed
 from dlcli.members import aligned

@@ -13,9 +13,9 @@ from typing import Any
 
 from dlcli.catalog import recipe_class
 from dlcli.dataset import whole_of
+from dlcli.evaluation.remedies import Options
 from dlcli.files.paths import typed
 from dlcli.recipe import Recipe
-from dlcli.remedies import Options
 
 
 @dataclass(frozen=True)

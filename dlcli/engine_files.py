@@ -19,9 +19,11 @@ from dlcli.backend import chosen_backend, silence_openvino
 from dlcli.errors import DlError
 from dlcli.files.atomic import digest_of, sync_tree
 from dlcli.files.formats import read_yaml, write_yaml
-from dlcli.images import Batch, PixelRule
-from dlcli.inference import Engine, Forward, OpenVinoEngine, computes_bf16
-from dlcli.models.export import MODEL, export_model, exported
+from dlcli.images.pixels import Batch, PixelRule
+from dlcli.models.engines import Engine, OpenVinoEngine, computes_bf16
+from dlcli.models.forward import Forward
+from dlcli.models.openvino import MODEL, exported
+from dlcli.models.saved import export_model
 from dlcli.run import Run
 
 if TYPE_CHECKING:

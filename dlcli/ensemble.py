@@ -10,9 +10,9 @@ from typing import Any
 from dlcli.config import RECORD, Config
 from dlcli.current import ChosenRun, choose_run, same_runs
 from dlcli.dataset import open_dataset
-from dlcli.diagnosis import Diagnosis
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss, rounded
+from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
 from dlcli.launch import train

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dlcli.assembly import Network
-from dlcli.augmentation import epoch_place, reseed
+from dlcli.images.augmentation import epoch_place, reseed
 from dlcli.job import Job, Samples
 from dlcli.targets import Targets
 

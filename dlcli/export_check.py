@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.backend import litert_interpreter, silent
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError
-from dlcli.images import PixelRule, UnreadableImage, load_pixels
+from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.predict import holder
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.run import Run

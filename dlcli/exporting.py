@@ -15,9 +15,9 @@ from dlcli.export_formats import FORMATS, RECORD
 from dlcli.files.atomic import digest_of, sync_tree
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
-from dlcli.images import PixelRule
+from dlcli.images.pixels import PixelRule
 from dlcli.members import is_ensemble
-from dlcli.models.export import export_model
+from dlcli.models.saved import export_model
 from dlcli.run import Run
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read
 from dlcli.files import atomic
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.paths import shown
-from dlcli.inference import Forward
+from dlcli.models.forward import Forward
 
 MANIFEST = "manifest.yaml"
 LOCK = "lock"

@@ -41,8 +41,15 @@ from dlcli.feature_store import (
     writing,
 )
 from dlcli.files.paths import shown, typed
-from dlcli.images import PixelRule, UnreadableImage, is_readable, none_readable, refuse_unreadable
-from dlcli.inference import Engine, Forward, rows_of, start_engine
+from dlcli.images.pixels import (
+    PixelRule,
+    UnreadableImage,
+    is_readable,
+    none_readable,
+    refuse_unreadable,
+)
+from dlcli.models.engines import Engine, rows_of, start_engine
+from dlcli.models.forward import Forward
 from dlcli.progress import say, track
 from dlcli.settings.shared import OnError
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dlcli.augmentation import epoch_place
 from dlcli.dataset import Dataset
-from dlcli.images import (
+from dlcli.images.augmentation import epoch_place
+from dlcli.images.pixels import (
     PixelRule,
     UnreadableImage,
     none_readable,
@@ -26,7 +26,7 @@ from dlcli.settings.shared import OnError
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlcli.augmentation import Augmenter
+    from dlcli.images.augmentation import Augmenter
 
 
 class Inputs(Protocol):

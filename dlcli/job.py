@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.augmentation import Augmenter, View
 from dlcli.changes import Change, batch_size_at, changed_phases
 from dlcli.dataset import Dataset
 from dlcli.feature_inputs import FeatureInputs, size_of
 from dlcli.feature_store import require_room
 from dlcli.features import compute_features, features_ready, open_features, store_folder
-from dlcli.images import PixelRule
-from dlcli.inference import Forward
+from dlcli.images.augmentation import Augmenter, View
+from dlcli.images.pixels import PixelRule
 from dlcli.inputs import Inputs, class_numbers, read_images
 from dlcli.joined_inputs import JoinedInputs
+from dlcli.models.forward import Forward
 from dlcli.predictions import Predictions
 from dlcli.progress import say
 from dlcli.recipe import Phase, Recipe

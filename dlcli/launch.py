@@ -15,10 +15,10 @@ from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trai
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
-from dlcli.images import PixelRule
-from dlcli.inference import resolve_forward
+from dlcli.images.pixels import PixelRule
 from dlcli.job import Job
 from dlcli.members import is_ensemble
+from dlcli.models.engines import resolve_forward
 from dlcli.process import provenance
 from dlcli.progress import heard_by
 from dlcli.pseudo_labels import pseudo_labels_of

@@ -35,7 +35,7 @@ from dlcli.backend import seed_all
 from dlcli.beginning import begin
 from dlcli.config import Config
 from dlcli.epochs import epoch_batches, targets_of
-from dlcli.evaluation import rounded
+from dlcli.evaluation.metrics import rounded
 from dlcli.files.formats import write_csv
 from dlcli.job import Job, Samples, read_samples
 from dlcli.launch import make_job

@@ -10,7 +10,7 @@ from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import expanded, shown
 from dlcli.folders import read_folder
-from dlcli.images import MOST_NAMED
+from dlcli.images.pixels import MOST_NAMED
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.predictions import Predictions
 from dlcli.run import Run

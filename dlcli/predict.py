@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
@@ -21,8 +20,9 @@ from dlcli.features import (
     store_folder,
 )
 from dlcli.files.paths import shown, typed
-from dlcli.inference import Forward
+from dlcli.images.augmentation import View
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
+from dlcli.models.forward import Forward
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.predictions import Predictions, read_predictions, write_predictions
 from dlcli.progress import say

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.augmentation import Augmenter
 from dlcli.backend import start_backend
 from dlcli.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
-from dlcli.images import UnreadableImage, load_image
+from dlcli.images.augmentation import Augmenter
+from dlcli.images.pixels import UnreadableImage, load_image
 from dlcli.settings.augmentation import Augmentation
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.engine_files import WithHead, open_engine, open_head
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
-from dlcli.images import (
+from dlcli.images.augmentation import View
+from dlcli.images.pixels import (
     PixelRule,
     UnreadableImage,
     named,
@@ -20,8 +20,9 @@ from dlcli.images import (
     read_batches,
     refuse_unreadable,
 )
-from dlcli.inference import Engine, Forward, KerasEngine, start_engine
 from dlcli.models.backbones import get_backbone
+from dlcli.models.engines import Engine, KerasEngine, start_engine
+from dlcli.models.forward import Forward
 from dlcli.models.saved import load_model
 from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.progress import say, track

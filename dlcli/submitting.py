@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.chance import expected_accuracy_range, expected_loss_range
-from dlcli.clipping import Curve, clip, curve
 from dlcli.competitions import Metric, metric_of, positive_of, slug_of
 from dlcli.config import Config
 from dlcli.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss
+from dlcli.evaluation.chance import expected_accuracy_range, expected_loss_range
+from dlcli.evaluation.clipping import Curve, clip, curve
+from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.atomic import atomic
 from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.paths import shown
@@ -32,7 +32,7 @@ from dlcli.submission import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlcli.evaluation import Ints
+    from dlcli.evaluation.metrics import Ints
 
 
 COMPETITION = "kaggle.competition"

@@ -18,7 +18,7 @@ from dlcli.beginning import begin
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
 from dlcli.epochs import epoch_batches, targets_of
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss, rounded
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.paths import shown
 from dlcli.job import Job, Samples, read_samples
 from dlcli.outcome import keep_outcome

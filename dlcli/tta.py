@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.augmentation import View
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
+from dlcli.images.augmentation import View
 from dlcli.members import is_ensemble
 from dlcli.run import Run
 from dlcli.settings.augmentation import AMOUNTS, Augmentation

@@ -10,8 +10,8 @@ from PIL import Image
 
 from dlcli.dataset import SPLITS, open_dataset
 from dlcli.features import compute_features, load_features, store_folder
-from dlcli.images import Batch, PixelRule
-from dlcli.inference import Forward
+from dlcli.images.pixels import Batch, PixelRule
+from dlcli.models.forward import Forward
 from dlcli.settings.shared import OnError
 
 TINY = Forward("tiny", "0123456789abcdef", "pooled", PixelRule(4), "openvino", "f32")

@@ -106,7 +106,13 @@ def test_scikit_learn_serves_the_demo_alone_among_commands_that_have_to_be_quick
 
 
 LIGHT = (
-    *("dlcli.dataset", "dlcli.evaluation", "dlcli.submission", "dlcli.submitting", "dlcli.run"),
+    *(
+        "dlcli.dataset",
+        "dlcli.evaluation.metrics",
+        "dlcli.submission",
+        "dlcli.submitting",
+        "dlcli.run",
+    ),
     *(
         "dlcli.config",
         "dlcli.settings.fields",

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.augmentation import Augmenter, View
 from dlcli.backend import start_backend
 from dlcli.files.formats import dump_yaml, read_yaml
-from dlcli.images import Batch
+from dlcli.images.augmentation import Augmenter, View
+from dlcli.images.pixels import Batch
 from dlcli.settings.augmentation import PRESETS, Augmentation
 from dlcli.settings.fields import coerce, settings_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import stats
 
-from dlcli.chance import (
+from dlcli.evaluation.chance import (
     expected_accuracy_range,
     expected_loss_range,
     holm,
@@ -21,7 +21,7 @@ from dlcli.chance import (
     t_95,
     t_p,
 )
-from dlcli.evaluation import sample_losses
+from dlcli.evaluation.metrics import sample_losses
 
 counts = st.integers(0, 300)
 freedoms = st.integers(1, 3000)

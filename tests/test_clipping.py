@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import log_loss as oracle
 
-from dlcli.clipping import CANDIDATES, clip, curve, most
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import log_loss
+from dlcli.evaluation.clipping import CANDIDATES, clip, curve, most
+from dlcli.evaluation.metrics import log_loss
 
 
 @st.composite

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pictures import make_dataset, make_pictures
 from predicted import predicted_run
 
-from dlcli.chance import Paired
 from dlcli.comparing import Comparison, Contrast, compare, letter, names_of
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import accuracy, log_loss
+from dlcli.evaluation.chance import Paired
+from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.formats import write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run

@@ -20,9 +20,8 @@ from trainings import (
 )
 
 from dlcli import words
-from dlcli.diagnosis import diagnose
-from dlcli.remedies import Options
-from dlcli.score import Score
+from dlcli.evaluation.diagnosis import Score, diagnose
+from dlcli.evaluation.remedies import Options
 
 CASES = {
     "finetune": (FINETUNE, Options(dropout=0.5), "good fit"),

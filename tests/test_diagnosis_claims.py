@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli import words
-from dlcli.diagnosis import HIGH, diagnose
-from dlcli.remedies import Options
-from dlcli.score import Score
+from dlcli.evaluation.diagnosis import HIGH, Score, diagnose
+from dlcli.evaluation.remedies import Options
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "phase")
 # as many small losses as large ones, since most rules are about those

@@ -12,7 +12,7 @@ from tiny import SMALL
 from typed import Dl, ok
 
 from dlcli import training
-from dlcli.diagnosis import Diagnosis
+from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.formats import read_csv, read_yaml, write_yaml
 from dlcli.predictions import read_predictions
 from dlcli.run import Run

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dlcli import evaluation
 from dlcli.errors import DlError
+from dlcli.evaluation import metrics as metrics_module
 
 
 @st.composite
@@ -29,17 +29,17 @@ def test_scores_are_those_of_scikit_learn(given_):
 
     y_true, y_prob = given_
     labels, y_pred = range(y_prob.shape[1]), y_prob.argmax(axis=1)
-    confusion = evaluation.confusion_matrix(y_true, y_prob)
+    confusion = metrics_module.confusion_matrix(y_true, y_prob)
 
-    assert evaluation.accuracy(y_true, y_prob) == pytest.approx(
+    assert metrics_module.accuracy(y_true, y_prob) == pytest.approx(
         oracle.accuracy_score(y_true, y_pred)
     )
-    assert evaluation.log_loss(y_true, y_prob) == pytest.approx(
+    assert metrics_module.log_loss(y_true, y_prob) == pytest.approx(
         oracle.log_loss(y_true, y_prob, labels=labels), rel=1e-9, abs=1e-12
     )
     assert (confusion == oracle.confusion_matrix(y_true, y_pred, labels=labels)).all()
     for ours, theirs in zip(
-        evaluation.per_class(confusion),
+        metrics_module.per_class(confusion),
         oracle.precision_recall_fscore_support(y_true, y_pred, labels=labels, zero_division=0),
         strict=True,
     ):
@@ -53,7 +53,7 @@ def test_the_summary_is_that_of_scikit_learn(given_):
 
     y_true, y_prob = given_
     classes = [f"class {i}" for i in range(y_prob.shape[1])]
-    metrics = evaluation.evaluate(y_true, y_prob, classes)
+    metrics = metrics_module.evaluate(y_true, y_prob, classes)
 
     guess = DummyClassifier(strategy="prior").fit(y_true[:, None], y_true)
     seen = guess.classes_
@@ -79,24 +79,24 @@ def test_the_interval_is_scipys_wilson_interval(counts):
     from scipy.stats import binomtest
 
     theirs = binomtest(*counts).proportion_ci(0.95, method="wilson")
-    assert evaluation.accuracy_interval(*counts) == pytest.approx(tuple(theirs), abs=1e-9)
+    assert metrics_module.accuracy_interval(*counts) == pytest.approx(tuple(theirs), abs=1e-9)
 
 
 def test_the_interval_reaches_all_and_nothing_exactly():
-    assert evaluation.accuracy_interval(48, 48)[1] == 1
-    assert evaluation.accuracy_interval(0, 48)[0] == 0
+    assert metrics_module.accuracy_interval(48, 48)[1] == 1
+    assert metrics_module.accuracy_interval(0, 48)[0] == 0
 
 
 def test_a_certain_mistake_costs_much_but_not_infinity():
-    loss = evaluation.log_loss(np.array([0]), np.array([[0.0, 1.0]]))
+    loss = metrics_module.log_loss(np.array([0]), np.array([[0.0, 1.0]]))
     assert loss == pytest.approx(-math.log(np.finfo(float).eps))
 
 
 @given(predictions(), st.floats(0.1, 10))
 def test_log_loss_renormalises_rows(given_, factor):
     y_true, y_prob = given_
-    assert evaluation.log_loss(y_true, y_prob * factor) == pytest.approx(
-        evaluation.log_loss(y_true, y_prob), rel=1e-9, abs=1e-12
+    assert metrics_module.log_loss(y_true, y_prob * factor) == pytest.approx(
+        metrics_module.log_loss(y_true, y_prob), rel=1e-9, abs=1e-12
     )
 
 
@@ -105,7 +105,7 @@ def test_the_summary_is_plain_and_names_its_classes(tmp_path):
 
     y_true = np.array([0, 0, 1, 1])
     y_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.0, 1.0]], np.float32)
-    metrics = evaluation.evaluate(y_true, y_prob, ["cat", "dog"])
+    metrics = metrics_module.evaluate(y_true, y_prob, ["cat", "dog"])
 
     write_yaml(tmp_path / "metrics.yaml", metrics)
     assert read_yaml(tmp_path / "metrics.yaml") == metrics
@@ -141,13 +141,13 @@ def test_the_summary_is_plain_and_names_its_classes(tmp_path):
 )
 def test_what_is_no_probability_is_refused_and_its_sample_named(row):
     with pytest.raises(DlError, match="sample 2 is no set of probabilities") as refused:
-        evaluation.log_loss(np.array([0, 1]), np.array([[0.5, 0.5], row]))
+        metrics_module.log_loss(np.array([0, 1]), np.array([[0.5, 0.5], row]))
     assert "lower learning rate" in refused.value.hint
 
 
 def test_nothing_to_evaluate_says_so():
     with pytest.raises(DlError, match="no predictions"):
-        evaluation.evaluate(np.empty(0, int), np.empty((0, 2)), ["cat", "dog"])
+        metrics_module.evaluate(np.empty(0, int), np.empty((0, 2)), ["cat", "dog"])
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_nothing_to_evaluate_says_so():
 )
 def test_arrays_that_do_not_fit_each_other_are_a_bug(y_true, y_prob, classes):
     with pytest.raises(ValueError, match=r"expected .* received"):
-        evaluation.evaluate(np.array(y_true), np.array(y_prob), classes)
+        metrics_module.evaluate(np.array(y_true), np.array(y_prob), classes)

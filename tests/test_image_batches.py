@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pictures import picture
 from PIL import Image
 
-from dlcli import images
 from dlcli.errors import DlError
-from dlcli.images import (
+from dlcli.images import pixels
+from dlcli.images.pixels import (
     Batch,
     PixelRule,
     UnreadableImage,
@@ -75,7 +75,7 @@ def test_no_more_than_a_few_batches_are_decoded_ahead(
         decoded.append(path)
         return load(path, rule)
 
-    monkeypatch.setattr(images, "load_pixels", counted)
+    monkeypatch.setattr(pixels, "load_pixels", counted)
     workers = 2
     for used, _ in enumerate(read_batches(pile.root, pile.paths * 40, PixelRule(8), 4, workers)):
         assert len(decoded) <= 4 * (used + 1 + 2 * workers)

@@ -18,7 +18,7 @@ from pictures import picture
 from PIL import Image
 
 from dlcli.errors import DlError
-from dlcli.images import PixelRule, UnreadableImage, load_pixels, refuse_unreadable
+from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels, refuse_unreadable
 
 EXACT, SCALED = PixelRule(32), PixelRule(32, "scaled")
 

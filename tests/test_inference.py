@@ -14,8 +14,9 @@ from pictures import make_pictures
 from PIL import Image
 from tiny import OPENVINO
 
-from dlcli.images import PixelRule, UnreadableImage, read_batches
-from dlcli.inference import Engine, Forward, KerasEngine, resolve_forward, rows_of, start_engine
+from dlcli.images.pixels import PixelRule, UnreadableImage, read_batches
+from dlcli.models.engines import Engine, KerasEngine, resolve_forward, rows_of, start_engine
+from dlcli.models.forward import Forward
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_openvino_alone_imports_no_backend(pictures: tuple[Path, list[str]]) -> 
 @pytest.mark.parametrize(
     "first",
     [
-        "from dlcli.inference import computes_bf16; computes_bf16('openvino')",
+        "from dlcli.models.engines import computes_bf16; computes_bf16('openvino')",
         "from dlcli.backend import start_backend; start_backend(); import openvino",
     ],
 )

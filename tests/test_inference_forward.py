@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from tiny import OPENVINO
 
-from dlcli import inference
-from dlcli.augmentation import View
 from dlcli.errors import DlError
-from dlcli.images import PixelRule
-from dlcli.inference import Forward, resolve_forward, start_engine
+from dlcli.images.augmentation import View
+from dlcli.images.pixels import PixelRule
+from dlcli.models import engines
+from dlcli.models.engines import resolve_forward, start_engine
+from dlcli.models.forward import Forward
 from dlcli.settings.augmentation import Augmentation
 from dlcli.settings.shared import Settings
 
@@ -69,16 +70,16 @@ def test_how_fast_it_is_computed_is_not_part_of_the_function() -> None:
 def test_what_was_made_with_openvino_is_refused_where_it_is_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(inference, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
     with pytest.raises(DlError, match="OpenVINO is not installed"):
         start_engine(FORWARD, tmp_path / "weights.h5")
 
 
 def test_on_a_cpu_openvino_runs_the_network_if_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
     assert resolve_forward(Settings(), "pooled")[0].engine == "openvino"
-    find = inference.find_spec
-    monkeypatch.setattr(inference, "find_spec", lambda n: None if n == "openvino" else find(n))
+    find = engines.find_spec
+    monkeypatch.setattr(engines, "find_spec", lambda n: None if n == "openvino" else find(n))
     assert resolve_forward(Settings(), "pooled")[0].engine == "keras"
     with pytest.raises(DlError) as caught:
         resolve_forward(OPENVINO, "pooled")
@@ -88,9 +89,9 @@ def test_on_a_cpu_openvino_runs_the_network_if_it_is_here(monkeypatch: pytest.Mo
 def test_on_a_gpu_keras_runs_the_network_in_bf16_where_it_has_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inference, "has_gpu", lambda: True)
+    monkeypatch.setattr(engines, "has_gpu", lambda: True)
     for capable, precision in ((True, "bf16"), (False, "f32")):
-        monkeypatch.setattr(inference, "gpu_has_bf16", lambda capable=capable: capable)
+        monkeypatch.setattr(engines, "gpu_has_bf16", lambda capable=capable: capable)
         forward, _ = resolve_forward(Settings(), "pooled")
         assert (forward.engine, forward.precision) == ("keras", precision)
 
@@ -99,8 +100,8 @@ def test_on_a_gpu_keras_runs_the_network_in_bf16_where_it_has_that(
 def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
     monkeypatch: pytest.MonkeyPatch, capable: bool
 ) -> None:
-    monkeypatch.setattr(inference, "has_gpu", lambda: False)
-    monkeypatch.setattr(inference, "computes_bf16", lambda engine: capable)
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "computes_bf16", lambda engine: capable)
     forward, _ = resolve_forward(Settings(), "pooled")
     assert forward.precision == ("bf16" if capable else "f32")
     assert forward.pixels == PixelRule(320, "scaled" if capable else "exact")
@@ -110,8 +111,8 @@ def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
 def test_without_scaled_decoders_every_pixel_is_decoded(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    find = inference.find_spec
-    monkeypatch.setattr(inference, "find_spec", lambda n: None if n == missing else find(n))
+    find = engines.find_spec
+    monkeypatch.setattr(engines, "find_spec", lambda n: None if n == missing else find(n))
     forward, _ = resolve_forward(replace(OPENVINO, precision="bf16"), "pooled")
     assert forward.pixels.decode == "exact"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dlcli.errors import DlError
-from dlcli.evaluation import log_loss
+from dlcli.evaluation.metrics import log_loss
 from dlcli.members import aligned, mean_of
 from dlcli.predictions import Predictions
 

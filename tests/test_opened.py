@@ -37,7 +37,7 @@ def test_the_pages_example_runs(dl: Dl, home: Path, tiny: Path) -> None:
 
 
 def test_the_model_gives_the_predictions(dl: Dl, home: Path, tiny: Path) -> None:
-    from dlcli.images import PixelRule, load_pixels
+    from dlcli.images.pixels import PixelRule, load_pixels
 
     ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3x2", *SMALL))
     run = dlcli.Run.open(only_run(home).path)

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.metrics import log_loss
 
 from dlcli.errors import DlError
-from dlcli.score import Score, measure
+from dlcli.evaluation.diagnosis import Score, measure
 
 
 def test_a_measurement_agrees_with_scikit_learn_and_the_textbook():

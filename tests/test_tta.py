@@ -16,11 +16,11 @@ from tiny import SMALL, only_run
 from typed import Dl, ok
 
 from dlcli import feature_store
-from dlcli.augmentation import View
 from dlcli.dataset import open_dataset
-from dlcli.evaluation import log_loss
+from dlcli.evaluation.metrics import log_loss
 from dlcli.files.formats import read_csv, read_yaml
-from dlcli.images import PixelRule, read_batches
+from dlcli.images.augmentation import View
+from dlcli.images.pixels import PixelRule, read_batches
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.run import Run
 from dlcli.settings.augmentation import Augmentation

@@ -9,10 +9,10 @@ from predicted import predicted_run
 from tiny import only_run
 from typed import Dl, Result, ok
 
-from dlcli.augmentation import View
 from dlcli.config import Config, load_config
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
+from dlcli.images.augmentation import View
 from dlcli.run import Run
 from dlcli.settings.augmentation import Augmentation
 from dlcli.tta import made_by, tta_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlcli.score import Score
+from dlcli.evaluation.diagnosis import Score
 
 PAIR = (200, 200)  # 400 validation images of two classes
 SEEN = (801, 801)  # and 1,602 training images

@@ -52,8 +52,7 @@ def command(backbone: str | None, as_json: bool) -> None:
 
 def _print_layers(backbone: Backbone, as_json: bool) -> None:
     from dlcli.backend import start_backend
-    from dlcli.models.network import build_network, cut
-    from dlcli.models.unfreezing import layers_with_weights
+    from dlcli.models.network import build_network, cut, layers_with_weights
 
     start_backend()
     network = cut(build_network(backbone, backbone.image_size), backbone, "pooled")

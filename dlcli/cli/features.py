@@ -38,7 +38,7 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     from dlcli.feature_store import skipped, stored_rows
     from dlcli.features import compute_features
     from dlcli.files.paths import shown
-    from dlcli.inference import resolve_forward
+    from dlcli.models.engines import resolve_forward
     from dlcli.progress import say
 
     choice = choose_dataset(config)

@@ -40,7 +40,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     """
     from collections import Counter
 
-    from dlcli.evaluation import rounded
+    from dlcli.evaluation.metrics import rounded
     from dlcli.files.formats import csv_text
     from dlcli.photos import find_photos, predict_photos
     from dlcli.progress import say

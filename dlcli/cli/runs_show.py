@@ -17,7 +17,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlcli.diagnosis import Diagnosis
+    from dlcli.evaluation.diagnosis import Diagnosis
     from dlcli.run import Run
     from dlcli.run_disk import Stored
     from dlcli.run_list import Row
@@ -126,7 +126,7 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
 
 def _diagnosis(run: Run) -> Diagnosis | None:
     """What a finished training showed; None where there is none, or one of another version's."""
-    from dlcli.diagnosis import Diagnosis
+    from dlcli.evaluation.diagnosis import Diagnosis
 
     try:
         return Diagnosis.of(run.status()["diagnosis"])

@@ -16,8 +16,8 @@ from dlcli.config import Config
 from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
-    from dlcli.clipping import Curve
     from dlcli.current import ChosenRun
+    from dlcli.evaluation.clipping import Curve
     from dlcli.kaggle import Kaggle
     from dlcli.kaggle_log import Entry
     from dlcli.submitting import Submitted
@@ -137,7 +137,7 @@ def _opened(slug: str) -> Kaggle:
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
     """Print what the validation images say of the file."""
-    from dlcli.clipping import COURSE
+    from dlcli.evaluation.clipping import COURSE
     from dlcli.progress import say
 
     if bound == "auto" and done.curve is not None:

@@ -178,7 +178,7 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 
 def print_result(run: Any, next_command: str) -> None:
     """The scores of a finished run, what they show, where it is, and what to do next."""
-    from dlcli.diagnosis import Diagnosis
+    from dlcli.evaluation.diagnosis import Diagnosis
 
     status = run.status()
     click.echo(

@@ -1,0 +1,1 @@
+"""Networks: the table of backbones, their weights, cutting them, what runs them."""

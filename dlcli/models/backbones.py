@@ -6,14 +6,68 @@ To add one, add a row: nothing outside this folder asks for a backbone's name. T
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
-from dlcli.models.weights import (
-    Download,
-    Embedded,
-)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Weights that the package index brings, as a file inside a package.
+
+    Args:
+        package: as Python imports it.
+        file: its path inside the package.
+        extra: the extra of `dlcli` that brings the package; empty where `dlcli` itself does.
+    """
+
+    package: str
+    file: str
+    extra: str = ""
+
+    place: ClassVar = "embedded"
+
+    @property
+    def path(self) -> Path:
+        """The file, whether it exists or not; the package is looked up, not imported."""
+        spec = find_spec(self.package)
+        folders = (spec and spec.submodule_search_locations) or [self.package]
+        return Path(folders[0]) / self.file
+
+    @property
+    def remedy(self) -> str:
+        """What to type where the file is missing, as a sentence."""
+        if self.extra:
+            return f"Install it: `pip install 'dlcli[{self.extra}]'`."
+        return f"Install it again: `pip install --force-reinstall {self.package}`."
+
+
+@dataclass(frozen=True)
+class Download:
+    """Weights that Keras publishes.
+
+    Args:
+        url: where they come from.
+        digest: the file's md5 or sha256, as Keras gives it; empty where Keras gives none.
+        file: its name in Keras' cache.
+    """
+
+    url: str
+    digest: str
+    file: str
+
+    place: ClassVar = "cached"
+
+    @property
+    def path(self) -> Path:
+        """Where Keras keeps the file, whether it exists or not."""
+        home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+        return Path(home) / "models" / self.file
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlcli import words
-from dlcli.report.history import Curves
+from dlcli.evaluation.history import Curves
 
 if TYPE_CHECKING:
-    from dlcli.evaluation import Floats, Ints
+    from dlcli.evaluation.metrics import Floats, Ints
 
 WIDTH, HEIGHT = 440, 268  # user units; about pixels on a wide screen
 LEFT, RIGHT, TOP, BOTTOM = 50, 350, 26, 222

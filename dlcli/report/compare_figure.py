@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.evaluation.history import curves
 from dlcli.files.paths import shown
 from dlcli.report.figures import INK, MUTED, RULE, calm, save
-from dlcli.report.history import curves
 from dlcli.words import NBSP, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from dlcli.report.history import Curves
+    from dlcli.evaluation.history import Curves
 
 # Eight colours that differ in lightness too, five dashes, seven markers: no two of the first 280
 # runs are drawn alike, and the first five differ in each of the three, so in print without colour.

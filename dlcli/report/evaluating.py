@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import Config
-from dlcli.evaluation import evaluate, log_loss
+from dlcli.evaluation.metrics import evaluate, log_loss
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
-from dlcli.images import PixelRule
+from dlcli.images.pixels import PixelRule
 from dlcli.members import aligned, is_ensemble
 from dlcli.predict import has_predictions, predictions_of
 from dlcli.predictions import Predictions

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli import words
+from dlcli.evaluation.history import Curves
 from dlcli.files.atomic import atomic
 from dlcli.files.paths import shown
 from dlcli.report.charts import strengths
-from dlcli.report.history import Curves
 from dlcli.report.thumbnails import TINY, Thumbnail
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL import Image, ImageFont
 
-    from dlcli.evaluation import Ints
+    from dlcli.evaluation.metrics import Ints
 
 # the page's light colours
 INK, MUTED, RULE, GROUND = "#1d1f23", "#62666e", "#dfdcd5", "#f3f1ec"

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.evaluation import checked
+from dlcli.evaluation.metrics import checked
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlcli.evaluation import Floats, Ints
+    from dlcli.evaluation.metrics import Floats, Ints
 
 FEW = 12  # two rows of six on a page
 MOST_PER_CLASS = 6

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli import words
-from dlcli.evaluation import checked, confusion_matrix
+from dlcli.evaluation.history import best_epoch, curves
+from dlcli.evaluation.metrics import checked, confusion_matrix
 from dlcli.files.atomic import atomic_write
 from dlcli.files.paths import shown
 from dlcli.report import charts, figures
 from dlcli.report.galleries import Gallery, select
-from dlcli.report.history import best_epoch, curves
 from dlcli.report.thumbnails import Thumbnail, thumbnails
 from dlcli.run import Run
 from dlcli.version import __version__
@@ -24,7 +24,7 @@ from dlcli.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from dlcli.evaluation import Floats, Ints
+    from dlcli.evaluation.metrics import Floats, Ints
 
 HERE = Path(__file__).parent
 MOST_PAIRS = 10

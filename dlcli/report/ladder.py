@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.diagnosis import Diagnosis
+from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import write_csv
 from dlcli.files.paths import shown

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dlcli import words
+from dlcli.evaluation.history import Curves
 from dlcli.report.charts import BOTTOM, LEFT, RIGHT, TOP, Mark, epoch_ticks, nice_ticks
 from dlcli.report.compare_figure import WIDE
-from dlcli.report.history import Curves
 
 LABEL_GAP = 15  # between two letters at the lines' ends
 # In print without colour the dashes still tell the lines apart; SVG's `stroke-dasharray`.

@@ -13,13 +13,13 @@ from dlcli.comparing import compare, letter
 from dlcli.dataset import SPLITS, open_dataset
 from dlcli.differing import differing_settings
 from dlcli.errors import DlError
+from dlcli.evaluation.history import curves
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import below
 from dlcli.files.paths import shown
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by
 from dlcli.report import charts
-from dlcli.report.history import curves
 from dlcli.report.html import template
 from dlcli.report.runs_chart import RunsChart, runs_chart
 from dlcli.run import Run

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.images import UnreadableImage, load_image
+from dlcli.images.pixels import UnreadableImage, load_image
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -10,8 +10,8 @@ from loading import BACKENDS, loaded
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
-from dlcli.clipping import CANDIDATES, clip
 from dlcli.dataset import open_dataset
+from dlcli.evaluation.clipping import CANDIDATES, clip
 from dlcli.files.formats import read_csv, write_yaml
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.run import Run

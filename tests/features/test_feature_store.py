@@ -19,7 +19,7 @@ from dlcli.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.feature_store import held, remove_features, stored_features
 from dlcli.features import store_folder
-from dlcli.images import Batch
+from dlcli.images.pixels import Batch
 
 pytestmark = pytest.mark.forks
 

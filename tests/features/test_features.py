@@ -21,8 +21,9 @@ from dlcli.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.feature_store import function_of, remove_features, skipped, stored_features, stored_rows
 from dlcli.features import compute_features, features_ready, load_features, store_folder
-from dlcli.images import PixelRule
-from dlcli.inference import Forward, resolve_forward
+from dlcli.images.pixels import PixelRule
+from dlcli.models.engines import resolve_forward
+from dlcli.models.forward import Forward
 from dlcli.settings.shared import Settings
 
 # What is computed, and what is not computed again

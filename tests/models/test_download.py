@@ -16,8 +16,8 @@ import pytest
 
 from dlcli.errors import DlError
 from dlcli.models import download
-from dlcli.models.backbones import BACKBONES, Backbone
-from dlcli.models.weights import Download, fetch_weights
+from dlcli.models.backbones import BACKBONES, Backbone, Download
+from dlcli.models.weights import fetch_weights
 
 
 @contextmanager

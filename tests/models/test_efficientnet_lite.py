@@ -79,15 +79,15 @@ def test_the_weights_of_one_are_refused_by_the_others(backbone: Backbone):
 def test_weights_with_a_layer_too_few_too_many_or_of_another_shape_are_refused(
     tmp_path: Path, monkeypatch
 ):
-    from dlcli.models import efficientnet_lite, torch_weights
+    from dlcli.models import efficientnet_lite
 
-    real = torch_weights.read_torch_weights(LITE0.source.path)
+    real = efficientnet_lite.read_torch_weights(LITE0.source.path)
     network = load_network(LITE0)
     for damaged in (
         {name: value for name, value in real.items() if name != "_fc.bias"},
         real | {"_se.weight": real["_fc.bias"]},
         real | {"_conv_stem.weight": real["_conv_stem.weight"][:8]},
     ):
-        monkeypatch.setattr(torch_weights, "read_torch_weights", lambda path, d=damaged: d)
+        monkeypatch.setattr(efficientnet_lite, "read_torch_weights", lambda path, d=damaged: d)
         with pytest.raises(DlError, match="does not hold efficientnet-lite0's weights"):
             efficientnet_lite.load_torch_weights(network, tmp_path / "x.pth")

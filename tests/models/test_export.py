@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.images import Batch
-from dlcli.inference import Forward, resolve_forward, start_engine
-from dlcli.models import export
-from dlcli.models.export import exported
+from dlcli.images.pixels import Batch
+from dlcli.models import openvino
+from dlcli.models.engines import resolve_forward, start_engine
+from dlcli.models.forward import Forward
+from dlcli.models.openvino import exported
 from dlcli.settings.shared import Settings
 
 
@@ -64,7 +65,7 @@ def test_networks_that_differ_have_files_of_their_own(
     network: tuple[Forward, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward, weights = network
-    monkeypatch.setattr(export, "_export_in_child", lambda spec, folder: None)
+    monkeypatch.setattr(openvino, "_export_in_child", lambda spec, folder: None)
     others = (
         replace(forward, layer="conv"),
         replace(forward, weights_hash="0" * 16),
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_made_again(
         shutil.rmtree(folder, ignore_errors=True)
         again.rename(folder)
 
-    monkeypatch.setattr(export, "_export_in_child", make)
+    monkeypatch.setattr(openvino, "_export_in_child", make)
     file = own_cache / name
     if damage == "missing":
         file.unlink()
@@ -112,7 +113,7 @@ def test_another_process_may_be_quicker(
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         for folder in (Path(command[-1]), own_cache):
-            for name in export.MODEL:
+            for name in openvino.MODEL:
                 (folder / name).write_text(str(folder == own_cache))
         return subprocess.CompletedProcess(command, 0, "", "")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.models.torch_weights import MAGIC, PROTOCOL, read_torch_weights
+from dlcli.models.efficientnet_lite import MAGIC, PROTOCOL, read_torch_weights
 
 
 class Global:

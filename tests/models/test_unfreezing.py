@@ -9,8 +9,14 @@ import pytest
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES
-from dlcli.models.network import join, load_cut
-from dlcli.models.unfreezing import layers_from, layers_with_weights, train_layers, unfreeze
+from dlcli.models.network import (
+    join,
+    layers_from,
+    layers_with_weights,
+    load_cut,
+    train_layers,
+    unfreeze,
+)
 
 LITE0 = BACKBONES["efficientnet-lite0"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.models.backbones import BACKBONES
+from dlcli.models.backbones import BACKBONES, Embedded
 from dlcli.models.network import load_cut, load_network
-from dlcli.models.weights import Embedded, fetch_weights, weights_file, weights_hash
+from dlcli.models.weights import fetch_weights, weights_file, weights_hash
 
 LITE0, MOBILENET, VGG16 = (BACKBONES[n] for n in ("efficientnet-lite0", "mobilenet", "vgg16"))
 

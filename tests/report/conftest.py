@@ -17,7 +17,7 @@ import pytest
 from needs import missing
 from PIL import Image
 
-from dlcli.evaluation import evaluate
+from dlcli.evaluation.metrics import evaluate
 from dlcli.report.html import Report
 
 SWITCHES = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dlcli.evaluation.history import best_epoch, curves
 from dlcli.report import charts
-from dlcli.report.history import best_epoch, curves
 
 ROWS = [
     {"epoch": 1, "phase": "head", "loss": 0.5, "accuracy": 0.8, "val_loss": 0.3},

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlcli.evaluation.history import curves
 from dlcli.report import figures
-from dlcli.report.history import curves
 from dlcli.report.thumbnails import Thumbnail
 
 ODD = ["$\\frac{$", "a\nb", "猫😀", os.fsdecode(b"\xff"), "x" * 300]

@@ -154,7 +154,7 @@ def test_a_thousand_classes_make_a_page_that_still_opens(make_report, tmp_path):
 
 
 def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
-    from dlcli.evaluation import evaluate
+    from dlcli.evaluation.metrics import evaluate
 
     report = make_report(["cat", "dog"])
     y_prob = (report.y_true[:, None] == [0, 1]).astype(float)

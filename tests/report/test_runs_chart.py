@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from dlcli.evaluation.history import curves
 from dlcli.report.charts import BOTTOM, LEFT, RIGHT, TOP
-from dlcli.report.history import curves
 from dlcli.report.runs_chart import DASHES, LABEL_GAP, RunsChart, runs_chart
 
 

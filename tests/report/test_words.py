@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlcli import words
-from dlcli.evaluation import evaluate
+from dlcli.evaluation.metrics import evaluate
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dlcli.models.backbones import BACKBONES, Backbone
-from dlcli.models.weights import Embedded
+from dlcli.models.backbones import BACKBONES, Backbone, Embedded
 
 if TYPE_CHECKING:
     import keras

@@ -6,22 +6,19 @@ backend on a GPU, and wherever OpenVINO has no wheel.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.augmentation import View
 from dlcli.backend import dtype_policy, gpu_has_bf16, has_gpu, silence_openvino, start_backend
 from dlcli.errors import DlError
-from dlcli.images import Batch, PixelRule, UnreadableImage, read_batches
+from dlcli.images.pixels import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import get_backbone
+from dlcli.models.forward import Forward
 from dlcli.models.network import Layer
 from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.settings.shared import Settings
@@ -29,55 +26,6 @@ from dlcli.settings.shared import Settings
 if TYPE_CHECKING:
     import keras
     import numpy as np
-
-
-@dataclass(frozen=True)
-class Forward:
-    """The function from an image file to an array: all that its result depends on.
-
-    Args:
-        backbone: the network's name.
-        weights_hash: which weights, see `weights_hash`.
-        layer: where the network is cut: pooled, conv or imagenet.
-        pixels: how a file becomes pixels.
-        engine: openvino or keras.
-        precision: f32 or bf16.
-        view: how each image is changed at random before; None: not at all.
-    """
-
-    backbone: str
-    weights_hash: str
-    layer: Layer
-    pixels: PixelRule
-    engine: str
-    precision: str
-    view: View | None = None
-
-    def describe(self) -> dict[str, Any]:
-        """The same as plain values, for a manifest or a run's config."""
-        described = dataclasses.asdict(self) | {"pixels": dataclasses.asdict(self.pixels)}
-        del described["view"]
-        return described | ({"view": self.view.describe()} if self.view else {})
-
-    @classmethod
-    def from_description(cls, values: dict[str, Any]) -> Forward:
-        """What `describe` gave, as a value again."""
-        view = View.from_description(values["view"]) if "view" in values else None
-        return cls(**values | {"pixels": PixelRule(**values["pixels"]), "view": view})
-
-    @property
-    def name(self) -> str:
-        """What a folder of its results is called: network, cut and view in words, then the key."""
-        view = f"-view{self.view.number}" if self.view else ""
-        return f"{self.backbone}-{self.layer}{view}-{self.key}"
-
-    @property
-    def key(self) -> str:
-        """Eight hex digits that differ where the function differs."""
-        import hashlib
-
-        text = json.dumps(self.describe(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class Engine(Protocol):
@@ -128,7 +76,7 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
     """
     if forward.engine == "openvino":
         _require_openvino("These features were made with it: `pip install openvino`.")
-        from dlcli.models.export import exported
+        from dlcli.models.openvino import exported
 
         model = exported(forward, weights)
         try:

@@ -17,17 +17,16 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.backend import silent
 from dlcli.errors import DlError
 from dlcli.files.atomic import sync_tree
 from dlcli.files.paths import cache_home, shown
+from dlcli.models.saved import export_model
 from dlcli.progress import say
 from dlcli.version import __version__
 
 if TYPE_CHECKING:
-    import keras
+    from dlcli.models.forward import Forward
 
-    from dlcli.inference import Forward
 
 MODEL = ("model.xml", "model.bin")  # the graph, which OpenVINO is given, and its weights
 FAILED_AS_SAID = 3  # the child's exit code for an error that it could put into words
@@ -83,7 +82,7 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
     try:
         child = subprocess.run(
             # -P: a keras.py in the current folder is none of ours
-            [sys.executable, "-P", "-m", "dlcli.models.export", json.dumps(spec), str(built)],
+            [sys.executable, "-P", "-m", "dlcli.models.openvino", json.dumps(spec), str(built)],
             env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
             text=True,
@@ -100,41 +99,6 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
             built.rename(folder)
     finally:
         shutil.rmtree(built, ignore_errors=True)
-
-
-def export_model(model: keras.Model, path: Path, format_name: str = "openvino") -> None:
-    """Write a model by Keras' own exporter.
-
-    Args:
-        model: of one input and one output.
-        path: the file, or the folder of a SavedModel.
-        format_name: as Keras calls it.
-
-    Raises:
-        DlError: Keras or the packages that it calls can't, whatever they raise.
-        OSError: no space, no permission.
-    """
-    import warnings
-
-    import keras
-    import numpy as np
-
-    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    try:
-        with silent(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the exporters themselves are made of
-            plain.predict_on_batch(np.zeros((1, *plain.input_shape[1:]), np.float32))
-            plain.export(str(path), format=format_name, verbose=False)
-    except OSError:
-        raise
-    except Exception as error:
-        if "iostream" in str(error):  # all that OpenVINO says of a full disk
-            raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
-        raise DlError(
-            f"{model.name} can't be exported as {format_name}",
-            why=" ".join(str(error).split()) or type(error).__name__,
-            hint="Another format may do.",
-        ) from error
 
 
 def _export(spec: dict[str, str | int], folder: Path) -> None:

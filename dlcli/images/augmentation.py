@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from dlcli.images import Batch
+    from dlcli.images.pixels import Batch
 
 
 @dataclass(frozen=True)

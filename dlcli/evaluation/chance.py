@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dlcli.evaluation import Z_95, checked, sample_losses
+from dlcli.evaluation.metrics import Z_95, checked, sample_losses
 
 if TYPE_CHECKING:
-    from dlcli.evaluation import Floats, Ints
+    from dlcli.evaluation.metrics import Floats, Ints
 
 # Below this probability of chance a difference is held to be one.
 LEVEL = 0.05

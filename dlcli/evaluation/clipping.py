@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation import sample_losses
+from dlcli.evaluation.metrics import sample_losses
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlcli.evaluation import Ints
+    from dlcli.evaluation.metrics import Ints
 
 # Bounds that are tried, for none as well; good models want 0.005 to 0.02.
 CANDIDATES = (

@@ -1,0 +1,1 @@
+"""What predictions are worth: metrics, chance, diagnosis, clipping; NumPy alone."""

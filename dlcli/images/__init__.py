@@ -1,0 +1,1 @@
+"""Pixels: decoding and resizing pictures, changing them at random."""
