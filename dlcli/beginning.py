@@ -17,7 +17,7 @@ from dlcli.job import Job, Samples
 from dlcli.models.saved import load_model
 from dlcli.progress import say
 from dlcli.recipe import Beginning
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
     import keras

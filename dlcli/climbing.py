@@ -9,17 +9,17 @@ from typing import Any
 
 from dlcli.config import Config, Value
 from dlcli.course import RUNGS, Rung
-from dlcli.current import Choice, again
-from dlcli.dataset import SAMPLE, open_dataset
+from dlcli.data.choice import Choice, again
+from dlcli.data.dataset import SAMPLE, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.paths import shown
-from dlcli.ladder import Ladder
 from dlcli.launch import make_job, train
 from dlcli.process import command_line, utc_now
 from dlcli.progress import say
 from dlcli.report.ladder import Ground, Result, write_results
 from dlcli.resuming import resume
+from dlcli.runs.ladder import Ladder
 from dlcli.training import Interrupted
 
 

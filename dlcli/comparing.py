@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlcli.differing import Difference, differing_settings
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
@@ -15,8 +14,8 @@ from dlcli.files.paths import shown, typed
 from dlcli.members import aligned
 from dlcli.predictions import Predictions, read_predictions
 from dlcli.progress import say
-from dlcli.read_only import places_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, places_of
+from dlcli.runs.settings import Difference, differing_settings
 
 
 @dataclass(frozen=True)

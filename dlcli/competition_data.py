@@ -7,21 +7,21 @@ from pathlib import Path
 
 from dlcli.competitions import DataFile
 from dlcli.config import save_setting
-from dlcli.dataset import SETTINGS, dataset_settings
-from dlcli.downloads import AS_FOUND
+from dlcli.data.dataset import SETTINGS, dataset_settings
+from dlcli.data.journal import journals
+from dlcli.data.moves import Outcome
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.organize import made_of, organize, require_target, settle_made
+from dlcli.data.organize.plan import AS_FOUND
+from dlcli.data.organize.staging import Download, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
 from dlcli.files.download import PartialFile, fetch
 from dlcli.files.formats import below
 from dlcli.files.paths import shown, typed
-from dlcli.journal import journals
 from dlcli.kaggle import Kaggle
-from dlcli.labels import Naming
-from dlcli.moves import Outcome
-from dlcli.organizing import made_of, organize, require_target, settle_made
 from dlcli.progress import say
-from dlcli.staging import Download, staging_folder
 
 DOWNLOADS = ".downloads"
 

@@ -4,6 +4,9 @@ Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (search
 `DL_*` environment < `--config FILE` < flags. A setting is known by its dotted key: `seed`,
 `kaggle.positive`, `train.finetune.schedule`; the environment writes the dots as two underscores,
 `DL_TRAIN__FINETUNE__SCHEDULE`.
+
+What `dl` brings is known at once. What a project's recipe declares is known once its code has run,
+so it is asked for only where a command concerns that recipe, or lists them all.
 """
 
 from __future__ import annotations
@@ -11,22 +14,31 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dlcli.catalog import make_recipe, own_names, recipe_class, usable_names
-from dlcli.declarations import all_keys, declarations, declared, own_recipe_of
-from dlcli.errors import DlError, did_you_mean
+from dlcli.catalog import (
+    built_in_names,
+    make_recipe,
+    own_names,
+    recipe_class,
+    usable_names,
+    why_not,
+)
+from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text, read_yaml
 from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
-from dlcli.settings.fields import coerce, plain, settings_of
+from dlcli.settings.fields import Setting, coerce, plain, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 # The block of a run's config.yaml that records where, when and with what it ran.
 RECORD = "run"
+
+TRAIN = "train."
 
 
 @dataclass(frozen=True)
@@ -293,3 +305,70 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], lis
 def _variable(key: str) -> str:
     """The environment variable of a dotted key."""
     return "DL_" + key.replace(".", "__").replace("-", "_").upper()
+
+
+@lru_cache
+def declarations() -> Mapping[str, Setting]:
+    """Every setting that `dl` brings, built-in recipes' included."""
+    found = dict(_shared())
+    for recipe in built_in_names():
+        found |= _declared_by(recipe)
+    return found
+
+
+@lru_cache
+def _shared() -> Mapping[str, Setting]:
+    """The settings that belong to no recipe."""
+    blocks = {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
+    return {
+        f"{block}{name}": declaration
+        for block, cls in blocks.items()
+        for name, declaration in settings_of(cls).items()
+    }
+
+
+def all_keys() -> tuple[str, ...]:
+    """Every dotted key there is; one's own recipes are loaded, and left out where they can't be."""
+    own = [name for name in usable_names() if name in own_names()]
+    return (*declarations(), *(key for name in own for key in _declared_by(name)))
+
+
+def declared(key: str) -> Setting:
+    """The declaration behind a dotted key.
+
+    Raises:
+        DlError: no such setting, and names the nearest; or one of a recipe that can't be loaded.
+    """
+    recipe = recipe_of(key)
+    there = recipe in built_in_names() or own_recipe_of(key)
+    near = _declared_by(recipe) if there else _shared()
+    if key in near:
+        return near[key]
+    known = {**declarations(), **near}
+    raise DlError(
+        f"No setting is called `{key}`",
+        why=why_not(recipe) if recipe else "",
+        hint=f"{did_you_mean(key, tuple(known))} `dl config show` lists them all.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def recipe_of(key: str) -> str:
+    """The recipe that a key below `train.` names, there or not; empty for another key."""
+    return key.removeprefix(TRAIN).partition(".")[0] if key.startswith(TRAIN) else ""
+
+
+def own_recipe_of(key: str) -> str | None:
+    """The recipe of one's own that a key belongs to, or would."""
+    name = recipe_of(key)
+    return name if name and name in own_names() else None
+
+
+def _declared_by(recipe: str) -> Mapping[str, Setting]:
+    cls: type = recipe_class(recipe)
+    return _declared(recipe, cls)
+
+
+@lru_cache
+def _declared(recipe: str, cls: type) -> Mapping[str, Setting]:
+    return {f"{TRAIN}{recipe}.{name}": setting for name, setting in settings_of(cls).items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.catalog import recipe_class
-from dlcli.dataset import whole_of
+from dlcli.data.dataset import whole_of
 from dlcli.evaluation.remedies import Options
 from dlcli.files.paths import typed
 from dlcli.recipe import Recipe

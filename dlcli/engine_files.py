@@ -24,7 +24,7 @@ from dlcli.models.engines import Engine, OpenVinoEngine, computes_bf16
 from dlcli.models.forward import Forward
 from dlcli.models.openvino import MODEL, exported
 from dlcli.models.saved import export_model
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
     import keras

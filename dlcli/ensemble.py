@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import RECORD, Config
-from dlcli.current import ChosenRun, choose_run, same_runs
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
@@ -21,7 +20,8 @@ from dlcli.predict import has_predictions, holder, member_predictions
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
-from dlcli.run import Run
+from dlcli.runs.choice import ChosenRun, choose_run, same_runs
+from dlcli.runs.run import Run
 from dlcli.settings.fields import plain
 from dlcli.training import Interrupted
 

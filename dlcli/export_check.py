@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import litert_interpreter, silent
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.predict import holder
 from dlcli.predictions import Predictions, read_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
     import keras

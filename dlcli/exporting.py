@@ -18,7 +18,7 @@ from dlcli.files.paths import shown
 from dlcli.images.pixels import PixelRule
 from dlcli.members import is_ensemble
 from dlcli.models.saved import export_model
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
     import keras

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlcli.features import Features
-from dlcli.windows import read_in_windows, rows_per_window, shuffled_by_chunks
+from dlcli.features.compute import Features
+from dlcli.features.windows import read_in_windows, rows_per_window, shuffled_by_chunks
 
 if TYPE_CHECKING:
     import numpy as np

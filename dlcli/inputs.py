@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dlcli.dataset import Dataset
+from dlcli.data.dataset import Dataset
 from dlcli.images.augmentation import epoch_place
 from dlcli.images.pixels import (
     PixelRule,

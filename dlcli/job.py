@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.changes import Change, batch_size_at, changed_phases
-from dlcli.dataset import Dataset
+from dlcli.data.dataset import Dataset
 from dlcli.feature_inputs import FeatureInputs, size_of
-from dlcli.feature_store import require_room
-from dlcli.features import compute_features, features_ready, open_features, store_folder
+from dlcli.features.compute import compute_features, features_ready, open_features, store_folder
+from dlcli.features.store import require_room
+from dlcli.features.windows import shares_of
 from dlcli.images.augmentation import Augmenter, View
 from dlcli.images.pixels import PixelRule
 from dlcli.inputs import Inputs, class_numbers, read_images
@@ -20,10 +20,10 @@ from dlcli.models.forward import Forward
 from dlcli.predictions import Predictions
 from dlcli.progress import say
 from dlcli.recipe import Phase, Recipe
-from dlcli.run import Run
+from dlcli.runs.changes import Change, batch_size_at, changed_phases
+from dlcli.runs.run import Run
 from dlcli.settings.shared import Settings
 from dlcli.targets import one_hot
-from dlcli.windows import shares_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,7 @@ from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.locks import alone_in
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.read_only import place_of, stand_in
-from dlcli.run import Run
+from dlcli.runs.run import Run, place_of, stand_in
 
 # On its way: what came of it only Kaggle's list can say.
 SENDING = "sending"

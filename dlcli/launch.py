@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.catalog import recipe_digest, recipe_file
-from dlcli.changes import Change
 from dlcli.config import RECORD, Config, Value
-from dlcli.current import find_finished_run, name_among
-from dlcli.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
+from dlcli.data.dataset import SETTINGS, dataset_settings, open_dataset, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
@@ -23,11 +21,13 @@ from dlcli.process import provenance
 from dlcli.progress import heard_by
 from dlcli.pseudo_labels import pseudo_labels_of
 from dlcli.recipe import Recipe
-from dlcli.run import Run
+from dlcli.runs.changes import Change
+from dlcli.runs.choice import find_finished_run, name_among
+from dlcli.runs.run import Run
+from dlcli.runs.tensorboard import require_tensorboard
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import plain, settings_of
 from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
-from dlcli.tensorboard import require_tensorboard
 from dlcli.training import first_samples, fit
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.predictions import Predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 def is_ensemble(run: Run) -> bool:

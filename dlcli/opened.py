@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
 from dlcli.predictions import Predictions, read_predictions
-from dlcli.run import Run as Folder
+from dlcli.runs.run import Run as Folder
 
 if TYPE_CHECKING:
     import keras

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, Any
 from dlcli.assembly import Network
 from dlcli.checkpoint import Progress, remove_checkpoint
 from dlcli.course import options_of
-from dlcli.dataset import Dataset
+from dlcli.data.dataset import Dataset
 from dlcli.engine_files import make_engine
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis, Score, diagnose, measure
 from dlcli.evaluation.metrics import rounded
-from dlcli.features import features_ready, open_features, store_folder
+from dlcli.features.compute import features_ready, open_features, store_folder
 from dlcli.files.atomic import atomic
 from dlcli.job import Job, Samples, read_samples
 from dlcli.predictions import Predictions, write_predictions
 from dlcli.process import utc_now
 from dlcli.progress import say
-from dlcli.read_only import place_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, place_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import Config
+from dlcli.data.folders import read_folder
 from dlcli.errors import DlError
 from dlcli.files.paths import expanded, shown
-from dlcli.folders import read_folder
 from dlcli.images.pixels import MOST_NAMED
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
 from dlcli.predictions import Predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.serving import predict_images, start_serving
 
 ROOT = Path("/")

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.config import Config
-from dlcli.dataset import Dataset, open_dataset
+from dlcli.data.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
-from dlcli.feature_log import array_path
-from dlcli.feature_store import require_room, size_bytes
-from dlcli.features import (
+from dlcli.features.compute import (
     Features,
     compute_features,
     features_ready,
     open_features,
     store_folder,
 )
+from dlcli.features.split_log import array_path
+from dlcli.features.store import require_room, size_bytes
 from dlcli.files.paths import shown, typed
 from dlcli.images.augmentation import View
 from dlcli.members import aligned, is_ensemble, mean_of, members_of
@@ -26,8 +26,7 @@ from dlcli.models.forward import Forward
 from dlcli.outcome import keep_predictions, predict_rows
 from dlcli.predictions import Predictions, read_predictions, write_predictions
 from dlcli.progress import say
-from dlcli.read_only import place_of, places_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, place_of, places_of
 from dlcli.serving import predict_images, same_weights, start_head, start_serving
 from dlcli.tta import made_by, tta_of
 

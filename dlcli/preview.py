@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.backend import start_backend
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import Augmenter

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dlcli.config import Config
-from dlcli.dataset import Dataset, whole_of
+from dlcli.data.dataset import Dataset, whole_of
 from dlcli.errors import DlError
 from dlcli.files.paths import shown, typed
 from dlcli.members import aligned
 from dlcli.predict import predictions_of_needed
 from dlcli.predictions import Predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:

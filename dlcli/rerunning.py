@@ -9,18 +9,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dlcli.catalog import recipe_class
-from dlcli.changes import Change
-from dlcli.config import RECORD, Config, Value, load_config, read_config_file
-from dlcli.dataset import open_dataset
-from dlcli.declarations import declared
+from dlcli.config import RECORD, Config, Value, declared, load_config, read_config_file
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import flat
 from dlcli.files.paths import shown
 from dlcli.launch import train
 from dlcli.members import is_ensemble
 from dlcli.progress import say
-from dlcli.run import Run
-from dlcli.run_dataset import dataset_of
+from dlcli.runs.changes import Change
+from dlcli.runs.choice import dataset_of
+from dlcli.runs.run import Run
 from dlcli.settings.fields import settings_of
 from dlcli.settings.schedule import EPOCHS, RATE
 from dlcli.settings.shared import Settings

@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dlcli.changes import Change
 from dlcli.checkpoint import Progress, has_checkpoint, load_checkpoint
 from dlcli.config import RECORD, Config, Value, load_config, read_config_file
-from dlcli.current import find_run
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import write_yaml
@@ -22,8 +20,9 @@ from dlcli.members import is_ensemble
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
 from dlcli.reviving import progress_of, revive, set_aside
-from dlcli.run import Run
-from dlcli.run_dataset import dataset_of
+from dlcli.runs.changes import Change
+from dlcli.runs.choice import dataset_of, find_run
+from dlcli.runs.run import Run
 from dlcli.training import fit
 
 

@@ -12,7 +12,7 @@ from dlcli.files.paths import make_numbered, shown
 from dlcli.job import Job
 from dlcli.models.saved import load_model
 from dlcli.progress import say
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path

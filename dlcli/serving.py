@@ -26,7 +26,7 @@ from dlcli.models.forward import Forward
 from dlcli.models.saved import load_model
 from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.progress import say, track
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.settings.shared import Settings
 
 if TYPE_CHECKING:

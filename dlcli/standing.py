@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dlcli.competitions import Metric, Sent, Standing
 from dlcli.kaggle_log import Entry, read_logs
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 # Fewer pairs of scores lie on some line by chance alone.
 LEAST_PAIRS = 3

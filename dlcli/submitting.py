@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dlcli.competitions import Metric, metric_of, positive_of, slug_of
 from dlcli.config import Config
-from dlcli.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
+from dlcli.data.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import expected_accuracy_range, expected_loss_range
 from dlcli.evaluation.clipping import Curve, clip, curve
@@ -19,8 +19,7 @@ from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.paths import shown
 from dlcli.predict import predictions_of
 from dlcli.predictions import Predictions
-from dlcli.read_only import said_place_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, said_place_of
 from dlcli.submission import (
     SampleSubmission,
     Submission,

@@ -15,8 +15,7 @@ from dlcli.files.locks import is_held
 from dlcli.files.paths import state_home
 from dlcli.kaggle import Kaggle
 from dlcli.kaggle_log import Entry, is_readable, keep, note_best, read_logs
-from dlcli.read_only import places_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, places_of
 
 # Of a file's sha256, in hex: its name among the files that were sent.
 DIGITS = 8

@@ -25,9 +25,9 @@ from dlcli.outcome import keep_outcome
 from dlcli.process import between_steps
 from dlcli.progress import Bar, say, track
 from dlcli.recipe import Phase
-from dlcli.run import Run
+from dlcli.runs.run import Run
+from dlcli.runs.tensorboard import add_events, begin_events
 from dlcli.targets import Targets
-from dlcli.tensorboard import add_events, begin_events
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import View
 from dlcli.members import is_ensemble
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.settings.augmentation import AMOUNTS, Augmentation
 from dlcli.settings.fields import plain
 

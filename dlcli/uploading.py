@@ -25,8 +25,7 @@ from dlcli.kaggle_log import SENDING, Entry, keep, read_log, read_logs
 from dlcli.kaggle_refusals import Missing
 from dlcli.process import in_words, this_owner, utc_now
 from dlcli.progress import say
-from dlcli.read_only import place_of
-from dlcli.run import Run
+from dlcli.runs.run import Run, place_of
 from dlcli.submitting import Submitted
 from dlcli.syncing import DIGITS, lock_of, sync
 

@@ -12,8 +12,8 @@ import pytest
 from dlcli import climbing
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.ladder import Ladder
-from dlcli.run import Run
+from dlcli.runs.ladder import Ladder
+from dlcli.runs.run import Run
 
 SCORES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "seconds", "parameters")
 STEPS = ["linear", "finetune"]  # of a short course

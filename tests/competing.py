@@ -14,7 +14,7 @@ from predicted import predicted_run
 from dlcli import kaggle, kaggle_refusals, uploading
 from dlcli.files import download
 from dlcli.kaggle_log import Entry, read_log
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"
 SOLUTION = {"1": "cat", "2": "dog", "10": "dog"}

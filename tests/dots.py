@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlcli.dataset import SPLITS, open_dataset
-from dlcli.features import compute_features, load_features, store_folder
+from dlcli.data.dataset import SPLITS, open_dataset
+from dlcli.features.compute import compute_features, load_features, store_folder
 from dlcli.images.pixels import Batch, PixelRule
 from dlcli.models.forward import Forward
 from dlcli.settings.shared import OnError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from trees import plant
 
-from dlcli.downloads import Plan, plan_organize
-from dlcli.labels import Naming
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.plan import Plan, plan_organize
 
 
 def planned(

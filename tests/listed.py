@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlcli.current import remember
+from dlcli.data.choice import remember
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 SCORES = {"best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.9, "seconds": 12.34}
 

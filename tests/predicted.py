@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.files.formats import write_yaml
 from dlcli.predictions import Predictions, write_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 Rows = Mapping[str, Sequence[float]]
 

@@ -89,7 +89,7 @@ def test_only_progress_imports_rich() -> None:
 
 
 def test_only_features_imports_bcolz() -> None:
-    assert importers("bcolz") == {"dlcli.features"}
+    assert importers("bcolz") == {"dlcli.features.compute"}
 
 
 def test_only_one_module_imports_kaggle() -> None:
@@ -102,23 +102,23 @@ def test_keras_is_the_only_way_to_a_backend() -> None:
 
 
 def test_scikit_learn_serves_the_demo_alone_among_commands_that_have_to_be_quick() -> None:
-    assert importers("sklearn") <= {"dlcli.demo"}
+    assert importers("sklearn") <= {"dlcli.data.demo"}
 
 
 LIGHT = (
     *(
-        "dlcli.dataset",
+        "dlcli.data.dataset",
         "dlcli.evaluation.metrics",
         "dlcli.submission",
         "dlcli.submitting",
-        "dlcli.run",
+        "dlcli.runs.run",
     ),
     *(
         "dlcli.config",
         "dlcli.settings.fields",
         "dlcli.files.atomic",
         "dlcli.settings.schedule",
-        "dlcli.current",
+        "dlcli.data.choice",
     ),
     *("dlcli.predictions", "dlcli.files.paths", "dlcli.progress", "dlcli.errors"),
 )

@@ -25,10 +25,11 @@ from trees import (
     undo,
 )
 
-from dlcli import arranging, organizing
-from dlcli.dataset import open_dataset
+from dlcli.data import splits
+from dlcli.data.dataset import open_dataset
+from dlcli.data.journal import journals
+from dlcli.data.organize import organize
 from dlcli.errors import DlError
-from dlcli.journal import journals
 
 
 def test_the_same_seed_splits_the_same_files_another_seed_others(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_the_same_seed_splits_the_same_files_another_seed_others(tmp_path: Path)
     made = []
     for number, seed in enumerate((1, 1, 2)):
         root = plant(tmp_path / str(number), files) / "d"
-        arranging.split(root, 20, seed)
+        splits.split(root, 20, seed)
         made.append(open_dataset(root).splits["valid"])
     assert made[0] == made[1] != made[2]
 
@@ -46,13 +47,13 @@ def test_two_operations_are_taken_back_the_later_first(tmp_path: Path) -> None:
     root = folder / "kaggle"
     organize_in_place(folder)
     organized = tree(folder)
-    arranging.split(root, 2, 0)
-    assert arranging.undo(root).operation.name == "split"
+    splits.split(root, 2, 0)
+    assert splits.undo(root).operation.name == "split"
     assert tree(folder) == organized
-    assert arranging.undo(root).operation.name == "organize"
+    assert splits.undo(root).operation.name == "organize"
     assert tree(folder, hidden=True) == DOWNLOADED
     with pytest.raises(DlError, match="Nothing to undo"):
-        arranging.undo(root)
+        splits.undo(root)
     assert tree(folder, hidden=True) == DOWNLOADED
 
 
@@ -110,7 +111,7 @@ def test_an_organized_folder_may_be_renamed_before_it_is_taken_back(tmp_path: Pa
 def test_organizing_twice_does_it_once(tmp_path: Path) -> None:
     folder = plant(tmp_path, DOWNLOADED)
     assert organize_copy(folder) is not None
-    arranging.split(folder / "dogscats", 2, 0)
+    splits.split(folder / "dogscats", 2, 0)
     after = tree(folder)
     assert organize_copy(folder) is None
     assert tree(folder) == after
@@ -127,7 +128,7 @@ def test_a_dataset_is_made_in_a_folder_of_its_own(tmp_path: Path, target: str) -
     folder = plant(tmp_path, DOWNLOADED | {"dogscats/mine.txt": b"mine"})
     before = tree(folder, hidden=True)
     with pytest.raises(DlError, match=r"is not empty|lies in"):
-        organizing.organize(folder / "kaggle", folder / target)
+        organize.organize(folder / "kaggle", folder / target)
     assert tree(folder, hidden=True) == before
 
 
@@ -150,7 +151,7 @@ def test_another_sample_is_replaced_only_on_demand(tmp_path: Path) -> None:
     sample(folder)
     before = tree(folder, hidden=True)
     with pytest.raises(DlError, match="another sample: it was made with --train 3 --valid 2 "):
-        arranging.sample(folder / "dogscats", 2, 2, 0)
+        splits.sample(folder / "dogscats", 2, 2, 0)
     assert tree(folder, hidden=True) == before
     assert other_sample(folder)[1] is not None
     assert len(open_dataset(folder / "dogscats-sample").splits["train"]) == 2
@@ -183,8 +184,8 @@ def test_hostile_names_survive_every_operation(tmp_path: Path) -> None:
     organize_copy(folder)
     dataset = open_dataset(folder / "dogscats")
     assert dataset.classes == tuple(sorted(odd))
-    arranging.split(folder / "dogscats", 8, 0)
-    arranging.sample(folder / "dogscats", 8, 8, 0)
+    splits.split(folder / "dogscats", 8, 0)
+    splits.sample(folder / "dogscats", 8, 8, 0)
     assert set(open_dataset(folder / "dogscats-sample").classes) == set(odd)
     assert open_dataset(folder / "dogscats-sample").fingerprint("train")
     for name in ("dogscats-sample", "dogscats", "dogscats"):

@@ -33,11 +33,12 @@ from trees import (
     undo,
 )
 
-from dlcli import arranging, organizing
-from dlcli.dataset import open_dataset
+from dlcli.data import splits
+from dlcli.data.dataset import open_dataset
+from dlcli.data.journal import hold, journals
+from dlcli.data.organize import organize
 from dlcli.errors import DlError
 from dlcli.files.transfer import PARTIAL
-from dlcli.journal import hold, journals
 
 pytestmark = pytest.mark.forks
 
@@ -163,7 +164,7 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
     expected = tree(whole / "dogscats")
 
     def act(folder: Path) -> None:
-        organizing.organize(folder / "kaggle", other_disk / folder.name, move=True)
+        organize.organize(folder / "kaggle", other_disk / folder.name, move=True)
 
     number = 1
     while True:
@@ -175,7 +176,7 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
         if not killed:
             break
         if journals(target) and number % 2:
-            arranging.undo(target)
+            splits.undo(target)
             assert tree(folder) == DOWNLOADED
             assert not target.exists()
         else:

@@ -15,12 +15,14 @@ from projects import make_project
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import checkpoint, feature_store, features, training
-from dlcli.dataset import open_dataset
+from dlcli import checkpoint, training
+from dlcli.data.dataset import open_dataset
 from dlcli.feature_inputs import FeatureInputs
-from dlcli.feature_store import function_of
-from dlcli.features import Features, open_features
-from dlcli.run import Run
+from dlcli.features import compute as compute_module
+from dlcli.features import store as store_module
+from dlcli.features.compute import Features, open_features
+from dlcli.features.store import function_of
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -93,7 +95,7 @@ def test_the_network_is_not_run_for_passes_that_are_there(
     def refuse(*_: object) -> None:
         raise AssertionError("the network was started")
 
-    monkeypatch.setattr(features, "start_engine", refuse)
+    monkeypatch.setattr(compute_module, "start_engine", refuse)
     ok(dl(*TRAIN, "-d", tiny))
 
 
@@ -184,7 +186,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_rows(
     whole = rows_of_train(root, view)
     function = function_of(view)
     shutil.rmtree(view)
-    compute = features.rows_of
+    compute = compute_module.rows_of
 
     def stopping(*arguments: Any) -> Iterator[Any]:
         for number, row in enumerate(compute(*arguments)):
@@ -193,7 +195,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_rows(
             yield row
 
     with monkeypatch.context() as patched:
-        patched.setattr(features, "rows_of", stopping)
+        patched.setattr(compute_module, "rows_of", stopping)
         assert dl(*train, "-d", root, *SMALL).exit_code == 130
     said = ok(dl(*train, "-d", root, *SMALL)).stderr
     assert "Features of train: going on after 64 of 80 images." in said
@@ -206,7 +208,7 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
 ) -> None:
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(
-        feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000)
+        store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000)
     )
     result = dl(*TRAIN, "-d", tiny)
     assert result.exit_code == 1
@@ -226,7 +228,7 @@ def test_passes_that_are_stored_already_need_no_room(
 ) -> None:
     ok(dl(*TRAIN, "-d", tiny))
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
+    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
     ok(dl(*TRAIN, "-d", tiny))
 
 

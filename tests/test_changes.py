@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.changes import Change, batch_size_at, changed_phases
 from dlcli.recipe import Phase
+from dlcli.runs.changes import Change, batch_size_at, changed_phases
 from dlcli.settings.schedule import Schedule
 
 rates = st.floats(1e-6, 10)

@@ -20,7 +20,7 @@ from dlcli.evaluation.chance import Paired
 from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.formats import write_yaml
 from dlcli.predictions import read_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 EACH = 20
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.config import Config, load_config
-from dlcli.current import again, choose_dataset, find_dataset, last_named
+from dlcli.data.choice import again, choose_dataset, find_dataset, last_named
 from dlcli.errors import DlError
 from dlcli.files.paths import state_home
 

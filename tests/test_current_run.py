@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from dlcli.config import Config, load_config
-from dlcli.current import ChosenRun, choose_dataset, choose_run, find_run
+from dlcli.data.choice import choose_dataset
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.choice import ChosenRun, choose_run, find_run
+from dlcli.runs.run import Run
 
 
 def config() -> Config:

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 from trees import make
 
-from dlcli.dataset import dataset_settings, find_sample_submission, open_dataset, require_trainable
+from dlcli.data.dataset import (
+    dataset_settings,
+    find_sample_submission,
+    open_dataset,
+    require_trainable,
+)
 from dlcli.errors import DlError
 
 
@@ -177,5 +182,5 @@ def test_the_sample_submission_is_found_under_its_spellings(tmp_path: Path, name
 
 
 def test_listing_needs_neither_numpy_nor_yaml() -> None:
-    script = "import sys, dlcli.dataset; print({'numpy', 'yaml', 'PIL'} & set(sys.modules))"
+    script = "import sys, dlcli.data.dataset; print({'numpy', 'yaml', 'PIL'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

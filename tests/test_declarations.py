@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from projects import BROKEN, WIDE, make_project
 
-from dlcli.config import load_config, save_setting
-from dlcli.declarations import all_keys, declarations, declared
+from dlcli.config import all_keys, declarations, declared, load_config, save_setting
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 

@@ -8,7 +8,7 @@ import pytest
 from pictures import make_dataset
 from typed import Dl, ok
 
-from dlcli.demo import write_digits
+from dlcli.data.demo import write_digits
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dlcli.differing import differing_settings, text_of
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
+from dlcli.runs.settings import differing_settings, text_of
 
 CONFIG: dict[str, Any] = {
     "seed": 0,

@@ -19,9 +19,8 @@ from projects import make_project
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli.catalog import built_in_names, recipe_class, unusable
-from dlcli.declarations import all_keys
-from dlcli.recipe_files import OWN_FOLDER
+from dlcli.catalog import OWN_FOLDER, built_in_names, recipe_class, unusable
+from dlcli.config import all_keys
 from dlcli.settings.fields import settings_of
 from dlcli.version import __version__
 

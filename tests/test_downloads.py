@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import make, plant
 
-from dlcli.downloads import plan_organize
+from dlcli.data.journal import Move
+from dlcli.data.organize.plan import plan_organize
 from dlcli.errors import DlError
-from dlcli.journal import Move
 
 
 def organized(tmp_path: Path, *paths: str) -> list[tuple[str, str]]:

@@ -16,8 +16,8 @@ from dlcli.config import load_config
 from dlcli.engine_files import HEAD, NETWORK, RECORD, open_engine
 from dlcli.photos import predict_photos
 from dlcli.predictions import read_predictions
-from dlcli.run import Run
-from dlcli.run_disk import IN_CACHE, stored_files
+from dlcli.runs.disk import IN_CACHE, stored_files
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

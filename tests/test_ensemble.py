@@ -15,7 +15,7 @@ from dlcli import training
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.formats import read_csv, read_yaml, write_yaml
 from dlcli.predictions import read_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

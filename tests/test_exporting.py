@@ -12,7 +12,7 @@ from dlcli.errors import DlError
 from dlcli.export_check import check_export
 from dlcli.export_formats import FORMATS, RECORD
 from dlcli.files.formats import read_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

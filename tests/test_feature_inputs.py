@@ -14,7 +14,7 @@ from typed import Dl, ok
 
 from dlcli.config import load_config
 from dlcli.feature_inputs import FeatureInputs
-from dlcli.features import Features
+from dlcli.features.compute import Features
 from dlcli.job import read_samples
 from dlcli.launch import make_job
 

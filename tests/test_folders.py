@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.data.folders import class_images, is_image, read_folder, split_named
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, make_numbered, typed
-from dlcli.folders import class_images, is_image, read_folder, split_named
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.gif", "a.bmp", "a.webp", "a.TIFF"])

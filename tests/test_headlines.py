@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcli.files.formats import dump_yaml
-from dlcli.headlines import headlines
+from dlcli.runs.listing import headlines
 
 STATUS = {
     "state": "finished",

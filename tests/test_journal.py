@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.data.journal import Move, Operation, hold, journals, unfinished, write_journal
 from dlcli.errors import DlError
-from dlcli.journal import Move, Operation, hold, journals, unfinished, write_journal
 
 ODD = ("a b", "-rf", "'\"", "new\nline", "\u2028", "猫", os.fsdecode(b"\xff\xfe"))
 

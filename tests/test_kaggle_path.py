@@ -20,10 +20,10 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.files.formats import csv_text, read_csv
 from dlcli.kaggle_log import read_log
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 PHOTOS, VALID, HELD_OUT = 1200, 400, 400
 

@@ -25,8 +25,8 @@ import pytest
 from dlcli.engine_files import open_engine
 from dlcli.predictions import read_predictions
 from dlcli.process import exists
-from dlcli.run import Run
-from dlcli.run_list import read_row
+from dlcli.runs.listing import read_row
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

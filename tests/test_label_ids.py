@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from labelled import labels_of, names, planned
 
+from dlcli.data.organize.labels import Naming
 from dlcli.errors import DlError
-from dlcli.labels import Naming
 
 IDS = [
     (["1", "2"], ["train/1.jpg", "train/2.jpg"]),

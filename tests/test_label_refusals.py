@@ -9,9 +9,9 @@ import pytest
 from labelled import labels_of, names, planned
 from trees import plant
 
-from dlcli.downloads import plan_organize
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.plan import plan_organize
 from dlcli.errors import DlError
-from dlcli.labels import Naming
 
 A = {"labels.csv": "id,label\n1,a\n2,b\n"}
 

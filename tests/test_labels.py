@@ -11,11 +11,12 @@ from labelled import labels_of, names, planned
 from packing import zipped
 from trees import plant, tree
 
-from dlcli import arranging, organizing
-from dlcli.downloads import plan_organize
+from dlcli.data import splits
+from dlcli.data.organize import organize
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.plan import plan_organize
 from dlcli.errors import DlError
 from dlcli.files.formats import write_csv
-from dlcli.labels import Naming
 
 BREEDS = {"000bec": "pug", "001513": "chow", "001cdf": "pug", "00214f": "chow"}
 DOGS = "id,breed\n" + "".join(f"{name},{breed}\n" for name, breed in BREEDS.items())
@@ -157,12 +158,12 @@ def test_labels_from_an_archive_survive_taking_it_back(tmp_path: Path) -> None:
     files = {path: path.encode() for path in names(*BREEDS)} | {"train/labels.csv": DOGS.encode()}
     archive = zipped(tmp_path / "dogs.zip", files)
     for _ in range(2):
-        assert organizing.organize(archive, tmp_path / "dogs") is not None
+        assert organize.organize(archive, tmp_path / "dogs") is not None
         assert set(tree(tmp_path / "dogs")) == {
             "labels.csv",
             *(f"train/{breed}/{name}.jpg" for name, breed in BREEDS.items()),
         }
-        arranging.undo(tmp_path / "dogs")
+        splits.undo(tmp_path / "dogs")
 
 
 LABEL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)

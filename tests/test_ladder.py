@@ -14,7 +14,7 @@ from dlcli import climbing
 from dlcli.config import Config
 from dlcli.course import RUNGS
 from dlcli.files.formats import read_csv
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

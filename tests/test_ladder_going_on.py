@@ -20,8 +20,8 @@ from dlcli import checkpoint, climbing, training
 from dlcli.climbing import climb
 from dlcli.config import load_config
 from dlcli.course import RUNGS
-from dlcli.ladder import Ladder
-from dlcli.run import Run
+from dlcli.runs.ladder import Ladder
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -12,7 +12,7 @@ from typed import Dl, ok
 
 from dlcli.files.formats import read_csv
 from dlcli.lr_finder import FOLDER, RangeTest, RunningMean
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.targets import Targets
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

@@ -12,7 +12,7 @@ from typed import Dl, ok, refused
 
 import dlcli
 from dlcli.files.formats import read_csv, write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.data.journal import Move, Operation, hold, journals
+from dlcli.data.moves import carry_out, finish, last, undo
 from dlcli.errors import DlError
-from dlcli.journal import Move, Operation, hold, journals
-from dlcli.moves import carry_out, finish, last, undo
 
 
 def plant(root: Path, *paths: str) -> Path:

@@ -13,11 +13,12 @@ from children import forked, killed_before_change, no_file_above
 from packing import packed, tarred, times_of, zip_of_link, zipped
 from trees import KAGGLE, Tree, folders, make, plant, tree
 
-from dlcli import arranging, organizing
-from dlcli.dataset import open_dataset
+from dlcli.data import splits
+from dlcli.data.dataset import open_dataset
+from dlcli.data.journal import journals
+from dlcli.data.moves import Outcome
+from dlcli.data.organize import organize as organize_module
 from dlcli.errors import DlError, ExitCode
-from dlcli.journal import journals
-from dlcli.moves import Outcome
 
 ORGANIZED = {
     **{f"train/cat/cat.{i}.jpg": f"cat {i}".encode() for i in range(2)},
@@ -42,7 +43,7 @@ def redux(base: Path, name: str = "redux.zip") -> Path:
 
 
 def organize(base: Path) -> Outcome | None:
-    return organizing.organize(base / "redux.zip", base / "pets")
+    return organize_module.organize(base / "redux.zip", base / "pets")
 
 
 def hidden(base: Path) -> list[str]:
@@ -53,7 +54,7 @@ def hidden(base: Path) -> list[str]:
 def test_archives_in_an_archive_become_a_dataset(tmp_path: Path, name: str) -> None:
     archive = redux(tmp_path, name)
     before = archive.read_bytes()
-    outcome = organizing.organize(archive, tmp_path / "pets")
+    outcome = organize_module.organize(archive, tmp_path / "pets")
     assert outcome is not None
     assert outcome.files == 6
     assert tree(tmp_path / "pets") == ORGANIZED
@@ -64,11 +65,11 @@ def test_archives_in_an_archive_become_a_dataset(tmp_path: Path, name: str) -> N
 def test_an_archive_in_its_own_folder_becomes_a_dataset_with_its_times(tmp_path: Path) -> None:
     files = {f"dogscats/{path}": content for path, content in KAGGLE.items()}
     archive = tarred(tmp_path / "a.tgz", files | {"dogscats/sample/train/cat.9.jpg": b"9"})
-    outcome = organizing.organize(archive, tmp_path / "pets")
+    outcome = organize_module.organize(archive, tmp_path / "pets")
     assert outcome is not None
     assert tree(tmp_path / "pets") == ORGANIZED
     assert len(times_of(tmp_path / "pets" / "train")) == 1
-    assert organizing.notes_of(outcome.operation) == (
+    assert organize_module.notes_of(outcome.operation) == (
         "Took what is in dogscats/, the folder around the images.",
     )
 
@@ -77,14 +78,14 @@ def test_a_folder_of_archives_becomes_a_dataset(tmp_path: Path) -> None:
     source = tmp_path / "redux"
     shutil.unpack_archive(redux(tmp_path), source)
     before = tree(source)
-    assert organizing.organize(source, tmp_path / "pets") is not None
+    assert organize_module.organize(source, tmp_path / "pets") is not None
     assert tree(tmp_path / "pets") == ORGANIZED
     assert tree(source) == before
-    assert organizing.organize(source, tmp_path / "pets") is None
-    arranging.undo(tmp_path / "pets")
-    assert organizing.organize(source, source) is not None
+    assert organize_module.organize(source, tmp_path / "pets") is None
+    splits.undo(tmp_path / "pets")
+    assert organize_module.organize(source, source) is not None
     assert tree(source) == before | ORGANIZED
-    assert organizing.organize(source, source) is None
+    assert organize_module.organize(source, source) is None
 
 
 def test_an_archive_of_a_split_that_is_not_unpacked_is_taken(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_an_archive_of_a_split_that_is_not_unpacked_is_taken(tmp_path: Path) -> 
     zipped(source / "test.zip", {"test/1.jpg": b"test 1"})
     zipped(source / "train.zip", {"train/cat.7.jpg": b"unpacked before"})
     zipped(source / "extra.zip", {"nothing.txt": b"to do with it"})
-    assert organizing.organize(source, tmp_path / "pets") is not None
+    assert organize_module.organize(source, tmp_path / "pets") is not None
     assert tree(tmp_path / "pets") == ORGANIZED
 
 
@@ -103,25 +104,29 @@ def test_archives_that_are_left_packed_beside_images_are_said(tmp_path: Path) ->
     source = plant(tmp_path / "redux", KAGGLE)
     zipped(source / "test.zip", {"test/2.jpg": b"test 2"})
     zipped(source / "train.zip", {"train/cat.0.jpg": b"unpacked beside itself"})
-    planned = organizing.to_organize(source, tmp_path / "pets")
-    outcome = organizing.organize(source, tmp_path / "pets")
+    planned = organize_module.to_organize(source, tmp_path / "pets")
+    outcome = organize_module.organize(source, tmp_path / "pets")
     assert planned is not None
     assert outcome is not None
-    assert organizing.notes_of(planned) == organizing.notes_of(outcome.operation) == (PACKED,)
+    assert (
+        organize_module.notes_of(planned)
+        == organize_module.notes_of(outcome.operation)
+        == (PACKED,)
+    )
     assert tree(tmp_path / "pets") == ORGANIZED
-    outcome = organizing.organize(source, source)
+    outcome = organize_module.organize(source, source)
     assert outcome is not None
-    assert organizing.notes_of(outcome.operation) == (PACKED,)
+    assert organize_module.notes_of(outcome.operation) == (PACKED,)
 
 
 def test_archives_that_are_unpacked_are_not_said_to_be_left(tmp_path: Path) -> None:
     source = plant(tmp_path / "redux", {k: v for k, v in KAGGLE.items() if "test1" not in k})
     for name in ("test.zip", "extra.zip"):
         zipped(source / name, {"1.jpg": b"test 1"})
-    outcome = organizing.organize(source, tmp_path / "pets")
+    outcome = organize_module.organize(source, tmp_path / "pets")
     assert outcome is not None
     assert tree(tmp_path / "pets") == ORGANIZED
-    assert organizing.notes_of(outcome.operation) == (PACKED.replace("test.zip", "extra.zip"),)
+    assert organize_module.notes_of(outcome.operation) == (PACKED.replace("test.zip", "extra.zip"),)
 
 
 def test_a_file_that_was_zipped_alone_is_that_file(tmp_path: Path) -> None:
@@ -129,7 +134,7 @@ def test_a_file_that_was_zipped_alone_is_that_file(tmp_path: Path) -> None:
     archive = zipped(
         tmp_path / "a.zip", {"labels.csv.zip": csv, "train/1.jpg": b"1", "train/2.jpg": b"2"}
     )
-    organizing.organize(archive, tmp_path / "dogs")
+    organize_module.organize(archive, tmp_path / "dogs")
     assert set(tree(tmp_path / "dogs")) == {"labels.csv", "train/pug/1.jpg", "train/chow/2.jpg"}
 
 
@@ -138,9 +143,9 @@ def test_made_once_it_is_made_already_and_nothing_is_unpacked(
 ) -> None:
     redux(tmp_path)
     organize(tmp_path)
-    arranging.split(tmp_path / "pets", 1, 0)
+    splits.split(tmp_path / "pets", 1, 0)
     after = tree(tmp_path)
-    monkeypatch.setattr(organizing, "stage", pytest.fail)
+    monkeypatch.setattr(organize_module, "stage", pytest.fail)
     assert organize(tmp_path) is None
     assert tree(tmp_path) == after
     assert hidden(tmp_path) == []
@@ -151,13 +156,13 @@ def test_undone_its_files_lie_hidden_and_are_organised_from_there(
 ) -> None:
     redux(tmp_path)
     organize(tmp_path)
-    undone = arranging.undo(tmp_path / "pets")
+    undone = splits.undo(tmp_path / "pets")
     (folder,) = hidden(tmp_path)
     assert undone.operation.source == tmp_path / folder
-    assert organizing.made_of(undone.operation) == tmp_path / "redux.zip"
+    assert organize_module.made_of(undone.operation) == tmp_path / "redux.zip"
     assert sorted(tree(tmp_path / folder).values()) == sorted(ORGANIZED.values())
     assert not (tmp_path / "pets").exists()
-    monkeypatch.setattr("dlcli.staging.open_archive", pytest.fail)
+    monkeypatch.setattr("dlcli.data.organize.staging.open_archive", pytest.fail)
     assert organize(tmp_path) is not None
     assert tree(tmp_path / "pets") == ORGANIZED
     assert hidden(tmp_path) == []
@@ -180,10 +185,10 @@ def test_a_dry_run_leaves_nothing_on_the_disk(
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     before = sorted(tmp_path.rglob("*"))
-    planned = organizing.to_organize(tmp_path / "redux.zip", tmp_path / "pets")
+    planned = organize_module.to_organize(tmp_path / "redux.zip", tmp_path / "pets")
     assert planned is not None
     assert {move.target for move in planned.moves} == ORGANIZED.keys()
-    assert organizing.made_of(planned) == tmp_path / "redux.zip"
+    assert organize_module.made_of(planned) == tmp_path / "redux.zip"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -202,7 +207,7 @@ def test_what_can_not_be_organised_leaves_nothing(tmp_path: Path, files: Tree, s
     archive = zipped(tmp_path / "a.zip", files)
     for number in range(2):
         with pytest.raises(DlError, match=says) as caught:
-            organizing.organize(archive, tmp_path / "data" / "pets")
+            organize_module.organize(archive, tmp_path / "data" / "pets")
         assert ".unpacked" not in str(caught.value) + caught.value.why + caught.value.hint, number
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
@@ -213,7 +218,7 @@ def test_archives_nested_without_end_leave_nothing(tmp_path: Path) -> None:
         archive = zipped(tmp_path / "a.zip", {f"{number}.zip": archive.read_bytes()})
     (tmp_path / "0.zip").unlink()
     with pytest.raises(DlError, match="in it lies in more than 3 others"):
-        organizing.organize(archive, tmp_path / "pets")
+        organize_module.organize(archive, tmp_path / "pets")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
@@ -222,14 +227,14 @@ def test_an_attack_from_an_inner_archive_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "x.zip").unlink()
     archive = zipped(tmp_path / "a.zip", {"train.zip": inner})
     with pytest.raises(DlError, match=r"train.zip in .*a.zip is not unpacked: .* is a link"):
-        organizing.organize(archive, tmp_path / "pets")
+        organize_module.organize(archive, tmp_path / "pets")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_an_archive_is_not_moved(tmp_path: Path) -> None:
     archive = redux(tmp_path)
     with pytest.raises(DlError, match="moves the files of a folder") as caught:
-        organizing.organize(archive, tmp_path / "pets", move=True)
+        organize_module.organize(archive, tmp_path / "pets", move=True)
     assert caught.value.exit_code == ExitCode.USAGE
     assert [path.name for path in tmp_path.iterdir()] == ["redux.zip"]
 
@@ -241,7 +246,7 @@ def test_a_full_disk_leaves_nothing_but_what_was_there(tmp_path: Path) -> None:
 
     def act() -> None:
         with pytest.raises(OSError, match="File too large"):
-            organizing.organize(archive, tmp_path / "pets")
+            organize_module.organize(archive, tmp_path / "pets")
 
     assert forked(act, partial(no_file_above, 10_000)) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
@@ -250,7 +255,7 @@ def test_a_full_disk_leaves_nothing_but_what_was_there(tmp_path: Path) -> None:
 def test_a_dataset_is_no_file(tmp_path: Path) -> None:
     archive = redux(tmp_path)
     with pytest.raises(DlError, match="is a file: a dataset is a folder"):
-        organizing.organize(archive, archive)
+        organize_module.organize(archive, archive)
 
 
 def test_a_folder_is_not_filled_up(tmp_path: Path) -> None:
@@ -272,7 +277,7 @@ def test_killed_at_any_step_the_next_call_ends_as_if_it_had_not_been(tmp_path: P
         archive = redux(base)
         killed = killed_before_change(number, partial(organize, base))
         if killed and number % 3 == 0 and journals(base / "pets"):
-            arranging.undo(base / "pets")  # instead
+            splits.undo(base / "pets")  # instead
         organize(base)
         assert tree(base / "pets") == ORGANIZED
         assert hidden(base) == []
@@ -289,7 +294,7 @@ def test_killed_and_finished_by_another_command_nothing_hidden_is_left(tmp_path:
     redux(tmp_path / "1")
     while killed_before_change(number, partial(organize, base := tmp_path / str(number))):
         if journals(base / "pets"):
-            arranging.settle(base / "pets")
+            splits.settle(base / "pets")
             assert len(open_dataset(base / "pets").splits["train"]) == 4
             finished += 1
             assert hidden(base) == [] or journals(base / "pets")[0].state == "done"

@@ -10,10 +10,11 @@ from packing import zipped
 from PIL import Image
 from trees import Tree, plant, tree
 
-from dlcli import arranging, organizing
+from dlcli.data import splits
+from dlcli.data.organize import organize
+from dlcli.data.organize.pixel_csv import pixel_table
 from dlcli.errors import DlError
 from dlcli.files.formats import csv_text
-from dlcli.pixels import pixel_table
 
 HEADER = [f"pixel{number}" for number in range(16)]
 
@@ -48,9 +49,9 @@ def test_digits_are_drawn_and_called_by_the_numbers_of_their_rows(
 ) -> None:
     _, learn, predict = competition(tmp_path)
     before = tree(tmp_path, hidden=True)
-    outcome = organizing.organize(tmp_path / source, tmp_path / "data" / "digits")
+    outcome = organize.organize(tmp_path / source, tmp_path / "data" / "digits")
     assert outcome is not None
-    (note,) = organizing.notes_of(outcome.operation)
+    (note,) = organize.notes_of(outcome.operation)
     seven, three = "7 images of 4x4 from train.csv", "3 images of 4x4 from test.csv"
     assert note == f"Drew {three} and {seven}, called by their rows."
     root = tmp_path / "data" / "digits"
@@ -61,10 +62,10 @@ def test_digits_are_drawn_and_called_by_the_numbers_of_their_rows(
         assert (np.asarray(image) == pixels).all()
     for number, pixels in enumerate(predict, start=1):
         assert (np.asarray(Image.open(root / f"test/{number}.png")) == pixels).all()
-    assert organizing.organize(tmp_path / source, root) is None
+    assert organize.organize(tmp_path / source, root) is None
     times = {file.stat().st_mtime for file in root.rglob("*.png")}
-    arranging.undo(root)
-    assert organizing.organize(tmp_path / source, root) is not None
+    splits.undo(root)
+    assert organize.organize(tmp_path / source, root) is not None
     assert {file.stat().st_mtime for file in root.rglob("*.png")} == times
     after = {p: c for p, c in tree(tmp_path, hidden=True).items() if not p.startswith("data/")}
     assert after == before
@@ -75,16 +76,16 @@ def test_digits_in_their_own_folder_are_drawn_in_place(tmp_path: Path) -> None:
     competition(tmp_path)
     source = tmp_path / "digits"
     before = tree(source)
-    assert organizing.organize(source, source) is not None
+    assert organize.organize(source, source) is not None
     assert set(tree(source)) == NAMES | before.keys()
-    arranging.undo(source)
+    splits.undo(source)
     assert tree(source) == before
 
 
 def test_a_dry_run_draws_nothing(tmp_path: Path) -> None:
     source, _, _ = competition(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    planned = organizing.to_organize(source, tmp_path / "digits-made")
+    planned = organize.to_organize(source, tmp_path / "digits-made")
     assert planned is not None
     assert {move.target for move in planned.moves} == NAMES | {"sample_submission.csv"}
     assert sorted(tmp_path.rglob("*")) == before
@@ -112,7 +113,7 @@ def test_a_csv_of_pixels_is_known_by_its_header(tmp_path: Path, header: str, is_
 
 def test_fashion_has_labels_in_its_test_images_which_are_left_out(tmp_path: Path) -> None:
     files = {f"fashion_{name}.csv": digits(4, labelled=True)[1] for name in ("train", "test")}
-    organizing.organize(plant(tmp_path / "fashion", files), tmp_path / "made")
+    organize.organize(plant(tmp_path / "fashion", files), tmp_path / "made")
     assert {path.rpartition("/")[0] for path in tree(tmp_path / "made")} == {
         *("train/0", "train/1", "train/2", "test")
     }
@@ -138,7 +139,7 @@ def test_a_row_that_is_no_image_is_named_and_nothing_is_left(
     with (tmp_path / "digits" / "train.csv").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(DlError) as caught:
-        organizing.organize(tmp_path / "digits", tmp_path / "data" / "digits")
+        organize.organize(tmp_path / "digits", tmp_path / "data" / "digits")
     assert says in str(caught.value)
     assert not (tmp_path / "data").exists()
 
@@ -182,7 +183,7 @@ def test_a_name_that_is_none_or_stands_twice_is_told_before_and_leaves_nothing(
     tmp_path: Path, files: Tree, says: str
 ) -> None:
     source = plant(tmp_path / "digits", files)
-    for act in (organizing.to_organize, organizing.organize):
+    for act in (organize.to_organize, organize.organize):
         with pytest.raises(DlError) as caught:
             act(source, tmp_path / "data" / "digits")
         assert says in str(caught.value).replace(f"{source}/", "")
@@ -193,5 +194,5 @@ def test_a_name_that_is_none_or_stands_twice_is_told_before_and_leaves_nothing(
 
 def test_names_may_be_as_long_as_a_disk_takes(tmp_path: Path) -> None:
     source = plant(tmp_path / "digits", {"train.csv": with_ids("a", "x" * 251)})
-    assert organizing.organize(source, tmp_path / "made") is not None
+    assert organize.organize(source, tmp_path / "made") is not None
     assert set(tree(tmp_path / "made")) == {"train/0/a.png", f"train/1/{'x' * 251}.png"}

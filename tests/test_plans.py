@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.dataset import Dataset
+from dlcli.data.dataset import Dataset
+from dlcli.data.journal import Move
+from dlcli.data.splits import apportion, plan_sample, plan_split, singletons
 from dlcli.errors import DlError
-from dlcli.journal import Move
-from dlcli.plans import apportion, plan_sample, plan_split, singletons
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 200), min_size=1, max_size=8)
 

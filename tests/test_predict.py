@@ -15,7 +15,7 @@ from typed import Dl, ok, refused
 
 from dlcli.files.formats import read_csv
 from dlcli.predictions import read_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -16,7 +16,7 @@ from typed import Dl, ok
 
 from dlcli.joined_inputs import JoinedInputs
 from dlcli.predictions import read_predictions, write_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

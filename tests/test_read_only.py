@@ -10,9 +10,9 @@ from predicted import predicted_run
 from tiny import only_run
 from typed import Dl, ok, refused
 
-from dlcli.current import remember
+from dlcli.data.choice import remember
 from dlcli.files.formats import read_csv, read_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -12,7 +12,7 @@ from typed import Dl, ok, refused
 
 from dlcli.files.formats import write_yaml
 from dlcli.rerunning import first_difference, verify
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -14,7 +14,7 @@ from tiny import SMALL, only_run
 from typed import Dl, ok, refused
 
 from dlcli import checkpoint, training
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.process import utc_now
-from dlcli.run import STATES, Run
+from dlcli.runs.run import STATES, Run
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -60,7 +60,7 @@ def test_a_second_run_in_the_same_minute_gets_a_number(tmp_path: Path) -> None:
 def test_processes_that_make_runs_at_once_never_share_one(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from datetime import datetime, UTC;"
-        "from dlcli.run import Run; now = datetime(2026, 11, 23, tzinfo=UTC);"
+        "from dlcli.runs.run import Run; now = datetime(2026, 11, 23, tzinfo=UTC);"
         "[print(Run.create(Path(sys.argv[1]), 'dogs', 'linear', (), now).name) for _ in range(20)]"
     )
     processes = [
@@ -80,7 +80,7 @@ def test_a_state_that_was_written_is_read(tmp_path: Path, state: str) -> None:
 
 def test_a_run_at_work_is_running_until_its_process_is_killed(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from dlcli.run import Run;"
+        "import sys; from pathlib import Path; from dlcli.runs.run import Run;"
         "Run(Path(sys.argv[1])).start(); print('started', flush=True); input()"
     )
     run = Run.create(tmp_path, "dogs", "linear", ())
@@ -165,7 +165,7 @@ def test_processes_that_change_the_status_at_once_lose_nothing_of_each_other(
     tmp_path: Path,
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from dlcli.run import Run;"
+        "import sys; from pathlib import Path; from dlcli.runs.run import Run;"
         "path, name = sys.argv[1:]; run = Run(Path(path));"
         "each = [{f'{name}{n}': n} for n in range(30)];"
         "[(run.update_status(**one), run.add_to_status('predicted', one)) for one in each]"

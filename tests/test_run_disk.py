@@ -12,8 +12,7 @@ from listed import listed_run
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
-from dlcli.run import Run
-from dlcli.run_disk import (
+from dlcli.runs.disk import (
     checkpoint_of,
     needed_by,
     remove_checkpoint,
@@ -23,7 +22,8 @@ from dlcli.run_disk import (
     size_of,
     stored_files,
 )
-from dlcli.run_list import list_runs
+from dlcli.runs.listing import list_runs
+from dlcli.runs.run import Run
 
 
 def with_models(run: Run, size: int = 1000) -> Run:

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.run import Run
-from dlcli.run_filters import (
+from dlcli.runs.filters import (
     SIGNS,
     Filter,
     best_first,
@@ -23,7 +22,8 @@ from dlcli.run_filters import (
     read_filter,
     sorted_by,
 )
-from dlcli.run_list import FIELDS, Row
+from dlcli.runs.listing import FIELDS, Row
+from dlcli.runs.run import Run
 
 NUMBERS = st.integers(-5, 5) | st.floats(-5, 5) | st.sampled_from([math.inf, -math.inf])
 VALUES = NUMBERS | st.none() | st.just(math.nan) | st.booleans() | st.sampled_from(["a", "b", "1"])

@@ -13,8 +13,8 @@ from listed import listed_run
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
-from dlcli.run import Run
-from dlcli.run_list import Row, find_listed, list_runs, read_row
+from dlcli.runs.listing import Row, find_listed, list_runs, read_row
+from dlcli.runs.run import Run
 
 
 def rows_of(home: Path) -> list[Row]:

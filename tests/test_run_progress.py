@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from dlcli.changes import Change
 from dlcli.files.formats import csv_text, dump_yaml
-from dlcli.run_progress import best_so_far, planned_epochs
+from dlcli.runs.changes import Change
+from dlcli.runs.listing import best_so_far, planned_epochs
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -8,7 +8,7 @@ from typing import Any
 from listed import listed_run
 
 from dlcli.files.formats import flat
-from dlcli.run_settings import Changed, changed_settings
+from dlcli.runs.settings import Changed, changed_settings
 
 
 def changed(recipe: str = "finetune", **settings: Any) -> dict[str, Changed]:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from dlcli.competitions import METRICS, Standing
 from dlcli.kaggle_log import Entry
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.standing import metric_by, rank_of, truth
 
 LOSS, ACCURACY = METRICS["log_loss"], METRICS["accuracy"]

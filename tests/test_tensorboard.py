@@ -13,10 +13,11 @@ from pictures import make_dataset
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import tensorboard, training
+from dlcli import training
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
-from dlcli.tensorboard import SIDES, add_events, begin_events
+from dlcli.runs import tensorboard
+from dlcli.runs.run import Run
+from dlcli.runs.tensorboard import SIDES, add_events, begin_events
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

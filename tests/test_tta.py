@@ -15,14 +15,14 @@ from pictures import picture
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import feature_store
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.metrics import log_loss
+from dlcli.features import store as store_module
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images.augmentation import View
 from dlcli.images.pixels import PixelRule, read_batches
 from dlcli.predictions import Predictions, read_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.settings.augmentation import Augmentation
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
@@ -242,7 +242,7 @@ def test_views_that_the_disk_can_not_hold_are_refused_before_the_first_is_made(
     dl: Dl, tiny: Path, on_features: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(feature_store.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
+    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
     refused = dl("evaluate", "--tta", "2")
     assert refused.exit_code == 1
     assert "No room for 2 views beside ~/data/tiny/features/" in refused.stderr

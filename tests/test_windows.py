@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.windows import read_in_windows, rows_per_window, shares_of, shuffled_by_chunks
+from dlcli.features.windows import read_in_windows, rows_per_window, shares_of, shuffled_by_chunks
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.settings.shared import Settings
 
 SMALL = ("--image-size", "64", "--batch-size", "4")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli import arranging, organizing
+from dlcli.data import splits
+from dlcli.data.organize import organize
 
 Tree = dict[str, bytes]
 Act = Callable[[Path], Any]
@@ -56,31 +57,31 @@ def folders(root: Path) -> list[str]:
 
 
 def organize_copy(base: Path) -> Any:
-    return organizing.organize(base / "kaggle", base / "dogscats")
+    return organize.organize(base / "kaggle", base / "dogscats")
 
 
 def organize_move(base: Path) -> Any:
-    return organizing.organize(base / "kaggle", base / "dogscats", move=True)
+    return organize.organize(base / "kaggle", base / "dogscats", move=True)
 
 
 def organize_in_place(base: Path) -> Any:
-    return organizing.organize(base / "kaggle", base / "kaggle")
+    return organize.organize(base / "kaggle", base / "kaggle")
 
 
 def split(base: Path) -> Any:
-    return arranging.split(base / "dogscats", 2, 0)
+    return splits.split(base / "dogscats", 2, 0)
 
 
 def sample(base: Path) -> Any:
-    return arranging.sample(base / "dogscats", 3, 2, 0)
+    return splits.sample(base / "dogscats", 3, 2, 0)
 
 
 def other_sample(base: Path) -> Any:
-    return arranging.sample(base / "dogscats", 2, 2, 0, replace=True)
+    return splits.sample(base / "dogscats", 2, 2, 0, replace=True)
 
 
 def undo(name: str, base: Path) -> Any:
-    return arranging.undo(base / name)
+    return splits.undo(base / name)
 
 
 def under(folder: str, files: Tree) -> Tree:

@@ -59,9 +59,9 @@ def command(config: Config, named: str | None, output: Path) -> None:
 
 def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and what the next command needs typed to take its dataset too."""
-    from dlcli.current import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.folders import is_image
     from dlcli.files.paths import expanded
-    from dlcli.folders import is_image
     from dlcli.preview import training_image
     from dlcli.progress import say
 

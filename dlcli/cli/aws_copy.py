@@ -137,7 +137,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     """
     from dlcli.aws.file_lists import checkout_around
     from dlcli.aws.transfer_plan import PROJECTS, Folders, counterpart
-    from dlcli.dataset import FEATURES
+    from dlcli.data.dataset import FEATURES
     from dlcli.errors import DlError
 
     settings, home = config.settings(), Path.home()
@@ -169,7 +169,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
 
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
     """A dataset's folder; of one that is to be fetched it need not be here yet."""
-    from dlcli.current import choose_dataset
+    from dlcli.data.choice import choose_dataset
     from dlcli.files.paths import absolute, expanded
     from dlcli.progress import say
 
@@ -185,8 +185,8 @@ def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
 
 def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
     """The folder of all runs, of a dataset's, or of one."""
-    from dlcli.current import find_run
     from dlcli.errors import DlError, ExitCode
+    from dlcli.runs.choice import find_run
 
     if named is None:
         return runs_dir

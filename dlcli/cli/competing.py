@@ -10,7 +10,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from dlcli.competitions import Metric
     from dlcli.kaggle import Kaggle
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
     from dlcli.syncing import News
 
 
@@ -46,12 +46,12 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
         DlError: no competition is known, or no dataset where one is needed.
     """
     from dlcli.competitions import metric_of
-    from dlcli.current import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset
     from dlcli.errors import DlError
     from dlcli.files.paths import shown
     from dlcli.kaggle import open_kaggle
     from dlcli.progress import say
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
     from dlcli.submitting import with_competition
 
     runs: list[Run] = []

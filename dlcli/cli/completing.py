@@ -77,14 +77,14 @@ def complete_setting(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Dotted keys of settings."""
-    from dlcli.declarations import all_keys
+    from dlcli.config import all_keys
 
     return _starting(incomplete, all_keys())
 
 
 def _datasets() -> tuple[str, ...]:
     from dlcli.config import load_config
-    from dlcli.current import dataset_names
+    from dlcli.data.choice import dataset_names
 
     try:
         return dataset_names(load_config().settings().data_dir)
@@ -94,7 +94,7 @@ def _datasets() -> tuple[str, ...]:
 
 def _runs() -> list[str]:
     from dlcli.config import load_config
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
     try:
         runs = Run.all(load_config().settings().runs_dir)

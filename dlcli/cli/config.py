@@ -9,8 +9,7 @@ from dlcli.cli.completing import complete_setting
 from dlcli.cli.helping import Command, DebugOption, Group
 from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import print_table
-from dlcli.config import Config, load_config, save_setting, user_file
-from dlcli.declarations import declared, own_recipe_of
+from dlcli.config import Config, declared, load_config, own_recipe_of, save_setting, user_file
 from dlcli.errors import DlError
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.settings.fields import plain

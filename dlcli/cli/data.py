@@ -79,18 +79,18 @@ def split(
 
     Of each class the same share; a class keeps at least one image in train/.
     """
-    from dlcli import arranging
-    from dlcli.current import again
-    from dlcli.dataset import open_dataset
+    from dlcli.data import splits
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import open_dataset
+    from dlcli.data.splits import singletons
     from dlcli.files.paths import shown
-    from dlcli.plans import singletons
     from dlcli.progress import say
 
     root, seed = _choose(config, named), config.settings().seed
     if dry_run:
-        print_plan(arranging.to_split(root, valid, seed), as_json)
+        print_plan(splits.to_split(root, valid, seed), as_json)
         return
-    outcome = arranging.split(root, valid, seed)
+    outcome = splits.split(root, valid, seed)
     warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     for name in singletons(dataset):
@@ -137,17 +137,17 @@ def sample(
 
     Of each class the same share, and never more than there are.
     """
-    from dlcli import arranging
-    from dlcli.current import again
-    from dlcli.dataset import open_dataset
+    from dlcli.data import splits
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import open_dataset
     from dlcli.files.paths import shown, typed
     from dlcli.progress import say
 
     root, seed = _choose(config, named), config.settings().seed
     if dry_run:
-        print_plan(arranging.to_sample(root, train, valid, seed), as_json)
+        print_plan(splits.to_sample(root, train, valid, seed), as_json)
         return
-    folder, outcome = arranging.sample(root, train, valid, seed, replace=replace)
+    folder, outcome = splits.sample(root, train, valid, seed, replace=replace)
     if outcome is None:
         say("The same sample was there already.")
     print_counts(open_dataset(folder), as_json)
@@ -168,19 +168,19 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
     its sample. Copies go only where their originals are still there, and neither was changed.
     """
-    from dlcli import arranging
+    from dlcli.data import splits
+    from dlcli.data.moves import last
+    from dlcli.data.organize.organize import is_staged, made_of
     from dlcli.files.paths import shown
-    from dlcli.moves import last
-    from dlcli.organizing import is_staged, made_of
     from dlcli.progress import say
 
     root = _choose(config, named)
     if named is None:
-        root = arranging.touched_last(root)
+        root = splits.touched_last(root)
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
         return
-    outcome = arranging.undo(root)
+    outcome = splits.undo(root)
     warn_of(outcome)
     operation = outcome.operation
     if operation.kind == "move":
@@ -200,14 +200,14 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 @with_config()
 def ls(config: Config, named: str | None, as_json: bool) -> None:
     """List the datasets, or the classes of one."""
-    from dlcli import arranging
-    from dlcli.dataset import open_dataset
+    from dlcli.data import splits
+    from dlcli.data.dataset import open_dataset
 
     if named is None:
         print_datasets(config, as_json)
         return
     root = _choose(config, named)
-    arranging.settle(root)
+    splits.settle(root)
     dataset = open_dataset(root)
     if as_json:
         print_counts(dataset, as_json)
@@ -220,7 +220,7 @@ def ls(config: Config, named: str | None, as_json: bool) -> None:
 
 
 def _choose(config: Config, named: str | None) -> Path:
-    from dlcli.current import choose_dataset
+    from dlcli.data.choice import choose_dataset
     from dlcli.progress import say
 
     choice = choose_dataset(config, named)

@@ -44,10 +44,10 @@ def command(
     """
     from dlcli.competition_data import archive_of, get
     from dlcli.competitions import slug_of
-    from dlcli.current import remember
+    from dlcli.data.choice import remember
+    from dlcli.data.organize.labels import Naming
     from dlcli.files.paths import absolute, shown
     from dlcli.kaggle import open_kaggle
-    from dlcli.labels import Naming
     from dlcli.progress import say
 
     slug = slug_of(slug)

@@ -22,7 +22,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dlcli.moves import Outcome
+    from dlcli.data.moves import Outcome
 
 
 def with_labels(command: Callable[..., None]) -> Callable[..., None]:
@@ -69,11 +69,11 @@ def command(
     DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
     as it is, unless it is DEST itself or --move is given.
     """
-    from dlcli import organizing
-    from dlcli.current import remember
+    from dlcli.data.choice import remember
+    from dlcli.data.organize import organize
+    from dlcli.data.organize.labels import Naming
     from dlcli.files.archives import without_suffix
     from dlcli.files.paths import absolute
-    from dlcli.labels import Naming
 
     root, found = config.settings().data_dir, absolute(source)
     if not found.exists() and (root / source).exists():
@@ -82,11 +82,11 @@ def command(
     goal = folder_named(own_name if target is None else target, root)
     naming = Naming(labels, id_column, label_column)
     if dry_run:
-        planned = organizing.to_organize(found, goal, move=move, naming=naming)
+        planned = organize.to_organize(found, goal, move=move, naming=naming)
         print_plan(planned, as_json)
-        _say_notes(organizing.notes_of(planned) if planned else ())
+        _say_notes(organize.notes_of(planned) if planned else ())
         return
-    outcome = organizing.organize(found, goal, move=move, naming=naming)
+    outcome = organize.organize(found, goal, move=move, naming=naming)
     remember(goal)
     tell(outcome, found, goal, as_json)
 
@@ -99,8 +99,8 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
         found: the folder or archive.
         goal: the dataset's folder.
     """
-    from dlcli.current import again
-    from dlcli.dataset import open_dataset
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import open_dataset
     from dlcli.files.paths import shown
     from dlcli.progress import say
 
@@ -117,7 +117,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
 
 
 def _say_done(outcome: Outcome) -> None:
-    from dlcli.organizing import notes_of
+    from dlcli.data.organize.organize import notes_of
     from dlcli.progress import say
 
     _say_notes(notes_of(outcome.operation))
@@ -127,9 +127,9 @@ def _say_done(outcome: Outcome) -> None:
 
 
 def _say_done_before(found: Path, goal: Path) -> None:
-    from dlcli.current import again
+    from dlcli.data.choice import again
+    from dlcli.data.organize.organize import new_since, packed_in
     from dlcli.files.paths import shown
-    from dlcli.organizing import new_since, packed_in
     from dlcli.progress import say
 
     say(f"{shown(goal)} is organised already.")

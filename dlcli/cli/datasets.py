@@ -14,9 +14,9 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from dlcli.dataset import Dataset
-    from dlcli.journal import Operation
-    from dlcli.moves import Outcome
+    from dlcli.data.dataset import Dataset
+    from dlcli.data.journal import Operation
+    from dlcli.data.moves import Outcome
 
 # A plan's lines on a terminal: enough to see what it is, few enough to read.
 SHOWN_FOLDERS = 20
@@ -55,8 +55,8 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
     """Print what an operation would do, or what taking it back would."""
+    from dlcli.data.organize.organize import made_of
     from dlcli.files.paths import shown
-    from dlcli.organizing import made_of
     from dlcli.progress import say
 
     if operation is None:
@@ -92,9 +92,9 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 
 def print_datasets(config: Config, as_json: bool) -> None:
     """Print the datasets under the data folder, and which of them is the current one."""
-    from dlcli import arranging
-    from dlcli.current import choose_dataset, dataset_names
-    from dlcli.dataset import SPLITS, open_dataset
+    from dlcli.data import splits
+    from dlcli.data.choice import choose_dataset, dataset_names
+    from dlcli.data.dataset import SPLITS, open_dataset
     from dlcli.errors import DlError
     from dlcli.files.paths import shown
     from dlcli.progress import say
@@ -110,7 +110,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            arranging.settle(data_dir / name)
+            splits.settle(data_dir / name)
             row |= _plain(open_dataset(data_dir / name))
         except DlError as error:
             row["problem"] = error.what
@@ -139,7 +139,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
 
 def verb_of(operation: Operation) -> str:
     """What an operation does to files: copy, move, or unpack; draw is a kind of make."""
-    from dlcli.organizing import is_staged, made_of
+    from dlcli.data.organize.organize import is_staged, made_of
 
     if not is_staged(operation):
         return operation.kind
@@ -155,8 +155,8 @@ def as_typed(operation: Operation) -> str:
     """The command that makes an operation again."""
     import shlex
 
+    from dlcli.data.organize.organize import made_of
     from dlcli.files.paths import typed
-    from dlcli.organizing import made_of
 
     download = made_of(operation)
     # an archive may have been removed once it was unpacked

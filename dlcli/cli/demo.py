@@ -17,7 +17,7 @@ def command(config: Config) -> None:
     """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
     from subprocess import CalledProcessError
 
-    from dlcli.demo import walk, write_digits
+    from dlcli.data.demo import walk, write_digits
     from dlcli.errors import ExitCode
     from dlcli.files.paths import shown
     from dlcli.progress import say

@@ -33,9 +33,10 @@ def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
 
 def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> None:
     """The scores of an ensemble beside its members', where it is, and what to do next."""
-    from dlcli.current import again, same_runs
+    from dlcli.data.choice import again
     from dlcli.files.paths import shown
     from dlcli.progress import say
+    from dlcli.runs.choice import same_runs
 
     everyone = (*made.members, made.whole)
     if as_json:

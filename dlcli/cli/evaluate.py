@@ -27,12 +27,13 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     import shlex
 
     from dlcli.catalog import recipe_names
-    from dlcli.current import again, choose_run, same_runs
-    from dlcli.dataset import open_dataset, whole_of
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import open_dataset, whole_of
     from dlcli.files.paths import shown, typed
     from dlcli.predict import has_predictions
     from dlcli.progress import say
     from dlcli.report.evaluating import evaluate_run
+    from dlcli.runs.choice import choose_run, same_runs
     from dlcli.tta import made_by, require_views, same_tta
 
     views = require_views(config, tta)

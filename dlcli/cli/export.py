@@ -32,11 +32,11 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     are from the run's predictions, where the package that runs it is installed. Without RUN: the
     newest finished run of the current dataset.
     """
-    from dlcli.current import choose_run
     from dlcli.exporting import export_run
     from dlcli.files.paths import absolute, shown
     from dlcli.progress import say
-    from dlcli.read_only import said_place_of
+    from dlcli.runs.choice import choose_run
+    from dlcli.runs.run import said_place_of
 
     chosen = choose_run(config, run)
     say(str(chosen))

@@ -33,10 +33,10 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
-    from dlcli.current import again, choose_dataset
-    from dlcli.dataset import open_dataset
-    from dlcli.feature_store import skipped, stored_rows
-    from dlcli.features import compute_features
+    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.dataset import open_dataset
+    from dlcli.features.compute import compute_features
+    from dlcli.features.store import skipped, stored_rows
     from dlcli.files.paths import shown
     from dlcli.models.engines import resolve_forward
     from dlcli.progress import say
@@ -80,8 +80,8 @@ def _refuse_options_before(ctx: click.Context) -> None:
 @with_config("dataset")
 def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and what they cost on disk."""
-    from dlcli.current import choose_dataset
-    from dlcli.feature_store import stored_features
+    from dlcli.data.choice import choose_dataset
+    from dlcli.features.store import stored_features
     from dlcli.progress import say
 
     choice = choose_dataset(config)
@@ -125,9 +125,9 @@ def _plain(store: Any) -> dict[str, Any]:
 @with_config("dataset")
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     """Remove features: NAME as `dl features ls` shows it, or --all."""
-    from dlcli.current import choose_dataset
+    from dlcli.data.choice import choose_dataset
     from dlcli.errors import DlError, ExitCode, did_you_mean
-    from dlcli.feature_store import remove_features, stored_features
+    from dlcli.features.store import remove_features, stored_features
     from dlcli.progress import say
 
     choice = choose_dataset(config)

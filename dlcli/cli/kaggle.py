@@ -16,7 +16,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from dlcli.competitions import Metric, Sent
     from dlcli.kaggle_log import Entry
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
     from dlcli.standing import Truth
 
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")

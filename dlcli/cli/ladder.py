@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dlcli.ladder import Ladder
     from dlcli.report.ladder import Result
+    from dlcli.runs.ladder import Ladder
 
 HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
 # What a next command has to be told again.
@@ -39,7 +39,7 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     settings, `train.cnn.schedule` say.
     """
     from dlcli.climbing import choose_images, climb
-    from dlcli.current import choose_dataset
+    from dlcli.data.choice import choose_dataset
     from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.ladder import MARKDOWN, PICTURE, best_of
@@ -83,8 +83,9 @@ def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, A
 def _next(config: Config, root: Path, best: Result) -> str:
     """The best step on the whole dataset, with what was typed for it; its report if it was that."""
     from dlcli.cli.train import recipe_keys
-    from dlcli.current import again, same_runs
-    from dlcli.dataset import whole_of
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import whole_of
+    from dlcli.runs.choice import same_runs
 
     whole = whole_of(root)
     if whole is None:

@@ -33,9 +33,10 @@ def lr_find_command(name: str) -> click.Command:
     @JSON
     @with_config(*recipe_keys(name))
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
-        from dlcli.current import again, choose_dataset, same_runs
+        from dlcli.data.choice import again, choose_dataset
         from dlcli.files.paths import shown
         from dlcli.lr_finder import find_learning_rate
+        from dlcli.runs.choice import same_runs
 
         choice = choose_dataset(config)
         say(str(choice))

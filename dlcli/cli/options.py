@@ -15,8 +15,7 @@ from typing import Any
 import click
 
 from dlcli.cli.helping import EVERYWHERE, DebugOption
-from dlcli.config import load_config
-from dlcli.declarations import declared
+from dlcli.config import declared, load_config
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.predictions import Predictions
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
 LIST = "-"
 # With more classes than these a table names the three most probable instead.
@@ -72,8 +72,8 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:
     """The run, by its name or the newest, and what is left of the words."""
-    from dlcli.current import choose_run, find_finished_run
     from dlcli.progress import say
+    from dlcli.runs.choice import choose_run, find_finished_run
 
     if not words:
         raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
@@ -95,9 +95,9 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     """Whether a word is a photo's, a folder's or the list's name, not a run's."""
     import os
 
+    from dlcli.data.folders import is_image
     from dlcli.files.paths import expanded
-    from dlcli.folders import is_image
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
     path = expanded(word)
     if any(Run(each).config_file.is_file() for each in (path, runs_dir / word)):

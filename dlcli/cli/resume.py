@@ -45,9 +45,8 @@ def command(
     """
     import shlex
 
-    from dlcli.current import find_run, same_runs
     from dlcli.resuming import resume
-    from dlcli.run_dataset import require_whole
+    from dlcli.runs.choice import find_run, require_whole, same_runs
 
     if ctx.args:
         raise DlError(

@@ -12,7 +12,7 @@ from dlcli.cli.helping import Command, Group, Page
 from dlcli.cli.options import JSON, with_config
 from dlcli.cli.tables import fits, print_table
 from dlcli.config import Config
-from dlcli.run_filters import SIGNS
+from dlcli.runs.filters import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from dlcli.run_filters import Metric
-    from dlcli.run_list import Row
+    from dlcli.runs.filters import Metric
+    from dlcli.runs.listing import Row
 
 SECONDS, PUBLIC = "seconds", "public_score"
 # With a name of 39 characters and a run that was interrupted they fit 80, but for the seconds.
@@ -113,8 +113,8 @@ def ls(
     """
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.run_filters import filtered, needs_settings, read_filter, sort_key, sorted_by
-    from dlcli.run_list import list_runs
+    from dlcli.runs.filters import filtered, needs_settings, read_filter, sort_key, sorted_by
+    from dlcli.runs.listing import list_runs
 
     if as_json and as_csv:
         raise click.UsageError("Say `--json` or `--csv`, not both.")
@@ -153,13 +153,12 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
     FILTER as in `dl runs ls`.
     """
-    from dlcli.current import name_to_type
     from dlcli.errors import DlError
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.run_dataset import may_be_of
-    from dlcli.run_filters import best_first, filtered, needs_settings, read_filter
-    from dlcli.run_list import list_runs
+    from dlcli.runs.choice import may_be_of, name_to_type
+    from dlcli.runs.filters import best_first, filtered, needs_settings, read_filter
+    from dlcli.runs.listing import list_runs
 
     wanted = [read_filter(text) for text in filters]
     dataset, root = choose_runs(config)
@@ -183,11 +182,11 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 
     Runs are listed without their dataset too: they may have been copied here alone.
     """
-    from dlcli.current import choose_dataset
+    from dlcli.data.choice import choose_dataset
     from dlcli.errors import DlError
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
     if everything:
         if config.is_flag("dataset"):
@@ -215,7 +214,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
     So are public scores, where there are any. Seconds, and then epochs, are left out where nobody
     asked for them and the terminal has no room.
     """
-    from dlcli.run_list import epochs_of
+    from dlcli.runs.listing import epochs_of
 
     own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
     scored = any(row.values[PUBLIC] is not None for row in rows)
@@ -256,7 +255,7 @@ def _aligned(seconds: Sequence[float | None]) -> list[str]:
 
 def _plain(row: Row, keys: Sequence[str]) -> dict[str, Any]:
     """A row as JSON and CSV hold it: the same keys in each."""
-    from dlcli.run_list import FIELDS
+    from dlcli.runs.listing import FIELDS
 
     asked = dict.fromkeys([*FIELDS, *keys])
     values = {key: finite(row.values.get(key)) for key in asked}
@@ -277,7 +276,7 @@ def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: b
     import csv
     import io
 
-    from dlcli.run_list import FIELDS
+    from dlcli.runs.listing import FIELDS
 
     header = [*dict.fromkeys([*FIELDS, *keys]), "folder", "problem"]
     text = io.StringIO()

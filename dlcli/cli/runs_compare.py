@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlcli.comparing import Comparison
-    from dlcli.differing import Difference
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
+    from dlcli.runs.settings import Difference
 
 PICTURE = "compare.png"
 SECONDS = "seconds"
@@ -36,10 +36,10 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
     Settings are what stands in `config.yaml`: hyperparameters, versions and images among them.
     """
     from dlcli.comparing import names_of
-    from dlcli.current import find_run
-    from dlcli.differing import differing_settings
     from dlcli.files.paths import shown
     from dlcli.progress import say
+    from dlcli.runs.choice import find_run
+    from dlcli.runs.settings import differing_settings
 
     runs = [find_run(named, config.settings().runs_dir) for named in (one, other)]
     differences = differing_settings(runs)
@@ -69,7 +69,7 @@ def compare_command(
     Scores are those on the validation images that all of them have predictions of.
     """
     from dlcli.comparing import compare
-    from dlcli.current import find_finished_run
+    from dlcli.runs.choice import find_finished_run
 
     _require_png(out)
     runs = [find_finished_run(name, config.settings().runs_dir) for name in named]

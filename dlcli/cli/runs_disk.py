@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
 
 @click.command("du", cls=Command)
@@ -30,8 +30,8 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
     """Show what runs take on disk, the largest first."""
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.run_disk import checkpoint_of, size_of, stored_files
-    from dlcli.run_list import list_runs
+    from dlcli.runs.disk import checkpoint_of, size_of, stored_files
+    from dlcli.runs.listing import list_runs
 
     dataset, _ = choose_runs(config, everything)
     runs_dir = config.settings().runs_dir
@@ -84,7 +84,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
     """
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.run_disk import (
+    from dlcli.runs.disk import (
         checkpoint_of,
         remove_checkpoint,
         remove_run,
@@ -93,7 +93,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
         size_of,
         stored_files,
     )
-    from dlcli.run_list import find_listed
+    from dlcli.runs.listing import find_listed
 
     runs_dir = config.settings().runs_dir
     runs = {run.path.resolve(): run for run in (find_listed(n, runs_dir) for n in named)}
@@ -122,8 +122,8 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
 def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
     """Say what will not work any more."""
     from dlcli.progress import say
-    from dlcli.run_disk import needed_by
-    from dlcli.run_list import list_runs
+    from dlcli.runs.disk import needed_by
+    from dlcli.runs.listing import list_runs
 
     if checkpoints:
         for run in runs:

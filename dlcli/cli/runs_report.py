@@ -15,7 +15,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlcli.run_list import Row
+    from dlcli.runs.listing import Row
 
 PAGE = "report.html"
 
@@ -39,8 +39,8 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.runs_page import write_runs_page
-    from dlcli.run_filters import filtered, read_filter
-    from dlcli.run_list import list_runs
+    from dlcli.runs.filters import filtered, read_filter
+    from dlcli.runs.listing import list_runs
 
     if to is not None and not to.parent.is_dir():
         raise DlError(
@@ -67,8 +67,8 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
 
 def _next(rows: Sequence[Row], config: Config) -> str:
     """What one does with the best run, or to have one."""
-    from dlcli.current import name_to_type, same_runs
-    from dlcli.run_filters import best_first
+    from dlcli.runs.choice import name_to_type, same_runs
+    from dlcli.runs.filters import best_first
 
     best = next(iter(best_first(rows, "val_loss")), None)
     if best is None:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dlcli.evaluation.diagnosis import Diagnosis
-    from dlcli.run import Run
-    from dlcli.run_disk import Stored
-    from dlcli.run_list import Row
-    from dlcli.run_settings import Changed
+    from dlcli.runs.disk import Stored
+    from dlcli.runs.listing import Row
+    from dlcli.runs.run import Run
+    from dlcli.runs.settings import Changed
 
 # What is worth a line, where the run has it; the rest stands in `--json`.
 LINES = (
@@ -39,8 +39,8 @@ SENTENCES = ("reason", "problem")
 def show_command(config: Config, named: str, as_json: bool) -> None:
     """Show a RUN: settings that are not the defaults, scores, diagnosis, files, what next."""
     from dlcli.progress import say
-    from dlcli.run_disk import stored_files
-    from dlcli.run_list import find_listed, read_row
+    from dlcli.runs.disk import stored_files
+    from dlcli.runs.listing import find_listed, read_row
 
     run = find_listed(named, config.settings().runs_dir)
     row, files = read_row(run), stored_files(run)
@@ -59,10 +59,10 @@ def _print(
     diagnosis: Diagnosis | None,
     files: Sequence[Stored],
 ) -> None:
-    from dlcli.changes import in_words
-    from dlcli.differing import text_of
-    from dlcli.run_disk import size_of
-    from dlcli.run_list import PLANNED
+    from dlcli.runs.changes import in_words
+    from dlcli.runs.disk import size_of
+    from dlcli.runs.listing import PLANNED
+    from dlcli.runs.settings import text_of
     from dlcli.words import printable
 
     lines = {name: row.values.get(name) for name in LINES}
@@ -116,7 +116,7 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
     None where the file can't say.
     """
     from dlcli.errors import DlError
-    from dlcli.run_settings import changed_settings
+    from dlcli.runs.settings import changed_settings
 
     try:
         return changed_settings(run.config()), run.record().get("changes")
@@ -143,7 +143,7 @@ def _plain(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from dlcli.run_list import FIELDS, TOLD
+    from dlcli.runs.listing import FIELDS, TOLD
 
     return {
         **{name: finite(row.values.get(name)) for name in (*FIELDS, *TOLD, "command")},
@@ -160,7 +160,7 @@ def _next(row: Row, config: Config, named: str) -> str:
     """What one does with a run in this state."""
     import shlex
 
-    from dlcli.current import same_runs
+    from dlcli.runs.choice import same_runs
 
     run = row.run
     words = f"{shlex.quote(named)}{same_runs(config)}"

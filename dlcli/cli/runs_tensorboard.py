@@ -18,7 +18,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlcli.run_list import Row
+    from dlcli.runs.listing import Row
 
     History = list[dict[str, float | str]]
 
@@ -43,8 +43,8 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     from dlcli.comparing import names_of
     from dlcli.files.paths import cache_home
     from dlcli.progress import say
-    from dlcli.run_list import find_listed, list_runs, read_row
-    from dlcli.tensorboard import begin_events, require_tensorboard, serve
+    from dlcli.runs.listing import find_listed, list_runs, read_row
+    from dlcli.runs.tensorboard import begin_events, require_tensorboard, serve
 
     require_tensorboard()
     runs_dir = config.settings().runs_dir

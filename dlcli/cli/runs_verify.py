@@ -20,9 +20,9 @@ def verify_command(config: Config, run: str) -> None:
     Nothing of it is kept. The same seed on the same machine gives the same history; another
     processor adds in another order, so that the last digits may differ.
     """
-    from dlcli.current import find_run
     from dlcli.progress import say
     from dlcli.rerunning import verify
+    from dlcli.runs.choice import find_run
 
     old = find_run(run, config.settings().runs_dir)
     difference = verify(old, config.settings().data_dir)

@@ -16,10 +16,10 @@ from dlcli.config import Config
 from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
-    from dlcli.current import ChosenRun
     from dlcli.evaluation.clipping import Curve
     from dlcli.kaggle import Kaggle
     from dlcli.kaggle_log import Entry
+    from dlcli.runs.choice import ChosenRun
     from dlcli.submitting import Submitted
 
 # Many competitions score within it; what takes longer is picked up later.
@@ -94,9 +94,9 @@ def command(
     Without RUN: the newest finished run of the current dataset. It is sent where a competition is
     known: by `-c`, by `dl data get`, or from the settings.
     """
-    from dlcli.current import choose_run
     from dlcli.files.paths import shown
     from dlcli.progress import say
+    from dlcli.runs.choice import choose_run
     from dlcli.submitting import submit_run, with_competition
     from dlcli.tta import require_views
 
@@ -196,7 +196,7 @@ def _send(
     yes: bool,
     views: int,
 ) -> None:
-    from dlcli.current import again
+    from dlcli.data.choice import again
     from dlcli.uploading import send, wait_for_score
 
     otherwise = "The file is written; nothing was sent"

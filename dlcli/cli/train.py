@@ -161,8 +161,9 @@ def command() -> None:
 
 def run_training(config: Config, recipe: str, members: int | None = None) -> None:
     """Train one recipe, or an ensemble of it, and say where the result is."""
-    from dlcli.current import again, choose_dataset, same_runs
+    from dlcli.data.choice import again, choose_dataset
     from dlcli.launch import train
+    from dlcli.runs.choice import same_runs
 
     choice = choose_dataset(config)
     say(str(choice))

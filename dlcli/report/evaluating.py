@@ -14,9 +14,8 @@ from dlcli.members import aligned, is_ensemble
 from dlcli.predict import has_predictions, predictions_of
 from dlcli.predictions import Predictions
 from dlcli.progress import say
-from dlcli.read_only import said_place_of
 from dlcli.report.html import Report, write_report
-from dlcli.run import Run
+from dlcli.runs.run import Run, said_place_of
 from dlcli.tta import same_tta, tta_of
 
 

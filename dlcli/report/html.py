@@ -18,7 +18,7 @@ from dlcli.files.paths import shown
 from dlcli.report import charts, figures
 from dlcli.report.galleries import Gallery, select
 from dlcli.report.thumbnails import Thumbnail, thumbnails
-from dlcli.run import Run
+from dlcli.runs.run import Run
 from dlcli.version import __version__
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dlcli.comparing import compare, letter
-from dlcli.dataset import SPLITS, open_dataset
-from dlcli.differing import differing_settings
+from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
 from dlcli.evaluation.history import curves
 from dlcli.files.atomic import atomic_write
@@ -22,10 +21,10 @@ from dlcli.progress import heard_by
 from dlcli.report import charts
 from dlcli.report.html import template
 from dlcli.report.runs_chart import RunsChart, runs_chart
-from dlcli.run import Run
-from dlcli.run_filters import best_first, sorted_by
-from dlcli.run_list import Row, epochs_of
-from dlcli.run_settings import PLACES
+from dlcli.runs.filters import best_first, sorted_by
+from dlcli.runs.listing import Row, epochs_of
+from dlcli.runs.run import Run
+from dlcli.runs.settings import PLACES, differing_settings
 from dlcli.words import loss, percent, short
 
 FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each

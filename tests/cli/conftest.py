@@ -11,7 +11,7 @@ from kaggle_package import kaggle_serving
 from kaggle_server import KaggleServer
 from listed import last_named_dataset, three_runs
 
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 @pytest.fixture

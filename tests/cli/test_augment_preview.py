@@ -10,7 +10,7 @@ from pictures import picture
 from PIL import Image
 from typed import Dl, ok
 
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 
 PREVIEW = ("data", "augment-preview")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typed import Dl, ok
 
-from dlcli.declarations import all_keys
+from dlcli.config import all_keys
 
 
 def row(table: str, key: str) -> list[str]:

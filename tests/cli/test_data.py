@@ -11,7 +11,7 @@ import pytest
 from trees import make, tree
 from typed import Dl, ok
 
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 
 
 @pytest.fixture

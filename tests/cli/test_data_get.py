@@ -15,7 +15,7 @@ from trees import plant, tree
 from typed import Dl, ok, refused
 
 from dlcli.competition_data import archive_of, get
-from dlcli.dataset import dataset_settings
+from dlcli.data.dataset import dataset_settings
 from dlcli.files import download
 from dlcli.kaggle import open_kaggle
 

@@ -12,7 +12,7 @@ from predicted import predicted_run
 from typed import Dl, ok
 
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -12,8 +12,8 @@ from typed import Dl, ok
 
 from dlcli import climbing
 from dlcli.course import Rung
-from dlcli.ladder import Ladder
-from dlcli.run import Run
+from dlcli.runs.ladder import Ladder
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

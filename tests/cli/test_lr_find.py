@@ -14,7 +14,7 @@ from tiny import SMALL
 from typed import Dl, ok
 
 from dlcli.catalog import built_in_names
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

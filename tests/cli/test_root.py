@@ -276,7 +276,7 @@ def test_too_little_memory_is_said_in_words(dl: Dl, monkeypatch: pytest.MonkeyPa
     def demand(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("dlcli.dataset.open_dataset", demand)
+    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
     refused = dl("data", "ls", ".")
     assert refused.exit_code == 1
     assert refused.stderr.endswith(

@@ -15,7 +15,7 @@ from typed import Dl, ok
 
 from dlcli.cli.runs import PLACES
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 TABLE = [
     "run                       state     epochs  val_loss  accuracy  seconds",

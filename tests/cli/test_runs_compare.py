@@ -14,7 +14,7 @@ from tiny import SMALL
 from typed import Dl, ok
 
 from dlcli.files.formats import write_yaml
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 EACH = 10
 NAMES = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(EACH)]

@@ -14,7 +14,7 @@ from typed import Dl, ok
 
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 class Terminal(io.StringIO):

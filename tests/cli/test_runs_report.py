@@ -8,7 +8,7 @@ from listed import listed_run
 from loading import BACKENDS, loaded
 from typed import Dl, ok
 
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 def test_the_page_stands_beside_the_runs_and_is_none(dl: Dl, home: Path, three: list[Run]) -> None:

@@ -12,7 +12,7 @@ from terminal import at_terminal
 from typed import Dl, ok
 
 from dlcli.process import this_process
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 @pytest.mark.parametrize("command", ["show", "rm --yes"])

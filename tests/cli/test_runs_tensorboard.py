@@ -22,7 +22,7 @@ from listed import last_named_dataset, listed_run
 from needs import missing
 from typed import Dl
 
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 SIDES = ("train", "validation")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")

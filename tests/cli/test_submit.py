@@ -10,11 +10,11 @@ from loading import BACKENDS, loaded
 from sklearn.metrics import log_loss
 from typed import Dl, ok
 
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.clipping import CANDIDATES, clip
 from dlcli.files.formats import read_csv, write_yaml
 from dlcli.predictions import Predictions, write_predictions
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 PATHS = ("valid/cat/1.png", "valid/cat/2.png", "valid/dog/3.png")
 VALID = np.array([[0.999, 0.001], [0.6, 0.4], [0.98, 0.02]])

@@ -17,7 +17,7 @@ from typed import Dl, ok, refused
 from dlcli import uploading
 from dlcli.files.formats import read_yaml
 from dlcli.kaggle_log import read_log
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 def test_it_is_sent_scored_and_written_down(dl: Dl, server: KaggleServer, run: Run) -> None:

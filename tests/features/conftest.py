@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dots import CHUNK, TinyEngine, paint
 
-from dlcli import features as features_module
+from dlcli.features import compute as features_module
 
 
 @pytest.fixture

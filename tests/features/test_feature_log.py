@@ -10,12 +10,12 @@ import pytest
 from children import killed_before_change
 from dots import CHUNK, TINY, TinyEngine, check, compute, paint
 
-from dlcli import features as features_module
-from dlcli.dataset import SPLITS, open_dataset
+from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
-from dlcli.feature_log import read_split
-from dlcli.feature_store import stored_features
-from dlcli.features import features_ready, load_features, store_folder
+from dlcli.features import compute as features_module
+from dlcli.features.compute import features_ready, load_features, store_folder
+from dlcli.features.split_log import read_split
+from dlcli.features.store import stored_features
 
 pytestmark = pytest.mark.forks
 

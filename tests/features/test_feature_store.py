@@ -14,11 +14,11 @@ import pytest
 from children import become_nobody, fork, forked, killed_before_change, no_file_above, wait
 from dots import CHUNK, TINY, TinyEngine, check, compute, paint, state
 
-from dlcli import features as features_module
-from dlcli.dataset import open_dataset
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
-from dlcli.feature_store import held, remove_features, stored_features
-from dlcli.features import store_folder
+from dlcli.features import compute as features_module
+from dlcli.features.compute import store_folder
+from dlcli.features.store import held, remove_features, stored_features
 from dlcli.images.pixels import Batch
 
 pytestmark = pytest.mark.forks

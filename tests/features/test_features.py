@@ -16,11 +16,11 @@ import pytest
 from dots import TINY, TinyEngine, check, colours, compute, paint, state
 from pictures import make_dataset
 
-from dlcli import features as features_module
-from dlcli.dataset import SPLITS, Dataset, open_dataset
+from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
-from dlcli.feature_store import function_of, remove_features, skipped, stored_features, stored_rows
-from dlcli.features import compute_features, features_ready, load_features, store_folder
+from dlcli.features import compute as features_module
+from dlcli.features.compute import compute_features, features_ready, load_features, store_folder
+from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
 from dlcli.images.pixels import PixelRule
 from dlcli.models.engines import resolve_forward
 from dlcli.models.forward import Forward

@@ -99,7 +99,7 @@ def test_a_finished_runs_weights_are_begun_with(dl: Dl, home: Path, tiny: Path) 
     said = ok(dl(*TRAIN, "--schedule", "1e-9", "--init-from", first.name)).stderr
     assert f"Began with {first.name}: classes." in said
     second = max((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
     assert Run(second).status()["val_loss"] == pytest.approx(first.status()["val_loss"], abs=1e-4)
 
@@ -131,7 +131,7 @@ def test_on_images_the_runs_whole_network_is_begun_with_and_kept(
 
     import keras
 
-    from dlcli.run import Run
+    from dlcli.runs.run import Run
 
     x = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
     others = [Run(path) for path in first.path.parent.glob("*-aug*")]

@@ -75,7 +75,7 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
 
 def begun_images(dataset: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """The validation images as `best.keras` takes them."""
-    from dlcli.dataset import open_dataset
+    from dlcli.data.dataset import open_dataset
     from dlcli.images.pixels import PixelRule, load_pixels
 
     paths = open_dataset(dataset).splits["valid"]

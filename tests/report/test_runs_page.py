@@ -15,8 +15,8 @@ from predicted import predicted_run
 
 from dlcli.files.formats import write_yaml
 from dlcli.report.runs_page import write_runs_page
-from dlcli.run import Run
-from dlcli.run_list import list_runs
+from dlcli.runs.listing import list_runs
+from dlcli.runs.run import Run
 
 TEXTS = "h1, .lead, .chance, .note, nav a, th, td, .letter, .tick, .settings dt"
 EACH = 10

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.dataset import FEATURES, SPLITS, Dataset
+from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
-from dlcli.feature_log import (
+from dlcli.features.split_log import (
     Listed,
     StoredSplit,
     array_path,
@@ -29,7 +29,7 @@ from dlcli.feature_log import (
     set_aside,
     write_listing,
 )
-from dlcli.feature_store import (
+from dlcli.features.store import (
     claim,
     forget_before,
     function_of,

@@ -18,7 +18,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import write_csv
 from dlcli.files.paths import shown, typed
 from dlcli.progress import say
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 LABELLED = 1000
 PIXELS = 64  # a side: enough to be looked at

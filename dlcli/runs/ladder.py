@@ -20,7 +20,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.paths import make_numbered
 from dlcli.process import this_process, utc_now
-from dlcli.run import Run
+from dlcli.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.data.folders import Listing, class_images, read_folder, split_named
+from dlcli.data.journal import unfinished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import absolute, shown, typed
-from dlcli.folders import Listing, class_images, read_folder, split_named
-from dlcli.journal import unfinished
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"

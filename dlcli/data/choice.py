@@ -1,4 +1,4 @@
-"""Which dataset and which run a command takes when none is named, and why."""
+"""Which dataset a command is about, and the words for why."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.paths import expanded, shown, state_home, typed
 from dlcli.progress import say
-from dlcli.run import Run
-from dlcli.run_dataset import dataset_of, may_be_of, require_own, say_moved
 
 
 @dataclass(frozen=True)
@@ -25,18 +23,6 @@ class Choice:
 
     def __str__(self) -> str:
         return f"Dataset {shown(self.root)} ({self.why})"
-
-
-@dataclass(frozen=True)
-class ChosenRun:
-    """A run, where its dataset is (None: nowhere), and the words for why it was taken."""
-
-    run: Run
-    root: Path | None
-    why: str
-
-    def __str__(self) -> str:
-        return f"Run {shown(self.run.path)} ({self.why})"
 
 
 def choose_dataset(config: Config, named: str | None = None) -> Choice:
@@ -90,12 +76,6 @@ def again(root: Path | None, flag: str = "-d ") -> str:
     except DlError:
         taken = None
     return "" if root is None or taken == root else f" {flag}{typed(root)}"
-
-
-def same_runs(config: Config) -> str:
-    """What the next command needs typed to look among the same runs."""
-    named = config.is_flag("runs_dir")
-    return f" --runs-dir {typed(config.settings().runs_dir)}" if named else ""
 
 
 def find_dataset(named: str, data_dir: Path) -> Path:
@@ -164,108 +144,3 @@ def last_named() -> Path | None:
         return Path(read_text(_state_file()).removesuffix("\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def choose_run(config: Config, named: str | None) -> ChosenRun:
-    """Decide on the run: named > the newest finished run of the current dataset.
-
-    Args:
-        config: the settings.
-        named: a run's folder, or its name.
-
-    Raises:
-        DlError: no such run, not finished, or none finished.
-    """
-    settings = config.settings()
-    runs_dir = settings.runs_dir
-    if named is not None:
-        run = find_finished_run(named, runs_dir)
-        if not config.is_flag("dataset"):
-            return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
-        root = choose_dataset(config).root
-        require_own(run, root)
-        return ChosenRun(run, root, "named")
-    choice = choose_dataset(config)
-    statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
-    finished = [run for run in statuses if statuses[run]["state"] == "finished"]
-    finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
-    newest = next((run for run in finished if may_be_of(run, choice.root)), None)
-    if newest is None:
-        raise DlError(
-            f"No finished run of {choice.root.name} in {shown(runs_dir)}",
-            why="those there are of another dataset of that name" if finished else "",
-            hint="Train one: `dl train finetune`.",
-        )
-    say_moved(newest, choice.root)
-    why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
-    return ChosenRun(newest, choice.root, why)
-
-
-def find_finished_run(named: str, runs_dir: Path) -> Run:
-    """A run of whichever dataset, as `find_run` finds it.
-
-    Raises:
-        DlError: there is none, or it is not finished.
-    """
-    run = find_run(named, runs_dir)
-    if run.is_damaged:
-        raise DlError(
-            f"{shown(run.status_file)} is damaged",
-            why="it is empty, or ends amid a line",
-            hint=f"Restore it, take another run, or train it again: `dl rerun {run.name}`.",
-        )
-    words = {"failed": "it failed", "interrupted": "it was interrupted"}
-    if (state := run.state) in words:
-        raise DlError(
-            f"{run.name} is not finished",
-            why=words[state],
-            hint=f"Go on with it: `dl resume {run.name}`.",
-        )
-    if state == "running":
-        raise DlError(
-            f"{run.name} is not finished",
-            why="it is being trained",
-            hint="Wait for it, or take another run.",
-        )
-    return run
-
-
-def name_among(run: Run, runs_dir: Path) -> str:
-    """What finds a run again: `<dataset>/<name>` among the runs, its whole path elsewhere."""
-    inside = run.path.is_relative_to(runs_dir)
-    return str(run.path.relative_to(runs_dir) if inside else run.path)
-
-
-def name_to_type(run: Run, runs_dir: Path) -> str:
-    """What finds a run again: its name, or where that finds another its dataset's before it."""
-    try:
-        found = find_run(run.name, runs_dir).path
-    except DlError:
-        found = None
-    return run.name if found == run.path else name_among(run, runs_dir)
-
-
-def find_run(named: str, runs_dir: Path) -> Run:
-    """A run given by its folder, its name, or `<dataset>/<name>`.
-
-    Raises:
-        DlError: there is no such run, or its name stands in two datasets' folders.
-    """
-    for path in (expanded(named), runs_dir / named):
-        if named and Run(path).is_run():
-            return Run(Path(os.path.abspath(path)))
-    runs = Run.all(runs_dir)
-    found = [run for run in runs if run.path.name == named]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DlError(
-            f"{named!r} is the name of {len(found)} runs",
-            hint="Name its folder too: "
-            + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
-        )
-    raise DlError(
-        f"No such run: {shown(named)}",
-        why=f"nothing of that name in {shown(runs_dir)}",
-        hint=did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`.",
-    )

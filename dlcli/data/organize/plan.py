@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.data.folders import is_image, read_folder
+from dlcli.data.journal import Move
+from dlcli.data.organize.labels import NAMING, Labels, Naming, named_in, read_labels
+from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
+from dlcli.data.organize.pixel_csv import fault_of_pixels
+from dlcli.data.organize.tables import require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, shown, typed
-from dlcli.folders import is_image, read_folder
-from dlcli.journal import Move
-from dlcli.label_tables import require_tables
-from dlcli.labels import NAMING, Labels, Naming, named_in, read_labels
-from dlcli.layouts import Image, Layout, read_layout, split_of
-from dlcli.pixels import fault_of_pixels
 
 AS_FOUND = Naming()
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.dataset import FEATURES, SPLITS, Dataset
+from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
-from dlcli.feature_log import Listed, StoredSplit, array_path, list_images, read_split
+from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
 from dlcli.files import atomic
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.paths import shown

@@ -11,9 +11,9 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
-from dlcli.ladder import Ladder
-from dlcli.run import Run
-from dlcli.run_list import Row
+from dlcli.runs.ladder import Ladder
+from dlcli.runs.listing import Row
+from dlcli.runs.run import Run
 
 # What a frozen network's second name in a run is the same file as, see `engine_files`.
 IN_CACHE = "the network in the cache"

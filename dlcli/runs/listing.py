@@ -1,4 +1,8 @@
-"""Many runs at once, a row for each; a damaged one is a row as well, and says what is wrong."""
+"""Many runs at once, a row for each; a damaged one is a row as well, and says what is wrong.
+
+Of a thousand runs a YAML parser takes longer than everything else that listing them takes. Files
+that `dl` wrote are as simple as the reader here needs them; whatever isn't is left to the parser.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.current import find_run
+from dlcli.catalog import built_in_names, make_recipe, recipe_class
 from dlcli.errors import DlError
 from dlcli.files.formats import flat, read_yaml
 from dlcli.files.paths import expanded
-from dlcli.headlines import headlines
 from dlcli.process import at_work
-from dlcli.run import STATES, Run
-from dlcli.run_progress import best_so_far, planned_epochs
+from dlcli.runs.choice import find_run
+from dlcli.runs.run import STATES, Run
+from dlcli.settings.fields import coerce, settings_of
 
 DAMAGED = "damaged"
 # Of an unfinished run, how many epochs it is to have.
@@ -34,6 +38,25 @@ _ANY = Run(Path())
 _STATUS, _CONFIG = _ANY.status_file.name, _ANY.config_file.name
 _CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
 _RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
+
+_SETTING = re.compile(r"^    ([a-z_]+): '?(.*?)'?$", re.MULTILINE)
+_CHANGES = re.compile(r"^  changes:\n((?:  - .*\n|    .*\n)*)", re.MULTILINE)
+_EPOCHS = re.compile(r"^(?:  - |    )epochs: ([0-9]+)$", re.MULTILINE)
+SCORES = ("val_loss", "val_accuracy")
+
+Plain = str | int | float
+
+_LINE = re.compile(
+    r"(?P<key>[a-z][a-z_]*):"
+    r"(?: (?:(?P<whole>-?(?:0|[1-9][0-9]*))"
+    r"|(?P<number>-?[0-9]+\.[0-9]+(?:e[+-][0-9]+)?)"
+    r"|'(?P<quoted>[ -&(-~]*)'"
+    r"|(?P<words>[A-Za-z][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.,-]+)*)))?"
+)
+# What a nested mapping begins with; text that begins below its key would be no mapping.
+_NESTED = re.compile(r"  [a-z_]+:(?: .*)?")
+# Words that mean something else than themselves, as a key too (YAML 1.1).
+_RESERVED = {"true", "false", "yes", "no", "on", "off", "null"}
 
 
 @dataclass(frozen=True)
@@ -251,3 +274,90 @@ def _parsed(path: str, problems: list[str]) -> dict[Any, Any]:
 
 def _unread(name: str, error: OSError) -> str:
     return f"{name} can't be read: {error.strerror}"
+
+
+def planned_epochs(recipe: str, config: bytes) -> int | None:
+    """How many epochs a run is to have in all.
+
+    Args:
+        recipe: its name; one's own isn't loaded for a list.
+        config: what its `config.yaml` holds.
+
+    Returns:
+        as it was asked for, by `dl resume` last; None where the file doesn't say.
+    """
+    text = config.decode(errors="replace")
+    changes = _CHANGES.search(text)
+    if changes and (asked := _EPOCHS.findall(changes[1])):
+        return int(asked[-1])
+    block = re.search(rf"^train:\n  {re.escape(recipe)}:\n((?:    .*\n)*)", text, re.MULTILINE)
+    if block is None or recipe not in built_in_names():
+        return None
+    declared, written = settings_of(recipe_class(recipe)), dict(_SETTING.findall(block[1]))
+    try:
+        values = {
+            name: coerce(written[name], declared[name]) for name in declared if name in written
+        }
+        return sum(phase.schedule.epochs for phase in make_recipe(recipe, values).phases())
+    except DlError:
+        return None
+
+
+def best_so_far(history: bytes) -> dict[str, float]:
+    """The scores of the epoch with the lowest validation loss, and its number.
+
+    Args:
+        history: what `history.csv` holds.
+
+    Returns:
+        `best_epoch`, `val_loss`, `val_accuracy`; nothing where there is no such epoch.
+    """
+    header, *rows = [line.split(",") for line in history.decode(errors="replace").splitlines()] or [
+        []
+    ]
+    try:
+        numbers = [[float(row[header.index(name)]) for name in SCORES] for row in rows]
+        best = min(range(len(rows)), key=lambda row: numbers[row][0])
+    except (ValueError, IndexError):  # no such column, no epoch, or another form
+        return {}
+    return {"best_epoch": best + 1, **dict(zip(SCORES, numbers[best], strict=True))}
+
+
+def headlines(data: bytes) -> dict[str, Plain] | None:
+    """The values that stand at a YAML mapping's own level; what is nested below is passed over.
+
+    Returns:
+        numbers as numbers, all else as text, nothing for a key without a value; None where a line
+        is out of the ordinary, so that only a YAML parser can say what it means.
+    """
+    try:
+        lines = data.decode().split("\n")
+    except UnicodeDecodeError:
+        return None
+    if lines.pop():  # the last line has no end
+        return None
+    values: dict[str, Plain] = {}
+    opened = in_block = False
+    for line in lines:
+        if line.startswith("  ") and in_block:
+            if opened and not _NESTED.fullmatch(line):
+                return None
+            opened = False
+            continue
+        found = _LINE.fullmatch(line)
+        if found is None or found["key"] in _RESERVED:
+            return None
+        key, kind = found["key"], found.lastgroup
+        opened = in_block = kind == "key"
+        text = found[kind or "key"]
+        if in_block:
+            values.pop(key, None)
+        elif kind == "whole":
+            values[key] = int(text)
+        elif kind == "number":
+            values[key] = float(text)
+        elif kind == "words" and text.lower() in _RESERVED:
+            return None
+        else:
+            values[key] = text
+    return values

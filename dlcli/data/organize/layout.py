@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from dlcli.dataset import SETTINGS
+from dlcli.data.dataset import SETTINGS
+from dlcli.data.folders import Listing, class_images, read_folder, split_named
 from dlcli.errors import DlError
 from dlcli.files.archives import is_archive
 from dlcli.files.paths import shown, typed
-from dlcli.folders import Listing, class_images, read_folder, split_named
 
 # Kaggle's flat names: cat.12.jpg, golden_retriever-3.png
 _FLAT_NAME = re.compile(r"(.+?)[._-]\d+\.[^.]+", re.DOTALL)

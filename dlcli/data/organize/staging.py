@@ -21,7 +21,11 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dlcli.dataset import SETTINGS
+from dlcli.data.dataset import SETTINGS
+from dlcli.data.folders import is_image, read_folder
+from dlcli.data.journal import Operation
+from dlcli.data.organize.layout import read_layout, split_of
+from dlcli.data.organize.pixel_csv import draw, pixel_table
 from dlcli.errors import DlError
 from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
@@ -29,10 +33,6 @@ from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folde
 from dlcli.files.formats import read_text
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
-from dlcli.folders import is_image, read_folder
-from dlcli.journal import Operation
-from dlcli.layouts import read_layout, split_of
-from dlcli.pixels import draw, pixel_table
 
 WHOLE, PARTIAL = ".unpacked", ".partial"
 # The file in such a folder that says what was drawn.

@@ -6,17 +6,14 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from dlcli.arranging import at_work
-from dlcli.dataset import FEATURES, SETTINGS
-from dlcli.downloads import AS_FOUND, plan_organize, require_folder, sort_by_hand
-from dlcli.errors import DlError, ExitCode
-from dlcli.files.paths import shown, typed
-from dlcli.folders import read_folder
-from dlcli.journal import Operation, journals, unfinished
-from dlcli.labels import Naming
-from dlcli.layouts import read_layout
-from dlcli.moves import Outcome, carry_out
-from dlcli.staging import (
+from dlcli.data.dataset import FEATURES, SETTINGS
+from dlcli.data.folders import read_folder
+from dlcli.data.journal import Operation, journals, unfinished
+from dlcli.data.moves import Outcome, carry_out
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.layout import read_layout
+from dlcli.data.organize.plan import AS_FOUND, plan_organize, require_folder, sort_by_hand
+from dlcli.data.organize.staging import (
     Download,
     clear_after,
     discard,
@@ -28,6 +25,9 @@ from dlcli.staging import (
     staging_folder,
     sweep_partials,
 )
+from dlcli.data.splits import at_work
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown, typed
 
 _ANOTHER_NAME = "Name another, which is empty or not there yet."
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlcli.data.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.errors import DlError
 from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import shown
@@ -25,7 +26,6 @@ from dlcli.files.transfer import (
     sweep,
     sync_file,
 )
-from dlcli.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
 from dlcli.progress import Bar, track
 
 

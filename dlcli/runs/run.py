@@ -1,10 +1,14 @@
 """One run directory: the only place where its file names live.
 
 ~/runs/<dataset>/202611231409-finetune-e12-lr0.001-t1/
+
+What is made of a run whose folder can't be written is kept under the state folder.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -13,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.formats import read_csv, read_yaml, write_csv, write_yaml
 from dlcli.files.locks import alone_in, held
-from dlcli.files.paths import make_numbered, shown
-from dlcli.history import read_history, write_history
+from dlcli.files.paths import make_numbered, shown, state_home
 from dlcli.process import SILENT_SECONDS, at_work, in_words, is_here, this_owner, utc_now
+from dlcli.progress import say
 
 STATES = ("running", "finished", "failed", "interrupted")
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -297,3 +303,89 @@ class Run:
 def _damaged(file: Path, why: str) -> DlError:
     hint = "Take another run, or restore the file."
     return DlError(f"{shown(file)} is missing or damaged", why=why, hint=hint)
+
+
+def read_history(file: Path) -> list[dict[str, float | str]]:
+    """The rows, numbers as numbers; [] where there is no file.
+
+    Raises:
+        DlError: the file is damaged.
+    """
+    if not file.is_file():
+        return []
+    header, *rows = read_csv(file) or [[]]
+    if not header or any(len(row) != len(header) for row in rows):
+        raise DlError(
+            f"{shown(file)} is damaged",
+            why="expected a header and as many values in each row",
+            hint="Take another run, or restore the file.",
+        )
+    return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
+
+
+def write_history(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write the file whole; all rows have the same keys. Without rows there is none."""
+    if rows:
+        header = list(rows[0])
+        write_csv(file, [header, *([row[key] for key in header] for row in rows)])
+
+
+def _number(text: str) -> float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def place_of(run: Run) -> Run:
+    """The folder that takes what is made of a run; its own where that can be written.
+
+    Raises:
+        DlError: neither that nor the one that stands in for it can be written.
+    """
+    if _can_be_written(run):
+        return run
+    place, why = stand_in(run), "permission denied"
+    try:
+        place.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:  # a full disk is said as such
+            raise
+        why = error.strerror or why
+    if not _can_be_written(place):
+        raise DlError(
+            f"{shown(run.path)} can't be written, and neither can {shown(place.path)}",
+            why=why,
+            hint="Copy the run to a folder of yours, or name another folder for what is made "
+            "with the environment variable XDG_STATE_HOME.",
+        )
+    return place
+
+
+def said_place_of(run: Run) -> Run:
+    """The same, said where it is not the run's own folder."""
+    place = place_of(run)
+    if place != run:
+        say(f"{shown(run.path)} can't be written: what is made goes to {shown(place.path)}.")
+    return place
+
+
+def places_of(run: Run) -> tuple[Run, ...]:
+    """The folders that may hold what was made of a run, its own first."""
+    return (run,) if _can_be_written(run) else (run, stand_in(run))
+
+
+def _can_be_written(run: Run) -> bool:
+    inside = [each for each in (run.predictions("valid").parent, run.figures) if each.exists()]
+    return all(os.access(folder, os.W_OK | os.X_OK) for folder in (run.path, *inside))
+
+
+def stand_in(run: Run) -> Run:
+    """What takes the place of a run's folder, for it alone: another person's may have its name."""
+    from hashlib import sha256
+
+    config = run.config_file.read_bytes() if run.config_file.is_file() else b""
+    name = f"{run.name}-{sha256(config).hexdigest()[:8]}"
+    return Run(state_home() / "runs" / run.dataset / name)

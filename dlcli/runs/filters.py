@@ -10,7 +10,7 @@ from operator import ge, gt, le, lt
 from typing import Any, Literal
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.run_list import DAMAGED, FIELDS, TOLD, Row
+from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
 from dlcli.settings.fields import FALSE, NOTHING, TRUE
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")

@@ -1,0 +1,1 @@
+"""Datasets as folders: reading them, choosing one, moving files within them."""

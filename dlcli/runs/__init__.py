@@ -1,0 +1,1 @@
+"""Run directories: one run, choosing one, lists, settings, disk."""

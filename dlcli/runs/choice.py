@@ -1,0 +1,227 @@
+"""Which run a command is about, the words for why, and where that run's dataset is now.
+
+Runs and datasets move, and are copied: a dataset is looked for where it was, then where it may be.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlcli.config import Config
+from dlcli.data.choice import choose_dataset
+from dlcli.data.dataset import open_dataset
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.files.formats import below
+from dlcli.files.paths import expanded, is_folder, shown, typed
+from dlcli.progress import say
+from dlcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class ChosenRun:
+    """A run, where its dataset is (None: nowhere), and the words for why it was taken."""
+
+    run: Run
+    root: Path | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"Run {shown(self.run.path)} ({self.why})"
+
+
+def choose_run(config: Config, named: str | None) -> ChosenRun:
+    """Decide on the run: named > the newest finished run of the current dataset.
+
+    Args:
+        config: the settings.
+        named: a run's folder, or its name.
+
+    Raises:
+        DlError: no such run, not finished, or none finished.
+    """
+    settings = config.settings()
+    runs_dir = settings.runs_dir
+    if named is not None:
+        run = find_finished_run(named, runs_dir)
+        if not config.is_flag("dataset"):
+            return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
+        root = choose_dataset(config).root
+        require_own(run, root)
+        return ChosenRun(run, root, "named")
+    choice = choose_dataset(config)
+    statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
+    finished = [run for run in statuses if statuses[run]["state"] == "finished"]
+    finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
+    newest = next((run for run in finished if may_be_of(run, choice.root)), None)
+    if newest is None:
+        raise DlError(
+            f"No finished run of {choice.root.name} in {shown(runs_dir)}",
+            why="those there are of another dataset of that name" if finished else "",
+            hint="Train one: `dl train finetune`.",
+        )
+    say_moved(newest, choice.root)
+    why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
+    return ChosenRun(newest, choice.root, why)
+
+
+def find_finished_run(named: str, runs_dir: Path) -> Run:
+    """A run of whichever dataset, as `find_run` finds it.
+
+    Raises:
+        DlError: there is none, or it is not finished.
+    """
+    run = find_run(named, runs_dir)
+    if run.is_damaged:
+        raise DlError(
+            f"{shown(run.status_file)} is damaged",
+            why="it is empty, or ends amid a line",
+            hint=f"Restore it, take another run, or train it again: `dl rerun {run.name}`.",
+        )
+    words = {"failed": "it failed", "interrupted": "it was interrupted"}
+    if (state := run.state) in words:
+        raise DlError(
+            f"{run.name} is not finished",
+            why=words[state],
+            hint=f"Go on with it: `dl resume {run.name}`.",
+        )
+    if state == "running":
+        raise DlError(
+            f"{run.name} is not finished",
+            why="it is being trained",
+            hint="Wait for it, or take another run.",
+        )
+    return run
+
+
+def name_among(run: Run, runs_dir: Path) -> str:
+    """What finds a run again: `<dataset>/<name>` among the runs, its whole path elsewhere."""
+    inside = run.path.is_relative_to(runs_dir)
+    return str(run.path.relative_to(runs_dir) if inside else run.path)
+
+
+def name_to_type(run: Run, runs_dir: Path) -> str:
+    """What finds a run again: its name, or where that finds another its dataset's before it."""
+    try:
+        found = find_run(run.name, runs_dir).path
+    except DlError:
+        found = None
+    return run.name if found == run.path else name_among(run, runs_dir)
+
+
+def find_run(named: str, runs_dir: Path) -> Run:
+    """A run given by its folder, its name, or `<dataset>/<name>`.
+
+    Raises:
+        DlError: there is no such run, or its name stands in two datasets' folders.
+    """
+    for path in (expanded(named), runs_dir / named):
+        if named and Run(path).is_run():
+            return Run(Path(os.path.abspath(path)))
+    runs = Run.all(runs_dir)
+    found = [run for run in runs if run.path.name == named]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DlError(
+            f"{named!r} is the name of {len(found)} runs",
+            hint="Name its folder too: "
+            + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
+        )
+    raise DlError(
+        f"No such run: {shown(named)}",
+        why=f"nothing of that name in {shown(runs_dir)}",
+        hint=did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`.",
+    )
+
+
+def same_runs(config: Config) -> str:
+    """What the next command needs typed to look among the same runs."""
+    named = config.is_flag("runs_dir")
+    return f" --runs-dir {typed(config.settings().runs_dir)}" if named else ""
+
+
+def may_be_of(run: Run, root: Path) -> bool:
+    """Whether a run was trained on a dataset, or on one of its name that is gone (moved, say).
+
+    Args:
+        run: in the folder of the dataset's name.
+        root: the dataset's folder.
+    """
+    recorded = run.dataset_path()
+    return recorded is not None and (not is_folder(recorded) or recorded.samefile(root))
+
+
+def dataset_of(run: Run, data_dir: Path) -> Path | None:
+    """Where a run's dataset is: as recorded, else one of that name under the data folder (said).
+
+    Returns:
+        its folder; None where there is neither, or the run doesn't say.
+
+    Raises:
+        DlError: its `config.yaml` is missing or damaged.
+    """
+    require_whole(run)
+    recorded = run.dataset_path()
+    if recorded is None or is_folder(recorded):
+        return recorded
+    moved = data_dir / run.dataset
+    if not is_folder(moved):
+        return None
+    say_moved(run, moved)
+    return moved
+
+
+def require_whole(run: Run) -> None:
+    """Refuse a run that can't say what it is.
+
+    Raises:
+        DlError: its `config.yaml` is missing or damaged.
+    """
+    try:
+        run.config()
+    except DlError as error:
+        hint = "Restore it, or take another run: `dl runs` lists them."
+        raise DlError(error.what, why=error.why, hint=hint) from error
+
+
+def say_moved(run: Run, root: Path) -> None:
+    """Say that a folder is taken for the one that a run was trained on, should that be gone."""
+    recorded = run.dataset_path()
+    if recorded and not is_folder(recorded):
+        say(f"{shown(recorded)} is gone; taking {shown(root)}, the dataset of that name.")
+
+
+def require_own(run: Run, root: Path) -> None:
+    """Refuse a dataset that is not the run's; say so where it is taken for one that is gone.
+
+    Raises:
+        DlError: the run's own is elsewhere; or it is gone, and this one has another name and
+            other images.
+    """
+    if run.dataset == root.name and may_be_of(run, root):
+        say_moved(run, root)
+        return
+    why, hint = "", "Leave out `-d`, or name a run of that dataset."
+    recorded = run.dataset_path()
+    if recorded and not is_folder(recorded):
+        other = _other_images(run, root)
+        if other is None:
+            say(f"{shown(recorded)} is gone; taking {shown(root)}, which holds the same images.")
+            return
+        why = f"{shown(recorded)} is gone, and {shown(root / other)} holds other images"
+        hint = "Name a copy of it that keeps the times of files, as `rsync -a` and `cp -a` do."
+    raise DlError(
+        f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
+        why=why,
+        hint=hint,
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _other_images(run: Run, root: Path) -> str | None:
+    """The split whose images are not those that a run was trained or judged on, if any."""
+    recorded, dataset = below(run.record(), "dataset", "fingerprints"), open_dataset(root)
+    splits = ("train", "valid")
+    return next((s for s in splits if dataset.fingerprint(s) != below(recorded, s)), None)
