@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.version import __version__
 
 if TYPE_CHECKING:
-    from dlcli.opened import Run
+    from dlcli.api import Run
 
 __all__ = ["Run", "__version__"]
 
@@ -15,7 +15,7 @@ __all__ = ["Run", "__version__"]
 def __getattr__(name: str) -> Any:
     """`Run` when it is asked for: the command line doesn't need it, and must start at once."""
     if name == "Run":
-        from dlcli.opened import Run
+        from dlcli.api import Run
 
         return Run
     raise AttributeError(f"module 'dlcli' has no attribute {name!r}")

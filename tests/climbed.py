@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dlcli import climbing
 from dlcli.config import Config
 from dlcli.errors import DlError
+from dlcli.experiments import ladder as ladder_module
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.run import Run
 
@@ -56,8 +56,8 @@ def train_at_once(
         with (home / "trained").open("a") as file:
             file.write(f"{run.name}\n")
 
-    monkeypatch.setattr(climbing, "train", train)
-    monkeypatch.setattr(climbing, "resume", finish)
+    monkeypatch.setattr(ladder_module, "train", train)
+    monkeypatch.setattr(ladder_module, "resume", finish)
 
 
 def ladders(home: Path) -> list[Ladder]:

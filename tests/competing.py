@@ -11,9 +11,9 @@ from kaggle_scoring import log_loss_of
 from kaggle_server import KaggleServer
 from predicted import predicted_run
 
-from dlcli import kaggle, kaggle_refusals, uploading
 from dlcli.files import download
-from dlcli.kaggle_log import Entry, read_log
+from dlcli.kaggle import account, send
+from dlcli.kaggle.record import Entry, read_log
 from dlcli.runs.run import Run
 
 SLUG = "dogs-vs-cats-redux-kernels-edition"
@@ -69,9 +69,9 @@ def only_entry(run: Run) -> Entry:
 def hold_competition(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> Competition:
     """The competition on a server, without the pauses that only people's patience is for."""
     monkeypatch.setattr(download, "DELAYS_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(kaggle_refusals, "DELAYS", (0.0, 0.0))
-    monkeypatch.setattr(kaggle, "DELAYS", (0.01, 0.01))
-    monkeypatch.setattr(uploading, "POLLS", (0.01, 0.02))
+    monkeypatch.setattr(account, "DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(account, "DELAYS", (0.01, 0.01))
+    monkeypatch.setattr(send, "POLLS", (0.01, 0.02))
     return server.add(Competition(SLUG, log_loss_of(SOLUTION, "dog"), dict(FILES)))
 
 

@@ -130,13 +130,13 @@ def short_course(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A dataset, settings that make each step quick, and a course of two steps."""
     from climbed import STEPS
 
-    from dlcli import climbing
-    from dlcli.course import Rung
+    from dlcli.experiments import ladder
+    from dlcli.experiments.ladder import Rung
     from dlcli.files.formats import write_yaml
 
     quick = {"schedule": "1e-3x2", "batch_size": 4}
     write_yaml(home / "dl.yaml", {"image_size": 64, "train": dict.fromkeys(STEPS, quick)})
-    monkeypatch.setattr(climbing, "RUNGS", tuple(map(Rung, STEPS)))
+    monkeypatch.setattr(ladder, "RUNGS", tuple(map(Rung, STEPS)))
     return tiny
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlcli.data.dataset import open_dataset
 from dlcli.files.formats import write_yaml
-from dlcli.predictions import Predictions, write_predictions
+from dlcli.inference.predictions import Predictions, write_predictions
 from dlcli.runs.run import Run
 
 Rows = Mapping[str, Sequence[float]]

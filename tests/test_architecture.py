@@ -93,7 +93,7 @@ def test_only_features_imports_bcolz() -> None:
 
 
 def test_only_one_module_imports_kaggle() -> None:
-    assert importers("kaggle") <= {"dlcli.kaggle"}
+    assert importers("kaggle") <= {"dlcli.kaggle.account"}
 
 
 def test_keras_is_the_only_way_to_a_backend() -> None:
@@ -109,8 +109,8 @@ LIGHT = (
     *(
         "dlcli.data.dataset",
         "dlcli.evaluation.metrics",
-        "dlcli.submission",
-        "dlcli.submitting",
+        "dlcli.kaggle.submission",
+        "dlcli.kaggle.submit",
         "dlcli.runs.run",
     ),
     *(
@@ -120,7 +120,7 @@ LIGHT = (
         "dlcli.settings.schedule",
         "dlcli.data.choice",
     ),
-    *("dlcli.predictions", "dlcli.files.paths", "dlcli.progress", "dlcli.errors"),
+    *("dlcli.inference.predictions", "dlcli.files.paths", "dlcli.progress", "dlcli.errors"),
 )
 
 

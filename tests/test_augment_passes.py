@@ -15,14 +15,14 @@ from projects import make_project
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import checkpoint, training
 from dlcli.data.dataset import open_dataset
-from dlcli.feature_inputs import FeatureInputs
 from dlcli.features import compute as compute_module
 from dlcli.features import store as store_module
 from dlcli.features.compute import Features, open_features
 from dlcli.features.store import function_of
 from dlcli.runs.run import Run
+from dlcli.training import checkpoint, fit
+from dlcli.training.inputs import FeatureInputs
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -122,7 +122,7 @@ def test_a_run_stopped_after_any_epoch_goes_on_with_the_pass_whose_turn_it_is(
         saved(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
     assert dl(*TRAIN, "-d", tiny).exit_code == 130
     (path,) = set(whole.path.parent.iterdir()) - {whole.path}
     for _ in range(3):
@@ -166,7 +166,7 @@ def test_a_later_phase_goes_on_with_the_passes_of_the_first(
         saved(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
     assert dl(*train).exit_code == 130
     (path,) = set(whole.path.parent.iterdir()) - {whole.path}
     for _ in range(2):

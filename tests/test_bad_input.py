@@ -58,7 +58,7 @@ def test_a_class_missing_from_valid_shifts_no_label(dl: Dl, home: Path) -> None:
     shutil.rmtree(root / "valid" / "dog")
     ok(dl("train", "finetune", "-d", "pets", *QUICK))
     (run,) = (home / "runs" / "pets").iterdir()
-    from dlcli.predictions import read_predictions
+    from dlcli.inference.predictions import read_predictions
 
     predictions = read_predictions(run / "predictions" / "valid.csv")
     assert predictions.classes == ("cat", "dog", "fox")

@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli import checkpoint
-from dlcli.checkpoint import Progress, best_file, load_best, load_checkpoint, save_checkpoint
 from dlcli.errors import DlError
+from dlcli.training import checkpoint
+from dlcli.training.checkpoint import (
+    Progress,
+    best_file,
+    load_best,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 pytestmark = pytest.mark.forks
 

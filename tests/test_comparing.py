@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pictures import make_dataset, make_pictures
 from predicted import predicted_run
 
-from dlcli.comparing import Comparison, Contrast, compare, letter, names_of
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import Paired
 from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.formats import write_yaml
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
+from dlcli.report.compare import Comparison, Contrast, compare, letter, names_of
 from dlcli.runs.run import Run
 
 EACH = 20

@@ -6,7 +6,14 @@ import typing
 
 import pytest
 
-from dlcli.competitions import COMPETITIONS, METRICS, metric_of, positive_of, rules_page, slug_of
+from dlcli.kaggle.competitions import (
+    COMPETITIONS,
+    METRICS,
+    metric_of,
+    positive_of,
+    rules_page,
+    slug_of,
+)
 from dlcli.settings.shared import MetricName
 
 REDUX = "dogs-vs-cats-redux-kernels-edition"

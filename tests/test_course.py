@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
-from dlcli.course import RUNGS, options_of
+from dlcli.experiments.ladder import RUNGS
+from dlcli.training.outcome import options_of
 
 
 def test_the_ladder_is_the_courses() -> None:

@@ -13,9 +13,9 @@ from pictures import make_dataset
 from typed import Dl, ok
 
 from dlcli.config import load_config
-from dlcli.engine_files import HEAD, NETWORK, RECORD, open_engine
-from dlcli.photos import predict_photos
-from dlcli.predictions import read_predictions
+from dlcli.inference.photos import predict_photos
+from dlcli.inference.predictions import read_predictions
+from dlcli.inference.serving import HEAD, NETWORK, RECORD, open_engine
 from dlcli.runs.disk import IN_CACHE, stored_files
 from dlcli.runs.run import Run
 

@@ -11,11 +11,11 @@ from predicted import predicted_run
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli import training
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.formats import read_csv, read_yaml, write_yaml
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
 from dlcli.runs.run import Run
+from dlcli.training import fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -250,7 +250,7 @@ def test_ctrl_c_in_a_member_says_how_to_go_on_and_that_works(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("train", "finetune", "-d", tiny, *SMALL)
-    keep = training.save_checkpoint
+    keep = fit.save_checkpoint
     saves = 0
 
     def stop_in_the_second(*arguments: object) -> None:
@@ -260,7 +260,7 @@ def test_ctrl_c_in_a_member_says_how_to_go_on_and_that_works(
         if saves == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", stop_in_the_second)
+    monkeypatch.setattr(fit, "save_checkpoint", stop_in_the_second)
     said = dl(*command, "--schedule", "1e-2", "--members", "3")
     assert said.exit_code == 130
     (stopped,) = [run.name for run in trained(home) if run.state == "interrupted"]

@@ -9,9 +9,8 @@ from tiny import SMALL, only_run
 from typed import Dl, ok, refused
 
 from dlcli.errors import DlError
-from dlcli.export_check import check_export
-from dlcli.export_formats import FORMATS, RECORD
 from dlcli.files.formats import read_yaml
+from dlcli.inference.export import FORMATS, RECORD, check_export
 from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

@@ -13,10 +13,9 @@ from tiny import SMALL, only_run
 from typed import Dl, ok
 
 from dlcli.config import load_config
-from dlcli.feature_inputs import FeatureInputs
 from dlcli.features.compute import Features
-from dlcli.job import read_samples
-from dlcli.launch import make_job
+from dlcli.training.inputs import FeatureInputs
+from dlcli.training.job import make_job, read_samples
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -12,7 +12,7 @@ from listed import listed_run
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
-from dlcli.kaggle_log import STATES, Entry, best_score, keep, read_log, read_logs
+from dlcli.kaggle.record import STATES, Entry, best_score, keep, read_log, read_logs
 from dlcli.runs.run import Run
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)

@@ -22,7 +22,7 @@ from typed import Dl, ok
 
 from dlcli.data.dataset import open_dataset
 from dlcli.files.formats import csv_text, read_csv
-from dlcli.kaggle_log import read_log
+from dlcli.kaggle.record import read_log
 from dlcli.runs.run import Run
 
 PHOTOS, VALID, HELD_OUT = 1200, 400, 400

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.engine_files import open_engine
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
+from dlcli.inference.serving import open_engine
 from dlcli.process import exists
 from dlcli.runs.listing import read_row
 from dlcli.runs.run import Run

@@ -10,9 +10,9 @@ from climbed import STEPS, only_ladder, run_of, train_at_once
 from pictures import picture
 from typed import Dl, ok
 
-from dlcli import climbing
 from dlcli.config import Config
-from dlcli.course import RUNGS
+from dlcli.experiments import ladder as ladder_module
+from dlcli.experiments.ladder import RUNGS
 from dlcli.files.formats import read_csv
 from dlcli.runs.run import Run
 
@@ -65,13 +65,13 @@ def test_images_that_change_under_way_stop_it(
     dl: Dl, home: Path, short_course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_at_once(monkeypatch, home)
-    begin = vars(climbing)["train"]
+    begin = vars(ladder_module)["train"]
 
     def change(config: Config, recipe: str, root: Path) -> Any:
         picture(0, 78).save(short_course / "valid" / "cat" / "new.png")
         return begin(config, recipe, root)
 
-    monkeypatch.setattr(climbing, "train", change)
+    monkeypatch.setattr(ladder_module, "train", change)
     said = dl("ladder", "-d", short_course, "--full")
     assert said.exit_code == 1
     assert "have changed since the ladder began" in said.stderr

@@ -16,12 +16,12 @@ from climbed import STEPS, ladders, only_ladder, run_of, train_at_once
 from pictures import picture
 from typed import Dl, ok
 
-from dlcli import checkpoint, climbing, training
-from dlcli.climbing import climb
 from dlcli.config import load_config
-from dlcli.course import RUNGS
+from dlcli.experiments import ladder as ladder_module
+from dlcli.experiments.ladder import RUNGS, climb
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.run import Run
+from dlcli.training import checkpoint, fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -50,7 +50,7 @@ def test_after_ctrl_c_the_same_command_goes_on(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_checkpoint", stop)
+        patched.setattr(fit, "save_checkpoint", stop)
         said = dl("ladder", "-d", short_course, "--full", "--again")
     assert said.exit_code == 130
     assert f"Go on with `dl ladder -d {short_course} --full`." in said.stderr
@@ -112,9 +112,9 @@ def test_killed_before_any_change_no_finished_step_is_trained_again(
     home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_at_once(monkeypatch, home)
-    monkeypatch.setattr(climbing, "RUNGS", RUNGS[:2])
+    monkeypatch.setattr(ladder_module, "RUNGS", RUNGS[:2])
     # what a kill leaves of it is written again by the next call
-    monkeypatch.setattr(climbing, "write_results", lambda *given: None)
+    monkeypatch.setattr(ladder_module, "write_results", lambda *given: None)
 
     def climb_it() -> Any:
         return climb(load_config(), tiny)

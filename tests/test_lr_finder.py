@@ -10,10 +10,10 @@ from projects import make_project
 from tiny import SMALL
 from typed import Dl, ok
 
+from dlcli.experiments.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.files.formats import read_csv
-from dlcli.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.runs.run import Run
-from dlcli.targets import Targets
+from dlcli.training.fit import Targets
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -12,8 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from dlcli.errors import DlError
 from dlcli.evaluation.metrics import log_loss
-from dlcli.members import aligned, mean_of
-from dlcli.predictions import Predictions
+from dlcli.inference.predictions import Predictions, aligned, mean_of
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

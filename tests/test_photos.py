@@ -9,7 +9,7 @@ import pytest
 from pictures import picture
 
 from dlcli.errors import DlError
-from dlcli.photos import find_photos
+from dlcli.inference.photos import find_photos
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pictures import make_dataset, picture
 from typed import Dl, ok, refused
 
 from dlcli.files.formats import read_csv
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
 from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")

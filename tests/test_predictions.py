@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dlcli.errors import DlError
-from dlcli.predictions import Predictions, read_predictions, write_predictions
+from dlcli.inference.predictions import Predictions, read_predictions, write_predictions
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="\0"), max_size=8

@@ -14,9 +14,9 @@ from pictures import make_dataset
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli.joined_inputs import JoinedInputs
-from dlcli.predictions import read_predictions, write_predictions
+from dlcli.inference.predictions import read_predictions, write_predictions
 from dlcli.runs.run import Run
+from dlcli.training.inputs import JoinedInputs
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -113,13 +113,13 @@ def test_a_run_resumes_only_with_the_labels_that_it_began_with(
 ) -> None:
     ok(dl(*TRAIN, "-d", tiny))
     labels = only_run(home)
-    from dlcli import training
+    from dlcli.training import fit
 
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "keep_outcome", stop)
+        patched.setattr(fit, "keep_outcome", stop)
         assert dl(*TRAIN, "--pseudo-label", labels.name).exit_code == 130
     stopped = next(r for r in Run.all(home / "runs") if r.name != labels.name)
     file = labels.predictions("test")

@@ -11,8 +11,8 @@ from tiny import SMALL, only_run
 from typed import Dl, ok, refused
 
 from dlcli.files.formats import write_yaml
-from dlcli.rerunning import first_difference, verify
 from dlcli.runs.run import Run
+from dlcli.training.launch import first_difference, verify
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -17,8 +17,8 @@ from pictures import make_dataset, picture
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import checkpoint, training
 from dlcli.runs.run import Run
+from dlcli.training import checkpoint, fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -50,7 +50,7 @@ def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
         saved(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", save_then_stop)
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
     stopped = dl(*command)
     assert stopped.exit_code == 130
     (name,) = {p.name for p in (home / "runs" / "tiny").iterdir()} - {whole.name}
@@ -126,7 +126,7 @@ def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_checkpoint", save_then_stop)
+        patched.setattr(fit, "save_checkpoint", save_then_stop)
         dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
     return only_run(home)
 
@@ -192,7 +192,7 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_checkpoint", save_then_stop)
+        patched.setattr(fit, "save_checkpoint", save_then_stop)
         words = ("--schedule", "1e-3x2", "--init-from", first.name)
         assert dl("train", "finetune", "-d", tiny, *words, *SMALL).exit_code == 130
     stopped = next(run for run in Run.all(home / "runs") if run.state == "interrupted")
@@ -273,7 +273,7 @@ def test_a_disk_that_takes_nothing_more_still_ends_with_the_way_on(
         saved(*arguments)  # type: ignore[arg-type]
         monkeypatch.setattr(os, "replace", Mock(side_effect=full))
 
-    monkeypatch.setattr(training, "save_checkpoint", save_then_fill)
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_fill)
     result = dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x3", *SMALL)
     monkeypatch.undo()
     run = only_run(home)

@@ -13,8 +13,8 @@ from children import bound
 from tiny import SMALL, only_run
 from typed import Dl, ok, refused
 
-from dlcli import checkpoint, training
 from dlcli.runs.run import Run
+from dlcli.training import checkpoint, fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -29,7 +29,7 @@ def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> 
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_checkpoint", save_then_stop)
+        patched.setattr(fit, "save_checkpoint", save_then_stop)
         dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x4", *SMALL)
     return only_run(home)
 

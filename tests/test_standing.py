@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dlcli.competitions import METRICS, Standing
-from dlcli.kaggle_log import Entry
+from dlcli.kaggle.competitions import METRICS, Standing
+from dlcli.kaggle.leaderboard import metric_by, rank_of, truth
+from dlcli.kaggle.record import Entry
 from dlcli.runs.run import Run
-from dlcli.standing import metric_by, rank_of, truth
 
 LOSS, ACCURACY = METRICS["log_loss"], METRICS["accuracy"]
 scores = st.floats(0.001, 1).map(lambda value: round(value, 5))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.predictions import Predictions
-from dlcli.submission import (
+from dlcli.inference.predictions import Predictions
+from dlcli.kaggle.submission import (
     SampleSubmission,
     Submission,
     check_submission,

@@ -13,11 +13,11 @@ from pictures import make_dataset
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import training
 from dlcli.files.formats import write_yaml
 from dlcli.runs import tensorboard
 from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import SIDES, add_events, begin_events
+from dlcli.training import fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -86,15 +86,15 @@ def test_a_resumed_run_has_neither_gap_nor_double_point(
         added(folder, row)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "add_events", stop)
+    monkeypatch.setattr(fit, "add_events", stop)
     assert dl("train", *LINEAR, "-d", tiny).exit_code == 130
     run = only_run(home)
-    monkeypatch.setattr(training, "add_events", add_then_stop)
+    monkeypatch.setattr(fit, "add_events", add_then_stop)
     assert dl("resume", run.name).exit_code == 130
     assert points(run.tensorboard) == of_history(run)
     for file in run.tensorboard.glob("*/*"):
         file.write_bytes(file.read_bytes()[:-5])
-    monkeypatch.setattr(training, "add_events", added)
+    monkeypatch.setattr(fit, "add_events", added)
     (home / "dl.yaml").unlink()  # the run's own settings count
     ok(dl("resume", run.name))
     assert len(run.history()) == 3

@@ -14,8 +14,8 @@ from pictures import picture
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import checkpoint, training
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
+from dlcli.training import checkpoint, fit
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -129,7 +129,7 @@ def test_images_that_change_while_a_run_trains_cost_nothing_and_show_later(
         picture(0, 78).resize((40, 40)).save(other)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_checkpoint", save_then_change)
+        patched.setattr(fit, "save_checkpoint", save_then_change)
         ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", *SMALL))
     run = only_run(home)
     assert len(read_predictions(run.predictions("valid")).paths) == 8

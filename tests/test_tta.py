@@ -21,7 +21,7 @@ from dlcli.features import store as store_module
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images.augmentation import View
 from dlcli.images.pixels import PixelRule, read_batches
-from dlcli.predictions import Predictions, read_predictions
+from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import Augmentation
 

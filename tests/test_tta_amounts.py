@@ -13,9 +13,9 @@ from dlcli.config import Config, load_config
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.images.augmentation import View
+from dlcli.inference.tta import made_by, tta_of
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import Augmentation
-from dlcli.tta import made_by, tta_of
 
 
 def refused(result: Result, *words: str) -> None:

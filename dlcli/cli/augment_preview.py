@@ -42,8 +42,8 @@ def command(config: Config, named: str | None, output: Path) -> None:
     IMAGE is a file. Of a DATASET it is an image of train/, chosen by --seed.
     """
     from dlcli.files.paths import shown
-    from dlcli.preview import preview
     from dlcli.progress import say
+    from dlcli.report.augment_preview import preview
 
     settings = config.settings()
     image, root = _choose(config, named)
@@ -62,8 +62,8 @@ def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     from dlcli.data.choice import again, choose_dataset
     from dlcli.data.folders import is_image
     from dlcli.files.paths import expanded
-    from dlcli.preview import training_image
     from dlcli.progress import say
+    from dlcli.report.augment_preview import training_image
 
     if named and (is_image(named) or expanded(named).is_file()):
         return expanded(named), ""

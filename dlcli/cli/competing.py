@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from dlcli.competitions import Metric
-    from dlcli.kaggle import Kaggle
+    from dlcli.kaggle.account import Kaggle
+    from dlcli.kaggle.competitions import Metric
+    from dlcli.kaggle.record import News
     from dlcli.runs.run import Run
-    from dlcli.syncing import News
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Here:
 
     def sync(self) -> News:
         """Bring what Kaggle says into the runs."""
-        from dlcli.syncing import sync
+        from dlcli.kaggle.record import sync
 
         return sync(self.kaggle, self.runs, self.slug, self.metric)
 
@@ -45,14 +45,14 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
     Raises:
         DlError: no competition is known, or no dataset where one is needed.
     """
-    from dlcli.competitions import metric_of
     from dlcli.data.choice import again, choose_dataset
     from dlcli.errors import DlError
     from dlcli.files.paths import shown
-    from dlcli.kaggle import open_kaggle
+    from dlcli.kaggle.account import open_kaggle
+    from dlcli.kaggle.competitions import metric_of
+    from dlcli.kaggle.submit import with_competition
     from dlcli.progress import say
     from dlcli.runs.run import Run
-    from dlcli.submitting import with_competition
 
     runs: list[Run] = []
     named = config.retyped(["kaggle.competition"])

@@ -19,7 +19,7 @@ def words_for(setting: str) -> Iterable[str]:
 
         return BACKBONES
     if setting == "competition":
-        from dlcli.competitions import COMPETITIONS
+        from dlcli.kaggle.competitions import COMPETITIONS
 
         return COMPETITIONS
     if setting in ("init_from", "pseudo_label"):

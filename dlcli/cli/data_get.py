@@ -42,12 +42,12 @@ def command(
     the same command goes on from there. The dataset knows its competition, and `dl submit` sends
     to it.
     """
-    from dlcli.competition_data import archive_of, get
-    from dlcli.competitions import slug_of
     from dlcli.data.choice import remember
     from dlcli.data.organize.labels import Naming
     from dlcli.files.paths import absolute, shown
-    from dlcli.kaggle import open_kaggle
+    from dlcli.kaggle.account import open_kaggle
+    from dlcli.kaggle.competitions import slug_of
+    from dlcli.kaggle.data import archive_of, get
     from dlcli.progress import say
 
     slug = slug_of(slug)

@@ -14,7 +14,7 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from dlcli.ensemble import Ensemble
+    from dlcli.experiments.ensemble import Ensemble
 
 
 @click.command(cls=Command)
@@ -26,7 +26,7 @@ def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
 
     It is a run like any other: `dl evaluate` and `dl submit` take it.
     """
-    from dlcli.ensemble import choose_members, make_ensemble
+    from dlcli.experiments.ensemble import choose_members, make_ensemble
 
     print_ensemble(make_ensemble(choose_members(config, runs), config), config, as_json)
 

@@ -30,11 +30,11 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset, whole_of
     from dlcli.files.paths import shown, typed
-    from dlcli.predict import has_predictions
+    from dlcli.inference.predict import has_predictions
+    from dlcli.inference.tta import made_by, require_views, same_tta
     from dlcli.progress import say
-    from dlcli.report.evaluating import evaluate_run
+    from dlcli.report.evaluate import evaluate_run
     from dlcli.runs.choice import choose_run, same_runs
-    from dlcli.tta import made_by, require_views, same_tta
 
     views = require_views(config, tta)
     chosen = choose_run(config, run)

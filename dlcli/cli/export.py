@@ -10,7 +10,7 @@ from dlcli.cli.completing import complete_run
 from dlcli.cli.helping import Command
 from dlcli.cli.options import with_config
 from dlcli.config import Config
-from dlcli.export_formats import FORMATS, RECORD
+from dlcli.inference.export import FORMATS, RECORD
 
 
 @click.command(cls=Command)
@@ -32,8 +32,8 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     are from the run's predictions, where the package that runs it is installed. Without RUN: the
     newest finished run of the current dataset.
     """
-    from dlcli.exporting import export_run
     from dlcli.files.paths import absolute, shown
+    from dlcli.inference.export import export_run
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run
     from dlcli.runs.run import said_place_of

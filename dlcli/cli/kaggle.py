@@ -14,10 +14,10 @@ from dlcli.cli.tables import print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:
-    from dlcli.competitions import Metric, Sent
-    from dlcli.kaggle_log import Entry
+    from dlcli.kaggle.competitions import Metric, Sent
+    from dlcli.kaggle.leaderboard import Truth
+    from dlcli.kaggle.record import Entry
     from dlcli.runs.run import Run
-    from dlcli.standing import Truth
 
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")
 # Teams that are shown before and behind one's own place.
@@ -40,9 +40,9 @@ def status(config: Config, as_json: bool) -> None:
 
     Does the validation tell the truth? The table and the correlation say.
     """
-    from dlcli.competitions import rules_page
+    from dlcli.kaggle.competitions import rules_page
+    from dlcli.kaggle.leaderboard import overview, sent_by_runs, truth
     from dlcli.progress import say
-    from dlcli.standing import overview, sent_by_runs, truth
 
     here = competition_here(config)
     sent = here.sync().listed
@@ -95,8 +95,8 @@ def status(config: Config, as_json: bool) -> None:
 @with_config(*KEYS)
 def submissions(config: Config, as_json: bool) -> None:
     """List all that your team sent, the newest first, with the run that made it."""
+    from dlcli.kaggle.leaderboard import sent_by_runs
     from dlcli.progress import say
-    from dlcli.standing import sent_by_runs
 
     here = competition_here(config)
     sent = here.sync().listed
@@ -133,8 +133,8 @@ def submissions(config: Config, as_json: bool) -> None:
 @with_config(*KEYS)
 def leaderboard(config: Config, top: int, as_json: bool) -> None:
     """Show the best teams, and your best score between those around it."""
+    from dlcli.kaggle.leaderboard import overview
     from dlcli.progress import say
-    from dlcli.standing import overview
 
     here = competition_here(config)
     board = here.kaggle.leaderboard(here.slug)

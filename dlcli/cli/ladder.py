@@ -38,8 +38,8 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     with the same command; finished, the same command shows it again. Hyperparameters come from the
     settings, `train.cnn.schedule` say.
     """
-    from dlcli.climbing import choose_images, climb
     from dlcli.data.choice import choose_dataset
+    from dlcli.experiments.ladder import choose_images, climb
     from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.report.ladder import MARKDOWN, PICTURE, best_of

@@ -15,7 +15,7 @@ from dlcli.config import Config
 from dlcli.progress import say
 
 if TYPE_CHECKING:
-    from dlcli.lr_finder import Found
+    from dlcli.experiments.lr_finder import Found
     from dlcli.settings.schedule import Schedule
 
 
@@ -34,8 +34,8 @@ def lr_find_command(name: str) -> click.Command:
     @with_config(*recipe_keys(name))
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
         from dlcli.data.choice import again, choose_dataset
+        from dlcli.experiments.lr_finder import find_learning_rate
         from dlcli.files.paths import shown
-        from dlcli.lr_finder import find_learning_rate
         from dlcli.runs.choice import same_runs
 
         choice = choose_dataset(config)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from dlcli.predictions import Predictions
+    from dlcli.inference.predictions import Predictions
     from dlcli.runs.run import Run
 
 LIST = "-"
@@ -42,7 +42,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 
     from dlcli.evaluation.metrics import rounded
     from dlcli.files.formats import csv_text
-    from dlcli.photos import find_photos, predict_photos
+    from dlcli.inference.photos import find_photos, predict_photos
     from dlcli.progress import say
 
     if as_json and as_csv:

@@ -20,8 +20,8 @@ def command(config: Config, run: str, sets: tuple[str, ...]) -> None:
 
     Not with today's defaults, nor with `dl.yaml`'s settings; only what `--set` names is otherwise.
     """
-    from dlcli.rerunning import rerun
     from dlcli.runs.choice import find_run, same_runs
+    from dlcli.training.launch import rerun
 
     old = find_run(run, config.settings().runs_dir)
     new = rerun(old, sets, data_dir=config.settings().data_dir)

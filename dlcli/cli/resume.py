@@ -45,8 +45,8 @@ def command(
     """
     import shlex
 
-    from dlcli.resuming import resume
     from dlcli.runs.choice import find_run, require_whole, same_runs
+    from dlcli.training.resume import resume
 
     if ctx.args:
         raise DlError(

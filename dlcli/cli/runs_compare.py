@@ -17,7 +17,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlcli.comparing import Comparison
+    from dlcli.report.compare import Comparison
     from dlcli.runs.run import Run
     from dlcli.runs.settings import Difference
 
@@ -35,9 +35,9 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
 
     Settings are what stands in `config.yaml`: hyperparameters, versions and images among them.
     """
-    from dlcli.comparing import names_of
     from dlcli.files.paths import shown
     from dlcli.progress import say
+    from dlcli.report.compare import names_of
     from dlcli.runs.choice import find_run
     from dlcli.runs.settings import differing_settings
 
@@ -68,7 +68,7 @@ def compare_command(
 
     Scores are those on the validation images that all of them have predictions of.
     """
-    from dlcli.comparing import compare
+    from dlcli.report.compare import compare
     from dlcli.runs.choice import find_finished_run
 
     _require_png(out)
@@ -96,10 +96,10 @@ def _require_png(out: Path | None) -> None:
 
 def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path | None:
     """Write the picture of the curves; None where there are none, or no place for it, said."""
-    from dlcli.comparing import names_of
     from dlcli.files.paths import shown
     from dlcli.progress import say
-    from dlcli.report.compare_figure import draw_comparison
+    from dlcli.report.compare import names_of
+    from dlcli.report.figures import draw_comparison
 
     drawn, without = [], []
     for each, name in zip(comparison.runs, names_of(runs, short=True), strict=True):
@@ -124,7 +124,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
 
 
 def _print(comparison: Comparison) -> None:
-    from dlcli.comparing import names_of
+    from dlcli.report.compare import names_of
 
     rows = []
     names = names_of([each.run for each in comparison.runs])

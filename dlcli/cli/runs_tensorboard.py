@@ -40,9 +40,9 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     """
     from tempfile import TemporaryDirectory
 
-    from dlcli.comparing import names_of
     from dlcli.files.paths import cache_home
     from dlcli.progress import say
+    from dlcli.report.compare import names_of
     from dlcli.runs.listing import find_listed, list_runs, read_row
     from dlcli.runs.tensorboard import begin_events, require_tensorboard, serve
 

@@ -21,8 +21,8 @@ def verify_command(config: Config, run: str) -> None:
     processor adds in another order, so that the last digits may differ.
     """
     from dlcli.progress import say
-    from dlcli.rerunning import verify
     from dlcli.runs.choice import find_run
+    from dlcli.training.launch import verify
 
     old = find_run(run, config.settings().runs_dir)
     difference = verify(old, config.settings().data_dir)

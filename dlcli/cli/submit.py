@@ -17,10 +17,10 @@ from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
     from dlcli.evaluation.clipping import Curve
-    from dlcli.kaggle import Kaggle
-    from dlcli.kaggle_log import Entry
+    from dlcli.kaggle.account import Kaggle
+    from dlcli.kaggle.record import Entry
+    from dlcli.kaggle.submit import Submitted
     from dlcli.runs.choice import ChosenRun
-    from dlcli.submitting import Submitted
 
 # Many competitions score within it; what takes longer is picked up later.
 WAIT_SECONDS = 60.0
@@ -95,10 +95,10 @@ def command(
     known: by `-c`, by `dl data get`, or from the settings.
     """
     from dlcli.files.paths import shown
+    from dlcli.inference.tta import require_views
+    from dlcli.kaggle.submit import submit_run, with_competition
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run
-    from dlcli.submitting import submit_run, with_competition
-    from dlcli.tta import require_views
 
     if no_upload and (message is not None or wait is not None):
         raise click.UsageError("`--message`, `--wait` and `--no-wait` are for what is sent.")
@@ -127,8 +127,8 @@ def command(
 
 def _opened(slug: str) -> Kaggle:
     """The account, before an hour is spent on predictions that it may not send."""
-    from dlcli.kaggle import open_kaggle
-    from dlcli.uploading import require_left
+    from dlcli.kaggle.account import open_kaggle
+    from dlcli.kaggle.send import require_left
 
     kaggle = open_kaggle()
     require_left(kaggle, slug)
@@ -197,7 +197,7 @@ def _send(
     views: int,
 ) -> None:
     from dlcli.data.choice import again
-    from dlcli.uploading import send, wait_for_score
+    from dlcli.kaggle.send import send, wait_for_score
 
     otherwise = "The file is written; nothing was sent"
     entry = send(

@@ -162,14 +162,14 @@ def command() -> None:
 def run_training(config: Config, recipe: str, members: int | None = None) -> None:
     """Train one recipe, or an ensemble of it, and say where the result is."""
     from dlcli.data.choice import again, choose_dataset
-    from dlcli.launch import train
     from dlcli.runs.choice import same_runs
+    from dlcli.training.launch import train
 
     choice = choose_dataset(config)
     say(str(choice))
     if members:
         from dlcli.cli.ensemble import print_ensemble
-        from dlcli.ensemble import train_members
+        from dlcli.experiments.ensemble import train_members
 
         print_ensemble(train_members(config, recipe, choice.root, members), config)
         return

@@ -1,28 +1,32 @@
-"""Figures as PNGs, for slides and messages: curves, confusion matrix, galleries, sheets.
+"""Figures as PNGs, for slides and messages: curves, confusion matrix, galleries, range tests.
 
 Figures are built without pyplot, whose global state would outlive them and open windows.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli import words
-from dlcli.evaluation.history import Curves
+from dlcli.evaluation.history import Curves, curves
 from dlcli.files.atomic import atomic
 from dlcli.files.paths import shown
-from dlcli.report.charts import strengths
+from dlcli.report.charts import WIDE, strengths
 from dlcli.report.thumbnails import TINY, Thumbnail
+from dlcli.words import NBSP, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from PIL import Image, ImageFont
 
     from dlcli.evaluation.metrics import Ints
+
 
 # the page's light colours
 INK, MUTED, RULE, GROUND = "#1d1f23", "#62666e", "#dfdcd5", "#f3f1ec"
@@ -33,6 +37,23 @@ MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
 MOST_LABELLED = 130  # classes; with more, names would be too small to read
 COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
 NARROWEST = 160  # pixels; a column of a sheet, so that its title has room
+
+# Eight colours that differ in lightness too, five dashes, seven markers: no two of the first 280
+# runs are drawn alike, and the first five differ in each of the three, so in print without colour.
+COLOURS = (
+    *("#2b6095", "#d98c1f", "#7a3b69", "#3f9b78", "#b5452c", "#1d1f23", "#8b9098", "#8fb4d9"),
+)
+DASHES = ((), (5, 2), (1, 1.5), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
+MARKERS = "os^DvPX"
+# More epochs than these have markers at some of them only.
+MOST_MARKED = 20
+RING: dict[str, Any] = {"marker": "o", "fillstyle": "none", "markersize": 10, "linestyle": "none"}
+BEST = "the best epoch, whose model was kept"
+PANELS = (("loss", "valid"), ("loss", "train"), ("accuracy", "valid"))
+WIDTH = 12.0  # inches
+LEGEND_CHARACTERS = 165  # of its font, in that width
+
+FAINT = 0.45
 
 
 def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
@@ -252,3 +273,159 @@ def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
+    """Valid and train loss and valid accuracy by epoch, a line for each run.
+
+    Args:
+        path: the PNG to write.
+        runs: for each its name and its history, see `history.curves`; at least one.
+    """
+    from matplotlib.figure import Figure
+
+    lines = {i: {each.metric: each for each in curves(rows)} for i, (_, rows) in enumerate(runs)}
+    names = [short(shown(name), 60) for name, _ in runs]
+    columns = max(1, LEGEND_CHARACTERS // (max(map(len, [*names, BEST])) + 10))
+    rows = -(-(len(runs) + 1) // columns)
+    figure = Figure(figsize=(WIDTH, 3.6 + 0.2 * rows), layout="constrained")
+    valid_loss, train_loss, accuracy = figure.subplots(1, 3)
+    train_loss.sharey(valid_loss)
+    for axes, (metric, side) in zip((valid_loss, train_loss, accuracy), PANELS, strict=True):
+        for number, found in lines.items():
+            if curve := found.get(metric):
+                _draw(axes, curve, side, number)
+    losses = [each.values for found in lines.values() if (each := found.get("loss"))]
+    scale = _scale_losses((valid_loss, train_loss), [value for each in losses for value in each])
+    calm(valid_loss, f"Valid loss{scale}")
+    calm(train_loss, f"Train loss{scale}")
+    calm(accuracy, "Valid accuracy")
+    _finish((valid_loss, train_loss, accuracy))
+    handles = [*(_key(**_style(number)) for number in lines), _key(**RING, color=MUTED)]
+    names = [*(name.replace("$", r"\$") for name in names), BEST]
+    figure.legend(
+        handles, names, loc="outside lower left",
+        ncols=columns, frameon=False, fontsize=8, labelcolor=INK, handlelength=5,
+    )  # fmt: skip
+    save(path, figure)
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": (0, DASHES[number % len(DASHES)] or None),
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.5,
+    }
+
+
+def _key(**style: Any) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **style)
+
+
+def _draw(axes: Axes, curve: Curves, side: str, number: int) -> None:
+    """One run's line, and a ring around the epoch whose model was kept."""
+    values = curve.valid if side == "valid" else curve.train
+    style = _style(number)
+    every = max(1, len(curve.epochs) // MOST_MARKED)
+    axes.plot(curve.epochs, values, markevery=every, **style)
+    if curve.best is not None:
+        best = values[curve.epochs.index(curve.best)]
+        axes.plot([curve.best], [best], **RING, color=style["color"])
+
+
+def _scale_losses(both: Sequence[Axes], losses: Sequence[float]) -> str:
+    """Make the scale of the losses logarithmic where they span much; the words for it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    above = [value for value in losses if value > 0 and math.isfinite(value)]
+    if not above or max(above) < WIDE * min(above):
+        return ""
+    for axes in both:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+    return " (logarithmic scale)"
+
+
+def _finish(panels: Sequence[Axes]) -> None:
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    for axes in panels:
+        axes.set_xlabel("epoch", color=MUTED, fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+    panels[-1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
+
+
+def draw_range(
+    path: Path,
+    title: str,
+    learning_rates: np.ndarray,
+    losses: np.ndarray,
+    smoothed: np.ndarray,
+    *,
+    lowest: int | None = None,
+    suggestion: float | None = None,
+) -> None:
+    """The loss over the learning rate: each batch's faint, their running mean strong.
+
+    Args:
+        path: the PNG to write.
+        title: above the plot.
+        learning_rates: of each step, float (n_steps,), rising.
+        losses: of each step's batch, float (n_steps,).
+        smoothed: their running mean, float (n_steps,).
+        lowest: the step at which the mean was lowest, marked with the suggestion.
+        suggestion: a rate to train with; None where the test suggests none.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    calm(axes, title)
+    axes.tick_params(which="minor", length=0)
+    axes.set_xscale("log")
+    axes.plot(learning_rates, losses, color=TRAIN, alpha=FAINT, linewidth=1, label="each batch")
+    axes.plot(learning_rates, smoothed, color=VALID, linewidth=2, label="running mean")
+    axes.set_xlim(learning_rates[0] / 1.5, learning_rates[-1] * 1.5)
+    axes.set_ylim(*_loss_range(smoothed))
+    if lowest is not None and suggestion is not None:
+        _mark(axes, learning_rates[lowest], smoothed[lowest], suggestion)
+    axes.set_xlabel("learning rate", color=MUTED, fontsize=8)
+    axes.set_ylabel("loss", color=MUTED, fontsize=8)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
+    save(path, figure)
+
+
+def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
+    """Where the fall is, and as much above it: the rise at the end would dwarf it."""
+    import numpy as np
+
+    finite = smoothed[np.isfinite(smoothed)]
+    if not len(finite):
+        return 0.0, 1.0
+    lowest = int(np.argmin(finite))
+    bottom, top = float(finite[lowest]), float(finite[: lowest + 1].max())
+    room = max(top - bottom, 0.02 * abs(top), 1e-3)
+    return bottom - 0.4 * room, top + 0.8 * room
+
+
+def _mark(axes: Axes, rate: float, loss: float, suggestion: float) -> None:
+    """The suggestion, and where the running mean is lowest, from which it comes."""
+    axes.plot([rate], [loss], "o", color=VALID, markersize=6)
+    axes.annotate(
+        f"lowest: {rate:.2g}", (rate, loss), (0, -14),
+        textcoords="offset points", ha="center", fontsize=8, color=VALID,
+    )  # fmt: skip
+    axes.axvline(suggestion, color=WRONG, linewidth=1.2, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"suggested: {suggestion:g} ", (suggestion, 1), (0, -4),
+        xycoords=("data", "axes fraction"), textcoords="offset points", ha="right", va="top",
+        fontsize=9, color=WRONG, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+    )  # fmt: skip

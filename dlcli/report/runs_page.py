@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dlcli.comparing import compare, letter
 from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
 from dlcli.evaluation.history import curves
@@ -19,8 +18,9 @@ from dlcli.files.paths import shown
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by
 from dlcli.report import charts
-from dlcli.report.html import template
-from dlcli.report.runs_chart import RunsChart, runs_chart
+from dlcli.report.charts import RunsChart, runs_chart
+from dlcli.report.compare import compare, letter
+from dlcli.report.run_page import template
 from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run

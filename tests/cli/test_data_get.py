@@ -14,10 +14,10 @@ from kaggle_server import KaggleServer
 from trees import plant, tree
 from typed import Dl, ok, refused
 
-from dlcli.competition_data import archive_of, get
 from dlcli.data.dataset import dataset_settings
 from dlcli.files import download
-from dlcli.kaggle import open_kaggle
+from dlcli.kaggle.account import open_kaggle
+from dlcli.kaggle.data import archive_of, get
 
 
 @pytest.fixture

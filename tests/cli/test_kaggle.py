@@ -12,7 +12,7 @@ from kaggle_competition import Competition
 from kaggle_server import KaggleServer
 from typed import Dl, ok, refused
 
-from dlcli.kaggle_log import Entry, keep
+from dlcli.kaggle.record import Entry, keep
 
 TEAMS = [(f"team {place}", 0.02 * place) for place in range(1, 21)]
 

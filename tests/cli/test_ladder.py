@@ -10,8 +10,8 @@ from climbed import train_at_once
 from loading import loaded
 from typed import Dl, ok
 
-from dlcli import climbing
-from dlcli.course import Rung
+from dlcli.experiments import ladder as ladder_module
+from dlcli.experiments.ladder import Rung
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.run import Run
 
@@ -23,7 +23,7 @@ SHORT = (Rung("linear"), Rung("cnn", {"augment": True}), Rung("finetune"))
 @pytest.fixture
 def quick(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dataset and a course of three steps that take no time."""
-    monkeypatch.setattr(climbing, "RUNGS", SHORT)
+    monkeypatch.setattr(ladder_module, "RUNGS", SHORT)
     train_at_once(monkeypatch, home)
     return tiny
 
@@ -60,7 +60,7 @@ def test_the_table_and_a_sentence_on_each_step(dl: Dl, home: Path, quick: Path) 
 def test_the_longest_name_of_the_course_fits_into_80_columns(
     dl: Dl, quick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(climbing, "RUNGS", (Rung("imagenet-linear"),))
+    monkeypatch.setattr(ladder_module, "RUNGS", (Rung("imagenet-linear"),))
     table, _, _ = ok(dl("ladder", "-d", "tiny", "--full")).stdout.partition("\n\n")
     assert max(map(len, table.splitlines())) <= 80
 
@@ -113,7 +113,7 @@ def test_what_was_typed_is_typed_again_for_the_next_command(
     (quick.parent.parent / "mine.yaml").write_text("seed: 5\n")
     said = ok(dl("ladder", "-d", "tiny", "--config", "mine.yaml"))
     assert "`dl train finetune --config mine.yaml`" in said.stderr
-    monkeypatch.setattr(climbing, "RUNGS", SHORT[:2])
+    monkeypatch.setattr(ladder_module, "RUNGS", SHORT[:2])
     said = ok(dl("ladder", "-d", "tiny", *options))
     assert "`dl train cnn --augment --preset mnist --seed 3 --runs-dir " in said.stderr
 

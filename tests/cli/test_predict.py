@@ -13,7 +13,7 @@ from pictures import picture
 from tiny import only_run
 from typed import Dl, ok, refused
 
-from dlcli.predictions import read_predictions
+from dlcli.inference.predictions import read_predictions
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -13,9 +13,9 @@ from projects import BROKEN, WIDE, make_project
 from tiny import SMALL, only_run
 from typed import Dl, ok
 
-from dlcli import training
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.settings.fields import settings_of
+from dlcli.training import fit
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
@@ -197,7 +197,7 @@ def test_a_run_is_not_gone_on_with_where_its_recipe_has_changed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "keep_outcome", stop)
+        patched.setattr(fit, "keep_outcome", stop)
         assert dl("train", "wide", "-d", "tiny", *SMALL).exit_code == 130
     run = only_run(home)
     make_project(home, wide=WIDE.replace("setting(4", "setting(5"))

@@ -13,7 +13,7 @@ from typed import Dl, ok
 from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.clipping import CANDIDATES, clip
 from dlcli.files.formats import read_csv, write_yaml
-from dlcli.predictions import Predictions, write_predictions
+from dlcli.inference.predictions import Predictions, write_predictions
 from dlcli.runs.run import Run
 
 PATHS = ("valid/cat/1.png", "valid/cat/2.png", "valid/dog/3.png")

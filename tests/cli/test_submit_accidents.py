@@ -12,28 +12,27 @@ from competing import SLUG, finished_run, only_entry
 from kaggle_server import KaggleServer
 from typed import Dl, ok, refused
 
-from dlcli import uploading
 from dlcli.cli import main
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
 from dlcli.files.locks import held
-from dlcli.kaggle_log import Entry, keep, read_log
+from dlcli.kaggle import send
+from dlcli.kaggle.record import Entry, keep, lock_of, read_log
 from dlcli.process import this_owner, utc_now
 from dlcli.runs.run import Run
-from dlcli.syncing import lock_of
 
 
 def test_what_was_checked_is_what_is_sent_whatever_becomes_of_the_file(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = uploading.Kaggle.limits
+    limits = send.Kaggle.limits
 
-    def slowly(self: uploading.Kaggle, slug: str) -> object:
+    def slowly(self: send.Kaggle, slug: str) -> object:
         if run.submission_file.exists():  # another terminal writes another file
             run.submission_file.write_text("id,label\n1,0.5\n2,0.5\n10,0.5\n")
         return limits(self, slug)
 
-    monkeypatch.setattr(uploading.Kaggle, "limits", slowly)
+    monkeypatch.setattr(send.Kaggle, "limits", slowly)
     ok(dl("submit", run.name))
     assert server.sent[0].content.startswith(b"id,label\n1,0.1")
     digest = sha256(server.sent[0].content).hexdigest()[:8]
@@ -53,10 +52,10 @@ def test_two_terminals_send_one_after_the_other(
 def test_a_sync_beside_a_submit_that_is_under_way_loses_nothing(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit = uploading.Kaggle.submit
+    submit = send.Kaggle.submit
 
     def slowly(*values: object) -> int:
-        from dlcli.syncing import sync
+        from dlcli.kaggle.record import sync
 
         before = only_entry(run)
         assert before.state == "sending"
@@ -64,7 +63,7 @@ def test_a_sync_beside_a_submit_that_is_under_way_loses_nothing(
         assert only_entry(run) == before
         return submit(*values)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(uploading.Kaggle, "submit", slowly)
+    monkeypatch.setattr(send.Kaggle, "submit", slowly)
     ok(dl("submit", run.name))
     assert only_entry(run).public_score == 0.10536
 
@@ -78,15 +77,15 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
             submit(*values)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    submit = uploading.Kaggle.submit
-    monkeypatch.setattr(uploading.Kaggle, "submit", killed)
+    submit = send.Kaggle.submit
+    monkeypatch.setattr(send.Kaggle, "submit", killed)
     assert dl("submit", run.name).exit_code == 130
     assert only_entry(run).state == "sending"
-    monkeypatch.setattr(uploading.Kaggle, "submit", submit)
+    monkeypatch.setattr(send.Kaggle, "submit", submit)
     ok(dl("kaggle", "sync", "-d", "pets"))
     if not arrived:  # it may be on its way, for a while
         assert only_entry(run).state == "sending"
-        monkeypatch.setattr("dlcli.syncing.ARRIVES_WITHIN", timedelta(0))
+        monkeypatch.setattr("dlcli.kaggle.record.ARRIVES_WITHIN", timedelta(0))
         said = ok(dl("kaggle", "sync", "-d", "pets")).stderr
         assert "cut off while it was sent, never reached Kaggle" in said
     states = [(each.state, each.public_score) for each in read_log(run)]
@@ -98,7 +97,7 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
 def test_killed_at_any_change_of_the_disk_nothing_is_sent_twice_and_the_score_comes(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.syncing.ARRIVES_WITHIN", timedelta(0))
+    monkeypatch.setattr("dlcli.kaggle.record.ARRIVES_WITHIN", timedelta(0))
     number, sent = 0, 0
     while True:
         number += 1

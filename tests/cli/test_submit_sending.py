@@ -14,9 +14,9 @@ from kaggle_package import forget_kaggle
 from kaggle_server import KEY, KaggleServer
 from typed import Dl, ok, refused
 
-from dlcli import uploading
 from dlcli.files.formats import read_yaml
-from dlcli.kaggle_log import read_log
+from dlcli.kaggle import send
+from dlcli.kaggle.record import read_log
 from dlcli.runs.run import Run
 
 
@@ -165,7 +165,7 @@ def test_an_answer_of_no_sends_nothing_and_says_so(
 def test_a_large_file_is_sent_compressed_and_kept_plain(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploading, "GZIP_BYTES", 10)
+    monkeypatch.setattr(send, "GZIP_BYTES", 10)
     ok(dl("submit", run.name))
     (sent,) = server.sent
     assert sent.file_name == f"{only_entry(run).file}.csv.gz"

@@ -12,14 +12,14 @@ from kaggle_package import kaggle_serving
 from kaggle_scoring import log_loss_of
 from kaggle_server import KaggleServer
 
-from dlcli import kaggle, kaggle_refusals
-from dlcli.kaggle import Kaggle, open_kaggle
+from dlcli.kaggle import account as account_module
+from dlcli.kaggle.account import Kaggle, open_kaggle
 
 
 @pytest.fixture
 def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    monkeypatch.setattr(kaggle_refusals, "DELAYS", (0.0, 0.0))
-    monkeypatch.setattr(kaggle, "DELAYS", (0.01, 0.01))
+    monkeypatch.setattr(account_module, "DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(account_module, "DELAYS", (0.01, 0.01))
     with kaggle_serving(monkeypatch) as server:
         files = {"sample_submission.csv": SURE, "train/cat.1.jpg": b"cat" * 100}
         server.add(Competition(SLUG, log_loss_of({"1": "dog", "2": "cat"}, "dog"), files))

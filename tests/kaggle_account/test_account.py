@@ -9,7 +9,7 @@ import pytest
 from kaggle_account.two_pictures import SLUG, SURE
 from kaggle_server import KaggleServer
 
-from dlcli.kaggle import Kaggle
+from dlcli.kaggle.account import Kaggle
 
 
 def test_files_limits_and_the_leaderboard_are_told(server: KaggleServer, account: Kaggle) -> None:

@@ -11,7 +11,7 @@ from kaggle_package import forget_kaggle
 from kaggle_server import KEY, TOKEN, USER, KaggleServer
 
 from dlcli.errors import DlError
-from dlcli.kaggle import open_kaggle
+from dlcli.kaggle.account import open_kaggle
 
 
 @pytest.mark.parametrize("where", ["environment", "file"])

@@ -11,8 +11,7 @@ from kaggle_account.two_pictures import SLUG
 from kaggle_server import KaggleServer
 
 from dlcli.errors import DlError
-from dlcli.kaggle import Kaggle
-from dlcli.kaggle_refusals import Missing
+from dlcli.kaggle.account import Kaggle, Missing
 
 
 def test_rules_that_were_not_accepted_are_named_by_their_page(

@@ -9,10 +9,10 @@ import pytest
 from kaggle_account.two_pictures import SLUG, SURE
 from kaggle_server import KaggleServer
 
-from dlcli.competitions import Sent
 from dlcli.errors import DlError
-from dlcli.kaggle import Kaggle
-from dlcli.resumable_upload import Broken, upload
+from dlcli.kaggle.account import Kaggle
+from dlcli.kaggle.competitions import Sent
+from dlcli.kaggle.upload import Broken, upload
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])

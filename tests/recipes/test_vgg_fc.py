@@ -14,8 +14,8 @@ from tiny import only_run
 from typed import Dl, ok
 
 if TYPE_CHECKING:
-    from dlcli.assembly import Network
-    from dlcli.job import Samples
+    from dlcli.training.build import Network
+    from dlcli.training.job import Samples
 
 
 @pytest.fixture
@@ -26,12 +26,10 @@ def dataset(home: Path) -> Path:
 
 def begun(recipe: str, dataset: Path, **values: object) -> tuple[Network, list[Samples]]:
     """A recipe's network as it is before training, and the samples it would train on."""
-    from dlcli.assembly import Network
     from dlcli.backend import start_backend
-    from dlcli.beginning import begin
     from dlcli.config import load_config
-    from dlcli.job import read_samples
-    from dlcli.launch import make_job
+    from dlcli.training.build import Network, begin
+    from dlcli.training.job import make_job, read_samples
 
     start_backend()
     job = make_job(load_config().with_flags(values), recipe, dataset)

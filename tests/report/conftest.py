@@ -18,7 +18,7 @@ from needs import missing
 from PIL import Image
 
 from dlcli.evaluation.metrics import evaluate
-from dlcli.report.html import Report
+from dlcli.report.run_page import Report
 
 SWITCHES = (
     "--headless",

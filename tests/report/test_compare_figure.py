@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.report.compare_figure import COLOURS, DASHES, MARKERS, draw_comparison
+from dlcli.report.figures import COLOURS, DASHES, MARKERS, draw_comparison
 
 ODD = ["$\\frac{$", "a\nb", "猫😀", os.fsdecode(b"\xff"), "x" * 300]
 

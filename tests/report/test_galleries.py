@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.report.galleries import FEW, MOST, Gallery, select
+from dlcli.report.run_page import FEW, MOST, Gallery, select
 
 NAMES = [
     "correct-at-random",

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dlcli.report.html import write_report
+from dlcli.report.run_page import write_report
 
 TEXTS = "h1, .lead, .note, nav a, summary, .numbers th, .called, .file, .settings dt"
 HOSTILE_CLASSES = [
@@ -166,7 +166,7 @@ def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
 def test_nothing_heavy_comes_with_the_import_and_no_pyplot_ever(tmp_path):
     code = """
 import sys
-import dlcli.report
+from dlcli.report.run_page import Report
 heavy = {"numpy", "PIL", "matplotlib", "jinja2", "keras"} & set(sys.modules)
 assert not heavy, heavy
 import numpy
@@ -174,7 +174,7 @@ from pathlib import Path
 from dlcli.evaluation import evaluate
 y_true, y_prob = numpy.array([0, 1]), numpy.eye(2)
 dlcli.report.write_report(
-    dlcli.report.Report(
+    Report(
         "run", "finetune", ["a", "b"], evaluate(y_true, y_prob, ["a", "b"]), y_true, y_prob,
         Path("/nowhere"), ["1.jpg", "2.jpg"], [{"loss": 1.0}],
     ),

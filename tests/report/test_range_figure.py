@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.lr_finder import RangeTest, RunningMean
-from dlcli.report.range_figure import draw_range
+from dlcli.experiments.lr_finder import RangeTest, RunningMean
+from dlcli.report.figures import draw_range
 
 RED = (181, 69, 44)
 
@@ -19,6 +19,11 @@ def shaped(losses: list[float]) -> RangeTest:
     mean = RunningMean(0.9)
     rates = np.geomspace(1e-7, 10, 100)[: len(losses)]
     return RangeTest(rates, np.array(losses), np.array([mean.add(loss) for loss in losses]), 100)
+
+
+def draw(path: Path, title: str, test: RangeTest) -> None:
+    arrays = (test.learning_rates, test.losses, test.smoothed)
+    draw_range(path, title, *arrays, lowest=test.lowest, suggestion=test.suggestion)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,7 @@ def shaped(losses: list[float]) -> RangeTest:
 def test_the_suggestion_is_marked_where_there_is_one(
     tmp_path: Path, losses: list[float], marked: bool
 ) -> None:
-    draw_range(tmp_path / "a.png", "finetune on dogs", shaped(losses))
+    draw(tmp_path / "a.png", "finetune on dogs", shaped(losses))
     image = Image.open(tmp_path / "a.png").convert("RGB")
     assert image.size == (960, 600)
     assert ((np.asarray(image) == RED).all(axis=-1).sum() > 100) == marked
@@ -43,5 +48,5 @@ def test_the_suggestion_is_marked_where_there_is_one(
 
 def test_a_datasets_odd_name_is_no_formula_and_no_control_character(tmp_path: Path) -> None:
     name = "$\\frac{$ a\nb" + os.fsdecode(b"\xff")
-    draw_range(tmp_path / "a.png", f"linear on {name}", shaped([1.0] * 20))
+    draw(tmp_path / "a.png", f"linear on {name}", shaped([1.0] * 20))
     assert (tmp_path / "a.png").is_file()

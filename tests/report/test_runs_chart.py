@@ -6,8 +6,7 @@ import math
 from itertools import pairwise
 
 from dlcli.evaluation.history import curves
-from dlcli.report.charts import BOTTOM, LEFT, RIGHT, TOP
-from dlcli.report.runs_chart import DASHES, LABEL_GAP, RunsChart, runs_chart
+from dlcli.report.charts import BOTTOM, DASHES, LEFT, LETTER_GAP, RIGHT, TOP, RunsChart, runs_chart
 
 
 def chart(metric: str, *runs: list[float]) -> RunsChart | None:
@@ -62,7 +61,7 @@ def test_accuracies_are_shares_and_never_above_all() -> None:
 def test_letters_at_one_height_stand_apart_and_within_the_chart() -> None:
     made = drawn("loss", *([0.5, 0.1 + step / 1000] for step in range(5)))
     ends = sorted(line.end.y for line in made.lines)
-    assert all(b - a >= LABEL_GAP - 0.2 for a, b in pairwise(ends))
+    assert all(b - a >= LETTER_GAP - 0.2 for a, b in pairwise(ends))
     assert ends[-1] <= BOTTOM
 
 

@@ -1,0 +1,1 @@
+"""Several runs for one question: the ladder, ensembles, the search for a learning rate."""

@@ -1,0 +1,268 @@
+"""Ensembles: a run of its own whose predictions are the mean of other runs' probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.config import RECORD, Config
+from dlcli.data.dataset import open_dataset
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
+from dlcli.inference.members import require_same_classes
+from dlcli.inference.predict import has_predictions, holder, member_predictions
+from dlcli.inference.predictions import Predictions, mean_of, write_predictions
+from dlcli.process import provenance, utc_now
+from dlcli.progress import say
+from dlcli.runs.choice import ChosenRun, choose_run, same_runs
+from dlcli.runs.run import Run
+from dlcli.settings.fields import plain
+from dlcli.training.fit import Interrupted
+from dlcli.training.launch import train
+
+RECIPE = "ensemble"
+# What `--config` may take from an ensemble: it has neither a network nor a random choice.
+SHARED = ("data_dir", "runs_dir", "dataset", "workers", "on_error")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run and how it does on the validation images.
+
+    Args:
+        run: an ensemble, or one of its members.
+        val_accuracy, val_loss: on the images that all members could read.
+    """
+
+    run: Run
+    val_accuracy: float
+    val_loss: float
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """An ensemble that was made, beside what it was made of.
+
+    Args:
+        whole: the ensemble.
+        members: those whose mean it is.
+        root: where its dataset is; None: gone.
+    """
+
+    whole: Scored
+    members: tuple[Scored, ...]
+    root: Path | None
+
+    @property
+    def better_member(self) -> Scored | None:
+        """The member with the lowest log loss, if that is below the ensemble's."""
+        best = min(self.members, key=lambda member: member.val_loss)
+        return best if best.val_loss < self.whole.val_loss else None
+
+    @property
+    def mean_accuracy(self) -> float:
+        """The mean of the members' accuracies."""
+        return sum(each.val_accuracy for each in self.members) / len(self.members)
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean of the members' log losses."""
+        return sum(each.val_loss for each in self.members) / len(self.members)
+
+
+def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
+    """The runs to make an ensemble of.
+
+    Args:
+        config: where runs and data lie.
+        named: runs' folders, or their names.
+
+    Raises:
+        DlError: fewer than two, no such run, not finished.
+    """
+    if len(named) < 2:
+        raise DlError(
+            "An ensemble takes at least two runs",
+            why="it is the mean of what they predict",
+            hint="Name them: `dl ensemble RUN RUN`; or `dl train RECIPE --members 5` trains some.",
+            exit_code=ExitCode.USAGE,
+        )
+    return [choose_run(config, name) for name in named]
+
+
+def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
+    """Make a run whose predictions are the mean of its members' probabilities.
+
+    It predicts the validation images at once, and the test images where all members have.
+
+    Args:
+        members: at least two finished runs; the first decides on the order of the classes.
+        config: where runs lie, and what predicting takes where a member has to.
+
+    Raises:
+        DlError: a run twice, other classes, other validation images; a member can't predict.
+    """
+    started = utc_now()
+    runs = [member.run for member in members]
+    _refuse_twice(runs)
+    require_same_classes(runs)
+    _require_same_images(runs)
+    home = next((member for member in members if member.root), members[0])
+    classes, root = runs[0].classes(), home.root
+    valid = member_predictions(runs, classes, root, config, "valid")
+    predictions = {"valid": mean_of(valid)}
+    dataset = open_dataset(root) if root else None
+    now = {split: dataset.fingerprint(split) if dataset else None for split in ("valid", "test")}
+    if all(has_predictions(run, "test", now["test"]) for run in runs):
+        predictions["test"] = mean_of(member_predictions(runs, classes, root, config, "test"))
+    scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
+
+    runs_dir = config.settings().runs_dir
+    run = Run.create(runs_dir, home.run.dataset, RECIPE, (f"m{len(runs)}",))
+    config_values = _resolved(home, classes, scored, config)
+    write_yaml(run.config_file, config_values)
+    write_yaml(run.classes_file, list(classes))
+    run.log(config_values[RECORD]["command"])
+    for split, mean in predictions.items():
+        write_predictions(run.predictions(split), mean)
+    whole = _score(run, predictions["valid"])
+    run.update_status(  # last: until then the folder is no run
+        state="finished",
+        started=started,
+        finished=utc_now(),
+        predicted=_predicted(runs, {split: now[split] for split in predictions}),
+        val_loss=whole.val_loss,
+        val_accuracy=whole.val_accuracy,
+    )
+    return Ensemble(whole, scored, root)
+
+
+def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemble:
+    """Train a recipe several times, each with a seed of its own, and make an ensemble of that.
+
+    Args:
+        config: settings and hyperparameters; its seed is the first member's.
+        recipe: what to train.
+        root: the dataset's folder.
+        count: how many members, 2 or more.
+
+    Raises:
+        DlError: what `launch.train` and `make_ensemble` raise; Ctrl-C, with how to go on.
+    """
+    first = config.settings().seed
+    seeds = range(first, first + count)
+    configs = [config.with_flags({"seed": seed}) for seed in seeds]  # or an error, before all
+    runs: list[Run] = []
+    try:
+        for seed, member in zip(seeds, configs, strict=True):
+            say(f"Member {len(runs) + 1} of {count} (seed {seed})")
+            runs.append(train(member, recipe, root))
+            say(Diagnosis.of(runs[-1].status()["diagnosis"]).in_short)
+        return make_ensemble([ChosenRun(run, root, "just trained") for run in runs], config)
+    except Interrupted as stop:
+        then = _going_on(runs, list(seeds)[len(runs) + 1 :], count, config)
+        raise DlError(stop.what, hint=f"Then {then}", exit_code=stop.exit_code) from stop
+    except KeyboardInterrupt as stop:
+        if not runs:
+            raise
+        then = _going_on(runs, list(seeds)[len(runs) :], count, config)
+        raise DlError(
+            "Interrupted", hint=f"To go on, {then}", exit_code=ExitCode.INTERRUPTED
+        ) from stop
+
+
+def _going_on(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Config) -> str:
+    """What is left to do after a stop, where some members are trained and some seeds aren't."""
+    ensemble, names = f"dl ensemble{same_runs(config)}", [run.name for run in runs]
+    if len(runs) == count:
+        return f"make the ensemble: `{' '.join([ensemble, *names])}`."
+    finished = f" (finished: {', '.join(names)})" if names else ""
+    last = f"make the ensemble: `{ensemble}` with the names of all {count}{finished}."
+    if not seeds:
+        return last
+    which = " to ".join(f"`--seed {seed}`" for seed in sorted({seeds[0], seeds[-1]}))
+    return f"train again with {which} in place of `--members {count}`, then {last}"
+
+
+def _refuse_twice(runs: Sequence[Run]) -> None:
+    seen = set()
+    for run in runs:
+        folder = run.path.resolve()
+        if folder in seen:
+            raise DlError(
+                f"{run.name} is named twice",
+                why="it would count double",
+                hint="Name each run once.",
+                exit_code=ExitCode.USAGE,
+            )
+        seen.add(folder)
+
+
+def _require_same_images(runs: Sequence[Run]) -> None:
+    """Refuse runs of which one may have trained on what judges another."""
+    first = runs[0]
+    known = first.record()["dataset"]
+    for run in runs[1:]:
+        here = run.record()["dataset"]
+        if known["fingerprints"]["valid"] != here["fingerprints"]["valid"]:
+            one, other = shown(known["path"]), shown(here["path"])
+            where = f"those of {one} and {other} differ"
+            raise DlError(
+                f"{first.name} and {run.name} had different validation images",
+                why=f"those of {one} changed between them" if one == other else where,
+                hint="Make an ensemble of runs of one dataset, trained on the same images.",
+            )
+
+
+def _score(run: Run, valid: Predictions) -> Scored:
+    y_true, y_prob = valid.y_true, valid.y_prob
+    return Scored(run, rounded(accuracy(y_true, y_prob)), rounded(log_loss(y_true, y_prob)))
+
+
+def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, str]:
+    """The state of its folder that each split's predictions belong to, where members agree."""
+    found = {}
+    for split, fingerprint in now.items():
+        places = [holder(run, split, fingerprint) or run for run in runs]
+        states = {place.status().get("predicted", {}).get(split) for place in places}
+        if len(states) == 1 and None not in states:
+            (found[split],) = states
+    return found
+
+
+def _resolved(
+    home: ChosenRun, classes: tuple[str, ...], members: Sequence[Scored], config: Config
+) -> dict[str, Any]:
+    """An ensemble's `config.yaml`: settings that `--config` accepts, and the `run` block."""
+    trained = home.run.record()["dataset"]
+    dataset = trained | {"path": str(home.root or trained["path"])}
+    settings = config.settings()
+    values = {name: plain(getattr(settings, name)) for name in SHARED}
+    return {
+        **values,
+        "dataset": dataset["path"],
+        "workers": settings.threads,
+        RECORD: {
+            "recipe": RECIPE,
+            "members": [
+                {
+                    "name": each.run.name,
+                    "path": str(each.run.path),
+                    "val_accuracy": each.val_accuracy,
+                    "val_loss": each.val_loss,
+                }
+                for each in members
+            ],
+            "dataset": dataset,
+            "classes": list(classes),
+            "forward": None,
+            "pixels": None,
+            "parent": None,
+            **provenance(),
+        },
+    }

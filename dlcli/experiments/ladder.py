@@ -1,0 +1,273 @@
+"""The ladder: the course's models one after another, each a run, then what they show.
+
+The order goes from the simplest model to those that stand on others' work.
+
+Source: fast.ai, Practical Deep Learning for Coders (2017), the notes on going "end to end" and the
+mnist and statefarm notebooks; the pretrained networks of lessons 1 to 3 follow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlcli.catalog import recipe_class
+from dlcli.config import Config, Value
+from dlcli.data.choice import Choice, again
+from dlcli.data.dataset import SAMPLE, open_dataset
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.files.paths import shown
+from dlcli.process import command_line, utc_now
+from dlcli.progress import say
+from dlcli.report.ladder import Ground, Result, write_results
+from dlcli.runs.ladder import Ladder
+from dlcli.training.fit import Interrupted
+from dlcli.training.job import make_job
+from dlcli.training.launch import train
+from dlcli.training.resume import resume
+
+
+def choose_images(choice: Choice, full: bool) -> Choice:
+    """The sample of a dataset, or all of it.
+
+    Args:
+        choice: the dataset; may be a sample itself.
+        full: whether to take all of it.
+
+    Raises:
+        DlError: there is no sample.
+    """
+    root = choice.root
+    if full or root.name.endswith(SAMPLE):
+        return choice
+    sample = root.with_name(root.name + SAMPLE)
+    if not sample.is_dir():
+        open_dataset(root)  # what is wrong with the dataset itself comes first
+        raise DlError(
+            f"{shown(root)} has no sample",
+            why="a ladder trains on one, so that it takes minutes and not hours",
+            hint=f"Make it: `dl data sample{again(root, '')}`. `--full` trains on all images.",
+        )
+    return Choice(sample, f"the sample of {root.name}, the dataset {choice.why}")
+
+
+def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[Result]]:
+    """Train all steps that aren't trained yet, then write table and picture.
+
+    Args:
+        config: settings; hyperparameters that a step doesn't itself decide on.
+        root: the dataset's folder.
+        anew: begin a new ladder, even if there is one with the same plan.
+
+    Raises:
+        DlError: what can't work, before the first step; Ctrl-C, or what stops all training: the
+            next call goes on from there.
+    """
+    try:
+        plan = _plan(config, root)
+        runs_dir = config.settings().runs_dir
+        ladder = None if anew else _find(Ladder.all(runs_dir, root.name), plan)
+        ladder = ladder or Ladder.create(runs_dir, root.name, plan)
+        with ladder.held():
+            ladder.adopt()
+            for number, rung in enumerate(RUNGS, start=1):
+                if not ladder.is_done(rung.name):
+                    say(f"Step {number} of {len(RUNGS)}: {rung.name}")
+                    _require_same_images(plan, root)
+                    _train(ladder, rung, config, root)
+            results = [_result(ladder, rung) for rung in RUNGS]
+            if not ladder.is_finished:
+                write_results(ladder.path, results, _ground(root))
+                ladder.update(state="finished", finished=utc_now())
+    except (Interrupted, KeyboardInterrupt) as stop:
+        # `--again` would begin anew
+        command = command_line().replace(" --again", "")
+        raise DlError(
+            f"Interrupted. Go on with `{command}`.", exit_code=ExitCode.INTERRUPTED
+        ) from stop
+    return ladder, results
+
+
+def _find(ladders: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:
+    """The newest ladder with this plan; says which, or why none."""
+    for ladder in ladders:
+        if ladder.record()["plan"] == plan:
+            done, steps = sum(ladder.is_done(step) for step in plan["steps"]), len(plan["steps"])
+            if ladder.is_finished:
+                say(f"{shown(ladder.path)} is finished; `--again` begins anew.")
+            else:
+                say(f"Going on with {shown(ladder.path)}, {done} of {steps} steps done.")
+            return ladder
+    unfinished = [ladder for ladder in ladders if not ladder.is_finished]
+    if unfinished:
+        change = next(_changes(unfinished[0].record()["plan"], plan))
+        say(f"Beginning a new ladder, since {change}: {unfinished[0].name} stays unfinished.")
+    return None
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
+    """In which values two plans differ, in words."""
+    for name in [*now, *(name for name in before if name not in now)]:
+        was, value = before.get(name), now.get(name)
+        if isinstance(was, dict) and isinstance(value, dict):
+            inner = {"steps": "", "settings": "", "images": "images"}.get(name, of or f" of {name}")
+            yield from _changes(was, value, inner)
+        elif was != value and of == "images":
+            yield f"the images of {name}/ have changed"
+        elif was != value:
+            yield f"`{name}`{of} is {value}, no more {was}"
+
+
+def _plan(config: Config, root: Path) -> dict[str, Any]:
+    """All that decides on what the steps will come to, as plain values.
+
+    Raises:
+        DlError: what any of them can't work without.
+    """
+    steps = {}
+    for rung in RUNGS:
+        job = make_job(_configured(config, rung), rung.recipe, root)
+        settings = job.settings
+        steps[rung.name] = {
+            "recipe": rung.recipe,
+            **job.recipe.hyperparameters(),
+            "image_size": job.pixels.size,
+            "augmentation": settings.augmentation.describe() if job.recipe.augment else None,
+            "forward": job.forward.describe() if job.forward else None,
+        }
+    return {
+        "dataset": str(root),
+        "images": {split: job.fingerprints[split] for split in ("train", "valid")},
+        "settings": {"seed": settings.seed, "on_error": settings.on_error},
+        "steps": steps,
+    }
+
+
+def _configured(config: Config, rung: Rung) -> Config:
+    """The settings for one step.
+
+    How far images are changed is typed for those steps that change them; the others would refuse
+    it as a flag.
+    """
+    values = {
+        key: Value(value.value, "dl ladder") if key.startswith("augmentation.") else value
+        for key, value in config.values.items()
+    }
+    own = {f"train.{rung.recipe}.{name}": value for name, value in rung.hyperparameters.items()}
+    return config.with_values(values).with_flags(own)
+
+
+def _require_same_images(plan: Mapping[str, Any], root: Path) -> None:
+    dataset = open_dataset(root)
+    for split, fingerprint in plan["images"].items():
+        if dataset.fingerprint(split) != fingerprint:
+            raise DlError(
+                f"The images of {shown(root / split)} have changed since the ladder began",
+                why="its steps would not compare",
+                hint="`dl ladder` begins a new one.",
+            )
+
+
+def _train(ladder: Ladder, rung: Rung, config: Config, root: Path) -> None:
+    """Train one step, or go on with its run; write down whether it failed."""
+    begun, failure = ladder.run(rung.name), None
+    ladder.begin(rung.name)
+    try:
+        if begun:
+            resume(begun)
+        else:
+            train(_configured(config, rung), rung.recipe, root)
+    except DlError as error:
+        failure = error
+    finally:
+        ladder.adopt()
+    if failure is None:
+        return
+    run = ladder.run(rung.name)
+    # what stops one training, a rate too high; a full disk or a stop would end the next as well
+    if run is None or run.state != "failed" or isinstance(failure.__cause__, OSError):
+        raise failure
+    reason = f"{failure.what}: {failure.why}" if failure.why else failure.what
+    ladder.update(failed=ladder.record()["failed"] | {rung.name: f"{reason}. {failure.hint}"})
+    say(f"{rung.name} failed. {reason}.")
+
+
+def _result(ladder: Ladder, rung: Rung) -> Result:
+    run = ladder.run(rung.name)
+    assert run is not None
+    status, failed = run.status(), ladder.record()["failed"].get(rung.name)
+    diagnosis = None if failed else Diagnosis.of(status["diagnosis"])
+    return Result(
+        step=rung.name,
+        recipe=rung.recipe,
+        command=rung.command,
+        run=run.path,
+        failed=failed,
+        diagnosis=diagnosis,
+        **{name: None if failed else status[name] for name in Result.MEASURED},
+    )
+
+
+def _ground(root: Path) -> Ground:
+    dataset = open_dataset(root)
+    counts = Counter(dataset.labels("valid"))
+    return Ground(dataset.name, len(dataset.splits["train"]), tuple(counts.values()))
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the course.
+
+    Args:
+        recipe: its name.
+        values: hyperparameters that differ from the recipe's defaults.
+    """
+
+    recipe: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flags(self) -> str:
+        """What to type for the values: "--augment --dropout 0.5"."""
+        return " ".join(
+            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            for name, value in self.values.items()
+        )
+
+    @property
+    def name(self) -> str:
+        """The recipe and what is new about it, in a word: "cnn +batchnorm"."""
+        return f"{self.recipe} +{[*self.values][-1]}" if self.values else self.recipe
+
+    @property
+    def command(self) -> str:
+        """What to type to train it."""
+        return f"dl train {self.recipe} {self.flags}".rstrip()
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Its values, and at their defaults those that other steps of its recipe bring in.
+
+        So a step never has what a later one adds, whatever a file of settings says.
+        """
+        cls = recipe_class(self.recipe)
+        others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
+        return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
+
+
+RUNGS = (
+    Rung("linear"),
+    Rung("dense"),
+    Rung("cnn"),
+    Rung("cnn", {"augment": True}),
+    Rung("cnn", {"augment": True, "batchnorm": True}),
+    Rung("cnn", {"augment": True, "batchnorm": True, "dropout": 0.5}),
+    Rung("imagenet-linear"),
+    Rung("finetune"),
+    Rung("fc"),
+    Rung("bn"),
+)

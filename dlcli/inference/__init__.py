@@ -1,0 +1,1 @@
+"""What a trained run says: its predictions, photos from anywhere, exports."""

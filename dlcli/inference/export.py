@@ -1,0 +1,360 @@
+"""A run's model in another format, with what one needs to feed it, checked against the run."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from dlcli.backend import litert_interpreter, silent
+from dlcli.data.dataset import open_dataset
+from dlcli.errors import DlError
+from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
+from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
+from dlcli.inference.members import is_ensemble
+from dlcli.inference.predict import holder
+from dlcli.inference.predictions import Predictions, read_predictions
+from dlcli.models.saved import export_model
+from dlcli.runs.run import Run
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    Answer = Callable[[np.ndarray], np.ndarray]
+    """Pixels 0-255, float32 (n, size, size, 3) -> probabilities (n, n_classes)."""
+
+
+MEANING = (
+    "it was run on so many of the run's validation images (0: on noise); same_class: of so many "
+    "the class is the one that the run predicted; predictions, keras: the largest difference of a "
+    "probability from the run's own, made in run_precision, and from Keras' in f32; null: what "
+    "runs it was not installed"
+)
+
+# As many images as show that classes, channels and preprocessing are the same.
+IMAGES = 64
+# Runtimes add up floats in other orders; measured: 3e-6 at most.
+TOLERANCE = 1e-3
+_REMOVED = "It was removed. Try another `--format`, or other versions of the packages."
+
+# What stands beside an exported model: how to feed it.
+RECORD = "model.yaml"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made.
+
+    Args:
+        folder: where it lies, the record beside it.
+        model: the file, or the folder of a SavedModel.
+        runtime: the package that runs it.
+        agreement: how it was checked; None where that package is not installed.
+    """
+
+    folder: Path
+    model: Path
+    runtime: str
+    agreement: Agreement | None
+
+
+def export_run(
+    run: Run, format_name: str, folder: Path, root: Path | None, *, replace: bool
+) -> Exported:
+    """Export a run's best model: pixels 0-255 (n, size, size, 3) -> probabilities (n, n_classes).
+
+    Keras exports on TensorFlow, whichever backend the run was trained on.
+
+    Args:
+        run: a finished run with a model of its own.
+        format_name: one of `FORMATS`.
+        folder: where it goes, whole or not at all.
+        root: the dataset's folder, whose validation images it is checked on; None: it is gone.
+        replace: whether what is at `folder` gives way.
+
+    Raises:
+        DlError: an ensemble; packages are missing; `folder` is taken; the model can't be loaded or
+            exported; what came of it answers otherwise.
+    """
+    wanted = FORMATS[format_name]
+    _require_possible(run, format_name, folder, replace)
+    from dlcli.backend import start_backend
+    from dlcli.models.saved import load_model
+
+    start_backend("tensorflow")
+    model = load_model(run.best_model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        built = Path(temporary) / folder.name
+        built.mkdir()
+        export_model(model, built / wanted.name, wanted.keras)
+        agreement = None
+        if find_spec(wanted.runtime):
+            agreement = check_export(run, model, built / wanted.name, format_name, root)
+        write_yaml(built / RECORD, _record(run, format_name, model, agreement))
+        sync_tree(built)
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        built.rename(folder)
+    return Exported(folder, folder / wanted.name, wanted.runtime, agreement)
+
+
+def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -> None:
+    """Refuse, before anything costs time, what can't work.
+
+    Raises:
+        DlError: an ensemble; packages are missing; the folder is taken.
+    """
+    if is_ensemble(run):
+        raise DlError(
+            f"{run.name} has no model of its own",
+            why="an ensemble is the mean of its members' predictions",
+            hint="Export its members, and take the mean of what they answer.",
+        )
+    missing = [name for name in FORMATS[format_name].exporters if find_spec(name) is None]
+    if missing:
+        raise DlError(
+            f"{format_name} needs {' and '.join(missing)}, not installed here",
+            hint="Install what exporting needs: `pip install 'dlcli[export]'`.",
+        )
+    if folder.exists() and not replace:
+        raise DlError(
+            f"{shown(folder)} is there already",
+            why="what is in it would be lost",
+            hint="Name a new folder with `--to`.",
+        )
+
+
+def _record(
+    run: Run, format_name: str, model: keras.Model, agreement: Agreement | None
+) -> dict[str, Any]:
+    """What one needs to feed the model and to read its answers, as plain values."""
+    from importlib.metadata import version
+
+    wanted, recorded = FORMATS[format_name], run.record()
+    rule = PixelRule(**recorded["pixels"])
+    packages = ("keras", "tensorflow", *wanted.exporters)
+    return {
+        "model": wanted.name,
+        "format": format_name,
+        "classes": list(run.classes()),
+        "input": {
+            "shape": [None, *model.input_shape[1:]],
+            "dtype": "float32",
+            "values": "pixels 0 to 255, channels red, green, blue last",
+            "resized": str(rule),
+            "batch": wanted.batch,
+        },
+        "preprocessing": "inside the model",
+        "output": {
+            "shape": [None, len(run.classes())],
+            "dtype": "float32",
+            "values": "probabilities, in the order of the classes",
+        },
+        "run": str(run.path),
+        "run_digest": digest_of(run.best_model),
+        "packages": {name: version(name) for name in packages},
+        "checked": agreement.describe() if agreement else None,
+        "meaning_of_checked": MEANING,
+    }
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far an exported model's answers are from the run's.
+
+    Args:
+        images: how many were compared; 0 where none could be read, and noise was instead.
+        keras: the largest difference of a probability from the run's model in Keras.
+        predictions: the same from the run's predictions of these images; None for noise.
+        same_class: of so many images the most probable class is the one of these predictions.
+        run_precision: in what the run computes; the exported model computes in f32.
+    """
+
+    images: int
+    keras: float
+    predictions: float | None
+    same_class: int
+    run_precision: str
+
+    def describe(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if self.predictions is None:
+            return (
+                f"Checked on noise, for want of images: probabilities within {self.keras:.1g} of "
+                "Keras'."
+            )
+        return (
+            f"Checked on {self.images} validation images: {self.same_class} of the class that the "
+            f"run predicted, probabilities within {self.predictions:.1g} of its own, made in "
+            f"{self.run_precision}, and within {self.keras:.1g} of Keras' in f32."
+        )
+
+
+def check_export(
+    run: Run, model: keras.Model, path: Path, format_name: str, root: Path | None
+) -> Agreement:
+    """Run an exported model on validation images, and compare.
+
+    Args:
+        run: what it was exported from.
+        model: the run's best, in Keras.
+        path: the exported model.
+        format_name: its format.
+        root: the dataset's folder; None: it is gone.
+
+    Raises:
+        DlError: it can't be run, or answers otherwise than Keras, or than an exact run predicted.
+    """
+    import numpy as np
+
+    pixels, predicted = _some(run, root, model.input_shape[1])
+    try:
+        with silent(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TensorFlow's, of moving its interpreter elsewhere
+            answers = _RUNTIMES[format_name](path)(pixels)
+    except Exception as error:  # each runtime raises its own
+        raise DlError(
+            "The exported model can't be run",
+            why=" ".join(str(error).split()) or type(error).__name__,
+            hint=_REMOVED,
+        ) from error
+    expected = np.asarray(model.predict_on_batch(pixels))
+    by_keras = float(np.abs(answers - expected).max())
+    if not by_keras <= TOLERANCE:
+        raise DlError(
+            "The exported model answers otherwise than the run",
+            why=f"a probability differs by {by_keras:.2g} from Keras'",
+            hint=_REMOVED,
+        )
+    on_features = run.status().get("predicts_from") == "features"
+    precision = run.record()["forward"]["precision"] if on_features else "f32"
+    if predicted is None:
+        return Agreement(0, by_keras, None, 0, precision)
+    same = int((answers.argmax(axis=1) == predicted.argmax(axis=1)).sum())
+    by_run = float(np.abs(answers - predicted).max())
+    if precision == "f32" and not by_run <= TOLERANCE:
+        raise DlError(
+            "The exported model answers otherwise than the run predicted",
+            why=f"a probability differs by {by_run:.2g} from `predictions/valid.csv`",
+            hint="It was removed. Make the predictions anew: remove that file, then `dl evaluate`.",
+        )
+    return Agreement(len(pixels), by_keras, by_run, same, precision)
+
+
+def _some(run: Run, root: Path | None, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels of some validation images, and what the run predicted for them; else noise.
+
+    They are decoded exactly, as whoever feeds the exported model is told to.
+    """
+    import numpy as np
+
+    known = _predicted(run, root) if root else None
+    if root and known:
+        step = -(-len(known.paths) // IMAGES)  # so that there are some of every class
+        pixels, rows = [], []
+        for row in range(0, len(known.paths), step):
+            with suppress(UnreadableImage):
+                pixels.append(load_pixels(root / known.paths[row], PixelRule(size)))
+                rows.append(row)
+        if rows:
+            return np.stack(pixels).astype(np.float32), known.y_prob[rows]
+    noise = np.random.default_rng(0).uniform(0, 255, (8, size, size, 3))
+    return noise.astype(np.float32), None
+
+
+def _predicted(run: Run, root: Path) -> Predictions | None:
+    """What the run predicted for the validation images as they are now, if it did."""
+    place = holder(run, "valid", open_dataset(root).fingerprint("valid"))
+    known = read_predictions(place.predictions("valid")) if place else None
+    return known if known and known.paths and known.classes == run.classes() else None
+
+
+def _onnx(path: Path) -> Answer:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    return lambda pixels: session.run(None, {given.name: pixels})[0]
+
+
+def _openvino(path: Path) -> Answer:
+    import openvino
+
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(path, "CPU", options)
+    return lambda pixels: compiled(pixels)[0]
+
+
+def _litert(path: Path) -> Answer:
+    interpreter = litert_interpreter(path)
+    (given,), (answered,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def answer(pixels: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(given["index"], pixels.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], pixels)
+        interpreter.invoke()
+        probabilities: np.ndarray = interpreter.get_tensor(answered["index"])
+        return probabilities
+
+    return answer
+
+
+def _saved_model(path: Path) -> Answer:
+    import keras
+    import numpy as np
+
+    layer = keras.layers.TFSMLayer(path, call_endpoint="serve")
+    return lambda pixels: np.asarray(layer(pixels))
+
+
+_RUNTIMES: dict[str, Callable[[Path], Answer]] = {
+    "onnx": _onnx,
+    "openvino": _openvino,
+    "litert": _litert,
+    "tf": _saved_model,
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that Keras exports to.
+
+    Args:
+        keras: what Keras calls it.
+        name: of the file, or of the folder.
+        exporters: packages that write it, beside Keras and TensorFlow.
+        runtime: the package that runs it.
+        batch: how to feed it several images, where that is not plain.
+    """
+
+    keras: str
+    name: str
+    exporters: tuple[str, ...]
+    runtime: str
+    batch: str = "any number of images"
+
+
+FORMATS = {
+    "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
+    "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
+    "litert": Format(
+        *("litert", "model.tflite", (), "tensorflow"),
+        "one image; for n of them resize_tensor_input to [n, height, width, 3], "
+        "then allocate_tensors",
+    ),
+    "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
+}

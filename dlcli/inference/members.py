@@ -1,0 +1,76 @@
+"""An ensemble's members: which runs they are, and the mean of what they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.inference.predictions import _are
+from dlcli.runs.run import Run
+
+
+def is_ensemble(run: Run) -> bool:
+    """Whether a run has members in place of a model."""
+    return "members" in run.record()
+
+
+def members_of(run: Run) -> list[Run]:
+    """The runs that an ensemble is made of: where they were, or in the same place beside it.
+
+    Raises:
+        DlError: one is gone, or the ensemble is among its own members.
+    """
+    _refuse_cycle(run, ())
+    members = [(each, _find(run, each)) for each in run.record()["members"]]
+    gone = [each for each, member in members if member is None]
+    if gone:
+        raise DlError(
+            f"{gone[0]['name']}, a member of {run.name}, is gone",
+            why=f"it is not at {shown(gone[0]['path'])}, and an ensemble predicts by its members",
+            hint="Put it back, or make an ensemble of other runs: `dl ensemble RUN RUN`.",
+        )
+    return [member for _, member in members if member is not None]
+
+
+def _find(run: Run, recorded: dict[str, Any]) -> Run | None:
+    path = Path(recorded["path"])
+    # the folder of all runs may have moved as a whole, to another machine, say
+    moved = run.path.parent.parent / path.parent.name / path.name
+    return next((Run(place) for place in (path, moved) if Run(place).is_run()), None)
+
+
+def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
+    if run.path in above:
+        raise DlError(
+            f"{run.name} is a member of itself",
+            why="so its mean has no beginning",
+            hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
+        )
+    for recorded in run.record().get("members", ()):
+        if member := _find(run, recorded):
+            _refuse_cycle(member, (*above, run.path))
+
+
+def require_same_classes(runs: Sequence[Run]) -> None:
+    """Refuse runs that tell different classes apart.
+
+    Raises:
+        DlError: says which classes differ.
+    """
+    first, *others = runs
+    for run in others:
+        known, here = set(first.classes()), set(run.classes())
+        if known != here:
+            only = [
+                f"{_are(names)} only in {of.name}"
+                for names, of in ((known - here, first), (here - known, run))
+                if names
+            ]
+            raise DlError(
+                f"{first.name} and {run.name} tell different classes apart",
+                why=", ".join(only),
+                hint="Make an ensemble of runs with the same classes.",
+            )

@@ -1,0 +1,112 @@
+"""Photos from anywhere, and what a run says about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dlcli.config import Config
+from dlcli.data.folders import read_folder
+from dlcli.errors import DlError
+from dlcli.files.paths import expanded, shown
+from dlcli.images.pixels import MOST_NAMED
+from dlcli.inference.members import is_ensemble, members_of
+from dlcli.inference.predictions import Predictions, aligned, mean_of
+from dlcli.inference.serving import predict_images, start_serving
+from dlcli.runs.run import Run
+
+ROOT = Path("/")
+
+
+def find_photos(named: Iterable[str]) -> list[str]:
+    """The photos that are named, each once, in the order in which they are met.
+
+    Files that are not there are among them, as long as others are: with those that can't be read
+    they are all named at once, or left out.
+
+    Args:
+        named: files, whatever their names end in, and folders: all images in them and below,
+            hidden ones left out.
+
+    Raises:
+        DlError: there is none of these files; a folder can't be read; no image in any of them.
+    """
+    found: dict[Path, str] = {}
+    missing: dict[Path, str] = {}
+    names = list(named)
+    for name in names:
+        path = expanded(name)
+        if name and path.is_dir():
+            each = list(_below(path))
+        elif name and path.exists():
+            each = [path]
+        elif name:
+            each = [path]
+            missing[_place(path)] = name
+        else:
+            raise DlError("No such photo: the name is empty", hint="Check the path.")
+        for photo in each:
+            found.setdefault(_place(photo), str(photo))
+    if missing and len(missing) == len(found):
+        which = ", ".join(map(shown, [*missing.values()][:MOST_NAMED]))
+        more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
+        raise DlError(f"No such photo: {which}{more}", hint="Check the path.")
+    if not found:
+        where = ", ".join(map(shown, names)) or "the list"
+        raise DlError(f"No photos in {where}", hint="Name image files, or folders that hold some.")
+    return list(found.values())
+
+
+def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:  # by a link to a folder that it lies in
+        return
+    listing = read_folder(folder)
+    yield from (folder / name for name in listing.images)
+    for name in listing.folders:
+        yield from _below(folder / name, (*above, here))
+
+
+def _place(photo: Path) -> Path:
+    """Where a photo is, by whichever way it was named; a link is a photo of its own."""
+    return photo.parent.resolve() / photo.name
+
+
+def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictions:
+    """A run's probabilities for photos from anywhere; nothing is written.
+
+    Args:
+        run: a finished run; an ensemble answers with the mean of its members.
+        photos: their files.
+        config: workers, what to do about unreadable photos, weights.
+
+    Returns:
+        the photos that can be read, as they were named and in that order.
+
+    Raises:
+        DlError: photos that can't be read, with `on_error` "stop"; none can; the model is gone.
+    """
+    if is_ensemble(run):
+        each = [predict_photos(member, photos, config) for member in members_of(run)]
+        return _as_named(mean_of(aligned(each, run.classes())), photos)
+    # not `abspath`, which takes `link/..` for the folder that the link lies in
+    names = {str(Path(photo).absolute()): photo for photo in photos}
+    serving = start_serving(run, config, len(photos))
+    paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "the photos")
+    if y_prob.shape[1] != len(run.classes()):
+        raise DlError(
+            f"{shown(run.classes_file)} is damaged",
+            why=f"it names {len(run.classes())} classes, and the model knows {y_prob.shape[1]}",
+            hint="Take another run, or restore the file.",
+        )
+    named = tuple(names[path] for path in paths)
+    return Predictions(named, run.classes(), y_prob, ("",) * len(named))
+
+
+def _as_named(mean: Predictions, photos: Sequence[str]) -> Predictions:
+    """The same rows in the order in which the photos were named."""
+    place = {photo: number for number, photo in enumerate(photos)}
+    order = sorted(range(len(mean.paths)), key=lambda row: place[mean.paths[row]])
+    paths = tuple(mean.paths[row] for row in order)
+    return replace(mean, paths=paths, y_prob=mean.y_prob[order])

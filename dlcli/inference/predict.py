@@ -1,0 +1,272 @@
+"""A finished run's predictions, made once: read where they stand, made where they don't."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.config import Config
+from dlcli.data.dataset import Dataset, open_dataset
+from dlcli.errors import DlError
+from dlcli.features.compute import (
+    Features,
+    compute_features,
+    features_ready,
+    open_features,
+    store_folder,
+)
+from dlcli.features.split_log import array_path
+from dlcli.features.store import require_room, size_bytes
+from dlcli.files.paths import shown, typed
+from dlcli.images.augmentation import View
+from dlcli.inference.members import is_ensemble, members_of
+from dlcli.inference.predictions import (
+    Predictions,
+    aligned,
+    mean_of,
+    read_predictions,
+    write_predictions,
+)
+from dlcli.inference.serving import predict_images, same_weights, start_head, start_serving
+from dlcli.inference.tta import made_by, tta_of
+from dlcli.models.forward import Forward
+from dlcli.progress import say
+from dlcli.runs.run import Run, place_of, places_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def predictions_of(
+    run: Run, root: Path | None, config: Config, split: str, views: int = 0
+) -> Predictions:
+    """One split's predictions: from the run's file, unless it is missing or its images changed.
+
+    Args:
+        run: a finished run.
+        root: its dataset's folder, see `current.ChosenRun`; None: it is gone.
+        config: workers, weights, what to do about unreadable images, amounts of augmentation.
+        split: "valid" or "test".
+        views: changed views of each image to take the mean with, see `tta`; 0: none.
+
+    Raises:
+        DlError: neither the file nor the images are there; no view would be changed.
+    """
+    file = run.predictions(split, views)
+    how = made_by(run, config, views) if views else None
+    if root is None:
+        if place := holder(run, split, None, how):
+            file = place.predictions(split, views)
+            say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
+            return read_predictions(file)
+        recorded = run.record()["dataset"]["path"]
+        raise DlError(
+            f"The dataset of {run.name} is gone, so {split} can't be predicted"
+            + (f" with `--tta {views}`" if views else ""),
+            why=f"neither {shown(recorded)} nor a dataset of that name is there"
+            + (f", and {shown(file)} is of views changed otherwise" if file.is_file() else ""),
+            hint="Put it back, or name it, `-d PATH`, or the folder that it lies in, `--data-dir`.",
+        )
+    dataset = open_dataset(root)
+    if not dataset.splits[split]:
+        raise DlError(
+            f"No images in {shown(root / split)}",
+            why="so there is nothing to predict",
+            hint=f"Put images into {shown(root / split)}."
+            if split == "test"
+            else f"Run `dl data split {typed(root)}`, then train.",
+        )
+    fingerprint = dataset.fingerprint(split)  # before any image is read
+    if place := holder(run, split, fingerprint, how):
+        return read_predictions(place.predictions(split, views))
+    if holder(run, split, None, how):
+        say(f"The images in {shown(root / split)} have changed: they are predicted again.")
+    elif file.is_file():
+        say(f"{shown(file)} is of views changed otherwise: {split} is predicted again.")
+    run.classes()  # or an error, before anything costs time
+    if is_ensemble(run):
+        members = members_of(run)
+        each = member_predictions(members, run.classes(), root, config, split, views)
+    elif views:
+        each = _views_and_plain(run, config, dataset, split, views)
+    else:
+        ((paths, y_prob),) = _predict(run, config, dataset, split)
+        return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
+    mean = mean_of(each)
+    if how is None:
+        return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
+    place = place_of(run)
+    write_predictions(place.predictions(split, views), mean)
+    place.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
+    return mean
+
+
+def predictions_of_needed(
+    run: Run, root: Path | None, config: Config, split: str, views: int = 0
+) -> Predictions:
+    """The same of a run that another one needs; it says where they are kept, if not in the run."""
+    place = places_of(run)[-1]
+    before = place.status().get("predicted")
+    predictions = predictions_of(run, root, config, split, views)
+    if place != run and place.status().get("predicted") != before:
+        kept = f"its predictions of {split} are kept in {shown(place.path)}"
+        say(f"{shown(run.path)} can't be written: {kept}.")
+    return predictions
+
+
+def has_predictions(
+    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether a run's predictions of a split are there, and of its images as they are now.
+
+    Args:
+        run: a finished run.
+        split: "valid" or "test".
+        fingerprint: the split's; None where any will do.
+        how: what the mean of several views is made by, see `tta.made_by`; None: no views.
+    """
+    return holder(run, split, fingerprint, how) is not None
+
+
+def holder(
+    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
+) -> Run | None:
+    """The folder that holds those predictions, see `has_predictions`: the run's, or its place's."""
+    for place in places_of(run):
+        file = place.predictions(split, how["views"] if how else 0)
+        recorded = place.status().get("predicted", {}).get(file.stem)
+        if how is not None:
+            recorded = recorded or {}
+            if recorded.get("made_by") != how:
+                continue
+            recorded = recorded["images"]
+        if fingerprint in (None, recorded) and file.is_file():
+            return place
+    return None
+
+
+def member_predictions(
+    members: Sequence[Run],
+    classes: tuple[str, ...],
+    root: Path | None,
+    config: Config,
+    split: str,
+    views: int = 0,
+) -> list[Predictions]:
+    """What an ensemble's members say about one split, row by row about the same images.
+
+    Images that a member left out are left out for all, which is said.
+
+    Args:
+        members: finished runs.
+        classes: the order of the columns.
+        root, config, split, views: as for `predictions_of`.
+    """
+    each = [predictions_of_needed(member, root, config, split, views) for member in members]
+    same = aligned(each, classes)
+    images = {path for predictions in each for path in predictions.paths}
+    if left_out := len(images) - len(same[0].paths):
+        say(f"{left_out:,} of {split} left out: not every member has predictions of them.")
+    return same
+
+
+def _views_and_plain(
+    run: Run, config: Config, dataset: Dataset, split: str, count: int
+) -> list[Predictions]:
+    """What a run says about one split's images as they are, and about each view of them."""
+    tta = tta_of(run, config, count)
+    plain = predictions_of(run, dataset.root, config, split)
+    say(f"Test-time augmentation of {split} by {run.name}: {tta}.")
+    if tta.mirrors_unasked:
+        say("Images are mirrored as well; where they mustn't be, take `--preset mnist`.")
+    nameless = ("",) * len(plain.paths)
+    changed = [
+        Predictions(paths, run.classes(), y_prob, nameless[: len(paths)])
+        for paths, y_prob in _predict(run, config, dataset, split, tta.views)
+    ]
+    return aligned([plain, *changed], run.classes())
+
+
+def _predict(
+    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None] = (None,)
+) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Run the best model over one split, on the kind of input that it was judged on.
+
+    Returns:
+        for each view, None being the images as they are: those that can be read, and their
+        probabilities, (n_samples, n_classes).
+    """
+    if run.status().get("predicts_from") == "features":
+        stored, head = _features(run, config, dataset, split, views), start_head(run)
+        return [(each.paths, predict_rows(head, each.rows)) for each in stored]
+    paths, predicted = dataset.splits[split], []
+    serving = start_serving(run, config, len(paths))
+    for view in views:
+        if view:
+            say(f"View {view.number} of {len(views)} of {split}")
+        settings = config.settings()
+        predicted.append(predict_images(dataset.root, paths, serving, settings, split, view))
+    return predicted
+
+
+def _features(
+    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None]
+) -> list[Features]:
+    """What the run's backbone sees in each view; computed where it isn't stored."""
+    settings = config.settings()
+    plain = Forward.from_description(run.record()["forward"])
+    weights = same_weights(run, config, plain)
+    functions = [dataclasses.replace(plain, view=view) for view in views]
+    folders = [store_folder(dataset, function) for function in functions]
+    ready = [features_ready(folder, dataset, split) for folder in folders]
+    like = store_folder(dataset, plain)
+    if any(views) and features_ready(like, dataset, split):
+        missing = ready.count(False)
+        what = f"{missing} {'view' if missing == 1 else 'views'}"
+        require_room(missing, what, like, (split,), "Take a smaller `--tta`")
+    for number, function in enumerate(functions):
+        if function.view and not ready[number]:
+            say(f"View {function.view.number} of {len(views)} of {split}")
+        kinds: dict[str, Any] = {"workers": settings.threads, "on_error": settings.on_error}
+        compute_features(dataset, function, weights, splits=(split,), **kinds)
+    if not all(ready) and any(views):
+        megabytes = sum(size_bytes(array_path(folder, split)) for folder in folders) / 1e6
+        where = f"{megabytes:,.1f} MB in {shown(folders[0].parent)}"
+        say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")
+    return [open_features(folder, dataset, split) for folder in folders]
+
+
+def keep_predictions(
+    run: Run,
+    dataset: Dataset,
+    split: str,
+    paths: tuple[str, ...],
+    y_prob: np.ndarray,
+    fingerprint: str,
+) -> Predictions:
+    """Write one split's predictions, and which state of its folder they belong to.
+
+    Args:
+        run: whose they are; where it can't be written they go to `read_only.place_of` it.
+        dataset: where the images are.
+        split: "valid" or "test".
+        paths: the image of each row.
+        y_prob: array of shape (n_samples, n_classes), a column for each of the run's classes.
+        fingerprint: the split's, before its images were read.
+    """
+    true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
+    predictions = Predictions(paths, run.classes(), y_prob, true)
+    place = place_of(run)
+    write_predictions(place.predictions(split), predictions)
+    place.add_to_status("predicted", {split: fingerprint})
+    return predictions
+
+
+def predict_rows(head: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """A head's probabilities for stored features, in memory or on disk: (n_samples, n_classes)."""
+    import numpy as np
+
+    parts = (rows[i : i + 256] for i in range(0, rows.shape[0], 256))
+    return np.concatenate([np.asarray(head(part)) for part in parts])

@@ -1,0 +1,169 @@
+"""Predictions as a file: path, true class where known, one probability per class.
+
+Whatever judges, shows or submits a run reads these files and never a model. Several of them are put
+into one order of images and classes before their mean is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.errors import DlError
+from dlcli.files.formats import read_csv, read_text, write_csv
+from dlcli.files.paths import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+# The columns before the classes. Classes are found by their position, so that one may bear
+# any name.
+COLUMNS = ("path", "true_class")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says about some images.
+
+    Args:
+        paths: relative to the dataset's folder, with forward slashes.
+        classes: class names, in the order of the columns.
+        y_prob: array of shape (n_samples, n_classes), float; rows sum to 1.
+        true_classes: the class name of each image, "" where it is not known.
+    """
+
+    paths: tuple[str, ...]
+    classes: tuple[str, ...]
+    y_prob: np.ndarray
+    true_classes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that differ where an image or a probability does."""
+        from hashlib import sha256
+
+        digest = sha256(self.y_prob.astype("<f4").tobytes())
+        digest.update("\0".join(self.paths).encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """Class numbers, int array of shape (n_samples,).
+
+        Raises:
+            DlError: an image's class is not one of `classes`, or known to nobody: test images'.
+        """
+        import numpy as np
+
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        if "" in self.true_classes:
+            raise DlError(
+                "Not all of these images have a true class",
+                why="test images have none",
+                hint="Take the predictions of valid.",
+            )
+        unknown = set(self.true_classes) - set(numbers)
+        if unknown:
+            raise DlError(
+                "The predictions name classes that the model does not know: "
+                + ", ".join(sorted(map(repr, unknown)))
+            )
+        return np.array([numbers[name] for name in self.true_classes], dtype=np.int64)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a predictions file whole, probabilities to the last digit of a float32."""
+    path.parent.mkdir(exist_ok=True)
+    rows = zip(predictions.paths, predictions.true_classes, predictions.y_prob, strict=True)
+    write_csv(
+        path,
+        [
+            [*COLUMNS, *predictions.classes],
+            *([name, true, *(f"{p:.9g}" for p in probs)] for name, true, probs in rows),
+        ],
+    )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read a predictions file.
+
+    Raises:
+        DlError: the file is cut short, or holds something else.
+    """
+    import numpy as np
+
+    header, *rows = read_csv(path) or [[]]
+    try:
+        if tuple(header[:2]) != COLUMNS or any(len(row) != len(header) for row in rows):
+            raise ValueError("its columns are not those of predictions")
+        y_prob = np.array([row[2:] for row in rows], dtype=np.float64)
+        if not read_text(path).endswith("\n"):
+            raise ValueError("it ends within a line")
+        if not np.isfinite(y_prob).all():
+            raise ValueError("it holds probabilities that are not numbers")
+    except ValueError as error:
+        raise DlError(
+            f"{shown(path)} is damaged", why=str(error), hint="Remove it: it is made again."
+        ) from error
+    paths, true = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+    return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), len(header) - 2), true)
+
+
+def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Predictions]:
+    """The members' predictions with the same images in the same rows, and the same columns.
+
+    Args:
+        members: of one split; rows are matched by path, columns by the name of the class.
+        classes: the order of the columns to be.
+
+    Returns:
+        for each member, its predictions for the images that all of them have, sorted by path.
+
+    Raises:
+        DlError: other classes, or no image that all of them have.
+    """
+    for member in members:
+        if set(member.classes) != set(classes):
+            raise DlError(
+                "The predictions of an ensemble's members name different classes",
+                why=f"{_are(set(member.classes) ^ set(classes))} not in all of them",
+                hint="Remove the file that is wrong from its run's predictions: it is made again.",
+            )
+    paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
+    if not paths:
+        raise DlError(
+            "The members have no image in common",
+            why="an ensemble says something about the images that all its members could read",
+            hint="Take runs of the same images.",
+        )
+    return [_ordered(member, tuple(paths), tuple(classes)) for member in members]
+
+
+def _ordered(member: Predictions, paths: tuple[str, ...], classes: tuple[str, ...]) -> Predictions:
+    import numpy as np
+
+    number = {path: i for i, path in enumerate(member.paths)}
+    rows = [number[path] for path in paths]
+    columns = [member.classes.index(name) for name in classes]
+    true = tuple(member.true_classes[row] for row in rows)
+    return Predictions(paths, classes, member.y_prob[np.ix_(rows, columns)], true)
+
+
+def mean_of(members: Sequence[Predictions]) -> Predictions:
+    """The arithmetic mean of the probabilities of members that are `aligned`.
+
+    Its log loss is at most the mean of theirs, because -ln is convex (Jensen's inequality).
+    """
+    import numpy as np
+
+    mean = np.mean([member.y_prob for member in members], axis=0)
+    return dataclasses.replace(members[0], y_prob=mean)
+
+
+def _are(names: set[str]) -> str:
+    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names))
+    return f"{quoted} {'is' if len(names) == 1 else 'are'}"

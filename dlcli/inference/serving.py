@@ -1,0 +1,291 @@
+"""What answers for a run: its engine files, else its model in Keras; and images put through it.
+
+Engine files are the model as OpenVINO files in the run, so that a photo is answered without a
+backend. They are made when training ends, of the best model. A network that stayed frozen is the
+very file that computed the features, by a second name where the file system has such; the head, and
+any network that trained, Keras exports. So a photo gets the probabilities that it had in training.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from dlcli.backend import chosen_backend, silence_openvino
+from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.paths import shown
+from dlcli.images.augmentation import View
+from dlcli.images.pixels import (
+    Batch,
+    PixelRule,
+    UnreadableImage,
+    named,
+    none_readable,
+    read_batches,
+    refuse_unreadable,
+)
+from dlcli.models.backbones import get_backbone
+from dlcli.models.engines import Engine, KerasEngine, OpenVinoEngine, computes_bf16, start_engine
+from dlcli.models.forward import Forward
+from dlcli.models.openvino import MODEL, exported
+from dlcli.models.saved import export_model, load_model
+from dlcli.models.weights import fetch_weights, weights_hash
+from dlcli.progress import say, track
+from dlcli.runs.run import Run
+from dlcli.settings.shared import Settings
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    Head = Callable[[np.ndarray], np.ndarray]
+    """Features (n, ...) -> probabilities (n, n_classes)."""
+
+
+RECORD = "engine.yaml"
+NETWORK, HEAD = "network.xml", "head.xml"
+_PREFIX = ".engine-"
+
+
+def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Engine]:
+    """How files become pixels for a run, and what makes probabilities of these.
+
+    Args:
+        run: a finished run with a model of its own.
+        config: the backbone's weights, where they lie elsewhere than when it was trained.
+        images: about how many there are to be.
+
+    Raises:
+        DlError: the model is gone, damaged, or would run code; other weights than the run's.
+    """
+    if opened := open_engine(run, images):
+        return opened
+    if run.status().get("predicts_from") != "features":
+        return PixelRule(**run.record()["pixels"]), KerasEngine(_model(run))
+    forward, head = Forward.from_description(run.record()["forward"]), start_head(run)
+    return forward.pixels, WithHead(start_engine(forward, same_weights(run, config, forward)), head)
+
+
+def start_head(run: Run) -> Head:
+    """What makes probabilities of the features that a run predicts from.
+
+    Raises:
+        DlError: the model is gone, damaged, or would run code.
+    """
+    return open_head(run) or _model(run).get_layer("head").predict_on_batch
+
+
+def _model(run: Run) -> keras.Model:
+    from dlcli.backend import start_backend
+
+    start_backend()
+    return load_model(run.best_model)
+
+
+def predict_images(
+    root: Path,
+    paths: Sequence[str],
+    seen: tuple[PixelRule, Engine],
+    settings: Settings,
+    what: str,
+    view: View | None = None,
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Probabilities of the images that can be read.
+
+    Args:
+        root: the folder that `paths` are relative to.
+        paths: the images.
+        seen: what `start_serving` gave.
+        settings: threads, what to do about unreadable images.
+        what: what to call them: "test", "the photos".
+        view: how each is changed at random before; None: not at all.
+
+    Returns:
+        the paths of the readable ones, and float32 (n_samples, n_classes).
+
+    Raises:
+        DlError: unreadable images, with `on_error` "stop"; none that is readable.
+    """
+    import numpy as np
+
+    rule, engine = seen
+    parts: list[np.ndarray] = []
+    unreadable: list[UnreadableImage] = []
+    batches = read_batches(root, paths, rule, engine.batch_size, settings.threads)
+    with closing(batches), track(f"Predicting {what}", len(paths), "images") as bar:
+        for batch, y_prob in engine.run(view.of(batches, paths) if view else batches):
+            unreadable += batch.unreadable
+            if len(y_prob):
+                parts.append(y_prob)
+            bar.advance(batch.count)
+    if settings.on_error == "stop":
+        refuse_unreadable(unreadable)
+    if len(unreadable) == len(paths):
+        raise none_readable(what, unreadable[0], len(unreadable))
+    if unreadable:
+        say(f"{len(unreadable):,} of {what} left out, unreadable:\n{named(unreadable)}")
+    bad = {error.path for error in unreadable}
+    return tuple(path for path in paths if root / path not in bad), np.concatenate(parts)
+
+
+def same_weights(run: Run, config: Config, forward: Forward) -> Path:
+    """The file of the backbone's weights that a run was trained with.
+
+    Raises:
+        DlError: it is gone, or holds other weights now.
+    """
+    recorded = run.config().get("weights")
+    # a file in the settings is for the backbone there, which may be another one
+    typed = config.settings().weights if config.is_flag("weights") else None
+    named = typed or (Path(recorded) if recorded else None)
+    weights = fetch_weights(get_backbone(forward.backbone), named)
+    if weights_hash(weights) != forward.weights_hash:
+        raise DlError(
+            f"{shown(weights)} does not hold the weights that {run.name} was trained with",
+            why=f"expected sha256 {forward.weights_hash}..., found {weights_hash(weights)}...",
+            hint="Name the right file with `--weights FILE`.",
+        )
+    return weights
+
+
+def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | None = None) -> bool:
+    """Write a run's engine files, in place of any that are there.
+
+    Args:
+        run: its `config.yaml` and best model are written.
+        model: the best one: pixels 0-255 (n, size, size, 3) -> probabilities (n, n_classes).
+        frozen: what computed the features that the run predicts from, and the file of its
+            weights; None: the run sees pixels.
+
+    Returns:
+        False where OpenVINO is not installed, or the backend is not TensorFlow, on which alone
+            these files are tested.
+
+    Raises:
+        DlError: the model can't be exported.
+        OSError: no space, no permission.
+    """
+    if find_spec("openvino") is None or chosen_backend() != "tensorflow":
+        return False
+    for left in run.engine.parent.glob(f"{_PREFIX}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=_PREFIX, dir=run.engine.parent) as temporary:
+        built = Path(temporary) / run.engine.name
+        built.mkdir()
+        record = {"model": digest_of(run.best_model), "pixels": run.record()["pixels"]}
+        record |= {"precision": "f32", "head": False}
+        if frozen:
+            record["pixels"] = frozen[0].describe()["pixels"]
+        if frozen and frozen[0].engine == "openvino":
+            record |= {"precision": frozen[0].precision, "head": True}
+            network = exported(*frozen)
+            for name, own in zip(MODEL, (NETWORK, "network.bin"), strict=True):
+                _second_name(network.with_name(name), built / own)
+            export_model(model.get_layer("head"), built / HEAD)
+        else:
+            export_model(model, built / NETWORK)
+        write_yaml(built / RECORD, record)
+        sync_tree(built)
+        shutil.rmtree(run.engine, ignore_errors=True)
+        built.rename(run.engine)
+    return True
+
+
+def open_engine(run: Run, images: int) -> tuple[PixelRule, Engine] | None:
+    """What answers for photos without a backend: how files become pixels, and what these go into.
+
+    Args:
+        run: a finished run.
+        images: about how many there are to be; a few go in smaller batches.
+
+    Returns:
+        None where there are no engine files, or of another model than the run's best, or damaged.
+    """
+    record = _record(run)
+    if record is None:
+        return None
+    precision = record["precision"] if computes_bf16("openvino") else "f32"
+    head = _head(run) if record["head"] else None
+    if record["head"] and head is None:
+        return None
+    try:
+        network = OpenVinoEngine(run.engine / NETWORK, precision, images)
+    except RuntimeError:  # all that OpenVINO says of a damaged file
+        return None
+    return PixelRule(**record["pixels"]), WithHead(network, head) if head else network
+
+
+def open_head(run: Run) -> Head | None:
+    """The head of a run that predicts from features.
+
+    Returns:
+        None where there is no such file, or another model's, or a damaged one.
+    """
+    record = _record(run)
+    return _head(run) if record and record["head"] else None
+
+
+def _head(run: Run) -> Head | None:
+    silence_openvino()
+    import openvino
+
+    core = openvino.Core()
+    options = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        compiled = core.compile_model(core.read_model(run.engine / HEAD), "CPU", options)
+    except RuntimeError:
+        return None
+
+    def head(rows: np.ndarray) -> np.ndarray:
+        answer: np.ndarray = compiled(rows)[0].copy()  # the next call writes over it
+        return answer
+
+    return head
+
+
+class WithHead:
+    """An engine, and a head that makes probabilities of what it gives.
+
+    Args:
+        engine: pixels -> features.
+        head: features (n, ...) -> probabilities (n, n_classes).
+    """
+
+    def __init__(self, engine: Engine, head: Head) -> None:
+        self._engine, self._head = engine, head
+        self.batch_size = engine.batch_size
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Pair each batch, in order, with its probabilities: float32 (n, n_classes)."""
+        for batch, rows in self._engine.run(batches):
+            yield batch, self._head(rows)
+
+
+def _record(run: Run) -> dict[str, Any] | None:
+    """What describes the files, where they are there, whole, and of the run's best model."""
+    file = run.engine / RECORD
+    if not file.is_file() or find_spec("openvino") is None:
+        return None
+    try:
+        record = read_yaml(file)
+    except DlError:
+        return None
+    keys = {"model", "pixels", "precision", "head"}
+    whole = isinstance(record, dict) and record.keys() == keys
+    return record if whole and record["model"] == digest_of(run.best_model) else None
+
+
+def _second_name(file: Path, name: Path) -> None:
+    try:
+        os.link(file, name)
+    except OSError:  # on another file system, or one without hard links
+        shutil.copyfile(file, name)

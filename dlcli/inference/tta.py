@@ -1,0 +1,130 @@
+"""Test-time augmentation: predict each image as it is and changed a few times, and take the mean.
+
+Mistakes that hang on an image's exact place, size or side are outvoted by its other views. Source:
+Krizhevsky, Sutskever & Hinton 2012, section 4.1, who averaged ten crops and mirror images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.images.augmentation import View
+from dlcli.inference.members import is_ensemble
+from dlcli.runs.run import Run
+from dlcli.settings.augmentation import AMOUNTS, Augmentation
+from dlcli.settings.fields import plain
+
+MOST_VIEWS = 999
+
+MIRRORED = Augmentation("none", horizontal_flip=True)
+
+
+@dataclass(frozen=True)
+class Tta:
+    """How one run's images are changed when it predicts.
+
+    Args:
+        count: changed views beside the plain image.
+        augmentation: how far each is changed.
+        mirrors_unasked: images are mirrored, which neither the run's training nor anybody asked
+            for.
+    """
+
+    count: int
+    augmentation: Augmentation
+    mirrors_unasked: bool
+
+    def __str__(self) -> str:
+        return f"{self.count} {'view' if self.count == 1 else 'views'}: {self.augmentation}"
+
+    @property
+    def views(self) -> list[View]:
+        """The changed views, numbered from 1."""
+        return [View(self.augmentation, number) for number in range(1, self.count + 1)]
+
+
+def require_views(config: Config, count: int | None) -> int:
+    """Check what was typed; returns how many views beside the plain image, 0 for none.
+
+    Raises:
+        DlError: `--tta 0`, or augmentation without `--tta`.
+    """
+    if count is None:
+        if flags := config.typed(AMOUNTS):
+            raise DlError(
+                f"`{flags[0]}` has no effect without `--tta N`",
+                hint="Say both, or neither.",
+                exit_code=ExitCode.USAGE,
+            )
+        return 0
+    if not 1 <= count <= MOST_VIEWS:
+        raise DlError(
+            f"`--tta` can't be {count}",
+            why=f"expected a whole number, at least 1 and at most {MOST_VIEWS}",
+            hint="Leave `--tta` out for no test-time augmentation.",
+            exit_code=ExitCode.USAGE,
+        )
+    return count
+
+
+def tta_of(run: Run, config: Config, count: int) -> Tta:
+    """How a run's images are changed: as typed > as in its training > as set elsewhere > mirrored.
+
+    A preset that was typed takes the place of all that its training had. A network that never met
+    changed images in training gains by mirrored ones alone: of four splits of 2,002 photos log
+    loss was lower on each then, and higher on each with the preset `light`.
+
+    Args:
+        run: a run with a model of its own.
+        config: amounts of augmentation.
+        count: changed views beside the plain image, 1 or more.
+
+    Raises:
+        DlError: nothing would change.
+    """
+    typed_preset = config.is_flag("augmentation.preset")
+    own = {} if typed_preset else run.config().get("augmentation", {})
+    config = config.with_defaults({"augmentation": own}, shown(run.config_file))
+    nothing_said = all(config.get(key).origin == "default" for key in AMOUNTS)
+    augmentation = MIRRORED if nothing_said else config.settings().augmentation
+    if augmentation.changes_nothing:
+        raise DlError(
+            f"`--tta {count}` would change nothing",
+            why=f"the preset {augmentation.preset!r} has no amounts, and none is set"
+            if augmentation.preset == "none"
+            else "every amount of augmentation is 0",
+            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            exit_code=ExitCode.USAGE,
+        )
+    about_mirrors = ("augmentation.preset", "augmentation.horizontal_flip")
+    unasked = all(config.get(key).origin == "default" for key in about_mirrors)
+    mirrors = augmentation.amounts()["horizontal_flip"]
+    return Tta(count, augmentation.by_amounts(), mirrors and unasked)
+
+
+def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
+    """What a run's predictions depend on beside its images, as YAML can hold it.
+
+    An ensemble's members each change images in their own way, so what counts is what they were
+    asked for; they need not be there.
+
+    Raises:
+        DlError: as `tta_of`.
+    """
+    if is_ensemble(run):
+        values = {key: value for key, value in config.values.items() if key in AMOUNTS}
+        return {
+            "views": count,
+            "typed": {key: plain(v.value) for key, v in values.items() if config.is_flag(key)},
+            "set": {key: plain(v.value) for key, v in values.items() if not config.is_flag(key)},
+        }
+    return {"views": count, **tta_of(run, config, count).augmentation.amounts()}
+
+
+def same_tta(config: Config, count: int) -> str:
+    """What the next command needs typed to take the same views: nothing where there are none."""
+    return " ".join(["", f"--tta {count}", *config.typed(AMOUNTS)]) if count else ""

@@ -1,0 +1,1 @@
+"""Competitions: their data, what is submitted, what came of it."""

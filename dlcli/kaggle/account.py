@@ -1,0 +1,449 @@
+"""Kaggle's API, and the only user of the `kaggle` package: credentials, calls, refusals.
+
+What fails comes back as a sentence; what may be asked again, is, with pauses. Nothing of the
+credentials is shown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dlcli.errors import DlError, did_you_mean
+from dlcli.files import download
+from dlcli.files.download import LONGEST_WAIT_SECONDS, reason, retry_after
+from dlcli.files.paths import shown
+from dlcli.kaggle.competitions import COMPETITIONS, DataFile, Limits, Sent, Standing, rules_page
+from dlcli.kaggle.upload import Broken, upload
+from dlcli.progress import say
+
+PAGE_SIZE = 200
+MOST_PAGES = 500
+
+Answer = TypeVar("Answer")
+
+# Pauses before another try, in seconds; Kaggle's own word, `Retry-After`, goes before.
+DELAYS = (1.0, 3.0, 9.0)
+
+TOKEN = "KAGGLE_API_TOKEN"
+USER, KEY = "KAGGLE_USERNAME", "KAGGLE_KEY"
+STEPS = (
+    "1. Generate a token at https://www.kaggle.com/settings/api\n"
+    f"2. Save it as ~/.kaggle/access_token (or: export {TOKEN}=TOKEN)\n"
+    "3. Run the same command again."
+)
+
+
+class Kaggle:
+    """An account's view of competitions; `open_kaggle` makes one.
+
+    Args:
+        api: the package's authenticated client.
+    """
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def files(self, slug: str) -> list[DataFile]:
+        """The files of a competition's data."""
+        found: list[DataFile] = []
+        for page in self._pages(slug, "list_data_files", "ApiListDataFilesRequest"):
+            found += [DataFile(str(each.name), int(each.total_bytes)) for each in page.files]
+        return found
+
+    def download_url(self, slug: str) -> str:
+        """Where all of a competition's data lies as one archive, for some minutes."""
+        from requests import TooManyRedirects
+
+        def not_followed(client: Any) -> None:
+            # the package would begin the download, only to be asked where it is
+            client.http_client()._session.max_redirects = 0
+
+        values: dict[str, Any] = {"prepare": not_followed, "competition_name": slug}
+        try:
+            self._call(slug, "download_data_files", "ApiDownloadDataFilesRequest", **values)
+        except TooManyRedirects as stop:
+            if stop.response is not None and (url := stop.response.headers.get("Location")):
+                return str(url)
+        raise DlError(
+            f"Kaggle does not say where the data of {slug} is",
+            hint="Fetch it in a browser, then `dl data organize ARCHIVE`: "
+            f"https://www.kaggle.com/c/{slug}/data",
+        )
+
+    def limits(self, slug: str) -> Limits:
+        """How many submissions are left today."""
+        answer = self._call(
+            slug, "get_submission_limits", "ApiGetSubmissionLimitsRequest", competition_name=slug
+        )
+        return Limits(answer.num_allowed_now, answer.num_today)
+
+    def submit(self, slug: str, file: Path, message: str) -> int:
+        """Send a file; its submission's number.
+
+        Where the answer to the last step is lost, Kaggle's list says whether it counted; only if it
+        goes on not to show it, it is sent once more.
+
+        Args:
+            file: what is sent, under its own name.
+            message: shown beside it on Kaggle.
+        """
+        before = {each.ref for each in self.submissions(slug)}
+        token = self._uploaded(slug, file)
+
+        def create() -> int:
+            answer = self._call(
+                slug,
+                "create_submission",
+                "ApiCreateSubmissionRequest",
+                again=False,
+                competition_name=slug,
+                blob_file_tokens=token,
+                submission_description=message,
+            )
+            return int(answer.ref)
+
+        for is_last in (False, True):
+            try:
+                return create()
+            except Unclear as unclear:
+                if (ref := self._arrived(slug, file.name, before)) is not None:
+                    return ref
+                if is_last:
+                    hint = f"`dl kaggle sync` tells whether it arrived. {unclear.error.hint}"
+                    raise DlError(unclear.error.what, why=unclear.error.why, hint=hint) from unclear
+        raise AssertionError("the last try returns or raises")
+
+    def _arrived(self, slug: str, name: str, before: set[int]) -> int | None:
+        """The number of a submission of that file that was not there before; None for none.
+
+        Asked some times, for a list may show for a while what was there before.
+        """
+        for delay in DELAYS:
+            time.sleep(delay)
+            new = [each for each in self.submissions(slug) if each.ref not in before]
+            if mine := [each.ref for each in new if each.file_name == name]:
+                return max(mine)
+        return None
+
+    def submission(self, slug: str, ref: int) -> Sent:
+        """One submission as it is now."""
+        return _sent(self._call(slug, "get_submission", "ApiGetSubmissionRequest", ref=ref))
+
+    def submissions(self, slug: str) -> list[Sent]:
+        """All submissions of the account's team, the newest first."""
+        found: list[Sent] = []
+        for page in self._pages(slug, "list_submissions", "ApiListSubmissionsRequest"):
+            found += map(_sent, page.submissions)
+        return found
+
+    def leaderboard(self, slug: str) -> list[Standing]:
+        """The public leaderboard, the best first."""
+        found: list[Standing] = []
+        for page in self._pages(slug, "get_leaderboard", "ApiGetLeaderboardRequest"):
+            for each in page.submissions:
+                score = _number(each.score)
+                if score is not None:
+                    found.append(Standing(str(each.team_name or each.team_id), score))
+        return found
+
+    def _pages(self, slug: str, method: str, request: str) -> Iterator[Any]:
+        """The pages of a list, as long as there are more."""
+        token = ""
+        for _ in range(MOST_PAGES):
+            page = self._call(
+                slug, method, request, competition_name=slug, page_size=PAGE_SIZE, page_token=token
+            )
+            yield page
+            following = page.next_page_token or ""
+            if not following or following == token:
+                return
+            token = following
+
+    def _uploaded(self, slug: str, file: Path) -> str:
+        """Bring a file to where Kaggle takes submissions from; the token that names it there."""
+        status, begun, why = file.stat(), None, ""
+        for delay in (0.0, *DELAYS):
+            time.sleep(delay)
+            resume = begun is not None
+            begun = begun or self._call(
+                slug,
+                "start_submission_upload",
+                "ApiStartSubmissionUploadRequest",
+                competition_name=slug,
+                file_name=file.name,
+                content_length=status.st_size,
+                last_modified_epoch_seconds=int(status.st_mtime),
+            )
+            try:
+                upload(file, begun.create_url, resume=resume)
+                return str(begun.token)
+            except Broken as broken:
+                why, begun = broken.why, None if broken.begin_anew else begun
+        raise DlError(
+            f"{file.name} could not be uploaded to Kaggle",
+            why=why,
+            hint="Nothing was submitted. Run the same command again in some minutes.",
+        )
+
+    def _call(
+        self,
+        slug: str,
+        method: str,
+        request: str,
+        *,
+        again: bool = True,
+        prepare: Callable[[Any], None] | None = None,
+        **values: Any,
+    ) -> Any:
+        """Call one method of the API.
+
+        Args:
+            slug: the competition that an error is about.
+            request: the class of what is sent.
+            again: whether it may be sent twice; what can't is `Unclear` where no answer came.
+            prepare: changes the package's client before the call.
+            values: what is sent; empty text is left out.
+        """
+        from kagglesdk.competitions.types import competition_api_service as types
+
+        message = getattr(types, request)()
+        for name, value in values.items():
+            if value != "":
+                setattr(message, name, value)
+
+        def ask() -> Any:
+            with _unheard(), self._api.build_kaggle_client() as client:
+                _limit_waiting(client)
+                if prepare:
+                    prepare(client)
+                return getattr(client.competitions.competition_api_client, method)(message)
+
+        return asked(slug, ask, again=again, ref=values.get("ref"))
+
+
+def open_kaggle() -> Kaggle:
+    """Authenticate as Kaggle's own client does.
+
+    Raises:
+        DlError: no credentials, or Kaggle doesn't take them.
+    """
+
+    def authenticated() -> Any:
+        with _unheard() as said:
+            import kaggle  # authenticates, and keeps to itself why that failed
+
+            if not getattr(kaggle.api, "_authenticated", False):
+                kaggle.api.authenticate()
+        for line in said.getvalue().splitlines():
+            if line.startswith("Warning"):  # the key's file may be read by everybody
+                say(line)
+        return kaggle.api
+
+    try:
+        return Kaggle(asked("", authenticated))
+    except (SystemExit, TypeError) as error:  # the package's way to say that there is nothing
+        raise no_credentials() from error
+
+
+def _sent(answer: Any) -> Sent:
+    date = answer.date
+    return Sent(
+        ref=int(answer.ref),
+        file_name=str(answer.file_name or ""),
+        state=answer.status.name.lower(),
+        public_score=_number(answer.public_score),
+        private_score=_number(answer.private_score),
+        reason=" ".join(str(answer.error_description or "").split()),
+        date=date.replace(tzinfo=date.tzinfo or UTC) if date else None,
+        message=str(answer.description or ""),
+    )
+
+
+def _number(text: Any) -> float | None:
+    """A score, which Kaggle writes as text."""
+    from math import isfinite
+
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if isfinite(value) else None
+
+
+@contextmanager
+def _unheard() -> Iterator[io.StringIO]:
+    """Keep the package's chatter from stdout, which is for results."""
+    with redirect_stdout(io.StringIO()) as said:
+        yield said
+
+
+def _limit_waiting(client: Any) -> None:
+    """Give up on a server that takes a call and never answers: `kagglesdk` waits for ever."""
+    from requests.adapters import HTTPAdapter
+
+    class Patient(HTTPAdapter):
+        def send(self, *args: Any, **options: Any) -> Any:
+            return super().send(*args, **{**options, "timeout": download.ANSWER_SECONDS})
+
+    session = client.http_client()._session
+    session.mount("https://", Patient())
+    session.mount("http://", Patient())
+
+
+class Missing(DlError):
+    """Kaggle doesn't know what was asked for, or not yet."""
+
+
+class Unclear(Exception):
+    """No answer came, so that nobody knows whether the order was carried out.
+
+    Args:
+        error: what to say if it stays so.
+    """
+
+    def __init__(self, error: DlError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def asked(
+    slug: str, ask: Callable[[], Answer], *, again: bool = True, ref: int | None = None
+) -> Answer:
+    """Ask Kaggle, and again where that may help.
+
+    Args:
+        slug: the competition that it is about; "" for none.
+        ask: the call.
+        again: whether it may be carried out twice.
+        ref: the submission that it is about; None for none.
+
+    Raises:
+        DlError: Kaggle refuses, can't be reached, or goes on failing.
+        Unclear: no answer came to a call that may not be carried out twice.
+        TooManyRedirects: of `requests`, as it came.
+    """
+    from requests import RequestException, TooManyRedirects
+
+    for delay in (*DELAYS, None):
+        try:
+            return ask()
+        except TooManyRedirects:
+            raise  # its caller asked for none
+        except RequestException as error:
+            answer = error.response
+            code = 0 if answer is None else answer.status_code
+            wait = retry_after(answer.headers) if answer is not None else 0.0
+            refused = _refusal(slug, ref, error, code, wait)
+            if code not in (0, 429) and code < 500:
+                raise refused from error
+            if not again and code != 429:
+                raise Unclear(refused) from error
+            if delay is None or wait > LONGEST_WAIT_SECONDS:
+                raise refused from error
+            if wait or delay:
+                say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")
+            time.sleep(wait or delay)
+    raise AssertionError("the last try returns or raises")
+
+
+def _refusal(slug: str, ref: int | None, error: Exception, code: int, wait: float) -> DlError:
+    """What Kaggle's refusal means, and how to mend it."""
+    said = " ".join(str(error).split()).rstrip(".")
+    if code == 401:
+        return DlError(
+            "Kaggle does not take the credentials",
+            why=said,
+            hint="Make a new token at https://www.kaggle.com/settings/api and put it into "
+            "~/.kaggle/access_token. A token there, or in KAGGLE_API_TOKEN, goes before a key in "
+            "kaggle.json.",
+        )
+    if code == 403 and (not slug or re.search("rule|accept|permission|forbidden", said, re.I)):
+        return DlError(
+            f"Kaggle lets this account do nothing in {slug or 'the competition'} yet",
+            why=f"its rules have probably not been accepted. Kaggle says: {said}",
+            hint=f"Accept them at {rules_page(slug)} , then run the same command again.",
+        )
+    if code == 404 and ref is not None:
+        return Missing(f"Kaggle knows no submission {ref} to {slug}", why=said)
+    if code == 404:
+        return Missing(
+            f"Kaggle knows no competition {slug!r}",
+            why=said,
+            hint="Its name stands in its URL, https://www.kaggle.com/competitions/NAME . "
+            + did_you_mean(slug, tuple(COMPETITIONS)),
+        )
+    if code == 429:
+        minutes = f"{wait / 60:,.0f} minutes" if wait >= 120 else "some minutes"
+        return DlError(
+            "Kaggle asks to wait",
+            why=f"too many calls in a short time. Kaggle says: {said}",
+            hint=f"Run the same command again in {minutes}.",
+        )
+    if 400 <= code < 500:
+        return DlError(
+            f"Kaggle refuses that for {slug}",
+            why=said,
+            hint=f"What it takes stands at https://www.kaggle.com/c/{slug} ; whether the rules are "
+            f"accepted, at {rules_page(slug)} .",
+        )
+    if code:
+        return DlError(
+            "Kaggle has a fault of its own now",
+            why=f"it answers {code}: {said}",
+            hint="Run the same command again in some minutes. https://www.kaggle.com/status",
+        )
+    return DlError(
+        "Kaggle can't be reached",
+        why=reason(error),
+        hint="Check the connection, then run the same command again.",
+    )
+
+
+def no_credentials() -> DlError:
+    """What is wrong with what there is, in the order in which the client looks."""
+    saved = Path("~/.kaggle/access_token")
+    for where, is_there in ((TOKEN, bool(os.environ.get(TOKEN))), (shown(saved), _holds(saved))):
+        if is_there:
+            what = "Kaggle does not take the access token"
+            return DlError(what, why=f"the one in {where} is not valid", hint=STEPS)
+    given = [name for name in (USER, KEY) if os.environ.get(name)]
+    if len(given) == 1:
+        (other,) = {USER, KEY} - set(given)
+        why = f"{given[0]} is set, and {other} is not"
+    elif file := _key_file():
+        why = f"{shown(file)} does not hold a `username` and a `key`"
+    else:
+        why = "none are in its files or in the environment"
+    return DlError("No credentials for Kaggle", why=why, hint=STEPS)
+
+
+def _holds(file: Path) -> bool:
+    try:
+        return bool(file.expanduser().read_text(errors="replace").strip())
+    except OSError:
+        return False
+
+
+def _key_file() -> Path | None:
+    """The legacy key's file, where there is one that serves nothing; see the client's own order."""
+    folders = [os.environ.get("KAGGLE_CONFIG_DIR"), "~/.kaggle"]
+    folders.append(str(Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "kaggle"))
+    for folder in filter(None, folders):
+        file = Path(folder).expanduser() / "kaggle.json"
+        if not file.is_file():
+            continue
+        try:
+            held = json.loads(file.read_bytes())
+        except (OSError, ValueError):
+            return file
+        return None if isinstance(held, dict) and {"username", "key"} <= set(held) else file
+    return None

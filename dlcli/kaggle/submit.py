@@ -1,0 +1,260 @@
+"""Submitting a run: from its predictions of the test images to `submission.csv`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dlcli.config import Config
+from dlcli.data.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.chance import expected_accuracy_range, expected_loss_range
+from dlcli.evaluation.clipping import Curve, clip, curve
+from dlcli.evaluation.metrics import accuracy, log_loss
+from dlcli.files.atomic import atomic
+from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.paths import shown
+from dlcli.inference.predict import predictions_of
+from dlcli.inference.predictions import Predictions
+from dlcli.kaggle.competitions import Metric, metric_of, positive_of, slug_of
+from dlcli.kaggle.submission import (
+    SampleSubmission,
+    Submission,
+    check_submission,
+    make_submission,
+    read_sample_submission,
+)
+from dlcli.runs.run import Run, said_place_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlcli.evaluation.metrics import Ints
+
+
+COMPETITION = "kaggle.competition"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What `dl submit` says.
+
+    Args:
+        file: the submission.
+        content: its bytes, as they were checked.
+        rows: ids in it.
+        notes: what was decided, a sentence each.
+        labels: whether it holds names of classes.
+        metric: how the competition scores; None where nobody says.
+        bound: how far probabilities are kept from 0 and 1; 0 for not at all.
+        curve: log loss on the validation images over the bound; None where clipping is no matter.
+        loss: log loss on the validation images, unclipped.
+        clipped_loss: the same at `bound`.
+        expected: what the competition is expected to give for this file, and the range that it
+            lies in, in 95 of 100 cases; None where its metric is not known.
+        competition: the competition's name, if one is configured.
+    """
+
+    file: Path
+    content: bytes
+    rows: int
+    notes: tuple[str, ...]
+    labels: bool
+    metric: Metric | None
+    bound: float
+    curve: Curve | None
+    loss: float
+    clipped_loss: float
+    expected: Expected | None
+    competition: str | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A score that is expected, and its range of 95 %."""
+
+    score: float
+    low: float
+    high: float
+
+
+def with_competition(config: Config, root: Path | None) -> Config:
+    """The settings, with what a dataset says of its competition over all but the flags."""
+    if root is not None:
+        config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
+    named = config.get(COMPETITION)
+    if named.value is None:
+        return config
+    # of a page's URL its name counts
+    named = dataclasses.replace(named, value=slug_of(named.value))
+    return config.with_values(config.values | {COMPETITION: named})
+
+
+def submit_run(
+    run: Run,
+    root: Path | None,
+    config: Config,
+    *,
+    bound: float | Literal["auto"] = 0.0,
+    sample_file: Path | None = None,
+    views: int = 0,
+) -> Submitted:
+    """Write a run's `submission.csv` and check it.
+
+    Args:
+        run: a finished run.
+        root: where its dataset is; None: gone.
+        config: where data lies, what the competition wants, what to do about unreadable images.
+        bound: probabilities are kept this far from 0 and 1 (see `clipping.clip`); "auto": as far
+            as is best on the validation images.
+        sample_file: the competition's sample submission; by default the one in the dataset.
+        views: changed views of each image to take the mean with; 0: none.
+
+    Raises:
+        DlError: no test images, ids or columns that don't match them, or a bound that changes
+            nothing.
+    """
+    config = with_competition(config, root)
+    wants = config.settings().kaggle
+    metric = metric_of(wants.competition, wants.metric)
+    if bound and metric is not None and not metric.clipped:
+        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
+    place = said_place_of(run)
+    valid = predictions_of(run, root, config, "valid", views)
+    tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
+    is_clipped = bool(bound)
+    bound = tried.chosen if bound == "auto" else bound
+    clipped = clip(valid.y_prob, bound)
+    test = predictions_of(run, root, config, "test", views)
+    left_out = _left_out(test, root)
+    if left_out and config.settings().on_error == "stop":
+        raise DlError(
+            f"Test images without a prediction: {len(left_out):,}",
+            why=f"they can't be read, such as {shown(left_out[0])}",
+            hint="Replace them, or give them the mean of the validation images' probabilities "
+            "with `--on-error skip`.",
+        )
+    sample = _sample(sample_file, root)
+    everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
+    positive, origin, notes = _positive(config, sample, everything.classes)
+    submission = make_submission(
+        dataclasses.replace(everything, y_prob=clip(everything.y_prob, bound)),
+        sample,
+        positive=positive,
+        origin=origin,
+    )
+    if submission.labels and is_clipped:
+        raise _pointless("the submission holds the names of classes, not probabilities")
+    with atomic(place.submission_file) as temporary:  # only what passes its check replaces a file
+        write_csv(temporary, [submission.header, *submission.rows])
+        check_submission(read_csv(temporary), submission)
+        content = temporary.read_bytes()
+    form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
+    matters = not submission.labels and (metric is None or metric.clipped)
+    return Submitted(
+        file=place.submission_file,
+        content=content,
+        rows=len(submission.rows),
+        notes=(form, *_about(left_out), *submission.notes, *notes, *_unfit(metric, submission)),
+        labels=submission.labels,
+        metric=metric,
+        bound=bound,
+        curve=tried if matters else None,
+        loss=tried.plain,
+        clipped_loss=log_loss(valid.y_true, clipped),
+        expected=None
+        if _unfit(metric, submission)
+        else _expected(metric, valid.y_true, clipped, len(submission.rows)),
+        competition=wants.competition,
+    )
+
+
+def _positive(
+    config: Config, sample: SampleSubmission | None, classes: tuple[str, ...]
+) -> tuple[str | None, str, tuple[str, ...]]:
+    """The class that a single column is for, who says so, and what is to be said about it.
+
+    What somebody says goes before the column's own name, and that before what is known of the
+    competition.
+    """
+    wants = config.settings().kaggle
+    known = positive_of(wants.competition, classes)
+    if wants.positive is not None:
+        odd = f"Warning: {wants.competition} wants the probability of {known!r}."
+        notes = (odd,) if known not in (None, wants.positive) else ()
+        return wants.positive, _origin(config, "kaggle.positive"), notes
+    if known is None or (sample is not None and sample.header[1] in classes):
+        return None, "", ()
+    return known, f"as {wants.competition} wants it", ()
+
+
+def _unfit(metric: Metric | None, submission: Submission) -> tuple[str, ...]:
+    """What is to be said of a file that the competition can't score well."""
+    if metric is not None and metric.clipped and submission.labels:
+        return (
+            f"Warning: the file holds names of classes, and {metric.words} wants probabilities.",
+        )
+    return ()
+
+
+def _expected(
+    metric: Metric | None, y_true: Ints, y_prob: np.ndarray, rows: int
+) -> Expected | None:
+    """What a file of so many rows is expected to score, by the validation images."""
+    if metric is None:
+        return None
+    if metric.name == "log_loss":
+        return Expected(log_loss(y_true, y_prob), *expected_loss_range(y_true, y_prob, rows))
+    if metric.name == "accuracy":
+        correct = round(accuracy(y_true, y_prob) * len(y_true))
+        span = expected_accuracy_range(correct, len(y_true), rows)
+        return Expected(correct / len(y_true), *span)
+    return None
+
+
+def _pointless(why: str) -> DlError:
+    return DlError(
+        "Clipping changes nothing here",
+        why=why,
+        hint="Leave out `--clip`.",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _origin(config: Config, key: str) -> str:
+    return "named" if config.is_flag(key) else f"`{key}` in {config.get(key).origin}"
+
+
+def _left_out(test: Predictions, root: Path | None) -> list[str]:
+    """The test images that have no prediction, because they can't be read."""
+    images = open_dataset(root).splits["test"] if root is not None else ()
+    return sorted(set(images) - set(test.paths))
+
+
+def _completed(test: Predictions, left_out: list[str], prior: np.ndarray) -> Predictions:
+    """The predictions, with `prior`, of shape (n_classes,), for the images that have none."""
+    import numpy as np
+
+    return dataclasses.replace(
+        test,
+        paths=(*test.paths, *left_out),
+        y_prob=np.concatenate([test.y_prob, np.tile(prior, (len(left_out), 1))]),
+        true_classes=("",) * (len(test.paths) + len(left_out)),
+    )
+
+
+def _about(left_out: list[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    count, example = len(left_out), shown(left_out[0])
+    mean = "the mean of the validation images' probabilities"
+    return (f"Unreadable test images: {count:,}, such as {example}; they get {mean}.",)
+
+
+def _sample(named: Path | None, root: Path | None) -> SampleSubmission | None:
+    if named is not None and not named.is_file():
+        raise DlError(f"No such file: {shown(named)}", hint="Check `--sample-submission`.")
+    file = named or (find_sample_submission(root) if root else None)
+    return read_sample_submission(file) if file else None

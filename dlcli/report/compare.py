@@ -1,0 +1,249 @@
+"""Runs beside each other: the settings in which they differ, and whether their scores do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
+from dlcli.files.formats import below
+from dlcli.files.paths import shown, typed
+from dlcli.inference.predictions import Predictions, aligned, read_predictions
+from dlcli.progress import say
+from dlcli.runs.run import Run, places_of
+from dlcli.runs.settings import Difference, differing_settings
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run, and how it does on the images that all runs of a comparison have.
+
+    Args:
+        run: what was trained, or an ensemble.
+        letter: what it is called in this comparison: A, B, C.
+        recipe: its recipe's name.
+        epochs: how many it was trained for; None: an ensemble.
+        val_accuracy, val_loss: on those images.
+        seconds: that its epochs took; None: an ensemble.
+    """
+
+    run: Run
+    letter: str
+    recipe: str
+    epochs: int | None
+    val_accuracy: float
+    val_loss: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Whether the best run differs from another by more than chance explains.
+
+    Args:
+        best, other: their letters; `best` has the lower log loss.
+        test: what their answers image by image show, `best` being the first.
+        loss_p, accuracy_p: of the test, after Holm's correction for all of a comparison's tests of
+            that score.
+        several: whether there are more of these, so that there was something to correct.
+    """
+
+    best: str
+    other: str
+    test: Paired
+    loss_p: float
+    accuracy_p: float
+    several: bool
+
+    @property
+    def about_loss(self) -> str:
+        """A sentence on the log loss."""
+        images = _count(self.test.images, "image")
+        within = ""
+        if self.test.loss_interval is not None:
+            low, high = self.test.loss_interval
+            within = f"95 % interval {low:.4f} to {high:.4f}, "
+            if low == high == 0:
+                return f"{self.best} and {self.other} have the same log loss on each of {images}."
+        holms = f", {_chance(self.loss_p)}" if self.several else ""
+        chance = (
+            "more than chance explains" if self.loss_p < LEVEL else f"within the noise of {images}"
+        )
+        return (
+            f"{self.best}'s log loss is lower than {self.other}'s by {abs(self.test.loss):.4f} "
+            f"({within}{images}{holms}): {chance}."
+        )
+
+    @property
+    def about_accuracy(self) -> str:
+        """A sentence on which images are named correctly."""
+        first, second = self.test.first_alone, self.test.second_alone
+        if not first + second:
+            return f"{self.best} and {self.other} name the same images correctly."
+        named = f"{_count(first, 'image')} {'is' if first == 1 else 'are'} named correctly by"
+        chance = "more than chance explains" if self.accuracy_p < LEVEL else "within chance"
+        return (
+            f"{named} {self.best} alone, {second:,} by {self.other} alone "
+            f"({_chance(self.accuracy_p)}): {chance}."
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Some runs beside each other.
+
+    Args:
+        runs: in the order in which they were named.
+        images: how many validation images all of them have, on which they are judged.
+        differences: in their settings.
+        contrasts: the best run by log loss against each other one.
+    """
+
+    runs: tuple[Compared, ...]
+    images: int
+    differences: tuple[Difference, ...]
+    contrasts: tuple[Contrast, ...]
+
+
+def compare(runs: Sequence[Run]) -> Comparison:
+    """Hold finished runs against each other, by the predictions that stand in their folders.
+
+    They are judged on the validation images that all of them have; it is said where some are left
+    out, and where one may have been trained on what judges another.
+
+    Args:
+        runs: two or more.
+
+    Raises:
+        DlError: fewer, or one twice; other classes; no image that all have; predictions missing.
+    """
+    _require_several(runs)
+    differences = tuple(differing_settings(runs))
+    each = [_valid_of(run) for run in runs]
+    _require_same_classes(runs, each)
+    _require_common_images(each)
+    same = aligned(each, each[0].classes)
+    _say_which_images(runs, each, len(same[0].paths))
+    y_true = same[0].y_true
+    compared = tuple(
+        _compared(run, letter(number), accuracy(y_true, one.y_prob), log_loss(y_true, one.y_prob))
+        for number, (run, one) in enumerate(zip(runs, same, strict=True))
+    )
+    best = min(range(len(runs)), key=lambda number: compared[number].val_loss)
+    others = [number for number in range(len(runs)) if number != best]
+    tests = [paired(y_true, same[best].y_prob, same[number].y_prob) for number in others]
+    loss_p, accuracy_p = holm([t.loss_p for t in tests]), holm([t.accuracy_p for t in tests])
+    contrasts = tuple(
+        Contrast(letter(best), letter(number), *found, len(tests) > 1)
+        for number, found in zip(others, zip(tests, loss_p, accuracy_p, strict=True), strict=True)
+    )
+    return Comparison(compared, len(y_true), differences, contrasts)
+
+
+def letter(number: int) -> str:
+    """What a run is called in a comparison, by its place from 0: A to Z, then AA."""
+    rest, last = divmod(number, 26)
+    return (letter(rest - 1) if rest else "") + chr(ord("A") + last)
+
+
+def names_of(runs: Sequence[Run], short: bool = False) -> list[str]:
+    """Their names, with the dataset's where they have not all the same one; short: without time."""
+    one = len({run.dataset for run in runs}) == 1
+    names = [re.sub(r"^\d{12}-", "", run.name) if short else run.name for run in runs]
+    return [name if one else f"{run.dataset}/{name}" for run, name in zip(runs, names, strict=True)]
+
+
+def _require_several(runs: Sequence[Run]) -> None:
+    if len(runs) < 2:
+        raise DlError(
+            "A comparison takes at least two runs",
+            hint="Name them: `dl runs compare RUN RUN`; `dl runs` lists them.",
+            exit_code=ExitCode.USAGE,
+        )
+    folders = [run.path.resolve() for run in runs]
+    for number, folder in enumerate(folders):
+        if folder in folders[:number]:
+            raise DlError(
+                f"{runs[number].name} is named twice",
+                why="it differs in nothing from itself",
+                hint="Name each run once.",
+                exit_code=ExitCode.USAGE,
+            )
+
+
+def _valid_of(run: Run) -> Predictions:
+    return read_predictions(_predicted_in(run).predictions("valid"))
+
+
+def _predicted_in(run: Run) -> Run:
+    """The folder that holds a run's predictions: its own, or the one that stands in for it."""
+    for place in places_of(run):
+        if place.predictions("valid").is_file():
+            return place
+    raise DlError(
+        f"{run.name} has no predictions of validation images",
+        why=f"{shown(run.predictions('valid'))} is not there",
+        hint=f"Make them: `dl evaluate {typed(run.path)}`.",
+    )
+
+
+def _require_same_classes(runs: Sequence[Run], each: Sequence[Predictions]) -> None:
+    first = set(each[0].classes)
+    for run, predictions in zip(runs[1:], each[1:], strict=True):
+        if others := first ^ set(predictions.classes):
+            named = ", ".join(f"`{shown(name)}`" for name in sorted(others))
+            raise DlError(
+                f"{runs[0].name} and {run.name} tell different classes apart",
+                why=f"only one of them knows {named}",
+                hint="Compare runs with the same classes; `dl runs diff` shows their settings.",
+            )
+
+
+def _require_common_images(each: Sequence[Predictions]) -> None:
+    if not set(each[0].paths).intersection(*(one.paths for one in each[1:])):
+        raise DlError(
+            "These runs have no validation image in common",
+            why="scores on different images can't be told apart from luck",
+            hint="Compare runs of one dataset; `dl runs diff` shows their settings.",
+        )
+
+
+def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: int) -> None:
+    images = {path for one in each for path in one.paths}
+    if left_out := len(images) - common:
+        say(
+            f"Judged on the {common:,} validation images that all have predictions of; "
+            f"{_count(left_out, 'other')} left out."
+        )
+    judged = [below(_predicted_in(run).status(), "predicted", "valid") for run in runs]
+    for run, now in zip(runs, judged, strict=True):
+        trained = below(run.record(), "dataset", "fingerprints", "valid")
+        if None not in (now, trained) and now != trained:
+            say(
+                f"Warning: the validation images changed after {run.name} was trained: some that "
+                "judge it now it may have been trained on."
+            )
+    if len(set(map(str, judged))) > 1:
+        differ = "may differ" if None in judged else "differ"
+        say(
+            f"Warning: the validation images of these runs {differ}, so they are matched by name. "
+            "Whether one run was trained on what judges another is recorded nowhere."
+        )
+
+
+def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Compared:
+    status = run.status()
+    recipe, epochs, seconds = run.record().get("recipe"), status.get("epoch"), status.get("seconds")
+    scores = rounded(val_accuracy), rounded(val_loss)
+    return Compared(run, name, str(recipe), epochs, *scores, seconds)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _chance(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"

@@ -1,0 +1,117 @@
+"""Judging a run: from its predictions to `metrics.yaml`, `report.html` and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dlcli.config import Config
+from dlcli.evaluation.metrics import evaluate, log_loss
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import shown
+from dlcli.images.pixels import PixelRule
+from dlcli.inference.members import is_ensemble
+from dlcli.inference.predict import has_predictions, predictions_of
+from dlcli.inference.predictions import Predictions, aligned
+from dlcli.inference.tta import same_tta, tta_of
+from dlcli.progress import say
+from dlcli.report.run_page import Report, write_report
+from dlcli.runs.run import Run, said_place_of
+
+
+def evaluate_run(
+    run: Run, root: Path | None, config: Config, views: int = 0
+) -> tuple[dict[str, Any], Path]:
+    """Judge a run on its validation images and write down how it did.
+
+    Args:
+        run: a finished run.
+        root: where its dataset is; None: gone.
+        config: where data lies, the seed of the pictures chosen at random, augmentation.
+        views: changed views of each image to take the mean with; 0: none.
+
+    Returns:
+        the metrics (see `evaluation.evaluate`; with `tta`, the views), and the report's path.
+
+    Raises:
+        DlError: no predictions, and no images to make them from.
+    """
+    place = said_place_of(run)
+    predictions = predictions_of(run, root, config, "valid", views)
+    if views:
+        _compare(run, root, config, predictions)
+    record, y_true = run.record(), predictions.y_true
+    metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
+    if views:
+        metrics = {"tta": views, **metrics}
+    write_yaml(place.metrics_file, metrics)
+    settings: dict[str, object] = {
+        "dataset": shown(record["dataset"]["path"]),
+        "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
+        **(_members(record) if is_ensemble(run) else _training(run, record)),
+        "test-time augmentation": _views(run, config, views) if views else None,
+        "versions": ", ".join(f"{name} {v}" for name, v in record["versions"].items()),
+        "host": record["host"],
+        "git": record["git"],
+    }
+    report = Report(
+        title=run.name,
+        recipe=record["recipe"],
+        classes=predictions.classes,
+        metrics=metrics,
+        y_true=y_true,
+        y_prob=predictions.y_prob,
+        root=root or Path(record["dataset"]["path"]),
+        paths=predictions.paths,
+        history=run.history(),
+        settings={name: value for name, value in settings.items() if value is not None},
+        commands=(record["command"], f"dl evaluate{same_tta(config, views)}"),
+        seed=config.settings().seed,
+    )
+    return metrics, write_report(report, place.path)
+
+
+def _compare(run: Run, root: Path | None, config: Config, predictions: Predictions) -> None:
+    """Say what the views gain or lose, on the images that were predicted without them too."""
+    if root is None and not has_predictions(run, "valid", None):
+        return
+    plain = predictions_of(run, root, config, "valid")
+    before, after = (
+        round(log_loss(each.y_true, each.y_prob), 4)
+        for each in aligned([plain, predictions], predictions.classes)
+    )
+    if before == after:
+        what = f"leaves log loss at {after:.4f}"
+    else:
+        what = f"{'improves' if after < before else 'worsens'} log loss from {before:.4f}"
+        what += f" to {after:.4f}"
+    say(f"Test-time augmentation {what}.")
+
+
+def _views(run: Run, config: Config, views: int) -> str:
+    if is_ensemble(run):
+        return f"{views} views by each member"
+    return str(tta_of(run, config, views))
+
+
+def _training(run: Run, record: dict[str, Any]) -> dict[str, object]:
+    """What a run was trained with."""
+    forward = record["forward"] or {}
+    from_features = run.status().get("predicts_from") == "features"
+    pixels = forward["pixels"] if from_features else record["pixels"]
+    config = run.config()
+    return {
+        **({"backbone": forward["backbone"], "layer": forward["layer"]} if forward else {}),
+        "pixels": PixelRule(**pixels),
+        **config["train"][record["recipe"]],
+        "seed": config["seed"],
+    }
+
+
+def _members(record: dict[str, Any]) -> dict[str, object]:
+    """What an ensemble is the mean of, with the scores at the time that it was made."""
+    return {
+        f"member {number}": f"{each['name']}, accuracy {each['val_accuracy']:.4f}, "
+        f"log loss {each['val_loss']:.4f}"
+        for number, each in enumerate(record["members"], 1)
+    }

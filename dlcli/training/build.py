@@ -1,0 +1,425 @@
+"""Backbone and head, put together and compiled as one phase of training needs them.
+
+Also what a new network begins with, random weights, a pretrained network's or those of a run, and
+the optimizer with a learning rate of its own for each layer.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.backend import dtype_policy, jit_compile, mixed_policy
+from dlcli.catalog import recipe_file
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.models.saved import load_model
+from dlcli.progress import say
+from dlcli.recipe import Beginning, Phase
+from dlcli.runs.run import Run
+from dlcli.training.checkpoint import Progress, load_best
+from dlcli.training.inputs import Inputs
+from dlcli.training.job import Job, Samples
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+
+# Samples per step where nothing trains; any number gives the same probabilities.
+PREDICT_BATCH = 64
+
+# Samples that a head may measure before it is trained: enough for the mean of a channel.
+MEASURED = 512
+
+
+def require_layers(job: Job) -> None:
+    """Refuse, before the first epoch, to train layers of the backbone that there aren't.
+
+    Raises:
+        DlError: says how many there are, or which name is nearest.
+    """
+    phases = [phase for phase in job.phases if phase.trains_backbone]
+    if phases and job.forward is not None:
+        backbone = load_backbone(job)
+        for phase in phases:
+            _layers_to_train(job, backbone, phase)
+
+
+def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
+    """The backbone's layers that train in a phase, from the image to the top."""
+    from dlcli.models.network import layers_from, layers_with_weights
+
+    if phase.freeze_to:
+        layers = layers_from(backbone, phase.freeze_to)
+        if not layers:
+            raise DlError(
+                f"Nothing of {backbone.name} trains from {phase.freeze_to!r} on",
+                why="no layer with weights stands there or above",
+                hint=f"Name a lower layer: `dl backbones {backbone.name}` lists them.",
+            )
+        return layers
+    layers = layers_with_weights(backbone)
+    if phase.unfreeze > len(layers):
+        raise DlError(
+            f"Can't unfreeze {phase.unfreeze} layers of {backbone.name}",
+            why=f"{len(layers)} of its layers can train",
+            hint=f"Take `--unfreeze {len(layers)}` for all of them, or fewer.",
+        )
+    return layers[len(layers) - phase.unfreeze :]
+
+
+def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
+    """What the recipe builds for samples of a shape, weights at random.
+
+    Raises:
+        DlError: a recipe of one's own fails in it, or gives another number of classes.
+    """
+    n_classes, file = len(job.dataset.classes), recipe_file(job.name)
+    try:
+        head = job.recipe.head(shape, n_classes)
+    except Exception as error:
+        if file is None or isinstance(error, DlError):
+            raise
+        raise DlError(
+            f"The recipe `{job.name}` can't build its head",
+            why=f"{type(error).__name__}: {error}",
+            hint=f"Mend `head` in {shown(file)}; with `--debug` it is shown where it failed.",
+        ) from error
+    if head.output_shape != (None, n_classes):
+        raise DlError(
+            f"The head of the recipe `{job.name}` doesn't answer for {n_classes} classes",
+            why=f"expected an output of shape (None, {n_classes}), received {head.output_shape}",
+            hint='Let its last layer be `Dense(n_classes, activation="softmax")`.',
+        )
+    head.name = "head"  # by which it is found in the whole model
+    return head
+
+
+class Network:
+    """What trains in one phase, compiled: the head alone, or the whole network.
+
+    Args:
+        job: recipe, backbone, classes.
+        phase: which layers train.
+        shape: of one sample of the phase's inputs.
+        full_precision: compute in 32 bits, whatever the recipe says.
+
+    Attributes:
+        backbone: None where the head alone is run.
+        head: what the recipe builds.
+        model: both.
+    """
+
+    def __init__(
+        self, job: Job, phase: Phase, shape: tuple[int, ...], *, full_precision: bool = False
+    ) -> None:
+        self.job, self.phase, self._shape = job, phase, shape
+        self.mixed = job.recipe.mixed_precision and not full_precision
+        with dtype_policy(mixed_policy() if self.mixed else "float32"):
+            self._build(shape)
+        optimizer = job.recipe.optimizer(phase.schedule.steps[0][0])
+        if job.recipe.ema is not None:
+            optimizer.use_ema, optimizer.ema_momentum = True, job.recipe.ema
+        if self.backbone is not None and phase.layer_decay != 1:
+            layers = _layers_to_train(job, self.backbone, phase)
+            grade(optimizer, decaying_shares(layers[::-1], phase.layer_decay))
+        self.model.compile(
+            optimizer,
+            loss="categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=jit_compile(),
+        )
+        self.optimizer = self.model.optimizer  # wrapped, where 16 bits need their loss scaled
+        self.optimizer.build(self.model.trainable_variables)
+        self.trained = [
+            variable
+            for variable in self.model.variables
+            if variable.trainable or any(variable is own for own in self.head.variables)
+            if "seed_generator_state" not in variable.path
+        ]
+
+    def _build(self, shape: tuple[int, ...]) -> None:
+        self.backbone: keras.Model | None = None
+        if self.job.forward is None or self.job.on_features(self.phase):
+            self.head = build_head(self.job, shape)
+            self.model = self.head
+        else:
+            from dlcli.models.network import join, train_layers
+
+            self.backbone = load_backbone(self.job)
+            if self.phase.trains_backbone:
+                layers = _layers_to_train(self.job, self.backbone, self.phase)
+                train_layers(self.backbone, layers)
+            self.head = build_head(self.job, tuple(self.backbone.output_shape[1:]))
+            self.model = join(self.backbone, self.head)
+        if self.mixed:
+            self.head.layers[-1].dtype_policy = "float32"  # probabilities need their digits
+
+    def weights(self) -> list[np.ndarray]:
+        """What training changes, in the model's order."""
+        return [to_numpy(variable) for variable in self.trained]
+
+    def assign(self, weights: list[np.ndarray], optimizer: list[np.ndarray] | None = None) -> None:
+        """Put back what `weights` gave, and the optimizer's state."""
+        for variable, value in zip(self.trained, weights, strict=True):
+            variable.assign(value)
+        if optimizer is not None:
+            for variable, value in zip(self.optimizer.variables, optimizer, strict=True):
+                variable.assign(value)
+
+    def renew_optimizer(self) -> None:
+        """Let the optimizer begin as in a new run; the weights stay."""
+        fresh = Network(self.job, self.phase, self._shape)
+        self.assign(self.weights(), [to_numpy(each) for each in fresh.optimizer.variables])
+
+    def assign_best(self, checkpoint: Path, progress: Progress) -> None:
+        """Put in the best epoch so far, which may be one of an earlier phase.
+
+        What trains is always the backbone's last layers and then the head, so weights of a phase
+        that trained fewer or more of them fit from the end.
+        """
+        from dlcli.models.network import layers_with_weights
+
+        layers = layers_with_weights(self.backbone) if self.backbone is not None else []
+        trainable = [variable for layer in layers for variable in layer.variables]
+        trainable += self.head.variables
+        kept = [each for each in trainable if "seed_generator_state" not in each.path]
+        weights = load_best(checkpoint, progress)
+        for variable, value in zip(reversed(kept), reversed(weights), strict=False):
+            variable.assign(value)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the weights are their running means, where the recipe keeps these."""
+        if self.job.recipe.ema is None:
+            yield
+            return
+        now = self.weights()
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.assign(self.weights())  # copies: JAX gives the means' own memory back after a step
+        try:
+            yield
+        finally:
+            self.assign(now)
+
+    def in_full_precision(self) -> Network:
+        """The same network computing in 32 bits, as it is judged and saved."""
+        if not self.mixed:
+            return self
+        network = Network(self.job, self.phase, self._shape, full_precision=True)
+        network.assign(self.weights())
+        return network
+
+    def complete(self) -> keras.Model:
+        """The model from pixels 0-255 to probabilities, backbone and preprocessing inside."""
+        if self.job.forward is None or self.backbone is not None:
+            return self.model
+        from dlcli.models.network import join
+
+        return join(load_backbone(self.job), self.head)
+
+    def predict(
+        self,
+        inputs: Inputs,
+        step: Callable[[], None] = lambda: None,
+        order: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Probabilities of samples: float32 (n_samples, n_classes).
+
+        Args:
+            inputs: the samples.
+            step: called after each batch.
+            order: which samples; all, in order, by default.
+        """
+        import numpy as np
+
+        order = np.arange(len(inputs.paths)) if order is None else order
+        parts = []
+        for x, _ in inputs.batches(order, PREDICT_BATCH):
+            parts.append(np.asarray(self.model.predict_on_batch(x), np.float32))
+            step()
+        return np.concatenate(parts)
+
+
+def load_backbone(job: Job) -> keras.Model:
+    """The backbone up to the recipe's layer, frozen; as the run had it that the job begins with."""
+    backbone = load_pretrained(job)
+    if job.init_from is not None:
+        old = {layer.name: layer for layer in layers_within(load_model(job.init_from.best_model))}
+        for layer in layers_within(backbone):
+            if layer.name in old and same_shapes(layer, old[layer.name]):
+                layer.set_weights(old[layer.name].get_weights())
+    return backbone
+
+
+def load_pretrained(job: Job) -> keras.Model:
+    """The backbone up to the recipe's layer, frozen, as it was published."""
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_cut
+
+    assert job.forward is not None
+    backbone = get_backbone(job.forward.backbone)
+    return load_cut(backbone, job.forward.layer, job.weights, job.pixels.size)
+
+
+def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
+    """A model's layers with weights, those of models within it in their place."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_within(layer)
+        elif layer.weights:
+            yield layer
+
+
+def same_shapes(one: keras.Layer, other: keras.Layer) -> bool:
+    """Whether the one's weights fit the other."""
+    return [w.shape for w in one.weights] == [w.shape for w in other.weights]
+
+
+def to_numpy(variable: keras.Variable) -> np.ndarray:
+    """A variable's value, as an array of its own."""
+    from keras import ops
+
+    value: np.ndarray = ops.convert_to_numpy(variable.value)
+    return value
+
+
+def begin(job: Job, network: Network, train: Samples) -> None:
+    """Give a network that was never trained the weights that its recipe and the job want.
+
+    Raises:
+        DlError: they don't fit.
+    """
+    carried = _carry_over(job, network, job.init_from) if job.init_from else frozenset()
+    beginning = Beginning(lambda: _top(job), lambda: _sample(job, network, train), carried)
+    job.recipe.begin(network.head, beginning)
+    # layers refer to each other in circles: networks that were read for their weights, of VGG16 a
+    # gigabyte, stay until somebody looks for such
+    gc.collect()
+
+
+def _top(job: Job) -> keras.Model | None:
+    from dlcli.models.backbones import get_backbone
+    from dlcli.models.network import load_network
+    from dlcli.models.surgery import top_of
+
+    assert job.forward is not None
+    backbone = get_backbone(job.forward.backbone)
+    try:
+        return top_of(load_network(backbone, job.weights), backbone)
+    except DlError as error:  # weights without a top serve for all below it
+        say(f"No layers are carried over: {error.what}.")
+        return None
+
+
+def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
+    """What the head receives for some of the training images, chosen at random."""
+    import numpy as np
+
+    order = train.some(MEASURED, job.settings.seed)
+    train.inputs.start_epoch(0)
+    x = np.concatenate([x for x, _ in train.inputs.batches(order, 64)])
+    if network.backbone is not None:
+        x = network.backbone.predict(x, batch_size=32, verbose=0)
+    return x
+
+
+def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
+    """Take the head's layers from a run's best model that it has too, by name and shape.
+
+    The backbone has the run's weights already, wherever it is loaded.
+
+    Returns:
+        their names.
+    """
+    old = {layer.name: layer for layer in layers_within(load_model(run.best_model))}
+    if job.forward is not None and network.backbone is None:
+        _require_same_below(job, run)
+    same_classes = run.classes() == job.dataset.classes
+    in_head = list(layers_within(network.head))
+    carried = []
+    for layer in in_head:
+        like = old.get(layer.name)
+        last = layer is network.head.layers[-1]
+        if like is not None and same_shapes(layer, like) and (same_classes or not last):
+            layer.set_weights(like.get_weights())
+            carried.append(layer.name)
+    if not carried:
+        names = " or ".join(layer.name for layer in in_head)
+        raise DlError(
+            f"Nothing of {run.name} fits into this network",
+            why=f"it has no layer called {names} with weights of the same shapes",
+            hint="Begin with a run of a recipe like this one, on the same backbone.",
+        )
+    below = "the backbone, " * (network.backbone is not None)
+    say(f"Began with {run.name}: {below}{', '.join(carried)}.")
+    return frozenset(carried)
+
+
+def _require_same_below(job: Job, run: Run) -> None:
+    """Refuse a run whose network sees something else in an image than the stored features hold.
+
+    Raises:
+        DlError: names a layer that was trained.
+    """
+    import numpy as np
+
+    pretrained = layers_within(load_pretrained(job))
+    for ours, theirs in zip(pretrained, layers_within(load_backbone(job)), strict=True):
+        if not all(map(np.array_equal, ours.get_weights(), theirs.get_weights())):
+            raise DlError(
+                f"{run.name} can't be begun with on stored features",
+                why=f"its layer {ours.name} is not the pretrained one, which these rest on",
+                hint="Begin with a run on the same backbone in which this layer was frozen.",
+            )
+
+
+def grade(optimizer: keras.Optimizer, shares: Mapping[int, float]) -> None:
+    """Let some variables train at a share of the learning rate.
+
+    Scaling gradients would not do: Adam and RMSprop divide by their size again.
+
+    Args:
+        optimizer: any of Keras' but Nadam, whose steps count themselves.
+        shares: id of a variable -> share of the learning rate; 1 for those not named.
+    """
+    plain: Any = type(optimizer)
+
+    class Graded(plain):  # type: ignore[misc]
+        """The same, a step for each group of variables of one rate."""
+
+        # PyTorch's optimizers take all variables at once, so the step of one variable is no place
+        def _backend_update_step(
+            self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
+        ) -> None:
+            groups: dict[float, tuple[list[Any], list[Any]]] = {}
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                group = groups.setdefault(shares.get(id(variable), 1.0), ([], []))
+                group[0].append(gradient)
+                group[1].append(variable)
+            for share, (theirs, variables) in groups.items():
+                super()._backend_update_step(theirs, variables, learning_rate * share)
+
+    object.__setattr__(optimizer, "__class__", Graded)
+
+
+def decaying_shares(layers_from_the_top: list[keras.Layer], decay: float) -> dict[int, float]:
+    """Each layer at a share of the rate of the one above it, the head's being 1.
+
+    Discriminative fine-tuning: Howard & Ruder 2018, arXiv:1801.06146, section 3.2.
+
+    Args:
+        layers_from_the_top: of the backbone, the one next to the head first.
+        decay: the share, above 0 and at most 1.
+    """
+    return {
+        id(variable): decay**depth
+        for depth, layer in enumerate(layers_from_the_top, start=1)
+        for variable in layer.trainable_variables
+    }

@@ -1,0 +1,374 @@
+"""Training: one loop over phases, epochs and batches, and what is kept of it.
+
+A frozen network is never run twice: where nothing below the head trains and nothing augments,
+the head trains on the feature store. Else the images go through the whole network. An epoch's
+batches say which samples, in which order, changed how, towards which labels.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from dlcli.backend import seed_all, start_backend
+from dlcli.errors import DlError, ExitCode
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
+from dlcli.files.paths import shown
+from dlcli.images.augmentation import epoch_place, reseed
+from dlcli.process import between_steps
+from dlcli.progress import Bar, say, track
+from dlcli.recipe import Phase
+from dlcli.runs.run import Run
+from dlcli.runs.tensorboard import add_events, begin_events
+from dlcli.training.build import Network, begin, build_head, require_layers, to_numpy
+from dlcli.training.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.job import Job, Samples, read_samples
+from dlcli.training.outcome import keep_outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+# Lines about epochs that a phase prints, if its epochs are quick; slow ones have a line each.
+LINES = 12
+
+Batch = tuple["np.ndarray", "np.ndarray", "np.ndarray | None"]
+
+
+class Interrupted(DlError):
+    """Training was stopped by Ctrl-C and can go on."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(
+            f"Interrupted. Go on with `dl resume {run.name}`.", exit_code=ExitCode.INTERRUPTED
+        )
+
+
+def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
+    """Train, from the beginning or from the run's last finished epoch.
+
+    Args:
+        job: what to train on what.
+        run: where checkpoints, history and the models go; held by this process.
+        samples: what `first_samples` gave, for a new run.
+
+    Raises:
+        Interrupted: Ctrl-C; the run can be resumed.
+        DlError: unreadable images, features that can't be made.
+    """
+    try:
+        run.start()
+        seed_all(job.settings.seed)
+        _train(job, run, samples)
+    except KeyboardInterrupt as stop:
+        if run.state == "finished":  # only tidying up was cut short
+            raise
+        _note(run, "interrupted", "Ctrl-C")
+        raise Interrupted(run) from stop
+    except OSError as error:
+        _note(run, "failed", str(error))
+        raise DlError(
+            f"Training stopped: can't use {shown(error.filename or run.path)}",
+            why=error.strerror or str(error),
+            hint=f"Mend that, then go on with `dl resume {run.name}`.",
+        ) from error
+    except BaseException as error:
+        _note(run, "failed", str(error))
+        raise
+
+
+def first_samples(job: Job) -> list[Samples]:
+    """Train and valid as the first phase needs them; made before there is a run.
+
+    Raises:
+        DlError: unreadable images, weights that don't fit, layers to train that there aren't.
+    """
+    first, *_ = phases = job.phases
+    if any(phase.trains_backbone for phase in phases):
+        start_backend()
+        require_layers(job)
+    samples = read_samples(job, first)
+    if job.forward is None or job.on_features(first):
+        start_backend()
+        build_head(job, samples[0].inputs.shape)  # a recipe of one's own may fail in it
+    return samples
+
+
+def _note(run: Run, state: str, reason: str) -> None:
+    """Write down how a run ended; a disk that is full may not take even this."""
+    with suppress(OSError):
+        run.update_status(state=state, reason=reason)
+        run.log(f"{state}: {reason}")
+
+
+def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
+    phases = job.phases
+    saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
+    progress = saved[0] if saved else Progress()
+    total = sum(phase.schedule.epochs for phase in phases)
+    if saved:
+        run.write_history(progress.history)
+        done = len(progress.history)
+        say(
+            f"Going on after epoch {done} of {total}."
+            if done < total
+            else "All epochs are done; what came of them is kept now."
+        )
+    if job.settings.tensorboard:
+        started = run.status()["started"]
+        begin_events(run.tensorboard, progress.history, started, progress.seconds)
+    before = phases[progress.phase]
+    samples = samples or read_samples(job, before)
+    for number, phase in enumerate(phases):
+        if number < progress.phase:
+            continue
+        if not job.same_samples(before, phase):
+            samples.clear()  # before the next are read: both may not fit into memory
+            samples += read_samples(job, phase)
+        before = phase
+        network = Network(job, phase, samples[0].inputs.shape)
+        if saved and progress.phase == number:
+            network.assign(saved[1], saved[2])
+        elif progress.best_epoch:
+            network.assign_best(run.checkpoint, progress)
+        else:
+            begin(job, network, samples[0])
+        if number > progress.phase:
+            progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
+        _train_phase(job, run, network, samples, progress)
+    keep_outcome(job, run, network, samples, progress)
+
+
+def _train_phase(
+    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
+) -> None:
+    """Train one phase's epochs, from where it stopped."""
+    import numpy as np
+
+    recipe, phase = job.recipe, network.phase
+    train, valid = samples
+    targets = targets_of(job, train)
+    rates = phase.schedule.rates()
+    if progress.phase_epochs < len(rates):
+        say(f"Training {phase.name} on {_described(job, phase, train)}, {_epochs(len(rates))}.")
+    total = len(rates) * train.labelled
+    done = progress.phase_epochs * train.labelled
+    with (
+        between_steps() as step,
+        track(f"Training {phase.name}", total, "images", done=done) as bar,
+    ):
+        for rate in rates[progress.phase_epochs :]:
+            now = [each for each in job.changes if each.after == len(progress.history)]
+            if any(each.epochs for each in now):
+                progress.since_best = 0  # more were asked for than early stopping would grant
+            if any(each.optimizer_anew for each in now):
+                network.renew_optimizer()
+            if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
+                bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
+                break
+            started = time.perf_counter()
+            epoch = len(progress.history) + 1
+            loss, right = _train_epoch(job, network, train, targets, epoch, rate, bar, step)
+            with network.averaged():
+                y_prob = network.predict(valid.inputs, step)
+                kept = network.weights()
+            if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
+                raise DlError(
+                    f"The numbers have left all bounds in epoch {epoch}",
+                    why=f"a learning rate of {rate:g} is too high for this network and data",
+                    hint="Train with lower rates: `--schedule`.",
+                )
+            row = {
+                "epoch": epoch,
+                "phase": phase.name,
+                "learning_rate": rate,
+                "loss": rounded(loss),
+                "accuracy": rounded(right),
+                "val_loss": rounded(log_loss(valid.y_true, y_prob)),
+                "val_accuracy": rounded(accuracy(valid.y_true, y_prob)),
+            }
+            progress.seconds += time.perf_counter() - started
+            _end_epoch(run, network, progress, row, kept, bar)
+            step()
+
+
+def _train_epoch(
+    job: Job,
+    network: Network,
+    train: Samples,
+    targets: Targets,
+    epoch: int,
+    rate: float,
+    bar: Bar,
+    step: Callable[[], None],
+) -> tuple[float, float]:
+    """One look at every sample; returns the mean loss and accuracy while training."""
+    network.optimizer.learning_rate = rate
+    totals = {"loss": 0.0, "accuracy": 0.0}
+    seen = 0
+    for batch, chosen in epoch_batches(job, network, train, targets, epoch):
+        scores = network.model.train_on_batch(*batch, return_dict=True)
+        for name in totals:
+            totals[name] += float(scores[name]) * len(chosen)
+        seen += len(chosen)
+        bar.advance(int((chosen < train.labelled).sum()))
+        step()
+    return totals["loss"] / seen, totals["accuracy"] / seen
+
+
+def _described(job: Job, phase: Phase, train: Samples) -> str:
+    """What a phase trains on, in words."""
+    if job.on_features(phase):
+        passes = job.passes(phase)
+        copies = f" and {passes} augmented {'pass' if passes == 1 else 'passes'}"
+        what = "the stored features" + copies * bool(passes)
+    else:
+        what = "the images"
+    what += ", read from disk" * train.inputs.from_disk
+    beside = len(train.inputs.paths) - train.labelled
+    pseudo = f" and {beside:,} pseudo-labelled" * bool(beside)
+    return f"{what}: {train.labelled:,} images{pseudo}"
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epochs" if count > 1 else "1 epoch"
+
+
+def _end_epoch(
+    run: Run,
+    network: Network,
+    progress: Progress,
+    row: dict[str, Any],
+    kept: list[np.ndarray],
+    bar: Bar,
+) -> None:
+    progress.history.append(row)
+    progress.phase_epochs += 1
+    progress.since_best += 1
+    if row["val_loss"] < progress.best_loss:
+        progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
+        progress.best_phase, progress.since_best = progress.phase, 0
+    optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
+    save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, kept)
+    run.write_history(progress.history)
+    run.update_status(epoch=row["epoch"])
+    if network.job.settings.tensorboard:
+        add_events(run.tensorboard, row)
+    text = (
+        f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
+        f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
+        f"rate {row['learning_rate']:g}"
+    )
+    # epochs that take a blink would fill the screen: a dozen lines tell as much
+    step = math.ceil(len(network.phase.schedule.rates()) / LINES)
+    if progress.phase_epochs % step == 0 or bar.silent_seconds > 1:
+        bar.say(text)
+
+
+def targets_of(job: Job, train: Samples) -> Targets:
+    """What the samples are trained towards, as the recipe wants it."""
+    return Targets(
+        train.y_prob,
+        labelled=train.labelled,
+        label_smoothing=job.recipe.label_smoothing,
+        mixup=job.recipe.mixup,
+        weigh_classes=job.recipe.class_weights,
+    )
+
+
+def epoch_batches(
+    job: Job, network: Network, train: Samples, targets: Targets, epoch: int
+) -> Iterator[tuple[Batch, np.ndarray]]:
+    """One look at every sample, the same for the same seed and epoch.
+
+    Args:
+        job: seed and batch size.
+        network: its generators, of dropout, are set to the epoch's beginning.
+        train: the samples.
+        targets: what `targets_of` gave.
+        epoch: its number, from 1.
+
+    Yields:
+        what `train_on_batch` takes: samples (n, ...), labels (n, n_classes), weights (n,) or None;
+        and the samples' numbers, int (n,).
+    """
+    import numpy as np
+
+    seed = job.settings.seed
+    reseed(network.model.variables, seed, epoch_place(epoch))
+    train.inputs.start_epoch(epoch)
+    rng = np.random.default_rng([seed, epoch])
+    order = train.inputs.shuffled(rng)
+    for x, chosen in train.inputs.batches(order, job.batch_size(epoch)):
+        yield targets.of(x, chosen, rng), chosen
+
+
+class Targets:
+    """The labels of a split's samples, as the loss takes them.
+
+    Args:
+        y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
+            what a model thinks of it.
+        labelled: how many are labelled for certain, the first ones; all by default.
+        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
+            2015, arXiv:1512.00567, section 7).
+        mixup: alpha of the Beta distribution that two samples are mixed by; 0: not at all (Zhang et
+            al. 2018, arXiv:1710.09412).
+        weigh_classes: whether rare classes count for more, so that among the labelled samples each
+            counts the same in all.
+    """
+
+    def __init__(
+        self,
+        y_prob: np.ndarray,
+        *,
+        labelled: int | None = None,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        weigh_classes: bool = False,
+    ) -> None:
+        import numpy as np
+
+        n_classes = y_prob.shape[1]
+        self._weights = None
+        if weigh_classes:
+            share = y_prob[:labelled].mean(axis=0)
+            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; a class without samples
+            # weighs nothing
+            weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)
+            self._weights = (y_prob @ weights).astype(np.float32)
+        smooth = y_prob * (1 - label_smoothing) + label_smoothing / n_classes
+        self._labels = smooth.astype(np.float32)
+        self._mixup = mixup
+
+    def of(
+        self, x: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """One batch as it is trained on.
+
+        Args:
+            x: samples, (n, ...).
+            chosen: their numbers, int (n,).
+            rng: for mixing.
+
+        Returns:
+            samples, mixed if so wanted; labels (n, n_classes); weights (n,), or None.
+        """
+        import numpy as np
+
+        y = self._labels[chosen]
+        weights = None if self._weights is None else self._weights[chosen]
+        if not self._mixup:
+            return x, y, weights
+        share = rng.beta(self._mixup, self._mixup, len(x)).astype(np.float32)
+        other = rng.permutation(len(x))
+
+        def mixed(values: np.ndarray) -> np.ndarray:
+            shares = share.reshape(-1, *[1] * (values.ndim - 1))
+            both: np.ndarray = shares * values + (1 - shares) * values[other]
+            return both
+
+        return mixed(x), mixed(y), None if weights is None else mixed(weights)

@@ -1,0 +1,348 @@
+"""What is trained on what: the resolved request, and the samples of its phases.
+
+Images without labels may join, labelled by a finished run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlcli.config import Config, Value
+from dlcli.data.dataset import (
+    SETTINGS,
+    Dataset,
+    dataset_settings,
+    open_dataset,
+    require_trainable,
+    whole_of,
+)
+from dlcli.errors import DlError, ExitCode
+from dlcli.features.compute import compute_features, features_ready, open_features, store_folder
+from dlcli.features.store import require_room
+from dlcli.features.windows import shares_of
+from dlcli.files.paths import shown, typed
+from dlcli.images.augmentation import Augmenter, View
+from dlcli.images.pixels import PixelRule
+from dlcli.inference.members import is_ensemble
+from dlcli.inference.predict import predictions_of_needed
+from dlcli.inference.predictions import Predictions, aligned
+from dlcli.models.engines import resolve_forward
+from dlcli.models.forward import Forward
+from dlcli.progress import say
+from dlcli.recipe import Phase, Recipe
+from dlcli.runs.changes import Change, batch_size_at, changed_phases
+from dlcli.runs.choice import find_finished_run, name_among
+from dlcli.runs.run import Run
+from dlcli.runs.tensorboard import require_tensorboard
+from dlcli.settings.augmentation import AMOUNTS
+from dlcli.settings.shared import Settings
+from dlcli.training.inputs import (
+    FeatureInputs,
+    Inputs,
+    JoinedInputs,
+    class_numbers,
+    one_hot,
+    read_images,
+    size_of,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a training needs.
+
+    Args:
+        name: the recipe's.
+        recipe: model and hyperparameters.
+        dataset: images and classes.
+        fingerprints: of its splits before any image was read; a later change shows against them.
+        settings: seed, workers and the rest.
+        forward: the function that made or makes the features; None where the recipe sees pixels.
+        weights: the file of the backbone's weights.
+        pixels: how files become pixels where images go through the network: exact, so that the
+            saved model gives the same numbers anywhere.
+        pseudo_labels: what the run named for it says of the test images.
+        init_from: the run whose weights to begin with.
+        changes: what was asked of the run under way.
+    """
+
+    name: str
+    recipe: Recipe
+    dataset: Dataset
+    fingerprints: Mapping[str, str]
+    settings: Settings
+    forward: Forward | None
+    weights: Path | None
+    pixels: PixelRule
+    pseudo_labels: Predictions | None = None
+    init_from: Run | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The stretches of training, as they are to be now."""
+        return changed_phases(self.recipe.phases(), self.changes)
+
+    def batch_size(self, epoch: int) -> int:
+        """Images per step in an epoch, numbered from 1."""
+        return batch_size_at(epoch, self.recipe.batch_size, self.changes)
+
+    def on_features(self, phase: Phase) -> bool:
+        """Whether a phase trains on the feature store."""
+        stored = not phase.augment or self.passes(phase)
+        return self.forward is not None and not phase.trains_backbone and bool(stored)
+
+    def passes(self, phase: Phase) -> int:
+        """How many stored copies of changed images a phase trains on, beside the plain one.
+
+        The epochs, counted over all phases, take them in turn, so that more than there are epochs
+        would never be seen.
+        """
+        wanted = self.recipe.augment_passes if phase.augment else 0
+        return min(wanted, sum(phase.schedule.epochs for phase in self.phases))
+
+    def same_samples(self, one: Phase, other: Phase) -> bool:
+        """Whether two phases see the images in the same way."""
+        kinds = [(self.on_features(phase), phase.augment) for phase in (one, other)]
+        return kinds[0] == kinds[1]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs, and what they should be answered with.
+
+    Args:
+        inputs: the samples themselves.
+        y_prob: array of shape (n_samples, n_classes), rows sum to 1.
+        labelled: how many are labelled by their folder; they come first.
+    """
+
+    inputs: Inputs
+    y_prob: np.ndarray
+    labelled: int
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """Class numbers of those that are labelled, int (labelled,)."""
+        y_true: np.ndarray = self.y_prob[: self.labelled].argmax(axis=1)
+        return y_true
+
+    def some(self, count: int, seed: int) -> np.ndarray:
+        """Numbers of labelled samples chosen at random, ascending: int (n,), n at most `count`."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        return np.sort(rng.permutation(self.labelled)[:count])
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The image of each that is labelled."""
+        return self.inputs.paths[: self.labelled]
+
+
+def read_samples(
+    job: Job, phase: Phase, splits: tuple[str, ...] = ("train", "valid")
+) -> list[Samples]:
+    """Train and valid as a phase needs them: features (computed where they are missing) or images.
+
+    Raises:
+        DlError: unreadable images, named all at once; features that can't be made.
+    """
+    pseudo = ("test",) if job.pseudo_labels and "train" in splits else ()
+    read = _features if job.on_features(phase) else _images
+    inputs = dict(zip((*splits, *pseudo), read(job, phase, (*splits, *pseudo)), strict=True))
+    samples = []
+    for split in splits:
+        labels = _by_folder(job, inputs[split])
+        if split == "train" and job.pseudo_labels:
+            samples.append(_with_pseudo_labels(job, inputs["train"], labels, inputs["test"]))
+        else:
+            samples.append(Samples(inputs[split], labels, len(labels)))
+    return samples
+
+
+def _by_folder(job: Job, inputs: Inputs) -> np.ndarray:
+    classes = job.dataset.classes
+    return one_hot(class_numbers(inputs.paths, classes), len(classes))
+
+
+def _with_pseudo_labels(job: Job, train: Inputs, labels: np.ndarray, test: Inputs) -> Samples:
+    import numpy as np
+
+    assert job.pseudo_labels is not None
+    rows = {path: row for row, path in enumerate(job.pseudo_labels.paths)}
+    known = np.array([path in rows for path in test.paths])
+    if not known.all():
+        say(f"{int((~known).sum()):,} of test left out: {job.recipe.pseudo_label} says nothing.")
+    theirs = job.pseudo_labels.y_prob[[rows.get(path, 0) for path in test.paths]]
+    joined = JoinedInputs(train, test, known, job.recipe.pseudo_share)
+    return Samples(joined, np.concatenate([labels, theirs]).astype(np.float32), len(labels))
+
+
+def _images(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
+    settings = job.settings
+    read = read_images(
+        job.dataset,
+        splits,
+        job.pixels,
+        settings.threads,
+        settings.memory_bytes,
+        settings.on_error,
+    )
+    for split, inputs in zip(splits, read, strict=True):
+        if phase.augment and split != "valid":
+            inputs.augmenter = Augmenter(settings.augmentation, settings.seed)
+    return [*read]
+
+
+def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
+    assert job.forward is not None
+    plain = _stored(job, job.forward, splits)
+    changing = tuple(split for split in splits if split != "valid")
+    views = [
+        replace(job.forward, view=View(job.settings.augmentation, number))
+        for number in range(1, job.passes(phase) + 1)
+    ]
+    missing = sum(not _is_stored(job, view, changing) for view in views)
+    what = f"{missing} augmented {'pass' if missing == 1 else 'passes'}"
+    require_room(missing, what, plain, changing, "Take fewer `--augment-passes`")
+    stores = [_stored(job, view, changing) for view in views]
+    passes = [
+        [
+            open_features(folder, job.dataset, split)
+            for folder in [plain, *(stores if split in changing else [])]
+        ]
+        for split in splits
+    ]
+    shares = shares_of(job.settings.memory_bytes, [size_of(each) for each in passes])
+    return [FeatureInputs(each, share) for each, share in zip(passes, shares, strict=True)]
+
+
+def _is_stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> bool:
+    folder = store_folder(job.dataset, forward)
+    return all(features_ready(folder, job.dataset, split) for split in splits)
+
+
+def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
+    assert job.weights is not None
+    settings = job.settings
+    return compute_features(
+        job.dataset,
+        forward,
+        job.weights,
+        workers=settings.threads,
+        on_error=settings.on_error,
+        splits=splits,
+    )
+
+
+def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
+    """What a run says of a dataset's test images, a column for each of its classes in order.
+
+    Raises:
+        DlError: other classes or another dataset than the run's own.
+    """
+    if set(run.classes()) != set(dataset.classes):
+        raise DlError(
+            f"{run.name} can't label the test images of {shown(dataset.root)}",
+            why=f"it knows {', '.join(run.classes())}, not {', '.join(dataset.classes)}",
+            hint="Name a run of this dataset: `--pseudo-label RUN`.",
+        )
+    if not dataset.splits["test"]:
+        whole = whole_of(dataset.root)
+        raise DlError(
+            f"No images in {shown(dataset.root / 'test')}",
+            why="so there are none to label" + "; a sample has no test images" * bool(whole),
+            hint=f"Train on the whole dataset: `-d {typed(whole)}`."
+            if whole
+            else "Train without `--pseudo-label`.",
+        )
+    now = dataset.fingerprint("test")
+    known = run.record()["dataset"]["fingerprints"]["test"], run.status().get("predicted", {})
+    if run.dataset_path() != dataset.root and now not in (known[0], known[1].get("test")):
+        raise DlError(
+            f"{run.name} is a run of another dataset than {shown(dataset.root)}",
+            why="the test images are not those that it knows",
+            hint="Name a run of this dataset: `--pseudo-label RUN`.",
+        )
+    labels = predictions_of_needed(run, dataset.root, config, "test")
+    return aligned([labels], dataset.classes)[0]
+
+
+def make_job(config: Config, recipe_name: str, root: Path) -> Job:
+    """Resolve all that `train` needs, and refuse early what can't work.
+
+    Raises:
+        DlError: a dataset that nothing can be learned from, unknown backbone, no weights.
+    """
+    recipe = config.recipe(recipe_name)
+    pins = {name: Value(value, f"recipe {recipe_name}") for name, value in recipe.pinned.items()}
+    config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
+    settings = Config(config.values | pins).settings()
+    dataset = open_dataset(root)
+    require_trainable(dataset)
+    before = dataset.fingerprints()
+    _require_augmenting(recipe, config, settings)
+    if settings.tensorboard:
+        require_tensorboard()
+    if config.is_flag(f"train.{recipe_name}.pseudo_share") and not recipe.pseudo_label:
+        raise DlError(
+            "`--pseudo-share` has no effect without `--pseudo-label RUN`",
+            hint="Say both, or neither.",
+            exit_code=ExitCode.USAGE,
+        )
+    forward, weights, size = None, None, settings.image_size or recipe.image_size
+    if recipe.layer is not None:
+        forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
+        size = forward.pixels.size
+    begun, labels = None, None
+    if recipe.init_from:
+        begun = _run_to_begin_with(recipe.init_from, settings.runs_dir)
+        recipe = dataclasses.replace(recipe, init_from=name_among(begun, settings.runs_dir))
+    if recipe.pseudo_label:
+        labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir)
+        labels = pseudo_labels_of(labeller, config, dataset)
+        recipe = dataclasses.replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
+    pixels = PixelRule(size)
+    given = (forward, weights, pixels, labels, begun)
+    return Job(recipe_name, recipe, dataset, before, settings, *given)
+
+
+def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
+    run = find_finished_run(named, runs_dir)
+    if not run.best_model.is_file():
+        raise DlError(
+            f"{run.name} has no model to begin with",
+            why=f"{shown(run.best_model)} is not there"
+            + "; an ensemble has none of its own" * is_ensemble(run),
+            hint="Name another run: `--init-from RUN`.",
+        )
+    return run
+
+
+def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> None:
+    """Refuse amounts of augmentation where nothing is augmented, and augmentation of no amount.
+
+    Raises:
+        DlError: says which option is missing.
+    """
+    if (flags := config.typed(AMOUNTS)) and not recipe.augment:
+        raise DlError(
+            f"`{flags[0]}` has no effect without `--augment`",
+            hint="Say `--augment` as well.",
+            exit_code=ExitCode.USAGE,
+        )
+    if recipe.augment and settings.augmentation.changes_nothing:
+        raise DlError(
+            "`--augment` would change nothing",
+            why=f"the preset {settings.augmentation.preset!r} has no amounts, and none is set",
+            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            exit_code=ExitCode.USAGE,
+        )

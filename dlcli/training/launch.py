@@ -1,0 +1,274 @@
+"""From settings to a run that is ready to train, and from a run's `config.yaml` back to it.
+
+`dl rerun` makes a new run from the values that an old one recorded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dlcli.catalog import recipe_class, recipe_digest, recipe_file
+from dlcli.config import RECORD, Config, Value, declared, load_config, read_config_file
+from dlcli.data.dataset import open_dataset
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.formats import flat, write_yaml
+from dlcli.files.paths import shown
+from dlcli.inference.members import is_ensemble
+from dlcli.process import provenance
+from dlcli.progress import heard_by, say
+from dlcli.runs.changes import Change
+from dlcli.runs.choice import dataset_of, name_among
+from dlcli.runs.run import Run
+from dlcli.settings.fields import plain, settings_of
+from dlcli.settings.schedule import EPOCHS, RATE
+from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
+from dlcli.training.fit import first_samples, fit
+from dlcli.training.job import Job, make_job
+
+
+def train(
+    config: Config,
+    recipe_name: str,
+    root: Path,
+    *,
+    parent: Run | None = None,
+    changes: tuple[Change, ...] = (),
+) -> Run:
+    """Train a recipe on a dataset, in a new run.
+
+    Args:
+        config: settings and hyperparameters.
+        recipe_name: what to train.
+        root: the dataset's folder.
+        parent: the run that is trained again.
+        changes: to be made at the same epochs as then.
+
+    Raises:
+        Interrupted: Ctrl-C; the run can be resumed.
+        DlError: what can't work, before there is a run; or what went wrong in training.
+    """
+    said: list[str] = []
+    with heard_by(said.append):
+        job = dataclasses.replace(make_job(config, recipe_name, root), changes=changes)
+        samples = first_samples(job)
+    run = new_run(job, parent)
+    with run.held(), heard_by(run.log):
+        for text in said:
+            run.log(text)
+        fit(job, run, samples)
+    return run
+
+
+def new_run(job: Job, parent: Run | None = None) -> Run:
+    """Make the run's folder, and write down every resolved value."""
+    resolved = _resolved(job, parent)
+    run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
+    write_yaml(run.config_file, resolved)
+    write_yaml(run.classes_file, list(job.dataset.classes))
+    run.start()
+    run.log(resolved[RECORD]["command"])
+    return run
+
+
+def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
+    """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
+    settings = dataclasses.replace(
+        job.settings,
+        dataset=str(job.dataset.root),
+        image_size=job.pixels.size,
+        workers=job.settings.threads,
+        memory=round(job.settings.memory_bytes / 2**30, 6),
+        # as named; a backbone's own file is found anew, on whatever machine
+        weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
+    )
+    if job.forward is not None:
+        chosen: dict[str, Any] = {
+            "engine": job.forward.engine,
+            "precision": job.forward.precision,
+        }
+        settings = dataclasses.replace(settings, **chosen)
+    unused = () if job.forward else BACKBONE_SETTINGS
+    shared = {
+        name: plain(getattr(settings, name)) for name in settings_of(Settings) if name not in unused
+    }
+    kaggle = {
+        name: plain(getattr(settings.kaggle, name)) for name in settings_of(type(settings.kaggle))
+    }
+    augmentation = {"augmentation": job.settings.augmentation.describe()}
+    return {
+        **shared,
+        **(augmentation if job.recipe.augment else {}),
+        "kaggle": kaggle,
+        "train": {job.name: job.recipe.hyperparameters()},
+        RECORD: {
+            "recipe": job.name,
+            **own_recipe(job.name),
+            "dataset": {
+                "path": str(job.dataset.root),
+                "fingerprints": dict(job.fingerprints),
+                "images": {split: len(paths) for split, paths in job.dataset.splits.items()},
+            },
+            "classes": list(job.dataset.classes),
+            "forward": job.forward.describe() if job.forward else None,
+            "pixels": dataclasses.asdict(job.pixels),
+            "pixel_rule": str(job.pixels),
+            "pseudo_labels": job.pseudo_labels.digest if job.pseudo_labels else None,
+            "parent": name_among(parent, job.settings.runs_dir) if parent else None,
+            **({"changes": [each.describe() for each in job.changes]} if job.changes else {}),
+            **provenance(),
+        },
+    }
+
+
+def own_recipe(name: str) -> dict[str, str]:
+    """Where a recipe of one's own stands, and which text of it this was; nothing of a built-in."""
+    file = recipe_file(name)
+    return {"recipe_file": str(file), "recipe_digest": recipe_digest(name)} if file else {}
+
+
+def rerun(
+    run: Run,
+    sets: Sequence[str] = (),
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Run:
+    """Train again what a run trained, in a new run that names it as its parent.
+
+    Args:
+        run: any run with a recipe; it may be unfinished.
+        sets: what is to be otherwise: "dropout=0.3", "seed=1", "train.finetune.dropout=0.3".
+        runs_dir: where the new run goes; by default beside the old one's dataset folder.
+        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
+            say.
+
+    Raises:
+        DlError: an ensemble; its dataset is gone; a setting that there isn't.
+        Interrupted: Ctrl-C; the new run can be resumed.
+    """
+    record = run.record()
+    if is_ensemble(run):
+        raise DlError(
+            f"{run.name} is an ensemble",
+            why="what can be trained again is its members",
+            hint=f"Rerun these: {', '.join(member['name'] for member in record['members'])}.",
+        )
+    root = dataset_of(run, data_dir or load_config().settings().data_dir)
+    if root is None:
+        raise DlError(
+            f"The dataset of {run.name} is not at {shown(record['dataset']['path'])} any more",
+            hint="Put it back, or name the folder that it lies in: `--data-dir FOLDER`.",
+        )
+    recipe = record["recipe"]
+    values = read_config_file(run.config_file)
+    values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
+    flags = dict(_parsed(text, recipe) for text in sets)
+    now, before = open_dataset(root).fingerprints(), record["dataset"]["fingerprints"]
+    for split in [split for split in ("train", "valid") if now[split] != before[split]]:
+        say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
+    config = Config(values).with_flags(flags)
+    changes = tuple(map(Change.from_description, record.get("changes", ())))
+    made = train(config, recipe, root, parent=run, changes=changes)
+    for key in sorted(_keys(made.config()) - _keys(run.config()) - flags.keys()):
+        say(f"`{key}` did not exist then: it is {config.get(key).value} now, the default.")
+    return made
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two histories first differ.
+
+    Args:
+        epoch: the number of the epoch.
+        column: of `history.csv`; "epochs" where one history is shorter.
+        before, now: the values.
+    """
+
+    epoch: int
+    column: str
+    before: Any
+    now: Any
+
+
+def verify(run: Run, data_dir: Path | None = None) -> Difference | None:
+    """Train again what a run trained, somewhere else, and compare the histories.
+
+    Returns:
+        where they first differ; None: nowhere.
+
+    Raises:
+        DlError: what `rerun` raises; the run is not finished.
+    """
+    if run.state != "finished":
+        raise DlError(
+            f"{run.name} is not finished",
+            why=f"its state is {run.state}, and an end is what could be compared",
+            hint=f"Finish it: `dl resume {run.name}`.",
+        )
+    before = run.history()
+    with TemporaryDirectory(prefix="dl-verify-") as folder:
+        again = rerun(run, (), Path(folder), data_dir).history()
+    return first_difference(before, again)
+
+
+def first_difference(
+    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
+) -> Difference | None:
+    """Where two histories first differ; None: nowhere."""
+    for number, (old, new) in enumerate(zip(before, now, strict=False), start=1):
+        for column in old:
+            if old[column] != new.get(column):
+                return Difference(number, column, old[column], new.get(column))
+    if len(before) != len(now):
+        return Difference(min(len(before), len(now)) + 1, "epochs", len(before), len(now))
+    return None
+
+
+def _parsed(text: str, recipe: str) -> tuple[str, str]:
+    """What `--set` was given as a setting's dotted key and its value.
+
+    A name alone is the recipe's hyperparameter, or else a shared setting.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise DlError(
+            f"`--set {text}` sets nothing",
+            why="expected NAME=VALUE",
+            hint="For example `--set dropout=0.3`.",
+            exit_code=ExitCode.USAGE,
+        )
+    name = name.strip().replace("-", "_") if "." not in name else name.strip()
+    declarations = settings_of(recipe_class(recipe))
+    own = name in declarations
+    if name == "dataset":
+        raise DlError(
+            "`dataset` can't be set",
+            why="a rerun is of the same images",
+            hint=f"To train on others: `dl train {recipe} -d {shown(value or 'PATH')}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    if not own and name in (*RATE, *EPOCHS):
+        raise DlError(
+            f"No setting is called `{name}`",
+            why="rates and epochs stand in one schedule",
+            hint=f"Say `--set schedule={declarations['schedule'].default.example({name: value})}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name
+    declared(key)
+    return key, value
+
+
+def _is_shared(name: str) -> bool:
+    return "." in name or name in settings_of(Settings)
+
+
+def _keys(config: Mapping[str, Any]) -> set[str]:
+    """The dotted keys of a run's settings."""
+    settings = {name: value for name, value in config.items() if name != RECORD}
+    return {key for key, _ in flat(settings)}

@@ -1,0 +1,169 @@
+"""What a finished training leaves: models that Keras alone opens, predictions, scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlcli.data.dataset import whole_of
+from dlcli.errors import DlError
+from dlcli.evaluation.diagnosis import Diagnosis, Score, diagnose, measure
+from dlcli.evaluation.metrics import rounded
+from dlcli.evaluation.remedies import Options
+from dlcli.features.compute import features_ready, open_features, store_folder
+from dlcli.files.atomic import atomic
+from dlcli.files.paths import typed
+from dlcli.inference.predict import keep_predictions, predict_rows
+from dlcli.inference.serving import make_engine
+from dlcli.process import utc_now
+from dlcli.progress import say
+from dlcli.recipe import Recipe
+from dlcli.runs.run import Run
+from dlcli.training.build import Network
+from dlcli.training.checkpoint import Progress, remove_checkpoint
+from dlcli.training.job import Job, Samples, read_samples
+
+if TYPE_CHECKING:
+    import keras
+
+
+# Training images that the diagnosis rests on: as many as a validation set has, and cheap.
+MEASURED = 2000
+# What a model that sees the pixels is to be held against.
+PRETRAINED = "dl train finetune"
+
+
+def keep_outcome(
+    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
+) -> None:
+    """Save the last and the best model, predict with the best, and call the run finished.
+
+    Args:
+        job: what was trained on what.
+        run: where it goes.
+        network: the last phase's, with the weights of the last epoch.
+        samples: the last phase's, train and valid.
+        progress: which epoch was the best.
+    """
+    phases = job.phases
+    best, last = phases[progress.best_phase], network.phase
+    on_features = job.on_features(best)
+    with network.averaged():
+        network = network.in_full_precision()
+        model = network.complete()
+        _save(model, run.last_model)
+    if progress.best_epoch == len(progress.history):
+        with atomic(run.best_model) as temporary:
+            try:
+                os.link(run.last_model, temporary)
+            except OSError:  # a file system without hard links; a full disk says so again
+                shutil.copyfile(run.last_model, temporary)
+    if progress.best_phase != progress.phase:  # in which other layers trained
+        shape = tuple(network.head.input_shape[1:])
+        network = Network(job, best, shape, full_precision=True)
+        model = network.complete()
+        if not job.same_samples(best, last):
+            samples = read_samples(job, best)
+    network.assign_best(run.checkpoint, progress)
+    if progress.best_epoch != len(progress.history):
+        _save(model, run.best_model)
+    train, valid = samples
+    y_prob = network.predict(valid.inputs)
+    on_valid = measure(valid.y_true, y_prob)
+    on_train = _on_train(job, network, train)
+    diagnosis = _diagnosis(job, network, on_train, on_valid, progress)
+    _keep_engine(run, model, job, on_features)
+    keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
+    if on_features and job.forward is not None:
+        store = store_folder(job.dataset, job.forward)
+        if features_ready(store, job.dataset, "test"):
+            test = open_features(store, job.dataset, "test")
+            test_prob = predict_rows(network.head.predict_on_batch, test.rows)
+            before = job.fingerprints["test"]
+            keep_predictions(run, job.dataset, "test", test.paths, test_prob, before)
+    run.update_status(
+        state="finished",
+        finished=utc_now(),
+        epoch=len(progress.history),
+        best_epoch=progress.best_epoch,
+        predicts_from="features" if on_features else "images",
+        val_loss=rounded(on_valid.loss),
+        val_accuracy=rounded(on_valid.accuracy),
+        train_loss=rounded(on_train.loss),
+        train_accuracy=rounded(on_train.accuracy),
+        seconds=round(progress.seconds, 1),
+        parameters=model.count_params(),
+        diagnosis=dataclasses.asdict(diagnosis) | {"next": list(diagnosis.next)},
+    )
+    for line in diagnosis.lines:
+        run.log(line)
+    if not job.settings.keep_checkpoint:
+        remove_checkpoint(run.checkpoint)
+
+
+def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:
+    """What answers for a photo without a backend; a run is whole without it."""
+    try:
+        frozen = (job.forward, job.weights) if on_features and job.forward and job.weights else None
+        make_engine(run, model, frozen)
+    except (OSError, DlError) as error:
+        say(f"Warning: `dl predict` will be slower for this run, by Keras: {error}")
+
+
+def _on_train(job: Job, network: Network, train: Samples) -> Score:
+    """How the best model does on training images as they are, some of them where there are many."""
+    order = train.some(MEASURED, job.settings.seed)
+    train.inputs.start_epoch(0)
+    return measure(train.y_true[order], network.predict(train.inputs, order=order))
+
+
+def _diagnosis(
+    job: Job, network: Network, train: Score, valid: Score, progress: Progress
+) -> Diagnosis:
+    import keras
+
+    recipe = job.recipe
+    history: list[dict[str, Any]] = progress.history
+    if recipe.label_smoothing or recipe.mixup or recipe.class_weights:
+        # the loss while training is of other labels then, and compares with nothing
+        history = [row | {"loss": math.nan, "accuracy": math.nan} for row in history]
+    normalises = any(
+        isinstance(layer, keras.layers.BatchNormalization) for layer in network.head.layers
+    )
+    options = options_of(recipe, job.name, job.dataset.root, normalises)
+    return diagnose(train, valid, history, options)
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Write a model that Keras alone can open: without the optimizer, which may be of our own."""
+    import keras
+
+    plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    with atomic(path) as temporary:
+        plain.save(temporary)
+
+
+def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Options:
+    """What a training used, and what could be typed instead.
+
+    Args:
+        recipe: with its hyperparameters.
+        name: the recipe's.
+        root: the dataset's folder.
+        normalises: whether the network has batch normalisation that trains.
+    """
+    whole = whole_of(root)
+    return Options(
+        augments=recipe.augment,
+        dropout=getattr(recipe, "dropout", None),
+        normalises=normalises,
+        full=f"-d {typed(whole)}" if whole else None,
+        pretrained=PRETRAINED if recipe.layer is None else None,
+        simpler=recipe.simpler,
+        richer=recipe.richer,
+        find_rate=f"dl lr-find {name}",
+    )

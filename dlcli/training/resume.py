@@ -1,0 +1,322 @@
+"""Go on with a run: as it began, with what is asked for besides, or not at all.
+
+A finished run goes on too: its checkpoint is made anew from its models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dlcli.backend import start_backend
+from dlcli.config import RECORD, Config, Value, load_config, read_config_file
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.atomic import remove_leftovers
+from dlcli.files.formats import write_yaml
+from dlcli.files.paths import make_numbered, shown, typed
+from dlcli.inference.members import is_ensemble
+from dlcli.models.saved import load_model
+from dlcli.process import command_line, utc_now
+from dlcli.progress import heard_by, say
+from dlcli.runs.changes import Change
+from dlcli.runs.choice import dataset_of, find_run
+from dlcli.runs.run import Run
+from dlcli.training.build import Network, to_numpy
+from dlcli.training.checkpoint import (
+    Progress,
+    has_checkpoint,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+)
+from dlcli.training.fit import fit
+from dlcli.training.job import Job, make_job
+from dlcli.training.launch import own_recipe
+
+
+def resume(
+    run: Run,
+    *,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Go on with a run that was stopped, to its end; or with a finished one, for more epochs.
+
+    What is asked for holds from the next epoch on, and is recorded in `config.yaml`.
+
+    Args:
+        run: the run.
+        epochs: how many there are to be in all; None: as before.
+        learning_rate: of all that are left; None: as before.
+        batch_size: from now on; None: as before.
+        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
+            say.
+
+    Raises:
+        DlError: the run is at work, or finished and not asked for more epochs; its images are gone
+            or have changed, but for those of test, or its weights have, or a run that it needs is
+            gone.
+    """
+    if not os.access(run.path, os.W_OK):
+        raise DlError(
+            f"{shown(run.path)} can't be written",
+            why="permission denied",
+            hint=f"Train it again in a run of yours: `dl rerun {run.name}`.",
+        )
+    with run.held():
+        _require_stopped(run, epochs)
+        remove_leftovers(run.path)
+        job = _reopen(run, data_dir or load_config().settings().data_dir)
+        _require_begun_or_empty(run)
+        progress = _progress(run, job)
+        wanted = (epochs, learning_rate, batch_size)
+        change = None
+        if any(each is not None for each in wanted):
+            change = Change(len(progress.history), progress.phase, progress.phase_epochs, *wanted)
+            _require_possible(run, job, change)
+        run.log(command_line())
+        with heard_by(run.log):
+            if run.state == "finished":
+                if not has_checkpoint(run.checkpoint):
+                    revive(run, job)
+                    change = replace(change, optimizer_anew=True) if change else None
+                    say(
+                        f"The optimizer of {run.name} begins anew: a finished run keeps no "
+                        "checkpoint, but with `--keep-checkpoint`."
+                    )
+                # not before: without a checkpoint it would begin from nothing
+                run.update_status(state="interrupted", reason="more epochs were asked for")
+                set_aside(run)
+            if change:
+                change = replace(change, when=utc_now())
+                job = replace(job, changes=(*job.changes, change))
+                record = run.record() | {"changes": [each.describe() for each in job.changes]}
+                write_yaml(run.config_file, run.config() | {RECORD: record})
+                say(f"Changed {change}.")
+            fit(job, run)
+
+
+def _progress(run: Run, job: Job) -> Progress:
+    """Where training stands."""
+    if has_checkpoint(run.checkpoint):
+        return load_checkpoint(run.checkpoint)[0]
+    return progress_of(run, job) if run.state == "finished" else Progress()
+
+
+def _require_possible(run: Run, job: Job, change: Change) -> None:
+    """Refuse a change that has no effect, or can't have one.
+
+    Raises:
+        DlError: says why.
+    """
+    total = sum(phase.schedule.epochs for phase in job.phases)
+    done, wanted = change.after, change.epochs
+    if wanted is not None and wanted < max(done + (run.state == "finished"), 1):
+        raise DlError(
+            f"{run.name} can't end after {wanted} epochs",
+            why=f"it has {done} already",
+            hint=f"Ask for more: `--epochs {done + 1}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    if done >= (wanted or total) and (change.learning_rate or change.batch_size):
+        raise DlError(
+            f"No epoch of {run.name} is left that this could change",
+            why=f"all {done} are trained",
+            hint=f"Ask for more as well: `--epochs {done + 1}`.",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _reopen(run: Run, data_dir: Path) -> Job:
+    """The job of a run, from the values in its own `config.yaml`."""
+    record = run.record()
+    root = dataset_of(run, data_dir)
+    if root is None:
+        raise DlError(
+            f"The dataset of {run.name} is gone",
+            why=f"it was {shown(record['dataset']['path'])}, and no other of that name is in "
+            f"{shown(data_dir)}",
+            hint="Put it back, or name its folder's parent with `--data-dir`, then resume again.",
+        )
+    config = _with_needed_runs(run, root, Config(read_config_file(run.config_file)))
+    job = make_job(config, record["recipe"], root)
+    before = record["dataset"]["fingerprints"]
+    if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
+        raise DlError(
+            f"The images of {shown(root)} have changed since {run.name} began",
+            why="names, sizes or times of files are others; a copy without their times, as by "
+            "`cp -r`, counts as changed too",
+            hint=f"Copy them with `cp -a` or `rsync -a`. {_anew(record, root)}",
+        )
+    labels = job.pseudo_labels.digest if job.pseudo_labels else None
+    described = job.forward.describe() if job.forward else None
+    why, mend = "", ""
+    if own_recipe(job.name).get("recipe_digest") != record.get("recipe_digest"):
+        why = f"its recipe has changed since, {shown(record['recipe_file'])}"
+    elif labels != record.get("pseudo_labels"):
+        why = f"{job.recipe.pseudo_label} labels the test images differently now"
+    elif described != record["forward"]:
+        why = f"it ran with {record['forward']}, now it would with {described}"
+        mend = "Bring the weights and packages back that `config.yaml` names. "
+    if why:
+        message = f"{run.name} can't go on as it began"
+        raise DlError(message, why=why, hint=mend + _anew(record, root))
+    return replace(job, changes=tuple(map(Change.from_description, record.get("changes", ()))))
+
+
+def _require_stopped(run: Run, epochs: int | None) -> None:
+    status = run.status()
+    if status["state"] == "finished" and (epochs is None or is_ensemble(run)):
+        done = status.get("epoch")
+        more = f" To train it further: `dl resume {run.name} --epochs {done + 4}`." if done else ""
+        raise DlError(
+            f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.{more}"
+        )
+    if status["state"] == "running":
+        raise run.busy(status)
+
+
+def _require_begun_or_empty(run: Run) -> None:
+    """Refuse to begin anew over a model, where the checkpoint or the status is gone.
+
+    Raises:
+        DlError: there is a model, and nothing to go on from.
+    """
+    whole = run.state == "finished" and not run.is_damaged
+    if not whole and not has_checkpoint(run.checkpoint) and run.best_model.is_file():
+        damaged = f"{shown(run.status_file)} is damaged, or " * run.is_damaged
+        raise DlError(
+            f"{run.name} has a model, and nothing to go on from",
+            why=f"{damaged}its checkpoint is gone; training would begin anew, over that model",
+            hint=f"Restore the file, or train again in a new run: `dl rerun {run.name}`.",
+        )
+
+
+def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
+    """The settings with the folder in which the runs are that this one needs.
+
+    That is the one that was set then, or, should the runs have moved as a whole, the one that this
+    run lies in.
+
+    Raises:
+        DlError: one is gone, or not finished any more.
+    """
+    recipe = config.recipe(run.record()["recipe"])
+    beside = Value(run.path.parent.parent, "beside the run")
+    for named in filter(None, (recipe.init_from, recipe.pseudo_label)):
+        try:
+            needed = find_run(named, config.settings().runs_dir)
+        except DlError:
+            config = config.with_values(config.values | {"runs_dir": beside})
+            try:
+                needed = find_run(named, config.settings().runs_dir)
+            except DlError as error:
+                raise _lacks(run, named, error.what, root) from error
+        if needed.state != "finished":
+            raise _lacks(run, named, f"it is not finished: its state is {needed.state}", root)
+        if named == recipe.init_from and not needed.best_model.is_file():
+            raise _lacks(run, named, f"{shown(needed.best_model)} is gone", root)
+    return config
+
+
+def _lacks(run: Run, named: str, why: str, root: Path) -> DlError:
+    hint = f"Bring it back as it was. {_anew(run.record(), root)}"
+    return DlError(f"{run.name} can't go on without {named}", why=why, hint=hint)
+
+
+def _anew(record: Mapping[str, Any], root: Path) -> str:
+    return f"To train anew: `dl train {record['recipe']} -d {typed(root)}`."
+
+
+def progress_of(run: Run, job: Job) -> Progress:
+    """Where a finished run's training stood at its end.
+
+    Raises:
+        DlError: its history is damaged.
+    """
+    history: list[dict[str, Any]] = run.history()
+    names = [phase.name for phase in job.phases]
+    if not history or any(row.get("phase") not in names for row in history):
+        raise DlError(
+            f"{run.name} can't be trained further",
+            why=f"{shown(run.history_file)} is missing, or of other phases than the run has",
+            hint="Restore the file, or train anew: `dl rerun`.",
+        )
+    best = min(history, key=lambda row: row["val_loss"])
+    last = history[-1]["phase"]
+    return Progress(
+        phase=names.index(last),
+        phase_epochs=sum(row["phase"] == last for row in history),
+        best_epoch=best["epoch"],
+        best_phase=names.index(best["phase"]),
+        best_loss=best["val_loss"],
+        since_best=len(history) - best["epoch"],
+        history=history,
+        seconds=run.status().get("seconds", 0.0),
+    )
+
+
+def revive(run: Run, job: Job) -> Progress:
+    """Write the checkpoint of a finished run, which kept none; its optimizer begins anew.
+
+    Raises:
+        DlError: a model is gone; or holds running means, which nothing can go on from.
+    """
+    if job.recipe.ema is not None:
+        raise DlError(
+            f"{run.name} can't be trained further",
+            why="its models hold the running means of the weights, and the weights are gone",
+            hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
+        )
+    start_backend()
+    progress = progress_of(run, job)
+    run.checkpoint.mkdir(exist_ok=True)
+    best = _read(job, progress.best_phase, run.best_model)
+    save_best(run.checkpoint, progress, best.weights())
+    last = _read(job, progress.phase, run.last_model)
+    optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
+    save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
+    return progress
+
+
+def set_aside(run: Run) -> None:
+    """Put what was made of a finished run's model into a folder of its own, `before-epoch-13/`.
+
+    Of more epochs another may turn out the best; then none of it is true any more.
+    """
+    made = [run.predictions("valid").parent, run.metrics_file, run.report_file, run.figures]
+    made += [run.submission_file, run.exports]
+    there = [path for path in made if path.exists()]
+    if there:
+        folder = make_numbered(run.path / f"before-epoch-{len(run.history()) + 1}")
+        for path in there:
+            path.rename(folder / path.name)
+        names = ", ".join(path.name for path in there)
+        say(f"What was made of its model so far is in {shown(folder)}: {names}.")
+    run.predictions("valid").parent.mkdir(exist_ok=True)
+    run.update_status(predicted={})
+
+
+def _read(job: Job, phase: int, path: Path) -> Network:
+    """The network of a phase with a saved model's weights."""
+    import keras
+
+    model = load_model(path)
+    if job.forward is None:
+        network = Network(job, job.phases[phase], tuple(model.input_shape[1:]))
+        network.model.set_weights(model.get_weights())
+        return network
+    head = model.get_layer("head")
+    network = Network(job, job.phases[phase], tuple(head.input_shape[1:]))
+    network.head.set_weights(head.get_weights())
+    if network.backbone is not None:
+        (backbone,) = (
+            layer for layer in model.layers if isinstance(layer, keras.Model) and layer is not head
+        )
+        network.backbone.set_weights(backbone.get_weights())
+    return network
