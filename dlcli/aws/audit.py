@@ -9,10 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.boxes import LIVE, MANAGED, NAME, OWNER, Box, box_of, disks_of, tags_of
-from dlcli.aws.costs import costs_of
 from dlcli.aws.errors import explained
-from dlcli.aws.open_rules import Rule, rules_of
-from dlcli.aws.prices import DISK, IPV4, LINUX, PRICING_REGION, UNKNOWN, disk_an_hour
+from dlcli.aws.prices import DISK, IPV4, LINUX, PRICING_REGION, UNKNOWN, costs_of, disk_an_hour
+from dlcli.aws.vpc import Rule, rules_of
 from dlcli.errors import DlError
 from dlcli.words import in_words
 

@@ -1,4 +1,7 @@
-"""A rented machine as EC2 and its own tags tell it; there is no other record."""
+"""Boxes as EC2 and its tags tell of them: found by name, listed, waited for.
+
+There is no other record of a box: what EC2 and the box's own tags say is all there is.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained, is_gone, reason_code
-from dlcli.errors import DlError
+from dlcli.errors import DlError, did_you_mean
 from dlcli.progress import Patience
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
+
 
 MANAGED, NAME, OWNER, PROJECT = "dl:managed", "dl:name", "dl:owner", "dl:project"
 UNTIL, TOKEN = "dl:until", "dl:token"
@@ -249,3 +253,57 @@ def read_stamp(text: str) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def find_box(cloud: Cloud, name: str) -> Box:
+    """One's own box of that name in this region, the oldest where there are two.
+
+    Raises:
+        DlError: there is none; names the nearest.
+    """
+    found = find_boxes(cloud, name)
+    if found:
+        return found[0]
+    rent = f"`dl aws up{cloud.named(name).options}` rents one"
+    raise DlError(f"There is no box {name!r} in {cloud.region}", hint=elsewhere(cloud, name, rent))
+
+
+def elsewhere(cloud: Cloud, name: str, *first: str) -> str:
+    """Where a box may be that isn't in this region under that name, in a sentence or two.
+
+    Args:
+        first: what else to say.
+    """
+    others = [box.name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)]
+    look = f"`dl aws ls --all-regions{cloud.profile_option}` lists yours"
+    near = f" {did_you_mean(name, others)}" if others else ""
+    return "; ".join([*first, look]) + f".{near}"
+
+
+def boxes_everywhere(
+    cloud: Cloud, all_regions: bool, *, owner: str | None = None
+) -> tuple[list[Box], dict[str, DlError]]:
+    """The boxes of this region, or of all, asked at the same time.
+
+    Returns:
+        the boxes by region and age; and the regions that didn't answer, with the reason.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    regions = cloud.regions() if all_regions else [cloud.region]
+    clients = [cloud.client("ec2", region) for region in regions]  # boto3 makes them in one thread
+    answers: list[list[Box]] = []
+    failed: dict[str, DlError] = {}
+    with ThreadPoolExecutor(max_workers=len(regions)) as pool:
+        asked = [
+            pool.submit(boxes, client, region, owner=owner)
+            for client, region in zip(clients, regions, strict=True)
+        ]
+    for region, future in zip(regions, asked, strict=True):
+        try:
+            answers.append(future.result())
+        except DlError as error:
+            if len(regions) == 1:
+                raise
+            failed[region] = error
+    return [box for answer in answers for box in answer], failed

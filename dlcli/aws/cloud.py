@@ -1,23 +1,34 @@
-"""One AWS account as a profile and a region open it."""
+"""One AWS account as a profile and a region open it, and the name of the box that is meant.
+
+A box has the name that was set, or that of the project's folder. A hint names the region and the
+profile too: without them it would act on another box.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained
-from dlcli.aws.naming import Named
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import find_project_file
 from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.settings.aws import Aws
 
+
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+FALLBACK = "box"
 
 
 @dataclass(frozen=True)
@@ -169,3 +180,83 @@ def open_cloud(settings: Aws, *, usual: Aws | None = None) -> Cloud:
     """
     usual = usual or settings
     return Cloud(settings.profile, settings.region, Usual(usual.profile, usual.region))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A box as a message speaks of it.
+
+    Args:
+        name: the box's.
+        account: what follows a command that means its account and region, ` --region eu-west-1`.
+    """
+
+    name: str
+    account: str
+
+    @property
+    def options(self) -> str:
+        """What follows a command that means this box, ` -n dogs --region eu-west-1`.
+
+        The name always: what is said in one folder is typed in another.
+        """
+        return f" -n {self.name}{self.account}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def project_folder(folder: Path) -> Path:
+    """The project around a folder: where its git checkout or `dl.yaml` is, else the folder."""
+    for parent in (folder, *folder.parents):
+        if (parent / ".git").exists():
+            return parent
+    file = find_project_file(folder)
+    return file.parent if file else folder
+
+
+def project_name(folder: Path) -> str:
+    """The project's name, in letters that a tag and an ssh alias may have."""
+    project = project_folder(folder)
+    if project == Path.home():
+        return FALLBACK
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", project.name).strip("-._")[:63] or FALLBACK
+
+
+def box_name(settings: Aws, folder: Path) -> str:
+    """The name of the box that a command is about.
+
+    Raises:
+        DlError: what was set can't be a name.
+    """
+    return project_name(folder) if settings.name is None else checked_name(settings.name)
+
+
+def checked_name(name: str) -> str:
+    """A box's name, where it can be one: it becomes a tag, a folder and an ssh alias.
+
+    Raises:
+        DlError: it can't.
+    """
+    if not _NAME.fullmatch(name):
+        raise DlError(
+            f"A box can't be called {name!r}",
+            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first",
+            hint="Name it by `-n NAME`.",
+            exit_code=ExitCode.USAGE,
+        )
+    return name
+
+
+@contextmanager
+def told_if_stopped(cloud: Cloud, name: str) -> Iterator[None]:
+    """Say at Ctrl-C within the block what goes on with a box that costs money, and what ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        options = cloud.named(name).options
+        say(
+            f"Stopped on the way: `dl aws up{options}` goes on, `dl aws down{options}` ends "
+            f"{name}, which costs money meanwhile."
+        )
+        raise

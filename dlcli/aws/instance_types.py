@@ -1,16 +1,24 @@
-"""Instance types: what a region offers now, and what comes nearest to one that it doesn't.
+"""Instance types: what a region offers, the type that was named, how many an account may rent.
 
 What EC2 says decides. The only list here is of types that are gone, which EC2 can't describe any
-more, so that somebody who follows an older course is told what to rent instead.
+more, so that somebody who follows an older course is told what to rent instead. How much may be
+rented at once are AWS's quotas, in vCPUs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained
+from dlcli.aws.prices import dollars, list_prices
+from dlcli.errors import DlError
+
+if TYPE_CHECKING:
+    from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+
 
 # EC2's letters of the families that have GPUs; what has none or another maker's is left out after.
 GPU_FAMILIES = ("g*", "p*")
@@ -18,6 +26,14 @@ MAKER = "NVIDIA"
 # Most values that a filter takes.
 MOST_VALUES = 200
 _MOST_GPUS = 8
+
+# (first letters, the quota's name, its code on demand, its code for spot).
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+_QUOTAS = (
+    (("g", "vt"), "G and VT", "L-DB2E81BA", "L-3819A6DF"),
+    (("p",), "P", "L-417A185B", "L-7212CCBC"),
+    (("",), "standard", "L-1216C47A", "L-34B43A08"),
+)
 
 
 @dataclass(frozen=True)
@@ -174,3 +190,116 @@ def _read(described: Mapping[str, Any]) -> GpuType:
         gpu_gib=first.get("MemoryInfo", {}).get("SizeInMiB", 0) / 1024,
         arch="arm64" if "arm64" in architectures else "x86_64",
     )
+
+
+def offered_type(
+    cloud: Cloud, name: str, wanted: str, accept: Callable[[str, GpuType], bool]
+) -> GpuType:
+    """A type as it was named, or the nearest one that is offered, if that is accepted.
+
+    Args:
+        name: of the box that would be of that type.
+        accept: asked whether another type will do: it is given the question, and the type.
+
+    Raises:
+        DlError: it isn't offered, and names the nearest.
+    """
+    found = describe(cloud.ec2, [wanted]).get(wanted)
+    if found is not None:
+        return found
+    near, words = _nearest(cloud, wanted)
+    if near is None:
+        raise DlError(words, hint=f"`dl aws types{cloud.options}` lists what is.")
+    if accept(f"{words}. Start that?", near):
+        return near
+    raise DlError(
+        words,
+        hint=f"`dl aws up {near.name}{cloud.named(name).options}` rents that, `--substitute` "
+        f"accepts it; `dl aws types{cloud.options}` lists others.",
+    )
+
+
+def require_offered(cloud: Cloud, box: Box, wanted: str) -> None:
+    """Refuse a type for a box that is there, where the region doesn't offer it.
+
+    Raises:
+        DlError: names the nearest, and what makes the box that.
+    """
+    if describe(cloud.ec2, [wanted]):
+        return
+    near, words = _nearest(cloud, wanted)
+    others = f"`dl aws types{cloud.options}` lists what is offered."
+    options = cloud.named(box.name).options
+    become = f"`dl aws resize {near.name}{options}` makes it that; " if near else ""
+    raise DlError(words, hint=f"{box.name} is a {box.type}; {become}{others}")
+
+
+def _nearest(cloud: Cloud, wanted: str) -> tuple[GpuType | None, str]:
+    """What comes nearest to a type that isn't offered, and the words for both."""
+    gone = RETIRED.get(wanted.lower())
+    what = (
+        f"{wanted} ({gone.gpu}) is no longer offered"
+        if gone
+        else f"{wanted} is not offered in {cloud.region}"
+    )
+    prices = list_prices(cloud)
+    near = nearest(wanted, gpu_types(cloud.ec2), prices)
+    if near is None:
+        return None, what
+    words = f"{near.name}, {near.gpu_words}, {dollars(prices.get(near.name))}/h"
+    return near, f"{what}. Nearest: {words}"
+
+
+def quota_of(name: str, spot: bool) -> tuple[str, str]:
+    """The quota that a type counts against: its name and code.
+
+    Spot and on demand have quotas of their own: one may be 0 and the other not.
+    """
+    title, code = next(
+        (title, spot_code if spot else code)
+        for letters, title, code, spot_code in _QUOTAS
+        if name.startswith(letters)
+    )
+    return f"{'spot' if spot else 'on-demand'} {title} instances", code
+
+
+def allowed_vcpus(cloud: Cloud, name: str, spot: bool) -> int | None:
+    """vCPUs that the account may have of such types at once; None where it may not be asked."""
+    try:
+        with explained():
+            answer = cloud.client("service-quotas").get_service_quota(
+                ServiceCode="ec2", QuotaCode=quota_of(name, spot)[1]
+            )
+    except DlError:
+        return None
+    return int(answer["Quota"]["Value"])
+
+
+def too_small(cloud: Cloud, kind: GpuType, spot: bool, said: str = "") -> DlError:
+    """The error of a box that a quota doesn't allow: need, have, and where to ask for more.
+
+    Args:
+        kind: the type that was wanted.
+        said: what AWS said, if anything.
+    """
+    title, code = quota_of(kind.name, spot)
+    have = allowed_vcpus(cloud, kind.name, spot)
+    new = "" if have is None or have else "New accounts begin with 0. "
+    return DlError(
+        f"The account's quota doesn't allow a {kind.name} in {cloud.region}",
+        why=f"{title}: need {kind.vcpus} vCPUs, have {'?' if have is None else have} in all"
+        + (f". AWS said: {said.rstrip('.')}" if said else ""),
+        hint=f"{new}More takes hours or days. Ask here: https://{cloud.region}.console.aws."
+        f"amazon.com/servicequotas/home/services/ec2/quotas/{code}",
+    )
+
+
+def require_quota(cloud: Cloud, kind: GpuType, spot: bool) -> None:
+    """Refuse what the quota can't allow, before anything is made.
+
+    Raises:
+        DlError: it is smaller than the type.
+    """
+    have = allowed_vcpus(cloud, kind.name, spot)
+    if have is not None and have < kind.vcpus:
+        raise too_small(cloud, kind, spot)

@@ -1,4 +1,7 @@
-"""The key that opens boxes: made on this computer, its private half never leaves it."""
+"""The key that opens boxes: made on this computer, known to EC2 by its public half.
+
+The private half never leaves this computer. EC2 keeps public halves by region, as key pairs.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dlcli.aws.boxes import tags_for
+from dlcli.aws.errors import explained, is_there_already, reason_code
 from dlcli.aws.host_keys import fingerprint_of
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic, atomic_write
@@ -15,7 +21,15 @@ from dlcli.files.formats import read_text
 from dlcli.files.locks import alone_in
 from dlcli.files.paths import config_home, shown, typed
 
+if TYPE_CHECKING:
+    from dlcli.aws.cloud import Cloud
+
+
 NAME = "id_ed25519"
+
+
+# What tells a key of ours from one that somebody tagged.
+PREFIX = "dl-"
 
 
 @dataclass(frozen=True)
@@ -128,3 +142,33 @@ def _public_half(path: Path) -> str:
             hint=f"If it has a passphrase, `ssh-keygen -y -f {typed(path)} > {typed(beside)}`; "
             "or let `dl` make one: `dl config set aws.ssh_key none`.",
         ) from error
+
+
+def key_name(key: Key) -> str:
+    """What EC2 calls a key: its fingerprint tells it from any other."""
+    digest = key.fingerprint.removeprefix("SHA256:")
+    return PREFIX + digest.replace("/", "_").replace("+", "-")
+
+
+def import_key(cloud: Cloud, key: Key, owner: str) -> None:
+    """Give EC2 the public half of a key; nothing happens where it has it."""
+    tags = [tag for tag in tags_for("", owner, "") if tag["Value"]]
+    try:
+        with explained():
+            cloud.ec2.import_key_pair(
+                KeyName=key_name(key),
+                PublicKeyMaterial=key.public.encode(),
+                TagSpecifications=[{"ResourceType": "key-pair", "Tags": tags}],
+            )
+    except DlError as error:
+        if not is_there_already(reason_code(error)):
+            raise
+
+
+def has_key(cloud: Cloud, key: Key) -> bool:
+    """Whether EC2 has the public half of a key."""
+    with explained():
+        found = cloud.ec2.describe_key_pairs(
+            Filters=[{"Name": "key-name", "Values": [key_name(key)]}]
+        )
+    return bool(found["KeyPairs"])

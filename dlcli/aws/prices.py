@@ -1,10 +1,15 @@
-"""What a box costs: compute, disk and address, in dollars; `?` where a price is not known."""
+"""What a box costs: compute, disk and address, in dollars; `?` where a price is not known.
+
+The prices of several boxes are asked for at the same time, in all their regions. `max_price` is the
+most that a machine may cost, held before it begins to cost.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
+
 
 # Dollars an hour of a public IPv4 address, in every region. https://aws.amazon.com/vpc/pricing/
 IPV4 = 0.005
@@ -243,3 +249,83 @@ def _write_cache(region: str, prices: Mapping[str, float]) -> None:
     file = _cache_file(region)
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(file, json.dumps({"asked": time.time(), "prices": dict(prices)}))
+
+
+def costs_of(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
+    """Id of a box -> what it costs an hour."""
+    regions = sorted({box.region for box in boxes})
+    if not regions:
+        return {}
+    cloud.client("pricing", PRICING_REGION)  # boto3 makes its clients in one thread
+    clouds = [cloud.at(region) for region in regions]
+    for each in clouds:
+        _ = each.ec2
+    with ThreadPoolExecutor(max_workers=len(regions)) as pool:
+        found = pool.map(
+            lambda each: _costs(each, [box for box in boxes if box.region == each.region]), clouds
+        )
+        return {id: cost for some in found for id, cost in some.items()}
+
+
+def _costs(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
+    month = disk_price(cloud)
+    listed = list_prices(cloud, {box.type for box in boxes if not box.spot})
+    spot = spot_prices(cloud, sorted({box.type for box in boxes if box.spot}))
+    return {
+        box.id: Cost(
+            spot.get(box.type, {}).get(box.zone) if box.spot else listed.get(box.type),
+            None if month is None or box.disk_gb is None else box.disk_gb * month / HOURS_PER_MONTH,
+        )
+        for box in boxes
+    }
+
+
+def require_within(name: str, cost: Cost, most: float | None, options: str) -> None:
+    """Refuse a type that costs more than one wants to pay, or nobody knows how much.
+
+    Args:
+        most: dollars an hour; None for any.
+        options: what follows a command that means the account and region.
+
+    Raises:
+        DlError: says what it costs, as far as that is known.
+    """
+    if most is None:
+        return
+    if cost.compute is None:
+        raise DlError(
+            f"What a {name} costs is not known, so `max_price` can't be kept",
+            why=f"it is {dollars(most)}/h, and the price list doesn't say",
+            hint="`--max-price none` goes on whatever it costs.",
+        )
+    if cost.compute > most:
+        raise DlError(
+            f"{name} costs {dollars(cost.compute)}/h",
+            why=f"`max_price` is {dollars(most)}/h",
+            hint=f"`dl aws types --max-price {most:g}{options}` lists what costs less; "
+            "`--spot` often does.",
+        )
+
+
+def within(
+    name: str, zones: Sequence[str], prices: Mapping[str, float], most: float | None
+) -> tuple[str, ...]:
+    """The zones whose spot price is not known to be above the most; EC2 sees to the others.
+
+    Raises:
+        DlError: all are above it; names the cheapest.
+    """
+    found = tuple(zone for zone in zones if most is None or prices.get(zone, 0.0) <= most)
+    if zones and not found and most is not None:
+        zone = min(zones, key=lambda each: prices[each])
+        raise spot_too_dear(name, zone, prices[zone], most)
+    return found
+
+
+def spot_too_dear(name: str, zone: str, price: float | None, most: float | None) -> DlError:
+    """The error of spare capacity that costs more than one offers."""
+    return DlError(
+        f"A spot {name} costs {dollars(price)}/h in {zone} now",
+        why=f"`max_price` is {dollars(most)}/h",
+        hint="Offer more, `--max-price`, or rent on demand: leave out `--spot`.",
+    )

@@ -17,9 +17,9 @@ from dlcli.aws.boxes import (
     read_box,
 )
 from dlcli.aws.errors import explained, is_gone, is_in_use, reason_code
-from dlcli.aws.key_pairs import PREFIX
-from dlcli.aws.launch_journal import forget_order, read_order
-from dlcli.aws.network import own_vpc
+from dlcli.aws.keys import PREFIX
+from dlcli.aws.order import forget_order, read_order
+from dlcli.aws.vpc import own_vpc
 from dlcli.errors import DlError
 from dlcli.progress import Patience, say
 
@@ -106,7 +106,7 @@ def belongings(cloud: Cloud, name: str) -> list[Leftover]:
 
 def see_what_was_ordered(cloud: Cloud, name: str) -> None:
     """Wait until a box that an unfinished `up` may have launched would be seen."""
-    from dlcli.aws.ordering import SETTLE_SECONDS, seen
+    from dlcli.aws.order import SETTLE_SECONDS, seen
 
     order = read_order(cloud.region, name)
     if order is None or seen(cloud, order):

@@ -83,7 +83,7 @@ def account(config: Config) -> tuple[Aws, Cloud]:
 
 def opened(config: Config) -> tuple[Aws, Cloud, str]:
     """What every command about one box begins with: settings, account, the box's name."""
-    from dlcli.aws.naming import box_name
+    from dlcli.aws.cloud import box_name
     from dlcli.errors import DlError, ExitCode
 
     if config.is_flag("aws.name") and config.get("aws.name").value is None:

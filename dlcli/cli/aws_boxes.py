@@ -30,10 +30,10 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 
     A running one is left as it is.
     """
-    from dlcli.aws.launch_journal import alone_with
-    from dlcli.aws.launching import start
-    from dlcli.aws.lookup import find_box
-    from dlcli.aws.spending import require_within
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.launch import start
+    from dlcli.aws.order import alone_with
+    from dlcli.aws.prices import require_within
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
@@ -63,9 +63,9 @@ def stop_command(config: Config, yes: bool) -> None:
 
     A stopped one is left as it is.
     """
-    from dlcli.aws.changing import stop
-    from dlcli.aws.launch_journal import alone_with
-    from dlcli.aws.lookup import find_box
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.launch import stop
+    from dlcli.aws.order import alone_with
     from dlcli.aws.prices import dollars, since
     from dlcli.progress import say
 
@@ -97,10 +97,9 @@ def down_command(config: Config, yes: bool) -> None:
     It says what the box cost since its last start. Run again it finds nothing to do. It looks in
     one region alone.
     """
-    from dlcli.aws.boxes import find_boxes
+    from dlcli.aws.boxes import elsewhere, find_boxes
     from dlcli.aws.host_keys import forget
-    from dlcli.aws.launch_journal import alone_with
-    from dlcli.aws.lookup import elsewhere
+    from dlcli.aws.order import alone_with
     from dlcli.aws.prices import UNKNOWN, dollars, since
     from dlcli.aws.removal import belongings, down, see_what_was_ordered
     from dlcli.progress import say
@@ -137,12 +136,12 @@ def extend_command(config: Config, time: str) -> None:
     """Let a running box stay for TIME from now, `4h` or `90m`, idle or not."""
     from functools import partial
 
-    from dlcli.aws import arriving
-    from dlcli.aws.changing import extended
-    from dlcli.aws.connecting import connect, run
+    from dlcli.aws import reach
+    from dlcli.aws.boxes import find_box
     from dlcli.aws.keys import own_key
-    from dlcli.aws.lookup import find_box
-    from dlcli.aws.network import open_door
+    from dlcli.aws.launch import extended
+    from dlcli.aws.ssh import connect, run
+    from dlcli.aws.vpc import open_door
     from dlcli.progress import say
     from dlcli.settings.aws import Duration
     from dlcli.settings.fields import Refused
@@ -155,7 +154,7 @@ def extend_command(config: Config, time: str) -> None:
     settings, cloud, name = opened(config)
     box = find_box(cloud, name)
     open_door(cloud, box, settings.ingress)
-    client = connect(arriving.host_of(cloud, box, own_key(settings.ssh_key)))
+    client = connect(reach.host_of(cloud, box, own_key(settings.ssh_key)))
     try:
         box = extended(cloud, box, span, partial(run, client, seconds=60))
     finally:
@@ -173,11 +172,10 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
 
     A running box is stopped for it and started again.
     """
-    from dlcli.aws.changing import require_fitting, resize
-    from dlcli.aws.launch_journal import alone_with
-    from dlcli.aws.lookup import find_box
-    from dlcli.aws.prices import hourly
-    from dlcli.aws.spending import require_within
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.launch import require_fitting, resize
+    from dlcli.aws.order import alone_with
+    from dlcli.aws.prices import hourly, require_within
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
@@ -205,9 +203,9 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
 
 
 def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool, trust: bool = False) -> None:
-    from dlcli.aws.arriving import arrive
     from dlcli.aws.keys import own_key
-    from dlcli.aws.network import open_door
+    from dlcli.aws.reach import arrive
+    from dlcli.aws.vpc import open_door
 
     open_door(cloud, box, settings.ingress)
     arrive(cloud, box, own_key(settings.ssh_key), settings, started=started, trust=trust)

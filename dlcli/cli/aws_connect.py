@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
-    from dlcli.aws.forwarding import Tunnel
+    from dlcli.aws.forward import Tunnel
     from dlcli.aws.system_ssh import Host
     from dlcli.settings.aws import Aws
 
@@ -35,8 +35,8 @@ def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Hos
     """The box that a command is about, once it lets us in; and how to find it after a drop."""
     from functools import partial
 
-    from dlcli.aws.lookup import find_box
-    from dlcli.aws.reaching import reach, reach_again
+    from dlcli.aws.boxes import find_box
+    from dlcli.aws.reach import reach, reach_again
 
     settings, cloud, name = opened(config)
     host = reach(cloud, find_box(cloud, name), settings, trust=trust)
@@ -100,8 +100,7 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
     answer on 127.0.0.1 alone. A connection that drops is made again. Jupyter's address holds its
     token, which lets in whoever has it.
     """
-    from dlcli.aws.forwarding import forward, read_tunnels
-    from dlcli.aws.services import pages
+    from dlcli.aws.forward import forward, pages, read_tunnels
     from dlcli.progress import say
 
     tunnels = read_tunnels(words)
@@ -127,8 +126,8 @@ def ssh_config_command(config: Config) -> None:
     `~/.ssh/config` includes; nothing else of that is touched. Run it again when boxes have come,
     gone or been started.
     """
-    from dlcli.aws.lookup import boxes_everywhere
-    from dlcli.aws.ssh_config import names_for, our_file, write_entries
+    from dlcli.aws.boxes import boxes_everywhere
+    from dlcli.aws.system_ssh import names_for, our_file, write_entries
     from dlcli.files.paths import shown
     from dlcli.progress import say
 
@@ -150,7 +149,7 @@ def ssh_config_command(config: Config) -> None:
 def _prepared(cloud: Cloud, box: Box, settings: Aws) -> Host:
     from dlcli.aws.host_keys import known
     from dlcli.aws.keys import own_key
-    from dlcli.aws.reaching import prepared
+    from dlcli.aws.reach import prepared
     from dlcli.progress import say
 
     host = prepared(cloud.at(box.region), box, settings, own_key(settings.ssh_key))

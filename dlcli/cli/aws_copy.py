@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from paramiko import SSHClient
 
-    from dlcli.aws.copying import Prepared
-    from dlcli.aws.transfer_plan import Direction, Folders
+    from dlcli.aws.copy.copy import Prepared
+    from dlcli.aws.copy.plan import Direction, Folders
 
 KINDS = ("project", "dataset", "runs", "features")
 # A question about more files than these names the first of them.
@@ -87,8 +87,8 @@ def _transfer(
     trust: bool,
     with_history: bool,
 ) -> None:
-    from dlcli.aws.connecting import connect
-    from dlcli.aws.copying import copy, delete_at_goal, prepare
+    from dlcli.aws.copy.copy import copy, delete_at_goal, prepare
+    from dlcli.aws.ssh import connect
 
     folders = folders_of(config, direction, kind, named)
     host, again = reached(config, trust)
@@ -123,7 +123,7 @@ def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str)
     Raises:
         DlError: it has none of that name, or several.
     """
-    from dlcli.aws.remote_runs import dataset_of
+    from dlcli.aws.copy.copy import dataset_of
 
     dataset = dataset_of(client, folders.there, named)
     return folders_of(config, "get", "runs", f"{dataset}/{named}") if dataset else folders
@@ -135,8 +135,8 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     Raises:
         DlError: no such dataset or run here to put, no checkout around, or a name of several parts.
     """
-    from dlcli.aws.file_lists import checkout_around
-    from dlcli.aws.transfer_plan import PROJECTS, Folders, counterpart
+    from dlcli.aws.copy.lists import checkout_around
+    from dlcli.aws.copy.plan import PROJECTS, Folders, counterpart
     from dlcli.data.dataset import FEATURES
     from dlcli.errors import DlError
 
@@ -203,8 +203,8 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
 
 
 def _say_plan(prepared: Prepared) -> None:
-    from dlcli.aws.copying import size_in_words
-    from dlcli.aws.transfer_plan import in_words
+    from dlcli.aws.copy.copy import size_in_words
+    from dlcli.aws.copy.plan import in_words
     from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.words import printable

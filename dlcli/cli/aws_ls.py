@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.prices import Cost
-    from dlcli.aws.provisioning import Watched
+    from dlcli.aws.setup import Watched
 
 ALL_REGIONS = click.option("--all-regions", is_flag=True, help="ask every region at the same time")
 
@@ -37,9 +37,9 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     `so far` is since the last start, of a stopped box what its disk cost; `24 h` is what another
     day as it is would cost. `idle` and `stops in` are asked of the box itself, over ssh.
     """
-    from dlcli.aws.costs import costs_of
-    from dlcli.aws.lookup import boxes_everywhere
-    from dlcli.aws.watching import watched
+    from dlcli.aws.boxes import boxes_everywhere
+    from dlcli.aws.prices import costs_of
+    from dlcli.aws.reach import watched
     from dlcli.progress import say
 
     settings, cloud = account(config)

@@ -17,8 +17,7 @@ from dlcli.config import Config
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.instance_types import GpuType
-    from dlcli.aws.planning import Spec
-    from dlcli.aws.renting import Prepared
+    from dlcli.aws.plan import Prepared, Spec
     from dlcli.settings.aws import Aws
 
 HOW = (
@@ -50,12 +49,12 @@ def up_command(
     Killed or interrupted, the same command goes on from there. The box stops itself when it is
     idle, and after `--max-hours` whatever it does.
     """
-    from dlcli.aws.arriving import arrive
     from dlcli.aws.keys import own_key, present_key
-    from dlcli.aws.launch_journal import alone_with
-    from dlcli.aws.launching import carry_out
-    from dlcli.aws.provisioning import own_script
-    from dlcli.aws.renting import prepare
+    from dlcli.aws.launch import carry_out
+    from dlcli.aws.order import alone_with
+    from dlcli.aws.plan import prepare
+    from dlcli.aws.reach import arrive
+    from dlcli.aws.setup import own_script
     from dlcli.progress import say
 
     settings, cloud, name = opened(config)
@@ -95,9 +94,9 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
     """The box that is wanted."""
     from pathlib import Path
 
-    from dlcli.aws.naming import project_name
-    from dlcli.aws.network import callers
-    from dlcli.aws.planning import Spec
+    from dlcli.aws.cloud import project_name
+    from dlcli.aws.plan import Spec
+    from dlcli.aws.vpc import callers
 
     return Spec(
         name=name,

@@ -20,6 +20,7 @@ from dlcli.report.thumbnails import TINY, Thumbnail
 from dlcli.words import NBSP, short
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D

@@ -11,8 +11,8 @@ from simulated import Account
 from dlcli.aws.boxes import Box, tags_for
 from dlcli.aws.cloud import Cloud
 from dlcli.aws.keys import Key
-from dlcli.aws.network import make_group
 from dlcli.aws.system_ssh import Host
+from dlcli.aws.vpc import make_group
 
 CONSOLE = (
     "-----BEGIN SSH HOST KEY KEYS-----\r\n{} {} root@box\r\n-----END SSH HOST KEY KEYS-----\r\n"
@@ -40,14 +40,14 @@ def rented(
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
     )
     aws.console = CONSOLE.format(sshd.host_key.kind, sshd.host_key.data)
-    from dlcli.aws import arriving
+    from dlcli.aws import reach
 
-    real = arriving.host_of
+    real = reach.host_of
     there = {"address": ADDRESS, "port": port or sshd.port, "user": sshd.host().user}
 
     def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
         return replace(real(cloud, box, key), **there)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(arriving, "host_of", host_of)
+    monkeypatch.setattr(reach, "host_of", host_of)
     found: str = made["Instances"][0]["InstanceId"]
     return found

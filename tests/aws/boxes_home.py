@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-from dlcli.aws import provisioning
+from dlcli.aws import setup
 
-SCRIPT = provisioning.BOX / "bootstrap.sh"
+SCRIPT = setup.BOX / "bootstrap.sh"
 VERSION = "9.9.9"
 FAKES = {
     # a virtual environment that was made before is copied: making one takes seconds

@@ -17,7 +17,7 @@ from simulated import Account
 from simulator import Simulator
 
 from dlcli.aws.boxes import Box
-from dlcli.aws.launch_journal import forget_order
+from dlcli.aws.order import forget_order
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def aws(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) -> Ac
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3 waits between its own attempts
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))  # prices are kept there for a day
     account.image = account.seed_image()
-    monkeypatch.setattr("dlcli.aws.network.my_address", lambda: account.address)
+    monkeypatch.setattr("dlcli.aws.vpc.my_address", lambda: account.address)
     return account
 
 
@@ -76,7 +76,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch) -> list[Box]:
         found.append(box)
         forget_order(box.region, box.name)
 
-    monkeypatch.setattr("dlcli.aws.arriving.arrive", arrive)
+    monkeypatch.setattr("dlcli.aws.reach.arrive", arrive)
     return found
 
 
@@ -92,7 +92,7 @@ def cats(home: Path, monkeypatch: pytest.MonkeyPatch, arrived: list[Box]) -> Pat
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for EC2's slowness doesn't wait: the simulator is at once up to date."""
-    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("dlcli.aws.order.SETTLE_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.aws.connecting import connect
-from dlcli.aws.copying import Prepared, copy, delete_at_goal, prepare
+from dlcli.aws.copy.copy import Prepared, copy, delete_at_goal, prepare
+from dlcli.aws.copy.plan import Direction, Folders
+from dlcli.aws.ssh import connect
 from dlcli.aws.system_ssh import Host
-from dlcli.aws.transfer_plan import Direction, Folders
 
 
 def tree(folder: Path) -> dict[bytes, object]:

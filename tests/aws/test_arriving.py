@@ -11,14 +11,14 @@ from aws.sshd import ADDRESS, Sshd
 from simulated import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws import arriving, launch_journal
+from dlcli.aws import order as order_module
+from dlcli.aws import reach
 from dlcli.aws.boxes import Box
-from dlcli.aws.cloud import Cloud
+from dlcli.aws.cloud import Cloud, Named
 from dlcli.aws.host_keys import forget, known
 from dlcli.aws.keys import Key
-from dlcli.aws.launch_journal import read_order
-from dlcli.aws.naming import Named
-from dlcli.aws.provisioning import Run
+from dlcli.aws.order import read_order
+from dlcli.aws.setup import Run
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
@@ -33,13 +33,13 @@ def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatc
     (folder / "dl.yaml").write_text(f"aws:\n  ssh_key: {sshd.host().key}\n")
     monkeypatch.chdir(folder)
     aws.console = CONSOLE.format(sshd.host_key.kind, sshd.host_key.data)
-    real, user = arriving.host_of, sshd.host().user
+    real, user = reach.host_of, sshd.host().user
 
     def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
         return replace(real(cloud, box, key), address=ADDRESS, port=sshd.port, user=user)
 
-    monkeypatch.setattr(arriving, "host_of", host_of)
-    monkeypatch.setattr(arriving, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(reach, "host_of", host_of)
+    monkeypatch.setattr(reach, "POLL_SECONDS", 0.01)
     return folder
 
 
@@ -51,7 +51,7 @@ def setups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def provision(box: Named, settings: Aws, run: Run) -> None:
         found.append(f"{box}: {run(['echo', 'hello'])[1].strip()}")
 
-    monkeypatch.setattr(arriving, "provision", provision)
+    monkeypatch.setattr(reach, "provision", provision)
     return found
 
 
@@ -78,7 +78,7 @@ def filled_at_the_third_look(aws: Account, monkeypatch: pytest.MonkeyPatch) -> l
         asked.append(seconds)
         aws.console = full if len(asked) > 2 else ""
 
-    monkeypatch.setattr("dlcli.aws.waiting.time.sleep", fill)
+    monkeypatch.setattr("dlcli.aws.boxes.time.sleep", fill)
     return asked
 
 
@@ -95,7 +95,7 @@ def test_where_the_console_never_shows_keys_the_first_is_trusted_if_asked_for(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws.console = "booting"
-    monkeypatch.setattr(arriving, "CONSOLE_SECONDS", 0.0)
+    monkeypatch.setattr(reach, "CONSOLE_SECONDS", 0.0)
     refused(dl("aws", "up", "-y"), "shows no host key", "dl aws up -n cats --trust-host-key")
     (instance,) = aws.instances()
     assert (known(instance["InstanceId"]), setups) == ((), [])
@@ -107,7 +107,7 @@ def test_where_the_console_never_shows_keys_the_first_is_trusted_if_asked_for(
 def test_a_start_trusts_the_first_key_if_asked_for(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arriving, "install_watchdog", lambda *rest, anew: None)
+    monkeypatch.setattr(reach, "install_watchdog", lambda *rest, anew: None)
     ok(dl("aws", "up", "-y"))
     (instance,) = aws.instances()
     ok(dl("aws", "stop", "-y"))
@@ -135,10 +135,10 @@ def test_a_setup_that_failed_is_gone_on_with_by_the_next_up(
         if answer := answers.pop(0):
             raise answer
 
-    monkeypatch.setattr(arriving, "provision", provision)
+    monkeypatch.setattr(reach, "provision", provision)
     refused(dl("aws", "up", "-y"), "The setup of cats failed")
-    order = launch_journal.Order(**read_yaml(launch_journal.journal_file("us-east-1", "cats")))
-    launch_journal.write_order("us-east-1", "cats", replace(order, sent=order.sent - 86400))
+    order = order_module.Order(**read_yaml(order_module.journal_file("us-east-1", "cats")))
+    order_module.write_order("us-east-1", "cats", replace(order, sent=order.sent - 86400))
     ok(dl("aws", "up", "-y"))
     assert answers == []
     assert len(aws.instances()) == 1
@@ -148,10 +148,10 @@ def test_a_box_is_extended_where_its_watchdog_takes_it(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ok(dl("aws", "up", "-y"))
-    monkeypatch.setattr("dlcli.aws.changing.extend_command", lambda by: ["false"])
+    monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["false"])
     refused(dl("aws", "extend", "30h"), "can't be told to stay longer")
     assert "24 h at most" in ok(dl("aws", "ls")).stdout
-    monkeypatch.setattr("dlcli.aws.changing.extend_command", lambda by: ["true"])
+    monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["true"])
     said = ok(dl("aws", "extend", "30h")).stderr
     assert "cats stays for 30 h: $0.824/h; stops in 30 h whatever it does" in said
     assert "30 h at most" in ok(dl("aws", "ls")).stdout
@@ -167,7 +167,7 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
     def install(box: Named, settings: Aws, run: Run, *, anew: bool) -> None:
         found.append((run(["echo", box.name])[1].strip(), settings.max_hours, anew))
 
-    monkeypatch.setattr(arriving, "install_watchdog", install)
+    monkeypatch.setattr(reach, "install_watchdog", install)
     ok(dl("aws", "up", "-y"))
     ok(dl("aws", "up", "-y"))
     assert found == []
@@ -197,7 +197,7 @@ def test_ctrl_c_while_it_waits_says_what_goes_on_and_what_ends_it(
     def interrupted(*rest: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(arriving, "wait_for_ssh" if command == "up" else "reach", interrupted)
+    monkeypatch.setattr(reach, "wait_for_ssh" if command == "up" else "reach", interrupted)
     said = refused(dl("aws", command, "-y"), "a minute or two", exit_code=130).stderr
     assert (
         "Stopped on the way: `dl aws up -n cats` goes on, `dl aws down -n cats` ends cats, which "

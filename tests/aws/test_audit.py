@@ -9,7 +9,7 @@ import pytest
 from simulated import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws.open_rules import Rule
+from dlcli.aws.vpc import Rule
 
 
 def findings(dl: Dl) -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ from aws.sshd import ADDRESS, Sshd, free_port, program
 from simulated import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws import reaching
+from dlcli.aws import reach
 from dlcli.aws.cloud import Cloud
 from dlcli.aws.host_keys import HostKey, forget, known, remember
 from dlcli.aws.keys import own_key
@@ -132,7 +132,7 @@ def test_from_another_computer_its_key_is_let_in(
     def push(cloud: Cloud, box: object, user: str, public: str) -> None:
         sshd.let_in(public)
 
-    monkeypatch.setattr(reaching, "push_key", push)
+    monkeypatch.setattr(reach, "push_key", push)
     result = ok(dl("aws", "ssh", "echo here"))
     assert result.stdout == "here\n"
     assert "it knows this one's key too" in result.stderr

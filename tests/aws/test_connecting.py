@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from aws.sshd import ADDRESS, ALIAS, Sshd, Wire, free_port, program, through
 
-from dlcli.aws.connecting import NoEntry, Unreachable, add_key, connect, home_of, run, wait_for_ssh
 from dlcli.aws.host_keys import HostKey, forget, known, known_hosts_file, remember, trust_first
 from dlcli.aws.keys import own_key
+from dlcli.aws.ssh import NoEntry, Unreachable, add_key, connect, home_of, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host, ssh_argv
 from dlcli.errors import DlError
 

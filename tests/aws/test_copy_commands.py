@@ -14,7 +14,7 @@ from pictures import make_dataset
 from simulated import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws.copying import counted_in
+from dlcli.aws.copy.copy import counted_in
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from aws.sshd import Sshd, program
 
-from dlcli.aws.connecting import connect
-from dlcli.aws.copying import prepare
-from dlcli.aws.file_lists import (
+from dlcli.aws.copy.copy import prepare
+from dlcli.aws.copy.lists import (
     checkout_around,
     git_ignored,
     listed_here,
     listed_project,
     listed_there,
 )
-from dlcli.aws.transfer_plan import Folders
+from dlcli.aws.copy.plan import Folders
+from dlcli.aws.ssh import connect
 from dlcli.errors import DlError
 
 ODD = ["a b", "two\nlines", "-rf", 'say "hi"', "$(x)", "\udcff", "#c", "back\\slash"]

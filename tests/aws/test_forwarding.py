@@ -19,10 +19,11 @@ from urllib.request import urlopen
 import pytest
 from aws.sshd import ADDRESS, ALIAS, Sshd, free_port, program
 
-from dlcli.aws import connecting, forwarding
-from dlcli.aws.connecting import Unreachable
-from dlcli.aws.forwarding import Tunnel, forward, read_tunnels
+from dlcli.aws import forward as forward_module
+from dlcli.aws import ssh
+from dlcli.aws.forward import Tunnel, forward, read_tunnels
 from dlcli.aws.host_keys import remember
+from dlcli.aws.ssh import Unreachable
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError, ExitCode
 
@@ -199,8 +200,8 @@ def test_who_is_refused_is_told_why_at_once(sshd: Sshd) -> None:
 
 
 def test_a_machine_that_stays_away_is_given_up(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(connecting, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(forward_module, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(ssh, "PAUSE_SECONDS", 0.05)
     calls = []
 
     def again() -> Host:

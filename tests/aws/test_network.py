@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from simulated import Account
 
-from dlcli.aws import network
+from dlcli.aws import vpc as vpc_module
 from dlcli.aws.boxes import tags_for
 from dlcli.aws.cloud import Cloud
 from dlcli.errors import DlError
@@ -33,28 +33,28 @@ def check_ip(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(network, "CHECK_IP", f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setattr(vpc_module, "CHECK_IP", f"http://127.0.0.1:{server.server_address[1]}")
         yield answers
         server.shutdown()
 
 
 def test_this_machines_address_is_asked_of_aws(check_ip: list[bytes]) -> None:
-    assert network.callers(None) == (MINE,)
-    assert network.callers(("198.51.100.0/28",)) == ("198.51.100.0/28",)
+    assert vpc_module.callers(None) == (MINE,)
+    assert vpc_module.callers(("198.51.100.0/28",)) == ("198.51.100.0/28",)
 
 
 @pytest.mark.parametrize("answer", [b"<html>log in</html>", b"", b"\xff\xfe", b"0.0.0.0/0"])
 def test_an_answer_that_is_no_address_opens_nothing(check_ip: list[bytes], answer: bytes) -> None:
     check_ip[0] = answer
     with pytest.raises(DlError, match="address is not known") as raised:
-        network.callers(None)
+        vpc_module.callers(None)
     assert "aws.ingress" in raised.value.hint
 
 
 def test_offline_the_address_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "CHECK_IP", "http://127.0.0.1:9")
+    monkeypatch.setattr(vpc_module, "CHECK_IP", "http://127.0.0.1:9")
     with pytest.raises(DlError, match="address is not known") as raised:
-        network.my_address()
+        vpc_module.my_address()
     assert raised.value.why == "http://127.0.0.1:9 didn't say: Connection refused"
     assert "--ingress" in raised.value.hint
 
@@ -63,17 +63,17 @@ def test_a_group_is_made_once_and_reconciled_as_often_as_one_likes(aws: Account)
     cloud = Cloud(None, "us-east-1")
     ec2, tags = cloud.ec2, tags_for("cats", cloud.owner, "cats")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    group = network.make_group(ec2, vpc, "cats", tags, cloud.owner)
-    assert network.make_group(ec2, vpc, "cats", tags, cloud.owner) == group
+    group = vpc_module.make_group(ec2, vpc, "cats", tags, cloud.owner)
+    assert vpc_module.make_group(ec2, vpc, "cats", tags, cloud.owner) == group
 
     def allowed() -> set[str]:
-        found = network.find_group(ec2, vpc, cloud.owner, "cats")
+        found = vpc_module.find_group(ec2, vpc, cloud.owner, "cats")
         assert found is not None
-        return set(network.allowed(found))
+        return set(vpc_module.allowed(found))
 
     assert allowed() == set()
     for networks in ((MINE,), (MINE,), (OTHER, "2001:db8::/64"), (MINE,)):
-        network.reconcile_ingress(ec2, group, networks)
+        vpc_module.reconcile_ingress(ec2, group, networks)
         assert allowed() == set(networks)
 
 
@@ -81,12 +81,12 @@ def test_two_that_open_the_door_at_once_do_not_trip_each_other(aws: Account) -> 
     cloud = Cloud(None, "us-east-1")
     ec2, tags = cloud.ec2, tags_for("cats", cloud.owner, "cats")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    group = network.make_group(ec2, vpc, "cats", tags, cloud.owner)
+    group = vpc_module.make_group(ec2, vpc, "cats", tags, cloud.owner)
     aws.refuse("AuthorizeSecurityGroupIngress", "InvalidPermission.Duplicate")
-    network.reconcile_ingress(ec2, group, (MINE,))
-    network.reconcile_ingress(ec2, group, (OTHER,))
+    vpc_module.reconcile_ingress(ec2, group, (MINE,))
+    vpc_module.reconcile_ingress(ec2, group, (OTHER,))
     aws.refuse("RevokeSecurityGroupIngress", "InvalidPermission.NotFound")
-    network.reconcile_ingress(ec2, group, (MINE,))
+    vpc_module.reconcile_ingress(ec2, group, (MINE,))
 
 
 def test_one_box_does_not_share_its_group_with_anothers_of_that_name(aws: Account) -> None:
@@ -95,11 +95,11 @@ def test_one_box_does_not_share_its_group_with_anothers_of_that_name(aws: Accoun
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     ada, bob = (f"arn:aws:iam::123456789012:user/{who}" for who in ("ada", "bob"))
     groups = [
-        network.make_group(ec2, vpc, "cats", tags_for("cats", who, "cats"), who)
+        vpc_module.make_group(ec2, vpc, "cats", tags_for("cats", who, "cats"), who)
         for who in (ada, bob)
     ]
     assert len(set(groups)) == 2
-    found = network.find_group(ec2, vpc, bob, "cats")
+    found = vpc_module.find_group(ec2, vpc, bob, "cats")
     assert found is not None
     assert found["GroupId"] == groups[1]
 
@@ -107,7 +107,7 @@ def test_one_box_does_not_share_its_group_with_anothers_of_that_name(aws: Accoun
 def test_a_network_whose_routes_are_shown_late_is_made(
     aws: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(vpc_module, "POLL_SECONDS", 0.01)
     ec2, late = Cloud(None, "us-east-1").ec2, [1, 1]
 
     def hide(parsed: dict[str, object], **rest: object) -> None:
@@ -116,6 +116,6 @@ def test_a_network_whose_routes_are_shown_late_is_made(
             parsed["RouteTables"] = []
 
     ec2.meta.events.register("after-call.ec2.DescribeRouteTables", hide)
-    _, subnets = network.make_network(ec2, "arn:aws:iam::123456789012:user/ada", ["us-east-1a"])
+    _, subnets = vpc_module.make_network(ec2, "arn:aws:iam::123456789012:user/ada", ["us-east-1a"])
     assert list(subnets) == ["us-east-1a"]
     assert not late

@@ -10,7 +10,7 @@ import pytest
 from simulated import Account
 from typed import Dl, ok, refused
 
-from dlcli.aws.launch_journal import Order, journal_file, read_order, write_order
+from dlcli.aws.order import Order, journal_file, read_order, write_order
 from dlcli.files.formats import read_yaml
 
 ZONE_CODES = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "Unsupported")
@@ -18,8 +18,8 @@ ZONE_CODES = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "Unsuppor
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlcli.aws.ordering.DELAYS", (0.0, 0.0, 0.0))
-    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("dlcli.aws.order.DELAYS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("dlcli.aws.order.SETTLE_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("code", ZONE_CODES)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.aws.boxes import LIVE, Box
-from dlcli.aws.planning import Existing, Plan, Spec, plan_up
+from dlcli.aws.plan import Existing, Plan, Spec, plan_up
 from dlcli.errors import DlError
 
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")

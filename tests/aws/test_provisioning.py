@@ -12,9 +12,9 @@ from aws.sshd import Sshd
 from aws.watched import SEEN
 from paramiko import SSHClient
 
-from dlcli.aws import connecting, provisioning
-from dlcli.aws.naming import Named
-from dlcli.aws.provisioning import STATUS, Run, install_watchdog, own_script, provision, user_data
+from dlcli.aws import setup, ssh
+from dlcli.aws.cloud import Named
+from dlcli.aws.setup import STATUS, Run, install_watchdog, own_script, provision, user_data
 from dlcli.errors import DlError
 from dlcli.progress import heard_by
 from dlcli.settings.aws import Aws
@@ -41,7 +41,7 @@ def over_ssh(client: SSHClient, home: BoxHome) -> Run:
     def run(argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
         if tuple(argv) == STATUS:
             return 0, SEEN, ""
-        return connecting.run(client, ["env", "-C", str(home.home), *environ, *argv], stdin)
+        return ssh.run(client, ["env", "-C", str(home.home), *environ, *argv], stdin)
 
     return run
 
@@ -55,9 +55,9 @@ def home_of_box(tmp_path: Path, template: Path) -> BoxHome:
 def small_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wheel without the packages that the true one needs."""
     monkeypatch.setattr(
-        provisioning, "write_wheel", lambda folder: write_package(folder, "dlcli", "0.1.0", "mine")
+        setup, "write_wheel", lambda folder: write_package(folder, "dlcli", "0.1.0", "mine")
     )
-    monkeypatch.setattr(provisioning, "version", lambda: "0.1.0")
+    monkeypatch.setattr(setup, "version", lambda: "0.1.0")
 
 
 @pytest.mark.usefixtures("small_wheel")
@@ -103,13 +103,13 @@ def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_
             sshd.drop()
 
     with (
-        closing(connecting.connect(host)) as client,
+        closing(ssh.connect(host)) as client,
         heard_by(drop),
-        pytest.raises(connecting.Unreachable),
+        pytest.raises(ssh.Unreachable),
     ):
         provision(FISH, Aws(), over_ssh(client, home_of_box))
     capsys.readouterr()
-    with closing(connecting.connect(host)) as client:
+    with closing(ssh.connect(host)) as client:
         provision(FISH, Aws(), over_ssh(client, home_of_box))
     assert capsys.readouterr().err.splitlines() == [
         "Waiting for another setup of this box to end",
@@ -124,7 +124,7 @@ def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_
 def test_a_version_of_the_index_comes_from_the_index(
     home_of_box: BoxHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provisioning, "from_index", lambda: True)
+    monkeypatch.setattr(setup, "from_index", lambda: True)
     write_package(home_of_box.index, "dlcli", "0.1.0", "published")
     provision(FISH, Aws(), Remote(home_of_box))
     assert home_of_box.dl() == "dlcli 0.1.0 published"

@@ -7,12 +7,12 @@ from aws.boxed import rented
 from aws.sshd import ADDRESS, Sshd, free_port
 from simulated import Account
 
-from dlcli.aws import reaching
+from dlcli.aws import reach as reach_module
+from dlcli.aws.boxes import find_box
 from dlcli.aws.cloud import Cloud
-from dlcli.aws.connecting import Unreachable, connect
 from dlcli.aws.host_keys import forget, known
-from dlcli.aws.lookup import find_box
-from dlcli.aws.reaching import reach, reach_again
+from dlcli.aws.reach import reach, reach_again
+from dlcli.aws.ssh import Unreachable, connect
 from dlcli.errors import DlError
 from dlcli.settings.aws import Aws
 
@@ -53,11 +53,11 @@ def test_a_box_that_has_just_been_started_is_waited_for(
     cloud = Cloud(None, "us-east-1")
     box = find_box(cloud, "dogs")
     sshd.stop()
-    monkeypatch.setattr(reaching, "say", lambda text: sshd.start())
+    monkeypatch.setattr(reach_module, "say", lambda text: sshd.start())
     reach(cloud, box, Aws())
-    monkeypatch.setattr(reaching, "BOOT_SECONDS", 0.1)
+    monkeypatch.setattr(reach_module, "BOOT_SECONDS", 0.1)
     sshd.stop()
-    monkeypatch.setattr(reaching, "say", print)
+    monkeypatch.setattr(reach_module, "say", print)
     with pytest.raises(Unreachable, match="can't be reached"):
         reach(cloud, box, Aws())
     assert "dogs doesn't answer yet: connection refused" in capfd.readouterr().out

@@ -8,8 +8,7 @@ import socket
 
 from aws.sshd import ADDRESS, Sshd, free_port
 
-from dlcli.aws.forwarding import Tunnel
-from dlcli.aws.services import Page, pages
+from dlcli.aws.forward import Page, Tunnel, pages
 
 
 def say_of_itself(sshd: Sshd, pid: int, age: float = 0, **server: object) -> None:

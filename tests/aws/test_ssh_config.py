@@ -11,14 +11,7 @@ import pytest
 from aws.sshd import Sshd, program
 
 from dlcli.aws.boxes import Box
-from dlcli.aws.ssh_config import (
-    entry_name,
-    include,
-    names_for,
-    our_file,
-    users_file,
-    write_entries,
-)
+from dlcli.aws.system_ssh import entry_name, include, names_for, our_file, users_file, write_entries
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINE = "# mine\nHost work\n  HostName example.org\n  User ich\n\nHost *\n  Port 2222\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.aws.transfer_plan import (
+from dlcli.aws.copy.plan import (
     SECRETS,
     Entry,
     counterpart,

@@ -122,7 +122,7 @@ def test_a_box_that_ec2_does_not_list_yet_is_not_ordered_twice(
 def test_another_box_is_not_ordered_before_it_is_clear_what_became_of_the_first(
     dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr("dlcli.aws.order.SETTLE_SECONDS", 60.0)
     killed_when_ordered("aws", "up", "-y")
     aws.unseen = 3
     refused(dl("aws", "up", "g5.xlarge", "-y"), "An earlier `up` launched cats, a g6.xlarge")
@@ -132,7 +132,7 @@ def test_another_box_is_not_ordered_before_it_is_clear_what_became_of_the_first(
 def test_down_waits_for_a_box_that_ec2_does_not_list_yet(
     dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.aws.ordering.SETTLE_SECONDS", 60.0)
+    monkeypatch.setattr("dlcli.aws.order.SETTLE_SECONDS", 60.0)
     monkeypatch.setattr("dlcli.aws.removal.POLL_SECONDS", 0.01)
     killed_when_ordered("aws", "up", "-y")
     aws.unseen = 5

@@ -10,7 +10,7 @@ from simulated import Account
 from typed import Dl, ok, refused
 
 from dlcli.aws.boxes import Box
-from dlcli.aws.launch_journal import journal_file, read_order
+from dlcli.aws.order import journal_file, read_order
 
 OURS = {"dl:managed": "yes", "dl:name": "cats"}
 
@@ -137,7 +137,7 @@ def test_an_order_is_kept_until_the_box_is_ready(
     def arrive(cloud: object, box: Box, *rest: object, **how: bool) -> None:
         seen.append(read_order(box.region, box.name))
 
-    monkeypatch.setattr("dlcli.aws.arriving.arrive", arrive)
+    monkeypatch.setattr("dlcli.aws.reach.arrive", arrive)
     ok(dl("aws", "up", "-y"))
     (instance,) = aws.instances()
     assert seen[0] is not None

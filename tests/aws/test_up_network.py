@@ -26,7 +26,7 @@ def test_ingress_overrides_the_address_of_this_machine(
     def offline() -> str:
         raise AssertionError("asked for")
 
-    monkeypatch.setattr("dlcli.aws.network.my_address", offline)
+    monkeypatch.setattr("dlcli.aws.vpc.my_address", offline)
     ok(dl("aws", "up", "-y", "--ingress", "203.0.113.0/28,2001:db8::/64"))
     (group,) = aws.tagged()["groups"]
     rules = aws.ec2().describe_security_groups(GroupIds=[group])["SecurityGroups"][0]

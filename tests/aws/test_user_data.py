@@ -13,8 +13,8 @@ from aws.watched import BOOTED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.aws import provisioning
-from dlcli.aws.provisioning import BOX, MOST_BYTES, UNITS, user_data
+from dlcli.aws import setup
+from dlcli.aws.setup import BOX, MOST_BYTES, UNITS, user_data
 from dlcli.settings.aws import Duration
 
 HALF_HOUR = Duration(minutes=30)
@@ -64,7 +64,7 @@ def test_the_watchdog_is_started_each_minute_and_at_each_boot() -> None:
             assert units[name]["Install"]["WantedBy"]
     assert units["dl-watchdog.timer"]["Timer"]["OnCalendar"] == "minutely"
     service = units["dl-watchdog.service"]["Service"]
-    assert service["ExecStart"].endswith(provisioning.WATCHDOG)
+    assert service["ExecStart"].endswith(setup.WATCHDOG)
     assert int(service["TimeoutStartSec"]) < 60
     assert units["dl-shutdown.service"]["Service"]["ExecStart"] == "shutdown --no-wall -h +120"
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 import dlcli
-from dlcli.aws import wheel
+from dlcli.aws import setup
 from dlcli.errors import DlError
 
 PACKAGE = Path(dlcli.__file__).parent
@@ -38,7 +38,7 @@ class Installed(importlib.metadata.Distribution):
 
 
 def test_pip_installs_it_and_dl_runs_from_there(tmp_path: Path) -> None:
-    made = wheel.write_wheel(tmp_path)
+    made = setup.write_wheel(tmp_path)
     target = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "-q"]
     subprocess.run([*pip, "--target", target, made], check=True)
@@ -63,7 +63,7 @@ def test_pip_installs_it_and_dl_runs_from_there(tmp_path: Path) -> None:
 
 
 def test_it_holds_the_scripts_for_a_box_and_nothing_that_was_compiled(tmp_path: Path) -> None:
-    names = ZipFile(wheel.write_wheel(tmp_path)).namelist()
+    names = ZipFile(setup.write_wheel(tmp_path)).namelist()
     assert "dlcli/aws/box/watchdog.sh" in names
     assert "dlcli/report/page.html" in names
     assert [name for name in names if name.endswith(".pyc") or "/." in name] == []
@@ -73,7 +73,7 @@ def test_of_the_same_files_come_the_same_bytes(tmp_path: Path) -> None:
     made = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        made.append(wheel.write_wheel(tmp_path / name).read_bytes())
+        made.append(setup.write_wheel(tmp_path / name).read_bytes())
     assert made[0] == made[1]
 
 
@@ -94,16 +94,16 @@ def test_the_index_has_what_was_installed_from_it_by_name(
     expected: bool,
 ) -> None:
     installed = Installed(tmp_path if elsewhere else PACKAGE.parent, direct_url)
-    monkeypatch.setattr(wheel, "distribution", lambda name: installed)
-    assert wheel.from_index() is expected
-    assert wheel.version() == "1.2.3"
+    monkeypatch.setattr(setup, "distribution", lambda name: installed)
+    assert setup.from_index() is expected
+    assert setup.version() == "1.2.3"
 
 
 def test_without_an_installation_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(wheel, "distribution", absent)
+    monkeypatch.setattr(setup, "distribution", absent)
     with pytest.raises(DlError, match="can't be brought to another machine") as refused:
-        wheel.from_index()
+        setup.from_index()
     assert "`pip install -e .`" in refused.value.hint

@@ -12,9 +12,9 @@ from pathlib import Path
 from aws.jupyter_server import Jupyter
 from needs import missing
 
-from dlcli.aws import provisioning
+from dlcli.aws import setup
 
-SCRIPT = provisioning.BOX / "watchdog.sh"
+SCRIPT = setup.BOX / "watchdog.sh"
 BOOTED = 1_790_000_000
 IDLE_SECONDS, CAP_SECONDS = 1800, 86_400
 HOUR = 3600

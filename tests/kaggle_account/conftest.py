@@ -18,7 +18,6 @@ from dlcli.kaggle.account import Kaggle, open_kaggle
 
 @pytest.fixture
 def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    monkeypatch.setattr(account_module, "DELAYS", (0.0, 0.0))
     monkeypatch.setattr(account_module, "DELAYS", (0.01, 0.01))
     with kaggle_serving(monkeypatch) as server:
         files = {"sample_submission.csv": SURE, "train/cat.1.jpg": b"cat" * 100}

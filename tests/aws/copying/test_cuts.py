@@ -13,12 +13,12 @@ import pytest
 from aws.copies import copied, dogs, tree
 from aws.sshd import Sshd, Wire, through
 
-from dlcli.aws import copying
-from dlcli.aws.connecting import Unreachable, connect
-from dlcli.aws.copying import copy, prepare
+from dlcli.aws.copy import copy as copy_module
+from dlcli.aws.copy.copy import copy, prepare
+from dlcli.aws.copy.plan import Direction
 from dlcli.aws.host_keys import HostKey, remember
+from dlcli.aws.ssh import Unreachable, connect
 from dlcli.aws.system_ssh import Host
-from dlcli.aws.transfer_plan import Direction
 from dlcli.errors import DlError
 
 
@@ -31,7 +31,7 @@ def test_a_copy_goes_on_from_where_the_connection_was_cut(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(copying, "UNITS", ((0, "bytes", 1),))
+    monkeypatch.setattr(copy_module, "UNITS", ((0, "bytes", 1),))
     host = sshd.host()
     here, there = home / "data" / "dogs", sshd.home / "data" / "dogs"
     source, goal = (here, there) if direction == "put" else (there, here)
@@ -61,7 +61,7 @@ def test_a_killed_server_is_waited_for(
     (folder / "big").write_bytes(os.urandom(20_000_000))
     with connect(host) as client:
         prepared = prepare(client, "put", dogs(folder))
-    real, calls = copying.wait_for_ssh, []
+    real, calls = copy_module.wait_for_ssh, []
 
     def restart(host: Host, seconds: float) -> None:
         calls.append(1)
@@ -69,7 +69,7 @@ def test_a_killed_server_is_waited_for(
         sshd.start()
         real(host, seconds)
 
-    monkeypatch.setattr(copying, "wait_for_ssh", restart)
+    monkeypatch.setattr(copy_module, "wait_for_ssh", restart)
     copy(through(host, Wire(sshd.port, [10**9, 5_000_000])), prepared)
     assert calls == [1]
     assert tree(sshd.home / "data" / "dogs") == tree(folder)
@@ -78,12 +78,12 @@ def test_a_killed_server_is_waited_for(
 def test_a_machine_that_drops_every_time_is_given_up(
     sshd: Sshd, way: str, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying, "MOST_DROPS", 1)
+    monkeypatch.setattr(copy_module, "MOST_DROPS", 1)
     (data / "big").write_bytes(os.urandom(200_000))
     host = sshd.host()
     with connect(host) as client:
         prepared = prepare(client, "put", dogs(data))
-    monkeypatch.setattr(copying, "wait_for_ssh", lambda host, seconds: None)
+    monkeypatch.setattr(copy_module, "wait_for_ssh", lambda host, seconds: None)
     with pytest.raises(Unreachable):
         copy(through(host, Wire(sshd.port, [10**9, 1000, 1000, 1000, 1000])), prepared)
 

@@ -9,9 +9,9 @@ import pytest
 from aws.copies import copied, dogs, tree
 from aws.sshd import Sshd, program
 
-from dlcli.aws.connecting import connect
-from dlcli.aws.copying import prepare
-from dlcli.aws.transfer_plan import Direction, Folders
+from dlcli.aws.copy.copy import prepare
+from dlcli.aws.copy.plan import Direction, Folders
+from dlcli.aws.ssh import connect
 from dlcli.errors import DlError
 
 

@@ -10,8 +10,8 @@ import pytest
 from aws.copies import copied, dogs
 from aws.sshd import Sshd
 
-from dlcli.aws.connecting import Unreachable, connect
-from dlcli.aws.copying import prepare
+from dlcli.aws.copy.copy import prepare
+from dlcli.aws.ssh import Unreachable, connect
 from dlcli.errors import DlError
 
 

@@ -10,7 +10,7 @@ import pytest
 from aws.copies import copied, dogs, tree
 from aws.sshd import Sshd, program
 
-from dlcli.aws.transfer_plan import Folders
+from dlcli.aws.copy.plan import Folders
 
 HOSTILE = [
     "a b",

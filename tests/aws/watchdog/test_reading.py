@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from aws.watched import BOOTED, SEEN, Box
 
-from dlcli.aws import provisioning
-from dlcli.aws.provisioning import Watched, extend_command, read_watchdog
+from dlcli.aws import setup
+from dlcli.aws.setup import Watched, extend_command, read_watchdog
 from dlcli.settings.aws import Duration
 
 
@@ -53,5 +53,5 @@ def test_a_box_is_made_to_stay_longer_and_says_until_when() -> None:
     assert extend_command(Duration.parse("1h30m")) == [
         "sh",
         "-c",
-        f"sudo -n sh {provisioning.WATCHDOG} extend 5400s && date +now=%s",
+        f"sudo -n sh {setup.WATCHDOG} extend 5400s && date +now=%s",
     ]

@@ -1,19 +1,34 @@
-"""What `dl aws up` will do: what is wanted and what there is, turned into steps. Nothing is asked
-or changed here.
+"""What `dl aws up` will do: what is wanted and what there is, turned into steps.
+
+Planning asks nothing and changes nothing. What it rests on is found out before: the type, the
+network, the machine that is there already, the price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from dlcli.aws.boxes import boxes, find_boxes
+from dlcli.aws.cloud import role_of
+from dlcli.aws.instance_types import GpuType, offered_type, require_offered, require_quota
+from dlcli.aws.keys import has_key
+from dlcli.aws.machine_image import find_image
+from dlcli.aws.prices import Cost, hourly, require_within, spot_prices, within
+from dlcli.aws.setup import user_data
+from dlcli.aws.vpc import allowed, find_group, find_subnets, own_vpc
 from dlcli.errors import DlError
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from dlcli.aws.boxes import Box
+    from dlcli.aws.cloud import Cloud
+    from dlcli.aws.keys import Key
+    from dlcli.aws.machine_image import Image
+
 
 Action = Literal["key", "network", "group", "ingress", "start", "launch"]
 
@@ -183,3 +198,136 @@ def _zones(spec: Spec, existing: Existing, options: str) -> tuple[str, ...]:
             f"`dl aws types{options}`.",
         )
     return tuple(zones)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that `up` needs to ask the user, and then to do it.
+
+    Args:
+        new: what a launch needs; None where there is a box already, or no key yet.
+        kind: the type of a box that isn't there yet.
+    """
+
+    spec: Spec
+    existing: Existing
+    plan: Plan
+    cost: Cost
+    new: Wanted | None = None
+    kind: GpuType | None = None
+
+
+def prepare(
+    cloud: Cloud, spec: Spec, key: Key | None, accept: Callable[[str, GpuType], bool]
+) -> Prepared:
+    """Find out what to do and what it costs; nothing is changed.
+
+    Args:
+        key: None where it isn't made yet; then it can be planned alone.
+        accept: asked whether another type will do where the wanted one isn't offered: it is given
+            the question, and the type.
+
+    Raises:
+        DlError: it can't be done, or costs more than `max_price`.
+    """
+    from dataclasses import replace
+
+    found = find_boxes(cloud, spec.name)
+    if found:
+        box = found[0]
+        if spec.type_named and box.type != spec.type:
+            require_offered(cloud, box, spec.type)
+        existing = look(cloud, spec, key, ())
+        plan = plan_up(spec, existing, cloud.options)
+        cost = hourly(cloud, box.type, box.disk_gb, box.spot, box.zone)
+        try:
+            require_within(box.type, cost, spec.max_price, cloud.options)
+        except DlError as error:
+            if plan.rents:
+                raise
+            say(f"Warning: {error.what}, and {error.why}.")  # it costs that already
+        return Prepared(spec, existing, plan, cost)
+    _warn_of_namesakes(cloud, spec)
+    kind = offered_type(cloud, spec.name, spec.type, accept)
+    spec = replace(spec, type=kind.name)
+    image = find_image(cloud, kind.arch, spec.image)
+    if spec.disk_gb < image.snapshot_gb:
+        raise DlError(
+            f"A disk of {spec.disk_gb} GB is too small",
+            why=f"the image {image.name} takes {image.snapshot_gb} GB",
+            hint=f"`--disk {image.snapshot_gb + 30}` leaves room for work.",
+        )
+    require_quota(cloud, kind, spec.spot)
+    zones = _spot_zones(cloud, spec, kind) if spec.spot else kind.zones
+    existing = look(cloud, spec, key, zones)
+    plan = plan_up(spec, existing, cloud.options)
+    cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
+    if not spec.spot:  # EC2 sees to that itself
+        require_within(spec.type, cost, spec.max_price, cloud.options)
+    if key is None:
+        return Prepared(spec, existing, plan, cost, kind=kind)
+    script = user_data(spec.idle, spec.max_hours)
+    new = Wanted(spec, kind, image, key, script)
+    return Prepared(spec, existing, plan, cost, new, kind)
+
+
+def _spot_zones(cloud: Cloud, spec: Spec, kind: GpuType) -> tuple[str, ...]:
+    """The zones of a type that cost no more than one pays, the cheapest first.
+
+    Last are those whose price is not known.
+    """
+    prices = spot_prices(cloud, [kind.name]).get(kind.name, {})
+    zones = sorted(kind.zones, key=lambda zone: (prices.get(zone, float("inf")), zone))
+    if spec.zone in zones:
+        zones = [str(spec.zone)]
+    return within(kind.name, zones, prices, spec.max_price)
+
+
+def _warn_of_namesakes(cloud: Cloud, spec: Spec) -> None:
+    """Say which boxes of that name one may have rented under another session of the same role."""
+    role = role_of(spec.owner)
+    if not role:
+        return
+    for box in boxes(cloud.ec2, cloud.region, name=spec.name):
+        if box.owner != spec.owner and role_of(box.owner) == role:
+            say(f"Warning: {box.name} ({box.id}) is {box.state} already, of {box.owner}.")
+
+
+def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
+    """See what there is; nothing is changed.
+
+    Args:
+        zones: where the type is offered.
+    """
+    found = find_boxes(cloud, spec.name)
+    vpc, subnets = (
+        (found[0].vpc, {}) if found else find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
+    )
+    if not found and set(zones) - set(subnets) and own_vpc(cloud.ec2, spec.owner) == vpc:
+        subnets = {}  # of one's own network what is missing is made
+    group = find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
+    return Existing(
+        boxes=tuple(found),
+        zones=zones,
+        key_here=key is not None,
+        key_there=key is not None and has_key(cloud, key),
+        vpc=vpc,
+        subnets=subnets,
+        group=group["GroupId"] if group else None,
+        allowed=frozenset(allowed(group)) if group else frozenset(),
+    )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that a launch needs to know.
+
+    Args:
+        user_data: the script of its first boot; holds no secret.
+    """
+
+    spec: Spec
+    kind: GpuType
+    image: Image
+    key: Key
+    user_data: str

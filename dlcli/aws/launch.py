@@ -1,4 +1,7 @@
-"""The doing of `dl aws up`: each step can be killed after any call, and the next `up` goes on."""
+"""Carry out `dl aws up`, and change a box that is there: start, stop, extend, resize.
+
+Each step may be killed after any call; the next `up` goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dlcli.aws import errors, network, ordering
+from dlcli.aws import errors, order
 from dlcli.aws.boxes import Box, Ended, by_age, find_boxes, put_until, tags_for, wait_for
+from dlcli.aws.cloud import told_if_stopped
 from dlcli.aws.errors import explained, reason_code
-from dlcli.aws.instance_types import describe
-from dlcli.aws.key_pairs import has_key, import_key
-from dlcli.aws.launch_journal import forget_order, is_unfinished
-from dlcli.aws.ordering import Wanted, order_box
-from dlcli.aws.planning import Existing, Plan, Spec
-from dlcli.aws.quotas import too_small
-from dlcli.aws.waiting import told_if_stopped
+from dlcli.aws.instance_types import describe, require_offered, require_quota, too_small
+from dlcli.aws.keys import import_key
+from dlcli.aws.order import forget_order, is_unfinished, order_box
+from dlcli.aws.plan import Existing, Plan, Spec, Wanted
+from dlcli.aws.setup import Run, extend_command
+from dlcli.aws.vpc import make_group, make_network, reconcile_ingress
 from dlcli.errors import DlError
 from dlcli.process import between_steps
 from dlcli.progress import say
@@ -24,34 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dlcli.aws.cloud import Cloud
-    from dlcli.aws.keys import Key
-
-
-def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
-    """See what there is; nothing is changed.
-
-    Args:
-        zones: where the type is offered.
-    """
-    found = find_boxes(cloud, spec.name)
-    vpc, subnets = (
-        (found[0].vpc, {})
-        if found
-        else network.find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
-    )
-    if not found and set(zones) - set(subnets) and network.own_vpc(cloud.ec2, spec.owner) == vpc:
-        subnets = {}  # of one's own network what is missing is made
-    group = network.find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
-    return Existing(
-        boxes=tuple(found),
-        zones=zones,
-        key_here=key is not None,
-        key_there=key is not None and has_key(cloud, key),
-        vpc=vpc,
-        subnets=subnets,
-        group=group["GroupId"] if group else None,
-        allowed=frozenset(network.allowed(group)) if group else frozenset(),
-    )
 
 
 def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wanted | None) -> Box:
@@ -77,11 +52,11 @@ def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wan
         if step.action == "key" and new is not None:
             import_key(cloud, new.key, spec.owner)
         elif step.action == "network":
-            vpc, subnets = network.make_network(cloud.ec2, spec.owner, plan.zones)
+            vpc, subnets = make_network(cloud.ec2, spec.owner, plan.zones)
         elif step.action == "group":
-            group = network.make_group(cloud.ec2, str(vpc), spec.name, tags, spec.owner)
+            group = make_group(cloud.ec2, str(vpc), spec.name, tags, spec.owner)
         elif step.action == "ingress":
-            network.reconcile_ingress(cloud.ec2, str(group), spec.networks)
+            reconcile_ingress(cloud.ec2, str(group), spec.networks)
         elif step.action == "start" and box is not None:
             box = start(cloud, box, spec.max_hours)
         elif step.action == "launch" and new is not None:
@@ -125,7 +100,7 @@ def _started(cloud: Cloud, box: Box, max_hours: int) -> Box:
 
 def _ask_to_start(cloud: Cloud, box: Box) -> None:
     """Ask for a start, again where EC2 is too busy."""
-    delays = iter(ordering.DELAYS)
+    delays = iter(order.DELAYS)
     while True:
         try:
             with explained():
@@ -171,3 +146,103 @@ def _give_way(cloud: Cloud, mine: Box, first: Box) -> None:
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
     forget_order(cloud.region, mine.name)
+
+
+def stop(cloud: Cloud, box: Box) -> Box:
+    """Stop a box; returns it stopped.
+
+    Raises:
+        DlError: it is a spot box, which can't be stopped.
+    """
+    if box.spot:
+        options = cloud.named(box.name).options
+        raise DlError(
+            f"{box.name} is a spot box, which can't be stopped",
+            why="it is rented once, and what ends it ends its disk",
+            hint=f"Copy what you need, `dl aws get{options}`, then `dl aws down{options}`.",
+        )
+    if box.running:
+        wait_for(cloud, box.id, "running", "stopping", "stopped")
+        with explained():
+            cloud.ec2.stop_instances(InstanceIds=[box.id])
+    return wait_for(cloud, box.id, "stopped")
+
+
+def extended(cloud: Cloud, box: Box, by: timedelta, run: Run) -> Box:
+    """Let a box stay for a while from now, idle or not; its cap moves where it would come before.
+
+    Args:
+        run: runs a program on the box, whose watchdog has to know.
+
+    Raises:
+        DlError: its watchdog doesn't take it.
+    """
+    from dataclasses import replace
+
+    code, said, error = run(extend_command(by))
+    if code:
+        raise DlError(
+            f"{box.name} can't be told to stay longer",
+            why=" ".join((error or said).split()) or f"its watchdog ended with exit code {code}",
+            hint=f"`dl aws up{cloud.named(box.name).options}` mends its watchdog.",
+        )
+    until = max(datetime.now(UTC) + by, box.until or datetime.now(UTC))
+    put_until(cloud, box, until)
+    return replace(box, until=until)
+
+
+def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
+    """Refuse a type that a box can't become.
+
+    Raises:
+        DlError: it isn't offered in the box's zone, is of another architecture, or beyond the
+            quota; or the box is a spot one.
+    """
+    options = cloud.named(box.name).options
+    if box.spot:
+        raise DlError(
+            f"{box.name} is a spot box, which can't be resized",
+            hint=f"`dl aws down{options}`, then `dl aws up {name} --spot{options}`.",
+        )
+    require_offered(cloud, box, name)
+    kinds = describe(cloud.ec2, [name, box.type])
+    kind, now = kinds[name], kinds.get(box.type)
+    if box.zone not in kind.zones:
+        raise DlError(
+            f"{name} is not offered in {box.zone}",
+            why=f"zones that offer it: {', '.join(kind.zones)}",
+            hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what "
+            "is offered.",
+        )
+    if now is not None and kind.arch != now.arch:
+        raise DlError(
+            f"{box.name} can't become a {name}",
+            why=f"its disk is for {now.arch}, {name} is {kind.arch}",
+            hint=f"Rent another box for it: `dl aws up {name} -n OTHER{cloud.options}`.",
+        )
+    require_quota(cloud, kind, False)
+
+
+def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
+    """Make a box another type; it runs again after where it ran before.
+
+    Raises:
+        DlError: EC2 refuses the type, or has none free; the box is stopped then.
+    """
+    ran, before = box.running, box.type
+    if ran:
+        say(f"Stopping {box.name}")
+    box = stop(cloud, box)
+    with explained():
+        cloud.ec2.modify_instance_attribute(InstanceId=box.id, InstanceType={"Value": name})
+    box = wait_for(cloud, box.id, "stopped")
+    if not ran:
+        return box
+    say(f"Starting {box.name} as a {name}")
+    try:
+        return start(cloud, box, max_hours)
+    except DlError as error:
+        options = cloud.named(box.name).options
+        back = f"`dl aws resize {before}{options}`, then `dl aws start{options}`"
+        now = f"{box.name} is stopped, a {name} now; the way back: {back}."
+        raise DlError(error.what, why=error.why, hint=f"{now} {error.hint}") from error

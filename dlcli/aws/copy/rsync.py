@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
-from dlcli.aws.connecting import Unreachable, run
+from dlcli.aws.copy.plan import PARTIAL, Direction
+from dlcli.aws.ssh import Unreachable, run
 from dlcli.aws.system_ssh import Host, ssh_options
-from dlcli.aws.transfer_plan import PARTIAL, Direction
 from dlcli.errors import DlError
 from dlcli.progress import say
 from dlcli.words import printable

@@ -1,4 +1,4 @@
-"""Reaching a machine by ssh, waiting for it, and running programs there.
+"""Reach a machine by ssh, wait for it, run programs there, and give up in time.
 
 Nothing here knows who rents the machine. It is paramiko's client; interactive work and bulk copying
 are the system's ssh's. Both take the same key, and both want one of the known host keys.
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Timer
 from typing import TYPE_CHECKING
 
-from dlcli.aws.channel_limits import limited
 from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
 from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
 from dlcli.errors import DlError
@@ -23,7 +23,8 @@ from dlcli.files.paths import shown, typed
 from dlcli.progress import Patience
 
 if TYPE_CHECKING:
-    from paramiko import PKey, SSHClient
+    from paramiko import Channel, PKey, SSHClient
+
 
 # Between two tries to reach a machine that is booting.
 PAUSE_SECONDS = 2.0
@@ -279,3 +280,33 @@ def _peer(client: SSHClient) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def limited(channel: Channel, seconds: float | None) -> Iterator[None]:
+    """Close a channel after so long: whoever waits for it, in whatever step, is woken.
+
+    Raises:
+        TimeoutError: it was closed.
+    """
+    from paramiko import SSHException
+
+    # paramiko's own limit is on reading alone, and a sick machine may never begin the program
+    expired = Event()
+
+    def end() -> None:
+        expired.set()  # first: the close wakes whoever asks for it
+        channel.close()
+
+    timer = Timer(seconds or 0, end)
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    except (SSHException, EOFError, OSError) as error:
+        if expired.is_set():
+            raise TimeoutError(f"no answer within {seconds:.0f} s") from error
+        raise
+    finally:
+        timer.cancel()

@@ -1,4 +1,7 @@
-"""Copying a folder to a machine or from it: look, plan, copy, and go on after each drop."""
+"""Copy a folder to a box or from it: look, plan, copy, and go on after each drop.
+
+Runs on a box are found by the names that people type.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.aws import rsync, sftp
-from dlcli.aws.connecting import (
-    Unreachable,
-    connect,
-    home_of,
-    reached_again,
-    run,
-    wait_for_ssh,
-)
-from dlcli.aws.file_lists import git_ignored, listed_here, listed_project, listed_there
-from dlcli.aws.system_ssh import Host
-from dlcli.aws.transfer_plan import (
+from dlcli.aws.copy import rsync, sftp
+from dlcli.aws.copy.lists import git_ignored, listed_here, listed_project, listed_there
+from dlcli.aws.copy.plan import (
     HISTORY,
     Direction,
     Entry,
@@ -32,6 +26,8 @@ from dlcli.aws.transfer_plan import (
     require_narrow,
     require_remote,
 )
+from dlcli.aws.ssh import Unreachable, connect, home_of, reached_again, run, wait_for_ssh
+from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import Bar, say, track
@@ -39,6 +35,7 @@ from dlcli.words import printable
 
 if TYPE_CHECKING:
     from paramiko import SSHClient
+
 
 # Drops in a row in which not a byte arrived; others don't count.
 MOST_DROPS = 5
@@ -291,3 +288,36 @@ def _nothing(direction: Direction, folders: Folders, there: str, options: str) -
         why=f"that is where {folders.what} would be",
         hint=f"Look: `dl aws ssh{options} ls {shlex.quote(around)}`.",
     )
+
+
+def dataset_of(client: SSHClient, there: str, named: str) -> str:
+    """The dataset of a run that was named without one; empty where the name is a dataset's.
+
+    Args:
+        there: where the dataset of that name would be, `runs/NAME`, relative to the home folder.
+        named: a dataset's name, or a run's.
+
+    Raises:
+        DlError: the box has neither; or runs of that name of several datasets.
+    """
+    script = (
+        'cd; if [ -d "$1" ]; then echo; fi; '
+        'for each in "${1%/*}"/*/"$2"; do if [ -d "$each" ]; then echo "$each"; fi; done'
+    )
+    _, out, _ = run(client, ["sh", "-c", script, "sh", there, named])
+    found = out.splitlines()
+    if "" in found or "/" in named:
+        return ""
+    datasets = sorted(path.split("/")[-2] for path in found)
+    if not datasets:
+        raise DlError(
+            f"There is no dataset and no run {named!r} on the box",
+            hint="Name `DATASET` or `DATASET/RUN`, as `dl runs --all` lists them there.",
+        )
+    if len(datasets) > 1:
+        names = ", ".join(f"`{each}/{named}`" for each in datasets)
+        raise DlError(
+            f"{named} is a run of {len(datasets)} datasets on the box", hint=f"Name one: {names}."
+        )
+    say(f"{named} is {datasets[0]}/{named} on the box")
+    return datasets[0]

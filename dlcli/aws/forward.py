@@ -1,23 +1,31 @@
-"""Ports of a machine on this one: tunnels that come back when the connection drops.
+"""Ports of a box on this computer: tunnels, what answers behind them, and the page to open.
 
-The tunnels are the system's ssh's. Jupyter and TensorBoard listen on the machine's own loopback
-alone, so this is the only way to them; here too they are on 127.0.0.1 alone.
+The tunnels are those of the system's ssh; they come back when the connection drops. Jupyter and
+TensorBoard listen on the box's own loopback alone, so this is the only way to them; here too they
+are on 127.0.0.1 alone.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from dlcli.aws.connecting import reached_again, wait_for_ssh
+from dlcli.aws.ssh import connect, reached_again, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host, not_installed, ssh_argv
 from dlcli.errors import DlError, ExitCode
 from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from paramiko import SSHClient
+
 
 LOOPBACK = "127.0.0.1"
 SERVICES = {"jupyter": 8888, "tensorboard": 6006}
@@ -30,6 +38,14 @@ PATIENCE_SECONDS = 600.0
 FIRST_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 MOST_PORTS = 50
+
+SECONDS = 10.0
+# What each Jupyter server over there says of itself, the newest first. Its token comes through the
+# tunnel alone: no command line holds it, which everyone over there may read.
+SERVERS = (
+    "cd ~/.local/share/jupyter/runtime && ls -t jpserver-*.json | "
+    """while read -r file; do cat "$file"; printf '\\0'; done"""
+)
 
 
 @dataclass(frozen=True)
@@ -185,3 +201,82 @@ def _require_patience(host: Host, since: float, opened: bool) -> None:
             hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: "
             f"`dl aws ssh{host.options}`.",
         )
+
+
+@dataclass(frozen=True)
+class Page:
+    """What leads to a service.
+
+    Args:
+        url: here; it holds Jupyter's token, so it is for its owner's eyes.
+        answers: whether something listens over there.
+    """
+
+    tunnel: Tunnel
+    url: str
+    answers: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.tunnel.service} {self.url}".lstrip()
+
+    def missing(self, host: Host) -> str:
+        """The words for a service that isn't there."""
+        words = f"Nothing listens at port {self.tunnel.remote} of {host.called} yet"
+        name = next((name for name, port in SERVICES.items() if port == self.tunnel.remote), "")
+        look = f"`dl aws ssh{host.options} systemctl --user status dl-{name}` says why."
+        return f"{words}; the tunnel waits for it. {look if name else ''}".rstrip()
+
+
+def pages(host: Host, tunnels: Sequence[Tunnel]) -> list[Page]:
+    """Where each tunnel leads; as far as the machine tells, whose tunnels are there anyway."""
+    try:
+        with connect(host, SECONDS) as client:
+            servers = _servers(client)
+            return [
+                Page(each, _url(each, servers.get(each.remote, {})), _answers(client, each.remote))
+                for each in tunnels
+            ]
+    except DlError:
+        return [Page(each, _url(each, {})) for each in tunnels]
+
+
+def _servers(client: SSHClient) -> dict[int, dict[str, object]]:
+    """Port -> what the newest Jupyter server there says of itself."""
+    found: dict[int, dict[str, object]] = {}
+    for text in run(client, ["sh", "-c", SERVERS], seconds=SECONDS)[1].split("\0"):
+        try:
+            said = json.loads(text)
+            found.setdefault(int(said["port"]), said)
+        except (ValueError, KeyError, TypeError):  # half written, or not a server's
+            continue
+    return found
+
+
+def _url(tunnel: Tunnel, server: dict[str, object]) -> str:
+    scheme = "https" if server.get("secure") is True else "http"
+    url = f"{scheme}://{LOOPBACK}:{tunnel.local}"
+    token = server.get("token")
+    if not isinstance(token, str) or not token:
+        return url
+    return f"{url}{server.get('base_url', '/')}lab?token={quote(token, safe='')}"
+
+
+def _answers(client: SSHClient, port: int) -> bool:
+    """Whether something listens at a port there, asked as the tunnel itself would."""
+    from paramiko import ChannelException, SSHException
+
+    transport = client.get_transport()
+    assert transport is not None  # it is connected
+    try:
+        transport.open_channel(
+            "direct-tcpip", (LOOPBACK, port), (LOOPBACK, 0), timeout=SECONDS
+        ).close()
+    except ChannelException as error:
+        return int(error.code) != CONNECT_FAILED
+    except (SSHException, EOFError, OSError):  # it doesn't say
+        return True
+    return True
+
+
+# https://www.rfc-editor.org/rfc/rfc4254#section-5.1
+CONNECT_FAILED = 2

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.aws.connecting import Unreachable, run
-from dlcli.aws.transfer_plan import PARTIAL, Direction, Entry
+from dlcli.aws.copy.plan import PARTIAL, Direction, Entry
+from dlcli.aws.ssh import Unreachable, run
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.words import printable

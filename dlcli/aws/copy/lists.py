@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.aws.connecting import run
-from dlcli.aws.transfer_plan import PARTIAL, Entry
+from dlcli.aws.copy.plan import PARTIAL, Entry
+from dlcli.aws.ssh import run
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say

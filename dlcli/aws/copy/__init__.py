@@ -1,0 +1,1 @@
+"""Copies to and from a box: what differs, then rsync or SFTP."""
