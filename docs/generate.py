@@ -14,7 +14,7 @@ import click
 
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.cli import root
-from dlcli.cli.helping import EVERYWHERE
+from dlcli.cli.parts.help import EVERYWHERE
 from dlcli.cli.train import Recipes
 
 DOCS = Path(__file__).parent

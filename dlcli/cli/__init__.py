@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
 
 import click
 
-from dlcli.cli.helping import DebugOption, Group
+from dlcli.cli.parts.help import DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
@@ -144,10 +143,3 @@ def _os_error(error: OSError) -> str:
     if error.errno == errno.ENOENT and not of:
         return "The current folder is gone: it was moved or removed\nGo to another: `cd ~`."
     return f"Can't use{of or ' a file'}: {why}\nRun it again with --debug to see where this was."
-
-
-def emit_json(value: Any) -> None:
-    """Print a result as JSON on stdout."""
-    import json
-
-    click.echo(json.dumps(value, indent=2, ensure_ascii=True))

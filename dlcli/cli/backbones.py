@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.completing import complete_backbone
-from dlcli.cli.helping import Command, DebugOption
-from dlcli.cli.options import JSON
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.complete import complete_backbone
+from dlcli.cli.parts.help import Command, DebugOption
+from dlcli.cli.parts.options import JSON
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli.helping import Command, DebugOption
+from dlcli.cli.parts.help import Command, DebugOption
 
 INSTALL = {
     "bash": "dl completion bash > ~/.local/share/bash-completion/completions/dl",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.completing import complete_setting
-from dlcli.cli.helping import Command, DebugOption, Group
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.complete import complete_setting
+from dlcli.cli.parts.help import Command, DebugOption, Group
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config, declared, load_config, own_recipe_of, save_setting, user_file
 from dlcli.errors import DlError
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown

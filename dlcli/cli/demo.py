@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import click
 
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.files.paths import shown, typed
+from dlcli.progress import say
+from dlcli.runs.run import Run
 
 NAME = "digits-demo"
 
@@ -17,10 +27,8 @@ def command(config: Config) -> None:
     """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
     from subprocess import CalledProcessError
 
-    from dlcli.data.demo import walk, write_digits
+    from dlcli.data.demo import write_digits
     from dlcli.errors import ExitCode
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     settings = config.settings()
     folder = settings.data_dir / NAME
@@ -34,3 +42,56 @@ def command(config: Config) -> None:
     click.echo(f"Report      {shown(run.report_file)}")
     click.echo(f"Submission  {shown(run.submission_file)}")
     say("Open the report in a browser. Then your own pictures: `dl data organize FOLDER`")
+
+
+def walk(folder: Path, runs_dir: Path) -> Run:
+    """Run the everyday path on the demo's dataset, a process per command, showing each.
+
+    Args:
+        folder: the dataset.
+        runs_dir: where runs go.
+
+    Returns:
+        the run that it trained.
+
+    Raises:
+        CalledProcessError: a command failed, and has said why.
+    """
+    with TemporaryDirectory(prefix="dl-demo-") as elsewhere:
+        # no setting of the user's counts, from wherever: it is the demo of the defaults, and must
+        # not work on the user's own dataset
+        environment = {
+            **{k: v for k, v in os.environ.items() if k == "DL_DEBUG" or not k.startswith("DL_")},
+            "DL_DATA_DIR": str(folder.parent),
+            "DL_RUNS_DIR": str(runs_dir),
+            "DL_DATASET": str(folder),
+            "XDG_CONFIG_HOME": elsewhere,
+            # what it names is not what the user's next command should take
+            "XDG_STATE_HOME": elsewhere,
+        }
+        for words in commands(str(folder)):
+            shell = [typed(folder) if word == str(folder) else shlex.quote(word) for word in words]
+            say("\n$ dl " + " ".join(shell))
+            command = [sys.executable, "-P", "-m", "dlcli", *words]
+            subprocess.run(command, env=environment, cwd=elsewhere, check=True)
+    runs = Run.all(runs_dir, folder.name)
+    return max(runs, key=lambda run: str(run.status().get("started", "")))
+
+
+def commands(dataset: str) -> list[list[str]]:
+    """The everyday path on the demo's dataset, as one would type it.
+
+    Args:
+        dataset: its folder.
+    """
+    return [
+        ["data", "organize", dataset],
+        ["data", "split", "--valid", "200"],
+        ["data", "sample"],
+        # 8 pixels enlarged to 64 gain nothing from 224; and 800 images are 13 steps an epoch, so
+        # that the default's 12 epochs would underfit (log loss 0.6 instead of 0.14)
+        ["features", "--image-size", "96"],
+        ["train", "finetune", "--image-size", "96", "--schedule", "3e-3x40,3e-4x10"],
+        ["evaluate"],
+        ["submit"],
+    ]

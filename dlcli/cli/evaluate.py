@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.completing import complete_run
-from dlcli.cli.helping import Command
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import print_table
-from dlcli.cli.tta import TTA
+from dlcli.cli.parts.complete import complete_run
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import JSON, TTA, with_config
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.settings.augmentation import AMOUNTS
 

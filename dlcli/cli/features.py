@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.helping import Command, Group
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.help import Command, Group
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.settings.shared import BACKBONE_SETTINGS
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.helping import Command
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.shared import BACKBONE_SETTINGS

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.catalog import recipe_text
-from dlcli.cli import emit_json
-from dlcli.cli.helping import Command, paragraphs
-from dlcli.cli.options import JSON, with_config
+from dlcli.cli.parts.help import Command, paragraphs
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json
 from dlcli.cli.train import Recipes, recipe_keys
 from dlcli.config import Config
 from dlcli.progress import say

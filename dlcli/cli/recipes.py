@@ -7,11 +7,10 @@ from shutil import get_terminal_size
 import click
 
 from dlcli.catalog import make_recipe, recipe_file, recipe_text, unusable, usable_names
-from dlcli.cli import emit_json
-from dlcli.cli.completing import complete_recipe
-from dlcli.cli.helping import Command, DebugOption, paragraphs
-from dlcli.cli.options import JSON
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.complete import complete_recipe
+from dlcli.cli.parts.help import Command, DebugOption, paragraphs
+from dlcli.cli.parts.options import JSON
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.fields import settings_of

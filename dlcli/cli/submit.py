@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from dlcli.cli.asking import YES, consent
-from dlcli.cli.completing import complete_run
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
-from dlcli.cli.tta import TTA
+from dlcli.cli.parts.ask import YES, consent
+from dlcli.cli.parts.complete import complete_run
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import TTA, with_config
 from dlcli.config import Config
 from dlcli.settings.augmentation import AMOUNTS
 
@@ -174,7 +173,7 @@ def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> Non
 
 def _print_curve(curve: Curve, chosen: float) -> None:
     """Print log loss over the bound, a line and a bar each."""
-    from dlcli.cli.tables import print_table
+    from dlcli.cli.parts.tables import print_table
 
     least, most = min(curve.losses), max(curve.losses)
     rows = []

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
-from dlcli.cli.helping import Command, DebugOption, Group, paragraphs
-from dlcli.cli.options import with_config
+from dlcli.cli.parts.help import Command, DebugOption, Group, paragraphs
+from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown

@@ -7,18 +7,12 @@ Alpaydin & Kaynak 1998) come with the package, so that nothing has to be downloa
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from dlcli.errors import DlError
 from dlcli.files.formats import write_csv
-from dlcli.files.paths import shown, typed
-from dlcli.progress import say
-from dlcli.runs.run import Run
+from dlcli.files.paths import shown
 
 LABELLED = 1000
 PIXELS = 64  # a side: enough to be looked at
@@ -62,56 +56,3 @@ def write_digits(folder: Path) -> None:
             test_ids.append(number)
     rows = [[test_id, *[0.1] * 10] for test_id in test_ids]
     write_csv(folder / "sample_submission.csv", [["id", *range(10)], *rows])
-
-
-def walk(folder: Path, runs_dir: Path) -> Run:
-    """Run the everyday path on the demo's dataset, a process per command, showing each.
-
-    Args:
-        folder: the dataset.
-        runs_dir: where runs go.
-
-    Returns:
-        the run that it trained.
-
-    Raises:
-        CalledProcessError: a command failed, and has said why.
-    """
-    with TemporaryDirectory(prefix="dl-demo-") as elsewhere:
-        # no setting of the user's counts, from wherever: it is the demo of the defaults, and must
-        # not work on the user's own dataset
-        environment = {
-            **{k: v for k, v in os.environ.items() if k == "DL_DEBUG" or not k.startswith("DL_")},
-            "DL_DATA_DIR": str(folder.parent),
-            "DL_RUNS_DIR": str(runs_dir),
-            "DL_DATASET": str(folder),
-            "XDG_CONFIG_HOME": elsewhere,
-            # what it names is not what the user's next command should take
-            "XDG_STATE_HOME": elsewhere,
-        }
-        for words in commands(str(folder)):
-            shell = [typed(folder) if word == str(folder) else shlex.quote(word) for word in words]
-            say("\n$ dl " + " ".join(shell))
-            command = [sys.executable, "-P", "-m", "dlcli", *words]
-            subprocess.run(command, env=environment, cwd=elsewhere, check=True)
-    runs = Run.all(runs_dir, folder.name)
-    return max(runs, key=lambda run: str(run.status().get("started", "")))
-
-
-def commands(dataset: str) -> list[list[str]]:
-    """The everyday path on the demo's dataset, as one would type it.
-
-    Args:
-        dataset: its folder.
-    """
-    return [
-        ["data", "organize", dataset],
-        ["data", "split", "--valid", "200"],
-        ["data", "sample"],
-        # 8 pixels enlarged to 64 gain nothing from 224; and 800 images are 13 steps an epoch, so
-        # that the default's 12 epochs would underfit (log loss 0.6 instead of 0.14)
-        ["features", "--image-size", "96"],
-        ["train", "finetune", "--image-size", "96", "--schedule", "3e-3x40,3e-4x10"],
-        ["evaluate"],
-        ["submit"],
-    ]

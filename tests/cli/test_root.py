@@ -15,7 +15,7 @@ import pytest
 from typed import Dl, ok
 
 from dlcli.cli import COMMANDS
-from dlcli.cli.helping import Command
+from dlcli.cli.parts.help import Command
 from dlcli.errors import DlError, ExitCode
 from dlcli.version import __version__
 

@@ -13,7 +13,7 @@ from loading import loaded
 from terminal import at_terminal
 from typed import Dl, ok
 
-from dlcli.cli.runs import PLACES
+from dlcli.cli.runs import MODULES
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
 
@@ -267,7 +267,7 @@ def test_commands_options_and_runs_are_completed(three: list[Run]) -> None:
         assert heavy == set()
         return [each.partition(",")[2] for each in output.splitlines() if each]
 
-    assert completed("dl runs ") == list(PLACES)
+    assert completed("dl runs ") == list(MODULES)
     assert completed("dl runs --so") == ["--sort"]
     assert completed("dl runs --sort val_loss --cs") == ["--csv"]
     assert completed("dl runs rm --ch") == ["--checkpoints"]

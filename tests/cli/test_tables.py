@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from terminal import at_terminal
 
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.tables import print_table
 
 
 def printed(

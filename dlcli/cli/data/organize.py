@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.datasets import (
-    DRY_RUN,
-    folder_named,
-    print_counts,
-    print_plan,
-    verb_of,
-    warn_of,
-)
-from dlcli.cli.helping import Command
-from dlcli.cli.options import JSON, with_config
+from dlcli.cli.data.listing import DRY_RUN, folder_named, print_counts, print_plan, verb_of, warn_of
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.asking import YES, consent
 from dlcli.cli.aws import NAMED, limits, opened, require_effect
-from dlcli.cli.aws_connect import TRUST
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
+from dlcli.cli.aws.connect import TRUST
+from dlcli.cli.parts.ask import YES, consent
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.helping import Group
+from dlcli.cli.parts.help import Group
 from dlcli.config import Config
 
 if TYPE_CHECKING:
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 # The commands in the order in which one uses them, each with its module and what it does, so that
 # completion and help import none of them.
-PLACES = {
-    "types": ("aws_types", "List GPU types: what they are, and what they cost here."),
-    "up": ("aws_up", "Rent a box, start a stopped one, or say how to reach it."),
-    "start": ("aws_boxes", "Start a stopped box."),
-    "stop": ("aws_boxes", "Stop a box: its disk stays, and costs little."),
-    "down": ("aws_boxes", "End a box with its disk and all that belongs to it."),
-    "ls": ("aws_ls", "List your boxes and what they cost."),
-    "audit": ("aws_ls", "List what costs money in EC2, whoever made it, and who is let in."),
-    "ssh": ("aws_connect", "Work on a box in a shell."),
-    "tmux": ("aws_connect", "Work on a box in a shell that outlives the connection."),
-    "put": ("aws_copy", "Copy the project, datasets or runs to a box."),
-    "get": ("aws_copy", "Copy them back."),
-    "forward": ("aws_connect", "Reach Jupyter, TensorBoard or another port of a box from here."),
-    "extend": ("aws_boxes", "Let a box run for longer."),
-    "resize": ("aws_boxes", "Make a box another type; its disk stays."),
-    "ssh-config": ("aws_connect", "Let plain ssh and editors know your boxes by name."),
+MODULES = {
+    "types": ("ls", "List GPU types: what they are, and what they cost here."),
+    "up": ("up", "Rent a box, start a stopped one, or say how to reach it."),
+    "start": ("boxes", "Start a stopped box."),
+    "stop": ("boxes", "Stop a box: its disk stays, and costs little."),
+    "down": ("boxes", "End a box with its disk and all that belongs to it."),
+    "ls": ("ls", "List your boxes and what they cost."),
+    "audit": ("ls", "List what costs money in EC2, whoever made it, and who is let in."),
+    "ssh": ("connect", "Work on a box in a shell."),
+    "tmux": ("connect", "Work on a box in a shell that outlives the connection."),
+    "put": ("copy", "Copy the project, datasets or runs to a box."),
+    "get": ("copy", "Copy them back."),
+    "forward": ("connect", "Reach Jupyter, TensorBoard or another port of a box from here."),
+    "extend": ("boxes", "Let a box run for longer."),
+    "resize": ("boxes", "Make a box another type; its disk stays."),
+    "ssh-config": ("connect", "Let plain ssh and editors know your boxes by name."),
 }
 ACCOUNT = ("aws.profile", "aws.region")
 NAMED = ("aws.name", *ACCOUNT)
@@ -44,17 +44,17 @@ class Boxes(Group):
     """The commands about boxes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(PLACES)
+        return list(MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in PLACES:
+        if cmd_name not in MODULES:
             return None
-        module = import_module(f"dlcli.cli.{PLACES[cmd_name][0]}")
+        module = import_module(f"dlcli.cli.aws.{MODULES[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def summary(self, ctx: click.Context, name: str) -> str:
-        return PLACES[name][1]
+        return MODULES[name][1]
 
 
 @click.group(cls=Boxes, options_metavar="", subcommand_metavar="COMMAND [ARGS]...")

@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.augment_preview import command as augment_preview
-from dlcli.cli.completing import complete_dataset
-from dlcli.cli.data_get import command as get
-from dlcli.cli.data_organize import command as organize
-from dlcli.cli.datasets import (
+from dlcli.cli.data.augment_preview import command as augment_preview
+from dlcli.cli.data.get import command as get
+from dlcli.cli.data.listing import (
     DRY_RUN,
     as_typed,
     print_counts,
@@ -21,9 +18,11 @@ from dlcli.cli.datasets import (
     print_plan,
     warn_of,
 )
-from dlcli.cli.helping import Group
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.data.organize import command as organize
+from dlcli.cli.parts.complete import complete_dataset
+from dlcli.cli.parts.help import Group
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 
 

@@ -6,11 +6,11 @@ import os
 
 import click
 
-from dlcli.cli.completing import complete_competition
-from dlcli.cli.data_organize import tell, with_labels
-from dlcli.cli.datasets import folder_named
-from dlcli.cli.helping import Command
-from dlcli.cli.options import JSON, with_config
+from dlcli.cli.data.listing import folder_named
+from dlcli.cli.data.organize import tell, with_labels
+from dlcli.cli.parts.complete import complete_competition
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
 
 

@@ -1,7 +1,8 @@
 """Command-line options made from declared settings, so that none is written twice.
 
 `@with_config("seed", "backbone")` gives a command those settings as options, and the ones that
-every command has, and calls it with a `Config` in which they are resolved.
+every command has, and calls it with a `Config` in which they are resolved. `TTA` is `--tta N`, for
+the commands that predict.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import click
 
-from dlcli.cli.helping import EVERYWHERE, DebugOption
+from dlcli.cli.parts.help import EVERYWHERE, DebugOption
 from dlcli.config import declared, load_config
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
@@ -22,6 +23,14 @@ from dlcli.settings.fields import Setting, coerce
 SHARED = ("data_dir", "runs_dir")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 SHORT = {"dataset": "-d", "kaggle.competition": "-c", "aws.name": "-n"}
+
+TTA = click.option(
+    "--tta",
+    type=int,
+    metavar="N",
+    help="test-time augmentation: the mean over each image and N changed views of it; changed as "
+    "in training, or else by --preset",
+)
 
 
 class SettingType(click.ParamType):
@@ -47,11 +56,11 @@ class SettingType(click.ParamType):
     ) -> list[click.shell_completion.CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        from dlcli.cli import completing
+        from dlcli.cli.parts import complete
 
         if self.setting.type is Path:
             return [CompletionItem(incomplete, type="file")]
-        words = self.setting.choices or completing.words_for(self.setting.name)
+        words = self.setting.choices or complete.words_for(self.setting.name)
         return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from dlcli.cli.completing import complete_run
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
+from dlcli.cli.parts.complete import complete_run
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from dlcli.cli.completing import complete_dataset
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.complete import complete_dataset
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.tables import print_table
 from dlcli.config import Config
 from dlcli.settings.augmentation import Augmentation
 from dlcli.settings.fields import settings_of

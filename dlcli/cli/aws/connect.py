@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.aws import NAMED, account, opened
-from dlcli.cli.helping import Command
-from dlcli.cli.options import with_config
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
 
 if TYPE_CHECKING:

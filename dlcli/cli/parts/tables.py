@@ -1,10 +1,11 @@
-"""Tables on stdout: aligned columns of plain text, one way for all commands."""
+"""Results on stdout: tables of aligned columns, and JSON; one way for all commands."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from math import inf
+from typing import Any
 from unicodedata import combining, east_asian_width
 
 import click
@@ -119,3 +120,10 @@ def _is_number(value: object) -> bool:
 def _width(text: str) -> int:
     """Columns that a text takes on a terminal: wide characters two, marks on others none."""
     return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
+
+
+def emit_json(value: Any) -> None:
+    """Print a result as JSON on stdout."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=True))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli import emit_json
-from dlcli.cli.helping import Command, Group, Page
-from dlcli.cli.options import JSON, with_config
-from dlcli.cli.tables import fits, print_table
+from dlcli.cli.parts.help import Command, Group, Page
+from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.tables import emit_json, fits, print_table
 from dlcli.config import Config
 from dlcli.runs.filters import SIGNS
 
@@ -27,17 +26,17 @@ SECONDS, PUBLIC = "seconds", "public_score"
 # With a name of 39 characters and a run that was interrupted they fit 80, but for the seconds.
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
 # The commands in the order in which one uses them, and the modules of those that are not here.
-PLACES = {
+MODULES = {
     "ls": None,
-    "show": "runs_show",
-    "diff": "runs_compare",
-    "compare": "runs_compare",
+    "show": "show",
+    "diff": "compare",
+    "compare": "compare",
     "best": None,
-    "report": "runs_report",
-    "tensorboard": "runs_tensorboard",
-    "verify": "runs_verify",
-    "rm": "runs_disk",
-    "du": "runs_disk",
+    "report": "report",
+    "tensorboard": "report",
+    "verify": "verify",
+    "rm": "disk",
+    "du": "disk",
 }
 
 
@@ -45,14 +44,14 @@ class Runs(Group):
     """The commands about runs; where none is typed, `ls`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(PLACES)
+        return list(MODULES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = PLACES.get(cmd_name)
+        module = MODULES.get(cmd_name)
         if module is None:
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(
-            import_module(f"dlcli.cli.{module}"), f"{cmd_name}_command"
+            import_module(f"dlcli.cli.runs.{module}"), f"{cmd_name}_command"
         )
         return command
 
