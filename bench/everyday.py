@@ -11,9 +11,9 @@ from pathlib import Path
 import sys
 begun = time.perf_counter()
 from dlcli.config import load_config
-from dlcli.dataset import open_dataset
-from dlcli.images import read_batches
-from dlcli.inference import resolve_forward, start_engine
+from dlcli.data.dataset import open_dataset
+from dlcli.images.pixels import read_batches
+from dlcli.models.engines import resolve_forward, start_engine
 config = load_config()
 dataset = open_dataset(Path(sys.argv[1]))
 forward, weights = resolve_forward(config.settings(), "pooled")
@@ -38,21 +38,22 @@ from dlcli.backend import start_backend
 start_backend()
 import keras
 print("import", time.perf_counter() - begun)
-from dlcli import training
+from dlcli.training import fit
 from dlcli.config import load_config
-from dlcli.launch import make_job, new_run
-keep, spent = training.keep_outcome, []
+from dlcli.training.job import make_job
+from dlcli.training.launch import new_run
+keep, spent = fit.keep_outcome, []
 def timed(*arguments):
     begun = time.perf_counter()
     keep(*arguments)
     spent.append(time.perf_counter() - begun)
-training.keep_outcome = timed
+fit.keep_outcome = timed
 begun = time.perf_counter()
 job = make_job(load_config(), "finetune", Path(sys.argv[1]))
-samples = training.first_samples(job)
+samples = fit.first_samples(job)
 print("read", time.perf_counter() - begun)
 begun = time.perf_counter()
-training.fit(job, new_run(job), samples)
+fit.fit(job, new_run(job), samples)
 print("fit", time.perf_counter() - begun - spent[0])
 print("predict", spent[0])
 """

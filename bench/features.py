@@ -17,7 +17,8 @@ from dlcli.backend import start_backend
 start_backend()
 import keras
 from dlcli.config import load_config
-from dlcli.models.backbones import get_backbone, load_cut
+from dlcli.models.backbones import get_backbone
+from dlcli.models.network import load_cut
 settings = load_config().settings()
 backbone = get_backbone(settings.backbone)
 size = backbone.features_size
@@ -34,17 +35,17 @@ print("rate", len(found) / (time.perf_counter() - begun))
 OURS = """
 import sys, time
 from pathlib import Path
-from dlcli import features
+from dlcli.features import compute
 from dlcli.config import load_config
-from dlcli.dataset import open_dataset
-from dlcli.inference import resolve_forward, start_engine
+from dlcli.data.dataset import open_dataset
+from dlcli.models.engines import resolve_forward, start_engine
 config = load_config().with_flags({"precision": sys.argv[2]})
 dataset = open_dataset(Path(sys.argv[1]))
 forward, weights = resolve_forward(config.settings(), "pooled")
 engine = start_engine(forward, weights)
-features.start_engine = lambda *_: engine  # ready before the clock runs, as the peer's is
+compute.start_engine = lambda *_: engine  # ready before the clock runs, as the peer's is
 begun = time.perf_counter()
-features.compute_features(dataset, forward, weights, workers=2, on_error="stop")
+compute.compute_features(dataset, forward, weights, workers=2, on_error="stop")
 print("rate", len(dataset.splits["train"]) / (time.perf_counter() - begun))
 """
 

@@ -14,12 +14,12 @@ import numpy as np
 from pathlib import Path
 from dlcli.backend import start_backend
 start_backend()
-from dlcli.assembly import Network
+from dlcli.training.build import Network
 from dlcli.config import load_config
-from dlcli.job import read_samples
-from dlcli.launch import make_job
-from dlcli.targets import Targets
-from dlcli.training import _train_epoch
+from dlcli.training.job import read_samples
+from dlcli.training.job import make_job
+from dlcli.training.fit import Targets
+from dlcli.training.fit import _train_epoch
 from dlcli.progress import Bar
 config = load_config().with_flags({"memory": sys.argv[2]})
 job = make_job(config, "fc", Path(sys.argv[1]))

@@ -12,7 +12,7 @@ It serves the tests.
 
 from dataclasses import dataclass
 
-from dlcli.fields import setting
+from dlcli.settings.fields import setting
 from dlcli.recipe import Recipe
 
 

@@ -1,148 +1,320 @@
-"""Which module may import what, read from the source: arrows point one way.
+"""Which module may import what, read from the source: arrows point down, and never in a circle.
 
-`cli` -> the library -> numpy. Nothing slow at a module's own level, so that `dl --help` answers at
-once and a command pays for what it uses.
+The floors are those of `docs/architecture.md`. An import counts wherever it stands: in a function's
+body, and for the type checker alone, too. Each rule is a function of sources, so that it is seen to
+find what it forbids in sources made for it.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dlcli
 
 ROOT = Path(dlcli.__file__).parent
-SOURCES = {
-    ".".join(["dlcli", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
-        ".__init__"
-    ): ast.parse(path.read_text(), str(path))
-    for path in sorted(ROOT.rglob("*.py"))
+
+Sources = Mapping[str, ast.Module]
+
+
+def sources_below(root: Path, package: str) -> dict[str, ast.Module]:
+    """Every module of a package, parsed, by its dotted name."""
+    return {
+        ".".join([package, *path.relative_to(root).with_suffix("").parts]).removesuffix(
+            ".__init__"
+        ): ast.parse(path.read_text(), str(path))
+        for path in sorted(root.rglob("*.py"))
+    }
+
+
+SOURCES = sources_below(ROOT, "dlcli")
+
+# From the top floor down. What stands on a floor imports what stands on lower ones, and nothing
+# beside it. `dlcli` itself and `__main__` are the doors, above them all.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("cli",),
+    ("api",),
+    ("experiments",),
+    ("kaggle", "report", "training"),
+    ("inference",),
+    ("features", "runs"),
+    ("data",),
+    ("config",),
+    ("catalog",),
+    ("recipes",),
+    ("models",),
+    ("images", "aws"),
+    ("files", "recipe"),
+    ("settings", "evaluation", "progress", "process", "backend"),
+    ("errors", "words", "version"),
+)
+DOORS = {"dlcli": {"api", "version"}, "dlcli.__main__": {"cli"}}
+# A column of its own, which knows nothing of learning.
+AWS_MAY = {"settings", "files", "words", "progress", "process", "errors", "version"}
+
+# Each heavy library in its one place, or below it.
+HEAVY = {
+    "click": "dlcli.cli",
+    "rich": "dlcli.progress",
+    "bcolz": "dlcli.features.compute",
+    "kaggle": "dlcli.kaggle.account",
+    "tensorflow": "dlcli.backend",
+    "jax": "dlcli.backend",
+    "torch": "dlcli.backend",
+    "sklearn": "dlcli.data.demo",
+    "boto3": "dlcli.aws",
+    "botocore": "dlcli.aws",
+    "paramiko": "dlcli.aws",
 }
+
+# What has to answer at once, and so never sees a network.
+QUICK = (
+    *("dlcli.data", "dlcli.runs", "dlcli.evaluation", "dlcli.settings", "dlcli.config"),
+    *("dlcli.inference.predictions", "dlcli.kaggle.submission", "dlcli.kaggle.submit"),
+    *("dlcli.files", "dlcli.progress", "dlcli.errors", "dlcli.words"),
+)
+NETWORK = ("keras", "bcolz", "openvino")
+
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "base", "misc", "core", "tools"}
 
 
 @dataclass(frozen=True)
 class Import:
-    """One import statement's module, and where it stands."""
+    """What one import statement names, and where it stands."""
 
     importer: str
     imported: str
     line: int
     at_module_level: bool
+    for_types_alone: bool
 
     def of(self, *packages: str) -> bool:
         """Whether it imports one of some packages, or a part of one."""
-        return any(f"{self.imported}.".startswith(f"{package}.") for package in packages)
+        return any(is_below(self.imported, package) for package in packages)
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.imported}"
 
 
-def imports_of(module: str) -> Iterator[Import]:
-    """All imports of a module but those that only a type checker sees."""
-    stack: list[tuple[ast.AST, bool]] = [(SOURCES[module], True)]
+def is_below(module: str, package: str) -> bool:
+    """Whether a module is a package, or a part of it."""
+    return f"{module}.".startswith(f"{package}.")
+
+
+def imports_of(module: str, sources: Sources) -> Iterator[Import]:
+    """All imports of a module, in bodies and for the type checker included."""
+    stack: list[tuple[ast.AST, bool, bool]] = [(sources[module], True, False)]
     while stack:
-        node, outside = stack.pop()
+        node, outside, typing = stack.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            stack += [(child, outside) for child in node.orelse]
+            stack += [(child, outside, True) for child in node.body]
+            stack += [(child, outside, typing) for child in node.orelse]
             continue
         if isinstance(node, ast.Import):
             for name in node.names:
-                yield Import(module, name.name, node.lineno, outside)
+                yield Import(module, name.name, node.lineno, outside, typing)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relative to itself"
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
-                imported = whole if whole in SOURCES else str(node.module)
-                yield Import(module, imported, node.lineno, outside)
+                imported = whole if whole in sources else str(node.module)
+                yield Import(module, imported, node.lineno, outside, typing)
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        stack += [(child, outside and not inside) for child in ast.iter_child_nodes(node)]
+        stack += [(each, outside and not inside, typing) for each in ast.iter_child_nodes(node)]
 
 
-IMPORTS = [each for module in SOURCES for each in imports_of(module)]
+def all_imports(sources: Sources) -> list[Import]:
+    """Every import in some sources."""
+    return [each for module in sources for each in imports_of(module, sources)]
 
 
-def importers(*packages: str) -> set[str]:
-    """The modules that import one of some packages."""
-    return {each.importer for each in IMPORTS if each.of(*packages)}
+def circles(sources: Sources) -> list[list[str]]:
+    """Modules each of which can be reached from itself by imports (Tarjan 1972)."""
+    arrows: dict[str, set[str]] = {module: set() for module in sources}
+    for each in all_imports(sources):
+        if each.imported in arrows and each.imported != each.importer:
+            arrows[each.importer].add(each.imported)
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        path.append(module)
+        for other in sorted(arrows[module]):
+            if other not in number:
+                visit(other)
+            if other in path:
+                lowest[module] = min(lowest[module], lowest[other])
+        if lowest[module] == number[module]:
+            circle = path[path.index(module) :]
+            del path[path.index(module) :]
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for module in sources:
+        if module not in number:
+            visit(module)
+    return found
 
 
-def below(package: str) -> set[str]:
-    """The modules of a package."""
-    return {name for name in SOURCES if f"{name}.".startswith(f"dlcli.{package}.")}
+def floor_of(module: str) -> int:
+    """On which floor a module stands, counted from the top."""
+    package = module.split(".")[1]
+    return next(number for number, floor in enumerate(FLOORS) if package in floor)
 
 
-def test_the_walk_sees_imports_at_any_depth() -> None:
-    assert "dlcli.files.formats" in importers("yaml")
-    assert "dlcli.settings.fields" in importers("dlcli.errors")
-    assert len(IMPORTS) > 100
+def arrows_up(sources: Sources) -> list[str]:
+    """Imports of what stands higher, or beside the importer in another package."""
+    found = []
+    for each in all_imports(sources):
+        if not is_below(each.imported, "dlcli"):
+            continue
+        package = each.imported.removeprefix("dlcli").lstrip(".").partition(".")[0]
+        if each.importer in DOORS:
+            allowed = package in DOORS[each.importer]
+        elif not package or each.imported in DOORS:
+            allowed = False
+        elif package == each.importer.split(".")[1]:
+            allowed = True
+        else:
+            allowed = floor_of(each.importer) < floor_of(each.imported)
+        if not allowed:
+            found.append(str(each))
+    return found
 
 
-def test_only_the_command_line_imports_click() -> None:
-    assert importers("click") <= below("cli")
-
-
-def test_only_progress_imports_rich() -> None:
-    assert importers("rich") == {"dlcli.progress"}
-
-
-def test_only_features_imports_bcolz() -> None:
-    assert importers("bcolz") == {"dlcli.features.compute"}
-
-
-def test_only_one_module_imports_kaggle() -> None:
-    assert importers("kaggle") <= {"dlcli.kaggle.account"}
-
-
-def test_keras_is_the_only_way_to_a_backend() -> None:
-    # the gateway has to quieten TensorFlow and to see its devices
-    assert importers("tensorflow", "jax", "torch") <= {"dlcli.backend"}
-
-
-def test_scikit_learn_serves_the_demo_alone_among_commands_that_have_to_be_quick() -> None:
-    assert importers("sklearn") <= {"dlcli.data.demo"}
-
-
-LIGHT = (
-    *(
-        "dlcli.data.dataset",
-        "dlcli.evaluation.metrics",
-        "dlcli.kaggle.submission",
-        "dlcli.kaggle.submit",
-        "dlcli.runs.run",
-    ),
-    *(
-        "dlcli.config",
-        "dlcli.settings.fields",
-        "dlcli.files.atomic",
-        "dlcli.settings.schedule",
-        "dlcli.data.choice",
-    ),
-    *("dlcli.inference.predictions", "dlcli.files.paths", "dlcli.progress", "dlcli.errors"),
-)
-
-
-@pytest.mark.parametrize("module", LIGHT)
-def test_what_needs_no_network_never_sees_one(module: str) -> None:
-    network = ("keras", "bcolz", "openvino")
-    assert not [each for each in imports_of(module) if each.of(*network)]
-
-
-def test_at_a_modules_own_level_only_what_is_quick_is_imported() -> None:
-    quick = {"dlcli", "click", *sys.stdlib_module_names}
-    slow = [
-        f"{each.importer}:{each.line} imports {each.imported}"
-        for each in IMPORTS
-        if each.at_module_level and each.imported.partition(".")[0] not in quick
+def heavy_elsewhere(sources: Sources) -> list[str]:
+    """Imports of a heavy library outside its one place; types cost nothing."""
+    return [
+        str(each)
+        for each in all_imports(sources)
+        for library, place in HEAVY.items()
+        if each.of(library) and not each.for_types_alone
+        if not is_below(each.importer, place)
     ]
-    assert slow == []
 
 
-def test_the_library_does_not_know_its_command_line() -> None:
-    # `python -m dlcli` is the door
-    assert importers("dlcli.cli") <= below("cli") | {"dlcli.__main__"}
+def networks_in_quick(sources: Sources) -> list[str]:
+    """Imports of a network's libraries by what has to be quick; types cost nothing."""
+    return [
+        str(each)
+        for each in all_imports(sources)
+        if each.of(*NETWORK) and not each.for_types_alone
+        if any(is_below(each.importer, package) for package in QUICK)
+    ]
+
+
+def slow_at_start(sources: Sources) -> list[str]:
+    """Imports at a module's own level of what takes time."""
+    quick = {"dlcli", "click", *sys.stdlib_module_names}
+    return [
+        str(each)
+        for each in all_imports(sources)
+        if each.at_module_level and not each.for_types_alone
+        if each.imported.partition(".")[0] not in quick
+    ]
+
+
+def aws_and_learning(sources: Sources) -> list[str]:
+    """Imports of `aws` beyond what it may know."""
+    return [
+        str(each)
+        for each in all_imports(sources)
+        if is_below(each.importer, "dlcli.aws") and is_below(each.imported, "dlcli")
+        if each.imported.split(".")[1] not in AWS_MAY | {"aws"}
+    ]
+
+
+RULES = (circles, arrows_up, heavy_elsewhere, networks_in_quick, slow_at_start, aws_and_learning)
+every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+
+
+@every_rule
+def test_the_package_keeps_the_rule(rule: Callable[[Sources], list[Any]]) -> None:
+    assert rule(SOURCES) == []
+
+
+# What each rule has to find: modules that break it, and no other rule's business.
+BROKEN = {
+    "two modules import each other": (
+        circles,
+        {"dlcli.data.a": "from dlcli.data import b", "dlcli.data.b": "import dlcli.data.a"},
+    ),
+    "a circle through a body": (
+        circles,
+        {
+            "dlcli.data.a": "def f():\n    from dlcli.data.b import g",
+            "dlcli.data.b": "from dlcli.data.c import h",
+            "dlcli.data.c": "from dlcli.data.a import f",
+        },
+    ),
+    "a circle for the type checker": (
+        circles,
+        {
+            "dlcli.data.a": "if TYPE_CHECKING:\n    from dlcli.data.b import B",
+            "dlcli.data.b": "from dlcli.data.a import A",
+        },
+    ),
+    "a lower package imports a higher": (
+        arrows_up,
+        {"dlcli.data.a": "from dlcli.training.b import f", "dlcli.training.b": ""},
+    ),
+    "a package imports one beside it": (
+        arrows_up,
+        {"dlcli.report.a": "from dlcli.kaggle.b import f", "dlcli.kaggle.b": ""},
+    ),
+    "the library imports the command line in a body": (
+        arrows_up,
+        {"dlcli.runs.a": "def f():\n    from dlcli.cli import main", "dlcli.cli": ""},
+    ),
+    "a module imports the door": (arrows_up, {"dlcli.runs.a": "import dlcli", "dlcli": ""}),
+    "the door imports a room": (arrows_up, {"dlcli": "from dlcli.runs.run import Run"}),
+    "click in the library": (heavy_elsewhere, {"dlcli.data.a": "import click"}),
+    "boto3 in a command": (heavy_elsewhere, {"dlcli.cli.a": "def f():\n    import boto3.session"}),
+    "tensorflow beside its gateway": (heavy_elsewhere, {"dlcli.models.a": "import tensorflow"}),
+    "bcolz in another module of features": (
+        heavy_elsewhere,
+        {"dlcli.features.store": "def f():\n    import bcolz"},
+    ),
+    "keras in a list of runs": (
+        networks_in_quick,
+        {"dlcli.runs.listing": "def f():\n    from keras import ops"},
+    ),
+    "numpy at a module's own level": (slow_at_start, {"dlcli.images.a": "import numpy as np"}),
+    "a slow import within a class": (
+        slow_at_start,
+        {"dlcli.images.a": "class A:\n    from PIL import Image"},
+    ),
+    "aws knows runs": (aws_and_learning, {"dlcli.aws.a": "from dlcli.evaluation.b import f"}),
+}
+
+
+@pytest.mark.parametrize("violation", BROKEN)
+def test_a_rule_finds_what_it_forbids(violation: str) -> None:
+    rule, made = BROKEN[violation]
+    sources = {name: ast.parse(text) for name, text in made.items()}
+    assert rule(sources) != []
+    # and not because it finds something in anything
+    assert rule({name: ast.parse("from pathlib import Path") for name in made}) == []
+
+
+def test_types_may_name_what_is_slow() -> None:
+    text = "if TYPE_CHECKING:\n    import keras\n    import numpy as np"
+    made = {"dlcli.runs.a": ast.parse(text)}
+    assert networks_in_quick(made) == slow_at_start(made) == []
+
+
+def test_every_module_stands_on_a_floor() -> None:
+    rooms = {module.split(".")[1] for module in SOURCES if module not in DOORS}
+    assert rooms == {package for floor in FLOORS for package in floor}
 
 
 def test_a_modules_name_says_what_it_holds() -> None:
@@ -153,7 +325,7 @@ def test_a_modules_name_says_what_it_holds() -> None:
 def test_every_public_function_and_class_says_what_it_is_for() -> None:
     silent = []
     for module, tree in SOURCES.items():
-        if module != "dlcli" and not ast.get_docstring(tree) and tree.body:
+        if module != "dlcli" and not ast.get_docstring(tree):
             silent.append(module)
         silent += [
             f"{module}.{node.name}"

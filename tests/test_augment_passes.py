@@ -136,7 +136,7 @@ TWICE = '''"""Two stretches on the same features, the first a short one."""
 from dataclasses import dataclass
 
 from dlcli.recipe import Phase, Recipe
-from dlcli.schedule import Schedule
+from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,10 @@ def test_features_larger_than_the_limit_are_never_in_memory_whole(tmp_path: Path
     script = f"""
 import resource, bcolz, numpy as np
 from dlcli.config import load_config
-from dlcli.feature_inputs import FeatureInputs
-from dlcli.features import Features
-from dlcli.job import read_samples
-from dlcli.launch import make_job
+from dlcli.training.inputs import FeatureInputs
+from dlcli.features.compute import Features
+from dlcli.training.job import read_samples
+from dlcli.training.job import make_job
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 rows = bcolz.open({str(tmp_path / "large.bc")!r}, mode="r")

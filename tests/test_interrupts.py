@@ -8,7 +8,7 @@ from textwrap import dedent
 
 BEGIN = """
 import signal, threading
-from dlcli.interrupts import between_steps
+from dlcli.process import between_steps
 
 def ctrl_c():
     signal.raise_signal(signal.SIGINT)

@@ -69,8 +69,8 @@ def test_after_ctrl_c_the_same_command_goes_on(
 def start(*arguments: object) -> subprocess.Popen[bytes]:
     """`dl` in a process of its own, in which the course is short too."""
     script = (
-        "import sys; from dlcli import climbing; from dlcli.cli import main; "
-        f"climbing.RUNGS = tuple(rung for rung in climbing.RUNGS if rung.name in {STEPS}); "
+        "import sys; from dlcli.experiments import ladder; from dlcli.cli import main; "
+        f"ladder.RUNGS = tuple(rung for rung in ladder.RUNGS if rung.name in {STEPS}); "
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", script, *map(str, arguments)]

@@ -25,8 +25,8 @@ NOON = "2026-11-23T12:00:00Z"
 HOLD = """
 import sys
 from pathlib import Path
-from dlcli.locks import held
-from dlcli.processes import this_owner
+from dlcli.files.locks import held
+from dlcli.process import this_owner
 
 with held(Path(sys.argv[-1]), this_owner("2026-11-23T12:00:00Z"), AssertionError):
     print("held", flush=True)
@@ -37,8 +37,8 @@ TAKE_TURNS = """
 import os, sys
 from pathlib import Path
 from dlcli.errors import DlError
-from dlcli.locks import held
-from dlcli.processes import this_owner
+from dlcli.files.locks import held
+from dlcli.process import this_owner
 
 lock, alone = map(Path, sys.argv[1:])
 turns = 0

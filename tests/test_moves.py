@@ -123,8 +123,8 @@ def test_without_any_operation_there_is_nothing_to_undo(tmp_path: Path) -> None:
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from dlcli.journal import Move, Operation, hold
-from dlcli.moves import carry_out
+from dlcli.data.journal import Move, Operation, hold
+from dlcli.data.moves import carry_out
 
 link, left = os.link, [4]
 

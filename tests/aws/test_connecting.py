@@ -78,7 +78,8 @@ def test_ctrl_c_does_not_wait_for_a_program(sshd: Sshd) -> None:
     host = sshd.host()
     script = f"""
 from pathlib import Path
-from dlcli.aws.connecting import Host, connect, run
+from dlcli.aws.system_ssh import Host
+from dlcli.aws.ssh import connect, run
 host = Host({host.alias!r}, {host.address!r}, {host.user!r}, {host.port},
             Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
 with connect(host) as client:

@@ -53,8 +53,8 @@ def forwarding_in_a_process(host: Host, *words: str) -> Iterator[subprocess.Pope
     program("ssh")
     script = f"""
 from pathlib import Path
-from dlcli.aws.forwarding import forward, read_tunnels
-from dlcli.aws.connecting import Host
+from dlcli.aws.forward import forward, read_tunnels
+from dlcli.aws.system_ssh import Host
 Host_ = Host({host.alias!r}, {host.address!r}, {host.user!r}, {host.port},
              Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
 forward(Host_, lambda: Host_, read_tunnels({list(words)!r}),

@@ -77,7 +77,7 @@ def test_on_a_narrow_terminal_the_last_column_goes_on_below_itself() -> None:
 
 
 TABLE = """
-from dlcli.cli.tables import print_table
+from dlcli.cli.parts.tables import print_table
 print_table({header}, {rows}, {spare})
 """
 

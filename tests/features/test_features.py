@@ -251,7 +251,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
     dataset, forward, weights = real
     monkeypatch.setattr(features_module, "CHUNK_ROWS", 4)
     code = (
-        "from dlcli import features; features.CHUNK_ROWS = 4\n"
+        "from dlcli.features import compute; compute.CHUNK_ROWS = 4\n"
         "from dlcli.cli import main; main(['features', '-d', 'dogscats', '--image-size', '64',"
         " '--engine', 'openvino', '--precision', 'f32', '--workers', '1'])"
     )

@@ -166,14 +166,14 @@ def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
 def test_nothing_heavy_comes_with_the_import_and_no_pyplot_ever(tmp_path):
     code = """
 import sys
-from dlcli.report.run_page import Report
+from dlcli.report.run_page import Report, write_report
 heavy = {"numpy", "PIL", "matplotlib", "jinja2", "keras"} & set(sys.modules)
 assert not heavy, heavy
 import numpy
 from pathlib import Path
-from dlcli.evaluation import evaluate
+from dlcli.evaluation.metrics import evaluate
 y_true, y_prob = numpy.array([0, 1]), numpy.eye(2)
-dlcli.report.write_report(
+write_report(
     Report(
         "run", "finetune", ["a", "b"], evaluate(y_true, y_prob, ["a", "b"]), y_true, y_prob,
         Path("/nowhere"), ["1.jpg", "2.jpg"], [{"loss": 1.0}],

@@ -111,9 +111,10 @@ def test_after_ctrl_c_the_same_copy_goes_on_from_there(
     stalled = through(host, wire)
     script = f"""
 from pathlib import Path
-from dlcli.aws.connecting import Host, connect
-from dlcli.aws.copying import copy, prepare
-from dlcli.aws.transfer_plan import Folders
+from dlcli.aws.system_ssh import Host
+from dlcli.aws.ssh import connect
+from dlcli.aws.copy.copy import copy, prepare
+from dlcli.aws.copy.plan import Folders
 host = Host({host.alias!r}, {host.address!r}, {host.user!r}, {stalled.port},
             Path({str(host.key)!r}), Path({str(host.known_hosts)!r}))
 with connect(host) as client:
