@@ -93,26 +93,26 @@ def recipe_digest(name: str) -> str:
     return sha256(source_of(_source_file(name))).hexdigest()[:16]
 
 
-def unusable() -> dict[Path, DlError]:
+def broken_files() -> dict[Path, DlError]:
     """Each file of one's own that can't be used, and why; the code of them all is run."""
     return {file: error for name, file in _files().items() if (error := _fault(name, file))}
 
 
-def usable_names() -> tuple[str, ...]:
+def loadable_names() -> tuple[str, ...]:
     """The names of the recipes that can be used, sorted; the code of one's own is run."""
     own = [name for name in own_names() if not _fault(name, _source_file(name))]
     return tuple(sorted([*built_in_names(), *own]))
 
 
-def shadowed(name: str) -> DlError | None:
+def shadowed_file(name: str) -> DlError | None:
     """What is wrong where a file of one's own has a built-in recipe's name."""
     file = _files().get(name)
     return _fault(name, file) if file and name in built_in_names() else None
 
 
-def why_not(name: str) -> str:
+def why_missing(name: str) -> str:
     """Why there is no such recipe, or not the one that may be meant; empty where there is one."""
-    if other := shadowed(name):
+    if other := shadowed_file(name):
         return f"{other.what[0].lower()}{other.what[1:]}, since {other.why}"
     if name in recipe_names():
         return ""
@@ -165,7 +165,7 @@ def _source_file(name: str) -> Path:
     if name not in files:
         raise DlError(
             f"No recipe is called {name!r}",
-            why=why_not(name),
+            why=why_missing(name),
             hint=f"{did_you_mean(name, recipe_names())} `dl recipes` lists them all.",
             exit_code=ExitCode.USAGE,
         )

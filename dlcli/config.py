@@ -20,11 +20,11 @@ from typing import Any
 
 from dlcli.catalog import (
     built_in_names,
+    loadable_names,
     make_recipe,
     own_names,
     recipe_class,
-    usable_names,
-    why_not,
+    why_missing,
 )
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
@@ -124,7 +124,7 @@ class Config:
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
         return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
-    def typed(self, keys: Iterable[str]) -> list[str]:
+    def given_flags(self, keys: Iterable[str]) -> list[str]:
         """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""
         import shlex
 
@@ -144,7 +144,7 @@ class Config:
         import shlex
 
         file = [f"--config {shlex.quote(str(self.file))}"] if self.file else []
-        return "".join(f" {option}" for option in [*file, *self.typed(keys)])
+        return "".join(f" {option}" for option in [*file, *self.given_flags(keys)])
 
     def is_flag(self, key: str) -> bool:
         """Whether the value was typed on the command line."""
@@ -152,7 +152,7 @@ class Config:
 
     def items(self) -> Iterator[tuple[str, Value]]:
         """Every setting there is, recipes' included, with value and origin."""
-        usable = usable_names()
+        usable = loadable_names()
         set_there = [key for key in self.values if own_recipe_of(key) in usable]
         for key in dict.fromkeys([*all_keys(), *set_there]):
             yield key, self.get(key)
@@ -329,7 +329,7 @@ def _shared() -> Mapping[str, Setting]:
 
 def all_keys() -> tuple[str, ...]:
     """Every dotted key there is; one's own recipes are loaded, and left out where they can't be."""
-    own = [name for name in usable_names() if name in own_names()]
+    own = [name for name in loadable_names() if name in own_names()]
     return (*declarations(), *(key for name in own for key in _declared_by(name)))
 
 
@@ -347,7 +347,7 @@ def declared(key: str) -> Setting:
     known = {**declarations(), **near}
     raise DlError(
         f"No setting is called `{key}`",
-        why=why_not(recipe) if recipe else "",
+        why=why_missing(recipe) if recipe else "",
         hint=f"{did_you_mean(key, tuple(known))} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )

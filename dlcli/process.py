@@ -49,7 +49,7 @@ def this_owner(since: str) -> dict[str, Any]:
     }
 
 
-def in_words(owner: Mapping[str, Any]) -> str:
+def owner_text(owner: Mapping[str, Any]) -> str:
     """Which process `this_owner` or `this_process` described, read back from a file.
 
     For example "by process 12 of mary on gpu-box since 2026-11-23T14:09:31Z: `dl train fc`".

@@ -106,9 +106,9 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def in_words(span: timedelta) -> str:
+def span(time: timedelta) -> str:
     """A span as people read it, its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
-    seconds = max(0, int(span.total_seconds()))
+    seconds = max(0, int(time.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
     minutes = seconds // 60

@@ -9,7 +9,9 @@ import pytest
 from projects import BROKEN, WIDE, make_project
 
 from dlcli.catalog import (
+    broken_files,
     built_in_names,
+    loadable_names,
     make_recipe,
     own_names,
     recipe_class,
@@ -17,8 +19,6 @@ from dlcli.catalog import (
     recipe_file,
     recipe_names,
     recipe_text,
-    unusable,
-    usable_names,
 )
 from dlcli.errors import DlError, ExitCode
 from dlcli.recipes.finetune import Finetune
@@ -100,7 +100,7 @@ def test_its_code_runs_once_and_leaves_nothing_beside_itself(
 ) -> None:
     make_project(home, own=WIDE + "\nprint('running')\n", broken="print('broken')\n1 / 0\n")
     assert recipe_class("own") is recipe_class("own")
-    assert len(unusable()) == len(unusable()) == 1
+    assert len(broken_files()) == len(broken_files()) == 1
     out, err = capfd.readouterr()
     assert (out, err.split()) == ("", ["running", "broken"])
     assert sorted(path.name for path in (home / "recipes").iterdir()) == ["broken.py", "own.py"]
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_reported_too(home: Path) ->
     (home / "recipes" / "noise.py").write_bytes(b"\x00\xff\xfe")
     (home / "recipes" / "nothing.py").unlink()
     (home / "recipes" / "nothing.py").symlink_to("nowhere.py")
-    assert [file.name for file in unusable()] == ["noise.py"]
+    assert [file.name for file in broken_files()] == ["noise.py"]
     with pytest.raises(DlError, match=r"noise\.py can't be loaded"):
         recipe_text("noise")
 
@@ -182,8 +182,8 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_reported_too(home: Path) ->
 def test_a_broken_one_leaves_the_others_alone(home: Path) -> None:
     make_project(home, wide=WIDE, broken=BROKEN)
     assert recipe_names() == tuple(sorted([*built_in_names(), "broken", "wide"]))
-    assert usable_names() == tuple(sorted([*built_in_names(), "wide"]))
-    assert [file.name for file in unusable()] == ["broken.py"]
+    assert loadable_names() == tuple(sorted([*built_in_names(), "wide"]))
+    assert [file.name for file in broken_files()] == ["broken.py"]
 
 
 def test_a_built_in_name_is_taken(home: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_built_in_name_is_taken(home: Path) -> None:
     assert recipe_class("finetune") is Finetune
     assert recipe_file("finetune") is None
     assert own_names() == ()
-    (error,) = unusable().values()
+    (error,) = broken_files().values()
     assert str(error) == (
         "The recipe ~/recipes/finetune.py isn't used: a built-in recipe is called finetune\n"
         "Give the file another name."

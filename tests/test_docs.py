@@ -19,7 +19,7 @@ from projects import make_project
 from tiny import SMALL
 from typed import Dl, ok
 
-from dlcli.catalog import OWN_FOLDER, built_in_names, recipe_class, unusable
+from dlcli.catalog import OWN_FOLDER, broken_files, built_in_names, recipe_class
 from dlcli.config import all_keys
 from dlcli.settings.fields import settings_of
 from dlcli.version import __version__
@@ -211,7 +211,7 @@ def test_the_recipe_that_a_page_writes_works_in_a_project(
     assert name == f"{OWN_FOLDER}/hidden_layer.py"
     project = make_project(home / "project", hidden_layer=written_files()[name])
     monkeypatch.chdir(project)
-    assert unusable() == {}
+    assert broken_files() == {}
     shown = re.findall(rf"^\$ dl (.*{EXAMPLE}.*)$", EXAMPLE_PAGE.read_text(), re.MULTILINE)
     train = f"train {EXAMPLE} {EXAMPLE_FLAG} 64"
     assert train in shown

@@ -10,7 +10,7 @@ import pytest
 
 from dlcli.data.folders import class_images, is_image, read_folder, split_named
 from dlcli.errors import DlError
-from dlcli.files.paths import absolute, make_numbered, typed
+from dlcli.files.paths import absolute, make_numbered, quoted
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.gif", "a.bmp", "a.webp", "a.TIFF"])
@@ -92,10 +92,10 @@ def test_a_path_is_made_absolute_and_its_links_stay(tmp_path: Path, home: Path) 
 )
 def test_a_path_can_be_pasted_into_a_shell(home: Path, name: str) -> None:
     (home / name).mkdir()
-    script = f"printf %s {typed(home / name)}"
+    script = f"printf %s {quoted(home / name)}"
     assert subprocess.check_output(["sh", "-c", script], text=True) == str(home / name)
 
 
 def test_a_path_is_quoted_only_where_it_must_be(home: Path) -> None:
-    assert typed(home / "data" / "dogscats") == "~/data/dogscats"
-    assert typed(home / "two words") == shlex.quote(f"{home}/two words")
+    assert quoted(home / "data" / "dogscats") == "~/data/dogscats"
+    assert quoted(home / "two words") == shlex.quote(f"{home}/two words")

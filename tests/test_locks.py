@@ -19,7 +19,7 @@ from dlcli.errors import DlError
 from dlcli.files import locks
 from dlcli.files.formats import read_yaml
 from dlcli.files.locks import held
-from dlcli.process import in_words, this_owner
+from dlcli.process import owner_text, this_owner
 
 NOON = "2026-11-23T12:00:00Z"
 HOLD = """
@@ -54,7 +54,7 @@ while turns < 50:
 
 
 def refusal(owner: Mapping[str, Any]) -> DlError:
-    return DlError("It is taken", why=in_words(owner))
+    return DlError("It is taken", why=owner_text(owner))
 
 
 def start(script: str, *words: object) -> subprocess.Popen[str]:

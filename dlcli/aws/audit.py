@@ -13,7 +13,7 @@ from dlcli.aws.errors import explained
 from dlcli.aws.prices import DISK, IPV4, LINUX, PRICING_REGION, UNKNOWN, costs_of, disk_an_hour
 from dlcli.aws.vpc import Rule, rules_of
 from dlcli.errors import DlError
-from dlcli.words import in_words
+from dlcli.words import span
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -152,7 +152,7 @@ def _machines(cloud: Cloud, there: _Region, owner: str, now: datetime) -> list[F
             twins = [each for each in boxes.values() if _name(each) == _name(box)]
             found.append(_of_box(box, len(twins), rate, owner, now))
         else:
-            up = f", up {in_words(now - box.launched)}" if box.running else ""
+            up = f", up {span(now - box.launched)}" if box.running else ""
             what = f"{box.type}, {box.state}{up}, not made by dl"
             found.append(
                 Finding(
@@ -175,7 +175,7 @@ def _of_box(box: Box, twins: int, rate: float | None, owner: str, now: datetime)
     if twins > 1:
         notes.append(f"one of {twins} of that name")
     if box.running:
-        notes.append(f"up {in_words(now - box.launched)}")
+        notes.append(f"up {span(now - box.launched)}")
         if box.until is not None and box.until < now:
             notes.append("should have stopped")
     return Finding(

@@ -125,11 +125,11 @@ def trust_first(host: Host) -> HostKey:
 
 def how_to_forget(host: Host) -> str:
     """What to do about a key that isn't the known one."""
-    from dlcli.files.paths import typed
+    from dlcli.files.paths import quoted
 
     return (
         "If you changed it yourself, on the box, forget the old one: "
-        f"`ssh-keygen -R {host.alias} -f {typed(known_hosts_file())}`, then "
+        f"`ssh-keygen -R {host.alias} -f {quoted(known_hosts_file())}`, then "
         f"`dl aws ssh{host.options} --trust-host-key`. If not, somebody else may be answering: "
         "connect to nothing there."
     )

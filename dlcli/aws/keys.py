@@ -19,7 +19,7 @@ from dlcli.errors import DlError
 from dlcli.files.atomic import atomic, atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.locks import alone_in
-from dlcli.files.paths import config_home, shown, typed
+from dlcli.files.paths import config_home, quoted, shown
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -69,7 +69,7 @@ def own_key(named: Path | None = None) -> Key:
         raise DlError(
             f"Others may read {shown(path)}",
             why="ssh refuses a private key that is not its owner's alone",
-            hint=f"`chmod 600 {typed(path)}`",
+            hint=f"`chmod 600 {quoted(path)}`",
         )
     public = _public_half(path)
     return Key(path, public, fingerprint_of(base64.b64decode(public.split()[1])))
@@ -139,7 +139,7 @@ def _public_half(path: Path) -> str:
         raise DlError(
             f"{shown(path)} can't be used as a key",
             why=str(error).rstrip(".") or "it is of a kind that is not known here",
-            hint=f"If it has a passphrase, `ssh-keygen -y -f {typed(path)} > {typed(beside)}`; "
+            hint=f"If it has a passphrase, `ssh-keygen -y -f {quoted(path)} > {quoted(beside)}`; "
             "or let `dl` make one: `dl config set aws.ssh_key none`.",
         ) from error
 

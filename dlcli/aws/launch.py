@@ -17,7 +17,7 @@ from dlcli.aws.instance_types import describe, require_offered, require_quota, t
 from dlcli.aws.keys import import_key
 from dlcli.aws.order import forget_order, is_unfinished, order_box
 from dlcli.aws.plan import Existing, Plan, Spec, Wanted
-from dlcli.aws.setup import Run, extend_command
+from dlcli.aws.setup import Runner, extend_command
 from dlcli.aws.vpc import make_group, make_network, reconcile_ingress
 from dlcli.errors import DlError
 from dlcli.process import between_steps
@@ -168,7 +168,7 @@ def stop(cloud: Cloud, box: Box) -> Box:
     return wait_for(cloud, box.id, "stopped")
 
 
-def extended(cloud: Cloud, box: Box, by: timedelta, run: Run) -> Box:
+def extended(cloud: Cloud, box: Box, by: timedelta, run: Runner) -> Box:
     """Let a box stay for a while from now, idle or not; its cap moves where it would come before.
 
     Args:

@@ -273,10 +273,10 @@ def alone_with(region: str, name: str) -> Iterator[None]:
     from datetime import UTC, datetime
 
     from dlcli.files.locks import held
-    from dlcli.process import in_words, this_owner
+    from dlcli.process import owner_text, this_owner
 
     def refusal(owner: Mapping[str, Any]) -> DlError:
-        why = in_words(owner)
+        why = owner_text(owner)
         return DlError(f"{name} is being changed", why=why, hint="Wait until that has ended.")
 
     file = journal_file(region, name).with_name(f"{region}-{name}.lock")

@@ -56,7 +56,7 @@ PACKAGE = Path(__file__).parent.parent
 WHEEL = "Wheel-Version: 1.0\nGenerator: dl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-class Run(Protocol):
+class Runner(Protocol):
     """Runs a program over there to its end, as `connecting.run` does for a client."""
 
     def __call__(self, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
@@ -123,7 +123,7 @@ def own_script(settings: Aws) -> Path | None:
     return script
 
 
-def provision(box: Named, settings: Aws, run: Run) -> None:
+def provision(box: Named, settings: Aws, run: Runner) -> None:
     """Bring a box up to date: watchdog, Python, this version of `dl`, Jupyter, TensorBoard.
 
     What is there already stays; after a failure the next call does what is missing. The setup goes
@@ -156,7 +156,7 @@ def provision(box: Named, settings: Aws, run: Run) -> None:
         raise _failed(box, f"its setup ended with exit code {code}", log)
 
 
-def install_watchdog(box: Named, settings: Aws, run: Run, *, anew: bool = False) -> Watched:
+def install_watchdog(box: Named, settings: Aws, run: Runner, *, anew: bool = False) -> Watched:
     """Bring a box's watchdog and its limits up to date, and see it at work.
 
     Args:
@@ -218,7 +218,7 @@ def _file(name: str) -> str:
     return "\n".join([first, *(line for line in lines if not line.lstrip().startswith("#"))])
 
 
-def _place(box: Named, run: Run, path: str, content: bytes) -> None:
+def _place(box: Named, run: Runner, path: str, content: bytes) -> None:
     """Write a file over there, whole: what is there may be running."""
     script = 'mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
     code, _, error = run(["sh", "-c", script, "sh", path], stdin=content)
@@ -226,7 +226,7 @@ def _place(box: Named, run: Run, path: str, content: bytes) -> None:
         raise _failed(box, f"~/{path} can't be written there", error)
 
 
-def _follow(run: Run, begun: str) -> int:
+def _follow(run: Runner, begun: str) -> int:
     """Say what the setup says until it ends; its exit code."""
     heard = 0
     while True:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from dlcli.aws.host_keys import fingerprint_of, how_to_forget, hush, known
 from dlcli.aws.system_ssh import ALIVE_SECONDS, ALIVE_TIMES, CONNECT_SECONDS, Host
 from dlcli.errors import DlError
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.progress import Patience
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def _load_key(path: Path) -> PKey:
         raise DlError(
             f"{shown(path)} can't be opened",
             why="it has a passphrase, and no ssh agent holds it",
-            hint=f"`ssh-add {typed(path)}`, then try again.",
+            hint=f"`ssh-add {quoted(path)}`, then try again.",
         ) from error
 
 

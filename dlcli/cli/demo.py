@@ -14,7 +14,7 @@ import click
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
 
@@ -70,7 +70,7 @@ def walk(folder: Path, runs_dir: Path) -> Run:
             "XDG_STATE_HOME": elsewhere,
         }
         for words in commands(str(folder)):
-            shell = [typed(folder) if word == str(folder) else shlex.quote(word) for word in words]
+            shell = [quoted(folder) if word == str(folder) else shlex.quote(word) for word in words]
             say("\n$ dl " + " ".join(shell))
             command = [sys.executable, "-P", "-m", "dlcli", *words]
             subprocess.run(command, env=environment, cwd=elsewhere, check=True)

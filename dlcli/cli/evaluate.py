@@ -27,7 +27,7 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     from dlcli.catalog import recipe_names
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset, whole_of
-    from dlcli.files.paths import shown, typed
+    from dlcli.files.paths import quoted, shown
     from dlcli.inference.predict import has_predictions
     from dlcli.inference.tta import made_by, require_views, same_tta
     from dlcli.progress import say
@@ -53,13 +53,13 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
         )
     how = made_by(chosen.run, config, views) if views else None
     if chosen.root and open_dataset(chosen.root).splits["test"]:
-        same = [shlex.quote(run), *config.typed(("data_dir", "dataset"))] if run else []
+        same = [shlex.quote(run), *config.given_flags(("data_dir", "dataset"))] if run else []
         taken = "".join(f" {each}" for each in same) or again(chosen.root)
         after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
     elif whole := chosen.root and whole_of(chosen.root):
         recipe = chosen.run.record()["recipe"]
         trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
-        after = f"this was the sample; next: `{trained} -d {typed(whole)}{same_runs(config)}`"
+        after = f"this was the sample; next: `{trained} -d {quoted(whole)}{same_runs(config)}`"
     elif chosen.root is None and has_predictions(chosen.run, "test", None, how):
         words = f"{shlex.quote(chosen.run.name if run is None else run)}{same_tta(config, views)}"
         after = f"next: `dl submit {words}{same_runs(config)}`"

@@ -36,11 +36,11 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     from dlcli.inference.export import export_run
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run
-    from dlcli.runs.run import said_place_of
+    from dlcli.runs.run import writable_run_said
 
     chosen = choose_run(config, run)
     say(str(chosen))
-    folder = absolute(to) if to else said_place_of(chosen.run).exports / format_name
+    folder = absolute(to) if to else writable_run_said(chosen.run).exports / format_name
     say(f"Exporting for {format_name}; it takes a moment")
     made = export_run(chosen.run, format_name, folder, chosen.root, replace=to is None)
     if made.agreement:

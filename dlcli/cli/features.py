@@ -55,7 +55,7 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
             left_out = len(skipped(folder, split))
             click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
     if dataset.splits["valid"]:
-        after = " ".join(["dl train finetune", *config.typed(FUNCTION)]) + again(dataset.root)
+        after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
     else:
         after = f"dl data split{again(dataset.root, '')}"
     say(f"Features are in {shown(folder)}" + f"; next: `{after}`" * (layer == "pooled"))

@@ -6,7 +6,7 @@ from shutil import get_terminal_size
 
 import click
 
-from dlcli.catalog import make_recipe, recipe_file, recipe_text, unusable, usable_names
+from dlcli.catalog import broken_files, loadable_names, make_recipe, recipe_file, recipe_text
 from dlcli.cli.parts.complete import complete_recipe
 from dlcli.cli.parts.help import Command, DebugOption, paragraphs
 from dlcli.cli.parts.options import JSON
@@ -37,12 +37,12 @@ def command(recipe: str | None, as_json: bool) -> None:
         rows = [[each.name, each.text(each.default), each.help] for each in settings]
         print_table(["hyperparameter", "default", "what it is"], rows)
         return
-    summaries = {name: recipe_text(name).partition("\n")[0] for name in usable_names()}
+    summaries = {name: recipe_text(name).partition("\n")[0] for name in loadable_names()}
     if as_json:
         emit_json([{"name": name, "summary": text} for name, text in summaries.items()])
     else:
         print_table(["recipe", "what it does"], list(summaries.items()))
-    for error in unusable().values():
+    for error in broken_files().values():
         say(f"Warning: {error}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed
+from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed_file
 from dlcli.cli.parts.help import Command, DebugOption, Group, paragraphs
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
@@ -52,7 +52,7 @@ class Recipes(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        other = shadowed(args[0])
+        other = shadowed_file(args[0])
         if other and not ctx.resilient_parsing:  # completing says nothing
             say(f"Warning: {other}")
         return super().resolve_command(ctx, args)

@@ -10,7 +10,7 @@ from dlcli.config import Config, load_config
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
-from dlcli.files.paths import expanded, shown, state_home, typed
+from dlcli.files.paths import expanded, quoted, shown, state_home
 from dlcli.progress import say
 
 
@@ -75,7 +75,7 @@ def again(root: Path | None, flag: str = "-d ") -> str:
         taken = choose_dataset(load_config()).root
     except DlError:
         taken = None
-    return "" if root is None or taken == root else f" {flag}{typed(root)}"
+    return "" if root is None or taken == root else f" {flag}{quoted(root)}"
 
 
 def find_dataset(named: str, data_dir: Path) -> Path:

@@ -18,7 +18,7 @@ from dlcli.data.folders import Listing, class_images, read_folder, split_named
 from dlcli.data.journal import unfinished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
-from dlcli.files.paths import absolute, shown, typed
+from dlcli.files.paths import absolute, quoted, shown
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
@@ -113,7 +113,7 @@ def open_dataset(root: Path) -> Dataset:
         raise DlError(
             f"`dl data {journal.name}` is not finished in {shown(root)}",
             why="it is at work now, or was stopped on its way",
-            hint=f"`dl data ls {typed(root)}` finishes it, `dl data undo {typed(root)}` takes it "
+            hint=f"`dl data ls {quoted(root)}` finishes it, `dl data undo {quoted(root)}` takes it "
             "back.",
         )
     _require_organized(root, top)
@@ -145,7 +145,7 @@ def require_trainable(dataset: Dataset) -> None:
         raise DlError(
             f"No images in {shown(dataset.root / 'valid')}",
             why="there would be nothing to judge the training on",
-            hint=f"Run `dl data split {typed(dataset.root)}`.",
+            hint=f"Run `dl data split {quoted(dataset.root)}`.",
         )
 
 
@@ -193,7 +193,7 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
         raise DlError(
             f"Images lie directly in {shown(root / split)}, as {shown(listing.images[0])}",
             why="the folder that an image lies in names its class",
-            hint=f"Run `dl data organize {typed(root)}`, or move them to a folder per class.",
+            hint=f"Run `dl data organize {quoted(root)}`, or move them to a folder per class.",
         )
     samples = [f"{split}/{name}" for name in listing.images]
     for folder in listing.folders:
@@ -203,7 +203,7 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
 
 
 def _require_organized(root: Path, top: Listing) -> None:
-    organize = f"Run `dl data organize {typed(root)}`."
+    organize = f"Run `dl data organize {quoted(root)}`."
     for found in top.folders:
         wanted = split_named(found)
         if wanted and wanted not in top.folders:

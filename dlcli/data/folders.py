@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> Listing:
         raise DlError(
             f"{shown(folder)} is a file",
             why="a dataset is a folder of images",
-            hint=f"Name the folder; of an archive, `dl data organize {typed(folder)}` makes one.",
+            hint=f"Name the folder; of an archive, `dl data organize {quoted(folder)}` makes one.",
         ) from error
     except PermissionError as error:
         raise DlError(

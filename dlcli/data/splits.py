@@ -22,7 +22,7 @@ from dlcli.data.moves import undo as take_back
 from dlcli.data.organize.staging import clear_after
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import sync_folder
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def to_split(root: Path, size: float | None, seed: int) -> Operation:
         raise DlError(
             f"{shown(root / 'valid')} already holds images",
             why="a dataset is split once",
-            hint=f"`dl data undo {typed(root)}` takes the split back."
+            hint=f"`dl data undo {quoted(root)}` takes the split back."
             if undoable
             else "Move them back to train/ to split anew.",
         )

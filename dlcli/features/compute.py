@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
+from dlcli.features.key import store_name
 from dlcli.features.split_log import (
     Listed,
     StoredSplit,
@@ -40,7 +41,7 @@ from dlcli.features.store import (
     skipped,
     writing,
 )
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.images.pixels import (
     PixelRule,
     UnreadableImage,
@@ -76,7 +77,7 @@ class Features:
 
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
     """Where a function's features of a dataset are kept."""
-    return dataset.root / FEATURES / forward.name
+    return dataset.root / FEATURES / store_name(forward)
 
 
 def compute_features(
@@ -148,7 +149,7 @@ def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
     if stored is None:
         raise DlError(
             f"The features of {split} in {shown(folder)} are missing or out of date",
-            hint=f"Run `dl features -d {typed(dataset.root)}`.",
+            hint=f"Run `dl features -d {quoted(dataset.root)}`.",
         )
     paths = tuple(listed.path for listed in stored.with_rows)
     return Features(_open(stored, "r"), paths)

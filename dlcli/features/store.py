@@ -15,6 +15,7 @@ from typing import Any
 
 from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
+from dlcli.features.key import feature_key
 from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
 from dlcli.files import atomic
 from dlcli.files.formats import read_yaml, write_yaml
@@ -153,7 +154,7 @@ def function_of(folder: Path) -> Forward | None:
     """
     try:
         function = Forward.from_description(read_yaml(folder / MANIFEST))
-        return function if folder.name.endswith(f"-{function.key}") else None
+        return function if folder.name.endswith(f"-{feature_key(function)}") else None
     except (OSError, DlError, KeyError, TypeError):
         return None
 

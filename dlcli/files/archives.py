@@ -37,7 +37,7 @@ from dlcli.files.archive_members import (
     refusal,
 )
 from dlcli.files.atomic import require_room
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.progress import track
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -251,13 +251,13 @@ def _damage_told(called: str) -> Iterator[_At]:
 
 def _another_kind(path: Path, kind: str) -> ArchiveError:
     folder = path.with_name(without_suffix(path.name))
-    command = f"7z x {typed(path)} -o{typed(folder)}"
+    command = f"7z x {quoted(path)} -o{quoted(folder)}"
     if kind == "rar":
-        command = f"unrar x {typed(path)} {typed(folder)}/"
+        command = f"unrar x {quoted(path)} {quoted(folder)}/"
     return ArchiveError(
         f"{shown(path)} is a {kind} archive",
         why="zip and tar are unpacked here, others are not",
-        hint=f"Unpack it, `{command}`, then name its folder: `dl data organize {typed(folder)}`.",
+        hint=f"Unpack it, `{command}`, then name its folder: `dl data organize {quoted(folder)}`.",
     )
 
 

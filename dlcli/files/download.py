@@ -30,7 +30,7 @@ from dlcli.files.formats import read_text
 from dlcli.files.locks import held
 from dlcli.files.paths import shown
 from dlcli.files.transfer import move_file
-from dlcli.process import in_words, this_owner, utc_now
+from dlcli.process import owner_text, this_owner, utc_now
 from dlcli.progress import say, track
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
     partial = PartialFile(path)
 
     def refusal(owner: Mapping[str, Any]) -> DlError:
-        return DlError(f"{shown(path)} is being fetched", why=in_words(owner), hint="Wait for it.")
+        return DlError(
+            f"{shown(path)} is being fetched", why=owner_text(owner), hint="Wait for it."
+        )
 
     with held(path.with_name(f".{path.name}.lock"), this_owner(utc_now()), refusal):
         try:

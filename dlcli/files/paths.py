@@ -47,7 +47,7 @@ def find_project_file(folder: Path) -> Path | None:
 
 
 def expanded(path: str) -> Path:
-    """A path as it was typed, with `~` as the home folder."""
+    """A path as it was quoted, with `~` as the home folder."""
     try:
         return Path(path).expanduser()
     except RuntimeError:  # `~somebody`, where nobody has that name
@@ -94,7 +94,7 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))
 
 
-def typed(path: Path) -> str:
+def quoted(path: Path) -> str:
     """A path as it can be pasted into a shell."""
     plain = shown(path)
     return plain if re.fullmatch(r"[\w@%+=:,./~-]+", plain) else shlex.quote(os.fspath(path))

@@ -19,7 +19,7 @@ from dlcli.features.compute import (
 )
 from dlcli.features.split_log import array_path
 from dlcli.features.store import require_room, size_bytes
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import View
 from dlcli.inference.members import is_ensemble, members_of
 from dlcli.inference.predictions import (
@@ -33,7 +33,7 @@ from dlcli.inference.serving import predict_images, same_weights, start_head, st
 from dlcli.inference.tta import made_by, tta_of
 from dlcli.models.forward import Forward
 from dlcli.progress import say
-from dlcli.runs.run import Run, place_of, places_of
+from dlcli.runs.run import Run, runs_to_read, writable_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ def predictions_of(
             why="so there is nothing to predict",
             hint=f"Put images into {shown(root / split)}."
             if split == "test"
-            else f"Run `dl data split {typed(root)}`, then train.",
+            else f"Run `dl data split {quoted(root)}`, then train.",
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
     if place := holder(run, split, fingerprint, how):
@@ -97,7 +97,7 @@ def predictions_of(
     mean = mean_of(each)
     if how is None:
         return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
-    place = place_of(run)
+    place = writable_run(run)
     write_predictions(place.predictions(split, views), mean)
     place.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
     return mean
@@ -107,7 +107,7 @@ def predictions_of_needed(
     run: Run, root: Path | None, config: Config, split: str, views: int = 0
 ) -> Predictions:
     """The same of a run that another one needs; it says where they are kept, if not in the run."""
-    place = places_of(run)[-1]
+    place = runs_to_read(run)[-1]
     before = place.status().get("predicted")
     predictions = predictions_of(run, root, config, split, views)
     if place != run and place.status().get("predicted") != before:
@@ -134,7 +134,7 @@ def holder(
     run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
 ) -> Run | None:
     """The folder that holds those predictions, see `has_predictions`: the run's, or its place's."""
-    for place in places_of(run):
+    for place in runs_to_read(run):
         file = place.predictions(split, how["views"] if how else 0)
         recorded = place.status().get("predicted", {}).get(file.stem)
         if how is not None:
@@ -249,7 +249,7 @@ def keep_predictions(
     """Write one split's predictions, and which state of its folder they belong to.
 
     Args:
-        run: whose they are; where it can't be written they go to `read_only.place_of` it.
+        run: whose they are; where it can't be written they go to `writable_run` of it.
         dataset: where the images are.
         split: "valid" or "test".
         paths: the image of each row.
@@ -258,7 +258,7 @@ def keep_predictions(
     """
     true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
     predictions = Predictions(paths, run.classes(), y_prob, true)
-    place = place_of(run)
+    place = writable_run(run)
     write_predictions(place.predictions(split), predictions)
     place.add_to_status("predicted", {split: fingerprint})
     return predictions

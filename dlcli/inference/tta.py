@@ -54,7 +54,7 @@ def require_views(config: Config, count: int | None) -> int:
         DlError: `--tta 0`, or augmentation without `--tta`.
     """
     if count is None:
-        if flags := config.typed(AMOUNTS):
+        if flags := config.given_flags(AMOUNTS):
             raise DlError(
                 f"`{flags[0]}` has no effect without `--tta N`",
                 hint="Say both, or neither.",
@@ -127,4 +127,4 @@ def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
 
 def same_tta(config: Config, count: int) -> str:
     """What the next command needs typed to take the same views: nothing where there are none."""
-    return " ".join(["", f"--tta {count}", *config.typed(AMOUNTS)]) if count else ""
+    return " ".join(["", f"--tta {count}", *config.given_flags(AMOUNTS)]) if count else ""

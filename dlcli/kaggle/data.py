@@ -18,7 +18,7 @@ from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
 from dlcli.files.download import PartialFile, fetch
 from dlcli.files.formats import below
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
 from dlcli.progress import say
@@ -61,7 +61,7 @@ def get(
         try:
             outcome = organize(archive, root, naming=naming)
         except ArchiveError as error:
-            anew = f"To fetch it anew: `rm {typed(archive)}`, then the same command."
+            anew = f"To fetch it anew: `rm {quoted(archive)}`, then the same command."
             hint = f"{error.hint.removesuffix(AGAIN).rstrip()} {anew}".lstrip()
             raise ArchiveError(error.what, why=error.why, hint=hint) from error
     _name_competition(root, slug)

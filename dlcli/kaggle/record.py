@@ -23,7 +23,7 @@ from dlcli.files.paths import shown, state_home
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import METRICS, Metric, Sent
 from dlcli.progress import say
-from dlcli.runs.run import Run, place_of, places_of, stand_in
+from dlcli.runs.run import Run, runs_to_read, stand_in, writable_run
 
 # On its way: what came of it only Kaggle's list can say.
 SENDING = "sending"
@@ -167,7 +167,7 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
         entries: new ones, and others as they are now.
         gone: those that were never taken.
     """
-    place, never = place_of(run), list(gone)
+    place, never = writable_run(run), list(gone)
     with alone_in(place.path):
         known = {each.key: each for each in read_log(run) if each not in never}
         for entry in entries:
@@ -319,7 +319,7 @@ def sync(
             entry = Entry(digest, slug, date, sent.message, name).answered(sent)
             keep(run, [entry])
             news.changed.append((run, entry))
-    for run in {run: None for run, _ in logged if places_of(run) == (run,)}:
+    for run in {run: None for run, _ in logged if runs_to_read(run) == (run,)}:
         note_best(run)  # which a killed process may not have come to
     return news
 
@@ -355,6 +355,8 @@ def _sender(runs: Iterable[Run], sent: Sent) -> tuple[Run, str] | None:
     if not re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", digest):
         return None
     for run in runs:
-        if any(digest_of(place.sent_file(digest)).startswith(digest) for place in places_of(run)):
+        if any(
+            digest_of(place.sent_file(digest)).startswith(digest) for place in runs_to_read(run)
+        ):
             return run, digest
     return None

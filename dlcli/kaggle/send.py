@@ -23,9 +23,9 @@ from dlcli.kaggle.account import Kaggle, Missing
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
 from dlcli.kaggle.submit import Submitted
-from dlcli.process import in_words, this_owner, utc_now
+from dlcli.process import owner_text, this_owner, utc_now
 from dlcli.progress import say
-from dlcli.runs.run import Run, place_of
+from dlcli.runs.run import Run, writable_run
 
 # A file beyond this is sent compressed: 80,000 rows of ten classes are 8 MB, and 3 MB so.
 GZIP_BYTES = 1 << 20
@@ -89,7 +89,7 @@ def send(
 
     def refusal(owner: Mapping[str, Any]) -> DlError:
         hint = "Wait until that has ended, then run the same command again."
-        return DlError(f"Another `dl` is sending to {slug}", why=in_words(owner), hint=hint)
+        return DlError(f"Another `dl` is sending to {slug}", why=owner_text(owner), hint=hint)
 
     with held(lock_of(slug), this_owner(utc_now()), refusal):
         read_log(run)  # a damaged one is mended before anything goes out
@@ -101,7 +101,7 @@ def send(
             confirm(f"This very file was sent before: {_known(twin)}. Send it again?")
         if limits.left < FEW:
             confirm(f"{limits.left} submission to {slug} is left today. Send it?")
-        kept = place_of(run).sent_file(digest)
+        kept = writable_run(run).sent_file(digest)
         kept.parent.mkdir(exist_ok=True)
         atomic_write(kept, submitted.content)
         entry = _entry(submitted, digest, message, views)

@@ -26,7 +26,7 @@ from dlcli.kaggle.submission import (
     make_submission,
     read_sample_submission,
 )
-from dlcli.runs.run import Run, said_place_of
+from dlcli.runs.run import Run, writable_run_said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +121,7 @@ def submit_run(
     metric = metric_of(wants.competition, wants.metric)
     if bound and metric is not None and not metric.clipped:
         raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
-    place = said_place_of(run)
+    place = writable_run_said(run)
     valid = predictions_of(run, root, config, "valid", views)
     tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
     is_clipped = bool(bound)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +44,3 @@ class Forward:
         """What `describe` gave, as a value again."""
         view = View.from_description(values["view"]) if "view" in values else None
         return cls(**values | {"pixels": PixelRule(**values["pixels"]), "view": view})
-
-    @property
-    def name(self) -> str:
-        """What a folder of its results is called: network, cut and view in words, then the key."""
-        view = f"-view{self.view.number}" if self.view else ""
-        return f"{self.backbone}-{self.layer}{view}-{self.key}"
-
-    @property
-    def key(self) -> str:
-        """Eight hex digits that differ where the function differs."""
-        import hashlib
-
-        text = json.dumps(self.describe(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]

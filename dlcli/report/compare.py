@@ -10,10 +10,10 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import below
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.inference.predictions import Predictions, aligned, read_predictions
 from dlcli.progress import say
-from dlcli.runs.run import Run, places_of
+from dlcli.runs.run import Run, runs_to_read
 from dlcli.runs.settings import Difference, differing_settings
 
 
@@ -180,13 +180,13 @@ def _valid_of(run: Run) -> Predictions:
 
 def _predicted_in(run: Run) -> Run:
     """The folder that holds a run's predictions: its own, or the one that stands in for it."""
-    for place in places_of(run):
+    for place in runs_to_read(run):
         if place.predictions("valid").is_file():
             return place
     raise DlError(
         f"{run.name} has no predictions of validation images",
         why=f"{shown(run.predictions('valid'))} is not there",
-        hint=f"Make them: `dl evaluate {typed(run.path)}`.",
+        hint=f"Make them: `dl evaluate {quoted(run.path)}`.",
     )
 
 

@@ -16,7 +16,7 @@ from dlcli.inference.predictions import Predictions, aligned
 from dlcli.inference.tta import same_tta, tta_of
 from dlcli.progress import say
 from dlcli.report.run_page import Report, write_report
-from dlcli.runs.run import Run, said_place_of
+from dlcli.runs.run import Run, writable_run_said
 
 
 def evaluate_run(
@@ -36,7 +36,7 @@ def evaluate_run(
     Raises:
         DlError: no predictions, and no images to make them from.
     """
-    place = said_place_of(run)
+    place = writable_run_said(run)
     predictions = predictions_of(run, root, config, "valid", views)
     if views:
         _compare(run, root, config, predictions)

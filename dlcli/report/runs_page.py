@@ -24,7 +24,7 @@ from dlcli.report.run_page import template
 from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run
-from dlcli.runs.settings import PLACES, differing_settings
+from dlcli.runs.settings import LOCATIONS, differing_settings
 from dlcli.words import loss, percent, short
 
 FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each
@@ -230,7 +230,7 @@ def _settings(compared: Sequence[Row], few: int) -> list[list[str]]:
             *([_values(each.texts[few:])] if len(compared) > few else []),
         ]
         for each in differing_settings([row.run for row in compared])
-        if each.setting not in PLACES
+        if each.setting not in LOCATIONS
     ]
 
 

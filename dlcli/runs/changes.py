@@ -57,7 +57,7 @@ class Change:
         return f"from epoch {self.after + 1} on: {', '.join(filter(None, said))}"
 
 
-def in_words(changes: Any) -> list[str]:
+def change_lines(changes: Any) -> list[str]:
     """What a run's record holds of its changes, a line for each.
 
     Args:

@@ -14,7 +14,7 @@ from dlcli.data.choice import choose_dataset
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.formats import below
-from dlcli.files.paths import expanded, is_folder, shown, typed
+from dlcli.files.paths import expanded, is_folder, quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
 
@@ -139,7 +139,7 @@ def find_run(named: str, runs_dir: Path) -> Run:
 def same_runs(config: Config) -> str:
     """What the next command needs typed to look among the same runs."""
     named = config.is_flag("runs_dir")
-    return f" --runs-dir {typed(config.settings().runs_dir)}" if named else ""
+    return f" --runs-dir {quoted(config.settings().runs_dir)}" if named else ""
 
 
 def may_be_of(run: Run, root: Path) -> bool:

@@ -20,7 +20,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml, write_csv, write_yaml
 from dlcli.files.locks import alone_in, held
 from dlcli.files.paths import make_numbered, shown, state_home
-from dlcli.process import SILENT_SECONDS, at_work, in_words, is_here, this_owner, utc_now
+from dlcli.process import SILENT_SECONDS, at_work, is_here, owner_text, this_owner, utc_now
 from dlcli.progress import say
 
 STATES = ("running", "finished", "failed", "interrupted")
@@ -292,7 +292,7 @@ class Run:
         minutes = f"{SILENT_SECONDS // 60} minutes after its last sign of life."
         gone = f" If that machine is gone, the run counts as interrupted {minutes}"
         hint = "Wait for it, or stop that process first." + gone * (not is_here(owner))
-        return DlError(f"{self.name} is being trained", why=in_words(owner), hint=hint)
+        return DlError(f"{self.name} is being trained", why=owner_text(owner), hint=hint)
 
     def log(self, text: str) -> None:
         """Add a line to `log.txt`, or several, with the time."""
@@ -339,7 +339,7 @@ def _number(text: str) -> float | str:
     return text
 
 
-def place_of(run: Run) -> Run:
+def writable_run(run: Run) -> Run:
     """The folder that takes what is made of a run; its own where that can be written.
 
     Raises:
@@ -364,15 +364,15 @@ def place_of(run: Run) -> Run:
     return place
 
 
-def said_place_of(run: Run) -> Run:
+def writable_run_said(run: Run) -> Run:
     """The same, said where it is not the run's own folder."""
-    place = place_of(run)
+    place = writable_run(run)
     if place != run:
         say(f"{shown(run.path)} can't be written: what is made goes to {shown(place.path)}.")
     return place
 
 
-def places_of(run: Run) -> tuple[Run, ...]:
+def runs_to_read(run: Run) -> tuple[Run, ...]:
     """The folders that may hold what was made of a run, its own first."""
     return (run,) if _can_be_written(run) else (run, stand_in(run))
 

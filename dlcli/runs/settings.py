@@ -11,13 +11,13 @@ from dlcli.config import RECORD, declared
 from dlcli.errors import DlError
 from dlcli.files.formats import below, flat
 from dlcli.models.backbones import get_backbone
-from dlcli.runs.changes import in_words
+from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
 from dlcli.settings.fields import coerce, plain
 
 # Where things lie, and what a machine can bear: they don't tell one training from another.
-PLACES = ("data_dir", "runs_dir", "dataset", "workers", "memory")
+LOCATIONS = ("data_dir", "runs_dir", "dataset", "workers", "memory")
 # What `dl` decided on where nobody did: it stands in the file as if it had been asked for.
 DECIDED = ("engine", "precision")
 IMAGE_SIZE = "image_size"
@@ -64,7 +64,7 @@ def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
     fixed = {**_pinned(recipe), **_preset(config)}
     changed = []
     for key, value in flat({name: held for name, held in config.items() if name != RECORD}):
-        if key in (*PLACES, *DECIDED) or (key in fixed and fixed[key] == value):
+        if key in (*LOCATIONS, *DECIDED) or (key in fixed and fixed[key] == value):
             continue
         try:
             setting = declared(key)
@@ -124,7 +124,7 @@ class Difference:
     def texts(self) -> tuple[str, ...]:
         """The same as people write them."""
         if self.setting == CHANGES:
-            return tuple("; ".join(in_words(value)) for value in self.values)
+            return tuple("; ".join(change_lines(value)) for value in self.values)
         return tuple(map(text_of, self.values))
 
 

@@ -24,7 +24,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.features.compute import compute_features, features_ready, open_features, store_folder
 from dlcli.features.store import require_room
 from dlcli.features.windows import shares_of
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import Augmenter, View
 from dlcli.images.pixels import PixelRule
 from dlcli.inference.members import is_ensemble
@@ -260,7 +260,7 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
         raise DlError(
             f"No images in {shown(dataset.root / 'test')}",
             why="so there are none to label" + "; a sample has no test images" * bool(whole),
-            hint=f"Train on the whole dataset: `-d {typed(whole)}`."
+            hint=f"Train on the whole dataset: `-d {quoted(whole)}`."
             if whole
             else "Train without `--pseudo-label`.",
         )
@@ -333,7 +333,7 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
     Raises:
         DlError: says which option is missing.
     """
-    if (flags := config.typed(AMOUNTS)) and not recipe.augment:
+    if (flags := config.given_flags(AMOUNTS)) and not recipe.augment:
         raise DlError(
             f"`{flags[0]}` has no effect without `--augment`",
             hint="Say `--augment` as well.",

@@ -16,7 +16,7 @@ from dlcli.evaluation.metrics import rounded
 from dlcli.evaluation.remedies import Options
 from dlcli.features.compute import features_ready, open_features, store_folder
 from dlcli.files.atomic import atomic
-from dlcli.files.paths import typed
+from dlcli.files.paths import quoted
 from dlcli.inference.predict import keep_predictions, predict_rows
 from dlcli.inference.serving import make_engine
 from dlcli.process import utc_now
@@ -161,7 +161,7 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         augments=recipe.augment,
         dropout=getattr(recipe, "dropout", None),
         normalises=normalises,
-        full=f"-d {typed(whole)}" if whole else None,
+        full=f"-d {quoted(whole)}" if whole else None,
         pretrained=PRETRAINED if recipe.layer is None else None,
         simpler=recipe.simpler,
         richer=recipe.richer,

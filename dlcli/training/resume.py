@@ -16,7 +16,7 @@ from dlcli.config import RECORD, Config, Value, load_config, read_config_file
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import write_yaml
-from dlcli.files.paths import make_numbered, shown, typed
+from dlcli.files.paths import make_numbered, quoted, shown
 from dlcli.inference.members import is_ensemble
 from dlcli.models.saved import load_model
 from dlcli.process import command_line, utc_now
@@ -230,7 +230,7 @@ def _lacks(run: Run, named: str, why: str, root: Path) -> DlError:
 
 
 def _anew(record: Mapping[str, Any], root: Path) -> str:
-    return f"To train anew: `dl train {record['recipe']} -d {typed(root)}`."
+    return f"To train anew: `dl train {record['recipe']} -d {quoted(root)}`."
 
 
 def progress_of(run: Run, job: Job) -> Progress:

@@ -18,7 +18,7 @@ from dlcli.aws.cloud import Cloud, Named
 from dlcli.aws.host_keys import forget, known
 from dlcli.aws.keys import Key
 from dlcli.aws.order import read_order
-from dlcli.aws.setup import Run
+from dlcli.aws.setup import Runner
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
@@ -48,7 +48,7 @@ def setups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The boxes that were set up, and what the first command on each said."""
     found: list[str] = []
 
-    def provision(box: Named, settings: Aws, run: Run) -> None:
+    def provision(box: Named, settings: Aws, run: Runner) -> None:
         found.append(f"{box}: {run(['echo', 'hello'])[1].strip()}")
 
     monkeypatch.setattr(reach, "provision", provision)
@@ -164,7 +164,7 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
 ) -> None:
     found: list[tuple[str, int, bool]] = []
 
-    def install(box: Named, settings: Aws, run: Run, *, anew: bool) -> None:
+    def install(box: Named, settings: Aws, run: Runner, *, anew: bool) -> None:
         found.append((run(["echo", box.name])[1].strip(), settings.max_hours, anew))
 
     monkeypatch.setattr(reach, "install_watchdog", install)

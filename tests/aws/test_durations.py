@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcli.settings.aws import Duration, read_duration
 from dlcli.settings.fields import Refused
-from dlcli.words import in_words
+from dlcli.words import span
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_what_is_written_is_read_as_the_same(seconds: int) -> None:
     ],
 )
 def test_a_duration_is_read_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert in_words(timedelta(seconds=seconds)) == words
+    assert span(timedelta(seconds=seconds)) == words

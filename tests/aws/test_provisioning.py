@@ -14,7 +14,7 @@ from paramiko import SSHClient
 
 from dlcli.aws import setup, ssh
 from dlcli.aws.cloud import Named
-from dlcli.aws.setup import STATUS, Run, install_watchdog, own_script, provision, user_data
+from dlcli.aws.setup import STATUS, Runner, install_watchdog, own_script, provision, user_data
 from dlcli.errors import DlError
 from dlcli.progress import heard_by
 from dlcli.settings.aws import Aws
@@ -34,7 +34,7 @@ class Remote:
         return self.home.run(argv, stdin)
 
 
-def over_ssh(client: SSHClient, home: BoxHome) -> Run:
+def over_ssh(client: SSHClient, home: BoxHome) -> Runner:
     """The same through a true connection."""
     environ = [f"{name}={value}" for name, value in home.environ.items()]
 

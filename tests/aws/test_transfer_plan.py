@@ -13,7 +13,7 @@ from dlcli.aws.copy.plan import (
     Entry,
     counterpart,
     first_match,
-    in_words,
+    left_out_lines,
     plan_copy,
     require_narrow,
     require_remote,
@@ -166,7 +166,7 @@ def test_times_count_to_the_second() -> None:
 
 def test_what_is_left_out_is_counted_and_named() -> None:
     many = tuple(f"data/{number}.jpg" for number in range(1200))
-    assert in_words({"ignored by git": ("a.log", "b\n"), "excluded by `*.zip`": many}) == [
+    assert left_out_lines({"ignored by git": ("a.log", "b\n"), "excluded by `*.zip`": many}) == [
         "Left out 2, ignored by git: a.log, b\\n.",
         "Left out 1,200, excluded by `*.zip`: data/.",
     ]

@@ -20,6 +20,7 @@ from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as features_module
 from dlcli.features.compute import compute_features, features_ready, load_features, store_folder
+from dlcli.features.key import feature_key
 from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
 from dlcli.images.pixels import PixelRule
 from dlcli.models.engines import resolve_forward
@@ -33,7 +34,7 @@ def test_a_store_has_rows_listing_and_manifest_under_the_functions_name(
     root: Path, engine: TinyEngine
 ) -> None:
     folder = compute(root)
-    assert folder == root / "features" / f"tiny-pooled-{TINY.key}"
+    assert folder == root / "features" / f"tiny-pooled-{feature_key(TINY)}"
     check(root)
     assert function_of(folder) == TINY
     assert stored_rows(folder) == {"train": 14, "valid": 5, "test": 3}

@@ -229,7 +229,7 @@ def first_match(path: str, patterns: Iterable[str]) -> str | None:
     return None
 
 
-def in_words(left_out: Mapping[str, Sequence[str]], most: int = 5) -> list[str]:
+def left_out_lines(left_out: Mapping[str, Sequence[str]], most: int = 5) -> list[str]:
     """What was left out, counted and named, a line for each reason.
 
     Files of one folder are named together where there are many.

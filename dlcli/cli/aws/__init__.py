@@ -108,9 +108,9 @@ def require_effect(config: Config, cloud: Cloud, box: Box | None) -> None:
         return
     options = cloud.named(box.name).options
     how = f"end it and rent another: `dl aws down{options}`"
-    if typed := config.typed(("aws.disk", "aws.spot", "aws.image")):
+    if typed := config.given_flags(("aws.disk", "aws.spot", "aws.image")):
         why = "it is settled when a box is made"
-    elif box.running and (typed := config.typed(("aws.idle", "aws.max_hours"))):
+    elif box.running and (typed := config.given_flags(("aws.idle", "aws.max_hours"))):
         why = "a box takes its limits when it starts"
         how = f"`dl aws extend 4h{options}`, or stop it first"
     else:
@@ -133,10 +133,10 @@ def limits(box: Box) -> str:
     """When a box stops whatever happens, in words; a spot box ends then."""
     from datetime import UTC, datetime, timedelta
 
-    from dlcli.words import in_words
+    from dlcli.words import span
 
     if box.until is None:
         return "nothing but its watchdog stops it"
     left = box.until - datetime.now(UTC) + timedelta(seconds=30)  # to the nearest minute
     ends = "ends, disk and all," if box.spot else "stops"
-    return f"{ends} in {in_words(left)} whatever it does"
+    return f"{ends} in {span(left)} whatever it does"

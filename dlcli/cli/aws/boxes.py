@@ -145,10 +145,10 @@ def extend_command(config: Config, time: str) -> None:
     from dlcli.progress import say
     from dlcli.settings.aws import Duration
     from dlcli.settings.fields import Refused
-    from dlcli.words import in_words
+    from dlcli.words import span
 
     try:
-        span = Duration.parse(time)
+        longer = Duration.parse(time)
     except Refused as error:
         raise click.UsageError(f"TIME: {error}") from error
     settings, cloud, name = opened(config)
@@ -156,11 +156,11 @@ def extend_command(config: Config, time: str) -> None:
     open_door(cloud, box, settings.ingress)
     client = connect(reach.host_of(cloud, box, own_key(settings.ssh_key)))
     try:
-        box = extended(cloud, box, span, partial(run, client, seconds=60))
+        box = extended(cloud, box, longer, partial(run, client, seconds=60))
     finally:
         client.close()
     cost = _cost(cloud, box)
-    say(f"{name} stays for {in_words(span)}: {cost.running_words()}; {limits(box)}")
+    say(f"{name} stays for {span(longer)}: {cost.running_words()}; {limits(box)}")
 
 
 @click.command("resize", cls=Command)
@@ -218,9 +218,9 @@ def _cost(cloud: Cloud, box: Box) -> Cost:
 
 
 def _up(box: Box) -> str:
-    from dlcli.words import in_words
+    from dlcli.words import span
 
-    return f"up {in_words(datetime.now(UTC) - box.launched)}" if box.running else box.state
+    return f"up {span(datetime.now(UTC) - box.launched)}" if box.running else box.state
 
 
 def _disk(box: Box) -> str:

@@ -204,7 +204,7 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
 
 def _say_plan(prepared: Prepared) -> None:
     from dlcli.aws.copy.copy import size_in_words
-    from dlcli.aws.copy.plan import in_words
+    from dlcli.aws.copy.plan import left_out_lines
     from dlcli.files.paths import shown
     from dlcli.progress import say
     from dlcli.words import printable
@@ -215,10 +215,10 @@ def _say_plan(prepared: Prepared) -> None:
     count = f"{_files(len(plan.send))}, {size_in_words(plan.size_bytes)}"
     same = f"; {len(plan.same):,} are there already" if plan.same else ""
     say(f"{folders.what}: {count}, from {ends[0]} to {ends[1]}{same}")
-    for line in in_words(plan.left_out):
+    for line in left_out_lines(plan.left_out):
         say(line)
     if plan.newer:
-        for line in in_words({"newer at the goal": plan.newer}):
+        for line in left_out_lines({"newer at the goal": plan.newer}):
             say(f"{line} `--overwrite` copies over them.")
 
 

@@ -80,20 +80,20 @@ def _print(
     now: datetime,
 ) -> None:
     from dlcli.aws.prices import dollars, since
-    from dlcli.words import in_words
+    from dlcli.words import span
 
     rates = [_rate(box, costs[box.id]) for box in found]
     columns: dict[str, list[Any]] = {
         "name": [box.name for box in found],
         "type": [box.type + (" spot" if box.spot else "") for box in found],
         "state": [box.state for box in found],
-        "up": [in_words(now - box.launched) if box.running else "" for box in found],
+        "up": [span(now - box.launched) if box.running else "" for box in found],
         "$/h": aligned("$/h", [dollars(rate) for rate in rates]),
         "so far": aligned("so far", [dollars(since(box, costs[box.id], now), 2) for box in found]),
         "24 h": aligned(
             "24 h", [dollars(None if rate is None else 24 * rate, 2) for rate in rates]
         ),
-        "idle": [in_words(states[box.id].idle) if box.id in states else "" for box in found],
+        "idle": [span(states[box.id].idle) if box.id in states else "" for box in found],
         "stops in": [_stops(box, states.get(box.id), now) for box in found],
     }
     if all_regions:
@@ -104,16 +104,16 @@ def _print(
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:
     """When it stops by itself: as its watchdog says, else at its cap at the latest."""
-    from dlcli.words import in_words
+    from dlcli.words import span
 
     if not box.running:
         return ""
     if state is not None:
-        return f"{in_words(state.stops_in)} ({state.because})"
+        return f"{span(state.stops_in)} ({state.because})"
     if box.until is None:
         return "?"
     left = box.until - now + timedelta(seconds=30)  # to the nearest minute
-    return "overdue" if box.until < now else f"{in_words(left)} at most"
+    return "overdue" if box.until < now else f"{span(left)} at most"
 
 
 def _plain_box(box: Box, cost: Cost, state: Watched | None, now: datetime) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
 def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
     """A plan as its reader sees it: what is there, what will be done, what it costs."""
-    from dlcli.words import in_words
+    from dlcli.words import span
 
     box, spec = prepared.plan.box, prepared.spec
     lines = []
@@ -132,7 +132,7 @@ def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
         lines.append(f"{prepared.kind.name} has no GPU")
     lines.append(f"Cost: {prepared.cost}")
     if prepared.plan.rents:
-        idle = f"after {in_words(spec.idle)} idle and " if spec.idle else ""
+        idle = f"after {span(spec.idle)} idle and " if spec.idle else ""
         ends = "It ends, disk and all," if (box.spot if box else spec.spot) else "It stops itself"
         lines.append(f"{ends} {idle}after {spec.max_hours} h whatever it does")
     return lines

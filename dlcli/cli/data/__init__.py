@@ -139,7 +139,7 @@ def sample(
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
-    from dlcli.files.paths import shown, typed
+    from dlcli.files.paths import quoted, shown
     from dlcli.progress import say
 
     root, seed = _choose(config, named), config.settings().seed
@@ -152,7 +152,7 @@ def sample(
     print_counts(open_dataset(folder), as_json)
     say(
         f"The sample is in {shown(folder)}; next: `dl features{again(root)}`, "
-        f"or `dl features -d {typed(folder)}`"
+        f"or `dl features -d {quoted(folder)}`"
     )
 
 

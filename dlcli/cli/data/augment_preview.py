@@ -52,7 +52,7 @@ def command(config: Config, named: str | None, output: Path) -> None:
     _print_amounts(config, settings.augmentation)
     after = "nothing is changed: set some amount, such as `--rotation 15`"
     if not settings.augmentation.changes_nothing:
-        typed = config.typed(f"augmentation.{name}" for name in AMOUNTS)
+        typed = config.given_flags(f"augmentation.{name}" for name in AMOUNTS)
         after = f"next: `{' '.join(['dl train cnn --augment', *typed])}{root}`"
     say(f"Eight ways are in {shown(output)}; {after}")
 

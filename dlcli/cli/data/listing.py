@@ -155,14 +155,14 @@ def as_typed(operation: Operation) -> str:
     import shlex
 
     from dlcli.data.organize.organize import made_of
-    from dlcli.files.paths import typed
+    from dlcli.files.paths import quoted
 
     download = made_of(operation)
     # an archive may have been removed once it was unpacked
     source = download if download.exists() else operation.source
-    words = ["dl data", operation.name, typed(source)]
+    words = ["dl data", operation.name, quoted(source)]
     if operation.name == "organize":
-        words.append(typed(operation.root))
+        words.append(quoted(operation.root))
         moves = operation.kind == "move" and operation.source != operation.root
         words += ["--move"] * (moves and source == operation.source)
     for option in ("train", "valid", "seed"):

@@ -58,7 +58,7 @@ def _print(
     diagnosis: Diagnosis | None,
     files: Sequence[Stored],
 ) -> None:
-    from dlcli.runs.changes import in_words
+    from dlcli.runs.changes import change_lines
     from dlcli.runs.disk import size_of
     from dlcli.runs.listing import PLANNED
     from dlcli.runs.settings import text_of
@@ -80,7 +80,7 @@ def _print(
             else:  # in one piece, so that it can be copied
                 click.echo(start + printable(text))
     click.echo()
-    resumed = in_words(changes)
+    resumed = change_lines(changes)
     if changed:
         print_table(
             ["setting", "value", "default"],

@@ -18,7 +18,7 @@ from dlcli.data.dataset import SETTINGS
 from dlcli.data.folders import Listing, class_images, read_folder, split_named
 from dlcli.errors import DlError
 from dlcli.files.archives import is_archive
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 
 # Kaggle's flat names: cat.12.jpg, golden_retriever-3.png
 _FLAT_NAME = re.compile(r"(.+?)[._-]\d+\.[^.]+", re.DOTALL)
@@ -162,7 +162,7 @@ def _inner(folder: Path, top: Listing) -> str | None:
             f"Which folder in {shown(folder)} is the dataset is not plain",
             why=f"{shown(holding[0])}/ has a train/, and {shown([*holding[1:], *others][0])}/ has "
             "images too",
-            hint=f"Name it: `dl data organize {typed(folder / holding[0])}`.",
+            hint=f"Name it: `dl data organize {quoted(folder / holding[0])}`.",
         )
     if holding:
         return holding[0]

@@ -27,7 +27,7 @@ from dlcli.data.organize.staging import (
 )
 from dlcli.data.splits import at_work
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.paths import shown, typed
+from dlcli.files.paths import quoted, shown
 
 _ANOTHER_NAME = "Name another, which is empty or not there yet."
 
@@ -210,14 +210,14 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
         raise DlError(
             f"{shown(target)} was made of {shown(source)} as it was before",
             why="it was changed since",
-            hint=f"`dl data undo {typed(target)}` takes that back; or name another folder.",
+            hint=f"`dl data undo {quoted(target)}` takes that back; or name another folder.",
         )
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise DlError(
             f"{shown(target)} lies in {shown(source)}",
             why="a dataset can't be made inside the folder that it is made from",
             hint="Name a folder elsewhere, or organise it in place: "
-            f"`dl data organize {typed(source)} {typed(source)}`.",
+            f"`dl data organize {quoted(source)} {quoted(source)}`.",
         )
     require_target(source, target)
     return True

@@ -18,7 +18,7 @@ from dlcli.data.organize.pixel_csv import fault_of_pixels
 from dlcli.data.organize.tables import require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
-from dlcli.files.paths import expanded, shown, typed
+from dlcli.files.paths import expanded, quoted, shown
 
 AS_FOUND = Naming()
 
@@ -96,7 +96,7 @@ def require_folder(source: Path) -> None:
     raise DlError(
         f"{shown(source)} is a file",
         why="a folder of images, or an archive of them, is needed",
-        hint=f"Name the folder that it lies in: `dl data organize {typed(source.parent)}`.",
+        hint=f"Name the folder that it lies in: `dl data organize {quoted(source.parent)}`.",
     )
 
 
@@ -281,7 +281,7 @@ def sort_by_hand(source: Path) -> str:
     folder = source.with_name(without_suffix(source.name))
     return (
         f"Unpack it by hand, put the images of each class into {_sorted(folder)}, then "
-        f"`dl data organize {typed(folder)}`."
+        f"`dl data organize {quoted(folder)}`."
     )
 
 
