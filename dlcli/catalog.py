@@ -25,6 +25,8 @@ from dlcli.settings.fields import coerce, plain, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
 
 OWN_FOLDER = "recipes"
+# In 0.1.0 `setting` and `Schedule` came from modules of their own.
+IMPORTS = "from dlcli.recipe import Recipe, Schedule, setting"
 # Options that a recipe's command has beside its settings.
 TAKEN = {"config", "debug", "help", "members"}
 PLAIN = {int, float, bool, str, Path}
@@ -260,11 +262,13 @@ def _broken(file: Path, error: BaseException) -> DlError:
     if isinstance(error, SyntaxError) and error.filename == str(file) and error.lineno:
         lines.append(error.lineno)
     where = f"line {lines[-1]}: " if lines else ""
+    mend = f"Mend it, or move it out of `{OWN_FOLDER}/`"
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "dlcli":
+        mend = f"A recipe imports from one place: write `{IMPORTS}`"
     return DlError(
         f"The recipe {shown(file)} can't be loaded",
         why=where + text,
-        hint=f"Mend it, or move it out of `{OWN_FOLDER}/`; "
-        f"`dl recipes {file.stem.replace('_', '-')} --debug` shows the traceback.",
+        hint=f"{mend}; `dl recipes {file.stem.replace('_', '-')} --debug` shows the traceback.",
     )
 
 

@@ -1,4 +1,4 @@
-"""This process and others: who works on something, what a result came from, Ctrl-C between steps.
+"""This process and others: who works on what, where a result comes from, safe Ctrl-C.
 
 Which process works on something is written down so that another can ask whether it still does.
 """

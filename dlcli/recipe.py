@@ -1,4 +1,4 @@
-"""What a recipe is.
+"""What a recipe is, and all that its file imports: `Recipe`, `Schedule`, `setting`.
 
 A recipe is one file (`dlcli.catalog` finds it): a frozen dataclass whose fields are the
 hyperparameters, and a method that builds the model's head. From that one source come the
@@ -18,6 +18,9 @@ from dlcli.settings.schedule import Schedule
 if TYPE_CHECKING:
     import keras
     import numpy as np
+
+# What a recipe's file imports, in one line.
+__all__ = ["Beginning", "Phase", "Recipe", "Schedule", "setting"]
 
 # Of the running averages of batch normalisation, by which a network predicts. Keras' 0.99 follows
 # over some hundred steps: after a few epochs on 1,500 images a network would still predict by the

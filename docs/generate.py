@@ -1,11 +1,14 @@
 """The pages that come from the code: `make docs` writes them, a test holds that they are current.
 
-`commands.md` is the click tree, `recipes.md` the recipes' docstrings and hyperparameters.
+`commands.md` is the click tree, `recipes.md` the recipes' docstrings and hyperparameters. Of
+`architecture.md` only the tree of the package is made here: names and first lines of docstrings.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -18,6 +21,14 @@ from dlcli.cli.parts.help import EVERYWHERE
 from dlcli.cli.train import Recipes
 
 DOCS = Path(__file__).parent
+PACKAGE = DOCS.parent / "dlcli"
+# The packages and modules of `dlcli`, the top floor first.
+FLOORS = (
+    *("__main__.py", "cli", "api.py", "experiments", "kaggle", "report", "training", "inference"),
+    *("features", "runs", "data", "config.py", "catalog.py", "recipes", "models", "images", "aws"),
+    *("files", "recipe.py", "settings", "evaluation", "progress.py", "process.py", "backend.py"),
+    *("errors.py", "words.py", "version.py"),
+)
 
 COMMANDS = """\
 # Commands
@@ -56,7 +67,11 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """Each generated page's text, by its file's name."""
-    return {"commands.md": _commands_page(), "recipes.md": _recipes_page()}
+    return {
+        "architecture.md": _architecture_page(),
+        "commands.md": _commands_page(),
+        "recipes.md": _recipes_page(),
+    }
 
 
 def walk(
@@ -70,6 +85,40 @@ def walk(
             below = command.get_command(ctx, each)
             assert below is not None
             yield from walk(below, each, ctx)
+
+
+def _architecture_page() -> str:
+    """The page as it stands, its tree made anew."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    tree = "\n".join(["dlcli/", *_tree(PACKAGE, "  ", FLOORS)])
+    return re.sub(
+        r"```text\ndlcli/\n.*?```", lambda _: f"```text\n{tree}\n```", page, flags=re.DOTALL
+    )
+
+
+def _tree(folder: Path, indent: str, first: tuple[str, ...] = ()) -> Iterator[str]:
+    """A line for each package and what it is for, and below it the names of its modules."""
+    packages = {each.parent.name: each for each in folder.glob("*/__init__.py")}
+    modules = {each.name: each for each in folder.glob("*.py") if each.name != "__init__.py"}
+    if first:
+        assert {*first} == {*packages, *modules}, "bring FLOORS up to date"
+        for name in first:
+            path = packages.get(name) or modules[name]
+            yield f"{indent}{name + '/' * (name in packages):<15}{_first_line(path)}"
+            if name in packages:
+                yield from _tree(folder / name, f"{indent}    ")
+        return
+    names = "  ".join(sorted(each.removesuffix(".py") for each in modules))
+    yield from textwrap.wrap(names, 96, initial_indent=indent, subsequent_indent=indent)
+    for name, path in sorted(packages.items()):
+        yield f"{indent}{name + '/':<11}{_first_line(path)}"
+        yield from _tree(folder / name, f"{indent}    ")
+
+
+def _first_line(path: Path) -> str:
+    """What a module says it is for."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
 
 
 def _commands_page() -> str:

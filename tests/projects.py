@@ -12,8 +12,7 @@ It serves the tests.
 
 from dataclasses import dataclass
 
-from dlcli.settings.fields import setting
-from dlcli.recipe import Recipe
+from dlcli.recipe import Recipe, setting
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,7 @@ TWICE = '''"""Two stretches on the same features, the first a short one."""
 
 from dataclasses import dataclass
 
-from dlcli.recipe import Phase, Recipe
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import Phase, Recipe, Schedule
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from projects import BROKEN, WIDE, make_project
+from typed import Dl, refused
 
 from dlcli.catalog import (
     broken_files,
@@ -25,7 +26,7 @@ from dlcli.recipes.finetune import Finetune
 from dlcli.settings.fields import settings_of
 
 # What stands in a file before and after the line that a test is about.
-TOP = "from dataclasses import dataclass\nfrom dlcli.settings.fields import setting\n"
+TOP = "from dataclasses import dataclass\nfrom dlcli.recipe import setting\n"
 FROZEN = "@dataclass(frozen=True)\n"
 CLASS = f"{TOP}from dlcli.recipes.linear import Linear\n{FROZEN}class Own(Linear):\n"
 
@@ -127,7 +128,7 @@ def test_its_digest_is_of_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) 
         ("def f():\n    return 1 / 0\n\n\nf()\n", "line 2: ZeroDivisionError: division by zero"),
         ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
         (
-            "from dlcli.settings.schedule import Schedule\nSchedule.parse('fast')\n",
+            "from dlcli.recipe import Schedule\nSchedule.parse('fast')\n",
             "line 2: Refused: ",
         ),
         ("import keras\n", "line 1: it imports keras before `dl` has set it up"),
@@ -167,6 +168,25 @@ def test_why_a_file_cannot_be_loaded_names_the_line_and_the_error(
     why: Callable[[str], str], text: str, reason: str
 ) -> None:
     assert reason in why(text)
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "from dlcli.fields import setting",
+        "from dlcli.schedule import Schedule",
+        "from dlcli.settings import Settings",
+    ],
+)
+def test_an_import_of_an_earlier_version_is_answered_with_the_line_to_write(
+    dl: Dl, home: Path, old: str
+) -> None:
+    make_project(home, mine=f'"""Mine."""\n\n{old}\n')
+    line = "`from dlcli.recipe import Recipe, Schedule, setting`"
+    said = refused(dl("train", "mine"), "~/recipes/mine.py can't be loaded: line 3: ", line)
+    assert "Traceback" not in said.stderr
+    # what it names can be imported
+    exec(line.strip("`"), {})
 
 
 def test_a_file_that_is_no_text_or_cannot_be_read_is_reported_too(home: Path) -> None:

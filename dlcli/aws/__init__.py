@@ -1,1 +1,1 @@
-"""A rented GPU box on EC2: its price, its network, its life, what is copied to and from it."""
+"""A rented GPU box on EC2: its price, network and life, and copies to and from it."""

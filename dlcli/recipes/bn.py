@@ -20,10 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.recipe import MOMENTUM, Beginning
+from dlcli.recipe import MOMENTUM, Beginning, Schedule, setting
 from dlcli.recipes.fc import Fc
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

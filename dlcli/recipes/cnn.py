@@ -18,9 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dlcli.recipe import MOMENTUM, Recipe
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import MOMENTUM, Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras

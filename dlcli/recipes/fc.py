@@ -27,9 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.recipe import Beginning, Recipe
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import Beginning, Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras

@@ -25,9 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.recipe import Phase, Recipe
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import Phase, Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras

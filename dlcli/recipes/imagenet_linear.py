@@ -17,9 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.recipe import Recipe
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras

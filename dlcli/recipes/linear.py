@@ -16,9 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.recipe import MOMENTUM, Recipe
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
+from dlcli.recipe import MOMENTUM, Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras

@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from dlcli.recipe import Schedule, setting
 from dlcli.recipes.bn import Bn
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)

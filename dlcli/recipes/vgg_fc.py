@@ -19,9 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from dlcli.recipe import Schedule, setting
 from dlcli.recipes.fc import Fc
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras

@@ -17,9 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from dlcli.recipe import Schedule, setting
 from dlcli.recipes.finetune import Finetune
-from dlcli.settings.fields import setting
-from dlcli.settings.schedule import Schedule
 
 
 @dataclass(frozen=True)
