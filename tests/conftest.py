@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
-from needs import REQUIRE_ALL, missing
-from pictures import make_dataset
-from typed import Result
+from support.command_result import Result
+from support.missing_tools import REQUIRE_ALL, missing
+from support.pictures import make_dataset
 
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
@@ -109,14 +109,14 @@ def small_backbone(
     """A small network in the place of the embedded one, in processes that the test starts too."""
     if request.node.get_closest_marker("pretrained"):
         return
-    from small_backbone import HERE, NAME, row, weights_in
+    from support.small_backbone import HERE, NAME, row, weights_in
 
     from dlcli.models.backbones import BACKBONES
 
     weights = weights_in(SHARED_CACHE)
     monkeypatch.setitem(BACKBONES, NAME, row(weights))
     monkeypatch.setenv("SMALL_BACKBONE", str(weights))
-    monkeypatch.setenv("PYTHONPATH", f"{HERE}{os.pathsep}{HERE.parent}")
+    monkeypatch.setenv("PYTHONPATH", f"{HERE}{os.pathsep}{HERE.parent.parent}")
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def tiny(home: Path) -> Path:
 @pytest.fixture
 def short_course(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dataset, settings that make each step quick, and a course of two steps."""
-    from climbed import STEPS
+    from support.small_ladder import STEPS
 
     from dlcli.experiments import ladder
     from dlcli.experiments.ladder import Rung

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from projects import BROKEN, WIDE, make_project
-from typed import Dl, refused
+from support.command_result import Dl, refused
+from support.project import BROKEN, WIDE, make_project
 
 from dlcli.catalog import (
     broken_files,

@@ -15,9 +15,9 @@ from types import ModuleType
 
 import click
 import pytest
-from projects import make_project
-from tiny import SMALL
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.project import make_project
+from support.small_run import SMALL
 
 from dlcli.catalog import OWN_FOLDER, broken_files, built_in_names, recipe_class
 from dlcli.config import all_keys
@@ -231,10 +231,9 @@ def test_the_recipe_that_a_page_writes_is_a_built_in_one_and_passes_its_test(
     files = {name if "test" in name else f"dlcli/{name}": text for name, text in files.items()}
     assert list(files) == ["dlcli/recipes/hidden_layer.py", "tests/recipes/test_hidden_layer.py"]
     shutil.copytree(ROOT / "dlcli", tmp_path / "dlcli")
-    (tmp_path / "tests").mkdir()
-    for file in (ROOT / "tests").glob("*.py"):
-        if file.name == "test_recipe.py" or not file.name.startswith("test_"):
-            shutil.copy(file, tmp_path / "tests")
+    shutil.copytree(ROOT / "tests" / "support", tmp_path / "tests" / "support")
+    for name in ("conftest.py", "test_recipe.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

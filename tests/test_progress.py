@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from terminal import at_terminal
+from support.terminal import at_terminal
 
 from dlcli.progress import say, track
 

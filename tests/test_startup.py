@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import loaded
-from projects import BROKEN, WIDE, make_project
+from support.loaded_modules import loaded
+from support.project import BROKEN, WIDE, make_project
 
 from dlcli.catalog import built_in_names
 from dlcli.files.formats import write_yaml

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from simulated import Account
-from typed import Dl, ok, refused
+from support.aws_account import Account
+from support.command_result import Dl, ok, refused
 
 from dlcli.aws.vpc import Rule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from simulated import Account
-from typed import Dl, refused
+from support.aws_account import Account
+from support.command_result import Dl, refused
 
 from dlcli.aws.boxes import boxes
 from dlcli.aws.cloud import Cloud, open_cloud

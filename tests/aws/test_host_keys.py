@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from aws.sshd import program
 from hypothesis import given
 from hypothesis import strategies as st
+from support.sshd import program
 
 from dlcli.aws.host_keys import (
     HostKey,

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from aws.sshd import program
-from children import fork, wait
+from support.children import fork, wait
+from support.sshd import program
 
 from dlcli.aws.keys import own_key
 from dlcli.errors import DlError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from simulated import IMAGE_NAME, Account
+from support.aws_account import IMAGE_NAME, Account
 
 from dlcli.aws.cloud import Cloud
 from dlcli.aws.machine_image import find_image

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from simulated import Account
-from terminal import at_terminal
-from typed import Dl, ok
+from support.aws_account import Account
+from support.command_result import Dl, ok
+from support.terminal import at_terminal
 
 from dlcli.aws.boxes import Box
 from dlcli.aws.cloud import Cloud

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from competing import finished_run, hold_competition, make_pets
-from kaggle_package import kaggle_serving
-from kaggle_server import KaggleServer
-from listed import last_named_dataset, three_runs
+from support.competition_entry import finished_run, hold_competition, make_pets
+from support.kaggle_package import kaggle_serving
+from support.kaggle_server import KaggleServer
+from support.listed_runs import last_named_dataset, three_runs
 
 from dlcli.runs.run import Run
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typed import Dl, ok
+from support.command_result import Dl, ok
 
 from dlcli.files.formats import write_yaml
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typed import Dl, ok
+from support.command_result import Dl, ok
 
 from dlcli.config import all_keys
 

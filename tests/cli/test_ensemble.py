@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from loading import BACKENDS, loaded
-from pictures import make_dataset, make_pictures
-from predicted import predicted_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.loaded_modules import BACKENDS, loaded
+from support.pictures import make_dataset, make_pictures
+from support.predicted_run import predicted_run
 
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run

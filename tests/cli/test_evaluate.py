@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pictures import make_dataset
-from tiny import only_run
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.pictures import make_dataset
+from support.small_run import only_run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

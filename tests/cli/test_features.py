@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import make_dataset, picture
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.pictures import make_dataset, picture
 
 from dlcli.files.formats import read_csv
 

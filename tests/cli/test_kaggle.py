@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from competing import SLUG, finished_run
-from kaggle_competition import Competition
-from kaggle_server import KaggleServer
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.competition_entry import SLUG, finished_run
+from support.kaggle_competition import Competition
+from support.kaggle_server import KaggleServer
 
 from dlcli.kaggle.record import Entry, keep
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from climbed import train_at_once
-from loading import loaded
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.loaded_modules import loaded
+from support.small_ladder import train_at_once
 
 from dlcli.experiments import ladder as ladder_module
 from dlcli.experiments.ladder import Rung

@@ -8,10 +8,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from loading import loaded
 from PIL import Image
-from tiny import SMALL
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.loaded_modules import loaded
+from support.small_run import SMALL
 
 from dlcli.catalog import built_in_names
 from dlcli.runs.run import Run

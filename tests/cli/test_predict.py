@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pictures import picture
-from tiny import only_run
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.pictures import picture
+from support.small_run import only_run
 
 from dlcli.inference.predictions import read_predictions
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import BROKEN, WIDE, make_project
-from tiny import SMALL, only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.project import BROKEN, WIDE, make_project
+from support.small_run import SMALL, only_run
 
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.settings.fields import settings_of

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import click
 import pytest
-from typed import Dl, ok
+from support.command_result import Dl, ok
 
 from dlcli.cli import COMMANDS
 from dlcli.cli.parts.help import Command
@@ -69,7 +69,7 @@ def test_a_mistyped_word_is_a_usage_error_that_names_the_nearest(
 
 
 def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, home: Path) -> None:
-    from pictures import make_dataset
+    from support.pictures import make_dataset
 
     make_dataset(home / "data" / "pets", train=2, valid=1, test=0)
     said = dl("features", "-d", "pets", "--backbone", "efficientnet-lte0")

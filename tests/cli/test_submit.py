@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loading import BACKENDS, loaded
 from sklearn.metrics import log_loss
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.loaded_modules import BACKENDS, loaded
 
 from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.clipping import CANDIDATES, clip

@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from children import killed_before_change
-from competing import SLUG, finished_run, only_entry
-from kaggle_server import KaggleServer
-from typed import Dl, ok, refused
+from support.children import killed_before_change
+from support.command_result import Dl, ok, refused
+from support.competition_entry import SLUG, finished_run, only_entry
+from support.kaggle_server import KaggleServer
 
 from dlcli.cli import main
 from dlcli.errors import DlError

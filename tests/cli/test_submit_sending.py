@@ -9,10 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from competing import SLUG, finished_run, only_entry
-from kaggle_package import forget_kaggle
-from kaggle_server import KEY, KaggleServer
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.competition_entry import SLUG, finished_run, only_entry
+from support.kaggle_package import forget_kaggle
+from support.kaggle_server import KEY, KaggleServer
 
 from dlcli.files.formats import read_yaml
 from dlcli.kaggle import send

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from dots import CHUNK, TinyEngine, paint
+from support.dot_images import CHUNK, TinyEngine, paint
 
 from dlcli.features import compute as features_module
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from needs import missing
+from support.missing_tools import missing
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Backbone

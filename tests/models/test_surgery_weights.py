@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from networks import assert_same, images, normalised, outputs
+from support.network_answers import assert_same, images, normalised, outputs
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES

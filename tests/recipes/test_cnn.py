@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.small_run import only_run
 
 from dlcli.catalog import make_recipe
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiny import only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.small_run import only_run
 
 
 def test_it_learns_by_heart_what_it_sees(dl: Dl, home: Path, tiny: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny import SMALL, only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.small_run import SMALL, only_run
 
 from dlcli.catalog import make_recipe
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import SMALL, only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.small_run import SMALL, only_run
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiny import SMALL, only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.small_run import SMALL, only_run
 
 
 def test_it_trains_on_the_thousand_probabilities(dl: Dl, home: Path, tiny: Path) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
-from pictures import make_dataset
-from tiny import only_run
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.pictures import make_dataset
+from support.small_run import only_run
 
 if TYPE_CHECKING:
     from dlcli.training.build import Network

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import make_dataset
-from typed import Dl, ok
+from support.command_result import Dl, ok
+from support.pictures import make_dataset
 
 from dlcli.files.formats import read_csv, read_yaml
 

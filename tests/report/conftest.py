@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from needs import missing
 from PIL import Image
+from support.missing_tools import missing
 
 from dlcli.evaluation.metrics import evaluate
 from dlcli.report.run_page import Report

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from listed import listed_run
-from pictures import make_dataset
-from predicted import predicted_run
+from support.listed_runs import listed_run
+from support.pictures import make_dataset
+from support.predicted_run import predicted_run
 
 from dlcli.files.formats import write_yaml
 from dlcli.report.runs_page import write_runs_page

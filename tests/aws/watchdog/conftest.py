@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aws.jupyter_server import Jupyter, serving
-from aws.watched import Box
+from support.jupyter_server import Jupyter, serving
+from support.watchdog_box import Box
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from aws.jupyter_server import Jupyter
-from aws.watched import BOOTED, CAP_SECONDS, HOUR, IDLE_SECONDS, Box, everything_busy
+from support.jupyter_server import Jupyter
+from support.watchdog_box import BOOTED, CAP_SECONDS, HOUR, IDLE_SECONDS, Box, everything_busy
 
 
 def test_the_cap_fires_whatever_the_box_does(box: Box, jupyter: Jupyter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from aws.watched import BOOTED, CAP_SECONDS, IDLE_SECONDS, Box
+from support.watchdog_box import BOOTED, CAP_SECONDS, IDLE_SECONDS, Box
 
 
 def test_an_idle_box_is_warned_five_minutes_before_and_then_stopped(box: Box) -> None:

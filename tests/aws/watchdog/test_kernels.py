@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from aws.jupyter_server import Jupyter
-from aws.watched import BOOTED, Box, is_in_use
+from support.jupyter_server import Jupyter
+from support.watchdog_box import BOOTED, Box, is_in_use
 
 
 def test_a_busy_jupyter_kernel_is_use(box: Box, jupyter: Jupyter) -> None:

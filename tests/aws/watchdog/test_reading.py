@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from aws.watched import BOOTED, SEEN, Box
+from support.watchdog_box import BOOTED, SEEN, Box
 
 from dlcli.aws import setup
 from dlcli.aws.setup import Watched, extend_command, read_watchdog

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aws.watched import BOOTED, HOUR, LOGGED_IN, Box, is_in_use
+from support.watchdog_box import BOOTED, HOUR, LOGGED_IN, Box, is_in_use
 
 
 @pytest.mark.parametrize(

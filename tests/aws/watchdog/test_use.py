@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 
 import pytest
-from aws.watched import HOUR, Box, is_in_use, job
+from support.watchdog_box import HOUR, Box, is_in_use, job
 
 
 @pytest.mark.parametrize("percents", [["97"], ["5"], ["0", "0", "60"], ["[N/A]", "60"]])

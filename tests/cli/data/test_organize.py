@@ -1,0 +1,150 @@
+"""`dl data organize` of archives and CSVs as it is typed: what it says, and what it doesn't do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.archives import encrypted, packed, tarred, zipped
+from support.command_result import Dl, ok, refused
+from support.small_folders import KAGGLE, plant, tree
+
+ROWS = b"".join(b"%da,b%d,k%d\n" % (i, i % 2, i % 3) for i in range(6))
+DOGS = {
+    **{f"train/{i}a.jpg": b"%d" % i for i in range(6)},
+    "test/6a.jpg": b"6",
+    "labels.csv": b"id,race,kind\n" + ROWS,
+}
+COUNTS = "train        4 images\nvalid        0 images\ntest         1 images\n"
+
+
+def test_a_zip_becomes_a_dataset_of_its_name_and_back(dl: Dl, home: Path) -> None:
+    archive = zipped(home / "Downloads" / "pets.zip", {f"pets/{k}": v for k, v in KAGGLE.items()})
+    result = ok(dl("data", "organize", "Downloads/pets.zip"))
+    assert result.stdout == COUNTS
+    assert result.stderr == (
+        "Took what is in pets/, the folder around the images.\n"
+        "Unpacked 6 files.\n"
+        "The dataset is in ~/data/pets; next: `dl data split`\n"
+    )
+    assert "~/data/pets is organised already.\n" in ok(dl("data", "organize", archive)).stderr
+    undone = ok(dl("data", "undo")).stderr
+    (folder,) = (home / "data").iterdir()
+    assert undone == (
+        "Dataset ~/data/pets (last named)\n"
+        f"Took back `organize`: moved 6 files back to ~/data/{folder.name}, which can be removed, "
+        "for ~/Downloads/pets.zip has them; to do it again: "
+        "`dl data organize ~/Downloads/pets.zip ~/data/pets`\n"
+    )
+    assert "Unpacked 6 files." in ok(dl("data", "organize", archive)).stderr
+    assert [path.name for path in (home / "data").iterdir()] == ["pets"]
+
+
+@pytest.mark.parametrize("name", ["pets.tar", "pets.tar.gz", "pets.tar.xz", "pets.ZIP"])
+def test_the_name_is_without_the_suffix(dl: Dl, home: Path, name: str) -> None:
+    files = {k: v for k, v in KAGGLE.items() if k != "test1/1.jpg"}
+    archive = packed(home / name.lower(), files).rename(home / name)
+    ok(dl("data", "organize", archive))
+    assert (home / "data" / "pets" / "train" / "cat" / "cat.0.jpg").read_bytes() == b"cat 0"
+
+
+def test_an_archive_that_was_removed_since_has_nothing_any_more(dl: Dl, home: Path) -> None:
+    archive = zipped(home / "pets.zip", KAGGLE)
+    ok(dl("data", "organize", archive))
+    archive.unlink()
+    plan = ok(dl("data", "undo", "--dry-run")).stdout
+    assert plan.startswith("Would move 6 files, ~/data/pets to ~/data/.pets-")
+    undone = ok(dl("data", "undo")).stderr
+    (folder,) = (home / "data").iterdir()
+    assert "can be removed" not in undone
+    assert f"`dl data organize ~/data/{folder.name} ~/data/pets --move`" in undone
+    ok(dl("data", "organize", folder, "pets", "--move"))
+    assert len(tree(home / "data" / "pets")) == 6
+
+
+def test_a_dry_run_of_an_archive_prints_the_plan_and_notes_and_leaves_nothing(
+    dl: Dl, home: Path
+) -> None:
+    archive = tarred(home / "dogs.tgz", DOGS)
+    before = tree(home, hidden=True)
+    words = ("data", "organize", archive, "--dry-run", "--label-column", "kind")
+    result = ok(dl(*words))
+    assert result.stdout.startswith("Would unpack 8 files, ~/dogs.tgz to ~/data/dogs:")
+    assert "Labels: column `kind` of labels.csv, by `id`.\n" in result.stderr
+    plan = json.loads(ok(dl(*words, "--json")).stdout)
+    assert (plan["do"], plan["from"], plan["files"]) == ("unpack", str(archive), 8)
+    assert tree(home, hidden=True) == before
+
+
+def test_columns_that_are_named_are_named_again_after_undo(dl: Dl, home: Path) -> None:
+    source = plant(home / "dogs src", DOGS)
+    error = refused(
+        dl("data", "organize", source), "Which column of ~/dogs src/labels.csv", "`kind`"
+    )
+    assert "`--label-column NAME`" in error.stderr
+    named = ("--labels", "labels.csv", "--id-column", "id", "--label-column", "kind")
+    result = ok(dl("data", "organize", source, "dogs", *named))
+    assert "Labels: column `kind` of labels.csv, by `id`.\n" in result.stderr
+    undone = ok(dl("data", "undo")).stderr
+    assert f"dogs src' ~/data/dogs {' '.join(named)}`" in undone
+
+
+def test_a_dataset_with_an_archive_in_it_is_organised_already_and_the_archive_is_named(
+    dl: Dl, home: Path
+) -> None:
+    source = plant(home / "pets", {"train/cat/1.jpg": b"1", "train/dog/2.jpg": b"2"})
+    zipped(source / "test.zip", {"3.jpg": b"3"})
+    said = ok(dl("data", "organize", source, "./pets")).stderr
+    assert "~/pets is organised already.\n" in said
+    assert "Left packed: test.zip. Unpack first" in said
+
+
+def test_pixels_are_drawn_and_it_is_said(dl: Dl, home: Path) -> None:
+    header = "label," + ",".join(f"pixel{i}" for i in range(4))
+    rows = "".join(f"{i % 2},0,0,255,255\n" for i in range(4))
+    plant(home / "digits", {"train.csv": f"{header}\n{rows}".encode()})
+    result = ok(dl("data", "organize", "digits"))
+    assert (
+        "Drew 4 images of 2x2 from train.csv, called by their rows.\nMade 4 files." in result.stderr
+    )
+    plan = ok(dl("data", "organize", "digits", "other", "--dry-run")).stdout
+    assert plan.startswith("Would make 4 files, ~/digits to ~/data/other:")
+
+
+def test_an_archive_without_classes_is_to_be_sorted_in_a_folder_of_its_name(
+    dl: Dl, home: Path
+) -> None:
+    for name, inside in (("none.zip", "a.txt"), ("flat.tar.gz", "1.jpg")):
+        packed(home / "Downloads" / name, {inside: b""})
+        folder = f"~/Downloads/{name.partition('.')[0]}"
+        refused(
+            dl("data", "organize", f"Downloads/{name}"),
+            f"Unpack it by hand, put the images of each class into {folder}/train/<class>/, then "
+            f"`dl data organize {folder}`.",
+        )
+
+
+def test_what_can_not_be_unpacked_is_said_and_leaves_nothing(dl: Dl, home: Path) -> None:
+    encrypted(home / "locked.zip")
+    zipped(home / "evil.zip", {**KAGGLE, "../evil.jpg": b"evil"})
+    zipped(home / "cut.zip", KAGGLE)
+    with (home / "cut.zip").open("rb+") as file:
+        file.truncate(300)
+    plant(
+        home, {"page.zip": b"<!DOCTYPE html>", "other.7z": b"7z\xbc\xaf\x27\x1c", "a.rar": b"Rar!"}
+    )
+    before = tree(home, hidden=True)
+    for name, says in (
+        ("locked.zip", "is encrypted and needs a password"),
+        ("evil.zip", "`../evil.jpg` in it would land outside of its folder"),
+        ("cut.zip", "~/cut.zip is damaged: its end is missing"),
+        ("page.zip", "it is a web page, as a download brings for which one has to sign in"),
+        ("other.7z", "Unpack it, `7z x ~/other.7z -o~/other`, then name its folder"),
+        ("a.rar", "Unpack it, `unrar x ~/a.rar ~/a/`, then name its folder"),
+    ):
+        refused(dl("data", "organize", name), says)
+        refused(dl("data", "organize", name, "--dry-run"), says)
+    refused(dl("data", "organize", "cut.zip", "--move"), "moves the files of a folder", exit_code=2)
+    assert tree(home, hidden=True) == before
+    assert not (home / "data").exists()

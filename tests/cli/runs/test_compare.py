@@ -1,0 +1,218 @@
+"""`dl runs diff` and `dl runs compare` as they are typed: what they show, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.command_result import Dl, ok
+from support.loaded_modules import BACKENDS, loaded
+from support.pictures import make_dataset
+from support.predicted_run import predicted_run
+from support.small_run import SMALL
+
+from dlcli.files.formats import write_yaml
+from dlcli.runs.run import Run
+
+EACH = 10
+NAMES = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(EACH)]
+
+
+@pytest.fixture
+def root(home: Path) -> Path:
+    """Two runs: the second is a little surer of every image, and of one alone right."""
+    root = make_dataset(home / "data" / "pets", train=2, valid=EACH, test=0)
+    for name, gain in (("one", 0.0), ("two", 0.012)):
+        of_truth = [0.494 + gain + 0.02 * n for n in range(2 * EACH)]
+        rows = [
+            (p, 1 - p) if "/cat/" in path else (1 - p, p)
+            for path, p in zip(NAMES, of_truth, strict=True)
+        ]
+        trained(predicted_run(root, name, dict(zip(NAMES, rows, strict=True))))
+    run = run_of("two")
+    write_yaml(run.config_file, run.config() | {"seed": 1, "train": {"finetune": {"dropout": 0.3}}})
+    return root
+
+
+def trained(run: Run) -> None:
+    """Give a run what a training leaves of its epochs."""
+    scores = {"val_loss": 0.5, "accuracy": 0.9, "val_accuracy": 0.95}
+    run.write_history([{"epoch": n, "loss": 1 / n, **scores} for n in (1, 2, 3)])
+    run.update_status(epoch=3, seconds=1.5)
+
+
+def run_of(name: str) -> Run:
+    return Run(Path.home() / "runs" / "pets" / name)
+
+
+def test_diff_shows_what_differs_and_nothing_else(dl: Dl, root: Path) -> None:
+    said = ok(dl("runs", "diff", "one", "two"))
+    assert said.stdout.splitlines() == [
+        "setting  one  two",
+        "dropout       0.3",
+        "seed          1",
+    ]
+    assert said.stderr == ""
+
+
+def test_diff_says_that_nothing_differs(dl: Dl, root: Path) -> None:
+    said = ok(dl("runs", "diff", "one", "pets/one"))
+    assert (said.stdout, said.stderr) == ("", "one and one differ in no setting.\n")
+    assert json.loads(ok(dl("runs", "diff", "one", "one", "--json")).stdout)["settings"] == {}
+
+
+def test_diff_as_json_holds_values_as_they_are(dl: Dl, root: Path) -> None:
+    found = json.loads(ok(dl("runs", "diff", "two", "one", "--json")).stdout)
+    assert found["runs"] == [str(run_of("two").path), str(run_of("one").path)]
+    assert found["settings"] == {"dropout": [0.3, None], "seed": [1, None]}
+
+
+def test_diff_takes_runs_that_are_not_finished(dl: Dl, root: Path) -> None:
+    run_of("two").update_status(state="failed")
+    assert "dropout" in ok(dl("runs", "diff", "one", "two")).stdout
+
+
+def test_diff_takes_two_runs_that_are_there(dl: Dl, root: Path) -> None:
+    assert dl("runs", "diff", "one").exit_code == 2
+    said = dl("runs", "diff", "one", "twoo")
+    assert said.exit_code == 1
+    assert "Did you mean `two`?" in said.stderr
+
+
+def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Path) -> None:
+    said = ok(dl("runs", "compare", "one", "two"))
+    *tables, about_loss, about_accuracy = said.stdout.splitlines()
+    assert tables == [
+        "   run  recipe    epochs  valid accuracy  log loss  seconds",
+        "A  one  finetune       3          0.9500    0.3944      1.5",
+        "B  two  finetune       3          1.0000    0.3765      1.5",
+        "",
+        "setting  A  B",
+        "dropout     0.3",
+        "seed        1",
+        "",
+    ]
+    assert about_loss.startswith("B's log loss is lower than A's by 0.0179 (95 % interval 0.01")
+    assert about_loss.endswith(", 20 images): more than chance explains.")
+    assert about_accuracy == (
+        "1 image is named correctly by B alone, 0 by A alone (p = 1.00): within chance."
+    )
+    assert said.stderr == "Curves: ~/runs/pets/compare.png\n"
+    assert Image.open(Path.home() / "runs/pets/compare.png").width == 1800
+
+
+def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
+    ok(dl("runs", "compare", "one", "two"))
+    assert [run.name for run in Run.all(home / "runs")] == ["one", "two"]
+
+
+def test_runs_that_differ_in_nothing_are_said_to(dl: Dl, root: Path) -> None:
+    write_yaml(run_of("two").config_file, run_of("one").config())
+    assert "\nThey differ in no setting.\n" in ok(dl("runs", "compare", "one", "two")).stdout
+
+
+def test_with_more_runs_chance_is_corrected_and_that_is_said(dl: Dl, root: Path) -> None:
+    predicted_run(root, "three", dict.fromkeys(NAMES, (0.5, 0.5)))
+    lines = ok(dl("runs", "compare", "one", "two", "three")).stdout.splitlines()
+    assert lines[-1] == (
+        "Among 2 comparisons chance finds a difference sooner than in one: each p is corrected "
+        "for that, by Holm's method."
+    )
+    assert [line[:34] for line in lines[-5:-1:2]] == [
+        "B's log loss is lower than A's by ",
+        "B's log loss is lower than C's by ",
+    ]
+    assert all(", p " in line for line in lines[-5:-1:2])
+
+
+def test_json_has_all_numbers(dl: Dl, root: Path) -> None:
+    found = json.loads(ok(dl("runs", "compare", "one", "two", "--json")).stdout)
+    one, two = found["runs"]
+    assert Path(one.pop("run")).name == "one"
+    assert one == {
+        **{"letter": "A", "recipe": "finetune", "epochs": 3, "seconds": 1.5},
+        **{"val_accuracy": 0.95, "val_loss": pytest.approx(0.3944, abs=1e-4)},
+    }
+    (contrast,) = found["contrasts"]
+    assert (contrast["best"], contrast["other"]) == (two["run"], str(run_of("one").path))
+    low, high = contrast["loss_interval_95"]
+    assert low < contrast["loss_difference"] < high
+    assert contrast["loss_p"] == contrast["loss_p_holm"] < 0.05
+    assert (contrast["correct_by_best_alone"], contrast["correct_by_other_alone"]) == (1, 0)
+    assert contrast["accuracy_p"] == contrast["accuracy_p_holm"] == 1
+    assert len(contrast["words"]) == 2
+    assert found["images"] == 20
+    assert found["settings"] == {"dropout": [None, 0.3], "seed": [None, 1]}
+    assert Path(found["picture"]).is_file()
+
+
+def test_the_picture_goes_where_it_is_wanted(dl: Dl, root: Path, home: Path) -> None:
+    said = ok(dl("runs", "compare", "one", "two", "--out", home / "a b.PNG"))
+    assert said.stderr == "Curves: ~/a b.PNG\n"
+    assert Image.open(home / "a b.PNG").format == "PNG"
+    assert not (home / "runs/pets/compare.png").exists()
+
+
+def test_a_place_for_the_picture_that_will_not_do_is_refused(
+    dl: Dl, root: Path, home: Path
+) -> None:
+    said = dl("runs", "compare", "one", "two", "--out", "a.svg")
+    assert (said.exit_code, said.stdout) == (2, "")
+    assert "Call it a.png." in said.stderr
+    said = dl("runs", "compare", "one", "two", "--out", home / "none" / "a.png")
+    assert said.exit_code == 1
+    assert "~/none/a.png: No such file or directory" in said.stderr
+
+
+def test_where_the_usual_place_will_not_do_the_rest_is_shown(dl: Dl, root: Path) -> None:
+    (Path.home() / "runs/pets/compare.png").mkdir()
+    said = ok(dl("runs", "compare", "one", "two"))
+    assert "more than chance explains" in said.stdout
+    assert "No picture: ~/runs/pets/compare.png: Is a directory. Name another" in said.stderr
+
+
+def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
+    ok(dl("ensemble", "one", "two"))
+    (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
+    said = ok(dl("runs", "compare", "one", path.name))
+    assert "No curve of B: there is no history; an ensemble has none." in said.stderr
+    assert f"B  {path.name}  ensemble" in said.stdout
+    assert "members" in said.stdout
+    ok(dl("ensemble", "one", path.name))
+    third = next(p for p in (Path.home() / "runs" / "pets").glob("*-ensemble-m2*") if p != path)
+    found = ok(dl("runs", "compare", path.name, third.name, "--json"))
+    assert json.loads(found.stdout)["picture"] is None
+    assert "Curves" not in found.stderr
+
+
+def test_runs_that_can_not_be_compared_are_refused(dl: Dl, root: Path) -> None:
+    for words, code, why in (
+        ((), 2, "at least two runs"),
+        (("one",), 2, "at least two runs"),
+        (("one", "one"), 2, "one is named twice"),
+        (("one", "twoo"), 1, "Did you mean `two`?"),
+    ):
+        said = dl("runs", "compare", *words)
+        assert (said.exit_code, said.stdout) == (code, "")
+        assert why in said.stderr
+    run_of("two").update_status(state="interrupted")
+    assert "`dl resume two`" in dl("runs", "compare", "one", "two").stderr
+
+
+def test_neither_needs_a_backend(root: Path) -> None:
+    for words in (("diff", "one", "two"), ("compare", "one", "two")):
+        modules, output = loaded("runs", *words)
+        assert "dropout" in output
+        assert not modules & (BACKENDS | {"bcolz", "scipy", "sklearn"})
+
+
+def test_runs_that_were_trained_are_compared(dl: Dl, tiny: Path) -> None:
+    for schedule in ("1e-3x2", "1e-2x2"):
+        ok(dl("train", "linear", "-d", tiny, "--schedule", schedule, *SMALL))
+    names = sorted(run.name for run in Run.all(Path.home() / "runs"))
+    said = ok(dl("runs", "compare", *names))
+    assert "\n\nsetting   A        B\nschedule  0.001x2  0.01x2\n\n" in said.stdout
+    assert "8 images" in said.stdout
+    assert said.stderr == "Curves: ~/runs/tiny/compare.png\n"

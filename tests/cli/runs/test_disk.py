@@ -1,0 +1,154 @@
+"""`dl runs du` and `dl runs rm` as they are typed: sizes, questions, warnings, refusals."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.command_result import Dl, ok
+from support.listed_runs import listed_run, sized
+
+from dlcli.files.formats import write_yaml
+from dlcli.process import this_process
+from dlcli.runs.run import Run
+
+
+class Terminal(io.StringIO):
+    """Somebody who types an answer."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(text))
+
+
+def test_sizes_are_told_the_largest_first_and_in_all(dl: Dl, three: list[Run]) -> None:
+    sized(three[0], models=2_000_000)
+    sized(three[1], checkpoint=3_000_000)
+    said = ok(dl("runs", "du"))
+    assert said.stdout.splitlines() == [
+        "run                       state     checkpoint  MB",
+        "202611231410-cnn-e3       failed           3.0  3.0",
+        "202611231409-finetune-e3  finished         0.0  2.0",
+        "202611231411-ensemble-m2  finished         0.0  0.0",
+        "in all                                     3.0  5.0",
+    ]
+    assert "`dl runs rm --checkpoints RUN`" in said.stderr
+    told = json.loads(ok(dl("runs", "du", "--all", "--json")).stdout)
+    assert told["checkpoint_bytes"] == 3_000_000
+    assert told["size_bytes"] == sum(each["size_bytes"] for each in told["runs"])
+    assert told["runs"][0]["run"] == three[1].name
+
+
+def test_without_runs_there_is_nothing_to_measure(dl: Dl, dataset: Path) -> None:
+    assert "No runs in ~/runs/tiny" in ok(dl("runs", "du")).stderr
+
+
+def test_runs_are_removed_once_somebody_agrees(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sized(three[0], models=2_000_000)
+    answer(monkeypatch, "y\n")
+    said = ok(dl("runs", "rm", three[0].name, three[1].name, three[0].path))
+    assert "~/runs/tiny/202611231409-finetune-e3: 2.0 MB" in said.stderr
+    assert "Remove 2 runs, 2.0 MB? [y/N]" in said.stderr
+    assert said.stderr.endswith("Removed 2 runs.\n")
+    assert [run.path.exists() for run in three] == [False, False, True]
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", ""])
+def test_nothing_is_removed_without_a_yes(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    answer(monkeypatch, typed)
+    said = dl("runs", "rm", three[0].name)
+    assert said.exit_code == 1
+    assert said.stderr.strip().endswith("Nothing was done.")
+    assert three[0].path.exists()
+
+
+def test_where_nobody_can_answer_yes_has_to_be_typed(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    said = dl("runs", "rm", three[0].name)
+    assert said.exit_code == 2
+    assert "there is no terminal to answer at: Remove this run, 0.0 MB?\nSay `--yes`" in said.stderr
+    assert three[0].path.exists()
+    ok(dl("runs", "rm", three[0].name, "--yes"))
+    assert not three[0].path.exists()
+
+
+def test_what_needs_a_run_is_told_before_it_goes(dl: Dl, three: list[Run]) -> None:
+    member = {"name": three[0].name, "path": str(three[0].path)}
+    about = {"recipe": "ensemble", "dataset": {"path": "/x"}, "members": [member]}
+    write_yaml(three[2].config_file, {"run": about})
+    together = ok(dl("runs", "rm", three[2].name, three[0].name, "--yes"))
+    assert "Warning" not in together.stderr
+    again = listed_run("202611231409-finetune-e3")
+    write_yaml(listed_run("202611231411-ensemble-m2").config_file, {"run": about})
+    said = ok(dl("runs", "rm", again.name, "--yes"))
+    assert (
+        f"Warning: {again.name} is needed: 202611231411-ensemble-m2, an ensemble, predicts by it."
+    ) in said.stderr
+
+
+@pytest.mark.parametrize("option", ["--yes", "--checkpoints"])
+def test_a_run_at_work_is_not_removed_nor_any_that_is_named_with_it(
+    dl: Dl, three: list[Run], option: str
+) -> None:
+    busy = sized(listed_run("202611231412-fc", state="running", **this_process()), 10)
+    said = dl("runs", "rm", three[0].name, busy.name, option)
+    assert said.exit_code == 1
+    assert f"{busy.name} is being trained: by process {os.getpid()}" in said.stderr
+    assert three[0].path.exists()
+    assert busy.checkpoint.exists()
+
+
+def test_a_run_that_a_resume_is_about_to_go_on_with_is_not_removed(
+    dl: Dl, three: list[Run]
+) -> None:
+    with three[1].held():
+        said = dl("runs", "rm", three[1].name, "--yes")
+    assert said.exit_code == 1
+    assert "is being trained" in said.stderr
+    assert three[1].status_file.exists()
+
+
+def test_a_link_is_not_followed(dl: Dl, home: Path, dataset: Path) -> None:
+    run = listed_run(dataset="fish")
+    (home / "runs" / "tiny").mkdir()
+    (home / "runs" / "tiny" / "linked").symlink_to(run.path)
+    said = dl("runs", "rm", "linked", "--yes")
+    assert said.exit_code == 1
+    assert "~/runs/tiny/linked is a link" in said.stderr
+    assert run.path.exists()
+
+
+def test_checkpoints_go_alone_and_what_can_not_be_resumed_then_is_told(
+    dl: Dl, three: list[Run]
+) -> None:
+    for run in three[:2]:
+        sized(run, checkpoint=1_000_000, models=5)
+    said = ok(dl("runs", "rm", "--checkpoints", "--yes", *(run.name for run in three)))
+    assert f"~/runs/tiny/{three[0].name}/checkpoint: 1.0 MB" in said.stderr
+    assert f"~/runs/tiny/{three[2].name} has no checkpoint." in said.stderr
+    (warning,) = [line for line in said.stderr.splitlines() if line.startswith("Warning")]
+    assert warning == f"Warning: {three[1].name} is failed; without it, it can't be resumed."
+    assert said.stderr.endswith("Removed 2 checkpoints.\n")
+    assert [run.checkpoint.exists() for run in three[:2]] == [False, False]
+    assert three[0].best_model.exists()
+    assert "Removed" not in ok(dl("runs", "rm", "--checkpoints", three[0].name)).stderr
+
+
+def test_a_damaged_run_can_be_removed(dl: Dl, three: list[Run]) -> None:
+    three[0].status_file.unlink()
+    three[1].status_file.write_bytes(b"\x00")
+    ok(dl("runs", "rm", "--yes", three[0].name, three[1].name))
+    assert "1 run in" in ok(dl("runs")).stderr

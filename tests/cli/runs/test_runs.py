@@ -1,0 +1,274 @@
+"""`dl runs` as it is typed: the list, and the best of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from support.command_result import Dl, ok
+from support.listed_runs import listed_run
+from support.loaded_modules import loaded
+from support.terminal import at_terminal
+
+from dlcli.cli.runs import MODULES
+from dlcli.files.formats import write_yaml
+from dlcli.runs.run import Run
+
+TABLE = [
+    "run                       state     epochs  val_loss  accuracy  seconds",
+    "202611231411-ensemble-m2  finished            0.2000    0.9500",
+    "202611231410-cnn-e3       failed    1/3",
+    "202611231409-finetune-e3  finished  2/3       0.2500    0.9000  1,234.6",
+]
+
+
+def test_without_a_command_the_runs_of_the_current_dataset_are_listed(
+    dl: Dl, three: list[Run]
+) -> None:
+    said = ok(dl("runs"))
+    assert said.stdout.splitlines() == TABLE
+    assert said.stderr.splitlines() == [
+        "Dataset ~/data/tiny (last named)",
+        "3 runs in ~/runs/tiny; next: `dl runs show RUN`, `dl runs best`",
+    ]
+    assert ok(dl("runs", "ls")).stdout == said.stdout
+
+
+def names(dl: Dl, *words: str) -> list[str]:
+    return [row["recipe"] for row in json.loads(ok(dl("runs", *words, "--json")).stdout)]
+
+
+def test_filters_and_sorting_may_follow_at_once(dl: Dl, three: list[Run]) -> None:
+    assert names(dl, "recipe=finetune") == ["finetune"]
+    assert names(dl, "val_accuracy>0.92") == ["ensemble"]
+    assert names(dl, "state!=failed", "epochs=3") == ["finetune"]
+    assert names(dl, "accuracy>0.92") == names(dl, "accuracy=0.95") == ["ensemble"]
+    assert names(dl, "--sort", "val_loss") == ["ensemble", "finetune", "cnn"]
+    assert names(dl, "--sort", "-val_loss") == ["finetune", "ensemble", "cnn"]
+    assert names(dl, "--sort", "-dropout", "seed=0", "dropout<=0.5") == [
+        "ensemble",
+        "finetune",
+        "cnn",
+    ]
+    said = ok(dl("runs", "ls", "state=failed"))
+    assert "1 of 3 runs in ~/runs/tiny" in said.stderr
+
+
+def test_a_setting_that_is_asked_for_has_a_column(dl: Dl, three: list[Run]) -> None:
+    said = ok(dl("runs", "batch_size=16", "--sort", "seed"))
+    assert said.stdout.splitlines()[0].split()[-2:] == ["batch_size", "seed"]
+    assert said.stdout.splitlines()[1].split()[-2:] == ["16", "0"]
+
+
+def test_an_unfinished_run_tells_how_far_it_came_and_its_best_scores(dl: Dl, dataset: Path) -> None:
+    run = listed_run("202611231409-finetune-e12-lr0.003-t1", state="interrupted", epoch=2)
+    scores = [{"val_loss": 0.5, "val_accuracy": 0.75}, {"val_loss": 0.25, "val_accuracy": 0.875}]
+    run.write_history([{"epoch": n, **each} for n, each in enumerate(scores, start=1)])
+    cells = ok(dl("runs")).stdout.splitlines()[1].split()
+    assert cells[1:] == ["interrupted", "2/3", "0.2500", "0.8750"]
+    assert "epochs          2 of 3, the best 2\n" in ok(dl("runs", "show", run.name)).stdout
+
+
+def test_the_table_fits_80_columns_with_an_interrupted_run_and_the_usual_names(
+    dataset: Path,
+) -> None:
+    listed_run("202611231409-vgg-finetune-e3-lr0.001-t1", seconds=1234.5)
+    listed_run("202611231410-finetune-e12-lr0.003-t1", state="interrupted", epoch=1)
+    table = at_terminal("-m", "dlcli", "runs").splitlines()[1:4]
+    assert table[0].split() == ["run", "state", "epochs", "val_loss", "accuracy"]
+    assert max(map(len, table)) <= 80
+    wide = at_terminal("-m", "dlcli", "runs", columns=100)
+    assert "1,234.5" in wide
+    assert "1,234.5" in at_terminal("-m", "dlcli", "runs", "--sort", "seconds")
+
+
+def test_runs_of_all_datasets_are_named_with_theirs(dl: Dl, home: Path, three: list[Run]) -> None:
+    listed_run("202611231412-linear", dataset="fish")
+    said = ok(dl("runs", "--all"))
+    assert said.stdout.splitlines()[1].startswith("fish/202611231412-linear ")
+    assert "4 runs in ~/runs;" in said.stderr
+    assert "Dataset" not in said.stderr
+
+
+def test_runs_without_their_dataset_are_listed(dl: Dl, dataset: Path, three: list[Run]) -> None:
+    dataset.rmdir()
+    said = ok(dl("runs", "-d", "tiny"))
+    assert said.stdout.splitlines() == TABLE
+    assert "Runs of tiny, a dataset that is not here" in said.stderr
+    assert ok(dl("runs", "best", "-d", "tiny")).stdout == "202611231411-ensemble-m2\n"
+    refused = dl("runs", "-d", "nowhere")
+    assert refused.exit_code == 1
+    assert "No such dataset: nowhere" in refused.stderr
+
+
+def test_where_no_dataset_is_named_it_says_how_to_see_the_runs_there_are(dl: Dl) -> None:
+    assert "`dl data split DATASET`" in dl("runs").stderr
+    listed_run()
+    said = dl("runs")
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert "No dataset is named: which one's runs" in said.stderr
+    assert "`dl runs --all`; of one: `-d NAME`." in said.stderr
+    ok(dl("runs", "--all"))
+    ok(dl("runs", "-d", "tiny"))
+
+
+def test_where_there_are_no_runs_it_says_how_to_make_one(dl: Dl, dataset: Path) -> None:
+    said = ok(dl("runs", "state=finished"))
+    assert said.stdout == ""
+    assert "No runs in ~/runs/tiny; next: `dl train finetune`" in said.stderr
+    assert json.loads(ok(dl("runs", "--json")).stdout) == []
+
+
+def test_json_and_csv_hold_every_run_under_one_header(dl: Dl, three: list[Run]) -> None:
+    listed = json.loads(ok(dl("runs", "--json", "--sort", "batch_size")).stdout)
+    rows = list(csv.DictReader(io.StringIO(ok(dl("runs", "--csv", "--sort", "batch_size")).stdout)))
+    texts = [{k: "" if v is None else str(v) for k, v in row.items()} for row in listed]
+    assert rows == texts
+    assert listed[0] == {
+        "run": "202611231410-cnn-e3",
+        "dataset": "tiny",
+        "state": "failed",
+        "recipe": "cnn",
+        "started": "2026-11-23T14:10:00.000000Z",
+        "epoch": 1,
+        "best_epoch": None,
+        "val_loss": None,
+        "val_accuracy": None,
+        "seconds": None,
+        "public_score": None,
+        "batch_size": 16,
+        "folder": str(three[1].path),
+        "problem": None,
+    }
+
+
+def test_names_that_csv_has_to_quote_come_back(dl: Dl, dataset: Path) -> None:
+    odd = ['a "b", c', "line\nbreak", "return\rhere"]
+    for name in odd:
+        listed_run(name)
+    said = ok(dl("runs", "--csv"))
+    rows = csv.DictReader(io.StringIO(said.stdout, newline=""), strict=True)
+    assert sorted(row["run"] for row in rows) == odd
+    assert "return\\rhere" in ok(dl("runs")).stdout
+
+
+def test_what_is_no_number_is_null_in_json(dl: Dl, dataset: Path) -> None:
+    run = listed_run(val_loss=float("nan"))
+    for words in ("runs", f"runs show {run.name}"):
+        text = ok(dl(*words.split(), "--json")).stdout
+        assert "NaN" not in text
+
+
+def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
+    dl: Dl, three: list[Run]
+) -> None:
+    three[1].status_file.write_bytes(b"state: [")
+    listed = ok(dl("runs")).stdout.splitlines()
+    assert listed[0].endswith("  problem")
+    assert listed[1].startswith("202611231410-cnn-e3       damaged") or "damaged" in listed[2]
+    wrong = "status.yaml is not valid YAML"
+    assert sum(wrong in line for line in listed) == 1
+    (row,) = json.loads(ok(dl("runs", "state=damaged", "--json")).stdout)
+    assert wrong in row["problem"]
+    assert ok(dl("runs", "best")).stdout == "202611231411-ensemble-m2\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "mend"),
+    [
+        ("dropuot=1", "No run here has a `dropuot`", "Did you mean `dropout`?"),
+        ("--sort val_los", "No run here has a `val_los`", "Did you mean `val_loss`?"),
+        ("val_accuracy", "'val_accuracy' is no filter", "in quotes"),
+        ("--sort val_loss best", "'best' is no filter", "in quotes"),
+        ("val_loss<low", "`val_loss<low` compares numbers with 'low'", "`'val_loss<0.5'`"),
+        ("--json --csv", "Say `--json` or `--csv`, not both.", ""),
+        ("--all -d tiny", "`--all` lists the runs of all datasets: leave out `-d`.", ""),
+        ("shwo", "`dl runs` has no command 'shwo'", "Did you mean `show`?"),
+        ("best --metric f1", "'f1' is not one of 'val_loss', 'val_accuracy'", ""),
+        ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
+        ("rm", "Missing argument 'RUN...'", ""),
+        ("show", "Missing argument 'RUN'", ""),
+    ],
+)
+def test_what_can_not_be_meant_is_a_usage_error(
+    dl: Dl, three: list[Run], words: str, what: str, mend: str
+) -> None:
+    said = dl("runs", *words.split())
+    assert said.exit_code == 2
+    assert what in said.stderr
+    assert mend in said.stderr
+    assert said.stdout == ""
+
+
+# The best
+
+
+def test_the_best_is_its_name_alone_so_that_another_command_takes_it(
+    dl: Dl, three: list[Run]
+) -> None:
+    said = ok(dl("runs", "best"))
+    assert said.stdout == "202611231411-ensemble-m2\n"
+    assert "The best of 2 by val_loss, 0.2000" in said.stderr
+    assert ok(dl("runs", "best", "recipe!=ensemble")).stdout == "202611231409-finetune-e3\n"
+    listed_run("202611231412-fc", recipe="fc", val_accuracy=0.99, val_loss=0.5)
+    assert ok(dl("runs", "best", "--metric", "val_accuracy")).stdout == "202611231412-fc\n"
+
+
+def test_a_name_that_two_datasets_runs_have_is_printed_so_that_it_is_found(
+    dl: Dl, three: list[Run]
+) -> None:
+    listed_run(three[2].name, dataset="fish")
+    best = ok(dl("runs", "best")).stdout
+    assert best == f"tiny/{three[2].name}\n"
+    ok(dl("runs", "show", best.strip()))
+
+
+def test_the_best_of_another_dataset_of_the_same_name_is_left_out(
+    dl: Dl, home: Path, three: list[Run]
+) -> None:
+    (home / "old" / "tiny").mkdir(parents=True)
+    about = {"recipe": "ensemble", "dataset": {"path": str(home / "old" / "tiny")}}
+    write_yaml(three[2].config_file, {"run": about})
+    assert ok(dl("runs", "best")).stdout == f"{three[0].name}\n"
+    write_yaml(three[0].config_file, {"run": about})
+    said = dl("runs", "best")
+    assert said.exit_code == 1
+    assert "those there are of another dataset of that name" in said.stderr
+
+
+def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:
+    said = dl("runs", "best")
+    assert said.exit_code == 1
+    assert "No finished run of tiny in ~/runs\nTrain one: `dl train finetune`." in said.stderr
+    listed_run()
+    said = dl("runs", "best", "val_accuracy>0.99")
+    assert "No finished run of tiny in ~/runs passes the filters\n`dl runs` lists" in said.stderr
+    assert (said.exit_code, said.stdout) == (1, "")
+
+
+# What it costs
+
+
+def test_the_list_imports_nothing_heavy_and_no_parser(home: Path, three: list[Run]) -> None:
+    for words in ("runs", "runs --help", "runs ls --help", "runs recipe=cnn", "runs best --help"):
+        heavy, output = loaded(*words.split())
+        assert output.strip()
+        assert heavy == set()
+
+
+def test_commands_options_and_runs_are_completed(three: list[Run]) -> None:
+    def completed(line: str) -> list[str]:
+        count = str(len(line.split(" ")) - 1)
+        asked = {"_DL_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": count}
+        heavy, output = loaded(environ=asked)
+        assert heavy == set()
+        return [each.partition(",")[2] for each in output.splitlines() if each]
+
+    assert completed("dl runs ") == list(MODULES)
+    assert completed("dl runs --so") == ["--sort"]
+    assert completed("dl runs --sort val_loss --cs") == ["--csv"]
+    assert completed("dl runs rm --ch") == ["--checkpoints"]
+    assert completed("dl runs show ")[0] == "202611231411-ensemble-m2"

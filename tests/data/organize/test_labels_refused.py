@@ -1,0 +1,83 @@
+"""Labels in a CSV that are not plain or not there: refused, with a way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.labelled_images import labels_of, names, planned
+from support.small_folders import plant
+
+from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.plan import plan_organize
+from dlcli.errors import DlError
+
+A = {"labels.csv": "id,label\n1,a\n2,b\n"}
+
+
+@pytest.mark.parametrize(
+    ("csvs", "naming", "says"),
+    [
+        ({"labels.csv": "id,label\n1,a\n"}, Naming(), "1 of 2 images to learn from have no row in"),
+        ({"labels.csv": "id,label\n1,a\n2,\n"}, Naming(), "1 images have no label .* as train/2"),
+        ({"labels.csv": "id,label\n1,a\n2,b\n2,a\n"}, Naming(), "have two labels .* as train/2"),
+        ({"labels.csv": "id,label\n1,a\n2,b/c\n"}, Naming(), "`b/c` of train/2.jpg .* can't name"),
+        ({"labels.csv": "id,label\n1,a\n2,..\n"}, Naming(), "`..` of train/2.jpg .* can't name"),
+        ({"labels.csv": "id,label\n1,a\n2,.b\n"}, Naming(), "begins with a dot is hidden"),
+        ({"labels.csv": "id,label\n1,a\n2,a\n"}, Naming(), "would all be of one class, `a`"),
+        ({"x.csv": "id,p,q\n1,1,a\n2,2,b\n"}, Naming(), "the labels is not plain: .* `p`, `q`"),
+        ({"x.csv": "id\n1\n2\n"}, Naming(), "holds the labels is not plain: it has only ids"),
+        ({"x.csv": "id,label,breed\n1,1,a\n2,1,b\n"}, Naming(), "`label`, `breed`"),
+        ({"x.csv": "a,b,label\n1,2,x\n2,1,y\n"}, Naming(), "names the images is not plain"),
+        ({"x.csv": "id,a,b\n1,1,1\n2,0,1\n"}, Naming(), "1 rows of .* of no class or of several"),
+        ({**A, "b.csv": "id,label\n1,c\n2,d\n"}, Naming(), "Which CSV holds the labels is not"),
+        (A, Naming("labels.cvs"), "No such file: labels.cvs"),
+        (A, Naming("labels.csv", "di"), "labels.csv has no column `di`"),
+        (A, Naming("labels.csv", "label"), "Column `label` of .* names no image"),
+        (A, Naming(label_column="breed"), "No CSV has a column `breed`.*\nKnown: id, label"),
+        (A, Naming(label_column="labels"), "column `labels`.*\nDid you mean `label`"),
+        (A, Naming(label_column="zzz", id_column="id"), "No CSV has a column `zzz`: .*labels.csv"),
+        ({"x.csv": "id,label\n8,a\n9,b\n"}, Naming(label_column="label"), "names the images: an"),
+        ({}, Naming(label_column="label"), "No CSV has a column `label`: there is none"),
+    ],
+)  # fmt: skip
+def test_what_is_not_plain_is_told_with_a_way_out(
+    tmp_path: Path, csvs: dict[str, str], naming: Naming, says: str
+) -> None:
+    with pytest.raises(DlError) as caught:
+        planned(tmp_path, names("1", "2"), csvs, naming)
+    text = str(caught.value).replace(str(tmp_path / "src") + "/", "")
+    assert re.search(says, text), text
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "it is empty"),
+        (b"\n\n", "it is empty"),
+        (b"\xef\xbb\xbf", "it is empty"),
+        (b'id,label\n1,"a\n2,b\n', "a quote may be left open: unexpected end of data"),
+        ("id,label\n1,a\n2,b\n".encode("utf-16"), "it is UTF-16, not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("stems", [("1", "2"), ("img_1", "img_2")])
+@pytest.mark.parametrize("naming", [Naming(), Naming("labels.csv"), Naming(label_column="label")])
+def test_a_csv_that_can_not_be_used_is_named_and_why(
+    tmp_path: Path, content: bytes, why: str, stems: tuple[str, str], naming: Naming
+) -> None:
+    source = plant(tmp_path, dict.fromkeys(names(*stems), b"") | {"labels.csv": content})
+    with pytest.raises(DlError) as caught:
+        plan_organize(source, tmp_path / "new", naming)
+    assert caught.value.what.endswith("labels.csv can't be used")
+    assert why in caught.value.why
+    assert caught.value.hint
+
+
+def test_a_csv_that_can_not_be_used_is_nobodys_concern_where_classes_are_told(
+    tmp_path: Path,
+) -> None:
+    for number, images in enumerate((names("a/1", "b/2"), names("a.1", "b.2"), names("a/1"))):
+        plan = planned(tmp_path / str(number), images, {"notes.csv": ""})
+        assert set(labels_of(plan).values()) <= {"a", "b"}

@@ -1,0 +1,186 @@
+"""A dataset's folder read as samples and classes, or refused with a way out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.small_folders import make
+
+from dlcli.data.dataset import (
+    dataset_settings,
+    find_sample_submission,
+    open_dataset,
+    require_trainable,
+)
+from dlcli.errors import DlError
+
+
+def test_samples_are_sorted_paths_and_classes_sorted_names(tmp_path: Path) -> None:
+    root = make(
+        tmp_path / "pets",
+        "train/dog/b.jpg",
+        "train/dog/a.PNG",
+        "train/cat/c.jpeg",
+        "valid/dog/d.jpg",
+        "test/2.jpg",
+        "test/10.jpg",
+        "features/x/y.jpg",
+        "notes.txt",
+    )
+    dataset = open_dataset(root)
+    assert dataset.name == "pets"
+    assert dataset.classes == ("cat", "dog")
+    assert dict(dataset.splits) == {
+        "train": ("train/cat/c.jpeg", "train/dog/a.PNG", "train/dog/b.jpg"),
+        "valid": ("valid/dog/d.jpg",),
+        "test": ("test/10.jpg", "test/2.jpg"),
+    }
+    assert dataset.labels("train") == ("cat", "dog", "dog")
+    assert dataset.class_of("valid/dog/d.jpg") == "dog"
+    with pytest.raises(ValueError, match="no class"):
+        dataset.class_of("test/2.jpg")
+
+
+def test_test_images_may_lie_in_any_folder_of_test(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/unknown/1.jpg", "test/2.jpg")
+    assert open_dataset(root).splits["test"] == ("test/2.jpg", "test/unknown/1.jpg")
+
+
+def test_a_class_missing_from_valid_shifts_no_label(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/c/1.jpg", "valid/c/2.jpg")
+    (root / "valid" / "b").mkdir()
+    dataset = open_dataset(root)
+    assert dataset.classes == ("a", "b", "c")
+    assert dataset.labels("valid") == ("c",)
+
+
+def test_a_class_folder_without_images_is_no_class(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/notes.txt", "train/c/._1.jpg", "train/d/.x.jpg")
+    assert open_dataset(root).classes == ("a",)
+
+
+def test_a_class_only_in_valid_is_an_error_that_names_it(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "valid/zebra/1.jpg")
+    with pytest.raises(DlError, match=r"class `zebra` in .* without images in train/"):
+        open_dataset(root)
+
+
+@pytest.mark.parametrize(
+    ("paths", "says", "hint"),
+    [
+        ([], "No images in", "Check the path."),
+        (["train.zip"], "found train.zip, an archive", "dl data organize"),
+        (["train/notes.txt"], "No images in .*train", "Put them there."),
+        (["cat/1.jpg", "dog/1.jpg"], "not organised yet", "dl data organize"),
+        (["cat.1.jpg"], "not organised yet", "dl data organize"),
+        (["train/cat.1.jpg", "test1/1.jpg"], "has test1/ where test/ is", "dl data organize"),
+        (["train/a/1.jpg", "val/a/2.jpg"], "has val/ where valid/ is", "dl data organize"),
+        (["train/cat.1.jpg"], "Images lie directly in .* as cat.1.jpg", "dl data organize"),
+        (["train/a/b/1.jpg", "train/a/1.jpg"], "too deep", "Move its images up"),
+    ],
+)
+def test_a_folder_that_is_no_dataset_is_told_with_a_way_out(
+    tmp_path: Path, paths: list[str], says: str, hint: str
+) -> None:
+    with pytest.raises(DlError, match=says) as error:
+        open_dataset(make(tmp_path, *paths))
+    assert hint in error.value.hint
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(DlError, match="No such folder"):
+        open_dataset(tmp_path / "nowhere")
+
+
+def test_one_class_can_be_opened_but_not_trained_on(tmp_path: Path) -> None:
+    dataset = open_dataset(make(tmp_path, "train/cat/1.jpg", "valid/cat/2.jpg"))
+    with pytest.raises(DlError, match="has only class `cat`"):
+        require_trainable(dataset)
+
+
+def test_without_valid_there_is_nothing_to_judge_training_on(tmp_path: Path) -> None:
+    root = make(tmp_path / "two words", "train/cat/1.jpg", "train/dog/2.jpg")
+    with pytest.raises(DlError, match="No images in") as error:
+        require_trainable(open_dataset(root))
+    assert f"`dl data split '{root}'`" in error.value.hint
+    require_trainable(open_dataset(make(root, "valid/dog/3.jpg")))
+
+
+def test_a_relative_path_and_a_link_keep_the_name_they_were_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "big-disk" / "v2", "train/a/1.jpg")
+    (tmp_path / "pets").symlink_to("big-disk/v2")
+    monkeypatch.chdir(tmp_path / "pets")
+    assert open_dataset(tmp_path / "pets").name == "pets"
+    assert open_dataset(Path("../../pets")).root.is_absolute()
+
+
+def test_the_fingerprint_changes_with_names_sizes_and_times_of_its_split(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test/1.jpg")
+    for path in root.rglob("*.jpg"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    dataset = open_dataset(root)
+    train, test = dataset.fingerprint("train"), dataset.fingerprint("test")
+    assert len(train) == 16
+    assert open_dataset(root).fingerprints() == {**dataset.fingerprints(), "train": train}
+    (root / "test/1.jpg").write_text("another size")
+    assert dataset.fingerprint("train") == train
+    assert dataset.fingerprint("test") != test
+    os.utime(root / "train/a/1.jpg", (1_000_000_000.4, 1_000_000_000.4))
+    assert dataset.fingerprint("train") == train, "parts of a second get lost in a copy"
+    os.utime(root / "train/a/1.jpg", (1_000_000_002, 1_000_000_002))
+    seen = {train, dataset.fingerprint("train")}
+    (root / "train/b/1.jpg").rename(root / "train/b/2.jpg")
+    seen.add(open_dataset(root).fingerprint("train"))
+    make(root, "train/b/3.jpg")
+    seen.add(open_dataset(root).fingerprint("train"))
+    assert len(seen) == 4
+
+
+def test_a_link_to_nowhere_has_its_part_in_the_fingerprint(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg")
+    (root / "train/a/2.jpg").symlink_to("gone.jpg")
+    dataset = open_dataset(root)
+    before = dataset.fingerprint("train")
+    make(root, "train/a/gone.jpg")
+    assert dataset.fingerprint("train") != before
+
+
+def test_odd_names_survive(tmp_path: Path) -> None:
+    odd = ["a b", "-rf", "'\"", "new\nline", "猫", os.fsdecode(b"\xff\xfe")]
+    root = make(tmp_path, *(f"train/{name}/{name}.jpg" for name in odd))
+    dataset = open_dataset(root)
+    assert dataset.classes == tuple(sorted(odd))
+    assert sorted(dataset.labels("train")) == sorted(odd)
+    assert len(dataset.fingerprint("train")) == 16
+
+
+def test_settings_are_those_of_dataset_yaml(tmp_path: Path) -> None:
+    assert dataset_settings(tmp_path) == {}
+    (tmp_path / "dataset.yaml").write_text("")
+    assert dataset_settings(tmp_path) == {}
+    (tmp_path / "dataset.yaml").write_text("kaggle: {positive: dog}\n")
+    assert dataset_settings(tmp_path) == {"kaggle": {"positive": "dog"}}
+    (tmp_path / "dataset.yaml").write_text("- dog\n")
+    with pytest.raises(DlError, match=r"expected lines of `key: value`, found a list"):
+        dataset_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["sample_submission.csv", "sampleSubmission.csv", "sample_submission_stg1.csv"]
+)
+def test_the_sample_submission_is_found_under_its_spellings(tmp_path: Path, name: str) -> None:
+    (tmp_path / "labels.csv").touch()
+    assert find_sample_submission(tmp_path) is None
+    (tmp_path / name).touch()
+    assert find_sample_submission(tmp_path) == tmp_path / name
+
+
+def test_listing_needs_neither_numpy_nor_yaml() -> None:
+    script = "import sys, dlcli.data.dataset; print({'numpy', 'yaml', 'PIL'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

@@ -1,0 +1,276 @@
+"""What is said about a training: true of its numbers, and no more than they show."""
+
+import math
+import re
+
+import pytest
+from support.course_trainings import (
+    BARELY_TRAINED,
+    BATCHNORM,
+    CNN,
+    DIGITS,
+    FINETUNE,
+    LINEAR,
+    MUCH_DROPOUT,
+    PAIR,
+    SEEN,
+    TWENTY_IMAGES,
+    TWENTY_TO_JUDGE_BY,
+    rows,
+)
+
+from dlcli import words
+from dlcli.evaluation.diagnosis import Score, diagnose
+from dlcli.evaluation.remedies import Options
+
+CASES = {
+    "finetune": (FINETUNE, Options(dropout=0.5), "good fit"),
+    "much dropout": (MUCH_DROPOUT, Options(dropout=0.95), "underfitting"),
+    "twenty images": (TWENTY_IMAGES, Options(dropout=0.5), "overfitting"),
+    "twenty to judge by": (TWENTY_TO_JUDGE_BY, Options(dropout=0.5), "not clear"),
+    "barely trained": (BARELY_TRAINED, Options(dropout=0.5), "underfitting"),
+    "linear": (LINEAR, Options(normalises=True), "underfitting"),
+    "cnn": (CNN, Options(), "underfitting"),
+    "batchnorm": (BATCHNORM, Options(augments=True, normalises=True), "not settled"),
+    "digits": (DIGITS, Options(), "overfitting"),
+}
+
+
+def said(training, options=None):
+    return diagnose(*training, options or Options())
+
+
+def plain(diagnosis):
+    return "\n".join(diagnosis.lines).replace(words.NBSP, " ")
+
+
+@pytest.mark.parametrize(("training", "options", "kind"), CASES.values(), ids=CASES)
+def test_real_trainings_are_called_what_they_were(training, options, kind):
+    assert said(training, options).kind == kind
+
+
+def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
+    options = Options(dropout=0.5, full="-d dogscats", simpler="dl train dense")
+    finding, numbers, remedies = plain(said(TWENTY_IMAGES, options)).splitlines()
+    assert finding == (
+        "Overfitting: the loss is 0.188 on the validation images and 0.0028 on training images, "
+        "more apart than by chance."
+    )
+    assert numbers == (
+        "Training images: loss 0.0028 ± 0.0004, accuracy 100 % (20 images). Validation images: "
+        "loss 0.188 ± 0.0261, accuracy 92.8 % (400 images). Guessing by class frequencies: 0.693."
+    )
+    assert remedies == (
+        "Try, in this order: the whole dataset, `-d dogscats`; augmentation, `--augment`; more "
+        "dropout, `--dropout 0.75`; a simpler model, `dl train dense`."
+    )
+
+
+def test_the_table_has_the_finding_and_the_first_remedy():
+    text = said(FINETUNE, Options(full="--full")).in_short
+    assert text.endswith("within the noise of 400 images. Next: the whole dataset, `--full`.")
+    assert said(FINETUNE).in_short == said(FINETUNE).sentence
+
+
+class TestOverfitting:
+    def test_a_gap_that_is_surely_there_but_a_trifle_is_a_good_fit(self):
+        train, valid = (Score(loss, 0.0001, 0.998, (9000, 9000)) for loss in (0.01, 0.013))
+        assert said((train, valid, [])).kind == "good fit"
+        assert "a small difference" in said((train, valid, [])).sentence
+
+    def test_a_gap_small_beside_the_training_loss_is_none(self):
+        train, valid = Score(0.06, 0.001, 0.97, PAIR), Score(0.074, 0.001, 0.97, PAIR)
+        assert said((train, valid, [])).kind == "good fit"
+
+    def test_validation_below_training_is_no_sign_of_it_nor_called_noise(self):
+        text = said((Score(0.04, 0.001, 0.99, SEEN), Score(0.02, 0.001, 0.99, PAIR), [])).sentence
+        assert text.startswith("Good fit") and "no sign of overfitting" in text
+
+    def test_what_was_memorised_and_does_not_carry_over_is_overfitting(self):
+        training = (Score(0.05, 0.002, 1, SEEN), Score(3.0, 0.2, 0.49, PAIR), [])
+        assert said(training).kind == "overfitting"
+        assert "not measurably better" in said(training).evidence
+
+    def test_remedies_used_or_impossible_are_left_out(self):
+        used = Options(augments=True, dropout=0.95)
+        assert said(TWENTY_IMAGES, used).next == ("more images",)
+        none = Options(dropout=0.0, pretrained="dl train finetune")
+        assert said(TWENTY_IMAGES, none).next == (
+            "augmentation, `--augment`",
+            "a pretrained network, `dl train finetune`",
+            "dropout, `--dropout 0.5`",
+        )
+
+
+class TestUnderfitting:
+    def test_the_rate_comes_first_where_training_rose(self):
+        found = said(LINEAR, Options(richer="dl train dense", find_rate="dl lr-find linear"))
+        assert (
+            "After epoch 2, whose model was kept, the training loss rose from 0.802 to 0.961."
+            in (found.evidence)
+        )
+        assert found.next == (
+            "lower learning rates, `--schedule`",
+            "another learning rate, `dl lr-find linear`",
+            "a richer model, `dl train dense`",
+        )
+
+    def test_where_hardly_anything_was_learned_there_is_nothing_to_be_learned_by_heart(self):
+        train, valid = Score(0.66, 0.01, 0.6, SEEN), Score(1.2, 0.02, 0.5, PAIR)
+        assert said((train, valid, [])).kind == "underfitting"
+        assert "higher still, 1.200" in said((train, valid, [])).sentence
+        learned = Score(0.6, 0.01, 0.7, SEEN), valid, []
+        assert said(learned).kind == "overfitting"
+
+    def test_more_epochs_come_first_where_the_last_was_the_best(self):
+        found = said(BARELY_TRAINED, Options(dropout=0.5, richer="--unfreeze 2"))
+        assert found.next == (
+            "more epochs or a higher learning rate, `--schedule`",
+            "less dropout, `--dropout 0.25`",
+            "a richer model, `--unfreeze 2`",
+        )
+
+    def test_more_epochs_are_not_named_where_a_later_one_was_no_better(self):
+        assert not any("epochs" in one for one in said(CNN, Options(richer="dl train bn")).next)
+
+    def test_dropout_comes_first_where_it_holds_training_back(self):
+        found = said(MUCH_DROPOUT, Options(dropout=0.95, augments=True, richer="--unfreeze 2"))
+        assert found.sentence.replace(words.NBSP, " ") == (
+            "Underfitting: while it trained, with dropout 0.95 and augmentation, it named 90.7 % "
+            "of the training images correctly, and without that 98.6 %."
+        )
+        assert found.next[0] == "less dropout, `--dropout 0.47`"
+
+    def test_an_epoch_in_which_the_loss_fell_far_says_nothing_about_dropout(self):
+        train, valid, _ = MUCH_DROPOUT
+        for history in (rows((0.25, 0.9, 0.0226)), rows((0.9, 0.5, 0.4), (0.25, 0.9, 0.0226))):
+            assert "dropout" not in said((train, valid, history), Options(dropout=0.5)).sentence
+
+    def test_where_much_is_missing_and_it_overfits_too_both_are_said(self):
+        both = (Score(0.47, 0.01, 0.8, SEEN), Score(0.65, 0.03, 0.7, PAIR), [])
+        found = said(both, Options(dropout=0.5, pretrained="dl train finetune"))
+        assert found.kind == "underfitting"
+        assert "on the validation images it is higher still, 0.650" in found.sentence
+        assert not any("dropout" in one for one in found.next)
+
+    def test_one_image_that_is_most_of_the_loss_is_no_underfitting(self):
+        one = (Score(0.126, 0.126, 0.9875, (40, 40)), Score(0.0, 0.0, 1.0, PAIR), [])
+        assert said(one).kind != "underfitting"
+
+    def test_a_loss_above_a_guessers_asks_for_lower_rates(self):
+        found = said((Score(5.53, 0.2, 0.62, SEEN), Score(6.08, 0.4, 0.6, PAIR), []), Options())
+        assert found.kind == "underfitting"
+        assert "more than the 0.693 of always answering" in found.sentence
+        assert found.next[0].startswith("lower learning rates")
+
+    def test_where_the_loss_still_falls_it_is_still_learning(self):
+        falling = rows((0.69, 0.5, 0.68), (0.46, 0.9, 0.45), (0.31, 0.97, 0.3))
+        found = said((Score(0.3, 0.01, 0.975, SEEN), Score(0.31, 0.02, 0.97, PAIR), falling))
+        assert found.kind == "still learning"
+
+    def test_where_most_of_what_it_learned_does_not_carry_over_overfitting_comes_first(self):
+        dense = (Score(0.437, 0.0091, 0.825, SEEN), Score(0.631, 0.0267, 0.6525, PAIR), [])
+        assert said(dense).kind == "overfitting"
+
+    def test_the_scale_is_a_guesser_whatever_the_number_of_classes(self):
+        breeds = [Score(loss, 0.02, 0.9, (10,) * 120) for loss in (0.3, 0.32)]
+        assert said((*breeds, [])).kind == "good fit"
+        assert said((*(Score(0.3, 0.02, 0.9, PAIR) for _ in breeds), [])).kind == "underfitting"
+
+
+class TestGuessing:
+    def test_the_frequent_class_named_always_is_nothing_learned(self):
+        always = Score(0.4, 0.03, 0.9, (360, 40))
+        found = said((always, always, rows((0.4, 0.9, 0.4))))
+        assert found.kind == "nothing learned"
+        assert "Guessing by class frequencies: 0.325." in found.evidence
+        assert found.next == ("more epochs or a higher learning rate, `--schedule`",)
+
+    def test_a_loss_worse_than_a_guessers_with_an_accuracy_above_it_is_something(self):
+        assert said(LINEAR).kind == "underfitting"
+
+    def test_a_hundred_and_twenty_classes_at_chance(self):
+        chance = Score(math.log(120), 0.001, 1 / 120, (10,) * 120)
+        assert said((chance, chance, [])).kind == "nothing learned"
+        assert "4.787" in said((chance, chance, [])).evidence
+
+
+class TestHistory:
+    OVERSHOT = rows((0.2, 0.9, 0.05), (0.03, 0.99, 0.04), (0.02, 1, 0.2), (0.01, 1, 0.3))
+    FIT = (Score(0.035, 0.002, 0.99, SEEN), Score(0.04, 0.003, 0.99, PAIR))
+
+    def test_a_rise_after_the_kept_epoch_is_told_and_its_remedies_named(self):
+        found = said((*self.FIT, self.OVERSHOT), Options(full="--full"))
+        assert found.kind == "good fit"
+        assert (
+            "After epoch 2, whose model was kept, the validation loss rose from 0.0400 to 0.300 "
+            "while the training loss fell."
+        ) in found.evidence
+        assert found.next == ("the whole dataset, `--full`", "augmentation, `--augment`")
+
+    @pytest.mark.parametrize(
+        "history",
+        [
+            OVERSHOT[:3],  # one epoch may be an outlier
+            OVERSHOT[:2] + [row | {"phase": "unfreeze"} for row in OVERSHOT[2:]],
+            OVERSHOT[:2] + [row | {"loss": 0.5} for row in OVERSHOT[2:]],
+            OVERSHOT[:2] + [row | {"val_loss": 0.045} for row in OVERSHOT[2:]],
+        ],
+    )
+    def test_a_rise_that_is_not_shown_is_not_told(self, history):
+        assert "validation loss rose" not in said((*self.FIT, history)).evidence
+
+    def test_a_rise_within_the_noise_is_not_told(self):
+        train, valid = self.FIT
+        noisy = Score(valid.loss, 0.1, valid.accuracy, valid.counts)
+        assert "rose" not in said((train, noisy, self.OVERSHOT)).evidence
+
+    def test_a_training_loss_falling_still_in_the_last_and_best_epoch_is_still_learning(self):
+        found = said((*self.FIT, self.OVERSHOT[:2]))
+        assert found.kind == "still learning"
+        assert "fell from 0.200 to 0.0300" in found.sentence
+        assert found.next == ("more epochs, `--schedule`",)
+
+    @pytest.mark.parametrize("history", [[], rows((math.nan,) * 3), [{"epoch": 1}]])
+    def test_a_history_without_numbers_says_nothing(self, history):
+        assert said((*self.FIT, history)).kind == "good fit"
+
+
+class TestTooLittle:
+    def test_four_images_clear_nobody(self):
+        training = (Score(0.02, 0.003, 1, SEEN), Score(0.4, 0.3, 0.75, (2, 2)), [])
+        found = said(training, Options(full="-d all"))
+        assert found.kind == "not clear" and "with 4 images, how far" in found.sentence
+        assert found.next == ("the whole dataset, `-d all`", "more images")
+
+    def test_the_noise_is_that_of_the_fewer_images(self):
+        train = Score(0.02, 0.015, 1, (10, 10))
+        valid = Score(0.03, 0.002, 0.99, (5000, 5000))
+        assert said((train, valid, [])).sentence.endswith("within the noise of 20 images.")
+
+    def test_few_images_need_a_wider_gap_than_many(self):
+        train = Score(0.02, 0.003, 1, SEEN)
+        assert said((train, Score(0.4, 0.15, 0.75, (2, 2)), [])).kind == "not clear"
+        assert said((train, Score(0.4, 0.15, 0.75, PAIR), [])).kind == "overfitting"
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            Score(math.nan, math.nan, math.nan, PAIR),
+            Score(math.inf, math.nan, 0.5, PAIR),
+            Score(0.1, 0.01, 1, (4, 0)),
+            Score(0.1, math.nan, 1, (1, 0)),
+            Score(math.nan, math.nan, math.nan, ()),
+        ],
+    )
+    def test_what_is_no_measurement_is_not_clear(self, odd):
+        good = TWENTY_IMAGES[0]
+        for training in ((odd, good, []), (good, odd, [])):
+            found = said(training)
+            assert found.kind == "not clear" and found.next == ()
+            assert not re.search(r"\b(nan|inf)\b", plain(found))
+
+    def test_perfect_scores_are_a_good_fit(self):
+        perfect = Score(0.0, 0.0, 1.0, PAIR)
+        found = said((perfect, perfect, rows((0.0, 1, 0.0))), Options(dropout=0.5))
+        assert found.kind == "good fit" and found.next == ()

@@ -1,0 +1,209 @@
+"""The learning-rate range test: what it trains on, when it stops, what it suggests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.command_result import Dl, ok
+from support.project import make_project
+from support.small_run import SMALL
+
+from dlcli.experiments.lr_finder import FOLDER, RangeTest, RunningMean
+from dlcli.files.formats import read_csv
+from dlcli.runs.run import Run
+from dlcli.training.fit import Targets
+
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
+KINDS = {
+    "features": ("finetune",),
+    "images": ("linear",),
+    "augmented": ("finetune", "--augment"),
+    "unfrozen later": ("finetune", "--unfreeze", "1"),
+    "soft": ("linear", "--mixup", "0.2", "--label-smoothing", "0.1", "--class-weights"),
+}
+# A recipe that can't learn: its answer is the same whatever the weights are.
+CONSTANT = '''"""The same answer to everything."""
+
+from dataclasses import dataclass
+
+from dlcli.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Constant(Recipe):
+    layer = None
+
+    def head(self, input_shape, n_classes):
+        from keras import Input, Sequential, layers
+
+        none = layers.Rescaling(FACTOR)
+        answer = layers.Dense(n_classes, activation="softmax")
+        return Sequential([Input(input_shape), layers.Flatten(), answer, none, layers.Softmax()])
+'''
+
+
+def table(home: Path, recipe: str) -> np.ndarray:
+    """The rows that a test has written: step, learning rate, loss, smoothed."""
+    header, *rows = read_csv(home / "runs" / "tiny" / FOLDER / f"{recipe}.csv")
+    assert header == ["step", "learning_rate", "loss", "smoothed"]
+    return np.array(rows, float)
+
+
+def shaped(losses: list[float], steps: int = 100) -> RangeTest:
+    mean = RunningMean(0.9)
+    rates = np.geomspace(1e-7, 10, steps)[: len(losses)]
+    return RangeTest(rates, np.array(losses), np.array([mean.add(loss) for loss in losses]), steps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_steps_see_the_batches_of_training(
+    dl: Dl, home: Path, tiny: Path, kind: str
+) -> None:
+    # at these rates no step changes anything, so that a pass has the loss of an epoch
+    words = (*KINDS[kind], "-d", tiny, *SMALL)
+    ok(dl("lr-find", *words))
+    (folder,) = (home / "runs" / "tiny").iterdir()
+    assert not Run(folder).is_run()
+    folder.rename(home / "found")
+    ok(
+        dl(
+            "train",
+            *words,
+            "--schedule",
+            "1e-7",
+            *(("--unfreeze-schedule", "1e-7") * ("later" in kind)),
+        )
+    )
+    (home / "found").rename(folder)
+    (run,) = Run.all(home / "runs")
+    assert table(home, KINDS[kind][0])[:4, 2].mean() == pytest.approx(
+        run.history()[0]["loss"], 1e-3
+    )
+
+
+def test_the_rate_grows_by_a_constant_factor_until_the_loss_leaves_its_bounds(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl("lr-find", "linear", "-d", tiny, *SMALL))
+    step, rate, loss, smoothed = table(home, "linear").T
+    assert step.tolist() == list(range(1, len(step) + 1))
+    assert rate[0] == 1e-7
+    np.testing.assert_allclose(rate[1:] / rate[:-1], 1e8 ** (1 / 99), rtol=1e-6)
+    assert len(step) < 100
+    best = np.minimum.accumulate(smoothed)
+    assert smoothed[-1] > 4 * best[-1]
+    assert (smoothed[:-1] <= 4 * best[:-1]).all()
+    assert smoothed[0] == loss[0]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    words = ("lr-find", "linear", "-d", tiny, "--augment", "--steps", "10", *SMALL)
+    tables = [(ok(dl(*words, "--seed", seed)), table(home, "linear"))[1] for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert not np.array_equal(tables[0], tables[2])
+
+
+@pytest.mark.parametrize("recipe", ["linear", "finetune"])
+def test_what_does_not_fit_into_memory_is_read_from_disk(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
+) -> None:
+    monkeypatch.setenv("DL_MEMORY", "0")
+    ok(dl("lr-find", recipe, "-d", tiny, *SMALL))
+    assert len(table(home, recipe)) > 4  # it went around more than once
+
+
+def test_a_dataset_smaller_than_a_batch_is_enough(dl: Dl, home: Path, tiny: Path) -> None:
+    said = ok(dl("lr-find", "finetune", "-d", tiny, "--image-size", "64", "--batch-size", "500"))
+    assert "learning rate  " in said.stdout
+    assert len(table(home, "finetune")) > 50
+
+
+def test_a_network_that_learns_nothing_gets_no_rate(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_project(home / "project", constant=CONSTANT.replace("FACTOR", "0.0")))
+    said = ok(dl("lr-find", "constant", "-d", tiny, "--schedule", "1e-3x2", *SMALL))
+    assert said.stdout.startswith("learning rate  none\n")
+    assert "No suggestion: the loss never fell by more than" in said.stderr
+    assert (
+        "more steps may tell: `dl lr-find constant --steps 300 --schedule 0.001x2 " in said.stderr
+    )
+    assert "constant.png" in said.stderr
+    assert len(table(home, "constant")) == 100
+
+
+def test_a_loss_that_is_no_number_ends_the_test_and_gives_no_rate(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nan = CONSTANT.replace("FACTOR", "float('nan')")
+    monkeypatch.chdir(make_project(home / "project", constant=nan))
+    said = ok(dl("lr-find", "constant", "-d", tiny, *SMALL))
+    assert "No suggestion: the loss is no number at a rate as low as 1." in said.stderr
+    assert "more steps" not in said.stderr
+    assert len(table(home, "constant")) <= 2  # on JAX the first still is one
+
+
+def test_ctrl_c_leaves_nothing_behind(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Targets, "of", stop)
+    said = dl("lr-find", "linear", "-d", tiny, *SMALL)
+    assert said.exit_code == 130
+    assert said.stderr.endswith("Interrupted.\n")
+    assert said.stdout == ""
+    assert not (home / "runs").exists()
+
+
+def test_suggested_is_a_tenth_of_the_best_rate_with_one_digit() -> None:
+    fall = np.r_[np.full(40, 1.0), np.linspace(1, 0.2, 20), np.linspace(0.2, 3, 20)]
+    noisy = fall + np.random.default_rng(0).normal(0, 0.02, 80)
+    test = shaped([*noisy])
+    assert test.lowest is not None
+    assert 55 <= test.lowest <= 70
+    best = test.learning_rates[test.lowest]
+    assert test.suggestion == pytest.approx(best / 10, rel=0.5)
+    assert f"{test.suggestion:.0e}" == f"{test.suggestion:.6e}".replace(".000000", "")
+
+
+def test_a_loss_that_fell_and_then_broke_has_a_best_rate() -> None:
+    assert shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 20), float("nan")]).lowest == 59
+    assert shaped([*np.full(10, 1.0), float("inf")]).suggestion is None
+
+
+def test_a_loss_that_falls_to_the_end_shows_no_rate_to_be_too_high() -> None:
+    falling = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 60)])
+    assert falling.open_ended
+    rising = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 40), *np.linspace(0.2, 0.6, 20)])
+    assert rising.suggestion
+    assert not rising.open_ended
+    broken = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 56), float("inf")])
+    assert broken.suggestion
+    assert not broken.open_ended
+    flat = shaped([*np.full(40, 1.0), *np.linspace(1, 0.2, 20), *np.full(40, 0.2)])
+    assert flat.open_ended
+    assert not shaped([1.0] * 100).open_ended
+
+
+def test_noise_is_no_fall() -> None:
+    draw = np.random.default_rng(0)
+    found = [shaped([*draw.normal(1, 0.1, 100)]).suggestion for _ in range(100)]
+    assert found.count(None) >= 70
+    assert shaped([1.0] * 100).suggestion is None
+    assert shaped([*np.linspace(1, 4, 60)]).suggestion is None
+
+
+def test_a_running_mean_counts_from_its_first_value_on() -> None:
+    mean = RunningMean(0.9)
+    assert [mean.add(3.0) for _ in range(5)] == pytest.approx([3.0] * 5)
+    mean = RunningMean(0.9)
+    last = [mean.add(value) for value in (1.0, 2.0, 4.0)][-1]
+    assert last == pytest.approx(np.average([1, 2, 4], weights=[0.81, 0.9, 1]))
+    assert [RunningMean(0).add(value) for value in (1.0, 5.0)] == [1.0, 5.0]

@@ -1,0 +1,109 @@
+"""A run's model in other formats: it answers alike, and what one needs to feed it is beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.command_result import Dl, ok, refused
+from support.small_run import SMALL, only_run
+
+from dlcli.errors import DlError
+from dlcli.files.formats import read_yaml
+from dlcli.inference.export import FORMATS, RECORD, check_export
+from dlcli.runs.run import Run
+
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
+CNN = ("train", "cnn", "--image-size", "32", "--schedule", "1e-3")
+LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
+
+
+def train(dl: Dl, home: Path, root: Path, *recipe: str) -> Run:
+    ok(dl(*recipe, "-d", root))
+    return only_run(home)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_checked_and_says_how_to_feed_it(
+    dl: Dl, home: Path, tiny: Path, name: str
+) -> None:
+    run = train(dl, home, tiny, *CNN)
+    said = ok(dl("export", run.name, "--format", name)).stderr
+    assert "Checked on 8 validation images: 8 of the class that the run predicted" in said
+    folder = run.path / "exports" / name
+    record = read_yaml(folder / RECORD)
+    assert (folder / record["model"]).exists()
+    assert record["classes"] == ["cat", "dog"]
+    assert record["input"]["shape"] == [None, 32, 32, 3]
+    assert "Pillow" in record["input"]["resized"]
+    assert ("resize_tensor_input" in record["input"]["batch"]) == (name == "litert")
+    assert record["checked"]["images"] == 8
+    assert record["checked"]["keras"] < 1e-5
+    assert record["checked"]["predictions"] < 1e-5
+
+
+@pytest.mark.pretrained
+def test_a_pretrained_network_is_saved_by_tensorflow_too(dl: Dl, home: Path, tiny: Path) -> None:
+    run = train(dl, home, tiny, "train", "finetune", *SMALL, "--schedule", "1e-3")
+    assert "Checked on 8" in ok(dl("export", "--format", "tf")).stderr
+    assert (run.path / "exports" / "tf" / "saved_model" / "saved_model.pb").is_file()
+
+
+def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    run = train(dl, home, tiny, *LINEAR)
+    own = run.path / "exports" / "openvino"
+    own.mkdir(parents=True)
+    (own / "old").touch()
+    ok(dl("export", "--format", "openvino"))
+    assert {path.name for path in own.iterdir()} == {"model.xml", "model.bin", RECORD}
+    again = dl("export", "--format", "openvino", "--to", own)
+    refused(again, "is there already", "--to")
+    ok(dl("export", "--format", "openvino", "--to", home / "for" / "phone"))
+    assert (home / "for" / "phone" / "model.xml").is_file()
+
+
+def test_without_images_it_is_checked_on_noise_and_that_is_said(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    run = train(dl, home, tiny, *LINEAR)
+    run.predictions("valid").unlink()
+    said = ok(dl("export", "--format", "openvino")).stderr
+    assert "Checked on noise" in said
+    checked = read_yaml(run.path / "exports" / "openvino" / RECORD)["checked"]
+    assert checked["images"] == 0
+    assert checked["predictions"] is None
+
+
+def test_a_model_that_answers_otherwise_is_refused(dl: Dl, home: Path, tiny: Path) -> None:
+    from dlcli.backend import start_backend
+    from dlcli.models.saved import load_model
+
+    run = train(dl, home, tiny, *LINEAR)
+    ok(dl("export", "--format", "openvino"))
+    start_backend()
+    import keras
+
+    model = load_model(run.best_model)
+    for variable in model.trainable_variables:
+        variable.assign(keras.random.normal(variable.shape, seed=1))
+    exported = run.path / "exports" / "openvino" / "model.xml"
+    with pytest.raises(DlError, match="answers otherwise than the run"):
+        check_export(run, model, exported, "openvino", tiny)
+
+
+def test_what_can_not_be_exported_is_refused(dl: Dl, home: Path, tiny: Path) -> None:
+    import keras
+
+    run = train(dl, home, tiny, *LINEAR)
+    refused(dl("export", run.name), "--format", exit_code=2)
+    attack = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Lambda(lambda x: x)])
+    attack.save(run.best_model)
+    refused(dl("export", "--format", "onnx"), "best.keras can't be loaded", "Lambda")
+    ok(dl("train", *LINEAR[1:]))
+    ok(dl("ensemble", *(path.name for path in run.path.parent.iterdir())))
+    (ensemble,) = run.path.parent.glob("*-ensemble*")
+    refused(dl("export", ensemble, "--format", "onnx"), "has no model of its own", "members")
+    assert not list(ensemble.glob("exports*"))

@@ -1,0 +1,120 @@
+"""Children of a test's process: killed before a step, without rights, with little room.
+
+A kill is SIGKILL right before the n-th system call that changes the disk: with every n there is, a
+test sees all that an accident may leave behind.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from support.command_result import Result
+
+from dlcli.errors import DlError
+
+# Each is announced by the interpreter before it happens (PEP 578); so is "open".
+CHANGES = {
+    "fcntl.flock",
+    "os.chmod",
+    "os.link",
+    "os.mkdir",
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.symlink",
+    "os.truncate",
+    "os.utime",
+}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def fork(act: Callable[[], Any], prepare: Callable[[], Any] = lambda: None) -> int:
+    """Run in a forked child, first what prepares it; its process id.
+
+    The child ends with 0, with 1 after a `DlError`, whose words it prints, and with 99 after
+    anything else.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            prepare()
+            act()
+            code = 0
+        except DlError as error:
+            print(error, file=sys.stderr)
+            code = 1
+        finally:
+            if code == 99:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(code)
+    return pid
+
+
+def wait(pid: int) -> int:
+    """How a child ended: its exit code, or minus the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def forked(act: Callable[[], Any], prepare: Callable[[], Any] = lambda: None) -> int:
+    """Run in a forked child to its end; how it ended."""
+    return wait(fork(act, prepare))
+
+
+def killed_before_change(number: int, act: Callable[[], Any]) -> bool:
+    """Run in a child that dies before its n-th change; False where it ended before that."""
+
+    def to_be_killed() -> None:
+        left = [number]
+
+        def count(event: str, arguments: tuple[Any, ...]) -> None:
+            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
+            if event in CHANGES or writes:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.dont_write_bytecode = True
+        sys.addaudithook(count)
+
+    code = forked(act, to_be_killed)
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def become_nobody() -> None:
+    """Root may write anywhere; nobody may not."""
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def obey_permissions() -> None:
+    """Root may read and write anywhere; the next program that this process becomes may not."""
+    if os.geteuid() == 0:
+        import ctypes
+
+        drop_from_bounding_set = 24  # linux/prctl.h
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: linux/capability.h
+            if ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0):
+                raise OSError("root keeps its right to read and write anywhere")
+
+
+def bound(*words: object) -> Result:
+    """Run `dl` in a process that permissions bind, root's too."""
+    command = [sys.executable, "-m", "dlcli", *map(str, words)]
+    done = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def no_file_above(size: int) -> None:
+    """The kernel then refuses to write on, as it does on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

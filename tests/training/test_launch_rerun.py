@@ -1,0 +1,128 @@
+"""A run trained again from what it recorded, and whether the same comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.command_result import Dl, ok, refused
+from support.small_run import SMALL, only_run
+
+from dlcli.files.formats import write_yaml
+from dlcli.runs.run import Run
+from dlcli.training.launch import first_difference, verify
+
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
+TRAIN = ("train", "finetune", "--schedule", "1e-2x2", *SMALL)
+
+
+def others(run: Run) -> list[Run]:
+    return [each for each in Run.all(run.path.parent.parent) if each.name != run.name]
+
+
+def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*TRAIN, "-d", tiny, "--seed", "3"))
+    run = only_run(home)
+    (home / "dl.yaml").write_text("seed: 9\ntrain: {finetune: {dropout: 0.9}}\n")
+    ok(dl("rerun", run.name))
+    (again,) = others(run)
+    assert again.config()["seed"] == 3
+    assert again.config()["train"] == run.config()["train"]
+    assert again.history_file.read_text() == run.history_file.read_text()
+    assert again.record()["parent"] == f"tiny/{run.name}"
+    assert run.record()["parent"] is None
+
+
+def test_what_is_set_is_otherwise(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    ok(dl("rerun", run.name, "--set", "dropout=0.25", "--set", "seed=4"))
+    (again,) = others(run)
+    assert again.config()["train"]["finetune"] == run.config()["train"]["finetune"] | {
+        "dropout": 0.25
+    }
+    assert again.config()["seed"] == 4
+
+
+def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    config = run.config()
+    del config["train"]["finetune"]["mixup"]
+    del config["on_error"]
+    write_yaml(run.config_file, config)
+    said = ok(dl("rerun", run.name)).stderr
+    assert "`train.finetune.mixup` did not exist then: it is 0.0 now, the default." in said
+    assert "`on_error` did not exist then: it is stop now, the default." in said
+    assert said.count("did not exist then") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("dropout", "expected NAME=VALUE"),
+        ("dropuot=0.1", "Did you mean `train.finetune.dropout`"),
+        ("dropout=2", "below 1"),
+        ("lr=1e-4", "`--set schedule=1e-4x12`"),
+        ("epochs=3", "rates and epochs stand in one schedule\nSay `--set schedule=0.003x3`."),
+        ("dataset=~/data/fish", "a rerun is of the same images"),
+        ("dataset=~/data/fish", "`dl train finetune -d ~/data/fish`"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_trained(
+    dl: Dl, home: Path, tiny: Path, text: str, why: str
+) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    refused = dl("rerun", run.name, "--set", text)
+    assert refused.exit_code == 2
+    assert why in refused.stderr
+    assert others(run) == []
+
+
+def test_a_run_is_verified_and_where_it_differs_is_found(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    said = ok(dl("runs", "verify", run.name))
+    assert said.stdout == "the same history: 2 epochs\n"
+    rows = run.history()
+    rows[1]["val_loss"] = 0.5
+    run.write_history(rows)
+    difference = verify(run)
+    assert difference is not None
+    assert (difference.epoch, difference.column, difference.before) == (2, "val_loss", 0.5)
+    said = dl("runs", "verify", run.name)
+    assert said.exit_code == 1
+    assert "Another history: val_loss of epoch 2 was 0.5, now it is " in said.stderr
+    assert others(run) == []
+
+
+histories = st.lists(st.fixed_dictionaries({"epoch": st.integers(0, 3), "loss": st.floats(0, 3)}))
+
+
+@given(histories, histories)
+def test_histories_differ_where_they_first_do(one: list, other: list) -> None:  # type: ignore[type-arg]
+    assert first_difference(one, one) is None
+    found = first_difference(one, other)
+    assert (found is None) == (one == other)
+    if found is not None:
+        same = found.epoch - 1
+        assert one[:same] == other[:same]
+        assert one[same : same + 1] != other[same : same + 1]
+
+
+def test_a_dataset_that_moved_is_found_by_its_name_and_said(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    (home / "disk").mkdir()
+    tiny.rename(home / "disk" / "tiny")
+    refused(dl("rerun", run.name), "is not at ~/data/tiny any more", "--data-dir")
+    said = ok(dl("rerun", run.name, "--data-dir", home / "disk")).stderr
+    assert "taking ~/disk/tiny" in said
+    (again,) = others(run)
+    assert again.history_file.read_text() == run.history_file.read_text()

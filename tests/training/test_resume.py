@@ -1,0 +1,281 @@
+"""A run that was stopped goes on as if it never had been."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from support.command_result import Dl, ok
+from support.pictures import make_dataset, picture
+from support.small_run import SMALL, only_run
+
+from dlcli.runs.run import Run
+from dlcli.training import checkpoint, fit
+
+pytestmark = pytest.mark.usefixtures("small_backbone")
+
+PATHS = {
+    "features": ("finetune", "--schedule", "1e-2x4"),
+    "augment": ("linear", "--schedule", "1e-3x2", "--augment"),
+    "running means": ("finetune", "--schedule", "1e-2x3", "--ema", "0.5", "--mixup", "0.3"),
+    "unfreeze": (
+        *("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--layer-decay", "0.5"),
+        *("--mixed-precision", "--ema", "0.5", "--image-size", "32"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Ctrl-C after each epoch in turn; history row by row, predictions to the last digit."""
+    recipe, *options = PATHS[kind]
+    command = ("train", recipe, "-d", tiny, *SMALL, *options)
+    ok(dl(*command))
+    whole = only_run(home)
+    epochs = len(whole.history())
+
+    saved = checkpoint.save_checkpoint
+
+    def save_then_stop(*arguments: object) -> None:
+        saved(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
+    stopped = dl(*command)
+    assert stopped.exit_code == 130
+    (name,) = {p.name for p in (home / "runs" / "tiny").iterdir()} - {whole.name}
+    assert f"dl resume {name}" in stopped.stderr
+    run = Run(home / "runs" / "tiny" / name)
+    assert run.state == "interrupted"
+    for _ in range(epochs - 1):
+        assert dl("resume", name).exit_code == 130
+    ok(dl("resume", name))
+    assert run.history_file.read_text() == whole.history_file.read_text()
+    assert run.predictions("valid").read_bytes() == whole.predictions("valid").read_bytes()
+    assert not run.checkpoint.exists()
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    """`dl` in a process of its own."""
+    command = [sys.executable, "-m", "dlcli", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for_epochs(home: Path, count: int) -> Run:
+    for _ in range(1200):
+        for path in (home / "runs").glob("*/*/history.csv"):
+            if len(Run(path.parent).history()) >= count:
+                return Run(path.parent)
+        time.sleep(0.05)
+    raise AssertionError("no epoch in a minute")
+
+
+def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    schedule = ("--schedule", "1e-3x300")
+    process = start("train", "finetune", "-d", tiny, *schedule, *SMALL)
+    run = wait_for_epochs(home, 2)
+    second = dl("resume", run.name)
+    assert second.exit_code == 1
+    assert f"{run.name} is being trained: by process {process.pid} of " in second.stderr
+    assert f"`dl train finetune -d {tiny} --schedule" in second.stderr
+    process.kill()
+    process.communicate()
+    assert run.lock_file.exists()  # and counts for nothing
+    assert run.state == "interrupted"
+    begun = run.history()
+    assert 2 <= len(begun) < 300
+    refused = dl("evaluate", run.name)
+    assert refused.exit_code == 1
+    assert f"dl resume {run.name}" in refused.stderr
+    resumed = ok(dl("resume", run.name))
+    assert "Going on after epoch" in resumed.stderr
+    assert run.history()[: len(begun)] == begun
+    assert [row["epoch"] for row in run.history()] == list(range(1, 301))
+    assert not run.lock_file.exists()
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> None:
+    process = start("train", "finetune", "-d", tiny, "--schedule", "1e-3x3000", *SMALL)
+    run = wait_for_epochs(home, 2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert f"dl resume {run.name}" in err.decode()
+    assert b"Traceback" not in err
+    assert run.state == "interrupted"
+
+
+@pytest.fixture
+def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that Ctrl-C stopped after its first epoch of three."""
+
+    def save_then_stop(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, "save_checkpoint", save_then_stop)
+        dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
+    return only_run(home)
+
+
+def test_one_process_at_a_time_goes_on_with_a_run(dl: Dl, stopped: Run) -> None:
+    with stopped.held():
+        second = dl("resume", stopped.name)
+    assert second.exit_code == 1
+    assert "is being trained" in second.stderr
+    ok(dl("resume", stopped.name))
+    assert [row["epoch"] for row in stopped.history()] == [1, 2, 3]
+
+
+def test_new_test_images_are_no_reason_not_to_go_on(dl: Dl, tiny: Path, stopped: Run) -> None:
+    picture(0, 77).save(tiny / "test" / "new.png")
+    ok(dl("resume", stopped.name))
+    assert stopped.state == "finished"
+
+
+def test_ctrl_c_while_tidying_up_leaves_a_finished_run_finished(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def stop(path: Path, **more: bool) -> None:
+        if Path(path).name == "checkpoint":
+            raise KeyboardInterrupt
+        remove(path, **more)
+
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", stop)
+        assert dl("train", "finetune", "--schedule", "1e-2", *SMALL).exit_code == 130
+    assert only_run(home).state == "finished"
+    ok(dl("evaluate"))
+
+
+def test_resume_refuses_what_it_could_not_do_truly(dl: Dl, home: Path, tiny: Path) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
+    finished = dl("resume", only_run(home).name)
+    assert finished.exit_code == 1
+    assert "finished" in finished.stderr
+    run = only_run(home)
+    run.update_status(state="running", pid=os.getpid())
+    at_work = dl("resume", run.name)
+    assert at_work.exit_code == 1
+    assert str(os.getpid()) in at_work.stderr
+    run.update_status(state="interrupted")
+    next((tiny / "train" / "cat").iterdir()).unlink()
+    changed = dl("resume", run.name)
+    assert changed.exit_code == 1
+    assert "have changed" in changed.stderr
+
+
+def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_gone(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
+    first = only_run(home)
+
+    def save_then_stop(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fit, "save_checkpoint", save_then_stop)
+        words = ("--schedule", "1e-3x2", "--init-from", first.name)
+        assert dl("train", "finetune", "-d", tiny, *words, *SMALL).exit_code == 130
+    stopped = next(run for run in Run.all(home / "runs") if run.state == "interrupted")
+    assert stopped.config()["train"]["finetune"]["init_from"] == f"tiny/{first.name}"
+    model = first.best_model.rename(home / "kept.keras")
+    said = dl("resume", stopped.name).stderr
+    assert f"{stopped.name} can't go on without tiny/{first.name}: " in said
+    assert "best.keras is gone" in said
+    model.rename(first.best_model)
+    away = first.path.rename(home / "away")
+    said = dl("resume", stopped.name).stderr
+    assert "No such run: tiny/" in said
+    assert "Bring it back as it was. To train anew: `dl train finetune -d ~/data/tiny`." in said
+    away.rename(first.path)
+    moved = (home / "runs").rename(home / "moved")
+    ok(dl("resume", moved / "tiny" / stopped.name))
+    assert Run(moved / "tiny" / stopped.name).state == "finished"
+
+
+def test_a_dataset_that_has_moved_is_found_by_its_name_or_asked_for(
+    dl: Dl, home: Path, tiny: Path, stopped: Run
+) -> None:
+    recorded = stopped.record()["dataset"]
+    moved = home / "elsewhere" / "tiny"
+    (home / "elsewhere").mkdir()
+    tiny.rename(moved)
+    refused = dl("resume", stopped.name)
+    assert refused.exit_code == 1
+    assert f"The dataset of {stopped.name} is gone: " in refused.stderr
+    assert "`--data-dir`" in refused.stderr
+    said = ok(dl("resume", stopped.name, "--data-dir", home / "elsewhere")).stderr
+    assert "~/data/tiny is gone; taking ~/elsewhere/tiny, the dataset of that name." in said
+    assert "Going on after epoch 1 of 3." in said
+    assert stopped.state == "finished"
+    assert stopped.record()["dataset"] == recorded
+
+
+def test_another_dataset_of_the_same_name_is_not_gone_on_with(
+    dl: Dl, home: Path, tiny: Path, stopped: Run
+) -> None:
+    tiny.rename(home / "kept")
+    make_dataset(home / "data" / "other" / "tiny", train=3)
+    refused = dl("resume", stopped.name, "--data-dir", home / "data" / "other")
+    assert refused.exit_code == 1
+    assert "The images of ~/data/other/tiny have changed since" in refused.stderr
+    assert "`dl train finetune -d ~/data/other/tiny`" in refused.stderr
+
+
+def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    """No file may grow beyond 200 kB: the checkpoints fit, the model does not."""
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
+        "from dlcli.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["train", "finetune", "-d", str(tiny), "--schedule", "1e-3x3", *SMALL]
+    done = subprocess.run([sys.executable, "-c", limited, *words], capture_output=True, text=True)
+    run = only_run(home)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"dl resume {run.name}" in done.stderr
+    assert run.state == "failed"
+    assert not run.last_model.exists()
+    ok(dl("resume", run.name))
+    assert len(run.history()) == 3
+    assert run.best_model.is_file()
+
+
+def test_a_disk_that_takes_nothing_more_still_ends_with_the_way_on(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("features", "-d", tiny, "--image-size", "64"))
+    saved, full = checkpoint.save_checkpoint, OSError(errno.ENOSPC, "No space left on device")
+
+    def save_then_fill(*arguments: object) -> None:
+        saved(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(os, "replace", Mock(side_effect=full))
+
+    monkeypatch.setattr(fit, "save_checkpoint", save_then_fill)
+    result = dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x3", *SMALL)
+    monkeypatch.undo()
+    run = only_run(home)
+    assert result.exit_code == 1
+    assert f"dl resume {run.name}" in result.stderr
