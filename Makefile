@@ -4,14 +4,18 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '' 2>/dev/nu
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: demo test test-jax test-backends lint format bench docs lock clean
+.PHONY: demo test test-quick test-jax test-backends lint format bench docs lock clean
 
 demo: .venv/installed
 	$(BIN)/dl demo
 	@echo 'Here `dl` is $(BIN)/dl; `pipx install --python 3.12 .` puts it on your PATH.'
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_OPTIONS)
+
+# For daily work: what needs no training, no browser and no long wait.
+test-quick: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' $(PYTEST_OPTIONS)
 
 # The recipes on Keras' other backends.
 test-jax: .venv/installed-dev

@@ -16,6 +16,10 @@ import pytest
 from hypothesis import settings
 from support.command_result import Result
 from support.missing_tools import REQUIRE_ALL, missing
+from support.package_times import (  # noqa: F401 - hooks, found here by their names
+    pytest_addoption,
+    pytest_terminal_summary,
+)
 from support.pictures import make_dataset
 
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
