@@ -77,6 +77,7 @@ def test_ticks_are_few_and_round(values):
 
 def test_accuracy_has_no_tick_above_all():
     assert charts.nice_ticks([0.97, 1.0], top=1.0)[1][-1] == 1.0
+    assert charts.nice_ticks([1.0, 1.0], top=1.0)[1][-1] == 1.0
 
 
 @pytest.mark.parametrize(
