@@ -11,6 +11,8 @@ import pytest
 
 from dlcli.backend import gpu_has_bf16, has_gpu
 
+pytestmark = pytest.mark.slow
+
 
 def child(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process in which Keras was not imported yet."""

@@ -27,6 +27,9 @@ from dlcli.aws.ssh import Unreachable
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError, ExitCode
 
+pytestmark = pytest.mark.slow
+
+
 WAIT_SECONDS = 20
 
 

@@ -10,7 +10,7 @@ from support.aws_account import Account
 from support.aws_kills import killed_after, the_one
 from support.command_result import Dl, ok
 
-pytestmark = [pytest.mark.forks, pytest.mark.usefixtures("settled")]
+pytestmark = [pytest.mark.forks, pytest.mark.usefixtures("settled"), pytest.mark.slow]
 
 
 def numbers() -> Iterator[int]:

@@ -13,6 +13,9 @@ from support.command_result import Dl, ok, refused
 from dlcli.aws.order import Order, journal_file, read_order, write_order
 from dlcli.files.formats import read_yaml
 
+pytestmark = pytest.mark.slow
+
+
 ZONE_CODES = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "Unsupported")
 
 

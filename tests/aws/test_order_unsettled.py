@@ -15,7 +15,7 @@ from support.command_result import Dl, ok, refused
 
 from dlcli.cli import main
 
-pytestmark = [pytest.mark.forks, pytest.mark.usefixtures("settled")]
+pytestmark = [pytest.mark.forks, pytest.mark.usefixtures("settled"), pytest.mark.slow]
 
 
 def test_two_at_once_from_two_laptops_leave_one_box(

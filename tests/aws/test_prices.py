@@ -16,6 +16,9 @@ from dlcli.aws.cloud import Cloud
 from dlcli.aws.instance_types import RETIRED, GpuType, describe, gpu_types, nearest
 from dlcli.aws.prices import Cost, dollars, hourly, list_prices, since
 
+pytestmark = pytest.mark.slow
+
+
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 BOX = Box(
     *("i-1", "cats", "arn", "cats", "running", "g6.xlarge", "us-east-1", "us-east-1a"),

@@ -24,6 +24,8 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
 from dlcli.settings.aws import Aws
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -19,6 +19,9 @@ from dlcli.errors import DlError
 from dlcli.progress import heard_by
 from dlcli.settings.aws import Aws
 
+pytestmark = pytest.mark.slow
+
+
 FISH = Named("fish", " --region eu-west-1")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.box_home import SCRIPT, VERSION, BoxHome, write_package
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def box(tmp_path: Path, template: Path) -> BoxHome:

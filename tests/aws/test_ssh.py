@@ -19,6 +19,9 @@ from dlcli.aws.ssh import NoEntry, Unreachable, add_key, connect, home_of, run, 
 from dlcli.aws.system_ssh import Host, ssh_argv
 from dlcli.errors import DlError
 
+pytestmark = pytest.mark.slow
+
+
 HOSTILE = [
     "a b",
     "two\nlines",

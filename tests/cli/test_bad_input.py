@@ -10,7 +10,7 @@ import pytest
 from support.command_result import Dl, Result, ok
 from support.pictures import make_dataset, make_pictures, picture
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 QUICK = ("--schedule", "1e-3", "--image-size", "64")
 

@@ -10,6 +10,8 @@ from support.command_result import Dl, ok
 
 from dlcli.config import all_keys
 
+pytestmark = pytest.mark.slow
+
 
 def row(table: str, key: str) -> list[str]:
     """The cells of one setting's row."""

@@ -12,6 +12,8 @@ from dlcli.data.demo import write_digits
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(
     dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from support.predicted_run import predicted_run
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 VALID = ("valid/cat/cat.1000.png", "valid/dog/dog.1000.png")
 

@@ -10,7 +10,7 @@ from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset
 from support.small_run import only_run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 

@@ -10,6 +10,8 @@ from support.pictures import make_dataset, make_pictures
 
 from dlcli.files.formats import read_csv, read_yaml
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_six_commands_lead_from_a_folder_to_a_submission(dl: Dl, home: Path) -> None:
     make_dataset(home / "data" / "dogscats", train=10, valid=0, test=5)

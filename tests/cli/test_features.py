@@ -16,7 +16,7 @@ from support.pictures import make_dataset, picture
 
 from dlcli.files.formats import read_csv
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 # 64 pixels are quick; f32 is the same on every processor.
 QUICK = ("--image-size", "64", "--engine", "openvino", "--precision", "f32")

@@ -25,6 +25,9 @@ from dlcli.files.formats import csv_text, read_csv
 from dlcli.kaggle.record import read_log
 from dlcli.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
+
 PHOTOS, VALID, HELD_OUT = 1200, 400, 400
 
 

@@ -15,7 +15,7 @@ from dlcli.experiments.ladder import Rung
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 SHORT = (Rung("linear"), Rung("cnn", {"augment": True}), Rung("finetune"))
 

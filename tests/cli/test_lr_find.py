@@ -16,7 +16,7 @@ from support.small_run import SMALL
 from dlcli.catalog import built_in_names
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 FOUND = Path("runs", "tiny", "lr-find")
 

@@ -15,7 +15,7 @@ from support.small_run import only_run
 
 from dlcli.inference.predictions import read_predictions
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2")
 

@@ -40,7 +40,7 @@ from dlcli.data.organize import organize
 from dlcli.errors import DlError
 from dlcli.files.transfer import PARTIAL
 
-pytestmark = pytest.mark.forks
+pytestmark = [pytest.mark.forks, pytest.mark.slow]
 
 
 def kills(act: Act, start: Tree, base: Path, before: Act | None = None) -> Iterator[Path]:

@@ -23,6 +23,9 @@ from dlcli.evaluation.chance import (
 )
 from dlcli.evaluation.metrics import sample_losses
 
+pytestmark = pytest.mark.slow
+
+
 counts = st.integers(0, 300)
 freedoms = st.integers(1, 3000)
 

@@ -17,7 +17,7 @@ from dlcli.inference.predictions import read_predictions
 from dlcli.runs.run import Run
 from dlcli.training import fit
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 VALID = ("valid/cat/cat.1000.png", "valid/dog/dog.1000.png")
 TEST = ("test/1.png", "test/2.png")

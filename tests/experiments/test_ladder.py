@@ -16,7 +16,7 @@ from dlcli.experiments.ladder import RUNGS
 from dlcli.files.formats import read_csv
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 def test_the_course_goes_from_the_pixels_to_a_pretrained_network() -> None:

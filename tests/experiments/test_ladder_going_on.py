@@ -23,7 +23,7 @@ from dlcli.runs.ladder import Ladder
 from dlcli.runs.run import Run
 from dlcli.training import checkpoint, fit
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dlcli.files.formats import read_csv
 from dlcli.runs.run import Run
 from dlcli.training.fit import Targets
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 KINDS = {
     "features": ("finetune",),

@@ -27,6 +27,9 @@ from dlcli.models.engines import resolve_forward
 from dlcli.models.forward import Forward
 from dlcli.settings.shared import Settings
 
+pytestmark = pytest.mark.slow
+
+
 # What is computed, and what is not computed again
 
 

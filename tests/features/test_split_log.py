@@ -17,7 +17,7 @@ from dlcli.features.compute import features_ready, load_features, store_folder
 from dlcli.features.split_log import read_split
 from dlcli.features.store import stored_features
 
-pytestmark = pytest.mark.forks
+pytestmark = [pytest.mark.forks, pytest.mark.slow]
 
 
 def done_images(root: Path) -> int:

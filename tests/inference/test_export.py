@@ -13,7 +13,7 @@ from dlcli.files.formats import read_yaml
 from dlcli.inference.export import FORMATS, RECORD, check_export
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 CNN = ("train", "cnn", "--image-size", "32", "--schedule", "1e-3")
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")

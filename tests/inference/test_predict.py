@@ -17,7 +17,7 @@ from dlcli.files.formats import read_csv
 from dlcli.inference.predictions import read_predictions
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 QUICK = ("--schedule", "1e-2x3", "--image-size", "64")
 

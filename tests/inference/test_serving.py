@@ -19,7 +19,7 @@ from dlcli.inference.serving import HEAD, NETWORK, RECORD, open_engine
 from dlcli.runs.disk import IN_CACHE, stored_files
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 FINETUNE = ("finetune", "--image-size", "64", "--schedule", "1e-2x3")
 CNN = ("cnn", "--image-size", "32", "--schedule", "1e-3x2")

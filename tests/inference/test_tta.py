@@ -25,7 +25,7 @@ from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import Augmentation
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2", "--seed", "3")
 

@@ -19,6 +19,8 @@ from dlcli.models import download
 from dlcli.models.backbones import BACKBONES, Backbone, Download
 from dlcli.models.weights import fetch_weights
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def serving(content: bytes, *, status: int = 200, length: int | None = None) -> Iterator[str]:

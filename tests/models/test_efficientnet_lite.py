@@ -11,6 +11,9 @@ from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Backbone
 from dlcli.models.network import cut, load_cut, load_network
 
+pytestmark = pytest.mark.slow
+
+
 LITE = [BACKBONES[f"efficientnet-lite{n}"] for n in range(3)]
 LITE0 = LITE[0]
 CATS, DOGS = range(281, 286), range(151, 269)  # of ImageNet's 1000 classes

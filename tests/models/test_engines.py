@@ -18,6 +18,8 @@ from dlcli.images.pixels import PixelRule, UnreadableImage, read_batches
 from dlcli.models.engines import Engine, KerasEngine, resolve_forward, rows_of, start_engine
 from dlcli.models.forward import Forward
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:

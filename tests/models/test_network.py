@@ -13,6 +13,9 @@ from dlcli.models.backbones import BACKBONES, Backbone
 from dlcli.models.network import cut, join, load_cut, load_network
 from dlcli.models.preprocessing import CAFFE
 
+pytestmark = pytest.mark.slow
+
+
 LITE0 = BACKBONES["efficientnet-lite0"]
 # one of each kind: dense top, residual, depthwise, squeeze-and-excitation, convolutional top,
 # preprocessing of every sort

@@ -18,6 +18,9 @@ from dlcli.models.network import (
     unfreeze,
 )
 
+pytestmark = pytest.mark.slow
+
+
 LITE0 = BACKBONES["efficientnet-lite0"]
 
 

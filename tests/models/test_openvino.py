@@ -19,6 +19,8 @@ from dlcli.models.forward import Forward
 from dlcli.models.openvino import exported
 from dlcli.settings.shared import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def network() -> tuple[Forward, Path]:

@@ -18,6 +18,9 @@ from dlcli.models.surgery import insert_after, replace_head, split_at, top_of, t
 if TYPE_CHECKING:
     import keras
 
+pytestmark = pytest.mark.slow
+
+
 LITE0, VGG16 = BACKBONES["efficientnet-lite0"], BACKBONES["vgg16"]
 
 

@@ -22,6 +22,9 @@ from dlcli.models.surgery import (
 if TYPE_CHECKING:
     import keras
 
+pytestmark = pytest.mark.slow
+
+
 VGG16 = BACKBONES["vgg16"]
 
 

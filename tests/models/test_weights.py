@@ -14,6 +14,9 @@ from dlcli.models.backbones import BACKBONES, Embedded
 from dlcli.models.network import load_cut, load_network
 from dlcli.models.weights import fetch_weights, weights_file, weights_hash
 
+pytestmark = pytest.mark.slow
+
+
 LITE0, MOBILENET, VGG16 = (BACKBONES[n] for n in ("efficientnet-lite0", "mobilenet", "vgg16"))
 
 

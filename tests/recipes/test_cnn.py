@@ -12,6 +12,8 @@ from support.small_run import only_run
 
 from dlcli.catalog import make_recipe
 
+pytestmark = pytest.mark.slow
+
 
 def layers(**values: object) -> list[str]:
     from dlcli.backend import start_backend

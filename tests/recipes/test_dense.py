@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.command_result import Dl, ok
 from support.small_run import only_run
+
+pytestmark = pytest.mark.slow
 
 
 def test_it_learns_by_heart_what_it_sees(dl: Dl, home: Path, tiny: Path) -> None:

@@ -10,6 +10,8 @@ from support.small_run import SMALL, only_run
 
 from dlcli.catalog import make_recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("recipe", ["fc", "bn"])
 def test_it_trains_on_the_stored_convolutions_of_any_backbone(

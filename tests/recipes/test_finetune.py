@@ -9,7 +9,7 @@ import pytest
 from support.command_result import Dl, ok
 from support.small_run import SMALL, only_run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 TRAIN = ("train", "finetune", "--schedule", "1e-3", *SMALL)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dlcli.training.build import Network
     from dlcli.training.job import Samples
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dataset(home: Path) -> Path:

@@ -12,6 +12,8 @@ from support.pictures import make_dataset
 
 from dlcli.files.formats import read_csv, read_yaml
 
+pytestmark = pytest.mark.slow
+
 
 def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(
     dl: Dl, home: Path, vgg16_weights: Path

@@ -12,6 +12,9 @@ from PIL import Image
 
 from dlcli.report.figures import COLOURS, DASHES, MARKERS, draw_comparison
 
+pytestmark = pytest.mark.slow
+
+
 ODD = ["$\\frac{$", "a\nb", "猫😀", os.fsdecode(b"\xff"), "x" * 300]
 
 

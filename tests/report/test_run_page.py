@@ -11,6 +11,9 @@ import pytest
 
 from dlcli.report.run_page import write_report
 
+pytestmark = pytest.mark.slow
+
+
 TEXTS = "h1, .lead, .note, nav a, summary, .numbers th, .called, .file, .settings dt"
 HOSTILE_CLASSES = [
     '<script>alert("class")</script>',

@@ -14,7 +14,7 @@ import dlcli
 from dlcli.files.formats import read_csv, write_yaml
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 

@@ -14,7 +14,7 @@ from dlcli.data.choice import remember
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 VALID = [f"valid/{kind}/{kind}.100{n}.png" for kind in ("cat", "dog") for n in range(4)]

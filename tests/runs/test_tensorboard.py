@@ -19,7 +19,7 @@ from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import SIDES, add_events, begin_events
 from dlcli.training import fit
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 LINEAR = ("linear", "--schedule", "1e-3x3", *SMALL)
 

@@ -17,7 +17,7 @@ from support.small_run import SMALL, only_run
 from dlcli.inference.predictions import read_predictions
 from dlcli.training import checkpoint, fit
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 def test_a_frozen_network_is_run_once_and_then_read_from_the_store(dl: Dl, tiny: Path) -> None:

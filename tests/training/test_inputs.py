@@ -17,7 +17,7 @@ from dlcli.features.compute import Features
 from dlcli.training.inputs import FeatureInputs
 from dlcli.training.job import make_job, read_samples
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 SHAPE = (7, 7, 256)
 ROWS = 6000  # 300 MB

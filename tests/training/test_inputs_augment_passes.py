@@ -24,7 +24,7 @@ from dlcli.runs.run import Run
 from dlcli.training import checkpoint, fit
 from dlcli.training.inputs import FeatureInputs
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 PASSES = ("--augment", "--augment-passes", "2")
 TRAIN = ("train", "finetune", *PASSES, "--schedule", "1e-2x4", *SMALL)

@@ -18,7 +18,7 @@ from dlcli.inference.predictions import read_predictions, write_predictions
 from dlcli.runs.run import Run
 from dlcli.training.inputs import JoinedInputs
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 TRAIN = ("train", "finetune", "--schedule", "1e-2x3", *SMALL)
 

@@ -28,7 +28,7 @@ from dlcli.process import exists
 from dlcli.runs.listing import read_row
 from dlcli.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 KILLS = 10
 # Nothing but the order in which floats are added may differ.

@@ -14,7 +14,7 @@ from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
 from dlcli.training.launch import first_difference, verify
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 TRAIN = ("train", "finetune", "--schedule", "1e-2x2", *SMALL)
 

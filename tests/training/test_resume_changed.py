@@ -16,7 +16,7 @@ from support.small_run import SMALL, only_run
 from dlcli.runs.run import Run
 from dlcli.training import checkpoint, fit
 
-pytestmark = pytest.mark.usefixtures("small_backbone")
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from dlcli.aws.ssh import Unreachable, connect
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("direction", ["put", "get"])
 def test_a_copy_goes_on_from_where_the_connection_was_cut(

@@ -14,6 +14,8 @@ from dlcli.aws.copy.plan import Direction, Folders
 from dlcli.aws.ssh import connect
 from dlcli.errors import DlError
 
+pytestmark = pytest.mark.slow
+
 
 def test_deletion_spares_what_was_left_out_and_takes_empty_folders(
     sshd: Sshd, way: str, data: Path

@@ -14,6 +14,8 @@ from dlcli.aws.copy.copy import prepare
 from dlcli.aws.ssh import Unreachable, connect
 from dlcli.errors import DlError
 
+pytestmark = pytest.mark.slow
+
 
 def test_secrets_stay_here_and_are_named(sshd: Sshd, way: str, data: Path) -> None:
     for name in (

@@ -12,6 +12,9 @@ from support.sshd import Sshd, program
 
 from dlcli.aws.copy.plan import Folders
 
+pytestmark = pytest.mark.slow
+
+
 HOSTILE = [
     "a b",
     "two\nlines",

@@ -6,6 +6,8 @@ import pytest
 from support.jupyter_server import Jupyter
 from support.watchdog_box import BOOTED, CAP_SECONDS, HOUR, IDLE_SECONDS, Box, everything_busy
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_cap_fires_whatever_the_box_does(box: Box, jupyter: Jupyter) -> None:
     everything_busy(box, jupyter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from support.watchdog_box import BOOTED, CAP_SECONDS, IDLE_SECONDS, Box
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_idle_box_is_warned_five_minutes_before_and_then_stopped(box: Box) -> None:
     box.gpus("0")

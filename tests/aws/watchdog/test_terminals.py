@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.watchdog_box import BOOTED, HOUR, LOGGED_IN, Box, is_in_use
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "processes",

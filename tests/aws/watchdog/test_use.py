@@ -7,6 +7,8 @@ import fcntl
 import pytest
 from support.watchdog_box import HOUR, Box, is_in_use, job
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("percents", [["97"], ["5"], ["0", "0", "60"], ["[N/A]", "60"]])
 def test_a_busy_gpu_is_use(box: Box, percents: list[str]) -> None:

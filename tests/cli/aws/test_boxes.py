@@ -8,6 +8,8 @@ import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok, refused
 
+pytestmark = pytest.mark.slow
+
 
 def test_down_on_a_slip_says_that_nothing_ended_and_what_there_is(
     dl: Dl, aws: Account, cats: Path

@@ -25,6 +25,8 @@ from dlcli.aws.cloud import Cloud
 from dlcli.aws.host_keys import HostKey, forget, known, remember
 from dlcli.aws.keys import own_key
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def box(aws: Account, sshd: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -16,6 +16,8 @@ from support.sshd import Sshd, Wire, program
 
 from dlcli.aws.copy.copy import counted_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(aws: Account, sshd: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

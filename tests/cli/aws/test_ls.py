@@ -16,6 +16,8 @@ from support.terminal import at_terminal
 from dlcli.aws.boxes import tags_for
 from dlcli.aws.cloud import Cloud
 
+pytestmark = pytest.mark.slow
+
 
 def make_boxes(aws: Account, region: str, count: int, **more: object) -> list[str]:
     owner = Cloud(None, region).owner

@@ -12,6 +12,9 @@ from support.command_result import Dl, ok, refused
 from dlcli.aws.boxes import Box
 from dlcli.aws.order import journal_file, read_order
 
+pytestmark = pytest.mark.slow
+
+
 OURS = {"dl:managed": "yes", "dl:name": "cats"}
 
 

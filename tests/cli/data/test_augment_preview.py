@@ -12,6 +12,9 @@ from support.pictures import picture
 
 from dlcli.data.dataset import open_dataset
 
+pytestmark = pytest.mark.slow
+
+
 PREVIEW = ("data", "augment-preview")
 
 

@@ -19,6 +19,8 @@ from dlcli.files import download
 from dlcli.kaggle.account import open_kaggle
 from dlcli.kaggle.data import archive_of, get
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def archive(home: Path) -> Path:

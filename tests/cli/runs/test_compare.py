@@ -16,6 +16,9 @@ from support.small_run import SMALL
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
+
 EACH = 10
 NAMES = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(EACH)]
 

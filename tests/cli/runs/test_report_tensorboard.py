@@ -24,6 +24,9 @@ from support.missing_tools import missing
 
 from dlcli.runs.run import Run
 
+pytestmark = pytest.mark.slow
+
+
 SIDES = ("train", "validation")
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 

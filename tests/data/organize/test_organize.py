@@ -20,6 +20,9 @@ from dlcli.data.moves import Outcome
 from dlcli.data.organize import organize as organize_module
 from dlcli.errors import DlError, ExitCode
 
+pytestmark = pytest.mark.slow
+
+
 ORGANIZED = {
     **{f"train/cat/cat.{i}.jpg": f"cat {i}".encode() for i in range(2)},
     **{f"train/dog/dog.{i}.jpg": f"dog {i}".encode() for i in range(2)},
