@@ -20,18 +20,20 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from kaggle_competition import Competition, Sent
-from kaggle_package import kaggle_serving
-from kaggle_server import USER, KaggleServer
 from PIL import Image
 from pytest import approx
-from typed import Dl, ok, refused
+from support.command_result import Dl, ok, refused
+from support.kaggle_competition import Competition, Sent
+from support.kaggle_package import kaggle_serving
+from support.kaggle_server import USER, KaggleServer
 
 import dlcli
 
 CORPUS = Path(__file__).parent / "data" / "0.1.0" / "home"
 # Of every file: git keeps no times, and a run knows its images by them.
 WRITTEN = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
+# What a recipe of today imports, in place of 0.1.0's three lines.
+IMPORTS = "from dlcli.recipe import Recipe, Schedule, setting"
 SLUG = "dogs-vs-cats-redux-kernels-edition"
 
 LINEAR = "202611290221-linear-e4-lr0.001"  # sent to Kaggle, twice
@@ -444,7 +446,15 @@ def test_a_setting_is_changed_and_comments_stay(dl: Dl, home: Path) -> None:
     assert text.startswith("# what I want everywhere\nseed: 3\nworkers: 3  # the fan is loud\n")
 
 
-def test_the_recipe_of_a_project_is_loaded(dl: Dl, project: Path) -> None:
+def test_the_recipe_of_a_project_is_answered_with_the_line_to_write(dl: Dl, project: Path) -> None:
+    refused(dl("train", "two-layers"), "two_layers.py can't be loaded: line ", f"`{IMPORTS}`")
+
+
+def test_with_that_line_the_recipe_of_a_project_is_loaded(dl: Dl, project: Path) -> None:
+    file = project / "recipes" / "two_layers.py"
+    kept = [each for each in file.read_text().split("\n") if not each.startswith("from dlcli.")]
+    at = kept.index("from dataclasses import dataclass") + 1
+    file.write_text("\n".join([*kept[:at], IMPORTS, *kept[at:]]))
     listed = ok(dl("recipes"))
     assert "two-layers" in listed.stdout
     assert "can't be loaded" not in listed.stderr
