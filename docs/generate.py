@@ -1,7 +1,7 @@
 """The pages that come from the code: `make docs` writes them, a test holds that they are current.
 
 `commands.md` is the click tree, `recipes.md` the recipes' docstrings and hyperparameters. Of
-`architecture.md` only the tree of the package is made here: names and first lines of docstrings.
+`architecture.md` the tree and the list of modules are made here, from the docstrings' first lines.
 """
 
 from __future__ import annotations
@@ -88,18 +88,18 @@ def walk(
 
 
 def _architecture_page() -> str:
-    """The page as it stands, its tree made anew."""
+    """The page as it stands, its tree and its list of modules made anew."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    before, fence, rest = page.partition("```text\ndlcli/\n")
+    between, heading, _ = rest.partition("```")[2].partition("\n## Every module\n")
+    assert fence and heading, "the page has no tree, or no list of modules"
     tree = "\n".join(["dlcli/", *_tree(PACKAGE, "  ", FLOORS)])
-    return re.sub(
-        r"```text\ndlcli/\n.*?```", lambda _: f"```text\n{tree}\n```", page, flags=re.DOTALL
-    )
+    return f"{before}```text\n{tree}\n```{between}{heading}{''.join(_modules(PACKAGE))}"
 
 
 def _tree(folder: Path, indent: str, first: tuple[str, ...] = ()) -> Iterator[str]:
     """A line for each package and what it is for, and below it the names of its modules."""
-    packages = {each.parent.name: each for each in folder.glob("*/__init__.py")}
-    modules = {each.name: each for each in folder.glob("*.py") if each.name != "__init__.py"}
+    packages, modules = _inside(folder)
     if first:
         assert {*first} == {*packages, *modules}, "bring FLOORS up to date"
         for name in first:
@@ -113,6 +113,25 @@ def _tree(folder: Path, indent: str, first: tuple[str, ...] = ()) -> Iterator[st
     for name, path in sorted(packages.items()):
         yield f"{indent}{name + '/':<11}{_first_line(path)}"
         yield from _tree(folder / name, f"{indent}    ")
+
+
+def _modules(folder: Path) -> Iterator[str]:
+    """A table for each package: its modules, and what each says of itself."""
+    packages, modules = _inside(folder)
+    name = str(folder.relative_to(PACKAGE.parent))
+    rows = [
+        (each.removesuffix(".py"), _first_line(path)) for each, path in sorted(modules.items())
+    ]
+    yield f"\n### {name}\n\n{_table('module', 'what it is', rows)}\n"
+    for each in sorted(packages):
+        yield from _modules(folder / each)
+
+
+def _inside(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """A package's packages and modules, by their names."""
+    packages = {each.parent.name: each for each in folder.glob("*/__init__.py")}
+    modules = {each.name: each for each in folder.glob("*.py") if each.name != "__init__.py"}
+    return packages, modules
 
 
 def _first_line(path: Path) -> str:

@@ -64,6 +64,7 @@ HEAVY = {
     "rich": "dlcli.progress",
     "bcolz": "dlcli.features.compute",
     "kaggle": "dlcli.kaggle.account",
+    "kagglesdk": "dlcli.kaggle.account",
     "tensorflow": "dlcli.backend",
     "jax": "dlcli.backend",
     "torch": "dlcli.backend",
@@ -125,8 +126,18 @@ def imports_of(module: str, sources: Sources) -> Iterator[Import]:
                 whole = f"{node.module}.{name.name}"
                 imported = whole if whole in sources else str(node.module)
                 yield Import(module, imported, node.lineno, outside, typing)
+        elif isinstance(node, ast.Call) and (named := imported_by_name(node)):
+            yield Import(module, named, node.lineno, outside, typing)
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         stack += [(each, outside and not inside, typing) for each in ast.iter_child_nodes(node)]
+
+
+def imported_by_name(call: ast.Call) -> str | None:
+    """The module that `import_module("...")` and its like name in full."""
+    function = ast.unparse(call.func).rpartition(".")[2]
+    if function in ("import_module", "__import__") and isinstance(call.args[0], ast.Constant):
+        return str(call.args[0].value)
+    return None
 
 
 def all_imports(sources: Sources) -> list[Import]:
@@ -138,7 +149,7 @@ def circles(sources: Sources) -> list[list[str]]:
     """Modules each of which can be reached from itself by imports (Tarjan 1972)."""
     arrows: dict[str, set[str]] = {module: set() for module in sources}
     for each in all_imports(sources):
-        if each.imported in arrows and each.imported != each.importer:
+        if each.imported in arrows:
             arrows[each.importer].add(each.imported)
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}
@@ -156,7 +167,7 @@ def circles(sources: Sources) -> list[list[str]]:
         if lowest[module] == number[module]:
             circle = path[path.index(module) :]
             del path[path.index(module) :]
-            if len(circle) > 1:
+            if len(circle) > 1 or module in arrows[module]:
                 found.append(sorted(circle))
 
     for module in sources:
@@ -233,7 +244,34 @@ def aws_and_learning(sources: Sources) -> list[str]:
     ]
 
 
-RULES = (circles, arrows_up, heavy_elsewhere, networks_in_quick, slow_at_start, aws_and_learning)
+def evaluation_and_more(sources: Sources) -> list[str]:
+    """Imports of `evaluation` beyond NumPy, words and errors."""
+    known = {"numpy", *sys.stdlib_module_names}
+    ours = ("dlcli.evaluation", "dlcli.errors", "dlcli.words")
+    return [
+        str(each)
+        for each in all_imports(sources)
+        if is_below(each.importer, "dlcli.evaluation")
+        if each.imported.partition(".")[0] not in known and not each.of(*ours)
+    ]
+
+
+def private_elsewhere(sources: Sources) -> list[str]:
+    """Names with an underscore that another module imports."""
+    return [
+        f"{module}:{node.lineno} imports {name.name} of {node.module}"
+        for module, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and is_below(str(node.module), "dlcli")
+        for name in node.names
+        if name.name.startswith("_") and not name.name.startswith("__")
+    ]
+
+
+RULES = (
+    *(circles, arrows_up, heavy_elsewhere, networks_in_quick, slow_at_start),
+    *(aws_and_learning, evaluation_and_more, private_elsewhere),
+)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 
 
@@ -248,6 +286,7 @@ BROKEN = {
         circles,
         {"dlcli.data.a": "from dlcli.data import b", "dlcli.data.b": "import dlcli.data.a"},
     ),
+    "a module imports itself": (circles, {"dlcli.data.a": "from dlcli.data import a"}),
     "a circle through a body": (
         circles,
         {
@@ -260,6 +299,13 @@ BROKEN = {
         circles,
         {
             "dlcli.data.a": "if TYPE_CHECKING:\n    from dlcli.data.b import B",
+            "dlcli.data.b": "from dlcli.data.a import A",
+        },
+    ),
+    "a circle by name": (
+        circles,
+        {
+            "dlcli.data.a": "import importlib\nb = importlib.import_module('dlcli.data.b')",
             "dlcli.data.b": "from dlcli.data.a import A",
         },
     ),
@@ -293,7 +339,19 @@ BROKEN = {
         slow_at_start,
         {"dlcli.images.a": "class A:\n    from PIL import Image"},
     ),
-    "aws knows runs": (aws_and_learning, {"dlcli.aws.a": "from dlcli.evaluation.b import f"}),
+    "aws knows runs": (aws_and_learning, {"dlcli.aws.a": "from dlcli.runs.b import f"}),
+    "evaluation needs more than numpy": (
+        evaluation_and_more,
+        {"dlcli.evaluation.a": "def f():\n    import sklearn.metrics"},
+    ),
+    "evaluation knows files": (
+        evaluation_and_more,
+        {"dlcli.evaluation.a": "from dlcli.files.paths import shown"},
+    ),
+    "a private name of another module": (
+        private_elsewhere,
+        {"dlcli.data.a": "from dlcli.data.b import _f", "dlcli.data.b": ""},
+    ),
 }
 
 
