@@ -245,10 +245,12 @@ def test_the_recipe_that_a_page_writes_is_a_built_in_one_and_passes_its_test(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environ["DL_TEST_CACHE"] = environ["XDG_CACHE_HOME"]  # with the exported network
     passed = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"],
         cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        env=environ,
         capture_output=True,
         text=True,
     )

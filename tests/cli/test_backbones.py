@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.few_draws import few_draws
+
+from dlcli.backend import start_backend
 from dlcli.models.backbones import BACKBONES
 
 
@@ -46,7 +49,9 @@ def test_json_has_the_same_and_the_file(dl):
 
 
 def test_a_network_named_shows_its_layers_that_can_train(dl):
-    lines = dl("backbones", "vgg16").stdout.splitlines()
+    start_backend()
+    with few_draws():
+        lines = dl("backbones", "vgg16").stdout.splitlines()
     assert lines[0].split() == ["layer", "kind", "parameters", "unfreeze"]
     assert lines[1].split() == ["block1_conv1", "Conv2D", "1,792", "15"]
     assert lines[-1].split() == ["fc2", "Dense", "16,781,312", "1"]

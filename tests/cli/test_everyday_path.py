@@ -13,6 +13,7 @@ from dlcli.files.formats import read_csv, read_yaml
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.usefixtures("small_backbone")
 def test_the_six_commands_lead_from_a_folder_to_a_submission(dl: Dl, home: Path) -> None:
     make_dataset(home / "data" / "dogscats", train=10, valid=0, test=5)
     ok(dl("data", "split", "~/data/dogscats"))
@@ -53,6 +54,7 @@ def test_real_photos_reach_the_courses_accuracy(dl: Dl, home: Path, real_data: P
     assert len(submission) == 1 + 1001
 
 
+@pytest.mark.usefixtures("small_backbone")
 def test_the_same_seed_gives_the_same_history_and_predictions(dl: Dl, home: Path) -> None:
     make_dataset(home / "data" / "dogscats")
     for _ in range(2):

@@ -277,6 +277,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
         assert again.rows.tobytes() == features.rows.tobytes()
 
 
+@pytest.mark.usefixtures("small_backbone")
 @pytest.mark.parametrize(
     ("layer", "shape"), [("pooled", (1280,)), ("conv", (2, 2, 1280)), ("imagenet", (1000,))]
 )

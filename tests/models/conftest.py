@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.few_draws import few_draws
 
 from dlcli.backend import start_backend
 from dlcli.models.backbones import BACKBONES, Backbone
@@ -26,7 +27,14 @@ def backend() -> None:
     start_backend()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def quick_to_build(backend: None) -> Iterator[None]:
+    """VGG16 takes no time to build."""
+    with few_draws():
+        yield
+
+
+@pytest.fixture(scope="session")
 def pixels() -> Callable[..., np.ndarray]:
     """Makes random images, (n, size, size, 3), RGB 0-255."""
     import numpy as np
@@ -37,8 +45,8 @@ def pixels() -> Callable[..., np.ndarray]:
     return make
 
 
-@pytest.fixture
-def keras_network() -> Callable[..., keras.Model]:
+@pytest.fixture(scope="session")
+def keras_network(backend: None) -> Callable[..., keras.Model]:
     """Builds a network as Keras does, with weights that tell every layer from every other."""
     import keras
     import numpy as np
@@ -61,8 +69,8 @@ def keras_network() -> Callable[..., keras.Model]:
     return build
 
 
-@pytest.fixture
-def save_legacy() -> Callable[[keras.Model, Path], Path]:
+@pytest.fixture(scope="session")
+def save_legacy(backend: None) -> Callable[[keras.Model, Path], Path]:
     """Saves weights in the format of the files that Keras publishes."""
     import h5py
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group

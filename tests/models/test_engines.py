@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,7 @@ def test_photos_of_any_brightness_give_numbers(tmp_path: Path) -> None:
 def keras_rows(pictures: tuple[Path, list[str]]) -> Callable[[str], np.ndarray]:
     root, paths = pictures
 
+    @cache
     def rows(precision: str) -> np.ndarray:
         settings = replace(OPENVINO, engine="keras", precision=precision)
         forward, weights = resolve_forward(settings, "pooled")

@@ -3,7 +3,10 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +15,9 @@ from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Backbone
 from dlcli.models.network import cut, join, load_cut, load_network
 from dlcli.models.preprocessing import CAFFE
+
+if TYPE_CHECKING:
+    import keras
 
 pytestmark = pytest.mark.slow
 
@@ -41,15 +47,35 @@ POOLED = {
 }
 
 
+@pytest.fixture(scope="module")
+def lite0() -> keras.Model:
+    """The embedded network, for images of 224 pixels."""
+    return load_network(LITE0)
+
+
+@pytest.fixture(scope="module")
+def saved_weights(
+    tmp_path_factory: pytest.TempPathFactory, keras_network, save_legacy
+) -> Callable[[Backbone], Path]:
+    """Gives a network's weights, of every layer its own, in the format that Keras publishes."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    @cache
+    def save(backbone: Backbone) -> Path:
+        return save_legacy(keras_network(backbone), folder / f"{backbone.name}.h5")
+
+    return save
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_is_the_one_that_keras_gives_with_its_own_download(
-    name: str, tmp_path: Path, monkeypatch, pixels, keras_network, save_legacy
+    name: str, monkeypatch, pixels, saved_weights: Callable[[Backbone], Path]
 ):
     import keras
     from keras.src.utils import file_utils
 
     backbone = BACKBONES[name]
-    path = save_legacy(keras_network(backbone), tmp_path / "w.h5")
+    path = saved_weights(backbone)
     asked = {}
 
     def downloaded(file: str, url: str, **how: object) -> str:
@@ -78,33 +104,33 @@ def test_a_network_is_the_one_that_keras_gives_with_its_own_download(
     assert cut(ours, backbone, "conv").output_shape == topless.output_shape
 
 
-def test_the_embedded_network_has_the_parameters_that_the_table_says():
-    assert load_network(LITE0).count_params() == LITE0.parameters
+def test_the_embedded_network_has_the_parameters_that_the_table_says(lite0: keras.Model):
+    assert lite0.count_params() == LITE0.parameters
 
 
-def test_layers_of_the_embedded_network():
-    network = load_network(LITE0)
-    assert cut(network, LITE0, "pooled").output_shape == (None, 1280)
-    assert cut(network, LITE0, "conv").output_shape == (None, 7, 7, 1280)
-    assert cut(network, LITE0, "imagenet") is network
+def test_layers_of_the_embedded_network(lite0: keras.Model):
+    assert cut(lite0, LITE0, "pooled").output_shape == (None, 1280)
+    assert cut(lite0, LITE0, "conv").output_shape == (None, 7, 7, 1280)
+    assert cut(lite0, LITE0, "imagenet") is lite0
 
 
-def test_a_cut_gives_what_the_whole_network_computes_there(pixels):
-    network = load_network(LITE0)
+def test_a_cut_gives_what_the_whole_network_computes_there(lite0: keras.Model, pixels):
     images = pixels(224)
-    conv = np.asarray(cut(network, LITE0, "conv")(images))
-    pooled = np.asarray(cut(network, LITE0, "pooled")(images))
+    conv = np.asarray(cut(lite0, LITE0, "conv")(images))
+    pooled = np.asarray(cut(lite0, LITE0, "pooled")(images))
     np.testing.assert_allclose(conv.mean((1, 2)), pooled, rtol=1e-4, atol=1e-5)
-    kernel, bias = network.layers[-1].get_weights()
+    kernel, bias = lite0.layers[-1].get_weights()
     logits = pooled @ kernel + bias
     probabilities = np.exp(logits - logits.max(1, keepdims=True))
     probabilities /= probabilities.sum(1, keepdims=True)
-    np.testing.assert_allclose(network(images), probabilities, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(lite0(images), probabilities, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize(("layer", "shape"), [("pooled", (1280,)), ("conv", (5, 5, 1280))])
-def test_another_image_size_keeps_the_weights(layer: str, shape: tuple[int, ...]):
-    small, native = load_cut(LITE0, layer, None, 160), load_cut(LITE0, layer)
+def test_another_image_size_keeps_the_weights(
+    lite0: keras.Model, layer: str, shape: tuple[int, ...]
+):
+    small, native = load_cut(LITE0, layer, None, 160), cut(lite0, LITE0, layer)
     assert small.input_shape == (None, 160, 160, 3)
     assert small.output_shape == (None, *shape)
     for one, other in zip(small.get_weights(), native.get_weights(), strict=True):
@@ -112,14 +138,13 @@ def test_another_image_size_keeps_the_weights(layer: str, shape: tuple[int, ...]
 
 
 def test_another_image_size_gives_what_keras_gives_at_that_size(
-    tmp_path: Path, pixels, keras_network
+    pixels, keras_network, saved_weights: Callable[[Backbone], Path]
 ):
     import keras
 
     # its padding depends on the size of the image, and it divides by the deviation twice
     backbone = BACKBONES["efficientnet_b0"]
-    path = tmp_path / "w.weights.h5"
-    keras_network(backbone).save_weights(path)
+    path = saved_weights(backbone)
     odd = keras_network(backbone, input_shape=(99, 99, 3))
     odd.load_weights(path)
     (normalise,) = (layer for layer in odd.layers if isinstance(layer, keras.layers.Normalization))
@@ -154,18 +179,17 @@ def test_an_image_too_small_for_the_network_is_refused(layer):
 
 
 def test_dense_layers_refuse_images_of_another_size_and_convolutions_take_them(
-    tmp_path: Path, keras_network
+    saved_weights: Callable[[Backbone], Path],
 ):
     backbone = BACKBONES["vgg16"]
-    path = tmp_path / "w.weights.h5"
-    keras_network(backbone).save_weights(path)
+    path = saved_weights(backbone)
     assert load_cut(backbone, "conv", path, 128).output_shape == (None, 4, 4, 512)
     with pytest.raises(DlError, match="'pooled' of vgg16 is for images of 224 pixels a side"):
         load_cut(backbone, "pooled", path, 128)
 
 
-def test_a_joined_model_is_the_head_on_the_backbone(pixels, small_head):
-    backbone, head = load_cut(LITE0, "pooled"), small_head(1280, 3)
+def test_a_joined_model_is_the_head_on_the_backbone(lite0: keras.Model, pixels, small_head):
+    backbone, head = cut(lite0, LITE0, "pooled"), small_head(1280, 3)
     model = join(backbone, head)
     images = pixels(224)
     np.testing.assert_allclose(model(images), head(backbone(images)), rtol=1e-5)
@@ -185,15 +209,18 @@ assert not [name for name in sys.modules if name.startswith("dlcli")]
 
 
 def test_saved_networks_open_with_keras_alone_and_give_the_same(
-    tmp_path: Path, pixels, keras_network, small_network, small_head
+    lite0: keras.Model,
+    tmp_path: Path,
+    pixels,
+    saved_weights: Callable[[Backbone], Path],
+    small_network,
+    small_head,
 ):
     convnext = BACKBONES["convnext_tiny"]  # the one with a layer that isn't in keras.layers
-    weights = tmp_path / "w.weights.h5"
-    keras_network(convnext).save_weights(weights)
     models = {
-        "embedded": join(load_cut(LITE0, "pooled"), small_head(1280)),
+        "embedded": join(cut(lite0, LITE0, "pooled"), small_head(1280)),
         "blue-first": join(small_network(), small_head(12)),
-        "convnext": load_cut(convnext, "pooled", weights, 64),
+        "convnext": load_cut(convnext, "pooled", saved_weights(convnext), 64),
     }
     for name, model in models.items():
         folder = tmp_path / name

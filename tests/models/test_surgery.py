@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support.network_answers import assert_same, images, names, normalised, outputs
+from support.network_answers import answer, assert_same, images, names, normalised, outputs
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES
@@ -33,7 +33,7 @@ def test_the_two_parts_one_after_the_other_are_the_whole(vgg16, layer: str):
     x = images()
     assert names(lower) + names(upper) == names(vgg16)
     assert lower.layers[-1].name == layer
-    assert_same(upper.predict(lower.predict(x, verbose=0), verbose=0), outputs(vgg16, x))
+    assert_same(answer(upper, answer(lower, x)), outputs(vgg16, x))
     for part in (lower, upper):
         assert all(each is vgg16.get_layer(each.name) for each in part.layers[1:])
 
@@ -44,14 +44,14 @@ def test_parts_can_be_cut_again(vgg16):
     dense, softmax = split_at(upper, "fc2")
     assert names(last_block) == ["block5_conv1", "block5_conv2", "block5_conv3", "block5_pool"]
     assert names(dense) == ["flatten", "fc1", "fc2"]
-    conv = lower.predict(images(), verbose=0)
-    assert_same(softmax.predict(dense.predict(conv), verbose=0), outputs(upper, conv))
+    conv = answer(lower, images())
+    assert_same(answer(softmax, answer(dense, conv)), outputs(upper, conv))
 
 
 def test_a_network_with_branches_is_cut_where_all_passes(lite0):
     x = images() * 50 + 100
     lower, upper = split_at(lite0, "blocks_7_add")
-    assert_same(upper.predict(lower.predict(x, verbose=0), verbose=0), outputs(lite0, x))
+    assert_same(answer(upper, answer(lower, x)), outputs(lite0, x))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_the_top_is_what_stands_above_the_convolutions(vgg16, lite0):
     ):
         top = top_of(network, backbone)
         assert names(top) == expected
-        conv = cut(network, backbone, "conv").predict(x, verbose=0)
-        assert_same(top.predict(conv, verbose=0), outputs(network, x))
+        conv = answer(cut(network, backbone, "conv"), x)
+        assert_same(answer(top, conv), outputs(network, x))
 
 
 # Putting a layer in
@@ -113,7 +113,7 @@ def test_a_layer_that_changes_something_changes_what_follows(vgg16):
 
     model = insert_after(vgg16, "fc2", keras.layers.Rescaling(0.0))
     softmax = keras.ops.softmax(vgg16.layers[-1].bias)
-    assert_same(model.predict(images(), verbose=0), np.tile(np.asarray(softmax), (4, 1)))
+    assert_same(answer(model, images()), np.tile(np.asarray(softmax), (4, 1)))
 
 
 def test_both_branches_receive_the_new_layers_output(lite0):
@@ -123,7 +123,7 @@ def test_both_branches_receive_the_new_layers_output(lite0):
     same = insert_after(lite0, "blocks_1_bn2", keras.layers.Rescaling(1.0))
     assert_same(outputs(same, x), outputs(lite0, x))
     nothing = insert_after(lite0, "blocks_1_bn2", keras.layers.Rescaling(0.0))
-    one, other = nothing.predict(x, verbose=0)[:2]
+    one, other = answer(nothing, x)[:2]
     assert np.array_equal(one, other)
 
 
@@ -172,8 +172,8 @@ def test_what_comes_of_an_operation_is_saved_and_opens_again(lite0, tmp_path: Pa
     lower, upper = split_at(lite0, "blocks_7_add")
     normal = normalised(upper, "pooled")
     whole = join(lower, replace_head(normal, 3))
-    for model, received in ((lower, x), (upper, lower.predict(x, verbose=0)), (whole, x)):
+    for model, received in ((lower, x), (upper, answer(lower, x)), (whole, x)):
         model.save(tmp_path / "model.keras")
         opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-        assert_same(opened.predict(received, verbose=0), model.predict(received, verbose=0))
+        assert_same(answer(opened, received), answer(model, received))
     assert whole.output_shape == (None, 3)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support.network_answers import assert_same, images, normalised, outputs
+from support.network_answers import answer, assert_same, images, normalised, outputs
 
 from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES
@@ -54,7 +54,7 @@ def test_a_new_fc_model_with_the_old_weights_gives_the_old_probabilities(vgg16, 
     model = fc_model(dropout)
     transfer_weights(vgg16, model, ("fc1", "fc2", "predictions"))
     x = images()
-    conv = cut(vgg16, VGG16, "conv").predict(x, verbose=0)
+    conv = answer(cut(vgg16, VGG16, "conv"), x)
     assert_same(outputs(model, conv), outputs(vgg16, x))
 
 
@@ -82,7 +82,7 @@ def test_weights_that_do_not_fit_are_said_and_none_is_copied(vgg16):
 
 
 def test_neutralised_normalisation_leaves_vgg16s_fc_part_as_it_was(vgg16):
-    conv = cut(vgg16, VGG16, "conv").predict(images(50), verbose=0)
+    conv = answer(cut(vgg16, VGG16, "conv"), images(50))
     others = np.random.default_rng(1).normal(3, 9, (8, 2, 2, 512)).astype(np.float32)
     top = top_of(vgg16, VGG16)
     model = normalised(top, "fc1", "fc2")
@@ -93,12 +93,12 @@ def test_neutralised_normalisation_leaves_vgg16s_fc_part_as_it_was(vgg16):
 
 
 def test_statistics_are_those_of_what_each_layer_receives(vgg16):
-    conv = cut(vgg16, VGG16, "conv").predict(images(50), verbose=0)
+    conv = answer(cut(vgg16, VGG16, "conv"), images(50))
     top = top_of(vgg16, VGG16)
     model = normalised(top, "fc1", "fc2")
     neutralize_batchnorm(model, conv)
     for place in ("fc1", "fc2"):
-        received = split_at(top, place)[0].predict(conv, verbose=0)
+        received = answer(split_at(top, place)[0], conv)
         layer = model.get_layer(f"{place}_bn")
         gamma, beta, mean, variance = layer.get_weights()
         assert_same(mean, received.mean(0))
@@ -122,7 +122,7 @@ def test_normalisation_of_convolutions_and_of_the_input_is_neutralised_too():
     neutralize_batchnorm(model, pixels)
     first, second = (each for each in model.layers if isinstance(each, layers.Conv2D))
     without = 2 * np.asarray(second(first(pixels)))
-    assert_same(model.predict(pixels, verbose=0) / 100, without / 100)  # of pixels' size
+    assert_same(answer(model, pixels) / 100, without / 100)  # of pixels' size
 
 
 def test_a_model_without_normalisation_stays_as_it_is():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Embedded
 from dlcli.models.network import load_cut, load_network
 from dlcli.models.weights import fetch_weights, weights_file, weights_hash
+
+if TYPE_CHECKING:
+    import keras
 
 pytestmark = pytest.mark.slow
 
@@ -71,11 +75,17 @@ def test_the_hash_is_of_the_content(tmp_path: Path):
 # Loading
 
 
+@pytest.fixture(scope="module")
+def mobilenet(keras_network) -> keras.Model:
+    """MobileNet as Keras builds it; nobody trains or compiles it."""
+    return keras_network(MOBILENET)
+
+
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
 def test_every_format_of_keras_loads(
-    ending: str, tmp_path: Path, pixels, keras_network, save_legacy
+    ending: str, tmp_path: Path, pixels, mobilenet: keras.Model, save_legacy
 ):
-    network, path = keras_network(MOBILENET), tmp_path / f"w{ending}"
+    network, path = mobilenet, tmp_path / f"w{ending}"
     if ending == ".keras":
         network.save(path)
     elif ending == ".h5":
@@ -148,11 +158,11 @@ def test_weights_for_another_number_of_classes_are_refused(tmp_path: Path, keras
     assert "found one of shape" in str(error.value)
 
 
-def test_weights_in_another_order_are_refused(tmp_path: Path, keras_network):
+def test_weights_in_another_order_are_refused(tmp_path: Path, mobilenet: keras.Model):
     import h5py
 
     path = tmp_path / "w.weights.h5"
-    keras_network(MOBILENET).save_weights(path)
+    mobilenet.save_weights(path)
     with h5py.File(path, "r+") as file:
         file.move("layers/conv2d", "layers/x")
         file.move("layers/conv2d_1", "layers/conv2d")
@@ -169,9 +179,9 @@ def test_a_file_that_is_no_file_of_weights_is_refused(tmp_path: Path, name: str,
         load_network(LITE0, tmp_path / name)
 
 
-def test_a_file_cut_short_is_refused(tmp_path: Path, keras_network):
+def test_a_file_cut_short_is_refused(tmp_path: Path, mobilenet: keras.Model):
     path = tmp_path / "w.weights.h5"
-    keras_network(MOBILENET).save_weights(path)
+    mobilenet.save_weights(path)
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
     with pytest.raises(DlError, match="it is damaged"):
@@ -183,8 +193,10 @@ def test_pytorch_weights_of_another_network_are_refused():
         load_network(MOBILENET, weights_file(LITE0))
 
 
-def test_a_good_file_loads_without_a_word(tmp_path: Path, capfd, keras_network, save_legacy):
-    path = save_legacy(keras_network(MOBILENET), tmp_path / "w.h5")
+def test_a_good_file_loads_without_a_word(
+    tmp_path: Path, capfd, mobilenet: keras.Model, save_legacy
+):
+    path = save_legacy(mobilenet, tmp_path / "w.h5")
     capfd.readouterr()
     load_network(MOBILENET, path)
     assert capfd.readouterr() == ("", "")

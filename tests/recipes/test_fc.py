@@ -10,7 +10,7 @@ from support.small_run import SMALL, only_run
 
 from dlcli.catalog import make_recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 @pytest.mark.parametrize("recipe", ["fc", "bn"])

@@ -8,7 +8,7 @@ import pytest
 from support.command_result import Dl, ok
 from support.small_run import SMALL, only_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
 def test_it_trains_on_the_thousand_probabilities(dl: Dl, home: Path, tiny: Path) -> None:

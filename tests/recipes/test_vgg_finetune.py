@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from support.pictures import make_dataset
 
 from dlcli.files.formats import read_csv, read_yaml
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.usefixtures("quick_to_build"), pytest.mark.slow]
 
 
 def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(
@@ -35,13 +33,11 @@ def test_vgg_finetune_runs_the_whole_path_with_weights_from_a_file(
 def test_weights_without_the_top_are_refused_where_the_top_is_needed(
     dl: Dl, home: Path, tmp_path: Path
 ) -> None:
+    import keras
+
     make_dataset(home / "data" / "dogscats", train=4, valid=2, test=0)
     weights = tmp_path / "no-top.weights.h5"
-    script = (
-        "import keras; "
-        f"keras.applications.VGG16(weights=None, include_top=False).save_weights({str(weights)!r})"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    keras.applications.VGG16(weights=None, include_top=False).save_weights(weights)
     result = dl("train", "vgg-finetune", "-d", "dogscats", "--weights", weights)
     assert result.exit_code == 1
     assert "without the network's top" in result.stderr
