@@ -7,10 +7,12 @@ from support.aws_fixtures import (
     aws,
     cats,
     loopback_alone,
+    patient,
     settled,
     simulator,
     sshd,
     template,
 )
 
-__all__ = ["arrived", "aws", "cats", "loopback_alone", "settled", "simulator", "sshd", "template"]
+__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled", "simulator"]
+__all__ += ["sshd", "template"]

@@ -98,12 +98,17 @@ def test_a_setup_that_fails_brings_the_end_of_its_log_back(home_of_box: BoxHome)
 def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_it(
     home_of_box: BoxHome, sshd: Sshd, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home_of_box.fake("sudo", 'case $* in *linger*) sleep 3;; esac; echo "$*" >>"$FAKE/sudos"')
+    until_gone_on = 'case $* in *linger*) until [ -e "$FAKE/go" ]; do sleep 0.05; done;; esac'
+    home_of_box.fake("sudo", f'{until_gone_on}; echo "$*" >>"$FAKE/sudos"')
     host = sshd.host()
 
     def drop(said: str) -> None:
         if "Jupyter and TensorBoard" in said:
             sshd.drop()
+
+    def go_on(said: str) -> None:
+        if "Waiting for another" in said:
+            (home_of_box.folder / "go").touch()
 
     with (
         closing(ssh.connect(host)) as client,
@@ -112,7 +117,7 @@ def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_
     ):
         provision(FISH, Aws(), over_ssh(client, home_of_box))
     capsys.readouterr()
-    with closing(ssh.connect(host)) as client:
+    with closing(ssh.connect(host)) as client, heard_by(go_on):
         provision(FISH, Aws(), over_ssh(client, home_of_box))
     assert capsys.readouterr().err.splitlines() == [
         "Waiting for another setup of this box to end",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,30 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def box(tmp_path: Path, template: Path) -> BoxHome:
     return BoxHome(tmp_path / "box", template)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, template: Path) -> BoxHome:
+    """A box that is set up; a copy of it without its packages lies beside it."""
+    box = BoxHome(tmp_path_factory.mktemp("kept") / "box", template)
+    assert box.set_up()[0] == 0, box.log
+    but_packages = shutil.ignore_patterns("venv")
+    shutil.copytree(box.folder, box.folder.with_name("copy"), symlinks=True, ignore=but_packages)
+    return box
+
+
+@pytest.fixture
+def whole_box(kept: BoxHome) -> BoxHome:
+    """A box that was set up, as it then was, for tests that leave its packages alone.
+
+    It lies at the same place for all of them, as its programs name it: pip takes its time.
+    """
+    venv, aside = kept.home / ".dl/venv", kept.folder.with_name("venv")
+    venv.rename(aside)
+    shutil.rmtree(kept.folder)
+    shutil.copytree(kept.folder.with_name("copy"), kept.folder, symlinks=True)
+    aside.rename(venv)
+    return kept
 
 
 def begin(box: BoxHome) -> str:
@@ -57,28 +82,28 @@ def test_a_box_is_set_up_and_set_up_again_with_nothing_left_to_do(box: BoxHome) 
     assert len([line for line in box.noted("systemctls") if "restart" in line]) == 2
 
 
-def test_jupyter_and_tensorboard_listen_on_localhost_alone(box: BoxHome) -> None:
-    assert box.set_up()[0] == 0
-    units = box.home / ".config/systemd/user"
+def test_jupyter_and_tensorboard_listen_on_localhost_alone(whole_box: BoxHome) -> None:
+    units = whole_box.home / ".config/systemd/user"
     jupyter = (units / "dl-jupyter.service").read_text()
     board = (units / "dl-tensorboard.service").read_text()
     assert "--ip=127.0.0.1 --port=8888" in jupyter
     assert "PATH=%h/.dl/venv/bin:" in jupyter  # for `!dl ...` in a notebook
     assert "token" not in jupyter.lower()  # Jupyter makes one of its own at each start
     assert "--host 127.0.0.1 --port 6006" in board
-    assert "enable dl-jupyter.service" in " ".join(box.noted("systemctls"))
+    assert "enable dl-jupyter.service" in " ".join(whole_box.noted("systemctls"))
 
 
-def test_a_service_is_started_again_where_it_has_stopped_or_changed(box: BoxHome) -> None:
-    assert box.set_up()[0] == 0
-    (box.folder / "systemctls").write_text("")
-    assert box.set_up()[0] == 0
-    assert len([line for line in box.noted("systemctls") if "restart" in line]) == 2
-    (box.home / ".config/systemd/user/dl-jupyter.service").write_text("of an earlier version\n")
-    (box.folder / "systemctls").write_text("restart dl-jupyter restart dl-tensorboard\n")
-    box.fake("systemctl", 'echo "$*" >>"$FAKE/systemctls"')
-    assert box.set_up()[0] == 0
-    assert [line for line in box.noted("systemctls") if "--user restart" in line] == [
+def test_a_service_is_started_again_where_it_has_stopped_or_changed(whole_box: BoxHome) -> None:
+    (whole_box.folder / "systemctls").write_text("")
+    assert whole_box.set_up()[0] == 0
+    assert len([line for line in whole_box.noted("systemctls") if "restart" in line]) == 2
+    (whole_box.home / ".config/systemd/user/dl-jupyter.service").write_text(
+        "of an earlier version\n"
+    )
+    (whole_box.folder / "systemctls").write_text("restart dl-jupyter restart dl-tensorboard\n")
+    whole_box.fake("systemctl", 'echo "$*" >>"$FAKE/systemctls"')
+    assert whole_box.set_up()[0] == 0
+    assert [line for line in whole_box.noted("systemctls") if "--user restart" in line] == [
         "--user restart dl-jupyter.service"
     ]
 
@@ -133,18 +158,17 @@ def test_dl_is_not_exchanged_under_a_job_at_work(box: BoxHome) -> None:
     assert box.dl() == "dlcli 9.9.10"
 
 
-def test_the_owners_script_runs_last_and_once_for_each_version_of_it(box: BoxHome) -> None:
-    (box.home / ".dl").mkdir()
-    script = box.home / ".dl/own-bootstrap"
+def test_the_owners_script_runs_last_and_once_for_each_version_of_it(whole_box: BoxHome) -> None:
+    script = whole_box.home / ".dl/own-bootstrap"
     script.write_text('#!/bin/sh\ndl >>"$FAKE/own"; pwd >>"$FAKE/own"\n')
-    code, steps = box.set_up()
-    assert (code, steps[-2]) == (0, "Running your own bootstrap script"), box.log
-    assert box.set_up()[0] == 0
-    assert box.noted("own") == [f"dlcli {VERSION} ", str(box.home)]
+    code, steps = whole_box.set_up()
+    assert (code, steps[-2]) == (0, "Running your own bootstrap script"), whole_box.log
+    assert whole_box.set_up()[0] == 0
+    assert whole_box.noted("own") == [f"dlcli {VERSION} ", str(whole_box.home)]
     script.write_text("#!/bin/sh\necho that went wrong; exit 3\n")
     for _ in range(2):
-        assert box.set_up()[0] == 3
-        assert box.log.splitlines()[-2] == "that went wrong"
+        assert whole_box.set_up()[0] == 3
+        assert whole_box.log.splitlines()[-2] == "that went wrong"
 
 
 def test_python_is_installed_where_its_venv_is_missing(box: BoxHome) -> None:
@@ -173,29 +197,32 @@ def test_one_in_the_background_is_followed_to_its_end(box: BoxHome) -> None:
     assert said.endswith("The box is set up\n")
 
 
-def test_one_in_the_background_that_fails_says_how(box: BoxHome) -> None:
-    box.fake("sudo", "exit 7")
-    code, said = follow(box, begin(box))
+def test_one_in_the_background_that_fails_says_how(whole_box: BoxHome) -> None:
+    whole_box.fake("sudo", "exit 7")
+    code, said = follow(whole_box, begin(whole_box))
     assert (code, said.splitlines()[-1]) == (7, "Jupyter and TensorBoard, for localhost alone")
 
 
-def test_one_that_was_killed_has_an_end_too_and_the_next_does_the_rest(box: BoxHome) -> None:
-    box.fake("sudo", "sleep 60")
-    folder = Path(begin(box))
+def test_one_that_was_killed_has_an_end_too_and_the_next_does_the_rest(whole_box: BoxHome) -> None:
+    whole_box.fake("sudo", "sleep 60")
+    folder = Path(begin(whole_box))
     while "Jupyter" not in (folder / "steps").read_text():
         time.sleep(0.05)
     os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
-    assert follow(box, str(folder))[0] == 1
-    box.fake("sudo", ":")
-    assert box.set_up()[1][-1] == "The box is set up"
+    assert follow(whole_box, str(folder))[0] == 1
+    whole_box.fake("sudo", ":")
+    assert whole_box.set_up()[1][-1] == "The box is set up"
 
 
 def test_the_second_of_two_waits_and_finds_everything_done(box: BoxHome) -> None:
-    box.fake("sudo", "sleep 2")
+    box.fake("sudo", 'until [ -e "$FAKE/go" ]; do sleep 0.05; done')
     first = begin(box)
     while "Jupyter" not in Path(first, "steps").read_text():
         time.sleep(0.05)
     second = begin(box)
+    while "Waiting" not in Path(second, "steps").read_text():
+        time.sleep(0.05)
+    (box.folder / "go").touch()
     code, said = follow(box, second)
     assert code == 0
     assert said.splitlines() == [

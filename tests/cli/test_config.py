@@ -57,8 +57,12 @@ def test_show_as_json_holds_plain_values(dl: Dl, home: Path) -> None:
     assert shown["data_dir"] == {"value": str(home / "data"), "origin": "default"}
 
 
-def test_what_get_prints_set_takes(dl: Dl) -> None:
+def test_what_get_prints_set_takes(dl: Dl, home: Path) -> None:
+    group = ""
     for key in all_keys():
+        if key.rpartition(".")[0] != group:  # a file of all 200 settings takes its time to read
+            group = key.rpartition(".")[0]
+            (home / ".config" / "dl" / "config.yaml").unlink()
         value = ok(dl("config", "get", key)).stdout.removesuffix("\n")
         ok(dl("config", "set", key, value))
         assert ok(dl("config", "get", key)).stdout == value + "\n"

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import Image
 from support.missing_tools import missing
 
 from dlcli.evaluation.metrics import evaluate
-from dlcli.report.run_page import Report
+from dlcli.report.run_page import Report, write_report
 
 SWITCHES = (
     "--headless",
@@ -164,15 +165,20 @@ def make_report(tmp_path: Path) -> Callable[..., Report]:
 
     Further keywords replace fields of the report; `paths` are made as pictures too, if possible.
     """
+    return maker_in(tmp_path)
+
+
+def maker_in(folder: Path) -> Callable[..., Report]:
+    """What `make_report` is; the pictures lie in `data` in the folder."""
 
     def make(classes: Sequence[str], images: int = 30, **changes: Any) -> Report:
-        root = tmp_path / "data"
+        root = folder / "data"
         root.mkdir(exist_ok=True)
         rng = np.random.default_rng(0)
         paths = changes.setdefault("paths", [f"{i}.png" for i in range(images)])
         for name in paths:
             pixels = rng.integers(0, 256, (80, 100, 3), np.uint8)
-            Image.fromarray(pixels).save(root / name, "png")
+            Image.fromarray(pixels).save(root / name, "png", compress_level=1)
         y_true = rng.integers(0, len(classes), len(paths))
         y_prob = rng.dirichlet(np.full(len(classes), 0.5), len(paths))
         y_prob[np.arange(len(paths)), y_true] += 0.6
@@ -197,6 +203,21 @@ def make_report(tmp_path: Path) -> Callable[..., Report]:
         return Report(**fields | changes)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def page_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a page once for all tests that look at it: `page_once("two", build)`.
+
+    `build` is given what `make_report` is.
+    """
+
+    @cache
+    def written(name: str, build: Callable[[Callable[..., Report]], Report]) -> Path:
+        folder = tmp_path_factory.mktemp("pages")
+        return write_report(build(maker_in(folder)), folder)
+
+    return written
 
 
 @pytest.fixture(scope="session")

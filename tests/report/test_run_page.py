@@ -99,8 +99,8 @@ def test_it_says_things_in_the_order_of_their_weight(make_report, tmp_path):
     ]
 
 
-def test_the_page_needs_nothing_else(make_report, tmp_path):
-    page = page_of(hostile(make_report), tmp_path)
+def test_the_page_needs_nothing_else(page_once):
+    page = page_once("hostile", hostile).read_bytes().decode("utf-8")
     loading = {"src", "srcset", "href", "action", "data", "poster", "background"}
     addresses = [value for _, name, value in attributes(page) if name in loading]
     assert addresses
@@ -118,8 +118,8 @@ def test_the_same_run_gives_the_same_bytes(make_report, tmp_path):
     assert other != first
 
 
-def test_no_name_can_break_the_page(make_report, tmp_path):
-    page = page_of(hostile(make_report), tmp_path)
+def test_no_name_can_break_the_page(page_once):
+    page = page_once("hostile", hostile).read_bytes().decode("utf-8")
     assert page.count("<script") == 1
     assert [name for _, name, _ in attributes(page) if name.startswith("on")] == []
     assert "&lt;script&gt;alert(" in page
@@ -191,15 +191,19 @@ assert not heavy, heavy
 
 LONG = [f"a rather long class name {i}" for i in range(14)]
 MANY = [f"class {i}" for i in range(40)]
+SCREENED = {
+    "two": lambda make_report: make_report(["cat", "dog"], images=60),
+    "long": lambda make_report: make_report(LONG, images=60),
+    "many": lambda make_report: make_report(MANY, images=60),
+    "hostile": hostile,
+}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("kind", ["two", "long", "many", "hostile"])
-def test_it_fits_every_screen_in_both_schemes(browser, make_report, tmp_path, kind, width, scheme):
-    classes = {"two": ["cat", "dog"], "long": LONG, "many": MANY}
-    report = hostile(make_report) if kind == "hostile" else make_report(classes[kind], images=60)
-    page = write_report(report, tmp_path)
+def test_it_fits_every_screen_in_both_schemes(browser, page_once, kind, width, scheme):
+    page = page_once(kind, SCREENED[kind])
     browser.open(page, width, scheme=scheme)
 
     assert browser.run("document.documentElement.scrollWidth") == width
@@ -211,8 +215,8 @@ def test_it_fits_every_screen_in_both_schemes(browser, make_report, tmp_path, ki
     assert browser.run("[...document.images].slice(0, -1).every((i) => i.naturalWidth > 0)")
 
 
-def test_hostile_names_are_read_as_they_are(browser, make_report, tmp_path):
-    browser.open(write_report(hostile(make_report), tmp_path), 1280)
+def test_hostile_names_are_read_as_they_are(browser, page_once):
+    browser.open(page_once("hostile", hostile), 1280)
     text = browser.run("document.body.textContent")
     for name in ('<script>alert("class")</script>', "<script>alert(2)<#script>.jpg", "&amp;%20#?"):
         assert name in text

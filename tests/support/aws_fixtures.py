@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import botocore.loaders
 import botocore.session
 import pytest
+from botocore.client import ClientCreator
+from botocore.httpsession import create_urllib3_context
+from botocore.model import ServiceModel
 from support.aws_account import Account
 from support.aws_simulator import Simulator
 from support.loopback import loopback_only
 from support.sshd import Sshd, serving
 
+from dlcli.aws import ssh
 from dlcli.aws.boxes import Box
+from dlcli.aws.copy import copy
 from dlcli.aws.order import forget_order
 
 
@@ -34,10 +41,26 @@ def simulator() -> Iterator[Simulator]:
     environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
     loader = botocore.loaders.create_loader()  # reading EC2's model takes 0.4 s
     environ.setattr("botocore.session.create_loader", lambda *paths: loader)
+    # a client's, which talks to loopback in the clear
+    context = create_urllib3_context()
+    environ.setattr("botocore.httpsession.create_urllib3_context", lambda: context)
+    environ.setattr(ClientCreator, "_create_methods", methods_once(ClientCreator._create_methods))
     servers = Simulator()
     yield servers
     servers.stop()
     environ.undo()
+
+
+def methods_once(create: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A client's methods, made once for a service: EC2 has 700, and each command takes clients."""
+    made: dict[str, dict[str, Any]] = {}
+
+    def methods(creator: ClientCreator, service: ServiceModel) -> dict[str, Any]:
+        if service.service_name not in made:
+            made[service.service_name] = create(creator, service)
+        return dict(made[service.service_name])
+
+    return methods
 
 
 @pytest.fixture
@@ -95,9 +118,19 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.aws.order.SETTLE_SECONDS", 0.0)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What asks for a connection again does so at once: this machine is not far away."""
+    monkeypatch.setattr(ssh, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(copy, "time", SimpleNamespace(sleep=lambda seconds: None))
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment, of which a box's home gets a copy."""
     folder = tmp_path_factory.mktemp("template") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    # Python 3.11 brings it, wheels need none, and each copy would copy its 900 files
+    pip = [folder / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "uninstall", "--yes", "setuptools"], check=True, stderr=subprocess.PIPE)
     return folder

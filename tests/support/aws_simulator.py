@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import RLock, Thread
 from typing import Any
@@ -122,6 +123,8 @@ class Simulator:
         ]
 
     def _patch_moto(self) -> None:
+        from moto import backends
+        from moto.core import responses
         from moto.core.responses import ActionResult, BaseResponse
         from moto.ec2.models import instance_types
         from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
@@ -176,6 +179,11 @@ class Simulator:
                 )
             return found
 
+        # what each call looks for anew: all folders of moto's, all methods of EC2's 700 and more
+        modules = frozenset(backends.list_of_moto_modules())
+        self._patch.setattr(backends, "list_of_moto_modules", lambda: modules)
+        names_of = cache(responses.method_names_from_class)
+        self._patch.setattr(responses, "method_names_from_class", names_of)
         self._patch.setattr(BaseResponse, "call_action", call_action)
         self._patch.setattr(General, "get_console_output", get_console_output)
         self._patch.setattr(

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from support.missing_tools import missing
 
@@ -36,6 +38,18 @@ def free_port() -> int:
         listener.bind((ADDRESS, 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+@cache
+def all_but(path: str, names: tuple[str, ...]) -> TemporaryDirectory[str]:
+    """A folder of links to all programs but a few: there are 1,500, so once for a process."""
+    folder = TemporaryDirectory(prefix="all but ")
+    for place in path.split(":"):
+        for file in Path(place).glob("*"):
+            link = Path(folder.name, file.name)
+            if file.name not in names and not link.is_symlink():
+                link.symlink_to(file)
+    return folder
 
 
 class Sshd:
@@ -68,15 +82,10 @@ class Sshd:
         subprocess.run(words, check=True)
 
     def without(self, *names: str) -> None:
-        """Leave some programs out of what its users find."""
+        """Leave some programs out of what its users find; what is put into `bin` comes first."""
         folder = self.folder / "bin"
         folder.mkdir()
-        for place in os.environ["PATH"].split(":"):
-            for file in Path(place).glob("*"):
-                link = folder / file.name
-                if file.name not in names and not link.is_symlink():
-                    link.symlink_to(file)
-        self.path = str(folder)
+        self.path = f"{folder}:{all_but(os.environ['PATH'], names).name}"
 
     def let_in(self, public: str) -> None:
         with (self.folder / "authorized_keys").open("a") as file:

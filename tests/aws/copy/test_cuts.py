@@ -38,13 +38,13 @@ def test_a_copy_goes_on_from_where_the_connection_was_cut(
     here, there = home / "data" / "dogs", sshd.home / "data" / "dogs"
     source, goal = (here, there) if direction == "put" else (there, here)
     source.mkdir(parents=True)
-    size = 30_000_000
+    size = 12_000_000
     (source / "big").write_bytes(os.urandom(size))
     (source / "small").write_bytes(b"small")
     with connect(host) as client:
         prepared = prepare(client, direction, dogs(here))
     # the first is the question for rsync, then each copy is one, and each wait another
-    wire = Wire(sshd.port, [10**9, 12_000_000, 10**9, 12_000_000])
+    wire = Wire(sshd.port, [10**9, 5_000_000, 10**9, 5_000_000])
     copy(through(host, wire), prepared)
     wire.close()
     assert tree(goal) == tree(source)
@@ -60,7 +60,7 @@ def test_a_killed_server_is_waited_for(
     host = sshd.host()
     folder = home / "data" / "dogs"
     folder.mkdir(parents=True)
-    (folder / "big").write_bytes(os.urandom(20_000_000))
+    (folder / "big").write_bytes(os.urandom(8_000_000))
     with connect(host) as client:
         prepared = prepare(client, "put", dogs(folder))
     real, calls = copy_module.wait_for_ssh, []
@@ -72,7 +72,7 @@ def test_a_killed_server_is_waited_for(
         real(host, seconds)
 
     monkeypatch.setattr(copy_module, "wait_for_ssh", restart)
-    copy(through(host, Wire(sshd.port, [10**9, 5_000_000])), prepared)
+    copy(through(host, Wire(sshd.port, [10**9, 3_000_000])), prepared)
     assert calls == [1]
     assert tree(sshd.home / "data" / "dogs") == tree(folder)
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from support.aws_fixtures import arrived, aws, cats, loopback_alone, settled, simulator, sshd
+from support.aws_fixtures import (
+    arrived,
+    aws,
+    cats,
+    loopback_alone,
+    patient,
+    settled,
+    simulator,
+    sshd,
+)
 
-__all__ = ["arrived", "aws", "cats", "loopback_alone", "settled", "simulator", "sshd"]
+__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled", "simulator", "sshd"]
