@@ -9,18 +9,21 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
-from support.command_result import Result
+from support.command_result import Dl, Result
+from support.forked_commands import Forks
 from support.missing_tools import REQUIRE_ALL, missing
 from support.package_times import (  # noqa: F401 - hooks, found here by their names
     pytest_addoption,
     pytest_terminal_summary,
 )
 from support.pictures import make_dataset
+from support.prepared_homes import Once, Prepared
 
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
@@ -115,6 +118,52 @@ def dl(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ca
         return Result(int(code), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """What tests have in common to begin with, those of the other workers too."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+    folder.mkdir(exist_ok=True)
+    return Prepared(folder)
+
+
+@pytest.fixture
+def once(home: Path, prepared: Prepared) -> Once:
+    """Do in this home what has a name, or copy into it what came of it in another."""
+    return partial(prepared.once, home)
+
+
+@pytest.fixture
+def dl_once(dl: Dl, home: Path, once: Once) -> Dl:
+    """`dl`, where it takes seconds and is only what a test begins with: see `once`."""
+
+    def run(*arguments: object) -> Result:
+        words = tuple(str(each).replace(str(home), "~") for each in arguments)
+        return once(words, lambda: dl(*arguments))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """What forks processes for the tests of this one; it begins with the first."""
+    forks = Forks(tmp_path_factory.mktemp("forks"))
+    yield forks
+    forks.stop()
+
+
+@pytest.fixture
+def forks(forking: Forks, small_backbone: None) -> Forks:
+    """`dl` in processes of its own, which has the small backbone."""
+    return forking
+
+
+@pytest.fixture
+def bound(forks: Forks) -> Dl:
+    """`dl` in a process that permissions bind, root's too."""
+    return partial(forks.run, first="drop_rights()")
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ def test_without_test_images_there_is_nothing_to_submit(dl: Dl, home: Path) -> N
 
 
 def test_a_run_without_its_dataset_is_submitted_by_the_predictions_that_it_has(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     run = only_run(home)
     ok(dl("submit", run.name, "--no-upload"))
     shutil.rmtree(tiny)
@@ -44,9 +44,9 @@ def test_a_run_without_its_dataset_is_submitted_by_the_predictions_that_it_has(
 
 @pytest.mark.parametrize("command", ["evaluate", "submit", "resume"])
 def test_a_damaged_record_is_one_error_that_says_where(
-    dl: Dl, home: Path, tiny: Path, command: str
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, command: str
 ) -> None:
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     run = only_run(home)
     run.config_file.write_text("seed: 0\ntrain:\n  linear: [\n")
     said = refused(dl(command, run.name)).stderr

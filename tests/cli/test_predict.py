@@ -21,9 +21,9 @@ LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2")
 
 
 @pytest.fixture
-def album(dl: Dl, home: Path, tiny: Path) -> Path:
+def album(dl_once: Dl, home: Path, tiny: Path) -> Path:
     """A run of the dataset last named, and a folder of three photos elsewhere."""
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     folder = home / "album"
     folder.mkdir()
     for number in range(3):

@@ -19,6 +19,7 @@ from dlcli.training import fit
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
+QUICK = ("--schedule", "1e-3x2", *SMALL)
 VALID = ("valid/cat/cat.1000.png", "valid/dog/dog.1000.png")
 TEST = ("test/1.png", "test/2.png")
 
@@ -213,7 +214,7 @@ def trained(home: Path) -> list[Run]:
 def test_members_are_trained_with_a_seed_each_on_the_same_features(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    said = ok(dl("train", "finetune", "--members", "3", "--seed", "4", "-d", tiny, *SMALL))
+    said = ok(dl("train", "finetune", "--members", "3", "--seed", "4", "-d", tiny, *QUICK))
     for number, seed in ((1, 4), (2, 5), (3, 6)):
         assert f"Member {number} of 3 (seed {seed})" in said.stderr
     runs = trained(home)
@@ -231,7 +232,7 @@ def test_members_are_trained_with_a_seed_each_on_the_same_features(
 
 
 def test_new_images_are_predicted_through_the_members(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl("train", "finetune", "--members", "2", "-d", tiny, *SMALL))
+    ok(dl("train", "finetune", "--members", "2", "-d", tiny, *QUICK))
     picture(1, 77).save(tiny / "test" / "6.png")
     (tiny / "sample_submission.csv").unlink()
     ok(dl("submit"))

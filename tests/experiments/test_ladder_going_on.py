@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from support.children import killed_before_change
 from support.command_result import Dl, ok
+from support.forked_commands import Forks
 from support.pictures import picture
 from support.small_ladder import STEPS, ladders, only_ladder, run_of, train_at_once
 
@@ -66,34 +66,30 @@ def test_after_ctrl_c_the_same_command_goes_on(
         assert [row["epoch"] for row in run_of(ladder, step).history()] == [1, 2]
 
 
-def start(*arguments: object) -> subprocess.Popen[bytes]:
-    """`dl` in a process of its own, in which the course is short too."""
-    script = (
-        "import sys; from dlcli.experiments import ladder; from dlcli.cli import main; "
-        f"ladder.RUNGS = tuple(rung for rung in ladder.RUNGS if rung.name in {STEPS}); "
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+# in a process of its own the course is short too
+SHORT_COURSE = (
+    "from dlcli.experiments import ladder; "
+    f"ladder.RUNGS = tuple(rung for rung in ladder.RUNGS if rung.name in {STEPS})"
+)
 
 
 def wait_for_epochs(home: Path, recipe: str, count: int) -> Run:
-    for _ in range(1200):
+    for _ in range(6000):
         for path in home.glob(f"runs/*/*-{recipe}-*/history.csv"):
             if len(Run(path.parent).history()) >= count:
                 return Run(path.parent)
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise AssertionError("no epoch in a minute")
 
 
 def test_a_killed_ladder_goes_on_within_the_step(
-    dl: Dl, home: Path, short_course: Path, monkeypatch: pytest.MonkeyPatch
+    dl: Dl, forks: Forks, home: Path, short_course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DL_TRAIN__FINETUNE__SCHEDULE", "1e-3x60")
-    process = start("ladder", "-d", short_course, "--full")
+    pid = forks.start("ladder", "-d", short_course, "--full", first=SHORT_COURSE)
     run = wait_for_epochs(home, "finetune", 2)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    os.kill(pid, signal.SIGKILL)
+    assert forks.end().exit_code == -signal.SIGKILL
     ladder = only_ladder(home)
     assert "finetune" not in ladder.record()["runs"]  # nobody could write it down
     begun = run.history()

@@ -64,7 +64,7 @@ def test_the_first_steps_see_the_batches_of_training(
 ) -> None:
     # at these rates no step changes anything, so that a pass has the loss of an epoch
     words = (*KINDS[kind], "-d", tiny, *SMALL)
-    ok(dl("lr-find", *words))
+    ok(dl("lr-find", *words, "--steps", "30"))
     (folder,) = (home / "runs" / "tiny").iterdir()
     assert not Run(folder).is_run()
     folder.rename(home / "found")
@@ -113,7 +113,7 @@ def test_what_does_not_fit_into_memory_is_read_from_disk(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
     monkeypatch.setenv("DL_MEMORY", "0")
-    ok(dl("lr-find", recipe, "-d", tiny, *SMALL))
+    ok(dl("lr-find", recipe, "-d", tiny, "--steps", "20", *SMALL))
     assert len(table(home, recipe)) > 4  # it went around more than once
 
 

@@ -15,27 +15,27 @@ from dlcli.runs.run import Run
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
-CNN = ("train", "cnn", "--image-size", "32", "--schedule", "1e-3")
+CNN = ("train", "cnn", "--image-size", "16", "--schedule", "1e-3")
 LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
 
-def train(dl: Dl, home: Path, root: Path, *recipe: str) -> Run:
-    ok(dl(*recipe, "-d", root))
+def train(dl_once: Dl, home: Path, root: Path, *recipe: str) -> Run:
+    ok(dl_once(*recipe, "-d", root))
     return only_run(home)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_each_format_is_checked_and_says_how_to_feed_it(
-    dl: Dl, home: Path, tiny: Path, name: str
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, name: str
 ) -> None:
-    run = train(dl, home, tiny, *CNN)
+    run = train(dl_once, home, tiny, *CNN)
     said = ok(dl("export", run.name, "--format", name)).stderr
     assert "Checked on 8 validation images: 8 of the class that the run predicted" in said
     folder = run.path / "exports" / name
     record = read_yaml(folder / RECORD)
     assert (folder / record["model"]).exists()
     assert record["classes"] == ["cat", "dog"]
-    assert record["input"]["shape"] == [None, 32, 32, 3]
+    assert record["input"]["shape"] == [None, 16, 16, 3]
     assert "Pillow" in record["input"]["resized"]
     assert ("resize_tensor_input" in record["input"]["batch"]) == (name == "litert")
     assert record["checked"]["images"] == 8
@@ -44,16 +44,18 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
 
 
 @pytest.mark.pretrained
-def test_a_pretrained_network_is_saved_by_tensorflow_too(dl: Dl, home: Path, tiny: Path) -> None:
-    run = train(dl, home, tiny, "train", "finetune", *SMALL, "--schedule", "1e-3")
+def test_a_pretrained_network_is_saved_by_tensorflow_too(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    run = train(dl_once, home, tiny, "train", "finetune", *SMALL, "--schedule", "1e-3")
     assert "Checked on 8" in ok(dl("export", "--format", "tf")).stderr
     assert (run.path / "exports" / "tf" / "saved_model" / "saved_model.pb").is_file()
 
 
 def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    run = train(dl, home, tiny, *LINEAR)
+    run = train(dl_once, home, tiny, *LINEAR)
     own = run.path / "exports" / "openvino"
     own.mkdir(parents=True)
     (own / "old").touch()
@@ -66,9 +68,9 @@ def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
 
 
 def test_without_images_it_is_checked_on_noise_and_that_is_said(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    run = train(dl, home, tiny, *LINEAR)
+    run = train(dl_once, home, tiny, *LINEAR)
     run.predictions("valid").unlink()
     said = ok(dl("export", "--format", "openvino")).stderr
     assert "Checked on noise" in said
@@ -77,11 +79,13 @@ def test_without_images_it_is_checked_on_noise_and_that_is_said(
     assert checked["predictions"] is None
 
 
-def test_a_model_that_answers_otherwise_is_refused(dl: Dl, home: Path, tiny: Path) -> None:
+def test_a_model_that_answers_otherwise_is_refused(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
     from dlcli.backend import start_backend
     from dlcli.models.saved import load_model
 
-    run = train(dl, home, tiny, *LINEAR)
+    run = train(dl_once, home, tiny, *LINEAR)
     ok(dl("export", "--format", "openvino"))
     start_backend()
     import keras
@@ -94,10 +98,10 @@ def test_a_model_that_answers_otherwise_is_refused(dl: Dl, home: Path, tiny: Pat
         check_export(run, model, exported, "openvino", tiny)
 
 
-def test_what_can_not_be_exported_is_refused(dl: Dl, home: Path, tiny: Path) -> None:
+def test_what_can_not_be_exported_is_refused(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
     import keras
 
-    run = train(dl, home, tiny, *LINEAR)
+    run = train(dl_once, home, tiny, *LINEAR)
     refused(dl("export", run.name), "--format", exit_code=2)
     attack = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Lambda(lambda x: x)])
     attack.save(run.best_model)

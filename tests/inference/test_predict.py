@@ -23,10 +23,10 @@ QUICK = ("--schedule", "1e-2x3", "--image-size", "64")
 
 
 @pytest.fixture
-def trained(dl: Dl, home: Path) -> tuple[Path, Run]:
+def trained(dl_once: Dl, home: Path) -> tuple[Path, Run]:
     root = make_dataset(home / "data" / "pets", train=6, valid=3, test=4)
-    ok(dl("features", "-d", root, "--image-size", "64"))
-    ok(dl("train", "finetune", *QUICK))
+    ok(dl_once("features", "-d", root, "--image-size", "64"))
+    ok(dl_once("train", "finetune", *QUICK))
     (path,) = (home / "runs" / "pets").iterdir()
     return root, Run(path)
 

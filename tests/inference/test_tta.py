@@ -31,17 +31,17 @@ LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3x2", "--se
 
 
 @pytest.fixture
-def on_images(dl: Dl, home: Path, tiny: Path) -> Run:
+def on_images(dl_once: Dl, home: Path, tiny: Path) -> Run:
     """A run that predicts from images."""
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     return only_run(home)
 
 
 @pytest.fixture
-def on_features(dl: Dl, home: Path, tiny: Path) -> Run:
+def on_features(dl_once: Dl, home: Path, tiny: Path) -> Run:
     """A run that predicts from stored features."""
     quick = ("--schedule", "1e-3", "--precision", "f32", "--seed", "3")
-    ok(dl("train", "finetune", "-d", tiny, *SMALL, *quick))
+    ok(dl_once("train", "finetune", "-d", tiny, *SMALL, *quick))
     return only_run(home)
 
 

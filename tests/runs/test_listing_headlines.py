@@ -32,7 +32,9 @@ STATUS = {
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 ORDINARY = st.sampled_from(["state", "epoch", "val_loss", "reason", "yes", "null", "host"])
 NESTED = st.recursive(
-    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(ORDINARY | st.text(), inner)
+    SCALARS,
+    lambda inner: st.lists(inner) | st.dictionaries(ORDINARY | st.text(), inner),
+    max_leaves=20,  # drawing a hundred takes most of the time, and shows no more
 )
 
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.children import bound
 from support.command_result import Dl, ok, refused
 from support.small_run import SMALL
 
@@ -20,10 +19,10 @@ LINEAR = ("train", "linear", "--image-size", "16", "--schedule", "1e-3")
 
 
 @pytest.fixture
-def moved(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def moved(dl_once: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home of another machine: two runs, and in `elsewhere/` their dataset, as rsync copies."""
     for seed in range(2):
-        ok(dl(*LINEAR, "-d", tiny, "--seed", seed))
+        ok(dl_once(*LINEAR, "-d", tiny, "--seed", seed))
     return moved_to(home, tiny, monkeypatch)
 
 
@@ -145,9 +144,9 @@ def test_a_run_on_stored_features_answers_judges_and_is_exported_there(
 
 
 def test_what_lay_in_a_home_that_is_closed_to_us_counts_as_gone(
-    dl: Dl, home: Path, tiny: Path
+    dl_once: Dl, bound: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     (run,) = runs_of(home)
     closed = home / "somebody"
     (closed / "pets").mkdir(parents=True)

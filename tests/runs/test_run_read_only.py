@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.children import bound
 from support.command_result import Dl, ok, refused
 from support.predicted_run import predicted_run
 from support.small_run import only_run
@@ -45,9 +44,9 @@ def two(home: Path, tiny: Path) -> list[Run]:
 
 
 def test_what_is_made_goes_elsewhere_is_said_and_found_again(
-    dl: Dl, home: Path, tiny: Path
+    dl_once: Dl, bound: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl(*LINEAR, "-d", tiny))
+    ok(dl_once(*LINEAR, "-d", tiny))
     run = only_run(home)
     run.predictions("valid").unlink()
     before = closed(run.path)
@@ -82,9 +81,11 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
     assert run.report_file.is_file()
 
 
-def test_what_a_member_lacks_is_made_said_and_compared(dl: Dl, home: Path, tiny: Path) -> None:
+def test_what_a_member_lacks_is_made_said_and_compared(
+    dl_once: Dl, bound: Dl, home: Path, tiny: Path
+) -> None:
     for seed in range(2):
-        ok(dl(*LINEAR, "-d", tiny, "--seed", seed))
+        ok(dl_once(*LINEAR, "-d", tiny, "--seed", seed))
     lacking, other = map(Run, sorted((home / "runs" / "tiny").iterdir()))
     lacking.predictions("valid").unlink()
     closed(lacking.path)
@@ -100,20 +101,22 @@ def test_what_a_member_lacks_is_made_said_and_compared(dl: Dl, home: Path, tiny:
     assert list(Run(whole).status()["predicted"]) == ["valid"]
 
 
-def test_what_the_run_has_is_used(home: Path, two: list[Run]) -> None:
+def test_what_the_run_has_is_used(bound: Dl, home: Path, two: list[Run]) -> None:
     assert ok(bound("submit", "sure")).stdout.startswith("rows            5\n")
     (place,) = kept(home)
     assert [path.name for path in place.path.iterdir()] == ["submission.csv"]
 
 
-def test_members_that_cant_be_written_make_an_ensemble(home: Path, two: list[Run]) -> None:
+def test_members_that_cant_be_written_make_an_ensemble(
+    bound: Dl, home: Path, two: list[Run]
+) -> None:
     (home / "runs" / "tiny").chmod(0o755)
     said = ok(bound("ensemble", "sure", "unsure"))
     assert "can't be written" not in said.stderr  # nothing had to be made
     assert "can't be written" not in ok(bound("evaluate")).stderr
 
 
-def test_runs_of_one_name_are_kept_apart(home: Path, two: list[Run]) -> None:
+def test_runs_of_one_name_are_kept_apart(bound: Dl, home: Path, two: list[Run]) -> None:
     predictions = dict.fromkeys(VALID, (0.2, 0.8)), dict.fromkeys(TEST, (0.2, 0.8))
     other = predicted_run(home / "data" / "tiny", "sure", *predictions, runs_dir=home / "more")
     other.config_file.write_text(other.config_file.read_text() + "seed: 1\n")
@@ -124,7 +127,7 @@ def test_runs_of_one_name_are_kept_apart(home: Path, two: list[Run]) -> None:
     assert read_csv(first.submission_file) != read_csv(second.submission_file)
 
 
-def test_where_nothing_can_be_written_it_says_so(home: Path, two: list[Run]) -> None:
+def test_where_nothing_can_be_written_it_says_so(bound: Dl, home: Path, two: list[Run]) -> None:
     (home / ".local" / "state" / "dl" / "runs").mkdir(parents=True)
     closed(home / ".local")
     for command in ("evaluate", "submit"):

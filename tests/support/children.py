@@ -9,13 +9,10 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any
-
-from support.command_result import Result
 
 from dlcli.errors import DlError
 
@@ -90,6 +87,17 @@ def killed_before_change(number: int, act: Callable[[], Any]) -> bool:
     return code != 0
 
 
+def die_before(path: str) -> None:
+    """Be killed right before a file of this name is put into its place, or a folder removed."""
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        place = {"os.rename": 1, "shutil.rmtree": 0}.get(event)
+        if place is not None and str(arguments[place]).endswith(path):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
+
+
 def become_nobody() -> None:
     """Root may write anywhere; nobody may not."""
     if os.geteuid() == 0:
@@ -97,22 +105,20 @@ def become_nobody() -> None:
         os.setuid(65534)
 
 
-def obey_permissions() -> None:
-    """Root may read and write anywhere; the next program that this process becomes may not."""
+def drop_rights() -> None:
+    """Root may read and write anywhere; this process may not, from now on."""
     if os.geteuid() == 0:
         import ctypes
 
-        drop_from_bounding_set = 24  # linux/prctl.h
-        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: linux/capability.h
-            if ctypes.CDLL(None).prctl(drop_from_bounding_set, capability, 0, 0, 0):
-                raise OSError("root keeps its right to read and write anywhere")
-
-
-def bound(*words: object) -> Result:
-    """Run `dl` in a process that permissions bind, root's too."""
-    command = [sys.executable, "-m", "dlcli", *map(str, words)]
-    done = subprocess.run(command, preexec_fn=obey_permissions, capture_output=True, text=True)
-    return Result(done.returncode, done.stdout, done.stderr)
+        libc = ctypes.CDLL(None)
+        # linux/capability.h: version 3, of this process; then effective, permitted, inheritable
+        header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+        if libc.capget(header, sets):
+            raise OSError("root's rights can't be asked for")
+        for number in (0, 1):
+            sets[number] &= ~(1 << 1 | 1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        if libc.capset(header, sets):
+            raise OSError("root keeps its right to read and write anywhere")
 
 
 def no_file_above(size: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.command_result import Dl, ok
 from support.pictures import picture
-from support.small_run import SMALL, only_run
+from support.small_run import SMALL, UNFREEZING, only_run
 
 from dlcli.inference.predictions import read_predictions
 from dlcli.training import checkpoint, fit
@@ -31,11 +31,9 @@ def test_a_frozen_network_is_run_once_and_then_read_from_the_store(dl: Dl, tiny:
 
 @pytest.mark.pretrained
 def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
-    dl: Dl, home: Path, tiny: Path
+    dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    said = ok(
-        dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x2", "--unfreeze", "2", *SMALL)
-    ).stderr
+    said = ok(dl_once("train", *UNFREEZING, "-d", tiny)).stderr
     assert "Training head on the stored features" in said
     assert "Training unfreeze on the images" in said
     run = only_run(home)

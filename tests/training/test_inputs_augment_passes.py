@@ -44,9 +44,9 @@ def rows_of_train(root: Path, store: Path) -> np.ndarray:
 
 
 def test_passes_are_stored_beside_the_plain_features_once_and_trained_on(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    first = ok(dl(*TRAIN, "-d", tiny))
+    first = ok(dl_once(*TRAIN, "-d", tiny))
     assert (
         "Training head on the stored features and 2 augmented passes: 16 images, 4 epochs."
         in first.stderr
@@ -88,9 +88,9 @@ def test_passes_that_no_epoch_would_see_are_not_made(dl: Dl, tiny: Path) -> None
 
 
 def test_the_network_is_not_run_for_passes_that_are_there(
-    dl: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    dl: Dl, dl_once: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
 
     def refuse(*_: object) -> None:
         raise AssertionError("the network was started")
@@ -112,9 +112,9 @@ def test_the_epochs_take_the_passes_in_turn() -> None:
 
 
 def test_a_run_stopped_after_any_epoch_goes_on_with_the_pass_whose_turn_it_is(
-    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     whole = only_run(home)
     saved = checkpoint.save_checkpoint
 
@@ -223,9 +223,9 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
 
 
 def test_passes_that_are_stored_already_need_no_room(
-    dl: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    dl: Dl, dl_once: Dl, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
     ok(dl(*TRAIN, "-d", tiny))

@@ -68,8 +68,8 @@ def test_a_quarter_of_each_batch_is_pseudo_labelled() -> None:
     assert order.max() < 96 + 300  # of the others the run knows nothing
 
 
-def test_a_runs_labels_join_the_training(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+def test_a_runs_labels_join_the_training(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
     labels = only_run(home)
     said = ok(dl(*TRAIN, "--pseudo-label", labels.name, "--pseudo-share", "0.5")).stderr
     assert "16 images and 5 pseudo-labelled, 3 epochs" in said
@@ -81,9 +81,9 @@ def test_a_runs_labels_join_the_training(dl: Dl, home: Path, tiny: Path) -> None
 
 
 def test_a_run_of_other_classes_or_of_another_dataset_is_no_source_of_labels(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     labels = only_run(home).name
     three = make_dataset(home / "data" / "three", classes=3)
     other = make_dataset(home / "data" / "other", test=4)
@@ -109,9 +109,9 @@ def test_their_share_alone_has_no_effect_and_is_refused(dl: Dl, tiny: Path) -> N
 
 
 def test_a_run_resumes_only_with_the_labels_that_it_began_with(
-    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     labels = only_run(home)
     from dlcli.training import fit
 

@@ -1,26 +1,22 @@
-"""SIGKILL at any moment of a training, and `dl resume` until it is done: as if nothing had been.
-
-A fresh `dl` for each would spend its time on importing a backend: a process that has imported one,
-and has not run anything on it yet, forks one for each command.
-"""
+"""SIGKILL at any moment of a training, and `dl resume` until it is done: as if nothing had been."""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from support.command_result import ok
+from support.forked_commands import Forks
 
 from dlcli.inference.predictions import read_predictions
 from dlcli.inference.serving import open_engine
@@ -36,7 +32,7 @@ TOLERANCE = 1e-5
 SMALLEST = ("--image-size", "32", "--batch-size", "4")
 KINDS = {
     "features": ("finetune", "--schedule", "1e-3x40", "--dropout", "0.3", *SMALLEST),
-    "images": ("cnn", "--schedule", "1e-2x8", "--image-size", "32", "--batch-size", "4"),
+    "images": ("cnn", "--schedule", "1e-2x8", "--image-size", "16", "--batch-size", "4"),
     "unfreeze": (
         "finetune",
         "--schedule",
@@ -53,91 +49,22 @@ FILES = (
     *("best-1.npz", "state.npz", "history.csv", "last.keras", "best.keras", "engine"),
     *("valid.csv", "checkpoint"),
 )
-FORKS = """
-import json, os, signal, sys, traceback
-from dlcli.backend import start_backend
-from dlcli.cli import main
-
-def die_before(path):
-    def look(event, arguments):
-        place = {"os.rename": 1, "shutil.rmtree": 0}.get(event)
-        if place is not None and str(arguments[place]).endswith(path):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(look)
-
-start_backend()
-for line in sys.stdin:
-    words, path = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        code = 99
-        said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
-        try:
-            if path:
-                die_before(path)
-            sys.argv = ["dl", *words]
-            code = main(words)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
 
-class Forks:
-    """`dl` in a process of its own, one at a time, without waiting for a backend."""
-
-    def __init__(self, server: subprocess.Popen[str]) -> None:
-        self.server = server
-
-    def start(self, *words: str, before: str = "") -> int:
-        """Begin with a command; its process id.
-
-        Args:
-            words: what is typed.
-            before: it is killed right before a file of this name is put into its place, or a
-                folder of this name is removed.
-        """
-        assert self.server.stdin is not None
-        self.server.stdin.write(json.dumps([words, before]) + "\n")
-        self.server.stdin.flush()
-        return self._number()
-
-    def end(self) -> int:
-        """Wait for its end; the exit code, or minus the signal that killed it."""
-        return self._number()
-
-    def _number(self) -> int:
-        assert self.server.stdout is not None
-        return int(self.server.stdout.readline())
-
-
-@contextmanager
-def forks() -> Iterator[Forks]:
-    command = [sys.executable, "-c", FORKS]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        yield Forks(server)
+@pytest.fixture
+def runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for runs, in memory: what a kill leaves is the same there, and a disk is slow."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
+        monkeypatch.setenv("DL_RUNS_DIR", folder)
+        yield Path(folder)
 
 
 def wait_until(true: Callable[[], bool], pid: int) -> None:
     """Wait for what comes true while a process is there, or with its end."""
     while exists(pid) and not true():
-        time.sleep(0.004)
-    assert true(), said()
-
-
-def said() -> str:
-    """All that was said on stdout and stderr."""
-    return Path("said").read_text()
+        time.sleep(0.02)
+    assert true()
 
 
 def run_of(pid: int, runs: Path) -> Run:
@@ -190,16 +117,16 @@ def killed_and_resumed(
     run = run_of(pid, runs)
     for number, moment in enumerate(sorted(moments)):
         kill(pid, run, moment, ends)
-        if (code := dl.end()) == 0:
+        if (done := dl.end()).exit_code == 0:
             return run, number
-        assert code == -signal.SIGKILL, said()
+        assert done.exit_code == -signal.SIGKILL, done.stderr
         assert read_row(run).problem == ""
         if run.state == "finished":  # only tidying up was cut short
             return run, number + 1
         assert run.state == "interrupted"
         pid = dl.start("resume", run.name)
         run_of(pid, runs)
-    assert dl.end() == 0, said()
+    ok(dl.end())
     return run, len(moments)
 
 
@@ -236,38 +163,36 @@ def assert_same(run: Run, whole: Run) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_killed_at_any_moment_and_resumed_is_the_same_as_one_never_stopped(
-    home: Path, tiny: Path, kind: str
+    forks: Forks, runs: Path, tiny: Path, kind: str
 ) -> None:
-    words, runs = ("train", *KINDS[kind], "-d", str(tiny)), home / "runs"
+    words = ("train", *KINDS[kind], "-d", str(tiny))
     rng = np.random.default_rng([list(KINDS).index(kind), 4])
-    with forks() as dl:
-        pid = dl.start(*words)
-        whole = run_of(pid, runs)
-        ends = watched(whole, pid)
-        assert dl.end() == 0, said()
-        kills = 0
-        while kills < KILLS:
-            moments = rng.uniform(0, ends[-1], KILLS - kills).tolist()
-            run, killed = killed_and_resumed(dl, words, moments, ends, runs)
-            kills += killed
-            assert_same(run, whole)
+    pid = forks.start(*words)
+    whole = run_of(pid, runs)
+    ends = watched(whole, pid)
+    ok(forks.end())
+    kills = 0
+    while kills < KILLS:
+        moments = rng.uniform(0, ends[-1], KILLS - kills).tolist()
+        run, killed = killed_and_resumed(forks, words, moments, ends, runs)
+        kills += killed
+        assert_same(run, whole)
 
 
 def test_a_training_killed_right_before_any_of_its_files_is_there_is_the_same_too(
-    home: Path, tiny: Path
+    forks: Forks, runs: Path, tiny: Path
 ) -> None:
     words = ("train", "finetune", "--schedule", "1e-3x2", "-d", str(tiny), *SMALLEST)
-    runs = home / "runs"
-    with forks() as dl:
-        whole = run_of(dl.start(*words), runs)
-        assert dl.end() == 0, said()
-        run, next_words = None, words
-        for name in FILES:
-            pid = dl.start(*next_words, before=name)
-            run = run_of(pid, runs)
-            assert dl.end() == -signal.SIGKILL, said()
-            assert read_row(run).problem == ""
-            assert run.state == ("finished" if name == "checkpoint" else "interrupted")
-            next_words = ("resume", run.name)
-        assert run is not None
-        assert_same(run, whole)
+    whole = run_of(forks.start(*words), runs)
+    ok(forks.end())
+    run, next_words = None, words
+    for name in FILES:
+        pid = forks.start(*next_words, first=f"die_before({name!r})")
+        run = run_of(pid, runs)
+        done = forks.end()
+        assert done.exit_code == -signal.SIGKILL, done.stderr
+        assert read_row(run).problem == ""
+        assert run.state == ("finished" if name == "checkpoint" else "interrupted")
+        next_words = ("resume", run.name)
+    assert run is not None
+    assert_same(run, whole)

@@ -36,8 +36,8 @@ def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, ti
     assert run.record()["parent"] is None
 
 
-def test_what_is_set_is_otherwise(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+def test_what_is_set_is_otherwise(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
     ok(dl("rerun", run.name, "--set", "dropout=0.25", "--set", "seed=4"))
     (again,) = others(run)
@@ -48,9 +48,9 @@ def test_what_is_set_is_otherwise(dl: Dl, home: Path, tiny: Path) -> None:
 
 
 def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
     config = run.config()
     del config["train"]["finetune"]["mixup"]
@@ -75,9 +75,9 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_trained(
-    dl: Dl, home: Path, tiny: Path, text: str, why: str
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, text: str, why: str
 ) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+    ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
     refused = dl("rerun", run.name, "--set", text)
     assert refused.exit_code == 2
@@ -85,8 +85,10 @@ def test_a_wrong_setting_is_refused_before_anything_is_trained(
     assert others(run) == []
 
 
-def test_a_run_is_verified_and_where_it_differs_is_found(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+def test_a_run_is_verified_and_where_it_differs_is_found(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
     said = ok(dl("runs", "verify", run.name))
     assert said.stdout == "the same history: 2 epochs\n"
@@ -116,8 +118,10 @@ def test_histories_differ_where_they_first_do(one: list, other: list) -> None:  
         assert one[same : same + 1] != other[same : same + 1]
 
 
-def test_a_dataset_that_moved_is_found_by_its_name_and_said(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl(*TRAIN, "-d", tiny))
+def test_a_dataset_that_moved_is_found_by_its_name_and_said(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
     (home / "disk").mkdir()
     tiny.rename(home / "disk" / "tiny")

@@ -14,7 +14,9 @@ from unittest.mock import Mock
 
 import pytest
 from support.command_result import Dl, ok
+from support.forked_commands import Forks
 from support.pictures import make_dataset, picture
+from support.prepared_homes import Once
 from support.small_run import SMALL, only_run
 
 from dlcli.runs.run import Run
@@ -72,37 +74,38 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 
 
 def wait_for_epochs(home: Path, count: int) -> Run:
-    for _ in range(1200):
+    for _ in range(6000):
         for path in (home / "runs").glob("*/*/history.csv"):
             if len(Run(path.parent).history()) >= count:
                 return Run(path.parent)
-        time.sleep(0.05)
+        time.sleep(0.01)
     raise AssertionError("no epoch in a minute")
 
 
 def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, forks: Forks, home: Path, tiny: Path
 ) -> None:
-    schedule = ("--schedule", "1e-3x300")
-    process = start("train", "finetune", "-d", tiny, *schedule, *SMALL)
+    schedule = ("--schedule", "1e-3x60")
+    pid = forks.start("train", "finetune", "-d", tiny, *schedule, *SMALL)
     run = wait_for_epochs(home, 2)
+    os.kill(pid, signal.SIGSTOP)  # or it could be done before this test is
     second = dl("resume", run.name)
     assert second.exit_code == 1
-    assert f"{run.name} is being trained: by process {process.pid} of " in second.stderr
+    assert f"{run.name} is being trained: by process {pid} of " in second.stderr
     assert f"`dl train finetune -d {tiny} --schedule" in second.stderr
-    process.kill()
-    process.communicate()
+    os.kill(pid, signal.SIGKILL)
+    assert forks.end().exit_code == -signal.SIGKILL
     assert run.lock_file.exists()  # and counts for nothing
     assert run.state == "interrupted"
     begun = run.history()
-    assert 2 <= len(begun) < 300
+    assert 2 <= len(begun) < 60
     refused = dl("evaluate", run.name)
     assert refused.exit_code == 1
     assert f"dl resume {run.name}" in refused.stderr
     resumed = ok(dl("resume", run.name))
     assert "Going on after epoch" in resumed.stderr
     assert run.history()[: len(begun)] == begun
-    assert [row["epoch"] for row in run.history()] == list(range(1, 301))
+    assert [row["epoch"] for row in run.history()] == list(range(1, 61))
     assert not run.lock_file.exists()
 
 
@@ -118,7 +121,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> N
 
 
 @pytest.fixture
-def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def stopped(dl: Dl, once: Once, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that Ctrl-C stopped after its first epoch of three."""
 
     def save_then_stop(*arguments: object) -> None:
@@ -127,7 +130,8 @@ def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     with monkeypatch.context() as patched:
         patched.setattr(fit, "save_checkpoint", save_then_stop)
-        dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
+        words = ("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
+        once("one epoch of three", lambda: dl(*words))
     return only_run(home)
 
 
@@ -242,18 +246,14 @@ def test_another_dataset_of_the_same_name_is_not_gone_on_with(
 
 
 def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
-    dl: Dl, home: Path, tiny: Path
+    dl: Dl, forks: Forks, home: Path, tiny: Path
 ) -> None:
     """No file may grow beyond 200 kB: the checkpoints fit, the model does not."""
     ok(dl("features", "-d", tiny, "--image-size", "64"))
-    limited = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
-        "from dlcli.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    words = ["train", "finetune", "-d", str(tiny), "--schedule", "1e-3x3", *SMALL]
-    done = subprocess.run([sys.executable, "-c", limited, *words], capture_output=True, text=True)
+    words = ("train", "finetune", "-d", tiny, "--schedule", "1e-3x3", *SMALL)
+    done = forks.run(*words, first="no_file_above(200_000)")
     run = only_run(home)
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert f"dl resume {run.name}" in done.stderr
     assert run.state == "failed"

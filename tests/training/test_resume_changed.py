@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.children import bound
 from support.command_result import Dl, ok, refused
+from support.prepared_homes import Once
 from support.small_run import SMALL, only_run
 
 from dlcli.runs.run import Run
@@ -18,9 +18,11 @@ from dlcli.training import checkpoint, fit
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
+TRAIN = ("train", "finetune", "--schedule", "1e-2x4", *SMALL)
+
 
 @pytest.fixture
-def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def stopped(dl: Dl, once: Once, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that Ctrl-C stopped after its second epoch of four."""
 
     def save_then_stop(*arguments: object) -> None:
@@ -30,7 +32,7 @@ def stopped(dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     with monkeypatch.context() as patched:
         patched.setattr(fit, "save_checkpoint", save_then_stop)
-        dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x4", *SMALL)
+        once("two epochs of four", lambda: dl(*TRAIN, "-d", tiny))
     return only_run(home)
 
 
@@ -112,7 +114,7 @@ def test_what_can_not_be_done_is_refused_and_nothing_changes(
 def test_with_its_checkpoint_kept_a_finished_run_goes_on_as_if_it_had_not_ended(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x4", *SMALL))
+    ok(dl(*TRAIN, "-d", tiny))
     whole = only_run(home)
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", "--keep-checkpoint", *SMALL))
     (run,) = (each for each in Run.all(home / "runs") if each != whole)
@@ -169,7 +171,7 @@ def test_a_model_is_not_trained_over_where_the_status_is_damaged(
     assert stopped.best_model.read_bytes() == model
 
 
-def test_a_run_that_can_not_be_written_is_not_gone_on_with(dl: Dl, stopped: Run) -> None:
+def test_a_run_that_can_not_be_written_is_not_gone_on_with(dl: Dl, bound: Dl, stopped: Run) -> None:
     stopped.path.chmod(0o555)
     try:
         refused(bound("resume", stopped.name), "can't be written", "dl rerun")
