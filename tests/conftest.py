@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -24,6 +25,9 @@ from support.package_times import (  # noqa: F401 - hooks, found here by their n
 )
 from support.pictures import make_dataset
 from support.prepared_homes import Once, Prepared
+
+if TYPE_CHECKING:
+    from support.aws_simulator import Simulator
 
 SHARED_CACHE = Path(os.environ.get("DL_TEST_CACHE", Path.home() / ".cache" / "dl-tests"))
 
@@ -144,6 +148,15 @@ def dl_once(dl: Dl, home: Path, once: Once) -> Dl:
         return once(words, lambda: dl(*arguments))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """The servers of a simulated AWS account, once for all tests of a process."""
+    from support.aws_simulator import simulating
+
+    with simulating() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")

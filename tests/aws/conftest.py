@@ -9,10 +9,9 @@ from support.aws_fixtures import (
     loopback_alone,
     patient,
     settled,
-    simulator,
     sshd,
     template,
 )
 
-__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled", "simulator"]
+__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled"]
 __all__ += ["sshd", "template"]

@@ -80,7 +80,7 @@ def filled_at_the_third_look(aws: Account, monkeypatch: pytest.MonkeyPatch) -> l
         asked.append(seconds)
         aws.console = full if len(asked) > 2 else ""
 
-    monkeypatch.setattr("dlcli.aws.boxes.time.sleep", fill)
+    monkeypatch.setattr("dlcli.progress.time.sleep", fill)
     return asked
 
 

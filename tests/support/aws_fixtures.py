@@ -5,17 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import botocore.loaders
-import botocore.session
 import pytest
-from botocore.client import ClientCreator
-from botocore.httpsession import create_urllib3_context
-from botocore.model import ServiceModel
 from support.aws_account import Account
 from support.aws_simulator import Simulator
 from support.loopback import loopback_only
@@ -32,35 +26,6 @@ def loopback_alone() -> Iterator[list[str]]:
     """Fail every test that connects to anything but this machine."""
     with loopback_only() as tried:
         yield tried
-
-
-@pytest.fixture(scope="session")
-def simulator() -> Iterator[Simulator]:
-    """The servers, once for all tests of a process."""
-    environ = pytest.MonkeyPatch()
-    environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
-    loader = botocore.loaders.create_loader()  # reading EC2's model takes 0.4 s
-    environ.setattr("botocore.session.create_loader", lambda *paths: loader)
-    # a client's, which talks to loopback in the clear
-    context = create_urllib3_context()
-    environ.setattr("botocore.httpsession.create_urllib3_context", lambda: context)
-    environ.setattr(ClientCreator, "_create_methods", methods_once(ClientCreator._create_methods))
-    servers = Simulator()
-    yield servers
-    servers.stop()
-    environ.undo()
-
-
-def methods_once(create: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """A client's methods, made once for a service: EC2 has 700, and each command takes clients."""
-    made: dict[str, dict[str, Any]] = {}
-
-    def methods(creator: ClientCreator, service: ServiceModel) -> dict[str, Any]:
-        if service.service_name not in made:
-            made[service.service_name] = create(creator, service)
-        return dict(made[service.service_name])
-
-    return methods
 
 
 @pytest.fixture

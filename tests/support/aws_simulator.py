@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import RLock, Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
+import botocore.loaders
+import botocore.session
 import pytest
+from botocore.client import ClientCreator
+from botocore.httpsession import create_urllib3_context
+from botocore.model import ServiceModel
 from support.aws_account import Account, Refusal
 
 # Those that are open to the account: as many as it takes to tell one from all; each costs a test
@@ -226,3 +232,32 @@ def _product(
             "terms": {"OnDemand": {"A.B": {"priceDimensions": {"A.B.C": dimension}}}},
         }
     )
+
+
+@contextmanager
+def simulating() -> Iterator[Simulator]:
+    """The servers, with a client that looks up once what stays the same."""
+    environ = pytest.MonkeyPatch()
+    environ.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # 1,300 images take 0.3 s a test
+    loader = botocore.loaders.create_loader()  # reading EC2's model takes 0.4 s
+    environ.setattr("botocore.session.create_loader", lambda *paths: loader)
+    # a client's, which talks to loopback in the clear
+    context = create_urllib3_context()
+    environ.setattr("botocore.httpsession.create_urllib3_context", lambda: context)
+    environ.setattr(ClientCreator, "_create_methods", methods_once(ClientCreator._create_methods))
+    servers = Simulator()
+    yield servers
+    servers.stop()
+    environ.undo()
+
+
+def methods_once(create: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A client's methods, made once for a service: EC2 has 700, and each command takes clients."""
+    made: dict[str, dict[str, Any]] = {}
+
+    def methods(creator: ClientCreator, service: ServiceModel) -> dict[str, Any]:
+        if service.service_name not in made:
+            made[service.service_name] = create(creator, service)
+        return dict(made[service.service_name])
+
+    return methods

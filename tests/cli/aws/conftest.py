@@ -9,8 +9,7 @@ from support.aws_fixtures import (
     loopback_alone,
     patient,
     settled,
-    simulator,
     sshd,
 )
 
-__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled", "simulator", "sshd"]
+__all__ = ["arrived", "aws", "cats", "loopback_alone", "patient", "settled", "sshd"]
