@@ -100,6 +100,15 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def read_stamp(text: str) -> datetime | None:
+    """A tag's time; None where it holds none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
     """The tags of anything that EC2 lists."""
     return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", [])}
@@ -148,37 +157,6 @@ def boxes(
     return sorted((box_of(each, region, disks) for each in found), key=by_age)
 
 
-def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
-    """Wait until a box is in one of some states.
-
-    Raises:
-        Ended: it has ended instead, with EC2's reason.
-        DlError: it takes too long.
-    """
-    patience = Patience(f"{box_id} to be {' or '.join(states)}", MOST_SECONDS)
-    while True:
-        box = read_box(cloud, box_id)
-        if box is not None and box.state in states:
-            return box
-        # right after its launch EC2 may not know it yet
-        if box is not None and box.state in ENDED:
-            raise Ended(
-                f"{box.name} ({box.id}) has ended".lstrip(),
-                why=box.reason or "EC2 doesn't say why",
-                hint=f"`dl aws up{cloud.named(box.name).options if box.name else cloud.options}` "
-                "rents another.",
-            )
-        if patience.left < 0:
-            raise DlError(
-                f"{box_id} is {box.state if box else 'not there'} for too long",
-                why=f"expected {' or '.join(states)} within {MOST_SECONDS // 60} minutes",
-                hint="Run the same again: it goes on from there.",
-            )
-        if box is not None and box.name:
-            patience.what = f"{box.name} to be {' or '.join(states)}"
-        patience.pause(POLL_SECONDS)
-
-
 def read_box(cloud: Cloud, box_id: str) -> Box | None:
     """A box by its id alone, for EC2 takes its tags away when it ends; None where EC2 has none."""
     try:
@@ -200,6 +178,19 @@ def by_age(box: Box) -> tuple[datetime, str]:
 def find_boxes(cloud: Cloud, name: str, states: Sequence[str] = LIVE) -> list[Box]:
     """One's own boxes of that name in this region; more than one where two calls met."""
     return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=name, states=states)
+
+
+def find_box(cloud: Cloud, name: str) -> Box:
+    """One's own box of that name in this region, the oldest where there are two.
+
+    Raises:
+        DlError: there is none; names the nearest.
+    """
+    found = find_boxes(cloud, name)
+    if found:
+        return found[0]
+    rent = f"`dl aws up{cloud.named(name).options}` rents one"
+    raise DlError(f"There is no box {name!r} in {cloud.region}", hint=elsewhere(cloud, name, rent))
 
 
 def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int, datetime]]:
@@ -246,28 +237,6 @@ def box_of(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -
     )
 
 
-def read_stamp(text: str) -> datetime | None:
-    """A tag's time; None where it holds none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def find_box(cloud: Cloud, name: str) -> Box:
-    """One's own box of that name in this region, the oldest where there are two.
-
-    Raises:
-        DlError: there is none; names the nearest.
-    """
-    found = find_boxes(cloud, name)
-    if found:
-        return found[0]
-    rent = f"`dl aws up{cloud.named(name).options}` rents one"
-    raise DlError(f"There is no box {name!r} in {cloud.region}", hint=elsewhere(cloud, name, rent))
-
-
 def elsewhere(cloud: Cloud, name: str, *first: str) -> str:
     """Where a box may be that isn't in this region under that name, in a sentence or two.
 
@@ -307,3 +276,34 @@ def boxes_everywhere(
                 raise
             failed[region] = error
     return [box for answer in answers for box in answer], failed
+
+
+def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
+    """Wait until a box is in one of some states.
+
+    Raises:
+        Ended: it has ended instead, with EC2's reason.
+        DlError: it takes too long.
+    """
+    patience = Patience(f"{box_id} to be {' or '.join(states)}", MOST_SECONDS)
+    while True:
+        box = read_box(cloud, box_id)
+        if box is not None and box.state in states:
+            return box
+        # right after its launch EC2 may not know it yet
+        if box is not None and box.state in ENDED:
+            raise Ended(
+                f"{box.name} ({box.id}) has ended".lstrip(),
+                why=box.reason or "EC2 doesn't say why",
+                hint=f"`dl aws up{cloud.named(box.name).options if box.name else cloud.options}` "
+                "rents another.",
+            )
+        if patience.left < 0:
+            raise DlError(
+                f"{box_id} is {box.state if box else 'not there'} for too long",
+                why=f"expected {' or '.join(states)} within {MOST_SECONDS // 60} minutes",
+                hint="Run the same again: it goes on from there.",
+            )
+        if box is not None and box.name:
+            patience.what = f"{box.name} to be {' or '.join(states)}"
+        patience.pause(POLL_SECONDS)

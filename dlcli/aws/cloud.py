@@ -43,6 +43,30 @@ class Usual:
     region: str | None = None
 
 
+@dataclass(frozen=True)
+class Named:
+    """A box as a message speaks of it.
+
+    Args:
+        name: the box's.
+        account: what follows a command that means its account and region, ` --region eu-west-1`.
+    """
+
+    name: str
+    account: str
+
+    @property
+    def options(self) -> str:
+        """What follows a command that means this box, ` -n dogs --region eu-west-1`.
+
+        The name always: what is said in one folder is typed in another.
+        """
+        return f" -n {self.name}{self.account}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Cloud:
     """Clients of one account in one region, made once each.
 
@@ -180,30 +204,6 @@ def open_cloud(settings: Aws, *, usual: Aws | None = None) -> Cloud:
     """
     usual = usual or settings
     return Cloud(settings.profile, settings.region, Usual(usual.profile, usual.region))
-
-
-@dataclass(frozen=True)
-class Named:
-    """A box as a message speaks of it.
-
-    Args:
-        name: the box's.
-        account: what follows a command that means its account and region, ` --region eu-west-1`.
-    """
-
-    name: str
-    account: str
-
-    @property
-    def options(self) -> str:
-        """What follows a command that means this box, ` -n dogs --region eu-west-1`.
-
-        The name always: what is said in one folder is typed in another.
-        """
-        return f" -n {self.name}{self.account}"
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def project_folder(folder: Path) -> Path:

@@ -41,6 +41,91 @@ SETTLE_SECONDS = 60.0
 TOKEN_SECONDS = 23 * 3600
 
 
+@dataclass(frozen=True)
+class Order:
+    """One call of RunInstances.
+
+    Args:
+        token: ours, which is the request's ClientToken and the box's tag too.
+        wanted: what it was made for, in one text: another spec is another order.
+        request: the call's arguments, to be sent again as they were.
+        sent: when first, seconds since 1970.
+        last_sent: when last.
+    """
+
+    token: str
+    wanted: str
+    request: Mapping[str, Any]
+    sent: float
+    last_sent: float = 0.0
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether EC2 still knows the token."""
+        return 0 <= now - self.sent < TOKEN_SECONDS
+
+    def may_be_unseen(self, now: float) -> bool:
+        """Whether EC2 may not show yet what it became."""
+        return now - self.last_sent < SETTLE_SECONDS
+
+
+@contextmanager
+def alone_with(region: str, name: str) -> Iterator[None]:
+    """Change a box alone, as far as this computer goes; others see only what EC2 tells.
+
+    Raises:
+        DlError: another process is at it, and which.
+    """
+    from dlcli.files.locks import held
+    from dlcli.process import owner_text, this_owner
+
+    def refusal(owner: Mapping[str, Any]) -> DlError:
+        why = owner_text(owner)
+        return DlError(f"{name} is being changed", why=why, hint="Wait until that has ended.")
+
+    file = journal_file(region, name).with_name(f"{region}-{name}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with held(file, this_owner(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), refusal):
+        yield
+
+
+def journal_file(region: str, name: str) -> Path:
+    """Where the order of a box is kept."""
+    return state_home() / "aws" / "launches" / f"{region}-{name}.yaml"
+
+
+def write_order(region: str, name: str, order: Order) -> None:
+    """Put an order on disk, before it goes out."""
+    file = journal_file(region, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_yaml(file, vars(order))
+
+
+def read_order(region: str, name: str) -> Order | None:
+    """The order of a box that isn't ready yet; None where there is none that can be sent again."""
+    order = _order(region, name)
+    return order if order is not None and order.is_fresh(time.time()) else None
+
+
+def is_unfinished(box: Box) -> bool:
+    """Whether this computer ordered a box, however long ago, and hasn't made it ready for use."""
+    order = _order(box.region, box.name)
+    return order is not None and order.token == box.token
+
+
+def _order(region: str, name: str) -> Order | None:
+    try:
+        return Order(**read_yaml(journal_file(region, name)))
+    except FileNotFoundError:
+        return None
+    except (DlError, TypeError):  # torn by a full disk: the box's own tags are left
+        return None
+
+
+def forget_order(region: str, name: str) -> None:
+    """The box is ready, or gone."""
+    journal_file(region, name).unlink(missing_ok=True)
+
+
 def order_box(
     cloud: Cloud,
     new: Wanted,
@@ -111,9 +196,9 @@ def _orders(
 
 def _settle(cloud: Cloud, left: Order) -> None:
     """Wait until a box that an unfinished call may have launched would be seen."""
-    if seen(cloud, left) is None and time.time() - left.last_sent < SETTLE_SECONDS:
+    if seen(cloud, left) is None and left.may_be_unseen(time.time()):
         say("An earlier `up` was cut short: waiting until EC2 shows what it launched, if anything")
-        while time.time() - left.last_sent < SETTLE_SECONDS and not seen(cloud, left):
+        while left.may_be_unseen(time.time()) and not seen(cloud, left):
             time.sleep(2)
     found = seen(cloud, left)
     if found is not None:
@@ -238,86 +323,3 @@ def _answered(cloud: Cloud, new: Wanted, zone: str, error: DlError) -> DlError:
         present = spot_prices(cloud, [spec.type]).get(spec.type, {}).get(zone)
         return spot_too_dear(spec.type, zone, present, spec.max_price)
     return error
-
-
-@dataclass(frozen=True)
-class Order:
-    """One call of RunInstances.
-
-    Args:
-        token: ours, which is the request's ClientToken and the box's tag too.
-        wanted: what it was made for, in one text: another spec is another order.
-        request: the call's arguments, to be sent again as they were.
-        sent: when first, seconds since 1970.
-        last_sent: when last.
-    """
-
-    token: str
-    wanted: str
-    request: Mapping[str, Any]
-    sent: float
-    last_sent: float = 0.0
-
-    def is_fresh(self, now: float) -> bool:
-        """Whether EC2 still knows the token."""
-        return 0 <= now - self.sent < TOKEN_SECONDS
-
-
-@contextmanager
-def alone_with(region: str, name: str) -> Iterator[None]:
-    """Change a box alone, as far as this computer goes; others see only what EC2 tells.
-
-    Raises:
-        DlError: another process is at it, and which.
-    """
-    from datetime import UTC, datetime
-
-    from dlcli.files.locks import held
-    from dlcli.process import owner_text, this_owner
-
-    def refusal(owner: Mapping[str, Any]) -> DlError:
-        why = owner_text(owner)
-        return DlError(f"{name} is being changed", why=why, hint="Wait until that has ended.")
-
-    file = journal_file(region, name).with_name(f"{region}-{name}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with held(file, this_owner(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), refusal):
-        yield
-
-
-def journal_file(region: str, name: str) -> Path:
-    """Where the order of a box is kept."""
-    return state_home() / "aws" / "launches" / f"{region}-{name}.yaml"
-
-
-def write_order(region: str, name: str, order: Order) -> None:
-    """Put an order on disk, before it goes out."""
-    file = journal_file(region, name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_yaml(file, vars(order))
-
-
-def read_order(region: str, name: str) -> Order | None:
-    """The order of a box that isn't ready yet; None where there is none that can be sent again."""
-    order = _order(region, name)
-    return order if order is not None and order.is_fresh(time.time()) else None
-
-
-def is_unfinished(box: Box) -> bool:
-    """Whether this computer ordered a box, however long ago, and hasn't made it ready for use."""
-    order = _order(box.region, box.name)
-    return order is not None and order.token == box.token
-
-
-def _order(region: str, name: str) -> Order | None:
-    try:
-        return Order(**read_yaml(journal_file(region, name)))
-    except FileNotFoundError:
-        return None
-    except (DlError, TypeError):  # torn by a full disk: the box's own tags are left
-        return None
-
-
-def forget_order(region: str, name: str) -> None:
-    """The box is ready, or gone."""
-    journal_file(region, name).unlink(missing_ok=True)

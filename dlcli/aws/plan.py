@@ -7,7 +7,7 @@ network, the machine that is there already, the price.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from dlcli.aws.boxes import boxes, find_boxes
@@ -109,6 +109,21 @@ class Plan:
     def rents(self) -> bool:
         """Whether it costs more from now on."""
         return any(step.action in ("start", "launch") for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that a launch needs to know.
+
+    Args:
+        user_data: the script of its first boot; holds no secret.
+    """
+
+    spec: Spec
+    kind: GpuType
+    image: Image
+    key: Key
+    user_data: str
 
 
 def plan_up(spec: Spec, existing: Existing, options: str = "") -> Plan:
@@ -217,6 +232,31 @@ class Prepared:
     kind: GpuType | None = None
 
 
+def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
+    """See what there is; nothing is changed.
+
+    Args:
+        zones: where the type is offered.
+    """
+    found = find_boxes(cloud, spec.name)
+    vpc, subnets = (
+        (found[0].vpc, {}) if found else find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
+    )
+    if not found and set(zones) - set(subnets) and own_vpc(cloud.ec2, spec.owner) == vpc:
+        subnets = {}  # of one's own network what is missing is made
+    group = find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
+    return Existing(
+        boxes=tuple(found),
+        zones=zones,
+        key_here=key is not None,
+        key_there=key is not None and has_key(cloud, key),
+        vpc=vpc,
+        subnets=subnets,
+        group=group["GroupId"] if group else None,
+        allowed=frozenset(allowed(group)) if group else frozenset(),
+    )
+
+
 def prepare(
     cloud: Cloud, spec: Spec, key: Key | None, accept: Callable[[str, GpuType], bool]
 ) -> Prepared:
@@ -230,8 +270,6 @@ def prepare(
     Raises:
         DlError: it can't be done, or costs more than `max_price`.
     """
-    from dataclasses import replace
-
     found = find_boxes(cloud, spec.name)
     if found:
         box = found[0]
@@ -291,43 +329,3 @@ def _warn_of_namesakes(cloud: Cloud, spec: Spec) -> None:
     for box in boxes(cloud.ec2, cloud.region, name=spec.name):
         if box.owner != spec.owner and role_of(box.owner) == role:
             say(f"Warning: {box.name} ({box.id}) is {box.state} already, of {box.owner}.")
-
-
-def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
-    """See what there is; nothing is changed.
-
-    Args:
-        zones: where the type is offered.
-    """
-    found = find_boxes(cloud, spec.name)
-    vpc, subnets = (
-        (found[0].vpc, {}) if found else find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
-    )
-    if not found and set(zones) - set(subnets) and own_vpc(cloud.ec2, spec.owner) == vpc:
-        subnets = {}  # of one's own network what is missing is made
-    group = find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
-    return Existing(
-        boxes=tuple(found),
-        zones=zones,
-        key_here=key is not None,
-        key_there=key is not None and has_key(cloud, key),
-        vpc=vpc,
-        subnets=subnets,
-        group=group["GroupId"] if group else None,
-        allowed=frozenset(allowed(group)) if group else frozenset(),
-    )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """All that a launch needs to know.
-
-    Args:
-        user_data: the script of its first boot; holds no secret.
-    """
-
-    spec: Spec
-    kind: GpuType
-    image: Image
-    key: Key
-    user_data: str

@@ -18,7 +18,7 @@ from dlcli.aws.boxes import (
 )
 from dlcli.aws.errors import explained, is_gone, is_in_use, reason_code
 from dlcli.aws.keys import PREFIX
-from dlcli.aws.order import forget_order, read_order
+from dlcli.aws.order import forget_order, read_order, seen
 from dlcli.aws.vpc import own_vpc
 from dlcli.errors import DlError
 from dlcli.progress import Patience, say
@@ -106,14 +106,12 @@ def belongings(cloud: Cloud, name: str) -> list[Leftover]:
 
 def see_what_was_ordered(cloud: Cloud, name: str) -> None:
     """Wait until a box that an unfinished `up` may have launched would be seen."""
-    from dlcli.aws.order import SETTLE_SECONDS, seen
-
     order = read_order(cloud.region, name)
     if order is None or seen(cloud, order):
         return
-    if time.time() - order.last_sent < SETTLE_SECONDS:
+    if order.may_be_unseen(time.time()):
         say("An `up` was cut short: waiting until EC2 shows what it launched, if anything")
-    while time.time() - order.last_sent < SETTLE_SECONDS and not seen(cloud, order):
+    while order.may_be_unseen(time.time()) and not seen(cloud, order):
         time.sleep(POLL_SECONDS)
 
 
