@@ -38,8 +38,10 @@ PATIENCE_SECONDS = 600.0
 FIRST_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
 MOST_PORTS = 50
+# https://www.rfc-editor.org/rfc/rfc4254#section-5.1
+CONNECT_FAILED = 2
 
-SECONDS = 10.0
+ASK_SECONDS = 10.0
 # What each Jupyter server over there says of itself, the newest first. Its token comes through the
 # tunnel alone: no command line holds it, which everyone over there may read.
 SERVERS = (
@@ -230,7 +232,7 @@ class Page:
 def pages(host: Host, tunnels: Sequence[Tunnel]) -> list[Page]:
     """Where each tunnel leads; as far as the machine tells, whose tunnels are there anyway."""
     try:
-        with connect(host, SECONDS) as client:
+        with connect(host, ASK_SECONDS) as client:
             servers = _servers(client)
             return [
                 Page(each, _url(each, servers.get(each.remote, {})), _answers(client, each.remote))
@@ -243,7 +245,7 @@ def pages(host: Host, tunnels: Sequence[Tunnel]) -> list[Page]:
 def _servers(client: SSHClient) -> dict[int, dict[str, object]]:
     """Port -> what the newest Jupyter server there says of itself."""
     found: dict[int, dict[str, object]] = {}
-    for text in run(client, ["sh", "-c", SERVERS], seconds=SECONDS)[1].split("\0"):
+    for text in run(client, ["sh", "-c", SERVERS], seconds=ASK_SECONDS)[1].split("\0"):
         try:
             said = json.loads(text)
             found.setdefault(int(said["port"]), said)
@@ -269,14 +271,10 @@ def _answers(client: SSHClient, port: int) -> bool:
     assert transport is not None  # it is connected
     try:
         transport.open_channel(
-            "direct-tcpip", (LOOPBACK, port), (LOOPBACK, 0), timeout=SECONDS
+            "direct-tcpip", (LOOPBACK, port), (LOOPBACK, 0), timeout=ASK_SECONDS
         ).close()
     except ChannelException as error:
         return int(error.code) != CONNECT_FAILED
     except (SSHException, EOFError, OSError):  # it doesn't say
         return True
     return True
-
-
-# https://www.rfc-editor.org/rfc/rfc4254#section-5.1
-CONNECT_FAILED = 2

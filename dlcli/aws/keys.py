@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 NAME = "id_ed25519"
 
-
 # What tells a key of ours from one that somebody tagged.
 PREFIX = "dl-"
 

@@ -13,6 +13,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dlcli.aws.boxes import find_box
 from dlcli.aws.cloud import told_if_stopped
 from dlcli.aws.errors import explained
 from dlcli.aws.host_keys import (
@@ -29,6 +30,7 @@ from dlcli.aws.order import forget_order, is_unfinished
 from dlcli.aws.setup import STATUS, USER, Watched, install_watchdog, provision, read_watchdog
 from dlcli.aws.ssh import NoEntry, Unreachable, add_key, connect, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host
+from dlcli.aws.vpc import SSH_PORT, open_door
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import Patience, say
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from dlcli.settings.aws import Aws
 
 
-PORT = 22
 # EC2 shows a console some minutes after the boot, on older machines later.
 CONSOLE_SECONDS = 300.0
 POLL_SECONDS = 5.0
@@ -51,7 +52,7 @@ USUALLY = "a minute or two, as a rule"
 BOOT_SECONDS = 120.0
 
 # A list isn't worth a longer wait; whose port 22 is closed to this address doesn't answer at all.
-SECONDS = 4.0
+ASK_SECONDS = 4.0
 
 
 def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
@@ -67,7 +68,7 @@ def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
             why=f"it is {box.state}",
             hint=f"`dl aws start{named.options}`",
         )
-    return Host(box.id, box.address, USER, PORT, key.path, known_hosts_file(), named)
+    return Host(box.id, box.address, USER, SSH_PORT, key.path, known_hosts_file(), named)
 
 
 def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) -> None:
@@ -86,8 +87,8 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
     patience = Patience(f"the host keys of {box.name}", 0 if trust else CONSOLE_SECONDS)
     while True:
         with explained():
-            shown = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
-        if keys := read_console(shown.get("Output", "")):
+            console = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
+        if keys := read_console(console.get("Output", "")):
             remember(box.id, keys)
             return
         if patience.left <= 0:
@@ -181,8 +182,6 @@ def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host
         Unreachable: it doesn't answer.
         DlError: it is stopped, its host key is unknown or has changed, or our key is not let in.
     """
-    from dlcli.aws.keys import own_key
-
     key, before = own_key(settings.ssh_key), known(box.id)
     host = prepared(cloud, box, settings, key)
     if trust and not before and shown_key(host) not in known(box.id):
@@ -208,8 +207,6 @@ def reach_again(cloud: Cloud, name: str, settings: Aws) -> Host:
     """
     from botocore.exceptions import ConnectionError, HTTPClientError
 
-    from dlcli.aws.boxes import find_box
-
     try:
         return reach(cloud, find_box(cloud, name), settings)
     except DlError as error:
@@ -224,10 +221,8 @@ def prepared(cloud: Cloud, box: Box, settings: Aws, key: Key) -> Host:
     Raises:
         DlError: it is stopped, or AWS refuses.
     """
-    from dlcli.aws import reach, vpc
-
-    host = reach.host_of(cloud, box, key)
-    vpc.open_door(cloud, box, settings.ingress)
+    host = host_of(cloud, box, key)
+    open_door(cloud, box, settings.ingress)
     if not known(box.id):
         with explained():
             answer = cloud.ec2.get_console_output(InstanceId=box.id)
@@ -282,11 +277,11 @@ def watched(cloud: Cloud, boxes: Sequence[Box], settings: Aws) -> dict[str, Watc
 
     def ask(box: Box) -> Watched | None:
         try:
-            client = connect(host_of(cloud, box, key), SECONDS)
+            client = connect(host_of(cloud, box, key), ASK_SECONDS)
         except DlError:
             return None
         try:
-            return read_watchdog(run(client, STATUS, seconds=SECONDS)[1])
+            return read_watchdog(run(client, STATUS, seconds=ASK_SECONDS)[1])
         except DlError:
             return None
         finally:

@@ -51,13 +51,13 @@ STATUS = ("sh", "-c", "cat /run/dl/watchdog; date +now=%s")
 # It looks each minute.
 SILENT_SECONDS = 180
 
-NAME = "dlcli"
-PACKAGE = Path(__file__).parent.parent
-WHEEL = "Wheel-Version: 1.0\nGenerator: dl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+DISTRIBUTION = "dlcli"
+PACKAGE_FOLDER = Path(__file__).parent.parent
+WHEEL_TEXT = "Wheel-Version: 1.0\nGenerator: dl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 class Runner(Protocol):
-    """Runs a program over there to its end, as `connecting.run` does for a client."""
+    """Runs a program over there to its end, as `ssh.run` does for a client."""
 
     def __call__(self, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
         """Its exit code, and what it wrote to stdout and stderr."""
@@ -175,7 +175,7 @@ def install_watchdog(box: Named, settings: Aws, run: Runner, *, anew: bool = Fal
     if code or watched is None:
         raise DlError(
             f"The watchdog of {box} does not run, so nothing would stop the box when it is idle",
-            why=" ".join(_quoted(error or said).split()) or "it has not written what it sees",
+            why=" ".join(_indented(error or said).split()) or "it has not written what it sees",
             hint="Without it the box stops two hours after its start, sooner than was said. "
             f"Try `dl aws up{box.options}` again, or end it: `dl aws down{box.options}`.",
         )
@@ -239,16 +239,16 @@ def _follow(run: Runner, begun: str) -> int:
 
 
 def _failed(box: Named, why: str, log: str) -> DlError:
-    quoted = _quoted(log)
+    end = _indented(log)
     return DlError(
         f"{box} is running but not set up",
-        why=f"{why}; the end of ~/{LOG} there:\n{quoted}" if quoted else why,
+        why=f"{why}; the end of ~/{LOG} there:\n{end}" if end else why,
         hint=f"`dl aws up{box.options}` does what is missing; `dl aws ssh{box.options}` looks "
         f"around. Meanwhile it costs: `dl aws stop{box.options}`.",
     )
 
 
-def _quoted(log: str) -> str:
+def _indented(log: str) -> str:
     return "\n".join(f"    {printable(line)}" for line in log.splitlines()[-LOG_LINES:])
 
 
@@ -270,7 +270,8 @@ def from_index() -> bool:
     found = _distribution()
     # PEP 610: written for whatever was installed from a folder, a file, a URL or a repository
     named = found.read_text("direct_url.json") is None
-    return named and Path(str(found.locate_file(NAME))).resolve() == PACKAGE.resolve()
+    installed = Path(str(found.locate_file(DISTRIBUTION))).resolve()
+    return named and installed == PACKAGE_FOLDER.resolve()
 
 
 def write_wheel(folder: Path) -> Path:
@@ -285,18 +286,18 @@ def write_wheel(folder: Path) -> Path:
     Reference: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
     """
     found = _distribution()
-    about = f"{NAME}-{found.version}.dist-info"
+    about = f"{DISTRIBUTION}-{found.version}.dist-info"
     content = {
-        f"{NAME}/{path.relative_to(PACKAGE).as_posix()}": path.read_bytes()
-        for path in sorted(PACKAGE.rglob("*"))
-        if path.is_file() and not _is_left_out(path.relative_to(PACKAGE))
+        f"{DISTRIBUTION}/{path.relative_to(PACKAGE_FOLDER).as_posix()}": path.read_bytes()
+        for path in sorted(PACKAGE_FOLDER.rglob("*"))
+        if path.is_file() and not _is_left_out(path.relative_to(PACKAGE_FOLDER))
     }
     for name in ("METADATA", "entry_points.txt"):
         content[f"{about}/{name}"] = (found.read_text(name) or "").encode()
-    content[f"{about}/WHEEL"] = WHEEL.encode()
+    content[f"{about}/WHEEL"] = WHEEL_TEXT.encode()
     record = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in content.items()]
     content[f"{about}/RECORD"] = "\n".join([*record, f"{about}/RECORD,,", ""]).encode()
-    wheel = folder / f"{NAME}-{found.version}-py3-none-any.whl"
+    wheel = folder / f"{DISTRIBUTION}-{found.version}-py3-none-any.whl"
     with ZipFile(wheel, "w", ZIP_DEFLATED) as archive:
         for name, data in content.items():
             # a ZipInfo has the year 1980, where the file's own time would change the bytes
@@ -317,7 +318,7 @@ def _digest(data: bytes) -> str:
 
 def _distribution() -> Distribution:
     try:
-        return distribution(NAME)
+        return distribution(DISTRIBUTION)
     except PackageNotFoundError as error:
         raise DlError(
             "This `dl` can't be brought to another machine",

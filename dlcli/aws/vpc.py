@@ -26,7 +26,7 @@ CHECK_IP = "https://checkip.amazonaws.com"
 CHECK_SECONDS = 5
 SSH_PORT = 22
 # What marks a rule as made here.
-RULE = "dl: ssh from here"
+OUR_RULE = "dl: ssh from here"
 OWN_NETWORK = "172.31.0.0/16"
 SUBNET_BITS = 20
 TABLE_SECONDS = 60.0
@@ -250,7 +250,7 @@ def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
         group = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
         now, wanted = allowed(group), set(networks)
         missing = sorted(wanted - set(now))
-        stale = sorted(net for net in now if net not in wanted and now[net].startswith(RULE))
+        stale = sorted(net for net in now if net not in wanted and now[net].startswith(OUR_RULE))
         if missing:  # first in, then out: a connection from here is never shut out meanwhile
             try:
                 ec2.authorize_security_group_ingress(
@@ -288,7 +288,7 @@ def open_door(cloud: Cloud, box: Box, ingress: Iterable[str] | None) -> None:
 def _rule(network: str) -> dict[str, Any]:
     kind, key = ("Ipv6Ranges", "CidrIpv6") if ":" in network else ("IpRanges", "CidrIp")
     span = {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT}
-    return {**span, kind: [{key: network, "Description": RULE}]}
+    return {**span, kind: [{key: network, "Description": OUR_RULE}]}
 
 
 @dataclass(frozen=True)
@@ -311,8 +311,6 @@ class Rule:
     @property
     def is_wide(self) -> bool:
         """Whether it lets in more of the internet than any one organisation has."""
-        from ipaddress import ip_network
-
         try:
             network = ip_network(self.who)
         except ValueError:  # a group, or a list of networks
@@ -323,7 +321,7 @@ class Rule:
     def is_ours(self) -> bool:
         """Whether it is as dl makes its own."""
         ssh = (self.protocol, self.first, self.last) == ("tcp", SSH_PORT, SSH_PORT)
-        return ssh and self.description.startswith(RULE)
+        return ssh and self.description.startswith(OUR_RULE)
 
     def __str__(self) -> str:
         return f"lets {self.who} in to {self._ports}"
