@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dlcli.aws.errors import explained
@@ -36,6 +36,13 @@ LINUX = "Linux/UNIX"
 # List prices change a few times a year.
 CACHE_SECONDS = 86400
 DISK = "gp3"
+# The price list's entry of a plain Linux machine on demand.
+_ON_DEMAND = (
+    ("operatingSystem", "Linux"),
+    ("tenancy", "Shared"),
+    ("preInstalledSw", "NA"),
+    ("capacitystatus", "Used"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,13 +102,13 @@ def list_prices(cloud: Cloud, names: Iterable[str] | None = None) -> dict[str, f
         if "" not in cached:  # the mark that all were asked for
             found = _products(cloud, [("instanceFamily", "GPU instance"), *_ON_DEMAND])
             if found:
-                cached |= {"": 0.0, **_hourly(found)}
+                cached |= {"": 0.0, **_by_type(found)}
                 _write_cache(cloud.region, cached)
         return {name: price for name, price in cached.items() if "." in name}
     wanted = sorted(set(names))
     missing = [name for name in wanted if name not in cached]
     for name in missing:
-        cached |= _hourly(_products(cloud, [("instanceType", name), *_ON_DEMAND]))
+        cached |= _by_type(_products(cloud, [("instanceType", name), *_ON_DEMAND]))
     if missing:
         _write_cache(cloud.region, cached)
     return {name: cached[name] for name in wanted if name in cached}
@@ -123,8 +130,6 @@ def disk_price(cloud: Cloud) -> float | None:
 
 def spot_prices(cloud: Cloud, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Type -> zone -> dollars an hour of spare capacity now; empty, and said, where AWS is mum."""
-    from datetime import UTC
-
     found: dict[str, dict[str, float]] = {}
     if not names:
         return found
@@ -165,7 +170,10 @@ def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str =
 
 def disk_an_hour(cloud: Cloud, disk_gb: int | None) -> float | None:
     """Dollars an hour of a disk."""
-    month = disk_price(cloud)
+    return _disk_an_hour(disk_price(cloud), disk_gb)
+
+
+def _disk_an_hour(month: float | None, disk_gb: int | None) -> float | None:
     return None if month is None or disk_gb is None else disk_gb * month / HOURS_PER_MONTH
 
 
@@ -186,15 +194,8 @@ def _hours(start: datetime, now: datetime) -> float:
     return max(0.0, (now - start).total_seconds() / 3600)
 
 
-_ON_DEMAND = (
-    ("operatingSystem", "Linux"),
-    ("tenancy", "Shared"),
-    ("preInstalledSw", "NA"),
-    ("capacitystatus", "Used"),
-)
-
-
-def _hourly(products: Iterable[tuple[Mapping[str, str], float]]) -> dict[str, float]:
+def _by_type(products: Iterable[tuple[Mapping[str, str], float]]) -> dict[str, float]:
+    """Type -> dollars an hour, of what `_products` returns."""
     return {
         product["instanceType"]: price
         for product, price in products
@@ -274,7 +275,7 @@ def _costs(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
     return {
         box.id: Cost(
             spot.get(box.type, {}).get(box.zone) if box.spot else listed.get(box.type),
-            None if month is None or box.disk_gb is None else box.disk_gb * month / HOURS_PER_MONTH,
+            _disk_an_hour(month, box.disk_gb),
         )
         for box in boxes
     }
