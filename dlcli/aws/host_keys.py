@@ -22,7 +22,7 @@ from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.locks import alone_in
-from dlcli.files.paths import state_home
+from dlcli.files.paths import quoted, state_home
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -125,8 +125,6 @@ def trust_first(host: Host) -> HostKey:
 
 def how_to_forget(host: Host) -> str:
     """What to do about a key that isn't the known one."""
-    from dlcli.files.paths import quoted
-
     return (
         "If you changed it yourself, on the box, forget the old one: "
         f"`ssh-keygen -R {host.alias} -f {quoted(known_hosts_file())}`, then "

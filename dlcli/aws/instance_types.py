@@ -104,7 +104,7 @@ def describe(ec2: Any, names: Sequence[str]) -> dict[str, GpuType]:
             Filters=[{"Name": "instance-type", "Values": list(names)}]
         )
         found = {
-            each["InstanceType"]: _read(each)
+            each["InstanceType"]: _gpu_type(each)
             for page in pages
             for each in page["InstanceTypes"]
             if not each.get("BareMetal")  # boots in a quarter of an hour, at the price of all
@@ -173,7 +173,7 @@ def nearest(
     return min(fits, key=cost, default=None)
 
 
-def _read(described: Mapping[str, Any]) -> GpuType:
+def _gpu_type(described: Mapping[str, Any]) -> GpuType:
     gpus = [
         gpu
         for gpu in described.get("GpuInfo", {}).get("Gpus", [])
@@ -207,7 +207,7 @@ def offered_type(
     found = describe(cloud.ec2, [wanted]).get(wanted)
     if found is not None:
         return found
-    near, words = _nearest(cloud, wanted)
+    near, words = _nearest_in_words(cloud, wanted)
     if near is None:
         raise DlError(words, hint=f"`dl aws types{cloud.options}` lists what is.")
     if accept(f"{words}. Start that?", near):
@@ -227,14 +227,14 @@ def require_offered(cloud: Cloud, box: Box, wanted: str) -> None:
     """
     if describe(cloud.ec2, [wanted]):
         return
-    near, words = _nearest(cloud, wanted)
+    near, words = _nearest_in_words(cloud, wanted)
     others = f"`dl aws types{cloud.options}` lists what is offered."
     options = cloud.named(box.name).options
     become = f"`dl aws resize {near.name}{options}` makes it that; " if near else ""
     raise DlError(words, hint=f"{box.name} is a {box.type}; {become}{others}")
 
 
-def _nearest(cloud: Cloud, wanted: str) -> tuple[GpuType | None, str]:
+def _nearest_in_words(cloud: Cloud, wanted: str) -> tuple[GpuType | None, str]:
     """What comes nearest to a type that isn't offered, and the words for both."""
     gone = RETIRED.get(wanted.lower())
     what = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.errors import explained
+from dlcli.aws.errors import code_of, explained, is_gone
 from dlcli.errors import DlError
 
 if TYPE_CHECKING:
@@ -101,8 +101,6 @@ def _by_system_and_age(image: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _described(cloud: Cloud, ids: list[str]) -> Mapping[str, Any] | None:
-    from dlcli.aws.errors import code_of, is_gone
-
     try:
         with explained():
             images = cloud.ec2.describe_images(ImageIds=ids)["Images"]

@@ -72,11 +72,11 @@ def option_lines(host: Host) -> dict[str, str]:
         "User": host.user,
         "Port": str(host.port),
         "HostKeyAlias": host.alias,
-        "UserKnownHostsFile": _quoted(host.known_hosts),
+        "UserKnownHostsFile": _for_ssh_config(host.known_hosts),
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
-        "IdentityFile": _quoted(host.key),
+        "IdentityFile": _for_ssh_config(host.key),
         "IdentitiesOnly": "yes",
         "PreferredAuthentications": "publickey",
         "ForwardAgent": "no",  # whoever is root there could use the keys in the agent
@@ -126,7 +126,7 @@ def not_installed(program: str) -> DlError:
     )
 
 
-def _quoted(path: Path) -> str:
+def _for_ssh_config(path: Path) -> str:
     """A path as ssh's configuration takes it: spaces and all, `%` being its own sign."""
     escaped = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
