@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import NAMED, limits, opened, require_effect
+from dlcli.cli.aws.account import NAMED, account_and_name, limits, require_effect
 from dlcli.cli.aws.connect import TRUST
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
@@ -36,7 +36,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     from dlcli.aws.prices import require_within
     from dlcli.progress import say
 
-    settings, cloud, name = opened(config)
+    settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
     require_effect(config, cloud, box)
     cost, started = _cost(cloud, box), not box.running
@@ -69,7 +69,7 @@ def stop_command(config: Config, yes: bool) -> None:
     from dlcli.aws.prices import dollars, since
     from dlcli.progress import say
 
-    _, cloud, name = opened(config)
+    _, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
     cost = _cost(cloud, box)
     if box.running:
@@ -104,7 +104,7 @@ def down_command(config: Config, yes: bool) -> None:
     from dlcli.aws.removal import belongings, down, see_what_was_ordered
     from dlcli.progress import say
 
-    _, cloud, name = opened(config)
+    _, cloud, name = account_and_name(config)
     see_what_was_ordered(cloud, name)
     found = find_boxes(cloud, name)
     now = datetime.now(UTC)
@@ -151,7 +151,7 @@ def extend_command(config: Config, time: str) -> None:
         longer = Duration.parse(time)
     except Refused as error:
         raise click.UsageError(f"TIME: {error}") from error
-    settings, cloud, name = opened(config)
+    settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
     open_door(cloud, box, settings.ingress)
     client = connect(reach.host_of(cloud, box, own_key(settings.ssh_key)))
@@ -178,7 +178,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     from dlcli.aws.prices import hourly, require_within
     from dlcli.progress import say
 
-    settings, cloud, name = opened(config)
+    settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
     if box.type == type:
         say(f"{name} is a {type} already.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import NAMED, account, opened
+from dlcli.cli.aws.account import NAMED, account, account_and_name
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
@@ -38,7 +38,7 @@ def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Hos
     from dlcli.aws.boxes import find_box
     from dlcli.aws.reach import reach, reach_again
 
-    settings, cloud, name = opened(config)
+    settings, cloud, name = account_and_name(config)
     host = reach(cloud, find_box(cloud, name), settings, trust=trust)
     return host, partial(reach_again, cloud, name, settings)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import NAMED
+from dlcli.cli.aws.account import NAMED
 from dlcli.cli.aws.connect import TRUST, reached
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command

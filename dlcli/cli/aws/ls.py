@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, account, aligned
+from dlcli.cli.aws.account import ACCOUNT, account, aligned
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config

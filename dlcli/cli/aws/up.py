@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.aws import ACCOUNT, limits, opened, require_effect
+from dlcli.cli.aws.account import ACCOUNT, account_and_name, limits, require_effect
 from dlcli.cli.aws.connect import TRUST
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
@@ -57,7 +57,7 @@ def up_command(
     from dlcli.aws.setup import own_script
     from dlcli.progress import say
 
-    settings, cloud, name = opened(config)
+    settings, cloud, name = account_and_name(config)
     own_script(settings)  # a script that isn't there is said before anything is rented
     spec = _spec(settings, cloud, name, type, az)
 
@@ -72,13 +72,13 @@ def up_command(
     if dry_run:
         prepared = prepare(cloud, spec, present_key(settings.ssh_key), accept)
         require_effect(config, cloud, prepared.plan.box)
-        click.echo("\n".join(_in_words(prepared, cloud)))
+        click.echo("\n".join(_plan_lines(prepared, cloud)))
         return
     key = own_key(settings.ssh_key)
     with alone_with(cloud.region, name):
         prepared = prepare(cloud, spec, key, accept)
         require_effect(config, cloud, prepared.plan.box)
-        for line in _in_words(prepared, cloud):
+        for line in _plan_lines(prepared, cloud):
             say(line)
         if prepared.plan.rents:
             consent("Do this?", yes)
@@ -117,7 +117,7 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
     )
 
 
-def _in_words(prepared: Prepared, cloud: Cloud) -> list[str]:
+def _plan_lines(prepared: Prepared, cloud: Cloud) -> list[str]:
     """A plan as its reader sees it: what is there, what will be done, what it costs."""
     from dlcli.words import span
 

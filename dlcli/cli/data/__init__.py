@@ -10,7 +10,9 @@ import click
 
 from dlcli.cli.data.augment_preview import command as augment_preview
 from dlcli.cli.data.get import command as get
-from dlcli.cli.data.listing import (
+from dlcli.cli.data.organize import command as organize
+from dlcli.cli.parts.complete import complete_dataset
+from dlcli.cli.parts.datasets import (
     DRY_RUN,
     as_typed,
     print_counts,
@@ -18,8 +20,6 @@ from dlcli.cli.data.listing import (
     print_plan,
     warn_of,
 )
-from dlcli.cli.data.organize import command as organize
-from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table

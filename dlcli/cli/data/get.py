@@ -6,9 +6,9 @@ import os
 
 import click
 
-from dlcli.cli.data.listing import folder_named
 from dlcli.cli.data.organize import tell, with_labels
 from dlcli.cli.parts.complete import complete_competition
+from dlcli.cli.parts.datasets import folder_named
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config

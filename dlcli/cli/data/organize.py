@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.cli.data.listing import DRY_RUN, folder_named, print_counts, print_plan, verb_of, warn_of
+from dlcli.cli.parts.datasets import (
+    DRY_RUN,
+    folder_named,
+    print_counts,
+    print_plan,
+    verb_of,
+    warn_of,
+)
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from math import inf
+from math import inf, isfinite
 from typing import Any
 from unicodedata import combining, east_asian_width
 
@@ -127,3 +127,8 @@ def emit_json(value: Any) -> None:
     import json
 
     click.echo(json.dumps(value, indent=2, ensure_ascii=True))
+
+
+def finite(value: Any) -> Any:
+    """A value as JSON can hold it, which knows no infinity and has no word for no number."""
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -9,13 +9,13 @@ import click
 
 from dlcli.cli.parts.help import Command, Group, Page
 from dlcli.cli.parts.options import JSON, with_config
-from dlcli.cli.parts.tables import emit_json, fits, print_table
+from dlcli.cli.parts.tables import emit_json, finite, fits, print_table
+from dlcli.cli.runs.choice import ALL, FILTERS, choose_runs
 from dlcli.config import Config
 from dlcli.runs.filters import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from click.shell_completion import CompletionItem
 
@@ -79,10 +79,6 @@ def command() -> None:
 
     Without COMMAND it is `ls`: what that takes may follow at once.
     """
-
-
-FILTERS = click.argument("filters", metavar="[FILTER]...", nargs=-1)
-ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
 
 
 @command.command(cls=Command)
@@ -176,37 +172,6 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     click.echo(name_to_type(found.run, runs_dir))
 
 
-def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, Path | None]:
-    """The name of the dataset whose runs are meant, and its folder; both None for all datasets.
-
-    Runs are listed without their dataset too: they may have been copied here alone.
-    """
-    from dlcli.data.choice import choose_dataset
-    from dlcli.errors import DlError
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
-    from dlcli.runs.run import Run
-
-    if everything:
-        if config.is_flag("dataset"):
-            raise click.UsageError("`--all` lists the runs of all datasets: leave out `-d`.")
-        return None, None
-    try:
-        choice = choose_dataset(config)
-    except DlError as error:
-        settings = config.settings()
-        named = settings.dataset
-        if named is None and Run.all(settings.runs_dir):
-            hint = "Of all datasets: `dl runs --all`; of one: `-d NAME`."
-            raise DlError(error.what, why="which one's runs are meant?", hint=hint) from error
-        if not named or not (settings.runs_dir / named).is_dir():
-            raise
-        say(f"Runs of {shown(named)}, a dataset that is not here")
-        return named, None
-    say(str(choice))
-    return choice.root.name, choice.root
-
-
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
     """The table: a column for each key that was asked for too, and what is wrong, if anything.
 
@@ -259,13 +224,6 @@ def _plain(row: Row, keys: Sequence[str]) -> dict[str, Any]:
     asked = dict.fromkeys([*FIELDS, *keys])
     values = {key: finite(row.values.get(key)) for key in asked}
     return {**values, "folder": str(row.run.path), "problem": row.problem or None}
-
-
-def finite(value: Any) -> Any:
-    """A value as JSON can hold it, which knows no infinity and has no word for no number."""
-    from math import isfinite
-
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: bool) -> None:

@@ -11,7 +11,7 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
-from dlcli.cli.runs import ALL, choose_runs
+from dlcli.cli.runs.choice import ALL, choose_runs
 from dlcli.config import Config
 
 if TYPE_CHECKING:
@@ -105,13 +105,13 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
             say(f"{shown(run.path)} has no checkpoint.")
             continue
         sizes[run] = size_of(files)
-        say(f"{shown(run.checkpoint if checkpoints else run.path)}: {_in_words(sizes[run])}")
+        say(f"{shown(run.checkpoint if checkpoints else run.path)}: {_size_text(sizes[run])}")
     if not sizes:
         return
     _warn(list(sizes), runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
     many = f"{len(sizes)} {what}s" if len(sizes) > 1 else f"this {what}"
-    consent(f"Remove {many}, {_in_words(sum(sizes.values()))}?", yes)
+    consent(f"Remove {many}, {_size_text(sum(sizes.values()))}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` holds it too, before the run is at work
             (remove_checkpoint if checkpoints else remove_run)(run)
@@ -135,7 +135,7 @@ def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
             say(f"Warning: {run.name} is needed: {reason}.")
 
 
-def _in_words(size_bytes: int) -> str:
+def _size_text(size_bytes: int) -> str:
     """A size as people write it: "12.3 MB"."""
     return f"{size_bytes / 1e6:,.1f} MB"
 

@@ -12,7 +12,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
-from dlcli.cli.runs import FILTERS, choose_runs
+from dlcli.cli.runs.choice import FILTERS, choose_runs
 from dlcli.config import Config
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
-from dlcli.cli.parts.tables import emit_json, print_table, print_text
-from dlcli.cli.runs import finite
+from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
 from dlcli.config import Config
 
 if TYPE_CHECKING:
