@@ -25,8 +25,6 @@ NAME = "digits-demo"
 @with_config()
 def command(config: Config) -> None:
     """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
-    from subprocess import CalledProcessError
-
     from dlcli.data.demo import write_digits
     from dlcli.errors import ExitCode
 
@@ -36,7 +34,7 @@ def command(config: Config) -> None:
     say(f"1,000 labelled digits and 797 others are in {shown(folder)}, as Kaggle would ship them.")
     try:
         run = walk(folder, settings.runs_dir)
-    except CalledProcessError as error:
+    except subprocess.CalledProcessError as error:
         raise SystemExit(error.returncode if error.returncode > 0 else ExitCode.ERROR) from error
     say("")
     click.echo(f"Report      {shown(run.report_file)}")
@@ -72,8 +70,8 @@ def walk(folder: Path, runs_dir: Path) -> Run:
         for words in commands(str(folder)):
             shell = [quoted(folder) if word == str(folder) else shlex.quote(word) for word in words]
             say("\n$ dl " + " ".join(shell))
-            command = [sys.executable, "-P", "-m", "dlcli", *words]
-            subprocess.run(command, env=environment, cwd=elsewhere, check=True)
+            argv = [sys.executable, "-P", "-m", "dlcli", *words]
+            subprocess.run(argv, env=environment, cwd=elsewhere, check=True)
     runs = Run.all(runs_dir, folder.name)
     return max(runs, key=lambda run: str(run.status().get("started", "")))
 

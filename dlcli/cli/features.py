@@ -65,10 +65,10 @@ def _refuse_options_before(ctx: click.Context) -> None:
     """`dl features -d A rm --all` must not remove another dataset's features."""
     from click.core import ParameterSource
 
-    typed = [p for p in ctx.command.params if p.name and p.expose_value]
-    typed = [p for p in typed if ctx.get_parameter_source(p.name) is ParameterSource.COMMANDLINE]
-    if typed:
-        option, subcommand = typed[0].opts[-1], ctx.invoked_subcommand
+    given = [p for p in ctx.command.params if p.name and p.expose_value]
+    given = [p for p in given if ctx.get_parameter_source(p.name) is ParameterSource.COMMANDLINE]
+    if given:
+        option, subcommand = given[0].opts[-1], ctx.invoked_subcommand
         raise click.UsageError(
             f"{option} has no effect before `{subcommand}`: type it after that.", ctx
         )

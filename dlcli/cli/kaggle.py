@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -33,6 +33,71 @@ def command() -> None:
     """
 
 
+@dataclass(frozen=True)
+class Here:
+    """What a command of this group is about.
+
+    Args:
+        kaggle: the account.
+        slug: the competition.
+        metric: how it scores, if that is known.
+        runs: those of the dataset; none without one.
+        named: what the next command needs typed to be about the same.
+    """
+
+    kaggle: Kaggle
+    slug: str
+    metric: Metric | None
+    runs: tuple[Run, ...]
+    named: str
+
+    def sync(self) -> News:
+        """Bring what Kaggle says into the runs."""
+        from dlcli.kaggle.record import sync
+
+        return sync(self.kaggle, self.runs, self.slug, self.metric)
+
+
+def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
+    """The competition that is meant, and the dataset's runs.
+
+    Raises:
+        DlError: no competition is known, or no dataset where one is needed.
+    """
+    from dlcli.data.choice import again, choose_dataset
+    from dlcli.errors import DlError
+    from dlcli.files.paths import shown
+    from dlcli.kaggle.account import open_kaggle
+    from dlcli.kaggle.competitions import metric_of
+    from dlcli.kaggle.submit import with_competition
+    from dlcli.progress import say
+    from dlcli.runs.run import Run
+
+    runs: list[Run] = []
+    named = config.retyped(["kaggle.competition"])
+    try:
+        choice = choose_dataset(config)
+    except DlError as error:
+        if needs_dataset or config.settings().kaggle.competition is None:
+            hint = "Name one: `-d DATASET`" + ("." if needs_dataset else ", or `-c COMPETITION`.")
+            raise DlError(error.what, why=error.why, hint=f"{hint} {error.hint}") from error
+        config = with_competition(config, None)
+    else:
+        say(str(choice))
+        config = with_competition(config, choice.root)
+        runs = Run.all(config.settings().runs_dir, choice.root.name)
+        named += again(choice.root)
+        if config.settings().kaggle.competition is None:
+            raise DlError(
+                f"No competition is known for {shown(choice.root)}",
+                hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
+                f"{shown(choice.root / 'dataset.yaml')}.",
+            )
+    wants = config.settings().kaggle
+    slug = str(wants.competition)
+    return Here(open_kaggle(), slug, metric_of(slug, wants.metric), tuple(runs), named)
+
+
 @command.command(cls=Command)
 @JSON
 @with_config(*KEYS)
@@ -53,8 +118,6 @@ def status(config: Config, as_json: bool) -> None:
     ours = sent_by_runs(here.runs, here.slug)
     held = truth(ours)
     if as_json:
-        from dataclasses import asdict
-
         emit_json(
             {
                 "competition": here.slug,
@@ -80,7 +143,7 @@ def status(config: Config, as_json: bool) -> None:
     if ours:
         click.echo()
         _print_entries(ours)
-    for sentence in _in_words(held):
+    for sentence in _truth_text(held):
         say(sentence)
     for run, entry in ours:
         if entry.is_as_promised is False:
@@ -174,8 +237,6 @@ def sync(config: Config, as_json: bool) -> None:
     news = here.sync()
     changed = news.changed
     if as_json:
-        from dataclasses import asdict
-
         emit_json([{"run": run.name, **asdict(entry)} for run, entry in changed])
         return
     _print_entries(changed)
@@ -220,7 +281,7 @@ def _span(entry: Entry) -> str:
     return f"{low:.3f}-{high:.3f}"
 
 
-def _in_words(held: Truth) -> list[str]:
+def _truth_text(held: Truth) -> list[str]:
     """What valid scores are worth, a sentence each."""
     if not held.runs:
         return []
@@ -243,72 +304,5 @@ def _words(metric: Metric) -> str:
 
 
 def _plain(sent: Sent, run: str | None) -> dict[str, object]:
-    from dataclasses import asdict
-
     date = sent.date.isoformat() if sent.date else None
     return {**asdict(sent), "date": date, "run": run}
-
-
-@dataclass(frozen=True)
-class Here:
-    """What a command of this group is about.
-
-    Args:
-        kaggle: the account.
-        slug: the competition.
-        metric: how it scores, if that is known.
-        runs: those of the dataset; none without one.
-        named: what the next command needs typed to be about the same.
-    """
-
-    kaggle: Kaggle
-    slug: str
-    metric: Metric | None
-    runs: tuple[Run, ...]
-    named: str
-
-    def sync(self) -> News:
-        """Bring what Kaggle says into the runs."""
-        from dlcli.kaggle.record import sync
-
-        return sync(self.kaggle, self.runs, self.slug, self.metric)
-
-
-def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
-    """The competition that is meant, and the dataset's runs.
-
-    Raises:
-        DlError: no competition is known, or no dataset where one is needed.
-    """
-    from dlcli.data.choice import again, choose_dataset
-    from dlcli.errors import DlError
-    from dlcli.files.paths import shown
-    from dlcli.kaggle.account import open_kaggle
-    from dlcli.kaggle.competitions import metric_of
-    from dlcli.kaggle.submit import with_competition
-    from dlcli.progress import say
-    from dlcli.runs.run import Run
-
-    runs: list[Run] = []
-    named = config.retyped(["kaggle.competition"])
-    try:
-        choice = choose_dataset(config)
-    except DlError as error:
-        if needs_dataset or config.settings().kaggle.competition is None:
-            hint = "Name one: `-d DATASET`" + ("." if needs_dataset else ", or `-c COMPETITION`.")
-            raise DlError(error.what, why=error.why, hint=f"{hint} {error.hint}") from error
-        config = with_competition(config, None)
-    else:
-        say(str(choice))
-        config = with_competition(config, choice.root)
-        runs = Run.all(config.settings().runs_dir, choice.root.name)
-        named += again(choice.root)
-        if config.settings().kaggle.competition is None:
-            raise DlError(
-                f"No competition is known for {shown(choice.root)}",
-                hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
-                f"{shown(choice.root / 'dataset.yaml')}.",
-            )
-    wants = config.settings().kaggle
-    slug = str(wants.competition)
-    return Here(open_kaggle(), slug, metric_of(slug, wants.metric), tuple(runs), named)

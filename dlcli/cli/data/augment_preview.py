@@ -12,10 +12,10 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.cli.parts.tables import print_table
 from dlcli.config import Config
-from dlcli.settings.augmentation import Augmentation
+from dlcli.settings.augmentation import AMOUNTS, Augmentation
 from dlcli.settings.fields import settings_of
 
-AMOUNTS = settings_of(Augmentation)
+DECLARED = settings_of(Augmentation)
 OUTPUT = Path("augment-preview.png")
 
 
@@ -35,7 +35,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     metavar="FILE",
     help="the PNG to write; replaced where it exists",
 )
-@with_config("seed", *(f"augmentation.{name}" for name in AMOUNTS))
+@with_config("seed", *AMOUNTS)
 def command(config: Config, named: str | None, output: Path) -> None:
     """Draw an image as it is, and changed at random eight ways.
 
@@ -52,8 +52,8 @@ def command(config: Config, named: str | None, output: Path) -> None:
     _print_amounts(config, settings.augmentation)
     after = "nothing is changed: set some amount, such as `--rotation 15`"
     if not settings.augmentation.changes_nothing:
-        typed = config.given_flags(f"augmentation.{name}" for name in AMOUNTS)
-        after = f"next: `{' '.join(['dl train cnn --augment', *typed])}{root}`"
+        given = config.given_flags(AMOUNTS)
+        after = f"next: `{' '.join(['dl train cnn --augment', *given])}{root}`"
     say(f"Eight ways are in {shown(output)}; {after}")
 
 
@@ -78,7 +78,7 @@ def _print_amounts(config: Config, augmentation: Augmentation) -> None:
     for name, value in augmentation.describe().items():
         found = config.get(f"augmentation.{name}")
         origin = f"preset {augmentation.preset}" if found.value is None else found.origin
-        rows.append([name, _text(value), origin, AMOUNTS[name].help])
+        rows.append([name, _text(value), origin, DECLARED[name].help])
     print_table(["amount", "value", "from", "what it does"], rows)
 
 

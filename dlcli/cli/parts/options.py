@@ -113,8 +113,8 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
                 for option in options
                 if isinstance(option, SettingOption)
             }
-            typed = {key: value for key, value in flags.items() if value is not None}
-            config = load_config(config_file).with_flags(typed)
+            given = {key: value for key, value in flags.items() if value is not None}
+            config = load_config(config_file).with_flags(given)
             for warning in config.warnings:
                 say(f"Warning: {warning}")
             return function(config, **arguments)
