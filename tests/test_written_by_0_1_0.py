@@ -327,7 +327,6 @@ def test_a_run_that_was_killed_on_this_machine_goes_on(dl: Dl) -> None:
     assert_finished_like(LINEAR, KILLED, exactly=2)
 
 
-@pytest.mark.xfail(reason="the lock that `dl resume` takes passes for a sign of life", strict=True)
 def test_a_run_that_was_killed_on_another_machine_goes_on(dl: Dl) -> None:
     was_of(f"not-{gethostname()}", KILLED)
     assert "Going on after epoch 2 of 4." in ok(dl("resume", KILLED)).stderr

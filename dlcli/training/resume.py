@@ -68,8 +68,10 @@ def resume(
             why="permission denied",
             hint=f"Train it again in a run of yours: `dl rerun {run.name}`.",
         )
+    # asked before `lock.yaml` is ours: to a run of another machine that passes for a sign of life
+    was_at_work = run.state == "running"
     with run.held():
-        _require_stopped(run, epochs)
+        _require_stopped(run, epochs, was_at_work)
         remove_leftovers(run.path)
         job = _reopen(run, data_dir or load_config().settings().data_dir)
         _require_begun_or_empty(run)
@@ -169,7 +171,7 @@ def _reopen(run: Run, data_dir: Path) -> Job:
     return replace(job, changes=tuple(map(Change.from_description, record.get("changes", ()))))
 
 
-def _require_stopped(run: Run, epochs: int | None) -> None:
+def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
     status = run.status()
     if status["state"] == "finished" and (epochs is None or is_ensemble(run)):
         done = status.get("epoch")
@@ -177,7 +179,7 @@ def _require_stopped(run: Run, epochs: int | None) -> None:
         raise DlError(
             f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.{more}"
         )
-    if status["state"] == "running":
+    if was_at_work and status["state"] == "running":
         raise run.busy(status)
 
 

@@ -19,8 +19,10 @@ from support.pictures import make_dataset, picture
 from support.prepared_homes import Once
 from support.small_run import SMALL, only_run
 
+from dlcli.errors import DlError
 from dlcli.runs.run import Run
 from dlcli.training import checkpoint, fit
+from dlcli.training.resume import resume
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
@@ -142,6 +144,14 @@ def test_one_process_at_a_time_goes_on_with_a_run(dl: Dl, stopped: Run) -> None:
     assert "is being trained" in second.stderr
     ok(dl("resume", stopped.name))
     assert [row["epoch"] for row in stopped.history()] == [1, 2, 3]
+
+
+def test_a_run_of_another_machine_is_refused_while_it_gives_signs_of_life(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "dogs", "linear", ())
+    run.update_status(state="running", pid=1, host="elsewhere")
+    run.lock_file.touch()
+    with pytest.raises(DlError, match="is being trained"):
+        resume(run)
 
 
 def test_new_test_images_are_no_reason_not_to_go_on(dl: Dl, tiny: Path, stopped: Run) -> None:
