@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.files import download
 from dlcli.files.archives import brief
 from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.formats import read_text
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 # Before another try; the row begins anew whenever more than ever has come.
 DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 # When a connection breaks off, at most this is lost.
-CHUNK = 1 << 16
+CHUNK_BYTES = 1 << 16
 
 # A server that takes a call and is silent for so long is given up.
 ANSWER_SECONDS = 60.0
@@ -189,8 +188,7 @@ def _opened(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
     with requests.Session() as session:
         session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
         try:
-            timeout = download.ANSWER_SECONDS
-            with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
+            with session.get(url, headers=headers, stream=True, timeout=ANSWER_SECONDS) as response:
                 yield response
         except broken as error:
             raise _Broken(f"{_host(url)}: {reason(error)}") from None
@@ -232,7 +230,7 @@ def _copy(response: Response, partial: PartialFile, remote: RemoteFile) -> None:
     doing = f"fetch {brief(shown(partial.target.name))}:"
     bar = track(doing, _begun_mb(size or 0), "MB", done=_begun_mb(done))
     with partial.file.open("ab") as file, bar as counted:
-        for chunk in response.iter_content(CHUNK):
+        for chunk in response.iter_content(CHUNK_BYTES):
             try:
                 file.write(chunk)
                 file.flush()

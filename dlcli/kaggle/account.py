@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dlcli.errors import DlError, did_you_mean
-from dlcli.files import download
+from dlcli.files import download  # `ANSWER_SECONDS` is read through it: tests set it
 from dlcli.files.download import LONGEST_WAIT_SECONDS, reason, retry_after
 from dlcli.files.paths import shown
 from dlcli.kaggle.competitions import COMPETITIONS, DataFile, Limits, Sent, Standing, rules_page

@@ -63,7 +63,7 @@ def test_a_connection_that_breaks_is_gone_on_with_in_this_call_and_in_the_next(
     server.break_download(70_000)
     ok(dl("data", "get", SLUG, "--dataset", "first"))
     whole = len(server.competitions[SLUG].whole())
-    assert sum(server.storage.sent) <= whole + download.CHUNK
+    assert sum(server.storage.sent) <= whole + download.CHUNK_BYTES
     server.storage.sent.clear()
     (home / f"data/.downloads/{SLUG}.zip").unlink()
     monkeypatch.setattr(download, "DELAYS_SECONDS", ())
@@ -71,7 +71,7 @@ def test_a_connection_that_breaks_is_gone_on_with_in_this_call_and_in_the_next(
     refused(dl("data", "get", SLUG, "--dataset", "second"), "the same command goes on from there")
     assert not (home / "data/second").exists()
     ok(dl("data", "get", SLUG, "--dataset", "second"))
-    assert sum(server.storage.sent) <= whole + download.CHUNK
+    assert sum(server.storage.sent) <= whole + download.CHUNK_BYTES
     assert tree(home / "data/first") == tree(home / "data/second")
 
 
