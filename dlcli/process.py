@@ -1,10 +1,11 @@
 """This process and others: who works on what, where a result comes from, safe Ctrl-C.
 
-Which process works on something is written down so that another can ask whether it still does.
+Another process can ask whether the one that was written down still works.
 """
 
 from __future__ import annotations
 
+# What only a training needs is imported in bodies: completion of runs comes by here.
 import os
 import sys
 import time
@@ -19,10 +20,12 @@ from dlcli.words import printable
 if TYPE_CHECKING:
     from types import FrameType
 
-# What only a training needs is imported in bodies: completion of runs comes by here.
+# How often whoever works on something touches its sign, and after how long without it counts as
+# gone.
 BEAT_SECONDS = 30
 SILENT_SECONDS = 600
 
+# Whose versions `config.yaml` records.
 BACKENDS = ("keras", "tensorflow", "jax", "torch", "numpy")
 PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headless")
 

@@ -58,7 +58,7 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
     """What the headline numbers say, as sentences.
 
     Args:
-        metrics: what `evaluation.evaluate` returns.
+        metrics: what `evaluation.metrics.evaluate` returns.
     """
     low, high = metrics["accuracy_interval_95"]
     images, baseline = metrics["images"], metrics["baseline"]

@@ -1,6 +1,6 @@
 """Paths: as people type and read them, where `dl` keeps its files, where a project begins.
 
-The places follow the XDG base directory rules.
+`dl`'s own folders follow the XDG base directory rules.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find_project_file(folder: Path) -> Path | None:
 
 
 def expanded(path: str) -> Path:
-    """A path as it was quoted, with `~` as the home folder."""
+    """A path as it was typed, with `~` as the home folder."""
     try:
         return Path(path).expanduser()
     except RuntimeError:  # `~somebody`, where nobody has that name

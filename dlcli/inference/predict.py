@@ -46,7 +46,7 @@ def predictions_of(
 
     Args:
         run: a finished run.
-        root: its dataset's folder, see `current.ChosenRun`; None: it is gone.
+        root: its dataset's folder, see `runs.choice.ChosenRun`; None: it is gone.
         config: workers, weights, what to do about unreadable images, amounts of augmentation.
         split: "valid" or "test".
         views: changed views of each image to take the mean with, see `tta`; 0: none.
@@ -133,7 +133,10 @@ def has_predictions(
 def holder(
     run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
 ) -> Run | None:
-    """The folder that holds those predictions, see `has_predictions`: the run's, or its place's."""
+    """The folder that holds those predictions: the run's, or its stand-in's.
+
+    Args: as for `has_predictions`.
+    """
     for place in runs_to_read(run):
         file = place.predictions(split, how["views"] if how else 0)
         recorded = place.status().get("predicted", {}).get(file.stem)

@@ -1,4 +1,6 @@
-"""Test-time augmentation: predict each image as it is and changed a few times, and take the mean.
+"""Test-time augmentation: the views in which each image is predicted, as it is and changed.
+
+The mean of what they say is taken by `inference.predictions.mean_of`.
 
 Mistakes that hang on an image's exact place, size or side are outvoted by its other views. Source:
 Krizhevsky, Sutskever & Hinton 2012, section 4.1, who averaged ten crops and mirror images.

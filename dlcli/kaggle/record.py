@@ -44,7 +44,7 @@ class Entry:
     Args:
         file: the first eight hex digits of its sha256; it lies in `submissions/`.
         competition: the competition's name.
-        sent: when, by our clock; see `processes.utc_now`.
+        sent: when, by our clock; see `process.utc_now`.
         message: what was said with it.
         metric: the name of the competition's metric; None where nobody said.
         clip: how far probabilities were kept from 0 and 1; None where that is not known any more.

@@ -275,7 +275,8 @@ def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
 def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
     """Let exactly these layers of a backbone train.
 
-    Batch normalisation between them keeps its statistics, scale and offset: see `models.network`.
+    Batch normalisation between them keeps its statistics, scale and offset: see the top of this
+    module.
 
     Args:
         backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:

@@ -31,7 +31,8 @@ def evaluate_run(
         views: changed views of each image to take the mean with; 0: none.
 
     Returns:
-        the metrics (see `evaluation.evaluate`; with `tta`, the views), and the report's path.
+        the metrics (see `evaluation.metrics.evaluate`; with `tta`, the views), and the report's
+            path.
 
     Raises:
         DlError: no predictions, and no images to make them from.

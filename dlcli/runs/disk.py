@@ -15,7 +15,8 @@ from dlcli.runs.ladder import Ladder
 from dlcli.runs.listing import Row
 from dlcli.runs.run import Run
 
-# What a frozen network's second name in a run is the same file as, see `engine_files`.
+# What a frozen network's second name in a run is the same file as, see
+# `inference.serving.make_engine`.
 IN_CACHE = "the network in the cache"
 
 
