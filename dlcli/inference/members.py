@@ -1,4 +1,4 @@
-"""An ensemble's members: which runs they are, and the mean of what they predict."""
+"""An ensemble's members: which runs they are, and that all know the same classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
-from dlcli.inference.predictions import _are
+from dlcli.inference.predictions import names_are
 from dlcli.runs.run import Run
 
 
@@ -65,7 +65,7 @@ def require_same_classes(runs: Sequence[Run]) -> None:
         known, here = set(first.classes()), set(run.classes())
         if known != here:
             only = [
-                f"{_are(names)} only in {of.name}"
+                f"{names_are(names)} only in {of.name}"
                 for names, of in ((known - here, first), (here - known, run))
                 if names
             ]

@@ -130,7 +130,7 @@ def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Pred
         if set(member.classes) != set(classes):
             raise DlError(
                 "The predictions of an ensemble's members name different classes",
-                why=f"{_are(set(member.classes) ^ set(classes))} not in all of them",
+                why=f"{names_are(set(member.classes) ^ set(classes))} not in all of them",
                 hint="Remove the file that is wrong from its run's predictions: it is made again.",
             )
     paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
@@ -164,6 +164,7 @@ def mean_of(members: Sequence[Predictions]) -> Predictions:
     return dataclasses.replace(members[0], y_prob=mean)
 
 
-def _are(names: set[str]) -> str:
+def names_are(names: set[str]) -> str:
+    """Class names in words, with their verb: "`cat`, `dog` are"."""
     quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names))
     return f"{quoted} {'is' if len(names) == 1 else 'are'}"
