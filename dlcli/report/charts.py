@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 440, 268  # user units; about pixels on a wide screen
 LEFT, RIGHT, TOP, BOTTOM = 50, 350, 26, 222
 LABEL_GAP = 17  # between the two labels at the lines' ends
-
 LETTER_GAP = 15  # between two letters at the lines' ends
 # In print without colour the dashes still tell the lines apart; SVG's `stroke-dasharray`.
 DASHES = ("none", "7 4", "1.5 3.5", "10 4 2 4", "4 2.5")
@@ -209,8 +208,6 @@ def _unbroken(points: Sequence[Mark | None]) -> tuple[str, ...]:
 
 def _apart(lines: list[Line]) -> tuple[Line, ...]:
     """Move the labels of two lines that end close together apart."""
-    from dataclasses import replace
-
     if len(lines) < 2 or abs(lines[0].end.y - lines[1].end.y) >= LABEL_GAP:
         return tuple(lines)
     upper, lower = sorted(lines, key=lambda line: line.end.y)
@@ -257,7 +254,7 @@ class RunLine:
 
 @dataclass(frozen=True)
 class RunsChart:
-    """A chart ready to draw in a box of `charts.WIDTH` by `charts.HEIGHT`."""
+    """A chart ready to draw in a box of `WIDTH` by `HEIGHT`."""
 
     title: str
     lines: tuple[RunLine, ...]

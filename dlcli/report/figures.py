@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli import words
 from dlcli.evaluation.history import Curves, curves
 from dlcli.files.atomic import atomic
 from dlcli.files.paths import shown
@@ -36,8 +35,10 @@ DPI = 150
 QUICK = 3  # PNG compression: 3 times quicker than the default, 6 % larger
 MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
 MOST_LABELLED = 130  # classes; with more, names would be too small to read
-COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
+GALLERY_COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
 NARROWEST = 160  # pixels; a column of a sheet, so that its title has room
+
+# The comparison of runs
 
 # Eight colours that differ in lightness too, five dashes, seven markers: no two of the first 280
 # runs are drawn alike, and the first five differ in each of the three, so in print without colour.
@@ -51,25 +52,29 @@ MOST_MARKED = 20
 RING: dict[str, Any] = {"marker": "o", "fillstyle": "none", "markersize": 10, "linestyle": "none"}
 BEST = "the best epoch, whose model was kept"
 PANELS = (("loss", "valid"), ("loss", "train"), ("accuracy", "valid"))
-WIDTH = 12.0  # inches
+COMPARISON_INCHES = 12.0
 LEGEND_CHARACTERS = 165  # of its font, in that width
 
-FAINT = 0.45
+# The range test
+
+FAINT = 0.45  # of each batch's own line
 
 
-def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
+def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
     """Loss and accuracy side by side, train and validation, the best epoch marked.
 
     Args:
         path: the PNG to write.
-        curves: at least one.
+        metrics: the curves of each; at least one.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = Figure(figsize=(4.6 * len(curves), 3.2), layout="constrained")
-    dot = "o" if len(curves[0].epochs) <= 40 else None
-    for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+    figure = Figure(figsize=(4.6 * len(metrics), 3.2), layout="constrained")
+    dot = "o" if len(metrics[0].epochs) <= 40 else None
+    for axes, curve in zip(
+        figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True
+    ):
         calm(axes, curve.metric.capitalize())
         for name, values, colour in (
             ("train", curve.train, TRAIN),
@@ -91,7 +96,7 @@ def draw_curves(path: Path, curves: Sequence[Curves]) -> None:
         axes.set_xlabel("epoch", color=MUTED, fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if curve.metric == "accuracy":
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{words.NBSP}%"))
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     save(path, figure)
@@ -116,7 +121,7 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     labelled = n <= MOST_LABELLED
     side = max(1.5, min(0.62 * n, 5 + 0.055 * n, 12))  # inches: 120 classes get a larger sheet
     size = max(3.5, min(9.0, side * 72 / n * 0.75))  # points
-    names = [words.short(shown(name), 24) for name in classes]
+    names = [short(shown(name), 24) for name in classes]
     longest = max(map(len, names)) * size * 0.6 / 72 if labelled else 0
     left = 0.35 + longest
     above = 0.75 + (longest if (turned := n > 4) else size / 72)
@@ -175,16 +180,18 @@ def draw_gallery(
     """
     from PIL import Image, ImageDraw
 
-    rows = -(-len(samples) // COLUMNS)
+    rows = -(-len(samples) // GALLERY_COLUMNS)
     step_x, step_y, top = TILE + GAP, TILE + 52, 72
     sheet = Image.new(
-        "RGB", (2 * MARGIN + COLUMNS * step_x - GAP, top + rows * step_y + MARGIN // 2), "white"
+        "RGB",
+        (2 * MARGIN + GALLERY_COLUMNS * step_x - GAP, top + rows * step_y + MARGIN // 2),
+        "white",
     )
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 26), title, INK, _font(20))
     bold, small = _font(13, "DejaVuSans-Bold"), _font(13)
     for place, sample in enumerate(samples):
-        x, y = MARGIN + place % COLUMNS * step_x, top + place // COLUMNS * step_y
+        x, y = MARGIN + place % GALLERY_COLUMNS * step_x, top + place // GALLERY_COLUMNS * step_y
         picture = pictures[sample].image
         scale = TILE / max(picture.size)
         how = Image.Resampling.NEAREST if pictures[sample].tiny else Image.Resampling.LANCZOS
@@ -289,19 +296,19 @@ def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, 
     names = [short(shown(name), 60) for name, _ in runs]
     columns = max(1, LEGEND_CHARACTERS // (max(map(len, [*names, BEST])) + 10))
     rows = -(-(len(runs) + 1) // columns)
-    figure = Figure(figsize=(WIDTH, 3.6 + 0.2 * rows), layout="constrained")
+    figure = Figure(figsize=(COMPARISON_INCHES, 3.6 + 0.2 * rows), layout="constrained")
     valid_loss, train_loss, accuracy = figure.subplots(1, 3)
     train_loss.sharey(valid_loss)
     for axes, (metric, side) in zip((valid_loss, train_loss, accuracy), PANELS, strict=True):
         for number, found in lines.items():
             if curve := found.get(metric):
-                _draw(axes, curve, side, number)
+                _draw_run(axes, curve, side, number)
     losses = [each.values for found in lines.values() if (each := found.get("loss"))]
     scale = _scale_losses((valid_loss, train_loss), [value for each in losses for value in each])
     calm(valid_loss, f"Valid loss{scale}")
     calm(train_loss, f"Train loss{scale}")
     calm(accuracy, "Valid accuracy")
-    _finish((valid_loss, train_loss, accuracy))
+    _finish_comparison((valid_loss, train_loss, accuracy))
     handles = [*(_key(**_style(number)) for number in lines), _key(**RING, color=MUTED)]
     names = [*(name.replace("$", r"\$") for name in names), BEST]
     figure.legend(
@@ -327,7 +334,7 @@ def _key(**style: Any) -> Line2D:
     return Line2D([], [], **style)
 
 
-def _draw(axes: Axes, curve: Curves, side: str, number: int) -> None:
+def _draw_run(axes: Axes, curve: Curves, side: str, number: int) -> None:
     """One run's line, and a ring around the epoch whose model was kept."""
     values = curve.valid if side == "valid" else curve.train
     style = _style(number)
@@ -353,7 +360,7 @@ def _scale_losses(both: Sequence[Axes], losses: Sequence[float]) -> str:
     return " (logarithmic scale)"
 
 
-def _finish(panels: Sequence[Axes]) -> None:
+def _finish_comparison(panels: Sequence[Axes]) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     for axes in panels:
@@ -396,7 +403,7 @@ def draw_range(
     axes.set_xlim(learning_rates[0] / 1.5, learning_rates[-1] * 1.5)
     axes.set_ylim(*_loss_range(smoothed))
     if lowest is not None and suggestion is not None:
-        _mark(axes, learning_rates[lowest], smoothed[lowest], suggestion)
+        _mark_suggestion(axes, learning_rates[lowest], smoothed[lowest], suggestion)
     axes.set_xlabel("learning rate", color=MUTED, fontsize=8)
     axes.set_ylabel("loss", color=MUTED, fontsize=8)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -417,7 +424,7 @@ def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
     return bottom - 0.4 * room, top + 0.8 * room
 
 
-def _mark(axes: Axes, rate: float, loss: float, suggestion: float) -> None:
+def _mark_suggestion(axes: Axes, rate: float, loss: float, suggestion: float) -> None:
     """The suggestion, and where the running mean is lowest, from which it comes."""
     axes.plot([rate], [loss], "o", color=VALID, markersize=6)
     axes.annotate(

@@ -37,9 +37,9 @@ MOST_PAIRS = 10
 MOST_IN_TABLE = 16  # classes; a larger matrix is drawn
 MOST_DRAWN = 200  # classes; a still larger one would be all that the page is
 
-FEW = 12  # two rows of six on a page
+IN_A_GALLERY = 12  # pictures: two rows of six on a page
 MOST_PER_CLASS = 6
-MOST = 120  # pictures in one gallery; each costs about 15 kB of the page
+MOST_IN_GALLERY = 120  # pictures; each costs about 15 kB of the page
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Report:
         title: the run's name.
         recipe: the recipe's name.
         classes: names, in the order of y_prob's columns.
-        metrics: what `evaluation.evaluate(y_true, y_prob, classes)` returned.
+        metrics: what `evaluation.metrics.evaluate(y_true, y_prob, classes)` returned.
         y_true: int array of shape (n_samples,).
         y_prob: float array of shape (n_samples, n_classes).
         root: the dataset's folder, absolute.
@@ -256,11 +256,11 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
 
     def at_random(among: np.ndarray) -> tuple[int, ...]:
         candidates = among.nonzero()[0]
-        chosen = rng.choice(candidates, min(FEW, len(candidates)), replace=False)
+        chosen = rng.choice(candidates, min(IN_A_GALLERY, len(candidates)), replace=False)
         return tuple(sorted(chosen.tolist()))
 
-    shown = MOST // _each(y_prob.shape[1])
-    limit = f" The first {shown} classes." if y_prob.shape[1] > shown else ""
+    most = MOST_IN_GALLERY // _per_class(y_prob.shape[1])
+    limit = f" The first {most} classes." if y_prob.shape[1] > most else ""
     none_wrong, none_right = "Not one picture is wrong.", "Not one picture is right."
     return [
         Gallery(
@@ -299,7 +299,7 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
             if y_prob.shape[1] == 2
             else "The two likeliest classes are nearest to a tie.",
             # with two classes the margin is |2p - 1|, so this is p nearest 0.5 as well
-            tuple(np.argsort(first - second, kind="stable")[:FEW].tolist()),
+            tuple(np.argsort(first - second, kind="stable")[:IN_A_GALLERY].tolist()),
             "",
         ),
     ]
@@ -309,12 +309,12 @@ def _of_each_class(y_true: Ints, among: np.ndarray, rank: Floats, classes: int) 
     """Class after class, those of `among` that rank lowest."""
     import numpy as np
 
-    each = _each(classes)
+    each = _per_class(classes)
     order = np.argsort(rank, kind="stable")
     order = order[among[order]]
-    for label in range(min(classes, MOST // each)):
+    for label in range(min(classes, MOST_IN_GALLERY // each)):
         yield from order[y_true[order] == label][:each].tolist()
 
 
-def _each(classes: int) -> int:
-    return max(1, min(MOST_PER_CLASS, 2 * FEW // classes))
+def _per_class(classes: int) -> int:
+    return max(1, min(MOST_PER_CLASS, 2 * IN_A_GALLERY // classes))

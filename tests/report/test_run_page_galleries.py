@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.report.run_page import FEW, MOST, Gallery, select
+from dlcli.report.run_page import IN_A_GALLERY, MOST_IN_GALLERY, Gallery, select
 
 NAMES = [
     "correct-at-random",
@@ -39,15 +39,15 @@ def test_every_gallery_keeps_its_promise(samples, classes, seed):
     galleries = chosen(y_true, y_prob, seed)
     assert list(galleries) == NAMES
     for gallery in galleries.values():
-        assert len(set(gallery.samples)) == len(gallery.samples) <= MOST
+        assert len(set(gallery.samples)) == len(gallery.samples) <= MOST_IN_GALLERY
         assert all(type(sample) is int and 0 <= sample < samples for sample in gallery.samples)
     for name in ("correct-at-random", "most-correct"):
         assert right[list(galleries[name].samples)].all()
     for name in ("incorrect-at-random", "most-incorrect"):
         assert not right[list(galleries[name].samples)].any()
-    assert len(galleries["correct-at-random"].samples) == min(FEW, right.sum())
-    assert len(galleries["incorrect-at-random"].samples) == min(FEW, (~right).sum())
-    assert len(galleries["most-uncertain"].samples) == min(FEW, samples)
+    assert len(galleries["correct-at-random"].samples) == min(IN_A_GALLERY, right.sum())
+    assert len(galleries["incorrect-at-random"].samples) == min(IN_A_GALLERY, (~right).sum())
+    assert len(galleries["most-uncertain"].samples) == min(IN_A_GALLERY, samples)
 
 
 @given(**sizes)
@@ -63,7 +63,7 @@ def test_each_class_shows_its_extremes_in_order(samples, classes, seed):
             taken = samples_of[y_true[samples_of] == label]
             rank = sign * of_truth[(y_true == label) & among]
             assert (sign * of_truth[taken] == np.sort(rank)[: len(taken)]).all()
-        if classes <= MOST:
+        if classes <= MOST_IN_GALLERY:
             assert set(y_true[samples_of]) == set(y_true[among])
 
 
@@ -102,9 +102,9 @@ def test_a_gallery_by_class_stays_small(classes, each):
 
 
 def test_more_classes_than_one_looks_at_are_cut_and_said():
-    y_true = np.arange(MOST + 1)
-    gallery = chosen(y_true, np.eye(MOST + 1))["most-correct"]
-    assert gallery.samples == tuple(range(MOST))
+    y_true = np.arange(MOST_IN_GALLERY + 1)
+    gallery = chosen(y_true, np.eye(MOST_IN_GALLERY + 1))["most-correct"]
+    assert gallery.samples == tuple(range(MOST_IN_GALLERY))
     assert gallery.note.endswith("The first 120 classes.")
 
 
