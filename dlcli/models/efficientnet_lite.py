@@ -19,7 +19,6 @@ import pickle
 import pickletools
 from collections import OrderedDict
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -45,8 +44,9 @@ STAGES = (
 )
 BATCHNORM_EPSILON = 1e-3
 
-MAGIC = 0x1950A86A20F9469CFC6C
-PROTOCOL = 1001
+# PyTorch's old format.
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+TORCH_PROTOCOL = 1001
 STORAGE_TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 # what a damaged pickle makes the unpickler raise, besides its own error
 DAMAGED = (
@@ -108,7 +108,7 @@ def _efficientnet_lite(
         channels = _scaled_channels(channels_at_1, width)
         # the family keeps its stem and head, and the first and last stage's blocks, as they are
         scales = 0 < stage < len(STAGES) - 1
-        for block in range(ceil(blocks_at_1 * depth) if scales else blocks_at_1):
+        for block in range(math.ceil(blocks_at_1 * depth) if scales else blocks_at_1):
             prefix, shortcut = f"blocks_{index}", x
             stride = first_stride if block == 0 else 1
             if expansion != 1:
@@ -260,7 +260,7 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with path.open("rb") as file:
-            return _read(file)
+            return _tensors_in(file)
     except DAMAGED as error:
         raise DlError(
             f"{shown(path)} can't be read as PyTorch weights",
@@ -269,11 +269,11 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+def _tensors_in(file: BinaryIO) -> dict[str, np.ndarray]:
     import numpy as np
 
     length = os.fstat(file.fileno()).st_size
-    if _unpickle(file, length) != MAGIC or _unpickle(file, length) != PROTOCOL:
+    if _unpickle(file, length) != TORCH_MAGIC or _unpickle(file, length) != TORCH_PROTOCOL:
         raise pickle.UnpicklingError("it is not in PyTorch's old format")
     _unpickle(file, length)  # system info: byte order and sizes of C types, always little here
     tensors: dict[str, _Tensor] = _unpickle(file, length)

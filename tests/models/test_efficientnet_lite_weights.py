@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dlcli.errors import DlError
-from dlcli.models.efficientnet_lite import MAGIC, PROTOCOL, read_torch_weights
+from dlcli.models.efficientnet_lite import TORCH_MAGIC, TORCH_PROTOCOL, read_torch_weights
 
 
 class Global:
@@ -58,9 +58,11 @@ def tensor(key: str, shape: tuple, strides: tuple, n: int, offset: int = 0, kind
     return Call(rebuild, Storage(kind, key, n), offset, shape, strides, False, OrderedDict())
 
 
-def write(path: Path, tensors: object, storages: dict[str, np.ndarray], magic: int = MAGIC) -> Path:
+def write(
+    path: Path, tensors: object, storages: dict[str, np.ndarray], magic: int = TORCH_MAGIC
+) -> Path:
     with path.open("wb") as file:
-        for value in (magic, PROTOCOL, {"little_endian": True}, tensors, list(storages)):
+        for value in (magic, TORCH_PROTOCOL, {"little_endian": True}, tensors, list(storages)):
             Pickler(file, 2).dump(value)
         for array in storages.values():
             file.write(struct.pack("<q", array.size) + array.tobytes())
