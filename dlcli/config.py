@@ -28,7 +28,7 @@ from dlcli.catalog import (
 )
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import read_text, read_yaml
+from dlcli.files.formats import amended, read_text, read_yaml
 from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, plain, settings_of
@@ -211,8 +211,6 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     Raises:
         DlError: unknown key, wrong type, or a file that doesn't hold settings.
     """
-    from dlcli.files.formats import amended
-
     checked = plain(coerce(value, replace(declared(key), name=key)))
     file = file.resolve()  # a link, from somebody's dotfiles, stays one
     text = ""

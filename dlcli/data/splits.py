@@ -94,8 +94,8 @@ def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Mov
         )
     random = np.random.default_rng(seed)
     chosen = []
-    for split, size, least in (("train", train, 1), ("valid", valid, 0)):
-        by_class = _by_class(dataset, split)
+    for part, size, least in (("train", train, 1), ("valid", valid, 0)):
+        by_class = _by_class(dataset, part)
         counts = {name: len(paths) for name, paths in by_class.items()}
         shares = apportion(counts, min(size, sum(counts.values())), least=least)
         chosen += _choose(by_class, shares, random)
@@ -139,9 +139,9 @@ def singletons(dataset: Dataset) -> tuple[str, ...]:
     return tuple(name for name in dataset.classes if counts[name] == 1)
 
 
-def _by_class(dataset: Dataset, split: str) -> dict[str, list[str]]:
+def _by_class(dataset: Dataset, name: str) -> dict[str, list[str]]:
     by_class = defaultdict(list)
-    for path in dataset.splits[split]:
+    for path in dataset.splits[name]:
         by_class[dataset.class_of(path)].append(path)
     return dict(sorted(by_class.items()))
 
@@ -252,12 +252,12 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
 
 def touched_last(root: Path) -> Path:
     """Of a dataset and its sample, the folder that `dl data` worked on last."""
-    sample = root.with_name(root.name + SAMPLE)
-    theirs, ours = journals(sample), journals(root)
+    beside = root.with_name(root.name + SAMPLE)
+    theirs, ours = journals(beside), journals(root)
     if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
         return root
     later = not ours or theirs[-1].path.stat().st_mtime_ns > ours[-1].path.stat().st_mtime_ns
-    return sample if later else root
+    return beside if later else root
 
 
 def undo(root: Path) -> Outcome:

@@ -266,10 +266,10 @@ def _remedies(
 def _measured(train: Score, valid: Score) -> str:
     """Both measurements, with the standard errors of the losses, and what guessing would give."""
     guess = f" Guessing by class frequencies: {written(valid.guess_loss)}." if valid.usable else ""
-    return f"Training images: {_score(train)}. Validation images: {_score(valid)}.{guess}"
+    return f"Training images: {_score_text(train)}. Validation images: {_score_text(valid)}.{guess}"
 
 
-def _score(score: Score) -> str:
+def _score_text(score: Score) -> str:
     if not math.isfinite(score.loss + score.accuracy):
         return f"no loss ({_images(score)})"
     error = f" ± {written(score.loss_error)}" if math.isfinite(score.loss_error) else ""

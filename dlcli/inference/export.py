@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from dlcli.backend import litert_interpreter, silent
+from dlcli.backend import litert_interpreter, silent, start_backend
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.files.atomic import digest_of, sync_tree
@@ -22,7 +22,7 @@ from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.inference.members import is_ensemble
 from dlcli.inference.predict import holder
 from dlcli.inference.predictions import Predictions, read_predictions
-from dlcli.models.saved import export_model
+from dlcli.models.saved import export_model, load_model
 from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -87,9 +87,6 @@ def export_run(
     """
     wanted = FORMATS[format_name]
     _require_possible(run, format_name, folder, replace)
-    from dlcli.backend import start_backend
-    from dlcli.models.saved import load_model
-
     start_backend("tensorflow")
     model = load_model(run.best_model)
     folder.parent.mkdir(parents=True, exist_ok=True)

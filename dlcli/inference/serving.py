@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from dlcli.backend import chosen_backend, silence_openvino
+from dlcli.backend import chosen_backend, silence_openvino, start_backend
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.atomic import digest_of, sync_tree
@@ -85,8 +85,6 @@ def start_head(run: Run) -> Head:
 
 
 def _model(run: Run) -> keras.Model:
-    from dlcli.backend import start_backend
-
     start_backend()
     return load_model(run.best_model)
 
@@ -145,9 +143,9 @@ def same_weights(run: Run, config: Config, forward: Forward) -> Path:
     """
     recorded = run.config().get("weights")
     # a file in the settings is for the backbone there, which may be another one
-    typed = config.settings().weights if config.is_flag("weights") else None
-    named = typed or (Path(recorded) if recorded else None)
-    weights = fetch_weights(get_backbone(forward.backbone), named)
+    given = config.settings().weights if config.is_flag("weights") else None
+    file = given or (Path(recorded) if recorded else None)
+    weights = fetch_weights(get_backbone(forward.backbone), file)
     if weights_hash(weights) != forward.weights_hash:
         raise DlError(
             f"{shown(weights)} does not hold the weights that {run.name} was trained with",

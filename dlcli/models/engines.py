@@ -19,7 +19,7 @@ from dlcli.errors import DlError
 from dlcli.images.pixels import Batch, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import get_backbone
 from dlcli.models.forward import Forward
-from dlcli.models.network import Layer
+from dlcli.models.network import Layer, load_cut
 from dlcli.models.weights import fetch_weights, weights_hash
 from dlcli.settings.shared import Settings
 
@@ -85,8 +85,6 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
             shutil.rmtree(model.parent)
             return OpenVinoEngine(exported(forward, weights), forward.precision)
     start_backend()
-    from dlcli.models.network import load_cut
-
     backbone = get_backbone(forward.backbone)
     with dtype_policy("mixed_bfloat16" if forward.precision == "bf16" else "float32"):
         return KerasEngine(load_cut(backbone, forward.layer, weights, forward.pixels.size))

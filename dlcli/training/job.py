@@ -5,7 +5,6 @@ Images without labels may join, labelled by a finished run.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -305,11 +304,11 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     begun, labels = None, None
     if recipe.init_from:
         begun = _run_to_begin_with(recipe.init_from, settings.runs_dir)
-        recipe = dataclasses.replace(recipe, init_from=name_among(begun, settings.runs_dir))
+        recipe = replace(recipe, init_from=name_among(begun, settings.runs_dir))
     if recipe.pseudo_label:
         labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir)
         labels = pseudo_labels_of(labeller, config, dataset)
-        recipe = dataclasses.replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
+        recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
     pixels = PixelRule(size)
     given = (forward, weights, pixels, labels, begun)
     return Job(recipe_name, recipe, dataset, before, settings, *given)

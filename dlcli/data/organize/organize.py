@@ -242,8 +242,8 @@ def _operation(
     said = {"naming": {key: value for key, value in asdict(naming).items() if value is not None}}
     drawn = drawn_in(folder) if folder != source else []
     notes = [*drawn, *plan.notes, *filter(None, [left_packed(source, download)])]
-    made_of = {"source": str(source), "stamp": download.stamp} if download else {}
-    details = {"notes": notes, **(said if naming.is_given else {}), **made_of}
+    origin = {"source": str(source), "stamp": download.stamp} if download else {}
+    details = {"notes": notes, **(said if naming.is_given else {}), **origin}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
     return Operation(
