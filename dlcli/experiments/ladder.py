@@ -31,6 +31,61 @@ from dlcli.training.launch import train
 from dlcli.training.resume import resume
 
 
+@dataclass(frozen=True)
+class Rung:
+    """One step of the course.
+
+    Args:
+        recipe: its name.
+        values: hyperparameters that differ from the recipe's defaults.
+    """
+
+    recipe: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flags(self) -> str:
+        """What to type for the values: "--augment --dropout 0.5"."""
+        return " ".join(
+            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+            for name, value in self.values.items()
+        )
+
+    @property
+    def name(self) -> str:
+        """The recipe and what is new about it, in a word: "cnn +batchnorm"."""
+        return f"{self.recipe} +{[*self.values][-1]}" if self.values else self.recipe
+
+    @property
+    def command(self) -> str:
+        """What to type to train it."""
+        return f"dl train {self.recipe} {self.flags}".rstrip()
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Its values, and at their defaults those that other steps of its recipe bring in.
+
+        So a step never has what a later one adds, whatever a file of settings says.
+        """
+        cls = recipe_class(self.recipe)
+        others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
+        return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
+
+
+RUNGS = (
+    Rung("linear"),
+    Rung("dense"),
+    Rung("cnn"),
+    Rung("cnn", {"augment": True}),
+    Rung("cnn", {"augment": True, "batchnorm": True}),
+    Rung("cnn", {"augment": True, "batchnorm": True, "dropout": 0.5}),
+    Rung("imagenet-linear"),
+    Rung("finetune"),
+    Rung("fc"),
+    Rung("bn"),
+)
+
+
 def choose_images(choice: Choice, full: bool) -> Choice:
     """The sample of a dataset, or all of it.
 
@@ -216,58 +271,3 @@ def _ground(root: Path) -> Ground:
     dataset = open_dataset(root)
     counts = Counter(dataset.labels("valid"))
     return Ground(dataset.name, len(dataset.splits["train"]), tuple(counts.values()))
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One step of the course.
-
-    Args:
-        recipe: its name.
-        values: hyperparameters that differ from the recipe's defaults.
-    """
-
-    recipe: str
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def flags(self) -> str:
-        """What to type for the values: "--augment --dropout 0.5"."""
-        return " ".join(
-            f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-            for name, value in self.values.items()
-        )
-
-    @property
-    def name(self) -> str:
-        """The recipe and what is new about it, in a word: "cnn +batchnorm"."""
-        return f"{self.recipe} +{[*self.values][-1]}" if self.values else self.recipe
-
-    @property
-    def command(self) -> str:
-        """What to type to train it."""
-        return f"dl train {self.recipe} {self.flags}".rstrip()
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """Its values, and at their defaults those that other steps of its recipe bring in.
-
-        So a step never has what a later one adds, whatever a file of settings says.
-        """
-        cls = recipe_class(self.recipe)
-        others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
-        return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
-
-
-RUNGS = (
-    Rung("linear"),
-    Rung("dense"),
-    Rung("cnn"),
-    Rung("cnn", {"augment": True}),
-    Rung("cnn", {"augment": True, "batchnorm": True}),
-    Rung("cnn", {"augment": True, "batchnorm": True, "dropout": 0.5}),
-    Rung("imagenet-linear"),
-    Rung("finetune"),
-    Rung("fc"),
-    Rung("bn"),
-)

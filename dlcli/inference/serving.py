@@ -56,6 +56,24 @@ NETWORK, HEAD = "network.xml", "head.xml"
 _PREFIX = ".engine-"
 
 
+class WithHead:
+    """An engine, and a head that makes probabilities of what it gives.
+
+    Args:
+        engine: pixels -> features.
+        head: features (n, ...) -> probabilities (n, n_classes).
+    """
+
+    def __init__(self, engine: Engine, head: Head) -> None:
+        self._engine, self._head = engine, head
+        self.batch_size = engine.batch_size
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
+        """Pair each batch, in order, with its probabilities: float32 (n, n_classes)."""
+        for batch, rows in self._engine.run(batches):
+            yield batch, self._head(rows)
+
+
 def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Engine]:
     """How files become pixels for a run, and what makes probabilities of these.
 
@@ -248,24 +266,6 @@ def _head(run: Run) -> Head | None:
         return answer
 
     return head
-
-
-class WithHead:
-    """An engine, and a head that makes probabilities of what it gives.
-
-    Args:
-        engine: pixels -> features.
-        head: features (n, ...) -> probabilities (n, n_classes).
-    """
-
-    def __init__(self, engine: Engine, head: Head) -> None:
-        self._engine, self._head = engine, head
-        self.batch_size = engine.batch_size
-
-    def run(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
-        """Pair each batch, in order, with its probabilities: float32 (n, n_classes)."""
-        for batch, rows in self._engine.run(batches):
-            yield batch, self._head(rows)
 
 
 def _record(run: Run) -> dict[str, Any] | None:

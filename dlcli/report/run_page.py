@@ -77,6 +77,25 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Gallery:
+    """A handful of samples and why they were taken.
+
+    Args:
+        name: for its file: "most-uncertain".
+        title: a few words.
+        note: what to look for.
+        samples: indices into the predictions, in the order to show.
+        empty: what to say where there are none.
+    """
+
+    name: str
+    title: str
+    note: str
+    samples: tuple[int, ...]
+    empty: str
+
+
+@dataclass(frozen=True)
 class Tile:
     """One picture of a gallery and its caption."""
 
@@ -213,25 +232,6 @@ def _tiles(report: Report, pictures: Mapping[int, Thumbnail]) -> dict[int, Tile]
         )
         for i, picture in pictures.items()
     }
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """A handful of samples and why they were taken.
-
-    Args:
-        name: for its file: "most-uncertain".
-        title: a few words.
-        note: what to look for.
-        samples: indices into the predictions, in the order to show.
-        empty: what to say where there are none.
-    """
-
-    name: str
-    title: str
-    note: str
-    samples: tuple[int, ...]
-    empty: str
 
 
 def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:

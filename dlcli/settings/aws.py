@@ -110,6 +110,15 @@ class Duration(timedelta):
         return text or "0s"
 
 
+def read_duration(text: str) -> Duration | None:
+    """A duration as typed; None for `off`.
+
+    Raises:
+        Refused: it is neither.
+    """
+    return None if text.strip().lower() == OFF else Duration.parse(text)
+
+
 @dataclass(frozen=True)
 class Aws:
     """What `dl aws` rents, where, and for how long."""
@@ -145,12 +154,3 @@ class Aws:
     )
     ssh_key: Path | None = setting(None, "private key for ssh; one of dl's own by default")
     bootstrap: Path | None = setting(None, "script to run on a new box, once it is set up")
-
-
-def read_duration(text: str) -> Duration | None:
-    """A duration as typed; None for `off`.
-
-    Raises:
-        Refused: it is neither.
-    """
-    return None if text.strip().lower() == OFF else Duration.parse(text)

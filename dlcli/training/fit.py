@@ -47,6 +47,74 @@ class Interrupted(DlError):
         )
 
 
+class Targets:
+    """The labels of a split's samples, as the loss takes them.
+
+    Args:
+        y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
+            what a model thinks of it.
+        labelled: how many are labelled for certain, the first ones; all by default.
+        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
+            2015, arXiv:1512.00567, section 7).
+        mixup: alpha of the Beta distribution that two samples are mixed by; 0: not at all (Zhang et
+            al. 2018, arXiv:1710.09412).
+        weigh_classes: whether rare classes count for more, so that among the labelled samples each
+            counts the same in all.
+    """
+
+    def __init__(
+        self,
+        y_prob: np.ndarray,
+        *,
+        labelled: int | None = None,
+        label_smoothing: float = 0.0,
+        mixup: float = 0.0,
+        weigh_classes: bool = False,
+    ) -> None:
+        import numpy as np
+
+        n_classes = y_prob.shape[1]
+        self._weights = None
+        if weigh_classes:
+            share = y_prob[:labelled].mean(axis=0)
+            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; a class without samples
+            # weighs nothing
+            weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)
+            self._weights = (y_prob @ weights).astype(np.float32)
+        smooth = y_prob * (1 - label_smoothing) + label_smoothing / n_classes
+        self._labels = smooth.astype(np.float32)
+        self._mixup = mixup
+
+    def of(
+        self, x: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """One batch as it is trained on.
+
+        Args:
+            x: samples, (n, ...).
+            chosen: their numbers, int (n,).
+            rng: for mixing.
+
+        Returns:
+            samples, mixed if so wanted; labels (n, n_classes); weights (n,), or None.
+        """
+        import numpy as np
+
+        y = self._labels[chosen]
+        weights = None if self._weights is None else self._weights[chosen]
+        if not self._mixup:
+            return x, y, weights
+        share = rng.beta(self._mixup, self._mixup, len(x)).astype(np.float32)
+        other = rng.permutation(len(x))
+
+        def mixed(values: np.ndarray) -> np.ndarray:
+            shares = share.reshape(-1, *[1] * (values.ndim - 1))
+            both: np.ndarray = shares * values + (1 - shares) * values[other]
+            return both
+
+        return mixed(x), mixed(y), None if weights is None else mixed(weights)
+
+
 def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
     """Train, from the beginning or from the run's last finished epoch.
 
@@ -304,71 +372,3 @@ def epoch_batches(
     order = train.inputs.shuffled(rng)
     for x, chosen in train.inputs.batches(order, job.batch_size(epoch)):
         yield targets.of(x, chosen, rng), chosen
-
-
-class Targets:
-    """The labels of a split's samples, as the loss takes them.
-
-    Args:
-        y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
-            what a model thinks of it.
-        labelled: how many are labelled for certain, the first ones; all by default.
-        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
-            2015, arXiv:1512.00567, section 7).
-        mixup: alpha of the Beta distribution that two samples are mixed by; 0: not at all (Zhang et
-            al. 2018, arXiv:1710.09412).
-        weigh_classes: whether rare classes count for more, so that among the labelled samples each
-            counts the same in all.
-    """
-
-    def __init__(
-        self,
-        y_prob: np.ndarray,
-        *,
-        labelled: int | None = None,
-        label_smoothing: float = 0.0,
-        mixup: float = 0.0,
-        weigh_classes: bool = False,
-    ) -> None:
-        import numpy as np
-
-        n_classes = y_prob.shape[1]
-        self._weights = None
-        if weigh_classes:
-            share = y_prob[:labelled].mean(axis=0)
-            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; a class without samples
-            # weighs nothing
-            weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)
-            self._weights = (y_prob @ weights).astype(np.float32)
-        smooth = y_prob * (1 - label_smoothing) + label_smoothing / n_classes
-        self._labels = smooth.astype(np.float32)
-        self._mixup = mixup
-
-    def of(
-        self, x: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """One batch as it is trained on.
-
-        Args:
-            x: samples, (n, ...).
-            chosen: their numbers, int (n,).
-            rng: for mixing.
-
-        Returns:
-            samples, mixed if so wanted; labels (n, n_classes); weights (n,), or None.
-        """
-        import numpy as np
-
-        y = self._labels[chosen]
-        weights = None if self._weights is None else self._weights[chosen]
-        if not self._mixup:
-            return x, y, weights
-        share = rng.beta(self._mixup, self._mixup, len(x)).astype(np.float32)
-        other = rng.permutation(len(x))
-
-        def mixed(values: np.ndarray) -> np.ndarray:
-            shares = share.reshape(-1, *[1] * (values.ndim - 1))
-            both: np.ndarray = shares * values + (1 - shares) * values[other]
-            return both
-
-        return mixed(x), mixed(y), None if weights is None else mixed(weights)

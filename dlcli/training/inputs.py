@@ -207,6 +207,14 @@ def class_numbers(paths: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([numbers[Path(path).parts[1]] for path in paths], dtype=np.int64)
 
 
+def one_hot(y_true: np.ndarray, n_classes: int) -> np.ndarray:
+    """Class numbers, int (n,), as probabilities: 1 for the class, float32 (n, n_classes)."""
+    import numpy as np
+
+    rows: np.ndarray = np.eye(n_classes, dtype=np.float32)[y_true]
+    return rows
+
+
 class FeatureInputs:
     """Rows of the feature store.
 
@@ -340,11 +348,3 @@ class JoinedInputs:
                 x = np.concatenate([x, more[0]])
                 chosen = np.concatenate([chosen, more[1] + offset])
             yield x, chosen
-
-
-def one_hot(y_true: np.ndarray, n_classes: int) -> np.ndarray:
-    """Class numbers, int (n,), as probabilities: 1 for the class, float32 (n, n_classes)."""
-    import numpy as np
-
-    rows: np.ndarray = np.eye(n_classes, dtype=np.float32)[y_true]
-    return rows
