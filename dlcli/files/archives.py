@@ -69,6 +69,8 @@ _DAMAGE = (
     ValueError,
 )
 
+# Behind a tar's end: zeros, as `tar` fills up its last record of some kB with. So many steps are
+# 16 MiB; a packed stream of zeros could go on for terabytes.
 _MOST_PADDING_STEPS = 16
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     "tar": lambda path: path.open("rb"),
@@ -84,9 +86,11 @@ _IS_ENCRYPTED, _IS_UTF8 = 0x1, 0x800
 _DOS, _NTFS = 0, 10
 # The field that holds the time in UTC; the entry's own is local, in steps of two seconds.
 _UNIX_TIME = 0x5455
+# Read at a time.
+_STEP = 1 << 20
 # bzip2 and lzma are unpacked by what they are fed, without a bound on what comes out: bzip2 makes
 # up to 20,000 bytes of one.
-_STEP, _SMALL_STEP = 1 << 20, 1 << 12
+_SMALL_STEP = 1 << 12
 
 
 def is_archive(name: str) -> bool:
@@ -297,10 +301,10 @@ class TarReader:
     @contextmanager
     def _entries(self) -> Iterator[Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]]:
         with self._open(self._path) as stream:
-            yield _entries(_Forward(stream))
+            yield _tar_entries(_Forward(stream))
 
 
-def _entries(stream: _Forward) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+def _tar_entries(stream: _Forward) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
         while info := tar.next():
             yield tar, info
@@ -381,7 +385,7 @@ class ZipReader:
 
 
 def _zip_member(info: zipfile.ZipInfo) -> Member:
-    name = _name(info)
+    name = _zip_name(info)
     mode = info.external_attr >> 16
     fault = ""
     if info.flag_bits & _IS_ENCRYPTED:
@@ -391,10 +395,10 @@ def _zip_member(info: zipfile.ZipInfo) -> Member:
     if name.endswith("/") or stat.S_ISDIR(mode):
         return Member(name, 0, "folder", None)
     is_file = stat.S_IFMT(mode) in (0, stat.S_IFREG)
-    return Member(name, info.file_size, "file" if is_file else "other", _seconds(info), fault)
+    return Member(name, info.file_size, "file" if is_file else "other", _zip_seconds(info), fault)
 
 
-def _name(info: zipfile.ZipInfo) -> str:
+def _zip_name(info: zipfile.ZipInfo) -> str:
     """An entry's name; what no encoding explains stays as the bytes that it is."""
     name = info.orig_filename  # `filename` ends at a NUL
     if not info.flag_bits & _IS_UTF8 and not name.isascii():
@@ -406,7 +410,7 @@ def _name(info: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/") if info.create_system in (_DOS, _NTFS) else name
 
 
-def _seconds(info: zipfile.ZipInfo) -> float | None:
+def _zip_seconds(info: zipfile.ZipInfo) -> float | None:
     """When an entry was changed, as `unzip` has it."""
     extra, at = info.extra, 0
     while at + 9 <= len(extra):
