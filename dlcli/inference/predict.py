@@ -57,8 +57,8 @@ def predictions_of(
     file = run.predictions(split, views)
     how = made_by(run, config, views) if views else None
     if root is None:
-        if place := holder(run, split, None, how):
-            file = place.predictions(split, views)
+        if folder := holder(run, split, None, how):
+            file = folder.predictions(split, views)
             say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
             return read_predictions(file)
         recorded = run.record()["dataset"]["path"]
@@ -79,8 +79,8 @@ def predictions_of(
             else f"Run `dl data split {quoted(root)}`, then train.",
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
-    if place := holder(run, split, fingerprint, how):
-        return read_predictions(place.predictions(split, views))
+    if folder := holder(run, split, fingerprint, how):
+        return read_predictions(folder.predictions(split, views))
     if holder(run, split, None, how):
         say(f"The images in {shown(root / split)} have changed: they are predicted again.")
     elif file.is_file():
@@ -97,9 +97,9 @@ def predictions_of(
     mean = mean_of(each)
     if how is None:
         return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
-    place = writable_run(run)
-    write_predictions(place.predictions(split, views), mean)
-    place.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
+    kept_in = writable_run(run)
+    write_predictions(kept_in.predictions(split, views), mean)
+    kept_in.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
     return mean
 
 
@@ -107,11 +107,11 @@ def predictions_of_needed(
     run: Run, root: Path | None, config: Config, split: str, views: int = 0
 ) -> Predictions:
     """The same of a run that another one needs; it says where they are kept, if not in the run."""
-    place = runs_to_read(run)[-1]
-    before = place.status().get("predicted")
+    kept_in = runs_to_read(run)[-1]
+    before = kept_in.status().get("predicted")
     predictions = predictions_of(run, root, config, split, views)
-    if place != run and place.status().get("predicted") != before:
-        kept = f"its predictions of {split} are kept in {shown(place.path)}"
+    if kept_in != run and kept_in.status().get("predicted") != before:
+        kept = f"its predictions of {split} are kept in {shown(kept_in.path)}"
         say(f"{shown(run.path)} can't be written: {kept}.")
     return predictions
 
@@ -133,20 +133,17 @@ def has_predictions(
 def holder(
     run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
 ) -> Run | None:
-    """The folder that holds those predictions: the run's, or its stand-in's.
-
-    Args: as for `has_predictions`.
-    """
-    for place in runs_to_read(run):
-        file = place.predictions(split, how["views"] if how else 0)
-        recorded = place.status().get("predicted", {}).get(file.stem)
+    """What holds those predictions, see `has_predictions`: the run's folder, or its stand-in's."""
+    for folder in runs_to_read(run):
+        file = folder.predictions(split, how["views"] if how else 0)
+        recorded = folder.status().get("predicted", {}).get(file.stem)
         if how is not None:
             recorded = recorded or {}
             if recorded.get("made_by") != how:
                 continue
             recorded = recorded["images"]
         if fingerprint in (None, recorded) and file.is_file():
-            return place
+            return folder
     return None
 
 
@@ -261,9 +258,9 @@ def keep_predictions(
     """
     true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
     predictions = Predictions(paths, run.classes(), y_prob, true)
-    place = writable_run(run)
-    write_predictions(place.predictions(split), predictions)
-    place.add_to_status("predicted", {split: fingerprint})
+    kept_in = writable_run(run)
+    write_predictions(kept_in.predictions(split), predictions)
+    kept_in.add_to_status("predicted", {split: fingerprint})
     return predictions
 
 

@@ -109,20 +109,20 @@ def read_log(run: Run) -> list[Entry]:
         DlError: the file is damaged.
     """
     found: dict[tuple[str, str], Entry] = {}
-    for place in (run, stand_in(run)):  # where it could not be written, that one knows more
-        found |= {each.key: each for each in _read(place)}
+    for folder in (run, stand_in(run)):  # where it could not be written, that one knows more
+        found |= {each.key: each for each in _entries_of(folder)}
     return sorted(found.values(), key=lambda each: each.sent)
 
 
-def _read(place: Run) -> list[Entry]:
-    if not place.kaggle_file.is_file():
+def _entries_of(folder: Run) -> list[Entry]:
+    if not folder.kaggle_file.is_file():
         return []
     try:
-        return [_entry(each) for each in read_yaml(place.kaggle_file)["submissions"]]
+        return [_entry(each) for each in read_yaml(folder.kaggle_file)["submissions"]]
     except (DlError, TypeError, KeyError, ValueError) as error:
         why = error.why if isinstance(error, DlError) else f"it should list submissions, {error}"
         raise DlError(
-            f"{shown(place.kaggle_file)} is damaged",
+            f"{shown(folder.kaggle_file)} is damaged",
             why=why,
             hint="Mend it; or remove it, then `dl kaggle sync` finds on Kaggle what was sent, but "
             "not what was expected of it.",
@@ -167,16 +167,16 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
         entries: new ones, and others as they are now.
         gone: those that were never taken.
     """
-    place, never = writable_run(run), list(gone)
-    with alone_in(place.path):
+    kept_in, never = writable_run(run), list(gone)
+    with alone_in(kept_in.path):
         known = {each.key: each for each in read_log(run) if each not in never}
         for entry in entries:
             held = known.get(entry.key)
             if held is None or held.is_open or not entry.is_open:
                 known[entry.key] = entry
         ordered = sorted(known.values(), key=lambda each: each.sent)
-        write_yaml(place.kaggle_file, {"submissions": [_plain(each) for each in ordered]})
-    if place == run:
+        write_yaml(kept_in.kaggle_file, {"submissions": [_plain(each) for each in ordered]})
+    if kept_in == run:
         note_best(run)
 
 
@@ -356,7 +356,7 @@ def _sender(runs: Iterable[Run], sent: Sent) -> tuple[Run, str] | None:
         return None
     for run in runs:
         if any(
-            digest_of(place.sent_file(digest)).startswith(digest) for place in runs_to_read(run)
+            digest_of(folder.sent_file(digest)).startswith(digest) for folder in runs_to_read(run)
         ):
             return run, digest
     return None

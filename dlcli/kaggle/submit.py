@@ -121,7 +121,7 @@ def submit_run(
     metric = metric_of(wants.competition, wants.metric)
     if bound and metric is not None and not metric.clipped:
         raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
-    place = writable_run_said(run)
+    kept_in = writable_run_said(run)
     valid = predictions_of(run, root, config, "valid", views)
     tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
     is_clipped = bool(bound)
@@ -147,14 +147,14 @@ def submit_run(
     )
     if submission.labels and is_clipped:
         raise _pointless("the submission holds the names of classes, not probabilities")
-    with atomic(place.submission_file) as temporary:  # only what passes its check replaces a file
+    with atomic(kept_in.submission_file) as temporary:  # only what passes its check replaces a file
         write_csv(temporary, [submission.header, *submission.rows])
         check_submission(read_csv(temporary), submission)
         content = temporary.read_bytes()
     form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
     matters = not submission.labels and (metric is None or metric.clipped)
     return Submitted(
-        file=place.submission_file,
+        file=kept_in.submission_file,
         content=content,
         rows=len(submission.rows),
         notes=(form, *_about(left_out), *submission.notes, *notes, *_unfit(metric, submission)),

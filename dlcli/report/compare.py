@@ -180,9 +180,9 @@ def _valid_of(run: Run) -> Predictions:
 
 def _predicted_in(run: Run) -> Run:
     """The folder that holds a run's predictions: its own, or the one that stands in for it."""
-    for place in runs_to_read(run):
-        if place.predictions("valid").is_file():
-            return place
+    for folder in runs_to_read(run):
+        if folder.predictions("valid").is_file():
+            return folder
     raise DlError(
         f"{run.name} has no predictions of validation images",
         why=f"{shown(run.predictions('valid'))} is not there",

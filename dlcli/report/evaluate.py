@@ -37,7 +37,7 @@ def evaluate_run(
     Raises:
         DlError: no predictions, and no images to make them from.
     """
-    place = writable_run_said(run)
+    kept_in = writable_run_said(run)
     predictions = predictions_of(run, root, config, "valid", views)
     if views:
         _compare(run, root, config, predictions)
@@ -45,7 +45,7 @@ def evaluate_run(
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     if views:
         metrics = {"tta": views, **metrics}
-    write_yaml(place.metrics_file, metrics)
+    write_yaml(kept_in.metrics_file, metrics)
     settings: dict[str, object] = {
         "dataset": shown(record["dataset"]["path"]),
         "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
@@ -69,7 +69,7 @@ def evaluate_run(
         commands=(record["command"], f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,
     )
-    return metrics, write_report(report, place.path)
+    return metrics, write_report(report, kept_in.path)
 
 
 def _compare(run: Run, root: Path | None, config: Config, predictions: Predictions) -> None:

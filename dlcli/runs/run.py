@@ -347,29 +347,29 @@ def writable_run(run: Run) -> Run:
     """
     if _can_be_written(run):
         return run
-    place, why = stand_in(run), "permission denied"
+    kept_in, why = stand_in(run), "permission denied"
     try:
-        place.path.mkdir(parents=True, exist_ok=True)
+        kept_in.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if error.errno not in _NOT_ALLOWED:  # a full disk is said as such
             raise
         why = error.strerror or why
-    if not _can_be_written(place):
+    if not _can_be_written(kept_in):
         raise DlError(
-            f"{shown(run.path)} can't be written, and neither can {shown(place.path)}",
+            f"{shown(run.path)} can't be written, and neither can {shown(kept_in.path)}",
             why=why,
             hint="Copy the run to a folder of yours, or name another folder for what is made "
             "with the environment variable XDG_STATE_HOME.",
         )
-    return place
+    return kept_in
 
 
 def writable_run_said(run: Run) -> Run:
     """The same, said where it is not the run's own folder."""
-    place = writable_run(run)
-    if place != run:
-        say(f"{shown(run.path)} can't be written: what is made goes to {shown(place.path)}.")
-    return place
+    kept_in = writable_run(run)
+    if kept_in != run:
+        say(f"{shown(run.path)} can't be written: what is made goes to {shown(kept_in.path)}.")
+    return kept_in
 
 
 def runs_to_read(run: Run) -> tuple[Run, ...]:
