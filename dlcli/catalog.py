@@ -22,7 +22,7 @@ from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import coerce, plain, settings_of
-from dlcli.settings.shared import BLOCKS, Settings
+from dlcli.settings.shared import blocks
 
 OWN_FOLDER = "recipes"
 # In 0.1.0 `setting` and `Schedule` came from modules of their own.
@@ -302,8 +302,7 @@ def _check(cls: type[Recipe]) -> None:
         raise DlError(f"`@dataclass(frozen=True)` is missing above its class `{cls.__name__}`")
     if cls.head is Recipe.head:
         raise DlError(f"its class `{cls.__name__}` has no method `head`")
-    blocks = {"": Settings, **{f"{name}.": block for name, block in BLOCKS.items()}}
-    shared = {f"{block}{name}": name for block, of in blocks.items() for name in settings_of(of)}
+    shared = {f"{block}{name}": name for block, of in blocks().items() for name in settings_of(of)}
     settings = settings_of(cls)
     for field in dataclasses.fields(cls):
         if field.name not in settings:

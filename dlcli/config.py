@@ -32,7 +32,7 @@ from dlcli.files.formats import amended, read_text, read_yaml
 from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, plain, settings_of
-from dlcli.settings.shared import BLOCKS, Settings
+from dlcli.settings.shared import BLOCKS, Settings, blocks
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 # The block of a run's config.yaml that records where, when and with what it ran.
@@ -61,7 +61,7 @@ class Unread(Value):
 
     def read(self, key: str) -> Value:
         """The value in the type that the recipe declares."""
-        return _read(key, self.value, self.origin, self.base)
+        return _value(key, self.value, self.origin, self.base)
 
 
 class Config:
@@ -92,7 +92,7 @@ class Config:
         Raises:
             DlError: no such recipe, or one's own that can't be loaded, or takes other settings.
         """
-        cls, block = recipe_class(name), f"train.{name}."
+        cls, block = recipe_class(name), f"{TRAIN}{name}."
         for key in self.values:
             if key.startswith(block):
                 self.get(key)
@@ -112,8 +112,8 @@ class Config:
 
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same with what was typed on the command line on top."""
-        typed = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
-        return self.with_values(self.values | typed)
+        given = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
+        return self.with_values(self.values | given)
 
     def with_values(self, values: Mapping[str, Value]) -> Config:
         """The same with other values in place of all."""
@@ -180,8 +180,8 @@ def load_config(
     for file in (user_file(), project):
         if file and file.is_file():
             values |= read_config_file(file)
-    typed, unknown = _from_environment(environ)
-    values |= typed
+    found, unknown = _from_environment(environ)
+    values |= found
     if config_file is not None:
         if not config_file.is_file():
             raise DlError(f"No such file: {shown(config_file)}", hint="Check `--config`.")
@@ -269,12 +269,12 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
 
 def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:
     return {
-        key: Unread(value, origin, base) if own_recipe_of(key) else _read(key, value, origin, base)
+        key: Unread(value, origin, base) if own_recipe_of(key) else _value(key, value, origin, base)
         for key, value in flat.items()
     }
 
 
-def _read(key: str, value: Any, origin: str, base: Path) -> Value:
+def _value(key: str, value: Any, origin: str, base: Path) -> Value:
     try:
         return Value(coerce(value, replace(declared(key), name=key), base=base), origin)
     except DlError as error:
@@ -287,7 +287,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], lis
     if not names:
         return {}, []
     known = {_variable(key): key for key in declarations()}
-    blocks = {_variable(f"train.{recipe}."): f"train.{recipe}." for recipe in own_names()}
+    blocks = {_variable(f"{TRAIN}{recipe}."): f"{TRAIN}{recipe}." for recipe in own_names()}
     values: dict[str, Value] = {}
     unknown = []
     for name in names:
@@ -317,10 +317,9 @@ def declarations() -> Mapping[str, Setting]:
 @lru_cache
 def _shared() -> Mapping[str, Setting]:
     """The settings that belong to no recipe."""
-    blocks = {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
     return {
         f"{block}{name}": declaration
-        for block, cls in blocks.items()
+        for block, cls in blocks().items()
         for name, declaration in settings_of(cls).items()
     }
 

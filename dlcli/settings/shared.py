@@ -93,3 +93,8 @@ class Settings:
         if self.memory is not None:
             return int(self.memory * 2**30)
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def blocks() -> dict[str, type]:
+    """The classes that declare settings, by what stands before their keys: "", "kaggle."."""
+    return {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}
