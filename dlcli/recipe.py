@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # What a recipe's file imports, in one line.
-__all__ = ["Beginning", "Phase", "Recipe", "Schedule", "setting"]
+__all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "setting"]
 
 # Of the running averages of batch normalisation, by which a network predicts. Keras' 0.99 follows
 # over some hundred steps: after a few epochs on 1,500 images a network would still predict by the
