@@ -47,11 +47,11 @@ def against_overfitting(options: Options) -> tuple[str, ...]:
         # from none to the usual half; then half of what is still kept
         more = f"--dropout {(1 + options.dropout) / 2:.2g}"
     found = (
-        _typed("the whole dataset", options.full),
-        _typed("augmentation", "--augment") if not options.augments else "",
-        _typed("a pretrained network", options.pretrained),
-        _typed("more dropout" if options.dropout else "dropout", more),
-        _typed("a simpler model", options.simpler),
+        _with_command("the whole dataset", options.full),
+        _with_command("augmentation", "--augment") if not options.augments else "",
+        _with_command("a pretrained network", options.pretrained),
+        _with_command("more dropout" if options.dropout else "dropout", more),
+        _with_command("a simpler model", options.simpler),
     )
     return tuple(filter(None, found)) or (MORE_IMAGES,)
 
@@ -77,16 +77,16 @@ def against_underfitting(
     if options.dropout and less_dropout:
         # the course took it out altogether; halving finds what lies between
         share = options.dropout / 2 if options.dropout > 0.2 else 0
-        less = _typed("less dropout", f"--dropout {share:.2g}")
-    find = _typed("another learning rate", options.find_rate)
+        less = _with_command("less dropout", f"--dropout {share:.2g}")
+    find = _with_command("another learning rate", options.find_rate)
     rates: tuple[str, ...] = ()
     if diverged:
-        rates = (_typed("lower learning rates", "--schedule"), find)
+        rates = (_with_command("lower learning rates", "--schedule"), find)
     elif more_epochs:
-        rates = (_typed("more epochs or a higher learning rate", "--schedule"),)
+        rates = (_with_command("more epochs or a higher learning rate", "--schedule"),)
     richer = (
-        _typed("a richer model", options.richer),
-        _typed("a pretrained network", options.pretrained)
+        _with_command("a richer model", options.richer),
+        _with_command("a pretrained network", options.pretrained)
         if options.pretrained != options.richer
         else "",
     )
@@ -94,16 +94,19 @@ def against_underfitting(
     if not rates:
         found = (*found, find)
     return tuple(filter(None, found)) or (
-        _typed("more epochs or another learning rate", "--schedule"),
+        _with_command("more epochs or another learning rate", "--schedule"),
     )
 
 
 def to_go_further(options: Options) -> tuple[str, ...]:
     """What may still bring something where nothing is amiss: more data, a richer model."""
-    found = (_typed("the whole dataset", options.full), _typed("a richer model", options.richer))
+    found = (
+        _with_command("the whole dataset", options.full),
+        _with_command("a richer model", options.richer),
+    )
     return tuple(filter(None, found))
 
 
-def _typed(what: str, words: str | None) -> str:
+def _with_command(what: str, words: str | None) -> str:
     """The remedy with what to type for it; nothing where there is nothing to type."""
     return f"{what}, `{words}`" if words else ""

@@ -1,4 +1,4 @@
-"""What a pretrained network sees in each image, computed once and kept on disk.
+"""Compute a split's features, a chunk at a time, and open what is stored.
 
     <dataset>/features/<backbone>-<layer>-<key>/
         manifest.yaml                     the function that made them

@@ -2,7 +2,8 @@
 
 File names are bytes on disk. Python carries bytes that aren't UTF-8 as surrogates; every text
 file that may hold a file name is written and read with `surrogateescape`, here and nowhere else.
-One value of a YAML text that a person wrote can be changed; comments and layout stay theirs.
+Nested mappings are read by dotted keys. One value of a YAML text that a person wrote can be
+changed; comments and layout stay theirs.
 """
 
 from __future__ import annotations
@@ -156,10 +157,12 @@ def _edited(text: str, path: Sequence[str], value: Any) -> str:
         return text + _block(path, value, 0)
     for depth, name in enumerate(path):
         if not isinstance(node, yaml.MappingNode):  # `kaggle:` with nothing below it
-            return _below(text, node, _block(path[depth:], value, 2 * depth))
+            return _with_block_after(text, node, _block(path[depth:], value, 2 * depth))
         found = [held for key, held in node.value if key.value == name]
         if not found:
-            return _below(text, _last(node), _block(path[depth:], value, node.start_mark.column))
+            return _with_block_after(
+                text, _last(node), _block(path[depth:], value, node.start_mark.column)
+            )
         node = found[0]
     start, end = node.start_mark.index, node.end_mark.index
     space = " " if text[start - 1] == ":" else ""
@@ -170,7 +173,7 @@ def _block(path: Sequence[str], value: Any, column: int) -> str:
     return indent(dump_yaml(_set(None, path, value)), " " * column)
 
 
-def _below(text: str, node: yaml.Node, block: str) -> str:
+def _with_block_after(text: str, node: yaml.Node, block: str) -> str:
     """The text with a block in the line after a node's last."""
     at = text.index("\n", max(node.end_mark.index - 1, 0)) + 1
     return text[:at] + block + text[at:]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     """Pixels 0-255, float32 (n, size, size, 3) -> probabilities (n, n_classes)."""
 
 
-MEANING = (
+MEANING_OF_CHECKED = (
     "it was run on so many of the run's validation images (0: on noise); same_class: of so many "
     "the class is the one that the run predicted; predictions, keras: the largest difference of a "
     "probability from the run's own, made in run_precision, and from Keras' in f32; null: what "
@@ -41,13 +41,79 @@ MEANING = (
 )
 
 # As many images as show that classes, channels and preprocessing are the same.
-IMAGES = 64
+IMAGES_CHECKED = 64
 # Runtimes add up floats in other orders; measured: 3e-6 at most.
 TOLERANCE = 1e-3
 _REMOVED = "It was removed. Try another `--format`, or other versions of the packages."
 
 # What stands beside an exported model: how to feed it.
 RECORD = "model.yaml"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that Keras exports to.
+
+    Args:
+        keras: what Keras calls it.
+        name: of the file, or of the folder.
+        exporters: packages that write it, beside Keras and TensorFlow.
+        runtime: the package that runs it.
+        batch: how to feed it several images, where that is not plain.
+    """
+
+    keras: str
+    name: str
+    exporters: tuple[str, ...]
+    runtime: str
+    batch: str = "any number of images"
+
+
+FORMATS = {
+    "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
+    "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
+    "litert": Format(
+        *("litert", "model.tflite", (), "tensorflow"),
+        "one image; for n of them resize_tensor_input to [n, height, width, 3], "
+        "then allocate_tensors",
+    ),
+    "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far an exported model's answers are from the run's.
+
+    Args:
+        images: how many were compared; 0 where none could be read, and noise was instead.
+        keras: the largest difference of a probability from the run's model in Keras.
+        predictions: the same from the run's predictions of these images; None for noise.
+        same_class: of so many images the most probable class is the one of these predictions.
+        run_precision: in what the run computes; the exported model computes in f32.
+    """
+
+    images: int
+    keras: float
+    predictions: float | None
+    same_class: int
+    run_precision: str
+
+    def describe(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if self.predictions is None:
+            return (
+                f"Checked on noise, for want of images: probabilities within {self.keras:.1g} of "
+                "Keras'."
+            )
+        return (
+            f"Checked on {self.images} validation images: {self.same_class} of the class that the "
+            f"run predicted, probabilities within {self.predictions:.1g} of its own, made in "
+            f"{self.run_precision}, and within {self.keras:.1g} of Keras' in f32."
+        )
 
 
 @dataclass(frozen=True)
@@ -161,43 +227,8 @@ def _record(
         "run_digest": digest_of(run.best_model),
         "packages": {name: version(name) for name in packages},
         "checked": agreement.describe() if agreement else None,
-        "meaning_of_checked": MEANING,
+        "meaning_of_checked": MEANING_OF_CHECKED,
     }
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far an exported model's answers are from the run's.
-
-    Args:
-        images: how many were compared; 0 where none could be read, and noise was instead.
-        keras: the largest difference of a probability from the run's model in Keras.
-        predictions: the same from the run's predictions of these images; None for noise.
-        same_class: of so many images the most probable class is the one of these predictions.
-        run_precision: in what the run computes; the exported model computes in f32.
-    """
-
-    images: int
-    keras: float
-    predictions: float | None
-    same_class: int
-    run_precision: str
-
-    def describe(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        if self.predictions is None:
-            return (
-                f"Checked on noise, for want of images: probabilities within {self.keras:.1g} of "
-                "Keras'."
-            )
-        return (
-            f"Checked on {self.images} validation images: {self.same_class} of the class that the "
-            f"run predicted, probabilities within {self.predictions:.1g} of its own, made in "
-            f"{self.run_precision}, and within {self.keras:.1g} of Keras' in f32."
-        )
 
 
 def check_export(
@@ -217,7 +248,7 @@ def check_export(
     """
     import numpy as np
 
-    pixels, predicted = _some(run, root, model.input_shape[1])
+    pixels, predicted = _images_to_check(run, root, model.input_shape[1])
     try:
         with silent(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorFlow's, of moving its interpreter elsewhere
@@ -251,7 +282,9 @@ def check_export(
     return Agreement(len(pixels), by_keras, by_run, same, precision)
 
 
-def _some(run: Run, root: Path | None, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _images_to_check(
+    run: Run, root: Path | None, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels of some validation images, and what the run predicted for them; else noise.
 
     They are decoded exactly, as whoever feeds the exported model is told to.
@@ -260,7 +293,7 @@ def _some(run: Run, root: Path | None, size: int) -> tuple[np.ndarray, np.ndarra
 
     known = _predicted(run, root) if root else None
     if root and known:
-        step = -(-len(known.paths) // IMAGES)  # so that there are some of every class
+        step = -(-len(known.paths) // IMAGES_CHECKED)  # so that there are some of every class
         pixels, rows = [], []
         for row in range(0, len(known.paths), step):
             with suppress(UnreadableImage):
@@ -274,8 +307,8 @@ def _some(run: Run, root: Path | None, size: int) -> tuple[np.ndarray, np.ndarra
 
 def _predicted(run: Run, root: Path) -> Predictions | None:
     """What the run predicted for the validation images as they are now, if it did."""
-    place = holder(run, "valid", open_dataset(root).fingerprint("valid"))
-    known = read_predictions(place.predictions("valid")) if place else None
+    folder = holder(run, "valid", open_dataset(root).fingerprint("valid"))
+    known = read_predictions(folder.predictions("valid")) if folder else None
     return known if known and known.paths and known.classes == run.classes() else None
 
 
@@ -323,35 +356,4 @@ _RUNTIMES: dict[str, Callable[[Path], Answer]] = {
     "openvino": _openvino,
     "litert": _litert,
     "tf": _saved_model,
-}
-
-
-@dataclass(frozen=True)
-class Format:
-    """A format that Keras exports to.
-
-    Args:
-        keras: what Keras calls it.
-        name: of the file, or of the folder.
-        exporters: packages that write it, beside Keras and TensorFlow.
-        runtime: the package that runs it.
-        batch: how to feed it several images, where that is not plain.
-    """
-
-    keras: str
-    name: str
-    exporters: tuple[str, ...]
-    runtime: str
-    batch: str = "any number of images"
-
-
-FORMATS = {
-    "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
-    "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
-    "litert": Format(
-        *("litert", "model.tflite", (), "tensorflow"),
-        "one image; for n of them resize_tensor_input to [n, height, width, 3], "
-        "then allocate_tensors",
-    ),
-    "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
 }

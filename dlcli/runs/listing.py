@@ -32,20 +32,21 @@ FIELDS = (
 )
 # What `status.yaml` tells besides, so that no other file is read for it.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
+# By these a run is judged while it trains.
+SCORES = ("val_loss", "val_accuracy")
 NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score")
 
 _ANY = Run(Path())
 _STATUS, _CONFIG = _ANY.status_file.name, _ANY.config_file.name
 _CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
+# config.yaml, as far as no parser is needed
 _RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
-
 _SETTING = re.compile(r"^    ([a-z_]+): '?(.*?)'?$", re.MULTILINE)
 _CHANGES = re.compile(r"^  changes:\n((?:  - .*\n|    .*\n)*)", re.MULTILINE)
 _EPOCHS = re.compile(r"^(?:  - |    )epochs: ([0-9]+)$", re.MULTILINE)
-SCORES = ("val_loss", "val_accuracy")
-
 Plain = str | int | float
 
+# a line of status.yaml
 _LINE = re.compile(
     r"(?P<key>[a-z][a-z_]*):"
     r"(?: (?:(?P<whole>-?(?:0|[1-9][0-9]*))"
@@ -161,8 +162,8 @@ def _row(folder: Path, settings: bool) -> Row | None:
         return None
     problems: list[str] = []
     status = _status(f"{path}/{_STATUS}", problems)
-    config = _read(f"{path}/{_CONFIG}", problems)
-    _read(f"{path}/{_CLASSES}", problems)
+    config = _content(f"{path}/{_CONFIG}", problems)
+    _content(f"{path}/{_CLASSES}", problems)
     looked = _HISTORY in names or status.get("epoch")
     history = _look_at_history(run, problems) if looked else b""
     state = _state(run, status, problems)
@@ -181,7 +182,7 @@ def _values(run: Run, known: Mapping[str, Any], state: str) -> dict[str, Any]:
 
 def _status(path: str, problems: list[str]) -> dict[str, Any]:
     """The plain values of `status.yaml`."""
-    data = _read(path, problems)
+    data = _content(path, problems)
     if not data:
         return {}
     values: dict[str, Any] | None = headlines(data)
@@ -226,7 +227,7 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
 
 def _look_at_history(run: Run, problems: list[str]) -> bytes:
     """What `history.csv` holds; what is wrong with it is a problem."""
-    data = _read(os.fspath(run.history_file), problems)
+    data = _content(os.fspath(run.history_file), problems)
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
         try:
@@ -236,7 +237,7 @@ def _look_at_history(run: Run, problems: list[str]) -> bytes:
     return data
 
 
-def _read(path: str, problems: list[str]) -> bytes:
+def _content(path: str, problems: list[str]) -> bytes:
     """What a file holds; nothing where it can't be used, with the reason."""
     name = path.rpartition("/")[2]
     try:

@@ -1,6 +1,7 @@
 """From settings to a run that is ready to train, and from a run's `config.yaml` back to it.
 
-`dl rerun` makes a new run from the values that an old one recorded.
+`dl rerun` makes a new run from the values that an old one recorded. `dl runs verify` compares what
+comes out.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def rerun(
 
 
 @dataclass(frozen=True)
-class Difference:
+class Divergence:
     """Where two histories first differ.
 
     Args:
@@ -195,7 +196,7 @@ class Difference:
     now: Any
 
 
-def verify(run: Run, data_dir: Path | None = None) -> Difference | None:
+def verify(run: Run, data_dir: Path | None = None) -> Divergence | None:
     """Train again what a run trained, somewhere else, and compare the histories.
 
     Returns:
@@ -218,14 +219,14 @@ def verify(run: Run, data_dir: Path | None = None) -> Difference | None:
 
 def first_difference(
     before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
-) -> Difference | None:
+) -> Divergence | None:
     """Where two histories first differ; None: nowhere."""
     for number, (old, new) in enumerate(zip(before, now, strict=False), start=1):
         for column in old:
             if old[column] != new.get(column):
-                return Difference(number, column, old[column], new.get(column))
+                return Divergence(number, column, old[column], new.get(column))
     if len(before) != len(now):
-        return Difference(min(len(before), len(now)) + 1, "epochs", len(before), len(now))
+        return Divergence(min(len(before), len(now)) + 1, "epochs", len(before), len(now))
     return None
 
 

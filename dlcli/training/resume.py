@@ -107,7 +107,7 @@ def _progress(run: Run, job: Job) -> Progress:
     """Where training stands."""
     if has_checkpoint(run.checkpoint):
         return load_checkpoint(run.checkpoint)[0]
-    return progress_of(run, job) if run.state == "finished" else Progress()
+    return progress_at_end(run, job) if run.state == "finished" else Progress()
 
 
 def _require_possible(run: Run, job: Job, change: Change) -> None:
@@ -235,7 +235,7 @@ def _anew(record: Mapping[str, Any], root: Path) -> str:
     return f"To train anew: `dl train {record['recipe']} -d {quoted(root)}`."
 
 
-def progress_of(run: Run, job: Job) -> Progress:
+def progress_at_end(run: Run, job: Job) -> Progress:
     """Where a finished run's training stood at its end.
 
     Raises:
@@ -276,11 +276,11 @@ def revive(run: Run, job: Job) -> Progress:
             hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
         )
     start_backend()
-    progress = progress_of(run, job)
+    progress = progress_at_end(run, job)
     run.checkpoint.mkdir(exist_ok=True)
-    best = _read(job, progress.best_phase, run.best_model)
+    best = _network_from(job, progress.best_phase, run.best_model)
     save_best(run.checkpoint, progress, best.weights())
-    last = _read(job, progress.phase, run.last_model)
+    last = _network_from(job, progress.phase, run.last_model)
     optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
     save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
     return progress
@@ -304,7 +304,7 @@ def set_aside(run: Run) -> None:
     run.update_status(predicted={})
 
 
-def _read(job: Job, phase: int, path: Path) -> Network:
+def _network_from(job: Job, phase: int, path: Path) -> Network:
     """The network of a phase with a saved model's weights."""
     import keras
 

@@ -28,7 +28,7 @@ _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name"
 NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."
 
 # What competitions call their labels, case and anything but letters and digits left out.
-_NAMES = (
+_LABEL_NAMES = (
     *("label", "labels", "class", "classname", "classlabel", "labelname", "classid", "category"),
     *("categoryname", "target", "breed", "species", "diagnosis", "y"),
 )
@@ -71,6 +71,26 @@ class Labels:
     of: Mapping[str, str]
     notes: tuple[str, ...]
     is_sure: bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """Labels, and the column that they are from; in words as a string.
+
+    Args:
+        names: the column, or of one-hot columns all.
+        labels: one per row of the table.
+        is_sure: whether name or values show that these are labels.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    is_sure: bool
+
+    def __str__(self) -> str:
+        if len(self.names) == 1:
+            return f"column `{shown(self.names[0])}`"
+        return f"the one that is 1 of columns {_listed(self.names)}"
 
 
 def read_labels(
@@ -315,26 +335,6 @@ def _the_one(found: list[Labels]) -> Labels:
     return sure[0]
 
 
-@dataclass(frozen=True)
-class Column:
-    """Labels, and the column that they are from; in words as a string.
-
-    Args:
-        names: the column, or of one-hot columns all.
-        labels: one per row of the table.
-        is_sure: whether name or values show that these are labels.
-    """
-
-    names: tuple[str, ...]
-    labels: tuple[str, ...]
-    is_sure: bool
-
-    def __str__(self) -> str:
-        if len(self.names) == 1:
-            return f"column `{shown(self.names[0])}`"
-        return f"the one that is 1 of columns {_listed(self.names)}"
-
-
 def choose_label_column(
     table: Table, id_column: str, rows: Sequence[Sequence[int]], named: str | None
 ) -> Column:
@@ -353,8 +353,8 @@ def choose_label_column(
         return Column((named,), table.column(named), is_sure=True)
     numbers = [number for each in rows for number in each]
     others = [name for name in table.header if name != id_column]
-    called = [other for other in others if plain_name(other) in _NAMES]
-    called.sort(key=lambda name: _NAMES.index(plain_name(name)))
+    called = [other for other in others if plain_name(other) in _LABEL_NAMES]
+    called.sort(key=lambda name: _LABEL_NAMES.index(plain_name(name)))
     if called and all(_is_same(table, called[0], other, numbers) for other in called[1:]):
         words = [name for name in called if not _is_numeric(table, name, numbers)]
         name = (words or called)[0]
