@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli import words
 from dlcli.evaluation.history import best_epoch, curves
 from dlcli.evaluation.metrics import checked, confusion_matrix
+from dlcli.evaluation.verdict import confusions, verdict
 from dlcli.files.atomic import atomic_write
 from dlcli.files.paths import shown
 from dlcli.report import charts, figures
@@ -178,14 +179,14 @@ def render(
     return template("page.html").render(
         report=report,
         metrics=report.metrics,
-        verdict=words.verdict(report.metrics),
+        verdict=verdict(report.metrics),
         best=best_epoch(report.history),
         lines=[charts.line_chart(curve) for curve in curves(report.history)],
         chart=charts,
         form=form,
         heat=charts.heat(confusion) if form else [],
         matrix=charts.Matrix(n),
-        pairs=words.confusions(report.metrics)[:MOST_PAIRS],
+        pairs=confusions(report.metrics)[:MOST_PAIRS],
         galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
         script=Markup(script),
         # only this very script may run, whatever a file's name manages to say
