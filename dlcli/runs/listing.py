@@ -36,15 +36,17 @@ TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid
 SCORES = ("val_loss", "val_accuracy")
 NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score")
 
+Plain = str | int | float
+
 _ANY = Run(Path())
 _STATUS, _CONFIG = _ANY.status_file.name, _ANY.config_file.name
 _CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
+
 # config.yaml, as far as no parser is needed
 _RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
 _SETTING = re.compile(r"^    ([a-z_]+): '?(.*?)'?$", re.MULTILINE)
 _CHANGES = re.compile(r"^  changes:\n((?:  - .*\n|    .*\n)*)", re.MULTILINE)
 _EPOCHS = re.compile(r"^(?:  - |    )epochs: ([0-9]+)$", re.MULTILINE)
-Plain = str | int | float
 
 # a line of status.yaml
 _LINE = re.compile(
