@@ -1,4 +1,4 @@
-"""Split, sample and undo: which files are to be moved or copied, and the doing.
+"""Split and sample: which files are to be moved or copied, and the doing.
 
 A plan is a list of `Move`s with relative paths. Planning reads folders and writes nothing; the
 same files and the same seed give the same plan. Each `to_...` is the plan alone, for `--dry-run`.
@@ -10,20 +10,17 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.data.dataset import SAMPLE, SETTINGS, Dataset, open_dataset, require_trainable
-from dlcli.data.journal import FOLDER, Held, Move, Operation, hold, journals, unfinished
-from dlcli.data.moves import Outcome, carry_out, finish, last
-from dlcli.data.moves import undo as take_back
-from dlcli.data.organize.staging import clear_after
+from dlcli.data.journal import FOLDER, Move, Operation, hold, journals
+from dlcli.data.moves import Outcome, carry_out
+from dlcli.data.operations import settle, working_in
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import sync_folder
 from dlcli.files.paths import quoted, shown
-from dlcli.progress import say
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -162,7 +159,7 @@ def split(root: Path, size: float | None, seed: int) -> Outcome:
     Raises:
         DlError: valid has images already, or more are asked for than can be spared.
     """
-    with at_work(root, "split") as (held, finished):
+    with working_in(root, "split") as (held, finished):
         if finished:
             return finished
         return carry_out(held, to_split(root, size, seed))
@@ -248,60 +245,6 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources}
     target = root.with_name(root.name + SAMPLE)
     return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
-
-
-def touched_last(root: Path) -> Path:
-    """Of a dataset and its sample, the folder that `dl data` worked on last."""
-    beside = root.with_name(root.name + SAMPLE)
-    theirs, ours = journals(beside), journals(root)
-    if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
-        return root
-    later = not ours or theirs[-1].path.stat().st_mtime_ns > ours[-1].path.stat().st_mtime_ns
-    return beside if later else root
-
-
-def undo(root: Path) -> Outcome:
-    """Take back the last thing that was done to a folder, finished or not.
-
-    Raises:
-        DlError: there is nothing, or new files stand where old ones would go.
-    """
-    last(root)
-    with hold(root, "dl data undo") as held:
-        return take_back(held)
-
-
-def settle(root: Path) -> None:
-    """Finish, and say, what was killed on its way in a folder.
-
-    Raises:
-        DlError: it isn't dead but at work, or what stopped it is not mended.
-    """
-    if unfinished(root):
-        with at_work(root, "ls"):
-            pass
-
-
-@contextmanager
-def at_work(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
-    """Hold a folder, with what was left unfinished there done.
-
-    Yields:
-        the folder, and what came of an earlier call of this very command that was killed.
-    """
-    with hold(root, f"dl data {name}") as held:
-        outcome = finish(held)
-        if outcome:
-            what = (
-                f"undoing `{outcome.operation.name}`"
-                if outcome.undone
-                else f"`{outcome.operation.name}`"
-            )
-            say(f"Finished {what} in {shown(root)}, which had been stopped on its way.")
-            if not outcome.undone:
-                clear_after(outcome.operation)
-        same = outcome and not outcome.undone and outcome.operation.name == name
-        yield held, outcome if same else None
 
 
 def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:

@@ -33,7 +33,7 @@ from support.small_folders import (
     undo,
 )
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import hold, journals
 from dlcli.data.organize import organize
@@ -176,7 +176,7 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
         if not killed:
             break
         if journals(target) and number % 2:
-            splits.undo(target)
+            operations.undo(target)
             assert tree(folder) == DOWNLOADED
             assert not target.exists()
         else:

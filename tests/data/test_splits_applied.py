@@ -25,7 +25,7 @@ from support.small_folders import (
     undo,
 )
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import journals
 from dlcli.data.organize import organize
@@ -48,12 +48,12 @@ def test_two_operations_are_taken_back_the_later_first(tmp_path: Path) -> None:
     organize_in_place(folder)
     organized = tree(folder)
     splits.split(root, 2, 0)
-    assert splits.undo(root).operation.name == "split"
+    assert operations.undo(root).operation.name == "split"
     assert tree(folder) == organized
-    assert splits.undo(root).operation.name == "organize"
+    assert operations.undo(root).operation.name == "organize"
     assert tree(folder, hidden=True) == DOWNLOADED
     with pytest.raises(DlError, match="Nothing to undo"):
-        splits.undo(root)
+        operations.undo(root)
     assert tree(folder, hidden=True) == DOWNLOADED
 
 

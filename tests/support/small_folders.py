@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.organize import organize
 
 Tree = dict[str, bytes]
@@ -81,7 +81,7 @@ def other_sample(base: Path) -> Any:
 
 
 def undo(name: str, base: Path) -> Any:
-    return splits.undo(base / name)
+    return operations.undo(base / name)
 
 
 def under(folder: str, files: Tree) -> Tree:

@@ -167,7 +167,7 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
     its sample. Copies go only where their originals are still there, and neither was changed.
     """
-    from dlcli.data import splits
+    from dlcli.data import operations
     from dlcli.data.moves import last
     from dlcli.data.organize.organize import is_staged, made_of
     from dlcli.files.paths import shown
@@ -175,11 +175,11 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 
     root = _choose(config, named)
     if named is None:
-        root = splits.touched_last(root)
+        root = operations.touched_last(root)
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
         return
-    outcome = splits.undo(root)
+    outcome = operations.undo(root)
     warn_of(outcome)
     operation = outcome.operation
     if operation.kind == "move":
@@ -199,14 +199,14 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 @with_config()
 def ls(config: Config, named: str | None, as_json: bool) -> None:
     """List the datasets, or the classes of one."""
-    from dlcli.data import splits
+    from dlcli.data import operations
     from dlcli.data.dataset import open_dataset
 
     if named is None:
         print_datasets(config, as_json)
         return
     root = _choose(config, named)
-    splits.settle(root)
+    operations.settle(root)
     dataset = open_dataset(root)
     if as_json:
         print_counts(dataset, as_json)

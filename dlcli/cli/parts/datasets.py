@@ -91,7 +91,7 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 
 def print_datasets(config: Config, as_json: bool) -> None:
     """Print the datasets under the data folder, and which of them is the current one."""
-    from dlcli.data import splits
+    from dlcli.data import operations
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS, open_dataset
     from dlcli.errors import DlError
@@ -109,7 +109,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            splits.settle(data_dir / name)
+            operations.settle(data_dir / name)
             row |= _plain(open_dataset(data_dir / name))
         except DlError as error:
             row["problem"] = error.what

@@ -10,6 +10,7 @@ from dlcli.data.dataset import FEATURES, SETTINGS
 from dlcli.data.folders import read_folder
 from dlcli.data.journal import Operation, journals, unfinished
 from dlcli.data.moves import Outcome, carry_out
+from dlcli.data.operations import working_in
 from dlcli.data.organize.labels import Naming
 from dlcli.data.organize.layout import read_layout
 from dlcli.data.organize.plan import AS_FOUND, plan_organize, require_folder, sort_by_hand
@@ -25,7 +26,6 @@ from dlcli.data.organize.staging import (
     staging_folder,
     sweep_partials,
 )
-from dlcli.data.splits import at_work
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import quoted, shown
 
@@ -51,7 +51,7 @@ def organize(
         DlError: there is nothing to organise, or something stands in the way.
     """
     _require_paths(source, target)
-    with at_work(target, "organize") as (held, finished):
+    with working_in(target, "organize") as (held, finished):
         download = _download(source, target, move)
         if finished and _is_made_of(finished.operation, source, download):
             return finished
@@ -115,7 +115,7 @@ def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> Non
 
 def settle_made(root: Path) -> None:
     """Finish what was killed on its way in a dataset, and remove what its making left beside it."""
-    with at_work(root, "get"):
+    with working_in(root, "get"):
         for journal in journals(root):
             clear_after(journal.read())
         sweep_partials(root)

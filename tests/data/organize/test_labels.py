@@ -11,7 +11,7 @@ from support.archives import zipped
 from support.labelled_images import labels_of, names, planned
 from support.small_folders import plant, tree
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.organize import organize
 from dlcli.data.organize.labels import Naming
 from dlcli.data.organize.plan import plan_organize
@@ -163,7 +163,7 @@ def test_labels_from_an_archive_survive_taking_it_back(tmp_path: Path) -> None:
             "labels.csv",
             *(f"train/{breed}/{name}.jpg" for name, breed in BREEDS.items()),
         }
-        splits.undo(tmp_path / "dogs")
+        operations.undo(tmp_path / "dogs")
 
 
 LABEL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)

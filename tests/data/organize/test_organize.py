@@ -13,7 +13,7 @@ from support.archives import packed, tarred, times_of, zip_of_link, zipped
 from support.children import forked, killed_before_change, no_file_above
 from support.small_folders import KAGGLE, Tree, folders, make, plant, tree
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import journals
 from dlcli.data.moves import Outcome
@@ -85,7 +85,7 @@ def test_a_folder_of_archives_becomes_a_dataset(tmp_path: Path) -> None:
     assert tree(tmp_path / "pets") == ORGANIZED
     assert tree(source) == before
     assert organize_module.organize(source, tmp_path / "pets") is None
-    splits.undo(tmp_path / "pets")
+    operations.undo(tmp_path / "pets")
     assert organize_module.organize(source, source) is not None
     assert tree(source) == before | ORGANIZED
     assert organize_module.organize(source, source) is None
@@ -159,7 +159,7 @@ def test_undone_its_files_lie_hidden_and_are_organised_from_there(
 ) -> None:
     redux(tmp_path)
     organize(tmp_path)
-    undone = splits.undo(tmp_path / "pets")
+    undone = operations.undo(tmp_path / "pets")
     (folder,) = hidden(tmp_path)
     assert undone.operation.source == tmp_path / folder
     assert organize_module.made_of(undone.operation) == tmp_path / "redux.zip"
@@ -280,7 +280,7 @@ def test_killed_at_any_step_the_next_call_ends_as_if_it_had_not_been(tmp_path: P
         archive = redux(base)
         killed = killed_before_change(number, partial(organize, base))
         if killed and number % 3 == 0 and journals(base / "pets"):
-            splits.undo(base / "pets")  # instead
+            operations.undo(base / "pets")  # instead
         organize(base)
         assert tree(base / "pets") == ORGANIZED
         assert hidden(base) == []
@@ -297,7 +297,7 @@ def test_killed_and_finished_by_another_command_nothing_hidden_is_left(tmp_path:
     redux(tmp_path / "1")
     while killed_before_change(number, partial(organize, base := tmp_path / str(number))):
         if journals(base / "pets"):
-            splits.settle(base / "pets")
+            operations.settle(base / "pets")
             assert len(open_dataset(base / "pets").splits["train"]) == 4
             finished += 1
             assert hidden(base) == [] or journals(base / "pets")[0].state == "done"

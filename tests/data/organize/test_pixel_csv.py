@@ -10,7 +10,7 @@ from PIL import Image
 from support.archives import zipped
 from support.small_folders import Tree, plant, tree
 
-from dlcli.data import splits
+from dlcli.data import operations, splits
 from dlcli.data.organize import organize
 from dlcli.data.organize.pixel_csv import pixel_table
 from dlcli.errors import DlError
@@ -64,7 +64,7 @@ def test_digits_are_drawn_and_called_by_the_numbers_of_their_rows(
         assert (np.asarray(Image.open(root / f"test/{number}.png")) == pixels).all()
     assert organize.organize(tmp_path / source, root) is None
     times = {file.stat().st_mtime for file in root.rglob("*.png")}
-    splits.undo(root)
+    operations.undo(root)
     assert organize.organize(tmp_path / source, root) is not None
     assert {file.stat().st_mtime for file in root.rglob("*.png")} == times
     after = {p: c for p, c in tree(tmp_path, hidden=True).items() if not p.startswith("data/")}
@@ -78,7 +78,7 @@ def test_digits_in_their_own_folder_are_drawn_in_place(tmp_path: Path) -> None:
     before = tree(source)
     assert organize.organize(source, source) is not None
     assert set(tree(source)) == NAMES | before.keys()
-    splits.undo(source)
+    operations.undo(source)
     assert tree(source) == before
 
 
