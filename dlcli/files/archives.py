@@ -72,6 +72,7 @@ _DAMAGE = (
 # Behind a tar's end: zeros, as `tar` fills up its last record of some kB with. So many steps are
 # 16 MiB; a packed stream of zeros could go on for terabytes.
 _MOST_PADDING_STEPS = 16
+
 _OPENERS: dict[str, Callable[[Path], Any]] = {
     "tar": lambda path: path.open("rb"),
     "gzip": gzip.open,

@@ -72,9 +72,8 @@ def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
 
     figure = Figure(figsize=(4.6 * len(metrics), 3.2), layout="constrained")
     dot = "o" if len(metrics[0].epochs) <= 40 else None
-    for axes, curve in zip(
-        figure.subplots(1, len(metrics), squeeze=False)[0], metrics, strict=True
-    ):
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for axes, curve in zip(panels, metrics, strict=True):
         calm(axes, curve.metric.capitalize())
         for name, values, colour in (
             ("train", curve.train, TRAIN),
@@ -182,11 +181,9 @@ def draw_gallery(
 
     rows = -(-len(samples) // GALLERY_COLUMNS)
     step_x, step_y, top = TILE + GAP, TILE + 52, 72
-    sheet = Image.new(
-        "RGB",
-        (2 * MARGIN + GALLERY_COLUMNS * step_x - GAP, top + rows * step_y + MARGIN // 2),
-        "white",
-    )
+    inside = GALLERY_COLUMNS * step_x - GAP
+    size = (2 * MARGIN + inside, top + rows * step_y + MARGIN // 2)
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 26), title, INK, _font(20))
     bold, small = _font(13, "DejaVuSans-Bold"), _font(13)
