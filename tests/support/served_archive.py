@@ -15,7 +15,7 @@ from dlcli.files.download import PartialFile, fetch
 CONTENT = bytes(range(256)) * 4000
 OTHER = CONTENT[::-1] + b"longer"
 NAME = "competitions/archive.zip"
-LOST = download.CHUNK  # of a connection that breaks, at most
+LOST = download.CHUNK_BYTES  # of a connection that breaks, at most
 
 
 def left_after(storage: Storage, path: Path, n_bytes: int) -> int:
