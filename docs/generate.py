@@ -119,9 +119,7 @@ def _modules(folder: Path) -> Iterator[str]:
     """A table for each package: its modules, and what each says of itself."""
     packages, modules = _inside(folder)
     name = str(folder.relative_to(PACKAGE.parent))
-    rows = [
-        (each.removesuffix(".py"), _first_line(path)) for each, path in sorted(modules.items())
-    ]
+    rows = [(each.removesuffix(".py"), _first_line(path)) for each, path in sorted(modules.items())]
     yield f"\n### {name}\n\n{_table('module', 'what it is', rows)}\n"
     for each in sorted(packages):
         yield from _modules(folder / each)
