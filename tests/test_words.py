@@ -1,8 +1,12 @@
-"""Figures as people write them."""
+"""Figures, spans and names as people write them."""
+
+from datetime import timedelta
 
 import pytest
 
 from dlcli import words
+from dlcli.files.paths import shown
+from dlcli.words import printable, span
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,40 @@ def test_what_is_not_all_never_reads_as_all(share, text):
 )
 def test_a_loss_keeps_the_digits_that_matter(value, text):
     assert words.loss(value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("a b.jpg", "a b.jpg"),
+        ("Zürich 日本.jpg", "Zürich 日本.jpg"),
+        ("a\nb\r\t", "a\\nb\\r\\t"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("\x9b31m", "\\x9b31m"),  # the same as ESC [ to some terminals
+        ("\u202egpj.exe", "\\u202egpj.exe"),  # would turn the rest of the line around
+        ("\udcff.jpg", "\\udcff.jpg"),  # a byte that is not UTF-8
+    ],
+)
+def test_whatever_a_name_holds_what_is_shown_can_be_printed(name: str, printed: str) -> None:
+    assert shown(name) == printed
+
+
+def test_no_break_spaces_stay_as_they_are() -> None:
+    assert printable("99.9\u00a0%\n") == "99.9\u00a0%\\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (720, "12 min"),
+        (3600, "1 h"),
+        (3900, "1 h 5 min"),
+        (26 * 3600, "26 h"),
+        (76 * 3600, "3 d 4 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_a_duration_is_read_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert span(timedelta(seconds=seconds)) == words

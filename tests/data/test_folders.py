@@ -1,4 +1,4 @@
-"""Folders as they are found: images, hidden files, names of splits, paths to paste."""
+"""Folders as they are found: images, hidden files, names of splits."""
 
 from __future__ import annotations
 
@@ -33,13 +33,6 @@ def test_a_folder_is_listed_sorted_without_hidden_entries(tmp_path: Path) -> Non
     assert listing.images == ("a.png", "b.jpg", "link.jpg")
     assert listing.folders == ("cat",)
     assert listing.others == ("notes.txt",)
-
-
-def test_a_new_folder_of_a_name_that_is_taken_gets_a_number_up_to_an_end(tmp_path: Path) -> None:
-    made = [make_numbered(tmp_path / "runs" / "dense", most=3).name for _ in range(3)]
-    assert made == ["dense", "dense-2", "dense-3"]
-    with pytest.raises(DlError, match="stands there 3 times already"):
-        make_numbered(tmp_path / "runs" / "dense", most=3)
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:
@@ -77,25 +70,3 @@ def test_images_that_lie_too_deep_are_not_overlooked(tmp_path: Path) -> None:
     (tmp_path / "cat" / "kittens" / "b.jpg").touch()
     with pytest.raises(DlError, match="kittens lies one folder too deep"):
         class_images(tmp_path / "cat")
-
-
-def test_a_path_is_made_absolute_and_its_links_stay(tmp_path: Path, home: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    assert absolute(tmp_path / "link" / ".." / "link") == tmp_path / "link"
-    assert absolute(Path("~/data")) == home / "data"
-    assert absolute(Path("data")) == home / "data"
-
-
-@pytest.mark.parametrize(
-    "name", ["dogscats", "two words", "it's", "$HOME", "-rf", "new\nline", "猫"]
-)
-def test_a_path_can_be_pasted_into_a_shell(home: Path, name: str) -> None:
-    (home / name).mkdir()
-    script = f"printf %s {quoted(home / name)}"
-    assert subprocess.check_output(["sh", "-c", script], text=True) == str(home / name)
-
-
-def test_a_path_is_quoted_only_where_it_must_be(home: Path) -> None:
-    assert quoted(home / "data" / "dogscats") == "~/data/dogscats"
-    assert quoted(home / "two words") == shlex.quote(f"{home}/two words")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.dot_images import CHUNK, TinyEngine, paint
 
-from dlcli.features import compute as features_module
+from dlcli.features import compute
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> TinyEngine:
     """A tiny network in place of a real one, and chunks of four rows."""
     engine = TinyEngine()
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody pulls the plug here
-    monkeypatch.setattr(features_module, "start_engine", engine.start)
-    monkeypatch.setattr(features_module, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(compute, "start_engine", engine.start)
+    monkeypatch.setattr(compute, "CHUNK_ROWS", CHUNK)
     return engine
 
 

@@ -18,7 +18,7 @@ from support.pictures import make_dataset
 
 from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
-from dlcli.features import compute as features_module
+from dlcli.features import compute as compute_module
 from dlcli.features.compute import compute_features, features_ready, load_features, store_folder
 from dlcli.features.key import feature_key
 from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
@@ -253,7 +253,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
     real: tuple[Dataset, Forward, Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset, forward, weights = real
-    monkeypatch.setattr(features_module, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(compute_module, "CHUNK_ROWS", 4)
     code = (
         "from dlcli.features import compute; compute.CHUNK_ROWS = 4\n"
         "from dlcli.cli import main; main(['features', '-d', 'dogscats', '--image-size', '64',"

@@ -12,7 +12,7 @@ from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, paint
 
 from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
-from dlcli.features import compute as features_module
+from dlcli.features import compute as compute_module
 from dlcli.features.compute import features_ready, load_features, store_folder
 from dlcli.features.split_log import read_split
 from dlcli.features.store import stored_features
@@ -168,6 +168,6 @@ def test_chunks_of_another_length_are_computed_anew(
 ) -> None:
     assert killed_before_change(30, lambda: compute(root))
     assert 0 < done_images(root) < 22
-    monkeypatch.setattr(features_module, "CHUNK_ROWS", 6)
+    monkeypatch.setattr(compute_module, "CHUNK_ROWS", 6)
     compute(root)
     check(root)

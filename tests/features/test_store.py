@@ -16,7 +16,7 @@ from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, paint, s
 
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
-from dlcli.features import compute as features_module
+from dlcli.features import compute as compute_module
 from dlcli.features.compute import store_folder
 from dlcli.features.store import held, remove_features, stored_features
 from dlcli.images.pixels import Batch
@@ -74,7 +74,7 @@ class Stopped(Exception):
 
 def stop_after(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the next computation after so many rows."""
-    growing = features_module._GrowingRows
+    growing = compute_module._GrowingRows
     add, added = growing.add, []
 
     def stopping(self: object, row: np.ndarray) -> None:

@@ -1,13 +1,15 @@
-"""Where `dl` keeps its files, and how a path is shown."""
+"""Where `dl` keeps its files, how a path is shown and quoted, folders that get a number."""
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from dlcli.files.paths import config_home, shown, state_home
-from dlcli.words import printable
+from dlcli.errors import DlError
+from dlcli.files.paths import absolute, config_home, make_numbered, quoted, shown, state_home
 
 
 def test_files_are_kept_below_home(home: Path) -> None:
@@ -34,21 +36,30 @@ def test_home_is_shown_as_a_tilde(home: Path) -> None:
     assert shown(Path(f"{home}-other") / "data") == f"{home}-other/data"
 
 
+def test_a_new_folder_of_a_name_that_is_taken_gets_a_number_up_to_an_end(tmp_path: Path) -> None:
+    made = [make_numbered(tmp_path / "runs" / "dense", most=3).name for _ in range(3)]
+    assert made == ["dense", "dense-2", "dense-3"]
+    with pytest.raises(DlError, match="stands there 3 times already"):
+        make_numbered(tmp_path / "runs" / "dense", most=3)
+
+
+def test_a_path_is_made_absolute_and_its_links_stay(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert absolute(tmp_path / "link" / ".." / "link") == tmp_path / "link"
+    assert absolute(Path("~/data")) == home / "data"
+    assert absolute(Path("data")) == home / "data"
+
+
 @pytest.mark.parametrize(
-    ("name", "printed"),
-    [
-        ("a b.jpg", "a b.jpg"),
-        ("Zürich 日本.jpg", "Zürich 日本.jpg"),
-        ("a\nb\r\t", "a\\nb\\r\\t"),
-        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
-        ("\x9b31m", "\\x9b31m"),  # the same as ESC [ to some terminals
-        ("\u202egpj.exe", "\\u202egpj.exe"),  # would turn the rest of the line around
-        ("\udcff.jpg", "\\udcff.jpg"),  # a byte that is not UTF-8
-    ],
+    "name", ["dogscats", "two words", "it's", "$HOME", "-rf", "new\nline", "猫"]
 )
-def test_whatever_a_name_holds_what_is_shown_can_be_printed(name: str, printed: str) -> None:
-    assert shown(name) == printed
+def test_a_path_can_be_pasted_into_a_shell(home: Path, name: str) -> None:
+    (home / name).mkdir()
+    script = f"printf %s {quoted(home / name)}"
+    assert subprocess.check_output(["sh", "-c", script], text=True) == str(home / name)
 
 
-def test_no_break_spaces_stay_as_they_are() -> None:
-    assert printable("99.9\u00a0%\n") == "99.9\u00a0%\\n"
+def test_a_path_is_quoted_only_where_it_must_be(home: Path) -> None:
+    assert quoted(home / "data" / "dogscats") == "~/data/dogscats"
+    assert quoted(home / "two words") == shlex.quote(f"{home}/two words")

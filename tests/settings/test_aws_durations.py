@@ -1,4 +1,4 @@
-"""Durations as people write and read them."""
+"""Durations as people write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dlcli.settings.aws import Duration, read_duration
 from dlcli.settings.fields import Refused
-from dlcli.words import span
 
 
 @pytest.mark.parametrize(
@@ -36,20 +35,3 @@ def test_off_is_none() -> None:
 @given(st.integers(1, 365 * 86400))
 def test_what_is_written_is_read_as_the_same(seconds: int) -> None:
     assert Duration.parse(str(Duration(seconds=seconds))) == timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (59.9, "59 s"),
-        (720, "12 min"),
-        (3600, "1 h"),
-        (3900, "1 h 5 min"),
-        (26 * 3600, "26 h"),
-        (76 * 3600, "3 d 4 h"),
-        (-5, "0 s"),
-    ],
-)
-def test_a_duration_is_read_in_its_two_largest_units(seconds: float, words: str) -> None:
-    assert span(timedelta(seconds=seconds)) == words
