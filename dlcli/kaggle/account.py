@@ -349,8 +349,7 @@ def asked(
                 raise Unclear(refused) from error
             if delay is None or wait > LONGEST_WAIT_SECONDS:
                 raise refused from error
-            if wait or delay:
-                say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")
+            say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")
             time.sleep(wait or delay)
     raise AssertionError("the last try returns or raises")
 

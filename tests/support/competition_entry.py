@@ -69,7 +69,6 @@ def only_entry(run: Run) -> Entry:
 def hold_competition(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> Competition:
     """The competition on a server, without the pauses that only people's patience is for."""
     monkeypatch.setattr(download, "DELAYS_SECONDS", (0.0, 0.0))
-    monkeypatch.setattr(account, "DELAYS", (0.0, 0.0))
     monkeypatch.setattr(account, "DELAYS", (0.01, 0.01))
     monkeypatch.setattr(send, "POLLS", (0.01, 0.02))
     return server.add(Competition(SLUG, log_loss_of(SOLUTION, "dog"), dict(FILES)))
