@@ -17,13 +17,16 @@ from dlcli.errors import DlError, ExitCode
 )
 @click.argument("run", shell_complete=complete_run)
 @click.option(
-    "--epochs", type=click.IntRange(min=1), metavar="N", help="train until there are so many in all"
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="train until there are so many in all, the finished ones included",
 )
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="learning rate of the epochs that are left",
+    help="one learning rate for all epochs that are left",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"

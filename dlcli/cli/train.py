@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import click
@@ -18,7 +17,6 @@ from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import settings_of
-from dlcli.settings.schedule import EPOCHS, RATE
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
 
@@ -88,28 +86,24 @@ def recipe_keys(name: str) -> list[str]:
     return keys
 
 
+class ScheduleOption(click.Option):
+    """What changes a recipe's schedule stands among its hyperparameters."""
+
+    section = "Hyperparameters"
+
+
 class Training(Command):
-    """The command that trains a recipe; it says where what other tools take as options stands.
-
-    Args:
-        recipe: the recipe's name.
-    """
-
-    def __init__(self, *args: Any, recipe: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.recipe, self.allow_extra_args = recipe, True
+    """The command that trains a recipe; it knows how other tools call a rate."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            extra = super().parse_args(ctx, [*args])
+            extra = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if error.option_name.lstrip("-").replace("-", "_") not in (*RATE, *EPOCHS):
+            if error.option_name != "--learning-rate":
                 raise
-            usual = settings_of(recipe_class(self.recipe))["schedule"].default
             raise DlError(
-                f"`{ctx.command_path}` has no option `{error.option_name}`",
-                why="rates and epochs stand in one schedule",
-                hint=f"Say `--schedule {usual.example(_options(args))}`.",
+                f"`{ctx.command_path}` has no option `--learning-rate`",
+                hint="Did you mean `--lr`?",
                 exit_code=ExitCode.USAGE,
             ) from error
         if extra and not ctx.resilient_parsing:
@@ -122,19 +116,26 @@ class Training(Command):
         return extra
 
 
-def _options(args: list[str]) -> dict[str, str]:
-    """What was typed as `--name=value` or `--name value`."""
-    words = [word for each in args for word in each.split("=", 1)]
-    return {
-        name.removeprefix("--").replace("-", "_"): value
-        for name, value in pairwise(words)
-        if name.startswith("--")
-    }
-
-
 def train_command(name: str) -> click.Command:
     """The command that trains one recipe."""
+    usual = settings_of(recipe_class(name))["schedule"].default
 
+    @click.option(
+        "--epochs",
+        cls=ScheduleOption,
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="epochs in all, divided as in --schedule; of each phase, where there are two; fewer "
+        f"than rates leave out the last ones  [default: {usual.epochs}]",
+    )
+    @click.option(
+        "--lr",
+        cls=ScheduleOption,
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="highest learning rate of --schedule; the others keep their ratio to it  "
+        f"[default: {usual.highest_rate:g}]",
+    )
     @click.option(
         "--members",
         type=click.IntRange(min=2),
@@ -142,11 +143,36 @@ def train_command(name: str) -> click.Command:
         help="train N runs, each with the next seed, and make an ensemble of them",
     )
     @with_config(*recipe_keys(name), "tensorboard", "keep_checkpoint")
-    def train(config: Config, members: int | None) -> None:
-        run_training(config, name, members)
+    def train(config: Config, epochs: int | None, lr: float | None, members: int | None) -> None:
+        run_training(with_schedule(config, name, epochs, lr), name, members)
 
     text = paragraphs(recipe_text(name))
-    return click.command(name, cls=Training, help=text, recipe=name)(train)
+    context = {"allow_extra_args": True}
+    return click.command(name, cls=Training, help=text, context_settings=context)(train)
+
+
+def with_schedule(config: Config, recipe: str, epochs: int | None, rate: float | None) -> Config:
+    """The same settings with other epochs in all, or another highest rate, in the schedule.
+
+    Raises:
+        DlError: a schedule was typed as well; or the rate is none.
+    """
+    if epochs is None and rate is None:
+        return config
+    key = f"train.{recipe}.schedule"
+    if config.is_flag(key):
+        raise DlError(
+            f"`--schedule` says what `{'--lr' if epochs is None else '--epochs'}` says",
+            why="a schedule holds the rates and the epochs",
+            hint="Leave out one of the two.",
+            exit_code=ExitCode.USAGE,
+        )
+    schedule = config.get(key).value
+    if epochs is not None:
+        schedule = schedule.with_epochs(epochs)
+    if rate is not None:
+        schedule = schedule.with_highest_rate(rate)
+    return config.with_flags({key: str(schedule)})
 
 
 @click.group(

@@ -64,6 +64,11 @@ class Schedule:
         """Epochs in all."""
         return sum(epochs for _, epochs in self.steps)
 
+    @property
+    def highest_rate(self) -> float:
+        """The highest of its learning rates."""
+        return max(rate for rate, _ in self.steps)
+
     def rates(self) -> list[float]:
         """The learning rate of each epoch, in order."""
         return [rate for rate, epochs in self.steps for _ in range(epochs)]
@@ -87,3 +92,34 @@ class Schedule:
     def scaled(self, factor: float) -> Schedule:
         """The same epochs at `factor` times the rates."""
         return Schedule(tuple((float(f"{r * factor:.6g}"), epochs) for r, epochs in self.steps))
+
+    def with_epochs(self, epochs: int) -> Schedule:
+        """The same rates for another number of epochs in all.
+
+        They are divided in the proportions of this schedule, by the largest remainder, at least one
+        epoch a step. Fewer epochs than steps train the first steps, one epoch each.
+        """
+        steps = self.steps[:epochs]
+        total = sum(usual for _, usual in steps)
+        counts = [1 for _ in steps]
+        for _ in range(epochs - len(steps)):
+            # in whole numbers, so that equal shares are equal and the earlier step comes first
+            missing = [
+                epochs * usual - total * count
+                for (_, usual), count in zip(steps, counts, strict=True)
+            ]
+            counts[missing.index(max(missing))] += 1
+        return Schedule(
+            tuple((rate, count) for (rate, _), count in zip(steps, counts, strict=True))
+        )
+
+    def with_highest_rate(self, rate: float) -> Schedule:
+        """The same epochs with `rate` as the highest; the others keep their ratio to it."""
+        highest = self.highest_rate
+        scaled = self.scaled(rate / highest)
+        return Schedule(
+            tuple(
+                (rate, epochs) if usual == highest else step
+                for (usual, epochs), step in zip(self.steps, scaled.steps, strict=True)
+            )
+        )

@@ -208,3 +208,27 @@ def test_a_run_is_not_gone_on_with_where_its_recipe_has_changed(
     assert "its recipe has changed since, ~/recipes/wide.py" in refused.stderr
     make_project(home, wide=WIDE)
     ok(dl("resume", run.name))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_backbone")
+def test_epochs_and_a_highest_rate_are_recorded_as_the_schedule_alone(
+    dl: Dl, home: Path, tiny: Path
+) -> None:
+    (home / "dl.yaml").write_text("train: {finetune: {schedule: '1e-2x3,1e-3x1'}}")
+    ok(dl("train", "finetune", "-d", tiny, *SMALL, "--epochs", "2", "--lr", "2e-3"))
+    run = only_run(home)
+    recorded = run.config()["train"]["finetune"]
+    assert recorded["schedule"] == "0.002x1,0.0002x1"
+    assert not recorded.keys() & {"epochs", "lr"}
+    assert [row["learning_rate"] for row in run.history()] == [2e-3, 2e-4]
+
+
+def test_a_second_phase_follows_the_epochs_and_the_rate(dl: Dl) -> None:
+    from dlcli.cli.train import with_schedule
+    from dlcli.config import load_config
+
+    config = load_config(environ={}).with_flags({"train.finetune.unfreeze": "2"})
+    head, unfreeze = with_schedule(config, "finetune", 3, 1e-2).recipe("finetune").phases()
+    assert str(head.schedule) == "0.01x2,0.001x1"
+    assert str(unfreeze.schedule) == "0.001x2,0.0001x1"

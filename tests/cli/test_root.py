@@ -87,11 +87,13 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--seed", "requires an argument"),
         ("extra", "unexpected extra argument"),
         ("dogscats", "If it is one, say `-d dogscats`."),
-        ("--lr 1e-4", "`--lr`: rates and epochs stand in one schedule\nSay `--schedule 1e-4x12`."),
-        ("--epochs=5", "Say `--schedule 0.003x5`."),
-        ("--learning-rate 1e-4 --epochs 5", "Say `--schedule 1e-4x5`."),
-        ("--lr fast", "Say `--schedule 0.003x12`."),
-        ("--lr", "Say `--schedule 0.003x12`."),
+        ("--learning-rate 1e-4", "Did you mean `--lr`?"),
+        ("--lr fast", "'fast' is not a valid float"),
+        ("--lr 0", "0.0 is not in the range x>0"),
+        ("--lr nan", "'nanx8' needs a rate above 0"),
+        ("--epochs 0", "0 is not in the range x>=1"),
+        ("--epochs 5 --schedule 1e-3", "`--schedule` says what `--epochs` says"),
+        ("--lr 1e-4 --schedule 1e-3", "`--schedule` says what `--lr` says"),
     ],
 )
 def test_a_wrong_value_on_the_command_line_is_a_usage_error(

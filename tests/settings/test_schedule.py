@@ -50,3 +50,59 @@ def test_a_tenth_of_a_schedule_is_written_as_people_would() -> None:
 def test_a_scaled_schedule_keeps_its_epochs(schedule: Schedule) -> None:
     scaled = schedule.scaled(0.1)
     assert [epochs for _, epochs in scaled.steps] == [epochs for _, epochs in schedule.steps]
+
+
+# Rates that somebody may train at: far from where a float ends.
+USUAL_RATES = st.floats(min_value=1e-8, max_value=10)
+USUAL_SCHEDULES = st.lists(st.tuples(USUAL_RATES, st.integers(1, 50)), min_size=1, max_size=6).map(
+    lambda steps: Schedule(tuple(steps))
+)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (12, "0.003x8,0.0003x4"),
+        (6, "0.003x4,0.0003x2"),
+        (5, "0.003x3,0.0003x2"),
+        (2, "0.003x1,0.0003x1"),
+        (1, "0.003x1"),
+    ],
+)
+def test_another_number_of_epochs_is_divided_as_the_schedule_is(epochs: int, expected: str) -> None:
+    assert str(Schedule.parse("3e-3x8,3e-4x4").with_epochs(epochs)) == expected
+
+
+@given(USUAL_SCHEDULES, st.integers(1, 200))
+def test_a_schedule_with_so_many_epochs_has_them_and_no_empty_step(
+    schedule: Schedule, epochs: int
+) -> None:
+    made = schedule.with_epochs(epochs)
+    assert made.epochs == epochs
+    assert all(count >= 1 for _, count in made.steps)
+    rates = [rate for rate, _ in schedule.steps]
+    assert [rate for rate, _ in made.steps] == rates[:epochs]
+
+
+@given(USUAL_SCHEDULES)
+def test_its_own_number_of_epochs_changes_nothing(schedule: Schedule) -> None:
+    assert schedule.with_epochs(schedule.epochs) == schedule
+
+
+@given(USUAL_SCHEDULES, st.integers(1, 20))
+def test_a_multiple_of_the_epochs_multiplies_every_step(schedule: Schedule, factor: int) -> None:
+    counts = [factor * epochs for _, epochs in schedule.steps]
+    made = schedule.with_epochs(factor * schedule.epochs)
+    assert [epochs for _, epochs in made.steps] == counts
+
+
+@given(USUAL_SCHEDULES, USUAL_RATES)
+def test_another_highest_rate_is_kept_to_the_last_digit_and_the_ratios_stay(
+    schedule: Schedule, rate: float
+) -> None:
+    made = schedule.with_highest_rate(rate)
+    assert made.highest_rate == pytest.approx(rate, rel=1e-5)
+    assert rate in [each for each, _ in made.steps]
+    for (old, epochs), (new, same) in zip(schedule.steps, made.steps, strict=True):
+        assert same == epochs
+        assert new / rate == pytest.approx(old / schedule.highest_rate, rel=1e-5)
