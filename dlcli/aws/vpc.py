@@ -333,8 +333,9 @@ class Rule:
         kind = "" if self.protocol == "tcp" else f"{self.protocol} "
         if self.first == -1 or self.protocol.startswith("icmp"):
             return f"{kind or 'tcp '}".strip()
-        ports = f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-        return f"{kind}port{'s' * (self.first != self.last)} {ports}"
+        if self.first == self.last:
+            return f"{kind}port {self.first}"
+        return f"{kind}ports {self.first}-{self.last}"
 
 
 def rules_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[Rule]]:

@@ -53,7 +53,8 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     for split, rows in stored_rows(folder).items():
         if dataset.splits[split]:
             left_out = len(skipped(folder, split))
-            click.echo(f"{split:6} {rows:>7,} images" + f", {left_out:,} left out" * bool(left_out))
+            left = f", {left_out:,} left out" if left_out else ""
+            click.echo(f"{split:6} {rows:>7,} images{left}")
     if dataset.splits["valid"]:
         after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
     else:

@@ -11,6 +11,7 @@ from dlcli.cli.parts.help import Command, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from dlcli.kaggle.account import Kaggle
@@ -185,8 +186,7 @@ def submissions(config: Config, as_json: bool) -> None:
     for each in sent:
         if each.reason:
             say(f"{each.ref} could not be scored: {each.reason}")
-    count = "1 submission" if len(sent) == 1 else f"{len(sent):,} submissions"
-    say(f"{count} to {here.slug}; next: `dl kaggle status{here.named}`")
+    say(f"{count(len(sent), 'submission')} to {here.slug}; next: `dl kaggle status{here.named}`")
 
 
 @command.command(cls=Command)

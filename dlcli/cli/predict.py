@@ -11,6 +11,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,8 +66,8 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
         click.echo(csv_text([header, *body]).encode(errors="surrogateescape"), nl=False)
     else:
         _print_table(predictions, best)
-    counts = ", ".join(f"{name} {count:,}" for name, count in Counter(best).most_common())
-    say(f"{len(best):,} {'photo' if len(best) == 1 else 'photos'} by {run.name}: {counts}")
+    counts = ", ".join(f"{name} {number:,}" for name, number in Counter(best).most_common())
+    say(f"{count(len(best), 'photo')} by {run.name}: {counts}")
 
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:

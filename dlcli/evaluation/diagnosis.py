@@ -31,8 +31,8 @@ from dlcli.evaluation.remedies import (
     against_underfitting,
     to_go_further,
 )
+from dlcli.words import count, percent
 from dlcli.words import loss as written
-from dlcli.words import percent
 
 if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Floats, Ints
@@ -231,7 +231,8 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
     if seen.fell and falling and share >= TRIFLE:
         return _still_learning(seen.fell)
     gap, noise = valid.loss - train.loss, math.hypot(train.noise, valid.noise)
-    few = _images(valid if valid.noise >= train.noise else train)
+    noisier = valid if valid.noise >= train.noise else train
+    few = count(noisier.images, "image")
     # what isn't shown to be large isn't thereby shown to be small
     if not gap + noise < HIGH * valid.guess_loss:
         return "not clear", (
@@ -337,16 +338,11 @@ def _measured(train: Score, valid: Score) -> str:
 
 
 def _score_text(score: Score) -> str:
+    images = count(score.images, "image")
     if not math.isfinite(score.loss + score.accuracy):
-        return f"no loss ({_images(score)})"
+        return f"no loss ({images})"
     error = f" ± {written(score.loss_error)}" if math.isfinite(score.loss_error) else ""
-    return (
-        f"loss {written(score.loss)}{error}, accuracy {percent(score.accuracy)} ({_images(score)})"
-    )
-
-
-def _images(score: Score) -> str:
-    return f"{score.images:,} image{'s' if score.images != 1 else ''}"
+    return f"loss {written(score.loss)}{error}, accuracy {percent(score.accuracy)} ({images})"
 
 
 def _pair(losses: tuple[float, float]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 
@@ -267,8 +268,7 @@ def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
     """
     if not unreadable:
         return
-    count = f"{len(unreadable):,} images" if len(unreadable) > 1 else "1 image"
     raise DlError(
-        f"{count} can't be read:\n{named(unreadable)}",
+        f"{words.count(len(unreadable), 'image')} can't be read:\n{named(unreadable)}",
         hint="Remove or replace them, or leave them out with `--on-error skip`.",
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli import words
 from dlcli.config import Config
 from dlcli.data.dataset import Dataset, open_dataset
 from dlcli.errors import DlError
@@ -224,7 +225,7 @@ def _features(
     like = store_folder(dataset, plain)
     if any(views) and features_ready(like, dataset, split):
         missing = ready.count(False)
-        what = f"{missing} {'view' if missing == 1 else 'views'}"
+        what = words.count(missing, "view")
         require_room(missing, what, like, (split,), "Take a smaller `--tta`")
     for number, function in enumerate(functions):
         if function.view and not ready[number]:

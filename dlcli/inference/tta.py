@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli import words
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
@@ -41,7 +42,7 @@ class Tta:
     mirrors_unasked: bool
 
     def __str__(self) -> str:
-        return f"{self.count} {'view' if self.count == 1 else 'views'}: {self.augmentation}"
+        return f"{words.count(self.count, 'view')}: {self.augmentation}"
 
     @property
     def views(self) -> list[View]:

@@ -15,6 +15,7 @@ from dlcli.inference.predictions import Predictions, aligned, read_predictions
 from dlcli.progress import say
 from dlcli.runs.run import Run, runs_to_read
 from dlcli.runs.settings import Difference, differing_settings
+from dlcli.words import count
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Contrast:
     @property
     def about_loss(self) -> str:
         """A sentence on the log loss."""
-        images = _count(self.test.images, "image")
+        images = count(self.test.images, "image")
         within = ""
         if self.test.loss_interval is not None:
             low, high = self.test.loss_interval
@@ -83,7 +84,7 @@ class Contrast:
         first, second = self.test.first_alone, self.test.second_alone
         if not first + second:
             return f"{self.best} and {self.other} name the same images correctly."
-        named = f"{_count(first, 'image')} {'is' if first == 1 else 'are'} named correctly by"
+        named = f"{count(first, 'image')} {'is' if first == 1 else 'are'} named correctly by"
         chance = "more than chance explains" if self.accuracy_p < LEVEL else "within chance"
         return (
             f"{named} {self.best} alone, {second:,} by {self.other} alone "
@@ -216,7 +217,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
     if left_out := len(images) - common:
         say(
             f"Judged on the {common:,} validation images that all have predictions of; "
-            f"{_count(left_out, 'other')} left out."
+            f"{count(left_out, 'other')} left out."
         )
     judged = [below(_predicted_in(run).status(), "predicted", "valid") for run in runs]
     for run, now in zip(runs, judged, strict=True):
@@ -239,10 +240,6 @@ def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Comp
     recipe, epochs, seconds = run.record().get("recipe"), status.get("epoch"), status.get("seconds")
     scores = rounded(val_accuracy), rounded(val_loss)
     return Compared(run, name, str(recipe), epochs, *scores, seconds)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _chance(p: float) -> str:

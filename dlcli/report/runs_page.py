@@ -25,7 +25,7 @@ from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run
 from dlcli.runs.settings import LOCATIONS, differing_settings
-from dlcli.words import loss, percent, short
+from dlcli.words import count, loss, percent, short
 
 FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each
 MOST_COMPARED = 100  # runs whose settings are compared, the best ones
@@ -141,7 +141,7 @@ def _lead(rows: Sequence[Row], best: Sequence[Row]) -> str:
     states = Counter(row.state for row in rows).most_common()
     if len(states) == 1:
         state = states[0][0]
-        counted = f"{len(rows):,} runs, all {state}." if len(rows) > 1 else f"1 run, {state}."
+        counted = f"{count(len(rows), 'run')}, {'all ' if len(rows) > 1 else ''}{state}."
     else:
         counted = f"{len(rows):,} runs: {', '.join(f'{n:,} {state}' for state, n in states)}."
     if not best:

@@ -8,6 +8,7 @@ from typing import Any
 
 from dlcli.recipe import Phase
 from dlcli.settings.schedule import Schedule
+from dlcli.words import count
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Change:
     def __str__(self) -> str:
         """In words: "from epoch 4 on: 20 epochs in all, batches of 32"."""
         said = [
-            f"{self.epochs} epoch{'s' * (self.epochs != 1)} in all" if self.epochs else "",
+            f"{count(self.epochs, 'epoch')} in all" if self.epochs else "",
             f"a learning rate of {self.learning_rate:g}" if self.learning_rate else "",
             f"batches of {self.batch_size}" if self.batch_size else "",
             "the optimizer anew" if self.optimizer_anew else "",

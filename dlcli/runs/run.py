@@ -289,9 +289,12 @@ class Run:
 
     def busy(self, owner: Mapping[str, Any]) -> DlError:
         """The error of a run that a process works on; its owner as read from a file."""
-        minutes = f"{SILENT_SECONDS // 60} minutes after its last sign of life."
-        gone = f" If that machine is gone, the run counts as interrupted {minutes}"
-        hint = "Wait for it, or stop that process first." + gone * (not is_here(owner))
+        hint = "Wait for it, or stop that process first."
+        if not is_here(owner):
+            hint += (
+                " If that machine is gone, the run counts as interrupted "
+                f"{SILENT_SECONDS // 60} minutes after its last sign of life."
+            )
         return DlError(f"{self.name} is being trained", why=owner_text(owner), hint=hint)
 
     def log(self, text: str) -> None:

@@ -357,8 +357,8 @@ def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
             why=f"it has no layer called {names} with weights of the same shapes",
             hint="Begin with a run of a recipe like this one, on the same backbone.",
         )
-    below = "the backbone, " * (network.backbone is not None)
-    say(f"Began with {run.name}: {below}{', '.join(carried)}.")
+    from_run = carried if network.backbone is None else ["the backbone", *carried]
+    say(f"Began with {run.name}: {', '.join(from_run)}.")
     return frozenset(carried)
 
 

@@ -27,6 +27,7 @@ from dlcli.training.build import Network, begin, build_head, require_layers, to_
 from dlcli.training.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
 from dlcli.training.job import Job, Samples, read_samples
 from dlcli.training.outcome import keep_outcome
+from dlcli.words import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -221,7 +222,8 @@ def _train_phase(
     targets = targets_of(job, train)
     rates = phase.schedule.rates()
     if progress.phase_epochs < len(rates):
-        say(f"Training {phase.name} on {_described(job, phase, train)}, {_epochs(len(rates))}.")
+        epochs = count(len(rates), "epoch")
+        say(f"Training {phase.name} on {_described(job, phase, train)}, {epochs}.")
     total = len(rates) * train.labelled
     done = progress.phase_epochs * train.labelled
     with (
@@ -290,19 +292,17 @@ def _train_epoch(
 def _described(job: Job, phase: Phase, train: Samples) -> str:
     """What a phase trains on, in words."""
     if job.on_features(phase):
-        passes = job.passes(phase)
-        copies = f" and {passes} augmented {'pass' if passes == 1 else 'passes'}"
-        what = "the stored features" + copies * bool(passes)
+        what = "the stored features"
+        if passes := job.passes(phase):
+            what += f" and {count(passes, 'augmented pass', 'augmented passes')}"
     else:
         what = "the images"
-    what += ", read from disk" * train.inputs.from_disk
-    beside = len(train.inputs.paths) - train.labelled
-    pseudo = f" and {beside:,} pseudo-labelled" * bool(beside)
-    return f"{what}: {train.labelled:,} images{pseudo}"
-
-
-def _epochs(count: int) -> str:
-    return f"{count} epochs" if count > 1 else "1 epoch"
+    if train.inputs.from_disk:
+        what += ", read from disk"
+    what += f": {count(train.labelled, 'image')}"
+    if beside := len(train.inputs.paths) - train.labelled:
+        what += f" and {beside:,} pseudo-labelled"
+    return what
 
 
 def _end_epoch(

@@ -48,6 +48,7 @@ from dlcli.training.inputs import (
     read_images,
     size_of,
 )
+from dlcli.words import count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -210,7 +211,7 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
         for number in range(1, job.passes(phase) + 1)
     ]
     missing = sum(not _is_stored(job, view, changing) for view in views)
-    what = f"{missing} augmented {'pass' if missing == 1 else 'passes'}"
+    what = count(missing, "augmented pass", "augmented passes")
     require_room(missing, what, plain, changing, "Take fewer `--augment-passes`")
     stores = [_stored(job, view, changing) for view in views]
     passes = [

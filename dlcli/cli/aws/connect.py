@@ -11,6 +11,7 @@ from dlcli.cli.aws.account import NAMED, account, account_and_name
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,7 +143,7 @@ def ssh_config_command(config: Config) -> None:
     }
     for entry in write_entries(hosts):
         click.echo(entry)
-    many = f"{len(hosts):,} running box{'es' * (len(hosts) != 1)}"
+    many = count(len(hosts), "running box", "running boxes")
     say(f"{many} in {shown(our_file())}" + ("; next: `ssh dl-NAME`" if hosts else ""))
 
 

@@ -13,6 +13,7 @@ from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,9 +213,9 @@ def _say_plan(prepared: Prepared) -> None:
     plan, folders = prepared.plan, prepared.folders
     here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
     ends = (here, there) if prepared.direction == "put" else (there, here)
-    count = f"{_files(len(plan.send))}, {size_in_words(plan.size_bytes)}"
+    what = f"{folders.what}: {count(len(plan.send), 'file')}, {size_in_words(plan.size_bytes)}"
     same = f"; {len(plan.same):,} are there already" if plan.same else ""
-    say(f"{folders.what}: {count}, from {ends[0]} to {ends[1]}{same}")
+    say(f"{what}, from {ends[0]} to {ends[1]}{same}")
     for line in left_out_lines(plan.left_out):
         say(line)
     if plan.newer:
@@ -242,12 +243,12 @@ def _ask(prepared: Prepared, yes: bool) -> None:
 
     names = prepared.plan.delete
     where = "on the box" if prepared.direction == "put" else "here"
-    say(f"To be deleted {where}, {_files(len(names))}:")
+    say(f"To be deleted {where}, {count(len(names), 'file')}:")
     for name in names[:MOST_NAMED]:
         say(f"  {printable(name)}")
     if len(names) > MOST_NAMED:
         say(f"  and {len(names) - MOST_NAMED:,} more; `--dry-run` lists them all")
-    consent(f"Delete {_files(len(names))} {where}?", yes)
+    consent(f"Delete {count(len(names), 'file')} {where}?", yes)
 
 
 def following(kind: str, prepared: Prepared, options: str) -> str:
@@ -264,10 +265,6 @@ def _say_done(prepared: Prepared, command: str) -> None:
     from dlcli.progress import say
 
     plan = prepared.plan
-    deleted = f", deleted {_files(len(plan.delete))}" if plan.delete else ""
+    deleted = f", deleted {count(len(plan.delete), 'file')}" if plan.delete else ""
     verb = "Sent" if prepared.direction == "put" else "Fetched"
-    say(f"{verb} {_files(len(plan.send))}{deleted}; next: `{command}`")
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'s' * (count != 1)}"
+    say(f"{verb} {count(len(plan.send), 'file')}{deleted}; next: `{command}`")

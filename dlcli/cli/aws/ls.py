@@ -14,6 +14,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from dlcli.aws.audit import Finding
@@ -60,11 +61,7 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     hourly = [_rate(box, costs[box.id]) for box in found]
     known = [each for each in hourly if each is not None]
     more = "" if len(known) == len(hourly) else ", and what is not known"
-    say(f"{_counted(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h in all{more}")
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    say(f"{count(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h in all{more}")
 
 
 def _rate(box: Box, cost: Cost) -> float | None:
@@ -169,7 +166,7 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
     if mend and fixable:
         if not as_json:
             _print_findings(fixable)
-        consent(f"Remove {_counted(len(fixable), 'thing')} for good?", yes)
+        consent(f"Remove {count(len(fixable), 'thing')} for good?", yes)
         for each in fix(cloud, found):
             say(f"Removed {each.kind} {each.id}")
         found, failed = audit(cloud, all_regions, now)
@@ -183,12 +180,12 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
         _print_findings(found)
     where = "all regions" if all_regions else cloud.region
     if failed and not found:
-        say(f"Nothing was found, but {_counted(len(failed), 'region')} didn't answer.")
+        say(f"Nothing was found, but {count(len(failed), 'region')} didn't answer.")
         return ExitCode.ERROR
     if not found:
         say(f"Nothing in {where}: no machine, no disk or address without one, nobody let in.")
         return ExitCode.OK
-    say(f"{_counted(len(found), 'finding')} in {where}; {_following(cloud, found, all_regions)}")
+    say(f"{count(len(found), 'finding')} in {where}; {_following(cloud, found, all_regions)}")
     return ExitCode.ERROR
 
 
@@ -271,9 +268,8 @@ def types_command(config: Config, as_json: bool) -> None:
         spare=("zones", "GiB"),
     )
     within = within and f" at{within}"
-    kind = "type" if len(rows) == 1 else "types"
     following = f"`dl aws up TYPE --dry-run{cloud.options}`"
-    say(f"{len(rows)} {kind} in {cloud.region}{within}; next: {following}")
+    say(f"{count(len(rows), 'type')} in {cloud.region}{within}; next: {following}")
 
 
 def _plain_type(kind: GpuType, price: float | None, spot: float | None) -> dict[str, Any]:

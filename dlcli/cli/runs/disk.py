@@ -13,6 +13,7 @@ from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.cli.runs.choice import ALL, choose_runs
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +111,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
         return
     _warn(list(sizes), runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
-    many = f"{len(sizes)} {what}s" if len(sizes) > 1 else f"this {what}"
+    many = count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
     consent(f"Remove {many}, {_size_text(sum(sizes.values()))}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` holds it too, before the run is at work

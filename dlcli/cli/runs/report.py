@@ -14,6 +14,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.cli.runs.choice import FILTERS, choose_runs
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +122,7 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
             started, seconds = row.values["started"], row.values["seconds"]
             begin_events(Path(folder) / name, history, str(started), seconds or 0.0)
         address = serve(Path(folder), port)
-        say(f"TensorBoard shows {len(shown):,} run{'s' * (len(shown) > 1)}; Ctrl-C ends it.")
+        say(f"TensorBoard shows {count(len(shown), 'run')}; Ctrl-C ends it.")
         click.echo(address)
         while True:
             time.sleep(1)

@@ -120,10 +120,8 @@ def _told_apart(
     if not 0 < len(to_predict) < len(train):
         return learn, test, []
     said = [shown(name.rpartition("/")[2]) for name in files if named[name]]
-    note = (
-        f"{len(to_predict):,} images that {' and '.join(said)} name{'s' * (len(said) == 1)} are "
-        "those to predict."
-    )
+    name = "names" if len(said) == 1 else "name"
+    note = f"{len(to_predict):,} images that {' and '.join(said)} {name} are those to predict."
     test = tuple(image for image in train if image.path in to_predict)
     learn["train"] = tuple(image for image in train if image.path not in to_predict)
     return learn, test, [note]
