@@ -1,4 +1,4 @@
-"""`dl`: from a folder of pictures to a Kaggle submission. From Python: `dlcli.Run.open(path)`."""
+"""`dl`: from a folder of pictures to a Kaggle submission; from Python, what `__all__` names."""
 
 from __future__ import annotations
 
@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING, Any
 from dlcli.version import __version__
 
 if TYPE_CHECKING:
-    from dlcli.api import Run
+    from dlcli.api import Dataset, Run, compute_features, list_runs, organize, train
 
-__all__ = ["Run", "__version__"]
+__all__ = [
+    "Dataset",
+    "Run",
+    "__version__",
+    "compute_features",
+    "list_runs",
+    "organize",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """`Run` when it is asked for: the command line doesn't need it, and must start at once."""
-    if name == "Run":
-        from dlcli.api import Run
+    """A public name when it is asked for: the command line doesn't need it, and starts at once."""
+    if name in __all__:
+        from dlcli import api
 
-        return Run
+        return getattr(api, name)
     raise AttributeError(f"module 'dlcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,24 +1,160 @@
-"""A run as one reads it from Python; reached as `dlcli.Run`."""
+"""What the commands do, for Python: `dlcli.organize`, `Dataset`, `train`, `Run` and what they need.
+
+Each verb reads the same settings as its command (`dl.yaml`, `DL_*`, `~/.config/dl/config.yaml`) and
+takes others as keywords: `seed=1`, `dropout=0.3`, `backbone="vgg16"`. What a command says on stderr
+a verb says there too, unless `quiet=True`.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from dlcli.config import Config, declared, load_config
+from dlcli.data.choice import find_dataset
+from dlcli.data.dataset import Dataset as Folder
+from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
 from dlcli.inference.predictions import Predictions, read_predictions
-from dlcli.runs.run import Run as Folder
+from dlcli.process import as_command
+from dlcli.progress import hushed, say
+from dlcli.runs.run import Run as RunFolder
+from dlcli.settings.fields import settings_of
 
 if TYPE_CHECKING:
     import keras
 
+    from dlcli.features.compute import Features
+    from dlcli.kaggle.submit import Submitted
+    from dlcli.models.network import Layer
+    from dlcli.runs.listing import Row
+
+# Pixels: a report is read by scrolling, and this leaves a notebook's other cells in sight.
+REPORT_HEIGHT = 640
+
+
+class Dataset(Folder):
+    """A dataset: samples by split, as they lay on disk when it was opened.
+
+    Example:
+        pets = dlcli.Dataset.open("pets").split(valid=0.2, seed=1)
+        pets.classes, len(pets.splits["train"])
+    """
+
+    @classmethod
+    def open(cls, named: str | Path) -> Dataset:
+        """Open a dataset.
+
+        Args:
+            named: its folder, or a name under the data folder.
+
+        Raises:
+            DlError: there is no such dataset, or it is not organised yet.
+        """
+        return cls._at(find_dataset(os.fspath(named), load_config().settings().data_dir))
+
+    @classmethod
+    def _at(cls, root: Path) -> Dataset:
+        found = open_dataset(root)
+        return cls(found.root, found.classes, found.splits)
+
+    def split(
+        self, valid: float | None = None, *, seed: int | None = None, quiet: bool = False
+    ) -> Dataset:
+        """Move a random part of train/ to valid/, of each class the same share.
+
+        Args:
+            valid: how many images (int), or which share of train/ (float below 1); by default 2000,
+                or 0.2 where train/ has fewer than 10,000.
+            seed: of the choice; by default as set.
+            quiet: say nothing on stderr.
+
+        Returns:
+            the dataset as it is now.
+
+        Raises:
+            DlError: valid/ has images already, or train/ has too few.
+        """
+        from dlcli.data.splits import split
+
+        with hushed(quiet):
+            outcome = split(self.root, valid, _config(seed=seed).settings().seed)
+            say(f"Moved {outcome.files:,} images to {shown(self.root / 'valid')}")
+        return self._at(self.root)
+
+    def sample(
+        self,
+        train: int = 1500,
+        valid: int = 1000,
+        *,
+        seed: int | None = None,
+        replace: bool = False,
+        quiet: bool = False,
+    ) -> Dataset:
+        """Copy a random part to a dataset of its own, `<name>-sample` beside this one.
+
+        Args:
+            train: how many images of train/, at most.
+            valid: how many images of valid/, at most.
+            seed: of the choice; by default as set.
+            replace: make it again where there is another sample.
+            quiet: say nothing on stderr.
+
+        Returns:
+            the sample.
+
+        Raises:
+            DlError: another sample is there, and `replace` is not given.
+        """
+        from dlcli.data.splits import sample
+
+        with hushed(quiet):
+            seed = _config(seed=seed).settings().seed
+            folder, _ = sample(self.root, train, valid, seed, replace=replace)
+            say(f"The sample is in {shown(folder)}")
+        return self._at(folder)
+
+    def _repr_html_(self) -> str:
+        """The number of images by class and split, as Jupyter shows it."""
+        labels = {split: self.labels(split) for split in ("train", "valid")}
+        rows = [
+            [name, *(f"{labels[split].count(name):,}" for split in labels)] for name in self.classes
+        ]
+        test = f", {len(self.splits['test']):,} test images" if self.splits["test"] else ""
+        caption = f"{self.name}: {len(self.classes)} classes{test}"
+        return _html_table(["class", *labels], rows, caption)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a run did on its validation images.
+
+    Args:
+        metrics: what `metrics.yaml` holds: `accuracy`, `log_loss`, scores of each class.
+        report: the page, which shows itself in Jupyter.
+    """
+
+    metrics: Mapping[str, Any]
+    report: Path
+
+    def _repr_html_(self) -> str:
+        """The report itself: scores, curves, confusion matrix and the five galleries."""
+        page = escape(self.report.read_text(encoding="utf-8"), quote=True)
+        style = f"width:100%;height:{REPORT_HEIGHT}px;border:0"
+        # a frame keeps the page's styles from the notebook's; the page runs nothing that it needs
+        return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, opened to read; nothing is written.
+    """A run's folder.
 
     Args:
         path: the folder.
@@ -43,13 +179,32 @@ class Run:
             DlError: there is no run.
         """
         folder = absolute(Path(path))
-        if not Folder(folder).is_run():
+        if not RunFolder(folder).is_run():
             raise DlError(
-                f"{shown(folder)} is no run",
+                f"{shown(folder)} is not a run",
                 why="it holds no status.yaml",
                 hint="`dl runs --all` lists the runs there are.",
             )
         return cls(folder)
+
+    @classmethod
+    def latest(cls, dataset: Folder | str | Path | None = None) -> Run:
+        """Open the newest finished run of a dataset.
+
+        Args:
+            dataset: opened, its folder, or its name; by default the one that commands would take.
+
+        Raises:
+            DlError: no run of it is finished.
+        """
+        from dlcli.runs.choice import choose_run
+
+        named = dataset.root if isinstance(dataset, Folder) else dataset
+        return cls(choose_run(_config(dataset=named), None).run.path)
+
+    @property
+    def _folder(self) -> RunFolder:
+        return RunFolder(self.path)
 
     @property
     def name(self) -> str:
@@ -63,12 +218,12 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        return Folder(self.path).config()
+        return self._folder.config()
 
     @property
     def status(self) -> dict[str, Any]:
         """What `status.yaml` holds now: state, epoch, scores, diagnosis."""
-        return Folder(self.path).status()
+        return self._folder.status()
 
     @property
     def history(self) -> list[dict[str, float | str]]:
@@ -77,7 +232,7 @@ class Run:
         Raises:
             DlError: the file is damaged.
         """
-        return Folder(self.path).history()
+        return self._folder.history()
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -105,4 +260,342 @@ class Run:
         from dlcli.models.saved import load_model
 
         start_backend()
-        return load_model(Folder(self.path).best_model)
+        return load_model(self._folder.best_model)
+
+    def evaluate(self, *, tta: int = 0, quiet: bool = False, **settings: Any) -> Evaluation:
+        """Judge the run on its validation images; writes `metrics.yaml`, `report.html`, figures.
+
+        Args:
+            tta: changed views of each image to take the mean with; 0: none.
+            quiet: say nothing on stderr.
+            **settings: such as `workers`, `seed`, `rotation`.
+
+        Raises:
+            DlError: the run is not finished, or its images and its predictions are both gone.
+        """
+        from dlcli.report.evaluate import evaluate_run
+
+        with hushed(quiet):
+            config, run, root = self._finished(settings)
+            return Evaluation(*evaluate_run(run, root, config, tta))
+
+    def predict(
+        self, photos: Iterable[str | Path] | str | Path, *, quiet: bool = False, **settings: Any
+    ) -> Predictions:
+        """Say what the run sees in photos from anywhere; nothing is written.
+
+        Args:
+            photos: image files and folders of them, or one of either.
+            quiet: say nothing on stderr.
+            **settings: such as `workers`, `on_error="skip"`.
+
+        Returns:
+            `paths` as named, `classes`, and `y_prob`, array of shape (n_photos, n_classes).
+
+        Raises:
+            DlError: the run is not finished, or a photo can't be read.
+        """
+        from dlcli.inference.photos import find_photos, predict_photos
+
+        named = [photos] if isinstance(photos, str | Path) else photos
+        with hushed(quiet):
+            config, run, _ = self._finished(settings)
+            return predict_photos(run, find_photos([os.fspath(each) for each in named]), config)
+
+    def submit(
+        self,
+        *,
+        clip: float | Literal["auto"] = 0.0,
+        sample_submission: str | Path | None = None,
+        tta: int = 0,
+        quiet: bool = False,
+        **settings: Any,
+    ) -> Submitted:
+        """Write `submission.csv` from the run's predictions of the test images, and check it.
+
+        Nothing is sent: `dl submit` sends it, which asks first.
+
+        Args:
+            clip: keep probabilities this far from 0 and 1; "auto": as far as is best on the
+                validation images; 0: not at all.
+            sample_submission: the competition's; by default the one in the dataset.
+            tta: changed views of each image to take the mean with; 0: none.
+            quiet: say nothing on stderr.
+            **settings: such as `competition`, `positive`, `metric`, `workers`.
+
+        Returns:
+            `file`, `rows`, `loss` on the validation images, `expected` score, and more.
+
+        Raises:
+            DlError: no test images, or the sample submission wants others.
+        """
+        from dlcli.kaggle.submit import submit_run
+
+        sample = None if sample_submission is None else absolute(Path(sample_submission))
+        with hushed(quiet):
+            config, run, root = self._finished(settings)
+            return submit_run(run, root, config, bound=clip, sample_file=sample, views=tta)
+
+    def resume(
+        self,
+        *,
+        epochs: int | None = None,
+        lr: float | None = None,
+        batch_size: int | None = None,
+        quiet: bool = False,
+    ) -> Run:
+        """Go on with a run that was stopped, in its own folder, or train a finished one further.
+
+        Args:
+            epochs: how many there are to be in all; None: as before.
+            lr: learning rate of the epochs that are left; None: as before.
+            batch_size: images per step from now on; None: as before.
+            quiet: say nothing on stderr.
+
+        Returns:
+            the run as it is now.
+
+        Raises:
+            DlError: it is at work, finished and not asked for more, or its images have changed.
+        """
+        from dlcli.training.resume import resume
+
+        options = {"--epochs": epochs, "--lr": lr, "--batch-size": batch_size}
+        with hushed(quiet), _recorded("resume", self.path, options):
+            resume(
+                self._folder,
+                epochs=epochs,
+                learning_rate=lr,
+                batch_size=batch_size,
+                data_dir=load_config().settings().data_dir,
+            )
+        return Run(self.path)
+
+    def _finished(self, settings: Mapping[str, Any]) -> tuple[Config, RunFolder, Path | None]:
+        """The settings, the run, which is finished, and where its dataset is (None: gone)."""
+        from dlcli.runs.choice import dataset_of, find_finished_run
+
+        config = _config(**settings)
+        shared = config.settings()
+        run = find_finished_run(str(self.path), shared.runs_dir)
+        return config, run, dataset_of(run, shared.data_dir)
+
+    def _repr_html_(self) -> str:
+        """The newest report, as Jupyter shows it; without one the state and the scores."""
+        if self._folder.report_file.is_file():
+            return Evaluation({}, self._folder.report_file)._repr_html_()
+        status = self.status
+        rows = [[key, _text(held)] for key, held in status.items() if not isinstance(held, dict)]
+        return _html_table(["", self.name], rows)
+
+
+class Runs(tuple[Run, ...]):
+    """Runs, the newest first; a table in Jupyter.
+
+    Example:
+        pandas.DataFrame(dlcli.list_runs("dogscats").to_dicts())
+    """
+
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Runs:
+        """The runs of some rows of a list."""
+        rows = tuple(rows)
+        runs = cls(Run(row.run.path) for row in rows)
+        runs.rows = rows
+        return runs
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """A flat dictionary for each run: name, state, scores, every setting by its dotted key."""
+        return [dict(row.values) for row in self.rows]
+
+    def _repr_html_(self) -> str:
+        """The table that `dl runs` prints, as Jupyter shows it."""
+        from dlcli.runs.listing import FIELDS
+
+        rows = [[_text(row.values[field]) for field in FIELDS] for row in self.rows]
+        return _html_table(list(FIELDS), rows)
+
+
+def list_runs(dataset: Folder | str | None = None, *, runs_dir: str | Path | None = None) -> Runs:
+    """List the runs, the newest first; a damaged one is listed too, and says what is wrong.
+
+    Args:
+        dataset: opened, or its name; None: of all.
+        runs_dir: the folder that holds the runs; by default as set.
+    """
+    from dlcli.runs.listing import list_runs
+
+    name = dataset.name if isinstance(dataset, Folder) else dataset
+    folder = _config(runs_dir=runs_dir).settings().runs_dir
+    return Runs.of(list_runs(folder, name, settings=True))
+
+
+def organize(
+    source: str | Path,
+    dataset: str | Path | None = None,
+    *,
+    move: bool = False,
+    labels: str | None = None,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    quiet: bool = False,
+) -> Dataset:
+    """Make a dataset of a folder or an archive as downloaded.
+
+    Args:
+        source: the folder, zip or tar, which stays as it is unless `move`.
+        dataset: the folder to make, or a name under the data folder; by default the source's name.
+        move: move the files instead of copying them.
+        labels: a CSV that holds the labels: a path, or one in what was downloaded.
+        id_column: its column that names the images.
+        label_column: its column that names their classes.
+        quiet: say nothing on stderr.
+
+    Returns:
+        the dataset; the one that is there, where the same was organised before.
+
+    Raises:
+        DlError: nothing to organise, or something stands in the way.
+    """
+    from dlcli.data.organize import organize as organizing
+    from dlcli.data.organize.labels import Naming
+    from dlcli.files.archives import without_suffix
+
+    found = absolute(Path(source))
+    name = os.fspath(dataset or (without_suffix(found.name) if found.is_file() else found.name))
+    below = load_config().settings().data_dir
+    goal = absolute(Path(name)) if os.sep in name or name.startswith(("~", ".")) else below / name
+    with hushed(quiet):
+        naming = Naming(labels, id_column, label_column)
+        outcome = organizing.organize(found, goal, move=move, naming=naming)
+        for note in organizing.notes_of(outcome.operation) if outcome else ():
+            say(note)
+        say(f"The dataset is in {shown(goal)}")
+    return Dataset._at(goal)
+
+
+def compute_features(
+    dataset: Folder | str | Path,
+    *,
+    layer: Layer = "pooled",
+    quiet: bool = False,
+    **settings: Any,
+) -> dict[str, Features]:
+    """Compute what a pretrained network sees in each image, once, and keep it on disk.
+
+    Args:
+        dataset: opened, its folder, or its name.
+        layer: where the network is cut: "pooled", "conv" or "imagenet" (see `dl features`).
+        quiet: say nothing on stderr.
+        **settings: such as `backbone`, `weights`, `image_size`, `workers`, `on_error`.
+
+    Returns:
+        by split, for splits with images: `paths`, and `rows` on disk, which give arrays of shape
+            (n, ...), float32: `features["train"].rows[:]`.
+
+    Raises:
+        DlError: unreadable images, no room, or no such backbone.
+    """
+    from dlcli.features import compute
+    from dlcli.models.engines import resolve_forward
+
+    with hushed(quiet):
+        config = _config(**settings)
+        shared, folder = config.settings(), _opened(dataset)
+        forward, weights = resolve_forward(shared, layer)
+        store = compute.compute_features(
+            folder, forward, weights, workers=shared.threads, on_error=shared.on_error
+        )
+    with_images = [split for split, paths in folder.splits.items() if paths]
+    return {split: compute.open_features(store, folder, split) for split in with_images}
+
+
+def train(
+    recipe: str, dataset: Folder | str | Path, *, quiet: bool = False, **hyperparameters: Any
+) -> Run:
+    """Train a recipe; everything about it goes into a run directory.
+
+    Args:
+        recipe: its name, such as "finetune"; `dl recipes` lists them.
+        dataset: opened, its folder, or its name.
+        quiet: say nothing on stderr.
+        **hyperparameters: the recipe's, and settings: `dropout=0.3`, `schedule="1e-3x4"`, `seed=1`.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        DlError: what can't work, before there is a run; or what went wrong in training.
+        KeyboardInterrupt: the run can be resumed.
+    """
+    from dlcli.training.launch import train as train_recipe
+
+    with hushed(quiet):
+        config, root = _config(recipe, **hyperparameters), _opened(dataset).root
+        typed = {name: config.given_flags([key]) for name, key in _keys(recipe, hyperparameters)}
+        options = " ".join(option for given in typed.values() for option in given)
+        with _recorded("train", recipe, {"-d": root}, options):
+            return Run(train_recipe(config, recipe, root).path)
+
+
+def _config(recipe: str = "", /, **given: Any) -> Config:
+    """Every source of settings, with what a caller gave on top, as flags are."""
+    config = load_config()
+    for warning in config.warnings:
+        say(f"Warning: {warning}")
+    given = {name: value for name, value in given.items() if value is not None}
+    return config.with_flags({key: given[name] for name, key in _keys(recipe, given)})
+
+
+def _keys(recipe: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The dotted key of each setting that is named by its last part.
+
+    Raises:
+        DlError: there is no such setting; names the nearest.
+    """
+    from dlcli.catalog import recipe_class
+    from dlcli.settings.shared import blocks
+
+    homes: dict[str, type] = {f"train.{recipe}.": recipe_class(recipe)} if recipe else {}
+    homes |= blocks()
+    for name in names:
+        home = next((home for home, cls in homes.items() if name in settings_of(cls)), None)
+        key = f"{next(iter(homes))}{name}" if home is None else f"{home}{name}"
+        declared(key)
+        yield name, key
+
+
+def _opened(dataset: Folder | str | Path) -> Folder:
+    return dataset if isinstance(dataset, Folder) else Dataset.open(dataset)
+
+
+@contextmanager
+def _recorded(
+    verb: str, word: str | Path, options: Mapping[str, Any], more: str = ""
+) -> Iterator[None]:
+    """Record the command that does the same, in the place of the one that started Python."""
+    import shlex
+
+    words = ["dl", verb, str(word)]
+    for flag, value in options.items():
+        if value is not None:
+            words += [flag, str(value)]
+    with as_command(" ".join([shlex.join(words), more]).strip()):
+        yield
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _html_table(header: list[str], rows: list[list[str]], caption: str = "") -> str:
+    def line(tag: str, cells: list[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    top = f"<caption>{escape(caption)}</caption>" if caption else ""
+    body = "".join(line("td", cells) for cells in rows)
+    return f"<table>{top}<thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 30
 SILENT_SECONDS = 600
 
+# What stands for the command line while a caller in Python is at work.
+_command = ""
+
 # Whose versions `config.yaml` records.
 BACKENDS = ("keras", "tensorflow", "jax", "torch", "numpy")
 PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headless")
@@ -161,10 +164,25 @@ def provenance() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """What was typed, as it can be pasted into a shell."""
+    """What was typed, as it can be pasted into a shell; from Python, the command that does it."""
     import shlex
 
-    return shlex.join(["dl", *sys.argv[1:]])
+    return _command or shlex.join(["dl", *sys.argv[1:]])
+
+
+@contextmanager
+def as_command(command: str) -> Iterator[None]:
+    """Record this command while the block runs: a caller in Python typed none.
+
+    Args:
+        command: the command line that does the same, quoted for a shell.
+    """
+    global _command
+    before, _command = _command, command
+    try:
+        yield
+    finally:
+        _command = before
 
 
 def _git_commit(folder: Path) -> str | None:

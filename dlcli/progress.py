@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _listeners: list[Callable[[str], None]] = []
+_hushed = False
 
 # Waiting longer than this without a word would look like hanging.
 SILENT_SECONDS = 20.0
@@ -37,10 +38,27 @@ def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
+@contextmanager
+def hushed(hush: bool = True) -> Iterator[None]:
+    """Keep sentences and bars from stderr while the block runs; listeners hear each sentence.
+
+    Args:
+        hush: False changes nothing, so that a caller can pass its own `quiet` on.
+    """
+    global _hushed
+    before, _hushed = _hushed, _hushed or hush
+    try:
+        yield
+    finally:
+        _hushed = before
+
+
 def say(text: str) -> None:
     """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
     for listener in _listeners:
         listener(text)
+    if _hushed:
+        return
     lines = [printable(line) for line in text.split("\n")]
     if sys.stderr.isatty():  # broken at spaces, where the terminal would break in mid-word
         from shutil import get_terminal_size
@@ -106,7 +124,7 @@ def track(description: str, total: int, unit: str, done: int = 0) -> Iterator[Ba
         unit: what is counted, in the plural: "images".
         done: how many were done before.
     """
-    if not sys.stderr.isatty():
+    if _hushed or not sys.stderr.isatty():
         yield Bar()
         return
     from rich.console import Console

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -12,28 +13,91 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_result import Dl, ok
-from support.pictures import make_dataset
+from support.pictures import make_dataset, make_pictures
 from support.predicted_run import predicted_run
 from support.small_run import SMALL, only_run
 
 import dlcli
 from dlcli.errors import DlError
 
+# As `SMALL` says it on a command line.
+SMALL_SETTINGS = {"image_size": 64, "batch_size": 4}
+
 PAGE = Path(__file__).parent.parent / "docs" / "python.md"
 
 
-def test_the_pages_example_runs(dl: Dl, home: Path, tiny: Path) -> None:
-    ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3x2", *SMALL))
-    run = only_run(home)
+def test_the_pages_example_runs(home: Path) -> None:
+    make_pictures(home / "Downloads" / "pets", each=8)
     (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    example, changed = re.subn(r'"~/runs/[^"]+"', repr(f"~/runs/tiny/{run.name}"), example)
-    assert changed == 1
     with redirect_stdout(StringIO()) as written:
         exec(compile(example, str(PAGE), "exec"), {})
     said = written.getvalue().splitlines()
-    assert said[0] == f"linear {run.status()['val_loss']}"
-    assert said[2].startswith("2 ")
-    assert said[-1] == "(None, 64, 64, 3) ('cat', 'dog')"
+    assert said[0] == "('cat', 'dog') {'train': 12, 'valid': 4, 'test': 0}"
+    assert re.fullmatch(r"accuracy [01]\.\d\d, report in report\.html", said[1])
+    assert said[2] == "('cat', 'dog') (16, 2)"
+    assert [line.split()[0] for line in said[3:6]] == ["1", "2", "3"]
+    assert re.fullmatch(r"[0-4] of 4 right", said[6])
+    assert said[7:] == ["(None, 32, 32, 3)", "['linear']"]
+
+
+def test_a_run_records_the_command_that_does_the_same(dl: Dl, home: Path, tiny: Path) -> None:
+    run = dlcli.train("linear", tiny, schedule="1e-3x2", quiet=True, **SMALL_SETTINGS)
+    command = run.config["run"]["command"]
+    assert command.startswith(f"dl train linear -d {tiny} --schedule 0.001x2")
+    ok(dl(*shlex.split(command)[1:]))
+    same = dlcli.Run.latest(tiny)
+    assert same.path != run.path
+    assert same.history == run.history
+    assert {**same.config, "run": None} == {**run.config, "run": None}
+
+
+def test_quiet_says_nothing_and_the_log_has_it_all(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = dlcli.train("linear", tiny, schedule="1e-3x1", quiet=True, **SMALL_SETTINGS)
+    run.evaluate(quiet=True)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert "epoch" in (run.path / "log.txt").read_text()
+    dlcli.train("linear", tiny, schedule="1e-3x1", **SMALL_SETTINGS)
+    assert "epoch" in capsys.readouterr().err
+
+
+def test_a_run_is_trained_further(tiny: Path) -> None:
+    run = dlcli.train("linear", tiny, schedule="1e-3x1", quiet=True, **SMALL_SETTINGS)
+    longer = run.resume(epochs=2, lr=1e-4, quiet=True)
+    assert [row["learning_rate"] for row in longer.history] == [1e-3, 1e-4]
+
+
+def test_jupyter_shows_reports_and_tables(tiny: Path) -> None:
+    assert "<td>cat</td>" in dlcli.Dataset.open(tiny)._repr_html_()
+    run = dlcli.train("linear", tiny, schedule="1e-3x1", quiet=True, **SMALL_SETTINGS)
+    assert "<td>finished</td>" in run._repr_html_()
+    shown = run.evaluate(quiet=True)._repr_html_()
+    assert shown == run._repr_html_()
+    assert shown.startswith("<iframe") and "&lt;!doctype html" in shown.lower()
+    runs = dlcli.list_runs("tiny")
+    assert run.name in runs._repr_html_()
+    assert [each["run"] for each in runs.to_dicts()] == [run.name]
+    assert list(runs) == [run]
+
+
+def test_a_setting_that_is_not_there_is_named(tiny: Path) -> None:
+    with pytest.raises(DlError, match="batch_size"):
+        dlcli.train("linear", tiny, batch_sise=4)
+    with pytest.raises(DlError, match="batch_size"):
+        dlcli.train("linear", tiny, batch_size=0)
+
+
+def test_a_sample_and_a_submission(home: Path) -> None:
+    root = make_dataset(home / "data" / "pets", train=6, valid=3, test=2)
+    sample = dlcli.Dataset.open("pets").sample(train=4, valid=2, quiet=True)
+    assert sample.name == "pets-sample"
+    assert len(sample.splits["train"]) == 4
+    run = dlcli.train("linear", root, schedule="1e-3x1", quiet=True, **SMALL_SETTINGS)
+    done = run.submit(clip=0.05, quiet=True)
+    assert done.rows == 2
+    assert done.file == run.path / "submission.csv"
 
 
 def test_the_model_gives_the_predictions(dl: Dl, home: Path, tiny: Path) -> None:
@@ -57,7 +121,7 @@ def test_what_is_there_is_read_and_what_is_not_is_said(home: Path) -> None:
     assert run.status == made.status()
     with pytest.raises(DlError, match=r"best\.keras"):
         run.model()
-    with pytest.raises(DlError, match="is no run"):
+    with pytest.raises(DlError, match="is not a run"):
         dlcli.Run.open(home / "runs" / "pets")
     with pytest.raises(AttributeError, match="has no attribute 'Rum'"):
         dlcli.Rum  # noqa: B018
