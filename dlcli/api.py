@@ -533,7 +533,8 @@ def train(
     from dlcli.training.launch import train as train_recipe
 
     with hushed(quiet):
-        config, root = _config(recipe, **hyperparameters), _opened(dataset).root
+        root = _opened(dataset).root
+        config = _config(recipe, **hyperparameters)
         typed = {name: config.given_flags([key]) for name, key in _keys(recipe, hyperparameters)}
         options = " ".join(option for given in typed.values() for option in given)
         with _recorded("train", recipe, {"-d": root}, options):
