@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import seed_all, start_backend
@@ -46,6 +47,253 @@ class Interrupted(DlError):
         super().__init__(
             f"Interrupted. Go on with `dl resume {run.name}`.", exit_code=ExitCode.INTERRUPTED
         )
+
+
+def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
+    """Train, from the beginning or from the run's last finished epoch.
+
+    Args:
+        job: what to train on what.
+        run: where checkpoints, history and the models go; held by this process.
+        samples: what `first_samples` gave, for a new run.
+
+    Raises:
+        Interrupted: Ctrl-C; the run can be resumed.
+        DlError: unreadable images, features that can't be made.
+    """
+    try:
+        run.start()
+        seed_all(job.settings.seed)
+        _train(job, run, samples)
+    except KeyboardInterrupt as stop:
+        if run.state == "finished":  # only tidying up was cut short
+            raise
+        _note(run, "interrupted", "Ctrl-C")
+        raise Interrupted(run) from stop
+    except OSError as error:
+        _note(run, "failed", str(error))
+        raise DlError(
+            f"Training stopped: can't use {shown(error.filename or run.path)}",
+            why=error.strerror or str(error),
+            hint=f"Mend that, then go on with `dl resume {run.name}`.",
+        ) from error
+    except BaseException as error:
+        _note(run, "failed", str(error))
+        raise
+
+
+def first_samples(job: Job) -> list[Samples]:
+    """Train and valid as the first phase needs them; made before there is a run.
+
+    Raises:
+        DlError: unreadable images, weights that don't fit, layers to train that there aren't.
+    """
+    first = job.phases[0]
+    if any(phase.trains_backbone for phase in job.phases):
+        start_backend()
+        require_layers(job)
+    samples = read_samples(job, first)
+    if job.forward is None or job.on_features(first):
+        start_backend()
+        build_head(job, samples[0].inputs.shape)  # a recipe of one's own may fail in it
+    return samples
+
+
+def _note(run: Run, state: str, reason: str) -> None:
+    """Write down how a run ended; a disk that is full may not take even this."""
+    with suppress(OSError):
+        run.update_status(state=state, reason=reason)
+        run.log(f"{state}: {reason}")
+
+
+def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
+    phases = job.phases
+    saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
+    progress = saved[0] if saved else Progress()
+    total = sum(phase.schedule.epochs for phase in phases)
+    if saved:
+        run.write_history(progress.history)
+        done = len(progress.history)
+        if done < total:
+            say(f"Going on after epoch {done} of {total}.")
+        else:
+            say("All epochs are done; what came of them is kept now.")
+    if job.settings.tensorboard:
+        started = run.status()["started"]
+        begin_events(run.tensorboard, progress.history, started, progress.seconds)
+    before = phases[progress.phase]
+    samples = samples or read_samples(job, before)
+    for number, phase in enumerate(phases):
+        if number < progress.phase:
+            continue
+        if not job.same_samples(before, phase):
+            samples.clear()  # before the next are read: both may not fit into memory
+            samples += read_samples(job, phase)
+        before = phase
+        network = Network(job, phase, samples[0].inputs.shape)
+        if saved and progress.phase == number:
+            network.assign(saved[1], saved[2])
+        elif progress.best_epoch:
+            network.assign_best(run.checkpoint, progress)
+        else:
+            begin(job, network, samples[0])
+        if number > progress.phase:
+            progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
+        _train_phase(job, run, network, samples, progress)
+    keep_outcome(job, run, network, samples, progress)
+
+
+def _train_phase(
+    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
+) -> None:
+    """Train one phase's epochs, from where it stopped."""
+    phase, train = network.phase, samples[0]
+    epochs = len(phase.schedule.rates())
+    if progress.phase_epochs < epochs:
+        planned = count(epochs, "epoch")
+        say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
+    total, done = epochs * train.labelled, progress.phase_epochs * train.labelled
+    with (
+        between_steps() as step,
+        track(f"Training {phase.name}", total, "images", done=done) as bar,
+    ):
+        Fit(
+            job=job,
+            run=run,
+            network=network,
+            train=train,
+            valid=samples[1],
+            progress=progress,
+            bar=bar,
+            step=step,
+        ).train_epochs()
+
+
+def _described(job: Job, phase: Phase, train: Samples) -> str:
+    """What a phase trains on, in words."""
+    what = "the images"
+    if job.on_features(phase):
+        what = "the stored features"
+        if passes := job.passes(phase):
+            what += f" and {count(passes, 'augmented pass', 'augmented passes')}"
+    if train.inputs.from_disk:
+        what += ", read from disk"
+    what += f": {count(train.labelled, 'image')}"
+    if beside := len(train.inputs.paths) - train.labelled:
+        what += f" and {beside:,} pseudo-labelled"
+    return what
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One phase's training under way.
+
+    Args:
+        progress: how far the run has come; each epoch moves it on.
+        bar: counts the labelled images.
+        step: to be called between two batches, where Ctrl-C may stop the run.
+    """
+
+    job: Job
+    run: Run
+    network: Network
+    train: Samples
+    valid: Samples
+    progress: Progress
+    bar: Bar
+    step: Callable[[], None]
+
+    def train_epochs(self) -> None:
+        """Train the epochs that are left, each kept as it ends, unless early stopping ends them."""
+        targets = targets_of(self.job, self.train)
+        rates = self.network.phase.schedule.rates()
+        for rate in rates[self.progress.phase_epochs :]:
+            self._apply_changes()
+            patience = self.job.recipe.early_stopping
+            if patience and self.progress.since_best >= patience:
+                best = self.progress.best_epoch
+                self.bar.say(f"Stopped early: epoch {best} was the best so far.")
+                break
+            row, weights = self._epoch(targets, rate)
+            self._keep(row, weights)
+            self._tell(row)
+            self.step()
+
+    def _apply_changes(self) -> None:
+        """Do what `dl resume` was asked for after the epoch that has just ended."""
+        changes = [each for each in self.job.changes if each.after == len(self.progress.history)]
+        if any(each.epochs for each in changes):
+            self.progress.since_best = 0  # more were asked for than early stopping would grant
+        if any(each.optimizer_anew for each in changes):
+            self.network.renew_optimizer()
+
+    def _epoch(self, targets: Targets, rate: float) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Train and judge one epoch; returns its row of the history, and the weights judged."""
+        import numpy as np
+
+        started = time.perf_counter()
+        epoch = len(self.progress.history) + 1
+        loss, right = self._train(targets, epoch, rate)
+        with self.network.averaged():
+            y_prob = self.network.predict(self.valid.inputs, self.step)
+            weights = self.network.weights()
+        if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
+            raise DlError(
+                f"The numbers have left all bounds in epoch {epoch}",
+                why=f"a learning rate of {rate:g} is too high for this network and data",
+                hint="Train with lower rates: `--schedule`.",
+            )
+        row = {
+            "epoch": epoch,
+            "phase": self.network.phase.name,
+            "learning_rate": rate,
+            "loss": rounded(loss),
+            "accuracy": rounded(right),
+            "val_loss": rounded(log_loss(self.valid.y_true, y_prob)),
+            "val_accuracy": rounded(accuracy(self.valid.y_true, y_prob)),
+        }
+        self.progress.seconds += time.perf_counter() - started
+        return row, weights
+
+    def _train(self, targets: Targets, epoch: int, rate: float) -> tuple[float, float]:
+        """One look at every sample; returns the mean loss and accuracy while training."""
+        self.network.optimizer.learning_rate = rate
+        loss, right, seen = 0.0, 0.0, 0
+        for batch, chosen in epoch_batches(self.job, self.network, self.train, targets, epoch):
+            x, y, weights = batch
+            scores = self.network.model.train_on_batch(x, y, weights, return_dict=True)
+            loss += float(scores["loss"]) * len(chosen)
+            right += float(scores["accuracy"]) * len(chosen)
+            seen += len(chosen)
+            self.bar.advance(int((chosen < self.train.labelled).sum()))
+            self.step()
+        return loss / seen, right / seen
+
+    def _keep(self, row: dict[str, Any], weights: list[np.ndarray]) -> None:
+        """Write down an epoch: from here on the run can be resumed after it."""
+        run, network, progress = self.run, self.network, self.progress
+        progress.history.append(row)
+        progress.phase_epochs += 1
+        progress.since_best += 1
+        if row["val_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
+            progress.best_phase, progress.since_best = progress.phase, 0
+        optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
+        save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, weights)
+        run.write_history(progress.history)
+        run.update_status(epoch=row["epoch"])
+        if self.job.settings.tensorboard:
+            add_events(run.tensorboard, row)
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        """Say how an epoch went; of quick ones a dozen lines tell as much as all would."""
+        every = math.ceil(len(self.network.phase.schedule.rates()) / LINES)
+        if self.progress.phase_epochs % every == 0 or self.bar.silent_seconds > 1:
+            self.bar.say(
+                f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
+                f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
+                f"rate {row['learning_rate']:g}"
+            )
 
 
 class Targets:
@@ -114,226 +362,6 @@ class Targets:
             return both
 
         return mixed(x), mixed(y), None if weights is None else mixed(weights)
-
-
-def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
-    """Train, from the beginning or from the run's last finished epoch.
-
-    Args:
-        job: what to train on what.
-        run: where checkpoints, history and the models go; held by this process.
-        samples: what `first_samples` gave, for a new run.
-
-    Raises:
-        Interrupted: Ctrl-C; the run can be resumed.
-        DlError: unreadable images, features that can't be made.
-    """
-    try:
-        run.start()
-        seed_all(job.settings.seed)
-        _train(job, run, samples)
-    except KeyboardInterrupt as stop:
-        if run.state == "finished":  # only tidying up was cut short
-            raise
-        _note(run, "interrupted", "Ctrl-C")
-        raise Interrupted(run) from stop
-    except OSError as error:
-        _note(run, "failed", str(error))
-        raise DlError(
-            f"Training stopped: can't use {shown(error.filename or run.path)}",
-            why=error.strerror or str(error),
-            hint=f"Mend that, then go on with `dl resume {run.name}`.",
-        ) from error
-    except BaseException as error:
-        _note(run, "failed", str(error))
-        raise
-
-
-def first_samples(job: Job) -> list[Samples]:
-    """Train and valid as the first phase needs them; made before there is a run.
-
-    Raises:
-        DlError: unreadable images, weights that don't fit, layers to train that there aren't.
-    """
-    first, *_ = phases = job.phases
-    if any(phase.trains_backbone for phase in phases):
-        start_backend()
-        require_layers(job)
-    samples = read_samples(job, first)
-    if job.forward is None or job.on_features(first):
-        start_backend()
-        build_head(job, samples[0].inputs.shape)  # a recipe of one's own may fail in it
-    return samples
-
-
-def _note(run: Run, state: str, reason: str) -> None:
-    """Write down how a run ended; a disk that is full may not take even this."""
-    with suppress(OSError):
-        run.update_status(state=state, reason=reason)
-        run.log(f"{state}: {reason}")
-
-
-def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
-    phases = job.phases
-    saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
-    progress = saved[0] if saved else Progress()
-    total = sum(phase.schedule.epochs for phase in phases)
-    if saved:
-        run.write_history(progress.history)
-        done = len(progress.history)
-        say(
-            f"Going on after epoch {done} of {total}."
-            if done < total
-            else "All epochs are done; what came of them is kept now."
-        )
-    if job.settings.tensorboard:
-        started = run.status()["started"]
-        begin_events(run.tensorboard, progress.history, started, progress.seconds)
-    before = phases[progress.phase]
-    samples = samples or read_samples(job, before)
-    for number, phase in enumerate(phases):
-        if number < progress.phase:
-            continue
-        if not job.same_samples(before, phase):
-            samples.clear()  # before the next are read: both may not fit into memory
-            samples += read_samples(job, phase)
-        before = phase
-        network = Network(job, phase, samples[0].inputs.shape)
-        if saved and progress.phase == number:
-            network.assign(saved[1], saved[2])
-        elif progress.best_epoch:
-            network.assign_best(run.checkpoint, progress)
-        else:
-            begin(job, network, samples[0])
-        if number > progress.phase:
-            progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
-        _train_phase(job, run, network, samples, progress)
-    keep_outcome(job, run, network, samples, progress)
-
-
-def _train_phase(
-    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
-) -> None:
-    """Train one phase's epochs, from where it stopped."""
-    import numpy as np
-
-    recipe, phase = job.recipe, network.phase
-    train, valid = samples
-    targets = targets_of(job, train)
-    rates = phase.schedule.rates()
-    if progress.phase_epochs < len(rates):
-        epochs = count(len(rates), "epoch")
-        say(f"Training {phase.name} on {_described(job, phase, train)}, {epochs}.")
-    total = len(rates) * train.labelled
-    done = progress.phase_epochs * train.labelled
-    with (
-        between_steps() as step,
-        track(f"Training {phase.name}", total, "images", done=done) as bar,
-    ):
-        for rate in rates[progress.phase_epochs :]:
-            now = [each for each in job.changes if each.after == len(progress.history)]
-            if any(each.epochs for each in now):
-                progress.since_best = 0  # more were asked for than early stopping would grant
-            if any(each.optimizer_anew for each in now):
-                network.renew_optimizer()
-            if recipe.early_stopping and progress.since_best >= recipe.early_stopping:
-                bar.say(f"Stopped early: epoch {progress.best_epoch} was the best so far.")
-                break
-            started = time.perf_counter()
-            epoch = len(progress.history) + 1
-            loss, right = _train_epoch(job, network, train, targets, epoch, rate, bar, step)
-            with network.averaged():
-                y_prob = network.predict(valid.inputs, step)
-                kept = network.weights()
-            if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
-                raise DlError(
-                    f"The numbers have left all bounds in epoch {epoch}",
-                    why=f"a learning rate of {rate:g} is too high for this network and data",
-                    hint="Train with lower rates: `--schedule`.",
-                )
-            row = {
-                "epoch": epoch,
-                "phase": phase.name,
-                "learning_rate": rate,
-                "loss": rounded(loss),
-                "accuracy": rounded(right),
-                "val_loss": rounded(log_loss(valid.y_true, y_prob)),
-                "val_accuracy": rounded(accuracy(valid.y_true, y_prob)),
-            }
-            progress.seconds += time.perf_counter() - started
-            _end_epoch(run, network, progress, row, kept, bar)
-            step()
-
-
-def _train_epoch(
-    job: Job,
-    network: Network,
-    train: Samples,
-    targets: Targets,
-    epoch: int,
-    rate: float,
-    bar: Bar,
-    step: Callable[[], None],
-) -> tuple[float, float]:
-    """One look at every sample; returns the mean loss and accuracy while training."""
-    network.optimizer.learning_rate = rate
-    totals = {"loss": 0.0, "accuracy": 0.0}
-    seen = 0
-    for batch, chosen in epoch_batches(job, network, train, targets, epoch):
-        scores = network.model.train_on_batch(*batch, return_dict=True)
-        for name in totals:
-            totals[name] += float(scores[name]) * len(chosen)
-        seen += len(chosen)
-        bar.advance(int((chosen < train.labelled).sum()))
-        step()
-    return totals["loss"] / seen, totals["accuracy"] / seen
-
-
-def _described(job: Job, phase: Phase, train: Samples) -> str:
-    """What a phase trains on, in words."""
-    if job.on_features(phase):
-        what = "the stored features"
-        if passes := job.passes(phase):
-            what += f" and {count(passes, 'augmented pass', 'augmented passes')}"
-    else:
-        what = "the images"
-    if train.inputs.from_disk:
-        what += ", read from disk"
-    what += f": {count(train.labelled, 'image')}"
-    if beside := len(train.inputs.paths) - train.labelled:
-        what += f" and {beside:,} pseudo-labelled"
-    return what
-
-
-def _end_epoch(
-    run: Run,
-    network: Network,
-    progress: Progress,
-    row: dict[str, Any],
-    kept: list[np.ndarray],
-    bar: Bar,
-) -> None:
-    progress.history.append(row)
-    progress.phase_epochs += 1
-    progress.since_best += 1
-    if row["val_loss"] < progress.best_loss:
-        progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
-        progress.best_phase, progress.since_best = progress.phase, 0
-    optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
-    save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, kept)
-    run.write_history(progress.history)
-    run.update_status(epoch=row["epoch"])
-    if network.job.settings.tensorboard:
-        add_events(run.tensorboard, row)
-    text = (
-        f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
-        f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
-        f"rate {row['learning_rate']:g}"
-    )
-    # epochs that take a blink would fill the screen: a dozen lines tell as much
-    step = math.ceil(len(network.phase.schedule.rates()) / LINES)
-    if progress.phase_epochs % step == 0 or bar.silent_seconds > 1:
-        bar.say(text)
 
 
 def targets_of(job: Job, train: Samples) -> Targets:
