@@ -93,7 +93,7 @@ def test_it_has_the_options_of_train_and_its_own(dl: Dl, name: str) -> None:
         for command in ("lr-find", "train")
     )
     assert find - train == {"--steps", "--json"}
-    assert train - find == {"--keep-checkpoint", "--members", "--tensorboard"}
+    assert train - find == {"--epochs", "--keep-checkpoint", "--lr", "--members", "--tensorboard"}
 
 
 @pytest.mark.parametrize("steps", ["0", "9", "-1", "many"])
