@@ -116,26 +116,30 @@ class Training(Command):
         return extra
 
 
-def train_command(name: str) -> click.Command:
-    """The command that trains one recipe."""
-    usual = settings_of(recipe_class(name))["schedule"].default
-
-    @click.option(
-        "--epochs",
-        cls=ScheduleOption,
+def schedule_options(name: str) -> list[click.Option]:
+    """`--epochs` and `--lr`; not one that a project recipe declares as its own hyperparameter."""
+    declared = settings_of(recipe_class(name))
+    usual = declared["schedule"].default
+    epochs = ScheduleOption(
+        ["--epochs"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="epochs in all, divided as in --schedule; of each phase, where there are two; fewer "
-        f"than rates leave out the last ones  [default: {usual.epochs}]",
+        help="train N epochs in each phase, in the proportions of --schedule  "
+        f"[default: {usual.epochs}]",
     )
-    @click.option(
-        "--lr",
-        cls=ScheduleOption,
+    lr = ScheduleOption(
+        ["--lr"],
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
         help="highest learning rate of --schedule; the others keep their ratio to it  "
         f"[default: {usual.highest_rate:g}]",
     )
+    return [option for option in (epochs, lr) if option.name not in declared]
+
+
+def train_command(name: str) -> click.Command:
+    """The command that trains one recipe."""
+
     @click.option(
         "--members",
         type=click.IntRange(min=2),
@@ -143,19 +147,23 @@ def train_command(name: str) -> click.Command:
         help="train N runs, each with the next seed, and make an ensemble of them",
     )
     @with_config(*recipe_keys(name), "tensorboard", "keep_checkpoint")
-    def train(config: Config, epochs: int | None, lr: float | None, members: int | None) -> None:
+    def train(
+        config: Config, members: int | None, epochs: int | None = None, lr: float | None = None
+    ) -> None:
         run_training(with_schedule(config, name, epochs, lr), name, members)
 
     text = paragraphs(recipe_text(name))
     context = {"allow_extra_args": True}
-    return click.command(name, cls=Training, help=text, context_settings=context)(train)
+    command = click.command(name, cls=Training, help=text, context_settings=context)(train)
+    command.params[:0] = schedule_options(name)
+    return command
 
 
 def with_schedule(config: Config, recipe: str, epochs: int | None, rate: float | None) -> Config:
     """The same settings with other epochs in all, or another highest rate, in the schedule.
 
     Raises:
-        DlError: a schedule was typed as well; or the rate is none.
+        DlError: a schedule was typed as well, or the rate is not a number above 0.
     """
     if epochs is None and rate is None:
         return config

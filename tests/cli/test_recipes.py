@@ -232,3 +232,14 @@ def test_a_second_phase_follows_the_epochs_and_the_rate(dl: Dl) -> None:
     head, unfreeze = with_schedule(config, "finetune", 3, 1e-2).recipe("finetune").phases()
     assert str(head.schedule) == "0.01x2,0.001x1"
     assert str(unfreeze.schedule) == "0.001x2,0.0001x1"
+
+
+def test_a_project_recipes_own_lr_is_its_own(dl: Dl, home: Path, tiny: Path) -> None:
+    own = '    lr: float = setting(0.5, "a rate of its own")\n    units:'
+    make_project(home, wide=WIDE.replace("    units:", own))
+    page = ok(dl("train", "wide", "--help")).stdout
+    assert page.count("  --lr X ") == 1
+    assert "a rate of its own" in page
+    ok(dl("train", "wide", "-d", tiny, "--schedule", "1e-3x2", "--lr", "0.25", *SMALL))
+    recorded = only_run(home).config()["train"]["wide"]
+    assert (recorded["lr"], recorded["schedule"]) == (0.25, "0.001x2")
