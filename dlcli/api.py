@@ -1,8 +1,8 @@
-"""What the commands do, for Python: `dlcli.organize`, `Dataset`, `train`, `Run` and what they need.
+"""What the commands do, for Python: `dlcli.organize`, `dlcli.train`, `dlcli.Run` and the rest.
 
 Each verb reads the same settings as its command (`dl.yaml`, `DL_*`, `~/.config/dl/config.yaml`) and
-takes others as keywords: `seed=1`, `dropout=0.3`, `backbone="vgg16"`. What a command says on stderr
-a verb says there too, unless `quiet=True`.
+takes others as keywords: `seed=1`, `dropout=0.3`, `backbone="vgg16"`. It says on stderr what its
+command says there; `quiet=True` keeps that back.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlcli.config import Config, declared, load_config
-from dlcli.data.choice import find_dataset
+from dlcli.config import Config, key_named, load_config
+from dlcli.data.choice import find_dataset, folder_named
 from dlcli.data.dataset import Dataset as Folder
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
@@ -26,7 +26,6 @@ from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.process import as_command
 from dlcli.progress import hushed, say
 from dlcli.runs.run import Run as RunFolder
-from dlcli.settings.fields import settings_of
 
 if TYPE_CHECKING:
     import keras
@@ -146,10 +145,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The report itself: scores, curves, confusion matrix and the five galleries."""
-        page = escape(self.report.read_text(encoding="utf-8"), quote=True)
-        style = f"width:100%;height:{REPORT_HEIGHT}px;border:0"
-        # a frame keeps the page's styles from the notebook's; the page runs nothing that it needs
-        return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'
+        return _html_frame(self.report)
 
 
 @dataclass(frozen=True)
@@ -383,7 +379,7 @@ class Run:
     def _repr_html_(self) -> str:
         """The newest report, as Jupyter shows it; without one the state and the scores."""
         if self._folder.report_file.is_file():
-            return Evaluation({}, self._folder.report_file)._repr_html_()
+            return _html_frame(self._folder.report_file)
         status = self.status
         rows = [[key, _text(held)] for key, held in status.items() if not isinstance(held, dict)]
         return _html_table(["", self.name], rows)
@@ -465,8 +461,7 @@ def organize(
 
     found = absolute(Path(source))
     name = os.fspath(dataset or (without_suffix(found.name) if found.is_file() else found.name))
-    below = load_config().settings().data_dir
-    goal = absolute(Path(name)) if os.sep in name or name.startswith(("~", ".")) else below / name
+    goal = folder_named(name, load_config().settings().data_dir)
     with hushed(quiet):
         naming = Naming(labels, id_column, label_column)
         outcome = organizing.organize(found, goal, move=move, naming=naming)
@@ -535,8 +530,8 @@ def train(
     with hushed(quiet):
         root = _opened(dataset).root
         config = _config(recipe, **hyperparameters)
-        typed = {name: config.given_flags([key]) for name, key in _keys(recipe, hyperparameters)}
-        options = " ".join(option for given in typed.values() for option in given)
+        keys = [key_named(name, recipe) for name in hyperparameters]
+        options = " ".join(config.given_flags(keys))
         with _recorded("train", recipe, {"-d": root}, options):
             return Run(train_recipe(config, recipe, root).path)
 
@@ -547,25 +542,7 @@ def _config(recipe: str = "", /, **given: Any) -> Config:
     for warning in config.warnings:
         say(f"Warning: {warning}")
     given = {name: value for name, value in given.items() if value is not None}
-    return config.with_flags({key: given[name] for name, key in _keys(recipe, given)})
-
-
-def _keys(recipe: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The dotted key of each setting that is named by its last part.
-
-    Raises:
-        DlError: there is no such setting; names the nearest.
-    """
-    from dlcli.catalog import recipe_class
-    from dlcli.settings.shared import blocks
-
-    homes: dict[str, type] = {f"train.{recipe}.": recipe_class(recipe)} if recipe else {}
-    homes |= blocks()
-    for name in names:
-        home = next((home for home, cls in homes.items() if name in settings_of(cls)), None)
-        key = f"{next(iter(homes))}{name}" if home is None else f"{home}{name}"
-        declared(key)
-        yield name, key
+    return config.with_flags({key_named(name, recipe): value for name, value in given.items()})
 
 
 def _opened(dataset: Folder | str | Path) -> Folder:
@@ -591,6 +568,13 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _html_frame(page: Path) -> str:
+    """A page in a frame of its own: its styles and scripts can't reach the notebook."""
+    content = escape(page.read_text(encoding="utf-8"), quote=True)
+    style = f"width:100%;height:{REPORT_HEIGHT}px;border:0"
+    return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{content}"></iframe>'
 
 
 def _html_table(header: list[str], rows: list[list[str]], caption: str = "") -> str:

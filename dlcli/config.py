@@ -350,6 +350,23 @@ def declared(key: str) -> Setting:
     )
 
 
+def key_named(name: str, recipe: str = "") -> str:
+    """The dotted key of a setting that is named by its last part: "train.finetune.dropout".
+
+    A recipe's hyperparameter comes first, then what commands share, then what stands in a block.
+
+    Raises:
+        DlError: there is no such setting; names the nearest.
+    """
+    homes: dict[str, type] = {f"{TRAIN}{recipe}.": recipe_class(recipe)} if recipe else {}
+    homes |= blocks()
+    home = next(
+        (home for home, cls in homes.items() if name in settings_of(cls)), next(iter(homes))
+    )
+    declared(key := f"{home}{name}")
+    return key
+
+
 def recipe_of(key: str) -> str:
     """The recipe that a key below `train.` names, there or not; empty for another key."""
     return key.removeprefix(TRAIN).partition(".")[0] if key.startswith(TRAIN) else ""

@@ -1,4 +1,4 @@
-"""Counts, sizes, spans, scores and names as people write them."""
+"""Counts, spans, scores and names as people write them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,6 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def size(n_bytes: int) -> str:
-    """A size on disk: "1.5 GB", "12.3 MB", "4.0 kB", "12 bytes".
-
-    Units are powers of 1000, as disks are sold. The unit is the largest of which there is a whole
-    one, the digits after the point are one; bytes are counted.
-    """
-    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if n_bytes >= 0.99995 * one:  # what rounds to 1,000.0 kB is 1.0 MB
-            return f"{n_bytes / one:,.1f} {unit}"
-    return count(n_bytes, "byte")
-
-
 def short(name: str, most: int = 48) -> str:
     """A name with no more than `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"
@@ -60,13 +48,9 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def span(time: timedelta | float) -> str:
-    """A span in its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`.
-
-    Args:
-        time: a number is of seconds; a begun one does not count, and less than none is none.
-    """
-    seconds = max(0, int(time.total_seconds() if isinstance(time, timedelta) else time))
+def span(time: timedelta) -> str:
+    """A span as people read it, its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
+    seconds = max(0, int(time.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
     minutes = seconds // 60

@@ -10,7 +10,7 @@ from dlcli.config import Config, load_config
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
-from dlcli.files.paths import expanded, quoted, shown, state_home
+from dlcli.files.paths import absolute, expanded, quoted, shown, state_home
 from dlcli.progress import say
 
 
@@ -102,6 +102,11 @@ def find_dataset(named: str, data_dir: Path) -> Path:
         hint=did_you_mean(path.name, dataset_names(data_dir))
         or "Make one: `dl data organize SRC`, or name its folder.",
     )
+
+
+def folder_named(name: str, data_dir: Path) -> Path:
+    """The folder of a dataset that is to be made: by a path, or by a name under the data folder."""
+    return absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
 
 
 def dataset_names(data_dir: Path) -> tuple[str, ...]:

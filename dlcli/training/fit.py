@@ -233,7 +233,7 @@ class Fit:
 
         started = time.perf_counter()
         epoch = len(self.progress.history) + 1
-        loss, right = self._train(targets, epoch, rate)
+        loss, right = self._train_epoch(targets, epoch, rate)
         with self.network.averaged():
             y_prob = self.network.predict(self.valid.inputs, self.step)
             weights = self.network.weights()
@@ -255,7 +255,7 @@ class Fit:
         self.progress.seconds += time.perf_counter() - started
         return row, weights
 
-    def _train(self, targets: Targets, epoch: int, rate: float) -> tuple[float, float]:
+    def _train_epoch(self, targets: Targets, epoch: int, rate: float) -> tuple[float, float]:
         """One look at every sample; returns the mean loss and accuracy while training."""
         self.network.optimizer.learning_rate = rate
         loss, right, seen = 0.0, 0.0, 0

@@ -8,7 +8,6 @@ import click
 
 from dlcli.cli.data.organize import tell, with_labels
 from dlcli.cli.parts.complete import complete_competition
-from dlcli.cli.parts.datasets import folder_named
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
@@ -42,7 +41,7 @@ def command(
     the same command goes on from there. The dataset knows its competition, and `dl submit` sends
     to it.
     """
-    from dlcli.data.choice import remember
+    from dlcli.data.choice import folder_named, remember
     from dlcli.data.organize.labels import Naming
     from dlcli.files.paths import absolute, shown
     from dlcli.kaggle.account import open_kaggle

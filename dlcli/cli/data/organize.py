@@ -9,7 +9,6 @@ import click
 
 from dlcli.cli.parts.datasets import (
     DRY_RUN,
-    folder_named,
     print_counts,
     print_plan,
     verb_of,
@@ -69,7 +68,7 @@ def command(
     DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
     as it is, unless it is DEST itself or --move is given.
     """
-    from dlcli.data.choice import remember
+    from dlcli.data.choice import folder_named, remember
     from dlcli.data.organize import organize
     from dlcli.data.organize.labels import Naming
     from dlcli.files.archives import without_suffix

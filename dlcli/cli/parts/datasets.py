@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,13 +20,6 @@ SHOWN_FOLDERS = 20
 SHOWN_FILES = 5
 
 DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done, do nothing")
-
-
-def folder_named(name: str, data_dir: Path) -> Path:
-    """The folder of a dataset that is to be made: by a path, or by a name under the data folder."""
-    from dlcli.files.paths import absolute
-
-    return absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
 
 
 def print_counts(dataset: Dataset, as_json: bool) -> None:
