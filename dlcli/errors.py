@@ -1,4 +1,4 @@
-"""What goes wrong, said to a person: what happened, why, and how to mend it."""
+"""Errors that a user can mend: what happened, why, and how to mend it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ class ExitCode(IntEnum):
 
 
 class DlError(Exception):
-    """Something that a user can cause, and mend.
+    """An error that a user can cause and can mend.
+
+    It is printed as "Error: WHAT: WHY", then the hint on a line of its own.
 
     Args:
-        what: one sentence for what happened, without the final stop.
-        why: one sentence for the reason, empty where `what` says it.
+        what: what happened, a sentence without the final stop.
+        why: the reason, a clause that reads well after a colon: it has a subject and a verb, or
+            is a list, and never begins with "so" or "and". Empty where `what` says it.
         hint: what to type or change.
         exit_code: `ExitCode.USAGE` where the command line itself is at fault.
 
@@ -46,10 +49,10 @@ class DlError(Exception):
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Name the known words nearest to one that isn't known, as a sentence.
+    """Suggest the known words that are most like an unknown one.
 
     Returns:
-        "Did you mean `finetune`?", or the known words where none is near, a few of them at most.
+        "Did you mean `finetune`?", or where none is near, a list of known words, ten at most.
     """
     from difflib import get_close_matches
 

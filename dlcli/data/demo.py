@@ -36,9 +36,8 @@ def write_digits(folder: Path) -> None:
     if folder.exists():
         if not (folder / MARKER).exists():
             raise DlError(
-                f"{shown(folder)} is there already",
-                why="and no demo made it",
-                hint="Name another data folder: `dl demo --data-dir PATH`.",
+                f"{shown(folder)} exists and was not made by `dl demo`",
+                hint="Move it, or use another data folder: `dl demo --data-dir PATH`.",
             )
         shutil.rmtree(folder)
     (folder / "train").mkdir(parents=True)

@@ -46,7 +46,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
     if run.path in above:
         raise DlError(
             f"{run.name} is a member of itself",
-            why="so its mean has no beginning",
+            why="its mean would never end",
             hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
         )
     for recorded in run.record().get("members", ()):

@@ -74,7 +74,7 @@ def predictions_of(
     if not dataset.splits[split]:
         raise DlError(
             f"No images in {shown(root / split)}",
-            why="so there is nothing to predict",
+            why="there is nothing to predict",
             hint=f"Put images into {shown(root / split)}."
             if split == "test"
             else f"Run `dl data split {quoted(root)}`, then train.",

@@ -259,7 +259,7 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
         whole = whole_of(dataset.root)
         raise DlError(
             f"No images in {shown(dataset.root / 'test')}",
-            why="so there are none to label" + "; a sample has no test images" * bool(whole),
+            why="a sample has no test images" if whole else "there is nothing to label",
             hint=f"Train on the whole dataset: `-d {quoted(whole)}`."
             if whole
             else "Train without `--pseudo-label`.",

@@ -38,7 +38,7 @@ def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(
 
 def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(DlError, match="is there already"):
+    with pytest.raises(DlError, match="was not made by `dl demo`"):
         write_digits(tmp_path)
     assert (tmp_path / "photo.jpg").exists()
 

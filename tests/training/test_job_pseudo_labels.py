@@ -92,7 +92,7 @@ def test_a_run_of_other_classes_or_of_another_dataset_is_no_source_of_labels(
     expected = {
         three: "it knows cat, dog, not cat, dog, fox",
         other: "is a run of another dataset",
-        none: "so there are none to label\nTrain without `--pseudo-label`.",
+        none: "there is nothing to label\nTrain without `--pseudo-label`.",
         tiny_sample: "a sample has no test images\nTrain on the whole dataset: `-d ~/data/tiny`.",
     }
     for dataset, text in expected.items():
