@@ -26,6 +26,7 @@ from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.process import as_command
 from dlcli.progress import hushed, say
 from dlcli.runs.run import Run as RunFolder
+from dlcli.words import count
 
 if TYPE_CHECKING:
     import keras
@@ -85,7 +86,7 @@ class Dataset(Folder):
 
         with hushed(quiet):
             outcome = split(self.root, valid, _config(seed=seed).settings().seed)
-            say(f"Moved {outcome.files:,} images to {shown(self.root / 'valid')}")
+            say(f"Moved {count(outcome.files, 'image')} to {shown(self.root / 'valid')}")
         return self._at(self.root)
 
     def sample(

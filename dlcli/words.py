@@ -1,4 +1,4 @@
-"""Counts, spans, scores and names as people write them."""
+"""Counts, sizes, spans, scores and names as people write them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,18 @@ def loss(value: float) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """So many things: "1 image", "2,000 images", "3 boxes"; `plural` where it is not noun + s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def size(n_bytes: int) -> str:
+    """A size on disk: "1.5 GB", "12.3 MB", "4.0 kB", "12 bytes".
+
+    Units are powers of 1000, as disks are sold. The unit is the largest of which there is a whole
+    one, the digits after the point are one; bytes are counted.
+    """
+    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if n_bytes >= 0.99995 * one:  # what rounds to 1,000.0 kB is 1.0 MB
+            return f"{n_bytes / one:,.1f} {unit}"
+    return count(n_bytes, "byte")
 
 
 def short(name: str, most: int = 48) -> str:

@@ -1,8 +1,10 @@
-"""Counts, spans, scores and names as people write them."""
+"""Counts, sizes, spans, scores and names as people write them."""
 
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlcli import words
 from dlcli.files.paths import shown
@@ -45,6 +47,34 @@ def test_a_loss_keeps_the_digits_that_matter(value, text):
 )
 def test_one_alone_is_named_in_the_singular(number, names, text):
     assert words.count(number, *names) == text
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (12_345, "12.3 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (999_999_999, "1.0 GB"),
+        (1_500_000_000, "1.5 GB"),
+        (10**16, "10,000,000.0 GB"),
+    ],
+)
+def test_a_size_is_in_the_largest_unit_of_which_there_is_one(n_bytes, text):
+    assert words.size(n_bytes) == text
+
+
+@given(st.integers(0, 10**18))
+def test_a_size_reads_back_to_within_a_twentieth_of_its_unit(n_bytes):
+    figure, unit = words.size(n_bytes).split()
+    one = {"byte": 1, "bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
+    number = float(figure.replace(",", ""))
+    assert number * one == pytest.approx(n_bytes, rel=1e-9, abs=0.0501 * one if one > 1 else 0)
+    assert number < 1_000 or unit == "GB"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from dlcli import words
 from dlcli.cli.parts.help import Command, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
@@ -144,7 +145,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     if not chosen and not everything:
         raise DlError(f"No features are called {name!r}", hint=did_you_mean(str(name), names))
     for store in chosen:
-        what = f"{store.folder.name} ({store.size_bytes / 1e6:.1f} MB)"
+        what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):
             remove_features(store.folder)
             say(f"Removed {what}.")

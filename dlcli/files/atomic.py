@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, is_folder, shown
 from dlcli.process import exists
@@ -128,8 +129,8 @@ def require_room(
     if needed > free:
         raise DlError(
             f"No room {what}",
-            why=f"it takes {_in_words(needed)}, and the disk at {shown(_mount(folder))} has "
-            f"{_in_words(free)} left",
+            why=f"it takes {words.size(needed)}, and the disk at {shown(_mount(folder))} has "
+            f"{words.size(free)} left",
             hint=hint,
         )
 
@@ -143,7 +144,3 @@ def _mount(folder: Path) -> Path:
     """Where the disk is mounted that a folder lies on."""
     place = existing(folder).resolve()
     return next(each for each in (place, *place.parents) if os.path.ismount(each))
-
-
-def _in_words(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dlcli import words
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.archives import brief
 from dlcli.files.atomic import require_room, sync_folder
@@ -283,7 +284,7 @@ def _failure(what: str, why: str, partial: PartialFile) -> DlError:
 
 
 def _kept(partial: PartialFile) -> str:
-    return f"{partial.size() / 1e6:,.1f} MB are kept: the same command goes on from there."
+    return f"{words.size(partial.size())} are kept: the same command goes on from there."
 
 
 def _try(url: str, partial: PartialFile, what: str) -> bool:
@@ -307,8 +308,8 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
                 raise _Broken(f"{host} sends another part than was asked for")
             if status == 206:
                 _require_room(partial, remote, what)
-                total = f" of {remote.size_bytes / 1e6:,.1f}" if remote.size_bytes else ""
-                say(f"Going on with {what} after {have / 1e6:,.1f}{total} MB.")
+                total = f" of {words.size(remote.size_bytes)}" if remote.size_bytes else ""
+                say(f"Going on with {what} after {words.size(have)}{total}.")
                 _copy(response, partial, remote)
         elif status == 200:
             remote = RemoteFile.of(response.headers)

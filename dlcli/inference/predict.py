@@ -233,8 +233,8 @@ def _features(
         kinds: dict[str, Any] = {"workers": settings.threads, "on_error": settings.on_error}
         compute_features(dataset, function, weights, splits=(split,), **kinds)
     if not all(ready) and any(views):
-        megabytes = sum(size_bytes(array_path(folder, split)) for folder in folders) / 1e6
-        where = f"{megabytes:,.1f} MB in {shown(folders[0].parent)}"
+        held = sum(size_bytes(array_path(folder, split)) for folder in folders)
+        where = f"{words.size(held)} in {shown(folders[0].parent)}"
         say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")
     return [open_features(folder, dataset, split) for folder in folders]
 

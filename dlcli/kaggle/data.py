@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dlcli import words
 from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals
@@ -84,7 +85,7 @@ def _fetch(kaggle: Kaggle, slug: str, archive: Path, root: Path) -> None:
     say(f"{slug}: {_in_words(files)}")
     _require_room(files, archive, root)
     if not fetch(lambda: kaggle.download_url(slug), archive, what=f"the data of {slug}"):
-        say(f"The archive is there already, {archive.stat().st_size / 1e6:,.1f} MB.")
+        say(f"The archive is there already, {words.size(archive.stat().st_size)}.")
 
 
 def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
@@ -128,4 +129,4 @@ def _in_words(files: Sequence[DataFile]) -> str:
     size = sum(each.bytes for each in files)
     largest = sorted(files, key=lambda each: -each.bytes)[:3]
     names = ", ".join(each.name for each in largest) + (", ..." if len(files) > 3 else "")
-    return f"{len(files):,} files, {size / 1e6:,.1f} MB ({names})"
+    return f"{words.count(len(files), 'file')}, {words.size(size)} ({names})"

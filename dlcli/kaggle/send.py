@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
 from dlcli.files.locks import held
@@ -174,10 +175,10 @@ def _entry(submitted: Submitted, digest: str, message: str, views: int) -> Entry
 
 def _known(entry: Entry) -> str:
     """Which submission it is, and what it scored."""
-    words = f"submission {entry.ref}"
+    said = f"submission {entry.ref}"
     if entry.public_score is not None:
-        return f"{words}, public score {entry.public_score:g}"
-    return f"{words}, {entry.state}"
+        return f"{said}, public score {entry.public_score:g}"
+    return f"{said}, {entry.state}"
 
 
 @contextmanager
@@ -191,5 +192,5 @@ def _to_send(file: Path) -> Iterator[Path]:
         small = Path(folder, f"{file.name}.gz")
         # no time in it: the same file is the same bytes
         small.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
-        say(f"Compressed from {size / 1e6:,.1f} to {small.stat().st_size / 1e6:,.1f} MB")
+        say(f"Compressed from {words.size(size)} to {words.size(small.stat().st_size)}")
         yield small

@@ -172,7 +172,7 @@ def test_what_the_disk_has_no_room_for_is_refused(
     usage = atomic.shutil.disk_usage(tmp_path)._replace(free=5000)
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda folder: usage)
     path = zipped(tmp_path / "a.zip", {"a.jpg": b"a" * 5000})
-    with pytest.raises(DlError, match=r"No room to unpack .*: it takes 0.0 MB, and the disk at /"):
+    with pytest.raises(DlError, match=r"No room to unpack .*: it takes 8.2 kB, and the disk at /"):
         unpacked(path, tmp_path / "out")
     assert tree(tmp_path / "out") == {}
 

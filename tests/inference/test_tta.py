@@ -125,7 +125,7 @@ def test_features_of_views_are_kept_for_the_next_that_needs_them(
     dl: Dl, tiny: Path, on_features: Run
 ) -> None:
     said = ok(dl("evaluate", "--tta", "2"))
-    kept = r"The views of valid are kept, \d\.\d MB in ~/data/tiny/features"
+    kept = r"The views of valid are kept, \d+\.\d [kM]B in ~/data/tiny/features"
     assert re.search(kept, said.stderr)
     assert len(re.findall("-view[12]-", ok(dl("features", "ls")).stdout)) == 2
     before = state(tiny / "features")

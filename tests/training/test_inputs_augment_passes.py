@@ -214,7 +214,7 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
     plain = f"~/data/tiny/features/{stores(tiny)[0].name}"
     assert f"Error: No room for 2 augmented passes beside {plain}: it takes " in result.stderr
     assert result.stderr.endswith(
-        " has 0.0 MB left\n"
+        " has 1.0 kB left\n"
         "Take fewer `--augment-passes`, or free some space: `dl features ls` and `dl features rm` "
         "show and remove what is stored.\n"
     )

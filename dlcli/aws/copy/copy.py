@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli import words
 from dlcli.aws.copy import rsync, sftp
 from dlcli.aws.copy.lists import git_ignored, listed_here, listed_project, listed_there
 from dlcli.aws.copy.plan import (
@@ -259,8 +260,8 @@ def _require_room(client: SSHClient, direction: Direction, here: Path, size_byte
         free, where = int(out.splitlines()[-1].split()[3]) * 1024, "the home folder there"
     if size_bytes > free:
         raise DlError(
-            f"No room for {size_in_words(size_bytes)} in {where}",
-            why=f"{size_in_words(free)} are free",
+            f"No room for {words.size(size_bytes)} in {where}",
+            why=f"{words.size(free)} are free",
             hint="Free some, or exclude some: `aws.exclude`.",
         )
 
@@ -269,14 +270,6 @@ def counted_in(size_bytes: int) -> tuple[int, str, int]:
     """A size as a bar counts it: how many, of what, and the bytes of one."""
     unit, one = next((unit, one) for least, unit, one in UNITS if size_bytes >= least)
     return -(-size_bytes // one), unit, one
-
-
-def size_in_words(size_bytes: int) -> str:
-    """A size as people write it: "12.3 MB"."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= size:
-            return f"{size_bytes / size:,.1f} {unit}"
-    return f"{size_bytes} bytes"
 
 
 def _nothing(direction: Direction, folders: Folders, there: str, options: str) -> DlError:

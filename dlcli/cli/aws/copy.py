@@ -13,7 +13,7 @@ from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
-from dlcli.words import count
+from dlcli.words import count, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +204,6 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
 
 
 def _say_plan(prepared: Prepared) -> None:
-    from dlcli.aws.copy.copy import size_in_words
     from dlcli.aws.copy.plan import left_out_lines
     from dlcli.files.paths import shown
     from dlcli.progress import say
@@ -213,7 +212,7 @@ def _say_plan(prepared: Prepared) -> None:
     plan, folders = prepared.plan, prepared.folders
     here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
     ends = (here, there) if prepared.direction == "put" else (there, here)
-    what = f"{folders.what}: {count(len(plan.send), 'file')}, {size_in_words(plan.size_bytes)}"
+    what = f"{folders.what}: {count(len(plan.send), 'file')}, {size(plan.size_bytes)}"
     same = f"; {len(plan.same):,} are there already" if plan.same else ""
     say(f"{what}, from {ends[0]} to {ends[1]}{same}")
     for line in left_out_lines(plan.left_out):

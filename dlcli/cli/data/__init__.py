@@ -24,6 +24,7 @@ from dlcli.cli.parts.help import Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.words import count
 
 
 class Share(click.ParamType):
@@ -96,7 +97,7 @@ def split(
         if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
             say(f"Class `{shown(name)}` has a single image, which stays in train/.")
     say(
-        f"Moved {outcome.files:,} images to {shown(root / 'valid')}; "
+        f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}; "
         f"next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
     )
 
@@ -183,11 +184,11 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
     warn_of(outcome)
     operation = outcome.operation
     if operation.kind == "move":
-        done = f"moved {outcome.files:,} files back to {shown(operation.source)}"
+        done = f"moved {count(outcome.files, 'file')} back to {shown(operation.source)}"
         if is_staged(operation) and made_of(operation).exists():
             done += f", which can be removed, for {shown(made_of(operation))} has them"
     else:
-        done = f"removed {outcome.files:,} copies from {shown(root)}"
+        done = f"removed {count(outcome.files, 'copy', 'copies')} from {shown(root)}"
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
     say(f"Took back `{operation.name}`: {done}; to do it again: `{as_typed(operation)}`")

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from dlcli import words
 from dlcli.cli.data.organize import tell, with_labels
 from dlcli.cli.parts.complete import complete_competition
 from dlcli.cli.parts.help import Command
@@ -60,7 +61,7 @@ def command(
     outcome = get(open_kaggle, slug, archive, root, naming)
     remember(root)
     if archive.is_file():
-        size = f"{archive.stat().st_size / 1e6:,.1f} MB"
+        size = words.size(archive.stat().st_size)
         if remove_archive:
             archive.unlink()
             say(f"Removed {shown(archive)}, {size}.")

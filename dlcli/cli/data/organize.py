@@ -17,6 +17,7 @@ from dlcli.cli.parts.datasets import (
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +123,7 @@ def _say_done(outcome: Outcome) -> None:
     _say_notes(notes_of(outcome.operation))
     warn_of(outcome)
     past = {"move": "Moved", "copy": "Copied", "unpack": "Unpacked", "make": "Made"}
-    say(f"{past[verb_of(outcome.operation)]} {outcome.files:,} files.")
+    say(f"{past[verb_of(outcome.operation)]} {count(outcome.files, 'file')}.")
 
 
 def _say_done_before(found: Path, goal: Path) -> None:
@@ -136,8 +137,8 @@ def _say_done_before(found: Path, goal: Path) -> None:
         say(packed)
     if new := new_since(found, goal):
         say(
-            f"Warning, since then new in {shown(found)}, and not copied: {len(new):,} files, "
-            f"such as {shown(new[0])}. Take back what was done, "
+            f"Warning, since then new in {shown(found)}, and not copied: "
+            f"{count(len(new), 'file')}, such as {shown(new[0])}. Take back what was done, "
             f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlcli import words
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 
@@ -68,12 +69,12 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     where = (
         shown(start) if start == goal or verb == "remove" else f"{shown(start)} to {shown(goal)}"
     )
-    click.echo(f"Would {verb} {len(pairs):,} files, {where}:")
+    click.echo(f"Would {verb} {words.count(len(pairs), 'file')}, {where}:")
     folders = Counter((_folder(a), _folder(b)) for a, b in pairs)
     rows = [[a, b, count] for (a, b), count in folders.items()]
     print_table(["from", "to", "files"], rows[:SHOWN_FOLDERS])
     if len(rows) > SHOWN_FOLDERS:
-        click.echo(f"... and {len(rows) - SHOWN_FOLDERS:,} more folders")
+        click.echo(f"... and {words.count(len(rows) - SHOWN_FOLDERS, 'more folder')}")
     click.echo("Such as:")
     for a, b in pairs[:SHOWN_FILES]:
         click.echo(f"  {shown(a)}" + ("" if verb == "remove" else f" -> {shown(b)}"))

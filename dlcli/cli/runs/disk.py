@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dlcli import words
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
@@ -13,7 +14,6 @@ from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.cli.runs.choice import ALL, choose_runs
 from dlcli.config import Config
-from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,13 +106,13 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
             say(f"{shown(run.path)} has no checkpoint.")
             continue
         sizes[run] = size_of(files)
-        say(f"{shown(run.checkpoint if checkpoints else run.path)}: {_size_text(sizes[run])}")
+        say(f"{shown(run.checkpoint if checkpoints else run.path)}: {words.size(sizes[run])}")
     if not sizes:
         return
     _warn(list(sizes), runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
-    many = count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
-    consent(f"Remove {many}, {_size_text(sum(sizes.values()))}?", yes)
+    many = words.count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
+    consent(f"Remove {many}, {words.size(sum(sizes.values()))}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` holds it too, before the run is at work
             (remove_checkpoint if checkpoints else remove_run)(run)
@@ -134,11 +134,6 @@ def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
     for run in runs:
         for reason in needed_by(run, others, runs_dir):
             say(f"Warning: {run.name} is needed: {reason}.")
-
-
-def _size_text(size_bytes: int) -> str:
-    """A size as people write it: "12.3 MB"."""
-    return f"{size_bytes / 1e6:,.1f} MB"
 
 
 def _megabytes(title: str, sizes: Sequence[int]) -> list[str]:

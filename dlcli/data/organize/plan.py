@@ -19,6 +19,7 @@ from dlcli.data.organize.tables import require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown
+from dlcli.words import count
 
 AS_FOUND = Naming()
 
@@ -244,8 +245,8 @@ def _notes(layout: Layout, told: list[str], labels: Labels | None) -> list[str]:
         notes.insert(0, f"Took what is in {shown(layout.prefix)}, the folder around the images.")
     if layout.beside:
         notes.append(
-            f"Warning, beside the folder to train on, and left out: {len(layout.beside):,} images, "
-            f"such as {shown(layout.beside[0])}."
+            "Warning, beside the folder to train on, and left out: "
+            f"{count(len(layout.beside), 'image')}, such as {shown(layout.beside[0])}."
         )
     return notes
 

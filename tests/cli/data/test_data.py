@@ -104,7 +104,7 @@ def test_what_organize_leaves_out_is_said(dl: Dl, home: Path) -> None:
     make(mix, "train/a.2.jpg")
     again = ok(dl("data", "organize", "Downloads/mix")).stderr
     assert "is organised already" in again
-    assert "not copied: 1 files, such as train/a.2.jpg" in again
+    assert "not copied: 1 file, such as train/a.2.jpg" in again
     assert "`dl data undo`, up to" in again
     make(mix, "train/stray.jpg")  # which has no class in its name: organising would refuse
     assert "is organised already" in ok(dl("data", "organize", "Downloads/mix")).stderr

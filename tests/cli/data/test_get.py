@@ -38,7 +38,7 @@ def test_a_competition_becomes_a_dataset_that_knows_it(
         f"cat.{i}.jpg" for i in range(6)
     ]
     assert sorted(path.name for path in (root / "test").iterdir()) == ["1.jpg", "2.jpg"]
-    assert "3 files, 0.2 MB (train.zip, test.zip, sample_submission.csv)" in said.stderr
+    assert "3 files, 193.5 kB (train.zip, test.zip, sample_submission.csv)" in said.stderr
     assert "stays in ~/data/.downloads/" in said.stderr
     assert "next: `dl data split`" in said.stderr
     assert archive.is_file()

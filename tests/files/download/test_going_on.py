@@ -66,11 +66,11 @@ def test_ctrl_c_says_what_is_kept_and_the_next_call_that_it_goes_on(
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(DlError) as stopped:
         go()
-    said = "Interrupted. 0.5 MB are kept: the same command goes on from there."
+    said = "Interrupted. 458.8 kB are kept: the same command goes on from there."
     assert (str(stopped.value), stopped.value.exit_code) == (said, ExitCode.INTERRUPTED)
     capfd.readouterr()
     assert go()
-    assert capfd.readouterr().err == "Going on with the archive after 0.5 of 1.0 MB.\n"
+    assert capfd.readouterr().err == "Going on with the archive after 458.8 kB of 1.0 MB.\n"
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -33,7 +33,7 @@ def test_trouble_that_stays_is_said_with_what_is_kept(go, storage: Storage, path
         go()
     assert str(error.value) == (
         "Can't fetch the archive: 127.0.0.1 answers 502 Bad Gateway\n"
-        "0.5 MB are kept: the same command goes on from there."
+        "458.8 kB are kept: the same command goes on from there."
     )
 
 

@@ -83,9 +83,9 @@ def test_room_is_needed_for_the_rest_alone_and_what_is_kept_is_said(
     left_after(storage, path, 500_000)
     usage, free = shutil.disk_usage(path.parent), [400_000]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=free[0]))
-    with pytest.raises(DlError, match=r"No room for the rest of .*: it takes 0\.6 MB") as no:
+    with pytest.raises(DlError, match=r"No room for the rest of .*: it takes 565\.2 kB") as no:
         go()
-    assert "0.5 MB are kept: the same command goes on from there." in no.value.hint
+    assert "458.8 kB are kept: the same command goes on from there." in no.value.hint
     free[0] = 600_000
     assert go()
     assert path.read_bytes() == CONTENT
