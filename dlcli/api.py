@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlcli.catalog import recipe_class
 from dlcli.config import Config, key_named, load_config
 from dlcli.data.choice import find_dataset, folder_named
 from dlcli.data.dataset import Dataset as Folder
@@ -25,7 +25,9 @@ from dlcli.files.paths import absolute, shown
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.process import as_command
 from dlcli.progress import hushed, say
+from dlcli.report.notebook import html_frame, html_table
 from dlcli.runs.run import Run as RunFolder
+from dlcli.settings.fields import settings_of
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
     from dlcli.kaggle.submit import Submitted
     from dlcli.models.network import Layer
     from dlcli.runs.listing import Row
-
-# Pixels: a report is read by scrolling, and this leaves a notebook's other cells in sight.
-REPORT_HEIGHT = 640
 
 
 class Dataset(Folder):
@@ -129,7 +128,7 @@ class Dataset(Folder):
         ]
         test = f", {len(self.splits['test']):,} test images" if self.splits["test"] else ""
         caption = f"{self.name}: {len(self.classes)} classes{test}"
-        return _html_table(["class", *labels], rows, caption)
+        return html_table(["class", *labels], rows, caption)
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The report itself: scores, curves, confusion matrix and the five galleries."""
-        return _html_frame(self.report)
+        return html_frame(self.report)
 
 
 @dataclass(frozen=True)
@@ -305,33 +304,51 @@ class Run:
         clip: float | Literal["auto"] = 0.0,
         sample_submission: str | Path | None = None,
         tta: int = 0,
+        send: bool = False,
+        message: str | None = None,
+        yes: bool = False,
         quiet: bool = False,
         **settings: Any,
     ) -> Submitted:
         """Write `submission.csv` from the run's predictions of the test images, and check it.
-
-        Nothing is sent: `dl submit` sends it, which asks first.
 
         Args:
             clip: keep probabilities this far from 0 and 1; "auto": as far as is best on the
                 validation images; 0: not at all.
             sample_submission: the competition's; by default the one in the dataset.
             tta: changed views of each image to take the mean with; 0: none.
+            send: send it to Kaggle, and wait up to a minute for its score.
+            message: shown beside it on Kaggle; by default the run's name and its valid score.
+            yes: send also a file that was sent before, or the last submission of the day.
             quiet: say nothing on stderr.
             **settings: such as `competition`, `positive`, `metric`, `workers`.
 
         Returns:
-            `file`, `rows`, `loss` on the validation images, `expected` score, and more.
+            `file`, `rows`, `loss` on the validation images, `expected` score, and more; where it
+                was sent, `entry` with Kaggle's `state` and `public_score`.
 
         Raises:
-            DlError: no test images, or the sample submission wants others.
+            DlError: no test images, or the sample submission wants others; to send: no
+                competition is known, or Kaggle doesn't take it.
         """
+        from dlcli.kaggle.send import WAIT_SECONDS, open_sender, wait_for_score
+        from dlcli.kaggle.send import send as send_file
         from dlcli.kaggle.submit import submit_run
+
+        def confirm(question: str) -> None:
+            if not yes:
+                hint = "`yes=True` sends it."
+                raise DlError("The file is written; nothing was sent", why=question, hint=hint)
 
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):
             config, run, root = self._finished(settings)
-            return submit_run(run, root, config, bound=clip, sample_file=sample, views=tta)
+            kaggle = open_sender(config, root) if send else None
+            done = submit_run(run, root, config, bound=clip, sample_file=sample, views=tta)
+            if kaggle is None:
+                return done
+            entry = send_file(kaggle, run, done, message=message, views=tta, confirm=confirm)
+            return replace(done, entry=wait_for_score(kaggle, run, entry, WAIT_SECONDS))
 
     def resume(
         self,
@@ -380,10 +397,9 @@ class Run:
     def _repr_html_(self) -> str:
         """The newest report, as Jupyter shows it; without one the state and the scores."""
         if self._folder.report_file.is_file():
-            return _html_frame(self._folder.report_file)
-        status = self.status
-        rows = [[key, _text(held)] for key, held in status.items() if not isinstance(held, dict)]
-        return _html_table(["", self.name], rows)
+            return html_frame(self._folder.report_file)
+        rows = [each for each in self.status.items() if not isinstance(each[1], dict)]
+        return html_table(["", self.name], rows)
 
 
 class Runs(tuple[Run, ...]):
@@ -411,8 +427,7 @@ class Runs(tuple[Run, ...]):
         """The table that `dl runs` prints, as Jupyter shows it."""
         from dlcli.runs.listing import FIELDS
 
-        rows = [[_text(row.values[field]) for field in FIELDS] for row in self.rows]
-        return _html_table(list(FIELDS), rows)
+        return html_table(FIELDS, ([row.values[field] for field in FIELDS] for row in self.rows))
 
 
 def list_runs(dataset: Folder | str | None = None, *, runs_dir: str | Path | None = None) -> Runs:
@@ -517,7 +532,8 @@ def train(
         recipe: its name, such as "finetune"; `dl recipes` lists them.
         dataset: opened, its folder, or its name.
         quiet: say nothing on stderr.
-        **hyperparameters: the recipe's, and settings: `dropout=0.3`, `schedule="1e-3x4"`, `seed=1`.
+        **hyperparameters: the recipe's, and settings: `dropout=0.3`, `schedule="1e-3x4"`, `seed=1`;
+            `epochs` and `lr` change the schedule, as `--epochs` and `--lr` do.
 
     Returns:
         the finished run.
@@ -530,9 +546,11 @@ def train(
 
     with hushed(quiet):
         root = _opened(dataset).root
-        config = _config(recipe, **hyperparameters)
-        keys = [key_named(name, recipe) for name in hyperparameters]
-        options = " ".join(config.given_flags(keys))
+        own = settings_of(recipe_class(recipe))
+        changed = {name: hyperparameters.pop(name, None) for name in {"epochs", "lr"} - own.keys()}
+        config = _config(recipe, **hyperparameters).with_schedule(recipe, **changed)
+        keys = [key_named(name, recipe) for name in (*hyperparameters, "schedule")]
+        options = " ".join(config.given_flags(dict.fromkeys(keys)))
         with _recorded("train", recipe, {"-d": root}, options):
             return Run(train_recipe(config, recipe, root).path)
 
@@ -563,25 +581,3 @@ def _recorded(
             words += [flag, str(value)]
     with as_command(" ".join([shlex.join(words), more]).strip()):
         yield
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _html_frame(page: Path) -> str:
-    """A page in a frame of its own: its styles and scripts can't reach the notebook."""
-    content = escape(page.read_text(encoding="utf-8"), quote=True)
-    style = f"width:100%;height:{REPORT_HEIGHT}px;border:0"
-    return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{content}"></iframe>'
-
-
-def _html_table(header: list[str], rows: list[list[str]], caption: str = "") -> str:
-    def line(tag: str, cells: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    top = f"<caption>{escape(caption)}</caption>" if caption else ""
-    body = "".join(line("td", cells) for cells in rows)
-    return f"<table>{top}<thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"

@@ -124,6 +124,36 @@ class Config:
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
         return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
+    def with_schedule(
+        self, recipe: str, epochs: int | None = None, lr: float | None = None
+    ) -> Config:
+        """The same with another number of epochs in a recipe's schedule, or another highest rate.
+
+        Args:
+            recipe: its name.
+            epochs: of each phase; None: as they are.
+            lr: the highest learning rate; None: as it is.
+
+        Raises:
+            DlError: a schedule was typed as well, or the rate is not a number above 0.
+        """
+        if epochs is None and lr is None:
+            return self
+        key = f"{TRAIN}{recipe}.schedule"
+        if self.is_flag(key):
+            raise DlError(
+                f"`--schedule` says what `{'--lr' if epochs is None else '--epochs'}` says",
+                why="a schedule holds the rates and the epochs",
+                hint="Leave out one of the two.",
+                exit_code=ExitCode.USAGE,
+            )
+        schedule = self.get(key).value
+        if epochs is not None:
+            schedule = schedule.with_epochs(epochs)
+        if lr is not None:
+            schedule = schedule.with_highest_rate(lr)
+        return self.with_flags({key: str(schedule)})
+
     def given_flags(self, keys: Iterable[str]) -> list[str]:
         """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""
         import shlex

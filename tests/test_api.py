@@ -82,6 +82,18 @@ def test_jupyter_shows_reports_and_tables(tiny: Path) -> None:
     assert list(runs) == [run]
 
 
+def test_epochs_and_lr_change_the_schedule(tiny: Path) -> None:
+    run = dlcli.train("linear", tiny, epochs=2, lr=2e-3, quiet=True, **SMALL_SETTINGS)
+    assert run.config["train"]["linear"]["schedule"] == "0.002x1,0.0002x1"
+    assert "--schedule 0.002x1,0.0002x1" in run.config["run"]["command"]
+    with pytest.raises(DlError, match="schedule"):
+        dlcli.train("linear", tiny, epochs=2, schedule="1e-3x1", quiet=True)
+    with pytest.raises(DlError, match="above 0"):
+        dlcli.train("linear", tiny, lr=0, quiet=True)
+    with pytest.raises(DlError, match="epoch"):
+        dlcli.train("linear", tiny, epochs=0, quiet=True)
+
+
 def test_a_setting_that_is_not_there_is_named(tiny: Path) -> None:
     with pytest.raises(DlError, match="batch_size"):
         dlcli.train("linear", tiny, batch_sise=4)

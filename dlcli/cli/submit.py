@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from dlcli.kaggle.submit import Submitted
     from dlcli.runs.choice import ChosenRun
 
-# Many competitions score within it; what takes longer is picked up later.
-WAIT_SECONDS = 60.0
 BAR_WIDTH = 30
 
 
@@ -95,6 +93,7 @@ def command(
     """
     from dlcli.files.paths import shown
     from dlcli.inference.tta import require_views
+    from dlcli.kaggle.send import open_sender
     from dlcli.kaggle.submit import submit_run, with_competition
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run
@@ -105,7 +104,7 @@ def command(
     chosen = choose_run(config, run)
     say(str(chosen))
     slug = with_competition(config, chosen.root).settings().kaggle.competition
-    kaggle = _opened(slug) if slug and not no_upload else None
+    kaggle = open_sender(config, chosen.root) if slug and not no_upload else None
     done = submit_run(
         chosen.run,
         chosen.root,
@@ -122,16 +121,6 @@ def command(
         _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
     elif not no_upload:
         say("No competition is configured, so it was not sent: `-c NAME` sends it.")
-
-
-def _opened(slug: str) -> Kaggle:
-    """The account, before an hour is spent on predictions that it may not send."""
-    from dlcli.kaggle.account import open_kaggle
-    from dlcli.kaggle.send import require_left
-
-    kaggle = open_kaggle()
-    require_left(kaggle, slug)
-    return kaggle
 
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
@@ -196,27 +185,20 @@ def _send(
     views: int,
 ) -> None:
     from dlcli.data.choice import again
-    from dlcli.kaggle.send import send, wait_for_score
+    from dlcli.kaggle.send import WAIT_SECONDS, send, wait_for_score
 
     otherwise = "The file is written; nothing was sent"
     entry = send(
         kaggle,
         chosen.run,
         done,
-        message=message or _message(chosen, done),
+        message=message,
         views=views,
         confirm=lambda question: consent(question, yes, otherwise),
     )
     if wait is not False:
         entry = wait_for_score(kaggle, chosen.run, entry, None if wait else WAIT_SECONDS)
     _print_outcome(entry, again(chosen.root))
-
-
-def _message(chosen: ChosenRun, done: Submitted) -> str:
-    """The run and what it promises, so that Kaggle's own list is of use."""
-    if done.expected and done.metric:
-        return f"{chosen.run.name} valid {done.metric.words} {done.expected.score:.4f}"
-    return f"{chosen.run.name} valid log loss {done.clipped_loss:.4f}"
 
 
 def _print_outcome(entry: Entry, named: str) -> None:

@@ -150,37 +150,13 @@ def train_command(name: str) -> click.Command:
     def train(
         config: Config, members: int | None, epochs: int | None = None, lr: float | None = None
     ) -> None:
-        run_training(with_schedule(config, name, epochs, lr), name, members)
+        run_training(config.with_schedule(name, epochs, lr), name, members)
 
     text = paragraphs(recipe_text(name))
     context = {"allow_extra_args": True}
     command = click.command(name, cls=Training, help=text, context_settings=context)(train)
     command.params[:0] = schedule_options(name)
     return command
-
-
-def with_schedule(config: Config, recipe: str, epochs: int | None, rate: float | None) -> Config:
-    """The same settings with other epochs in all, or another highest rate, in the schedule.
-
-    Raises:
-        DlError: a schedule was typed as well, or the rate is not a number above 0.
-    """
-    if epochs is None and rate is None:
-        return config
-    key = f"train.{recipe}.schedule"
-    if config.is_flag(key):
-        raise DlError(
-            f"`--schedule` says what `{'--lr' if epochs is None else '--epochs'}` says",
-            why="a schedule holds the rates and the epochs",
-            hint="Leave out one of the two.",
-            exit_code=ExitCode.USAGE,
-        )
-    schedule = config.get(key).value
-    if epochs is not None:
-        schedule = schedule.with_epochs(epochs)
-    if rate is not None:
-        schedule = schedule.with_highest_rate(rate)
-    return config.with_flags({key: str(schedule)})
 
 
 @click.group(

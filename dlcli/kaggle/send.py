@@ -17,19 +17,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dlcli import words
+from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
 from dlcli.files.locks import held
-from dlcli.kaggle.account import Kaggle, Missing
+from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
-from dlcli.kaggle.submit import Submitted
+from dlcli.kaggle.submit import Submitted, with_competition
 from dlcli.process import owner_text, this_owner, utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run, writable_run
 
 # A file beyond this is sent compressed: 80,000 rows of ten classes are 8 MB, and 3 MB so.
 GZIP_BYTES = 1 << 20
+# Many competitions score within it; what takes longer is picked up later.
+WAIT_SECONDS = 60.0
 # Pauses while Kaggle scores, in seconds; the last one again and again.
 POLLS = (2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0)
 # A submission that was just sent may not be known everywhere at once.
@@ -61,12 +64,34 @@ def require_left(kaggle: Kaggle, slug: str) -> Limits:
     )
 
 
+def open_sender(config: Config, root: Path | None) -> Kaggle:
+    """The account, before an hour is spent on predictions that it may not send.
+
+    Args:
+        config: the settings; a competition that was typed goes before the dataset's.
+        root: the dataset's folder; None where it is gone.
+
+    Raises:
+        DlError: no competition is configured, nobody is signed in, or no submission is left.
+    """
+    slug = with_competition(config, root).settings().kaggle.competition
+    if not slug:
+        raise DlError(
+            "There is no competition to send to",
+            why="none is configured",
+            hint="Name it: `competition=`, or `kaggle.competition` in the settings.",
+        )
+    kaggle = open_kaggle()
+    require_left(kaggle, slug)
+    return kaggle
+
+
 def send(
     kaggle: Kaggle,
     run: Run,
     submitted: Submitted,
     *,
-    message: str,
+    message: str | None = None,
     views: int = 0,
     confirm: Callable[[str], None],
 ) -> Entry:
@@ -76,7 +101,7 @@ def send(
         kaggle: the account.
         run: the run.
         submitted: the file, and what is expected of it.
-        message: shown beside it on Kaggle.
+        message: shown beside it on Kaggle; None for the run's name and its valid score.
         views: changed views of each image that it is the mean with.
         confirm: asks a question, and raises where the answer is no.
 
@@ -105,6 +130,7 @@ def send(
         kept = writable_run(run).sent_file(digest)
         kept.parent.mkdir(exist_ok=True)
         atomic_write(kept, submitted.content)
+        message = message or _message(run, submitted)
         entry = _entry(submitted, digest, message, views)
         keep(run, [entry])
         with _to_send(kept) as file:
@@ -156,6 +182,13 @@ def sent_before(runs: Iterable[Run], slug: str, digest: str) -> Entry | None:
         if (each.file, each.competition) == (digest, slug) and each.state not in (SENDING, "error")
     ]
     return same[-1] if same else None
+
+
+def _message(run: Run, submitted: Submitted) -> str:
+    """The run and what it promises, so that Kaggle's own list is of use."""
+    if submitted.expected and submitted.metric:
+        return f"{run.name} valid {submitted.metric.words} {submitted.expected.score:.4f}"
+    return f"{run.name} valid log loss {submitted.clipped_loss:.4f}"
 
 
 def _entry(submitted: Submitted, digest: str, message: str, views: int) -> Entry:

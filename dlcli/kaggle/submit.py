@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.evaluation.metrics import Ints
+    from dlcli.kaggle.record import Entry
 
 
 COMPETITION = "kaggle.competition"
@@ -55,6 +56,7 @@ class Submitted:
         expected: what the competition is expected to give for this file, and the range that it
             lies in, in 95 of 100 cases; None where its metric is not known.
         competition: the competition's name, if one is configured.
+        entry: what became of it on Kaggle; None where it was not sent.
     """
 
     file: Path
@@ -69,6 +71,7 @@ class Submitted:
     clipped_loss: float
     expected: Expected | None
     competition: str | None
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True)

@@ -225,11 +225,10 @@ def test_epochs_and_a_highest_rate_are_recorded_as_the_schedule_alone(
 
 
 def test_a_second_phase_follows_the_epochs_and_the_rate(dl: Dl) -> None:
-    from dlcli.cli.train import with_schedule
     from dlcli.config import load_config
 
     config = load_config(environ={}).with_flags({"train.finetune.unfreeze": "2"})
-    head, unfreeze = with_schedule(config, "finetune", 3, 1e-2).recipe("finetune").phases()
+    head, unfreeze = config.with_schedule("finetune", 3, 1e-2).recipe("finetune").phases()
     assert str(head.schedule) == "0.01x2,0.001x1"
     assert str(unfreeze.schedule) == "0.001x2,0.0001x1"
 

@@ -14,6 +14,8 @@ from support.competition_entry import SLUG, finished_run, only_entry
 from support.kaggle_package import forget_kaggle
 from support.kaggle_server import KEY, KaggleServer
 
+import dlcli
+from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
 from dlcli.kaggle import send
 from dlcli.kaggle.record import read_log
@@ -48,6 +50,30 @@ def test_the_message_may_be_ones_own_and_no_upload_sends_nothing(
     assert not run.kaggle_file.exists()
     ok(dl("submit", run.name, "-m", "first try"))
     assert server.sent[0].description == "first try"
+
+
+def test_python_sends_the_same_and_asks_by_an_error(server: KaggleServer, run: Run) -> None:
+    mine = dlcli.Run.open(run.path)
+    assert mine.submit(quiet=True).entry is None
+    assert server.calls == []
+    entry = mine.submit(send=True, quiet=True).entry
+    (sent,) = server.sent
+    assert sent.description == f"{run.name} valid log loss 0.1054"
+    assert entry == only_entry(run)
+    assert (entry.ref, entry.public_score) == (sent.ref, 0.10536)
+    with pytest.raises(DlError, match="sent before"):
+        mine.submit(send=True, quiet=True)
+    assert len(server.sent) == 1
+    mine.submit(send=True, yes=True, message="once more", quiet=True)
+    assert server.sent[-1].description == "once more"
+
+
+def test_python_sends_nothing_where_no_competition_is_known(server: KaggleServer, run: Run) -> None:
+    (run.path.parents[2] / "data/pets/dataset.yaml").unlink()
+    with pytest.raises(DlError, match="no competition"):
+        dlcli.Run.open(run.path).submit(send=True, quiet=True)
+    assert server.calls == []
+    assert not run.submission_file.exists()
 
 
 def test_a_competition_of_the_command_line_goes_before_the_datasets(
@@ -123,7 +149,7 @@ def bad_file(rows: list[list[str]]) -> float:
 def test_a_score_that_takes_long_is_picked_up_later(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.cli.submit.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("dlcli.kaggle.send.WAIT_SECONDS", 0.05)
     server.slow_scoring = 50
     said = ok(dl("submit", run.name))
     assert "`dl kaggle sync -d ~/data/pets` brings the score" in said.stderr
@@ -139,7 +165,7 @@ def test_a_score_that_takes_long_is_picked_up_later(
 def test_wait_waits_as_long_as_it_takes_and_no_wait_not_at_all(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.cli.submit.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("dlcli.kaggle.send.WAIT_SECONDS", 0.0)
     server.slow_scoring = 8
     assert "public score" in ok(dl("submit", run.name, "--wait")).stdout
     ok(dl("submit", run.name, "--no-wait", "--clip", "0.2"))
