@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from dlcli.aws.plan import Wanted
 from dlcli.aws.prices import dollars, spot_prices, spot_too_dear
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.locks import held
 from dlcli.files.paths import state_home
 from dlcli.progress import say
 
@@ -68,24 +69,14 @@ class Order:
         return now - self.last_sent < SETTLE_SECONDS
 
 
-@contextmanager
-def alone_with(region: str, name: str) -> Iterator[None]:
+def alone_with(region: str, name: str) -> AbstractContextManager[None]:
     """Change a box alone, as far as this computer goes; others see only what EC2 tells.
 
     Raises:
         DlError: another process is at it, and which.
     """
-    from dlcli.files.locks import held
-    from dlcli.process import owner_text, this_owner
-
-    def refusal(owner: Mapping[str, Any]) -> DlError:
-        why = owner_text(owner)
-        return DlError(f"{name} is being changed", why=why, hint="Wait until that has ended.")
-
     file = journal_file(region, name).with_name(f"{region}-{name}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with held(file, this_owner(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")), refusal):
-        yield
+    return held(file, f"{name} is being changed", make_folder=True)
 
 
 def journal_file(region: str, name: str) -> Path:

@@ -13,7 +13,6 @@ source folder and to the root, so that an organized folder may be renamed or mov
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write, sync_folder
 from dlcli.files.formats import read_text
+from dlcli.files.locks import held
 from dlcli.files.paths import shown
 
 FOLDER = ".dl"
@@ -166,13 +166,10 @@ class Held:
 
 
 @contextmanager
-def hold(root: Path, command: str) -> Iterator[Held]:
+def hold(root: Path) -> Iterator[Held]:
     """Work on a folder alone: make it where it is missing, and lock it until the block ends.
 
     The kernel drops the lock of a process that dies. Where no journal is left, `.dl/` goes too.
-
-    Args:
-        command: what the next one is told: "dl data split".
 
     Raises:
         DlError: another process works on the folder.
@@ -180,52 +177,17 @@ def hold(root: Path, command: str) -> Iterator[Held]:
     """
     # or made a moment before its maker was killed
     is_ours = not root.exists() or [path.name for path in root.iterdir()] == [FOLDER]
-    held = Held(root, is_ours)
+    folder = Held(root, is_ours)
     missing = [parent for parent in root.parents if not parent.exists()]
     file = root / FOLDER / "lock"
-    descriptor = _lock(file, root)
     try:
-        for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
-            temporary.unlink()
-        note = f"`{command}`, process {os.getpid()} on {os.uname().nodename}"
-        with suppress(OSError):  # a full disk must not stop the undo that would make room
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, note.encode())
-        yield held
+        with held(file, f"{shown(root)} is being worked on", make_folder=True):
+            for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
+                temporary.unlink()
+            yield folder
     finally:
-        if not journals(root) and _is_named(descriptor, file):
-            # a folder that holds something is no folder to remove
-            with suppress(OSError):
-                file.unlink()
-                file.parent.rmdir()
-                for folder in (root, *missing) if held.is_ours else ():
-                    folder.rmdir()
-        os.close(descriptor)
-
-
-def _lock(file: Path, root: Path) -> int:
-    while True:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # another process, at its end, removed the folder it had made
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 1000).decode(errors="replace") or "another `dl`"
-            os.close(descriptor)
-            raise DlError(
-                f"{shown(root)} is being worked on", why=holder, hint="Wait until it ends."
-            ) from error
-        # its holder may have removed the file between our opening and our locking
-        if _is_named(descriptor, file):
-            return descriptor
-        os.close(descriptor)
-
-
-def _is_named(descriptor: int, file: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(file))
-    except FileNotFoundError:
-        return False
+        # what holds something, another's lock for one, is no folder to remove
+        with suppress(OSError):
+            file.parent.rmdir()
+            for empty in (root, *missing) if folder.is_ours else ():
+                empty.rmdir()

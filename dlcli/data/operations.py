@@ -35,7 +35,7 @@ def undo(root: Path) -> Outcome:
         DlError: there is nothing, or new files stand where old ones would go.
     """
     last(root)
-    with hold(root, "dl data undo") as held:
+    with hold(root) as held:
         return take_back(held)
 
 
@@ -57,7 +57,7 @@ def working_in(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
     Yields:
         the folder, and what came of an earlier call of this very command that was killed.
     """
-    with hold(root, f"dl data {name}") as held:
+    with hold(root) as held:
         outcome = finish(held)
         if outcome:
             what = (

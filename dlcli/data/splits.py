@@ -205,7 +205,7 @@ def sample(
     target = operation.root
     built = root.with_name(f".{target.name}.partial")
     replaced = root.with_name(f".{target.name}.replaced")
-    with hold(built, "dl data sample") as held:
+    with hold(built) as held:
         held.is_ours = True
         for stale in (replaced, *_built_so_far(built)):
             _remove(stale)

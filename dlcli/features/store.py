@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.features.key import feature_key
 from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
-from dlcli.files import atomic
+from dlcli.files import atomic, locks
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.paths import shown
 from dlcli.models.forward import Forward
@@ -173,36 +171,20 @@ def claim(folder: Path, forward: Forward) -> None:
     write_yaml(folder / MANIFEST, forward.describe())
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Work on a store alone; the kernel drops the lock of a process that dies.
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Make a store's folder where it is missing, and work on it alone.
 
     Raises:
-        DlError: another process works on it.
+        DlError: another process works on it; says which.
     """
-    with (folder / LOCK).open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_nlink == 0:
-                raise BlockingIOError  # removed with the store, by a process that just let go
-        except BlockingIOError as error:
-            file.seek(0)
-            raise DlError(
-                f"{shown(folder)} is being worked on",
-                why=file.read() or "by another `dl`",
-                hint="Wait until it ends.",
-            ) from error
-        file.truncate(0)
-        file.write(f"by process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        yield
+    doing = f"{shown(folder)} is being worked on"
+    return locks.held(folder / LOCK, doing, make_folder=True)
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Make a store's folder, and say what to do where the disk or its owner is against it."""
+    """Say what to do where the disk or its owner is against writing to a store."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

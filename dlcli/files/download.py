@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dlcli import words
@@ -30,7 +30,6 @@ from dlcli.files.formats import read_text
 from dlcli.files.locks import held
 from dlcli.files.paths import shown
 from dlcli.files.transfer import move_file
-from dlcli.process import owner_text, this_owner, utc_now
 from dlcli.progress import say, track
 
 if TYPE_CHECKING:
@@ -234,15 +233,9 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
     Example:
         fetch(lambda: storage_url(slug), Path("data/dogs.zip"), what="dogs.zip")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = PartialFile(path)
-
-    def refusal(owner: Mapping[str, Any]) -> DlError:
-        return DlError(
-            f"{shown(path)} is being fetched", why=owner_text(owner), hint="Wait for it."
-        )
-
-    with held(path.with_name(f".{path.name}.lock"), this_owner(utc_now()), refusal):
+    lock = path.with_name(f".{path.name}.lock")
+    with held(lock, f"{shown(path)} is being fetched", make_folder=True):
         try:
             return _tried(open_url, partial, what)
         except KeyboardInterrupt as stop:

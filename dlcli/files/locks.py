@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -16,7 +16,15 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.formats import dump_yaml, read_yaml
-from dlcli.process import BEAT_SECONDS, at_work
+from dlcli.process import (
+    BEAT_SECONDS,
+    SILENT_SECONDS,
+    at_work,
+    is_here,
+    owner_text,
+    this_owner,
+    utc_now,
+)
 
 # Tries in a second: as long as one that has just got the lock may take to write its name down.
 TRIES, PAUSE_SECONDS = 100, 0.01
@@ -24,7 +32,7 @@ TRIES, PAUSE_SECONDS = 100, 0.01
 
 @contextmanager
 def held(
-    file: Path, owner: Mapping[str, Any], refusal: Callable[[Mapping[str, Any]], DlError]
+    file: Path, doing: str, hint: str = "Wait until it ends.", *, make_folder: bool = False
 ) -> Iterator[None]:
     """Work on something alone.
 
@@ -32,23 +40,43 @@ def held(
 
     Args:
         file: is there while the lock is held, and says by whom.
-        owner: what `this_owner` gave.
-        refusal: makes the error of what another owner wrote; {} where that can't be read.
+        doing: what others are told: "dogscats is being worked on".
+        hint: what they can do.
+        make_folder: make the file's folder where it is missing.
 
     Raises:
-        DlError: another process has the lock.
-        OSError: the file can't be written.
+        DlError: another process has the lock; says which.
+        OSError: the file can't be made.
     """
-    descriptor = _take(file, refusal)
+    descriptor = _take(file, doing, hint, make_folder)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, dump_yaml(dict(owner)).encode())
+        with suppress(OSError):  # a full disk must not stop the undo that would make room
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, dump_yaml(this_owner(utc_now())).encode())
         with _beating(descriptor):
             yield
     finally:
-        with suppress(OSError):  # all may have been removed, or be closed to us by now
-            file.unlink()  # before the lock ends, or it could be another's already
+        with suppress(OSError):  # its folder may be closed to us by now
+            # it may be gone with its folder, and another process have the lock in a new one
+            if _is_named(descriptor, file):
+                file.unlink()
         os.close(descriptor)
+
+
+def in_use(doing: str, owner: Mapping[str, Any], hint: str) -> DlError:
+    """The error of what a process works on.
+
+    Args:
+        doing: in words: "dogscats is being worked on".
+        owner: what `this_owner` gave, read back from a file; {} where that can't be read.
+        hint: what to do.
+    """
+    if owner and not is_here(owner):
+        hint += (
+            " If that machine is gone, try again "
+            f"{SILENT_SECONDS // 60} minutes after its last sign of life."
+        )
+    return DlError(doing, why=owner_text(owner), hint=hint)
 
 
 def is_held(file: Path) -> bool:
@@ -96,11 +124,18 @@ def _beating(descriptor: int) -> Iterator[None]:
         thread.join()
 
 
-def _take(file: Path, refusal: Callable[[Mapping[str, Any]], DlError]) -> int:
+def _take(file: Path, doing: str, hint: str, make_folder: bool) -> int:
     """The lock's descriptor."""
     owner: dict[str, Any] = {}
     for _ in range(TRIES):
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if make_folder:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            if not make_folder:
+                raise
+            continue  # another process, at its end, removed the folder
         try:
             _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # its owner may have removed the file between our opening and our locking
@@ -113,7 +148,7 @@ def _take(file: Path, refusal: Callable[[Mapping[str, Any]], DlError]) -> int:
                 break
         os.close(descriptor)
         time.sleep(PAUSE_SECONDS)
-    raise refusal(owner)
+    raise in_use(doing, owner, hint)
 
 
 def _lock(descriptor: int, operation: int) -> None:
@@ -121,7 +156,7 @@ def _lock(descriptor: int, operation: int) -> None:
         fcntl.flock(descriptor, operation)
     except BlockingIOError:
         raise
-    except OSError:  # a file system without locks: its runs are still run
+    except OSError:  # a file system without locks: one can work there nevertheless
         pass
 
 

@@ -266,9 +266,7 @@ class News:
 
 def lock_of(slug: str) -> Path:
     """The file that is there while a process of this machine sends to a competition."""
-    folder = state_home() / "kaggle"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{sha256(slug.encode()).hexdigest()[:DIGITS]}.lock"
+    return state_home() / "kaggle" / f"{sha256(slug.encode()).hexdigest()[:DIGITS]}.lock"
 
 
 def sync(

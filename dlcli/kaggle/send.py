@@ -9,12 +9,11 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from dlcli import words
 from dlcli.config import Config
@@ -25,7 +24,7 @@ from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
 from dlcli.kaggle.submit import Submitted, with_competition
-from dlcli.process import owner_text, this_owner, utc_now
+from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run, writable_run
 
@@ -112,12 +111,9 @@ def send(
         DlError: none is left today, another process is sending, or Kaggle doesn't take it.
     """
     slug = str(submitted.competition)
-
-    def refusal(owner: Mapping[str, Any]) -> DlError:
-        hint = "Wait until that has ended, then run the same command again."
-        return DlError(f"Another `dl` is sending to {slug}", why=owner_text(owner), hint=hint)
-
-    with held(lock_of(slug), this_owner(utc_now()), refusal):
+    doing = f"Another `dl` is sending to {slug}"
+    hint = "Wait until that has ended, then run the same command again."
+    with held(lock_of(slug), doing, hint, make_folder=True):
         read_log(run)  # a damaged one is mended before anything goes out
         runs = Run.all(run.path.parent.parent, run.dataset)
         sync(kaggle, runs, slug, submitted.metric, is_sending=True)

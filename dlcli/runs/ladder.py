@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.locks import held
 from dlcli.files.paths import make_numbered
 from dlcli.process import this_process, utc_now
 from dlcli.runs.run import Run
@@ -122,22 +121,11 @@ class Ladder:
         if begun:
             self.update(runs=record["runs"] | {at["step"]: begun[-1]})
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Climb it alone; the kernel drops the lock of a process that dies.
+    def held(self) -> AbstractContextManager[None]:
+        """Climb it alone.
 
         Raises:
-            DlError: another process does.
+            DlError: another process does; says which.
         """
-        folder = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as error:
-            raise DlError(
-                f"{self.name} is being climbed",
-                why="another `dl ladder` works on it",
-                hint="Wait for it, or begin another beside it: `dl ladder --again`.",
-            ) from error
-        finally:
-            os.close(folder)
+        hint = "Wait for it, or begin another beside it: `dl ladder --again`."
+        return held(self.path / "lock.yaml", f"{self.name} is being climbed", hint)

@@ -18,13 +18,14 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml, write_csv, write_yaml
-from dlcli.files.locks import alone_in, held
+from dlcli.files.locks import alone_in, held, in_use
 from dlcli.files.paths import make_numbered, shown, state_home
-from dlcli.process import SILENT_SECONDS, at_work, is_here, owner_text, this_owner, utc_now
+from dlcli.process import at_work, this_owner, utc_now
 from dlcli.progress import say
 
 STATES = ("running", "finished", "failed", "interrupted")
 
+_BUSY_HINT = "Wait for it, or stop that process first."
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -285,17 +286,11 @@ class Run:
         Raises:
             DlError: another process does; says which.
         """
-        return held(self.lock_file, this_owner(utc_now()), self.busy)
+        return held(self.lock_file, f"{self.name} is being trained", _BUSY_HINT)
 
     def busy(self, owner: Mapping[str, Any]) -> DlError:
         """The error of a run that a process works on; its owner as read from a file."""
-        hint = "Wait for it, or stop that process first."
-        if not is_here(owner):
-            hint += (
-                " If that machine is gone, the run counts as interrupted "
-                f"{SILENT_SECONDS // 60} minutes after its last sign of life."
-            )
-        return DlError(f"{self.name} is being trained", why=owner_text(owner), hint=hint)
+        return in_use(f"{self.name} is being trained", owner, _BUSY_HINT)
 
     def log(self, text: str) -> None:
         """Add a line to `log.txt`, or several, with the time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -14,6 +13,7 @@ import pytest
 from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset, picture
 
+from dlcli.features.store import held
 from dlcli.files.formats import read_csv
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
@@ -153,13 +153,9 @@ def test_two_at_once_on_one_dataset(dl: Dl, dogscats: Path) -> None:
     ok(dl("features", "-d", "dogscats", *QUICK))
     (store,) = stores(dogscats)
     picture(0, 99).save(dogscats / "test" / "99.png")
-    with (store / "lock").open("r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write("by process 4711 on laptop")
-        lock.flush()
+    with held(store):
         for command in (("features", *QUICK), ("features", "rm", "--all", "--yes")):
-            refused(dl(*command), f"{store.name} is being worked on: by process 4711 on laptop")
+            refused(dl(*command), f"{store.name} is being worked on: by process {os.getpid()} of ")
     assert ok(dl("features", *QUICK)).stdout.endswith("test         6 images\n")
 
 

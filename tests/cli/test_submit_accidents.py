@@ -13,12 +13,10 @@ from support.competition_entry import SLUG, finished_run, only_entry
 from support.kaggle_server import KaggleServer
 
 from dlcli.cli import main
-from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
 from dlcli.files.locks import held
 from dlcli.kaggle import send
 from dlcli.kaggle.record import Entry, keep, lock_of, read_log
-from dlcli.process import this_owner, utc_now
 from dlcli.runs.run import Run
 
 
@@ -43,7 +41,7 @@ def test_what_was_checked_is_what_is_sent_whatever_becomes_of_the_file(
 def test_two_terminals_send_one_after_the_other(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with held(lock_of(SLUG), this_owner(utc_now()), lambda owner: DlError("taken")):
+    with held(lock_of(SLUG), "taken", make_folder=True):
         refused(dl("submit", run.name), f"Another `dl` is sending to {SLUG}", "by process")
     assert server.sent == []
     ok(dl("submit", run.name))

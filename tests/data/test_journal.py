@@ -19,7 +19,7 @@ def operation(root: Path, name: str = "split") -> Operation:
 
 
 def test_what_is_written_is_read_back_whatever_the_names(tmp_path: Path) -> None:
-    with hold(tmp_path, "dl data split"):
+    with hold(tmp_path):
         journal = write_journal(operation(tmp_path))
         assert journal.read() == operation(tmp_path)
         copied = Operation("organize", "copy", tmp_path, (), origin=Path("/down", ODD[-1]))
@@ -27,7 +27,7 @@ def test_what_is_written_is_read_back_whatever_the_names(tmp_path: Path) -> None
 
 
 def test_journals_are_numbered_and_pass_from_state_to_state_by_name(tmp_path: Path) -> None:
-    with hold(tmp_path, "dl data split"):
+    with hold(tmp_path):
         assert unfinished(tmp_path) is None
         first = write_journal(operation(tmp_path, "organize"))
         assert unfinished(tmp_path) == first
@@ -57,28 +57,28 @@ def test_a_damaged_journal_is_told_by_its_name(tmp_path: Path, damage: str) -> N
 
 
 def test_a_folder_is_held_by_one_at_a_time_and_then_free_again(tmp_path: Path) -> None:
-    with hold(tmp_path, "dl data split"):
-        with pytest.raises(DlError, match=rf"`dl data split`, process {os.getpid()} on "):
-            hold(tmp_path, "dl data undo").__enter__()
-        with hold(tmp_path / "other", "dl data undo"):
+    with hold(tmp_path):
+        with pytest.raises(DlError, match=f"is being worked on: by process {os.getpid()} of "):
+            hold(tmp_path).__enter__()
+        with hold(tmp_path / "other"):
             pass
-    with hold(tmp_path, "dl data undo"):
+    with hold(tmp_path):
         pass
 
 
 def test_nothing_is_left_of_a_hold_that_did_nothing(tmp_path: Path) -> None:
-    with hold(tmp_path / "data" / "pets", "dl data organize") as held:
+    with hold(tmp_path / "data" / "pets") as held:
         assert held.is_ours
         assert (tmp_path / "data" / "pets" / ".dl" / "lock").exists()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mine").mkdir()
-    with hold(tmp_path / "mine", "dl data organize") as held:
+    with hold(tmp_path / "mine") as held:
         assert not held.is_ours
     assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
-    with hold(tmp_path / "pets", "dl data organize"):
+    with hold(tmp_path / "pets"):
         (tmp_path / "pets" / "a.jpg").touch()
     assert [path.name for path in (tmp_path / "pets").iterdir()] == ["a.jpg"]
 
@@ -86,5 +86,5 @@ def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".dl").mkdir()
     (tmp_path / ".dl" / ".123-0001-split.pending").write_text("half a jour")
-    with hold(tmp_path, "dl data split"):
+    with hold(tmp_path):
         assert [path.name for path in (tmp_path / ".dl").iterdir()] == ["lock"]

@@ -38,7 +38,7 @@ def copying(root: Path, origin: Path, *paths: str) -> Operation:
 def test_files_move_and_folders_that_they_emptied_go(tmp_path: Path) -> None:
     plant(tmp_path, "flat/deep/a", "flat/b", "keep/c", "keep/d")
     plan = moving(tmp_path, ("flat/deep/a", "new/x/a"), ("flat/b", "b"), ("keep/c", "new/c"))
-    with hold(tmp_path, "dl") as held:
+    with hold(tmp_path) as held:
         outcome = carry_out(held, plan)
         assert (outcome.files, outcome.missing, outcome.undone) == (3, (), False)
         assert files(tmp_path) == {
@@ -58,7 +58,7 @@ def test_files_move_and_folders_that_they_emptied_go(tmp_path: Path) -> None:
 def test_a_clash_is_an_error_before_anything_moves(tmp_path: Path) -> None:
     plant(tmp_path, "a", "b", "c", "there/b")
     before = files(tmp_path)
-    with hold(tmp_path, "dl") as held:
+    with hold(tmp_path) as held:
         with pytest.raises(DlError, match=r"there/b would be overwritten: another file"):
             carry_out(held, moving(tmp_path, ("a", "there/a"), ("b", "there/b")))
         with pytest.raises(DlError, match="new/x and 1 more would be overwritten"):
@@ -71,7 +71,7 @@ def test_a_clash_is_an_error_before_anything_moves(tmp_path: Path) -> None:
 def test_a_copy_leaves_its_source_and_undo_removes_the_copy_alone(tmp_path: Path) -> None:
     source = plant(tmp_path / "source", "a", "x/b")
     root = tmp_path / "made"
-    with hold(root, "dl") as held:
+    with hold(root) as held:
         carry_out(held, copying(root, source, "a", "x/b"))
         assert files(root) == files(source) == {"a": "a", "x/b": "x/b"}
         plant(root, "x/mine")
@@ -86,7 +86,7 @@ def test_copies_that_find_no_room_are_refused_before_the_first(tmp_path: Path) -
     with (source / "huge").open("wb") as file:  # takes no room itself: it is a hole
         file.truncate(shutil.disk_usage(tmp_path).free * 2)
     root = tmp_path / "made"
-    with hold(root, "dl") as held, pytest.raises(DlError, match="No room for the copies") as error:
+    with hold(root) as held, pytest.raises(DlError, match="No room for the copies") as error:
         carry_out(held, copying(root, source, "huge"))
     assert error.value.why.endswith(" left")
     assert error.value.hint.startswith("Nothing was copied.")
@@ -95,14 +95,14 @@ def test_copies_that_find_no_room_are_refused_before_the_first(tmp_path: Path) -
 
 def test_files_that_somebody_removed_are_reported(tmp_path: Path) -> None:
     plant(tmp_path, "a")
-    with hold(tmp_path, "dl") as held:
+    with hold(tmp_path) as held:
         outcome = carry_out(held, moving(tmp_path, ("a", "x/a"), ("gone", "x/gone")))
     assert (outcome.files, outcome.missing) == (1, ("gone",))
 
 
 def test_a_file_that_appears_on_the_way_is_not_replaced_and_undo_gets_out(tmp_path: Path) -> None:
     plant(tmp_path, "a", "b")
-    with hold(tmp_path, "dl") as held:
+    with hold(tmp_path) as held:
         carry_out(held, moving(tmp_path, ("a", "x/a"), ("b", "x/b")))
         journals(tmp_path)[0].renamed("pending")  # as if it were on its way
         (tmp_path / "x" / "b").rename(tmp_path / "b")
@@ -138,7 +138,7 @@ os.link = interrupted
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parallel run's workers ignore it
 root = Path(sys.argv[1])
 plan = Operation("test", "move", root, tuple(Move(f"{n}", f"x/{n}") for n in range(10)))
-with hold(root, "dl") as held:
+with hold(root) as held:
     carry_out(held, plan)
 """
 
@@ -149,6 +149,6 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     said = subprocess.run(command, capture_output=True, text=True).stderr
     assert f"Stopped after 3 of 10 files: the next `dl data` command on {tmp_path}" in said
     assert said.rstrip().endswith("KeyboardInterrupt")
-    with hold(tmp_path, "dl") as held:
+    with hold(tmp_path) as held:
         assert finish(held) is not None
     assert len(files(tmp_path / "x")) == 10

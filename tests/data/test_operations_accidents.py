@@ -39,6 +39,7 @@ from dlcli.data.journal import hold, journals
 from dlcli.data.organize import organize
 from dlcli.errors import DlError
 from dlcli.files.transfer import PARTIAL
+from dlcli.process import as_command
 
 pytestmark = [pytest.mark.forks, pytest.mark.slow]
 
@@ -274,10 +275,10 @@ def test_a_read_only_folder_can_be_copied_from(open_to_all: Path) -> None:
 
 def test_the_second_of_two_is_told_who_is_at_work(tmp_path: Path) -> None:
     folder = plant(tmp_path, MADE)
-    with hold(folder / "dogscats", "dl data split"):
+    with as_command("dl data split"), hold(folder / "dogscats"):
         words = words_of(partial(split, folder), lambda: None)
-    assert "is being worked on: `dl data split`, process " in words
-    assert str(os.getpid()) in words
+    assert f"is being worked on: by process {os.getpid()} of " in words
+    assert ": `dl data split`" in words
     assert tree(folder, hidden=True) == MADE
 
 

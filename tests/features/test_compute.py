@@ -43,7 +43,7 @@ def test_a_store_has_rows_listing_and_manifest_under_the_functions_name(
     assert stored_rows(folder) == {"train": 14, "valid": 5, "test": 3}
     names = {path.name for path in folder.iterdir()}
     per_split = {f"{split}.{kind}" for split in SPLITS for kind in ("bc", "csv", "done")}
-    assert names == per_split | {"manifest.yaml", "lock"}
+    assert names == per_split | {"manifest.yaml"}
     listing = (folder / "test.csv").read_text().splitlines()
     status = (root / "test" / "0.bmp").stat()
     assert listing[0] == "path,size,mtime,inode"

@@ -258,7 +258,7 @@ def test_two_processes_do_not_work_on_one_store(root: Path, engine: TinyEngine) 
         with pytest.raises(DlError) as caught:
             second()
         assert "is being worked on" in caught.value.what
-        assert f"by process {child} on " in caught.value.why
+        assert f"by process {child} of " in caught.value.why
     os.write(go[1], b"1")
     assert wait(child) == 0
     compute(root)

@@ -9,9 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,16 +17,13 @@ from dlcli.errors import DlError
 from dlcli.files import locks
 from dlcli.files.formats import read_yaml
 from dlcli.files.locks import held
-from dlcli.process import owner_text, this_owner
 
-NOON = "2026-11-23T12:00:00Z"
 HOLD = """
 import sys
 from pathlib import Path
 from dlcli.files.locks import held
-from dlcli.process import this_owner
 
-with held(Path(sys.argv[-1]), this_owner("2026-11-23T12:00:00Z"), AssertionError):
+with held(Path(sys.argv[-1]), "taken"):
     print("held", flush=True)
     input()
 """
@@ -38,23 +33,18 @@ import os, sys
 from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.files.locks import held
-from dlcli.process import this_owner
 
 lock, alone = map(Path, sys.argv[1:])
 turns = 0
 while turns < 50:
     try:
-        with held(lock, this_owner("now"), lambda owner: DlError("taken")):
+        with held(lock, "taken"):
             os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
             alone.unlink()
             turns += 1
     except DlError:
         pass
 """
-
-
-def refusal(owner: Mapping[str, Any]) -> DlError:
-    return DlError("It is taken", why=owner_text(owner))
 
 
 def start(script: str, *words: object) -> subprocess.Popen[str]:
@@ -71,18 +61,19 @@ def holder(file: Path) -> subprocess.Popen[str]:
 
 
 def take(file: Path) -> None:
-    with held(file, this_owner(NOON), refusal):
+    with held(file, "It is taken"):
         assert read_yaml(file)["pid"] == os.getpid()
 
 
 def test_the_second_is_told_whose_process_has_it_and_what_that_does(tmp_path: Path) -> None:
     file = tmp_path / "lock.yaml"
     process = holder(file)
+    since = read_yaml(file)["owner"]["since"]
     with pytest.raises(DlError) as refused:
         take(file)
     assert refused.value.why == (
         f"by process {process.pid} of {getpass.getuser()} on {socket.gethostname()} "
-        f"since {NOON}: `dl train 'a b' {file}`"
+        f"since {since}: `dl train 'a b' {file}`"
     )
     process.communicate("\n")
     assert not file.exists()
@@ -121,15 +112,44 @@ def test_of_many_one_at_a_time_has_it(tmp_path: Path) -> None:
 def test_what_was_locked_may_be_removed_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    with held(folder / "lock.yaml", this_owner(NOON), refusal):
+    with held(folder / "lock.yaml", "It is taken"):
         shutil.rmtree(folder)
     assert not folder.exists()
+
+
+def test_a_lock_that_went_with_its_folder_leaves_the_next_ones_alone(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "lock.yaml"
+    with held(file, "It is taken", make_folder=True):
+        shutil.rmtree(file.parent)
+        file.parent.mkdir()
+        process = holder(file)
+    with pytest.raises(DlError, match="It is taken"):
+        take(file)
+    process.communicate("\n")
+    assert not file.exists()
+
+
+def test_a_folder_may_go_while_it_is_locked_in(tmp_path: Path) -> None:
+    file, turns = tmp_path / "made" / "lock.yaml", iter(range(3))
+    os_open = os.open
+
+    def late(path: Path, flags: int, mode: int) -> int:
+        if next(turns, None) is not None:  # another process, at its end, removes the folder
+            path.parent.rmdir()
+        return os_open(path, flags, mode)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "open", late)
+        with held(file, "It is taken", make_folder=True):
+            assert file.exists()
+    with pytest.raises(FileNotFoundError), held(tmp_path / "none" / "lock.yaml", "It is taken"):
+        pass
 
 
 def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
     file = tmp_path / "lock.yaml"
-    with held(file, this_owner(NOON), refusal):
+    with held(file, "It is taken"):
         os.utime(file, (0, 0))
         end = time.monotonic() + 10
         while file.stat().st_mtime < 1 and time.monotonic() < end:
