@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dlcli.cli.parts.complete import complete_run
@@ -10,12 +12,17 @@ from dlcli.cli.parts.options import with_config
 from dlcli.cli.train import print_result
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.command(
     cls=Command, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
 )
-@click.argument("run", shell_complete=complete_run)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -36,30 +43,31 @@ from dlcli.errors import DlError, ExitCode
 def command(
     ctx: click.Context,
     config: Config,
-    run: str,
+    run: str | None,
     epochs: int | None,
     lr: float | None,
     batch_size: int | None,
 ) -> None:
     """Go on with a stopped RUN from its last finished epoch, in its own folder.
 
+    Without RUN: the one that was interrupted, of whichever dataset; of several it lists them.
+
     With `--epochs`, with a finished one too. What is asked for holds from the next epoch on, and is
     written into the run's `config.yaml`. For other settings there is `dl rerun`.
     """
     import shlex
 
-    from dlcli.runs.choice import find_run, require_whole, same_runs
+    from dlcli.runs.choice import find_run, interrupted_run, name_to_type, require_whole, same_runs
     from dlcli.training.resume import resume
 
-    if ctx.args:
-        raise DlError(
-            f"`dl resume` can't change `{ctx.args[0]}`",
-            why="a run goes on as it began, but for `--epochs`, `--lr` and `--batch-size`",
-            hint="Train it again with another setting: `dl rerun RUN --set dropout=0.3`.",
-            exit_code=ExitCode.USAGE,
-        )
+    _require_known([*([run] if run and run.startswith("-") else []), *ctx.args])
     settings = config.settings()
-    stopped = find_run(run, settings.runs_dir)
+    if run is None:
+        stopped = interrupted_run(config)
+        run = name_to_type(stopped, settings.runs_dir)
+        say(f"Run {shown(stopped.path)} (the one that was interrupted)")
+    else:
+        stopped = find_run(run, settings.runs_dir)
     require_whole(stopped)
     resume(
         stopped,
@@ -69,3 +77,14 @@ def command(
         data_dir=settings.data_dir,
     )
     print_result(stopped, f"dl evaluate {shlex.quote(run)}{same_runs(config)}")
+
+
+def _require_known(more: Sequence[str]) -> None:
+    """Refuse options of a training that a run can't change: click hands them over unread."""
+    if more:
+        raise DlError(
+            f"`dl resume` can't change `{more[0]}`",
+            why="a run goes on as it began, but for `--epochs`, `--lr` and `--batch-size`",
+            hint="Train it again with another setting: `dl rerun RUN --set dropout=0.3`.",
+            exit_code=ExitCode.USAGE,
+        )

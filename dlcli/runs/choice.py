@@ -6,6 +6,7 @@ Runs and datasets move, and are copied: a dataset is looked for where it was, th
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dlcli.files.formats import below
 from dlcli.files.paths import expanded, is_folder, quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
+from dlcli.words import count
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,36 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
     return ChosenRun(newest, choice.root, why)
+
+
+def interrupted_run(config: Config) -> Run:
+    """The one run, of whichever dataset, that was interrupted.
+
+    Raises:
+        DlError: there is none, or there are several: says what to type for each, the newest first.
+    """
+    runs_dir = config.settings().runs_dir
+    statuses = {run: run.status() for run in Run.all(runs_dir)}
+    found = [run for run, status in statuses.items() if status["state"] == "interrupted"]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        further = "Train one further: `dl resume RUN --epochs N`; `dl runs --all` lists them."
+        raise DlError(
+            f"No run in {shown(runs_dir)} is interrupted",
+            hint=further if statuses else "Train one: `dl train finetune`.",
+        )
+    found.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
+    commands = [
+        f"`dl resume {shlex.quote(name_to_type(run, runs_dir))}{same_runs(config)}`, "
+        f"{count(statuses[run].get('epoch') or 0, 'epoch')} done"
+        for run in found
+    ]
+    raise DlError(
+        f"{len(found)} runs in {shown(runs_dir)} are interrupted: which one?",
+        hint="\n".join(commands),
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def find_finished_run(named: str, runs_dir: Path) -> Run:
