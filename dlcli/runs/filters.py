@@ -69,6 +69,11 @@ def read_filter(text: str) -> Filter:
     return Filter(_ALIASES.get(key, key), sign, value)
 
 
+def is_filter(text: str) -> bool:
+    """Whether a word is a filter, and no run's name or folder."""
+    return _FILTER.fullmatch(text) is not None
+
+
 def sort_key(text: str) -> tuple[str, bool]:
     """What to sort by, and whether from the top down: `-val_loss`."""
     key = text.removeprefix("-")

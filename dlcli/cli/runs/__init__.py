@@ -10,9 +10,13 @@ import click
 from dlcli.cli.parts.help import Command, Group, Page
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, finite, fits, print_table
-from dlcli.cli.runs.choice import ALL, FILTERS, choose_runs
+from dlcli.cli.runs.choice import ALL, FILTERS, TRAIN_ONE, select_runs
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.runs.filters import SIGNS
+from dlcli.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,31 +110,24 @@ def ls(
     `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of
     `config.yaml`, by its last name or whole. Signs: = != < <= > >=.
     """
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
-    from dlcli.runs.filters import filtered, needs_settings, read_filter, sort_key, sorted_by
-    from dlcli.runs.listing import list_runs
+    from dlcli.runs.filters import read_filter, sort_key, sorted_by
 
     if as_json and as_csv:
         raise click.UsageError("Say `--json` or `--csv`, not both.")
-    wanted = [read_filter(text) for text in filters]
-    keys = [each.key for each in wanted] + ([sort_key(sort)[0]] if sort else [])
-    dataset, _ = choose_runs(config, everything)
-    runs_dir = config.settings().runs_dir
-    rows = list_runs(runs_dir, dataset, settings=needs_settings(keys))
-    kept = filtered(rows, wanted)
-    kept = sorted_by(kept, sort) if sort else kept
+    keys = [read_filter(text).key for text in filters] + ([sort_key(sort)[0]] if sort else [])
+    found = select_runs(config, filters, everything, keys)
+    kept = sorted_by(found.kept, sort) if sort else found.kept
     if as_json or as_csv:
         _print_plain([_plain(row, keys) for row in kept], keys, as_json)
     elif kept:
         _print_rows(kept, keys, everything)
-    place = shown(runs_dir / dataset if dataset is not None else runs_dir)
-    if not rows:
+    place = shown(found.place)
+    if not found.rows:
         say(f"No runs in {place}; next: `dl train finetune`")
     else:
-        count = f"{len(kept):,} of {len(rows):,}" if filters else f"{len(rows):,}"
-        noun = "run" if count == "1" else "runs"
-        say(f"{count} {noun} in {place}; next: `dl runs show RUN`, `dl runs best`")
+        of = f"{len(kept):,} of " if filters else ""
+        runs = count(len(found.rows), "run")
+        say(f"{of}{runs} in {place}; next: `dl runs show RUN`, `dl runs best`")
 
 
 @command.command(cls=Command)
@@ -148,25 +145,20 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
     FILTER as in `dl runs ls`.
     """
-    from dlcli.errors import DlError
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.runs.choice import may_be_of, name_to_type
-    from dlcli.runs.filters import best_first, filtered, needs_settings, read_filter
-    from dlcli.runs.listing import list_runs
+    from dlcli.runs.filters import best_first
 
-    wanted = [read_filter(text) for text in filters]
-    dataset, root = choose_runs(config)
+    runs = select_runs(config, filters)
+    ranked = best_first(runs.kept, metric)
+    of_it = (row for row in ranked if runs.root is None or may_be_of(row.run, runs.root))
+    found = next(of_it, None)
     runs_dir = config.settings().runs_dir
-    rows = list_runs(runs_dir, dataset, settings=needs_settings(each.key for each in wanted))
-    ranked = best_first(filtered(rows, wanted), metric)
-    found = next((row for row in ranked if root is None or may_be_of(row.run, root)), None)
     if found is None:
+        passes = " passes the filters" if filters and runs.rows else ""
         raise DlError(
-            f"No finished run of {shown(str(dataset))} in {shown(runs_dir)}"
-            + " passes the filters" * bool(filters and rows),
+            f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
             why="those there are of another dataset of that name" if ranked else "",
-            hint="`dl runs` lists what there is." if rows else "Train one: `dl train finetune`.",
+            hint="`dl runs` lists what there is." if runs.rows else TRAIN_ONE,
         )
     say(f"The best of {len(ranked):,} by {metric}, {found.values[metric]:.4f}")
     click.echo(name_to_type(found.run, runs_dir))

@@ -11,7 +11,11 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
+from dlcli.cli.runs.choice import named_or_newest
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,22 +29,21 @@ SECONDS = "seconds"
 
 
 @click.command("diff", cls=Command)
-@click.argument("one", metavar="RUN", shell_complete=complete_run)
-@click.argument("other", metavar="RUN", shell_complete=complete_run)
+@click.argument("named", metavar="[RUN RUN]", nargs=-1, shell_complete=complete_run)
 @JSON
-@with_config()
-def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
+@with_config("dataset")
+def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in which two runs differ, and nothing else.
 
-    Settings are what stands in `config.yaml`: hyperparameters, versions and images among them.
+    Without RUN RUN: the newest two of the current dataset. Settings are what stands in
+    `config.yaml`: hyperparameters, versions and images among them.
     """
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.report.compare import names_of
-    from dlcli.runs.choice import find_run
     from dlcli.runs.settings import differing_settings
 
-    runs = [find_run(named, config.settings().runs_dir) for named in (one, other)]
+    if len(named) not in (0, 2):
+        raise click.UsageError("`dl runs diff` takes two runs, or none for the newest two.")
+    runs = named_or_newest(config, named, finished=False)
     differences = differing_settings(runs)
     if as_json:
         emit_json({"runs": [str(run.path) for run in runs], "settings": _plain(differences)})
@@ -51,7 +54,7 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
 
 
 @click.command("compare", cls=Command)
-@click.argument("named", metavar="RUN RUN [RUN]...", nargs=-1, shell_complete=complete_run)
+@click.argument("named", metavar="[RUN RUN [RUN]...]", nargs=-1, shell_complete=complete_run)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -59,19 +62,19 @@ def diff_command(config: Config, one: str, other: str, as_json: bool) -> None:
     help=f"the PNG of the curves to write  [default: {PICTURE} beside the first run]",
 )
 @JSON
-@with_config()
+@with_config("dataset")
 def compare_command(
     config: Config, named: tuple[str, ...], out: Path | None, as_json: bool
 ) -> None:
     """Hold finished runs against each other: scores, settings, curves, and what chance explains.
 
-    Scores are those on the validation images that all of them have predictions of.
+    Without RUN: the newest two of the current dataset. Scores are those on the validation images
+    that all of them have predictions of.
     """
     from dlcli.report.compare import compare
-    from dlcli.runs.choice import find_finished_run
 
     _require_png(out)
-    runs = [find_finished_run(name, config.settings().runs_dir) for name in named]
+    runs = named_or_newest(config, named, finished=True)
     comparison = compare(runs)
     picture = _draw(runs, comparison, out)
     if as_json:
@@ -81,9 +84,6 @@ def compare_command(
 
 
 def _require_png(out: Path | None) -> None:
-    from dlcli.errors import DlError, ExitCode
-    from dlcli.files.paths import shown
-
     if out is not None and out.suffix.lower() != ".png":
         raise DlError(
             f"Can't write {shown(out)}",
@@ -95,8 +95,6 @@ def _require_png(out: Path | None) -> None:
 
 def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path | None:
     """Write the picture of the curves; None where there are none, or no place for it, said."""
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.report.compare import names_of
     from dlcli.report.figures import draw_comparison
 

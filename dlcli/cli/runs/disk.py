@@ -12,8 +12,10 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
-from dlcli.cli.runs.choice import ALL, choose_runs
+from dlcli.cli.runs.choice import ALL, choose_runs, select_runs
 from dlcli.config import Config
+from dlcli.files.paths import shown
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 @with_config("dataset")
 def du_command(config: Config, everything: bool, as_json: bool) -> None:
     """Show what runs take on disk, the largest first."""
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.runs.disk import checkpoint_of, size_of, stored_files
     from dlcli.runs.listing import list_runs
 
@@ -73,17 +73,18 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
 
 
 @click.command("rm", cls=Command)
-@click.argument("named", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_run)
+@click.argument("named", metavar="[RUN]... [FILTER]...", nargs=-1, shell_complete=complete_run)
+@ALL
 @click.option("--checkpoints", is_flag=True, help="remove no more than what resuming needs")
 @YES
-@with_config()
-def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: bool) -> None:
-    """Remove runs, or their checkpoints.
+@with_config("dataset")
+def rm_command(
+    config: Config, named: tuple[str, ...], everything: bool, checkpoints: bool, yes: bool
+) -> None:
+    """Remove runs, or their checkpoints, by RUN, or all that pass each FILTER.
 
-    It says how large they are and what else needs them, then asks.
+    It says how large they are and what else needs them, then asks once. FILTER as in `dl runs ls`.
     """
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.runs.disk import (
         checkpoint_of,
         remove_checkpoint,
@@ -93,12 +94,9 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
         size_of,
         stored_files,
     )
-    from dlcli.runs.listing import find_listed
 
-    runs_dir = config.settings().runs_dir
-    runs = {run.path.resolve(): run for run in (find_listed(n, runs_dir) for n in named)}
     sizes: dict[Run, int] = {}
-    for run in runs.values():
+    for run in _meant(config, named, everything):
         require_no_link(run)
         require_at_rest(run)
         files = stored_files(run)
@@ -109,7 +107,7 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
         say(f"{shown(run.checkpoint if checkpoints else run.path)}: {words.size(sizes[run])}")
     if not sizes:
         return
-    _warn(list(sizes), runs_dir, checkpoints)
+    _warn(list(sizes), config.settings().runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
     many = words.count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
     consent(f"Remove {many}, {words.size(sum(sizes.values()))}?", yes)
@@ -119,9 +117,33 @@ def rm_command(config: Config, named: tuple[str, ...], checkpoints: bool, yes: b
     say(f"Removed {many.removeprefix('this ')}.")
 
 
+def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
+    """The runs that were named, each once; or those that pass the filters.
+
+    Raises:
+        DlError: there is no such run, or none passes.
+        click.UsageError: names and filters, or neither: a list of what goes is one or the other.
+    """
+    from dlcli.runs.filters import is_filter
+    from dlcli.runs.listing import find_listed
+
+    filters = [word for word in named if is_filter(word)]
+    if not named:
+        raise click.UsageError("Say which: `dl runs rm RUN`, or by a filter, `state=failed`.")
+    if len(filters) == len(named):
+        found = select_runs(config, filters, everything)
+        found.require_some()
+        return [row.run for row in found.kept]
+    if filters:
+        raise click.UsageError(f"`{filters[0]}` is a filter: name runs, or filter them, not both.")
+    if everything or config.is_flag("dataset"):
+        raise click.UsageError("`--all` and `-d` go with filters alone: leave them out.")
+    runs = [find_listed(word, config.settings().runs_dir) for word in named]
+    return list({run.path.resolve(): run for run in runs}.values())
+
+
 def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
     """Say what will not work any more."""
-    from dlcli.progress import say
     from dlcli.runs.disk import needed_by
     from dlcli.runs.listing import list_runs
 

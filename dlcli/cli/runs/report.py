@@ -12,8 +12,11 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
-from dlcli.cli.runs.choice import FILTERS, choose_runs
+from dlcli.cli.runs.choice import FILTERS, choose_runs, select_runs
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -42,12 +45,8 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
 
     FILTER as in `dl runs ls`.
     """
-    from dlcli.errors import DlError, ExitCode
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.report.runs_page import write_runs_page
-    from dlcli.runs.filters import filtered, read_filter
-    from dlcli.runs.listing import list_runs
+    from dlcli.runs.filters import read_filter
 
     if to is not None and not to.parent.is_dir():
         raise DlError(
@@ -56,20 +55,13 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
             hint="Make it first, or name another place.",
             exit_code=ExitCode.USAGE,
         )
-    wanted = [read_filter(text) for text in filters]
-    dataset, root = choose_runs(config)
-    assert dataset is not None
-    runs_dir = config.settings().runs_dir
-    rows = list_runs(runs_dir, dataset, settings=True)
-    kept = filtered(rows, wanted)
-    if not kept:
-        raise DlError(
-            f"No run of {shown(dataset)} in {shown(runs_dir)}" + " passes the filters" * bool(rows),
-            hint="`dl runs` lists what there is." if rows else "Train one: `dl train finetune`.",
-        )
-    page = to or runs_dir / dataset / PAGE
-    write_runs_page(page, kept, dataset, root, [str(each) for each in wanted])
-    say(f"Report: {shown(page)}; next: `{_next(kept, config)}`")
+    found = select_runs(config, filters, settings=True)
+    found.require_some()
+    assert found.dataset is not None
+    page = to or found.place / PAGE
+    asked = [str(read_filter(text)) for text in filters]
+    write_runs_page(page, found.kept, found.dataset, found.root, asked)
+    say(f"Report: {shown(page)}; next: `{_next(found.kept, config)}`")
 
 
 def _next(rows: Sequence[Row], config: Config) -> str:
@@ -102,7 +94,6 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     from tempfile import TemporaryDirectory
 
     from dlcli.files.paths import cache_home
-    from dlcli.progress import say
     from dlcli.report.compare import names_of
     from dlcli.runs.listing import find_listed, list_runs, read_row
     from dlcli.runs.tensorboard import begin_events, require_tensorboard, serve
@@ -134,8 +125,6 @@ def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
     Raises:
         DlError: none has.
     """
-    from dlcli.errors import DlError
-    from dlcli.progress import say
 
     found = []
     for row in rows:

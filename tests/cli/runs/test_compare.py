@@ -78,6 +78,7 @@ def test_diff_takes_runs_that_are_not_finished(dl: Dl, root: Path) -> None:
 
 
 def test_diff_takes_two_runs_that_are_there(dl: Dl, root: Path) -> None:
+    assert "takes two runs, or none for the newest two" in dl("runs", "diff", "one").stderr
     assert dl("runs", "diff", "one").exit_code == 2
     said = dl("runs", "diff", "one", "twoo")
     assert said.exit_code == 1
@@ -104,6 +105,40 @@ def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Pa
     )
     assert said.stderr == "Curves: ~/runs/pets/compare.png\n"
     assert Image.open(Path.home() / "runs/pets/compare.png").width == 1800
+
+
+@pytest.mark.parametrize(("verb", "third"), [("diff", "failed"), ("compare", "finished")])
+def test_without_names_the_newest_two_are_taken_the_older_first(
+    dl: Dl, root: Path, verb: str, third: str
+) -> None:
+    three = predicted_run(root, "a", dict.fromkeys(NAMES, (0.5, 0.5)))
+    for minute, (run, state) in enumerate(
+        [(run_of("one"), "finished"), (run_of("two"), "finished"), (three, third)]
+    ):
+        run.update_status(state=state, started=f"2026-11-23T14:0{minute}:00Z")
+    said = ok(dl("runs", verb, "-d", root))
+    assert "The newest two: two and a\n" in said.stderr
+    assert said.stdout == dl("runs", verb, "two", "a").stdout
+    three.update_status(state="failed")
+    if verb == "compare":
+        assert "The newest two: one and two\n" in ok(dl("runs", verb)).stderr
+    three.status_file.write_text("")
+    assert "The newest two: one and two\n" in ok(dl("runs", verb)).stderr
+
+
+@pytest.mark.parametrize(("verb", "finished"), [("diff", ""), ("compare", "finished ")])
+def test_without_names_it_takes_two_runs_that_there_are(
+    dl: Dl, root: Path, verb: str, finished: str
+) -> None:
+    run_of("two").update_status(state="running", host="elsewhere", pid=1)
+    run_of("two").config_file.unlink()
+    said = dl("runs", verb, "-d", root)
+    assert said.exit_code == 1
+    assert f"No two {finished}runs in ~/runs/pets: it takes two, and none was named" in said.stderr
+    assert "`dl runs --all`" in said.stderr
+    said = dl("runs", verb, "one", "two", "-d", root)
+    assert said.exit_code == 2
+    assert "`-d` is for the newest two runs" in said.stderr
 
 
 def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
@@ -192,7 +227,6 @@ def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
 
 def test_runs_that_can_not_be_compared_are_refused(dl: Dl, root: Path) -> None:
     for words, code, why in (
-        ((), 2, "at least two runs"),
         (("one",), 2, "at least two runs"),
         (("one", "one"), 2, "one is named twice"),
         (("one", "twoo"), 1, "Did you mean `two`?"),

@@ -154,3 +154,80 @@ def test_a_damaged_run_can_be_removed(dl: Dl, three: list[Run]) -> None:
     three[1].status_file.write_bytes(b"\x00")
     ok(dl("runs", "rm", "--yes", three[0].name, three[1].name))
     assert "1 run in" in ok(dl("runs")).stderr
+
+
+def test_runs_that_pass_filters_go_together_listed_before_one_question(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = listed_run("202611231413-fc", "fish", state="failed")
+    fourth = sized(listed_run("202611231412-fc", state="failed"), models=1_000_000)
+    sized(three[1], models=2_000_000)
+    answer(monkeypatch, "y\n")
+    said = ok(dl("runs", "rm", "state=failed"))
+    assert said.stderr.splitlines() == [
+        "Dataset ~/data/tiny (last named)",
+        "~/runs/tiny/202611231412-fc: 1.0 MB",
+        "~/runs/tiny/202611231410-cnn-e3: 2.0 MB",
+        "Remove 2 runs, 3.0 MB? [y/N]: Removed 2 runs.",
+    ]
+    assert [run.path.exists() for run in (*three, other, fourth)] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (("val_loss<0.3", "recipe=ensemble"), 3),
+        (("val_loss<0.3", "recipe!=ensemble", "--all"), 2),
+        (("dropout=0", "-d", "fish"), 4),
+        (("dropout=0",), 3),
+    ],
+)
+def test_filters_are_those_of_the_list(
+    dl: Dl, three: list[Run], words: tuple[str, ...], left: int
+) -> None:
+    listed_run("202611231413-fc", "fish")
+    said = dl("runs", "rm", *words, "--yes")
+    assert len(Run.all(Path.home() / "runs")) == left, said
+    assert said.exit_code == (1 if left == 4 else 0)
+
+
+def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> None:
+    said = dl("runs", "rm", "state=interrupted", "--yes")
+    assert said.exit_code == 1
+    assert "No run of tiny in ~/runs passes the filters\n`dl runs` lists" in said.stderr
+    assert "No run here has a `droput`" in dl("runs", "rm", "droput=0", "--yes").stderr
+    said = dl("runs", "rm", "state=failed")
+    assert said.exit_code == 2
+    assert "there is no terminal to answer at: Remove this run" in said.stderr
+    assert all(run.path.exists() for run in three)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "Say which: `dl runs rm RUN`, or by a filter"),
+        (("--all",), "Say which"),
+        (("202611231409-finetune-e3", "state=failed"), "`state=failed` is a filter"),
+        (("202611231409-finetune-e3", "--all"), "go with filters alone"),
+        (("202611231409-finetune-e3", "-d", "tiny"), "go with filters alone"),
+    ],
+)
+def test_runs_are_named_or_filtered_and_never_all_by_default(
+    dl: Dl, three: list[Run], words: tuple[str, ...], why: str
+) -> None:
+    said = dl("runs", "rm", *words, "--yes")
+    assert said.exit_code == 2
+    assert why in said.stderr
+    assert all(run.path.exists() for run in three)
+
+
+def test_a_run_in_a_folder_with_a_sign_in_its_name_is_no_filter(dl: Dl, home: Path) -> None:
+    run = listed_run(dataset="lr=0.1")
+    ok(dl("runs", "rm", run.path, "--yes"))
+    assert not run.path.exists()

@@ -189,7 +189,7 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
         ("shwo", "`dl runs` has no command 'shwo'", "Did you mean `show`?"),
         ("best --metric f1", "'f1' is not one of 'val_loss', 'val_accuracy'", ""),
         ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
-        ("rm", "Missing argument 'RUN...'", ""),
+        ("rm", "Say which", "`dl runs rm RUN`"),
         ("show", "Missing argument 'RUN'", ""),
     ],
 )
