@@ -2,16 +2,19 @@
 
 `commands.md` is the click tree, `recipes.md` the recipes' docstrings and hyperparameters. Of
 `architecture.md` the tree and the list of modules are made here, from the docstrings' first lines.
+`dogs-and-cats.ipynb` is the first part of `python.md`.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import textwrap
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -70,6 +73,7 @@ def pages() -> dict[str, str]:
     return {
         "architecture.md": _architecture_page(),
         "commands.md": _commands_page(),
+        "dogs-and-cats.ipynb": _notebook((DOCS / "python.md").read_text(encoding="utf-8")),
         "recipes.md": _recipes_page(),
     }
 
@@ -85,6 +89,21 @@ def walk(
             below = command.get_command(ctx, each)
             assert below is not None
             yield from walk(below, each, ctx)
+
+
+def _notebook(page: str) -> str:
+    """The section of a page on dogs and cats as a notebook: a cell for each text and each code."""
+    text = page.partition("\n## Dogs and cats\n")[2].partition("\n## ")[0]
+    cells: list[dict[str, Any]] = []
+    for number, part in enumerate(re.split(r"```(?:python)?\n", f"# Dogs and cats\n{text}")):
+        if lines := part.strip().splitlines(keepends=True):
+            cell: dict[str, Any] = {"cell_type": "markdown", "metadata": {}, "source": lines}
+            if number % 2:
+                cell |= {"cell_type": "code", "execution_count": None, "outputs": []}
+            cells.append({"id": f"cell-{number}", **cell})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    whole = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def _architecture_page() -> str:

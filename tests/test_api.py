@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,11 +10,13 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from shutil import copy
+from typing import Any
 
 import numpy as np
 import pytest
 from support.command_result import Dl, ok
-from support.pictures import make_dataset, make_pictures
+from support.pictures import make_dataset, picture
 from support.predicted_run import predicted_run
 from support.small_run import SMALL, only_run
 
@@ -26,18 +29,63 @@ SMALL_SETTINGS = {"image_size": 64, "batch_size": 4}
 PAGE = Path(__file__).parent.parent / "docs" / "python.md"
 
 
-def test_the_pages_example_runs(home: Path) -> None:
-    make_pictures(home / "Downloads" / "pets", each=8)
-    (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+@pytest.fixture
+def downloaded(home: Path) -> Path:
+    """Labelled and unlabelled pictures, as Kaggle ships them."""
+    folder = home / "Downloads" / "dogscats"
+    for each in ("train", "test1"):
+        (folder / each).mkdir(parents=True)
+    for number, kind in enumerate(("cat", "dog")):
+        for seed in range(10):
+            picture(number, seed).save(folder / f"train/{kind}.{seed}.jpg")
+            picture(number, 100 + seed).save(folder / f"test1/{2 * seed + number + 1}.jpg")
+    return folder
+
+
+def test_the_pages_example_runs(downloaded: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
     with redirect_stdout(StringIO()) as written:
-        exec(compile(example, str(PAGE), "exec"), {})
+        for block in blocks:
+            exec(compile(block, str(PAGE), "exec"), names)
+    pets, run = names["pets"], names["run"]
+    assert pets.classes == ("cat", "dog")
+    assert {split: len(paths) for split, paths in pets.splits.items()} == {
+        "train": 16,
+        "valid": 4,
+        "test": 20,
+    }
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    assert names["photos"].y_prob.shape == (20, 2)
     said = written.getvalue().splitlines()
-    assert said[0] == "('cat', 'dog') {'train': 12, 'valid': 4, 'test': 0}"
-    assert re.fullmatch(r"accuracy [01]\.\d\d, report in report\.html", said[1])
-    assert said[2] == "('cat', 'dog') (16, 2)"
-    assert [line.split()[0] for line in said[3:6]] == ["1", "2", "3"]
-    assert re.fullmatch(r"[0-4] of 4 right", said[6])
-    assert said[7:] == ["(None, 32, 32, 3)", "['linear']"]
+    assert re.fullmatch(r"accuracy [01]\.\d{3}: [0-4] of 4 right", said[0])
+    assert re.fullmatch(r".*test1/1\.jpg  dog [01]\.\d{3}", said[1])
+    assert said[4] == "20 submission.csv"
+    assert said[5].startswith("dl train finetune -d")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_real_photos(home: Path, real_data: Path, tmp_path: Path) -> None:
+    photos = real_data / "dogscats-kaggle"
+    for each, pattern in (("train", "*.[12]?.jpg"), ("test1", "1?.jpg")):
+        (home / "Downloads/dogscats" / each).mkdir(parents=True)
+        for file in (photos / each).glob(pattern):
+            copy(file, home / "Downloads/dogscats" / each)
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute"]
+    subprocess.run(
+        [*command, "--output-dir", tmp_path, PAGE.parent / "dogs-and-cats.ipynb"], check=True
+    )
+    cells = json.loads((tmp_path / "dogs-and-cats.ipynb").read_text())["cells"]
+    shown = [
+        "".join(output["data"]["text/html"])
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if "text/html" in output.get("data", {})
+    ]
+    assert [html[:7] for html in shown] == ["<table>", "<iframe", "<table>"]
+    (run,) = dlcli.list_runs("dogscats")
+    assert run.name in shown[-1]
+    assert run.status["val_accuracy"] >= 0.75
 
 
 def test_a_run_records_the_command_that_does_the_same(dl: Dl, home: Path, tiny: Path) -> None:

@@ -97,7 +97,7 @@ def resolve(words: list[str]) -> click.Context | None:
     return commands()[path]
 
 
-@pytest.mark.parametrize("name", ["architecture.md", "commands.md", "recipes.md"])
+@pytest.mark.parametrize("name", generator().pages())
 def test_generated_pages_say_what_the_code_says_now(name: str) -> None:
     made = generator().pages()[name]
     assert (DOCS / name).read_text() == made, "run `make docs`"
