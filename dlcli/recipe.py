@@ -81,10 +81,10 @@ class Recipe:
     early_stopping: int | None = setting(
         None, "stop after this many epochs without a better valid loss", at_least=1
     )
-    augment: bool = setting(False, "change the images a little, another way in each epoch")
+    augment: bool = setting(False, "random augmentation, new in every epoch")
     augment_passes: int = setting(
         0,
-        "do so on stored features: so many changed copies of them, beside the plain ones",
+        "augment stored features: so many changed copies of them, beside the plain ones",
         at_least=0,
         below=1000,
     )

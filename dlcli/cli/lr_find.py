@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.catalog import recipe_text
-from dlcli.cli.parts.help import Command, paragraphs
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.help import Command
+from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json
-from dlcli.cli.train import Recipes, recipe_keys
+from dlcli.cli.train import Recipes, more_about, recipe_keys, summary
 from dlcli.config import Config
 from dlcli.progress import say
 
@@ -31,7 +30,7 @@ def lr_find_command(name: str) -> click.Command:
         help="batches to train on, each at a higher rate than the one before",
     )
     @JSON
-    @with_config(*recipe_keys(name))
+    @with_dataset(*recipe_keys(name))
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
         from dlcli.data.choice import again, choose_dataset
         from dlcli.experiments.lr_finder import find_learning_rate
@@ -43,7 +42,7 @@ def lr_find_command(name: str) -> click.Command:
         found = find_learning_rate(config, name, choice.root, steps)
         print_found(found, as_json)
         plot = f"The plot is {shown(found.figure)}"
-        schedule, keys = f"train.{name}.schedule", [k for k in recipe_keys(name) if k != "dataset"]
+        schedule, keys = f"train.{name}.schedule", recipe_keys(name)
         same = again(choice.root) + same_runs(config)
         if found.schedule is None:
             none = f"No suggestion: {found.test.why_none}. {plot}"
@@ -59,7 +58,7 @@ def lr_find_command(name: str) -> click.Command:
         others = config.retyped(key for key in keys if key != schedule)
         say(f"{plot}; next: `dl train {name}{rates}{others}{same}`")
 
-    return click.command(name, cls=Command, help=paragraphs(recipe_text(name)))(lr_find)
+    return click.command(name, cls=Command, help=summary(name), epilog=more_about(name))(lr_find)
 
 
 @click.group(

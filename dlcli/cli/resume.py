@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     "--epochs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="train until there are so many in all, the finished ones included",
+    help="epochs in all, the finished ones included; `dl train` counts those of each phase",
 )
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="one learning rate for all epochs that are left",
+    help="one learning rate for all epochs that are left; `dl train` scales its schedule",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"

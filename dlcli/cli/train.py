@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed_file
-from dlcli.cli.parts.help import Command, DebugOption, Group, paragraphs
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.help import Command, DebugOption, Group
+from dlcli.cli.parts.options import with_dataset
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
@@ -57,7 +56,7 @@ class Recipes(Group):
 
     def summary(self, ctx: click.Context, name: str) -> str:
         try:
-            return recipe_text(name).partition("\n\n")[0]
+            return summary(name)
         except DlError:
             return "can't be loaded: `dl recipes` says why"
 
@@ -75,12 +74,22 @@ def unusable_command(name: str, error: DlError) -> click.Command:
     )
 
 
+def summary(name: str) -> str:
+    """What a recipe does, in one sentence."""
+    return recipe_text(name).partition("\n\n")[0]
+
+
+def more_about(name: str) -> str:
+    """Where the rest of a recipe's text is."""
+    return f"`dl recipes {name}` shows what it teaches, its sources and expected scores."
+
+
 def recipe_keys(name: str) -> list[str]:
     """The settings that a command takes which trains a recipe."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
     keys += AMOUNTS
-    keys += ["dataset", "seed", "image_size", "workers", "memory", "on_error"]
+    keys += ["seed", "image_size", "workers", "memory", "on_error"]
     if cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
     return keys
@@ -95,9 +104,21 @@ class ScheduleOption(click.Option):
 class Training(Command):
     """The command that trains a recipe; it knows how other tools call a rate."""
 
+    first = (
+        "--epochs",
+        "--lr",
+        "--batch-size",
+        "--dropout",
+        "--unfreeze",
+        "--augment",
+        "--backbone",
+        "--seed",
+        "--dataset",
+    )
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            extra = super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if error.option_name != "--learning-rate":
                 raise
@@ -106,14 +127,6 @@ class Training(Command):
                 hint="Did you mean `--lr`?",
                 exit_code=ExitCode.USAGE,
             ) from error
-        if extra and not ctx.resilient_parsing:
-            raise DlError(
-                f"Got unexpected extra argument {shown(extra[0])!r}",
-                why="a dataset is named by an option",
-                hint=f"If it is one, say `-d {shlex.quote(shown(extra[0]))}`.",
-                exit_code=ExitCode.USAGE,
-            )
-        return extra
 
 
 def schedule_options(name: str) -> list[click.Option]:
@@ -124,15 +137,15 @@ def schedule_options(name: str) -> list[click.Option]:
         ["--epochs"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="train N epochs in each phase, in the proportions of --schedule  "
-        f"[default: {usual.epochs}]",
+        help="train N epochs in each phase, in the proportions of --schedule; `dl resume` "
+        f"takes a total instead  [default: {usual.epochs}]",
     )
     lr = ScheduleOption(
         ["--lr"],
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="highest learning rate of --schedule; the others keep their ratio to it  "
-        f"[default: {usual.highest_rate:g}]",
+        help="highest learning rate; the others of --schedule keep their ratio to it; `dl "
+        f"resume` takes one rate for the rest  [default: {usual.highest_rate:g}]",
     )
     return [option for option in (epochs, lr) if option.name not in declared]
 
@@ -146,15 +159,13 @@ def train_command(name: str) -> click.Command:
         metavar="N",
         help="train N runs, each with the next seed, and make an ensemble of them",
     )
-    @with_config(*recipe_keys(name), "tensorboard", "keep_checkpoint")
+    @with_dataset(*recipe_keys(name), "tensorboard", "keep_checkpoint")
     def train(
         config: Config, members: int | None, epochs: int | None = None, lr: float | None = None
     ) -> None:
         run_training(config.with_schedule(name, epochs, lr), name, members)
 
-    text = paragraphs(recipe_text(name))
-    context = {"allow_extra_args": True}
-    command = click.command(name, cls=Training, help=text, context_settings=context)(train)
+    command = click.command(name, cls=Training, help=summary(name), epilog=more_about(name))(train)
     command.params[:0] = schedule_options(name)
     return command
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
-from dlcli.errors import DlError, did_you_mean
+from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.paths import absolute, expanded, quoted, shown, state_home
@@ -25,26 +27,20 @@ class Choice:
         return f"Dataset {shown(self.root)} ({self.why})"
 
 
-def choose_dataset(config: Config, named: str | None = None) -> Choice:
+def choose_dataset(config: Config) -> Choice:
     """Decide on the dataset: named > the setting > the current folder's > last named.
 
-    Args:
-        config: the settings.
-        named: what was typed as a positional, if anything: a path, or a name under the data
-            folder. What is typed here or by `-d` is remembered for the next command.
+    What is typed is remembered for the next command.
 
     Raises:
         DlError: the one that is named does not exist, or none is known.
     """
     settings = config.settings()
-    if named is None and config.is_flag("dataset"):
-        named = settings.dataset
-    if named is not None:
-        root = find_dataset(named, settings.data_dir)
-        remember(root)
-        return Choice(root, "named")
     if settings.dataset is not None:
         root = find_dataset(settings.dataset, settings.data_dir)
+        if config.is_flag("dataset"):
+            remember(root)
+            return Choice(root, "named")
         origin = config.get("dataset").origin
         return Choice(root, f"by {'' if origin == 'DL_DATASET' else '`dataset` in '}{origin}")
     if here := _dataset_around(Path.cwd(), settings.data_dir):
@@ -62,6 +58,51 @@ def choose_dataset(config: Config, named: str | None = None) -> Choice:
         hint="Make one of a folder of pictures, `dl data organize FOLDER`, or name one: "
         "`dl data split DATASET`, `-d DATASET` in other commands. `dl data ls` lists them.",
     )
+
+
+def with_named(config: Config, word: str | None) -> Config:
+    """The same settings for the dataset that was typed as a word, as `-d` would say it.
+
+    Args:
+        config: the settings.
+        word: a path, or a name under the data folder; None where no word was typed.
+
+    Raises:
+        DlError: there is no such dataset, or `-d` names another.
+    """
+    if word is None:
+        return config
+    find = partial(find_dataset, data_dir=config.settings().data_dir)
+    root = find(word)
+    one_name(word, typed_option(config), find)
+    # the folder, since the setting `none` is no dataset at all
+    return config.with_flags({"dataset": str(root)})
+
+
+def typed_option(config: Config) -> str | None:
+    """What `-d` names on this command line, if anything."""
+    return config.settings().dataset if config.is_flag("dataset") else None
+
+
+def one_name(word: str | None, option: str | None, folder: Callable[[str], Path]) -> str | None:
+    """The dataset that was typed, as a word or by `-d`; both may be there if they are the same.
+
+    Args:
+        word: what was typed as a word.
+        option: what was typed behind `-d`.
+        folder: the folder that a name means.
+
+    Raises:
+        DlError: the two are not the same folder.
+    """
+    if word is not None and option is not None and folder(word) != folder(option):
+        raise DlError(
+            "Two datasets are named",
+            why=f"{shown(folder(word))}, and {shown(folder(option))} by `-d`",
+            hint="Leave out one of them.",
+            exit_code=ExitCode.USAGE,
+        )
+    return option if word is None else word
 
 
 def again(root: Path | None, flag: str = "-d ") -> str:

@@ -35,7 +35,10 @@ class Bn(Fc):
         Schedule.parse("3e-4x6,3e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     dropout: float = setting(
-        0.5, "share left out after each of them in each step of training", at_least=0, below=1
+        0.5,
+        "share of each hidden layer's outputs left out in each training step",
+        at_least=0,
+        below=1,
     )
 
     def hidden_layers(self, number: int) -> Iterator[keras.Layer]:

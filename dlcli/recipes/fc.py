@@ -49,7 +49,10 @@ class Fc(Recipe):
     units: int = setting(512, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(1, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.0, "share left out after each of them in each step of training", at_least=0, below=1
+        0.0,
+        "share of each hidden layer's outputs left out in each training step",
+        at_least=0,
+        below=1,
     )
     carry_over: bool = setting(True, "begin with the pretrained network's own such layers")
     rescale: bool = setting(False, "scale these for another dropout, as the course did")

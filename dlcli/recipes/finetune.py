@@ -42,7 +42,7 @@ class Finetune(Recipe):
         0.5, "share of the features left out in each step of training", at_least=0, below=1
     )
     unfreeze: int = setting(
-        0, "then train the network's last N layers with weights as well", at_least=0
+        0, "afterwards train the network's last N layers with weights, too", at_least=0
     )
     freeze_to: str | None = setting(
         None, "then train the network from this layer on, in place of --unfreeze", metavar="LAYER"

@@ -33,7 +33,10 @@ class VggBn(Bn):
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.6, "share left out after each of them in each step of training", at_least=0, below=1
+        0.6,
+        "share of each hidden layer's outputs left out in each training step",
+        at_least=0,
+        below=1,
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = "dl train vgg-finetune"

@@ -44,7 +44,9 @@ class Settings:
     data_dir: Path = setting(Path("~/data"), "folder that holds the datasets")
     runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
     dataset: str | None = setting(
-        None, "a path, or a name under the data folder", metavar="DATASET"
+        None,
+        "a path, or a name under the data folder; else the current folder's, or the last named",
+        metavar="DATASET",
     )
     seed: int = setting(0, "seed of every random choice", at_least=0, below=2**32)
     workers: int | None = setting(

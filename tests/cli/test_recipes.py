@@ -242,3 +242,59 @@ def test_a_project_recipes_own_lr_is_its_own(dl: Dl, home: Path, tiny: Path) -> 
     ok(dl("train", "wide", "-d", tiny, "--schedule", "1e-3x2", "--lr", "0.25", *SMALL))
     recorded = only_run(home).config()["train"]["wide"]
     assert (recorded["lr"], recorded["schedule"]) == (0.25, "0.001x2")
+
+
+MOST_USED = [
+    "--epochs",
+    "--lr",
+    "--batch-size",
+    "--dropout",
+    "--unfreeze",
+    "--augment",
+    "--backbone",
+    "--seed",
+    "-d, --dataset",
+]
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_what_people_type_first_fills_the_first_24_lines_of_a_recipes_help(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    page = ok(dl("train", name, "--help")).stdout
+    top, _, rest = page.partition("\n\nHyperparameters:\n")
+    assert len(top.splitlines()) <= 24
+    usage, sentence, options = top.split("\n\n")
+    assert usage == f"Usage: dl train {name} [OPTIONS] [DATASET]"
+    assert " ".join(sentence.split()) == recipe_text(name).split("\n\n")[0].replace("\n", " ")
+    assert options.count("\n  -") == options.count("[default: ") + 1  # -d says its own in words
+    shown = re.findall(r"^  ((?:-d, )?--[a-z-]+)", options, re.M)
+    assert shown == [each for each in MOST_USED if each in shown]
+    assert not re.search(r"^  (--epochs|--seed|--backbone|--dropout) ", rest, re.M)
+    last = " ".join(rest.split("\n\n")[-1].split())
+    assert last == f"`dl recipes {name}` shows what it teaches, its sources and expected scores."
+
+
+def test_finetune_has_all_that_people_type_first(dl: Dl) -> None:
+    top, _, _ = ok(dl("train", "finetune", "--help")).stdout.partition("Hyperparameters:")
+    assert re.findall(r"^  ((?:-d, )?--[a-z-]+)", top, re.M) == MOST_USED
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_backbone")
+def test_a_dataset_may_stand_behind_the_recipe(dl: Dl, home: Path, tiny: Path) -> None:
+    said = ok(dl("train", "linear", tiny, *SMALL, "--epochs", "1", "-d", tiny)).stderr
+    assert "(named)" in said
+    assert only_run(home).config()["train"]["linear"]["schedule"] == "0.0001x1"
+
+
+def test_train_and_resume_say_that_they_mean_other_epochs_and_rates(dl: Dl) -> None:
+    page = " ".join(ok(dl("train", "finetune", "--help")).stdout.split())
+    assert (
+        "train N epochs in each phase, in the proportions of --schedule; `dl resume` takes" in page
+    )
+    assert "keep their ratio to it; `dl resume` takes one rate for the rest" in page
+    page = " ".join(ok(dl("resume", "--help")).stdout.split())
+    assert "epochs in all, the finished ones included; `dl train` counts those of each" in page
+    assert "for all epochs that are left; `dl train` scales its schedule" in page

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.config import Config, load_config
-from dlcli.data.choice import again, choose_dataset, find_dataset, last_named
+from dlcli.data.choice import again, choose_dataset, find_dataset, last_named, with_named
 from dlcli.errors import DlError
 from dlcli.files.paths import state_home
 
@@ -20,7 +20,7 @@ def config(**environ: str) -> Config:
 def test_a_dataset_is_named_again_only_where_another_would_be_taken(
     datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     assert again(datasets / "fish") == ""
     assert again(datasets / "dogscats") == " -d ~/data/dogscats"
     monkeypatch.chdir(datasets / "dogscats")
@@ -30,7 +30,7 @@ def test_a_dataset_is_named_again_only_where_another_would_be_taken(
 
 
 def test_the_named_dataset_is_taken_and_remembered_for_the_next_command(datasets: Path) -> None:
-    choice = choose_dataset(config(), "fish")
+    choice = choose_dataset(with_named(config(), "fish"))
     assert (choice.root, choice.why) == (datasets / "fish", "named")
     assert str(choice) == "Dataset ~/data/fish (named)"
     later = choose_dataset(config())
@@ -53,7 +53,10 @@ def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
 
 
 def test_what_is_named_goes_before_the_setting(datasets: Path) -> None:
-    assert choose_dataset(config(DL_DATASET="fish"), "dogscats").root == datasets / "dogscats"
+    assert (
+        choose_dataset(with_named(config(DL_DATASET="fish"), "dogscats")).root
+        == datasets / "dogscats"
+    )
 
 
 def test_a_setting_in_the_projects_file_says_so(datasets: Path, home: Path) -> None:
@@ -65,7 +68,7 @@ def test_a_setting_in_the_projects_file_says_so(datasets: Path, home: Path) -> N
 def test_the_dataset_of_the_current_folder_goes_before_the_last_named(
     datasets: Path, monkeypatch: pytest.MonkeyPatch, below: str
 ) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     monkeypatch.chdir(datasets / "dogscats" / below)
     choice = choose_dataset(config())
     assert (choice.root, choice.why) == (datasets / "dogscats", "of the current folder")
@@ -115,7 +118,7 @@ def test_without_any_of_these_the_error_says_how_to_name_one() -> None:
 
 
 def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     (datasets / "fish").rename(datasets / "fishes")
     with pytest.raises(DlError, match="~/data/fish, the dataset last named, is gone"):
         choose_dataset(config())
@@ -124,7 +127,7 @@ def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
 def test_a_dataset_whose_name_has_odd_bytes_is_remembered(datasets: Path) -> None:
     odd = datasets / "a b\n\udcff'"
     odd.mkdir()
-    choose_dataset(config(), str(odd))
+    choose_dataset(with_named(config(), str(odd)))
     assert choose_dataset(config()).root == odd
 
 
@@ -133,7 +136,7 @@ def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(
 ) -> None:
     state_home().parent.mkdir(parents=True)
     state_home().touch()  # a file where a folder should be
-    assert choose_dataset(config(), "fish").root == datasets / "fish"
+    assert choose_dataset(with_named(config(), "fish")).root == datasets / "fish"
     assert "can't be remembered" in capsys.readouterr().err
 
 

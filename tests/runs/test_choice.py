@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dlcli.config import Config, load_config
-from dlcli.data.choice import choose_dataset
+from dlcli.data.choice import choose_dataset, with_named
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.runs.choice import ChosenRun, choose_run, find_run
@@ -33,7 +33,7 @@ def make_run(home: Path, dataset: str, name: str, **status: Any) -> Run:
 def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
     datasets: Path, home: Path
 ) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     make_run(home, "fish", "202611231409-a", state="finished", started="2026-11-23T14:09:31Z")
     newest = make_run(
         home, "fish", "202611231409-a-2", state="finished", started="2026-11-23T14:09:32Z"
@@ -50,7 +50,7 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
     other = home / "elsewhere" / "fish"
     other.mkdir(parents=True)
     run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
-    choose_dataset(config(), str(other))
+    choose_dataset(with_named(config(), str(other)))
     with pytest.raises(DlError, match="those there are of another dataset of that name"):
         choose_run(config(), None)
     with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
@@ -65,7 +65,7 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
 
 @pytest.mark.parametrize("damage", ["", "run: {}", "run: {dataset: 5}", "[1"])
 def test_a_damaged_run_does_not_hide_the_others(datasets: Path, home: Path, damage: str) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     good = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
     bad = make_run(home, "fish", "b", state="finished", started="2026-11-23T14:09:32Z")
     bad.config_file.write_text(damage)
@@ -73,7 +73,7 @@ def test_a_damaged_run_does_not_hide_the_others(datasets: Path, home: Path, dama
 
 
 def test_a_renamed_run_keeps_its_start(datasets: Path, home: Path) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     newest = make_run(home, "fish", "best", state="finished", started="2026-11-23T14:09:32Z")
     make_run(home, "fish", "zzz", state="finished", started="2026-11-23T14:09:31Z")
     make_run(home, "fish", "no-start", state="finished")
@@ -83,7 +83,7 @@ def test_a_renamed_run_keeps_its_start(datasets: Path, home: Path) -> None:
 def test_a_start_that_yaml_reads_as_a_date_is_compared_all_the_same(
     datasets: Path, home: Path
 ) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     older = make_run(home, "fish", "a", state="finished", started="2026-11-22T14:09:31Z")
     newest = make_run(home, "fish", "b", state="finished")
     newest.status_file.write_text("state: finished\nstarted: 2026-11-23T14:09:31Z\n")
@@ -95,7 +95,7 @@ def test_a_start_that_yaml_reads_as_a_date_is_compared_all_the_same(
 def test_without_a_finished_run_the_error_names_dataset_and_next_command(
     datasets: Path, home: Path
 ) -> None:
-    choose_dataset(config(), "fish")
+    choose_dataset(with_named(config(), "fish"))
     make_run(home, "fish", "a", state="interrupted")
     with pytest.raises(DlError) as caught:
         choose_run(config(), None)

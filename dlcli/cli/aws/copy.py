@@ -57,10 +57,10 @@ def put_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features to a box.
 
     WHAT is `project`, `dataset`, `runs` or `features`: the git checkout of the current folder
-    unless said. NAME is a dataset, or of runs a dataset's or a single one. `~/data/x` here is
-    `~/data/x` there, a project `~/projects/NAME`. Of a project git says what belongs to it.
-    Passwords and keys stay here: `.env*`, `*.pem`, `.aws/`, `.ssh/`, and what `--exclude` names.
-    Stopped at any moment, the same command goes on from there.
+    unless said. NAME is a dataset, or of runs a dataset's or a single one; `-d NAME` says the same.
+    `~/data/x` here is `~/data/x` there, a project `~/projects/NAME`. Of a project git says what
+    belongs to it. Passwords and keys stay here: `.env*`, `*.pem`, `.aws/`, `.ssh/`, and what
+    `--exclude` names. Stopped at any moment, the same command goes on from there.
     """
     _transfer(config, "put", **typed)
 
@@ -138,14 +138,20 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     """
     from dlcli.aws.copy.lists import checkout_around
     from dlcli.aws.copy.plan import PROJECTS, Folders, counterpart
+    from dlcli.data.choice import folder_named, one_name, typed_option
     from dlcli.data.dataset import FEATURES
     from dlcli.errors import DlError
 
     settings, home = config.settings(), Path.home()
+    named = one_name(
+        named, typed_option(config), lambda name: folder_named(name, settings.data_dir)
+    )
     exclude = tuple(settings.aws.exclude or ())
     if kind == "project":
         if named is not None:
-            raise click.UsageError("A project is the one that you are in: it takes no NAME.")
+            raise click.UsageError(
+                "A project is the one that you are in: it takes no NAME, and no `-d`."
+            )
         root = checkout_around(Path.cwd())
         there = f"{PROJECTS}/{root.name}"
         return Folders(f"project {root.name}", root, there, exclude, is_project=True)
@@ -170,16 +176,15 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
 
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
     """A dataset's folder; of one that is to be fetched it need not be here yet."""
-    from dlcli.data.choice import choose_dataset
+    from dlcli.data.choice import choose_dataset, with_named
     from dlcli.files.paths import absolute, expanded
     from dlcli.progress import say
 
-    wanted = named or (config.get("dataset").value if config.is_flag("dataset") else None)
-    if direction == "get" and wanted:
-        here = absolute(config.settings().data_dir / expanded(wanted))
+    if direction == "get" and named:
+        here = absolute(config.settings().data_dir / expanded(named))
         if not here.is_dir():
             return here
-    choice = choose_dataset(config, named)
+    choice = choose_dataset(with_named(config, named))
     say(str(choice))
     return choice.root
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlcli.cli.data.augment_preview import command as augment_preview
 from dlcli.cli.data.get import command as get
 from dlcli.cli.data.organize import command as organize
-from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.datasets import (
     DRY_RUN,
     as_typed,
@@ -21,10 +19,13 @@ from dlcli.cli.parts.datasets import (
     warn_of,
 )
 from dlcli.cli.parts.help import Group
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.words import count
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Share(click.ParamType):
@@ -44,16 +45,12 @@ class Share(click.ParamType):
         return share
 
 
-DATASET = click.argument(
-    "named", metavar="[DATASET]", required=False, shell_complete=complete_dataset
-)
-
-
 @click.group(cls=Group)
 def command() -> None:
     """Organise images into classes; put some aside to validate on; take a sample.
 
-    DATASET is a path, or a name under the data folder; without it, the one last named.
+    DATASET is a path, or a name under the data folder; `-d DATASET` says the same. Without it, the
+    one last named.
     """
 
 
@@ -62,7 +59,6 @@ command.add_command(organize)
 
 
 @command.command()
-@DATASET
 @click.option(
     "--valid",
     type=Share(),
@@ -71,10 +67,8 @@ command.add_command(organize)
 )
 @DRY_RUN
 @JSON
-@with_config("seed")
-def split(
-    config: Config, named: str | None, valid: float | None, dry_run: bool, as_json: bool
-) -> None:
+@with_dataset("seed")
+def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> None:
     """Move a random part of train/ to valid/.
 
     Of each class the same share; a class keeps at least one image in train/.
@@ -86,7 +80,7 @@ def split(
     from dlcli.files.paths import shown
     from dlcli.progress import say
 
-    root, seed = _choose(config, named), config.settings().seed
+    root, seed = _choose(config), config.settings().seed
     if dry_run:
         print_plan(splits.to_split(root, valid, seed), as_json)
         return
@@ -103,7 +97,6 @@ def split(
 
 
 @command.command()
-@DATASET
 @click.option(
     "--train",
     type=click.IntRange(1),
@@ -123,15 +116,9 @@ def split(
 @click.option("--replace", is_flag=True, help="make it anew where there is another sample")
 @DRY_RUN
 @JSON
-@with_config("seed")
+@with_dataset("seed")
 def sample(
-    config: Config,
-    named: str | None,
-    train: int,
-    valid: int,
-    replace: bool,
-    dry_run: bool,
-    as_json: bool,
+    config: Config, train: int, valid: int, replace: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Copy a random part to DATASET-sample, for fast experiments.
 
@@ -143,7 +130,7 @@ def sample(
     from dlcli.files.paths import quoted, shown
     from dlcli.progress import say
 
-    root, seed = _choose(config, named), config.settings().seed
+    root, seed = _choose(config), config.settings().seed
     if dry_run:
         print_plan(splits.to_sample(root, train, valid, seed), as_json)
         return
@@ -158,24 +145,24 @@ def sample(
 
 
 @command.command()
-@DATASET
 @DRY_RUN
 @JSON
-@with_config()
-def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> None:
+@with_dataset()
+def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
     Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
     its sample. Copies go only where their originals are still there, and neither was changed.
     """
     from dlcli.data import operations
+    from dlcli.data.choice import typed_option
     from dlcli.data.moves import last
     from dlcli.data.organize.organize import is_staged, made_of
     from dlcli.files.paths import shown
     from dlcli.progress import say
 
-    root = _choose(config, named)
-    if named is None:
+    root = _choose(config)
+    if typed_option(config) is None:
         root = operations.touched_last(root)
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
@@ -195,18 +182,18 @@ def undo(config: Config, named: str | None, dry_run: bool, as_json: bool) -> Non
 
 
 @command.command("ls")
-@DATASET
 @JSON
-@with_config()
-def ls(config: Config, named: str | None, as_json: bool) -> None:
+@with_dataset()
+def ls(config: Config, as_json: bool) -> None:
     """List the datasets, or the classes of one."""
     from dlcli.data import operations
+    from dlcli.data.choice import typed_option
     from dlcli.data.dataset import open_dataset
 
-    if named is None:
+    if typed_option(config) is None:
         print_datasets(config, as_json)
         return
-    root = _choose(config, named)
+    root = _choose(config)
     operations.settle(root)
     dataset = open_dataset(root)
     if as_json:
@@ -219,11 +206,11 @@ def ls(config: Config, named: str | None, as_json: bool) -> None:
     print_counts(dataset, as_json)
 
 
-def _choose(config: Config, named: str | None) -> Path:
+def _choose(config: Config) -> Path:
     from dlcli.data.choice import choose_dataset
     from dlcli.progress import say
 
-    choice = choose_dataset(config, named)
+    choice = choose_dataset(config)
     say(str(choice))
     return choice.root
 

@@ -35,11 +35,11 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     metavar="FILE",
     help="the PNG to write; replaced where it exists",
 )
-@with_config("seed", *AMOUNTS)
+@with_config("dataset", "seed", *AMOUNTS)
 def command(config: Config, named: str | None, output: Path) -> None:
     """Draw an image as it is, and changed at random eight ways.
 
-    IMAGE is a file. Of a DATASET it is an image of train/, chosen by --seed.
+    IMAGE is a file. Of a DATASET, `-d DATASET` too, it is an image of train/, chosen by --seed.
     """
     from dlcli.files.paths import shown
     from dlcli.progress import say
@@ -59,15 +59,19 @@ def command(config: Config, named: str | None, output: Path) -> None:
 
 def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and what the next command needs typed to take its dataset too."""
-    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset, typed_option, with_named
     from dlcli.data.folders import is_image
-    from dlcli.files.paths import expanded
+    from dlcli.files.paths import expanded, shown
     from dlcli.progress import say
     from dlcli.report.augment_preview import training_image
 
     if named and (is_image(named) or expanded(named).is_file()):
+        if typed_option(config):
+            raise click.UsageError(
+                f"{shown(named)} is an image, and `-d` names a dataset: leave out one of them."
+            )
         return expanded(named), ""
-    choice = choose_dataset(config, named)
+    choice = choose_dataset(with_named(config, named))
     say(str(choice))
     return training_image(choice.root, config.settings().seed), again(choice.root)
 

@@ -17,6 +17,7 @@ from dlcli.config import Config
 @click.command("get", cls=Command)
 @click.argument("slug", metavar="COMPETITION", shell_complete=complete_competition)
 @click.option(
+    "-d",
     "--dataset",
     "named",
     metavar="NAME",

@@ -44,6 +44,7 @@ def with_labels(command: Callable[..., None]) -> Callable[..., None]:
 @click.command("organize", cls=Command)
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="[DEST]", required=False)
+@click.option("-d", "--dataset", "option", metavar="DEST", help="the same as DEST")
 @click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
 @with_labels
 @DRY_RUN
@@ -53,6 +54,7 @@ def command(
     config: Config,
     source: Path,
     target: str | None,
+    option: str | None,
     move: bool,
     labels: str | None,
     id_column: str | None,
@@ -69,7 +71,7 @@ def command(
     DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
     as it is, unless it is DEST itself or --move is given.
     """
-    from dlcli.data.choice import folder_named, remember
+    from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize
     from dlcli.data.organize.labels import Naming
     from dlcli.files.archives import without_suffix
@@ -79,7 +81,8 @@ def command(
     if not found.exists() and (root / source).exists():
         found = absolute(root / source)
     own_name = without_suffix(found.name) if found.is_file() else found.name
-    goal = folder_named(own_name if target is None else target, root)
+    name = one_name(target, option, lambda name: folder_named(name, root))
+    goal = folder_named(own_name if name is None else name, root)
     naming = Naming(labels, id_column, label_column)
     if dry_run:
         planned = organize.to_organize(found, goal, move=move, naming=naming)

@@ -13,6 +13,7 @@ from dlcli.errors import DlError, ExitCode, did_you_mean
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+FIRST = "Most used"
 OWN = "Options"
 EVERYWHERE = "Options of every command"
 # What is longer stands in a line of its own, so that the second column keeps 50 of 80.
@@ -23,7 +24,13 @@ NO_BREAK = "\u00a0"
 
 
 class Page(click.Command):
-    """A command or group whose help keeps its own options apart from those that all have."""
+    """A command or group whose help keeps its own options apart from those that all have.
+
+    Attributes:
+        first: the options that one types most, in their order; they stand above all others.
+    """
+
+    first: tuple[str, ...] = ()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -48,11 +55,12 @@ class Page(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
+        for param in sorted(self.get_params(ctx), key=self._place):
             record = param.get_help_record(ctx)
             if record is not None and not isinstance(param, click.Argument):
                 term, text = record
-                sections.setdefault(self.section_of(param), []).append((term, _unbroken(text)))
+                title = self.section_of(param) if self._place(param) == len(self.first) else FIRST
+                sections.setdefault(title, []).append((term, _unbroken(text)))
         terms = [term for records in sections.values() for term, _ in records]
         # one width for all sections, so that the page has one second column
         width = min(max(map(len, terms)), FIRST_COLUMN)
@@ -61,6 +69,11 @@ class Page(click.Command):
             if rows := sections.get(title):
                 with formatter.section(title):
                     formatter.write_dl([(f"{a:{width}}", b) for a, b in rows], FIRST_COLUMN)
+
+    def _place(self, param: click.Parameter) -> int:
+        """Where an option stands among those that one types most; behind them, if it is none."""
+        flag = max(param.opts, key=len)
+        return self.first.index(flag) if flag in self.first else len(self.first)
 
     def section_of(self, param: click.Parameter) -> str:
         """The title above an option; a parameter may name its own as `section`."""

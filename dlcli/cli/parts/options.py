@@ -1,8 +1,8 @@
 """Command-line options made from declared settings, so that none is written twice.
 
 `@with_config("seed", "backbone")` gives a command those settings as options, and the ones that
-every command has, and calls it with a `Config` in which they are resolved. `TTA` is `--tta N`, for
-the commands that predict.
+every command has, and calls it with a `Config` in which they are resolved. `@with_dataset` gives it
+a DATASET as well, as a word and by `-d`. `TTA` is `--tta N`, for the commands that predict.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 
 import click
 
+from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import EVERYWHERE, DebugOption
-from dlcli.config import declared, load_config
+from dlcli.config import Config, declared, load_config
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
 
@@ -79,8 +80,12 @@ class SettingOption(click.Option):
         flag = "--" + setting.name.replace("_", "-")
         names = ["setting__" + key.replace(".", "__").replace("-", "_")]
         help = setting.help
-        if setting.default is not None and setting.default is not False:
-            help += f"  [default: {setting.text(setting.default)}]"
+        if setting.default is not None:
+            switch = {True: "on", False: "off"}
+            usual = (
+                switch[setting.default] if setting.type is bool else setting.text(setting.default)
+            )
+            help += f"  [default: {usual}]"
         if setting.type is bool:
             super().__init__([*names, f"{flag}/--no-{flag[2:]}"], default=None, help=help)
         else:
@@ -125,6 +130,28 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         params = getattr(call, "__click_params__", [])
         # click reads the decorators from the bottom up, so the list is kept in reverse
         call.__click_params__ = [*params, *reversed(options)]  # type: ignore[attr-defined]
+        return call
+
+    return decorate
+
+
+def with_dataset(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command what `with_config` gives, and the dataset: by `-d`, or as a word of its own.
+
+    The `Config` holds the word as it would hold what `-d` names.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument(
+            "named", metavar="[DATASET]", required=False, shell_complete=complete_dataset
+        )
+        @with_config("dataset", *keys)
+        @wraps(function)
+        def call(config: Config, named: str | None, **arguments: Any) -> Any:
+            from dlcli.data.choice import with_named
+
+            return function(with_named(config, named), **arguments)
+
         return call
 
     return decorate

@@ -70,16 +70,17 @@ def test_a_default_of_zero_is_shown_and_stays_in_one_line(dl: Dl) -> None:
     assert "[default: efficientnet-lite0]" in page
 
 
-def test_hyperparameters_come_first_and_what_all_commands_have_last(dl: Dl) -> None:
+def test_what_one_types_most_comes_first_and_what_all_commands_have_last(dl: Dl) -> None:
     page = ok(dl("train", "finetune", "--help")).stdout
     titles = [line for line in page.splitlines() if line.endswith(":") and line[0] != " "]
     assert titles == [
+        "Most used:",
         "Hyperparameters:",
         "Augmentation:",
         "Options:",
         "Options of every command:",
     ]
-    assert page.index("--schedule") < page.index("--dataset") < page.index("--data-dir")
+    assert page.index("  -d, --dataset") < page.index("  --schedule") < page.index("  --data-dir")
 
 
 def test_positional_arguments_are_not_listed_as_options(dl: Dl) -> None:
