@@ -214,7 +214,7 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        return self._folder.config()
+        return self._folder.config
 
     @property
     def status(self) -> dict[str, Any]:

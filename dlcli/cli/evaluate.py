@@ -57,7 +57,7 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
         taken = "".join(f" {each}" for each in same) or again(chosen.root)
         after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
     elif whole := chosen.root and whole_of(chosen.root):
-        recipe = chosen.run.record()["recipe"]
+        recipe = chosen.run.record.recipe
         trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
         after = f"this was the sample; next: `{trained} -d {quoted(whole)}{same_runs(config)}`"
     elif chosen.root is None and has_predictions(chosen.run, "test", None, how):

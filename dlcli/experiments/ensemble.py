@@ -206,11 +206,11 @@ def _refuse_twice(runs: Sequence[Run]) -> None:
 def _require_same_images(runs: Sequence[Run]) -> None:
     """Refuse runs of which one may have trained on what judges another."""
     first = runs[0]
-    known = first.record()["dataset"]
+    known = first.record.dataset
     for run in runs[1:]:
-        here = run.record()["dataset"]
-        if known["fingerprints"]["valid"] != here["fingerprints"]["valid"]:
-            one, other = shown(known["path"]), shown(here["path"])
+        here = run.record.dataset
+        if known.fingerprints["valid"] != here.fingerprints["valid"]:
+            one, other = shown(known.path), shown(here.path)
             where = f"those of {one} and {other} differ"
             raise DlError(
                 f"{first.name} and {run.name} had different validation images",
@@ -239,7 +239,7 @@ def _resolved(
     home: ChosenRun, classes: tuple[str, ...], members: Sequence[Scored], config: Config
 ) -> dict[str, Any]:
     """An ensemble's `config.yaml`: settings that `--config` accepts, and the `run` block."""
-    trained = home.run.record()["dataset"]
+    trained = home.run.config[RECORD]["dataset"]
     dataset = trained | {"path": str(home.root or trained["path"])}
     settings = config.settings()
     values = {name: plain(getattr(settings, name)) for name in SHARED}

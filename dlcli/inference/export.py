@@ -19,7 +19,6 @@ from dlcli.files.atomic import digest_of, sync_tree
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
 from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
-from dlcli.inference.members import is_ensemble
 from dlcli.inference.predict import holder
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.models.saved import export_model, load_model
@@ -177,12 +176,7 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
     Raises:
         DlError: an ensemble; packages are missing; the folder is taken.
     """
-    if is_ensemble(run):
-        raise DlError(
-            f"{run.name} has no model of its own",
-            why="an ensemble is the mean of its members' predictions",
-            hint="Export its members, and take the mean of what they answer.",
-        )
+    run.require_single("Export")
     missing = [name for name in FORMATS[format_name].exporters if find_spec(name) is None]
     if missing:
         raise DlError(
@@ -203,8 +197,7 @@ def _record(
     """What one needs to feed the model and to read its answers, as plain values."""
     from importlib.metadata import version
 
-    wanted, recorded = FORMATS[format_name], run.record()
-    rule = PixelRule(**recorded["pixels"])
+    wanted = FORMATS[format_name]
     packages = ("keras", "tensorflow", *wanted.exporters)
     return {
         "model": wanted.name,
@@ -214,7 +207,7 @@ def _record(
             "shape": [None, *model.input_shape[1:]],
             "dtype": "float32",
             "values": "pixels 0 to 255, channels red, green, blue last",
-            "resized": str(rule),
+            "resized": str(run.record.pixels),
             "batch": wanted.batch,
         },
         "preprocessing": "inside the model",
@@ -267,8 +260,8 @@ def check_export(
             why=f"a probability differs by {by_keras:.2g} from Keras'",
             hint=_REMOVED,
         )
-    on_features = run.status().get("predicts_from") == "features"
-    precision = run.record()["forward"]["precision"] if on_features else "f32"
+    forward = run.predicts_from
+    precision = forward.precision if forward else "f32"
     if predicted is None:
         return Agreement(0, by_keras, None, 0, precision)
     same = int((answers.argmax(axis=1) == predicted.argmax(axis=1)).sum())

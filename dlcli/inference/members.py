@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.inference.predictions import names_are
+from dlcli.runs.record import RecordedMember
 from dlcli.runs.run import Run
-
-
-def is_ensemble(run: Run) -> bool:
-    """Whether a run has members in place of a model."""
-    return "members" in run.record()
 
 
 def members_of(run: Run) -> list[Run]:
@@ -24,19 +19,19 @@ def members_of(run: Run) -> list[Run]:
         DlError: one is gone, or the ensemble is among its own members.
     """
     _refuse_cycle(run, ())
-    members = [(each, _find(run, each)) for each in run.record()["members"]]
+    members = [(each, _find(run, each)) for each in run.record.members]
     gone = [each for each, member in members if member is None]
     if gone:
         raise DlError(
-            f"{gone[0]['name']}, a member of {run.name}, is gone",
-            why=f"it is not at {shown(gone[0]['path'])}, and an ensemble predicts by its members",
+            f"{gone[0].name}, a member of {run.name}, is gone",
+            why=f"it is not at {shown(gone[0].path)}, and an ensemble predicts by its members",
             hint="Put it back, or make an ensemble of other runs: `dl ensemble RUN RUN`.",
         )
     return [member for _, member in members if member is not None]
 
 
-def _find(run: Run, recorded: dict[str, Any]) -> Run | None:
-    path = Path(recorded["path"])
+def _find(run: Run, recorded: RecordedMember) -> Run | None:
+    path = recorded.path
     # the folder of all runs may have moved as a whole, to another machine, say
     moved = run.path.parent.parent / path.parent.name / path.name
     return next((Run(place) for place in (path, moved) if Run(place).is_run()), None)
@@ -49,7 +44,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
             why="its mean would never end",
             hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
         )
-    for recorded in run.record().get("members", ()):
+    for recorded in run.record.members:
         if member := _find(run, recorded):
             _refuse_cycle(member, (*above, run.path))
 

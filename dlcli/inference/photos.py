@@ -11,7 +11,7 @@ from dlcli.data.folders import read_folder
 from dlcli.errors import DlError
 from dlcli.files.paths import expanded, shown
 from dlcli.images.pixels import MOST_NAMED
-from dlcli.inference.members import is_ensemble, members_of
+from dlcli.inference.members import members_of
 from dlcli.inference.predictions import Predictions, aligned, mean_of
 from dlcli.inference.serving import predict_images, start_serving
 from dlcli.runs.run import Run
@@ -87,7 +87,7 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
     Raises:
         DlError: photos that can't be read, with `on_error` "stop"; none can; the model is gone.
     """
-    if is_ensemble(run):
+    if run.is_ensemble:
         each = [predict_photos(member, photos, config) for member in members_of(run)]
         return _as_named(mean_of(aligned(each, run.classes())), photos)
     # not `abspath`, which takes `link/..` for the folder that the link lies in

@@ -22,7 +22,7 @@ from dlcli.features.split_log import array_path
 from dlcli.features.store import require_room, size_bytes
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import View
-from dlcli.inference.members import is_ensemble, members_of
+from dlcli.inference.members import members_of
 from dlcli.inference.predictions import (
     Predictions,
     aligned,
@@ -62,11 +62,10 @@ def predictions_of(
             file = folder.predictions(split, views)
             say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
             return read_predictions(file)
-        recorded = run.record()["dataset"]["path"]
         raise DlError(
             f"The dataset of {run.name} is gone, so {split} can't be predicted"
             + (f" with `--tta {views}`" if views else ""),
-            why=f"neither {shown(recorded)} nor a dataset of that name is there"
+            why=f"neither {shown(run.record.dataset.path)} nor a dataset of that name is there"
             + (f", and {shown(file)} is of views changed otherwise" if file.is_file() else ""),
             hint="Put it back, or name it, `-d PATH`, or the folder that it lies in, `--data-dir`.",
         )
@@ -87,7 +86,7 @@ def predictions_of(
     elif file.is_file():
         say(f"{shown(file)} is of views changed otherwise: {split} is predicted again.")
     run.classes()  # or an error, before anything costs time
-    if is_ensemble(run):
+    if run.is_ensemble:
         members = members_of(run)
         each = member_predictions(members, run.classes(), root, config, split, views)
     elif views:
@@ -199,8 +198,8 @@ def _predict(
         for each view, None being the images as they are: those that can be read, and their
         probabilities, (n_samples, n_classes).
     """
-    if run.status().get("predicts_from") == "features":
-        stored, head = _features(run, config, dataset, split, views), start_head(run)
+    if forward := run.predicts_from:
+        stored, head = _features(run, forward, config, dataset, split, views), start_head(run)
         return [(each.paths, predict_rows(head, each.rows)) for each in stored]
     paths, predicted = dataset.splits[split], []
     serving = start_serving(run, config, len(paths))
@@ -213,11 +212,15 @@ def _predict(
 
 
 def _features(
-    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None]
+    run: Run,
+    plain: Forward,
+    config: Config,
+    dataset: Dataset,
+    split: str,
+    views: Sequence[View | None],
 ) -> list[Features]:
     """What the run's backbone sees in each view; computed where it isn't stored."""
     settings = config.settings()
-    plain = Forward.from_description(run.record()["forward"])
     weights = same_weights(run, config, plain)
     functions = [dataclasses.replace(plain, view=view) for view in views]
     folders = [store_folder(dataset, function) for function in functions]

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,10 +88,11 @@ def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Eng
     """
     if opened := open_engine(run, images):
         return opened
-    if run.status().get("predicts_from") != "features":
-        return PixelRule(**run.record()["pixels"]), KerasEngine(_model(run))
-    forward, head = Forward.from_description(run.record()["forward"]), start_head(run)
-    return forward.pixels, WithHead(start_engine(forward, same_weights(run, config, forward)), head)
+    if forward := run.predicts_from:
+        engine = start_engine(forward, same_weights(run, config, forward))
+        return forward.pixels, WithHead(engine, start_head(run))
+    assert run.record.pixels is not None  # of an ensemble alone
+    return run.record.pixels, KerasEngine(_model(run))
 
 
 def start_head(run: Run) -> Head:
@@ -159,10 +161,10 @@ def same_weights(run: Run, config: Config, forward: Forward) -> Path:
     Raises:
         DlError: it is gone, or holds other weights now.
     """
-    recorded = run.config().get("weights")
+    recorded = run.config.get("weights")
     # a file in the settings is for the backbone there, which may be another one
     given = config.settings().weights if config.is_flag("weights") else None
-    file = given or (Path(recorded) if recorded else None)
+    file = given or (Path(str(recorded)) if recorded else None)
     weights = fetch_weights(get_backbone(forward.backbone), file)
     if weights_hash(weights) != forward.weights_hash:
         raise DlError(
@@ -197,10 +199,10 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
     with TemporaryDirectory(prefix=_PREFIX, dir=run.engine.parent) as temporary:
         built = Path(temporary) / run.engine.name
         built.mkdir()
-        record = {"model": digest_of(run.best_model), "pixels": run.record()["pixels"]}
+        pixels = frozen[0].pixels if frozen else run.record.pixels
+        assert pixels is not None
+        record: dict[str, Any] = {"model": digest_of(run.best_model), "pixels": asdict(pixels)}
         record |= {"precision": "f32", "head": False}
-        if frozen:
-            record["pixels"] = frozen[0].describe()["pixels"]
         if frozen and frozen[0].engine == "openvino":
             record |= {"precision": frozen[0].precision, "head": True}
             network = exported(*frozen)

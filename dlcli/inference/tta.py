@@ -16,7 +16,6 @@ from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import View
-from dlcli.inference.members import is_ensemble
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import AMOUNTS, Augmentation
 from dlcli.settings.fields import plain
@@ -90,7 +89,7 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
         DlError: nothing would change.
     """
     typed_preset = config.is_flag("augmentation.preset")
-    own = {} if typed_preset else run.config().get("augmentation", {})
+    own = {} if typed_preset else run.config.get("augmentation", {})
     config = config.with_defaults({"augmentation": own}, shown(run.config_file))
     nothing_said = all(config.get(key).origin == "default" for key in AMOUNTS)
     augmentation = MIRRORED if nothing_said else config.settings().augmentation
@@ -118,7 +117,7 @@ def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
     Raises:
         DlError: as `tta_of`.
     """
-    if is_ensemble(run):
+    if run.is_ensemble:
         values = {key: value for key, value in config.values.items() if key in AMOUNTS}
         return {
             "views": count,

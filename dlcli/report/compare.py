@@ -221,7 +221,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
         )
     judged = [below(_predicted_in(run).status(), "predicted", "valid") for run in runs]
     for run, now in zip(runs, judged, strict=True):
-        trained = below(run.record(), "dataset", "fingerprints", "valid")
+        trained = below(run.config, "run", "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:
             say(
                 f"Warning: the validation images changed after {run.name} was trained: some that "
@@ -237,7 +237,11 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
 
 def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Compared:
     status = run.status()
-    recipe, epochs, seconds = run.record().get("recipe"), status.get("epoch"), status.get("seconds")
+    recipe, epochs, seconds = (
+        run.config["run"].get("recipe"),
+        status.get("epoch"),
+        status.get("seconds"),
+    )
     scores = rounded(val_accuracy), rounded(val_loss)
     return Compared(run, name, str(recipe), epochs, *scores, seconds)
 

@@ -7,15 +7,14 @@ from typing import Any
 
 from dlcli.config import Config
 from dlcli.evaluation.metrics import evaluate, log_loss
-from dlcli.files.formats import write_yaml
+from dlcli.files.formats import below, flat, write_yaml
 from dlcli.files.paths import shown
-from dlcli.images.pixels import PixelRule
-from dlcli.inference.members import is_ensemble
 from dlcli.inference.predict import has_predictions, predictions_of
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.inference.tta import same_tta, tta_of
 from dlcli.progress import say
 from dlcli.report.run_page import Report, write_report
+from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run, writable_run_said
 
 
@@ -41,32 +40,32 @@ def evaluate_run(
     predictions = predictions_of(run, root, config, "valid", views)
     if views:
         _compare(run, root, config, predictions)
-    record, y_true = run.record(), predictions.y_true
+    record, y_true = run.record, predictions.y_true
     metrics = evaluate(y_true, predictions.y_prob, predictions.classes)
     if views:
         metrics = {"tta": views, **metrics}
     write_yaml(kept_in.metrics_file, metrics)
     settings: dict[str, object] = {
-        "dataset": shown(record["dataset"]["path"]),
-        "images": ", ".join(f"{n:,} {split}" for split, n in record["dataset"]["images"].items()),
-        **(_members(record) if is_ensemble(run) else _training(run, record)),
+        "dataset": shown(record.dataset.path),
+        "images": ", ".join(f"{n:,} {split}" for split, n in record.dataset.images.items()),
+        **(_members(record) if run.is_ensemble else _training(run)),
         "test-time augmentation": _views(run, config, views) if views else None,
-        "versions": ", ".join(f"{name} {v}" for name, v in record["versions"].items()),
-        "host": record["host"],
-        "git": record["git"],
+        "versions": ", ".join(f"{name} {v}" for name, v in record.versions.items()),
+        "host": record.host,
+        "git": record.git,
     }
     report = Report(
         title=run.name,
-        recipe=record["recipe"],
+        recipe=record.recipe,
         classes=predictions.classes,
         metrics=metrics,
         y_true=y_true,
         y_prob=predictions.y_prob,
-        root=root or Path(record["dataset"]["path"]),
+        root=root or record.dataset.path,
         paths=predictions.paths,
         history=run.history(),
         settings={name: value for name, value in settings.items() if value is not None},
-        commands=(record["command"], f"dl evaluate{same_tta(config, views)}"),
+        commands=(record.command, f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,
     )
     return metrics, write_report(report, kept_in.path)
@@ -90,29 +89,27 @@ def _compare(run: Run, root: Path | None, config: Config, predictions: Predictio
 
 
 def _views(run: Run, config: Config, views: int) -> str:
-    if is_ensemble(run):
+    if run.is_ensemble:
         return f"{views} views by each member"
     return str(tta_of(run, config, views))
 
 
-def _training(run: Run, record: dict[str, Any]) -> dict[str, object]:
+def _training(run: Run) -> dict[str, object]:
     """What a run was trained with."""
-    forward = record["forward"] or {}
-    from_features = run.status().get("predicts_from") == "features"
-    pixels = forward["pixels"] if from_features else record["pixels"]
-    config = run.config()
+    record, config = run.record, run.config
+    forward = record.forward
     return {
-        **({"backbone": forward["backbone"], "layer": forward["layer"]} if forward else {}),
-        "pixels": PixelRule(**pixels),
-        **config["train"][record["recipe"]],
-        "seed": config["seed"],
+        **({"backbone": forward.backbone, "layer": forward.layer} if forward else {}),
+        "pixels": (run.predicts_from or record).pixels,
+        **dict(flat(below(config, "train", record.recipe))),
+        "seed": config.get("seed"),
     }
 
 
-def _members(record: dict[str, Any]) -> dict[str, object]:
+def _members(record: RunRecord) -> dict[str, object]:
     """What an ensemble is the mean of, with the scores at the time that it was made."""
     return {
-        f"member {number}": f"{each['name']}, accuracy {each['val_accuracy']:.4f}, "
-        f"log loss {each['val_loss']:.4f}"
-        for number, each in enumerate(record["members"], 1)
+        f"member {number}": f"{each.name}, accuracy {each.val_accuracy:.4f}, "
+        f"log loss {each.val_loss:.4f}"
+        for number, each in enumerate(record.members, 1)
     }

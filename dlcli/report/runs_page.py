@@ -256,7 +256,7 @@ def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, st
     except DlError as error:
         about = {"dataset": dataset, "now": f"{error.what}."}
         newest = max(rows, key=lambda row: str(row.values["started"] or ""), default=None)
-        config = newest.run.config() if newest else {}
+        config = newest.run.config if newest else {}
         images = below(config, "run", "dataset", "images")
         counts = dict(images) if isinstance(images, Mapping) else {}
         classes = below(config, "run", "classes")

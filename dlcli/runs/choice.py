@@ -212,7 +212,7 @@ def require_whole(run: Run) -> None:
         DlError: its `config.yaml` is missing or damaged.
     """
     try:
-        run.config()
+        _ = run.config
     except DlError as error:
         hint = "Restore it, or take another run: `dl runs` lists them."
         raise DlError(error.what, why=error.why, hint=hint) from error
@@ -254,6 +254,6 @@ def require_own(run: Run, root: Path) -> None:
 
 def _other_images(run: Run, root: Path) -> str | None:
     """The split whose images are not those that a run was trained or judged on, if any."""
-    recorded, dataset = below(run.record(), "dataset", "fingerprints"), open_dataset(root)
+    recorded, dataset = below(run.config, "run", "dataset", "fingerprints"), open_dataset(root)
     splits = ("train", "valid")
     return next((s for s in splits if dataset.fingerprint(s) != below(recorded, s)), None)

@@ -145,7 +145,7 @@ def _may_name(other: Run, run: Run) -> bool:
 
 def _reasons(row: Row, run: Run) -> Iterator[str]:
     try:
-        config = row.run.config()
+        config = row.run.config
     except DlError:
         return
     members = config["run"].get("members")

@@ -13,15 +13,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.files.formats import read_csv, read_yaml, write_csv, write_yaml
+from dlcli.files.formats import below, read_csv, read_yaml, write_csv, write_yaml
 from dlcli.files.locks import alone_in, held, in_use
 from dlcli.files.paths import make_numbered, shown, state_home
 from dlcli.process import at_work, this_owner, utc_now
 from dlcli.progress import say
+
+if TYPE_CHECKING:
+    from dlcli.models.forward import Forward
+    from dlcli.runs.record import RunRecord
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -233,8 +238,9 @@ class Run:
         with alone_in(self.path):
             write_yaml(self.status_file, change(self._written_status()))
 
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """What `config.yaml` holds.
+        """What `config.yaml` holds, read once.
 
         Raises:
             DlError: the file is missing or damaged.
@@ -244,16 +250,50 @@ class Run:
             raise _damaged(self.config_file, "it says how the run was made")
         return config
 
-    def record(self) -> dict[str, Any]:
-        """The `run` block of `config.yaml`: recipe, dataset, input, versions, command."""
-        record: dict[str, Any] = self.config()["run"]
-        return record
+    @cached_property
+    def record(self) -> RunRecord:
+        """The `run` block of `config.yaml`: recipe, dataset, input, versions, command.
+
+        Raises:
+            DlError: the file is missing or damaged; names the key that is at fault.
+        """
+        from dlcli.runs.record import read_record
+
+        return read_record(self.config_file, self.config)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it has members in place of a model."""
+        return bool(self.record.members)
+
+    def require_single(self, verb: str) -> None:
+        """Refuse an ensemble.
+
+        Args:
+            verb: what to do with one of its members instead: "Rerun".
+
+        Raises:
+            DlError: names the members.
+        """
+        if self.is_ensemble:
+            names = ", ".join(member.name for member in self.record.members)
+            raise DlError(
+                f"{self.name} is an ensemble",
+                why="it is the mean of its members, and has no model of its own",
+                hint=f"{verb} one of its members: {names}.",
+            )
+
+    @property
+    def predicts_from(self) -> Forward | None:
+        """What made the features that its predictions are made from; None: from pixels."""
+        from_features = self.status().get("predicts_from") == "features"
+        return self.record.forward if from_features else None
 
     def dataset_path(self) -> Path | None:
         """Where the dataset was at training; None where the record is missing or damaged."""
         try:
-            return Path(self.record()["dataset"]["path"])
-        except (DlError, KeyError, TypeError):  # one damaged file must not hide all other runs
+            return Path(below(self.config, "run", "dataset", "path"))
+        except (DlError, TypeError):  # one damaged file must not hide all other runs
             return None
 
     def classes(self) -> tuple[str, ...]:

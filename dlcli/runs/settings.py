@@ -161,7 +161,7 @@ def text_of(value: Any) -> str:
 
 def _settings(run: Run) -> tuple[dict[str, Any], ...]:
     """A run's recipe, its hyperparameters, its settings, and what its record adds; dotted keys."""
-    config = run.config()
+    config = run.config
     record = {str(key): value for key, value in config[RECORD].items()}
     recipe = record.get("recipe")
     if isinstance(members := record.get("members"), list):

@@ -26,7 +26,6 @@ from dlcli.features.windows import shares_of
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import Augmenter, View
 from dlcli.images.pixels import PixelRule
-from dlcli.inference.members import is_ensemble
 from dlcli.inference.predict import predictions_of_needed
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.models.engines import resolve_forward
@@ -265,8 +264,8 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
             else "Train without `--pseudo-label`.",
         )
     now = dataset.fingerprint("test")
-    known = run.record()["dataset"]["fingerprints"]["test"], run.status().get("predicted", {})
-    if run.dataset_path() != dataset.root and now not in (known[0], known[1].get("test")):
+    known = run.record.dataset.fingerprints["test"], run.status().get("predicted", {}).get("test")
+    if run.dataset_path() != dataset.root and now not in known:
         raise DlError(
             f"{run.name} is a run of another dataset than {shown(dataset.root)}",
             why="the test images are not those that it knows",
@@ -317,11 +316,11 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
 
 def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
     run = find_finished_run(named, runs_dir)
+    run.require_single("Begin with")
     if not run.best_model.is_file():
         raise DlError(
             f"{run.name} has no model to begin with",
-            why=f"{shown(run.best_model)} is not there"
-            + "; an ensemble has none of its own" * is_ensemble(run),
+            why=f"{shown(run.best_model)} is not there",
             hint="Name another run: `--init-from RUN`.",
         )
     return run

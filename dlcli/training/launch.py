@@ -20,7 +20,6 @@ from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import flat, write_yaml
 from dlcli.files.paths import shown
-from dlcli.inference.members import is_ensemble
 from dlcli.process import provenance
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
@@ -152,30 +151,23 @@ def rerun(
         DlError: an ensemble; its dataset is gone; a setting that there isn't.
         Interrupted: Ctrl-C; the new run can be resumed.
     """
-    record = run.record()
-    if is_ensemble(run):
-        raise DlError(
-            f"{run.name} is an ensemble",
-            why="what can be trained again is its members",
-            hint=f"Rerun these: {', '.join(member['name'] for member in record['members'])}.",
-        )
+    run.require_single("Rerun")
+    recipe, dataset = run.record.recipe, run.record.dataset
     root = dataset_of(run, data_dir or load_config().settings().data_dir)
     if root is None:
         raise DlError(
-            f"The dataset of {run.name} is not at {shown(record['dataset']['path'])} any more",
+            f"The dataset of {run.name} is not at {shown(dataset.path)} any more",
             hint="Put it back, or name the folder that it lies in: `--data-dir FOLDER`.",
         )
-    recipe = record["recipe"]
     values = read_config_file(run.config_file)
     values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
     flags = dict(_parsed(text, recipe) for text in sets)
-    now, before = open_dataset(root).fingerprints(), record["dataset"]["fingerprints"]
+    now, before = open_dataset(root).fingerprints(), dataset.fingerprints
     for split in [split for split in ("train", "valid") if now[split] != before[split]]:
         say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
     config = Config(values).with_flags(flags)
-    changes = tuple(map(Change.from_description, record.get("changes", ())))
-    made = train(config, recipe, root, parent=run, changes=changes)
-    for key in sorted(_keys(made.config()) - _keys(run.config()) - flags.keys()):
+    made = train(config, recipe, root, parent=run, changes=run.record.changes)
+    for key in sorted(_keys(made.config) - _keys(run.config) - flags.keys()):
         say(f"`{key}` did not exist then: it is {config.get(key).value} now, the default.")
     return made
 

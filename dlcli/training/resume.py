@@ -6,7 +6,6 @@ A finished run goes on too: its checkpoint is made anew from its models.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import make_numbered, quoted, shown
-from dlcli.inference.members import is_ensemble
 from dlcli.models.saved import load_model
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
 from dlcli.runs.choice import dataset_of, find_run
+from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
 from dlcli.training.build import Network, to_numpy
 from dlcli.training.checkpoint import (
@@ -97,8 +96,8 @@ def resume(
             if change:
                 change = replace(change, when=utc_now())
                 job = replace(job, changes=(*job.changes, change))
-                record = run.record() | {"changes": [each.describe() for each in job.changes]}
-                write_yaml(run.config_file, run.config() | {RECORD: record})
+                record = run.config[RECORD] | {"changes": [each.describe() for each in job.changes]}
+                write_yaml(run.config_file, run.config | {RECORD: record})
                 say(f"Changed {change}.")
             fit(job, run)
 
@@ -136,18 +135,18 @@ def _require_possible(run: Run, job: Job, change: Change) -> None:
 
 def _reopen(run: Run, data_dir: Path) -> Job:
     """The job of a run, from the values in its own `config.yaml`."""
-    record = run.record()
+    record = run.record
     root = dataset_of(run, data_dir)
     if root is None:
         raise DlError(
             f"The dataset of {run.name} is gone",
-            why=f"it was {shown(record['dataset']['path'])}, and no other of that name is in "
+            why=f"it was {shown(record.dataset.path)}, and no other of that name is in "
             f"{shown(data_dir)}",
             hint="Put it back, or name its folder's parent with `--data-dir`, then resume again.",
         )
     config = _with_needed_runs(run, root, Config(read_config_file(run.config_file)))
-    job = make_job(config, record["recipe"], root)
-    before = record["dataset"]["fingerprints"]
+    job = make_job(config, record.recipe, root)
+    before = record.dataset.fingerprints
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
@@ -156,24 +155,25 @@ def _reopen(run: Run, data_dir: Path) -> Job:
             hint=f"Copy them with `cp -a` or `rsync -a`. {_anew(record, root)}",
         )
     labels = job.pseudo_labels.digest if job.pseudo_labels else None
-    described = job.forward.describe() if job.forward else None
     why, mend = "", ""
-    if own_recipe(job.name).get("recipe_digest") != record.get("recipe_digest"):
-        why = f"its recipe has changed since, {shown(record['recipe_file'])}"
-    elif labels != record.get("pseudo_labels"):
+    own = own_recipe(job.name)
+    if own.get("recipe_digest") != record.recipe_digest:
+        why = f"its recipe has changed since, {shown(record.recipe_file or own['recipe_file'])}"
+    elif labels != record.pseudo_labels:
         why = f"{job.recipe.pseudo_label} labels the test images differently now"
-    elif described != record["forward"]:
-        why = f"it ran with {record['forward']}, now it would with {described}"
+    elif job.forward != record.forward:
+        then, now = (each and each.describe() for each in (record.forward, job.forward))
+        why = f"it ran with {then}, now it would with {now}"
         mend = "Bring the weights and packages back that `config.yaml` names. "
     if why:
         message = f"{run.name} can't go on as it began"
         raise DlError(message, why=why, hint=mend + _anew(record, root))
-    return replace(job, changes=tuple(map(Change.from_description, record.get("changes", ()))))
+    return replace(job, changes=record.changes)
 
 
 def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
     status = run.status()
-    if status["state"] == "finished" and (epochs is None or is_ensemble(run)):
+    if status["state"] == "finished" and epochs is None:
         done = status.get("epoch")
         more = f" To train it further: `dl resume {run.name} --epochs {done + 4}`." if done else ""
         raise DlError(
@@ -181,6 +181,7 @@ def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
         )
     if was_at_work and status["state"] == "running":
         raise run.busy(status)
+    run.require_single("Resume")
 
 
 def _require_begun_or_empty(run: Run) -> None:
@@ -208,7 +209,7 @@ def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
     Raises:
         DlError: one is gone, or not finished any more.
     """
-    recipe = config.recipe(run.record()["recipe"])
+    recipe = config.recipe(run.record.recipe)
     beside = Value(run.path.parent.parent, "beside the run")
     for named in filter(None, (recipe.init_from, recipe.pseudo_label)):
         try:
@@ -227,12 +228,12 @@ def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
 
 
 def _lacks(run: Run, named: str, why: str, root: Path) -> DlError:
-    hint = f"Bring it back as it was. {_anew(run.record(), root)}"
+    hint = f"Bring it back as it was. {_anew(run.record, root)}"
     return DlError(f"{run.name} can't go on without {named}", why=why, hint=hint)
 
 
-def _anew(record: Mapping[str, Any], root: Path) -> str:
-    return f"To train anew: `dl train {record['recipe']} -d {quoted(root)}`."
+def _anew(record: RunRecord, root: Path) -> str:
+    return f"To train anew: `dl train {record.recipe} -d {quoted(root)}`."
 
 
 def progress_at_end(run: Run, job: Job) -> Progress:

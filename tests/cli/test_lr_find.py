@@ -65,7 +65,7 @@ def test_the_next_command_repeats_what_was_typed_and_trains_at_that_rate(
         assert word in rest
     ok(dl(train, recipe, option, schedule, *rest))
     (run,) = Run.all(home / "elsewhere")
-    assert run.record()["dataset"]["path"] == str(tiny)
+    assert run.record.dataset.path == tiny
     assert [row["learning_rate"] for row in run.history()][-1] == rate
 
 

@@ -158,7 +158,7 @@ def test_an_own_recipe_trains_and_its_run_is_judged_without_it(
     monkeypatch.chdir(project)
     ok(dl("train", "wide", "-d", "tiny", "--units", "3", *SMALL))
     run = only_run(home)
-    assert run.record()["recipe"] == "wide"
+    assert run.record.recipe == "wide"
     config = ("--config", run.config_file)
     assert ok(dl("config", "get", "train.wide.units", *config)).stdout == "3\n"
     monkeypatch.chdir(home)
@@ -218,7 +218,7 @@ def test_epochs_and_a_highest_rate_are_recorded_as_the_schedule_alone(
     (home / "dl.yaml").write_text("train: {finetune: {schedule: '1e-2x3,1e-3x1'}}")
     ok(dl("train", "finetune", "-d", tiny, *SMALL, "--epochs", "2", "--lr", "2e-3"))
     run = only_run(home)
-    recorded = run.config()["train"]["finetune"]
+    recorded = run.config["train"]["finetune"]
     assert recorded["schedule"] == "0.002x1,0.0002x1"
     assert not recorded.keys() & {"epochs", "lr"}
     assert [row["learning_rate"] for row in run.history()] == [2e-3, 2e-4]
@@ -240,7 +240,7 @@ def test_a_project_recipes_own_lr_is_its_own(dl: Dl, home: Path, tiny: Path) -> 
     assert page.count("  --lr X ") == 1
     assert "a rate of its own" in page
     ok(dl("train", "wide", "-d", tiny, "--schedule", "1e-3x2", "--lr", "0.25", *SMALL))
-    recorded = only_run(home).config()["train"]["wide"]
+    recorded = only_run(home).config["train"]["wide"]
     assert (recorded["lr"], recorded["schedule"]) == (0.25, "0.001x2")
 
 
@@ -286,7 +286,7 @@ def test_finetune_has_all_that_people_type_first(dl: Dl) -> None:
 def test_a_dataset_may_stand_behind_the_recipe(dl: Dl, home: Path, tiny: Path) -> None:
     said = ok(dl("train", "linear", tiny, *SMALL, "--epochs", "1", "-d", tiny)).stderr
     assert "(named)" in said
-    assert only_run(home).config()["train"]["linear"]["schedule"] == "0.0001x1"
+    assert only_run(home).config["train"]["linear"]["schedule"] == "0.0001x1"
 
 
 def test_train_and_resume_say_that_they_mean_other_epochs_and_rates(dl: Dl) -> None:

@@ -80,10 +80,8 @@ def test_probabilities_are_the_mean_by_path_and_by_name(
     assert status["state"] == "finished"
     assert status["val_accuracy"] == 1
     assert run.history() == []
-    members = run.record()["members"]
-    assert [(each["name"], each["path"]) for each in members] == [
-        (each.name, str(each.path)) for each in pair
-    ]
+    members = run.record.members
+    assert [(each.name, each.path) for each in members] == [(each.name, each.path) for each in pair]
 
 
 def test_it_is_judged_and_submitted_as_the_newest_run(
@@ -155,7 +153,7 @@ def test_an_ensemble_may_have_ensembles_as_members(
 def test_a_member_of_itself_is_refused(dl: Dl, home: Path, pair: tuple[Run, Run]) -> None:
     ok(dl("ensemble", "one", "two"))
     run = only_ensemble(home)
-    config = run.config()
+    config = run.config
     config["run"]["members"][1] |= {"path": str(run.path)}
     write_yaml(run.config_file, config)
     run.predictions("valid").unlink()
@@ -173,7 +171,7 @@ def test_an_image_that_one_member_could_not_read_is_left_out_and_it_is_said(
     run = only_ensemble(home)
     assert set(probabilities(run, "valid")) == {VALID[1]}
     # scores are of the same images for all, so that they can be compared
-    assert run.record()["members"][0]["val_loss"] == pytest.approx(0.5108256)
+    assert run.record.members[0].val_loss == pytest.approx(0.5108256)
 
 
 def test_the_same_images_under_another_path_are_fine(
@@ -220,7 +218,7 @@ def test_members_are_trained_with_a_seed_each_on_the_same_features(
     runs = trained(home)
     for run in runs:  # the diagnosis ends every training
         assert Diagnosis.of(run.status()["diagnosis"]).in_short in said.stderr
-    assert sorted(run.config()["seed"] for run in runs) == [4, 5, 6]
+    assert sorted(run.config["seed"] for run in runs) == [4, 5, 6]
     assert len({tuple(run.history()[0].items()) for run in runs}) == 3
     assert len(list((tiny / "features").iterdir())) == 1
     ensemble = only_ensemble(home)
@@ -273,4 +271,4 @@ def test_ctrl_c_in_a_member_says_how_to_go_on_and_that_works(
     ok(dl("resume", stopped))
     ok(dl(*command, "--schedule", "1e-2", "--seed", "2"))
     ok(dl("ensemble", *(run.name for run in trained(home))))
-    assert len(only_ensemble(home).record()["members"]) == 3
+    assert len(only_ensemble(home).record.members) == 3

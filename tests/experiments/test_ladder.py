@@ -42,7 +42,7 @@ def test_each_step_is_a_run_and_the_folder_which_is_none_holds_table_and_picture
     assert ladder.name.endswith("-ladder")
     assert ladder.record()["state"] == "finished"
     runs = [run_of(ladder, step) for step in STEPS]
-    assert [run.record()["recipe"] for run in runs] == STEPS
+    assert [run.record.recipe for run in runs] == STEPS
     assert {run.state for run in runs} == {"finished"}
     header, *rows = read_csv(ladder.path / "ladder.csv")
     assert [row[0] for row in rows] == STEPS

@@ -20,7 +20,7 @@ from dlcli.evaluation.metrics import log_loss
 from dlcli.features import store as store_module
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images.augmentation import View
-from dlcli.images.pixels import PixelRule, read_batches
+from dlcli.images.pixels import read_batches
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import Augmentation
@@ -55,7 +55,8 @@ def mean_by_hand(run: Run, root: Path, augmentation: Augmentation, views: int) -
 
     model = keras.saving.load_model(run.best_model)
     paths = open_dataset(root).splits["valid"]
-    rule = PixelRule(**run.record()["pixels"])
+    assert run.record.pixels is not None
+    rule = run.record.pixels
     (batch,) = read_batches(root, paths, rule, 8, 1)
     parts = [batch.pixels]
     for number in range(1, views + 1):

@@ -49,8 +49,8 @@ def augmented(tiny: Path) -> Run:
     """A run that was trained with augmentation of its own."""
     run = predicted_run(tiny, "augmented", {})
     own = Augmentation("mnist", rotation=20).describe()
-    write_yaml(run.config_file, run.config() | {"augmentation": own})
-    return run
+    write_yaml(run.config_file, run.config | {"augmentation": own})
+    return Run(run.path)
 
 
 def amounts(run: Run, config: Config) -> tuple[float | None, float | None, bool | None]:

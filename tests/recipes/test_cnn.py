@@ -51,7 +51,7 @@ def test_it_trains_with_all_of_it_and_its_name_says_so(dl: Dl, home: Path, tiny:
     assert "Training model on the images" in said
     run = only_run(home)
     assert run.name.endswith("-cnn-e2-lr0.001-aug-bn-d0.5")
-    assert run.config()["augmentation"]["rotation"] == 15.0
+    assert run.config["augmentation"]["rotation"] == 15.0
 
 
 def test_copies_of_features_are_refused_where_there_are_no_features(dl: Dl, tiny: Path) -> None:

@@ -89,7 +89,7 @@ def test_every_option_of_training_goes_with_every_other(dl: Dl, home: Path, tiny
     run = only_run(home)
     assert run.state == "finished"
     assert np.isfinite(run.status()["train_loss"])
-    config = run.config()["train"]["finetune"]
+    config = run.config["train"]["finetune"]
     assert (config["mixup"], config["ema"], config["augment_passes"]) == (0.2, 0.9, 1)
 
 

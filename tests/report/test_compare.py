@@ -231,8 +231,8 @@ def test_missing_and_damaged_predictions_are_refused_with_what_makes_them(root: 
 
 def test_differing_settings_come_along(root: Path) -> None:
     runs = [answered(root, name, drawn(1, 0.7)) for name in ("one", "two")]
-    write_yaml(runs[1].config_file, runs[1].config() | {"seed": 1})
-    (difference,) = compare(runs).differences
+    write_yaml(runs[1].config_file, runs[1].config | {"seed": 1})
+    (difference,) = compare([Run(run.path) for run in runs]).differences
     assert (difference.setting, difference.values) == ("seed", (None, 1))
 
 

@@ -37,7 +37,7 @@ def pets(home: Path) -> Path:
         run = predicted_run(root, name, dict(zip(NAMES, rows, strict=True)))
         finished(run, 0.4 - gain)
         values = {"seed": 1, "workers": 3, "train": {"finetune": {"dropout": 0.3}}} if gain else {}
-        write_yaml(run.config_file, run.config() | values)
+        write_yaml(run.config_file, run.config | values)
     return root
 
 

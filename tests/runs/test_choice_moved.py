@@ -150,7 +150,7 @@ def test_what_lay_in_a_home_that_is_closed_to_us_counts_as_gone(
     (run,) = runs_of(home)
     closed = home / "somebody"
     (closed / "pets").mkdir(parents=True)
-    config = run.config()
+    config = run.config
     config["run"]["dataset"]["path"] = str(closed / "pets" / "tiny")
     write_yaml(run.config_file, config)
     closed.chmod(0)

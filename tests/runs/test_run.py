@@ -255,7 +255,7 @@ def test_without_its_record_a_run_says_so(tmp_path: Path, text: str | None) -> N
     if text is not None:
         Run(tmp_path).config_file.write_text(text)
     with pytest.raises(DlError, match=r"config\.yaml"):
-        Run(tmp_path).record()
+        _ = Run(tmp_path).record
 
 
 def test_what_is_logged_stands_behind_its_time(tmp_path: Path) -> None:

@@ -96,4 +96,4 @@ def test_a_value_that_is_not_allowed_any_more_is_told() -> None:
 
 def test_a_runs_own_file_is_read(home: object) -> None:
     run = listed_run(hyperparameters={"dropout": 0.1})
-    assert "train.finetune.dropout" in [each.key for each in changed_settings(run.config())]
+    assert "train.finetune.dropout" in [each.key for each in changed_settings(run.config)]

@@ -61,7 +61,7 @@ def of_history(run: Run) -> dict[str, list[tuple[int, float]]]:
 def test_each_epoch_is_a_point_of_train_and_validation(dl: Dl, home: Path, tiny: Path) -> None:
     ok(dl("train", *LINEAR, "-d", tiny, "--tensorboard"))
     run = only_run(home)
-    assert run.config()["tensorboard"] is True
+    assert run.config["tensorboard"] is True
     assert points(run.tensorboard) == of_history(run)
     assert len(run.history()) == 3
 

@@ -39,7 +39,9 @@ def predicted_run(
     prints = dataset.fingerprints()
     images = {split: len(paths) for split, paths in dataset.splits.items()}
     made_on = {"path": str(root), "fingerprints": prints, "images": images}
-    write_yaml(run.config_file, {"run": {"recipe": "finetune", "dataset": made_on}})
+    made_with = {"command": "dl train finetune", "host": "laptop", "versions": {"dlcli": "0.1.0"}}
+    record = {"recipe": "finetune", "dataset": made_on, "pixels": {"size": 64}, **made_with}
+    write_yaml(run.config_file, {"run": record})
     write_yaml(run.classes_file, sorted(columns))
     for split, rows in (("valid", valid), ("test", test)):
         if rows is not None:

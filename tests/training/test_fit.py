@@ -72,7 +72,7 @@ def test_augmentation_goes_through_the_images(dl: Dl, home: Path, tiny: Path) ->
 def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: Path) -> None:
     ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3x3", "--image-size", "16"))
     run = only_run(home)
-    config = run.config()
+    config = run.config
     assert "backbone" not in config
     assert config["run"]["pixels"] == {"size": 16, "decode": "exact"}
     ok(dl("submit"))
@@ -152,7 +152,7 @@ def test_a_run_records_what_was_said_and_what_its_competition_wants(
     (tiny / "dataset.yaml").write_text("kaggle:\n  competition: pets\n")
     said = ok(dl("train", "linear", "-d", tiny, "--schedule", "1e-3", "--image-size", "16")).stderr
     run = only_run(home)
-    assert run.config()["kaggle"]["competition"] == "pets"
+    assert run.config["kaggle"]["competition"] == "pets"
     logged = [line.partition(" ")[2] for line in run.log_file.read_text().splitlines()]
     assert logged[0].startswith("dl ")
     start, *rest = said.splitlines()[1:]
@@ -166,7 +166,7 @@ def test_the_saved_model_gives_the_runs_probabilities_to_keras_alone(
 ) -> None:
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", "--precision", "f32", *SMALL))
     run = only_run(home)
-    assert run.config()["run"]["pixel_rule"].endswith("bilinear filter straight to 64x64")
+    assert run.config["run"]["pixel_rule"].endswith("bilinear filter straight to 64x64")
     script = f"""
 import sys
 sys.modules["dlcli"] = None  # an import of it would fail

@@ -119,7 +119,7 @@ def test_training_from_disk_learns_resumes_and_repeats_itself(
     assert "read from disk" in ok(dl("train", "fc", *options)).stderr
     first = only_run(home)
     assert first.status()["train_accuracy"] > 0.9
-    assert first.config()["memory"] == 1e-05
+    assert first.config["memory"] == 1e-05
     ok(dl("train", "fc", *options))
     second = next(p for p in first.path.parent.iterdir() if p != first.path)
     assert (second / "history.csv").read_bytes() == first.history_file.read_bytes()

@@ -75,7 +75,7 @@ def test_a_runs_labels_join_the_training(dl: Dl, dl_once: Dl, home: Path, tiny: 
     assert "16 images and 5 pseudo-labelled, 3 epochs" in said
     runs = sorted((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
     second = Run(runs[-1])
-    assert second.config()["train"]["finetune"]["pseudo_label"] == f"tiny/{labels.name}"
+    assert second.config["train"]["finetune"]["pseudo_label"] == f"tiny/{labels.name}"
     assert "(16 images)" in second.status()["diagnosis"]["evidence"]
     ok(dl("train", "linear", "--image-size", "16", "--pseudo-label", labels.name))
 

@@ -29,11 +29,11 @@ def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, ti
     (home / "dl.yaml").write_text("seed: 9\ntrain: {finetune: {dropout: 0.9}}\n")
     ok(dl("rerun", run.name))
     (again,) = others(run)
-    assert again.config()["seed"] == 3
-    assert again.config()["train"] == run.config()["train"]
+    assert again.config["seed"] == 3
+    assert again.config["train"] == run.config["train"]
     assert again.history_file.read_text() == run.history_file.read_text()
-    assert again.record()["parent"] == f"tiny/{run.name}"
-    assert run.record()["parent"] is None
+    assert again.config["run"]["parent"] == f"tiny/{run.name}"
+    assert run.config["run"]["parent"] is None
 
 
 def test_what_is_set_is_otherwise(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
@@ -41,10 +41,8 @@ def test_what_is_set_is_otherwise(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -
     run = only_run(home)
     ok(dl("rerun", run.name, "--set", "dropout=0.25", "--set", "seed=4"))
     (again,) = others(run)
-    assert again.config()["train"]["finetune"] == run.config()["train"]["finetune"] | {
-        "dropout": 0.25
-    }
-    assert again.config()["seed"] == 4
+    assert again.config["train"]["finetune"] == run.config["train"]["finetune"] | {"dropout": 0.25}
+    assert again.config["seed"] == 4
 
 
 def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
@@ -52,7 +50,7 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
 ) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
-    config = run.config()
+    config = run.config
     del config["train"]["finetune"]["mixup"]
     del config["on_error"]
     write_yaml(run.config_file, config)

@@ -210,7 +210,7 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
         words = ("--schedule", "1e-3x2", "--init-from", first.name)
         assert dl("train", "finetune", "-d", tiny, *words, *SMALL).exit_code == 130
     stopped = next(run for run in Run.all(home / "runs") if run.state == "interrupted")
-    assert stopped.config()["train"]["finetune"]["init_from"] == f"tiny/{first.name}"
+    assert stopped.config["train"]["finetune"]["init_from"] == f"tiny/{first.name}"
     model = first.best_model.rename(home / "kept.keras")
     said = dl("resume", stopped.name).stderr
     assert f"{stopped.name} can't go on without tiny/{first.name}: " in said
@@ -229,7 +229,7 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
 def test_a_dataset_that_has_moved_is_found_by_its_name_or_asked_for(
     dl: Dl, home: Path, tiny: Path, stopped: Run
 ) -> None:
-    recorded = stopped.record()["dataset"]
+    recorded = stopped.record.dataset
     moved = home / "elsewhere" / "tiny"
     (home / "elsewhere").mkdir()
     tiny.rename(moved)
@@ -241,7 +241,7 @@ def test_a_dataset_that_has_moved_is_found_by_its_name_or_asked_for(
     assert "~/data/tiny is gone; taking ~/elsewhere/tiny, the dataset of that name." in said
     assert "Going on after epoch 1 of 3." in said
     assert stopped.state == "finished"
-    assert stopped.record()["dataset"] == recorded
+    assert Run(stopped.path).record.dataset == recorded
 
 
 def test_another_dataset_of_the_same_name_is_not_gone_on_with(

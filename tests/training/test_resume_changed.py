@@ -46,7 +46,7 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
     history = stopped.history()
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
     assert [row["learning_rate"] for row in history] == [1e-2] * 2 + [1e-3] * 4
-    (recorded,) = stopped.record()["changes"]
+    (recorded,) = stopped.config["run"]["changes"]
     assert recorded["when"].endswith("Z")
     del recorded["when"]
     assert recorded == {
@@ -62,7 +62,7 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
     assert "next: `dl evaluate" in again.stderr
     child = next(run for run in Run.all(home / "runs") if run.name != stopped.name)
     assert child.history_file.read_text() == stopped.history_file.read_text()
-    assert child.record()["parent"] == f"tiny/{stopped.name}"
+    assert child.config["run"]["parent"] == f"tiny/{stopped.name}"
 
 
 def test_a_run_may_end_sooner(dl: Dl, stopped: Run) -> None:
@@ -153,7 +153,7 @@ def test_what_was_made_of_the_model_before_is_set_aside_and_nothing_is_lost(
 def test_an_optimizer_that_began_anew_is_recorded_and_does_so_again(dl: Dl, stopped: Run) -> None:
     ok(dl("resume", stopped.name))
     ok(dl("resume", stopped.name, "--epochs", "6"))
-    assert stopped.record()["changes"][-1]["optimizer_anew"] is True
+    assert stopped.config["run"]["changes"][-1]["optimizer_anew"] is True
     assert "the same history: 6 epochs" in ok(dl("runs", "verify", stopped.name)).stdout
 
 

@@ -117,7 +117,7 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
     from dlcli.runs.settings import changed_settings
 
     try:
-        return changed_settings(run.config()), run.record().get("changes")
+        return changed_settings(run.config), run.config["run"].get("changes")
     except DlError:
         return (), None
 

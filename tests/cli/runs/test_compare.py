@@ -35,7 +35,7 @@ def root(home: Path) -> Path:
         ]
         trained(predicted_run(root, name, dict(zip(NAMES, rows, strict=True))))
     run = run_of("two")
-    write_yaml(run.config_file, run.config() | {"seed": 1, "train": {"finetune": {"dropout": 0.3}}})
+    write_yaml(run.config_file, run.config | {"seed": 1, "train": {"finetune": {"dropout": 0.3}}})
     return root
 
 
@@ -147,7 +147,7 @@ def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
 
 
 def test_runs_that_differ_in_nothing_are_said_to(dl: Dl, root: Path) -> None:
-    write_yaml(run_of("two").config_file, run_of("one").config())
+    write_yaml(run_of("two").config_file, run_of("one").config)
     assert "\nThey differ in no setting.\n" in ok(dl("runs", "compare", "one", "two")).stdout
 
 

@@ -1,0 +1,142 @@
+"""A run's record: what `config.yaml` says of how the run was made, each value in its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from dlcli.config import RECORD
+from dlcli.data.dataset import SPLITS
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.images.pixels import PixelRule
+from dlcli.models.forward import Forward
+from dlcli.runs.changes import Change
+
+_WORDS = {str: "text", Path: "text", int: "a whole number", float: "a number", tuple: "a list"}
+
+
+@dataclass(frozen=True)
+class RecordedDataset:
+    """The dataset as it was when the run began.
+
+    Args:
+        path: its folder.
+        fingerprints: of each split's images.
+        images: how many each split had.
+    """
+
+    path: Path
+    fingerprints: Mapping[str, str]
+    images: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RecordedMember:
+    """A member of an ensemble, with its scores at the time that the ensemble was made."""
+
+    name: str
+    path: Path
+    val_accuracy: float
+    val_loss: float
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run was made of.
+
+    Args:
+        recipe: its name; "ensemble" of an ensemble.
+        recipe_file, recipe_digest: where a project recipe stood, and which text of it this was.
+        dataset: what it was trained on.
+        forward: what made the features; None where the network sees pixels.
+        pixels: how files become pixels where images go through the network; None of an ensemble.
+        pseudo_labels: the digest of the labels that the test images were given.
+        changes: what was asked of the run under way.
+        members: of an ensemble; of a trained run there are none.
+        command, host, git, versions: how, where and with what it was made.
+    """
+
+    recipe: str
+    dataset: RecordedDataset
+    command: str
+    host: str
+    versions: Mapping[str, str]
+    git: str | None = None
+    forward: Forward | None = None
+    pixels: PixelRule | None = None
+    pseudo_labels: str | None = None
+    recipe_file: Path | None = None
+    recipe_digest: str | None = None
+    changes: tuple[Change, ...] = ()
+    members: tuple[RecordedMember, ...] = ()
+
+
+def read_record(file: Path, config: Mapping[str, Any]) -> RunRecord:
+    """The record in a run's `config.yaml`.
+
+    Args:
+        file: the file, for its name.
+        config: what it holds.
+
+    Raises:
+        DlError: a value is missing or of another kind; names its key.
+    """
+    known = {field.name for field in fields(RunRecord)}
+    held = {key: value for key, value in config[RECORD].items() if key in known}
+    try:
+        record: RunRecord = _read(RunRecord, held, RECORD)
+        for split in SPLITS:
+            if split not in record.dataset.fingerprints:
+                raise ValueError(f"`{RECORD}.dataset.fingerprints.{split}` is missing")
+        if not record.members and record.pixels is None:
+            raise ValueError(f"`{RECORD}.pixels` is missing")
+    except ValueError as error:
+        raise DlError(
+            f"{shown(file)} is damaged",
+            why=str(error),
+            hint="Restore the file, mend that line, or take another run.",
+        ) from error
+    return record
+
+
+def _read(kind: Any, held: Any, key: str) -> Any:
+    """A value of a YAML file in the type of an annotation; a block as a mapping or a dataclass.
+
+    Raises:
+        ValueError: it is missing, of another kind, or not known; names its key.
+    """
+    form, inside = get_origin(kind), get_args(kind)
+    if form in (Union, UnionType):
+        return None if held is None else _read(inside[0], held, key)
+    if form is Literal and held in inside:
+        return held
+    if form is tuple and isinstance(held, list):
+        return tuple(_read(inside[0], each, f"{key}.{n}") for n, each in enumerate(held))
+    if form is Mapping and isinstance(held, dict):
+        return {name: _read(inside[1], each, f"{key}.{name}") for name, each in held.items()}
+    if is_dataclass(kind) and isinstance(held, dict):
+        return _read_block(kind, held, key)
+    if kind is Path and isinstance(held, str):
+        return Path(held)
+    # by its very type: `true` is an `int` too
+    if type(held) is kind or (kind is float and type(held) is int):
+        return held
+    expected = _WORDS.get(form or kind, "a block of `key: value`")
+    if form is Literal:
+        expected = " or ".join(inside)
+    raise ValueError(f"`{key}` should be {expected}, not {held!r:.40}")
+
+
+def _read_block(kind: Any, held: Mapping[str, Any], key: str) -> Any:
+    kinds = get_type_hints(kind)
+    for name in held:
+        if name not in kinds:
+            raise ValueError(f"`{key}.{name}` is not known to this version of `dl`")
+    for field in fields(kind):
+        if field.name not in held and field.default is MISSING:
+            raise ValueError(f"`{key}.{field.name}` is missing")
+    return kind(**{name: _read(kinds[name], each, f"{key}.{name}") for name, each in held.items()})
