@@ -421,7 +421,7 @@ def test_a_split_that_was_killed_is_taken_back(dl: Dl, fish: Path) -> None:
 
 def test_the_half_of_a_dataset_is_refused(dl: Dl, fish: Path) -> None:
     before = counts(fish)
-    refused(dl("train", "linear", "-d", "fish"), "is not finished", "dl data")
+    refused(dl("train", "linear", "-d", "fish"), "has not finished", "dl data")
     assert counts(fish) == before
 
 

@@ -1,4 +1,4 @@
-"""`dl demo`: the everyday path on pictures that come along."""
+"""`dl demo`: the everyday path on pictures that come with `dl`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def command(config: Config) -> None:
     settings = config.settings()
     folder = settings.data_dir / NAME
     write_digits(folder)
-    say(f"1,000 labelled digits and 797 others are in {shown(folder)}, as Kaggle would ship them.")
+    say(f"Wrote 1,000 labelled digits and 797 others to {shown(folder)}, laid out as by Kaggle.")
     try:
         run = walk(folder, settings.runs_dir)
     except subprocess.CalledProcessError as error:
@@ -39,32 +39,32 @@ def command(config: Config) -> None:
     say("")
     click.echo(f"Report      {shown(run.report_file)}")
     click.echo(f"Submission  {shown(run.submission_file)}")
-    say("Open the report in a browser. Then your own pictures: `dl data organize FOLDER`")
+    say("Open the report in a browser. Next, your own pictures: `dl data organize FOLDER`")
 
 
 def walk(folder: Path, runs_dir: Path) -> Run:
-    """Run the everyday path on the demo's dataset, a process per command, showing each.
+    """Run the everyday path on the demo's dataset, one process per command, and show each command.
 
     Args:
         folder: the dataset.
         runs_dir: where runs go.
 
     Returns:
-        the run that it trained.
+        the trained run.
 
     Raises:
         CalledProcessError: a command failed, and has said why.
     """
     with TemporaryDirectory(prefix="dl-demo-") as elsewhere:
-        # no setting of the user's counts, from wherever: it is the demo of the defaults, and must
-        # not work on the user's own dataset
+        # the user's own settings don't count: the demo shows the defaults, and must not work on
+        # the user's dataset
         environment = {
             **{k: v for k, v in os.environ.items() if k == "DL_DEBUG" or not k.startswith("DL_")},
             "DL_DATA_DIR": str(folder.parent),
             "DL_RUNS_DIR": str(runs_dir),
             "DL_DATASET": str(folder),
             "XDG_CONFIG_HOME": elsewhere,
-            # what it names is not what the user's next command should take
+            # the demo's dataset must not become the one that the user's next command takes
             "XDG_STATE_HOME": elsewhere,
         }
         for words in commands(str(folder)):

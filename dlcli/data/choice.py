@@ -1,4 +1,4 @@
-"""Which dataset a command is about, and the words for why."""
+"""Choose the dataset that a command works on, and say why that one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dlcli.progress import say
 
 @dataclass(frozen=True)
 class Choice:
-    """A dataset's folder, and the words for why it was taken."""
+    """A dataset's folder, and why it was chosen."""
 
     root: Path
     why: str
@@ -28,12 +28,12 @@ class Choice:
 
 
 def choose_dataset(config: Config) -> Choice:
-    """Decide on the dataset: named > the setting > the current folder's > last named.
+    """Choose the dataset: named > the setting > the current folder's > last named.
 
-    What is typed is remembered for the next command.
+    A dataset that is named on the command line is remembered for the next command.
 
     Raises:
-        DlError: the one that is named does not exist, or none is known.
+        DlError: the named dataset does not exist, or none is known.
     """
     settings = config.settings()
     if settings.dataset is not None:
@@ -49,23 +49,23 @@ def choose_dataset(config: Config) -> Choice:
         if last.is_dir():
             return Choice(last, "last named")
         raise DlError(
-            f"{shown(last)}, the dataset last named, is gone",
+            f"{shown(last)}, the dataset last named, no longer exists",
             hint="Name another: a path, or a name under the data folder.",
         )
     raise DlError(
         "No dataset is named",
-        why="none was named before either",
-        hint="Make one of a folder of pictures, `dl data organize FOLDER`, or name one: "
+        why="no earlier command named one either",
+        hint="Make one from a folder of images, `dl data organize FOLDER`, or name one: "
         "`dl data split DATASET`, `-d DATASET` in other commands. `dl data ls` lists them.",
     )
 
 
 def with_named(config: Config, word: str | None) -> Config:
-    """The same settings for the dataset that was typed as a word, as `-d` would say it.
+    """The settings with the dataset that was typed as a word, as if by `-d`.
 
     Args:
         config: the settings.
-        word: a path, or a name under the data folder; None where no word was typed.
+        word: a path, or a name under the data folder; None if no word was typed.
 
     Raises:
         DlError: there is no such dataset, or `-d` names another.
@@ -75,22 +75,22 @@ def with_named(config: Config, word: str | None) -> Config:
     find = partial(find_dataset, data_dir=config.settings().data_dir)
     root = find(word)
     one_name(word, typed_option(config), find)
-    # the folder, since the setting `none` is no dataset at all
+    # the folder, because the setting `none` means no dataset
     return config.with_flags({"dataset": str(root)})
 
 
 def typed_option(config: Config) -> str | None:
-    """What `-d` names on this command line, if anything."""
+    """The dataset that `-d` names on this command line, if any."""
     return config.settings().dataset if config.is_flag("dataset") else None
 
 
 def one_name(word: str | None, option: str | None, folder: Callable[[str], Path]) -> str | None:
-    """The dataset that was typed, as a word or by `-d`; both may be there if they are the same.
+    """The dataset that was typed, as a word or by `-d`, or by both if they are the same.
 
     Args:
-        word: what was typed as a word.
-        option: what was typed behind `-d`.
-        folder: the folder that a name means.
+        word: the dataset typed as a word.
+        option: the dataset typed after `-d`.
+        folder: finds the folder of a name.
 
     Raises:
         DlError: the two are not the same folder.
@@ -106,11 +106,11 @@ def one_name(word: str | None, option: str | None, folder: Callable[[str], Path]
 
 
 def again(root: Path | None, flag: str = "-d ") -> str:
-    """What the next command needs typed to take this dataset too: nothing, where it will anyway.
+    """The argument that makes the next command take this dataset; "" where it needs none.
 
     Args:
         root: the dataset's folder.
-        flag: how the next command wants it.
+        flag: the option that the next command names a dataset by; "" for a positional.
     """
     try:
         taken = choose_dataset(load_config()).root
@@ -135,7 +135,7 @@ def find_dataset(named: str, data_dir: Path) -> Path:
             raise DlError(
                 f"{shown(candidate)} is a file",
                 why="a dataset is a folder",
-                hint="Make one of it: `dl data organize`.",
+                hint="Make a dataset of it: `dl data organize`.",
             )
     raise DlError(
         f"No such dataset: {shown(named)}",
@@ -146,7 +146,7 @@ def find_dataset(named: str, data_dir: Path) -> Path:
 
 
 def folder_named(name: str, data_dir: Path) -> Path:
-    """The folder of a dataset that is to be made: by a path, or by a name under the data folder."""
+    """The folder of a new dataset, given by a path, or by a name under the data folder."""
     return absolute(Path(name) if os.sep in name or name in (".", "..") else data_dir / name)
 
 
@@ -175,13 +175,13 @@ def _state_file() -> Path:
 
 
 def remember(root: Path) -> None:
-    """Keep a dataset as the one last named on a command line."""
+    """Record a dataset as the one last named on a command line."""
     file = _state_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(file, str(root) + "\n")
     except OSError as error:  # a home that can't be written: the command itself goes on
-        say(f"Warning: the dataset can't be remembered in {shown(file)}: {error.strerror}.")
+        say(f"Warning: can't remember the dataset in {shown(file)}: {error.strerror}.")
 
 
 def last_named() -> Path | None:

@@ -24,12 +24,12 @@ SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
 FEATURES = "features"
 KAGGLE = "kaggle"
-# What the name of a sample, beside its dataset, ends in.
+# The name of a sample is its dataset's with this at the end.
 SAMPLE = "-sample"
 
 
 def whole_of(root: Path) -> Path | None:
-    """The dataset that a folder is the sample of; None where it is none, or that is gone."""
+    """The dataset that a folder is a sample of; None where it isn't one, or the dataset is gone."""
     name = root.name.removesuffix(SAMPLE)
     if name in ("", root.name):
         return None
@@ -39,7 +39,7 @@ def whole_of(root: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples by split, as they lay on disk when the folder was read.
+    """Samples by split, as they were on disk when the folder was read.
 
     Args:
         root: absolute path of the folder.
@@ -65,7 +65,7 @@ class Dataset:
         """The class name of one sample of train or valid, given its path relative to the root."""
         split, _, rest = path.partition("/")
         if split == "test":
-            raise ValueError(f"images of the test folder have no class, asked for {path!r}'s")
+            raise ValueError(f"test images have no class, asked for that of {path!r}")
         return rest.partition("/")[0]
 
     def fingerprint(self, split: str) -> str:
@@ -104,15 +104,15 @@ def open_dataset(root: Path) -> Dataset:
     a name, never a position.
 
     Raises:
-        DlError: no such folder, nothing in it, pictures that do not lie where they should, or
-            an operation that has moved only a part of them.
+        DlError: the folder is missing or empty, its images are not in their places, or a
+            `dl data` command has moved only a part of them.
     """
     root = absolute(root)
     top = read_folder(root)
     if journal := unfinished(root):
         raise DlError(
-            f"`dl data {journal.name}` is not finished in {shown(root)}",
-            why="it is at work now, or was stopped on its way",
+            f"`dl data {journal.name}` has not finished in {shown(root)}",
+            why="it is still running, or it was stopped",
             hint=f"`dl data ls {quoted(root)}` finishes it, `dl data undo {quoted(root)}` takes it "
             "back.",
         )
@@ -122,7 +122,7 @@ def open_dataset(root: Path) -> Dataset:
     strangers = {path.split("/", 2)[1] for path in splits["valid"]} - set(classes)
     if strangers:
         raise DlError(
-            f"{_classes(strangers)} in {shown(root / 'valid')} without images in train/",
+            f"{shown(root / 'valid')} has images of {_classes(strangers)}, train/ has none",
             why="a network can't learn a class that it never sees",
             hint=f"Move some images to {shown(root / 'train')}, or remove the folder from valid/.",
         )
@@ -130,7 +130,7 @@ def open_dataset(root: Path) -> Dataset:
 
 
 def require_trainable(dataset: Dataset) -> None:
-    """Refuse, before anything costs time, a dataset that nothing can be learned from.
+    """Refuse a dataset that can't be trained on, before anything costs time.
 
     Raises:
         DlError: fewer than two classes, or no image in `valid/`.
@@ -138,13 +138,13 @@ def require_trainable(dataset: Dataset) -> None:
     if len(dataset.classes) < 2:
         raise DlError(
             f"{shown(dataset.root)} has only {_classes(dataset.classes)}",
-            why="telling classes apart takes two",
+            why="training needs at least two classes",
             hint=f"Add a second folder of images to {shown(dataset.root / 'train')}.",
         )
     if not dataset.splits["valid"]:
         raise DlError(
             f"No images in {shown(dataset.root / 'valid')}",
-            why="there would be nothing to judge the training on",
+            why="training needs images to validate on",
             hint=f"Run `dl data split {quoted(dataset.root)}`.",
         )
 
@@ -163,7 +163,7 @@ def dataset_settings(root: Path) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise DlError(
-            f"{shown(path)} holds no settings",
+            f"{shown(path)} is not a file of settings",
             why=f"expected lines of `key: value`, found a {type(value).__name__}",
             hint="Mend or remove the file.",
         )
@@ -171,13 +171,13 @@ def dataset_settings(root: Path) -> dict[str, Any]:
         if name != KAGGLE:
             raise DlError(
                 f"{shown(path)}: no setting is called `{name}`",
-                hint=f"{did_you_mean(name, (KAGGLE,))} It holds what a competition wants.",
+                hint=f"{did_you_mean(name, (KAGGLE,))} It holds a competition's settings.",
             )
     return value
 
 
 def find_sample_submission(root: Path) -> Path | None:
-    """Kaggle's example of a submission at the root of a dataset, under any of its spellings."""
+    """Kaggle's sample submission at the root of a dataset, in any of its spellings."""
     for name in read_folder(root).others:
         plain = name.lower().replace("_", "").replace("-", "")
         if plain.startswith("samplesubmission") and plain.endswith(".csv"):
@@ -192,8 +192,8 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
     if listing.images and split != "test":
         raise DlError(
             f"Images lie directly in {shown(root / split)}, as {shown(listing.images[0])}",
-            why="the folder that an image lies in names its class",
-            hint=f"Run `dl data organize {quoted(root)}`, or move them to a folder per class.",
+            why="the folder of an image names its class",
+            hint=f"Run `dl data organize {quoted(root)}`, or move them to one folder per class.",
         )
     samples = [f"{split}/{name}" for name in listing.images]
     for folder in listing.folders:
@@ -218,7 +218,7 @@ def _require_organized(root: Path, top: Listing) -> None:
             return
         raise DlError(
             f"No images in {shown(root / 'train')}",
-            why="the images of a class belong in a folder of its name, train/<class>/",
+            why="the images of each class belong in train/<class>/",
             hint="Put them there.",
         )
     if top.images or any(read_folder(root / folder).images for folder in top.folders):

@@ -1,4 +1,4 @@
-"""Pictures for `dl demo`: handwritten digits, laid out as Kaggle lays out a competition.
+"""Images for `dl demo`: handwritten digits, laid out as a Kaggle competition.
 
 scikit-learn's 1,797 digits (8x8 pixels, from UCI's "Optical Recognition of Handwritten Digits",
 Alpaydin & Kaynak 1998) come with the package, so that nothing has to be downloaded.
@@ -17,7 +17,7 @@ from dlcli.files.paths import shown
 LABELLED = 1000
 PIXELS = 64  # a side: enough to be looked at
 MARKER = ".dl-demo"
-# 1 July 1998, in seconds: files of one and the same time make a second demo find the same images.
+# 1 July 1998, in seconds: with a fixed file time a second demo finds the same images.
 PUBLISHED = 899_251_200
 
 
@@ -25,7 +25,7 @@ def write_digits(folder: Path) -> None:
     """Write the digits as `train/7.123.png`, `test/1001.png` and `sample_submission.csv`.
 
     Args:
-        folder: the dataset to be; one that an earlier demo wrote is replaced.
+        folder: the dataset's folder; one that an earlier demo wrote is replaced.
 
     Raises:
         DlError: the folder holds something else.

@@ -1,4 +1,4 @@
-"""Folders of pictures as they are found: what is an image, and what a folder's name stands for."""
+"""Folders of images: list one, tell images from other files, tell a split by its folder's name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_folder(folder: Path) -> Listing:
         raise DlError(
             f"{shown(folder)} is a file",
             why="a dataset is a folder of images",
-            hint=f"Name the folder; of an archive, `dl data organize {quoted(folder)}` makes one.",
+            hint=f"Name a folder. To make one of an archive: `dl data organize {quoted(folder)}`.",
         ) from error
     except PermissionError as error:
         raise DlError(
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> Listing:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name ends as an image's does, in any case."""
+    """Whether a file's suffix is that of an image, in upper or lower case."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
@@ -79,7 +79,7 @@ def class_images(folder: Path) -> tuple[str, ...]:
     """Names of the images in a class's folder, or in any folder of test images.
 
     Raises:
-        DlError: some lie a folder deeper, where they would be overlooked.
+        DlError: some lie one folder deeper, where they would be overlooked.
     """
     listing = read_folder(folder)
     for deeper in listing.folders:
@@ -87,6 +87,6 @@ def class_images(folder: Path) -> tuple[str, ...]:
             raise DlError(
                 f"{shown(folder / deeper)} lies one folder too deep",
                 why=f"images belong directly in {shown(folder)}",
-                hint="Move its images up, or the folder out of the dataset.",
+                hint="Move its images up, or move the folder out of the dataset.",
             )
     return listing.images

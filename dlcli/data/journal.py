@@ -1,11 +1,12 @@
-"""What is about to be done to a folder, on disk before it is done, by one process at a time.
+"""Journals: what a command is about to do to a folder, written down before it is done.
 
-Journals lie in `<root>/.dl/`, one file per operation, and never change once they are written; the
-file's name tells how far it is, so that every step is one atomic rename:
+Only one process at a time works on a folder. Journals are in `<root>/.dl/`, one file per operation.
+Their content never changes; the file's name holds the state, so that every step is one atomic
+rename:
 
     0001-organize.done      finished; `dl data undo` can take it back, the last one first
-    0002-split.pending      being done, or killed while it was; to be finished
-    0002-split.undoing      being taken back, or killed while it was; to be taken back
+    0002-split.pending      running, or killed on the way; to be finished
+    0002-split.undoing      being taken back, or killed on the way; to be taken back
 
 A journal is JSON lines: a header, then one [source, target] per file, relative to the header's
 source folder and to the root, so that an organized folder may be renamed or moved.
@@ -36,7 +37,7 @@ State = Literal["pending", "done", "undoing"]
 
 
 class Move(NamedTuple):
-    """One file's way, as relative paths with forward slashes."""
+    """Where a file is and where it goes, as relative paths with forward slashes."""
 
     source: str
     target: str
@@ -47,13 +48,13 @@ class Operation:
     """A plan to move or copy files.
 
     Args:
-        name: the command that makes it: "organize", "split", "sample".
+        name: its command: "organize", "split", "sample".
         kind: "move", or "copy" where the sources stay.
         root: the folder that the targets are relative to; its `.dl/` holds the journal.
         moves: the files.
         origin: the folder that the sources are relative to; None for the root itself.
-        made: folders that it makes, relative to the root, outermost first; "" is the root.
-        details: what the plan was made from, such as the seed; plain values.
+        made: new folders, relative to the root, outermost first; "" is the root.
+        details: what the plan was made from, such as the seed, as plain values.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Journal:
-    """An operation's journal file, as its name tells of it."""
+    """An operation's journal file, as described by its name."""
 
     path: Path
     number: int
@@ -83,7 +84,7 @@ class Journal:
         """The operation that it holds.
 
         Raises:
-            DlError: the file was damaged, or is from a later version.
+            DlError: the file is damaged, or from a later version.
         """
         try:
             header, *lines = map(json.loads, read_text(self.path).splitlines())
@@ -102,11 +103,11 @@ class Journal:
             raise DlError(
                 f"Can't read the journal {shown(self.path)}",
                 why=str(error),
-                hint="No file of yours is in it. Look at what it lists, then remove it.",
+                hint="It holds none of your files. Look at what it lists, then remove it.",
             ) from error
 
     def renamed(self, state: State) -> Journal:
-        """Pass to another state, durably."""
+        """Change the state, durably."""
         path = self.path.with_name(f"{self.number:04}-{self.name}.{state}")
         self.path.replace(path)
         sync_folder(path.parent)
@@ -129,12 +130,12 @@ def journals(root: Path) -> list[Journal]:
 
 
 def unfinished(root: Path) -> Journal | None:
-    """The operation that is being done to a folder, or was killed before its end."""
+    """The operation that is running in a folder, or was killed there before its end."""
     return next((journal for journal in journals(root) if journal.state != "done"), None)
 
 
 def write_journal(operation: Operation) -> Journal:
-    """Put an operation's journal on disk, whole and for good, before its first move."""
+    """Write an operation's journal to disk, whole and durably, before its first move."""
     header = {
         "format": FORMAT,
         "name": operation.name,
@@ -154,11 +155,11 @@ def write_journal(operation: Operation) -> Journal:
 
 @dataclass
 class Held:
-    """A folder that no other `dl` process works on; only `hold` makes one.
+    """A folder that is locked for this process; only `hold` makes one.
 
     Args:
         root: the folder.
-        is_ours: the folder itself was made by `dl`, so it goes when nothing is left in it.
+        is_ours: `dl` made the folder itself, so it is removed once nothing is left in it.
     """
 
     root: Path
@@ -167,7 +168,7 @@ class Held:
 
 @contextmanager
 def hold(root: Path) -> Iterator[Held]:
-    """Work on a folder alone: make it where it is missing, and lock it until the block ends.
+    """Lock a folder until the block ends; make it where it is missing.
 
     The kernel drops the lock of a process that dies. Where no journal is left, `.dl/` goes too.
 
@@ -186,7 +187,7 @@ def hold(root: Path) -> Iterator[Held]:
                 temporary.unlink()
             yield folder
     finally:
-        # what holds something, another's lock for one, is no folder to remove
+        # a folder that holds something, such as another's lock, is not removed
         with suppress(OSError):
             file.parent.rmdir()
             for empty in (root, *missing) if folder.is_ours else ():

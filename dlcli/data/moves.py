@@ -1,7 +1,7 @@
-"""The one mechanism by which `dl` moves and copies people's files.
+"""Move and copy people's files safely; nothing else in `dl` does.
 
-plan -> journal -> apply -> done. Nothing is replaced, a name clash is an error before anything
-moves, and what was killed at any step is finished by `finish` or taken back by `undo`.
+plan -> journal -> apply -> done. No file is replaced: a name clash is an error before anything
+moves. An operation that was killed at any step can be finished, `finish`, or taken back, `undo`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Outcome:
         operation: what was done or taken back.
         undone: whether it was taken back.
         missing: files that somebody removed before they could move.
-        kept: copies that stay when the rest is taken back, because they were changed or because
-            their originals were.
+        kept: copies that an undo left in place, because they or their originals were changed.
     """
 
     operation: Operation
@@ -53,11 +52,11 @@ class Outcome:
 
 
 def carry_out(held: Held, operation: Operation) -> Outcome:
-    """Check a plan, write its journal, and do it.
+    """Check a plan, write its journal, and carry it out.
 
     Raises:
-        DlError: a clash, no permission or no space, before anything moves; or why it stopped on
-            its way, to be finished or taken back.
+        DlError: before anything moves: a clash, no permission or no space. Later: why it stopped;
+            it can then be finished or taken back.
     """
     _require_free(operation.root, [move.target for move in operation.moves])
     _require_writable(operation)
@@ -77,7 +76,7 @@ def carry_out(held: Held, operation: Operation) -> Outcome:
 
 
 def finish(held: Held) -> Outcome | None:
-    """Bring to its end what was killed on its way; None where nothing was."""
+    """Finish an operation that was killed; None where there is none."""
     journal = unfinished(held.root)
     if journal is None:
         return None
@@ -90,8 +89,8 @@ def undo(held: Held) -> Outcome:
     """Take back the last operation, finished or not.
 
     Raises:
-        DlError: there is none; new files stand where the old ones would go; or why it stopped
-            on its way, to be called again.
+        DlError: there is none; new files are where the old ones would go; or why it stopped, in
+            which case it can be called again.
     """
     journal = last(held.root)
     if journal.state == "done":
@@ -115,7 +114,7 @@ def last(root: Path) -> Journal:
     if not found:
         raise DlError(
             f"Nothing to undo in {shown(root)}",
-            why="no command has moved or copied files there, or all was taken back",
+            why="no command moved or copied files there, or all of it was taken back",
         )
     return found[-1]
 
@@ -165,7 +164,7 @@ def _back(held: Held, journal: Journal) -> Outcome:
 
 @contextmanager
 def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
-    """Show how far it is and say, whatever stops the block, that nothing is lost."""
+    """Show a progress bar and, if the block stops, say how to go on and that nothing is lost."""
     root, total = shown(operation.root), len(operation.moves)
     next_call = f"the next `dl data` command on {root} {goes_on} it, `dl data undo` takes it back."
     # thousands of files move within a second, which is no time to read a bar
@@ -186,7 +185,7 @@ def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
 
 
 def _settle(operation: Operation) -> None:
-    """Clean up after killed copies, and wait until what was done would survive a power cut."""
+    """Clean up after killed copies, and wait until the result would survive a power cut."""
     folders = {operation.root}
     folders |= {operation.root / name for name in _folders(m.target for m in operation.moves)}
     if operation.kind == "move":
@@ -195,7 +194,7 @@ def _settle(operation: Operation) -> None:
     for folder in folders:
         sweep(str(folder))
     if operation.kind == "copy":
-        # all at the end: the first one then makes the file system write them together
+        # all at the end: the file system then writes them together, at the first sync
         for move in operation.moves:
             sync_file(f"{operation.root}/{move.target}")
     for folder in folders:
@@ -204,7 +203,7 @@ def _settle(operation: Operation) -> None:
 
 
 def _require_free(root: Path, paths: Sequence[str]) -> None:
-    """Refuse a plan in which a file would take a name that is taken."""
+    """Refuse a plan that would give a file a name that another file has."""
     wanted: dict[str, list[str]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
@@ -229,7 +228,7 @@ def _require_free(root: Path, paths: Sequence[str]) -> None:
 
 
 def _require_writable(operation: Operation) -> None:
-    """Refuse a plan for which a folder's permissions don't allow."""
+    """Refuse a plan that the folders' permissions don't allow."""
     folders = [operation.root / name for name in _folders(m.target for m in operation.moves)]
     if operation.kind == "move":
         folders += [operation.source / name for name in _folders(m.source for m in operation.moves)]
@@ -243,7 +242,7 @@ def _require_writable(operation: Operation) -> None:
 
 
 def _require_space(operation: Operation) -> None:
-    """Refuse to copy more bytes than the disk has left."""
+    """Refuse to copy more bytes than are free on the disk."""
     sizes = []
     for move in operation.moves:
         with suppress(FileNotFoundError):
@@ -257,26 +256,26 @@ def _require_space(operation: Operation) -> None:
 
 
 def _require_originals(operation: Operation) -> None:
-    """Refuse to take back copies none of which may go: their originals are gone or changed."""
+    """Refuse to remove copies if all of their originals are gone or changed."""
     pairs = [(operation.root / m.target, operation.source / m.source) for m in operation.moves]
     copies = [(str(copy), str(original)) for copy, original in pairs if copy.exists()]
     if copies and not any(is_unchanged(copy, original) for copy, original in copies):
         raise DlError(
             f"Nothing was undone in {shown(operation.root)}",
-            why=f"the originals in {shown(operation.source)} are gone or were changed, so these "
-            "may be the only copies",
-            hint="If they can go, remove the folder.",
+            why=f"the originals in {shown(operation.source)} are gone or changed, so these may be "
+            "the only copies",
+            hint="If you don't need them, remove the folder.",
         )
 
 
 def _remove_empty(root: Path, folders: Sequence[str]) -> None:
     for folder in reversed(folders):
-        with suppress(OSError):  # not empty, or not there: either way there is nothing to remove
+        with suppress(OSError):  # not empty, or already gone
             (root / folder).rmdir()
 
 
 def _folders(paths: Iterable[str]) -> list[str]:
-    """The folders that some files lie in, and those around them, outermost first."""
+    """The folders of some files, and their parents, outermost first."""
     found = {path.rpartition("/")[0] for path in paths}
     for folder in tuple(found):
         while folder := folder.rpartition("/")[0]:

@@ -1,7 +1,4 @@
-"""One command's work on a folder.
-
-What was killed is finished first; what was done last can be taken back.
-"""
+"""Work on a folder: finish what was killed there first, take back what was done last."""
 
 from __future__ import annotations
 
@@ -29,10 +26,10 @@ def touched_last(root: Path) -> Path:
 
 
 def undo(root: Path) -> Outcome:
-    """Take back the last thing that was done to a folder, finished or not.
+    """Take back the last operation on a folder, finished or not.
 
     Raises:
-        DlError: there is nothing, or new files stand where old ones would go.
+        DlError: there is none, or new files are where old ones would go.
     """
     last(root)
     with hold(root) as held:
@@ -40,10 +37,10 @@ def undo(root: Path) -> Outcome:
 
 
 def settle(root: Path) -> None:
-    """Finish, and say, what was killed on its way in a folder.
+    """Finish an operation that was killed in a folder, and say so.
 
     Raises:
-        DlError: it isn't dead but at work, or what stopped it is not mended.
+        DlError: it is still running, or what stopped it still does.
     """
     if unfinished(root):
         with working_in(root, "ls"):
@@ -52,10 +49,10 @@ def settle(root: Path) -> None:
 
 @contextmanager
 def working_in(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
-    """Hold a folder, with what was left unfinished there done.
+    """Lock a folder, and finish an operation that was killed there.
 
     Yields:
-        the folder, and what came of an earlier call of this very command that was killed.
+        the folder, and the outcome of an earlier call of this same command that was killed.
     """
     with hold(root) as held:
         outcome = finish(held)
@@ -65,7 +62,7 @@ def working_in(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
                 if outcome.undone
                 else f"`{outcome.operation.name}`"
             )
-            say(f"Finished {what} in {shown(root)}, which had been stopped on its way.")
+            say(f"Finished {what} in {shown(root)}, which had been stopped.")
             if not outcome.undone:
                 clear_after(outcome.operation)
         same = outcome and not outcome.undone and outcome.operation.name == name

@@ -1,8 +1,8 @@
-"""Split and sample: which files are to be moved or copied, and the doing.
+"""Split a dataset, and take a sample of one.
 
 A plan is a list of `Move`s with relative paths. Planning reads folders and writes nothing; the
-same files and the same seed give the same plan. Each `to_...` is the plan alone, for `--dry-run`.
-The doing first finishes what was killed on its way, and works under the folder's lock.
+same files and the same seed give the same plan. Each `to_...` only makes the plan, for `--dry-run`.
+`split` and `sample` first finish what was killed, and work under the folder's lock.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ SMALL_DATASET = 10_000
 
 
 def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
-    """Choose a random part of train, in each class the same share, to become valid.
+    """Choose a random part of train to become valid, the same share of each class.
 
-    A class keeps at least one image in train, so one that has a single image keeps that.
+    A class keeps at least one image in train, so a class with a single image keeps that one.
 
     Args:
         size: a number of images, or a fraction of train (a float between 0 and 1); None for 2,000
@@ -44,7 +44,7 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
         seed: of the random choice.
 
     Raises:
-        DlError: more images are asked for than can be spared.
+        DlError: more images are asked for than can be moved.
     """
     import numpy as np
 
@@ -59,7 +59,7 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
         raise DlError(
             f"Can't move {size:,} of {total:,} images to valid/",
             why=f"each class keeps at least one, which leaves {sum(spare.values()):,} to move",
-            hint="Ask for fewer, `--valid N`, or add images.",
+            hint="Use a smaller `--valid N`, or add images.",
         )
     shares = apportion({name: len(paths) for name, paths in by_class.items()}, size, most=spare)
     chosen = _choose(by_class, shares, np.random.default_rng(seed))
@@ -67,10 +67,10 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
 
 
 def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Move]:
-    """Choose a random part of a dataset, in each class the same share, for fast experiments.
+    """Choose a random part of a dataset for fast experiments, the same share of each class.
 
     Args:
-        train: number of images to take from train; all there are where they are fewer.
+        train: number of images to take from train; all of them where there are fewer.
         valid: likewise from valid.
         seed: of the random choice.
 
@@ -78,15 +78,15 @@ def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Mov
         moves whose source and target are the same relative path.
 
     Raises:
-        DlError: fewer images than classes are asked for, and a class would be lost.
+        DlError: fewer images than classes are asked for, so a class would be lost.
     """
     import numpy as np
 
     if train < len(dataset.classes):
         raise DlError(
             f"{train:,} is too few for a sample of {len(dataset.classes):,} classes",
-            why="it has at least one image of each in train/",
-            hint=f"Ask for more: `--train {len(dataset.classes)}` or above.",
+            why="it needs at least one image of each class in train/",
+            hint=f"Use `--train {len(dataset.classes)}` or more.",
             exit_code=ExitCode.USAGE,
         )
     random = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def split(root: Path, size: float | None, seed: int) -> Outcome:
     """Move a random part of train to valid; see `plan_split`.
 
     Raises:
-        DlError: valid has images already, or more are asked for than can be spared.
+        DlError: valid has images already, or more are asked for than can be moved.
     """
     with working_in(root, "split") as (held, finished):
         if finished:
@@ -175,7 +175,7 @@ def to_split(root: Path, size: float | None, seed: int) -> Operation:
             why="a dataset is split once",
             hint=f"`dl data undo {quoted(root)}` takes the split back."
             if undoable
-            else "Move them back to train/ to split anew.",
+            else "Move them back to train/ to split again.",
         )
     moves = plan_split(dataset, size, seed)
     return Operation("split", "move", root, tuple(moves), details={"valid": size, "seed": seed})
@@ -186,19 +186,19 @@ def sample(
 ) -> tuple[Path, Outcome | None]:
     """Copy a random part of a dataset to a folder beside it, `<dataset>-sample`.
 
-    It is built aside and renamed into place, so that there is a whole sample or none.
+    It is built in a hidden folder and renamed into place, so that there is a whole sample or none.
 
     Args:
         train: images to take from train, all where they are fewer; see `plan_sample`.
         valid: likewise from valid.
         seed: of the random choice.
-        replace: make it anew where there is another one.
+        replace: replace an existing sample that differs.
 
     Returns:
-        the sample's folder, and what was done; None where the same sample was there already.
+        the sample's folder, and what was done; None where the same sample already exists.
 
     Raises:
-        DlError: there is another sample, or too little to take one from.
+        DlError: another sample exists, or there are too few images to take one.
     """
     settle(root)
     operation = to_sample(root, train, valid, seed)
@@ -216,9 +216,9 @@ def sample(
         outcome = carry_out(held, dataclasses.replace(operation, root=built))
         if outcome.missing:
             raise DlError(
-                f"{len(outcome.missing):,} images left {shown(root)} while they were copied",
-                why=f"as {shown(outcome.missing[0])}",
-                hint="Run `dl data sample` again once nothing else works there.",
+                f"{len(outcome.missing):,} images disappeared from {shown(root)} during the copy",
+                why=f"one of them is {shown(outcome.missing[0])}",
+                hint="Run `dl data sample` again once nothing else changes that folder.",
             )
         if target.exists():
             target.rename(replaced)
@@ -235,8 +235,8 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     moves = plan_sample(dataset, train, valid, seed)
     if missing := [move.source for move in moves if not (root / move.source).exists()]:
         raise DlError(
-            f"{shown(root / missing[0])} is not there",
-            why="it was removed a moment ago, or is a link to nowhere",
+            f"{shown(root / missing[0])} does not exist",
+            why="it was removed a moment ago, or it is a broken link",
             hint="Remove the link, or put the file back.",
         )
     if (root / SETTINGS).exists():
@@ -248,12 +248,12 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
 
 
 def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
-    """Whether a folder is the sample that an operation would make; refuse to lose another."""
+    """Whether a folder is the sample that an operation would make; refuse to overwrite another."""
     samples = [journal.read() for journal in journals(target) if journal.name == "sample"]
     if not samples:
         raise DlError(
             f"{shown(target)} was not made by `dl data sample`",
-            why="it is not replaced, for there may be no other copy of it",
+            why="it is not replaced, because it may be the only copy",
             hint="Rename it or move it away.",
         )
     made = samples[-1].details
@@ -263,15 +263,15 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
         options = " ".join(f"--{name} {made[name]}" for name in ("train", "valid", "seed"))
         same_files = made["fingerprints"] == operation.details["fingerprints"]
         raise DlError(
-            f"{shown(target)} is another sample",
+            f"{shown(target)} is a different sample",
             why=f"it was made with {options}" + ("" if same_files else ", of other images"),
-            hint="`--replace` makes it anew.",
+            hint="Add `--replace` to replace it.",
         )
     return False
 
 
 def _built_so_far(partial: Path) -> list[Path]:
-    """What a killed `sample` left in the folder where it builds: nothing but copies."""
+    """What a killed `sample` left in the folder that it builds in: copies alone."""
     copies = [path for path in partial.iterdir() if path.name != FOLDER]
     return copies + [journal.path for journal in journals(partial)]
 

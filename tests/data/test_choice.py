@@ -120,7 +120,7 @@ def test_without_any_of_these_the_error_says_how_to_name_one() -> None:
 def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
     choose_dataset(with_named(config(), "fish"))
     (datasets / "fish").rename(datasets / "fishes")
-    with pytest.raises(DlError, match="~/data/fish, the dataset last named, is gone"):
+    with pytest.raises(DlError, match="~/data/fish, the dataset last named, no longer exists"):
         choose_dataset(config())
 
 
@@ -137,7 +137,7 @@ def test_a_state_folder_that_cannot_be_written_costs_only_the_memory(
     state_home().parent.mkdir(parents=True)
     state_home().touch()  # a file where a folder should be
     assert choose_dataset(with_named(config(), "fish")).root == datasets / "fish"
-    assert "can't be remembered" in capsys.readouterr().err
+    assert "can't remember" in capsys.readouterr().err
 
 
 def test_a_name_is_looked_for_in_the_data_folder_and_then_here(

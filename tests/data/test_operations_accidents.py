@@ -225,7 +225,7 @@ def test_a_full_disk_stops_a_copy_which_goes_on_once_there_is_room(tmp_path: Pat
     assert "`organize` stopped after 4 of 6 files: File too large" in words
     assert "Nothing is lost." in words
     assert not list(folder.rglob(PARTIAL)), "half a file only takes room"
-    with pytest.raises(DlError, match="is not finished"):
+    with pytest.raises(DlError, match="has not finished"):
         open_dataset(folder / "dogscats")
     organize_copy(folder)
     assert (folder / "dogscats/train/dog/dog.0.jpg").read_bytes() == b"x" * 50_000

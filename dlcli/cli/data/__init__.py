@@ -1,4 +1,4 @@
-"""`dl data`: bring a folder of pictures into the form of a dataset, and back."""
+"""`dl data`: make a dataset of a folder of pictures, split it, take a sample, undo."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Share(click.ParamType):
         except ValueError:
             share = 0
         if not (0 < share < 1 if isinstance(share, float) else share >= 1):
-            self.fail(f"{value!r} is neither a number of images, as 400, nor a fraction, as 0.2.")
+            self.fail(f"{value!r} is not a number of images (400) or a fraction (0.2).")
         return share
 
 
 @click.group(cls=Group)
 def command() -> None:
-    """Organise images into classes; put some aside to validate on; take a sample.
+    """Organise images into classes, split off a validation set, take a sample.
 
-    DATASET is a path, or a name under the data folder; `-d DATASET` says the same. Without it, the
-    one last named.
+    DATASET is a path, or a name under the data folder. `-d DATASET` names it too. The default is
+    the one last named.
     """
 
 
@@ -71,7 +71,7 @@ command.add_command(organize)
 def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> None:
     """Move a random part of train/ to valid/.
 
-    Of each class the same share; a class keeps at least one image in train/.
+    Each class gives the same share. It keeps at least one image in train/.
     """
     from dlcli.data import splits
     from dlcli.data.choice import again
@@ -89,7 +89,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     print_counts(dataset := open_dataset(root), as_json)
     for name in singletons(dataset):
         if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
-            say(f"Class `{shown(name)}` has a single image, which stays in train/.")
+            say(f"Class `{shown(name)}` has a single image. It stays in train/.")
     say(
         f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}; "
         f"next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
@@ -113,16 +113,16 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     metavar="N",
     help="images to take from valid/",
 )
-@click.option("--replace", is_flag=True, help="make it anew where there is another sample")
+@click.option("--replace", is_flag=True, help="replace an existing sample that differs")
 @DRY_RUN
 @JSON
 @with_dataset("seed")
 def sample(
     config: Config, train: int, valid: int, replace: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Copy a random part to DATASET-sample, for fast experiments.
+    """Copy a random part to DATASET-sample for fast experiments.
 
-    Of each class the same share, and never more than there are.
+    Each class gives the same share, at most all of its images.
     """
     from dlcli.data import splits
     from dlcli.data.choice import again
@@ -136,7 +136,7 @@ def sample(
         return
     folder, outcome = splits.sample(root, train, valid, seed, replace=replace)
     if outcome is None:
-        say("The same sample was there already.")
+        say("The same sample already exists.")
     print_counts(open_dataset(folder), as_json)
     say(
         f"The sample is in {shown(folder)}; next: `dl features{again(root)}`, "
@@ -151,8 +151,8 @@ def sample(
 def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
-    Finished or not; of two, the later one first. A DATASET that is named is taken alone, without
-    its sample. Copies go only where their originals are still there, and neither was changed.
+    It may be unfinished. Call `undo` again to take back the one before. A named DATASET excludes
+    its sample. Copies are removed only if they and their originals are unchanged.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
@@ -173,19 +173,19 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     if operation.kind == "move":
         done = f"moved {count(outcome.files, 'file')} back to {shown(operation.source)}"
         if is_staged(operation) and made_of(operation).exists():
-            done += f", which can be removed, for {shown(made_of(operation))} has them"
+            done += f", which you can remove: {shown(made_of(operation))} has them too"
     else:
         done = f"removed {count(outcome.files, 'copy', 'copies')} from {shown(root)}"
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
-    say(f"Took back `{operation.name}`: {done}; to do it again: `{as_typed(operation)}`")
+    say(f"Took back `{operation.name}`: {done}. To do it again: `{as_typed(operation)}`")
 
 
 @command.command("ls")
 @JSON
 @with_dataset()
 def ls(config: Config, as_json: bool) -> None:
-    """List the datasets, or the classes of one."""
+    """List all datasets, or the classes of one dataset."""
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
     from dlcli.data.dataset import open_dataset

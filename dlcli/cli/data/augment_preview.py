@@ -1,4 +1,4 @@
-"""`dl data augment-preview`: what augmentation makes of an image."""
+"""`dl data augment-preview`: draw an image with random augmentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTPUT = Path("augment-preview.png")
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Datasets and, where there is none of that name, files."""
+    """Complete datasets, else files."""
     found = complete_dataset(ctx, param, incomplete)
     return [CompletionItem(w.value, type="file") if w.type == "dir" else w for w in found]
 
@@ -33,13 +33,13 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     default=OUTPUT,
     show_default=True,
     metavar="FILE",
-    help="the PNG to write; replaced where it exists",
+    help="the PNG to write; an existing one is replaced",
 )
 @with_config("dataset", "seed", *AMOUNTS)
 def command(config: Config, named: str | None, output: Path) -> None:
-    """Draw an image as it is, and changed at random eight ways.
+    """Draw an image and eight random augmentations of it.
 
-    IMAGE is a file. Of a DATASET, `-d DATASET` too, it is an image of train/, chosen by --seed.
+    IMAGE is a file. For a DATASET, or `-d DATASET`, --seed chooses an image of train/.
     """
     from dlcli.files.paths import shown
     from dlcli.progress import say
@@ -50,15 +50,15 @@ def command(config: Config, named: str | None, output: Path) -> None:
     say(f"Image {shown(image)}")
     preview(image, settings.augmentation, settings.seed, output)
     _print_amounts(config, settings.augmentation)
-    after = "nothing is changed: set some amount, such as `--rotation 15`"
+    after = "nothing changes the image: set an amount, such as `--rotation 15`"
     if not settings.augmentation.changes_nothing:
         given = config.given_flags(AMOUNTS)
         after = f"next: `{' '.join(['dl train cnn --augment', *given])}{root}`"
-    say(f"Eight ways are in {shown(output)}; {after}")
+    say(f"Saved {shown(output)}; {after}")
 
 
 def _choose(config: Config, named: str | None) -> tuple[Path, str]:
-    """The image, and what the next command needs typed to take its dataset too."""
+    """The image, and the argument that makes the next command take its dataset."""
     from dlcli.data.choice import again, choose_dataset, typed_option, with_named
     from dlcli.data.folders import is_image
     from dlcli.files.paths import expanded, shown
@@ -77,7 +77,7 @@ def _choose(config: Config, named: str | None) -> tuple[Path, str]:
 
 
 def _print_amounts(config: Config, augmentation: Augmentation) -> None:
-    """Every amount that holds, and whether it was set or is the preset's."""
+    """Print each amount in effect, and whether it was set or comes from the preset."""
     rows = []
     for name, value in augmentation.describe().items():
         found = config.get(f"augmentation.{name}")

@@ -1,4 +1,4 @@
-"""`dl data get`: a competition's data as a dataset."""
+"""`dl data get`: download a competition's data as a dataset."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from dlcli.config import Config
     "--dataset",
     "named",
     metavar="NAME",
-    help="a path, or a name under the data folder; by default the competition's",
+    help="a path, or a name under the data folder  [default: the competition's name]",
 )
-@click.option("--remove-archive", is_flag=True, help="remove what was fetched once it is unpacked")
+@click.option("--remove-archive", is_flag=True, help="remove the archive once it is unpacked")
 @with_labels
 @JSON
 @with_config()
@@ -37,11 +37,10 @@ def command(
     label_column: str | None,
     as_json: bool,
 ) -> None:
-    """Fetch a COMPETITION's data from Kaggle, as a dataset.
+    """Download a COMPETITION's data from Kaggle as a dataset.
 
-    COMPETITION is its URL, or its name there. What has come stays if the connection breaks off;
-    the same command goes on from there. The dataset knows its competition, and `dl submit` sends
-    to it.
+    COMPETITION is its URL or its name in the URL. If the connection breaks, the same command
+    continues the download. The dataset records its competition for `dl submit`.
     """
     from dlcli.data.choice import folder_named, remember
     from dlcli.data.organize.labels import Naming
@@ -54,7 +53,8 @@ def command(
     slug = slug_of(slug)
     if os.sep in slug:
         raise click.UsageError(
-            f"{slug} names no competition. Its name is NAME in `https://www.kaggle.com/c/NAME`."
+            f"{slug} does not name a competition. Its name is NAME in "
+            "`https://www.kaggle.com/c/NAME`."
         )
     data_dir = config.settings().data_dir
     root, archive = folder_named(named or slug, data_dir), archive_of(slug, absolute(data_dir))
@@ -67,5 +67,5 @@ def command(
             archive.unlink()
             say(f"Removed {shown(archive)}, {size}.")
         else:
-            say(f"The archive, {size}, stays in {shown(archive)}; `--remove-archive` removes it.")
+            say(f"Kept the archive {shown(archive)}, {size}; `--remove-archive` removes it.")
     tell(outcome, archive, root, as_json)

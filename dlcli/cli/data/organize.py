@@ -1,4 +1,4 @@
-"""`dl data organize`: make a dataset of what was downloaded."""
+"""`dl data organize`: make a dataset of a download."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def with_labels(command: Callable[..., None]) -> Callable[..., None]:
     """`--labels`, `--id-column` and `--label-column`."""
     for option in (
-        click.option("--label-column", metavar="NAME", help="its column that names their classes"),
-        click.option("--id-column", metavar="NAME", help="its column that names the images"),
+        click.option("--label-column", metavar="NAME", help="column of the CSV with the classes"),
+        click.option("--id-column", metavar="NAME", help="column of the CSV that names the images"),
         click.option(
             "--labels",
             metavar="FILE",
             type=click.Path(),
-            help="CSV that holds the labels: a path, or one in what was downloaded",
+            help="CSV of the labels: a path, or the name of one in the download",
         ),
     ):
         command = option(command)
@@ -62,14 +62,14 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make a dataset of SRC, a folder or archive as downloaded.
+    """Make a dataset of SRC, a downloaded folder or archive.
 
-    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), folders per
-    class, with or without train/, val/ and test/ around them, labels in a CSV, and images that
-    are a CSV of pixels; zip and tar archives of all these, and archives in those.
+    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), one folder
+    per class, with or without train/, val/ and test/ around them, labels in a CSV, images as a CSV
+    of pixels, and zip and tar archives of all these, nested ones too.
 
-    DEST is a path, or a name under the data folder; without it, SRC's own name there. SRC stays
-    as it is, unless it is DEST itself or --move is given.
+    DEST is a path, or a name under the data folder. The default is SRC's name there. SRC stays as
+    it is, unless it is DEST itself or --move is given.
     """
     from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize
@@ -95,10 +95,10 @@ def command(
 
 
 def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> None:
-    """Print what came of organising.
+    """Print the outcome of organising.
 
     Args:
-        outcome: what was done; None where it was done before.
+        outcome: what was done; None where it had been done before.
         found: the folder or archive.
         goal: the dataset's folder.
     """
@@ -140,9 +140,9 @@ def _say_done_before(found: Path, goal: Path) -> None:
         say(packed)
     if new := new_since(found, goal):
         say(
-            f"Warning, since then new in {shown(found)}, and not copied: "
-            f"{count(len(new), 'file')}, such as {shown(new[0])}. Take back what was done, "
-            f"`dl data undo{again(goal, '')}`, up to `organize`; then organise it again."
+            f"Warning: {count(len(new), 'new file')} in {shown(found)} not copied, such as "
+            f"{shown(new[0])}. To add new files, take everything back, "
+            f"`dl data undo{again(goal, '')}`, up to `organize`, then organise again."
         )
 
 

@@ -1,4 +1,4 @@
-"""How datasets, and plans for their files, are printed."""
+"""Print datasets, and plans for their files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dlcli.data.journal import Operation
     from dlcli.data.moves import Outcome
 
-# A plan's lines on a terminal: enough to see what it is, few enough to read.
+# Lines of a plan that are printed.
 SHOWN_FOLDERS = 20
 SHOWN_FILES = 5
 
-DRY_RUN = click.option("--dry-run", is_flag=True, help="print what would be done, do nothing")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="only print what would be done")
 
 
 def print_counts(dataset: Dataset, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 
 
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
-    """Print what an operation would do, or what taking it back would."""
+    """Print what an operation would do, or what taking it back would do."""
     from dlcli.data.organize.organize import made_of
     from dlcli.files.paths import shown
     from dlcli.progress import say
@@ -75,14 +75,14 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     print_table(["from", "to", "files"], rows[:SHOWN_FOLDERS])
     if len(rows) > SHOWN_FOLDERS:
         click.echo(f"... and {words.count(len(rows) - SHOWN_FOLDERS, 'more folder')}")
-    click.echo("Such as:")
+    click.echo("For example:")
     for a, b in pairs[:SHOWN_FILES]:
         click.echo(f"  {shown(a)}" + ("" if verb == "remove" else f" -> {shown(b)}"))
-    say("Nothing was done; without --dry-run it would be.")
+    say("Nothing was done. Leave out --dry-run to do it.")
 
 
 def print_datasets(config: Config, as_json: bool) -> None:
-    """Print the datasets under the data folder, and which of them is the current one."""
+    """Print the datasets under the data folder, and mark the current one."""
     from dlcli.data import operations
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS, open_dataset
@@ -125,11 +125,11 @@ def print_datasets(config: Config, as_json: bool) -> None:
             for row in found
         ],
     )
-    say(f"In {shown(data_dir)}; next: `dl data ls DATASET` for one's classes")
+    say(f"In {shown(data_dir)}. The classes of one: `dl data ls DATASET`")
 
 
 def verb_of(operation: Operation) -> str:
-    """What an operation does to files: copy, move, or unpack; draw is a kind of make."""
+    """What an operation does to files: "copy", "move", "unpack", or "make" for drawn images."""
     from dlcli.data.organize.organize import is_staged, made_of
 
     if not is_staged(operation):
@@ -143,7 +143,7 @@ def _folder(path: str) -> str:
 
 
 def as_typed(operation: Operation) -> str:
-    """The command that makes an operation again."""
+    """The command that does an operation again."""
     import shlex
 
     from dlcli.data.organize.organize import made_of
@@ -167,13 +167,13 @@ def as_typed(operation: Operation) -> str:
 
 
 def warn_of(outcome: Outcome) -> None:
-    """Say of which files an operation could not do what it was to do."""
+    """Warn of files that an operation left out."""
     from dlcli.files.paths import shown
     from dlcli.progress import say
 
     for paths, why in (
-        (outcome.missing, "not there any more"),
-        (outcome.kept, "left alone, because it or its original was changed or removed"),
+        (outcome.missing, "gone before it could be moved"),
+        (outcome.kept, "kept, because it or its original was changed or removed"),
     ):
         if paths:
             more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""

@@ -1,8 +1,8 @@
-"""A CSV that names the class of each image: which file, which columns, and what is wrong in it.
+"""Read the class of each image from a CSV: find the file and its columns, check its rows.
 
-The column of ids is the one whose values name the images, the column of labels the one that is
-left, or is called as labels are; several columns of zeros and ones hold one class each. Whatever is
-taken is said; where two would do, nothing is.
+The column of ids is the one whose values name the images. The column of labels is the only one
+left, or has a usual name of labels. Several columns of zeros and ones hold one class each. The
+choice is reported; where it is ambiguous, it is an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dlcli.files.paths import shown
 _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
 NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."
 
-# What competitions call their labels, case and anything but letters and digits left out.
+# Names of label columns in competitions, in lower case, letters and digits alone.
 _LABEL_NAMES = (
     *("label", "labels", "class", "classname", "classlabel", "labelname", "classid", "category"),
     *("categoryname", "target", "breed", "species", "diagnosis", "y"),
@@ -38,10 +38,10 @@ _MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class Naming:
-    """Where labels are, as far as somebody says it.
+    """Where the user says that labels are; None where nothing is said.
 
     Args:
-        file: the CSV: a path, or the name of one in what is organised.
+        file: the CSV: a path, or the name of one among the files to organise.
         id_column: the column that names the images.
         label_column: the column that names their classes.
     """
@@ -52,7 +52,7 @@ class Naming:
 
     @property
     def is_given(self) -> bool:
-        """Whether anything is said."""
+        """Whether the user says anything."""
         return any((self.file, self.id_column, self.label_column))
 
 
@@ -63,8 +63,8 @@ class Labels:
     Args:
         file: the CSV.
         of: the class of each image, by its path.
-        notes: what was decided on the user's behalf, a sentence each.
-        is_sure: whether it is plain from its column, name and values, that these are labels.
+        notes: what was decided for the user, a sentence each.
+        is_sure: whether the column's name or values show that these are labels.
     """
 
     file: Path
@@ -75,12 +75,12 @@ class Labels:
 
 @dataclass(frozen=True)
 class Column:
-    """Labels, and the column that they are from; in words as a string.
+    """A column of labels; `str` describes it.
 
     Args:
-        names: the column, or of one-hot columns all.
+        names: the column, or all of the one-hot columns.
         labels: one per row of the table.
-        is_sure: whether name or values show that these are labels.
+        is_sure: whether its name or values show that these are labels.
     """
 
     names: tuple[str, ...]
@@ -90,26 +90,26 @@ class Column:
     def __str__(self) -> str:
         if len(self.names) == 1:
             return f"column `{shown(self.names[0])}`"
-        return f"the one that is 1 of columns {_listed(self.names)}"
+        return f"one-hot columns {_listed(self.names)}"
 
 
 def read_labels(
     files: Sequence[Path], images: Sequence[str], elsewhere: Sequence[str], naming: Naming
 ) -> Labels | None:
-    """The labels of all images that are to be learned from.
+    """Read the labels of all training images.
 
     Args:
-        files: CSVs, one of which may hold them.
+        files: CSVs that may hold labels.
         images: paths of the images.
-        elsewhere: paths of images that need no label, but may have a row.
-        naming: what is said of file and columns.
+        elsewhere: paths of images that need no label but may have a row.
+        naming: file and columns, as far as the user names them.
 
     Returns:
-        them; None where no file has anything to do with the images.
+        the labels; None where no file is about these images.
 
     Raises:
-        DlError: it is not plain which file or columns; an image has no label, or two; a label is
-            no name for a folder.
+        DlError: the file or its columns are ambiguous; an image has no label, or two; a label
+            can't name a folder.
     """
     tables = [
         table for file in files if (table := read_table(file, is_named=naming.file is not None))
@@ -134,7 +134,7 @@ def read_labels(
 
 
 def named_in(file: Path, images: Sequence[str]) -> set[str]:
-    """The images that the first column of a file names, as that of a sample submission."""
+    """The images that a file's first column names, such as a sample submission's."""
     table = read_table(file)
     if not table or not table.header:
         return set()
@@ -144,31 +144,31 @@ def named_in(file: Path, images: Sequence[str]) -> set[str]:
 
 
 def require_folder_name(label: str, where: str) -> None:
-    """Refuse a label that can't be the name of a class's folder.
+    """Refuse a label that can't name a class's folder.
 
     Args:
         label: as it was read.
-        where: the row it comes from, for the words of the error.
+        where: the row it comes from, for the error's text.
 
     Raises:
         DlError: it can't.
     """
     if why := fault_of_name(label):
         raise DlError(
-            f"The label `{shown(label[:60])}` of {where} can't name a class's folder",
+            f"The label `{shown(label[:60])}` of {where} can't name a folder",
             why=why,
             hint="Change it in the CSV, or name another column: `--label-column NAME`.",
         )
 
 
 def fault_of_name(name: str) -> str:
-    """Why something can't be the name of a file or folder that is seen; "" where it can."""
+    """Why a name can't be that of a visible file or folder; "" where it can."""
     if not name:
         return "it is empty"
     if "/" in name or "\0" in name:
-        return "a slash ends the name of a folder"
+        return "a name can't have a slash"
     if name.startswith("."):
-        return "what begins with a dot is hidden"
+        return "a name that begins with a dot is hidden"
     if len(name.encode("utf-8", "surrogateescape")) > MOST_NAME_BYTES:
         return f"it is longer than {MOST_NAME_BYTES} bytes"
     return ""
@@ -177,7 +177,7 @@ def fault_of_name(name: str) -> str:
 def _labels_in(
     table: Table, images: Sequence[str], elsewhere: Sequence[str], naming: Naming
 ) -> Labels | None:
-    """What one table says; None where its rows are not about these images."""
+    """The labels in one table; None where its rows are not about these images."""
     for name in (naming.id_column, naming.label_column):
         if name is not None and name not in table.header:
             if naming.file is None:
@@ -193,8 +193,8 @@ def _labels_in(
         raise DlError(
             f"No column of {shown(table.file)} names the images"
             if naming.id_column is None
-            else f"Column `{shown(naming.id_column)}` of {shown(table.file)} names no image",
-            why=f"an image is called {shown(images[0])}",
+            else f"Column `{shown(naming.id_column)}` of {shown(table.file)} does not name images",
+            why=f"the name of an image is {shown(images[0])}",
             hint=NAMING,
         )
     id_column, form = chosen
@@ -202,7 +202,9 @@ def _labels_in(
     _require_rows(table, id_column, rows, images)
     column = choose_label_column(table, id_column, [*rows.values()], naming.label_column)
     of = _labels_of(table, column, rows, id_column, form)
-    notes = [f"Labels: {column} of {shown(table.file.name)}, by `{shown(id_column)}`."]
+    notes = [
+        f"Labels: {column} of {shown(table.file.name)}, matched to images by `{shown(id_column)}`."
+    ]
     known = {form.of(image) for image in (*images, *elsewhere)}
     if strangers := [each for each in table.column(id_column) if each and each not in known]:
         notes.append(
@@ -213,24 +215,24 @@ def _labels_in(
 
 
 def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Naming) -> DlError:
-    """What to raise where no CSV has the columns that somebody names, and names the images."""
+    """The error where no CSV has the named columns, or none names the images."""
     files = ", ".join(shown(table.file.name) for table in tables)
     there = [*dict.fromkeys(name for table in tables for name in table.header)]
     for name in filter(None, (naming.id_column, naming.label_column)):
         if name not in there:
-            why = f"looked into {files}" if tables else "there is none"
+            why = f"looked in {files}" if tables else "there is no CSV"
             hint = did_you_mean(name, there)
             return DlError(f"No CSV has a column `{shown(name)}`", why=why, hint=hint or NAMING)
     return DlError(
         f"No column of {files} names the images",
-        why=f"an image is called {shown(images[0])}",
+        why=f"the name of an image is {shown(images[0])}",
         hint=NAMING,
     )
 
 
 def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str, Form] | None:
-    """The column whose values name the images, and how; None where none names any."""
-    # of leaf-classification's 194 columns 193 are no ids, and a few images show it
+    """The column whose values name the images, and how; None where no column does."""
+    # 193 of leaf-classification's 194 columns are not ids, which a few images are enough to see
     few = images[:: max(1, len(images) // 50)]
     matches: list[tuple[str, Form]] = []
     for name in [naming.id_column] if naming.id_column else table.header:
@@ -242,7 +244,7 @@ def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str
         return None
     best_match = max(map(_quality, matches))
     best = [match for match in matches if _quality(match) == best_match]
-    if len(best) > 1:  # an id stands once
+    if len(best) > 1:  # ids are unique
         best = [each for each in best if table.is_unique(each[0])] or best
     if len(best) > 1:
         best = [each for each in best if plain_name(each[0]) in _ID_NAMES] or best
@@ -251,15 +253,15 @@ def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str
     for other, its_form in best[1:]:
         if _rows_of(table, other, its_form, images) != rows:
             raise DlError(
-                f"Which column of {shown(table.file)} names the images is not plain",
+                f"Several columns of {shown(table.file)} name the images",
                 why=f"`{shown(name)}` and `{shown(other)}` both do",
-                hint="Name it: `--id-column NAME`.",
+                hint="Choose one: `--id-column NAME`.",
             )
     return name, form
 
 
 def _quality(match: tuple[str, Form]) -> tuple[int, bool]:
-    """How well a column names the images: how many of them, and as they are written or not."""
+    """How well a column names the images: how many of them, and whether literally."""
     _, form = match
     return form.matched, not form.ids
 
@@ -277,20 +279,20 @@ def _rows_of(
 def _require_rows(
     table: Table, id_column: str, rows: Mapping[str, list[int]], images: Sequence[str]
 ) -> None:
-    """Refuse images without a row, and a row that stands for several images."""
+    """Refuse images without a row, and a row that names several images."""
     if missing := [image for image in images if image not in rows]:
         raise DlError(
-            f"{len(missing):,} of {len(images):,} images to learn from have no row in "
-            f"{shown(table.file)}, as {shown(missing[0])}",
-            why=f"rows and images were matched by column `{shown(id_column)}`",
-            hint="Add the rows, or move these images away; or name another file or column: "
+            f"{len(missing):,} of {len(images):,} training images have no row in "
+            f"{shown(table.file)}, such as {shown(missing[0])}",
+            why=f"rows and images are matched by column `{shown(id_column)}`",
+            hint="Add the rows, or move these images away, or name another file or column: "
             "`--labels FILE`, `--id-column NAME`.",
         )
     first: dict[int, str] = {}
     for image, (number, *_) in rows.items():
         if number in first:
             raise DlError(
-                f"A row of {shown(table.file)} stands for two images, {shown(first[number])} and "
+                f"A row of {shown(table.file)} names two images, {shown(first[number])} and "
                 f"{shown(image)}",
                 why=f"its `{shown(id_column)}` is `{shown(table.column(id_column)[number])}`",
                 hint="Rename one of the two, or name a column of paths: `--id-column NAME`.",
@@ -313,8 +315,8 @@ def _labels_of(
     for problem, bad in (("have no label", empty), ("have two labels", torn)):
         if bad:
             raise DlError(
-                f"{len(bad):,} images {problem} in {shown(table.file)}, as {shown(bad[0])}",
-                why=f"its row has `{shown(id_column)}` `{shown(form.of(bad[0]))}`",
+                f"{len(bad):,} images {problem} in {shown(table.file)}, such as {shown(bad[0])}",
+                why=f"the `{shown(id_column)}` of its row is `{shown(form.of(bad[0]))}`",
                 hint="Mend the rows, or name another column: `--label-column NAME`.",
             )
     for image, label in {label: (image, label) for image, label in of.items()}.values():
@@ -323,14 +325,14 @@ def _labels_of(
 
 
 def _the_one(found: list[Labels]) -> Labels:
-    """The labels of several files, where they are the same or only one file's surely are labels."""
+    """The one file's labels that are sure; several files must agree."""
     sure = [labels for labels in found if labels.is_sure] or found
     for other in sure[1:]:
         if other.of != sure[0].of:
             raise DlError(
-                "Which CSV holds the labels is not plain",
+                "Several CSVs may hold the labels",
                 why=f"{shown(sure[0].file.name)} and {shown(other.file.name)} both name all images",
-                hint="Name it: `--labels FILE`.",
+                hint="Choose one: `--labels FILE`.",
             )
     return sure[0]
 
@@ -338,16 +340,16 @@ def _the_one(found: list[Labels]) -> Labels:
 def choose_label_column(
     table: Table, id_column: str, rows: Sequence[Sequence[int]], named: str | None
 ) -> Column:
-    """The column of labels.
+    """Choose the column of labels.
 
     Args:
         table: the CSV.
         id_column: the column that names the images.
-        rows: the numbers of the rows that matter, those of each image.
-        named: the column that somebody names.
+        rows: the numbers of each image's rows.
+        named: the column that the user names.
 
     Raises:
-        DlError: it is not plain which.
+        DlError: several columns could hold the labels, or none could.
     """
     if named is not None:
         return Column((named,), table.column(named), is_sure=True)
@@ -368,7 +370,7 @@ def choose_label_column(
     )
     if len(likely) != 1 or called:
         raise DlError(
-            f"Which column of {shown(table.file)} holds the labels is not plain",
+            f"Can't tell which column of {shown(table.file)} holds the labels",
             why=f"there are {_listed(called or others)}" if others else "it has only ids",
             hint="Name it: `--label-column NAME`.",
         )
@@ -378,7 +380,7 @@ def choose_label_column(
 
 
 def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Column | None:
-    """Columns of zeros and ones, of which each row has one 1."""
+    """The label columns if they are one-hot: zeros, and a single 1 in each row."""
     bits = {}
     for name in names:
         cells = table.column(name)
@@ -389,16 +391,16 @@ def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Colu
     picked = [[name for name, ones in bits.items() if ones[i]] for i in range(len(table.rows))]
     if bad := [number for number in numbers if len(picked[number]) != 1]:
         raise DlError(
-            f"{len(bad):,} rows of {shown(table.file)} are of no class or of several",
-            why=f"of {_listed([*bits])} line {bad[0] + 2} has {len(picked[bad[0]])} ones",
-            hint="One label per image is needed; name its column: `--label-column NAME`.",
+            f"{len(bad):,} rows of {shown(table.file)} have no class, or several",
+            why=f"line {bad[0] + 2} has {len(picked[bad[0]])} ones in {_listed([*bits])}",
+            hint="Each image needs one label. Name the column: `--label-column NAME`.",
         )
     labels = tuple(each[0] if len(each) == 1 else "" for each in picked)
     return Column(tuple(bits), labels, is_sure=True)
 
 
 def _may_be_labels(table: Table, name: str, numbers: Sequence[int]) -> bool:
-    """Whether a column has more than one value, and each one twice on average."""
+    """Whether a column has several values, each of them twice on average."""
     values = {table.column(name)[number] for number in numbers}
     return 2 <= len(values) <= len(numbers) / 2
 
@@ -409,7 +411,7 @@ def _is_numeric(table: Table, name: str, numbers: Sequence[int]) -> bool:
 
 
 def _is_same(table: Table, one: str, other: str, numbers: Sequence[int]) -> bool:
-    """Whether two columns tell the same classes apart."""
+    """Whether two columns separate the same classes."""
     pairs = {(table.column(one)[number], table.column(other)[number]) for number in numbers}
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 

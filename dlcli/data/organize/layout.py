@@ -1,8 +1,8 @@
-"""What lies where in a folder as it was downloaded: images by split, CSVs, folders around it all.
+"""The layout of a downloaded folder: images by split, CSVs, archives, an outer folder.
 
-imgs/train/c0/img_1.jpg    a folder around train/ is gone through where it is the only one
+imgs/train/c0/img_1.jpg    imgs/ is an outer folder, entered because it is the only folder
 imgs/test/img_2.jpg
-driver_imgs_list.csv       belongs to it all the same
+driver_imgs_list.csv       still counts, though it is outside imgs/
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dlcli.files.paths import quoted, shown
 
 # Kaggle's flat names: cat.12.jpg, golden_retriever-3.png
 _FLAT_NAME = re.compile(r"(.+?)[._-]\d+\.[^.]+", re.DOTALL)
-# train_images/, Training/, test-jpg/, beside the names that a dataset itself may have
+# train_images/, Training/, test-jpg/, besides the names in a dataset itself
 _SPLIT = re.compile(
     r"(?:(?P<train>train(?:ing)?)|(?P<valid>val(?:id(?:ation)?)?)|(?P<test>test(?:ing)?))"
     r"(?:[ _-]?(?:images?|imgs?|jpe?gs?|pngs?|tiffs?|data|set))?",
@@ -32,12 +32,12 @@ MOST_AROUND = 4
 
 
 class Image(NamedTuple):
-    """An image, and what its path may tell of it.
+    """An image, with its split's folder and class as far as its path shows them.
 
     Args:
-        base: the folder of its split, relative to what was downloaded: "imgs/train/".
-        folder: the folder in that, of its class or of any name; "" where there is none.
-        name: its own.
+        base: the folder of its split, relative to the download: "imgs/train/".
+        folder: the folder in that, named after its class or anything; "" where there is none.
+        name: its file name.
     """
 
     base: str
@@ -46,29 +46,29 @@ class Image(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Relative to what was downloaded."""
+        """Its path, relative to the download."""
         inner = f"{self.folder}/" if self.folder else ""
         return f"{self.base}{inner}{self.name}"
 
     @property
     def label(self) -> str:
-        """The class that its own name tells; "" where it tells none, as Train_12.jpg."""
+        """The class in its file name; "" where there is none, as in Train_12.jpg."""
         match = _FLAT_NAME.fullmatch(self.name)
         return match[1] if match and not split_of(match[1]) else ""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What was found.
+    """What a downloaded folder holds.
 
     Args:
-        source: what was downloaded.
-        prefix: the folder in it that holds train/, or the folders of the classes; "" for itself.
+        source: the folder.
+        prefix: the inner folder that holds train/ or the classes' folders; "" for `source` itself.
         images: the images of "train", "valid" and "test", each in a fixed order.
-        has_train: whether there is a folder to train on; else all is "train" that is not test.
-        beside: images that are in no folder of a split though there are such.
-        tables: CSVs, and `settings` too, at the top or in a folder around.
-        archives: as the tables.
+        has_train: whether there is a training folder; else all images but test ones are "train".
+        beside: images outside the folders of splits, where there are such folders.
+        tables: CSVs and dataset.yaml, at the top or in an outer folder.
+        archives: archives, in the same places.
     """
 
     source: Path
@@ -83,7 +83,7 @@ class Layout:
 
 @lru_cache
 def split_of(folder: str) -> str | None:
-    """The split that the name of a downloaded folder or file stands for; None for others."""
+    """The split that a downloaded folder or file is named after; None for other names."""
     if split := split_named(folder):
         return split
     match = _SPLIT.fullmatch(folder)
@@ -91,10 +91,10 @@ def split_of(folder: str) -> str | None:
 
 
 def read_layout(source: Path) -> Layout:
-    """Look at what was downloaded.
+    """Read the layout of a downloaded folder.
 
     Raises:
-        DlError: two folders could be the one that is meant; images lie a folder too deep.
+        DlError: two folders could be the dataset; images are one folder too deep.
     """
     prefix, around = _go_in(source)
     top = read_folder(source / prefix)
@@ -113,7 +113,7 @@ def read_layout(source: Path) -> Layout:
         images["train"] = beside
     others = [f"{prefix}{name}" for name in top.others]
     own = {name.rpartition("/")[2] for name in others}
-    # of two that would get one name the inner one is taken
+    # where two would get the same name, the inner one counts
     others += [name for name in around if name.rpartition("/")[2] not in own]
     return Layout(
         source=source,
@@ -128,13 +128,13 @@ def read_layout(source: Path) -> Layout:
 
 
 def tell_classes(names: tuple[str, ...]) -> bool:
-    """Whether the names of images that lie side by side tell two or more classes."""
+    """Whether the names of images in one folder hold two or more classes."""
     labels = {Image("", "", name).label for name in names}
     return len(labels) > 1 and "" not in labels
 
 
 def _go_in(source: Path) -> tuple[str, list[str]]:
-    """The folder that is meant, relative to the source, and the files around it."""
+    """The folder that is the dataset, relative to the source, and the files outside it."""
     prefix, around = "", list[str]()
     for _ in range(MOST_AROUND):
         top = read_folder(source / prefix)
@@ -147,10 +147,10 @@ def _go_in(source: Path) -> tuple[str, list[str]]:
 
 
 def _inner(folder: Path, top: Listing) -> str | None:
-    """The folder inside that is meant instead of this one; None where this one is.
+    """The inner folder that is the dataset; None where this one is.
 
     Raises:
-        DlError: more than one could be.
+        DlError: several could be.
     """
     if top.images or any(map(split_of, top.folders)):
         return None
@@ -159,7 +159,7 @@ def _inner(folder: Path, top: Listing) -> str | None:
     others = [n for n, one in inside.items() if n not in holding and one.images]
     if len(holding) > 1 or (holding and others):
         raise DlError(
-            f"Which folder in {shown(folder)} is the dataset is not plain",
+            f"Several folders in {shown(folder)} could be the dataset",
             why=f"{shown(holding[0])}/ has a train/, and {shown([*holding[1:], *others][0])}/ has "
             "images too",
             hint=f"Name it: `dl data organize {quoted(folder / holding[0])}`.",
@@ -174,10 +174,10 @@ def _inner(folder: Path, top: Listing) -> str | None:
 
 
 def _images_below(source: Path, base: str, split: str) -> list[Image]:
-    """The images in a split's folder, and one folder deeper."""
+    """The images in a split's folder and in its subfolders."""
     listing = read_folder(source / base)
     if not listing.images and len(listing.folders) == 1:
-        (only,) = listing.folders  # train/train/, as an archive in its own folder gives
+        (only,) = listing.folders  # train/train/, from an archive unpacked in its own folder
         names = _listing(source / base / only).images
         if split_of(only) == split or (split != "test" and tell_classes(names)):
             return _images_below(source, f"{base}{only}/", split)
@@ -190,5 +190,5 @@ def _images_below(source: Path, base: str, split: str) -> list[Image]:
 def _listing(folder: Path) -> Listing:
     try:
         return read_folder(folder)
-    except DlError:  # nobody may look into it, as into lost+found
+    except DlError:  # not readable, such as lost+found
         return Listing((), (), ())

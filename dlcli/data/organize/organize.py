@@ -1,4 +1,4 @@
-"""Making a dataset of what was downloaded, as `dl data organize` does."""
+"""Make a dataset of a download, as `dl data organize` does."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from dlcli.data.organize.staging import (
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import quoted, shown
 
-_ANOTHER_NAME = "Name another, which is empty or not there yet."
+_ANOTHER_NAME = "Name another folder, one that is empty or does not exist yet."
 
 
 def organize(
     source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
 ) -> Outcome | None:
-    """Bring what was downloaded into the form of a dataset.
+    """Turn a download into a dataset.
 
     Args:
         source: the folder to read, or an archive (zip, tar), which is never changed.
-        target: the dataset's folder to be. Where it is `source` itself the files move in place;
-            else they are copied, or unpacked, and `source` stays as it is.
+        target: the dataset's folder. If it is `source` itself, the files move in place; else they
+            are copied or unpacked, and `source` stays as it is.
         move: move a folder's files to `target` instead of copying them.
-        naming: where the labels are, as far as somebody says it.
+        naming: where the labels are, as far as the user says it.
 
     Returns:
-        what was done, with `notes_of` it to be said; None where it was done before.
+        what was done; `notes_of` it are for the user. None where it was already done before.
 
     Raises:
-        DlError: there is nothing to organise, or something stands in the way.
+        DlError: there is nothing to organise, or something is in the way.
     """
     _require_paths(source, target)
     with working_in(target, "organize") as (held, finished):
@@ -56,7 +56,7 @@ def organize(
         if finished and _is_made_of(finished.operation, source, download):
             return finished
         if not _is_to_do(source, target, download):
-            if download:  # whoever made it may have been killed before this, its last step
+            if download:  # an earlier call may have been killed before this, its last step
                 discard(staging_folder(download, target))
             return None
         if download is None:
@@ -68,7 +68,7 @@ def organize(
             operation = _staged(download, folder, target, naming)
             outcome = carry_out(held, operation)
         except BaseException:
-            if is_new and not unfinished(target):  # else its files are on their way
+            if is_new and not unfinished(target):  # else its files are still being moved
                 discard(folder)
             raise
         discard(folder)
@@ -78,7 +78,7 @@ def organize(
 def to_organize(
     source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
 ) -> Operation | None:
-    """The operation that `organize` would carry out; None where there is nothing to do."""
+    """The operation that `organize` would carry out; None where nothing is to be done."""
     _require_paths(source, target)
     download = _download(source, target, move)
     if not _is_to_do(source, target, download):
@@ -93,7 +93,7 @@ def to_organize(
 
 
 def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> None:
-    """Refuse a folder that is taken, unless it is being made of this very source.
+    """Refuse a folder that is in use, unless it is being made of this same source.
 
     Args:
         hint: how to name another.
@@ -108,13 +108,13 @@ def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> Non
     if begun or (target.exists() and not _is_free(target)):
         raise DlError(
             f"{shown(target)} is not empty",
-            why="a dataset is made in a folder of its own",
+            why="a new dataset needs an empty folder",
             hint=hint,
         )
 
 
 def settle_made(root: Path) -> None:
-    """Finish what was killed on its way in a dataset, and remove what its making left beside it."""
+    """Finish what was killed in a dataset, and remove what was left beside it."""
     with working_in(root, "get"):
         for journal in journals(root):
             clear_after(journal.read())
@@ -122,30 +122,30 @@ def settle_made(root: Path) -> None:
 
 
 def notes_of(operation: Operation) -> tuple[str, ...]:
-    """What an organize decided on the user's behalf, a sentence each."""
+    """What an organize decided for the user, a sentence each."""
     return tuple(operation.details.get("notes", ()))
 
 
 def made_of(operation: Operation) -> Path:
-    """What an operation's files were downloaded as: a folder, or an archive."""
+    """The download that an operation's files come from: a folder or an archive."""
     return Path(operation.details.get("source", operation.source))
 
 
 def is_staged(operation: Operation) -> bool:
-    """Whether an operation's files were first unpacked or drawn of what was downloaded."""
+    """Whether an operation's files were first unpacked, or drawn from a CSV of pixels."""
     return "source" in operation.details
 
 
 def packed_in(root: Path) -> str:
-    """The sentence on archives in a dataset that nobody organised; "" where there is none."""
+    """A sentence on archives in a dataset that `dl` did not organise; "" where there are none."""
     made = any(journal.name == "organize" for journal in journals(root))
     return "" if made else left_packed(root, None)  # else it was said then
 
 
 def new_since(source: Path, target: Path) -> tuple[str, ...]:
-    """The files of a source that were not there when a dataset was made from it.
+    """The files that were added to a source after a dataset was made from it.
 
-    Nothing where the source can't be organised any more: the dataset doesn't need it.
+    Empty where the source can't be organised any more: the dataset doesn't need it.
     """
     made = [journal.read() for journal in journals(target) if journal.name == "organize"]
     if source == target or not made or made[-1].kind != "copy":
@@ -160,7 +160,7 @@ def new_since(source: Path, target: Path) -> tuple[str, ...]:
 
 
 def _require_paths(source: Path, target: Path) -> None:
-    """Refuse, before anything is made, what is no folder or archive, or would be no folder.
+    """Refuse a source that is not a folder or archive, or a target that is not a folder.
 
     Raises:
         DlError: which of the two, and why.
@@ -176,30 +176,30 @@ def _require_no_file(target: Path, hint: str = _ANOTHER_NAME) -> None:
 
 
 def _download(source: Path, target: Path, move: bool) -> Download | None:
-    """What has to be unpacked or drawn first.
+    """What has to be unpacked or drawn first; None where nothing has to.
 
     Raises:
-        DlError: `move` is said of what is never changed.
+        DlError: `move` is asked for, but the source is never changed.
     """
     download = download_of(source)
     if download and _is_in_place(source, target) and _has_images(source):
-        return None  # the folder is a dataset, whatever archives lie in it
+        return None  # the folder is a dataset, whatever archives are in it
     if download and move:
         what = "an archive" if source.is_file() else f"made of {shown(download.packed[0].name)}"
         raise DlError(
-            "`--move` moves the files of a folder",
+            "`--move` only moves the files of a folder",
             why=f"{shown(source)} is {what}, which stays as it is",
-            hint="Leave `--move` out, and remove it yourself afterwards.",
+            hint="Leave out `--move`, and remove it yourself afterwards.",
             exit_code=ExitCode.USAGE,
         )
     return download
 
 
 def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
-    """Whether there is something to do, as far as journals tell.
+    """Whether anything is to be done, by what the journals say.
 
     Raises:
-        DlError: the target is no folder for it.
+        DlError: the target can't be used for this source.
     """
     made = [journal.read() for journal in journals(target)]
     if _is_in_place(source, target):
@@ -208,14 +208,14 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
         return False
     if any(is_staged(each) and made_of(each) == source for each in made):
         raise DlError(
-            f"{shown(target)} was made of {shown(source)} as it was before",
-            why="it was changed since",
-            hint=f"`dl data undo {quoted(target)}` takes that back; or name another folder.",
+            f"{shown(target)} was made from an earlier state of {shown(source)}",
+            why="the source has changed since",
+            hint=f"Take that back, `dl data undo {quoted(target)}`, or name another folder.",
         )
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise DlError(
-            f"{shown(target)} lies in {shown(source)}",
-            why="a dataset can't be made inside the folder that it is made from",
+            f"{shown(target)} is inside {shown(source)}",
+            why="a dataset can't be made inside its own source",
             hint="Name a folder elsewhere, or organise it in place: "
             f"`dl data organize {quoted(source)} {quoted(source)}`.",
         )
@@ -235,7 +235,7 @@ def _operation(
     in_place = _is_in_place(source, target)
     plan = plan_organize(folder, folder if in_place and folder == source else target, naming)
     moves = plan.moves
-    if in_place and folder != source:  # CSVs are there already
+    if in_place and folder != source:  # the CSVs are in place already
         moves = tuple(move for move in moves if "/" in move.target)
     if not moves:
         return None
@@ -252,7 +252,7 @@ def _operation(
 
 
 def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> Operation:
-    """The plan for a folder that was unpacked or drawn, or that has the names alone."""
+    """The plan for a folder that was unpacked or drawn, or that holds the names alone."""
     try:
         operation = _operation(download.source, folder, target, True, naming, download)
     except DlError as error:
@@ -262,7 +262,7 @@ def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> O
 
 
 def _in_words_of(download: Download, folder: Path, error: DlError) -> DlError:
-    """An error about a folder that is gone when it is read, in words of what was downloaded."""
+    """An error about a temporary folder, reworded to name the download instead."""
     source = download.source
     hint = error.hint.replace(sort_by_hand(folder), sort_by_hand(source))
     said = [
@@ -281,9 +281,9 @@ def _has_images(source: Path) -> bool:
 
 
 def _is_free(target: Path) -> bool:
-    """Whether a folder is empty, or holds no more than what stays when a dataset is taken back.
+    """Whether a folder is empty, or holds only what stays after an undo.
 
-    That is its features, and the settings that were written since.
+    These are its features and the settings that were written since.
     """
     listing = read_folder(target)
     here = {*listing.images, *listing.others, *listing.folders}
@@ -291,7 +291,7 @@ def _is_free(target: Path) -> bool:
 
 
 def _is_made_of(operation: Operation, source: Path, download: Download | None) -> bool:
-    """Whether an operation made a dataset of just this."""
+    """Whether an operation made a dataset of exactly this source."""
     if operation.name != "organize" or made_of(operation) != source:
         return False
     return not is_staged(operation) or (

@@ -1,12 +1,12 @@
-"""Images that come as a CSV of their pixels, as digit-recognizer's: drawn as grey PNGs.
+"""CSVs of pixels, such as digit-recognizer's: draw their rows as grey PNGs.
 
     label,pixel0,pixel1,...,pixel783    train.csv: one row is one square image, pixels 0-255
     pixel0,pixel1,...,pixel783          test.csv: to predict
 
-An image is called by the number of its row, from 1, as such competitions' submissions count.
+An image is named by the number of its row, from 1, as in the submissions of such competitions.
 """
 
-# A Path costs more than the system call, and these run for every image.
+# These run for every image, and making a Path costs more than the system call.
 # ruff: noqa: PTH103, PTH123
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dlcli.progress import Bar, track
 if TYPE_CHECKING:
     import numpy as np
 
-# A header of 300 x 300 pixels has a megabyte.
+# The header of 300 x 300 pixels takes a megabyte.
 _MOST_HEADER_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1000
 _MOST_NAMED = 3
@@ -38,15 +38,15 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class PixelTable:
-    """A CSV of pixels, as its header tells of it.
+    """A CSV of pixels, as described by its header.
 
     Args:
         file: the CSV.
         side: pixels a side.
-        first: the place of the first pixel's column; the others follow.
-        label: the place of the label's column; None where there is none.
-        id: the place of the column that names the images; None where their rows' numbers do.
-        width: columns in all.
+        first: the index of the first pixel's column; the others follow.
+        label: the index of the label's column; None where there is none.
+        id: the index of the column that names the images; None where row numbers name them.
+        width: the number of columns.
     """
 
     file: Path
@@ -58,14 +58,14 @@ class PixelTable:
 
     @property
     def split(self) -> str:
-        """ "test" for what has no labels, or is called so; else "train" or "valid"."""
+        """ "test" without labels or by its file name; else "train" or "valid"."""
         words = map(split_of, re.split(r"[-_ .]", self.file.stem))
         named = next((word for word in words if word), "train")
         return "test" if self.label is None else named
 
 
 def pixel_table(file: Path) -> PixelTable | None:
-    """What a CSV's header tells; None where it is no CSV of square images' pixels."""
+    """The table that a CSV's header describes; None where it is not a CSV of square images."""
     names = _header(file)
     places, labels, ids = _places(names)
     if not places or _fault(names, file.name):
@@ -75,12 +75,12 @@ def pixel_table(file: Path) -> PixelTable | None:
 
 
 def fault_of_pixels(file: Path) -> str:
-    """Why a CSV that has columns of pixels holds no images; "" where it does, or has none."""
+    """Why a CSV with columns of pixels can't be drawn; "" where it can, or has no such columns."""
     return _fault(_header(file), shown(file.name))
 
 
 def _header(file: Path) -> list[str]:
-    """The columns' names, plainly written; none where the first line doesn't end."""
+    """The columns' names, normalised; [] where the first line doesn't end."""
     with file.open("rb") as content:
         line = content.readline(_MOST_HEADER_BYTES)
     if not line.endswith(b"\n"):
@@ -90,7 +90,7 @@ def _header(file: Path) -> list[str]:
 
 
 def _places(names: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
-    """The places of the columns of pixels, of those named as ids, and of all others between."""
+    """The indices of the columns of pixels, of those named like ids, and of all others."""
     pixels: list[int] = []
     others: list[int] = []
     for place, name in enumerate(names):
@@ -100,27 +100,27 @@ def _places(names: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
 
 
 def _fault(names: Sequence[str], file: str) -> str:
-    """What keeps a header's pixels from being an image; "" where nothing does."""
+    """Why a header's pixels don't make an image; "" where they do."""
     places, labels, ids = _places(names)
     count = len(places)
     if not count:
         return ""
     if count < 4 or isqrt(count) ** 2 != count:
-        return f"{file} has {count} columns of pixels, which is no square number from 4 on"
+        return f"{file} has {count} columns of pixels, which is not a square number of 4 or more"
     numbers = [int(names[place][5:]) for place in places]
     if any(each != [*range(each[0], each[0] + count)] for each in (places, numbers)):
         first, last = names[places[0]], names[places[-1]]
         return f"the columns `{first}` to `{last}` of {file} are not in order"
     if more := next((found for found in (labels, ids) if len(found) > 1), None):
         beside = ", ".join(f"`{shown(names[place])}`" for place in more[:_MOST_NAMED])
-        return f"beside its pixels {file} has {beside}, and one label and one id are expected"
+        return f"besides its pixels {file} has {beside}; expected one label and one id at most"
     return ""
 
 
 def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> str:
-    """Draw all images of some tables, `train/<label>/<number>.png` and `test/<number>.png`.
+    """Draw all images of some tables as `train/<label>/<number>.png` and `test/<number>.png`.
 
-    They get their CSV's time, so that the same images are the same whenever they are drawn.
+    The files get the time of their CSV, so that drawing them again changes no fingerprint.
 
     Args:
         into: the folder.
@@ -130,7 +130,7 @@ def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> s
         what was drawn, as a sentence.
 
     Raises:
-        DlError: a row that is no image, or a label that can't name a folder.
+        DlError: a row is not an image, or a label can't name a folder.
     """
     splits = [table.split for table in tables]
     drawn, taken = [], dict[str, str]()
@@ -140,16 +140,16 @@ def draw(tables: Sequence[PixelTable], into: Path, *, hollow: bool = False) -> s
         prefix = "" if alone else f"{stem}-"
         count = _draw(table, into / table.split, prefix, taken, hollow)
         drawn.append(f"{count:,} images of {table.side}x{table.side} from {shown(table.file.name)}")
-    called = "" if any(table.id is not None for table in tables) else ", called by their rows"
+    called = "" if any(table.id is not None for table in tables) else ", named by row number"
     return f"Drew {' and '.join(drawn)}{called}."
 
 
 def _draw(table: PixelTable, into: Path, prefix: str, taken: dict[str, str], hollow: bool) -> int:
-    """Draw one table's images; how many there are.
+    """Draw one table's images, and return how many there are.
 
     Args:
         prefix: what their names begin with.
-        taken: the names there are in all splits, and whose each is; grows.
+        taken: the names used so far in all splits, and by which row; grows.
     """
     with table.file.open("rb") as content:
         total = sum(chunk.count(b"\n") for chunk in iter(lambda: content.read(1 << 20), b"")) - 1
@@ -181,14 +181,14 @@ def _write(paths: list[str], pixels: np.ndarray | None, seconds: float, bar: Bar
             Path(path).touch()
         else:
             with open(path, "xb") as file:
-                # level 1: of images this small the smallest file takes one block of the disk too
+                # level 1: images this small take one block of the disk at any level
                 Image.fromarray(pixels[number]).save(file, "PNG", compress_level=1)
             os.utime(path, (seconds, seconds))
         bar.advance()
 
 
 def _batches(content: IO[str]) -> Iterator[tuple[int, list[str]]]:
-    """Rows, and the number of the first, counted from 1."""
+    """Batches of rows, each with the number of its first row, counted from 1."""
     rows = (line for line in content if line.strip())
     start = 1
     while lines := [*islice(rows, _ROWS_AT_ONCE)]:
@@ -208,10 +208,10 @@ def _folders(table: PixelTable, into: Path, lines: Sequence[str], start: int) ->
 def _names(
     table: PixelTable, lines: Sequence[str], start: int, prefix: str, taken: dict[str, str]
 ) -> list[str]:
-    """The names of rows' images; for the arguments see `_draw`.
+    """The names of the rows' images; for the arguments see `_draw`.
 
     Raises:
-        DlError: an id that can't be one, or a name that another image of the split has.
+        DlError: an id can't name a file, or another image of the split has the name.
     """
     numbers = range(start, start + len(lines))
     ids = [*map(str, numbers)] if table.id is None else _cells(lines, table.id)
@@ -223,7 +223,7 @@ def _names(
         if (other := taken.setdefault(f"{table.split}/{name}", mine)) != mine:
             raise DlError(
                 f"{shown(table.file.name)} can't be drawn",
-                why=f"row {number:,} would be called {shown(name)}, as {other} is",
+                why=f"row {number:,} would have the same name as {other}, {shown(name)}",
                 hint="Leave only one of the two files there."
                 if table.id is None
                 else "Change one of the two ids, or remove the row.",
@@ -252,7 +252,7 @@ def _pixels(table: PixelTable, lines: Sequence[str], start: int) -> np.ndarray:
         array of shape (rows, side, side), uint8.
 
     Raises:
-        DlError: a row has other than whole numbers from 0 to 255, or too few.
+        DlError: a row has too few values, or one that is not a whole number from 0 to 255.
     """
     import numpy as np
 
@@ -274,7 +274,7 @@ def _pixels(table: PixelTable, lines: Sequence[str], start: int) -> np.ndarray:
 def _first_bad(
     table: PixelTable, lines: Sequence[str], start: int, read: Callable[[Sequence[str]], object]
 ) -> tuple[int, int | None]:
-    """The first row that can't be read, and how many values it has where those are too few."""
+    """The first row that can't be read, and its number of values where that is too small."""
     for number, line in enumerate(lines, start):
         values = line.count(",") + 1
         if values < table.first + table.side**2:
@@ -290,7 +290,7 @@ def _no_pixels(table: PixelTable, number: int, values: int | None = None) -> DlE
     row = f"row {number:,} below the header"
     return DlError(
         f"{shown(table.file.name)} can't be drawn",
-        why=f"expected {table.side**2} whole numbers from 0 to 255, found others in {row}"
+        why=f"{row} has values other than {table.side**2} whole numbers from 0 to 255"
         if values is None
         else f"{row} has {values:,} values, the header {table.width:,}",
         hint="Download it again, or mend the row.",

@@ -1,4 +1,4 @@
-"""What people download, brought into the form of a dataset: which file is to go where.
+"""Plan how a downloaded folder becomes a dataset: which file goes where.
 
 Planning reads folders and writes nothing.
 """
@@ -26,11 +26,11 @@ AS_FOUND = Naming()
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.
+    """The moves that make a dataset of a download.
 
     Args:
-        moves: from paths relative to what was downloaded to paths relative to the dataset.
-        notes: what was decided on the user's behalf, a sentence each.
+        moves: from paths relative to the download to paths relative to the dataset.
+        notes: what was decided for the user, a sentence each.
     """
 
     moves: tuple[Move, ...]
@@ -38,23 +38,22 @@ class Plan:
 
 
 def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan:
-    """Bring a folder as people download it into the form of a dataset.
+    """Plan how a downloaded folder becomes a dataset.
 
-    Flat files with their class in the name (`train/cat.12.jpg`) or in a CSV, class folders with or
-    without a `train/` around them, `val/`, `validation/` and `test1/` are all understood, and so is
-    a folder around it all. CSV files beside them (the sample submission) and `dataset.yaml` come
-    along.
+    Understands flat files with their class in the name (`train/cat.12.jpg`) or in a CSV, class
+    folders with or without a `train/`, `val/`, `validation/`, `test1/`, and an outer folder. CSV
+    files beside them (the sample submission) and `dataset.yaml` are taken over.
 
     Args:
         source: the folder to read.
-        target: the dataset's folder to be; the same as `source` to organise it in place.
-        naming: where the labels are, as far as somebody says it.
+        target: the dataset's folder; the same as `source` to organise it in place.
+        naming: where the labels are, as far as the user says it.
 
     Returns:
-        the moves; none where a folder that is to be organised in place already is.
+        the plan; without moves where a folder is already organised in place.
 
     Raises:
-        DlError: no such folder, no images to learn from, or images whose class can't be told.
+        DlError: no such folder, no training images, or images of unknown class.
     """
     require_folder(source)
     layout = read_layout(source)
@@ -80,7 +79,7 @@ def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan
 
 
 def require_folder(source: Path) -> None:
-    """Refuse, before anything is made, to organise what is no folder.
+    """Refuse a source that is not a folder, before anything is made.
 
     Raises:
         DlError: it is a file, or does not exist.
@@ -90,24 +89,24 @@ def require_folder(source: Path) -> None:
         return
     if not is_image(source.name) and not source.name.lower().endswith(".csv"):
         raise DlError(
-            f"{shown(source)} is no archive, image or CSV",
-            why="there is nothing to organise in it",
+            f"{shown(source)} is not an archive, image or CSV",
+            why="it holds nothing to organise",
             hint="Name a folder of images, or a zip or tar archive of them.",
         )
     raise DlError(
         f"{shown(source)} is a file",
-        why="a folder of images, or an archive of them, is needed",
-        hint=f"Name the folder that it lies in: `dl data organize {quoted(source.parent)}`.",
+        why="expected a folder of images, or an archive of them",
+        hint=f"Name its folder: `dl data organize {quoted(source.parent)}`.",
     )
 
 
 def _told_apart(
     layout: Layout, naming: Naming
 ) -> tuple[dict[str, tuple[Image, ...]], tuple[Image, ...], list[str]]:
-    """The images to learn from, by split, those to predict, and what was decided.
+    """The training images by split, the test images, and notes on what was decided.
 
-    Where both lie in one folder, the sample submission or a test.csv names those to predict. What
-    lies in the folder of a class has its label, whatever image of that name a table means.
+    Where both are in one folder, the sample submission or a test.csv names the test images. An
+    image in a class's folder has that label, whatever a table says about an image of that name.
     """
     train, valid, test = (layout.images[split] for split in ("train", "valid", "test"))
     learn = {"train": train, "valid": valid}
@@ -122,14 +121,14 @@ def _told_apart(
         return learn, test, []
     said = [shown(name.rpartition("/")[2]) for name in files if named[name]]
     name = "names" if len(said) == 1 else "name"
-    note = f"{len(to_predict):,} images that {' and '.join(said)} {name} are those to predict."
+    note = f"{len(to_predict):,} images that {' and '.join(said)} {name} are test images."
     test = tuple(image for image in train if image.path in to_predict)
     learn["train"] = tuple(image for image in train if image.path not in to_predict)
     return learn, test, [note]
 
 
 def is_about_test(table: str) -> bool:
-    """Whether a CSV is named as a sample submission or as test images' own."""
+    """Whether a CSV's name is that of a sample submission or of a table of test images."""
     return "submi" in table.lower() or split_of(Path(table).stem) == "test"
 
 
@@ -139,11 +138,11 @@ def _labels(
     test: Sequence[Image],
     naming: Naming,
 ) -> Labels | None:
-    """The labels that a CSV holds, where those are wanted."""
+    """The labels in a CSV; None where they are not needed."""
     images = [image for images in learn.values() for image in images]
     folders = {image.folder for image in learn["train"]}
     if not naming.is_given and len(folders) > 1 and all(image.folder for image in images):
-        return None  # folders per class
+        return None  # one folder per class
     files = _label_files(layout, naming)
     paths, elsewhere = [image.path for image in images], [image.path for image in test]
     classes = {image.folder or image.label for image in images}
@@ -182,8 +181,8 @@ def _label_files(layout: Layout, naming: Naming) -> list[Path]:
     if not typed_file.is_file():
         raise DlError(
             f"No such file: {shown(naming.file)}",
-            why="neither from the current folder nor in what is organised",
-            hint="There are: " + ", ".join(shown(name) for name in layout.tables) + "."
+            why="it is not in the current folder, nor among the files to organise",
+            hint="Files there: " + ", ".join(shown(name) for name in layout.tables) + "."
             if layout.tables
             else "Check the path.",
         )
@@ -191,7 +190,7 @@ def _label_files(layout: Layout, naming: Naming) -> list[Path]:
 
 
 def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
-    """Labels of images by the folder of the class that they lie in, else by their names."""
+    """Labels of images by their class's folder, else by their names."""
     labels = {image.path: image.folder or image.label for image in images}
     unknown = [image for image in images if not labels[image.path]]
     if not unknown:
@@ -199,15 +198,14 @@ def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
     flat = [image for image in images if not image.folder]
     raise DlError(
         f"{len(unknown):,} of {len(flat):,} images in {shown(layout.source / unknown[0].base)} "
-        f"have no class in their names, as {shown(unknown[0].name)}",
-        why="flat files are expected to be called like cat.12.jpg, or to have their classes in a "
-        "CSV beside them",
+        f"have no class in their names, such as {shown(unknown[0].name)}",
+        why="flat files need names like cat.12.jpg, or a CSV of their classes beside them",
         hint=f"{sort_by_hand(layout.source)} Or name a CSV: `--labels FILE`.",
     )
 
 
 def _require_told_apart(source: Path, moves: list[Move], labels: Labels | None) -> None:
-    """Refuse images whose labels are all the same: the true ones must be elsewhere."""
+    """Refuse images whose labels are all the same: the true labels must be elsewhere."""
     train = [move for move in moves if move.target.startswith("train/")]
     classes = {move.target.split("/")[1] for move in train}
     if len(classes) > 1:
@@ -216,16 +214,16 @@ def _require_told_apart(source: Path, moves: list[Move], labels: Labels | None) 
     flat = [move.source for move in train if f"/{label}/" not in f"/{move.source}"]
     if flat:
         raise DlError(
-            f"The images in {shown(source)} would all be of one class, `{shown(label)}`",
+            f"All images in {shown(source)} would have the same class, `{shown(label)}`",
             why=labels.notes[0].removesuffix(".")
             if labels
-            else f"that is what their names begin with, as {shown(flat[0])}",
+            else f"their names all begin with it, such as {shown(flat[0])}",
             hint=NAMING if labels else f"{sort_by_hand(source)} Or name a CSV: `--labels FILE`.",
         )
 
 
 def _require_classes_in_train(moves: list[Move]) -> None:
-    """Refuse images to judge on of a class that there is nothing to learn about."""
+    """Refuse validation images of a class that has no training images."""
     classes: dict[str, set[str]] = defaultdict(set)
     for move in moves:
         split, name, *_ = move.target.split("/")
@@ -233,20 +231,20 @@ def _require_classes_in_train(moves: list[Move]) -> None:
     if strangers := sorted(classes["valid"] - classes["train"]):
         example = next(m for m in moves if m.target.startswith(f"valid/{strangers[0]}/"))
         raise DlError(
-            f"Class `{shown(strangers[0])}` has no images to learn from",
-            why=f"they are all put aside to judge on, as {shown(example.source)}",
-            hint="Put some of them into the training folder, or leave that class out.",
+            f"Class `{shown(strangers[0])}` has no training images",
+            why=f"all of them are for validation, such as {shown(example.source)}",
+            hint="Move some of them to the training folder, or leave that class out.",
         )
 
 
 def _notes(layout: Layout, told: list[str], labels: Labels | None) -> list[str]:
     notes = [*told, *(labels.notes if labels else ())]
     if layout.prefix:
-        notes.insert(0, f"Took what is in {shown(layout.prefix)}, the folder around the images.")
+        notes.insert(0, f"Used the contents of {shown(layout.prefix)}, the outer folder.")
     if layout.beside:
         notes.append(
-            "Warning, beside the folder to train on, and left out: "
-            f"{count(len(layout.beside), 'image')}, such as {shown(layout.beside[0])}."
+            f"Warning: left out {count(len(layout.beside), 'image')} outside the training folder, "
+            f"such as {shown(layout.beside[0])}."
         )
     return notes
 
@@ -255,28 +253,28 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
     source = layout.source
     if layout.archives:
         return DlError(
-            f"No images to learn from in {shown(source)}",
+            f"No training images in {shown(source)}",
             why=f"{shown(layout.archives[0])} is an archive",
             hint="Unpack all of it by hand, then name the folder.",
         )
     for name in layout.tables:
         if why := fault_of_pixels(source / name):
             return DlError(
-                f"No images to learn from in {shown(source)}",
+                f"No training images in {shown(source)}",
                 why=why,
                 hint=f"Mend the header of {shown(name)}, or download it again.",
             )
     return DlError(
-        f"No images to learn from in {shown(source)}",
-        why="found no train/, no folder per class, and no files like cat.12.jpg",
+        f"No training images in {shown(source)}",
+        why="it has no train/, no folders of classes, and no files like cat.12.jpg",
         hint=sort_by_hand(source),
     )
 
 
 def sort_by_hand(source: Path) -> str:
-    """What to do with a folder, or an archive, that tells no classes."""
+    """What to do with a folder or archive that shows no classes."""
     if not source.is_file():
-        return f"Put the images of each class into a folder of its name, {_sorted(source)}."
+        return f"Put the images of each class into a folder named after it, {_sorted(source)}."
     folder = source.with_name(without_suffix(source.name))
     return (
         f"Unpack it by hand, put the images of each class into {_sorted(folder)}, then "

@@ -1,12 +1,12 @@
-"""The folder that is organised: what was downloaded itself, or what was unpacked and drawn of it.
+"""The folder that is organised: the download itself, or one with its archives unpacked.
 
-Archives, and images that come as a CSV of pixels, are first made into a plain folder on the
-dataset's disk, hidden and beside it, whose files then move into the dataset:
+Archives are unpacked and CSVs of pixels drawn into a hidden folder beside the dataset, on the same
+disk. Its files then move into the dataset:
 
-    .pets-0123456789ab.partial     being made, or left by a process that was killed: made anew
-    .pets-0123456789ab.unpacked    whole; what `dl data undo` gives back lies here again
+    .pets-0123456789ab.partial     being made, or left by a process that was killed: made again
+    .pets-0123456789ab.unpacked    complete; `dl data undo` moves the files back here
 
-What is downloaded is never changed.
+The download itself is never changed.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
 
 WHOLE, PARTIAL = ".unpacked", ".partial"
-# The file in such a folder that says what was drawn.
+# The file in such a folder that lists what was drawn.
 _DRAWN = ".drawn"
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Download:
-    """What was downloaded, where a folder has to be made of it.
+    """A download that must first be unpacked or drawn.
 
     Args:
         source: an archive, or a folder that holds archives or CSVs of pixels.
@@ -54,7 +54,7 @@ class Download:
 
     @property
     def stamp(self) -> str:
-        """Twelve hex digits that change when it is moved or changed."""
+        """Twelve hex digits that change when the download is moved or changed."""
         digest = sha256(os.fsencode(self.source))
         for file in self.packed:
             status = file.stat()
@@ -63,10 +63,10 @@ class Download:
 
 
 def download_of(source: Path) -> Download | None:
-    """What has to be unpacked or drawn of something downloaded; None where nothing has to.
+    """What has to be unpacked or drawn in a download; None where nothing has to.
 
-    A folder's archives are left alone where they were unpacked beside themselves, and, where there
-    are images to learn from, all but a train.zip or test.zip.
+    A folder's archives are left packed if they were unpacked beside themselves. If the folder has
+    training images, only a train.zip or test.zip is unpacked.
 
     Raises:
         DlError: no such file or folder.
@@ -85,11 +85,11 @@ def download_of(source: Path) -> Download | None:
 
 
 def left_packed(source: Path, download: Download | None) -> str:
-    """The sentence that says which archives of a folder stay packed; "" where none does.
+    """A sentence on the archives of a folder that stay packed; "" where there are none.
 
     Args:
-        source: what was downloaded.
-        download: what is unpacked of it.
+        source: the download.
+        download: what of it is unpacked.
     """
     if source.is_file():
         return ""
@@ -98,19 +98,19 @@ def left_packed(source: Path, download: Download | None) -> str:
     left = [shown(f.name) for f in archives if f not in packed and not _is_unpacked(f)]
     more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
     names = ", ".join(left[:_MOST_NAMED]) + more
-    return f"Left packed: {names}. Unpack first what belongs to the dataset." if left else ""
+    return f"Left packed: {names}. First unpack what belongs to the dataset." if left else ""
 
 
 def staging_folder(download: Download, target: Path) -> Path:
-    """The folder beside a dataset that a download is made into."""
+    """The folder beside a dataset that a download is unpacked into."""
     return target.with_name(f".{target.name}-{download.stamp}{WHOLE}")
 
 
 def stage(download: Download, target: Path) -> bool:
-    """Make the folder, whole and for good; False where it is there already.
+    """Make the staging folder, whole and durably; False where it exists already.
 
     Raises:
-        DlError: an archive that can't or must not be unpacked; no room.
+        DlError: an archive can't be unpacked, or is unsafe; no room.
     """
     whole = staging_folder(download, target)
     sweep_partials(target)
@@ -131,7 +131,7 @@ def stage(download: Download, target: Path) -> bool:
 
 @contextmanager
 def hollow(download: Download) -> Iterator[Path]:
-    """A folder elsewhere, with the names of all files and the contents of CSVs, for a while."""
+    """A temporary folder with the names of all files and the contents of CSVs alone."""
     with TemporaryDirectory(prefix="dl-") as name:
         folder = Path(name, "hollow")
         folder.mkdir()
@@ -140,7 +140,7 @@ def hollow(download: Download) -> Iterator[Path]:
 
 
 def drawn_in(folder: Path) -> list[str]:
-    """The sentence that says what was drawn in a folder that was made; none where nothing was."""
+    """A sentence on what was drawn in a staging folder, as a list; [] where nothing was."""
     try:
         return [read_text(folder / _DRAWN)]
     except FileNotFoundError:
@@ -148,7 +148,7 @@ def drawn_in(folder: Path) -> list[str]:
 
 
 def discard(whole: Path) -> None:
-    """Remove a folder that was staged, never leaving a part of it under its name."""
+    """Remove a staging folder, never leaving a part of it under its name."""
     partial = whole.with_suffix(PARTIAL)
     _remove(partial)
     with suppress(FileNotFoundError):
@@ -157,9 +157,9 @@ def discard(whole: Path) -> None:
 
 
 def clear_after(operation: Operation) -> None:
-    """Remove what an operation left in the folder that it moved files out of.
+    """Remove what an operation left in the staging folder.
 
-    The download has all of it, as long as it is what it was.
+    The unchanged download still has all of it.
     """
     whole, source = operation.source, operation.details.get("source")
     if source is None or whole.suffix != WHOLE or not whole.is_dir():
@@ -171,7 +171,7 @@ def clear_after(operation: Operation) -> None:
 
 
 def sweep_partials(target: Path) -> None:
-    """Remove what was left beside a dataset where making a folder was killed."""
+    """Remove the staging folders that killed processes left beside a dataset."""
     for partial in target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{PARTIAL}"):
         _remove(partial)
 
@@ -197,7 +197,7 @@ def _build(download: Download, into: Path, *, hollow: bool) -> None:
     if deeper := next(filter(_can_unpack, _files(into)), None):
         raise refusal(
             shown(source),
-            f"{shown(str(deeper.relative_to(into)))} in it lies in more than {MOST_NESTED} others",
+            f"{shown(str(deeper.relative_to(into)))} is nested in more than {MOST_NESTED} archives",
         )
     files = [*_files(into)]
     if not any(is_image(file.name) for file in files):
@@ -205,7 +205,7 @@ def _build(download: Download, into: Path, *, hollow: bool) -> None:
 
 
 def _draw(tables: list[Path], into: Path, hollow: bool) -> None:
-    """Draw the images of CSVs of pixels, in the first folder that has some; remove those."""
+    """Draw the images of the CSVs of pixels in the first folder that has some; remove the CSVs."""
     pixels = [table for file in tables if (table := pixel_table(file))]
     if pixels:
         folder = pixels[0].file.parent
@@ -216,7 +216,7 @@ def _draw(tables: list[Path], into: Path, hollow: bool) -> None:
 
 
 def _copy(download: Download, into: Path, hollow: bool) -> None:
-    """Copy what is of use beside archives: images, CSVs, settings."""
+    """Copy what is used besides archives: images, CSVs, settings."""
     source = download.source
     files = [
         file
@@ -241,13 +241,13 @@ def _unpack_beside(
     called: str,
     is_wanted: Callable[[str], bool] | None,
 ) -> None:
-    """Unpack an archive into the folder of its name, but not into two of that name.
+    """Unpack an archive into a folder of its name, never into two nested ones of that name.
 
-    One that holds a single file, as Kaggle's labels.csv.zip, gives that file.
+    An archive of a single file, such as Kaggle's labels.csv.zip, becomes that file.
 
     Args:
         archive: where it is.
-        place: where it would lie in the folder that is made.
+        place: where it would be in the staging folder.
     """
     stem = without_suffix(place.name)
     with open_archive(archive, budget, called) as opened:
@@ -274,12 +274,12 @@ def _is_csv(file: Path) -> bool:
 
 
 def _is_read(path: str) -> bool:
-    """Whether a plan looks into a file, beyond its name."""
+    """Whether a plan reads a file's content, not its name alone."""
     return path.lower().endswith(".csv") or can_unpack(path)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """All files that are not hidden, in a fixed order."""
+    """All visible files, in a fixed order."""
     listing = read_folder(folder)
     for name in (*listing.images, *listing.others):
         yield folder / name

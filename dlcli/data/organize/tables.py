@@ -1,6 +1,6 @@
-"""CSVs as tables, and how their values may name images.
+"""CSVs as tables, and the forms in which their values name images.
 
-By name or path, with or without suffix; or by number, as 1 does 0001.jpg.
+A value is an image's name or path, with or without suffix, or its number: 1 for 0001.jpg.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_text
 from dlcli.files.paths import shown
 
-# The byte order marks of UTF-16, as they come where UTF-8 is read.
+# The byte order marks of UTF-16, as they look when read as UTF-8.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
 
 
@@ -26,7 +26,7 @@ class Table:
     Args:
         file: where it was read.
         header: the columns' names.
-        rows: their cells; a row may be short.
+        rows: their cells; a row may be shorter than the header.
     """
 
     file: Path
@@ -37,16 +37,16 @@ class Table:
     def _columns(self) -> dict[str, tuple[str, ...]]:
         width = len(self.header)
         whole = [(*row, *[""] * (width - len(row))) for row in self.rows]
-        # of two columns of a name the first counts
+        # where two columns have the same name, the first counts
         columns = zip(self.header, zip(*whole, strict=False), strict=False)
         return dict(reversed([*columns])) if whole else dict.fromkeys(self.header, ())
 
     def column(self, name: str) -> tuple[str, ...]:
-        """A column's cells, without the blanks around them."""
+        """A column's cells, stripped of blanks."""
         return self._columns[name]
 
     def is_unique(self, name: str) -> bool:
-        """Whether no value stands in a column twice."""
+        """Whether no value of a column occurs twice."""
         cells = self.column(name)
         return len(set(cells)) == len(cells)
 
@@ -56,10 +56,10 @@ class Form:
     """How a value names an image.
 
     Args:
-        parts: how much of the image's path: 1 is its name.
-        has_suffix: whether with `.jpg`.
-        matched: how many images were found by it.
-        ids: the values by their numbers, where those are what counts.
+        parts: how many parts of the image's path: 1 is its name.
+        has_suffix: whether the suffix, `.jpg`, is included.
+        matched: how many images it matched.
+        ids: the values by number, where images are matched by number.
     """
 
     parts: int
@@ -75,10 +75,10 @@ class Form:
 
 
 def read_table(file: Path, *, is_named: bool = False) -> Table | None:
-    """Read a CSV; None where it is none, and nobody said that it was.
+    """Read a CSV; None where it can't be read as one and the user did not name it.
 
     Raises:
-        DlError: it is named, and is no CSV.
+        DlError: the user named it, and it is not a CSV.
     """
     try:
         rows = _rows(file)
@@ -92,20 +92,20 @@ def read_table(file: Path, *, is_named: bool = False) -> Table | None:
 
 
 def require_tables(files: Iterable[Path]) -> None:
-    """Refuse CSVs that can't be read, where something is wanted of them.
+    """Refuse CSVs that can't be read.
 
     Raises:
-        DlError: the first of them, and what is wrong with it.
+        DlError: names the first of them, and what is wrong with it.
     """
-    for file in filter(Path.exists, files):  # or a link to nowhere
+    for file in filter(Path.exists, files):  # leaves out broken links
         read_table(file, is_named=True)
 
 
 def _rows(file: Path) -> list[list[str]]:
-    """A CSV's rows, of which there is one at least.
+    """A CSV's rows, at least one.
 
     Raises:
-        DlError: it is empty, UTF-16, or no CSV.
+        DlError: it is empty, UTF-16, or not a CSV.
     """
     text = read_text(file)
     if text.startswith(_UTF_16):
@@ -114,7 +114,7 @@ def _rows(file: Path) -> list[list[str]]:
     try:
         rows = read_csv(file, _separator(text))
     except DlError as error:
-        # to the reader all that follows an open quote is one cell
+        # after an open quote the reader takes all the rest as one cell
         why = f"a quote may be left open: {error.why}"
         raise _unusable(file, why, "Mend it.") from error
     if not any(map(any, rows)):
@@ -129,9 +129,9 @@ def _unusable(file: Path, why: str, hint: str) -> DlError:
 
 
 def best_form(ids: Set[str], images: Sequence[str]) -> Form:
-    """The form in which some values name most of the images; the shortest of equally good ones.
+    """The form in which some values name the most images; the shortest of equally good forms.
 
-    Numbers count, and not how they are written, where otherwise fewer images would be found.
+    Values are compared as numbers, not as text, only if that matches more images.
     """
     deepest = max((image.count("/") + 1 for image in images), default=1)
     best = Form(1, has_suffix=False)
@@ -151,7 +151,7 @@ def best_form(ids: Set[str], images: Sequence[str]) -> Form:
 
 
 def _by_number(values: Iterable[str]) -> dict[int, str]:
-    """Values by their numbers; nothing where one is no number, or two are the same."""
+    """Values by their numbers; {} where one is not a number, or two are equal."""
     found = [*values]
     by_number = {int(value): value for value in found if _is_number(value)}
     return by_number if len(by_number) == len(found) else {}
@@ -162,14 +162,14 @@ def _is_number(value: str) -> bool:
 
 
 def _separator(text: str) -> str:
-    """What stands between a CSV's cells: a comma, unless only another is in its header."""
+    """The separator of a CSV's cells: a comma, unless the header only has another."""
     header = text.partition("\n")[0]
     others = [each for each in ";\t" if each in header]
     return others[0] if len(others) == 1 and "," not in header else ","
 
 
 def plain_name(column: str) -> str:
-    """A column's name without what people write differently: "imageid" for "Image_ID"."""
+    """A column's name in lower case, letters and digits alone: "imageid" for "Image_ID"."""
     return re.sub(r"[\W_]", "", column.lower())
 
 

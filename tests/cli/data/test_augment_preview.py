@@ -45,7 +45,7 @@ def test_an_image_is_drawn_as_it_is_and_eight_ways(dl: Dl, home: Path, image: Pa
     result = ok(dl(*PREVIEW, image, "--preset", "mnist", "--rotation", "0", "--horizontal-flip"))
     assert result.stderr == (
         "Image ~/my cat.jpg\n"
-        "Eight ways are in augment-preview.png; next: "
+        "Saved augment-preview.png; next: "
         "`dl train cnn --augment --preset mnist --rotation 0 --horizontal-flip`\n"
     )
     assert table(result.stdout) == {
@@ -90,7 +90,7 @@ def test_of_a_dataset_a_training_image_is_drawn_chosen_by_the_seed(
     assert set(named) <= train
     assert named[0] == named[3]
     assert len(set(named)) > 1
-    assert said.endswith("Eight ways are in a.PNG; next: `dl train cnn --augment`\n")
+    assert said.endswith("Saved a.PNG; next: `dl train cnn --augment`\n")
     assert "(last named)" in ok(dl(*PREVIEW)).stderr
 
 
@@ -106,7 +106,7 @@ def test_a_preset_without_amounts_changes_nothing_and_says_so(
     dl: Dl, home: Path, image: Path
 ) -> None:
     said = ok(dl(*PREVIEW, image, "--preset", "none")).stderr
-    assert said.endswith("nothing is changed: set some amount, such as `--rotation 15`\n")
+    assert said.endswith("nothing changes the image: set an amount, such as `--rotation 15`\n")
     shown = tiles(home / "augment-preview.png", (320, 160))
     assert (shown == shown[0]).all()
 

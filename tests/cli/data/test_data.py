@@ -60,15 +60,15 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
         f"class  train  valid\ncat        8      2\ndog        8      2\n\n{COUNTS}"
     )
     result = ok(dl("data", "undo", "pets-sample"))
-    assert "Took back `sample`: removed 10 copies from ~/data/pets-sample; " in result.stderr
+    assert "Took back `sample`: removed 10 copies from ~/data/pets-sample. " in result.stderr
     result = ok(dl("data", "undo", "pets"))
     assert result.stderr == (
         "Dataset ~/data/pets (named)\n"
-        "Took back `split`: moved 4 files back to ~/data/pets; "
-        "to do it again: `dl data split ~/data/pets --seed 0`\n"
+        "Took back `split`: moved 4 files back to ~/data/pets. "
+        "To do it again: `dl data split ~/data/pets --seed 0`\n"
     )
     result = ok(dl("data", "undo"))
-    assert "to do it again: `dl data organize ~/Downloads/pets ~/data/pets`" in result.stderr
+    assert "To do it again: `dl data organize ~/Downloads/pets ~/data/pets`" in result.stderr
     assert list((home / "data").iterdir()) == []
     assert tree(kaggle, hidden=True) == before
 
@@ -82,7 +82,7 @@ def test_undo_without_a_name_takes_the_last_back_be_it_a_sample(dl: Dl, kaggle: 
         "dl data split ~/data/pets --valid 6 --seed 3",
         "dl data organize ~/Downloads/pets ~/data/pets",
     ):
-        assert f"to do it again: `{again}`" in ok(dl("data", "undo")).stderr
+        assert f"To do it again: `{again}`" in ok(dl("data", "undo")).stderr
 
 
 def test_features_of_what_was_taken_back_are_not_in_the_way(
@@ -98,13 +98,13 @@ def test_features_of_what_was_taken_back_are_not_in_the_way(
 
 def test_what_organize_leaves_out_is_said(dl: Dl, home: Path) -> None:
     mix = make(home / "Downloads" / "mix", "train/a.1.jpg", "train/b.1.jpg", "fish/1.jpg", "2.jpg")
-    warning = "left out: 2 images, such as 2.jpg."
+    warning = "left out 2 images outside the training folder, such as 2.jpg."
     assert warning in ok(dl("data", "organize", "Downloads/mix", "--dry-run")).stderr
     assert warning in ok(dl("data", "organize", "Downloads/mix")).stderr
     make(mix, "train/a.2.jpg")
     again = ok(dl("data", "organize", "Downloads/mix")).stderr
     assert "is organised already" in again
-    assert "not copied: 1 file, such as train/a.2.jpg" in again
+    assert "Warning: 1 new file in ~/Downloads/mix not copied, such as train/a.2.jpg" in again
     assert "`dl data undo`, up to" in again
     make(mix, "train/stray.jpg")  # which has no class in its name: organising would refuse
     assert "is organised already" in ok(dl("data", "organize", "Downloads/mix")).stderr
@@ -169,7 +169,7 @@ def test_a_plan_of_a_split_reads_from_folder_to_folder(dl: Dl, home: Path) -> No
         "from        to          files",
         "train/cat/  valid/cat/      2",
         "train/dog/  valid/dog/      2",
-        "Such as:",
+        "For example:",
     ]
     assert re.fullmatch(r"  train/cat/\d.jpg -> valid/cat/\d.jpg", shown[5])
 
@@ -210,7 +210,7 @@ def test_the_seed_decides_which_files(dl: Dl, home: Path) -> None:
 def test_a_class_with_one_image_is_reported(dl: Dl, home: Path) -> None:
     make(home / "pets", "train/unicorn/1.jpg", *(f"train/cat/{i}.jpg" for i in range(9)))
     result = ok(dl("data", "split", home / "pets"))
-    assert "Class `unicorn` has a single image, which stays in train/.\n" in result.stderr
+    assert "Class `unicorn` has a single image. It stays in train/.\n" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["two words", "it's", "-rf", "new\nline", "猫", b"\xff\xfe"])

@@ -39,7 +39,7 @@ def test_a_competition_becomes_a_dataset_that_knows_it(
     ]
     assert sorted(path.name for path in (root / "test").iterdir()) == ["1.jpg", "2.jpg"]
     assert "3 files, 193.5 kB (train.zip, test.zip, sample_submission.csv)" in said.stderr
-    assert "stays in ~/data/.downloads/" in said.stderr
+    assert "Kept the archive ~/data/.downloads/" in said.stderr
     assert "next: `dl data split`" in said.stderr
     assert archive.is_file()
     assert sorted(path.name for path in (home / "data").iterdir()) == [".downloads", "pets"]
@@ -82,7 +82,7 @@ def test_the_url_of_a_competition_names_it_too(dl: Dl, server: KaggleServer, hom
 
 def test_the_url_of_something_else_names_none(dl: Dl, server: KaggleServer, home: Path) -> None:
     said = refused(dl("data", "get", "https://www.kaggle.com/datasets/me/pets"), exit_code=2)
-    assert "names no competition" in said.stderr
+    assert "does not name a competition" in said.stderr
     assert "`https://www.kaggle.com/c/NAME`" in said.stderr
     assert server.calls == []
     assert not (home / "data").exists()

@@ -24,7 +24,7 @@ def test_a_zip_becomes_a_dataset_of_its_name_and_back(dl: Dl, home: Path) -> Non
     result = ok(dl("data", "organize", "Downloads/pets.zip"))
     assert result.stdout == COUNTS
     assert result.stderr == (
-        "Took what is in pets/, the folder around the images.\n"
+        "Used the contents of pets/, the outer folder.\n"
         "Unpacked 6 files.\n"
         "The dataset is in ~/data/pets; next: `dl data split`\n"
     )
@@ -33,8 +33,8 @@ def test_a_zip_becomes_a_dataset_of_its_name_and_back(dl: Dl, home: Path) -> Non
     (folder,) = (home / "data").iterdir()
     assert undone == (
         "Dataset ~/data/pets (last named)\n"
-        f"Took back `organize`: moved 6 files back to ~/data/{folder.name}, which can be removed, "
-        "for ~/Downloads/pets.zip has them; to do it again: "
+        f"Took back `organize`: moved 6 files back to ~/data/{folder.name}, which you can remove: "
+        "~/Downloads/pets.zip has them too. To do it again: "
         "`dl data organize ~/Downloads/pets.zip ~/data/pets`\n"
     )
     assert "Unpacked 6 files." in ok(dl("data", "organize", archive)).stderr
@@ -71,7 +71,7 @@ def test_a_dry_run_of_an_archive_prints_the_plan_and_notes_and_leaves_nothing(
     words = ("data", "organize", archive, "--dry-run", "--label-column", "kind")
     result = ok(dl(*words))
     assert result.stdout.startswith("Would unpack 8 files, ~/dogs.tgz to ~/data/dogs:")
-    assert "Labels: column `kind` of labels.csv, by `id`.\n" in result.stderr
+    assert "Labels: column `kind` of labels.csv, matched to images by `id`.\n" in result.stderr
     plan = json.loads(ok(dl(*words, "--json")).stdout)
     assert (plan["do"], plan["from"], plan["files"]) == ("unpack", str(archive), 8)
     assert tree(home, hidden=True) == before
@@ -80,12 +80,12 @@ def test_a_dry_run_of_an_archive_prints_the_plan_and_notes_and_leaves_nothing(
 def test_columns_that_are_named_are_named_again_after_undo(dl: Dl, home: Path) -> None:
     source = plant(home / "dogs src", DOGS)
     error = refused(
-        dl("data", "organize", source), "Which column of ~/dogs src/labels.csv", "`kind`"
+        dl("data", "organize", source), "Can't tell which column of ~/dogs src/labels.csv", "`kind`"
     )
     assert "`--label-column NAME`" in error.stderr
     named = ("--labels", "labels.csv", "--id-column", "id", "--label-column", "kind")
     result = ok(dl("data", "organize", source, "dogs", *named))
-    assert "Labels: column `kind` of labels.csv, by `id`.\n" in result.stderr
+    assert "Labels: column `kind` of labels.csv, matched to images by `id`.\n" in result.stderr
     undone = ok(dl("data", "undo")).stderr
     assert f"dogs src' ~/data/dogs {' '.join(named)}`" in undone
 
@@ -97,7 +97,7 @@ def test_a_dataset_with_an_archive_in_it_is_organised_already_and_the_archive_is
     zipped(source / "test.zip", {"3.jpg": b"3"})
     said = ok(dl("data", "organize", source, "./pets")).stderr
     assert "~/pets is organised already.\n" in said
-    assert "Left packed: test.zip. Unpack first" in said
+    assert "Left packed: test.zip. First unpack" in said
 
 
 def test_pixels_are_drawn_and_it_is_said(dl: Dl, home: Path) -> None:
@@ -106,7 +106,7 @@ def test_pixels_are_drawn_and_it_is_said(dl: Dl, home: Path) -> None:
     plant(home / "digits", {"train.csv": f"{header}\n{rows}".encode()})
     result = ok(dl("data", "organize", "digits"))
     assert (
-        "Drew 4 images of 2x2 from train.csv, called by their rows.\nMade 4 files." in result.stderr
+        "Drew 4 images of 2x2 from train.csv, named by row number.\nMade 4 files." in result.stderr
     )
     plan = ok(dl("data", "organize", "digits", "other", "--dry-run")).stdout
     assert plan.startswith("Would make 4 files, ~/digits to ~/data/other:")

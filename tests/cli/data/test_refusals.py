@@ -16,7 +16,7 @@ from dlcli.data.dataset import open_dataset
     ("command", "code", "says"),
     [
         (("organize", "nowhere"), 1, "Error: No such folder: ~/nowhere"),
-        (("organize", "empty"), 1, "Error: No images to learn from in ~/empty"),
+        (("organize", "empty"), 1, "Error: No training images in ~/empty"),
         (("organize", "odd.zip"), 1, "Error: ~/odd.zip is no archive: its content is none of a"),
         (("organize",), 2, "Missing argument 'SRC'"),
         (("split", "nowhere"), 1, "Error: No such dataset: nowhere"),
@@ -24,10 +24,10 @@ from dlcli.data.dataset import open_dataset
         (("split", "empty"), 1, "Error: No images in ~/empty"),
         (("split", "pets"), 1, "already holds images: a dataset is split once"),
         (("split", "flat"), 1, "Run `dl data organize ~/flat`"),
-        (("split", "--valid", "1.5"), 2, "neither a number of images, as 400, nor a fraction"),
-        (("split", "--valid", "0"), 2, "neither a number of images"),
-        (("split", "--valid", "x"), 2, "neither a number of images"),
-        (("split", "--valid", "nan"), 2, "neither a number of images"),
+        (("split", "--valid", "1.5"), 2, "not a number of images (400) or a fraction"),
+        (("split", "--valid", "0"), 2, "not a number of images"),
+        (("split", "--valid", "x"), 2, "not a number of images"),
+        (("split", "--valid", "nan"), 2, "not a number of images"),
         (("split", "one", "--valid", "2"), 1, "leaves 1 to move"),
         (("sample", "one"), 1, "has only class `cat`"),
         (("sample", "pets", "--train", "1"), 2, "1 is too few for a sample of 2 classes"),
@@ -79,12 +79,12 @@ def test_an_interrupted_split_is_finished_by_any_data_command(dl: Dl, home: Path
     assert refused.exit_code == 1
     assert refused.stderr == (
         "Dataset ~/data/pets (named)\n"
-        "Error: `dl data split` is not finished in ~/data/pets: it is at work now, or was stopped "
-        "on its way\n"
+        "Error: `dl data split` has not finished in ~/data/pets: it is still running, or it was "
+        "stopped\n"
         "`dl data ls ~/data/pets` finishes it, `dl data undo ~/data/pets` takes it back.\n"
     )
     result = ok(dl("data", "ls"))
-    assert "Finished `split` in ~/data/pets, which had been stopped on its way.\n" in result.stderr
+    assert "Finished `split` in ~/data/pets, which had been stopped.\n" in result.stderr
     assert len(open_dataset(root).splits["valid"]) == 4
 
 
@@ -103,5 +103,5 @@ def test_a_sample_is_not_begun_where_a_link_leads_nowhere(dl: Dl, home: Path) ->
     (root / "train" / "cat" / "link.jpg").symlink_to("nowhere.jpg")
     refused = dl("data", "sample")
     assert refused.exit_code == 1
-    assert "link.jpg is not there" in refused.stderr
+    assert "link.jpg does not exist" in refused.stderr
     assert not (home / "data" / "pets-sample").exists()

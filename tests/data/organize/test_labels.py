@@ -29,7 +29,7 @@ def test_dog_breeds_are_told_by_labels_csv(tmp_path: Path) -> None:
         {"labels.csv": DOGS, "sample_submission.csv": "id,pug,chow\nfff43b,0.5,0.5\n"},
     )
     assert labels_of(plan) == {f"{name}.jpg": breed for name, breed in BREEDS.items()}
-    assert plan.notes == ("Labels: column `breed` of labels.csv, by `id`.",)
+    assert plan.notes == ("Labels: column `breed` of labels.csv, matched to images by `id`.",)
     assert {move.target for move in plan.moves} >= {"labels.csv", "test/fff43b.jpg"}
 
 
@@ -58,10 +58,10 @@ def test_one_hot_columns_name_the_classes_and_a_table_the_test_images(tmp_path: 
     }
     assert {m.target for m in plan.moves} >= {"test/Test_0.jpg", "test/Test_1.jpg", "train.csv"}
     predict, label = plan.notes
-    assert predict == "2 images that sample_submission.csv and test.csv name are those to predict."
+    assert predict == "2 images that sample_submission.csv and test.csv name are test images."
     assert label == (
-        "Labels: the one that is 1 of columns `healthy`, `multiple_diseases`, `rust`, `scab` of "
-        "train.csv, by `image_id`."
+        "Labels: one-hot columns `healthy`, `multiple_diseases`, `rust`, `scab` of "
+        "train.csv, matched to images by `image_id`."
     )
 
 
@@ -123,7 +123,7 @@ def test_a_csv_wins_over_the_names_of_files_where_it_names_all(tmp_path: Path) -
     rows = "id,breed\ncat.1,manx\ncat.2,korat\ndog.1,pug\ndog.2,pug\n"
     plan = planned(tmp_path / "all", images, {"labels.csv": rows})
     assert set(labels_of(plan).values()) == {"manx", "korat", "pug"}
-    assert plan.notes == ("Labels: column `breed` of labels.csv, by `id`.",)
+    assert plan.notes == ("Labels: column `breed` of labels.csv, matched to images by `id`.",)
     part = rows.replace("dog.2,pug\n", "")
     plan = planned(tmp_path / "part", images, {"labels.csv": part})
     assert set(labels_of(plan).values()) == {"cat", "dog"}

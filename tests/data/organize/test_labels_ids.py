@@ -37,7 +37,7 @@ def test_ids_may_be_names_paths_or_numbers_with_or_without_suffix(
     plan = planned(tmp_path, images, {"labels.csv": text}, naming)
     labels = [move.target.split("/")[1] for move in plan.moves if move.source in images]
     assert labels == ["cat", "dog"]
-    assert plan.notes == ("Labels: column `label` of labels.csv, by `file`.",)
+    assert plan.notes == ("Labels: column `label` of labels.csv, matched to images by `file`.",)
 
 
 def test_folders_per_class_are_believed_unless_a_csv_is_named(tmp_path: Path) -> None:
@@ -81,5 +81,5 @@ def test_a_table_may_name_images_to_predict_by_their_numbers(tmp_path: Path) -> 
 
 def test_an_id_that_stands_for_two_images_is_refused(tmp_path: Path) -> None:
     images = ["train/1.jpg", "train/1.png", "train/2.jpg"]
-    with pytest.raises(DlError, match="stands for two images"):
+    with pytest.raises(DlError, match="names two images"):
         planned(tmp_path, images, {"labels.csv": "id,label\n1,a\n2,b\n"})

@@ -73,7 +73,7 @@ def test_an_archive_in_its_own_folder_becomes_a_dataset_with_its_times(tmp_path:
     assert tree(tmp_path / "pets") == ORGANIZED
     assert len(times_of(tmp_path / "pets" / "train")) == 1
     assert organize_module.notes_of(outcome.operation) == (
-        "Took what is in dogscats/, the folder around the images.",
+        "Used the contents of dogscats/, the outer folder.",
     )
 
 
@@ -100,7 +100,7 @@ def test_an_archive_of_a_split_that_is_not_unpacked_is_taken(tmp_path: Path) -> 
     assert tree(tmp_path / "pets") == ORGANIZED
 
 
-PACKED = "Left packed: test.zip. Unpack first what belongs to the dataset."
+PACKED = "Left packed: test.zip. First unpack what belongs to the dataset."
 
 
 def test_archives_that_are_left_packed_beside_images_are_said(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_an_archive_that_was_changed_since_is_another(tmp_path: Path) -> None:
     archive = redux(tmp_path)
     organize(tmp_path)
     os.utime(archive, (1, 1))
-    with pytest.raises(DlError, match=r"was made of .* as it was before"):
+    with pytest.raises(DlError, match=r"was made from an earlier state of"):
         organize(tmp_path)
     assert tree(tmp_path / "pets") == ORGANIZED
 
@@ -196,10 +196,10 @@ def test_a_dry_run_leaves_nothing_on_the_disk(
 
 
 REFUSED: list[tuple[Tree, str]] = [
-    ({"readme.txt": b"nothing"}, "No images to learn from in .*a.zip"),
+    ({"readme.txt": b"nothing"}, "No training images in .*a.zip"),
     ({"train/1.jpg": b"1", "train/2.jpg": b"2"}, "2 of 2 images in .*a.zip/train"),
     ({"train.zip": b"hello"}, r"train.zip in .*a.zip is no archive"),
-    ({"train.7z": b"7z"}, "No images to learn from in .*a.zip: train.7z is an archive"),
+    ({"train.7z": b"7z"}, "No training images in .*a.zip: train.7z is an archive"),
     ({**KAGGLE, "../evil.jpg": b"evil"}, "is not unpacked"),
     ({**KAGGLE, "train/dog/dog.1.jpg": b"twice"}, "would be overwritten"),
 ]
@@ -220,7 +220,7 @@ def test_archives_nested_without_end_leave_nothing(tmp_path: Path) -> None:
     for number in range(5):
         archive = zipped(tmp_path / "a.zip", {f"{number}.zip": archive.read_bytes()})
     (tmp_path / "0.zip").unlink()
-    with pytest.raises(DlError, match="in it lies in more than 3 others"):
+    with pytest.raises(DlError, match="is nested in more than 3 archives"):
         organize_module.organize(archive, tmp_path / "pets")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 

@@ -53,7 +53,7 @@ def test_digits_are_drawn_and_called_by_the_numbers_of_their_rows(
     assert outcome is not None
     (note,) = organize.notes_of(outcome.operation)
     seven, three = "7 images of 4x4 from train.csv", "3 images of 4x4 from test.csv"
-    assert note == f"Drew {three} and {seven}, called by their rows."
+    assert note == f"Drew {three} and {seven}, named by row number."
     root = tmp_path / "data" / "digits"
     assert set(tree(root)) == NAMES | {"sample_submission.csv"}
     for number, pixels in enumerate(learn, start=1):
@@ -127,7 +127,7 @@ def test_fashion_has_labels_in_its_test_images_which_are_left_out(tmp_path: Path
         ("0," + ",".join(["0.5"] * 16), "row 8"),
         ("0," + ",".join(["nan"] * 16), "row 8"),
         ("0,1,2,3", "row 8 below the header has 4 values, the header 17"),
-        ("0," + ",".join(["x"] * 16), "found others in row 8 below"),
+        ("0," + ",".join(["x"] * 16), "row 8 below"),
         ("," + ",".join(["1"] * 16), "The label `` of row 8 of train.csv can't name"),
         ("../../evil," + ",".join(["1"] * 16), "`../../evil` of row 8 of train.csv can't name"),
     ],
@@ -155,19 +155,19 @@ def with_ids(*ids: str) -> bytes:
     [
         (
             {"train.csv": with_ids("a", "b", "c", "b")},
-            "train.csv can't be drawn: row 4 would be called b.png, as row 2 of train.csv is",
+            "train.csv can't be drawn: row 4 would have the same name as row 2 of train.csv, b.png",
         ),
         (
             {"train.csv": with_ids("a", "b", "a")},
-            "train.csv can't be drawn: row 3 would be called a.png, as row 1 of train.csv is",
+            "train.csv can't be drawn: row 3 would have the same name as row 1 of train.csv, a.png",
         ),
         (
             {"Training.csv": digits(2, labelled=True)[1], "train.csv": digits(4, labelled=True)[1]},
-            "train.csv can't be drawn: row 1 would be called 1.png, as row 1 of Training.csv is",
+            "train.csv can't be drawn: row 1 would have the same name as row 1 of Training.csv, 1.png",
         ),
         (
             {"train.csv": with_ids("a", "../../b")},
-            "The id `../../b` of row 2 of train.csv can't name an image: a slash ends the name",
+            "The id `../../b` of row 2 of train.csv can't name an image: a name can't have a slash",
         ),
         (
             {"train.csv": with_ids("a", "")},

@@ -62,7 +62,7 @@ def test_validation_folders_become_valid(tmp_path: Path, valid: str) -> None:
 
 
 def test_a_class_that_is_only_in_valid_is_refused_before_anything_is_copied(tmp_path: Path) -> None:
-    with pytest.raises(DlError, match="Class `b` has no images to learn from") as caught:
+    with pytest.raises(DlError, match="Class `b` has no training images") as caught:
         organized(tmp_path, "train/a/1.jpg", "train/c/1.jpg", "val/b/3.jpg")
     assert "val/b/3.jpg" in str(caught.value)
 
@@ -71,7 +71,7 @@ def test_images_beside_the_folders_of_splits_are_left_behind_and_said(tmp_path: 
     paths = ("train/cat/1.jpg", "train/dog/1.jpg", "test1/1.jpg", "fish/1.jpg", "2.jpg", "a.csv")
     plan = plan_organize(make(tmp_path / "a", *paths), tmp_path / "new")
     assert plan.notes == (
-        "Warning, beside the folder to train on, and left out: 2 images, such as 2.jpg.",
+        "Warning: left out 2 images outside the training folder, such as 2.jpg.",
     )
     plan = plan_organize(make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg"), tmp_path)
     assert plan.notes == ()
@@ -96,7 +96,7 @@ def test_images_beside_folders_of_classes_that_a_table_names_are_those_to_predic
     assert {move.target for move in plan.moves if "/" in move.target} == {
         *("train/cat/1.jpg", "train/dog/2.jpg", "test/1.jpg", "test/2.jpg", "test/3.jpg")
     }
-    assert plan.notes == ("3 images that sample_submission.csv names are those to predict.",)
+    assert plan.notes == ("3 images that sample_submission.csv names are test images.",)
 
 
 def test_where_there_is_a_test_folder_no_table_takes_images_from_those_to_learn_from(
@@ -127,19 +127,19 @@ def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("paths", "says", "why", "hint"),
     [
-        ([], "No images to learn from", "no files like cat.12.jpg", "train/<class>/"),
-        (["notes.txt"], "No images to learn from", "no files like", "train/<class>/"),
-        (["test/1.jpg"], "No images to learn from", "found no train/", "train/<class>/"),
-        (["train.zip"], "No images to learn from", "train.zip is an archive", "Unpack all of it"),
-        (["labels.csv"], "No images to learn from", "found no train/", "train/<class>/"),
-        (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Which folder in .* is not plain",
+        ([], "No training images", "no files like cat.12.jpg", "train/<class>/"),
+        (["notes.txt"], "No training images", "no files like", "train/<class>/"),
+        (["test/1.jpg"], "No training images", "it has no train/", "train/<class>/"),
+        (["train.zip"], "No training images", "train.zip is an archive", "Unpack all of it"),
+        (["labels.csv"], "No training images", "it has no train/", "train/<class>/"),
+        (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Several folders in .* could be the dataset",
          "x/ has a train/, and y/ has images too", "/x`"),
-        (["train/1.jpg", "labels.csv"], "1 of 1 images .* no class in their names, as 1.jpg",
+        (["train/1.jpg", "labels.csv"], "1 of 1 images .* no class in their names, such as 1.jpg",
          "like cat.12.jpg", "train/<class>/"),
         (["train/a.1.jpg", "train/photo.jpg"], "1 of 2 images .* no class .* as photo.jpg",
          "like cat.12.jpg", "train/<class>/"),
-        (["train/img_1.jpg", "train/img_2.jpg"], "would all be of one class, `img`",
-         "names begin with", "train/<class>/"),
+        (["train/img_1.jpg", "train/img_2.jpg"], "would have the same class, `img`",
+         "names all begin with", "train/<class>/"),
         (["train/a/b/1.jpg"], "too deep", "belong directly in", "Move its images up"),
     ],
 )  # fmt: skip
@@ -154,12 +154,12 @@ def test_what_can_not_be_organised_is_told_with_a_way_out(
 
 def test_columns_of_pixels_that_make_no_square_are_told(tmp_path: Path) -> None:
     for header, why in (
-        ("label,pixel0,pixel1,pixel2", "train.csv has 3 columns of pixels, which is no square num"),
+        ("label,pixel0,pixel1,pixel2", "train.csv has 3 columns of pixels, which is not a square num"),
         ("label,pixel0,pixel2,pixel1,pixel3", "`pixel0` to `pixel3` of train.csv are not in order"),
-        ("label,x,pixel0,pixel1,pixel2,pixel3", "beside its pixels train.csv has `label`, `x`"),
+        ("label,x,pixel0,pixel1,pixel2,pixel3", "besides its pixels train.csv has `label`, `x`"),
     ):
         (tmp_path / "train.csv").write_text(f"{header}\n")
-        with pytest.raises(DlError, match="No images to learn from") as error:
+        with pytest.raises(DlError, match="No training images") as error:
             plan_organize(tmp_path, tmp_path / "new")
         assert why in error.value.why
         assert "train.csv" in error.value.hint
@@ -170,7 +170,7 @@ def test_of_a_file_that_is_nothing_to_organise_its_folder_is_not_named(
     tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(DlError, match=r"is no archive, image or CSV") as error:
+    with pytest.raises(DlError, match=r"is not an archive, image or CSV") as error:
         plan_organize(tmp_path / name, tmp_path / "new")
     assert error.value.hint == "Name a folder of images, or a zip or tar archive of them."
 
@@ -179,7 +179,7 @@ def test_a_file_is_no_folder_to_organise(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(DlError, match="is a file") as error:
         plan_organize(tmp_path / "labels.csv", tmp_path / "new")
-    assert "Name the folder that it lies in" in error.value.hint
+    assert "Name its folder" in error.value.hint
 
 
 @pytest.mark.parametrize("around", ["imgs", "a/b/c", "state-farm/imgs"])
@@ -193,7 +193,7 @@ def test_a_folder_around_is_gone_through_and_what_lies_beside_comes_along(
         *("test/3.jpg", "train/c0/1.jpg", "train/c1/2.jpg")
     ]
     assert "drivers.csv" in [move.target for move in plan.moves]
-    assert plan.notes == (f"Took what is in {around}/, the folder around the images.",)
+    assert plan.notes == (f"Used the contents of {around}/, the outer folder.",)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_folder_around_classes_is_no_class(tmp_path: Path, paths: tuple[str, .
 
 
 def test_a_folder_around_is_not_guessed(tmp_path: Path) -> None:
-    with pytest.raises(DlError, match=r"Which folder in .* is the dataset is not plain"):
+    with pytest.raises(DlError, match=r"Several folders in .* could be the dataset"):
         organized(tmp_path, "x/train/a.1.jpg", "cats/1.jpg", "dogs/1.jpg")
 
 
