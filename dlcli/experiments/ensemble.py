@@ -133,6 +133,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     whole = _score(run, predictions["valid"])
     run.update_status(  # last: until then the folder is no run
         state="finished",
+        recipe=RECIPE,
         started=started,
         finished=utc_now(),
         predicted=_predicted(runs, {split: now[split] for split in predictions}),

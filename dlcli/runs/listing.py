@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dlcli.runs.run import STATES, Run
 from dlcli.settings.fields import coerce, settings_of
 
 DAMAGED = "damaged"
-# Of an unfinished run, how many epochs it is to have.
+# How many epochs a run is to have in all.
 PLANNED = "planned_epochs"
 # What every row has, None where the run has none of it; in the order of `--csv`.
 FIELDS = (
@@ -44,9 +44,6 @@ _CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
 
 # config.yaml, as far as no parser is needed
 _RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
-_SETTING = re.compile(r"^    ([a-z_]+): '?(.*?)'?$", re.MULTILINE)
-_CHANGES = re.compile(r"^  changes:\n((?:  - .*\n|    .*\n)*)", re.MULTILINE)
-_EPOCHS = re.compile(r"^(?:  - |    )epochs: ([0-9]+)$", re.MULTILINE)
 
 # a line of status.yaml
 _LINE = re.compile(
@@ -131,7 +128,8 @@ def epochs_of(row: Row) -> str:
     A number alone is of epochs done, where nothing says of how many.
     """
     done, best = row.values["epoch"], row.values["best_epoch"]
-    if planned := row.values.get(PLANNED):
+    planned = row.values.get(PLANNED)
+    if planned and row.state != "finished":
         return f"{done or 0}/{planned}"
     if done is None:
         return ""
@@ -166,13 +164,13 @@ def _row(folder: Path, settings: bool) -> Row | None:
     status = _status(f"{path}/{_STATUS}", problems)
     config = _content(f"{path}/{_CONFIG}", problems)
     _content(f"{path}/{_CLASSES}", problems)
-    looked = _HISTORY in names or status.get("epoch")
-    history = _look_at_history(run, problems) if looked else b""
+    if _HISTORY in names or status.get("epoch"):
+        _look_at_history(run, problems)
     state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
-    if state != "finished" and not problems:
-        status |= best_so_far(history)
-        status[PLANNED] = planned_epochs(str(held["recipe"]), config)
+    if state != "finished" and not problems and PLANNED not in status:
+        status |= best_so_far(run.history())
+        status[PLANNED] = planned_epochs(_parsed(os.fspath(run.config_file), problems))
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
 
@@ -227,8 +225,8 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
     return {**short, **values, "recipe": values.get("run.recipe")}
 
 
-def _look_at_history(run: Run, problems: list[str]) -> bytes:
-    """What `history.csv` holds; what is wrong with it is a problem."""
+def _look_at_history(run: Run, problems: list[str]) -> None:
+    """What is wrong with `history.csv` is a problem."""
     data = _content(os.fspath(run.history_file), problems)
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
@@ -236,7 +234,6 @@ def _look_at_history(run: Run, problems: list[str]) -> bytes:
             run.history()
         except DlError:
             problems.append(f"{_HISTORY} has rows of different lengths")
-    return data
 
 
 def _content(path: str, problems: list[str]) -> bytes:
@@ -279,51 +276,44 @@ def _unread(name: str, error: OSError) -> str:
     return f"{name} can't be read: {error.strerror}"
 
 
-def planned_epochs(recipe: str, config: bytes) -> int | None:
-    """How many epochs a run is to have in all.
+def planned_epochs(config: Mapping[str, Any]) -> int | None:
+    """How many epochs a run was to have in all, whose status does not say it (before 0.2).
 
     Args:
-        recipe: its name; one's own isn't loaded for a list.
-        config: what its `config.yaml` holds.
+        config: what its `config.yaml` holds; a project recipe isn't loaded for a list.
 
     Returns:
         as it was asked for, by `dl resume` last; None where the file doesn't say.
     """
-    text = config.decode(errors="replace")
-    changes = _CHANGES.search(text)
-    if changes and (asked := _EPOCHS.findall(changes[1])):
-        return int(asked[-1])
-    block = re.search(rf"^train:\n  {re.escape(recipe)}:\n((?:    .*\n)*)", text, re.MULTILINE)
-    if block is None or recipe not in built_in_names():
-        return None
-    declared, written = settings_of(recipe_class(recipe)), dict(_SETTING.findall(block[1]))
     try:
-        values = {
-            name: coerce(written[name], declared[name]) for name in declared if name in written
-        }
+        recipe = config["run"]["recipe"]
+        changes = config["run"].get("changes") or ()
+        if asked := [change["epochs"] for change in changes if "epochs" in change]:
+            return int(asked[-1])
+        if recipe not in built_in_names():
+            return None
+        declared = settings_of(recipe_class(recipe))
+        written = config["train"][recipe]
+        values = {key: coerce(written[key], declared[key]) for key in declared if key in written}
         return sum(phase.schedule.epochs for phase in make_recipe(recipe, values).phases())
-    except DlError:
+    except (DlError, KeyError, TypeError, AttributeError):
         return None
 
 
-def best_so_far(history: bytes) -> dict[str, float]:
-    """The scores of the epoch with the lowest validation loss, and its number.
+def best_so_far(history: Sequence[Mapping[str, float | str]]) -> dict[str, float | str]:
+    """The best epoch of a run whose status does not say it (before 0.2).
 
     Args:
-        history: what `history.csv` holds.
+        history: rows of `history.csv`.
 
     Returns:
         `best_epoch`, `val_loss`, `val_accuracy`; nothing where there is no such epoch.
     """
-    header, *rows = [line.split(",") for line in history.decode(errors="replace").splitlines()] or [
-        []
-    ]
-    try:
-        numbers = [[float(row[header.index(name)]) for name in SCORES] for row in rows]
-        best = min(range(len(rows)), key=lambda row: numbers[row][0])
-    except (ValueError, IndexError):  # no such column, no epoch, or another form
+    scored = [row for row in history if all(isinstance(row.get(n), float) for n in SCORES)]
+    if not scored:
         return {}
-    return {"best_epoch": best + 1, **dict(zip(SCORES, numbers[best], strict=True))}
+    best = min(scored, key=lambda row: float(row["val_loss"]))
+    return {"best_epoch": history.index(best) + 1, **{name: best[name] for name in SCORES}}
 
 
 def headlines(data: bytes) -> dict[str, Plain] | None:

@@ -223,14 +223,20 @@ class Run:
         """Add to a mapping in `status.yaml`; what else it holds stays."""
         self._change_status(lambda status: status | {name: status.get(name, {}) | entries})
 
-    def start(self) -> None:
-        """Say that this process works on the run."""
+    def start(self, recipe: str, planned_epochs: int) -> None:
+        """Say that this process works on the run.
+
+        Args:
+            recipe: what it trains, so that a list need not open `config.yaml` for it.
+            planned_epochs: how many there are to be in all.
+        """
 
         def begun(status: dict[str, Any]) -> dict[str, Any]:
             status.pop("reason", None)  # why it failed before
             now = utc_now()
+            plan = {"recipe": recipe, "planned_epochs": planned_epochs}
             working = {"state": "running", "started": status.get("started") or now}
-            return status | working | this_owner(now)
+            return status | plan | working | this_owner(now)
 
         self._change_status(begun)
 

@@ -62,7 +62,7 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
         DlError: unreadable images, features that can't be made.
     """
     try:
-        run.start()
+        run.start(job.name, job.epochs)
         seed_all(job.settings.seed)
         _train(job, run, samples)
     except KeyboardInterrupt as stop:
@@ -110,12 +110,11 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
     phases = job.phases
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
-    total = sum(phase.schedule.epochs for phase in phases)
     if saved:
         run.write_history(progress.history)
         done = len(progress.history)
-        if done < total:
-            say(f"Going on after epoch {done} of {total}.")
+        if done < job.epochs:
+            say(f"Going on after epoch {done} of {job.epochs}.")
         else:
             say("All epochs are done; what came of them is kept now.")
     if job.settings.tensorboard:
@@ -275,13 +274,18 @@ class Fit:
         progress.history.append(row)
         progress.phase_epochs += 1
         progress.since_best += 1
+        news = {"epoch": row["epoch"]}
         if row["val_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
             progress.best_phase, progress.since_best = progress.phase, 0
+            news |= {
+                "best_epoch": row["epoch"],
+                **{name: row[name] for name in ("val_loss", "val_accuracy")},
+            }
         optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
         save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, weights)
         run.write_history(progress.history)
-        run.update_status(epoch=row["epoch"])
+        run.update_status(**news)
         if self.job.settings.tensorboard:
             add_events(run.tensorboard, row)
 

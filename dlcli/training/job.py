@@ -89,6 +89,11 @@ class Job:
         """The stretches of training, as they are to be now."""
         return changed_phases(self.recipe.phases(), self.changes)
 
+    @property
+    def epochs(self) -> int:
+        """How many there are to be in all."""
+        return sum(phase.schedule.epochs for phase in self.phases)
+
     def batch_size(self, epoch: int) -> int:
         """Images per step in an epoch, numbered from 1."""
         return batch_size_at(epoch, self.recipe.batch_size, self.changes)

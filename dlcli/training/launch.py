@@ -71,7 +71,7 @@ def new_run(job: Job, parent: Run | None = None) -> Run:
     run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
     write_yaml(run.config_file, resolved)
     write_yaml(run.classes_file, list(job.dataset.classes))
-    run.start()
+    run.start(job.name, job.epochs)
     run.log(resolved[RECORD]["command"])
     return run
 

@@ -1,4 +1,4 @@
-"""How far an unfinished run came: epochs planned, and the best scores until now."""
+"""How far an unfinished run of before 0.2 came: epochs planned, and the best scores until now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from dlcli.files.formats import csv_text, dump_yaml
 from dlcli.runs.changes import Change
 from dlcli.runs.listing import best_so_far, planned_epochs
 
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("small_backbone")
 def planned(recipe: str = "finetune", changes: list[Change] | None = None, **settings: Any) -> Any:
     record = {"recipe": recipe, "changes": [each.describe() for each in changes or []]}
     config = {"seed": 0, "train": {recipe: settings}, "run": {**record, "epochs": 99}}
-    return planned_epochs(recipe, dump_yaml(config).encode())
+    return planned_epochs(config)
 
 
 def test_the_planned_epochs_are_those_of_all_phases() -> None:
@@ -36,27 +35,17 @@ def test_what_resuming_asked_for_last_counts() -> None:
 @pytest.mark.parametrize("recipe", ["mine", "finetune"])
 def test_what_can_not_be_told_is_none(recipe: str) -> None:
     assert planned(recipe, schedule="fast") is None
-    assert planned_epochs(recipe, b"train: [") is None
+    assert planned_epochs({}) is None
 
 
 def test_the_best_until_now_is_by_validation_loss() -> None:
-    header = ["epoch", "phase", "loss", "val_loss", "val_accuracy"]
-    rows = [[1, "head", 0.5, 0.5, 0.9], [2, "head", 0.4, 0.25, 0.8], [3, "head", 0.3, 0.25, 0.7]]
-    assert best_so_far(csv_text([header, *rows]).encode()) == {
-        "best_epoch": 2,
-        "val_loss": 0.25,
-        "val_accuracy": 0.8,
-    }
+    rows = [(1, 0.5, 0.9), (2, 0.25, 0.8), (3, 0.25, 0.7)]
+    history = [{"epoch": n, "val_loss": loss, "val_accuracy": share} for n, loss, share in rows]
+    assert best_so_far(history) == {"best_epoch": 2, "val_loss": 0.25, "val_accuracy": 0.8}
 
 
 @pytest.mark.parametrize(
-    "history",
-    [
-        b"",
-        b"epoch,val_loss,val_accuracy\n",
-        b"epoch,loss\n1,0.5\n",
-        b"val_loss,val_accuracy\na,b\n",
-    ],
+    "history", [[], [{"epoch": 1.0, "loss": 0.5}], [{"val_loss": "a", "val_accuracy": "b"}]]
 )
-def test_without_scores_there_is_no_best(history: bytes) -> None:
+def test_without_scores_there_is_no_best(history: list[dict[str, float | str]]) -> None:
     assert best_so_far(history) == {}

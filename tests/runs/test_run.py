@@ -81,7 +81,7 @@ def test_a_state_that_was_written_is_read(tmp_path: Path, state: str) -> None:
 def test_a_run_at_work_is_running_until_its_process_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from dlcli.runs.run import Run;"
-        "Run(Path(sys.argv[1])).start(); print('started', flush=True); input()"
+        "Run(Path(sys.argv[1])).start('cnn', 3); print('started', flush=True); input()"
     )
     run = Run.create(tmp_path, "dogs", "linear", ())
     trainer = subprocess.Popen(
@@ -101,7 +101,7 @@ def test_another_process_with_the_same_number_is_not_the_one_that_trained(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     run = Run.create(tmp_path, "dogs", "linear", ())
-    run.start()
+    run.start("cnn", 3)
     status = read_yaml(run.status_file)
     write_yaml(run.status_file, status | {"pid": sleeper.pid})  # as after a restart
     assert run.state == "interrupted"
@@ -151,7 +151,7 @@ def test_a_damaged_status_can_be_written_over(tmp_path: Path, text: str) -> None
     run.update_status(state="finished")
     assert run.status() == {"state": "finished"}
     run.status_file.write_text(text)
-    run.start()
+    run.start("cnn", 3)
     assert run.state == "running"
 
 
@@ -182,7 +182,7 @@ def test_processes_that_change_the_status_at_once_lose_nothing_of_each_other(
 def test_a_run_that_goes_on_keeps_the_time_when_it_began(tmp_path: Path) -> None:
     started = "2026-11-23T14:09:31.000000Z"
     run = make_run(tmp_path, state="failed", started=started, epoch=4, reason="no room")
-    run.start()
+    run.start("cnn", 3)
     status = run.status()
     assert "reason" not in status
     assert (status["state"], status["pid"]) == ("running", os.getpid())

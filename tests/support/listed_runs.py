@@ -44,7 +44,9 @@ def listed_run(
     write_yaml(run.classes_file, ["cat", "dog"])
     run.write_history([{"epoch": n, "phase": "model", "loss": 0.5 / n} for n in range(1, 4)])
     scores = SCORES if status.get("state", "finished") == "finished" else {}
-    said = {"state": "finished", "started": _started(name), "epoch": 3, **scores, **status}
+    plan = {"recipe": recipe, "planned_epochs": 3}
+    begun = {"state": "finished", "started": _started(name), "epoch": 3}
+    said = {**plan, **begun, **scores, **status}
     write_yaml(run.status_file, {key: value for key, value in said.items() if value is not None})
     return run
 

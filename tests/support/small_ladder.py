@@ -33,7 +33,7 @@ def train_at_once(
 
     def train(config: Config, recipe: str, root: Path) -> Run:
         run = Run.create(config.settings().runs_dir, root.name, recipe, ())
-        run.start()
+        run.start("cnn", 3)
         if recipe in stopping:
             raise KeyboardInterrupt
         if recipe in failing:

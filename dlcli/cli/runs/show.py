@@ -67,7 +67,7 @@ def _print(
     if row.values["epoch"] is not None:
         best = row.values["best_epoch"]
         planned = row.values.get(PLANNED)
-        of = f" of {planned}" if planned else ""
+        of = f" of {planned}" if planned and row.state != "finished" else ""
         lines["epochs"] = f"{row.values['epoch']}{of}" + (f", the best {best}" if best else "")
     if row.problem:
         lines["problem"] = row.problem
