@@ -24,7 +24,7 @@ def test_without_a_run_the_one_that_was_interrupted_is_taken(dl: Dl, home: Path)
     said = dl("resume")
     assert said.stderr.startswith(
         "Run ~/runs/tiny/202611231409-finetune (the one that was interrupted)\n"
-        "Error: The dataset of 202611231409-finetune is gone"
+        "Error: ~/runs/tiny/202611231409-finetune/config.yaml is damaged"
     )
 
 
