@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the room on a disk, looked at before it is taken."""
+"""Files and folders written whole or not at all; the room on a disk, looked at before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from dlcli import words
@@ -15,6 +16,8 @@ from dlcli.process import exists
 
 # File systems give whole blocks: of 25,000 small files that is half of what they take.
 _BLOCK_BYTES = 4096
+# What a process writes aside: its number, and the name to be. People have files like `.2024-notes`.
+_LEFT = ".dl-{}-{}"
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Yields:
         a temporary path beside it, with the same suffixes (Keras' savers insist on theirs).
     """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")  # as `remove_leftovers` looks for
+    temporary = _aside(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -43,12 +46,54 @@ def atomic(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
+@contextmanager
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Make a folder whole or not at all: built aside + fsync + rename.
+
+    Args:
+        path: the folder to appear when the block ends well; its parent is made.
+        replace: whether what is there gives way.
+
+    Yields:
+        an empty folder beside it.
+
+    Raises:
+        OSError: something is there, and is not to be replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(path.parent.glob(_LEFT.format("*", escape(path.name))))
+    built = _aside(path)
+    shutil.rmtree(built, ignore_errors=True)  # by a process that had our number
+    built.mkdir()
+    try:
+        yield built
+        sync_tree(built)
+        if replace:
+            shutil.rmtree(path, ignore_errors=True)
+        built.rename(path)
+    finally:
+        shutil.rmtree(built, ignore_errors=True)
+    sync_folder(path.parent)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that `atomic` left below a folder where its process was killed."""
-    for path in folder.rglob(".*-*"):
-        pid = path.name[1:].partition("-")[0]
+    """Remove what was being written below a folder by processes that were killed."""
+    _remove_left(folder.rglob(_LEFT.format("*", "*")))
+
+
+def _aside(path: Path) -> Path:
+    """Where this process writes what is to become `path`."""
+    return path.with_name(_LEFT.format(os.getpid(), path.name))
+
+
+def _remove_left(temporaries: Iterable[Path]) -> None:
+    for path in list(temporaries):
+        pid = path.name.split("-")[1]
         if pid.isdecimal() and not exists(int(pid)):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

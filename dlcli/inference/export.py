@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import litert_interpreter, silent, start_backend
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
-from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.atomic import atomic_folder, digest_of
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
 from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
@@ -154,19 +152,12 @@ def export_run(
     _require_possible(run, format_name, folder, replace)
     start_backend("tensorflow")
     model = load_model(run.best_model)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-        built = Path(temporary) / folder.name
-        built.mkdir()
+    with atomic_folder(folder, replace=replace) as built:
         export_model(model, built / wanted.name, wanted.keras)
         agreement = None
         if find_spec(wanted.runtime):
             agreement = check_export(run, model, built / wanted.name, format_name, root)
         write_yaml(built / RECORD, _record(run, format_name, model, agreement))
-        sync_tree(built)
-        if replace:
-            shutil.rmtree(folder, ignore_errors=True)
-        built.rename(folder)
     return Exported(folder, folder / wanted.name, wanted.runtime, agreement)
 
 

@@ -15,13 +15,12 @@ from contextlib import closing
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import chosen_backend, silence_openvino, start_backend
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.files.atomic import digest_of, sync_tree
+from dlcli.files.atomic import atomic_folder, digest_of
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import View
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
 
 RECORD = "engine.yaml"
 NETWORK, HEAD = "network.xml", "head.xml"
-_PREFIX = ".engine-"
 
 
 class WithHead:
@@ -194,11 +192,7 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
     """
     if find_spec("openvino") is None or chosen_backend() != "tensorflow":
         return False
-    for left in run.engine.parent.glob(f"{_PREFIX}*"):  # by a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(prefix=_PREFIX, dir=run.engine.parent) as temporary:
-        built = Path(temporary) / run.engine.name
-        built.mkdir()
+    with atomic_folder(run.engine, replace=True) as built:
         pixels = frozen[0].pixels if frozen else run.record.pixels
         assert pixels is not None
         record: dict[str, Any] = {"model": digest_of(run.best_model), "pixels": asdict(pixels)}
@@ -212,9 +206,6 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
         else:
             export_model(model, built / NETWORK)
         write_yaml(built / RECORD, record)
-        sync_tree(built)
-        shutil.rmtree(run.engine, ignore_errors=True)
-        built.rename(run.engine)
     return True
 
 

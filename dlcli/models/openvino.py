@@ -12,13 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from errno import ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.files.atomic import sync_tree
+from dlcli.files.atomic import atomic_folder
 from dlcli.files.paths import cache_home, shown
 from dlcli.models.saved import export_model
 from dlcli.progress import say
@@ -59,7 +58,8 @@ def exported(forward: Forward, weights: Path) -> Path:
         try:
             _export_in_child(spec | {"weights": str(weights)}, folder)
         except OSError as error:
-            raise _cannot_write(folder, error.strerror or str(error)) from error
+            if not _is_whole(folder):  # else another process was quicker
+                raise _cannot_write(folder, error.strerror or str(error)) from error
     return folder / MODEL[0]
 
 
@@ -77,9 +77,8 @@ def _cannot_write(folder: Path, why: str) -> DlError:
 
 
 def _export_in_child(spec: dict[str, object], folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    built = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
+    with atomic_folder(folder) as built:
         child = subprocess.run(
             # -P: a keras.py in the current folder is none of ours
             [sys.executable, "-P", "-m", "dlcli.models.openvino", json.dumps(spec), str(built)],
@@ -93,12 +92,6 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
             raise DlError(said["what"], why=said["why"], hint=said["hint"])
         if child.returncode:
             raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
-        sync_tree(built)
-        if not _is_whole(folder):  # else another process was quicker
-            shutil.rmtree(folder, ignore_errors=True)
-            built.rename(folder)
-    finally:
-        shutil.rmtree(built, ignore_errors=True)
 
 
 def _export(spec: dict[str, str | int], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files and folders are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.files.atomic import atomic, atomic_write, remove_leftovers
+from dlcli.files.atomic import atomic, atomic_folder, atomic_write, remove_leftovers
 from dlcli.files.formats import write_csv, write_yaml
 
 pytestmark = pytest.mark.forks
@@ -92,9 +92,63 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
 
     assert os.WTERMSIG(in_a_child(die_writing)) == signal.SIGKILL
     (left,) = folder.iterdir()
-    kept = [folder / name for name in (".hidden-file", "12-a", f".{os.getpid()}-at-work", ".1")]
+    own = (".2024-notes.txt", ".dl-notes", ".dl-my-notes", "dl-1-a")
+    kept = [folder / name for name in (*own, f".dl-{os.getpid()}-at-work")]
     for file in kept:
         file.touch()
     remove_leftovers(tmp_path)
     assert not left.exists()
     assert sorted(folder.iterdir()) == sorted(kept)
+
+
+def make(path: Path, text: str, *, replace: bool = False, at_end: Callable[[], None] = int) -> None:
+    with atomic_folder(path, replace=replace) as built:
+        (built / "model.bin").write_text(text)
+        at_end()
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_appears_whole_and_its_parent_with_it(tmp_path: Path) -> None:
+    make(tmp_path / "exports" / "onnx", "new")
+    assert contents(tmp_path) == {"exports/onnx/model.bin": "new"}
+
+
+def test_a_folder_that_is_there_gives_way_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    make(tmp_path / "onnx", "old")
+    (tmp_path / "onnx" / "mine").write_text("mine")
+    with pytest.raises(OSError, match="not empty"):
+        make(tmp_path / "onnx", "new")
+    assert contents(tmp_path) == {"onnx/model.bin": "old", "onnx/mine": "mine"}
+    make(tmp_path / "onnx", "new", replace=True)
+    assert contents(tmp_path) == {"onnx/model.bin": "new"}
+
+
+def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    make(tmp_path / "onnx", "old")
+
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        make(tmp_path / "onnx", "new", replace=True, at_end=fail)
+    assert contents(tmp_path) == {"onnx/model.bin": "old"}
+
+
+def test_what_a_killed_maker_of_a_folder_left_goes_with_the_next(tmp_path: Path) -> None:
+    make(tmp_path / "onnx", "old")
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for path in (tmp_path / "onnx", tmp_path / "tf"):
+        child = in_a_child(lambda path=path: make(path, "new", replace=True, at_end=die))  # type: ignore[misc]
+        assert os.WTERMSIG(child) == signal.SIGKILL
+    assert contents(tmp_path / "onnx") == {"model.bin": "old"}
+    assert len(list(tmp_path.iterdir())) == 3
+    make(tmp_path / "onnx", "newer", replace=True)
+    assert len(list(tmp_path.iterdir())) == 2, "only what was to become this folder"
+    remove_leftovers(tmp_path)
+    assert contents(tmp_path) == {"onnx/model.bin": "newer"}

@@ -115,6 +115,7 @@ def test_another_process_may_be_quicker(
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         for folder in (Path(command[-1]), own_cache):
+            folder.mkdir(exist_ok=True)
             for name in openvino.MODEL:
                 (folder / name).write_text(str(folder == own_cache))
         return subprocess.CompletedProcess(command, 0, "", "")
