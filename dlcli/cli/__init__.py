@@ -136,7 +136,7 @@ def _os_error(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"No room to write{of}: {why}\n"
-            "Free some space, then run the same command again: it goes on from there."
+            "Free some space, then run the same command again. It resumes from there."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Not allowed to use{of or ' a file'}: {why}\nCheck who owns it, or name another."

@@ -1,4 +1,4 @@
-"""`dl features`: compute, list and remove what a pretrained network sees."""
+"""`dl features`: compute, list and remove the features of a pretrained network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
-# What the features are a function of, beside the images and the layer.
+# The features depend on these settings, the images and the layer.
 FUNCTION = (*BACKBONE_SETTINGS, "image_size")
 LAYERS = ("pooled", "conv", "imagenet")
 
@@ -24,12 +24,12 @@ LAYERS = ("pooled", "conv", "imagenet")
     type=click.Choice(LAYERS),
     default="pooled",
     show_default=True,
-    help="where the network is cut: before its last layer, after its convolutions, not at all",
+    help="cut the network before its last layer, after its convolutions, or not at all",
 )
 @with_config("dataset", *FUNCTION, "workers", "on_error")
 @click.pass_context
 def command(ctx: click.Context, config: Config, layer: str) -> None:
-    """Compute what a pretrained network sees in each image, once, and keep it on disk."""
+    """Compute a pretrained network's features of all images, once."""
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
@@ -72,7 +72,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
     if given:
         option, subcommand = given[0].opts[-1], ctx.invoked_subcommand
         raise click.UsageError(
-            f"{option} has no effect before `{subcommand}`: type it after that.", ctx
+            f"{option} has no effect before `{subcommand}`. Type it after `{subcommand}`.", ctx
         )
 
 
@@ -80,7 +80,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
 @JSON
 @with_config("dataset")
 def ls(config: Config, as_json: bool) -> None:
-    """List a dataset's features and what they cost on disk."""
+    """List a dataset's features and their size on disk."""
     from dlcli.data.choice import choose_dataset
     from dlcli.features.store import stored_features
     from dlcli.progress import say
@@ -125,7 +125,7 @@ def _plain(store: Any) -> dict[str, Any]:
 @click.option("--yes", "-y", is_flag=True, help="don't ask")
 @with_config("dataset")
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
-    """Remove features: NAME as `dl features ls` shows it, or --all."""
+    """Remove features: NAME, as listed by `dl features ls`, or --all."""
     from dlcli.data.choice import choose_dataset
     from dlcli.errors import DlError, ExitCode, did_you_mean
     from dlcli.features.store import remove_features, stored_features
@@ -137,13 +137,13 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     names = tuple(store.folder.name for store in stores)
     if (name is None) == (not everything):
         raise DlError(
-            "Name the features to remove, or say `--all`",
+            "Name the features to remove, or use `--all`",
             hint="`dl features ls` lists them.",
             exit_code=ExitCode.USAGE,
         )
     chosen = [store for store in stores if everything or store.folder.name == name]
     if not chosen and not everything:
-        raise DlError(f"No features are called {name!r}", hint=did_you_mean(str(name), names))
+        raise DlError(f"No features have the name {name!r}", hint=did_you_mean(str(name), names))
     for store in chosen:
         what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):

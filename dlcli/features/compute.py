@@ -1,11 +1,11 @@
-"""Compute a split's features, a chunk at a time, and open what is stored.
+"""Compute a split's features chunk by chunk, and open stored ones.
 
     <dataset>/features/<backbone>-<layer>-<key>/
         manifest.yaml                     the function that made them
-        train.csv, train.bc, train.done   the images, their rows, and that all are in
+        train.csv, train.bc, train.done   the images, their rows, and the mark that all are stored
 
-A stopped computation goes on from the last whole chunk. Where images were added, removed, or moved
-to another split, the rows of the others are kept. Here alone is bcolz used.
+A stopped computation resumes from the last whole chunk. If images were added, removed, or moved to
+another split, the rows of the other images are kept. No other module uses bcolz.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Features:
     """One split's features.
 
     Args:
-        rows: array of shape (n_samples, ...), float32; on disk it gives slices of rows.
+        rows: array of shape (n_samples, ...), float32; one on disk is read by slices of rows.
         paths: the image of each row, relative to the dataset's folder.
     """
 
@@ -76,7 +76,7 @@ class Features:
 
 
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
-    """Where a function's features of a dataset are kept."""
+    """The folder of a function's features of a dataset."""
     return dataset.root / FEATURES / store_name(forward)
 
 
@@ -89,35 +89,36 @@ def compute_features(
     on_error: OnError,
     splits: Sequence[str] = SPLITS,
 ) -> Path:
-    """Compute the features that aren't there yet.
+    """Compute the features that aren't stored yet.
 
     Args:
         dataset: the images.
         forward: network, cut, pixels, engine and precision.
         weights: the file of the network's weights.
         workers: threads that decode.
-        on_error: "stop" names every unreadable image and fails; "skip" records which it left out.
+        on_error: "stop" fails and names every unreadable image; "skip" leaves them out and records
+            which.
         splits: which to compute.
 
     Returns:
         the store's folder.
 
     Raises:
-        DlError: unreadable images; no space or no permission; another process is at it.
+        DlError: unreadable images; no space or no permission; another process computes them.
     """
     folder = store_folder(dataset, forward)
     wanted = [split for split in splits if dataset.splits[split]]
     missing = [split for split in wanted if not features_ready(folder, dataset, split)]
     for split in wanted:
         if split not in missing and (left_out := skipped(folder, split)):
-            say(f"{len(left_out):,} of {split} left out, as recorded: they can't be read.")
+            say(f"Left out {len(left_out):,} of {split}: recorded earlier as unreadable.")
     if not missing:
         return folder
     start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
     with writing(folder), held(folder):
         if function_of(folder) != forward:
-            start()  # it may refuse, and should before there is anything to list
+            start()  # it may fail, and should before the images are listed
             claim(folder, forward)
         for split in missing:
             if not features_ready(folder, dataset, split):  # or another process just made them
@@ -129,7 +130,7 @@ def compute_features(
 
 
 def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
-    """Whether one split's features are whole and belong to its images as they are now."""
+    """Whether one split's features are complete and match its images as they are now."""
     return ready_split(folder, dataset, split) is not None
 
 
@@ -140,10 +141,10 @@ def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
 
 
 def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
-    """One split's features where they lie, on disk.
+    """Open one split's features on disk, without reading them into memory.
 
     Raises:
-        DlError: they are not there, unfinished, damaged, or the split's images have changed since.
+        DlError: they are missing, unfinished or damaged, or the split's images have changed.
     """
     stored = ready_split(folder, dataset, split)
     if stored is None:
@@ -164,17 +165,17 @@ def _compute_split(
     workers: int,
     on_error: OnError,
 ) -> list[UnreadableImage]:
-    """Bring one split to its end, from where it stopped; returns the images that are in the way."""
+    """Compute one split from where it stopped; return the unreadable images that prevent it."""
     growing = _GrowingRows(folder, split, *_begin(folder, dataset, split, forward.pixels))
     begun, total = growing.images, len(growing.listing)
     if 0 < begun < total:
-        say(f"Features of {split}: going on after {begun:,} of {total:,} images.")
+        say(f"Features of {split}: resuming after {begun:,} of {total:,} images.")
     known: dict[str, tuple[bcolz.carray, int]] = {}
     for stored, numbers in rows_of_same_files(folder, growing.listing[begun:]):
         array = _open(stored, "r")
         known |= {path: (array, number) for path, number in numbers.items()}
     if known:
-        say(f"Features of {split}: {len(known):,} of {total:,} images have theirs already.")
+        say(f"Features of {split}: {len(known):,} of {total:,} images are stored already.")
     paths = [listed.path for listed in growing.listing[begun:]]
     fresh = [path for path in paths if path not in known]
     with (
@@ -200,13 +201,13 @@ def _compute_split(
 def _begin(
     folder: Path, dataset: Dataset, split: str, rule: PixelRule
 ) -> tuple[tuple[Listed, ...], StoredSplit | None]:
-    """The images as they are now, and what is there of their rows already."""
+    """The images as they are now, and their rows that are stored already."""
     listing = list_images(dataset.root, dataset.splits[split])
     stored = read_split(folder, split)
     if stored is None:
         return listing, None
     if not stored.is_of(listing):
-        say(f"The images of {split} have changed: their features are brought up to date.")
+        say(f"The images of {split} have changed: updating their features.")
     elif not any(is_readable(dataset.root / path, rule) for path in stored.skipped):
         return listing, stored.believed()
     set_aside(folder, split, next_before(folder))
@@ -214,7 +215,7 @@ def _begin(
 
 
 class _GrowingRows:
-    """One split's rows while they are being written; goes on from those that are `kept`."""
+    """One split's rows while they are being written; continues after those that are `kept`."""
 
     def __init__(
         self, folder: Path, split: str, listing: tuple[Listed, ...], kept: StoredSplit | None
@@ -233,12 +234,12 @@ class _GrowingRows:
 
     @property
     def images(self) -> int:
-        """How many of the images are done."""
+        """The number of images that are done."""
         return self._images + (self._stored.images if self._stored else 0)
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Path -> why, of those that have no row."""
+        """Path -> why, for the images without a row."""
         return self._skipped | (self._stored.skipped if self._stored else {})
 
     def skip(self, path: str, why: str) -> None:
@@ -247,14 +248,14 @@ class _GrowingRows:
         self._skipped[path] = why
 
     def add(self, row: np.ndarray) -> None:
-        """Take the next image's row; rows reach the disk when they fill a chunk."""
+        """Add the next image's row; rows are written when they fill a chunk."""
         self._images += 1
         self._rows.append(row)
         if len(self._rows) == CHUNK_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits. Before the last image's, only whole chunks are written."""
+        """Write the pending rows. Only the last chunk of a split may be partly filled."""
         import numpy as np
 
         if self._rows:
@@ -270,7 +271,7 @@ class _GrowingRows:
             self._images, self._rows, self._skipped = 0, [], {}
 
     def finish(self) -> None:
-        """Call the array finished.
+        """Mark the array as finished.
 
         Raises:
             DlError: it has no row.
@@ -290,14 +291,14 @@ def _create(folder: Path, split: str, rows: np.ndarray) -> bcolz.carray:
         rootdir=str(array_path(folder, split)),
         mode="w",
         chunklen=CHUNK_ROWS,
-        # Behind a ReLU most numbers are 0, in whole words: without bcolz's shuffle of bytes
+        # After a ReLU most numbers are 0, all four bytes of them: without bcolz's byte shuffle,
         # convolutions take a third less room and are read 2.5 times as fast.
         cparams=bcolz.cparams(clevel=5, cname="lz4", shuffle=bcolz.NOSHUFFLE),
     )
 
 
 def _open(stored: StoredSplit, mode: Literal["r", "a"]) -> bcolz.carray:
-    """The rows of these chunks, to be read or to be added to."""
+    """Open the rows of these chunks, for reading or for adding more."""
     import bcolz
 
     if mode == "a" or not stored.finished:

@@ -1,7 +1,7 @@
-"""The key of a feature store: it differs wherever the function from image to feature differs.
+"""The key of a feature store: a hash of the function from image to feature.
 
-In it are network, weights, cut layer, image size, decoding and resizing, engine, precision and
-view: all that `Forward` holds. Workers and batch size are not: they change no number.
+The key covers network, weights, cut layer, image size, decoding and resizing, engine, precision and
+view: everything in `Forward`. It leaves out workers and batch size, which change no number.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ def feature_key(forward: Forward) -> str:
 
 
 def store_name(forward: Forward) -> str:
-    """What a store's folder is called: network, cut and view in words, then the key."""
+    """The name of a store's folder: network, cut and view in words, then the key."""
     view = f"-view{forward.view.number}" if forward.view else ""
     return f"{forward.backbone}-{forward.layer}{view}-{feature_key(forward)}"

@@ -1,14 +1,14 @@
-"""What a feature store says of one split, and how far that can be believed.
+"""The log of one split in a feature store: which images have rows, and which chunks are intact.
 
     train.csv    path, size, time and inode of each image, in order; written first
     train.bc/    the rows: a bcolz array, one file for each chunk
-    train.log    JSON lines: whose rows these are; then for each chunk how many images it stands
-                 for, how many rows it has, its checksum, and which images were left out and why
-    train.done   the log, renamed when the last image is in
+    train.log    JSON lines: a header; then for each chunk its number of images and of rows, its
+                 checksum, and which images were left out and why
+    train.done   the log, renamed when the last image is stored
 
-Nothing waits for the disk before the end, and bcolz rewrites its count of rows in place: after a
-kill or a power cut any of these may be torn, or older than another. So a log names its listing and
-its chunks by their checksums, and what does not agree counts as not there.
+Files are synced only at the end, and bcolz rewrites its count of rows in place. So after a kill or
+a power cut any file may be torn, or older than another. The log therefore holds checksums of its
+listing and its chunks, and what does not match counts as missing.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ SUFFIXES = (".done", ".log", ".csv", ".bc")
 
 
 class Listed(NamedTuple):
-    """An image as its file was when it was listed; empty texts where there was none.
+    """An image's file at the time of listing; empty texts where there was none.
 
     Args:
         path: relative to the dataset's folder.
         size: in bytes.
         mtime: in whole seconds, so that a copy that keeps times compares equal.
-        inode: the file's number on its disk, which moving does not change.
+        inode: the file's number on its disk, which a move does not change.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Listed(NamedTuple):
 
     @property
     def file(self) -> tuple[str, ...]:
-        """Equal for the same file after it was moved to another split."""
+        """A key that stays the same when the file moves to another split."""
         return (self.path.partition("/")[2], self.size, self.mtime, self.inode)
 
 
@@ -56,8 +56,8 @@ class Chunk:
     """Some consecutive images.
 
     Args:
-        images: how many, those left out included.
-        rows: how many have a row; only the last chunk has fewer than fit.
+        images: how many, including those left out.
+        rows: how many have a row; only the last chunk may be partly filled.
         crc32: checksum of the file that holds the rows.
         skipped: path -> why it was left out.
     """
@@ -70,16 +70,16 @@ class Chunk:
 
 @dataclass(frozen=True)
 class StoredSplit:
-    """One split's rows, as their log tells.
+    """One split's rows, as described by their log.
 
     Args:
         folder: the store.
-        split: which.
+        split: its name.
         listing: all images, in order.
         shape: of one row.
-        storage: checksum of what bcolz wrote about the array when it was made.
-        chunks: of the images, from the first on.
-        finished: whether all images are in.
+        storage: checksum of bcolz's description of the array when it was made.
+        chunks: the chunks so far, in order.
+        finished: whether all images are stored.
     """
 
     folder: Path
@@ -92,17 +92,17 @@ class StoredSplit:
 
     @property
     def images(self) -> int:
-        """How many images the chunks stand for."""
+        """The number of images in the chunks."""
         return sum(chunk.images for chunk in self.chunks)
 
     @property
     def rows(self) -> int:
-        """How many of them have a row."""
+        """The number of images with a row."""
         return sum(chunk.rows for chunk in self.chunks)
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Path -> why, of the others."""
+        """Path -> why, for the images without a row."""
         return {path: why for chunk in self.chunks for path, why in chunk.skipped.items()}
 
     @property
@@ -112,11 +112,11 @@ class StoredSplit:
         return tuple(each for each in self.listing[: self.images] if each.path not in skipped)
 
     def is_of(self, listing: Sequence[Listed]) -> bool:
-        """Whether these are the images, unchanged."""
+        """Whether the split has exactly these images, unchanged."""
         return [each[:3] for each in self.listing] == [each[:3] for each in listing]
 
     def believed(self) -> StoredSplit:
-        """The same up to the first chunk that is missing or damaged."""
+        """The same, without the first missing or damaged chunk and all after it."""
         whole = 0
         if _storage_crc32(self.folder, self.split) == self.storage:
             for chunk in self.chunks:
@@ -134,7 +134,7 @@ class StoredSplit:
             return False
 
     def plus(self, images: int, rows: int, skipped: dict[str, str]) -> StoredSplit:
-        """Log one more chunk, whose rows are in their file."""
+        """Log one more chunk, whose rows are already in their file."""
         crc32 = _chunk_crc32(self.folder, self.split, len(self.chunks))
         chunk = Chunk(images, rows, crc32, skipped)
         with _path(self.folder, self.split, ".log").open("a", encoding="ascii") as file:
@@ -142,7 +142,7 @@ class StoredSplit:
         return replace(self, chunks=(*self.chunks, chunk))
 
     def reopen(self) -> None:
-        """Make the files tell of these chunks and no more, so that others can follow."""
+        """Make the files describe exactly these chunks, so that more can be added."""
         done, log = (_path(self.folder, self.split, suffix) for suffix in (".done", ".log"))
         if done.exists():
             done.replace(log)
@@ -151,7 +151,7 @@ class StoredSplit:
         self._write_sizes()
 
     def finish(self) -> None:
-        """Wait until all of it would survive a power cut, then call it finished: the last step."""
+        """Sync all files to disk, then mark the split as finished, as the last step."""
         self._write_sizes()
         log = _path(self.folder, self.split, ".log")
         array = _path(self.folder, self.split, ".bc")
@@ -164,7 +164,7 @@ class StoredSplit:
         sync_folder(self.folder)
 
     def _write_sizes(self) -> None:
-        """Tell bcolz how many rows there are, whole or not at all."""
+        """Tell bcolz the number of rows, by an atomic write."""
         shape = [self.rows, *self.shape]
         data = (_path(self.folder, self.split, ".bc") / "data").iterdir()
         cbytes = sum(path.stat().st_size for path in data)
@@ -173,12 +173,12 @@ class StoredSplit:
 
 
 def list_images(root: Path, paths: Iterable[str]) -> tuple[Listed, ...]:
-    """What tells whether an image is still the same: size, time, inode."""
+    """What shows whether an image is still the same: size, time, inode."""
     listing = []
     for path in paths:
         try:
             status = os.stat(f"{root}/{path}")
-        except OSError:  # named with the unreadable ones when its turn comes
+        except OSError:  # reported later, with the unreadable images
             listing.append(Listed(path, "", "", ""))
         else:
             times = (status.st_size, int(status.st_mtime), status.st_ino)
@@ -192,7 +192,7 @@ def array_path(folder: Path, split: str) -> Path:
 
 
 def write_listing(folder: Path, split: str, listing: Iterable[Listed]) -> None:
-    """Begin a split anew."""
+    """Begin a split from scratch."""
     remove_split(folder, split)
     write_csv(_path(folder, split, ".csv"), [Listed._fields, *listing])
 
@@ -200,14 +200,14 @@ def write_listing(folder: Path, split: str, listing: Iterable[Listed]) -> None:
 def begin_log(
     folder: Path, split: str, listing: tuple[Listed, ...], shape: tuple[int, ...]
 ) -> StoredSplit:
-    """Begin the log of an array that was made just now, for rows of this shape."""
+    """Begin the log of a new array, for rows of this shape."""
     header = _header(folder, split, shape)
     atomic_write(_path(folder, split, ".log"), _line(header))
     return StoredSplit(folder, split, listing, shape, header["storage"])
 
 
 def read_split(folder: Path, split: str) -> StoredSplit | None:
-    """What a log tells; None where there is none, or it belongs to another listing."""
+    """Read a split's log; None if there is none, or it belongs to another listing."""
     done, log, listing, _ = (_path(folder, split, suffix) for suffix in SUFFIXES)
     finished = done.is_file()
     try:
@@ -228,7 +228,7 @@ def read_split(folder: Path, split: str) -> StoredSplit | None:
 
 
 def remove_split(folder: Path, split: str) -> None:
-    """Remove whatever there is of one split; its log goes first."""
+    """Remove all files of one split, its log first."""
     for suffix in SUFFIXES:
         path = _path(folder, split, suffix)
         if path.is_dir():
@@ -287,7 +287,7 @@ def _line(value: Any) -> str:
 
 
 def _whole_lines(path: Path) -> list[Any]:
-    """A log's lines up to the first that is torn."""
+    """A log's lines before the first torn one."""
     *lines, _ = path.read_bytes().split(b"\n")
     found = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""A store of features as a folder: whose it is, who works on it, what it costs, how it goes."""
+"""The folder of one feature store: manifest, lock, size, removal."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from dlcli.models.forward import Forward
 
 MANIFEST = "manifest.yaml"
 LOCK = "lock"
-# Rows of images as they were, in numbered folders, kept until those of the images as they are now
-# are finished in every split that has any: an image may have moved to another one.
+# Rows of earlier states of the images, in numbered folders. They are kept until every split is
+# finished, because an image may have moved to another split.
 BEFORE = "before"
 
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """What `dl features ls` says about one store.
+    """What `dl features ls` shows of one store.
 
     Args:
-        folder: where it lies.
-        rows: rows by split, finished ones.
+        folder: its path.
+        rows: number of rows of each finished split.
         unfinished: splits whose computation was stopped.
         size_bytes: on disk.
-        manifest: the function that made it; {} where that can't be read.
+        manifest: the function that made it; {} if it can't be read.
     """
 
     folder: Path
@@ -60,14 +60,14 @@ def stored_features(root: Path) -> list[StoredFeatures]:
 
 
 def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer: str) -> None:
-    """Refuse, before an hour is spent, what the disk can't hold.
+    """Refuse feature stores that don't fit on the disk, before an hour is spent.
 
     Args:
-        count: how many stores more.
-        what: these are, in words, with their number.
-        like: a store of the size that each will have.
-        splits: those that are to be stored.
-        fewer: how to ask for less.
+        count: how many more stores.
+        what: a name for them, with their number.
+        like: a store of the same size.
+        splits: the splits to store.
+        fewer: a hint on how to need less.
 
     Raises:
         DlError: says how much room there is.
@@ -77,19 +77,19 @@ def require_room(count: int, what: str, like: Path, splits: Iterable[str], fewer
         like,
         sizes,
         f"for {what} beside {shown(like)}",
-        f"{fewer}, or free some space: `dl features ls` and `dl features rm` show and remove what "
-        "is stored.",
+        f"{fewer}, or free some space: `dl features ls` and `dl features rm` list and remove "
+        "features.",
     )
 
 
 def stored_rows(folder: Path) -> dict[str, int]:
-    """How many rows each finished split of a store has."""
+    """The number of rows of each finished split of a store."""
     stored = {split: read_split(folder, split) for split in SPLITS}
     return {split: each.rows for split, each in stored.items() if each and each.finished}
 
 
 def skipped(folder: Path, split: str) -> dict[str, str]:
-    """The images that were left out because they can't be read: path -> why."""
+    """The images that were left out as unreadable: path -> why."""
     stored = read_split(folder, split)
     return stored.skipped if stored else {}
 
@@ -97,10 +97,10 @@ def skipped(folder: Path, split: str) -> dict[str, str]:
 def rows_of_same_files(
     folder: Path, listing: Iterable[Listed]
 ) -> Iterator[tuple[StoredSplit, dict[str, int]]]:
-    """Find rows of images that were computed when these lay in another split, or among others.
+    """Find stored rows of the same files, from another split or an earlier state of this one.
 
     Yields:
-        stored rows, and which of them belongs to which image: path -> number.
+        stored rows, and the row number of each image: path -> number.
     """
     wanted = {listed.file: listed.path for listed in listing}
     for place in (*(folder / BEFORE).glob("*"), folder):
@@ -119,13 +119,13 @@ def rows_of_same_files(
 
 
 def next_before(folder: Path) -> Path:
-    """Where a split of a store is set aside: beside what was before, whose rows it may not have."""
+    """A new folder for setting a split aside, beside those set aside before."""
     places = (folder / BEFORE / str(number) for number in itertools.count())
     return next(place for place in places if not place.exists())
 
 
 def forget_before(folder: Path, dataset: Dataset) -> None:
-    """Remove what was set aside, unless a split that was begun is still to be finished."""
+    """Remove what was set aside, unless a split is still unfinished."""
     places = (folder, *(folder / BEFORE).glob("*"))
     begun = [s for s in SPLITS if any(array_path(place, s).exists() for place in places)]
     waiting = [s for s in begun if dataset.splits[s] and not ready_split(folder, dataset, s)]
@@ -134,7 +134,7 @@ def forget_before(folder: Path, dataset: Dataset) -> None:
 
 
 def remove_features(folder: Path) -> None:
-    """Remove one store; the manifest goes last, so that a half-removed one can still be named.
+    """Remove one store; the manifest goes last, so that a half-removed store can still be named.
 
     Raises:
         DlError: a process is computing them.
@@ -148,7 +148,7 @@ def remove_features(folder: Path) -> None:
 def function_of(folder: Path) -> Forward | None:
     """The function that made a store.
 
-    None where the manifest is missing or damaged, or the folder is not called by its key.
+    None if the manifest is missing or damaged, or does not match the folder's name.
     """
     try:
         function = Forward.from_description(read_yaml(folder / MANIFEST))
@@ -158,7 +158,7 @@ def function_of(folder: Path) -> Forward | None:
 
 
 def ready_split(folder: Path, dataset: Dataset, split: str) -> StoredSplit | None:
-    """One split's rows; None unless they are whole and belong to its images as they are now."""
+    """One split's rows; None unless they are complete and match its images as they are now."""
     stored = read_split(folder, split)
     if stored is None or function_of(folder) is None or not stored.believed().finished:
         return None
@@ -166,13 +166,13 @@ def ready_split(folder: Path, dataset: Dataset, split: str) -> StoredSplit | Non
 
 
 def claim(folder: Path, forward: Forward) -> None:
-    """Make a store this function's: remove what another made, or nobody knows which."""
+    """Empty a store of another or unknown function, and write this function's manifest."""
     _empty(folder)
     write_yaml(folder / MANIFEST, forward.describe())
 
 
 def held(folder: Path) -> AbstractContextManager[None]:
-    """Make a store's folder where it is missing, and work on it alone.
+    """Lock a store's folder; make it if it is missing.
 
     Raises:
         DlError: another process works on it; says which.
@@ -183,7 +183,7 @@ def held(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Say what to do where the disk or its owner is against writing to a store."""
+    """Turn a failed write to a store into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -191,10 +191,10 @@ def writing(folder: Path) -> Iterator[None]:
         raise DlError(
             f"Can't write features to {shown(folder)}",
             why=error.strerror or str(error),
-            hint="Free some space, then run the same command again: it goes on from there."
+            hint="Free some space, then run the same command again. It resumes from there."
             if full
-            else "They lie beside the images: make that folder writable, or copy the dataset "
-            "to one that is.",
+            else "Features are stored with the dataset. Make its folder writable, or copy the "
+            "dataset to one that is.",
         ) from error
 
 
@@ -207,9 +207,9 @@ def _empty(folder: Path) -> None:
 
 
 def size_bytes(folder: Path) -> int:
-    """What a folder holds, its folders' files included."""
+    """The size of a folder's files, with subfolders, in bytes."""
     size = 0
     for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # a computation may be going on
+        with suppress(FileNotFoundError):  # a computation may be running
             size += path.stat().st_size if path.is_file() else 0
     return size

@@ -1,7 +1,7 @@
-"""Rows of an array on disk in an almost random order, a window of them in memory at a time.
+"""Read an array on disk in almost random order, one window of rows in memory at a time.
 
-An array of chunks is quick to read chunk by chunk and slow to read row by row. So an epoch takes
-the chunks in random order, a window of several at a time, and mixes the rows within each window.
+An array is quick to read by chunk and slow to read by row. So an epoch reads the chunks in random
+order, several at a time as a window, and shuffles the rows within each window.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def shares_of(memory_bytes: int, sizes: Sequence[int]) -> list[int]:
-    """Divide the memory among several arrays: each gets what it takes, or as much as any other.
+    """Divide memory among arrays: each gets its size, or an equal share if that is smaller.
 
     Args:
-        memory_bytes: for all together.
-        sizes: in bytes, what each takes as a whole.
+        memory_bytes: memory for all arrays together.
+        sizes: size of each array in bytes.
 
     Returns:
-        bytes for each, none above its size, in all at most `memory_bytes`.
+        bytes for each array, at most its size, in all at most `memory_bytes`.
     """
     shares, left = [0] * len(sizes), memory_bytes
     smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
@@ -44,12 +44,12 @@ class StoredRows(Protocol):
 
 
 def rows_per_window(rows: StoredRows, memory_bytes: int) -> int:
-    """How many rows a window holds: whole chunks, at least one.
+    """The number of rows in a window: whole chunks, at least one.
 
     Args:
         rows: the array.
-        memory_bytes: for two windows, one that is used and one that is read ahead, and for the
-            rows of the first in their order.
+        memory_bytes: memory for two windows, one in use and one read ahead, and for a shuffled
+            copy of the first.
     """
     import numpy as np
 
@@ -77,12 +77,12 @@ def shuffled_by_chunks(rows: StoredRows, window_rows: int, rng: np.random.Genera
 def read_in_windows(
     rows: StoredRows, order: np.ndarray, batch_size: int, window_rows: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of rows; the next window is read on a thread while the present one is used.
+    """Batches of rows; a thread reads the next window while the current one is used.
 
     Args:
         rows: the array.
-        order: row numbers; quick where each stretch of `window_rows` lies in few chunks, as with
-            `shuffled_by_chunks` and from first to last.
+        order: row numbers; quick if each stretch of `window_rows` is in few chunks, as with
+            `shuffled_by_chunks`, or in the order of the array.
         batch_size: rows per batch.
         window_rows: rows in memory.
 
@@ -92,7 +92,7 @@ def read_in_windows(
     import numpy as np
 
     windows = [order[i : i + window_rows] for i in range(0, len(order), window_rows)]
-    begun = np.empty((0, *rows.shape[1:]), np.float32)  # a batch that the next window goes on with
+    begun = np.empty((0, *rows.shape[1:]), np.float32)  # a batch that the next window completes
     done = 0
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
         ahead: Future[np.ndarray] | None = None
@@ -111,7 +111,7 @@ def read_in_windows(
 
 
 def _read(rows: StoredRows, numbers: np.ndarray) -> np.ndarray:
-    """Some rows, each chunk that holds any of them read once."""
+    """Read some rows, each of their chunks once."""
     import numpy as np
 
     size = rows.chunklen
@@ -120,6 +120,6 @@ def _read(rows: StoredRows, numbers: np.ndarray) -> np.ndarray:
     for chunk in np.unique(in_chunk):
         places = np.flatnonzero(in_chunk == chunk)
         held = rows[int(chunk) * size : (int(chunk) + 1) * size]
-        for place in places:  # whole rows: NumPy would gather them in between
+        for place in places:  # row by row: fancy indexing would make another copy
             read[place] = held[numbers[place] - chunk * size]
     return read

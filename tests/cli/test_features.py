@@ -255,10 +255,10 @@ def test_rm_all_removes_every_store_and_nothing_else(dl: Dl, dogscats: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        ((), 2, "Name the features to remove, or say `--all`"),
-        (("x", "--all"), 2, "Name the features to remove, or say `--all`"),
+        ((), 2, "Name the features to remove, or use `--all`"),
+        (("x", "--all"), 2, "Name the features to remove, or use `--all`"),
         (("efficientnet-lite0-pooled",), 1, "Did you mean `efficientnet-lite0-pooled-"),
-        (("../train",), 1, "No features are called '../train'"),
+        (("../train",), 1, "No features have the name '../train'"),
     ],
 )
 def test_rm_refuses_what_it_does_not_know(

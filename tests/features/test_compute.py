@@ -193,9 +193,9 @@ def test_images_left_out_before_are_said_again(
         capfd.readouterr()
         compute(root, on_error)  # type: ignore[arg-type]
         assert capfd.readouterr().err.splitlines() == [
-            "4 of train left out, as recorded: they can't be read.",
-            "1 of valid left out, as recorded: they can't be read.",
-            "1 of test left out, as recorded: they can't be read.",
+            "Left out 4 of train: recorded earlier as unreadable.",
+            "Left out 1 of valid: recorded earlier as unreadable.",
+            "Left out 1 of test: recorded earlier as unreadable.",
         ]
 
 

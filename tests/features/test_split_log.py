@@ -160,7 +160,7 @@ def test_an_unfinished_store_goes_on_from_its_last_whole_chunk(
     compute(root, splits=("train",))
     check(root, splits=["train"])
     assert engine.seen == 14 - 2 * CHUNK
-    assert "Features of train: going on after 8 of 14 images." in capfd.readouterr().err
+    assert "Features of train: resuming after 8 of 14 images." in capfd.readouterr().err
 
 
 def test_chunks_of_another_length_are_computed_anew(

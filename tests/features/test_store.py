@@ -153,7 +153,7 @@ def test_images_that_move_between_splits_take_their_rows_along(
     compute(root)
     check(root)
     assert (engine.started, engine.seen) == (1, 22)
-    assert "11 of 11 images have theirs already" in capfd.readouterr().err
+    assert "11 of 11 images are stored already" in capfd.readouterr().err
 
 
 def test_another_image_with_the_name_size_and_time_of_one_that_moved_gets_its_own_row(
@@ -205,10 +205,10 @@ def test_a_full_disk_is_said_and_what_was_computed_counts(
     assert code == 1
     assert "Can't write features to ~/data/dots/features/tiny-pooled-" in said
     assert "File too large" in said
-    assert "Free some space, then run the same command again: it goes on from there." in said
+    assert "Free some space, then run the same command again. It resumes from there." in said
     compute(root, splits=("train",))
     assert engine.seen == 14 - CHUNK
-    assert "going on after 4 of 14 images" in capfd.readouterr().err
+    assert "resuming after 4 of 14 images" in capfd.readouterr().err
 
 
 def test_a_dataset_that_may_not_be_written_is_said_with_what_to_do(

@@ -197,7 +197,7 @@ def test_a_pass_that_was_stopped_goes_on_to_the_same_rows(
         patched.setattr(compute_module, "rows_of", stopping)
         assert dl(*train, "-d", root, *SMALL).exit_code == 130
     said = ok(dl(*train, "-d", root, *SMALL)).stderr
-    assert "Features of train: going on after 64 of 80 images." in said
+    assert "Features of train: resuming after 64 of 80 images." in said
     assert function_of(view) == function
     assert (rows_of_train(root, view) == whole).all()
 
@@ -216,7 +216,7 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
     assert result.stderr.endswith(
         " has 1.0 kB left\n"
         "Take fewer `--augment-passes`, or free some space: `dl features ls` and `dl features rm` "
-        "show and remove what is stored.\n"
+        "list and remove features.\n"
     )
     assert len(stores(tiny)) == 1
     assert not (home / "runs").exists()
