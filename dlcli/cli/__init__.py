@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from dlcli.cli.parts.help import DebugOption, Group
+from dlcli.cli.parts.help import CALLED, DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
@@ -38,6 +38,8 @@ COMMANDS = {
     "completion": "Let the shell complete commands, datasets, runs, recipes.",
 }
 
+# The groups whose commands somebody may mean by a bare word, the likeliest first: `dl ls`, `dl up`.
+GROUPS = ("runs", "data", "features", "train", "kaggle", "aws", "config")
 
 LESS_MEMORY = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
 
@@ -56,6 +58,22 @@ class Root(Group):
 
     def summary(self, ctx: click.Context, name: str) -> str:
         return COMMANDS[name]
+
+    def meant(self, ctx: click.Context, name: str) -> str:
+        """Commands of that name in groups, or else the commands here of nearly that name."""
+        inner = CALLED.get(name, name)
+        found = [f"`dl {group} {inner}`" for group in GROUPS if inner in self._inside(ctx, group)]
+        if not found:
+            return super().meant(ctx, name)
+        *others, last = found
+        either = f"{', '.join(others)} or {last}" if others else last
+        return f"Did you mean {either}?"
+
+    def _inside(self, ctx: click.Context, group: str) -> list[str]:
+        """The commands of one of the groups."""
+        command = self.get_command(ctx, group)
+        assert isinstance(command, Group)
+        return command.list_commands(ctx)
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -73,21 +73,20 @@ class Schedule:
         """The learning rate of each epoch, in order."""
         return [rate for rate, epochs in self.steps for _ in range(epochs)]
 
-    def example(self, asked: Mapping[str, str]) -> str:
-        """A schedule of one rate, as one types it.
+    def asked(self, name: str, value: str) -> Schedule:
+        """The same as another tool would be told, `lr` 0.01 or `epochs` 4.
 
         Args:
-            asked: the rate, the epochs, or both, by a name in `RATE` or `EPOCHS`; what is not
-                there, or can't be read, is this schedule's own.
+            name: one of `RATE`, the highest rate, or of `EPOCHS`, the epochs in all.
+            value: as it was typed; one that can't be read changes nothing.
         """
-        rate = next((asked[name] for name in RATE if name in asked), "")
-        epochs = next((asked[name] for name in EPOCHS if name in asked), "")
-        usual = f"{self.steps[0][0]:g}", str(self.epochs)
-        for text in (f"{rate or usual[0]}x{epochs or usual[1]}", "x".join(usual)):
-            with suppress(Refused):
-                Schedule.parse(text)
-                break
-        return text
+        with suppress(ValueError, Refused):
+            if name in EPOCHS:
+                made = self.with_epochs(int(value))
+            else:
+                made = self.with_highest_rate(float(value))
+            return Schedule.parse(str(made))  # not a number, no epochs: refused
+        return self
 
     def scaled(self, factor: float) -> Schedule:
         """The same epochs at `factor` times the rates."""
@@ -99,10 +98,11 @@ class Schedule:
         They are divided in the proportions of this schedule, by the largest remainder, at least one
         epoch a step. Fewer epochs than steps train the first steps, one epoch each.
         """
-        steps = self.steps[:epochs]
+        steps = self.steps[: max(epochs, 0)]
         total = sum(usual for _, usual in steps)
-        counts = [1 for _ in steps]
-        for _ in range(epochs - len(steps)):
+        # no step ends further below its share: the others take one epoch more than theirs at most
+        counts = [max(1, epochs * usual // total - len(steps)) for _, usual in steps]
+        for _ in range(epochs - sum(counts)):
             # in whole numbers, so that equal shares are equal and the earlier step comes first
             missing = [
                 epochs * usual - total * count

@@ -26,7 +26,7 @@ from dlcli.runs.changes import Change
 from dlcli.runs.choice import dataset_of, name_among
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain, settings_of
-from dlcli.settings.schedule import EPOCHS, RATE
+from dlcli.settings.schedule import EPOCHS, RATE, Schedule
 from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
 from dlcli.training.fit import first_samples, fit
 from dlcli.training.job import Job, make_job
@@ -161,7 +161,8 @@ def rerun(
         )
     values = read_config_file(run.config_file)
     values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
-    flags = dict(_parsed(text, recipe) for text in sets)
+    schedule = Config(values).get(f"train.{recipe}.schedule").value
+    flags = dict(_parsed(text, recipe, schedule) for text in sets)
     now, before = open_dataset(root).fingerprints(), dataset.fingerprints
     for split in [split for split in ("train", "valid") if now[split] != before[split]]:
         say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
@@ -222,10 +223,10 @@ def first_difference(
     return None
 
 
-def _parsed(text: str, recipe: str) -> tuple[str, str]:
+def _parsed(text: str, recipe: str, schedule: Schedule) -> tuple[str, str]:
     """What `--set` was given as a setting's dotted key and its value.
 
-    A name alone is the recipe's hyperparameter, or else a shared setting.
+    A name alone is the recipe's hyperparameter, or else a shared setting. `schedule` is the run's.
     """
     name, equals, value = text.partition("=")
     if not equals:
@@ -236,8 +237,7 @@ def _parsed(text: str, recipe: str) -> tuple[str, str]:
             exit_code=ExitCode.USAGE,
         )
     name = name.strip().replace("-", "_") if "." not in name else name.strip()
-    declarations = settings_of(recipe_class(recipe))
-    own = name in declarations
+    own = name in settings_of(recipe_class(recipe))
     if name == "dataset":
         raise DlError(
             "`dataset` can't be set",
@@ -249,7 +249,7 @@ def _parsed(text: str, recipe: str) -> tuple[str, str]:
         raise DlError(
             f"No setting is called `{name}`",
             why="rates and epochs stand in one schedule",
-            hint=f"Say `--set schedule={declarations['schedule'].default.example({name: value})}`.",
+            hint=f"Change the run's own: `--set schedule={schedule.asked(name, value)}`.",
             exit_code=ExitCode.USAGE,
         )
     key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name

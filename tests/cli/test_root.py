@@ -14,7 +14,7 @@ import click
 import pytest
 from support.command_result import Dl, ok
 
-from dlcli.cli import COMMANDS
+from dlcli.cli import COMMANDS, GROUPS, root
 from dlcli.cli.parts.help import Command
 from dlcli.errors import DlError, ExitCode
 from dlcli.version import __version__
@@ -66,6 +66,34 @@ def test_a_mistyped_word_is_a_usage_error_that_names_the_nearest(
     assert f"Did you mean {nearest}" in said.stderr
     assert said.stdout == ""
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("ls", "`dl runs ls`, `dl data ls`, `dl features ls` or `dl aws ls`"),
+        ("list --json", "`dl runs ls`, `dl data ls`, `dl features ls` or `dl aws ls`"),
+        ("show 2026-finetune", "`dl runs show` or `dl config show`"),
+        ("split pets", "`dl data split`"),
+        ("finetune --epochs 3", "`dl train finetune`"),
+        ("delete x", "`dl runs rm` or `dl features rm`"),
+        ("runs delete x", "`rm`"),
+        ("runs list", "`ls`"),
+        ("upload", "`submit`"),
+    ],
+)
+def test_a_command_of_a_group_typed_without_it_is_pointed_to(
+    dl: Dl, words: str, meant: str
+) -> None:
+    said = dl(*words.split())
+    assert said.exit_code == 2
+    assert f"Did you mean {meant}?" in said.stderr
+
+
+def test_every_group_is_searched_for_a_word_but_the_second_that_has_the_recipes() -> None:
+    context = click.Context(root)
+    groups = [name for name in COMMANDS if isinstance(root.get_command(context, name), click.Group)]
+    assert sorted(groups) == sorted([*GROUPS, "lr-find"])
 
 
 def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, home: Path) -> None:

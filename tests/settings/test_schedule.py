@@ -84,6 +84,60 @@ def test_a_schedule_with_so_many_epochs_has_them_and_no_empty_step(
     assert [rate for rate, _ in made.steps] == rates[:epochs]
 
 
+def one_by_one(schedule: Schedule, epochs: int) -> list[int]:
+    """The epochs of each step: one each, then each further one to the step that lacks most."""
+    usual = [count for _, count in schedule.steps][:epochs]
+    counts = [1] * len(usual)
+    for _ in range(epochs - len(usual)):
+        lacks = [epochs * u - sum(usual) * c for u, c in zip(usual, counts, strict=True)]
+        counts[lacks.index(max(lacks))] += 1
+    return counts
+
+
+@given(USUAL_SCHEDULES, st.integers(1, 500))
+def test_epochs_are_divided_as_if_they_were_handed_out_one_by_one(
+    schedule: Schedule, epochs: int
+) -> None:
+    made = schedule.with_epochs(epochs)
+    assert [count for _, count in made.steps] == one_by_one(schedule, epochs)
+
+
+def test_a_slip_of_the_keyboard_is_divided_at_once() -> None:
+    assert Schedule.parse("3e-3x8,3e-4x4").with_epochs(10**15).epochs == 10**15
+
+
+@given(USUAL_SCHEDULES, st.integers(max_value=0))
+def test_no_epochs_are_no_steps(schedule: Schedule, epochs: int) -> None:
+    assert schedule.with_epochs(epochs).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "made"),
+    [
+        ("lr", "0.01", "0.01x8,0.001x4"),
+        ("learning_rate", "1e-4", "0.0001x8,1e-05x4"),
+        ("epochs", "4", "0.003x3,0.0003x1"),
+    ],
+)
+def test_what_other_tools_call_a_rate_and_epochs_changes_a_schedule(
+    name: str, value: str, made: str
+) -> None:
+    assert str(Schedule.parse("3e-3x8,3e-4x4").asked(name, value)) == made
+
+
+@given(
+    USUAL_SCHEDULES,
+    st.sampled_from(["lr", "epochs"]),
+    st.text() | st.sampled_from(["0", "-1", "nan", "inf", "-inf", "1e999", "5e-324", ""]),
+)
+def test_whatever_is_asked_a_schedule_comes_of_it(
+    schedule: Schedule, name: str, value: str
+) -> None:
+    made = schedule.asked(name, value)
+    assert Schedule.parse(str(made)) == made
+    assert made.epochs >= 1
+
+
 @given(USUAL_SCHEDULES)
 def test_its_own_number_of_epochs_changes_nothing(schedule: Schedule) -> None:
     assert schedule.with_epochs(schedule.epochs) == schedule

@@ -20,6 +20,8 @@ EVERYWHERE = "Options of every command"
 FIRST_COLUMN = 24
 # A default longer than this may be broken at the end of a line.
 UNBROKEN = 30
+# What other tools call some of the commands.
+CALLED = {"list": "ls", "info": "show", "delete": "rm", "remove": "rm", "upload": "submit"}
 NO_BREAK = "\u00a0"
 
 
@@ -131,11 +133,14 @@ class Group(Page, click.Group):
         if not (known or name.startswith("-") or self.get_command(ctx, name)):
             raise DlError(
                 f"`{ctx.command_path}` has no {self.kind} {name!r}",
-                hint=f"{did_you_mean(name, self.list_commands(ctx))} "
-                f"`{ctx.command_path} --help` lists them.",
+                hint=f"{self.meant(ctx, name)} `{ctx.command_path} --help` lists them.",
                 exit_code=ExitCode.USAGE,
             )
         return super().resolve_command(ctx, args)
+
+    def meant(self, ctx: click.Context, name: str) -> str:
+        """The commands that somebody may have meant by an unknown one, as a sentence."""
+        return did_you_mean(CALLED.get(name, name), self.list_commands(ctx))
 
 
 def _alike(one: str, other: str) -> bool:
