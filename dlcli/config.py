@@ -28,10 +28,10 @@ from dlcli.catalog import (
 )
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import amended, read_text, read_yaml
+from dlcli.files.formats import amended, read_text, read_yaml, without
 from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
-from dlcli.settings.fields import Setting, coerce, plain, settings_of
+from dlcli.settings.fields import Setting, coerce, means_nothing, plain, settings_of
 from dlcli.settings.shared import BLOCKS, Settings, blocks
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
@@ -241,7 +241,14 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     Raises:
         DlError: unknown key, wrong type, or a file that doesn't hold settings.
     """
-    checked = plain(coerce(value, replace(declared(key), name=key)))
+    setting = declared(key)
+    try:
+        checked = plain(coerce(value, replace(setting, name=key)))
+    except DlError as error:
+        if not means_nothing(value, setting):
+            raise
+        hint = f"For the default, {setting.text(setting.default)}: `dl config unset {key}`."
+        raise DlError(error.what, why=error.why, hint=hint, exit_code=error.exit_code) from error
     file = file.resolve()  # a link, from somebody's dotfiles, stays one
     text = ""
     if file.is_file():
@@ -250,6 +257,22 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(file, amended(text, key.split(".", 2), checked))
     return checked
+
+
+def remove_setting(file: Path, key: str) -> bool:
+    """Take one setting out of a YAML file, the rest of which stays; whether it was there.
+
+    One that the file holds may be unknown: that is how to mend it.
+
+    Raises:
+        DlError: unknown key, or a file that doesn't hold settings.
+    """
+    file = file.resolve()
+    if not file.is_file() or key not in _flat(read_yaml(file), shown(file)):
+        declared(key)
+        return False
+    atomic_write(file, without(read_text(file), key.split(".")))
+    return True
 
 
 def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:

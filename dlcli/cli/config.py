@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from dlcli.cli.parts.complete import complete_setting
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
-from dlcli.config import Config, declared, load_config, own_recipe_of, save_setting, user_file
+from dlcli.config import (
+    Config,
+    all_keys,
+    declared,
+    load_config,
+    own_recipe_of,
+    remove_setting,
+    save_setting,
+    user_file,
+)
 from dlcli.errors import DlError
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
+from dlcli.progress import say
 from dlcli.settings.fields import plain
+
+PROJECT = click.option(
+    "--project", is_flag=True, help=f"in the project's {PROJECT_FILE}, not your own file"
+)
 
 
 @click.group(cls=Group)
@@ -44,13 +60,9 @@ def get(config: Config, key: str) -> None:
 @command.command("set", cls=Command)
 @click.argument("key", shell_complete=complete_setting)
 @click.argument("value")
-@click.option("--project", is_flag=True, help=f"in the project's {PROJECT_FILE}, not your own file")
+@PROJECT
 def set_(key: str, value: str, project: bool) -> None:
     """Keep a setting in your own file, or in the project's."""
-    from pathlib import Path
-
-    from dlcli.progress import say
-
     if key == "backbone":
         from dlcli.models.backbones import get_backbone
 
@@ -61,9 +73,7 @@ def set_(key: str, value: str, project: bool) -> None:
             why="outside of this project nobody knows that recipe",
             hint="Keep it in the project's: add `--project`.",
         )
-    file = user_file()
-    if project:
-        file = find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
+    file = _file(project)
     saved = save_setting(file, key, value)
     say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
     try:
@@ -75,18 +85,44 @@ def set_(key: str, value: str, project: bool) -> None:
         say(f"{winner.origin} says {declared(key).text(winner.value)}, and goes first.")
 
 
+@command.command("unset", cls=Command)
+@click.argument("key", shell_complete=complete_setting)
+@PROJECT
+def unset(key: str, project: bool) -> None:
+    """Remove a setting from your own file, or from the project's.
+
+    The rest of the file stays as it is, comments too.
+    """
+    file = _file(project)
+    there = remove_setting(file, key)
+    say(f"{key} is {'no longer' if there else 'not'} set in {shown(file)}")
+    if key not in all_keys():  # an unknown one, which is gone now
+        return
+    try:
+        left = load_config().get(key)
+    except DlError as error:  # of another setting, maybe in another file
+        say(f"Warning: {error}")
+        return
+    origin = "the default" if left.origin == "default" else f"from {left.origin}"
+    say(f"Now it is {declared(key).text(left.value)}, {origin}.")
+
+
 @command.command("path", cls=Command)
 def path() -> None:
-    """Print the files that settings are read from, there or not."""
-    from pathlib import Path
-
-    project = find_project_file(Path.cwd())
-    click.echo(user_file())
-    click.echo(project or Path.cwd() / PROJECT_FILE)
+    """Print the files of settings; a missing one is marked."""
+    for file in (_file(), _file(project=True)):
+        click.echo(f"{file}" if file.is_file() else f"{file}  (not there)")
 
 
-set_.params.append(DebugOption())
-path.params.append(DebugOption())
+for each in (set_, unset, path):
+    each.params.append(DebugOption())
+
+
+def _file(project: bool = False) -> Path:
+    """Your own file of settings, or the project's; there or not."""
+    if project:
+        return find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
+    return user_file()
 
 
 def _outranks(origin: str, project: bool) -> bool:

@@ -3,7 +3,7 @@
 File names are bytes on disk. Python carries bytes that aren't UTF-8 as surrogates; every text
 file that may hold a file name is written and read with `surrogateescape`, here and nowhere else.
 Nested mappings are read by dotted keys. One value of a YAML text that a person wrote can be
-changed; comments and layout stay theirs.
+changed or removed; comments and layout stay theirs.
 """
 
 from __future__ import annotations
@@ -132,9 +132,29 @@ def amended(text: str, path: Sequence[str], value: Any) -> str:
     import yaml
 
     wanted = _set(yaml.safe_load(text), path, value)
-    edited = _edited(text, path, value)
+    return _if_right(_edited(text, path, value), wanted)
+
+
+def without(text: str, path: Sequence[str]) -> str:
+    """A YAML text without one value, and without the blocks that hold nothing else.
+
+    Lines of comments stay, those in such a block too. Edited as in `amended`.
+
+    Args:
+        text: a YAML mapping.
+        path: the key of each level, the outermost first; all are there.
+    """
+    import yaml
+
+    return _if_right(_cut(text, path), _unset(yaml.safe_load(text), path))
+
+
+def _if_right(edited: str, wanted: Mapping[Any, Any]) -> str:
+    """An edited text; where it does not hold the right values, these written anew."""
+    import yaml
+
     try:
-        if yaml.safe_load(edited) == wanted:
+        if (yaml.safe_load(edited) or {}) == wanted:
             return edited
     except yaml.YAMLError:
         pass
@@ -146,6 +166,17 @@ def _set(mapping: Any, path: Sequence[str], value: Any) -> Any:
         return value
     held = mapping if isinstance(mapping, dict) else {}
     return held | {path[0]: _set(held.get(path[0]), path[1:], value)}
+
+
+def _unset(mapping: Mapping[Any, Any], path: Sequence[str]) -> dict[Any, Any]:
+    name, *deeper = path
+    left = {}
+    for key, held in mapping.items():
+        if str(key) != name:
+            left[key] = held
+        elif deeper and (inner := _unset(held, deeper)):
+            left[key] = inner
+    return left
 
 
 def _edited(text: str, path: Sequence[str], value: Any) -> str:
@@ -167,6 +198,38 @@ def _edited(text: str, path: Sequence[str], value: Any) -> str:
     start, end = node.start_mark.index, node.end_mark.index
     space = " " if text[start - 1] == ":" else ""
     return text[:start] + space + dump_yaml({"": value}).partition(": ")[2].rstrip() + text[end:]
+
+
+def _cut(text: str, path: Sequence[str]) -> str:
+    import yaml
+
+    node = yaml.compose(text, yaml.SafeLoader)
+    around = node
+    for name in path:
+        if len(node.value) > 1:
+            around = node
+        entry = next((pair for pair in node.value if pair[0].value == name), None)
+        if entry is None:  # a key that YAML reads as something else than text
+            return text
+        if node is around:
+            key, value = entry
+        node = entry[1]
+    start, end = key.start_mark.index, value.end_mark.index
+    if around.flow_style:
+        place = around.value.index((key, value))
+        if after := around.value[place + 1 : place + 2]:
+            end = after[0][0].start_mark.index
+        elif place:
+            start = around.value[place - 1][1].end_mark.index
+        return text[:start] + text[end:]
+    last = _last(value).end_mark
+    start = text.rfind("\n", 0, start) + 1
+    end = last.index
+    if last.column or last.line == key.start_mark.line:  # `|` ends where the next line begins
+        end = text.find("\n", end) + 1 or len(text)
+    lines = text[start:end].splitlines(keepends=True)
+    comments = [line for line in lines if line.lstrip().startswith("#")]
+    return text[:start] + "".join(comments) + text[end:]
 
 
 def _block(path: Sequence[str], value: Any, column: int) -> str:

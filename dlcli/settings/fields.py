@@ -127,7 +127,7 @@ def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
     Raises:
         DlError: the value can't be of that type, or is out of bounds; says what was expected.
     """
-    if to.optional and _is_nothing(value, to):
+    if to.optional and means_nothing(value, to):
         return None
     try:
         result = _convert(value, to, base)
@@ -153,7 +153,8 @@ def _refused(value: Any, to: Setting, why: str = "") -> DlError:
     )
 
 
-def _is_nothing(value: Any, to: Setting) -> bool:
+def means_nothing(value: Any, to: Setting) -> bool:
+    """Whether a value is a word for none, such as `none`, or the setting's own."""
     if value is False:
         return to.unset == "off"  # YAML takes `off` for a truth value
     return value is None or (
@@ -176,6 +177,8 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
     if to.type is Path:
         if not isinstance(value, str | Path):
             raise TypeError
+        if str(value).strip().lower() in NOTHING:
+            raise Refused(f"expected a path; a folder of that name is ./{value}")
         try:
             return (base or Path.cwd()) / Path(value).expanduser()
         except RuntimeError as error:  # `~somebody` where nobody has that name

@@ -1,4 +1,4 @@
-"""`dl config`: show, get, set, path."""
+"""`dl config`: show, get, set, unset, path."""
 
 from __future__ import annotations
 
@@ -133,11 +133,93 @@ def test_an_unknown_variable_is_a_warning_on_stderr(
     assert "Warning: DL_BACKBON is not a setting. Did you mean `DL_BACKBONE`" in said.stderr
 
 
-def test_path_prints_the_files_that_are_read(dl: Dl, home: Path) -> None:
+MINE = "# mine\nseed: 3  # lucky\nkaggle:\n  # which\n  competition: a\n# end\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["seed"], ".config/dl/config.yaml"), (["seed", "--project"], "dl.yaml")],
+    ids=["own", "project"],
+)
+def test_unset_removes_a_setting_and_leaves_the_rest(
+    dl: Dl, home: Path, words: list[str], name: str
+) -> None:
+    file = home / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(MINE)
+    said = ok(dl("config", "unset", *words))
+    assert said.stdout == ""
+    assert said.stderr == f"seed is no longer set in ~/{name}\nNow it is 0, the default.\n"
+    assert file.read_text() == MINE.replace("seed: 3  # lucky\n", "")
+    assert ok(dl("config", "unset", *words)).stderr.startswith(f"seed is not set in ~/{name}\n")
+    ok(dl("config", "unset", "kaggle.competition", *words[1:]))
+    assert file.read_text() == "# mine\n  # which\n# end\n"
+    assert ok(dl("config", "get", "kaggle.competition")).stdout == "none\n"
+
+
+def test_unset_says_which_other_source_holds_now(dl: Dl, home: Path) -> None:
+    (home / "dl.yaml").write_text("seed: 3\n")
+    ok(dl("config", "set", "seed", "4"))
+    said = ok(dl("config", "unset", "seed")).stderr
+    assert said.endswith("Now it is 3, from ~/dl.yaml.\n")
+
+
+def test_unset_mends_a_file_with_an_unknown_setting(dl: Dl, home: Path) -> None:
+    (home / "dl.yaml").write_text("sede: 1\nseed: 2\nmore: {deep: {er: {est: 1}}}\n1: x\n")
+    for key in ("sede", "more.deep.er.est", "1"):
+        assert ok(dl("config", "unset", key, "--project")).stderr == (
+            f"{key} is no longer set in ~/dl.yaml\n"
+        )
+    assert (home / "dl.yaml").read_text() == "seed: 2\n"
+    refused = dl("config", "unset", "sede", "--project")
+    assert refused.exit_code == 2
+    assert "No setting is called `sede`" in refused.stderr
+    assert "`seed`" in refused.stderr
+
+
+@pytest.mark.parametrize("text", ["seed: [1", "- 3\n", "kaggle: 3\n"])
+def test_unset_leaves_a_file_alone_that_holds_no_settings(dl: Dl, home: Path, text: str) -> None:
+    (home / "dl.yaml").write_text(text)
+    assert dl("config", "unset", "seed", "--project").exit_code == 1
+    assert (home / "dl.yaml").read_text() == text
+
+
+@pytest.mark.parametrize("key", ["data_dir", "runs_dir", "seed"])
+@pytest.mark.parametrize("word", ["none", "None", "null"])
+def test_what_always_has_a_value_can_not_be_none_and_unset_is_named(
+    dl: Dl, home: Path, key: str, word: str
+) -> None:
+    refused = dl("config", "set", key, word)
+    assert refused.exit_code == 2
+    assert f"`{key}` can't be '{word}'" in refused.stderr
+    assert f"`dl config unset {key}`" in refused.stderr
+    assert not (home / ".config").exists()
+
+
+def test_no_folder_is_called_none_by_mistake(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = dl("data", "ls", "--data-dir", "none")
+    assert refused.exit_code == 2
+    assert "`--data-dir` can't be 'none': expected a path; a folder of that name is ./none" in (
+        refused.stderr
+    )
+    ok(dl("data", "ls", "--data-dir", "./none"))
+    monkeypatch.setenv("DL_RUNS_DIR", "none")
+    assert "DL_RUNS_DIR: `runs_dir` can't be 'none'" in dl("runs").stderr
+
+
+def test_path_prints_the_files_that_are_read(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user = home / ".config" / "dl" / "config.yaml"
-    assert ok(dl("config", "path")).stdout == f"{user}\n{home / 'dl.yaml'}\n"
+    missing = f"{user}  (not there)\n"
+    assert ok(dl("config", "path")).stdout == f"{missing}{home / 'dl.yaml'}  (not there)\n"
     (home / "dl.yaml").touch()
     (home / "deep").mkdir()
+    monkeypatch.chdir(home / "deep")
+    assert ok(dl("config", "path")).stdout == f"{missing}{home / 'dl.yaml'}\n"
+    ok(dl("config", "set", "seed", "3"))
     assert ok(dl("config", "path")).stdout == f"{user}\n{home / 'dl.yaml'}\n"
 
 
