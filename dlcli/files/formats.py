@@ -203,8 +203,8 @@ def _edited(text: str, path: Sequence[str], value: Any) -> str:
 def _cut(text: str, path: Sequence[str]) -> str:
     import yaml
 
-    node = yaml.compose(text, yaml.SafeLoader)
-    around = node
+    node: Any = yaml.compose(text, yaml.SafeLoader)
+    around = node  # the innermost mapping that holds something else too: one of its entries goes
     for name in path:
         if len(node.value) > 1:
             around = node
