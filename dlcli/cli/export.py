@@ -1,4 +1,4 @@
-"""`dl export`: a run's model in another format."""
+"""`dl export`: export a run's model to another format."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from dlcli.inference.export import FORMATS, RECORD
     "--to",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="where it goes  [default: exports/ in the run]",
+    help="folder of the exported model  [default: exports/ in the run]",
 )
 @with_config("dataset")
 def command(config: Config, run: str | None, format_name: str, to: Path | None) -> None:
-    """Export a RUN's best model: to ONNX, OpenVINO, LiteRT (TensorFlow Lite) or a SavedModel.
+    """Export a RUN's best model to another format.
 
-    Beside it, in model.yaml: the classes in order, what pixels it takes, and how far its answers
-    are from the run's predictions, where the package that runs it is installed. Without RUN: the
-    newest finished run of the current dataset.
+    Formats are ONNX, OpenVINO, LiteRT (TensorFlow Lite) and SavedModel. model.yaml beside the model
+    describes the classes in order, the pixels it takes, and how much its output differs from the
+    run's predictions, if the package that runs it is installed. The default RUN is the newest
+    finished run of the current dataset.
     """
     from dlcli.files.paths import absolute, shown
     from dlcli.inference.export import export_run
@@ -41,13 +42,13 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     chosen = choose_run(config, run)
     say(str(chosen))
     folder = absolute(to) if to else writable_run_said(chosen.run).exports / format_name
-    say(f"Exporting for {format_name}; it takes a moment")
+    say(f"Exporting to {format_name}, which takes a moment.")
     made = export_run(chosen.run, format_name, folder, chosen.root, replace=to is None)
     if made.agreement:
         say(str(made.agreement))
     else:
         say(
-            f"Not checked: {made.runtime}, which would run it, is not installed; "
-            "`pip install 'dlcli[export]'` brings it."
+            f"Not checked: {made.runtime} is not installed. Install it: "
+            "`pip install 'dlcli[export]'`."
         )
-    say(f"Exported {shown(made.model)}; how to feed it: {RECORD} beside it")
+    say(f"Exported {shown(made.model)}; {RECORD} beside it describes its input")

@@ -1,4 +1,4 @@
-"""`dl predict`: what a run says about photos from anywhere."""
+"""`dl predict`: predict the classes of photos from anywhere."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlcli.runs.run import Run
 
 LIST = "-"
-# With more classes than these a table names the three most probable instead.
+# With more classes than this the table names the three most probable instead.
 MOST_COLUMNS = 6
 
 
@@ -32,11 +32,12 @@ MOST_COLUMNS = 6
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV")
 @with_config("dataset", "workers", "weights", "on_error")
 def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool) -> None:
-    """Say what a RUN sees in each PHOTO: its class, and how probable each class is.
+    """Predict the class of each PHOTO with a RUN.
 
-    PHOTO is an image file, or a folder of them; `-` reads a list from standard input, a file in
-    each line: `find . -newer last.txt -name '*.jpg' | dl predict -`. Without RUN: the newest
-    finished run of the current dataset. Nothing is written.
+    Prints the probability of each class and writes nothing. PHOTO is an image file, or a folder of
+    them. `-` reads a list from standard input, one file per line:
+    `find . -newer last.txt -name '*.jpg' | dl predict -`. The default RUN is the newest finished
+    run of the current dataset.
     """
     from collections import Counter
 
@@ -46,7 +47,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     from dlcli.progress import say
 
     if as_json and as_csv:
-        raise click.UsageError("Say `--json` or `--csv`, not both.")
+        raise click.UsageError("Use `--json` or `--csv`, not both.")
     run, named = _run_and_photos(config, words)
     photos = find_photos(_listed(named))
     predictions = predict_photos(run, photos, config)
@@ -71,7 +72,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:
-    """The run, by its name or the newest, and what is left of the words."""
+    """The run, named or the newest, and the remaining words."""
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run, find_finished_run
 
@@ -84,7 +85,7 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[
         return chosen.run, words
     if config.is_flag("dataset"):
         run = choose_run(config, first).run
-    else:  # wherever its dataset is, if it is
+    else:  # its dataset may be anywhere, or gone
         run = find_finished_run(first, config.settings().runs_dir)
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
@@ -92,7 +93,7 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[
 
 
 def _is_photo(word: str, runs_dir: Path) -> bool:
-    """Whether a word is a photo's, a folder's or the list's name, not a run's."""
+    """Whether a word names a photo, a folder or the list, not a run."""
     import os
 
     from dlcli.data.folders import is_image
@@ -106,7 +107,7 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
 
 
 def _listed(named: tuple[str, ...]) -> list[str]:
-    """What was named, with the list on standard input in place of `-`."""
+    """The named files, with `-` replaced by the list on standard input."""
     import os
     import sys
 

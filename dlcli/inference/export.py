@@ -1,4 +1,4 @@
-"""A run's model in another format, with what one needs to feed it, checked against the run."""
+"""Export a run's model to another format, with a description of its input, and check it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 
 MEANING_OF_CHECKED = (
-    "it was run on so many of the run's validation images (0: on noise); same_class: of so many "
-    "the class is the one that the run predicted; predictions, keras: the largest difference of a "
-    "probability from the run's own, made in run_precision, and from Keras' in f32; null: what "
+    "images: validation images that it was checked on (0: noise); same_class: images with the "
+    "class that the run predicted; predictions, keras: the largest difference of a probability "
+    "from the run's own, made in run_precision, and from Keras' in f32; null: the package that "
     "runs it was not installed"
 )
 
-# As many images as show that classes, channels and preprocessing are the same.
+# Enough images to show that classes, channels and preprocessing are the same.
 IMAGES_CHECKED = 64
-# Runtimes add up floats in other orders; measured: 3e-6 at most.
+# Runtimes add floats in different orders; measured: 3e-6 at most.
 TOLERANCE = 1e-3
 _REMOVED = "It was removed. Try another `--format`, or other versions of the packages."
 
-# What stands beside an exported model: how to feed it.
+# The description of an exported model's input and output, beside it.
 RECORD = "model.yaml"
 
 
@@ -52,11 +52,11 @@ class Format:
     """A format that Keras exports to.
 
     Args:
-        keras: what Keras calls it.
-        name: of the file, or of the folder.
-        exporters: packages that write it, beside Keras and TensorFlow.
+        keras: Keras' name of the format.
+        name: the name of the file or folder.
+        exporters: packages that write it, besides Keras and TensorFlow.
         runtime: the package that runs it.
-        batch: how to feed it several images, where that is not plain.
+        batch: how to pass several images, if special.
     """
 
     keras: str
@@ -80,14 +80,14 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an exported model's answers are from the run's.
+    """How much an exported model's output differs from the run's.
 
     Args:
-        images: how many were compared; 0 where none could be read, and noise was instead.
+        images: how many were compared; 0 for noise, if no image could be read.
         keras: the largest difference of a probability from the run's model in Keras.
-        predictions: the same from the run's predictions of these images; None for noise.
-        same_class: of so many images the most probable class is the one of these predictions.
-        run_precision: in what the run computes; the exported model computes in f32.
+        predictions: the largest difference from the run's predictions; None for noise.
+        same_class: images whose most probable class is that of the run's predictions.
+        run_precision: the precision of the run; the exported model computes in f32.
     """
 
     images: int
@@ -103,25 +103,25 @@ class Agreement:
     def __str__(self) -> str:
         if self.predictions is None:
             return (
-                f"Checked on noise, for want of images: probabilities within {self.keras:.1g} of "
+                f"Checked on noise, without images: probabilities within {self.keras:.1g} of "
                 "Keras'."
             )
         return (
-            f"Checked on {self.images} validation images: {self.same_class} of the class that the "
-            f"run predicted, probabilities within {self.predictions:.1g} of its own, made in "
+            f"Checked on {self.images} validation images: {self.same_class} have the class that "
+            f"the run predicted, probabilities within {self.predictions:.1g} of the run's, made in "
             f"{self.run_precision}, and within {self.keras:.1g} of Keras' in f32."
         )
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was made.
+    """An exported model.
 
     Args:
-        folder: where it lies, the record beside it.
+        folder: the folder of model and description.
         model: the file, or the folder of a SavedModel.
         runtime: the package that runs it.
-        agreement: how it was checked; None where that package is not installed.
+        agreement: the result of the check; None if that package is not installed.
     """
 
     folder: Path
@@ -142,11 +142,11 @@ def export_run(
         format_name: one of `FORMATS`.
         folder: where it goes, whole or not at all.
         root: the dataset's folder, whose validation images it is checked on; None: it is gone.
-        replace: whether what is at `folder` gives way.
+        replace: whether an existing `folder` is replaced.
 
     Raises:
-        DlError: an ensemble; packages are missing; `folder` is taken; the model can't be loaded or
-            exported; what came of it answers otherwise.
+        DlError: an ensemble; packages are missing; `folder` exists; the model can't be loaded or
+            exported; the exported model's output differs.
     """
     wanted = FORMATS[format_name]
     _require_possible(run, format_name, folder, replace)
@@ -162,22 +162,22 @@ def export_run(
 
 
 def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -> None:
-    """Refuse, before anything costs time, what can't work.
+    """Refuse what can't work, before anything costs time.
 
     Raises:
-        DlError: an ensemble; packages are missing; the folder is taken.
+        DlError: an ensemble; packages are missing; the folder exists.
     """
     run.require_single("Export")
     missing = [name for name in FORMATS[format_name].exporters if find_spec(name) is None]
     if missing:
         raise DlError(
-            f"{format_name} needs {' and '.join(missing)}, not installed here",
-            hint="Install what exporting needs: `pip install 'dlcli[export]'`.",
+            f"{format_name} needs {' and '.join(missing)}, which can't be found",
+            hint="Install the packages for exports: `pip install 'dlcli[export]'`.",
         )
     if folder.exists() and not replace:
         raise DlError(
-            f"{shown(folder)} is there already",
-            why="what is in it would be lost",
+            f"{shown(folder)} exists already",
+            why="its content would be lost",
             hint="Name a new folder with `--to`.",
         )
 
@@ -185,7 +185,7 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
 def _record(
     run: Run, format_name: str, model: keras.Model, agreement: Agreement | None
 ) -> dict[str, Any]:
-    """What one needs to feed the model and to read its answers, as plain values."""
+    """The description of the model's input and output, as plain values."""
     from importlib.metadata import version
 
     wanted = FORMATS[format_name]
@@ -218,17 +218,17 @@ def _record(
 def check_export(
     run: Run, model: keras.Model, path: Path, format_name: str, root: Path | None
 ) -> Agreement:
-    """Run an exported model on validation images, and compare.
+    """Run an exported model on validation images, and compare its output with the run's.
 
     Args:
-        run: what it was exported from.
-        model: the run's best, in Keras.
+        run: the exported run.
+        model: the run's best model, in Keras.
         path: the exported model.
         format_name: its format.
         root: the dataset's folder; None: it is gone.
 
     Raises:
-        DlError: it can't be run, or answers otherwise than Keras, or than an exact run predicted.
+        DlError: it can't be run, or its output differs from Keras', or from an exact run's.
     """
     import numpy as np
 
@@ -247,7 +247,7 @@ def check_export(
     by_keras = float(np.abs(answers - expected).max())
     if not by_keras <= TOLERANCE:
         raise DlError(
-            "The exported model answers otherwise than the run",
+            "The exported model's output differs from the run's",
             why=f"a probability differs by {by_keras:.2g} from Keras'",
             hint=_REMOVED,
         )
@@ -259,9 +259,9 @@ def check_export(
     by_run = float(np.abs(answers - predicted).max())
     if precision == "f32" and not by_run <= TOLERANCE:
         raise DlError(
-            "The exported model answers otherwise than the run predicted",
+            "The exported model's output differs from the run's predictions",
             why=f"a probability differs by {by_run:.2g} from `predictions/valid.csv`",
-            hint="It was removed. Make the predictions anew: remove that file, then `dl evaluate`.",
+            hint="It was removed. Predict again: remove that file, then `dl evaluate`.",
         )
     return Agreement(len(pixels), by_keras, by_run, same, precision)
 
@@ -269,15 +269,15 @@ def check_export(
 def _images_to_check(
     run: Run, root: Path | None, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels of some validation images, and what the run predicted for them; else noise.
+    """Pixels of some validation images, and the run's predictions of them; else noise.
 
-    They are decoded exactly, as whoever feeds the exported model is told to.
+    They are decoded exactly, as the description of the model says.
     """
     import numpy as np
 
     known = _predicted(run, root) if root else None
     if root and known:
-        step = -(-len(known.paths) // IMAGES_CHECKED)  # so that there are some of every class
+        step = -(-len(known.paths) // IMAGES_CHECKED)  # spread, to have some of every class
         pixels, rows = [], []
         for row in range(0, len(known.paths), step):
             with suppress(UnreadableImage):
@@ -290,7 +290,7 @@ def _images_to_check(
 
 
 def _predicted(run: Run, root: Path) -> Predictions | None:
-    """What the run predicted for the validation images as they are now, if it did."""
+    """The run's predictions of the validation images as they are now, if there are any."""
     folder = holder(run, "valid", open_dataset(root).fingerprint("valid"))
     known = read_predictions(folder.predictions("valid")) if folder else None
     return known if known and known.paths and known.classes == run.classes() else None

@@ -1,4 +1,4 @@
-"""An ensemble's members: which runs they are, and that all know the same classes."""
+"""An ensemble's members: find their runs, and require the same classes of all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dlcli.runs.run import Run
 
 
 def members_of(run: Run) -> list[Run]:
-    """The runs that an ensemble is made of: where they were, or in the same place beside it.
+    """The runs of an ensemble: at their recorded paths, or beside the ensemble.
 
     Raises:
         DlError: one is gone, or the ensemble is among its own members.
@@ -32,7 +32,7 @@ def members_of(run: Run) -> list[Run]:
 
 def _find(run: Run, recorded: RecordedMember) -> Run | None:
     path = recorded.path
-    # the folder of all runs may have moved as a whole, to another machine, say
+    # the folder of all runs may have moved as a whole, for example to another machine
     moved = run.path.parent.parent / path.parent.name / path.name
     return next((Run(place) for place in (path, moved) if Run(place).is_run()), None)
 
@@ -50,7 +50,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
 
 
 def require_same_classes(runs: Sequence[Run]) -> None:
-    """Refuse runs that tell different classes apart.
+    """Refuse runs with different classes.
 
     Raises:
         DlError: says which classes differ.
@@ -65,7 +65,7 @@ def require_same_classes(runs: Sequence[Run]) -> None:
                 if names
             ]
             raise DlError(
-                f"{first.name} and {run.name} tell different classes apart",
+                f"{first.name} and {run.name} have different classes",
                 why=", ".join(only),
                 hint="Make an ensemble of runs with the same classes.",
             )

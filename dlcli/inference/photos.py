@@ -1,4 +1,4 @@
-"""Photos from anywhere, and what a run says about each."""
+"""Find photos anywhere, and predict their classes with a run."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ ROOT = Path("/")
 
 
 def find_photos(named: Iterable[str]) -> list[str]:
-    """The photos that are named, each once, in the order in which they are met.
+    """The named photos, each once, in the order in which they are found.
 
-    Files that are not there are among them, as long as others are: with those that can't be read
-    they are all named at once, or left out.
+    Missing files are kept if any other file exists: they are later reported, or left out, together
+    with those that can't be read.
 
     Args:
-        named: files, whatever their names end in, and folders: all images in them and below,
-            hidden ones left out.
+        named: files of any suffix, and folders: all visible images in them and below.
 
     Raises:
-        DlError: there is none of these files; a folder can't be read; no image in any of them.
+        DlError: none of the files exists; a folder can't be read; there is no image in any.
     """
     found: dict[Path, str] = {}
     missing: dict[Path, str] = {}
@@ -54,13 +53,13 @@ def find_photos(named: Iterable[str]) -> list[str]:
         raise DlError(f"No such photo: {which}{more}", hint="Check the path.")
     if not found:
         where = ", ".join(map(shown, names)) or "the list"
-        raise DlError(f"No photos in {where}", hint="Name image files, or folders that hold some.")
+        raise DlError(f"No photos in {where}", hint="Name image files, or folders with images.")
     return list(found.values())
 
 
 def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     here = folder.resolve()
-    if here in above:  # by a link to a folder that it lies in
+    if here in above:  # a link to a parent folder
         return
     listing = read_folder(folder)
     yield from (folder / name for name in listing.images)
@@ -69,12 +68,12 @@ def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 
 def _place(photo: Path) -> Path:
-    """Where a photo is, by whichever way it was named; a link is a photo of its own."""
+    """A photo's path, the same however it was named; a link counts as a photo of its own."""
     return photo.parent.resolve() / photo.name
 
 
 def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictions:
-    """A run's probabilities for photos from anywhere; nothing is written.
+    """A run's probabilities for photos from anywhere; writes nothing.
 
     Args:
         run: a finished run; an ensemble answers with the mean of its members.
@@ -82,30 +81,30 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
         config: workers, what to do about unreadable photos, weights.
 
     Returns:
-        the photos that can be read, as they were named and in that order.
+        predictions of the readable photos, named and ordered as given.
 
     Raises:
-        DlError: photos that can't be read, with `on_error` "stop"; none can; the model is gone.
+        DlError: unreadable photos, with `on_error` "stop"; all are unreadable; the model is gone.
     """
     if run.is_ensemble:
         each = [predict_photos(member, photos, config) for member in members_of(run)]
         return _as_named(mean_of(aligned(each, run.classes())), photos)
-    # not `abspath`, which takes `link/..` for the folder that the link lies in
+    # not `abspath`: it resolves `link/..` to the folder that holds the link
     names = {str(Path(photo).absolute()): photo for photo in photos}
     serving = start_serving(run, config, len(photos))
     paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "the photos")
     if y_prob.shape[1] != len(run.classes()):
         raise DlError(
             f"{shown(run.classes_file)} is damaged",
-            why=f"it names {len(run.classes())} classes, and the model knows {y_prob.shape[1]}",
-            hint="Take another run, or restore the file.",
+            why=f"it names {len(run.classes())} classes, the model has {y_prob.shape[1]}",
+            hint="Use another run, or restore the file.",
         )
     named = tuple(names[path] for path in paths)
     return Predictions(named, run.classes(), y_prob, ("",) * len(named))
 
 
 def _as_named(mean: Predictions, photos: Sequence[str]) -> Predictions:
-    """The same rows in the order in which the photos were named."""
+    """The same rows, in the order in which the photos were named."""
     place = {photo: number for number, photo in enumerate(photos)}
     order = sorted(range(len(mean.paths)), key=lambda row: place[mean.paths[row]])
     paths = tuple(mean.paths[row] for row in order)

@@ -1,4 +1,4 @@
-"""A finished run's predictions, made once: read where they stand, made where they don't."""
+"""A finished run's predictions: read from their file, or made if they are missing."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ if TYPE_CHECKING:
 def predictions_of(
     run: Run, root: Path | None, config: Config, split: str, views: int = 0
 ) -> Predictions:
-    """One split's predictions: from the run's file, unless it is missing or its images changed.
+    """One split's predictions, from the run's file or made again if it is missing or outdated.
 
     Args:
         run: a finished run.
         root: its dataset's folder, see `runs.choice.ChosenRun`; None: it is gone.
         config: workers, weights, what to do about unreadable images, amounts of augmentation.
         split: "valid" or "test".
-        views: changed views of each image to take the mean with, see `tta`; 0: none.
+        views: augmented views of each image to take the mean with, see `tta`; 0: none.
 
     Raises:
-        DlError: neither the file nor the images are there; no view would be changed.
+        DlError: both the file and the images are missing; the views would not be augmented.
     """
     file = run.predictions(split, views)
     how = made_by(run, config, views) if views else None
     if root is None:
         if folder := holder(run, split, None, how):
             file = folder.predictions(split, views)
-            say(f"The dataset is gone; its predictions in {shown(file)} are used as they are.")
+            say(f"The dataset is gone. Using its predictions in {shown(file)} as they are.")
             return read_predictions(file)
         raise DlError(
             f"The dataset of {run.name} is gone, so {split} can't be predicted"
             + (f" with `--tta {views}`" if views else ""),
             why=f"neither {shown(run.record.dataset.path)} nor a dataset of that name is there"
-            + (f", and {shown(file)} is of views changed otherwise" if file.is_file() else ""),
-            hint="Put it back, or name it, `-d PATH`, or the folder that it lies in, `--data-dir`.",
+            + (f", and {shown(file)} is of other views" if file.is_file() else ""),
+            hint="Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
         )
     dataset = open_dataset(root)
     if not dataset.splits[split]:
@@ -82,10 +82,10 @@ def predictions_of(
     if folder := holder(run, split, fingerprint, how):
         return read_predictions(folder.predictions(split, views))
     if holder(run, split, None, how):
-        say(f"The images in {shown(root / split)} have changed: they are predicted again.")
+        say(f"The images in {shown(root / split)} have changed: predicting them again.")
     elif file.is_file():
-        say(f"{shown(file)} is of views changed otherwise: {split} is predicted again.")
-    run.classes()  # or an error, before anything costs time
+        say(f"{shown(file)} is of other views: predicting {split} again.")
+    run.classes()  # fails, if it does, before anything costs time
     if run.is_ensemble:
         members = members_of(run)
         each = member_predictions(members, run.classes(), root, config, split, views)
@@ -111,21 +111,21 @@ def predictions_of_needed(
     before = kept_in.status().get("predicted")
     predictions = predictions_of(run, root, config, split, views)
     if kept_in != run and kept_in.status().get("predicted") != before:
-        kept = f"its predictions of {split} are kept in {shown(kept_in.path)}"
-        say(f"{shown(run.path)} can't be written: {kept}.")
+        kept = f"its predictions of {split} are in {shown(kept_in.path)}"
+        say(f"Can't write to {shown(run.path)}: {kept}.")
     return predictions
 
 
 def has_predictions(
     run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
 ) -> bool:
-    """Whether a run's predictions of a split are there, and of its images as they are now.
+    """Whether a run has predictions of a split's images as they are now.
 
     Args:
         run: a finished run.
         split: "valid" or "test".
-        fingerprint: the split's; None where any will do.
-        how: what the mean of several views is made by, see `tta.made_by`; None: no views.
+        fingerprint: the split's; None to accept any.
+        how: what the mean of several views depends on, see `tta.made_by`; None: no views.
     """
     return holder(run, split, fingerprint, how) is not None
 
@@ -133,7 +133,7 @@ def has_predictions(
 def holder(
     run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
 ) -> Run | None:
-    """What holds those predictions, see `has_predictions`: the run's folder, or its stand-in's."""
+    """The run, or its stand-in, that has these predictions; see `has_predictions`."""
     for folder in runs_to_read(run):
         file = folder.predictions(split, how["views"] if how else 0)
         recorded = folder.status().get("predicted", {}).get(file.stem)
@@ -155,9 +155,9 @@ def member_predictions(
     split: str,
     views: int = 0,
 ) -> list[Predictions]:
-    """What an ensemble's members say about one split, row by row about the same images.
+    """The predictions of an ensemble's members for one split, with the same image in each row.
 
-    Images that a member left out are left out for all, which is said.
+    Images that a member left out are left out for all, with a message.
 
     Args:
         members: finished runs.
@@ -168,19 +168,19 @@ def member_predictions(
     same = aligned(each, classes)
     images = {path for predictions in each for path in predictions.paths}
     if left_out := len(images) - len(same[0].paths):
-        say(f"{left_out:,} of {split} left out: not every member has predictions of them.")
+        say(f"Left out {left_out:,} of {split}: not every member predicts them.")
     return same
 
 
 def _views_and_plain(
     run: Run, config: Config, dataset: Dataset, split: str, count: int
 ) -> list[Predictions]:
-    """What a run says about one split's images as they are, and about each view of them."""
+    """A run's predictions of one split's images as they are, and of each view of them."""
     tta = tta_of(run, config, count)
     plain = predictions_of(run, dataset.root, config, split)
     say(f"Test-time augmentation of {split} by {run.name}: {tta}.")
     if tta.mirrors_unasked:
-        say("Images are mirrored as well; where they mustn't be, take `--preset mnist`.")
+        say("Images are mirrored as well. To prevent that, use `--preset mnist`.")
     nameless = ("",) * len(plain.paths)
     changed = [
         Predictions(paths, run.classes(), y_prob, nameless[: len(paths)])
@@ -192,11 +192,11 @@ def _views_and_plain(
 def _predict(
     run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None] = (None,)
 ) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """Run the best model over one split, on the kind of input that it was judged on.
+    """Run the best model on one split, on the kind of input that it was validated on.
 
     Returns:
-        for each view, None being the images as they are: those that can be read, and their
-        probabilities, (n_samples, n_classes).
+        for each view (None: the images as they are) the readable images and their probabilities,
+        (n_samples, n_classes).
     """
     if forward := run.predicts_from:
         stored, head = _features(run, forward, config, dataset, split, views), start_head(run)
@@ -219,7 +219,7 @@ def _features(
     split: str,
     views: Sequence[View | None],
 ) -> list[Features]:
-    """What the run's backbone sees in each view; computed where it isn't stored."""
+    """The features of each view by the run's backbone; computed if they aren't stored."""
     settings = config.settings()
     weights = same_weights(run, config, plain)
     functions = [dataclasses.replace(plain, view=view) for view in views]
@@ -229,7 +229,7 @@ def _features(
     if any(views) and features_ready(like, dataset, split):
         missing = ready.count(False)
         what = words.count(missing, "view")
-        require_room(missing, what, like, (split,), "Take a smaller `--tta`")
+        require_room(missing, what, like, (split,), "Use a smaller `--tta`")
     for number, function in enumerate(functions):
         if function.view and not ready[number]:
             say(f"View {function.view.number} of {len(views)} of {split}")
@@ -238,7 +238,7 @@ def _features(
     if not all(ready) and any(views):
         held = sum(size_bytes(array_path(folder, split)) for folder in folders)
         where = f"{words.size(held)} in {shown(folders[0].parent)}"
-        say(f"The views of {split} are kept, {where}; `dl features ls` lists them.")
+        say(f"Stored the views of {split}, {where}; `dl features ls` lists them.")
     return [open_features(folder, dataset, split) for folder in folders]
 
 
@@ -250,11 +250,11 @@ def keep_predictions(
     y_prob: np.ndarray,
     fingerprint: str,
 ) -> Predictions:
-    """Write one split's predictions, and which state of its folder they belong to.
+    """Write one split's predictions, and the fingerprint of the images that they are of.
 
     Args:
-        run: whose they are; where it can't be written they go to `writable_run` of it.
-        dataset: where the images are.
+        run: the run; if it can't be written to, they go to its `writable_run`.
+        dataset: the images.
         split: "valid" or "test".
         paths: the image of each row.
         y_prob: array of shape (n_samples, n_classes), a column for each of the run's classes.

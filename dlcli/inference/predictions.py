@@ -1,7 +1,7 @@
-"""Predictions as a file: path, true class where known, one probability per class.
+"""Files of predictions: path, true class if known, one probability per class.
 
-Whatever judges, shows or submits a run reads these files and never a model. Several of them are put
-into one order of images and classes before their mean is taken.
+Evaluation, reports and submissions read these files and never a model. To take the mean of several,
+they are first brought into the same order of images and classes.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# The columns before the classes. Classes are found by their position, so that one may bear
-# any name.
+# The columns before the classes. Classes are found by position, so that a class may have any name.
 COLUMNS = ("path", "true_class")
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says about some images.
+    """A model's predictions of some images.
 
     Args:
         paths: relative to the dataset's folder, with forward slashes.
         classes: class names, in the order of the columns.
         y_prob: array of shape (n_samples, n_classes), float; rows sum to 1.
-        true_classes: the class name of each image, "" where it is not known.
+        true_classes: the class name of each image, "" if unknown.
     """
 
     paths: tuple[str, ...]
@@ -43,7 +42,7 @@ class Predictions:
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that differ where an image or a probability does."""
+        """Sixteen hex digits that depend on the images and the probabilities."""
         from hashlib import sha256
 
         digest = sha256(self.y_prob.astype("<f4").tobytes())
@@ -55,7 +54,7 @@ class Predictions:
         """Class numbers, int array of shape (n_samples,).
 
         Raises:
-            DlError: an image's class is not one of `classes`, or known to nobody: test images'.
+            DlError: an image's class is not one of `classes`, or unknown, as for test images.
         """
         import numpy as np
 
@@ -64,7 +63,7 @@ class Predictions:
             raise DlError(
                 "Not all of these images have a true class",
                 why="test images have none",
-                hint="Take the predictions of valid.",
+                hint="Use the predictions of valid.",
             )
         unknown = set(self.true_classes) - set(numbers)
         if unknown:
@@ -76,7 +75,7 @@ class Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a predictions file whole, probabilities to the last digit of a float32."""
+    """Write a predictions file atomically, probabilities to the last digit of a float32."""
     path.parent.mkdir(exist_ok=True)
     rows = zip(predictions.paths, predictions.true_classes, predictions.y_prob, strict=True)
     write_csv(
@@ -92,14 +91,14 @@ def read_predictions(path: Path) -> Predictions:
     """Read a predictions file.
 
     Raises:
-        DlError: the file is cut short, or holds something else.
+        DlError: the file is cut short, or is not a file of predictions.
     """
     import numpy as np
 
     header, *rows = read_csv(path) or [[]]
     try:
         if tuple(header[:2]) != COLUMNS or any(len(row) != len(header) for row in rows):
-            raise ValueError("its columns are not those of predictions")
+            raise ValueError("its columns are not those of a predictions file")
         y_prob = np.array([row[2:] for row in rows], dtype=np.float64)
         if not read_text(path).endswith("\n"):
             raise ValueError("it ends within a line")
@@ -114,31 +113,31 @@ def read_predictions(path: Path) -> Predictions:
 
 
 def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Predictions]:
-    """The members' predictions with the same images in the same rows, and the same columns.
+    """The members' predictions, with the same image in each row and the same columns.
 
     Args:
         members: of one split; rows are matched by path, columns by the name of the class.
-        classes: the order of the columns to be.
+        classes: the order of the columns of the result.
 
     Returns:
         for each member, its predictions for the images that all of them have, sorted by path.
 
     Raises:
-        DlError: other classes, or no image that all of them have.
+        DlError: the classes differ, or no image is in all of them.
     """
     for member in members:
         if set(member.classes) != set(classes):
             raise DlError(
                 "The predictions of an ensemble's members name different classes",
                 why=f"{names_are(set(member.classes) ^ set(classes))} not in all of them",
-                hint="Remove the file that is wrong from its run's predictions: it is made again.",
+                hint="Remove the wrong predictions file from its run: it is made again.",
             )
     paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
     if not paths:
         raise DlError(
             "The members have no image in common",
-            why="an ensemble says something about the images that all its members could read",
-            hint="Take runs of the same images.",
+            why="an ensemble predicts the images that all its members could read",
+            hint="Use runs of the same images.",
         )
     return [_ordered(member, tuple(paths), tuple(classes)) for member in members]
 
@@ -154,7 +153,7 @@ def _ordered(member: Predictions, paths: tuple[str, ...], classes: tuple[str, ..
 
 
 def mean_of(members: Sequence[Predictions]) -> Predictions:
-    """The arithmetic mean of the probabilities of members that are `aligned`.
+    """The mean probabilities of `aligned` members.
 
     Its log loss is at most the mean of theirs, because -ln is convex (Jensen's inequality).
     """

@@ -1,9 +1,9 @@
-"""What answers for a run: its engine files, else its model in Keras; and images put through it.
+"""Predict images with a run: by its engine files, else by its model in Keras.
 
-Engine files are the model as OpenVINO files in the run, so that a photo is answered without a
-backend. They are made when training ends, of the best model. A network that stayed frozen is the
-very file that computed the features, by a second name where the file system has such; the head, and
-any network that trained, Keras exports. So a photo gets the probabilities that it had in training.
+Engine files are the best model as OpenVINO files in the run, made at the end of training. With them
+photos are predicted without a Keras backend. A frozen backbone is the same file that computed the
+features, as a hard link if possible; Keras exports the head, and any backbone that was trained. So
+a photo gets the same probabilities as in training.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ NETWORK, HEAD = "network.xml", "head.xml"
 
 
 class WithHead:
-    """An engine, and a head that makes probabilities of what it gives.
+    """An engine for the features, and a head for the probabilities.
 
     Args:
         engine: pixels -> features.
@@ -74,15 +74,15 @@ class WithHead:
 
 
 def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Engine]:
-    """How files become pixels for a run, and what makes probabilities of these.
+    """How files become pixels for a run, and the engine that turns pixels into probabilities.
 
     Args:
         run: a finished run with a model of its own.
-        config: the backbone's weights, where they lie elsewhere than when it was trained.
-        images: about how many there are to be.
+        config: the backbone's weights, if they have moved since training.
+        images: about how many images will be predicted.
 
     Raises:
-        DlError: the model is gone, damaged, or would run code; other weights than the run's.
+        DlError: the model is gone, damaged, or would run code; the weights are not the run's.
     """
     if opened := open_engine(run, images):
         return opened
@@ -94,7 +94,7 @@ def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Eng
 
 
 def start_head(run: Run) -> Head:
-    """What makes probabilities of the features that a run predicts from.
+    """The head of a run that predicts from features.
 
     Raises:
         DlError: the model is gone, damaged, or would run code.
@@ -115,21 +115,21 @@ def predict_images(
     what: str,
     view: View | None = None,
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Probabilities of the images that can be read.
+    """Predict the readable images.
 
     Args:
         root: the folder that `paths` are relative to.
         paths: the images.
-        seen: what `start_serving` gave.
+        seen: the result of `start_serving`.
         settings: threads, what to do about unreadable images.
-        what: what to call them: "test", "the photos".
-        view: how each is changed at random before; None: not at all.
+        what: a name for them: "test", "the photos".
+        view: random augmentation of each image; None: none.
 
     Returns:
-        the paths of the readable ones, and float32 (n_samples, n_classes).
+        the paths of the readable images, and their probabilities, float32 (n_samples, n_classes).
 
     Raises:
-        DlError: unreadable images, with `on_error` "stop"; none that is readable.
+        DlError: unreadable images, with `on_error` "stop"; all are unreadable.
     """
     import numpy as np
 
@@ -148,7 +148,7 @@ def predict_images(
     if len(unreadable) == len(paths):
         raise none_readable(what, unreadable[0], len(unreadable))
     if unreadable:
-        say(f"{len(unreadable):,} of {what} left out, unreadable:\n{named(unreadable)}")
+        say(f"Left out {len(unreadable):,} of {what}, unreadable:\n{named(unreadable)}")
     bad = {error.path for error in unreadable}
     return tuple(path for path in paths if root / path not in bad), np.concatenate(parts)
 
@@ -160,13 +160,13 @@ def same_weights(run: Run, config: Config, forward: Forward) -> Path:
         DlError: it is gone, or holds other weights now.
     """
     recorded = run.config.get("weights")
-    # a file in the settings is for the backbone there, which may be another one
+    # a file in the settings belongs to the backbone there, which may be another one
     given = config.settings().weights if config.is_flag("weights") else None
     file = given or (Path(str(recorded)) if recorded else None)
     weights = fetch_weights(get_backbone(forward.backbone), file)
     if weights_hash(weights) != forward.weights_hash:
         raise DlError(
-            f"{shown(weights)} does not hold the weights that {run.name} was trained with",
+            f"{shown(weights)} is not the file of weights that {run.name} was trained with",
             why=f"expected sha256 {forward.weights_hash}..., found {weights_hash(weights)}...",
             hint="Name the right file with `--weights FILE`.",
         )
@@ -174,17 +174,17 @@ def same_weights(run: Run, config: Config, forward: Forward) -> Path:
 
 
 def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | None = None) -> bool:
-    """Write a run's engine files, in place of any that are there.
+    """Write a run's engine files, and replace earlier ones.
 
     Args:
-        run: its `config.yaml` and best model are written.
-        model: the best one: pixels 0-255 (n, size, size, 3) -> probabilities (n, n_classes).
-        frozen: what computed the features that the run predicts from, and the file of its
-            weights; None: the run sees pixels.
+        run: a run whose `config.yaml` and best model are already written.
+        model: the best model: pixels 0-255 (n, size, size, 3) -> probabilities (n, n_classes).
+        frozen: the function of the run's features, and the file of its weights; None: the run
+            takes pixels.
 
     Returns:
-        False where OpenVINO is not installed, or the backend is not TensorFlow, on which alone
-            these files are tested.
+        False if OpenVINO is not installed, or the backend is not TensorFlow: these files are only
+            tested on TensorFlow.
 
     Raises:
         DlError: the model can't be exported.
@@ -210,14 +210,14 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
 
 
 def open_engine(run: Run, images: int) -> tuple[PixelRule, Engine] | None:
-    """What answers for photos without a backend: how files become pixels, and what these go into.
+    """The rule for pixels and the engine that predict photos without a Keras backend.
 
     Args:
         run: a finished run.
-        images: about how many there are to be; a few go in smaller batches.
+        images: about how many images will be predicted; a few go in smaller batches.
 
     Returns:
-        None where there are no engine files, or of another model than the run's best, or damaged.
+        None if the engine files are missing, damaged, or not of the run's best model.
     """
     record = _record(run)
     if record is None:
@@ -228,7 +228,7 @@ def open_engine(run: Run, images: int) -> tuple[PixelRule, Engine] | None:
         return None
     try:
         network = OpenVinoEngine(run.engine / NETWORK, precision, images)
-    except RuntimeError:  # all that OpenVINO says of a damaged file
+    except RuntimeError:  # OpenVINO's error for a damaged file
         return None
     return PixelRule(**record["pixels"]), WithHead(network, head) if head else network
 
@@ -237,7 +237,7 @@ def open_head(run: Run) -> Head | None:
     """The head of a run that predicts from features.
 
     Returns:
-        None where there is no such file, or another model's, or a damaged one.
+        None if its file is missing, damaged, or not of the run's best model.
     """
     record = _record(run)
     return _head(run) if record and record["head"] else None
@@ -255,14 +255,14 @@ def _head(run: Run) -> Head | None:
         return None
 
     def head(rows: np.ndarray) -> np.ndarray:
-        answer: np.ndarray = compiled(rows)[0].copy()  # the next call writes over it
+        answer: np.ndarray = compiled(rows)[0].copy()  # the next call overwrites it
         return answer
 
     return head
 
 
 def _record(run: Run) -> dict[str, Any] | None:
-    """What describes the files, where they are there, whole, and of the run's best model."""
+    """The description of the engine files; None unless they are complete and of the best model."""
     file = run.engine / RECORD
     if not file.is_file() or find_spec("openvino") is None:
         return None

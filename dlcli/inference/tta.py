@@ -1,8 +1,8 @@
-"""Test-time augmentation: the views in which each image is predicted, as it is and changed.
+"""Test-time augmentation: predict each image as it is and in several augmented views.
 
-The mean of what they say is taken by `inference.predictions.mean_of`.
+`inference.predictions.mean_of` takes the mean of the predictions.
 
-Mistakes that hang on an image's exact place, size or side are outvoted by its other views. Source:
+Mistakes that depend on an object's exact place, size or side are outvoted by other views. Source:
 Krizhevsky, Sutskever & Hinton 2012, section 4.1, who averaged ten crops and mirror images.
 """
 
@@ -27,13 +27,13 @@ MIRRORED = Augmentation("none", horizontal_flip=True)
 
 @dataclass(frozen=True)
 class Tta:
-    """How one run's images are changed when it predicts.
+    """How a run's images are augmented for prediction.
 
     Args:
-        count: changed views beside the plain image.
-        augmentation: how far each is changed.
-        mirrors_unasked: images are mirrored, which neither the run's training nor anybody asked
-            for.
+        count: augmented views besides the plain image.
+        augmentation: the amounts of augmentation.
+        mirrors_unasked: whether images are mirrored by default, not by the run's training or the
+            user.
     """
 
     count: int
@@ -45,12 +45,12 @@ class Tta:
 
     @property
     def views(self) -> list[View]:
-        """The changed views, numbered from 1."""
+        """The augmented views, numbered from 1."""
         return [View(self.augmentation, number) for number in range(1, self.count + 1)]
 
 
 def require_views(config: Config, count: int | None) -> int:
-    """Check what was typed; returns how many views beside the plain image, 0 for none.
+    """Check `--tta`; returns the number of views besides the plain image, 0 for none.
 
     Raises:
         DlError: `--tta 0`, or augmentation without `--tta`.
@@ -59,7 +59,7 @@ def require_views(config: Config, count: int | None) -> int:
         if flags := config.given_flags(AMOUNTS):
             raise DlError(
                 f"`{flags[0]}` has no effect without `--tta N`",
-                hint="Say both, or neither.",
+                hint="Use both, or neither.",
                 exit_code=ExitCode.USAGE,
             )
         return 0
@@ -74,19 +74,19 @@ def require_views(config: Config, count: int | None) -> int:
 
 
 def tta_of(run: Run, config: Config, count: int) -> Tta:
-    """How a run's images are changed: as typed > as in its training > as set elsewhere > mirrored.
+    """How a run's images are augmented: as typed > as in training > as set elsewhere > mirrored.
 
-    A preset that was typed takes the place of all that its training had. A network that never met
-    changed images in training gains by mirrored ones alone: of four splits of 2,002 photos log
-    loss was lower on each then, and higher on each with the preset `light`.
+    A typed preset replaces all amounts of the training. A network that was trained without
+    augmentation gains from mirrored images alone: on each of four splits of 2,002 photos the log
+    loss was lower with them, and higher with the preset `light`.
 
     Args:
         run: a run with a model of its own.
         config: amounts of augmentation.
-        count: changed views beside the plain image, 1 or more.
+        count: augmented views besides the plain image, 1 or more.
 
     Raises:
-        DlError: nothing would change.
+        DlError: the views would not differ from the plain image.
     """
     typed_preset = config.is_flag("augmentation.preset")
     own = {} if typed_preset else run.config.get("augmentation", {})
@@ -99,7 +99,7 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
             why=f"the preset {augmentation.preset!r} has no amounts, and none is set"
             if augmentation.preset == "none"
             else "every amount of augmentation is 0",
-            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            hint="Use another `--preset`, or set an amount, such as `--rotation 15`.",
             exit_code=ExitCode.USAGE,
         )
     about_mirrors = ("augmentation.preset", "augmentation.horizontal_flip")
@@ -109,10 +109,10 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
 
 
 def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
-    """What a run's predictions depend on beside its images, as YAML can hold it.
+    """What a run's predictions depend on besides its images, as plain values.
 
-    An ensemble's members each change images in their own way, so what counts is what they were
-    asked for; they need not be there.
+    An ensemble's members each augment in their own way, so the requested amounts count. The members
+    may be missing.
 
     Raises:
         DlError: as `tta_of`.
@@ -128,5 +128,5 @@ def made_by(run: Run, config: Config, count: int) -> dict[str, Any]:
 
 
 def same_tta(config: Config, count: int) -> str:
-    """What the next command needs typed to take the same views: nothing where there are none."""
+    """The options that make the next command use the same views; "" for none."""
     return " ".join(["", f"--tta {count}", *config.given_flags(AMOUNTS)]) if count else ""

@@ -126,7 +126,7 @@ def test_photos_that_can_not_be_read_stop_it_or_are_left_out(
     refused(dl("predict", run, album), "1.png: not an image", "--on-error skip")
     result = ok(dl("predict", run, album, "--on-error", "skip", "--json"))
     assert [Path(row["path"]).name for row in json.loads(result.stdout)] == ["0.png", "2.png"]
-    left_out = "1 of the photos left out, unreadable:\n  ~/album/1.png: not an image\n"
+    left_out = "Left out 1 of the photos, unreadable:\n  ~/album/1.png: not an image\n"
     assert left_out in result.stderr
     nothing = dl("predict", run, album / "1.png", "--on-error", "skip")
     why = "Not one image of the photos can be read: ~/album/1.png: not an image\n"

@@ -30,7 +30,7 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
 ) -> None:
     run = train(dl_once, home, tiny, *CNN)
     said = ok(dl("export", run.name, "--format", name)).stderr
-    assert "Checked on 8 validation images: 8 of the class that the run predicted" in said
+    assert "Checked on 8 validation images: 8 have the class that the run predicted" in said
     folder = run.path / "exports" / name
     record = read_yaml(folder / RECORD)
     assert (folder / record["model"]).exists()
@@ -62,7 +62,7 @@ def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
     ok(dl("export", "--format", "openvino"))
     assert {path.name for path in own.iterdir()} == {"model.xml", "model.bin", RECORD}
     again = dl("export", "--format", "openvino", "--to", own)
-    refused(again, "is there already", "--to")
+    refused(again, "exists already", "--to")
     ok(dl("export", "--format", "openvino", "--to", home / "for" / "phone"))
     assert (home / "for" / "phone" / "model.xml").is_file()
 

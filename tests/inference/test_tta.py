@@ -126,7 +126,7 @@ def test_features_of_views_are_kept_for_the_next_that_needs_them(
     dl: Dl, tiny: Path, on_features: Run
 ) -> None:
     said = ok(dl("evaluate", "--tta", "2"))
-    kept = r"The views of valid are kept, \d+\.\d [kM]B in ~/data/tiny/features"
+    kept = r"Stored the views of valid, \d+\.\d [kM]B in ~/data/tiny/features"
     assert re.search(kept, said.stderr)
     assert len(re.findall("-view[12]-", ok(dl("features", "ls")).stdout)) == 2
     before = state(tiny / "features")
@@ -163,7 +163,7 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     mirrored = tta_file(on_images)
     options = ("--tta", "2", "--preset", "mnist", "--rotation", "20")
     said = ok(dl("evaluate", *options))
-    assert "valid-tta2.csv is of views changed otherwise: valid is predicted again." in said.stderr
+    assert "valid-tta2.csv is of other views: predicting valid again." in said.stderr
     assert "next: `dl submit --tta 2 --preset mnist --rotation 20`" in said.stderr
     assert "mirrored" not in said.stderr
     assert "dl evaluate --tta 2 --preset mnist --rotation 20" in on_images.report_file.read_text()
@@ -194,7 +194,7 @@ def test_changed_images_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_image
     picture(1, 77).save(tiny / "test" / "6.png")
     (tiny / "sample_submission.csv").unlink()
     said = ok(dl("submit", "--tta", "1"))
-    assert "have changed: they are predicted again" in said.stderr
+    assert "have changed: predicting them again" in said.stderr
     assert "View 1 of 1 of test" in said.stderr
     assert len(tta_file(on_images, "test", 1).paths) == 6
     assert "View" not in ok(dl("submit", "--tta", "1")).stderr
@@ -225,13 +225,13 @@ def test_without_the_images_only_what_was_predicted_serves(
     ok(dl("evaluate", "--tta", "2"))
     shutil.rmtree(tiny)
     said = ok(dl("evaluate", on_images.name, "--tta", "2"))
-    assert "The dataset is gone; its predictions in" in said.stderr
+    assert "The dataset is gone. Using its predictions in" in said.stderr
     assert "Test-time augmentation " in said.stderr
     on_images.predictions("valid").unlink()
     ok(dl("evaluate", on_images.name, "--tta", "2"))
     for options, why in (
         (("--tta", "3"), "nor a dataset of that name is there\n"),
-        (("--tta", "2", "--rotation", "3"), "valid-tta2.csv is of views changed otherwise"),
+        (("--tta", "2", "--rotation", "3"), "valid-tta2.csv is of other views"),
     ):
         failed = dl("evaluate", on_images.name, *options)
         assert failed.exit_code == 1
@@ -247,7 +247,7 @@ def test_views_that_the_disk_can_not_hold_are_refused_before_the_first_is_made(
     refused = dl("evaluate", "--tta", "2")
     assert refused.exit_code == 1
     assert "No room for 2 views beside ~/data/tiny/features/" in refused.stderr
-    assert "Take a smaller `--tta`, or free some space" in refused.stderr
+    assert "Use a smaller `--tta`, or free some space" in refused.stderr
     assert len(list((tiny / "features").iterdir())) == 1
 
 
@@ -265,7 +265,7 @@ def test_an_ensemble_is_the_mean_of_its_members_views(dl: Dl, home: Path, tiny: 
     assert "2 views by each member" in whole.report_file.read_text()
     assert "View" not in ok(dl("evaluate", "--tta", "2")).stderr
     other = ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
-    assert other.stderr.count("is of views changed otherwise") == 3
+    assert other.stderr.count("is of other views") == 3
     shutil.rmtree(members[0].path)
     ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
     assert dl("evaluate", "--tta", "2").exit_code == 1

@@ -73,12 +73,12 @@ def test_all_commands_work_where_the_dataset_is_found_by_its_name(
 def test_a_dataset_that_is_not_found_is_asked_for(dl: Dl, home: Path, moved: Path) -> None:
     run, _ = runs_of(moved)
     said = ok(dl("evaluate", run.name)).stderr  # by what is there
-    assert "The dataset is gone; its predictions in ~/runs/tiny/" in said
+    assert "The dataset is gone. Using its predictions in ~/runs/tiny/" in said
     result = refused(
         dl("submit", run.name),
         f"The dataset of {run.name} is gone, so test can't be predicted: "
         f"neither {home}/data/tiny nor a dataset of that name is there\n"
-        "Put it back, or name it, `-d PATH`, or the folder that it lies in, `--data-dir`.",
+        "Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
     )
     assert "taking" not in result.stderr
     said = ok(dl("evaluate", run.name, "--data-dir", "elsewhere")).stderr

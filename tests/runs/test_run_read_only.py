@@ -93,7 +93,7 @@ def test_what_a_member_lacks_is_made_said_and_compared(
     said = ok(bound("ensemble", lacking.name, other.name)).stderr
     (place,) = kept(home)
     assert (
-        f"~/runs/tiny/{lacking.name} can't be written: its predictions of valid are kept in "
+        f"Can't write to ~/runs/tiny/{lacking.name}: its predictions of valid are in "
         f"~/.local/state/dl/runs/tiny/{place.name}.\n"
     ) in said
     assert ok(bound("runs", "compare", lacking.name, other.name)).stdout

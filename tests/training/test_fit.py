@@ -131,7 +131,7 @@ def test_images_that_change_while_a_run_trains_cost_nothing_and_show_later(
         ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", *SMALL))
     run = only_run(home)
     assert len(read_predictions(run.predictions("valid")).paths) == 8
-    assert "have changed: they are predicted again" in ok(dl("evaluate")).stderr
+    assert "have changed: predicting them again" in ok(dl("evaluate")).stderr
     assert len(read_predictions(run.predictions("valid")).paths) == 7
 
 
