@@ -14,11 +14,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import BadStatusLine
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -43,6 +46,8 @@ CHUNK_BYTES = 1 << 16
 
 # A server that takes a call and is silent for so long is given up.
 ANSWER_SECONDS = 60.0
+# The same for what has another way, and says so at once where there is no network.
+OFFLINE_SECONDS = 6.0
 # One that wants to be left alone for longer is not waited for.
 LONGEST_WAIT_SECONDS = 120.0
 
@@ -76,17 +81,23 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return max(until - (time.time() if now is None else now), 0.0)
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, seconds: float | None = None) -> str:
     """What is at the bottom of an error of the network, without the URL that it holds.
 
     A URL's query may be as good as a key.
+
+    Args:
+        error: what was raised.
+        seconds: how long an answer was waited for; None: `ANSWER_SECONDS`.
     """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         if "Timeout" in type(cause).__name__:
-            return f"no answer within {ANSWER_SECONDS:g} seconds"
+            return f"no answer within {seconds or ANSWER_SECONDS:g} seconds"
+        if type(cause) is BadStatusLine:
+            return "what answers there does not speak HTTP"
         cause = cause.__cause__ or cause.__context__
     return "the connection broke off"
 
@@ -137,9 +148,7 @@ class RemoteFile:
             return True
         if not re.fullmatch(r'"[0-9a-f]{32}"', self.etag):
             return False
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-        return digest.hexdigest() == self.etag.strip('"')
+        return _digest(path, 32) == self.etag.strip('"')
 
 
 class PartialFile:
@@ -200,6 +209,10 @@ class PartialFile:
         self.marker.unlink(missing_ok=True)
 
 
+class NotFetched(DlError):
+    """A file doesn't come: nothing answers, it is refused, it breaks off or comes damaged."""
+
+
 class _Broken(Exception):
     """A try failed in a way that another may not.
 
@@ -213,7 +226,14 @@ class _Broken(Exception):
         self.why, self.wait_seconds = why, wait_seconds
 
 
-def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
+def fetch(
+    open_url: Callable[[], str],
+    path: Path,
+    *,
+    what: str,
+    digest: str = "",
+    has_other_way: bool = False,
+) -> bool:
     """Fetch a file, whole or not at all; what has come of it stays for the next call.
 
     Connections that break and servers in trouble are tried again a few times. Ctrl-C ends it.
@@ -222,13 +242,16 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
         open_url: gives the file's URL, a fresh one for each try: signed ones expire.
         path: where it goes, with the server's date; the folder is made.
         what: the file in words: "the files of dog-breed-identification".
+        digest: its md5 or sha256, in hex; "" where none is known.
+        has_other_way: give up within `OFFLINE_SECONDS` where nothing comes at all.
 
     Returns:
         False where it was there already.
 
     Raises:
-        DlError: another file is there, or another process fetches it; no room; or it doesn't come,
-            and why; or Ctrl-C, where something is kept. What `open_url` raises comes through.
+        NotFetched: it doesn't come, and why.
+        DlError: another file is there, or another process fetches it; no room; or Ctrl-C, where
+            something is kept. What `open_url` raises comes through.
 
     Example:
         fetch(lambda: storage_url(slug), Path("data/dogs.zip"), what="dogs.zip")
@@ -237,50 +260,58 @@ def fetch(open_url: Callable[[], str], path: Path, *, what: str) -> bool:
     lock = path.with_name(f".{path.name}.lock")
     with held(lock, f"{shown(path)} is being fetched", make_folder=True):
         try:
-            return _tried(open_url, partial, what)
+            return _tried(open_url, partial, what, digest, has_other_way)
         except KeyboardInterrupt as stop:
             if partial.begun() is None:
                 raise
             said = f"Interrupted. {_kept(partial)}"
             raise DlError(said, exit_code=ExitCode.INTERRUPTED) from stop
+        finally:
+            if partial.begun() is None:
+                partial.remove()
 
 
-def _tried(open_url: Callable[[], str], partial: PartialFile, what: str) -> bool:
+def _tried(
+    open_url: Callable[[], str], partial: PartialFile, what: str, digest: str, has_other_way: bool
+) -> bool:
     """Ask until it has come, or it isn't worth another try."""
     failures, most = 0, partial.size()
+    seconds = OFFLINE_SECONDS if has_other_way else ANSWER_SECONDS
+    delays = () if has_other_way else DELAYS_SECONDS
     while True:
         try:
-            return _try(open_url(), partial, what)
+            return _try(open_url(), partial, what, digest, seconds)
         except _Broken as broken:
             # a file that always comes from its start, and breaks off, makes no progress
             failures = failures + 1 if partial.size() <= most else 1
-            most = max(most, partial.size())
-            wait = _wait_before(failures, broken, partial, what)
+            if partial.size() > most:
+                delays, most = DELAYS_SECONDS, partial.size()
+            if failures > len(delays):
+                raise _failure(what, broken.why, partial) from None
+            wait = _wait_before(delays[failures - 1], broken, partial, what)
             say(f"{broken.why}. Trying again in {wait:.0f} s.")
         time.sleep(wait)
 
 
-def _wait_before(failures: int, broken: _Broken, partial: PartialFile, what: str) -> float:
-    """Seconds to wait after some failures in a row, if it is worth it."""
-    if failures > len(DELAYS_SECONDS):
-        raise _failure(what, broken.why, partial) from None
-    wait = max(DELAYS_SECONDS[failures - 1], broken.wait_seconds)
+def _wait_before(delay: float, broken: _Broken, partial: PartialFile, what: str) -> float:
+    """Seconds to wait before another try, if it is worth it."""
+    wait = max(delay, broken.wait_seconds)
     if wait > LONGEST_WAIT_SECONDS:
         why = f"{broken.why}, and asks to be left alone for {wait / 60:,.0f} minutes"
         raise _failure(what, why, partial) from None
     return wait
 
 
-def _failure(what: str, why: str, partial: PartialFile) -> DlError:
-    hint = _kept(partial) if partial.size() else "Try again later."
-    return DlError(f"Can't fetch {what}", why=why, hint=hint)
+def _failure(what: str, why: str, partial: PartialFile) -> NotFetched:
+    hint = _kept(partial) if partial.begun() else "Try again later."
+    return NotFetched(f"Can't fetch {what}", why=why, hint=hint)
 
 
 def _kept(partial: PartialFile) -> str:
     return f"{words.size(partial.size())} are kept: the same command goes on from there."
 
 
-def _try(url: str, partial: PartialFile, what: str) -> bool:
+def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float) -> bool:
     """Ask once, and write down what comes."""
     host, have = _host(url), partial.size()
     begun = None if os.path.lexists(partial.target) else partial.begun()
@@ -288,7 +319,7 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
     headers = {"Accept-Encoding": "identity"}  # a range is one of the bytes as they are stored
     if begun and not whole:
         headers |= {"Range": f"bytes={have}-", "If-Range": begun.validator}
-    with _opened(url, headers) as response:
+    with _opened(url, headers, seconds) as response:
         status = response.status_code
         if status in (408, 429) or status >= 500:
             raise _Broken(f"{host} answers {_words(status)}", retry_after(response.headers))
@@ -315,6 +346,9 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
                 _copy(response, partial, remote)
         else:
             raise _failure(what, f"{host} answers {_words(status)}", partial)
+    if digest and (found := _digest(partial.file, len(digest))) != digest:
+        partial.remove()
+        raise _failure(what, f"what {host} sent is damaged, its digest is {found}", partial)
     try:
         partial.finish(remote)
     except FileExistsError:
@@ -323,26 +357,44 @@ def _try(url: str, partial: PartialFile, what: str) -> bool:
 
 
 @contextmanager
-def _opened(url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Response]:
     """Ask for a URL; what goes wrong, then and while it is read, is said without the URL."""
     import requests
+
+    def ask() -> None:
+        try:
+            asked.set_result(session.get(url, headers=headers, stream=True, timeout=seconds))
+        except (requests.RequestException, OSError, ValueError) as error:
+            asked.set_exception(error)
 
     broken = (
         requests.ConnectionError,
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,
+        TimeoutError,
     )
+    asked: Future[Response] = Future()
     with requests.Session() as session:
         session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
         try:
-            with session.get(url, headers=headers, stream=True, timeout=ANSWER_SECONDS) as response:
+            # in a thread: to ask a name server may take a minute by itself
+            Thread(target=ask, daemon=True).start()
+            with asked.result(seconds) as response:
                 yield response
         except broken as error:
-            raise _Broken(f"{_host(url)}: {reason(error)}") from None
+            raise _Broken(f"{_host(url)}: {reason(error, seconds)}") from None
         except requests.RequestException as error:
-            raise DlError(
+            raise NotFetched(
                 f"Can't fetch from {_host(url)}", why=type(error).__name__, hint="Try again later."
             ) from None
+
+
+def _digest(file: Path, digits: int) -> str:
+    """The md5 of a file in hex where that has so many digits, else the sha256."""
+    algorithm = "md5" if digits == 32 else "sha256"
+    with file.open("rb") as content:
+        made = hashlib.file_digest(content, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    return made.hexdigest()
 
 
 def _host(url: str) -> str:

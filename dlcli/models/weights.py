@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
+from dlcli.files.download import NotFetched, fetch
 from dlcli.files.paths import shown
 from dlcli.models.backbones import Embedded
 
@@ -71,17 +72,21 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
             why=f"the package {backbone.source.package} isn't installed, or not whole",
             hint=backbone.source.remedy,
         )
-    from dlcli.models.download import download
-
+    url, what = backbone.source.url, f"the weights of {backbone.name}"
     try:
-        download(backbone.source.url, backbone.source.digest, path)
-    except OSError as error:
+        fetch(lambda: url, path, what=what, digest=backbone.source.digest, has_other_way=True)
+    except (NotFetched, OSError) as error:
+        if isinstance(error, NotFetched):
+            why, again = error.why, error.hint
+        else:
+            why, again = str(error), "Mend that, then run the same command again."
         raise DlError(
             f"The weights of {backbone.name} are not on this machine, nor can they be downloaded",
-            why=str(error),
-            hint="Either train on the embedded network: `dl train finetune`.\n"
+            why=why,
+            hint=f"{again}\n"
+            "Or train on the embedded network: `dl train finetune`.\n"
             "Or name a file that has them: `--weights FILE`.\n"
-            f"Or fetch {backbone.source.url} ({backbone.weights_mb} MB) on a connected machine, "
+            f"Or fetch {url} ({backbone.weights_mb} MB) on a connected machine, "
             f"once, and put it at {shown(path)}.",
         ) from error
     return path

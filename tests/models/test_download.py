@@ -13,9 +13,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from support.storage_host import Storage
 
 from dlcli.errors import DlError
-from dlcli.models import download
+from dlcli.files import download
 from dlcli.models.backbones import BACKBONES, Backbone, Download
 from dlcli.models.weights import fetch_weights
 
@@ -93,7 +94,7 @@ def test_a_server_that_talks_nonsense_is_named(keras_home: Path):
         thread = threading.Thread(target=talk)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/mine.h5"
-        with pytest.raises(DlError, match="BadStatusLine"):
+        with pytest.raises(DlError, match=r"127\.0\.0\.1: what answers there does not speak HTTP"):
             fetch_weights(published_at(url, b""))
         thread.join()
 
@@ -112,6 +113,7 @@ def test_offline_one_message_says_what_to_do(keras_home: Path):
     message = str(error.value)
     assert "The weights of vgg16 are not on this machine" in message
     assert "127.0.0.1: Connection refused" in message
+    assert "Try again later." in message
     assert "`dl train finetune`" in message
     assert "`--weights FILE`" in message
     assert f"fetch {url} (528 MB) on a connected machine" in message
@@ -119,14 +121,59 @@ def test_offline_one_message_says_what_to_do(keras_home: Path):
 
 
 def test_a_server_that_never_answers_is_given_up_on(keras_home: Path, monkeypatch):
-    monkeypatch.setattr(download, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(download, "OFFLINE_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/mine.h5"
         start = time.monotonic()
-        with pytest.raises(DlError, match="not on this machine"):
+        with pytest.raises(DlError, match=r"no answer within 0\.3 seconds"):
             fetch_weights(published_at(url, b""))
         assert time.monotonic() - start < 5
 
 
 def test_giving_up_takes_less_than_ten_seconds():
-    assert download.ANSWER_SECONDS < 10
+    assert download.OFFLINE_SECONDS < 10
+
+
+def test_a_name_server_that_never_answers_is_given_up_on(keras_home: Path, monkeypatch):
+    monkeypatch.setattr(download, "OFFLINE_SECONDS", 0.3)
+    given_up = threading.Event()
+
+    def ask_in_vain(*_: object, **__: object) -> None:
+        given_up.wait(20)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask_in_vain)
+    start = time.monotonic()
+    with pytest.raises(DlError, match=r"nowhere\.example: no answer within 0\.3 seconds"):
+        fetch_weights(published_at("http://nowhere.example/mine.h5", b""))
+    assert time.monotonic() - start < 10
+    given_up.set()
+
+
+def test_a_cache_that_can_not_be_written_is_said_with_what_to_do(keras_home: Path):
+    keras_home.write_text("a file where the folder would be")
+    with serving(b"weights") as url, pytest.raises(DlError, match="Not a directory") as error:
+        fetch_weights(published_at(url, b"weights"))
+    assert "`--weights FILE`" in error.value.hint
+
+
+def test_a_download_that_broke_off_is_gone_on_with(keras_home: Path, monkeypatch):
+    content = bytes(range(256)) * 4000
+    storage = Storage()
+    try:
+        storage.put("mine.h5", content)
+        row = published_at(storage.link("mine.h5"), content)
+        storage.break_download(500_000)
+        monkeypatch.setattr(download, "DELAYS_SECONDS", ())
+        with pytest.raises(DlError, match="not on this machine") as error:
+            fetch_weights(row)
+        assert "are kept: the same command goes on from there.\nOr train" in error.value.hint
+        assert fetch_weights(row).read_bytes() == content
+        storage.break_download(500_000)
+        (keras_home / "models" / "mine.h5").unlink()
+        monkeypatch.setattr(download, "DELAYS_SECONDS", (0.0,))
+        assert fetch_weights(row).read_bytes() == content, "tried again by itself, once some came"
+    finally:
+        storage.stop()
+    assert storage.sent[1] < len(content)
+    assert files_in(keras_home) == ["mine.h5"]

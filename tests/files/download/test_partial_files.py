@@ -45,11 +45,22 @@ def test_without_an_etag_the_date_tells_of_a_change(go, storage: Storage, path: 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"', "bare", '"\xe9"'])
 def test_what_nothing_identifies_begins_anew(go, storage, path: Path, etag: str | None) -> None:
     storage.headers |= {"ETag": etag, "Last-Modified": None}
-    left_after(storage, path, 500_000)
+    path.parent.mkdir()
+    PartialFile(path).begin(RemoteFile(len(OTHER), etag or "", ""))  # and it was killed
+    PartialFile(path).file.write_bytes(OTHER[:500_000])
     storage.put(NAME, OTHER)
     assert go()
     assert path.read_bytes() == OTHER
-    assert ranges(storage) == [None, None]
+    assert ranges(storage) == [None]
+
+
+def test_what_can_not_be_gone_on_with_is_not_kept(go, storage: Storage, path: Path) -> None:
+    storage.headers |= {"ETag": None, "Last-Modified": None}
+    storage.break_download(500_000, times=99)
+    with pytest.raises(DlError, match="broke off") as error:
+        go()
+    assert error.value.hint == "Try again later."
+    assert list(path.parent.iterdir()) == []
 
 
 def test_a_server_without_ranges_sends_all_again(go, storage: Storage, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import signal
 from datetime import UTC, datetime
@@ -102,3 +103,18 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_there_is(go, storage, path
     assert PartialFile(path).size() == 500_000
     assert go()
     assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_file_that_is_not_what_was_promised_is_not_taken(
+    storage: Storage, path: Path, algorithm: str, begun: bool
+) -> None:
+    wanted = hashlib.new(algorithm, CONTENT[::-1]).hexdigest()
+    if begun:
+        left_after(storage, path, 500_000)
+    with pytest.raises(DlError, match=r"what 127\.0\.0\.1 sent is damaged, its digest is"):
+        fetch(lambda: storage.link(NAME), path, what="the archive", digest=wanted)
+    assert list(path.parent.iterdir()) == []
+    right = hashlib.new(algorithm, CONTENT).hexdigest()
+    assert fetch(lambda: storage.link(NAME), path, what="the archive", digest=right)
