@@ -148,8 +148,7 @@ class Evaluation:
         return html_frame(self.report)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(RunFolder):
     """A run's folder.
 
     Args:
@@ -162,8 +161,6 @@ class Run:
         run.model().predict(pixels)
     """
 
-    path: Path
-
     @classmethod
     def open(cls, path: str | Path) -> Run:
         """Open a run.
@@ -174,14 +171,14 @@ class Run:
         Raises:
             DlError: there is no run.
         """
-        folder = absolute(Path(path))
-        if not RunFolder(folder).is_run():
+        run = cls(absolute(Path(path)))
+        if not run.is_run:
             raise DlError(
-                f"{shown(folder)} is not a run",
+                f"{shown(run.path)} is not a run",
                 why="it holds no status.yaml",
                 hint="`dl runs --all` lists the runs there are.",
             )
-        return cls(folder)
+        return run
 
     @classmethod
     def latest(cls, dataset: Folder | str | Path | None = None) -> Run:
@@ -197,38 +194,6 @@ class Run:
 
         named = dataset.root if isinstance(dataset, Folder) else dataset
         return cls(choose_run(_config(dataset=named), None).run.path)
-
-    @property
-    def _folder(self) -> RunFolder:
-        return RunFolder(self.path)
-
-    @property
-    def name(self) -> str:
-        """The folder's own name."""
-        return self.path.name
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """What `config.yaml` holds: settings, hyperparameters below `train`, and `run`.
-
-        Raises:
-            DlError: the file is missing or damaged.
-        """
-        return self._folder.config
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """What `status.yaml` holds now: state, epoch, scores, diagnosis."""
-        return self._folder.status()
-
-    @property
-    def history(self) -> list[dict[str, float | str]]:
-        """A row for each epoch: `epoch`, `phase`, `learning_rate`, losses and accuracies.
-
-        Raises:
-            DlError: the file is damaged.
-        """
-        return self._folder.history()
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -256,7 +221,7 @@ class Run:
         from dlcli.models.saved import load_model
 
         start_backend()
-        return load_model(self._folder.best_model)
+        return load_model(self.best_model)
 
     def evaluate(self, *, tta: int = 0, quiet: bool = False, **settings: Any) -> Evaluation:
         """Judge the run on its validation images; writes `metrics.yaml`, `report.html`, figures.
@@ -377,7 +342,7 @@ class Run:
         options = {"--epochs": epochs, "--lr": lr, "--batch-size": batch_size}
         with hushed(quiet), _recorded("resume", self.path, options):
             resume(
-                self._folder,
+                Run(self.path),  # as it is now, whatever was read of this one before
                 epochs=epochs,
                 learning_rate=lr,
                 batch_size=batch_size,
@@ -396,8 +361,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The newest report, as Jupyter shows it; without one the state and the scores."""
-        if self._folder.report_file.is_file():
-            return html_frame(self._folder.report_file)
+        if self.report_file.is_file():
+            return html_frame(self.report_file)
         rows = [each for each in self.status.items() if not isinstance(each[1], dict)]
         return html_table(["", self.name], rows)
 

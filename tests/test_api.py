@@ -178,7 +178,7 @@ def test_what_is_there_is_read_and_what_is_not_is_said(home: Path) -> None:
     assert (run.path, run.name) == (made.path, "one")
     assert list(run.predictions) == ["valid"]
     assert run.history == []
-    assert run.status == made.status()
+    assert run.status == made.status
     with pytest.raises(DlError, match=r"best\.keras"):
         run.model()
     with pytest.raises(DlError, match="is not a run"):

@@ -73,7 +73,7 @@ def walk(folder: Path, runs_dir: Path) -> Run:
             argv = [sys.executable, "-P", "-m", "dlcli", *words]
             subprocess.run(argv, env=environment, cwd=elsewhere, check=True)
     runs = Run.all(runs_dir, folder.name)
-    return max(runs, key=lambda run: str(run.status().get("started", "")))
+    return max(runs, key=lambda run: str(run.status.get("started", "")))
 
 
 def commands(dataset: str) -> list[list[str]]:

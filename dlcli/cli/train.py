@@ -202,7 +202,7 @@ def print_result(run: Any, next_command: str) -> None:
     """The scores of a finished run, what they show, where it is, and what to do next."""
     from dlcli.evaluation.diagnosis import Diagnosis
 
-    status = run.status()
+    status = run.status
     click.echo(
         f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
         f"(epoch {status['best_epoch']} of {status['epoch']})"

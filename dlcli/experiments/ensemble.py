@@ -113,7 +113,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     require_same_classes(runs)
     _require_same_images(runs)
     home = next((member for member in members if member.root), members[0])
-    classes, root = runs[0].classes(), home.root
+    classes, root = runs[0].classes, home.root
     valid = member_predictions(runs, classes, root, config, "valid")
     predictions = {"valid": mean_of(valid)}
     dataset = open_dataset(root) if root else None
@@ -129,7 +129,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     write_yaml(run.classes_file, list(classes))
     run.log(config_values[RECORD]["command"])
     for split, mean in predictions.items():
-        write_predictions(run.predictions(split), mean)
+        write_predictions(run.predictions_file(split), mean)
     whole = _score(run, predictions["valid"])
     run.update_status(  # last: until then the folder is no run
         state="finished",
@@ -163,7 +163,7 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
         for seed, member in zip(seeds, configs, strict=True):
             say(f"Member {len(runs) + 1} of {count} (seed {seed})")
             runs.append(train(member, recipe, root))
-            say(Diagnosis.of(runs[-1].status()["diagnosis"]).in_short)
+            say(Diagnosis.of(runs[-1].status["diagnosis"]).in_short)
         return make_ensemble([ChosenRun(run, root, "just trained") for run in runs], config)
     except Interrupted as stop:
         then = _going_on(runs, list(seeds)[len(runs) + 1 :], count, config)
@@ -230,7 +230,7 @@ def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, 
     found = {}
     for split, fingerprint in now.items():
         places = [holder(run, split, fingerprint) or run for run in runs]
-        states = {place.status().get("predicted", {}).get(split) for place in places}
+        states = {place.status.get("predicted", {}).get(split) for place in places}
         if len(states) == 1 and None not in states:
             (found[split],) = states
     return found

@@ -254,7 +254,7 @@ def _train(ladder: Ladder, rung: Rung, config: Config, root: Path) -> None:
 def _result(ladder: Ladder, rung: Rung) -> Result:
     run = ladder.run(rung.name)
     assert run is not None
-    status, failed = run.status(), ladder.record()["failed"].get(rung.name)
+    status, failed = run.status, ladder.record()["failed"].get(rung.name)
     diagnosis = None if failed else Diagnosis.of(status["diagnosis"])
     return Result(
         step=rung.name,

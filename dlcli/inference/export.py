@@ -193,7 +193,7 @@ def _record(
     return {
         "model": wanted.name,
         "format": format_name,
-        "classes": list(run.classes()),
+        "classes": list(run.classes),
         "input": {
             "shape": [None, *model.input_shape[1:]],
             "dtype": "float32",
@@ -203,7 +203,7 @@ def _record(
         },
         "preprocessing": "inside the model",
         "output": {
-            "shape": [None, len(run.classes())],
+            "shape": [None, len(run.classes)],
             "dtype": "float32",
             "values": "probabilities, in the order of the classes",
         },
@@ -292,8 +292,8 @@ def _images_to_check(
 def _predicted(run: Run, root: Path) -> Predictions | None:
     """The run's predictions of the validation images as they are now, if there are any."""
     folder = holder(run, "valid", open_dataset(root).fingerprint("valid"))
-    known = read_predictions(folder.predictions("valid")) if folder else None
-    return known if known and known.paths and known.classes == run.classes() else None
+    known = read_predictions(folder.predictions_file("valid")) if folder else None
+    return known if known and known.paths and known.classes == run.classes else None
 
 
 def _onnx(path: Path) -> Answer:

@@ -34,7 +34,7 @@ def _find(run: Run, recorded: RecordedMember) -> Run | None:
     path = recorded.path
     # the folder of all runs may have moved as a whole, for example to another machine
     moved = run.path.parent.parent / path.parent.name / path.name
-    return next((Run(place) for place in (path, moved) if Run(place).is_run()), None)
+    return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
 
 
 def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
@@ -57,7 +57,7 @@ def require_same_classes(runs: Sequence[Run]) -> None:
     """
     first, *others = runs
     for run in others:
-        known, here = set(first.classes()), set(run.classes())
+        known, here = set(first.classes), set(run.classes)
         if known != here:
             only = [
                 f"{names_are(names)} only in {of.name}"

@@ -88,19 +88,19 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
     """
     if run.is_ensemble:
         each = [predict_photos(member, photos, config) for member in members_of(run)]
-        return _as_named(mean_of(aligned(each, run.classes())), photos)
+        return _as_named(mean_of(aligned(each, run.classes)), photos)
     # not `abspath`: it resolves `link/..` to the folder that holds the link
     names = {str(Path(photo).absolute()): photo for photo in photos}
     serving = start_serving(run, config, len(photos))
     paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "the photos")
-    if y_prob.shape[1] != len(run.classes()):
+    if y_prob.shape[1] != len(run.classes):
         raise DlError(
             f"{shown(run.classes_file)} is damaged",
-            why=f"it names {len(run.classes())} classes, the model has {y_prob.shape[1]}",
+            why=f"it names {len(run.classes)} classes, the model has {y_prob.shape[1]}",
             hint="Use another run, or restore the file.",
         )
     named = tuple(names[path] for path in paths)
-    return Predictions(named, run.classes(), y_prob, ("",) * len(named))
+    return Predictions(named, run.classes, y_prob, ("",) * len(named))
 
 
 def _as_named(mean: Predictions, photos: Sequence[str]) -> Predictions:

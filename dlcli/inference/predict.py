@@ -55,11 +55,11 @@ def predictions_of(
     Raises:
         DlError: both the file and the images are missing; the views would not be augmented.
     """
-    file = run.predictions(split, views)
+    file = run.predictions_file(split, views)
     how = made_by(run, config, views) if views else None
     if root is None:
         if folder := holder(run, split, None, how):
-            file = folder.predictions(split, views)
+            file = folder.predictions_file(split, views)
             say(f"The dataset is gone. Using its predictions in {shown(file)} as they are.")
             return read_predictions(file)
         raise DlError(
@@ -80,15 +80,15 @@ def predictions_of(
         )
     fingerprint = dataset.fingerprint(split)  # before any image is read
     if folder := holder(run, split, fingerprint, how):
-        return read_predictions(folder.predictions(split, views))
+        return read_predictions(folder.predictions_file(split, views))
     if holder(run, split, None, how):
         say(f"The images in {shown(root / split)} have changed: predicting them again.")
     elif file.is_file():
         say(f"{shown(file)} is of other views: predicting {split} again.")
-    run.classes()  # fails, if it does, before anything costs time
+    _ = run.classes  # fails, if it does, before anything costs time
     if run.is_ensemble:
         members = members_of(run)
-        each = member_predictions(members, run.classes(), root, config, split, views)
+        each = member_predictions(members, run.classes, root, config, split, views)
     elif views:
         each = _views_and_plain(run, config, dataset, split, views)
     else:
@@ -98,7 +98,7 @@ def predictions_of(
     if how is None:
         return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
     kept_in = writable_run(run)
-    write_predictions(kept_in.predictions(split, views), mean)
+    write_predictions(kept_in.predictions_file(split, views), mean)
     kept_in.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
     return mean
 
@@ -108,9 +108,9 @@ def predictions_of_needed(
 ) -> Predictions:
     """The same of a run that another one needs; it says where they are kept, if not in the run."""
     kept_in = runs_to_read(run)[-1]
-    before = kept_in.status().get("predicted")
+    before = kept_in.status.get("predicted")
     predictions = predictions_of(run, root, config, split, views)
-    if kept_in != run and kept_in.status().get("predicted") != before:
+    if kept_in != run and kept_in.status.get("predicted") != before:
         kept = f"its predictions of {split} are in {shown(kept_in.path)}"
         say(f"Can't write to {shown(run.path)}: {kept}.")
     return predictions
@@ -135,8 +135,8 @@ def holder(
 ) -> Run | None:
     """The run, or its stand-in, that has these predictions; see `has_predictions`."""
     for folder in runs_to_read(run):
-        file = folder.predictions(split, how["views"] if how else 0)
-        recorded = folder.status().get("predicted", {}).get(file.stem)
+        file = folder.predictions_file(split, how["views"] if how else 0)
+        recorded = folder.status.get("predicted", {}).get(file.stem)
         if how is not None:
             recorded = recorded or {}
             if recorded.get("made_by") != how:
@@ -183,10 +183,10 @@ def _views_and_plain(
         say("Images are mirrored as well. To prevent that, use `--preset mnist`.")
     nameless = ("",) * len(plain.paths)
     changed = [
-        Predictions(paths, run.classes(), y_prob, nameless[: len(paths)])
+        Predictions(paths, run.classes, y_prob, nameless[: len(paths)])
         for paths, y_prob in _predict(run, config, dataset, split, tta.views)
     ]
-    return aligned([plain, *changed], run.classes())
+    return aligned([plain, *changed], run.classes)
 
 
 def _predict(
@@ -261,9 +261,9 @@ def keep_predictions(
         fingerprint: the split's, before its images were read.
     """
     true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
-    predictions = Predictions(paths, run.classes(), y_prob, true)
+    predictions = Predictions(paths, run.classes, y_prob, true)
     kept_in = writable_run(run)
-    write_predictions(kept_in.predictions(split), predictions)
+    write_predictions(kept_in.predictions_file(split), predictions)
     kept_in.add_to_status("predicted", {split: fingerprint})
     return predictions
 

@@ -183,7 +183,7 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
 def note_best(run: Run) -> None:
     """Bring a run's best public score into its headline scores, where it isn't there yet."""
     best = best_score(read_log(run))
-    if run.status().get("public_score") != best:
+    if run.status.get("public_score") != best:
         run.update_status(public_score=best)
 
 

@@ -176,17 +176,17 @@ def _require_several(runs: Sequence[Run]) -> None:
 
 
 def _valid_of(run: Run) -> Predictions:
-    return read_predictions(_predicted_in(run).predictions("valid"))
+    return read_predictions(_predicted_in(run).predictions_file("valid"))
 
 
 def _predicted_in(run: Run) -> Run:
     """The folder that holds a run's predictions: its own, or the one that stands in for it."""
     for folder in runs_to_read(run):
-        if folder.predictions("valid").is_file():
+        if folder.predictions_file("valid").is_file():
             return folder
     raise DlError(
         f"{run.name} has no predictions of validation images",
-        why=f"{shown(run.predictions('valid'))} is not there",
+        why=f"{shown(run.predictions_file('valid'))} is not there",
         hint=f"Make them: `dl evaluate {quoted(run.path)}`.",
     )
 
@@ -219,7 +219,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
             f"Judged on the {common:,} validation images that all have predictions of; "
             f"{count(left_out, 'other')} left out."
         )
-    judged = [below(_predicted_in(run).status(), "predicted", "valid") for run in runs]
+    judged = [below(_predicted_in(run).status, "predicted", "valid") for run in runs]
     for run, now in zip(runs, judged, strict=True):
         trained = below(run.config, "run", "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:
@@ -236,7 +236,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
 
 
 def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Compared:
-    status = run.status()
+    status = run.status
     recipe, epochs, seconds = (
         run.config["run"].get("recipe"),
         status.get("epoch"),

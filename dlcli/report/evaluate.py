@@ -63,7 +63,7 @@ def evaluate_run(
         y_prob=predictions.y_prob,
         root=root or record.dataset.path,
         paths=predictions.paths,
-        history=run.history(),
+        history=run.history,
         settings={name: value for name, value in settings.items() if value is not None},
         commands=(record.command, f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,

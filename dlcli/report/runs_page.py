@@ -210,7 +210,7 @@ def _charts(best: Sequence[Row]) -> list[RunsChart]:
     found = [
         (number, letter(number), curve)
         for number, row in enumerate(best)
-        for curve in curves(row.run.history())
+        for curve in curves(row.run.history)
     ]
     drawn = [
         runs_chart(metric, [each for each in found if each[2].metric == metric])

@@ -53,7 +53,7 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
         require_own(run, root)
         return ChosenRun(run, root, "named")
     choice = choose_dataset(config)
-    statuses = {run: run.status() for run in Run.all(runs_dir, choice.root.name)}
+    statuses = {run: run.status for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
     finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
     newest = next((run for run in finished if may_be_of(run, choice.root)), None)
@@ -75,7 +75,7 @@ def interrupted_run(config: Config) -> Run:
         DlError: there is none, or there are several: says what to type for each, the newest first.
     """
     runs_dir = config.settings().runs_dir
-    statuses = {run: run.status() for run in Run.all(runs_dir)}
+    statuses = {run: run.status for run in Run.all(runs_dir)}
     found = [run for run, status in statuses.items() if status["state"] == "interrupted"]
     if len(found) == 1:
         return found[0]
@@ -149,7 +149,7 @@ def find_run(named: str, runs_dir: Path) -> Run:
         DlError: there is no such run, or its name stands in two datasets' folders.
     """
     for path in (expanded(named), runs_dir / named):
-        if named and Run(path).is_run():
+        if named and Run(path).is_run:
             return Run(Path(os.path.abspath(path)))
     runs = Run.all(runs_dir)
     found = [run for run in runs if run.path.name == named]
@@ -181,7 +181,7 @@ def may_be_of(run: Run, root: Path) -> bool:
         run: in the folder of the dataset's name.
         root: the dataset's folder.
     """
-    recorded = run.dataset_path()
+    recorded = run.dataset_path
     return recorded is not None and (not is_folder(recorded) or recorded.samefile(root))
 
 
@@ -195,7 +195,7 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
         DlError: its `config.yaml` is missing or damaged.
     """
     require_whole(run)
-    recorded = run.dataset_path()
+    recorded = run.dataset_path
     if recorded is None or is_folder(recorded):
         return recorded
     moved = data_dir / run.dataset
@@ -220,7 +220,7 @@ def require_whole(run: Run) -> None:
 
 def say_moved(run: Run, root: Path) -> None:
     """Say that a folder is taken for the one that a run was trained on, should that be gone."""
-    recorded = run.dataset_path()
+    recorded = run.dataset_path
     if recorded and not is_folder(recorded):
         say(f"{shown(recorded)} is gone; taking {shown(root)}, the dataset of that name.")
 
@@ -236,7 +236,7 @@ def require_own(run: Run, root: Path) -> None:
         say_moved(run, root)
         return
     why, hint = "", "Leave out `-d`, or name a run of that dataset."
-    recorded = run.dataset_path()
+    recorded = run.dataset_path
     if recorded and not is_folder(recorded):
         other = _other_images(run, root)
         if other is None:

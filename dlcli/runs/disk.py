@@ -73,7 +73,7 @@ def require_at_rest(run: Run) -> None:
     Raises:
         DlError: says by which process.
     """
-    status = run.status()
+    status = run.status
     if status["state"] == "running":
         raise run.busy(status)
 

@@ -90,7 +90,7 @@ class Ladder:
         """The run that a step was begun with; None where there is none, or it was removed."""
         name = self.record()["runs"].get(step)
         run = Run(self.path.parent / name) if name else None
-        return run if run and run.is_run() else None
+        return run if run and run.is_run else None
 
     def is_done(self, step: str) -> bool:
         """Whether a step is finished, or has failed for good."""
@@ -115,7 +115,7 @@ class Ladder:
         begun = [
             run.name
             for run in Run.all(self.path.parent.parent, self.path.parent.name)
-            if (status := run.status()).get("started", "") >= at["since"]
+            if (status := run.status).get("started", "") >= at["since"]
             and all(status.get(name) == at[name] for name in this_process())
         ]
         if begun:

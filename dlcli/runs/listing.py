@@ -169,7 +169,7 @@ def _row(folder: Path, settings: bool) -> Row | None:
     state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
     if state != "finished" and not problems and PLANNED not in status:
-        status |= best_so_far(run.history())
+        status |= best_so_far(run.history)
         status[PLANNED] = planned_epochs(_parsed(os.fspath(run.config_file), problems))
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
@@ -231,7 +231,7 @@ def _look_at_history(run: Run, problems: list[str]) -> None:
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
         try:
-            run.history()
+            _ = run.history
         except DlError:
             problems.append(f"{_HISTORY} has rows of different lengths")
 

@@ -114,7 +114,7 @@ class Run:
         """Event files of each epoch, where they were asked for."""
         return self.path / "tensorboard"
 
-    def predictions(self, split: str, views: int = 0) -> Path:
+    def predictions_file(self, split: str, views: int = 0) -> Path:
         """Path, true class, probabilities, of "valid" or "test"; by the mean of so many views."""
         return self.path / "predictions" / (f"{split}-tta{views}.csv" if views else f"{split}.csv")
 
@@ -174,16 +174,18 @@ class Run:
         from glob import escape
 
         pattern = f"{escape(dataset)}/*" if dataset is not None else "*/*"
-        return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run()]
+        return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run]
 
+    @property
     def is_run(self) -> bool:
         """Whether the folder is a run's; one that is closed to us is none."""
         with suppress(OSError):
             return self.status_file.is_file()
         return False
 
+    @property
     def status(self) -> dict[str, Any]:
-        """What `status.yaml` holds, with a state that is true now.
+        """What `status.yaml` holds now: epoch, scores, diagnosis, and a state that is true now.
 
         A run that says it is running, and whose process is gone, is interrupted.
         """
@@ -213,7 +215,7 @@ class Run:
     @property
     def state(self) -> str:
         """running, finished, failed or interrupted."""
-        return str(self.status()["state"])
+        return str(self.status["state"])
 
     def update_status(self, **changes: Any) -> None:
         """Change some of `status.yaml`; the rest stays, and what other processes change too."""
@@ -246,7 +248,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What `config.yaml` holds, read once.
+        """What `config.yaml` holds: settings, hyperparameters below `train`, and `run`; read once.
 
         Raises:
             DlError: the file is missing or damaged.
@@ -292,9 +294,10 @@ class Run:
     @property
     def predicts_from(self) -> Forward | None:
         """What made the features that its predictions are made from; None: from pixels."""
-        from_features = self.status().get("predicts_from") == "features"
+        from_features = self.status.get("predicts_from") == "features"
         return self.record.forward if from_features else None
 
+    @property
     def dataset_path(self) -> Path | None:
         """Where the dataset was at training; None where the record is missing or damaged."""
         try:
@@ -302,8 +305,9 @@ class Run:
         except (DlError, TypeError):  # one damaged file must not hide all other runs
             return None
 
+    @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The class names, in the order of the model's outputs.
+        """The class names, in the order of the model's outputs; read once.
 
         Raises:
             DlError: the file is missing or damaged.
@@ -314,8 +318,9 @@ class Run:
             raise _damaged(self.classes_file, why)
         return tuple(str(name) for name in classes)
 
+    @property
     def history(self) -> list[dict[str, float | str]]:
-        """The rows of `history.csv`, numbers as numbers; [] before the first epoch.
+        """A row for each epoch, [] before the first: `epoch`, `phase`, `learning_rate`, scores.
 
         Raises:
             DlError: the file is damaged.
@@ -422,7 +427,7 @@ def runs_to_read(run: Run) -> tuple[Run, ...]:
 
 
 def _can_be_written(run: Run) -> bool:
-    inside = [each for each in (run.predictions("valid").parent, run.figures) if each.exists()]
+    inside = [each for each in (run.predictions_file("valid").parent, run.figures) if each.exists()]
     return all(os.access(folder, os.W_OK | os.X_OK) for folder in (run.path, *inside))
 
 

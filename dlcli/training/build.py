@@ -341,7 +341,7 @@ def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
     old = {layer.name: layer for layer in layers_within(load_model(run.best_model))}
     if job.forward is not None and network.backbone is None:
         _require_same_below(job, run)
-    same_classes = run.classes() == job.dataset.classes
+    same_classes = run.classes == job.dataset.classes
     in_head = list(layers_within(network.head))
     carried = []
     for layer in in_head:

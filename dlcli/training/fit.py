@@ -118,7 +118,7 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         else:
             say("All epochs are done; what came of them is kept now.")
     if job.settings.tensorboard:
-        started = run.status()["started"]
+        started = run.status["started"]
         begin_events(run.tensorboard, progress.history, started, progress.seconds)
     before = phases[progress.phase]
     samples = samples or read_samples(job, before)

@@ -253,10 +253,10 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
     Raises:
         DlError: other classes or another dataset than the run's own.
     """
-    if set(run.classes()) != set(dataset.classes):
+    if set(run.classes) != set(dataset.classes):
         raise DlError(
             f"{run.name} can't label the test images of {shown(dataset.root)}",
-            why=f"it knows {', '.join(run.classes())}, not {', '.join(dataset.classes)}",
+            why=f"it knows {', '.join(run.classes)}, not {', '.join(dataset.classes)}",
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
     if not dataset.splits["test"]:
@@ -269,8 +269,8 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
             else "Train without `--pseudo-label`.",
         )
     now = dataset.fingerprint("test")
-    known = run.record.dataset.fingerprints["test"], run.status().get("predicted", {}).get("test")
-    if run.dataset_path() != dataset.root and now not in known:
+    known = run.record.dataset.fingerprints["test"], run.status.get("predicted", {}).get("test")
+    if run.dataset_path != dataset.root and now not in known:
         raise DlError(
             f"{run.name} is a run of another dataset than {shown(dataset.root)}",
             why="the test images are not those that it knows",

@@ -204,9 +204,9 @@ def verify(run: Run, data_dir: Path | None = None) -> Divergence | None:
             why=f"its state is {run.state}, and an end is what could be compared",
             hint=f"Finish it: `dl resume {run.name}`.",
         )
-    before = run.history()
+    before = run.history
     with TemporaryDirectory(prefix="dl-verify-") as folder:
-        again = rerun(run, (), Path(folder), data_dir).history()
+        again = rerun(run, (), Path(folder), data_dir).history
     return first_difference(before, again)
 
 

@@ -172,7 +172,7 @@ def _reopen(run: Run, data_dir: Path) -> Job:
 
 
 def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
-    status = run.status()
+    status = run.status
     if status["state"] == "finished" and epochs is None:
         done = status.get("epoch")
         more = f" To train it further: `dl resume {run.name} --epochs {done + 4}`." if done else ""
@@ -242,7 +242,7 @@ def progress_at_end(run: Run, job: Job) -> Progress:
     Raises:
         DlError: its history is damaged.
     """
-    history: list[dict[str, Any]] = run.history()
+    history: list[dict[str, Any]] = run.history
     names = [phase.name for phase in job.phases]
     if not history or any(row.get("phase") not in names for row in history):
         raise DlError(
@@ -260,7 +260,7 @@ def progress_at_end(run: Run, job: Job) -> Progress:
         best_loss=best["val_loss"],
         since_best=len(history) - best["epoch"],
         history=history,
-        seconds=run.status().get("seconds", 0.0),
+        seconds=run.status.get("seconds", 0.0),
     )
 
 
@@ -292,16 +292,16 @@ def set_aside(run: Run) -> None:
 
     Of more epochs another may turn out the best; then none of it is true any more.
     """
-    made = [run.predictions("valid").parent, run.metrics_file, run.report_file, run.figures]
+    made = [run.predictions_file("valid").parent, run.metrics_file, run.report_file, run.figures]
     made += [run.submission_file, run.exports]
     there = [path for path in made if path.exists()]
     if there:
-        folder = make_numbered(run.path / f"before-epoch-{len(run.history()) + 1}")
+        folder = make_numbered(run.path / f"before-epoch-{len(run.history) + 1}")
         for path in there:
             path.rename(folder / path.name)
         names = ", ".join(path.name for path in there)
         say(f"What was made of its model so far is in {shown(folder)}: {names}.")
-    run.predictions("valid").parent.mkdir(exist_ok=True)
+    run.predictions_file("valid").parent.mkdir(exist_ok=True)
     run.update_status(predicted={})
 
 

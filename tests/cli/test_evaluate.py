@@ -38,7 +38,7 @@ def test_a_run_without_its_dataset_is_submitted_by_the_predictions_that_it_has(
     shutil.rmtree(tiny)
     assert ok(dl("evaluate", run.name)).stderr.endswith(f"; next: `dl submit {run.name}`\n")
     ok(dl("submit", run.name, "--no-upload"))
-    run.predictions("test").unlink()
+    run.predictions_file("test").unlink()
     assert "no test images to submit" in ok(dl("evaluate", run.name)).stderr
 
 

@@ -66,7 +66,7 @@ def test_the_next_command_repeats_what_was_typed_and_trains_at_that_rate(
     ok(dl(train, recipe, option, schedule, *rest))
     (run,) = Run.all(home / "elsewhere")
     assert run.record.dataset.path == tiny
-    assert [row["learning_rate"] for row in run.history()][-1] == rate
+    assert [row["learning_rate"] for row in run.history][-1] == rate
 
 
 def test_a_dataset_that_would_not_be_taken_again_is_named(dl: Dl, home: Path, tiny: Path) -> None:

@@ -47,7 +47,7 @@ def test_json_and_csv_hold_every_digit_and_nothing_else(
     dl: Dl, home: Path, tiny: Path, album: Path
 ) -> None:
     run = only_run(home)
-    known = read_predictions(run.predictions("valid"))
+    known = read_predictions(run.predictions_file("valid"))
     photos = [tiny / path for path in known.paths]
     from_json = json.loads(ok(dl("predict", run.name, *photos, "--json")).stdout)
     text = ok(dl("predict", run.name, *photos, "--csv")).stdout

@@ -221,7 +221,7 @@ def test_epochs_and_a_highest_rate_are_recorded_as_the_schedule_alone(
     recorded = run.config["train"]["finetune"]
     assert recorded["schedule"] == "0.002x1,0.0002x1"
     assert not recorded.keys() & {"epochs", "lr"}
-    assert [row["learning_rate"] for row in run.history()] == [2e-3, 2e-4]
+    assert [row["learning_rate"] for row in run.history] == [2e-3, 2e-4]
 
 
 def test_a_second_phase_follows_the_epochs_and_the_rate(dl: Dl) -> None:

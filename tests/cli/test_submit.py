@@ -38,10 +38,12 @@ def run(home: Path) -> Run:
     write_yaml(run.config_file, {"run": {"dataset": {"path": str(root)}}})
     write_yaml(run.classes_file, ["cat", "dog"])
     true = ("cat", "cat", "dog")
-    write_predictions(run.predictions("valid"), Predictions(PATHS, ("cat", "dog"), VALID, true))
+    write_predictions(
+        run.predictions_file("valid"), Predictions(PATHS, ("cat", "dog"), VALID, true)
+    )
     test = ("test/1.png", "test/10.png", "test/2.png")
     write_predictions(
-        run.predictions("test"), Predictions(test, ("cat", "dog"), TEST, ("", "", ""))
+        run.predictions_file("test"), Predictions(test, ("cat", "dog"), TEST, ("", "", ""))
     )
     predicted = {split: dataset.fingerprint(split) for split in ("valid", "test")}
     write_yaml(
@@ -61,7 +63,7 @@ def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:
         (root / path).touch()
     order = sorted(range(len(paths)), key=lambda i: paths[i])
     write_predictions(
-        run.predictions("valid"),
+        run.predictions_file("valid"),
         Predictions(
             tuple(paths[i] for i in order),
             ("cat", "dog"),
@@ -70,7 +72,7 @@ def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:
         ),
     )
     print_of = open_dataset(root).fingerprint("valid")
-    run.update_status(predicted=run.status()["predicted"] | {"valid": print_of})
+    run.update_status(predicted=run.status["predicted"] | {"valid": print_of})
 
 
 def sample(root: Path, text: str) -> None:

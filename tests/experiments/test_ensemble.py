@@ -59,7 +59,7 @@ def only_ensemble(home: Path) -> Run:
 
 def probabilities(run: Run, split: str) -> dict[str, list[float]]:
     """Of cat and dog, by image."""
-    predictions = read_predictions(run.predictions(split))
+    predictions = read_predictions(run.predictions_file(split))
     assert predictions.classes == ("cat", "dog")
     return dict(zip(predictions.paths, predictions.y_prob.tolist(), strict=True))
 
@@ -76,10 +76,10 @@ def test_probabilities_are_the_mean_by_path_and_by_name(
     assert valid[VALID[1]] == pytest.approx([0.3, 0.7])
     assert test[TEST[0]] == pytest.approx([0.6, 0.4])
     assert test[TEST[1]] == pytest.approx([0.3, 0.7])
-    status = run.status()
+    status = run.status
     assert status["state"] == "finished"
     assert status["val_accuracy"] == 1
-    assert run.history() == []
+    assert run.history == []
     members = run.record.members
     assert [(each.name, each.path) for each in members] == [(each.name, each.path) for each in pair]
 
@@ -94,7 +94,7 @@ def test_it_is_judged_and_submitted_as_the_newest_run(
     page = run.report_file.read_text()
     assert "two, accuracy 1.0000, log loss 0.4581" in page
     assert "Curves" not in page
-    assert read_yaml(run.metrics_file)["log_loss"] == pytest.approx(run.status()["val_loss"])
+    assert read_yaml(run.metrics_file)["log_loss"] == pytest.approx(run.status["val_loss"])
     ok(dl("submit"))
     assert [row[1] for row in read_csv(run.submission_file)[1:]] == ["0.4", "0.7"]
 
@@ -104,10 +104,10 @@ def test_a_lost_file_is_made_again_from_the_members(
 ) -> None:
     ok(dl("ensemble", "one", "two"))
     run = only_ensemble(home)
-    before = run.predictions("valid").read_bytes()
-    run.predictions("valid").unlink()
+    before = run.predictions_file("valid").read_bytes()
+    run.predictions_file("valid").unlink()
     ok(dl("evaluate", run.name))
-    assert run.predictions("valid").read_bytes() == before
+    assert run.predictions_file("valid").read_bytes() == before
 
 
 def test_a_member_that_is_gone_is_named_once_it_is_needed(
@@ -116,7 +116,7 @@ def test_a_member_that_is_gone_is_named_once_it_is_needed(
     ok(dl("ensemble", "one", "two"))
     shutil.rmtree(pair[1].path)
     ok(dl("submit", "-d", "pets"))
-    only_ensemble(home).predictions("test").unlink()
+    only_ensemble(home).predictions_file("test").unlink()
     said = dl("submit")
     assert said.exit_code == 1
     assert "two, a member of " in said.stderr
@@ -129,9 +129,9 @@ def test_members_are_found_where_the_folder_of_runs_is_now(
     name = only_ensemble(home).path.name
     (home / "runs").rename(home / "results")
     moved = Run(home / "results" / "pets" / name)
-    moved.predictions("valid").unlink()
+    moved.predictions_file("valid").unlink()
     ok(dl("evaluate", moved.path))
-    assert moved.predictions("valid").is_file()
+    assert moved.predictions_file("valid").is_file()
 
 
 def test_an_ensemble_may_have_ensembles_as_members(
@@ -143,9 +143,9 @@ def test_an_ensemble_may_have_ensembles_as_members(
     ok(dl("ensemble", inner.name, "three"))
     (outer,) = [run for run in ensembles(home) if run != inner]
     assert probabilities(outer, "valid")[VALID[0]] == pytest.approx([0.4, 0.6])
-    assert not outer.predictions("test").exists()
-    inner.predictions("valid").unlink()
-    outer.predictions("valid").unlink()
+    assert not outer.predictions_file("test").exists()
+    inner.predictions_file("valid").unlink()
+    outer.predictions_file("valid").unlink()
     ok(dl("evaluate", outer.name))
     assert probabilities(outer, "valid")[VALID[0]] == pytest.approx([0.4, 0.6])
 
@@ -156,7 +156,7 @@ def test_a_member_of_itself_is_refused(dl: Dl, home: Path, pair: tuple[Run, Run]
     config = run.config
     config["run"]["members"][1] |= {"path": str(run.path)}
     write_yaml(run.config_file, config)
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     said = dl("evaluate", run.name)
     assert said.exit_code == 1
     assert "is a member of itself" in said.stderr
@@ -217,14 +217,14 @@ def test_members_are_trained_with_a_seed_each_on_the_same_features(
         assert f"Member {number} of 3 (seed {seed})" in said.stderr
     runs = trained(home)
     for run in runs:  # the diagnosis ends every training
-        assert Diagnosis.of(run.status()["diagnosis"]).in_short in said.stderr
+        assert Diagnosis.of(run.status["diagnosis"]).in_short in said.stderr
     assert sorted(run.config["seed"] for run in runs) == [4, 5, 6]
-    assert len({tuple(run.history()[0].items()) for run in runs}) == 3
+    assert len({tuple(run.history[0].items()) for run in runs}) == 3
     assert len(list((tiny / "features").iterdir())) == 1
     ensemble = only_ensemble(home)
-    losses = [run.status()["val_loss"] for run in runs]
-    assert ensemble.status()["val_loss"] <= sum(losses) / 3 + 1e-6
-    assert ensemble.predictions("test").is_file() == runs[0].predictions("test").is_file()
+    losses = [run.status["val_loss"] for run in runs]
+    assert ensemble.status["val_loss"] <= sum(losses) / 3 + 1e-6
+    assert ensemble.predictions_file("test").is_file() == runs[0].predictions_file("test").is_file()
     assert ensemble.name in said.stdout
     assert "next: `dl evaluate`" in said.stderr
 

@@ -47,7 +47,7 @@ def test_each_step_is_a_run_and_the_folder_which_is_none_holds_table_and_picture
     header, *rows = read_csv(ladder.path / "ladder.csv")
     assert [row[0] for row in rows] == STEPS
     for run, row in zip(runs, rows, strict=True):
-        found, status = dict(zip(header, row, strict=True)), run.status()
+        found, status = dict(zip(header, row, strict=True)), run.status
         assert found["run"] == run.name
         assert float(found["val_loss"]) == status["val_loss"]
         assert int(found["parameters"]) == status["parameters"]

@@ -63,7 +63,7 @@ def test_after_ctrl_c_the_same_command_goes_on(
     assert ladder.record()["runs"].items() >= begun.items()
     assert len(Run.all(home / "runs")) == 2
     for step in STEPS:
-        assert [row["epoch"] for row in run_of(ladder, step).history()] == [1, 2]
+        assert [row["epoch"] for row in run_of(ladder, step).history] == [1, 2]
 
 
 # in a process of its own the course is short too
@@ -76,7 +76,7 @@ SHORT_COURSE = (
 def wait_for_epochs(home: Path, recipe: str, count: int) -> Run:
     for _ in range(6000):
         for path in home.glob(f"runs/*/*-{recipe}-*/history.csv"):
-            if len(Run(path.parent).history()) >= count:
+            if len(Run(path.parent).history) >= count:
                 return Run(path.parent)
         time.sleep(0.01)
     raise AssertionError("no epoch in a minute")
@@ -92,14 +92,14 @@ def test_a_killed_ladder_goes_on_within_the_step(
     assert forks.end().exit_code == -signal.SIGKILL
     ladder = only_ladder(home)
     assert "finetune" not in ladder.record()["runs"]  # nobody could write it down
-    begun = run.history()
+    begun = run.history
     assert 2 <= len(begun) < 60
     said = ok(dl("ladder", "-d", short_course, "--full"))
     assert "1 of 2 steps done" in said.stderr
     assert "Going on after epoch" in said.stderr
     assert run_of(ladder, "finetune").path == run.path
-    assert run.history()[: len(begun)] == begun
-    assert len(run.history()) == 60
+    assert run.history[: len(begun)] == begun
+    assert len(run.history) == 60
     assert len(Run.all(home / "runs")) == 2
 
 

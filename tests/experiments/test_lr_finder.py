@@ -66,7 +66,7 @@ def test_the_first_steps_see_the_batches_of_training(
     words = (*KINDS[kind], "-d", tiny, *SMALL)
     ok(dl("lr-find", *words, "--steps", "30"))
     (folder,) = (home / "runs" / "tiny").iterdir()
-    assert not Run(folder).is_run()
+    assert not Run(folder).is_run
     folder.rename(home / "found")
     ok(
         dl(
@@ -79,9 +79,7 @@ def test_the_first_steps_see_the_batches_of_training(
     )
     (home / "found").rename(folder)
     (run,) = Run.all(home / "runs")
-    assert table(home, KINDS[kind][0])[:4, 2].mean() == pytest.approx(
-        run.history()[0]["loss"], 1e-3
-    )
+    assert table(home, KINDS[kind][0])[:4, 2].mean() == pytest.approx(run.history[0]["loss"], 1e-3)
 
 
 def test_the_rate_grows_by_a_constant_factor_until_the_loss_leaves_its_bounds(

@@ -71,7 +71,7 @@ def test_without_images_it_is_checked_on_noise_and_that_is_said(
     dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
     run = train(dl_once, home, tiny, *LINEAR)
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     said = ok(dl("export", "--format", "openvino")).stderr
     assert "Checked on noise" in said
     checked = read_yaml(run.path / "exports" / "openvino" / RECORD)["checked"]

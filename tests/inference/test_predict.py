@@ -33,8 +33,8 @@ def trained(dl_once: Dl, home: Path) -> tuple[Path, Run]:
 
 def test_training_predicts_test_where_its_features_are_there(trained: tuple[Path, Run]) -> None:
     _, run = trained
-    assert len(read_predictions(run.predictions("test")).paths) == 4
-    assert set(read_predictions(run.predictions("valid")).true_classes) == {"cat", "dog"}
+    assert len(read_predictions(run.predictions_file("test")).paths) == 4
+    assert set(read_predictions(run.predictions_file("valid")).true_classes) == {"cat", "dog"}
 
 
 def test_judging_and_submitting_import_no_backend(trained: tuple[Path, Run]) -> None:
@@ -53,10 +53,10 @@ def test_new_test_images_are_predicted_and_it_is_said(dl: Dl, trained: tuple[Pat
     root, run = trained
     picture(0, 77).save(root / "test" / "5.png")
     (root / "sample_submission.csv").unlink()
-    before = read_predictions(run.predictions("test"))
+    before = read_predictions(run.predictions_file("test"))
     said = ok(dl("submit")).stderr
     assert "have changed" in said
-    after = read_predictions(run.predictions("test"))
+    after = read_predictions(run.predictions_file("test"))
     assert set(after.paths) - set(before.paths) == {"test/5.png"}
     same = {path: i for i, path in enumerate(after.paths)}
     for i, path in enumerate(before.paths):
@@ -67,18 +67,18 @@ def test_new_test_images_are_predicted_and_it_is_said(dl: Dl, trained: tuple[Pat
 
 def test_a_lost_predictions_file_is_made_again_alike(dl: Dl, trained: tuple[Path, Run]) -> None:
     _, run = trained
-    before = read_predictions(run.predictions("valid"))
-    run.predictions("valid").unlink()
+    before = read_predictions(run.predictions_file("valid"))
+    run.predictions_file("valid").unlink()
     ok(dl("evaluate"))
-    after = read_predictions(run.predictions("valid"))
+    after = read_predictions(run.predictions_file("valid"))
     assert after.paths == before.paths
     assert after.y_prob == pytest.approx(before.y_prob, abs=1e-5)
 
 
 def test_a_damaged_predictions_file_says_so(dl: Dl, trained: tuple[Path, Run]) -> None:
     _, run = trained
-    text = run.predictions("valid").read_text()
-    run.predictions("valid").write_text(text[: len(text) // 2])
+    text = run.predictions_file("valid").read_text()
+    run.predictions_file("valid").write_text(text[: len(text) // 2])
     result = dl("evaluate")
     assert result.exit_code == 1
     assert "valid.csv" in result.stderr
@@ -91,7 +91,7 @@ def test_without_the_images_the_predictions_still_serve(dl: Dl, trained: tuple[P
     said = ok(dl("evaluate", run.name)).stderr
     assert "the dataset is gone" in said.lower()
     ok(dl("submit", run.name))
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     assert dl("evaluate", run.name).exit_code == 1
 
 
@@ -101,7 +101,7 @@ def test_a_dataset_that_moved_is_found_by_its_name(
     root, run = trained
     (home / "disk").mkdir()
     root.rename(home / "disk" / "pets")
-    run.predictions("test").unlink()
+    run.predictions_file("test").unlink()
     said = ok(dl("submit", run.name, "--data-dir", home / "disk")).stderr
     assert "~/disk/pets" in said
 
@@ -112,7 +112,7 @@ def test_a_dataset_that_moved_is_taken_from_where_it_is_named(
     root, run = trained
     (home / "disk").mkdir()
     root.rename(home / "disk" / "pets")
-    run.predictions("test").unlink()
+    run.predictions_file("test").unlink()
     ok(dl("submit", "-d", home / "disk" / "pets"))
     assert run.submission_file.is_file()
 
@@ -121,7 +121,7 @@ def test_weights_in_the_settings_are_not_another_backbones(
     dl: Dl, home: Path, trained: tuple[Path, Run]
 ) -> None:
     _, run = trained
-    run.predictions("test").unlink()
+    run.predictions_file("test").unlink()
     (home / "vgg16.h5").write_bytes(b"weights of another network")
     ok(dl("config", "set", "weights", home / "vgg16.h5"))
     ok(dl("submit"))
@@ -131,7 +131,7 @@ def test_other_weights_than_the_runs_are_refused(
     dl: Dl, home: Path, trained: tuple[Path, Run]
 ) -> None:
     root, run = trained
-    run.predictions("test").unlink()
+    run.predictions_file("test").unlink()
     shutil.rmtree(root / "features")
     other = home / "other.pth"
     other.write_bytes(b"something else")
@@ -148,7 +148,7 @@ def test_a_model_that_carries_code_is_refused(
     _, run = trained
     attack = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x)])
     attack.save(run.best_model)
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     result = dl("evaluate")
     assert result.exit_code == 1
     assert "Traceback" not in result.stderr

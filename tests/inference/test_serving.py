@@ -32,7 +32,7 @@ def trained(dl: Dl, home: Path, tiny: Path, *recipe: str) -> Run:
 
 def of_valid(root: Path, run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of the validation images: asked for as photos, and as they were in training."""
-    before = read_predictions(run.predictions("valid"))
+    before = read_predictions(run.predictions_file("valid"))
     photos = [str(root / path) for path in before.paths]
     return predict_photos(run, photos, load_config(None)).y_prob, before.y_prob
 

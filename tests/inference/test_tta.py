@@ -46,7 +46,7 @@ def on_features(dl_once: Dl, home: Path, tiny: Path) -> Run:
 
 
 def tta_file(run: Run, split: str = "valid", views: int = 2) -> Predictions:
-    return read_predictions(run.predictions(split, views))
+    return read_predictions(run.predictions_file(split, views))
 
 
 def mean_by_hand(run: Run, root: Path, augmentation: Augmentation, views: int) -> dict[str, float]:
@@ -71,17 +71,17 @@ def test_it_is_the_mean_over_the_plain_image_and_its_views(
     dl: Dl, tiny: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
     run: Run = request.getfixturevalue(kind)
-    plain = run.predictions("valid").read_bytes()
+    plain = run.predictions_file("valid").read_bytes()
     said = ok(dl("evaluate", "--tta", "2"))
     assert "View 1 of 2 of valid\n" in said.stderr
     assert "View 2 of 2 of valid\n" in said.stderr
-    assert run.predictions("valid").read_bytes() == plain
+    assert run.predictions_file("valid").read_bytes() == plain
     found = tta_file(run)
     expected = mean_by_hand(run, tiny, Augmentation("none", horizontal_flip=True), 2)
     assert dict(zip(found.paths, found.y_prob[:, 0], strict=True)) == pytest.approx(
         expected, abs=1e-4
     )
-    before = read_predictions(run.predictions("valid"))
+    before = read_predictions(run.predictions_file("valid"))
     assert before.y_prob != pytest.approx(found.y_prob, abs=1e-3)
     assert found.y_prob.sum(axis=1) == pytest.approx(1)
     assert found.true_classes == tuple(path.split("/")[1] for path in found.paths)
@@ -95,7 +95,7 @@ def test_what_was_said_and_written_is_true(dl: Dl, on_images: Run) -> None:
     said = ok(dl("evaluate", "--tta", "2"))
     before, after = (
         log_loss(each.y_true, each.y_prob)
-        for each in (read_predictions(on_images.predictions("valid")), tta_file(on_images))
+        for each in (read_predictions(on_images.predictions_file("valid")), tta_file(on_images))
     )
     what = "improves" if after < before else "worsens"
     words = f"Test-time augmentation {what} log loss from {before:.4f} to {after:.4f}."
@@ -130,7 +130,7 @@ def test_features_of_views_are_kept_for_the_next_that_needs_them(
     assert re.search(kept, said.stderr)
     assert len(re.findall("-view[12]-", ok(dl("features", "ls")).stdout)) == 2
     before = state(tiny / "features")
-    file = on_features.predictions("valid", 2)
+    file = on_features.predictions_file("valid", 2)
     content = file.read_bytes()
     file.unlink()
     again = ok(dl("evaluate", "--tta", "2"))
@@ -167,8 +167,8 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     assert "next: `dl submit --tta 2 --preset mnist --rotation 20`" in said.stderr
     assert "mirrored" not in said.stderr
     assert "dl evaluate --tta 2 --preset mnist --rotation 20" in on_images.report_file.read_text()
-    kept = on_images.status()["predicted"]["valid-tta2"]
-    assert kept["images"] == on_images.status()["predicted"]["valid"]
+    kept = on_images.status["predicted"]["valid-tta2"]
+    assert kept["images"] == on_images.status["predicted"]["valid"]
     assert kept["made_by"] == {
         "views": 2,
         "rotation": 20,
@@ -227,7 +227,7 @@ def test_without_the_images_only_what_was_predicted_serves(
     said = ok(dl("evaluate", on_images.name, "--tta", "2"))
     assert "The dataset is gone. Using its predictions in" in said.stderr
     assert "Test-time augmentation " in said.stderr
-    on_images.predictions("valid").unlink()
+    on_images.predictions_file("valid").unlink()
     ok(dl("evaluate", on_images.name, "--tta", "2"))
     for options, why in (
         (("--tta", "3"), "nor a dataset of that name is there\n"),

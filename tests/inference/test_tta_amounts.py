@@ -40,7 +40,7 @@ def test_views_that_change_nothing_are_refused(dl: Dl, home: Path, tiny: Path) -
     refused(dl("evaluate", "--tta", "2", "--preset", "none"), nothing, "'none' has no amounts")
     zeros = ("--rotation", "0", "--width-shift", "0", "--height-shift", "0", "--zoom", "0")
     refused(dl("submit", "--tta", "2", *zeros, "--no-horizontal-flip"), nothing, "is 0")
-    assert not only_run(home).predictions("valid", 2).exists()
+    assert not only_run(home).predictions_file("valid", 2).exists()
     ok(dl("evaluate", "--tta", "2", "--preset", "none", "--horizontal-flip"))
 
 

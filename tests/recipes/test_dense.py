@@ -16,9 +16,9 @@ def test_it_learns_by_heart_what_it_sees(dl: Dl, home: Path, tiny: Path) -> None
     ok(dl(*command.split()))
     run = only_run(home)
     assert run.name.endswith("-dense-e12-lr0.001-u16")
-    assert run.status()["train_accuracy"] > 0.9
+    assert run.status["train_accuracy"] > 0.9
     normalize, hidden, classes = 4 * 3, (16 * 16 * 3 + 1) * 16, (16 + 1) * 2
-    assert run.status()["parameters"] == normalize + hidden + classes
+    assert run.status["parameters"] == normalize + hidden + classes
 
 
 def test_before_training_it_guesses_evenly(tiny: Path) -> None:

@@ -88,7 +88,7 @@ def test_every_option_of_training_goes_with_every_other(dl: Dl, home: Path, tiny
     ok(dl(*command, "--mixed-precision", "--augment", "--augment-passes", "1", *SMALL))
     run = only_run(home)
     assert run.state == "finished"
-    assert np.isfinite(run.status()["train_loss"])
+    assert np.isfinite(run.status["train_loss"])
     config = run.config["train"]["finetune"]
     assert (config["mixup"], config["ema"], config["augment_passes"]) == (0.2, 0.9, 1)
 
@@ -101,7 +101,7 @@ def test_a_finished_runs_weights_are_begun_with(dl: Dl, home: Path, tiny: Path) 
     second = max((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
     from dlcli.runs.run import Run
 
-    assert Run(second).status()["val_loss"] == pytest.approx(first.status()["val_loss"], abs=1e-4)
+    assert Run(second).status["val_loss"] == pytest.approx(first.status["val_loss"], abs=1e-4)
 
 
 def test_a_run_whose_network_was_changed_below_is_no_beginning_on_stored_features(

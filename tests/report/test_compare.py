@@ -56,7 +56,7 @@ def test_scores_are_those_of_the_predictions(root: Path) -> None:
     comparison = compare(runs)
     assert comparison.images == 2 * EACH
     for each, run in zip(comparison.runs, runs, strict=True):
-        predictions = read_predictions(run.predictions("valid"))
+        predictions = read_predictions(run.predictions_file("valid"))
         y_true, y_prob = predictions.y_true, predictions.y_prob
         assert each.run == run
         assert each.val_loss == pytest.approx(log_loss(y_true, y_prob))
@@ -218,7 +218,7 @@ def test_fewer_than_two_runs_or_one_twice_are_refused(root: Path) -> None:
 
 def test_missing_and_damaged_predictions_are_refused_with_what_makes_them(root: Path) -> None:
     runs = [answered(root, name, drawn(1, 0.7)) for name in ("one", "my two")]
-    file = runs[1].predictions("valid")
+    file = runs[1].predictions_file("valid")
     file.write_text(file.read_text().rpartition(",")[0])
     with pytest.raises(DlError, match="damaged"):
         compare(runs)

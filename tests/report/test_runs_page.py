@@ -96,7 +96,7 @@ def test_it_says_whether_the_best_two_differ_by_more_than_chance(home: Path, pet
 
 
 def test_where_they_can_not_be_compared_it_says_why(home: Path, pets: Path) -> None:
-    Run(home / "runs/pets/202611231409-one").predictions("valid").unlink()
+    Run(home / "runs/pets/202611231409-one").predictions_file("valid").unlink()
     page = page_of(home)
     assert "can&#39;t be told. 202611231409-one has no predictions of validation images" in page
 

@@ -137,7 +137,7 @@ def test_a_run_on_stored_features_answers_judges_and_is_exported_there(
     for ours, theirs in zip(found.splitlines()[1:], known.splitlines()[1:], strict=True):
         assert ours.split(",")[1] == theirs.split(",")[1]
         assert float(ours.split(",")[2]) == pytest.approx(float(theirs.split(",")[2]), abs=1e-5)
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     ok(dl("evaluate", run.name, "--data-dir", "elsewhere"))
     said = ok(dl("export", run.name, "--format", "openvino", "--data-dir", "elsewhere")).stderr
     assert "Checked on 8 validation images" in said

@@ -75,7 +75,7 @@ def test_processes_that_make_runs_at_once_never_share_one(tmp_path: Path) -> Non
 def test_a_state_that_was_written_is_read(tmp_path: Path, state: str) -> None:
     run = make_run(tmp_path, state=state, epoch=3, **_owner(os.getpid()))
     assert run.state == state
-    assert run.status()["epoch"] == 3
+    assert run.status["epoch"] == 3
 
 
 def test_a_run_at_work_is_running_until_its_process_is_killed(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_damaged_status_can_be_written_over(tmp_path: Path, text: str) -> None
     run = make_run(tmp_path)
     run.status_file.write_text(text)
     run.update_status(state="finished")
-    assert run.status() == {"state": "finished"}
+    assert run.status == {"state": "finished"}
     run.status_file.write_text(text)
     run.start("cnn", 3)
     assert run.state == "running"
@@ -158,7 +158,7 @@ def test_a_damaged_status_can_be_written_over(tmp_path: Path, text: str) -> None
 def test_a_change_of_the_status_keeps_the_rest(tmp_path: Path) -> None:
     run = make_run(tmp_path, state="running", epoch=1, **_owner(os.getpid()))
     run.update_status(epoch=2)
-    assert run.status() == {"state": "running", "epoch": 2, **_owner(os.getpid())}
+    assert run.status == {"state": "running", "epoch": 2, **_owner(os.getpid())}
 
 
 def test_processes_that_change_the_status_at_once_lose_nothing_of_each_other(
@@ -173,7 +173,7 @@ def test_processes_that_change_the_status_at_once_lose_nothing_of_each_other(
     run = make_run(tmp_path, state="finished")
     processes = [subprocess.Popen([sys.executable, "-c", code, run.path, name]) for name in "abc"]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    status = run.status()
+    status = run.status
     numbers = {f"{name}{n}": n for name in "abc" for n in range(30)}
     assert status.pop("predicted") == numbers
     assert status == {"state": "finished"} | numbers
@@ -183,7 +183,7 @@ def test_a_run_that_goes_on_keeps_the_time_when_it_began(tmp_path: Path) -> None
     started = "2026-11-23T14:09:31.000000Z"
     run = make_run(tmp_path, state="failed", started=started, epoch=4, reason="no room")
     run.start("cnn", 3)
-    status = run.status()
+    status = run.status
     assert "reason" not in status
     assert (status["state"], status["pid"]) == ("running", os.getpid())
     assert (status["started"], status["epoch"]) == ("2026-11-23T14:09:31.000000Z", 4)
@@ -226,20 +226,20 @@ def test_a_history_is_read_back_to_the_last_digit(
     run = Run(tmp_path)
     run.history_file.unlink(missing_ok=True)
     run.write_history(rows)
-    assert run.history() == rows
+    assert run.history == rows
 
 
 @pytest.mark.parametrize("text", ["", "epoch,loss\n1\n", 'epoch\n"1'])
 def test_a_damaged_history_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
     Run(tmp_path).history_file.write_text(text)
     with pytest.raises(DlError, match=r"history\.csv"):
-        Run(tmp_path).history()
+        _ = Run(tmp_path).history
 
 
 def test_class_names_come_back_as_text_in_their_order(tmp_path: Path) -> None:
     names = ["zebra", "no", "1", "1e-3", "null", "a: b", "日本", "\udcff", ""]
     write_yaml(Run(tmp_path).classes_file, names)
-    assert Run(tmp_path).classes() == tuple(names)
+    assert Run(tmp_path).classes == tuple(names)
 
 
 @pytest.mark.parametrize("text", [None, "", "cat: dog", "[]", "- ["])
@@ -247,7 +247,7 @@ def test_without_class_names_a_run_says_so(tmp_path: Path, text: str | None) -> 
     if text is not None:
         Run(tmp_path).classes_file.write_text(text)
     with pytest.raises(DlError, match=r"classes\.yaml"):
-        Run(tmp_path).classes()
+        _ = Run(tmp_path).classes
 
 
 @pytest.mark.parametrize("text", [None, "", "seed: 1", "run: 3", "- ["])

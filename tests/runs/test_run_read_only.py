@@ -48,7 +48,7 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
 ) -> None:
     ok(dl_once(*LINEAR, "-d", tiny))
     run = only_run(home)
-    run.predictions("valid").unlink()
+    run.predictions_file("valid").unlink()
     before = closed(run.path)
 
     said = ok(bound("evaluate")).stderr
@@ -61,13 +61,13 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
     assert read_yaml(place.metrics_file)["images"] == 8
     assert (place.figures / "confusion.png").is_file()
 
-    made = place.predictions("valid").stat().st_mtime_ns
+    made = place.predictions_file("valid").stat().st_mtime_ns
     said = ok(bound("submit")).stderr
     assert said.count(where) == said.count("can't be written") == 1
     assert f"Saved {folder}/submission.csv\n" in said
-    assert place.predictions("valid").stat().st_mtime_ns == made  # used, not made again
+    assert place.predictions_file("valid").stat().st_mtime_ns == made  # used, not made again
     assert len(read_csv(place.submission_file)) == 6
-    assert place.predictions("test").is_file()
+    assert place.predictions_file("test").is_file()
     ok(bound("predict", tiny / "test"))
     said = ok(bound("export", "--format", "openvino")).stderr
     assert said.count(where) == 1
@@ -87,7 +87,7 @@ def test_what_a_member_lacks_is_made_said_and_compared(
     for seed in range(2):
         ok(dl_once(*LINEAR, "-d", tiny, "--seed", seed))
     lacking, other = map(Run, sorted((home / "runs" / "tiny").iterdir()))
-    lacking.predictions("valid").unlink()
+    lacking.predictions_file("valid").unlink()
     closed(lacking.path)
 
     said = ok(bound("ensemble", lacking.name, other.name)).stderr
@@ -98,7 +98,7 @@ def test_what_a_member_lacks_is_made_said_and_compared(
     ) in said
     assert ok(bound("runs", "compare", lacking.name, other.name)).stdout
     (whole,) = (home / "runs" / "tiny").glob("*-ensemble-*")
-    assert list(Run(whole).status()["predicted"]) == ["valid"]
+    assert list(Run(whole).status["predicted"]) == ["valid"]
 
 
 def test_what_the_run_has_is_used(bound: Dl, home: Path, two: list[Run]) -> None:

@@ -50,7 +50,7 @@ def of_history(run: Run) -> dict[str, list[tuple[int, float]]]:
     """What `points` is to be, by the run's history; numbers of 32 bits."""
     return {
         f"{side}/{tag}": [
-            (row["epoch"], pytest.approx(row[column], rel=1e-6)) for row in run.history()
+            (row["epoch"], pytest.approx(row[column], rel=1e-6)) for row in run.history
         ]
         for side, tags in SIDES.items()
         for tag, column in tags.items()
@@ -63,7 +63,7 @@ def test_each_epoch_is_a_point_of_train_and_validation(dl: Dl, home: Path, tiny:
     run = only_run(home)
     assert run.config["tensorboard"] is True
     assert points(run.tensorboard) == of_history(run)
-    assert len(run.history()) == 3
+    assert len(run.history) == 3
 
 
 def test_without_the_option_there_are_no_events(dl: Dl, home: Path, tiny: Path) -> None:
@@ -97,10 +97,10 @@ def test_a_resumed_run_has_neither_gap_nor_double_point(
     monkeypatch.setattr(fit, "add_events", added)
     (home / "dl.yaml").unlink()  # the run's own settings count
     ok(dl("resume", run.name))
-    assert len(run.history()) == 3
+    assert len(run.history) == 3
     assert points(run.tensorboard) == of_history(run)
     ok(dl("resume", run.name, "--epochs", "4"))
-    assert len(run.history()) == 4
+    assert len(run.history) == 4
     assert points(run.tensorboard) == of_history(run)
 
 

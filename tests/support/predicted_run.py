@@ -48,7 +48,7 @@ def predicted_run(
             y_prob = np.array(list(rows.values()))
             true = tuple("" if split == "test" else dataset.class_of(path) for path in rows)
             write_predictions(
-                run.predictions(split), Predictions(tuple(rows), columns, y_prob, true)
+                run.predictions_file(split), Predictions(tuple(rows), columns, y_prob, true)
             )
     write_yaml(
         run.status_file,

@@ -37,7 +37,7 @@ def test_unfreeze_trains_the_last_layers_and_leaves_the_rest_and_all_statistics(
     assert "Training head on the stored features" in said
     assert "Training unfreeze on the images" in said
     run = only_run(home)
-    history = run.history()
+    history = run.history
     assert [row["phase"] for row in history] == ["head", "head", "unfreeze", "unfreeze"]
     assert [row["learning_rate"] for row in history] == [1e-3, 1e-3, 1e-4, 1e-4]
 
@@ -76,7 +76,7 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
     assert "backbone" not in config
     assert config["run"]["pixels"] == {"size": 16, "decode": "exact"}
     ok(dl("submit"))
-    assert len(read_predictions(run.predictions("test")).paths) == 5
+    assert len(read_predictions(run.predictions_file("test")).paths) == 5
 
 
 def test_a_file_system_without_hard_links_holds_a_run(
@@ -99,12 +99,12 @@ def test_early_stopping_ends_a_phase_and_the_best_epoch_is_kept(
         dl("train", "finetune", "-d", tiny, "--schedule", "3x30", "--early-stopping", "2", *SMALL),
     )
     run = only_run(home)
-    losses = [float(row["val_loss"]) for row in run.history()]
+    losses = [float(row["val_loss"]) for row in run.history]
     best = int(np.argmin(losses))
     assert len(losses) < 30
     assert len(losses) == best + 1 + 2
-    assert run.status()["best_epoch"] == best + 1
-    assert run.status()["val_loss"] == pytest.approx(losses[best], rel=1e-5)
+    assert run.status["best_epoch"] == best + 1
+    assert run.status["val_loss"] == pytest.approx(losses[best], rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(
@@ -130,9 +130,9 @@ def test_images_that_change_while_a_run_trains_cost_nothing_and_show_later(
         patched.setattr(fit, "save_checkpoint", save_then_change)
         ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", *SMALL))
     run = only_run(home)
-    assert len(read_predictions(run.predictions("valid")).paths) == 8
+    assert len(read_predictions(run.predictions_file("valid")).paths) == 8
     assert "have changed: predicting them again" in ok(dl("evaluate")).stderr
-    assert len(read_predictions(run.predictions("valid")).paths) == 7
+    assert len(read_predictions(run.predictions_file("valid")).paths) == 7
 
 
 def test_a_link_to_nowhere_is_left_out_where_that_is_asked_for(
@@ -173,7 +173,7 @@ sys.modules["dlcli"] = None  # an import of it would fail
 import csv, keras, numpy as np
 from PIL import Image
 model = keras.saving.load_model({str(run.best_model)!r}, safe_mode=True)
-header, *rows = csv.reader(open({str(run.predictions("valid"))!r}))
+header, *rows = csv.reader(open({str(run.predictions_file("valid"))!r}))
 images = [
     np.asarray(Image.open({str(tiny)!r} + "/" + row[0]).convert("RGB").resize((64, 64), 2))
     for row in rows

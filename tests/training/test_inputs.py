@@ -118,7 +118,7 @@ def test_training_from_disk_learns_resumes_and_repeats_itself(
     options = ("-d", tiny, "--units", "16", "--schedule", "1e-2x6", "--memory", "0.00001", *SMALL)
     assert "read from disk" in ok(dl("train", "fc", *options)).stderr
     first = only_run(home)
-    assert first.status()["train_accuracy"] > 0.9
+    assert first.status["train_accuracy"] > 0.9
     assert first.config["memory"] == 1e-05
     ok(dl("train", "fc", *options))
     second = next(p for p in first.path.parent.iterdir() if p != first.path)

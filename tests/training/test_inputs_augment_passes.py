@@ -66,7 +66,7 @@ def test_passes_are_stored_beside_the_plain_features_once_and_trained_on(
     before = {path: path.stat().st_mtime_ns for path in (tiny / "features").rglob("*.b*")}
     ok(dl(*TRAIN, "-d", tiny))
     (again,) = set(run.path.parent.iterdir()) - {run.path}
-    assert Run(again).history() == run.history()
+    assert Run(again).history == run.history
     assert {path: path.stat().st_mtime_ns for path in (tiny / "features").rglob("*.b*")} == before
 
 

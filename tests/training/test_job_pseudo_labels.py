@@ -76,7 +76,7 @@ def test_a_runs_labels_join_the_training(dl: Dl, dl_once: Dl, home: Path, tiny: 
     runs = sorted((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
     second = Run(runs[-1])
     assert second.config["train"]["finetune"]["pseudo_label"] == f"tiny/{labels.name}"
-    assert "(16 images)" in second.status()["diagnosis"]["evidence"]
+    assert "(16 images)" in second.status["diagnosis"]["evidence"]
     ok(dl("train", "linear", "--image-size", "16", "--pseudo-label", labels.name))
 
 
@@ -122,7 +122,7 @@ def test_a_run_resumes_only_with_the_labels_that_it_began_with(
         patched.setattr(fit, "keep_outcome", stop)
         assert dl(*TRAIN, "--pseudo-label", labels.name).exit_code == 130
     stopped = next(r for r in Run.all(home / "runs") if r.name != labels.name)
-    file = labels.predictions("test")
+    file = labels.predictions_file("test")
     kept = file.read_text()
     predictions = read_predictions(file)
     write_predictions(file, replace(predictions, y_prob=predictions.y_prob[:, ::-1]))

@@ -90,7 +90,7 @@ def test_a_run_is_verified_and_where_it_differs_is_found(
     run = only_run(home)
     said = ok(dl("runs", "verify", run.name))
     assert said.stdout == "the same history: 2 epochs\n"
-    rows = run.history()
+    rows = run.history
     rows[1]["val_loss"] = 0.5
     run.write_history(rows)
     difference = verify(run)

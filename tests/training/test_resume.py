@@ -46,7 +46,7 @@ def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
     command = ("train", recipe, "-d", tiny, *SMALL, *options)
     ok(dl(*command))
     whole = only_run(home)
-    epochs = len(whole.history())
+    epochs = len(whole.history)
 
     saved = checkpoint.save_checkpoint
 
@@ -65,7 +65,9 @@ def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
         assert dl("resume", name).exit_code == 130
     ok(dl("resume", name))
     assert run.history_file.read_text() == whole.history_file.read_text()
-    assert run.predictions("valid").read_bytes() == whole.predictions("valid").read_bytes()
+    assert (
+        run.predictions_file("valid").read_bytes() == whole.predictions_file("valid").read_bytes()
+    )
     assert not run.checkpoint.exists()
 
 
@@ -78,7 +80,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 def wait_for_epochs(home: Path, count: int) -> Run:
     for _ in range(6000):
         for path in (home / "runs").glob("*/*/history.csv"):
-            if len(Run(path.parent).history()) >= count:
+            if len(Run(path.parent).history) >= count:
                 return Run(path.parent)
         time.sleep(0.01)
     raise AssertionError("no epoch in a minute")
@@ -99,15 +101,15 @@ def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
     assert forks.end().exit_code == -signal.SIGKILL
     assert run.lock_file.exists()  # and counts for nothing
     assert run.state == "interrupted"
-    begun = run.history()
+    begun = run.history
     assert 2 <= len(begun) < 60
     refused = dl("evaluate", run.name)
     assert refused.exit_code == 1
     assert f"dl resume {run.name}" in refused.stderr
     resumed = ok(dl("resume", run.name))
     assert "Going on after epoch" in resumed.stderr
-    assert run.history()[: len(begun)] == begun
-    assert [row["epoch"] for row in run.history()] == list(range(1, 61))
+    assert run.history[: len(begun)] == begun
+    assert [row["epoch"] for row in run.history] == list(range(1, 61))
     assert not run.lock_file.exists()
 
 
@@ -143,7 +145,7 @@ def test_one_process_at_a_time_goes_on_with_a_run(dl: Dl, stopped: Run) -> None:
     assert second.exit_code == 1
     assert "is being trained" in second.stderr
     ok(dl("resume", stopped.name))
-    assert [row["epoch"] for row in stopped.history()] == [1, 2, 3]
+    assert [row["epoch"] for row in stopped.history] == [1, 2, 3]
 
 
 def test_a_run_of_another_machine_is_refused_while_it_gives_signs_of_life(tmp_path: Path) -> None:
@@ -269,7 +271,7 @@ def test_a_full_disk_stops_the_run_with_a_remedy_and_it_goes_on_later(
     assert run.state == "failed"
     assert not run.last_model.exists()
     ok(dl("resume", run.name))
-    assert len(run.history()) == 3
+    assert len(run.history) == 3
     assert run.best_model.is_file()
 
 

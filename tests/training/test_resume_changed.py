@@ -43,7 +43,7 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
     change = "from epoch 3 on: 6 epochs in all, a learning rate of 0.001, batches of 8"
     assert f"Changed {change}." in said.stderr
     assert change in stopped.log_file.read_text()
-    history = stopped.history()
+    history = stopped.history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
     assert [row["learning_rate"] for row in history] == [1e-2] * 2 + [1e-3] * 4
     (recorded,) = stopped.config["run"]["changes"]
@@ -67,13 +67,13 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
 
 def test_a_run_may_end_sooner(dl: Dl, stopped: Run) -> None:
     ok(dl("resume", stopped.name, "--epochs", "2"))
-    assert len(stopped.history()) == 2
+    assert len(stopped.history) == 2
     assert stopped.state == "finished"
 
 
 def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> None:
     ok(dl("resume", stopped.name))
-    before = stopped.history()
+    before = stopped.history
     result = dl("resume", stopped.name)
     assert result.exit_code == 1
     assert f"To train it further: `dl resume {stopped.name} --epochs 8`." in result.stderr
@@ -81,11 +81,11 @@ def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> N
     said = ok(dl("resume", stopped.name, "--epochs", "6", "--lr", "1e-4")).stderr
     assert "begins anew: a finished run keeps no checkpoint" in said
     assert "Going on after epoch 4 of 6." in said
-    assert stopped.history()[:4] == before
-    assert [row["learning_rate"] for row in stopped.history()[4:]] == [1e-4, 1e-4]
+    assert stopped.history[:4] == before
+    assert [row["learning_rate"] for row in stopped.history[4:]] == [1e-4, 1e-4]
     # it goes on from the weights that it had: at such a rate the loss hardly moves
-    assert stopped.history()[4]["val_loss"] == pytest.approx(before[-1]["val_loss"], rel=0.1)
-    assert stopped.status()["epoch"] == 6
+    assert stopped.history[4]["val_loss"] == pytest.approx(before[-1]["val_loss"], rel=0.1)
+    assert stopped.status["epoch"] == 6
     ok(dl("evaluate"))
 
 
@@ -121,7 +121,7 @@ def test_with_its_checkpoint_kept_a_finished_run_goes_on_as_if_it_had_not_ended(
     said = ok(dl("resume", run.name, "--epochs", "4")).stderr
     assert "begins anew" not in said
     assert run.history_file.read_text() == whole.history_file.read_text()
-    assert run.predictions("valid").read_text() == whole.predictions("valid").read_text()
+    assert run.predictions_file("valid").read_text() == whole.predictions_file("valid").read_text()
 
 
 def test_more_epochs_than_early_stopping_grants_are_trained(dl: Dl, home: Path, tiny: Path) -> None:
@@ -129,9 +129,9 @@ def test_more_epochs_than_early_stopping_grants_are_trained(dl: Dl, home: Path, 
     options = ("--schedule", "1e-9x9", "--early-stopping", "1", "--label-smoothing", "0.5")
     ok(dl("train", "finetune", "-d", tiny, *options, *SMALL))
     run = only_run(home)
-    done = len(run.history())
+    done = len(run.history)
     ok(dl("resume", run.name, "--epochs", str(done + 1)))
-    assert len(run.history()) == done + 1
+    assert len(run.history) == done + 1
 
 
 def test_what_was_made_of_the_model_before_is_set_aside_and_nothing_is_lost(
@@ -146,7 +146,7 @@ def test_what_was_made_of_the_model_before_is_set_aside_and_nothing_is_lost(
     aside = stopped.path / "before-epoch-5"
     assert sorted(path.name for path in aside.iterdir()) == sorted(made)
     assert not stopped.report_file.exists()
-    assert stopped.predictions("valid").is_file()
+    assert stopped.predictions_file("valid").is_file()
     ok(dl("evaluate"))
 
 
@@ -187,4 +187,4 @@ def test_training_goes_on_when_nobody_reads_its_words_any_more(home: Path, tiny:
     while only_run(home).state == "running" and time.monotonic() < end:
         time.sleep(0.1)
     assert only_run(home).state == "finished"
-    assert len(only_run(home).history()) == 9
+    assert len(only_run(home).history) == 9

@@ -72,7 +72,7 @@ def run_of(pid: int, runs: Path) -> Run:
     found: list[Run] = []
 
     def is_there() -> bool:
-        found[:] = [run for run in Run.all(runs) if run.status().get("pid") == pid]
+        found[:] = [run for run in Run.all(runs) if run.status.get("pid") == pid]
         return bool(found)
 
     wait_until(is_there, pid)
@@ -84,7 +84,7 @@ def watched(run: Run, pid: int) -> list[float]:
     begun, ends = time.monotonic(), [0.0]
 
     def is_done() -> bool:
-        status = run.status()
+        status = run.status
         seconds = time.monotonic() - begun
         ends.extend([seconds] * (status.get("epoch", 0) + 1 - len(ends)))
         if status["state"] != "running":
@@ -100,7 +100,7 @@ def kill(pid: int, run: Run, moment: float, ends: list[float]) -> None:
     epochs = bisect_right(ends[:-1], moment) - 1
 
     def stands_there() -> bool:
-        status = run.status()
+        status = run.status
         return status["state"] != "running" or status.get("epoch", 0) >= epochs
 
     wait_until(stands_there, pid)
@@ -146,16 +146,16 @@ def weights(model: Path) -> dict[str, np.ndarray]:
 def assert_same(run: Run, whole: Run) -> None:
     """Epoch by epoch, weight by weight, image by image; and nothing half-written is left."""
     assert list(run.path.rglob(".*")) == []
-    assert run.history() == whole.history()
+    assert run.history == whole.history
     for ours, theirs in ((run.best_model, whole.best_model), (run.last_model, whole.last_model)):
         one, other = weights(ours), weights(theirs)
         assert one.keys() == other.keys()
         for name in one:
             np.testing.assert_allclose(one[name], other[name], rtol=0, atol=TOLERANCE)
-    one_status, other_status = run.status(), whole.status()
+    one_status, other_status = run.status, whole.status
     for name in ("state", "epoch", "best_epoch", "predicts_from", "parameters"):
         assert one_status[name] == other_status[name]
-    on_valid, expected = (read_predictions(each.predictions("valid")) for each in (run, whole))
+    on_valid, expected = (read_predictions(each.predictions_file("valid")) for each in (run, whole))
     assert (on_valid.paths, on_valid.true_classes) == (expected.paths, expected.true_classes)
     np.testing.assert_allclose(on_valid.y_prob, expected.y_prob, rtol=0, atol=TOLERANCE)
     assert open_engine(run, 1) is not None  # of this very model, whatever stood there before

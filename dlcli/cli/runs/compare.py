@@ -100,7 +100,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
 
     drawn, without = [], []
     for each, name in zip(comparison.runs, names_of(runs, short=True), strict=True):
-        if history := each.run.history():
+        if history := each.run.history:
             drawn.append((f"{each.letter}  {name}", history))
         else:
             without.append(each.letter)

@@ -130,7 +130,7 @@ def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
     for row in rows:
         if row.problem:
             say(f"Left out, damaged: {row.run.name}: {row.problem}.")
-        elif history := row.run.history():
+        elif history := row.run.history:
             found.append((row, history))
         else:
             say(f"Left out, without a history: {row.run.name}.")

@@ -127,7 +127,7 @@ def _diagnosis(run: Run) -> Diagnosis | None:
     from dlcli.evaluation.diagnosis import Diagnosis
 
     try:
-        return Diagnosis.of(run.status()["diagnosis"])
+        return Diagnosis.of(run.status["diagnosis"])
     except (KeyError, TypeError):
         return None
 

@@ -27,7 +27,7 @@ def verify_command(config: Config, run: str) -> None:
     old = find_run(run, config.settings().runs_dir)
     difference = verify(old, config.settings().data_dir)
     if difference is None:
-        click.echo(f"the same history: {len(old.history())} epochs")
+        click.echo(f"the same history: {len(old.history)} epochs")
         say(f"{old.name} can be made again from its settings.")
         return
     raise DlError(

@@ -113,10 +113,10 @@ def test_every_point_of_the_history_is_served(cache: Path) -> None:
             for column in COLUMNS:
                 side = "validation" if column.startswith("val_") else "train"
                 query = {"run": f"{run.name}/{side}", "tag": column.removeprefix("val_")}
-                count = len(run.history())
+                count = len(run.history)
                 points = ask_for(count, address, "data/plugin/scalars/scalars", **query)
                 assert [(step, value) for _, step, value in points] == [
-                    (row["epoch"], pytest.approx(row[column], rel=1e-6)) for row in run.history()
+                    (row["epoch"], pytest.approx(row[column], rel=1e-6)) for row in run.history
                 ]
 
 
