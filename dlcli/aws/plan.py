@@ -17,7 +17,7 @@ from dlcli.aws.keys import has_key
 from dlcli.aws.machine_image import find_image
 from dlcli.aws.prices import Cost, hourly, require_within, spot_prices, within
 from dlcli.aws.setup import user_data
-from dlcli.aws.vpc import allowed, find_group, find_subnets, own_vpc
+from dlcli.aws.vpc import allowed, callers, find_group, find_subnets, own_vpc
 from dlcli.errors import DlError
 from dlcli.progress import say
 
@@ -40,7 +40,7 @@ class Spec:
     Args:
         type_named: whether the type was typed, so that another one is a contradiction.
         zone: the only one to try; None for all that offer the type.
-        networks: who may reach port 22, as CIDR.
+        networks: who may reach port 22, as CIDR; `prepare` puts this machine's address for none.
         idle: time without use after which it stops; None for never.
     """
 
@@ -276,6 +276,7 @@ def prepare(
         if spec.type_named and box.type != spec.type:
             require_offered(cloud, box, spec.type)
         existing = look(cloud, spec, key, ())
+        spec = replace(spec, networks=callers(spec.networks))
         plan = plan_up(spec, existing, cloud.options)
         cost = hourly(cloud, box.type, box.disk_gb, box.spot, box.zone)
         try:
@@ -298,6 +299,7 @@ def prepare(
     require_quota(cloud, kind, spec.spot)
     zones = _spot_zones(cloud, spec, kind) if spec.spot else kind.zones
     existing = look(cloud, spec, key, zones)
+    spec = replace(spec, networks=callers(spec.networks))  # asked last: it may not be known
     plan = plan_up(spec, existing, cloud.options)
     cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
     if not spec.spot:  # EC2 sees to that itself

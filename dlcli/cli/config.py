@@ -104,7 +104,7 @@ def unset(key: str, project: bool) -> None:
         say(f"Warning: {error}")
         return
     origin = "the default" if left.origin == "default" else f"from {left.origin}"
-    say(f"Now it is {declared(key).text(left.value)}, {origin}.")
+    say(f"Now it is {shown(declared(key).text(left.value))}, {origin}.")
 
 
 @command.command("path", cls=Command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,13 +11,24 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
-from dlcli.inference.export import FORMATS, RECORD
+from dlcli.inference.export import ALIASES, FORMATS, RECORD
+
+
+class FormatName(click.Choice[str]):
+    """A format, by its name or by an older one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(ALIASES.get(value, value), param, ctx)
 
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
-    "--format", "format_name", type=click.Choice(FORMATS), required=True, help="the format"
+    "--format",
+    "format_name",
+    type=FormatName(FORMATS),
+    required=True,
+    help="the format; `tflite` is `litert`",
 )
 @click.option(
     "--to",

@@ -76,6 +76,8 @@ FORMATS = {
     ),
     "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
 }
+# What a format was called before.
+ALIASES = {"tflite": "litert"}
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
         if not isinstance(value, str | Path):
             raise TypeError
         if str(value).strip().lower() in NOTHING:
-            raise Refused(f"expected a path; a folder of that name is ./{value}")
+            raise Refused(f"expected a path, and `./{value}` is a folder of that name")
         try:
             return (base or Path.cwd()) / Path(value).expanduser()
         except RuntimeError as error:  # `~somebody` where nobody has that name

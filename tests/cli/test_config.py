@@ -162,6 +162,7 @@ def test_unset_says_which_other_source_holds_now(dl: Dl, home: Path) -> None:
     ok(dl("config", "set", "seed", "4"))
     said = ok(dl("config", "unset", "seed")).stderr
     assert said.endswith("Now it is 3, from ~/dl.yaml.\n")
+    assert ok(dl("config", "unset", "data_dir")).stderr.endswith("Now it is ~/data, the default.\n")
 
 
 def test_unset_mends_a_file_with_an_unknown_setting(dl: Dl, home: Path) -> None:
@@ -201,8 +202,9 @@ def test_no_folder_is_called_none_by_mistake(
 ) -> None:
     refused = dl("data", "ls", "--data-dir", "none")
     assert refused.exit_code == 2
-    assert "`--data-dir` can't be 'none': expected a path; a folder of that name is ./none" in (
-        refused.stderr
+    assert (
+        "`--data-dir` can't be 'none': expected a path, and `./none` is a folder of that name"
+        in (refused.stderr)
     )
     ok(dl("data", "ls", "--data-dir", "./none"))
     monkeypatch.setenv("DL_RUNS_DIR", "none")

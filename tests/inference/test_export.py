@@ -43,6 +43,16 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     assert record["checked"]["predictions"] < 1e-5
 
 
+def test_tflite_is_litert(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
+    run = train(dl_once, home, tiny, *LINEAR)
+    ok(dl("export", "--format", "tflite"))
+    exports = run.path / "exports"
+    assert [path.name for path in exports.iterdir()] == ["litert"]
+    record = read_yaml(exports / "litert" / RECORD)
+    assert (record["format"], record["model"]) == ("litert", "model.tflite")
+    refused(dl("export", "--format", "tflight"), "'litert'", exit_code=2)
+
+
 @pytest.mark.pretrained
 def test_a_pretrained_network_is_saved_by_tensorflow_too(
     dl: Dl, dl_once: Dl, home: Path, tiny: Path

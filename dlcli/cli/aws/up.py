@@ -96,7 +96,6 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
     from dlcli.aws.cloud import project_name
     from dlcli.aws.plan import Spec
-    from dlcli.aws.vpc import callers
 
     return Spec(
         name=name,
@@ -113,7 +112,7 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
         image=settings.image,
         vpc=settings.vpc,
         subnet=settings.subnet,
-        networks=callers(settings.ingress),
+        networks=tuple(settings.ingress or ()),
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok, refused
+
+from dlcli.errors import DlError
 
 
 def test_another_type_on_a_box_that_is_there_names_resize(dl: Dl, aws: Account, cats: Path) -> None:
@@ -29,6 +32,20 @@ def test_a_type_that_is_gone_is_answered_with_the_nearest(dl: Dl, aws: Account, 
     ok(dl("aws", "up", "p2.xlarge", "--yes", "--substitute"))
     (instance,) = aws.instances()
     assert instance["InstanceType"] == "g4dn.xlarge"
+
+
+def test_a_type_that_is_gone_is_said_where_the_own_address_can_not_be_learned(
+    dl: Dl, aws: Account, cats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> str:
+        raise DlError("This machine's address is not known")
+
+    monkeypatch.setattr("dlcli.aws.vpc.my_address", unknown)
+    refused(dl("aws", "up", "p2.xlarge"), "p2.xlarge (K80) is no longer offered", "g4dn.xlarge")
+    refused(dl("aws", "up", "g6.xlarg", "-y"), "g6.xlarg is not offered")
+    refused(dl("aws", "up", "-y", "--disk", "9"), "A disk of 9 GB is too small")
+    refused(dl("aws", "up", "-y"), "This machine's address is not known")
+    assert aws.instances() == []
 
 
 def test_a_slip_in_a_type_names_the_nearest(dl: Dl, aws: Account, cats: Path) -> None:
