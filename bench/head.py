@@ -23,8 +23,8 @@ def measure() -> Result:
             whole.append(run(home, "train", "finetune")[0])
     imported, trained = median(alone), median(whole)
     return Result(
-        "`dl train finetune` on features that are there",
-        f"1,602 photos to train on, 400 to judge by, 1,001 to predict; 12 epochs; median of "
+        "`dl train finetune` on stored features",
+        f"1,602 photos to train on, 400 to judge on, 1,001 to predict; 12 epochs; median of "
         f"{TIMES} whole processes.",
         ["what", "s"],
         [

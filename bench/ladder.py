@@ -25,7 +25,7 @@ def measure() -> Result:
     steps = found["steps"]
     return Result(
         "`dl ladder` on the sample",
-        "1,500 photos of dogs and cats, 400 others to judge by; all at default settings. "
+        "1,500 photos of dogs and cats, judged on 400 others; all at default settings. "
         f"The whole command took {seconds / 60:.1f} minutes, features included.",
         ["step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params"],
         [

@@ -46,9 +46,9 @@ def write_page() -> None:
     """`docs/benchmarks.md` from every result there is."""
     intro = (
         "# Benchmarks\n\n"
-        "Made by `make bench` (`python -m bench [NAME...]` for some of them), which keeps its "
-        "figures in `bench/results/`. Times on shared machines swing; ratios taken within one "
-        "run are what lasts.\n"
+        "`make bench` makes this page (`python -m bench [NAME...]` runs some benchmarks) and keeps "
+        "its figures in `bench/results/`. Times on shared machines vary, so trust the ratios "
+        "within one benchmark. *Interleaved* means that the compared programs take turns.\n"
     )
     parts = [intro]
     for file in sorted(RESULTS.glob("*.json")):

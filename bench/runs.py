@@ -44,8 +44,8 @@ def measure() -> Result:
     header = ["command", *(f"{count:,} runs, s" for count in COUNTS)]
     return Result(
         "Listing runs",
-        f"Whole processes, median of {TIMES}. Each run has its files checked; only the filter on "
-        "`batch_size`, a hyperparameter, has every `config.yaml` parsed.",
+        f"Whole processes, median of {TIMES}. The command checks the files of each run. Only "
+        "the filter on the hyperparameter `batch_size` parses every `config.yaml`.",
         header,
         [[f"`{name}`", *(f"{each:.2f}" for each in taken)] for name, taken in times.items()],
         "0.5 s for `dl runs` over 1,000",

@@ -1,9 +1,10 @@
 """Where recipes are found: built in, and in `recipes/` beside a project's `dl.yaml`.
 
-Each file is one recipe, named by the file. Names and texts are read without running any code of a
-project; a recipe's code runs when its class is asked for, once per process, and is checked as the
-tests check the built-in ones. A project's file is no part of a package and its folder no part of
-the path: it imports `dlcli` and what is installed. One that can't be used breaks only itself.
+Each file is one recipe, named after the file. Reading names and texts runs no code of a project. A
+recipe's code runs once per process, when its class is first needed, and its class is then checked
+as the tests check the built-in ones. A project's file does not belong to a package, and its folder
+is not on the import path: it imports `dlcli` and installed packages. A file that can't be used
+breaks no other recipe.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ PLAIN = {int, float, bool, str, Path}
 
 
 def recipe_names() -> tuple[str, ...]:
-    """The names of all recipes, sorted; those of one's own whether or not they can be loaded."""
+    """The names of all recipes, sorted; project recipes count even if they can't be loaded."""
     return tuple(sorted({*built_in_names(), *_files()}))
 
 
 @lru_cache
 def built_in_names() -> tuple[str, ...]:
-    """The names of the recipes that `dl` brings, sorted: each file of `dlcli/recipes/` is one."""
+    """The names of the built-in recipes, sorted: one for each file in `dlcli/recipes/`."""
     from pkgutil import iter_modules
 
     from dlcli import recipes
@@ -48,7 +49,7 @@ def built_in_names() -> tuple[str, ...]:
 
 
 def own_names() -> tuple[str, ...]:
-    """The names of the recipes beside the nearest `dl.yaml`, sorted."""
+    """The names of the project recipes beside the nearest `dl.yaml`, sorted."""
     return tuple(name for name in _files() if name not in built_in_names())
 
 
@@ -56,7 +57,8 @@ def recipe_class(name: str) -> type[Recipe]:
     """The recipe's class.
 
     Raises:
-        DlError: no such recipe, and names the nearest; or one's own, which can't be loaded.
+        DlError: there is no such recipe, and it names the nearest; or a project recipe can't be
+            loaded.
     """
     if name in built_in_names():
         return recipe_in(import_module(_module_name(name)))
@@ -67,10 +69,10 @@ def recipe_class(name: str) -> type[Recipe]:
 
 
 def recipe_text(name: str) -> str:
-    """The recipe file's docstring: what it teaches, its source, command, score and time.
+    """The recipe file's docstring: what the recipe does, its source, command, score and time.
 
     Raises:
-        DlError: no such recipe, or its file isn't Python.
+        DlError: there is no such recipe, or its file is not Python.
     """
     if name in built_in_names():
         return (import_module(_module_name(name)).__doc__ or "").strip()
@@ -78,42 +80,42 @@ def recipe_text(name: str) -> str:
 
 
 def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
-    """A recipe with some hyperparameters set, the others at their defaults."""
+    """A recipe with some hyperparameters set and the others at their defaults."""
     cls = recipe_class(name)
     return dataclasses.replace(cls(), **values)
 
 
 def recipe_file(name: str) -> Path | None:
-    """The file of a recipe of one's own; None where it is built in."""
+    """The file of a project recipe; None if the recipe is built in."""
     return None if name in built_in_names() else _source_file(name)
 
 
 def recipe_digest(name: str) -> str:
-    """SHA-256 of the recipe's own file, 16 hex digits: the same code or not."""
+    """SHA-256 of the recipe's file, 16 hex digits: they tell whether its code has changed."""
     from hashlib import sha256
 
     return sha256(source_of(_source_file(name))).hexdigest()[:16]
 
 
 def broken_files() -> dict[Path, DlError]:
-    """Each file of one's own that can't be used, and why; the code of them all is run."""
+    """Each project file that can't be used, and why. This runs the code of all of them."""
     return {file: error for name, file in _files().items() if (error := _fault(name, file))}
 
 
 def loadable_names() -> tuple[str, ...]:
-    """The names of the recipes that can be used, sorted; the code of one's own is run."""
+    """The names of the recipes that can be used, sorted. This runs the code of project recipes."""
     own = [name for name in own_names() if not _fault(name, _source_file(name))]
     return tuple(sorted([*built_in_names(), *own]))
 
 
 def shadowed_file(name: str) -> DlError | None:
-    """What is wrong where a file of one's own has a built-in recipe's name."""
+    """The error for a project file with a built-in recipe's name; None if there is none."""
     file = _files().get(name)
     return _fault(name, file) if file and name in built_in_names() else None
 
 
 def why_missing(name: str) -> str:
-    """Why there is no such recipe, or not the one that may be meant; empty where there is one."""
+    """Why there is no such recipe, or why another one is used; empty if neither is so."""
     if other := shadowed_file(name):
         return f"{other.what[0].lower()}{other.what[1:]}, since {other.why}"
     if name in recipe_names():
@@ -121,33 +123,33 @@ def why_missing(name: str) -> str:
     file = f"{OWN_FOLDER}/{name.replace('-', '_')}.py"
     folder = _own_folder()
     if folder is None:
-        return f"{name!r} isn't built in, and there is no {PROJECT_FILE} with a {file} beside it"
-    return f"{name!r} isn't built in, and there is no {shown(folder.parent / file)}"
+        return f"{name!r} is not built in, and no {PROJECT_FILE} has a {file} beside it"
+    return f"{name!r} is not built in, and {shown(folder.parent / file)} does not exist"
 
 
 def _fault(name: str, file: Path) -> DlError | None:
-    """Why a file of one's own can't be used, if it can't."""
+    """Why a project file can't be used; None if it can."""
     if name in built_in_names():
         return DlError(
-            f"The recipe {shown(file)} isn't used",
-            why=f"a built-in recipe is called {name}",
-            hint="Give the file another name.",
+            f"The recipe {shown(file)} is not used",
+            why=f"a built-in recipe has the name {name}",
+            hint="Rename the file.",
         )
     loaded = load(file)
     return loaded if isinstance(loaded, DlError) else None
 
 
 def _own_folder() -> Path | None:
-    """The folder of the project's recipes, there or not; None outside of a project."""
+    """The folder for the project's recipes, whether or not it exists; None outside a project."""
     try:
         project = find_project_file(Path.cwd())
-    except FileNotFoundError:  # the current folder is gone, and what needs one says so
+    except FileNotFoundError:  # the current folder is gone; whoever needs one reports it
         return None
     return project.parent / OWN_FOLDER if project else None
 
 
 def _files() -> dict[str, Path]:
-    """Each file that is a recipe of one's own, by its name, sorted."""
+    """The file of each project recipe, by the recipe's name, sorted."""
     folder = _own_folder()
     files = {
         file.stem.replace("_", "-"): file
@@ -166,7 +168,7 @@ def _source_file(name: str) -> Path:
     files = _files()
     if name not in files:
         raise DlError(
-            f"No recipe is called {name!r}",
+            f"There is no recipe {name!r}",
             why=why_missing(name),
             hint=f"{did_you_mean(name, recipe_names())} `dl recipes` lists them all.",
             exit_code=ExitCode.USAGE,
@@ -180,13 +182,13 @@ def _module_name(name: str) -> str:
 
 @lru_cache
 def source_of(file: Path) -> bytes:
-    """A file's bytes as first read, so that the digest is of the code that ran."""
+    """A file's bytes as first read, so that the digest belongs to the code that ran."""
     return file.read_bytes()
 
 
 @lru_cache
 def docstring_of(file: Path) -> str:
-    """The docstring of a file of one's own, none of whose code is run."""
+    """The docstring of a project file. This runs none of its code."""
     import ast
 
     try:
@@ -197,7 +199,7 @@ def docstring_of(file: Path) -> str:
 
 @lru_cache
 def load(file: Path) -> type[Recipe] | DlError:
-    """The class in a file of one's own, or why there is none."""
+    """The class in a project file, or why there is none."""
     try:
         return _run(file)
     except DlError as error:
@@ -205,10 +207,10 @@ def load(file: Path) -> type[Recipe] | DlError:
 
 
 def _run(file: Path) -> type[Recipe]:
-    """Run a file of one's own, and return its recipe's class.
+    """Run a project file, and return its recipe's class.
 
     Raises:
-        DlError: whatever its code raised, or what its class lacks.
+        DlError: its code raised an error, or its class lacks something.
     """
     from contextlib import redirect_stdout
     from hashlib import sha256
@@ -224,18 +226,18 @@ def _run(file: Path) -> type[Recipe]:
         module = module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their annotations up there
         with redirect_stdout(sys.stderr):  # stdout is for results
-            # not by the loader: its cache would take an edit within the same second for no edit
+            # not by the loader: its cache would miss a second edit within the same second
             exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))
             cls = recipe_in(module)
             _check(cls)
-    except (Exception, SystemExit) as error:  # it is anybody's code, and may fail in any way
+    except (Exception, SystemExit) as error:  # anybody's code may fail in any way
         sys.modules.pop(name, None)
         raise _broken(file, error) from error
     return cls
 
 
 def _refuse_keras(source: bytes, file: Path) -> None:
-    """Refuse Keras at the top of a file: it would obey `~/.keras/keras.json`, and take seconds."""
+    """Refuse Keras at the top of a file: importing it takes seconds, and reads its own settings."""
     import ast
 
     for node in ast.parse(source, str(file)).body:
@@ -243,13 +245,13 @@ def _refuse_keras(source: bytes, file: Path) -> None:
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         if any(name.partition(".")[0] == "keras" for name in names):
             raise DlError(
-                f"line {node.lineno}: it imports keras before `dl` has set it up, "
-                "which has to be done inside `head`"
+                f"line {node.lineno}: it imports keras before `dl` has set keras up; "
+                "move the import into `head`"
             )
 
 
 def _broken(file: Path, error: BaseException) -> DlError:
-    """What is said of a file that can't be loaded: the file, the line, the error, what to do."""
+    """The error for a file that can't be loaded: the file, the line, the error, what to do."""
     from traceback import walk_tb
 
     if isinstance(error, DlError):
@@ -285,37 +287,37 @@ def recipe_in(module: ModuleType) -> type[Recipe]:
         return next(iter(found))
     names = ", ".join(f"`{cls.__name__}`" for cls in found)
     raise DlError(
-        f"it has {len(found)} recipes, {names}, where a file holds one"
+        f"it has {len(found)} recipes ({names}), expected one"
         if found
-        else "it has no class derived from `Recipe`, or from another recipe"
+        else "it has no class that derives from `Recipe` or from another recipe"
     )
 
 
 def _check(cls: type[Recipe]) -> None:
-    """Refuse a class that can't be what a recipe promises to be.
+    """Refuse a class that is not a valid recipe.
 
     Raises:
-        DlError: no frozen dataclass, no head, a field that isn't declared by `setting(...)`, one
-            whose name or default can't be, or a run's name that can't.
+        DlError: it is not a frozen dataclass, has no head, has a field without `setting(...)` or
+            with a name or default that is not allowed, or gives a run a name that is not allowed.
     """
-    if "__dataclass_params__" not in vars(cls):  # inherited, it would overlook the fields added
-        raise DlError(f"`@dataclass(frozen=True)` is missing above its class `{cls.__name__}`")
+    if "__dataclass_params__" not in vars(cls):  # an inherited one knows no added fields
+        raise DlError(f"its class `{cls.__name__}` lacks `@dataclass(frozen=True)`")
     if cls.head is Recipe.head:
         raise DlError(f"its class `{cls.__name__}` has no method `head`")
     shared = {f"{block}{name}": name for block, of in blocks().items() for name in settings_of(of)}
     settings = settings_of(cls)
     for field in dataclasses.fields(cls):
         if field.name not in settings:
-            raise DlError(f"its field `{field.name}` isn't declared by `setting(...)`")
+            raise DlError(f"its field `{field.name}` is not declared with `setting(...)`")
         if field.name in TAKEN or field.name in shared.values():
-            raise DlError(f"its field `{field.name}` is called like an option of `dl` itself")
+            raise DlError(f"its field `{field.name}` has the name of an option of `dl` itself")
         setting = settings[field.name]
         if not setting.choices and setting.type not in PLAIN and not hasattr(setting.type, "parse"):
-            raise DlError(f"its field `{field.name}` is of a type that no setting has")
+            raise DlError(f"its field `{field.name}` has a type that a setting can't have")
         if coerce(plain(field.default), setting) != field.default:
-            raise DlError(f"its field `{field.name}` can't be {field.default!r} by default")
+            raise DlError(f"its field `{field.name}` can't have the default {field.default!r}")
     if unknown := set(cls.pinned) - set(shared):
-        raise DlError(f"it pins `{min(unknown)}`, which is no setting")
+        raise DlError(f"it pins `{min(unknown)}`, which is not a setting")
     recipe = cls()
     recipe.phases()
     for word in recipe.telling():

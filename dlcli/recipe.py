@@ -1,8 +1,8 @@
-"""What a recipe is, and all that its file imports: `Recipe`, `Schedule`, `setting`.
+"""What a recipe is, and everything that its file imports: `Recipe`, `Schedule`, `setting`.
 
 A recipe is one file (`dlcli.catalog` finds it): a frozen dataclass whose fields are the
-hyperparameters, and a method that builds the model's head. From that one source come the
-command-line options, `dl recipes`, the YAML, the run's name and the docs.
+hyperparameters, with a method that builds the model's head. The command-line options, `dl recipes`,
+the YAML keys, the run's name and the docs are made from it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 # What a recipe's file imports, in one line.
 __all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "setting"]
 
-# Of the running averages of batch normalisation, by which a network predicts. Keras' 0.99 follows
-# over some hundred steps: after a few epochs on 1,500 images a network would still predict by the
-# averages that it began with, no better than chance.
+# Momentum of batch normalisation's running averages, which a network uses to predict. Keras' 0.99
+# takes some hundred steps to follow: after a few epochs on 1,500 images the network would still use
+# the averages that it began with, and predict no better than chance.
 MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training in which the same layers train on the same kind of input.
+    """A part of training in which the same layers train on the same kind of input.
 
     Args:
         name: shown, and written in `history.csv`.
         schedule: learning rates and epochs.
-        augment: whether every epoch sees the images changed anew, see `Augmentation`.
-        unfreeze: how many of the backbone's last layers with weights train too.
-        freeze_to: the layer of the backbone from which on they train, in place of a number.
-        layer_decay: the rate of each layer below the head is this share of the next one's above.
+        augment: whether the images are changed at random in every epoch, see `Augmentation`.
+        unfreeze: how many of the backbone's last layers with weights also train.
+        freeze_to: the backbone's first layer that trains, in place of a number.
+        layer_decay: rate of each layer below the head, as a share of the next layer up.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Phase:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a head may take its first weights from; each is made when it is asked for.
+    """What a head may take its first weights from. Each part is made when it is called.
 
     Args:
-        top: the pretrained network's own layers above its convolutions; None where its file of
-            weights ends below them.
-        sample: some of what the head will be trained on, float32 (n, *input_shape).
-        carried: names of the head's layers that have a finished run's weights already.
+        top: the pretrained network's own layers above its convolutions; None if its file of
+            weights lacks them.
+        sample: some of the head's training inputs, float32 (n, *input_shape).
+        carried: names of the head's layers that already have a finished run's weights.
     """
 
     top: Callable[[], keras.Model | None]
@@ -79,56 +79,67 @@ class Recipe:
     )
     batch_size: int = setting(64, "images per step", at_least=1)
     early_stopping: int | None = setting(
-        None, "stop after this many epochs without a better valid loss", at_least=1
+        None, "end a phase after this many epochs without a better valid loss", at_least=1
     )
     augment: bool = setting(False, "random augmentation, new in every epoch")
     augment_passes: int = setting(
         0,
-        "augment stored features: so many changed copies of them, beside the plain ones",
+        "augment stored features: this many changed copies beside the plain one",
         at_least=0,
         below=1000,
     )
     label_smoothing: float = setting(
-        0.0, "share of each label that is spread over all classes", at_least=0, below=1
+        0.0, "share of each label to spread over all classes", at_least=0, below=1
     )
     mixup: float = setting(
-        0.0, "mix samples in pairs: alpha of the Beta distribution, such as 0.2", at_least=0
+        0.0,
+        "mix samples in pairs; the value is alpha of the Beta distribution, such as 0.2",
+        at_least=0,
     )
-    class_weights: bool = setting(False, "let rare classes count for as much as common ones")
+    class_weights: bool = setting(False, "weight images so that every class counts the same")
     ema: float | None = setting(
-        None, "judge and keep running means of the weights, of this momentum", at_least=0, below=1
+        None,
+        "judge and keep running means of the weights; the value is their momentum",
+        at_least=0,
+        below=1,
     )
-    mixed_precision: bool = setting(False, "compute in 16 bits where that does: quicker on a GPU")
+    mixed_precision: bool = setting(
+        False, "compute in 16 bits where that is enough; faster on a GPU"
+    )
     init_from: str | None = setting(
-        None, "begin with this run's weights, where layers have the same names", metavar="RUN"
+        None, "begin with this run's weights in layers of the same name", metavar="RUN"
     )
     pseudo_label: str | None = setting(
-        None, "train on the test images as well, as this run labels them", metavar="RUN"
+        None, "also train on the test images, with labels from this run", metavar="RUN"
     )
-    pseudo_share: float = setting(0.25, "their share of each batch", at_least=0.01, below=1)
+    pseudo_share: float = setting(
+        0.25, "share of each batch for these test images", at_least=0.01, below=1
+    )
 
-    # The layer of the backbone that the head sits on (see `dl features --layer`); None where the
-    # head sees the pixels themselves.
+    # The backbone's layer that the head sits on (see `dl features --layer`); None if the head gets
+    # the pixels themselves.
     layer: ClassVar[str | None] = "pooled"
     # Settings that the recipe fixes: {"backbone": "vgg16"}.
     pinned: ClassVar[Mapping[str, Any]] = {}
-    # What to type for a simpler and for a richer model, where the course has one.
+    # The commands that train a simpler and a richer model, if the course has one.
     simpler: ClassVar[str | None] = None
     richer: ClassVar[str | None] = None
-    # Pixels a side where the head sees the pixels, unless `image_size` says otherwise.
+    # Pixels a side if the head gets the pixels, unless `image_size` is set.
     image_size: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
-        """Refuse values that contradict each other; each by itself is checked where it is read.
+        """Refuse values that contradict each other. Each value alone is checked where it is read.
 
         Raises:
-            DlError: says which.
+            DlError: which values contradict each other.
         """
         if self.augment_passes and (self.layer is None or not self.augment):
             without = "a pretrained network" if self.layer is None else "`--augment`"
             raise DlError(
                 f"`--augment-passes` has no effect without {without}",
-                hint="Say both, or neither." if self.layer else "Leave it out.",
+                hint="Add `--augment`, or leave `--augment-passes` out."
+                if self.layer
+                else "Leave it out.",
                 exit_code=ExitCode.USAGE,
             )
 
@@ -137,10 +148,10 @@ class Recipe:
         raise NotImplementedError
 
     def begin(self, head: keras.Model, beginning: Beginning) -> None:
-        """Give a new head other weights to begin with than random ones, where the recipe has any.
+        """Give a new head its first weights, if they are not to be random.
 
         Raises:
-            DlError: they don't fit.
+            DlError: the weights don't fit.
         """
 
     def optimizer(self, learning_rate: float) -> keras.Optimizer:
@@ -150,7 +161,7 @@ class Recipe:
         return optimizers.Adam(learning_rate)
 
     def phases(self) -> tuple[Phase, ...]:
-        """The stretches of training, in order."""
+        """The phases of training, in order."""
         return (Phase("model", self.schedule, self.augment),)
 
     def telling(self) -> tuple[str, ...]:

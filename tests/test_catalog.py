@@ -131,32 +131,38 @@ def test_its_digest_is_of_its_file(home: Path, monkeypatch: pytest.MonkeyPatch) 
             "from dlcli.recipe import Schedule\nSchedule.parse('fast')\n",
             "line 2: Refused: ",
         ),
-        ("import keras\n", "line 1: it imports keras before `dl` has set it up"),
+        ("import keras\n", "line 1: it imports keras before `dl` has set keras up"),
         ("from keras.layers import Dense\n", "line 1: it imports keras before"),
-        ("", "it has no class derived from `Recipe`, or from another recipe"),
-        ("from dlcli.recipes.linear import Linear\n", "it has no class derived from"),
+        ("", "it has no class that derives from `Recipe` or from another recipe"),
+        ("from dlcli.recipes.linear import Linear\n", "it has no class that derives from"),
         (
             f"{CLASS}    pass\n{FROZEN}class Other(Own):\n    pass\n",
-            "it has 2 recipes, `Own`, `Other`, where a file holds one",
+            "it has 2 recipes (`Own`, `Other`), expected one",
         ),
         (
             CLASS.replace(FROZEN, "") + "    pass\n",
-            "`@dataclass(frozen=True)` is missing above its class `Own`",
+            "its class `Own` lacks `@dataclass(frozen=True)`",
         ),
         (CLASS.replace("(frozen=True)", "") + "    pass\n", "line 4: TypeError: cannot inherit"),
-        (f"{CLASS}    n: int = 3\n", "its field `n` isn't declared by `setting(...)`"),
+        (f"{CLASS}    n: int = 3\n", "its field `n` is not declared with `setting(...)`"),
         (f"{CLASS}    n = setting(3, 'n')\n", "TypeError: 'n' is a field but has no type"),
-        (f"{CLASS}    n: list = setting((), 'n')\n", "its field `n` is of a type that no setting"),
+        (
+            f"{CLASS}    n: list = setting((), 'n')\n",
+            "its field `n` has a type that a setting can't",
+        ),
         (f"{CLASS}    n: int = setting(0.5, 'n')\n", "`n` can't be 0.5: expected a whole number"),
-        (f"{CLASS}    n: int = setting('3', 'n')\n", "its field `n` can't be '3' by default"),
+        (f"{CLASS}    n: int = setting('3', 'n')\n", "its field `n` can't have the default '3'"),
         (f"{CLASS}    n: int = setting(0, 'n', at_least=1)\n", "`n` can't be 0: expected a whole"),
-        (f"{CLASS}    seed: int = setting(0, 'n')\n", "its field `seed` is called like an option"),
+        (f"{CLASS}    seed: int = setting(0, 'n')\n", "its field `seed` has the name of an option"),
         (
             f"{CLASS}    telling = lambda self: ['a/b']\n",
             "its `telling()` gives 'a/b', which can't",
         ),
         (f"{CLASS}    phases = lambda self: self.nope\n", "line 6: AttributeError: 'Own' object"),
-        (f"{CLASS}    pinned = {{'bacbone': 'vgg16'}}\n", "it pins `bacbone`, which is no setting"),
+        (
+            f"{CLASS}    pinned = {{'bacbone': 'vgg16'}}\n",
+            "it pins `bacbone`, which is not a setting",
+        ),
         (
             f"{TOP}from dlcli.recipe import Recipe\n{FROZEN}class A(Recipe):\n    pass\n",
             "its class `A` has no method `head`",
@@ -213,8 +219,8 @@ def test_a_built_in_name_is_taken(home: Path) -> None:
     assert own_names() == ()
     (error,) = broken_files().values()
     assert str(error) == (
-        "The recipe ~/recipes/finetune.py isn't used: a built-in recipe is called finetune\n"
-        "Give the file another name."
+        "The recipe ~/recipes/finetune.py is not used: a built-in recipe has the name finetune\n"
+        "Rename the file."
     )
 
 
@@ -223,9 +229,9 @@ def test_an_unknown_recipe_names_the_nearest_and_where_it_was_looked_for(home: P
         recipe_class("fintune")
     assert caught.value.exit_code == ExitCode.USAGE
     assert "Did you mean `finetune`" in caught.value.hint
-    assert "there is no dl.yaml with a recipes/fintune.py beside it" in caught.value.why
+    assert "no dl.yaml has a recipes/fintune.py beside it" in caught.value.why
     make_project(home, wide_head=WIDE)
     with pytest.raises(DlError) as caught:
         recipe_class("wide-haed")
     assert "Did you mean `wide-head`" in caught.value.hint
-    assert "there is no ~/recipes/wide_haed.py" in caught.value.why
+    assert "~/recipes/wide_haed.py does not exist" in caught.value.why

@@ -92,7 +92,7 @@ def test_of_a_recipe_that_is_not_here_the_file_is_named(home: Path, tmp_path: Pa
     with pytest.raises(DlError) as caught:
         load_config(tmp_path / "config.yaml", environ={})
     assert "No setting is called `train.wide.units`" in caught.value.what
-    assert "there is no dl.yaml with a recipes/wide.py beside it" in caught.value.why
+    assert "no dl.yaml has a recipes/wide.py beside it" in caught.value.why
     make_project(home, wide=WIDE)
     config = load_config(tmp_path / "config.yaml", environ={})
     assert config.recipe("wide").hyperparameters()["units"] == 3
@@ -102,7 +102,7 @@ def test_settings_meant_for_a_file_of_a_built_in_name_say_that_it_is_not_used(ho
     make_project(home, "train: {finetune: {units: 3}}", finetune=WIDE)
     with pytest.raises(DlError) as caught:
         load_config(environ={})
-    assert "the recipe ~/recipes/finetune.py isn't used" in caught.value.why
+    assert "the recipe ~/recipes/finetune.py is not used" in caught.value.why
 
 
 def test_one_is_kept_in_the_projects_file(home: Path) -> None:

@@ -1,17 +1,18 @@
-"""Fully connected layers with batch normalisation, on convolutions that are computed once.
+"""Train fully connected layers with batch normalisation on stored convolutions.
 
-As `fc`, with BatchNormalization in each hidden layer (Ioffe & Szegedy 2015, arXiv:1502.03167),
-which lets them train at higher rates and regularises, and dropout on top. Where hidden layers are
-carried over from the pretrained network, the new normalisation begins as one that changes nothing:
-its scale and offset are the deviation and mean that it measures, so that the network still
-computes what it did.
+This is `fc` with BatchNormalization in each hidden layer (Ioffe & Szegedy 2015, arXiv:1502.03167)
+and with dropout. Batch normalisation regularises and allows higher rates. If hidden layers begin
+with the pretrained network's weights, the new normalisation changes nothing at first: its scale
+and offset are set to the deviation and mean that it measures, so the network still computes what
+it did.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3 and the statefarm notebooks.
 Command: `dl train bn`
-Expected: on 2,002 photos of dogs and cats valid accuracy 0.995 and log loss 0.017 (means of 20
-random splits); 10 epochs take some seconds once the features are computed.
-Defaults: normalised before the ReLU, as in the paper, it had on 10 splits of those photos a log
-loss of 0.021, after it, as in the course, 0.025; with Keras' momentum of 0.99 after it 0.030.
+Expected: on 2,002 photos of dogs and cats, valid accuracy 0.995 and log loss 0.017 (means of 20
+random splits). 10 epochs take some seconds once the features are computed.
+Defaults: on 10 splits of those photos the log loss was 0.021 with normalisation before the ReLU, as
+in the paper, and 0.025 after it, as in the course. After it and with Keras' momentum of 0.99 it was
+0.030.
 """
 
 from __future__ import annotations
@@ -35,10 +36,7 @@ class Bn(Fc):
         Schedule.parse("3e-4x6,3e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     dropout: float = setting(
-        0.5,
-        "share of each hidden layer's outputs left out in each training step",
-        at_least=0,
-        below=1,
+        0.5, "share of each hidden layer that each training step drops", at_least=0, below=1
     )
 
     def hidden_layers(self, number: int) -> Iterator[keras.Layer]:

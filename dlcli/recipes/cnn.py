@@ -1,15 +1,16 @@
-"""A small convolutional network from nothing: what looking at neighbourhoods is worth.
+"""Train a small convolutional network from random weights.
 
-Convolutions of 3x3 in two blocks, as in VGG but smaller, then a hidden Dense layer. What
-generalises comes one by one: `--augment`, `--batchnorm` (after every convolution and Dense layer,
-and on the pixels; Ioffe & Szegedy 2015), `--dropout 0.5` before the last layer (to be tuned on the
-whole dataset, never on a sample). `--variant statefarm` is the network of the course's statefarm
-notebooks, which pools by 3 and always has batch normalisation.
+The network has two blocks of 3x3 convolutions, as VGG has but smaller, then a hidden Dense layer.
+Three options make it generalise better. `--augment` changes the training images at random.
+`--batchnorm` normalises the pixels and the output of every convolution and Dense layer (Ioffe &
+Szegedy 2015). `--dropout 0.5` drops values before the last layer; tune it on the whole dataset,
+never on a sample. `--variant statefarm` is the network of the course's statefarm notebooks: it
+pools by 3 and always has batch normalisation.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), the mnist and statefarm notebooks.
 Command: `dl train cnn --augment --batchnorm --dropout 0.5`
-Expected: 0.993 on MNIST in the course's notebook; on 2,000 photos of dogs and cats about 0.7, where
-a pretrained network has 0.99.
+Expected: accuracy 0.993 on MNIST in the course's notebook. On 2,000 photos of dogs and cats it is
+about 0.7, where a pretrained network has 0.99.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ class Cnn(Recipe):
         Schedule.parse("1e-3x8,1e-4x5"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     variant: Literal["vgg", "statefarm"] = setting(
-        "vgg", "vgg: two blocks of two convolutions, pooled by 2; statefarm: of one, pooled by 3"
+        "vgg", "vgg: two convolutions a block, pooled by 2; statefarm: one, pooled by 3"
     )
     batchnorm: bool = setting(
-        False, "normalise the pixels and every layer's output; statefarm always does"
+        False, "normalise the pixels and each layer's output; statefarm always does"
     )
     dropout: float = setting(
-        0.0, "share left out before the last layer in each step of training", at_least=0, below=1
+        0.0, "share that each training step drops before the last layer", at_least=0, below=1
     )
     layer: ClassVar[str | None] = None
     simpler: ClassVar[str | None] = "dl train cnn --variant statefarm"

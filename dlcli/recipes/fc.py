@@ -1,23 +1,22 @@
-"""New fully connected layers on a network's convolutions, which are computed once.
+"""Train new fully connected layers on a network's stored convolutions.
 
-The network is cut after its convolutions, their output is stored, and what follows is a small
-model of its own that trains in seconds: a hidden Dense layer or several, without dropout unless it
-overfits. Where the pretrained network ends in layers of the same names and shapes, as VGG16 does,
-their weights are carried over.
+The recipe cuts the network after its convolutions and stores their output. On that it trains a
+small model in seconds: one or more hidden Dense layers, without dropout unless it overfits. If the
+pretrained network ends in layers of the same names and shapes, as VGG16 does, the new layers begin
+with their weights.
 
-Carried weights are not scaled. Keras' Dropout is inverted: it divides what it keeps by 1 - p in
-training, so that leaving it out changes nothing at inference. `--rescale` multiplies them by the
-course's (1 - p_old) / (1 - p_new) instead, which made up for dropout that did not divide
-(Srivastava et al. 2014); with Keras' it makes the network answer more faintly at first, and
-training mends that.
+These weights are not scaled. Keras' Dropout divides what it keeps by 1 - p in training, so removing
+it changes nothing at inference. `--rescale` instead multiplies the weights by the course's
+(1 - p_old) / (1 - p_new). That was right for dropout that did not divide (Srivastava et al. 2014).
+With Keras' dropout it makes the network less certain at first, and training corrects that.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3.
 Command: `dl train fc`
-Expected: on 2,002 photos of dogs and cats valid accuracy 0.996 and log loss 0.017 (means of 20
-random splits); 8 epochs take a few seconds once the features are computed.
-Defaults: one hidden layer of 512 on average-pooled convolutions had on 10 splits of those photos a
-log loss of 0.019, and 0.020 with dropout 0.5, with 1,024 units, or at lower rates; two layers
-0.019. Maxima beside the averages overfit: 0.037 against 0.025 at 256 pixels.
+Expected: on 2,002 photos of dogs and cats, valid accuracy 0.996 and log loss 0.017 (means of 20
+random splits). 8 epochs take a few seconds once the features are computed.
+Defaults: on 10 splits of those photos, one hidden layer of 512 on the convolutions' means had a log
+loss of 0.019. It was 0.020 with dropout 0.5, with 1,024 units, or at lower rates, and 0.019
+with two layers. Maximum pooling beside the averages overfits: 0.037 against 0.025 at 256 pixels.
 """
 
 from __future__ import annotations
@@ -44,18 +43,17 @@ class Fc(Recipe):
         Schedule.parse("1e-3x4,1e-4x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "average", "what becomes of the places in the image: their mean, their maximum, all of them"
+        "average", "how positions in the image are combined: mean, maximum, or all of them kept"
     )
     units: int = setting(512, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(1, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.0,
-        "share of each hidden layer's outputs left out in each training step",
-        at_least=0,
-        below=1,
+        0.0, "share of each hidden layer that each training step drops", at_least=0, below=1
     )
-    carry_over: bool = setting(True, "begin with the pretrained network's own such layers")
-    rescale: bool = setting(False, "scale these for another dropout, as the course did")
+    carry_over: bool = setting(
+        True, "begin with the weights of the pretrained network's own hidden layers"
+    )
+    rescale: bool = setting(False, "scale these weights for another dropout, as the course did")
     layer: ClassVar[str | None] = "conv"
     simpler: ClassVar[str | None] = "dl train finetune"
     richer: ClassVar[str | None] = "dl train finetune --unfreeze 3"
@@ -95,7 +93,11 @@ class Fc(Recipe):
         self.carried(head, beginning)
 
     def carried(self, head: keras.Model, beginning: Beginning) -> list[str]:
-        """Do so; returns the names of the layers that were carried over."""
+        """Carry layers over.
+
+        Returns:
+            The names of these layers.
+        """
         from dlcli.models.surgery import rescaled_for_dropout, transfer_weights
 
         hidden = [f"fc{number}" for number in range(1, self.hidden + 1)]

@@ -1,22 +1,24 @@
-"""Fine-tune a pretrained network: a new last layer on features that are computed once.
+"""Fine-tune a pretrained network: train a new last layer on stored features.
 
-Take a network trained on ImageNet, put a new Dense layer in place of its last, freeze the rest
-and train the new layer; `--unfreeze N`, or `--freeze-to LAYER`, then goes on with the network's
-last layers at a tenth of the rates. The head comes first, because a random head would send large
-gradients through, and wreck, the pretrained layers. `--layer-decay 0.8` trains each layer at 0.8 of
-the rate of the one above: the lower, the more general, and the less there is to change
-(discriminative fine-tuning: Howard & Ruder 2018, arXiv:1801.06146, section 3.2).
+The recipe takes a network trained on ImageNet, replaces its last layer by a new Dense layer,
+freezes the rest and trains the new layer. `--unfreeze N` or `--freeze-to LAYER` adds a second
+phase, which also trains the network's last layers, at a tenth of the rates. The new layer trains
+first because its random weights would send large gradients through the pretrained layers and wreck
+them. `--layer-decay 0.8` trains each layer at 0.8 of the rate of the layer above it: lower layers
+are more general and have less to change. This is called discriminative fine-tuning (Howard & Ruder
+2018, arXiv:1801.06146, section 3.2).
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lessons 1 and 2.
 Command: `dl train finetune`
 Expected: on 2,002 photos of dogs and cats, 400 of them put aside, valid accuracy 0.996 and log
-loss 0.020 (means of 20 random splits); 12 epochs take about a second once the features are
+loss 0.020 (means of 20 random splits). 12 epochs take about a second once the features are
 computed.
 Defaults: chosen on 20 other splits of the same photos with EfficientNet-Lite0 at 224 pixels, by the
-best epoch's log loss: 0.030 with dropout 0.5 at 3e-3x8,3e-4x4, against 0.032 at these rates and
-0.035 at 1e-3x12,1e-4x4 without dropout, 0.031 with dropout 0.7, and 0.034 with BatchNormalization
-before the dropout. All lie within the spread between splits, 0.010, and so do the accuracies; with
-BatchNormalization the last epoch's log loss was 0.046.
+best epoch's log loss. That was 0.030 with dropout 0.5 at 3e-3x8,3e-4x4. Without dropout it was
+0.032 at these rates and 0.035 at 1e-3x12,1e-4x4; with dropout 0.7 it was 0.031; with
+BatchNormalization before the dropout it was 0.034. These differences are all below the spread
+between splits, 0.010, and so are those in accuracy. With BatchNormalization the last epoch's log
+loss was 0.046.
 """
 
 from __future__ import annotations
@@ -33,25 +35,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finetune(Recipe):
-    """A new last layer on a pretrained network, and more of its layers if asked."""
+    """A new last layer on a pretrained network; its last layers too, if asked."""
 
     schedule: Schedule = setting(
         Schedule.parse("3e-3x8,3e-4x4"), "learning rates and epochs of the new last layer"
     )
     dropout: float = setting(
-        0.5, "share of the features left out in each step of training", at_least=0, below=1
+        0.5, "share of the features that each training step drops", at_least=0, below=1
     )
     unfreeze: int = setting(
-        0, "afterwards train the network's last N layers with weights, too", at_least=0
+        0, "after the new layer, also train the network's last N layers with weights", at_least=0
     )
     freeze_to: str | None = setting(
-        None, "then train the network from this layer on, in place of --unfreeze", metavar="LAYER"
+        None,
+        "after the new layer, also train the network from this layer up",
+        metavar="LAYER",
     )
     unfreeze_schedule: Schedule | None = setting(
-        None, "rates and epochs for that; a tenth of the schedule's rates by default", unset="auto"
+        None,
+        "rates and epochs of that phase; a tenth of the schedule's rates by default",
+        unset="auto",
     )
     layer_decay: float | None = setting(
-        None, "there each layer's rate is this share of the one above's", at_least=0.01, below=1
+        None,
+        "learning rate of each network layer, as a share of the rate above it",
+        at_least=0.01,
+        below=1,
     )
 
     simpler: ClassVar[str | None] = "dl train imagenet-linear"
@@ -61,8 +70,9 @@ class Finetune(Recipe):
         super().__post_init__()
         if self.unfreeze and self.freeze_to:
             raise DlError(
-                "`--unfreeze` and `--freeze-to` say the same thing in two ways",
-                hint="Say one of them.",
+                "`--unfreeze` and `--freeze-to` exclude each other",
+                why="both say which layers of the network train",
+                hint="Leave one of them out.",
                 exit_code=ExitCode.USAGE,
             )
         for option in ("unfreeze_schedule", "layer_decay"):
@@ -70,7 +80,7 @@ class Finetune(Recipe):
                 flag = option.replace("_", "-")
                 raise DlError(
                     f"`--{flag}` has no effect without `--unfreeze N` or `--freeze-to LAYER`",
-                    hint="Say which of the network's layers should train.",
+                    hint="Add one of these, or leave it out.",
                     exit_code=ExitCode.USAGE,
                 )
 

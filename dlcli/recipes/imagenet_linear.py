@@ -1,15 +1,16 @@
-"""A linear model on the 1000 class probabilities of a network trained on ImageNet.
+"""Train a linear model on a pretrained network's 1000 ImageNet class probabilities.
 
-The simplest use of a pretrained network: let it say what it sees, all 1000 answers, and learn which
-answers go with which class. What ImageNet has many classes of, such as dogs, it is good at.
+This is the simplest use of a pretrained network: compute its 1000 probabilities for each image, and
+learn which of them go with which class. It works well for classes that ImageNet covers in detail,
+such as dogs.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 2: Dense on VGG16's
 probabilities, RMSprop at 0.1 for three epochs, valid accuracy 0.9770 on dogs and cats.
 Command: `dl train imagenet-linear`
-Expected: on 2,002 photos of dogs and cats valid accuracy 0.990 and log loss 0.051 (means of 20
-random splits), in about a second once the features are computed.
-Defaults: after the course's three epochs and three at 0.01 the loss still falls: 0.987 and 0.120 on
-the same splits.
+Expected: on 2,002 photos of dogs and cats, valid accuracy 0.990 and log loss 0.051 (means of 20
+random splits). Training takes about a second once the features are computed.
+Defaults: after the course's three epochs and three more at 0.01 the loss still falls: it has
+accuracy 0.987 and log loss 0.120 on the same splits.
 """
 
 from __future__ import annotations

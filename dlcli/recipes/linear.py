@@ -1,14 +1,14 @@
-"""A linear model on the pixels: the least that can be learned, and the score to beat.
+"""Train a linear model on the pixels: the score that every other recipe has to beat.
 
-BatchNormalization brings pixels of 0 to 255 to mean 0 and deviation 1, so that one learning rate
-fits all; then one Dense layer. It underfits, and shows what the later recipes' convolutions are
-for.
+BatchNormalization scales pixels of 0 to 255 to mean 0 and deviation 1, so that one learning rate
+fits all of them. One Dense layer follows. The model underfits. The recipes that come after it show
+how much convolutions help.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3's mnist and statefarm
 notebooks, which use Adam at 1e-5 for two epochs, then 1e-3 for four.
 Command: `dl train linear`
-Expected: barely above chance on photos of dogs and cats, 0.9 on handwritten digits; a second an
-epoch for 2,000 photos.
+Expected: accuracy barely above chance on photos of dogs and cats, 0.9 on handwritten digits. An
+epoch of 2,000 photos takes a second.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""VGG16's fully connected layers with batch normalisation put in, on its convolutions.
+"""Train VGG16's own fully connected layers with batch normalisation added.
 
-VGG16 was trained before batch normalisation was known. Here it is inserted into `fc1` and `fc2`,
-before their ReLU, without changing what they compute, and they go on training, with dropout 0.6.
+VGG16 was trained before batch normalisation was known. The recipe inserts it into `fc1` and `fc2`,
+before their ReLU, so that they still compute the same. Then it trains them with dropout 0.6.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3: Dense(4096), BatchNorm,
 Dropout(0.6), twice.
@@ -28,15 +28,12 @@ class VggBn(Bn):
         Schedule.parse("1e-4x4,1e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "flatten", "what becomes of the places in the image: their mean, their maximum, all of them"
+        "flatten", "how positions in the image are combined: mean, maximum, or all of them kept"
     )
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.6,
-        "share of each hidden layer's outputs left out in each training step",
-        at_least=0,
-        below=1,
+        0.6, "share of each hidden layer that each training step drops", at_least=0, below=1
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = "dl train vgg-finetune"

@@ -1,10 +1,10 @@
-"""VGG16's fully connected layers without dropout, on its convolutions computed once.
+"""Train VGG16's own fully connected layers without dropout, on its stored convolutions.
 
-The course's second step with VGG16: trained with dropout 0.5 it fits its training images worse
-than its validation images, so the dropout goes. The network is cut after its convolutions
-(`block5_pool`, 7x7x512 numbers an image), these are stored, and `fc1` and `fc2` go on training with
-the weights that they have. To go on from a fine-tuned network, with its last layer as well:
-`dl train vgg-fc --init-from RUN`; before training it then answers exactly as that run does.
+This is the course's second step with VGG16. Trained with dropout 0.5, the network fits its training
+images worse than its validation images, so the recipe removes the dropout. It cuts the network
+after its convolutions (`block5_pool`, 7x7x512 numbers an image) and stores their output. `fc1` and
+`fc2` begin with VGG16's weights. `dl train vgg-fc --init-from RUN` begins with all layers of a
+fine-tuned network, its last layer included; before training it predicts exactly what that run does.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3: RMSprop(1e-5, rho=0.7) for 8
 epochs, valid accuracy 0.985 at the last and 0.9875 at the best, 17 s each.
@@ -34,7 +34,7 @@ class VggFc(Fc):
         Schedule.parse("1e-5x8"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "flatten", "what becomes of the places in the image: their mean, their maximum, all of them"
+        "flatten", "how positions in the image are combined: mean, maximum, or all of them kept"
     )
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)

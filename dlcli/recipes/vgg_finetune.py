@@ -1,14 +1,14 @@
 """Fine-tune VGG16, as the course's first lesson does.
 
-`finetune` on VGG16 (Simonyan & Zisserman 2015) at the course's rate, Adam at 1e-3; three epochs,
-as each takes but seconds, and the best is kept. Dropout 0.5 is what VGG16 itself was trained with
-before its last layer (section 3.1 there).
+This is `finetune` on VGG16 (Simonyan & Zisserman 2015) at the course's rate, Adam at 1e-3. It
+trains for three epochs, since each takes only seconds, and keeps the best. Dropout 0.5 is what
+VGG16 itself was trained with before its last layer (section 3.1 there).
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 1.
 Command: `dl train vgg-finetune`
 Expected: valid accuracy 0.981 to 0.9835 on dogs and cats (23,000 train, 2,000 valid) in the
-course's notebooks; an epoch there took 273 to 604 s on its GPU, here the features are computed
-once and an epoch takes seconds.
+course's notebooks. An epoch there took 273 to 604 s on its GPU. Here the features are computed
+once, and an epoch takes seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlcli.recipes.finetune import Finetune
 
 @dataclass(frozen=True)
 class VggFinetune(Finetune):
-    """A new last layer on VGG16, and more of its layers if asked."""
+    """A new last layer on VGG16; its last layers too, if asked."""
 
     schedule: Schedule = setting(
         Schedule.parse("1e-3x3"), "learning rates and epochs of the new last layer"

@@ -85,8 +85,9 @@ def test_broken_ones_are_named_after_the_others_with_line_error_and_remedy(
         "Warning: The recipe ~/recipes/broken.py can't be loaded: line 3: ModuleNotFoundError: "
         "No module named 'nobody_has_this'\n"
         "Mend it, or move it out of `recipes/`; `dl recipes broken --debug` shows the traceback.\n"
-        "Warning: The recipe ~/recipes/linear.py isn't used: a built-in recipe is called linear\n"
-        "Give the file another name.\n"
+        "Warning: The recipe ~/recipes/linear.py is not used: "
+        "a built-in recipe has the name linear\n"
+        "Rename the file.\n"
     )
     assert len(json.loads(ok(dl("recipes", "--json")).stdout)) == len(names)
 
@@ -137,7 +138,7 @@ def test_the_list_of_recipes_says_which_file_is_not_python(dl: Dl, home: Path) -
 def test_who_trains_a_built_in_recipe_is_told_of_a_file_of_its_name(dl: Dl, home: Path) -> None:
     make_project(home, linear=WIDE)
     said = ok(dl("train", "linear", "--help")).stderr
-    assert said.startswith("Warning: The recipe ~/recipes/linear.py isn't used")
+    assert said.startswith("Warning: The recipe ~/recipes/linear.py is not used")
     assert ok(dl("train", "finetune", "--help")).stderr == ""
 
 
@@ -167,7 +168,7 @@ def test_an_own_recipe_trains_and_its_run_is_judged_without_it(
     assert said.exit_code == 2
     said = dl("config", "get", "seed", *config)
     assert said.exit_code == 1
-    assert "there is no dl.yaml with a recipes/wide.py beside it" in said.stderr
+    assert "no dl.yaml has a recipes/wide.py beside it" in said.stderr
 
 
 @pytest.mark.parametrize(

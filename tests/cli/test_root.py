@@ -51,7 +51,7 @@ def test_the_version_is_printed_by_either_door(dl: Dl) -> None:
         ("data splitt", "`dl data` has no command 'splitt'", "`split`"),
         ("config shw", "`dl config` has no command 'shw'", "`show`"),
         ("train fintune", "`dl train` has no recipe 'fintune'", "`finetune`"),
-        ("recipes fintune", "No recipe is called 'fintune'", "`finetune`"),
+        ("recipes fintune", "There is no recipe 'fintune'", "`finetune`"),
         ("train finetune --bacbone x", "No such option", "'--backbone'"),
         ("submit --no-uplod", "No such option", "'--no-upload'"),
         ("config get sed", "No setting is called `sed`", "`seed`"),
