@@ -38,8 +38,8 @@ COMMANDS = """\
 
 <!-- Made by `make docs` from the code: change it there. -->
 
-`dl COMMAND --help` says the same in a terminal. Every command takes these as well, as far as it has
-a use for them:
+`dl COMMAND --help` prints the same in a terminal. Every command also takes these options, if it uses
+them:
 """
 
 RECIPES = """\
@@ -47,18 +47,18 @@ RECIPES = """\
 
 <!-- Made by `make docs` from the code: change it there. -->
 
-A recipe is one way to make and train a network. `dl recipes` lists them. [Training](train.md) says
-what they have in common, [Adding a recipe](adding-a-recipe.md) how to write one.
+A recipe is one way to build and train a network. `dl recipes` lists them. [Training](train.md)
+describes what they have in common, [Adding a recipe](adding-a-recipe.md) how to write one.
 
-A hyperparameter is set by its option, in a file of settings below `train:` and the recipe's name,
-or in the environment, as `DL_TRAIN__FINETUNE__DROPOUT`; see [Settings](config.md).
+Set a hyperparameter with its option, in a file of settings below `train:` and the recipe's name, or
+in the environment, as `DL_TRAIN__FINETUNE__DROPOUT`; see [Settings](config.md).
 """
 
 SHARED = """\
 ## Options of every recipe
 
-As far as it has a use for them: one that sees the pixels has no backbone, one that fixes its
-backbone no choice.
+A recipe takes these options if it uses them. A recipe on the pixels has no backbone, and a recipe
+that fixes its backbone offers no choice.
 """
 
 
@@ -175,7 +175,7 @@ def _command(ctx: click.Context) -> list[str]:
     rows = [row for title in _titles(ctx) for row in _options(ctx, title)]
     if isinstance(ctx.command, Recipes):
         names = ", ".join(f"[{name}](recipes.md#{name})" for name in built_in_names())
-        sections.append(f"Recipes, each with options of its own: {names}.")
+        sections.append(f"Each recipe has its own options: {names}.")
         rows += _beside_training(ctx)
     if rows:
         sections.append(_table("option", "what it does", rows))
@@ -189,7 +189,7 @@ def _recipes_page() -> str:
     for name in built_in_names():
         sections += [f"## {name}", *_recipe_paragraphs(recipe_text(name))]
         for setting, value in recipe_class(name).pinned.items():
-            sections.append(f"It fixes `{setting}` to `{value}`.")
+            sections.append(f"This recipe fixes `{setting}` to `{value}`.")
         own = _options(trains[name], "Hyperparameters")
         sections.append(_table("hyperparameter", "what it is", own))
     shared = {row: None for ctx in trains.values() for row in _options(ctx, "Options")}
