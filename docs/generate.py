@@ -38,8 +38,8 @@ COMMANDS = """\
 
 <!-- Made by `make docs` from the code: change it there. -->
 
-`dl COMMAND --help` prints the same in a terminal. Every command also takes these options, if it uses
-them:
+`dl COMMAND --help` prints the same in a terminal. Every command also takes these options, if it
+uses them:
 """
 
 RECIPES = """\
