@@ -298,7 +298,7 @@ class Run(RunFolder):
         """
         from dlcli.kaggle.send import WAIT_SECONDS, open_sender, wait_for_score
         from dlcli.kaggle.send import send as send_file
-        from dlcli.kaggle.submit import submit_run
+        from dlcli.kaggle.submit import require_possible, submit_run
 
         def confirm(question: str) -> None:
             if not yes:
@@ -308,6 +308,7 @@ class Run(RunFolder):
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):
             config, run, root = self._finished(settings)
+            require_possible(root, config, clip, sample)
             kaggle = open_sender(config, root) if send else None
             done = submit_run(run, root, config, bound=clip, sample_file=sample, views=tta)
             if kaggle is None:

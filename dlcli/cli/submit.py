@@ -94,7 +94,7 @@ def command(
     from dlcli.files.paths import shown
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
-    from dlcli.kaggle.submit import submit_run, with_competition
+    from dlcli.kaggle.submit import require_possible, submit_run, with_competition
     from dlcli.progress import say
     from dlcli.runs.choice import choose_run
 
@@ -104,6 +104,7 @@ def command(
     chosen = choose_run(config, run)
     say(str(chosen))
     slug = with_competition(config, chosen.root).settings().kaggle.competition
+    require_possible(chosen.root, config, bound or 0.0, sample_submission)
     kaggle = open_sender(config, chosen.root) if slug and not no_upload else None
     done = submit_run(
         chosen.run,

@@ -70,14 +70,7 @@ def predictions_of(
             hint="Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
         )
     dataset = open_dataset(root)
-    if not dataset.splits[split]:
-        raise DlError(
-            f"No images in {shown(root / split)}",
-            why="there is nothing to predict",
-            hint=f"Put images into {shown(root / split)}."
-            if split == "test"
-            else f"Run `dl data split {quoted(root)}`, then train.",
-        )
+    require_images(dataset, split)
     fingerprint = dataset.fingerprint(split)  # before any image is read
     if folder := holder(run, split, fingerprint, how):
         return read_predictions(folder.predictions_file(split, views))
@@ -101,6 +94,21 @@ def predictions_of(
     write_predictions(kept_in.predictions_file(split, views), mean)
     kept_in.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
     return mean
+
+
+def require_images(dataset: Dataset, split: str) -> None:
+    """Refuse a split that has no images.
+
+    Raises:
+        DlError: there are none to predict.
+    """
+    if dataset.splits[split]:
+        return
+    folder = shown(dataset.root / split)
+    hint = f"Run `dl data split {quoted(dataset.root)}`, then train."
+    if split == "test":
+        hint = f"Put images into {folder}."
+    raise DlError(f"No images in {folder}", why="there is nothing to predict", hint=hint)
 
 
 def predictions_of_needed(

@@ -16,7 +16,7 @@ from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.atomic import atomic
 from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.paths import shown
-from dlcli.inference.predict import predictions_of
+from dlcli.inference.predict import predictions_of, require_images
 from dlcli.inference.predictions import Predictions
 from dlcli.kaggle.competitions import Metric, metric_of, positive_of, slug_of
 from dlcli.kaggle.submission import (
@@ -95,6 +95,24 @@ def with_competition(config: Config, root: Path | None) -> Config:
     return config.with_values(config.values | {COMPETITION: named})
 
 
+def require_possible(
+    root: Path | None, config: Config, bound: float | Literal["auto"], sample_file: Path | None
+) -> None:
+    """Refuse what the files here show to be impossible, before anything is predicted or asked.
+
+    Raises:
+        DlError: no test images, a sample submission that can't be read, or a bound that changes
+            nothing.
+    """
+    wants = with_competition(config, root).settings().kaggle
+    metric = metric_of(wants.competition, wants.metric)
+    if bound and metric is not None and not metric.clipped:
+        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
+    _sample(sample_file, root)
+    if root is not None:
+        require_images(open_dataset(root), "test")
+
+
 def submit_run(
     run: Run,
     root: Path | None,
@@ -119,11 +137,10 @@ def submit_run(
         DlError: no test images, ids or columns that don't match them, or a bound that changes
             nothing.
     """
+    require_possible(root, config, bound, sample_file)
     config = with_competition(config, root)
     wants = config.settings().kaggle
     metric = metric_of(wants.competition, wants.metric)
-    if bound and metric is not None and not metric.clipped:
-        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
     kept_in = writable_run_said(run)
     valid = predictions_of(run, root, config, "valid", views)
     tried = curve(valid.y_true, valid.y_prob, config.settings().seed)

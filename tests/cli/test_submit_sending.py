@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -212,3 +213,25 @@ def test_no_secret_is_written_or_said(
     links = [link.encode() for link in server.storage.uploads]
     for secret in (KEY.encode(), *links):
         assert secret not in written + (said.stdout + said.stderr).encode()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sample-submission", "nope.csv"], "No such file: nope.csv"),
+        (["--clip", "0.05", "--config", "accuracy.yaml"], "scores by accuracy"),
+        ([], "No images in ~/data/pets/test"),
+    ],
+    ids=["sample", "clip", "images"],
+)
+def test_what_the_files_here_show_is_said_before_kaggle_is_asked(
+    dl: Dl, home: Path, server: KaggleServer, run: Run, words: list[str], said: str
+) -> None:
+    (home / "accuracy.yaml").write_text("kaggle: {metric: accuracy}\n")
+    if not words:
+        shutil.rmtree(home / "data/pets/test")
+    result = dl("submit", run.name, *words)
+    assert result.exit_code != 0
+    assert said in result.stderr
+    assert server.calls == []
+    assert not run.submission_file.exists()
