@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     import yaml
 
 
+def damaged(
+    file: Path, why: object, hint: str = "Restore the file, or take another run."
+) -> DlError:
+    """The error of a file that is gone, or can't be read back."""
+    state = "damaged" if file.exists() else "missing"
+    return DlError(f"{shown(file)} is {state}", why=str(why), hint=hint)
+
+
 def read_text(path: Path) -> str:
     """Read UTF-8 text; bytes that are not UTF-8 come back as surrogates."""
     return path.read_bytes().decode("utf-8", "surrogateescape")

@@ -9,6 +9,7 @@ from pathlib import Path
 from dlcli.config import Config
 from dlcli.data.folders import read_folder
 from dlcli.errors import DlError
+from dlcli.files.formats import damaged
 from dlcli.files.paths import expanded, shown
 from dlcli.images.pixels import MOST_NAMED
 from dlcli.inference.members import members_of
@@ -94,11 +95,8 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
     serving = start_serving(run, config, len(photos))
     paths, y_prob = predict_images(ROOT, tuple(names), serving, config.settings(), "the photos")
     if y_prob.shape[1] != len(run.classes):
-        raise DlError(
-            f"{shown(run.classes_file)} is damaged",
-            why=f"it names {len(run.classes)} classes, the model has {y_prob.shape[1]}",
-            hint="Use another run, or restore the file.",
-        )
+        why = f"it names {len(run.classes)} classes, the model has {y_prob.shape[1]}"
+        raise damaged(run.classes_file, why)
     named = tuple(names[path] for path in paths)
     return Predictions(named, run.classes, y_prob, ("",) * len(named))
 

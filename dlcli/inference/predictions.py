@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
-from dlcli.files.formats import read_csv, read_text, write_csv
+from dlcli.files.formats import damaged, read_csv, read_text, write_csv
 from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
@@ -105,9 +105,7 @@ def read_predictions(path: Path) -> Predictions:
         if not np.isfinite(y_prob).all():
             raise ValueError("it holds probabilities that are not numbers")
     except ValueError as error:
-        raise DlError(
-            f"{shown(path)} is damaged", why=str(error), hint="Remove it: it is made again."
-        ) from error
+        raise damaged(path, error, "Remove it: it is made again.") from error
     paths, true = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
     return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), len(header) - 2), true)
 

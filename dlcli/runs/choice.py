@@ -14,7 +14,7 @@ from dlcli.config import Config
 from dlcli.data.choice import choose_dataset
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.files.formats import below
+from dlcli.files.formats import below, damaged
 from dlcli.files.paths import expanded, is_folder, quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -106,11 +106,8 @@ def find_finished_run(named: str, runs_dir: Path) -> Run:
     """
     run = find_run(named, runs_dir)
     if run.is_damaged:
-        raise DlError(
-            f"{shown(run.status_file)} is damaged",
-            why="it is empty, or ends amid a line",
-            hint=f"Restore it, take another run, or train it again: `dl rerun {run.name}`.",
-        )
+        hint = f"Restore it, take another run, or train it again: `dl rerun {run.name}`."
+        raise damaged(run.status_file, "it is empty, or ends amid a line", hint)
     words = {"failed": "it failed", "interrupted": "it was interrupted"}
     if (state := run.state) in words:
         raise DlError(

@@ -10,8 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dlcli.config import RECORD
 from dlcli.data.dataset import SPLITS
-from dlcli.errors import DlError
-from dlcli.files.paths import shown
+from dlcli.files.formats import damaged
 from dlcli.images.pixels import PixelRule
 from dlcli.models.forward import Forward
 from dlcli.runs.changes import Change
@@ -95,11 +94,8 @@ def read_record(file: Path, config: Mapping[str, Any]) -> RunRecord:
         if not record.members and record.pixels is None:
             raise ValueError(f"`{RECORD}.pixels` is missing")
     except ValueError as error:
-        raise DlError(
-            f"{shown(file)} is damaged",
-            why=str(error),
-            hint="Restore the file, mend that line, or take another run.",
-        ) from error
+        hint = "Restore the file, mend that line, or take another run."
+        raise damaged(file, error, hint) from error
     return record
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.files.formats import below, read_csv, read_yaml, write_csv, write_yaml
+from dlcli.files.formats import below, damaged, read_csv, read_yaml, write_csv, write_yaml
 from dlcli.files.locks import alone_in, held, in_use
 from dlcli.files.paths import make_numbered, shown, state_home
 from dlcli.process import at_work, this_owner, utc_now
@@ -255,7 +255,7 @@ class Run:
         """
         config = read_yaml(self.config_file) if self.config_file.is_file() else None
         if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
-            raise _damaged(self.config_file, "it says how the run was made")
+            raise damaged(self.config_file, "it says how the run was made")
         return config
 
     @cached_property
@@ -315,7 +315,7 @@ class Run:
         classes = read_yaml(self.classes_file) if self.classes_file.is_file() else None
         if not isinstance(classes, list) or not classes:
             why = "without it nobody can say which output is which class"
-            raise _damaged(self.classes_file, why)
+            raise damaged(self.classes_file, why)
         return tuple(str(name) for name in classes)
 
     @property
@@ -347,11 +347,6 @@ class Run:
         """Add a line to `log.txt`, or several, with the time."""
         with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
-
-
-def _damaged(file: Path, why: str) -> DlError:
-    hint = "Take another run, or restore the file."
-    return DlError(f"{shown(file)} is missing or damaged", why=why, hint=hint)
 
 
 def read_history(file: Path) -> list[dict[str, float | str]]:

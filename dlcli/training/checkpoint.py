@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
-from dlcli.files.paths import shown
+from dlcli.files.formats import damaged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,11 +99,7 @@ def load_checkpoint(
             progress = Progress(**json.loads(str(file["progress"])))
             return progress, _arrays(file, "weights"), _arrays(file, "optimizer")
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise DlError(
-            f"{shown(folder / STATE)} is missing or damaged",
-            why=str(error),
-            hint="Train anew: the run can't go on.",
-        ) from error
+        raise damaged(folder / STATE, error, "Train anew: the run can't go on.") from error
 
 
 def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
@@ -122,7 +117,7 @@ def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return _arrays(file, "weights")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DlError(f"{shown(path)} is missing or damaged", why=str(error)) from error
+        raise damaged(path, error, "Train anew: the run can't go on.") from error
 
 
 def has_checkpoint(folder: Path) -> bool:

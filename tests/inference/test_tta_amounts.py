@@ -88,5 +88,5 @@ def test_views_differ_by_their_number_and_come_back_from_what_is_recorded(augmen
 
 def test_a_run_whose_record_is_gone_says_so(augmented: Run) -> None:
     augmented.config_file.unlink()
-    with pytest.raises(DlError, match="missing or damaged"):
+    with pytest.raises(DlError, match=r"config\.yaml is missing"):
         made_by(augmented, load_config(environ={}), 2)
