@@ -24,11 +24,11 @@ Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point: two sides, 9
 
 
 class PerClass(NamedTuple):
-    """Scores of each class, arrays of shape (n_classes,); 0 where a score is undefined.
+    """Scores of each class, arrays of shape (n_classes,); NaN where a score is undefined.
 
-    precision: of those called this class, the share that is.
-    recall: of those that are this class, the share called so.
-    f1: the harmonic mean of both.
+    precision: of those called this class, the share that is; undefined where none is called so.
+    recall: of those that are this class, the share called so; undefined where none is.
+    f1: the harmonic mean of both; undefined where the class doesn't occur at all.
     support: how many are this class.
     """
 
@@ -88,7 +88,7 @@ def per_class(confusion: Ints) -> PerClass:
     import numpy as np
 
     def share(part: Ints, whole: Ints) -> Floats:
-        return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+        return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
 
     hits, support, called = (
         np.diag(confusion),
@@ -138,7 +138,7 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
             baseline: class, accuracy and log_loss of a guesser that knows only how often each
                 class occurs among these very samples: always the most frequent class, with the
                 frequencies as probabilities.
-            classes: {name: {precision, recall, f1, support}}.
+            classes: {name: {precision, recall, f1, support}}; None for a score that is undefined.
             confusion: {true name: {predicted name: count}}, zeros left out.
 
     Raises:
@@ -154,6 +154,7 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
     scores = per_class(confusion)
     images, correct = len(y_true), int(np.trace(confusion))
     occurs = (confusion.sum(axis=0) + scores.support) > 0
+    columns = [[None if value != value else value for value in each.tolist()] for each in scores]
     prior = np.broadcast_to(scores.support / images, y_prob.shape)
     return {
         "images": images,
@@ -170,9 +171,7 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         },
         "classes": {
             name: dict(zip(PerClass._fields, row, strict=True))
-            for name, row in zip(
-                classes, zip(*(s.tolist() for s in scores), strict=True), strict=True
-            )
+            for name, *row in zip(classes, *columns, strict=True)
         },
         "confusion": {
             classes[i]: {classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]}

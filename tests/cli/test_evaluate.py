@@ -1,14 +1,18 @@
-"""`dl evaluate` as it is typed: what comes next."""
+"""`dl evaluate` as it is typed: what it prints, and what comes next."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset
 from support.small_run import only_run
+
+from dlcli.cli.evaluate import print_metrics
+from dlcli.evaluation.metrics import evaluate
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
@@ -52,3 +56,70 @@ def test_a_damaged_record_is_one_error_that_says_where(
     said = refused(dl(command, run.name)).stderr
     assert said.startswith(f"Error: ~/runs/tiny/{run.name}/config.yaml is not valid YAML: line ")
     assert said.endswith("\nRestore it, or take another run: `dl runs` lists them.\n")
+
+
+def printed(capsys: pytest.CaptureFixture[str], classes: int, *, everything: bool) -> list[str]:
+    """What is printed of a guesser with 3 images a class, who takes class 7's for class 0's."""
+    y_true = np.repeat(np.arange(classes), 3)
+    y_pred = np.where(y_true == 7, 0, y_true)
+    y_pred[y_true == 5] = (5, 6, 6)
+    names = [f"breed {number}" for number in range(classes)]
+    print_metrics(
+        evaluate(y_true, np.eye(classes)[y_pred], names), everything=everything, wide=False
+    )
+    return capsys.readouterr().out.splitlines()
+
+
+def test_of_many_classes_the_scores_come_first_then_the_ten_worst(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = printed(capsys, 120, everything=False)
+    assert [line.split()[0] for line in lines[:4]] == ["images", "accuracy", "log", "baseline"]
+    assert lines[4:] == [
+        "",
+        "The 10 of 120 classes with the lowest F1; all of them: `--all`",
+        "class    precision  recall      f1  images",
+        "breed 7          -  0.0000  0.0000       3",
+        "breed 5     1.0000  0.3333  0.5000       3",
+        "breed 0     0.5000  1.0000  0.6667       3",
+        "breed 6     0.6000  1.0000  0.7500       3",
+        *(f"breed {n}     1.0000  1.0000  1.0000       3" for n in (1, 2, 3, 4, 8, 9)),
+    ]
+
+
+def test_all_classes_are_printed_where_they_are_asked_for_or_few(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = printed(capsys, 120, everything=True)
+    assert [line.rsplit(maxsplit=4)[0] for line in lines[6:]] == [f"breed {n}" for n in range(120)]
+    assert lines[5].startswith("class ")
+    assert printed(capsys, 10, everything=False) == printed(capsys, 10, everything=True)
+
+
+def test_a_score_that_is_undefined_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    found = evaluate(np.array([0, 0, 1]), np.eye(4)[[0, 0, 2]], ["cat", "dog", "fox", "owl"])
+    assert found["classes"]["dog"]["precision"] is None
+    assert found["classes"]["fox"]["recall"] is None
+    assert list(found["classes"]["owl"].values()) == [None, None, None, 0]
+    print_metrics(found, everything=False, wide=False)
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "cat       1.0000  1.0000  1.0000       2",
+        "dog            -  0.0000  0.0000       1",
+        "fox       0.0000       -  0.0000       0",
+        "owl            -       -       -       0",
+    ]
+
+
+def test_a_narrow_terminal_keeps_a_class_whole_and_loses_f1_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "soft-coated wheaten terrier of the kind that is seen at shows"
+    found = evaluate(np.array([0, 1]), np.eye(2), [name, "dog"])
+    print_metrics(found, everything=False, wide=False)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"{name}     1.0000  1.0000",
+        f"{'dog':{len(name)}}     1.0000  1.0000",
+    ]
+    print_metrics(found, everything=False, wide=True)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("1.0000  1.0000       1")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from typing import Any
 from unicodedata import combining, east_asian_width
@@ -13,73 +14,127 @@ import click
 from dlcli.words import printable
 
 GAP = "  "
-# A text is broken into pieces no narrower than this, or than its longest word.
-LEAST_COLUMN = 20
-# How far what has no room beside its row stands in, below it.
+# How far what has no room in its row's line stands in, below it.
 BELOW = 4
+
+# Stands for a number that there is none of.
+UNDEFINED = "-"
+
+WIDE = click.option("--wide", is_flag=True, help="keep every column, however narrow the terminal")
 
 
 def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[object]], spare: Sequence[str] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    spare: Sequence[str] = (),
+    *,
+    remarks: bool = False,
+    wide: bool = False,
 ) -> None:
     """Print rows under a header; columns that hold numbers stand to the right.
 
-    On a terminal too narrow for it, text in the last column goes on below itself, or where not even
-    its words have room, in lines of their own.
+    On a terminal too narrow for it, or where `COLUMNS` says so, columns go, the least important
+    first. Where the others have no room in a line of the terminal either, they go on in a line
+    below; text in the last one goes on below itself.
 
     Args:
         header: column titles.
         rows: one value per column; None prints as nothing.
         spare: titles of columns that a terminal too narrow goes without, the first one first.
+        remarks: whether the last column holds remarks, for which no other column has to go.
+        wide: keep all columns.
     """
-    for title in spare:
-        if not fits(header, rows):
-            place = list(header).index(title)
-            header = [*header[:place], *header[place + 1 :]]
-            rows = [[*row[:place], *row[place + 1 :]] for row in rows]
-    texts = [list(map(_text, row)) for row in rows]
-    columns = range(len(header))
+    lines = [list(header), *([_text(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     right = [
-        any(rows) and all(_is_number(row[i]) or row[i] is None for row in rows) for i in columns
+        any(rows) and all(_is_number(row[i]) or row[i] in (None, UNDEFINED) for row in rows)
+        for i in range(len(header))
     ]
-    widths = [max([_width(header[i]), *(_width(row[i]) for row in texts)]) for i in columns]
-    indent = sum(widths[:-1]) + len(GAP) * (len(header) - 1)
-    below = _room(indent) < min(LEAST_COLUMN, _longest_word([header[-1], *(r[-1] for r in texts)]))
-    for row in [list(header), *texts]:
-        cells = []
-        for i in columns:
-            fill = " " * (widths[i] - _width(row[i]))
-            cells.append(fill + row[i] if right[i] else row[i] + fill)
-        start = "".join(cell + GAP for cell in cells[:-1])
-        if below:
-            click.echo(start.rstrip())
-            for line in _broken(cells[-1].strip(), BELOW):
-                click.echo((" " * BELOW + line).rstrip())
-            continue
-        for line in _broken(cells[-1], indent):
-            click.echo((start + line).rstrip())
-            start = " " * indent
+    places = [] if wide else [list(header).index(title) for title in spare]
+    told = os.environ.get("COLUMNS", "")
+    room = int(told) if told.isdecimal() else _room()
+    stay = kept_columns(widths[:-1] if remarks else widths, places, room)
+    if remarks:
+        stay.append(len(widths) - 1)
+    lines = [[line[i] for i in stay] for line in lines]
+    widths, right = [widths[i] for i in stay], [right[i] for i in stay]
+    needed = list(widths)
+    if not right[-1]:
+        needed[-1] = _longest_word((line[-1] for line in lines), _room() - BELOW)
+    groups = shared_lines(needed, _room(), text=not right[-1])
+    for line in lines:
+        cells = list(map(_filled, line, widths, right))
+        for group in groups:
+            start = "" if group is groups[0] else " " * BELOW
+            start += "".join(cells[i] + GAP for i in group[:-1])
+            end = cells[group[-1]].rstrip()
+            if group is groups[0] or (start + end).strip():
+                _print_broken(end, start)
+
+
+def kept_columns(widths: Sequence[int], spare: Sequence[int], room: float) -> list[int]:
+    """The columns that stay where a line has so much room.
+
+    Args:
+        widths: of all columns.
+        spare: columns that may go, one after the other until the rest fits.
+        room: the characters in a line.
+    """
+    stay = list(range(len(widths)))
+    for column in spare:
+        if _together(widths[i] for i in stay) <= room:
+            break
+        stay.remove(column)
+    return stay
+
+
+def shared_lines(widths: Sequence[int], room: float, *, text: bool = False) -> list[list[int]]:
+    """The columns that share a line: all of them, where they have room.
+
+    Else a row breaks behind its widest column, the name, and wherever a line is full; lines below
+    the first stand in.
+
+    Args:
+        widths: of all columns.
+        room: the characters in a line.
+        text: whether the last column holds text: it alone goes below, where that will do.
+    """
+    columns = list(range(len(widths)))
+    if _together(widths) <= room:
+        return [columns]
+    if text and len(columns) > 1 and _together(widths[:-1]) <= room:
+        return [columns[:-1], columns[-1:]]
+    lines: list[list[int]] = [[]]
+    for column in columns:
+        indent = BELOW if len(lines) > 1 else 0
+        together = indent + _together(widths[i] for i in (*lines[-1], column))
+        if lines[-1] and (together > room or column == widths.index(max(widths)) + 1):
+            lines.append([])
+        lines[-1].append(column)
+    return lines
 
 
 def fits(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
-    """Whether a table is no wider than the terminal; True where the output goes elsewhere."""
-    if _room(0) == inf:
-        return True
-    columns = zip(header, *([_text(value) for value in row] for row in rows), strict=True)
-    widths = [max(map(_width, column)) for column in columns]
-    return sum(widths) + len(GAP) * (len(widths) - 1) <= _room(0)
+    """Whether the columns of a table have room in one line."""
+    lines = [header, *([_text(value) for value in row] for row in rows)]
+    return _together(max(map(_width, column)) for column in zip(*lines, strict=True)) <= _room()
 
 
 def print_text(text: str, start: str = "") -> None:
     """Print a sentence; on a terminal too narrow for it, it goes on between words, below itself."""
-    for line in _broken(printable(text), len(start)):
-        click.echo(start + line)
-        start = " " * len(start)
+    _print_broken(printable(text), start)
 
 
-def _broken(text: str, indent: int) -> list[str]:
-    """A text as it fits the terminal; whole where the output goes elsewhere."""
-    room = _room(indent)
+def _print_broken(text: str, start: str) -> None:
+    """Print a text behind a beginning; what has no room goes on below itself."""
+    indent = _width(start)
+    for piece in _broken(text, _room() - indent):
+        click.echo((start + piece).rstrip())
+        start = " " * indent
+
+
+def _broken(text: str, room: float) -> list[str]:
+    """A text in lines of so many characters, broken between words."""
     if _width(text) <= room:
         return [text]
     from textwrap import wrap
@@ -88,17 +143,29 @@ def _broken(text: str, indent: int) -> list[str]:
     return wrap(text, max(int(room), 1), break_on_hyphens=False, break_long_words=False)
 
 
-def _room(indent: int) -> float:
-    """Columns beyond an indent; no end of them where the output goes elsewhere."""
+def _room() -> float:
+    """The characters in a line of the terminal; no end of them where the output goes elsewhere."""
     if not sys.stdout.isatty():
         return inf
     from shutil import get_terminal_size
 
-    return get_terminal_size().columns - indent
+    return get_terminal_size().columns
 
 
-def _longest_word(texts: Sequence[str]) -> int:
-    return max((_width(word) for text in texts for word in text.split()), default=0)
+def _together(widths: Iterable[int]) -> int:
+    """The width of columns side by side."""
+    return sum(width + len(GAP) for width in widths) - len(GAP)
+
+
+def _longest_word(texts: Iterable[str], most: float) -> int:
+    """The width of the longest word, but for those that are wider than `most`."""
+    widths = (_width(word) for text in texts for word in text.split())
+    return max((width for width in widths if width <= most), default=0)
+
+
+def _filled(text: str, width: int, right: bool) -> str:
+    fill = " " * (width - _width(text))
+    return fill + text if right else text + fill
 
 
 def _text(value: object) -> str:

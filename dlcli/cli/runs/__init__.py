@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli.parts.help import Command, Group, Page
 from dlcli.cli.parts.options import JSON, with_config
-from dlcli.cli.parts.tables import emit_json, finite, fits, print_table
+from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
 from dlcli.cli.runs.choice import ALL, FILTERS, TRAIN_ONE, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from dlcli.runs.listing import Row
 
 SECONDS, PUBLIC = "seconds", "public_score"
-# With a name of 39 characters and a run that was interrupted they fit 80, but for the seconds.
+# With a name of 39 characters and a run that was interrupted they fit 80, but for the spare ones.
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
+# What a terminal too narrow for the table goes without, unless it was asked for.
+SPARE = (SECONDS, "epochs")
 # The commands in the order in which one uses them, and the modules of those that are not here.
 MODULES = {
     "ls": None,
@@ -93,6 +95,7 @@ def command() -> None:
     help="sort by a column or a setting; from the top down with a minus",
 )
 @ALL
+@WIDE
 @JSON
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV")
 @with_config("dataset")
@@ -101,6 +104,7 @@ def ls(
     filters: tuple[str, ...],
     sort: str | None,
     everything: bool,
+    wide: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
@@ -120,7 +124,7 @@ def ls(
     if as_json or as_csv:
         _print_plain([_plain(row, keys) for row in kept], keys, as_json)
     elif kept:
-        _print_rows(kept, keys, everything)
+        _print_rows(kept, keys, everything, wide)
     place = shown(found.place)
     if not found.rows:
         say(f"No runs in {place}; next: `dl train finetune`")
@@ -164,11 +168,10 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     click.echo(name_to_type(found.run, runs_dir))
 
 
-def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> None:
+def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide: bool) -> None:
     """The table: a column for each key that was asked for too, and what is wrong, if anything.
 
-    So are public scores, where there are any. Seconds, and then epochs, are left out where nobody
-    asked for them and the terminal has no room.
+    So are public scores, where there are any.
     """
     from dlcli.runs.listing import epochs_of
 
@@ -190,16 +193,11 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool) -> N
         for row, took in zip(rows, seconds, strict=True)
     ]
     header = [*COLUMNS, *("public" if key == PUBLIC else key for key in more)]
-    for column in (SECONDS, "epochs") if scored else (SECONDS,):
-        if column not in keys and not fits(header, table):
-            place = header.index(column)
-            del header[place]
-            for cells in table:
-                del cells[place]
     if problems:
         header.append("problem")
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
-    print_table(header, table)
+    spare = [title for title in SPARE if title not in keys]
+    print_table(header, table, spare, remarks=problems, wide=wide)
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:

@@ -10,12 +10,13 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
-from dlcli.cli.parts.tables import emit_json, print_table
+from dlcli.cli.parts.tables import WIDE, emit_json, fits, print_table, print_text
 from dlcli.cli.runs.choice import named_or_newest
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         emit_json({"runs": [str(run.path) for run in runs], "settings": _plain(differences)})
     elif differences:
-        _print_differences(differences, names_of(runs))
+        _print_differences(differences, _titles(differences, names_of(runs)))
     else:
         say(f"{' and '.join(map(shown, names_of(runs)))} differ in no setting.")
 
@@ -61,10 +62,11 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     metavar="FILE",
     help=f"the PNG of the curves to write  [default: {PICTURE} beside the first run]",
 )
+@WIDE
 @JSON
 @with_config("dataset")
 def compare_command(
-    config: Config, named: tuple[str, ...], out: Path | None, as_json: bool
+    config: Config, named: tuple[str, ...], out: Path | None, wide: bool, as_json: bool
 ) -> None:
     """Hold finished runs against each other: scores, settings, curves, and what chance explains.
 
@@ -80,7 +82,7 @@ def compare_command(
     if as_json:
         emit_json(_as_json(comparison, picture))
     else:
-        _print(comparison)
+        _print(comparison, wide)
 
 
 def _require_png(out: Path | None) -> None:
@@ -120,7 +122,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
     return path
 
 
-def _print(comparison: Comparison) -> None:
+def _print(comparison: Comparison, wide: bool) -> None:
     from dlcli.report.compare import names_of
 
     rows = []
@@ -129,7 +131,8 @@ def _print(comparison: Comparison) -> None:
         seconds = each.seconds and f"{each.seconds:.1f}".rjust(len(SECONDS))
         scores = (each.val_accuracy, each.val_loss)
         rows.append([each.letter, name, each.recipe, each.epochs, *scores, seconds])
-    print_table(["", "run", "recipe", "epochs", "valid accuracy", "log loss", SECONDS], rows)
+    header = ["", "run", "recipe", "epochs", "valid accuracy", "log loss", SECONDS]
+    print_table(header, rows, (SECONDS, "recipe", "epochs"), wide=wide)
     click.echo()
     if comparison.differences:
         _print_differences(comparison.differences, [each.letter for each in comparison.runs])
@@ -137,13 +140,26 @@ def _print(comparison: Comparison) -> None:
         click.echo("They differ in no setting.")
     click.echo()
     for contrast in comparison.contrasts:
-        click.echo(contrast.about_loss)
-        click.echo(contrast.about_accuracy)
+        print_text(contrast.about_loss)
+        print_text(contrast.about_accuracy)
     if (several := len(comparison.contrasts)) > 1:
-        click.echo(
+        print_text(
             f"Among {several} comparisons chance finds a difference sooner than in one: each p is "
             "corrected for that, by Holm's method."
         )
+
+
+def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence[str]:
+    """What stands above each run's settings: its name, or where that has no room a letter."""
+    from dlcli.report.compare import letter
+
+    if fits(["setting", *names], [[each.setting, *each.texts] for each in differences]):
+        return names
+    letters = [letter(number) for number in range(len(names))]
+    for each, name in zip(letters, names, strict=True):
+        click.echo(f"{each}  {printable(name)}")
+    click.echo()
+    return letters
 
 
 def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
