@@ -27,6 +27,9 @@ _hushed = False
 # Waiting longer than this without a word would look like hanging.
 SILENT_SECONDS = 20.0
 
+# What is counted once, not in epochs.
+ONCE = range(1)
+
 
 @contextmanager
 def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
@@ -115,14 +118,17 @@ class Bar:
 
 
 @contextmanager
-def track(description: str, total: int, unit: str, done: int = 0) -> Iterator[Bar]:
+def track(
+    description: str, total: int, unit: str, done: int = 0, epochs: range = ONCE
+) -> Iterator[Bar]:
     """Show progress with rate and time left while the block runs; quiet without a terminal.
 
     Args:
         description: what is going on.
-        total: how many there are in all.
+        total: how many there are.
         unit: what is counted, in the plural: "images".
-        done: how many were done before.
+        done: how many were done before, in all epochs.
+        epochs: the numbers of the epochs that go through all of them, each told beside the count.
     """
     if _hushed or not sys.stderr.isatty():
         yield Bar()
@@ -133,12 +139,14 @@ def track(description: str, total: int, unit: str, done: int = 0) -> Iterator[Ba
     columns: list[ProgressColumn | str] = [
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        TextColumn("{task.completed}/{task.total} " + unit),
+        _count_column(total, unit, epochs),
         _rate_column(unit),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
     ]
     with _progress(columns, Console(stderr=True)) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, completed=done))
+        yield Bar(
+            progress, progress.add_task(description, total=total * len(epochs), completed=done)
+        )
 
 
 def _progress(columns: list[ProgressColumn | str], console: Console) -> Progress:
@@ -154,8 +162,27 @@ def _progress(columns: list[ProgressColumn | str], console: Console) -> Progress
     return NarrowProgress(*columns, console=console)
 
 
+def _count_column(total: int, unit: str, epochs: range) -> ProgressColumn:
+    from rich.progress import ProgressColumn, Task
+    from rich.table import Column
+    from rich.text import Text
+
+    class Count(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            done = int(task.completed)
+            if epochs == ONCE:
+                return Text(f"{done}/{total} {unit}")
+            # at the end of an epoch all of its images are done, and none of the next one's
+            before = max(done - 1, 0) // total
+            number = f"epoch {epochs[before]}/{epochs[-1]}"
+            return Text(f"{number}  {done - before * total}/{total} {unit}")
+
+    return Count(Column(no_wrap=True))
+
+
 def _rate_column(unit: str) -> ProgressColumn:
     from rich.progress import ProgressColumn, Task
+    from rich.table import Column
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -163,7 +190,7 @@ def _rate_column(unit: str) -> ProgressColumn:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.{int(speed < 10)}f} {unit}/s" if speed else "")
 
-    return Rate()
+    return Rate(Column(no_wrap=True))
 
 
 class Patience:

@@ -57,3 +57,23 @@ def test_at_a_terminal_a_command_stays_on_one_line_to_be_copied() -> None:
     script = f"from dlcli.progress import say; say('Saved ~/runs/dogscats; next: {command}')"
     written = at_terminal("-c", script, columns=60)
     assert written.splitlines() == ["Saved ~/runs/dogscats; next:", command]
+
+
+EPOCHS = """
+import time
+from dlcli.progress import track
+with track("Training", 4, "images", done=4, epochs=range(3, 6)) as bar:
+    for number in range(8):
+        time.sleep(0.15)
+        bar.advance()
+"""
+
+
+def test_images_are_counted_once_and_epochs_apart() -> None:
+    drawn = at_terminal("-c", EPOCHS)
+    counts = re.findall(r"epoch \d/\d  \d/\d images", drawn)
+    assert counts[0] == "epoch 3/5  4/4 images"
+    assert counts[-1] == "epoch 5/5  4/4 images"
+    assert counts == sorted(counts)
+    assert "epoch 4/5  1/4 images" in counts
+    assert "/12" not in drawn

@@ -88,7 +88,8 @@ def per_class(confusion: Ints) -> PerClass:
     import numpy as np
 
     def share(part: Ints, whole: Ints) -> Floats:
-        return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+        shares: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+        return shares
 
     hits, support, called = (
         np.diag(confusion),

@@ -103,6 +103,7 @@ def _training(run: Run) -> dict[str, object]:
         "pixels": (run.predicts_from or record).pixels,
         **dict(flat(below(config, "train", record.recipe))),
         "seed": config.get("seed"),
+        "changed": "; ".join(map(str, record.changes)) or None,
     }
 
 

@@ -34,7 +34,7 @@ FIELDS = (
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
 # By these a run is judged while it trains.
 SCORES = ("val_loss", "val_accuracy")
-NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score")
+NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score", PLANNED)
 
 Plain = str | int | float
 

@@ -164,8 +164,7 @@ class Run:
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
         name = "-".join([stamp, recipe, *telling])
         run = cls(make_numbered(runs_dir / dataset / name))
-        (run.path / "models").mkdir()
-        (run.path / "predictions").mkdir()
+        run.make_folders()
         return run
 
     @classmethod
@@ -225,6 +224,17 @@ class Run:
         """Add to a mapping in `status.yaml`; what else it holds stays."""
         self._change_status(lambda status: status | {name: status.get(name, {}) | entries})
 
+    def remove_from_status(self, *names: str) -> None:
+        """Remove some of `status.yaml`; the rest stays."""
+        self._change_status(
+            lambda status: {name: held for name, held in status.items() if name not in names}
+        )
+
+    def make_folders(self) -> None:
+        """Make the folders that a training writes into; a copy may have left out empty ones."""
+        for file in (self.best_model, self.predictions_file("valid")):
+            file.parent.mkdir(exist_ok=True)
+
     def start(self, recipe: str, planned_epochs: int) -> None:
         """Say that this process works on the run.
 
@@ -240,6 +250,7 @@ class Run:
             working = {"state": "running", "started": status.get("started") or now}
             return status | plan | working | this_owner(now)
 
+        self.make_folders()
         self._change_status(begun)
 
     def _change_status(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

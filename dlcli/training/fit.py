@@ -151,10 +151,16 @@ def _train_phase(
     if progress.phase_epochs < epochs:
         planned = count(epochs, "epoch")
         say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
-    total, done = epochs * train.labelled, progress.phase_epochs * train.labelled
+    first = len(progress.history) - progress.phase_epochs + 1
     with (
         between_steps() as step,
-        track(f"Training {phase.name}", total, "images", done=done) as bar,
+        track(
+            f"Training {phase.name}",
+            train.labelled,
+            "images",
+            done=progress.phase_epochs * train.labelled,
+            epochs=range(first, first + epochs),
+        ) as bar,
     ):
         Fit(
             job=job,
@@ -274,18 +280,19 @@ class Fit:
         progress.history.append(row)
         progress.phase_epochs += 1
         progress.since_best += 1
-        news = {"epoch": row["epoch"]}
         if row["val_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = row["val_loss"], row["epoch"]
             progress.best_phase, progress.since_best = progress.phase, 0
-            news |= {
-                "best_epoch": row["epoch"],
-                **{name: row[name] for name in ("val_loss", "val_accuracy")},
-            }
         optimizer = [to_numpy(variable) for variable in network.optimizer.variables]
         save_checkpoint(run.checkpoint, progress, network.weights(), optimizer, weights)
         run.write_history(progress.history)
-        run.update_status(**news)
+        best = progress.history[progress.best_epoch - 1]
+        run.update_status(
+            epoch=row["epoch"],
+            best_epoch=best["epoch"],
+            val_loss=best["val_loss"],
+            val_accuracy=best["val_accuracy"],
+        )
         if self.job.settings.tensorboard:
             add_events(run.tensorboard, row)
 

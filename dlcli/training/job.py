@@ -214,10 +214,15 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
         replace(job.forward, view=View(job.settings.augmentation, number))
         for number in range(1, job.passes(phase) + 1)
     ]
-    missing = sum(not _is_stored(job, view, changing) for view in views)
+    ready = [_is_stored(job, view, changing) for view in views]
+    missing = ready.count(False)
     what = count(missing, "augmented pass", "augmented passes")
     require_room(missing, what, plain, changing, "Take fewer `--augment-passes`")
-    stores = [_stored(job, view, changing) for view in views]
+    stores = []
+    for number, (view, there) in enumerate(zip(views, ready, strict=True), start=1):
+        if not there:
+            say(f"Augmented pass {number} of {len(views)}")
+        stores.append(_stored(job, view, changing))
     passes = [
         [
             open_features(folder, job.dataset, split)

@@ -36,6 +36,9 @@ MEASURED = 2000
 # What a model that sees the pixels is to be held against.
 PRETRAINED = "dl train finetune"
 
+# What `status.yaml` tells of the models of a finished training; untrue once the run goes on.
+OUTCOME = ("finished", "train_loss", "train_accuracy", "seconds", "diagnosis", "predicted")
+
 
 def keep_outcome(
     job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress

@@ -34,6 +34,7 @@ from dlcli.training.checkpoint import (
 from dlcli.training.fit import fit
 from dlcli.training.job import Job, make_job
 from dlcli.training.launch import own_recipe
+from dlcli.training.outcome import OUTCOME
 
 
 def resume(
@@ -80,6 +81,8 @@ def resume(
         if any(each is not None for each in wanted):
             change = Change(len(progress.history), progress.phase, progress.phase_epochs, *wanted)
             _require_possible(run, job, change)
+        if run.state == "finished" and not has_checkpoint(run.checkpoint):
+            _require_revivable(run, job)
         run.log(command_line())
         with heard_by(run.log):
             if run.state == "finished":
@@ -264,25 +267,40 @@ def progress_at_end(run: Run, job: Job) -> Progress:
     )
 
 
+def _require_revivable(run: Run, job: Job) -> None:
+    """Refuse a finished run whose models can't become a checkpoint.
+
+    Raises:
+        DlError: says why.
+    """
+    gone = [path for path in (run.best_model, run.last_model) if not path.is_file()]
+    why = ""
+    if job.recipe.ema is not None:
+        why = "its models hold the running means of the weights, and the weights are gone"
+    elif gone:
+        why = f"{shown(gone[0])} is gone, and it keeps no checkpoint"
+    if why:
+        raise DlError(
+            f"{run.name} can't be trained further",
+            why=why,
+            hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
+        )
+
+
 def revive(run: Run, job: Job) -> Progress:
     """Write the checkpoint of a finished run, which kept none; its optimizer begins anew.
 
     Raises:
-        DlError: a model is gone; or holds running means, which nothing can go on from.
+        DlError: a model is gone or damaged; or holds running means, which nothing can go on from.
     """
-    if job.recipe.ema is not None:
-        raise DlError(
-            f"{run.name} can't be trained further",
-            why="its models hold the running means of the weights, and the weights are gone",
-            hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
-        )
+    _require_revivable(run, job)
     start_backend()
     progress = progress_at_end(run, job)
-    run.checkpoint.mkdir(exist_ok=True)
-    best = _network_from(job, progress.best_phase, run.best_model)
-    save_best(run.checkpoint, progress, best.weights())
+    best = _network_from(job, progress.best_phase, run.best_model).weights()
     last = _network_from(job, progress.phase, run.last_model)
     optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
+    run.checkpoint.mkdir(exist_ok=True)
+    save_best(run.checkpoint, progress, best)
     save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
     return progress
 
@@ -301,8 +319,7 @@ def set_aside(run: Run) -> None:
             path.rename(folder / path.name)
         names = ", ".join(path.name for path in there)
         say(f"What was made of its model so far is in {shown(folder)}: {names}.")
-    run.predictions_file("valid").parent.mkdir(exist_ok=True)
-    run.update_status(predicted={})
+    run.remove_from_status(*OUTCOME)
 
 
 def _network_from(job: Job, phase: int, path: Path) -> Network:

@@ -52,6 +52,20 @@ def test_it_shows_the_members_their_mean_and_the_ensemble(dl: Dl, root: Path) ->
     assert f"Saved ~/runs/pets/{path.name}; next: `dl evaluate -d ~/data/pets`" in said.stderr
 
 
+def test_its_members_and_no_settings_are_shown(dl: Dl, root: Path) -> None:
+    ok(dl("ensemble", "one", "two"))
+    (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
+    lines = ok(dl("runs", "show", path.name)).stdout.splitlines()
+    place = lines.index("member  valid accuracy  log loss")
+    assert lines[place + 1 : place + 3] == [
+        "one             0.5000    0.6547",
+        "two             1.0000    0.3993",
+    ]
+    assert not any("defaults" in line or line.startswith("epochs") for line in lines)
+    told = json.loads(ok(dl("runs", "show", path.name, "--json")).stdout)
+    assert [each["name"] for each in told["members"]] == ["one", "two"]
+
+
 def test_of_an_ensemble_that_is_the_best_nothing_is_said(dl: Dl, root: Path) -> None:
     predicted_run(root, "four", {VALID[0]: (0.6, 0.4), VALID[1]: (0.6, 0.4)})
     predicted_run(root, "five", {VALID[0]: (0.4, 0.6), VALID[1]: (0.4, 0.6)})

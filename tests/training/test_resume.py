@@ -291,3 +291,13 @@ def test_a_disk_that_takes_nothing_more_still_ends_with_the_way_on(
     run = only_run(home)
     assert result.exit_code == 1
     assert f"dl resume {run.name}" in result.stderr
+
+
+def test_a_run_that_a_copy_left_without_its_empty_folders_ends_all_the_same(
+    dl: Dl, stopped: Run
+) -> None:
+    for file in (stopped.best_model, stopped.predictions_file("valid")):
+        file.parent.rmdir()
+    ok(dl("resume", stopped.name))
+    assert stopped.best_model.is_file()
+    assert stopped.predictions_file("valid").is_file()

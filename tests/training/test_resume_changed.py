@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
     child = next(run for run in Run.all(home / "runs") if run.name != stopped.name)
     assert child.history_file.read_text() == stopped.history_file.read_text()
     assert child.config["run"]["parent"] == f"tiny/{stopped.name}"
+
+
+def test_the_report_tells_what_was_changed_under_way(dl: Dl, stopped: Run) -> None:
+    ok(dl("resume", stopped.name, "--epochs", "3", "--batch-size", "8"))
+    ok(dl("evaluate", stopped.name))
+    page = stopped.report_file.read_text()
+    assert "from epoch 3 on: 3 epochs in all, batches of 8" in page
 
 
 def test_a_run_may_end_sooner(dl: Dl, stopped: Run) -> None:
@@ -188,3 +196,48 @@ def test_training_goes_on_when_nobody_reads_its_words_any_more(home: Path, tiny:
         time.sleep(0.1)
     assert only_run(home).state == "finished"
     assert len(only_run(home).history) == 9
+
+
+def test_a_finished_run_without_its_models_is_refused_before_anything_changes(
+    dl: Dl, stopped: Run
+) -> None:
+    ok(dl("resume", stopped.name))
+    stopped.last_model.unlink()
+    before = stopped.status_file.read_bytes(), stopped.log_file.read_bytes()
+    refused(dl("resume", stopped.name, "--epochs", "6"), "models/last.keras is gone", "Train anew")
+    assert (stopped.status_file.read_bytes(), stopped.log_file.read_bytes()) == before
+    assert not stopped.checkpoint.exists()
+
+
+def test_a_model_that_can_not_be_read_leaves_no_checkpoint(dl: Dl, stopped: Run) -> None:
+    ok(dl("resume", stopped.name))
+    stopped.best_model.unlink()
+    stopped.best_model.write_bytes(b"no model")
+    assert dl("resume", stopped.name, "--epochs", "6").exit_code == 1
+    assert not stopped.checkpoint.exists()
+    assert stopped.state == "finished"
+
+
+def test_a_finished_run_that_goes_on_and_is_stopped_tells_nothing_of_its_end(
+    dl: Dl, stopped: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("resume", stopped.name))
+    ended = json.loads(ok(dl("runs", "show", stopped.name, "--json")).stdout)
+    assert ended["diagnosis"] and ended["finished"] and ended["seconds"]
+
+    def save_then_stop(*arguments: object) -> None:
+        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(fit, "save_checkpoint", save_then_stop)
+        assert dl("resume", stopped.name, "--epochs", "6").exit_code == 130
+    told = json.loads(ok(dl("runs", "show", stopped.name, "--json")).stdout)
+    assert (told["state"], told["epoch"]) == ("interrupted", 4)
+    gone = ("finished", "seconds", "train_loss", "train_accuracy", "diagnosis")
+    assert [told[name] for name in gone] == [None] * len(gone)
+    lowest = min(float(row["val_loss"]) for row in stopped.history)
+    assert told["val_loss"] == pytest.approx(lowest, rel=1e-3)
+    assert ok(dl("runs")).stdout.splitlines()[1].split()[1:3] == ["interrupted", "4/6"]
+    ok(dl("resume", stopped.name))
+    assert json.loads(ok(dl("runs", "show", stopped.name, "--json")).stdout)["seconds"]

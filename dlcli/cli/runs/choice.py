@@ -83,9 +83,10 @@ class Selection:
         if not self.kept:
             of = "" if self.dataset is None else f" of {shown(self.dataset)}"
             passes = " passes the filters" if self.rows else ""
+            every = " --all" if self.dataset is None else ""
             raise DlError(
                 f"No run{of} in {shown(self.runs_dir)}{passes}",
-                hint="`dl runs` lists what there is." if self.rows else TRAIN_ONE,
+                hint=f"`dl runs{every}` lists what there is." if self.rows else TRAIN_ONE,
             )
 
 

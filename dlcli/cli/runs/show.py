@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlcli.evaluation.diagnosis import Diagnosis
     from dlcli.runs.disk import Stored
     from dlcli.runs.listing import Row
+    from dlcli.runs.record import RecordedMember
     from dlcli.runs.run import Run
     from dlcli.runs.settings import Changed
 
@@ -67,7 +68,7 @@ def _print(
     if row.values["epoch"] is not None:
         best = row.values["best_epoch"]
         planned = row.values.get(PLANNED)
-        of = f" of {planned}" if planned and row.state != "finished" else ""
+        of = f" of {planned}" if planned and planned != row.values["epoch"] else ""
         lines["epochs"] = f"{row.values['epoch']}{of}" + (f", the best {best}" if best else "")
     if row.problem:
         lines["problem"] = row.problem
@@ -88,6 +89,11 @@ def _print(
                 for each in changed
             ],
         )
+    elif members := _members(row.run):
+        print_table(
+            ["member", "valid accuracy", "log loss"],
+            [[each.name, each.val_accuracy, each.val_loss] for each in members],
+        )
     elif not resumed:
         click.echo("All settings are the defaults.")
     for text in resumed:
@@ -105,7 +111,7 @@ def _print(
 
 
 def _default(changed: Changed, text: str) -> str:
-    return text or "none" if changed.known else "no such setting now"
+    return text or "none" if changed.known else "not known here"
 
 
 def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
@@ -120,6 +126,16 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
         return changed_settings(run.config), run.config["run"].get("changes")
     except DlError:
         return (), None
+
+
+def _members(run: Run) -> Sequence[RecordedMember]:
+    """An ensemble's members, with their scores when it was made; none where the file can't say."""
+    from dlcli.errors import DlError
+
+    try:
+        return run.record.members
+    except DlError:
+        return ()
 
 
 def _diagnosis(run: Run) -> Diagnosis | None:
@@ -149,6 +165,7 @@ def _plain(
         "problem": row.problem or None,
         "settings": {each.key: asdict(each) for each in changed},
         "changes": changes or [],
+        "members": [asdict(each) | {"path": str(each.path)} for each in _members(row.run)],
         "diagnosis": asdict(diagnosis) if diagnosis else None,
         "files": [asdict(file) for file in files],
     }

@@ -73,6 +73,19 @@ def test_an_unfinished_run_tells_how_far_it_came_and_its_best_scores(dl: Dl, dat
     assert "epochs          2 of 3, the best 2\n" in ok(dl("runs", "show", run.name)).stdout
 
 
+def test_a_run_says_itself_how_many_epochs_are_planned_whatever_its_recipe(
+    dl: Dl, dataset: Path
+) -> None:
+    stopped = listed_run(
+        "202611231410-own", recipe="own", state="interrupted", epoch=2, planned_epochs=9
+    )
+    early = listed_run("202611231409-fc", recipe="fc", planned_epochs=12)
+    cells = [line.split() for line in ok(dl("runs")).stdout.splitlines()[1:]]
+    assert [each[2] for each in cells] == ["2/9", "2/3"]
+    assert "epochs          2 of 9\n" in ok(dl("runs", "show", stopped.name)).stdout
+    assert "epochs          3 of 12, the best 2\n" in ok(dl("runs", "show", early.name)).stdout
+
+
 def test_the_table_fits_80_columns_with_an_interrupted_run_and_the_usual_names(
     dataset: Path,
 ) -> None:
