@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from dlcli.data.folders import class_images, is_image, read_folder, split_named
 from dlcli.errors import DlError
-from dlcli.files.paths import absolute, make_numbered, quoted
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.gif", "a.bmp", "a.webp", "a.TIFF"])

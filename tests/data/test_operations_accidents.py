@@ -33,7 +33,7 @@ from support.small_folders import (
     undo,
 )
 
-from dlcli.data import operations, splits
+from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import hold, journals
 from dlcli.data.organize import organize
