@@ -68,7 +68,15 @@ def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
             why=f"it is {box.state}",
             hint=f"`dl aws start{named.options}`",
         )
-    return Host(box.id, box.address, USER, SSH_PORT, key.path, known_hosts_file(), named)
+    return Host(
+        alias=box.id,
+        address=box.address,
+        user=USER,
+        port=SSH_PORT,
+        key=key.path,
+        known_hosts=known_hosts_file(),
+        box=named,
+    )
 
 
 def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) -> None:
@@ -86,10 +94,7 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
         wait_for_port(host)
     patience = Patience(f"the host keys of {box.name}", 0 if trust else CONSOLE_SECONDS)
     while True:
-        with explained():
-            console = cloud.ec2.get_console_output(InstanceId=box.id, Latest=_nitro(box))
-        if keys := read_console(console.get("Output", "")):
-            remember(box.id, keys)
+        if _learned(cloud, box, latest=_nitro(box)):
             return
         if patience.left <= 0:
             break
@@ -166,6 +171,20 @@ def wait_for_port(host: Host) -> None:
         patience.pause(POLL_SECONDS)
 
 
+def _learned(cloud: Cloud, box: Box, *, latest: bool) -> bool:
+    """Remember the host keys that a box's console shows; returns whether it shows any.
+
+    Args:
+        latest: whether to read the console as it is now, not EC2's copy of it.
+    """
+    with explained():
+        console = cloud.ec2.get_console_output(InstanceId=box.id, Latest=latest)
+    keys = read_console(console.get("Output", ""))
+    if keys:
+        remember(box.id, keys)
+    return bool(keys)
+
+
 def _nitro(box: Box) -> bool:
     """Whether EC2 shows the console as it is now; of older machines it keeps a copy alone."""
     return not box.type.startswith(("t2.", "m4.", "c4.", "r4.", "p2.", "p3.", "g3"))
@@ -224,10 +243,7 @@ def prepared(cloud: Cloud, box: Box, settings: Aws, key: Key) -> Host:
     host = host_of(cloud, box, key)
     open_door(cloud, box, settings.ingress)
     if not known(box.id):
-        with explained():
-            answer = cloud.ec2.get_console_output(InstanceId=box.id)
-        if keys := read_console(answer.get("Output", "")):
-            remember(box.id, keys)
+        _learned(cloud, box, latest=False)
     return host
 
 
