@@ -9,8 +9,19 @@ from bench.report import keep
 
 # Quick ones first.
 NAMES = (
-    *("startup", "split", "runs", "predict", "head", "memory", "from_disk", "features_vgg16"),
-    *("features", "everyday", "digits", "ladder", "accuracy"),
+    "startup",
+    "split",
+    "runs",
+    "predict",
+    "head",
+    "memory",
+    "from_disk",
+    "features_vgg16",
+    "features",
+    "everyday",
+    "digits",
+    "ladder",
+    "accuracy",
 )
 
 

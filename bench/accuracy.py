@@ -73,7 +73,11 @@ def _judged(home: Path, name: str) -> tuple[float, float]:
 def _row(name: str, scores: list[tuple[float, float]]) -> list[str]:
     accuracies, losses = zip(*scores, strict=True)
     figures = (
-        *(mean(accuracies), stdev(accuracies), min(accuracies)),
-        *(mean(losses), stdev(losses), max(losses)),
+        mean(accuracies),
+        stdev(accuracies),
+        min(accuracies),
+        mean(losses),
+        stdev(losses),
+        max(losses),
     )
     return [name, *(f"{figure:.4f}" for figure in figures)]

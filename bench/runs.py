@@ -22,7 +22,11 @@ def measure() -> Result:
     commands = {
         "dl runs": ("runs",),
         "dl runs ls 'val_accuracy>0.9' --sort val_loss": (
-            *("runs", "ls", "val_accuracy>0.9", "--sort", "val_loss"),
+            "runs",
+            "ls",
+            "val_accuracy>0.9",
+            "--sort",
+            "val_loss",
         ),
         "dl runs ls batch_size=64": ("runs", "ls", "batch_size=64"),
         "dl runs best": ("runs", "best"),

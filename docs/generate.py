@@ -27,10 +27,33 @@ DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "dlcli"
 # The packages and modules of `dlcli`, the top floor first.
 FLOORS = (
-    *("__main__.py", "cli", "api.py", "experiments", "kaggle", "report", "training", "inference"),
-    *("features", "runs", "data", "config.py", "catalog.py", "recipes", "models", "images", "aws"),
-    *("files", "recipe.py", "settings", "evaluation", "progress.py", "process.py", "backend.py"),
-    *("errors.py", "words.py", "version.py"),
+    "__main__.py",
+    "cli",
+    "api.py",
+    "experiments",
+    "kaggle",
+    "report",
+    "training",
+    "inference",
+    "features",
+    "runs",
+    "data",
+    "config.py",
+    "catalog.py",
+    "recipes",
+    "models",
+    "images",
+    "aws",
+    "files",
+    "recipe.py",
+    "settings",
+    "evaluation",
+    "progress.py",
+    "process.py",
+    "backend.py",
+    "errors.py",
+    "words.py",
+    "version.py",
 )
 
 COMMANDS = """\
@@ -123,7 +146,7 @@ def _tree(folder: Path, indent: str, first: tuple[str, ...] = ()) -> Iterator[st
         assert {*first} == {*packages, *modules}, "bring FLOORS up to date"
         for name in first:
             path = packages.get(name) or modules[name]
-            yield f"{indent}{name + '/' * (name in packages):<15}{_first_line(path)}"
+            yield f"{indent}{f'{name}/' if name in packages else name:<15}{_first_line(path)}"
             if name in packages:
                 yield from _tree(folder / name, f"{indent}    ")
         return

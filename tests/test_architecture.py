@@ -76,9 +76,18 @@ HEAVY = {
 
 # What has to answer at once, and so never sees a network.
 QUICK = (
-    *("dlcli.data", "dlcli.runs", "dlcli.evaluation", "dlcli.settings", "dlcli.config"),
-    *("dlcli.inference.predictions", "dlcli.kaggle.submission", "dlcli.kaggle.submit"),
-    *("dlcli.files", "dlcli.progress", "dlcli.errors", "dlcli.words"),
+    "dlcli.data",
+    "dlcli.runs",
+    "dlcli.evaluation",
+    "dlcli.settings",
+    "dlcli.config",
+    "dlcli.inference.predictions",
+    "dlcli.kaggle.submission",
+    "dlcli.kaggle.submit",
+    "dlcli.files",
+    "dlcli.progress",
+    "dlcli.errors",
+    "dlcli.words",
 )
 NETWORK = ("keras", "bcolz", "openvino")
 
@@ -269,8 +278,14 @@ def private_elsewhere(sources: Sources) -> list[str]:
 
 
 RULES = (
-    *(circles, arrows_up, heavy_elsewhere, networks_in_quick, slow_at_start),
-    *(aws_and_learning, evaluation_and_more, private_elsewhere),
+    circles,
+    arrows_up,
+    heavy_elsewhere,
+    networks_in_quick,
+    slow_at_start,
+    aws_and_learning,
+    evaluation_and_more,
+    private_elsewhere,
 )
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 

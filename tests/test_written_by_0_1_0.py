@@ -179,7 +179,13 @@ def test_runs_are_listed_with_their_states_and_scores(dl: Dl) -> None:
         LINEAR: ("finished", 4, 3, *SCORES[LINEAR], 0.53016),
     }
     assert list(rows) == [
-        *(STOPPED, KILLED, TWO_LAYERS, FINETUNE, ENSEMBLE, DENSE, LINEAR),
+        STOPPED,
+        KILLED,
+        TWO_LAYERS,
+        FINETUNE,
+        ENSEMBLE,
+        DENSE,
+        LINEAR,
     ], "the newest first"
     assert not any(row["problem"] for row in rows.values())
 
@@ -232,7 +238,10 @@ def test_a_run_is_opened_from_python(pets: Path) -> None:
     assert run.config["train"]["linear"]["batch_size"] == 4
     assert run.config["run"]["versions"]["dlcli"] == "0.1.0"
     assert [row["val_loss"] for row in run.history] == [
-        *(0.373525191, 0.209557343, 0.127109691, 0.138937879),
+        0.373525191,
+        0.209557343,
+        0.127109691,
+        0.138937879,
     ]
     valid, test = run.predictions["valid"], run.predictions["test"]
     assert valid.classes == ("cat", "dog")
@@ -500,7 +509,13 @@ def test_what_was_sent_to_kaggle_is_known(dl: Dl, server: KaggleServer) -> None:
     assert [tuple(each[key] for key in keys) for each in status["submissions"]] == [
         (LINEAR, "30ca4d91", 0.05, "complete", 50000001, 0.53016, 0.12737, "the first"),
         (
-            *(LINEAR, "84ac4a3b", 0.0, "complete", 50000002, 0.53016, 0.11048),
+            LINEAR,
+            "84ac4a3b",
+            0.0,
+            "complete",
+            50000002,
+            0.53016,
+            0.11048,
             f"{LINEAR} valid log loss 0.1271",
         ),
     ]

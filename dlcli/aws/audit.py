@@ -156,7 +156,11 @@ def _machines(cloud: Cloud, there: _Region, owner: str, now: datetime) -> list[F
             what = f"{box.type}, {box.state}{up}, not made by dl"
             found.append(
                 Finding(
-                    *("instance", box.id, cloud.region, tags.get("Name", ""), what),
+                    kind="instance",
+                    id=box.id,
+                    region=cloud.region,
+                    name=tags.get("Name", ""),
+                    what=what,
                     gb=box.disk_gb or 0,
                     usd_per_hour=rate,
                 )
@@ -179,7 +183,11 @@ def _of_box(box: Box, twins: int, rate: float | None, owner: str, now: datetime)
         if box.until is not None and box.until < now:
             notes.append("should have stopped")
     return Finding(
-        *("box", box.id, box.region, box.name, ", ".join(notes)),
+        kind="box",
+        id=box.id,
+        region=box.region,
+        name=box.name,
+        what=", ".join(notes),
         own=box.owner == owner,
         gb=box.disk_gb or 0,
         usd_per_hour=rate,
@@ -196,8 +204,11 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
         ours = tags.get(MANAGED) == "yes"
         found.append(
             Finding(
-                *("disk", volume["VolumeId"], cloud.region, tags.get(NAME, "")),
-                f"{size} GB, attached to nothing" + ("" if ours else ", not made by dl"),
+                kind="disk",
+                id=volume["VolumeId"],
+                region=cloud.region,
+                name=tags.get(NAME, ""),
+                what=f"{size} GB, attached to nothing" + ("" if ours else ", not made by dl"),
                 fixable=ours and tags.get(OWNER) == owner,
                 gb=size,
                 usd_per_hour=disk_an_hour(cloud, size) if volume["VolumeType"] == DISK else None,
@@ -209,8 +220,11 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
 def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
     return [
         Finding(
-            *("address", address.get("AllocationId", address["PublicIp"]), cloud.region, ""),
-            f"{address['PublicIp']}, elastic, in use by nothing; dl makes none",
+            kind="address",
+            id=address.get("AllocationId", address["PublicIp"]),
+            region=cloud.region,
+            name="",
+            what=f"{address['PublicIp']}, elastic, in use by nothing; dl makes none",
             usd_per_hour=IPV4,
         )
         for address in there.addresses
@@ -238,20 +252,36 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
                 what = f"{', '.join(wide)}, to {', '.join(users[id])}; not made by dl"
                 found.append(
                     Finding(
-                        *("security group", id, region, group["GroupName"], what), usd_per_hour=0.0
+                        kind="security group",
+                        id=id,
+                        region=region,
+                        name=group["GroupName"],
+                        what=what,
+                        usd_per_hour=0.0,
                     )
                 )
             continue
         own = tags.get(OWNER) == owner
         if (tags.get(OWNER, ""), name) not in names and id not in users:
-            what = "of no box; costs nothing"
             found.append(
-                Finding(*("security group", id, region, name, what), fixable=own, usd_per_hour=0.0)
+                Finding(
+                    kind="security group",
+                    id=id,
+                    region=region,
+                    name=name,
+                    what="of no box; costs nothing",
+                    fixable=own,
+                    usd_per_hour=0.0,
+                )
             )
             continue
         found += [
             Finding(
-                *("rule", rule.id, region, name, f"{rule}, by a rule that isn't dl's"),
+                kind="rule",
+                id=rule.id,
+                region=region,
+                name=name,
+                what=f"{rule}, by a rule that isn't dl's",
                 fixable=own and rule.is_wide,
                 usd_per_hour=0.0,
                 group=id,

@@ -78,7 +78,10 @@ def is_there_already(code: str) -> bool:
 def is_in_use(code: str) -> bool:
     """Whether something else still hangs on it, for a moment perhaps."""
     return code in (
-        *("DependencyViolation", "InvalidGroup.InUse", "ResourceInUse", "VolumeInUse"),
+        "DependencyViolation",
+        "InvalidGroup.InUse",
+        "ResourceInUse",
+        "VolumeInUse",
         "IncorrectState",
     )
 

@@ -308,7 +308,7 @@ def prepare(
         return Prepared(spec, existing, plan, cost, kind=kind)
     script = user_data(spec.idle, spec.max_hours)
     new = Wanted(spec, kind, image, key, script)
-    return Prepared(spec, existing, plan, cost, new, kind)
+    return Prepared(spec, existing, plan, cost, new=new, kind=kind)
 
 
 def _spot_zones(cloud: Cloud, spec: Spec, kind: GpuType) -> tuple[str, ...]:

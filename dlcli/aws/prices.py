@@ -73,12 +73,13 @@ class Cost:
         return f"{dollars(self.running)}/h"
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "
             f"{dollars(self.disk)} disk = {dollars(self.running)}/h"
-            + f"; stopped {dollars(self.disk)}/h"
-            * self.stops
         )
+        if self.stops:
+            text += f"; stopped {dollars(self.disk)}/h"
+        return text
 
 
 UNKNOWN = Cost(None, None)

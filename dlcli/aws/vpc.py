@@ -352,12 +352,12 @@ def rules_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[Rule]]:
         )
         found.setdefault(each["GroupId"], []).append(
             Rule(
-                each["SecurityGroupRuleId"],
-                who,
-                each["IpProtocol"],
-                each.get("FromPort", -1),
-                each.get("ToPort", -1),
-                each.get("Description", ""),
+                id=each["SecurityGroupRuleId"],
+                who=who,
+                protocol=each["IpProtocol"],
+                first=each.get("FromPort", -1),
+                last=each.get("ToPort", -1),
+                description=each.get("Description", ""),
             )
         )
     return found

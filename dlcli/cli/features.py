@@ -60,7 +60,8 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
         after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
     else:
         after = f"dl data split{again(dataset.root, '')}"
-    say(f"Features are in {shown(folder)}" + f"; next: `{after}`" * (layer == "pooled"))
+    done = f"Features are in {shown(folder)}"
+    say(f"{done}; next: `{after}`" if layer == "pooled" else done)
 
 
 def _refuse_options_before(ctx: click.Context) -> None:

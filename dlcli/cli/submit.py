@@ -71,8 +71,13 @@ class Clip(click.ParamType):
 @YES
 @TTA
 @with_config(
-    *("dataset", "kaggle.competition", "kaggle.positive", "kaggle.metric"),
-    *("workers", "weights", "on_error"),
+    "dataset",
+    "kaggle.competition",
+    "kaggle.positive",
+    "kaggle.metric",
+    "workers",
+    "weights",
+    "on_error",
     *AMOUNTS,
 )
 def command(

@@ -63,7 +63,9 @@ def carry_out(held: Held, operation: Operation) -> Outcome:
     if operation.kind == "copy":
         _require_space(operation)
     folders = _folders(move.target for move in operation.moves)
-    made = [""] * held.is_ours + [f for f in folders if not (operation.root / f).exists()]
+    made = [folder for folder in folders if not (operation.root / folder).exists()]
+    if held.is_ours:
+        made.insert(0, "")
     try:
         journal = write_journal(replace(operation, made=tuple(made)))
     except OSError as error:

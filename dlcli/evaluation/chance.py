@@ -77,8 +77,16 @@ def paired(y_true: Ints, first: Floats, second: Floats) -> Paired:
         elif mean:  # the same difference on every image
             p = 0.0
     one, other = (_right(y_true, y_prob) for y_prob in (first, second))
-    alone = int((one & ~other).sum()), int((other & ~one).sum())
-    return Paired(images, mean, interval, p, *alone, mcnemar_p(*alone))
+    first_alone, second_alone = int((one & ~other).sum()), int((other & ~one).sum())
+    return Paired(
+        images=images,
+        loss=mean,
+        loss_interval=interval,
+        loss_p=p,
+        first_alone=first_alone,
+        second_alone=second_alone,
+        accuracy_p=mcnemar_p(first_alone, second_alone),
+    )
 
 
 def _right(y_true: Ints, y_prob: Floats) -> Ints:

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Ints
 
 # Bounds that are tried, for none as well; good models want 0.005 to 0.02.
-CANDIDATES = (
-    *(0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
-    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1),
-)
+TRIED = (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1)
 # The course's bound: everybody's first guess, so its price is always told.
 COURSE = 0.05
 FOLDS, REPEATS = 10, 5
@@ -28,7 +25,7 @@ class Curve:
     """Log loss over the bound, on images with known classes.
 
     Args:
-        bounds: those of `CANDIDATES` that so many classes allow, 0 first.
+        bounds: those of `TRIED` that so many classes allow, 0 first.
         losses: the log loss at each, in nats.
         held_out: what choosing costs on images that took no part in it, by cross-validation: on
             nine tenths of the images the best bound is chosen, on the rest it is judged.
@@ -71,7 +68,7 @@ def curve(y_true: Ints, y_prob: np.ndarray, seed: int = 0) -> Curve:
     """
     import numpy as np
 
-    bounds = tuple(bound for bound in CANDIDATES if bound < most(y_prob.shape[1]))
+    bounds = tuple(bound for bound in TRIED if bound < most(y_prob.shape[1]))
     # (bounds, samples): no bound is fitted, so that the losses of a fold are those of the whole
     losses = np.stack([sample_losses(y_true, clip(y_prob, bound)) for bound in bounds])
     samples, rng = losses.shape[1], np.random.default_rng(seed)

@@ -318,7 +318,8 @@ def _remedies(
     if kind == "overfitting" or (kind == "good fit" and seen.rose):
         return against_overfitting(options)
     if kind == "not clear":
-        return tuple(dict.fromkeys((*to_go_further(options)[: bool(options.full)], MORE_IMAGES)))
+        further = to_go_further(options)[:1] if options.full else ()
+        return tuple(dict.fromkeys((*further, MORE_IMAGES)))
     if kind == "good fit":
         return to_go_further(options)
     return against_underfitting(

@@ -54,12 +54,12 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Curves]:
     epochs = tuple(int(row.get("epoch", i)) for i, row in enumerate(history, start=1))
     found = [
         Curves(
-            metric,
-            epochs,
-            tuple(_number(row.get(metric)) for row in history),
-            tuple(_number(row.get(f"val_{metric}")) for row in history),
-            best_epoch(history),
-            _phases(epochs, history),
+            metric=metric,
+            epochs=epochs,
+            train=tuple(_number(row.get(metric)) for row in history),
+            valid=tuple(_number(row.get(f"val_{metric}")) for row in history),
+            best=best_epoch(history),
+            phases=_phases(epochs, history),
         )
         for metric in ("loss", "accuracy")
     ]

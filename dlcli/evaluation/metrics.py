@@ -153,9 +153,10 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         raise ValueError(f"expected {len(classes)} columns, received {y_prob.shape[1]}")
     confusion = confusion_matrix(y_true, y_prob)
     scores = per_class(confusion)
+    columns = [[None if value != value else value for value in each.tolist()] for each in scores]
+    rows = zip(*columns, strict=True)
     images, correct = len(y_true), int(np.trace(confusion))
     occurs = (confusion.sum(axis=0) + scores.support) > 0
-    columns = [[None if value != value else value for value in each.tolist()] for each in scores]
     prior = np.broadcast_to(scores.support / images, y_prob.shape)
     return {
         "images": images,
@@ -172,7 +173,7 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         },
         "classes": {
             name: dict(zip(PerClass._fields, row, strict=True))
-            for name, *row in zip(classes, *columns, strict=True)
+            for name, row in zip(classes, rows, strict=True)
         },
         "confusion": {
             classes[i]: {classes[j]: int(confusion[i, j]) for j in confusion[i].nonzero()[0]}

@@ -122,8 +122,9 @@ def compute_features(
             claim(folder, forward)
         for split in missing:
             if not features_ready(folder, dataset, split):  # or another process just made them
-                work = (folder, dataset, split, forward, start, workers, on_error)
-                unreadable += _compute_split(*work)
+                unreadable += _compute_split(
+                    folder, dataset, split, forward, start, workers, on_error
+                )
         refuse_unreadable(unreadable)
         forget_before(folder, dataset)
     return folder

@@ -215,13 +215,13 @@ def read_split(folder: Path, split: str) -> StoredSplit | None:
         if header["listing"] != _crc32(listing):
             return None
         return StoredSplit(
-            folder,
-            split,
-            tuple(Listed(*row) for row in read_csv(listing)[1:]),
-            tuple(header["shape"]),
-            header["storage"],
-            tuple(Chunk(**line) for line in lines),
-            finished,
+            folder=folder,
+            split=split,
+            listing=tuple(Listed(*row) for row in read_csv(listing)[1:]),
+            shape=tuple(header["shape"]),
+            storage=header["storage"],
+            chunks=tuple(Chunk(**line) for line in lines),
+            finished=finished,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

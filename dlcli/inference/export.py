@@ -70,8 +70,11 @@ FORMATS = {
     "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
     "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
     "litert": Format(
-        *("litert", "model.tflite", (), "tensorflow"),
-        "one image; for n of them resize_tensor_input to [n, height, width, 3], "
+        "litert",
+        "model.tflite",
+        (),
+        "tensorflow",
+        batch="one image; for n of them resize_tensor_input to [n, height, width, 3], "
         "then allocate_tensors",
     ),
     "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),

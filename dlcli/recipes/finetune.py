@@ -104,8 +104,8 @@ class Finetune(Recipe):
             return (head,)
         schedule = self.unfreeze_schedule or self.schedule.scaled(0.1)
         decay = self.layer_decay or 1.0
-        layers = (self.unfreeze, self.freeze_to, decay)
-        return (head, Phase("unfreeze", schedule, self.augment, *layers))
+        last = Phase("unfreeze", schedule, self.augment, self.unfreeze, self.freeze_to, decay)
+        return (head, last)
 
     def telling(self) -> tuple[str, ...]:
         """Epochs, first rate, layers that train, augmentation."""

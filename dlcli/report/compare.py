@@ -138,8 +138,15 @@ def compare(runs: Sequence[Run]) -> Comparison:
     tests = [paired(y_true, same[best].y_prob, same[number].y_prob) for number in others]
     loss_p, accuracy_p = holm([t.loss_p for t in tests]), holm([t.accuracy_p for t in tests])
     contrasts = tuple(
-        Contrast(letter(best), letter(number), *found, len(tests) > 1)
-        for number, found in zip(others, zip(tests, loss_p, accuracy_p, strict=True), strict=True)
+        Contrast(
+            best=letter(best),
+            other=letter(number),
+            test=test,
+            loss_p=loss,
+            accuracy_p=accuracy,
+            several=len(tests) > 1,
+        )
+        for number, test, loss, accuracy in zip(others, tests, loss_p, accuracy_p, strict=True)
     )
     return Comparison(compared, len(y_true), differences, contrasts)
 
@@ -237,13 +244,15 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
 
 def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Compared:
     status = run.status
-    recipe, epochs, seconds = (
-        run.config["run"].get("recipe"),
-        status.get("epoch"),
-        status.get("seconds"),
+    return Compared(
+        run=run,
+        letter=name,
+        recipe=str(run.config["run"].get("recipe")),
+        epochs=status.get("epoch"),
+        val_accuracy=rounded(val_accuracy),
+        val_loss=rounded(val_loss),
+        seconds=status.get("seconds"),
     )
-    scores = rounded(val_accuracy), rounded(val_loss)
-    return Compared(run, name, str(recipe), epochs, *scores, seconds)
 
 
 def _chance(p: float) -> str:

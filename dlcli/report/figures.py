@@ -43,7 +43,14 @@ NARROWEST = 160  # pixels; a column of a sheet, so that its title has room
 # Eight colours that differ in lightness too, five dashes, seven markers: no two of the first 280
 # runs are drawn alike, and the first five differ in each of the three, so in print without colour.
 COLOURS = (
-    *("#2b6095", "#d98c1f", "#7a3b69", "#3f9b78", "#b5452c", "#1d1f23", "#8b9098", "#8fb4d9"),
+    "#2b6095",
+    "#d98c1f",
+    "#7a3b69",
+    "#3f9b78",
+    "#b5452c",
+    "#1d1f23",
+    "#8b9098",
+    "#8fb4d9",
 )
 DASHES = ((), (5, 2), (1, 1.5), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
 MARKERS = "os^DvPX"

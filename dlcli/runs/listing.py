@@ -27,8 +27,17 @@ DAMAGED = "damaged"
 PLANNED = "planned_epochs"
 # What every row has, None where the run has none of it; in the order of `--csv`.
 FIELDS = (
-    *("run", "dataset", "state", "recipe", "started", "epoch", "best_epoch"),
-    *("val_loss", "val_accuracy", "seconds", "public_score"),
+    "run",
+    "dataset",
+    "state",
+    "recipe",
+    "started",
+    "epoch",
+    "best_epoch",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+    "public_score",
 )
 # What `status.yaml` tells besides, so that no other file is read for it.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")

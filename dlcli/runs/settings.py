@@ -28,10 +28,19 @@ BESIDES = ("tensorboard", "keep_checkpoint")
 # Of a run's record, what its result depends on. The rest says who asked for it, from where, and
 # what follows from settings.
 RECORDED = (
-    *("recipe_digest", "members", CHANGES, "classes"),
-    *("dataset.images", "dataset.fingerprints", "pseudo_labels"),
-    *("forward.weights_hash", "forward.layer", "forward.pixels.decode"),
-    *("versions", "git", "platform"),
+    "recipe_digest",
+    "members",
+    CHANGES,
+    "classes",
+    "dataset.images",
+    "dataset.fingerprints",
+    "pseudo_labels",
+    "forward.weights_hash",
+    "forward.layer",
+    "forward.pixels.decode",
+    "versions",
+    "git",
+    "platform",
 )
 
 

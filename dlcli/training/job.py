@@ -319,9 +319,18 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
         labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir)
         labels = pseudo_labels_of(labeller, config, dataset)
         recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
-    pixels = PixelRule(size)
-    given = (forward, weights, pixels, labels, begun)
-    return Job(recipe_name, recipe, dataset, before, settings, *given)
+    return Job(
+        name=recipe_name,
+        recipe=recipe,
+        dataset=dataset,
+        fingerprints=before,
+        settings=settings,
+        forward=forward,
+        weights=weights,
+        pixels=PixelRule(size),
+        pseudo_labels=labels,
+        init_from=begun,
+    )
 
 
 def _run_to_begin_with(named: str, runs_dir: Path) -> Run:

@@ -76,10 +76,16 @@ def resume(
         job = _reopen(run, data_dir or load_config().settings().data_dir)
         _require_begun_or_empty(run)
         progress = _progress(run, job)
-        wanted = (epochs, learning_rate, batch_size)
         change = None
-        if any(each is not None for each in wanted):
-            change = Change(len(progress.history), progress.phase, progress.phase_epochs, *wanted)
+        if any(each is not None for each in (epochs, learning_rate, batch_size)):
+            change = Change(
+                after=len(progress.history),
+                phase=progress.phase,
+                phase_epochs=progress.phase_epochs,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                batch_size=batch_size,
+            )
             _require_possible(run, job, change)
         if run.state == "finished" and not has_checkpoint(run.checkpoint):
             _require_revivable(run, job)
@@ -195,10 +201,12 @@ def _require_begun_or_empty(run: Run) -> None:
     """
     whole = run.state == "finished" and not run.is_damaged
     if not whole and not has_checkpoint(run.checkpoint) and run.best_model.is_file():
-        damaged = f"{shown(run.status_file)} is damaged, or " * run.is_damaged
+        why = "its checkpoint is gone; training would begin anew, over that model"
+        if run.is_damaged:
+            why = f"{shown(run.status_file)} is damaged, or {why}"
         raise DlError(
             f"{run.name} has a model, and nothing to go on from",
-            why=f"{damaged}its checkpoint is gone; training would begin anew, over that model",
+            why=why,
             hint=f"Restore the file, or train again in a new run: `dl rerun {run.name}`.",
         )
 

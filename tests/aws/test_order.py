@@ -115,8 +115,11 @@ def test_a_spot_price_above_the_most_is_said_as_it_is_now(dl: Dl, aws: Account, 
 @pytest.mark.parametrize(
     "code",
     [
-        *("RequestLimitExceeded", "InternalError", "Unavailable"),
-        *("InvalidGroup.NotFound", "InvalidSubnetID.NotFound"),
+        "RequestLimitExceeded",
+        "InternalError",
+        "Unavailable",
+        "InvalidGroup.NotFound",
+        "InvalidSubnetID.NotFound",
     ],
 )
 def test_where_ec2_is_too_busy_it_is_asked_again_with_the_same_token(

@@ -17,7 +17,14 @@ ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
 MINE = "203.0.113.7/32"
 SPEC = Spec("cats", "arn:aws:iam::123456789012:user/ada", "cats", "g6.xlarge", networks=(MINE,))
 BOX = Box(
-    *("i-1", "cats", SPEC.owner, "cats", "running", "g6.xlarge", "us-east-1", "us-east-1a"),
+    id="i-1",
+    name="cats",
+    owner=SPEC.owner,
+    project="cats",
+    state="running",
+    type="g6.xlarge",
+    region="us-east-1",
+    zone="us-east-1a",
     launched=datetime(2026, 11, 23, 12, tzinfo=UTC),
 )
 boxes = st.builds(

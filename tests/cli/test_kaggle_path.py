@@ -48,9 +48,10 @@ def archive(files: Mapping[str, Path]) -> bytes:
 
 def pixels_csv(images: np.ndarray, labels: np.ndarray | None = None) -> bytes:
     """digit-recognizer's form: a row per image, its label before its pixels where there are any."""
-    header = [*["label"] * (labels is not None), *(f"pixel{i}" for i in range(28 * 28))]
+    header = [f"pixel{i}" for i in range(28 * 28)]
     rows = images.reshape(len(images), -1)
     if labels is not None:
+        header.insert(0, "label")
         rows = np.column_stack([labels, rows])
     return csv_text([header, *rows.tolist()]).encode()
 

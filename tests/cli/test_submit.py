@@ -11,7 +11,7 @@ from support.command_result import Dl, ok
 from support.loaded_modules import BACKENDS, loaded
 
 from dlcli.data.dataset import open_dataset
-from dlcli.evaluation.clipping import CANDIDATES, clip
+from dlcli.evaluation.clipping import TRIED, clip
 from dlcli.files.formats import read_csv, write_yaml
 from dlcli.inference.predictions import Predictions, write_predictions
 from dlcli.runs.run import Run
@@ -114,7 +114,7 @@ def test_clipping_is_of_the_file_and_of_the_printed_loss(dl: Dl, run: Run) -> No
 
 def test_without_clipping_what_it_would_gain_is_printed(dl: Dl, run: Run) -> None:
     said = ok(dl("submit", run.name))
-    losses = {bound: log_loss([0, 0, 1], clip(VALID, bound)) for bound in CANDIDATES}
+    losses = {bound: log_loss([0, 0, 1], clip(VALID, bound)) for bound in TRIED}
     best = min(losses, key=lambda bound: losses[bound])
     words = f"With `--clip {best:g}` it would be {losses[best]:.4f} on the validation images."
     assert words in said.stderr
@@ -167,7 +167,7 @@ def test_auto_clips_as_the_validation_images_choose_and_shows_the_curve(dl: Dl, 
     assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "0.99"], ["10", "0.8"]]
     lines = [line.split() for line in said.stdout.splitlines() if line]
     assert lines[0] == ["clip", "log", "loss"]
-    assert [line[0] for line in lines[1 : 1 + len(CANDIDATES)]] == [f"{c:g}" for c in CANDIDATES]
+    assert [line[0] for line in lines[1 : 1 + len(TRIED)]] == [f"{c:g}" for c in TRIED]
     assert [line[0] for line in lines if "chosen" in line] == ["0.01"]
     assert "clipped at 0.01" in said.stdout
     assert "on images that took no part in the choice" in said.stderr

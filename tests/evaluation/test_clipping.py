@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import log_loss as oracle
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.clipping import CANDIDATES, clip, curve, most
+from dlcli.evaluation.clipping import TRIED, clip, curve, most
 from dlcli.evaluation.metrics import log_loss
 
 
@@ -88,7 +88,7 @@ def test_the_curve_is_the_log_loss_at_each_bound_as_scikit_learn_has_it(
     n_classes = y_prob.shape[1]
     y_true = np.array([data.draw(st.integers(0, n_classes - 1)) for _ in y_prob])
     found = curve(y_true, y_prob)
-    assert found.bounds == tuple(each for each in CANDIDATES if each < most(n_classes))
+    assert found.bounds == tuple(each for each in TRIED if each < most(n_classes))
     for bound in found.bounds:
         expected = oracle(y_true, clip(y_prob, bound), labels=range(n_classes))
         assert found.at(bound) == pytest.approx(expected, abs=1e-9)
@@ -125,4 +125,4 @@ def test_the_same_seed_chooses_alike_and_a_single_image_is_no_error() -> None:
     y_prob = rng.dirichlet([0.2, 0.2, 0.2], 50)
     y_true = rng.integers(0, 3, 50)
     assert curve(y_true, y_prob) == curve(y_true, y_prob)
-    assert curve(y_true[:1], y_prob[:1]).chosen in CANDIDATES
+    assert curve(y_true[:1], y_prob[:1]).chosen in TRIED

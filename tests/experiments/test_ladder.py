@@ -21,8 +21,16 @@ pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 def test_the_course_goes_from_the_pixels_to_a_pretrained_network() -> None:
     assert [rung.name for rung in RUNGS] == [
-        *("linear", "dense", "cnn", "cnn +augment", "cnn +batchnorm", "cnn +dropout"),
-        *("imagenet-linear", "finetune", "fc", "bn"),
+        "linear",
+        "dense",
+        "cnn",
+        "cnn +augment",
+        "cnn +batchnorm",
+        "cnn +dropout",
+        "imagenet-linear",
+        "finetune",
+        "fc",
+        "bn",
     ]
 
 

@@ -14,8 +14,16 @@ from dlcli.training.outcome import options_of
 
 def test_the_ladder_is_the_courses() -> None:
     assert [rung.name for rung in RUNGS] == [
-        *("linear", "dense", "cnn", "cnn +augment", "cnn +batchnorm", "cnn +dropout"),
-        *("imagenet-linear", "finetune", "fc", "bn"),
+        "linear",
+        "dense",
+        "cnn",
+        "cnn +augment",
+        "cnn +batchnorm",
+        "cnn +dropout",
+        "imagenet-linear",
+        "finetune",
+        "fc",
+        "bn",
     ]
     assert RUNGS[5].command == "dl train cnn --augment --batchnorm --dropout 0.5"
 

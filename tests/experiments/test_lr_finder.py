@@ -68,15 +68,8 @@ def test_the_first_steps_see_the_batches_of_training(
     (folder,) = (home / "runs" / "tiny").iterdir()
     assert not Run(folder).is_run
     folder.rename(home / "found")
-    ok(
-        dl(
-            "train",
-            *words,
-            "--schedule",
-            "1e-7",
-            *(("--unfreeze-schedule", "1e-7") * ("later" in kind)),
-        )
-    )
+    later = ("--unfreeze-schedule", "1e-7") if "later" in kind else ()
+    ok(dl("train", *words, "--schedule", "1e-7", *later))
     (home / "found").rename(folder)
     (run,) = Run.all(home / "runs")
     assert table(home, KINDS[kind][0])[:4, 2].mean() == pytest.approx(run.history[0]["loss"], 1e-3)

@@ -104,8 +104,16 @@ def test_a_name_may_begin_with_a_dot_and_slash(tmp_path: Path, name: str) -> Non
 
 
 ESCAPES = (
-    *("../evil.jpg", "train/../../evil.jpg", "/tmp/evil.jpg", "//evil.jpg", "a/.."),
-    *("C:evil.jpg", "c:/evil.jpg", "..\\evil.jpg", "a\\..\\..\\evil.jpg", "../.hidden"),
+    "../evil.jpg",
+    "train/../../evil.jpg",
+    "/tmp/evil.jpg",
+    "//evil.jpg",
+    "a/..",
+    "C:evil.jpg",
+    "c:/evil.jpg",
+    "..\\evil.jpg",
+    "a\\..\\..\\evil.jpg",
+    "../.hidden",
 )
 
 

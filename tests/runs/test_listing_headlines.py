@@ -74,22 +74,21 @@ def test_lines_that_nobody_wrote_are_read_as_the_parser_reads_them(lines: list[s
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "state: finis",
-            "state: [",
-            "- a\n",
-            "state: finished # done\n",
-            "state: no\n",
-            "on: 1\n",
-        ),
-        *("---\nstate: failed\n", "state: 'it''s'\n", "state: {a: 1}\n", "state: finished\r\n"),
-        *(
-            "reason: two\n  lines\n",
-            "reason:\n  below\n",
-            "next:\n- one\n",
-            "a: |\n  b\n",
-            "a: 1_0\n",
-        ),
+        "state: finis",
+        "state: [",
+        "- a\n",
+        "state: finished # done\n",
+        "state: no\n",
+        "on: 1\n",
+        "---\nstate: failed\n",
+        "state: 'it''s'\n",
+        "state: {a: 1}\n",
+        "state: finished\r\n",
+        "reason: two\n  lines\n",
+        "reason:\n  below\n",
+        "next:\n- one\n",
+        "a: |\n  b\n",
+        "a: 1_0\n",
     ],
 )
 def test_a_line_out_of_the_ordinary_is_left_to_the_parser(text: str) -> None:

@@ -44,7 +44,15 @@ def refused(name: str, value: Any) -> DlError:
 
 def test_the_declared_fields_are_settings_and_no_others() -> None:
     assert list(SETTINGS) == [
-        *("count", "rate", "flag", "name", "title", "place", "file", "threads", "engine"),
+        "count",
+        "rate",
+        "flag",
+        "name",
+        "title",
+        "place",
+        "file",
+        "threads",
+        "engine",
         "schedule",
     ]
     assert SETTINGS["count"].type is int

@@ -34,7 +34,8 @@ def make_pets(home: Path) -> Path:
     """A dataset whose pictures nobody needs to open, of a competition."""
     root = home / "data" / "pets"
     for path in (
-        *("train/cat/1.png", "train/dog/2.png"),
+        "train/cat/1.png",
+        "train/dog/2.png",
         *(f"valid/{name}/{i}.png" for name in ("cat", "dog") for i in range(20)),
         *(f"test/{i}.png" for i in SOLUTION),
     ):

@@ -31,8 +31,18 @@ PATHS = {
     "augment": ("linear", "--schedule", "1e-3x2", "--augment"),
     "running means": ("finetune", "--schedule", "1e-2x3", "--ema", "0.5", "--mixup", "0.3"),
     "unfreeze": (
-        *("finetune", "--schedule", "1e-2", "--unfreeze", "2", "--layer-decay", "0.5"),
-        *("--mixed-precision", "--ema", "0.5", "--image-size", "32"),
+        "finetune",
+        "--schedule",
+        "1e-2",
+        "--unfreeze",
+        "2",
+        "--layer-decay",
+        "0.5",
+        "--mixed-precision",
+        "--ema",
+        "0.5",
+        "--image-size",
+        "32",
     ),
 }
 

@@ -46,8 +46,14 @@ KINDS = {
 }
 # In the order in which a training writes them; at last it removes its checkpoint.
 FILES = (
-    *("best-1.npz", "state.npz", "history.csv", "last.keras", "best.keras", "engine"),
-    *("valid.csv", "checkpoint"),
+    "best-1.npz",
+    "state.npz",
+    "history.csv",
+    "last.keras",
+    "best.keras",
+    "engine",
+    "valid.csv",
+    "checkpoint",
 )
 
 

@@ -200,12 +200,12 @@ def plan_copy(
         if path not in source and reason(path) is None and not first_match(path, [HISTORY])
     ]
     return Plan(
-        tuple(send),
-        tuple(same),
-        tuple(newer),
-        tuple(gone),
-        {why: tuple(paths) for why, paths in left_out.items()},
-        sum(source[path].size for path in send),
+        send=tuple(send),
+        same=tuple(same),
+        newer=tuple(newer),
+        delete=tuple(gone),
+        left_out={why: tuple(paths) for why, paths in left_out.items()},
+        size_bytes=sum(source[path].size for path in send),
     )
 
 

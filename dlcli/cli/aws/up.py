@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from dlcli.settings.aws import Aws
 
 HOW = (
-    *("aws.name", "aws.spot", "aws.disk", "aws.idle", "aws.max_hours", "aws.max_price"),
-    *("aws.image", "aws.ingress", *ACCOUNT),
+    "aws.name",
+    "aws.spot",
+    "aws.disk",
+    "aws.idle",
+    "aws.max_hours",
+    "aws.max_price",
+    "aws.image",
+    "aws.ingress",
+    *ACCOUNT,
 )
 
 

@@ -156,7 +156,8 @@ def as_typed(operation: Operation) -> str:
     if operation.name == "organize":
         words.append(quoted(operation.root))
         moves = operation.kind == "move" and operation.source != operation.root
-        words += ["--move"] * (moves and source == operation.source)
+        if moves and source == operation.source:
+            words.append("--move")
     for option in ("train", "valid", "seed"):
         if operation.details.get(option) is not None:
             words += [f"--{option}", str(operation.details[option])]

@@ -177,7 +177,8 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
 
     own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
     scored = any(row.values[PUBLIC] is not None for row in rows)
-    more = [key for key in dict.fromkeys([PUBLIC] * scored + [*keys]) if key not in own]
+    asked = [PUBLIC, *keys] if scored else keys
+    more = [key for key in dict.fromkeys(asked) if key not in own]
     problems = any(row.problem for row in rows)
     seconds = _aligned([row.values["seconds"] for row in rows])
     table: list[list[object]] = [

@@ -24,9 +24,21 @@ if TYPE_CHECKING:
 
 # What is worth a line, where the run has it; the rest stands in `--json`.
 LINES = (
-    *("run", "dataset", "state", "reason", "recipe", "command", "started", "finished"),
-    *("val_loss", "val_accuracy", "public_score", "train_loss", "train_accuracy"),
-    *("seconds", "parameters"),
+    "run",
+    "dataset",
+    "state",
+    "reason",
+    "recipe",
+    "command",
+    "started",
+    "finished",
+    "val_loss",
+    "val_accuracy",
+    "public_score",
+    "train_loss",
+    "train_accuracy",
+    "seconds",
+    "parameters",
 )
 SENTENCES = ("reason", "problem")
 

@@ -29,8 +29,20 @@ NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."
 
 # Names of label columns in competitions, in lower case, letters and digits alone.
 _LABEL_NAMES = (
-    *("label", "labels", "class", "classname", "classlabel", "labelname", "classid", "category"),
-    *("categoryname", "target", "breed", "species", "diagnosis", "y"),
+    "label",
+    "labels",
+    "class",
+    "classname",
+    "classlabel",
+    "labelname",
+    "classid",
+    "category",
+    "categoryname",
+    "target",
+    "breed",
+    "species",
+    "diagnosis",
+    "y",
 )
 _ZERO, _ONE = ("0", "0.0"), ("1", "1.0")
 _MOST_NAMED = 4

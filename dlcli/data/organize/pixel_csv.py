@@ -71,7 +71,8 @@ def pixel_table(file: Path) -> PixelTable | None:
     if not places or _fault(names, file.name):
         return None
     label, its_id = (next(iter(found), None) for found in (labels, ids))
-    return PixelTable(file, isqrt(len(places)), places[0], label, its_id, len(names))
+    side = isqrt(len(places))
+    return PixelTable(file, side, first=places[0], label=label, id=its_id, width=len(names))
 
 
 def fault_of_pixels(file: Path) -> str:

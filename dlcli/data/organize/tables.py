@@ -37,9 +37,10 @@ class Table:
     def _columns(self) -> dict[str, tuple[str, ...]]:
         width = len(self.header)
         whole = [(*row, *[""] * (width - len(row))) for row in self.rows]
+        columns = zip(*whole, strict=False)
         # where two columns have the same name, the first counts
-        columns = zip(self.header, zip(*whole, strict=False), strict=False)
-        return dict(reversed([*columns])) if whole else dict.fromkeys(self.header, ())
+        named = [*zip(self.header, columns, strict=False)]
+        return dict(reversed(named)) if whole else dict.fromkeys(self.header, ())
 
     def column(self, name: str) -> tuple[str, ...]:
         """A column's cells, stripped of blanks."""

@@ -11,7 +11,7 @@ from support.archives import zipped
 from support.labelled_images import labels_of, names, planned
 from support.small_folders import plant, tree
 
-from dlcli.data import operations, splits
+from dlcli.data import operations
 from dlcli.data.organize import organize
 from dlcli.data.organize.labels import Naming
 from dlcli.data.organize.plan import plan_organize

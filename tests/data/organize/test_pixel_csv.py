@@ -10,7 +10,7 @@ from PIL import Image
 from support.archives import zipped
 from support.small_folders import Tree, plant, tree
 
-from dlcli.data import operations, splits
+from dlcli.data import operations
 from dlcli.data.organize import organize
 from dlcli.data.organize.pixel_csv import pixel_table
 from dlcli.errors import DlError
@@ -22,8 +22,10 @@ HEADER = [f"pixel{number}" for number in range(16)]
 def digits(rows: int, *, labelled: bool, seed: int = 0) -> tuple[np.ndarray, bytes]:
     """Images of 4 x 4, and the CSV that holds them."""
     pixels = np.random.default_rng(seed).integers(0, 256, (rows, 4, 4))
-    header = [*["label"] * labelled, *HEADER]
-    lines = [[*[i % 3] * labelled, *image.ravel()] for i, image in enumerate(pixels)]
+    header, lines = HEADER, [image.ravel().tolist() for image in pixels]
+    if labelled:
+        header = ["label", *header]
+        lines = [[i % 3, *line] for i, line in enumerate(lines)]
     return pixels, csv_text([header, *lines]).encode()
 
 

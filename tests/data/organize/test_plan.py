@@ -190,7 +190,9 @@ def test_a_folder_around_is_gone_through_and_what_lies_beside_comes_along(
     paths = (f"{around}/train/c0/1.jpg", f"{around}/train/c1/2.jpg", f"{around}/test/3.jpg")
     plan = plan_organize(make(tmp_path, *paths, f"./{beside}/drivers.csv"), tmp_path / "new")
     assert [move.target for move in plan.moves if move.target != "drivers.csv"] == [
-        *("test/3.jpg", "train/c0/1.jpg", "train/c1/2.jpg")
+        "test/3.jpg",
+        "train/c0/1.jpg",
+        "train/c1/2.jpg",
     ]
     assert "drivers.csv" in [move.target for move in plan.moves]
     assert plan.notes == (f"Used the contents of {around}/, the outer folder.",)
