@@ -12,6 +12,7 @@ from dlcli.cli.parts.help import CALLED, DebugOption, Group
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
+from dlcli.version import __version__
 
 # In the order of the path that one takes; each is a module of this package with a `command`. Said
 # here, so that `dl --help` and completion import none of them.
@@ -78,8 +79,6 @@ class Root(Group):
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from dlcli.version import __version__
-
         click.echo(f"dl {__version__}")
         ctx.exit()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dlcli.cli.parts.help import Command, DebugOption
+from dlcli.progress import say
 
 INSTALL = {
     "bash": "dl completion bash > ~/.local/share/bash-completion/completions/dl",
@@ -21,7 +22,6 @@ def command(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     from dlcli.cli import root
-    from dlcli.progress import say
 
     completion = get_completion_class(shell)
     assert completion is not None  # one of the choices

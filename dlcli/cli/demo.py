@@ -14,6 +14,7 @@ import click
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.errors import ExitCode
 from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -26,7 +27,6 @@ NAME = "digits-demo"
 def command(config: Config) -> None:
     """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
     from dlcli.data.demo import write_digits
-    from dlcli.errors import ExitCode
 
     settings = config.settings()
     folder = settings.data_dir / NAME

@@ -11,6 +11,8 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.files.paths import shown
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.experiments.ensemble import Ensemble
@@ -33,8 +35,6 @@ def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
 def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> None:
     """The scores of an ensemble beside its members', where it is, and what to do next."""
     from dlcli.data.choice import again
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.runs.choice import same_runs
 
     everyone = (*made.members, made.whole)

@@ -11,7 +11,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, TTA, with_config
 from dlcli.cli.parts.tables import UNDEFINED, WIDE, emit_json, print_table, print_text
 from dlcli.config import Config
-from dlcli.files.paths import shown
+from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 
@@ -97,7 +97,6 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
     from dlcli.catalog import recipe_names
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset, whole_of
-    from dlcli.files.paths import quoted
     from dlcli.inference.predict import has_predictions
     from dlcli.inference.tta import made_by, same_tta
     from dlcli.runs.choice import same_runs

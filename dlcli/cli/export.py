@@ -11,7 +11,9 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
-from dlcli.inference.export import ALIASES, FORMATS, RECORD
+from dlcli.files.paths import absolute, shown
+from dlcli.inference.export import ALIASES, FORMATS, RECORD, export_run
+from dlcli.progress import say
 
 
 class FormatName(click.Choice[str]):
@@ -45,9 +47,6 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     run's predictions, if the package that runs it is installed. The default RUN is the newest
     finished run of the current dataset.
     """
-    from dlcli.files.paths import absolute, shown
-    from dlcli.inference.export import export_run
-    from dlcli.progress import say
     from dlcli.runs.choice import choose_run
     from dlcli.runs.run import writable_run_said
 

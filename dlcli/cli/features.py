@@ -11,6 +11,9 @@ from dlcli.cli.parts.help import Command, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
 # The features depend on these settings, the images and the layer.
@@ -37,9 +40,7 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     from dlcli.data.dataset import open_dataset
     from dlcli.features.compute import compute_features
     from dlcli.features.store import skipped, stored_rows
-    from dlcli.files.paths import shown
     from dlcli.models.engines import resolve_forward
-    from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))
@@ -84,7 +85,6 @@ def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and their size on disk."""
     from dlcli.data.choice import choose_dataset
     from dlcli.features.store import stored_features
-    from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))
@@ -128,9 +128,7 @@ def _plain(store: Any) -> dict[str, Any]:
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     """Remove features: NAME, as listed by `dl features ls`, or --all."""
     from dlcli.data.choice import choose_dataset
-    from dlcli.errors import DlError, ExitCode, did_you_mean
     from dlcli.features.store import remove_features, stored_features
-    from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))

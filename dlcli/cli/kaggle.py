@@ -11,6 +11,9 @@ from dlcli.cli.parts.help import Command, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -66,12 +69,9 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
         DlError: no competition is known, or no dataset where one is needed.
     """
     from dlcli.data.choice import again, choose_dataset
-    from dlcli.errors import DlError
-    from dlcli.files.paths import shown
     from dlcli.kaggle.account import open_kaggle
     from dlcli.kaggle.competitions import metric_of
     from dlcli.kaggle.submit import with_competition
-    from dlcli.progress import say
     from dlcli.runs.run import Run
 
     runs: list[Run] = []
@@ -109,7 +109,6 @@ def status(config: Config, as_json: bool) -> None:
     """
     from dlcli.kaggle.competitions import rules_page
     from dlcli.kaggle.leaderboard import overview, sent_by_runs, truth
-    from dlcli.progress import say
 
     here = competition_here(config)
     sent = here.sync().listed
@@ -161,7 +160,6 @@ def status(config: Config, as_json: bool) -> None:
 def submissions(config: Config, as_json: bool) -> None:
     """List all that your team sent, the newest first, with the run that made it."""
     from dlcli.kaggle.leaderboard import sent_by_runs
-    from dlcli.progress import say
 
     here = competition_here(config)
     sent = here.sync().listed
@@ -198,7 +196,6 @@ def submissions(config: Config, as_json: bool) -> None:
 def leaderboard(config: Config, top: int, as_json: bool) -> None:
     """Show the best teams, and your best score between those around it."""
     from dlcli.kaggle.leaderboard import overview
-    from dlcli.progress import say
 
     here = competition_here(config)
     board = here.kaggle.leaderboard(here.slug)
@@ -231,8 +228,6 @@ def leaderboard(config: Config, top: int, as_json: bool) -> None:
 @with_config(*KEYS)
 def sync(config: Config, as_json: bool) -> None:
     """Bring the scores of what was sent into the runs; `dl runs` shows them then."""
-    from dlcli.progress import say
-
     here = competition_here(config, needs_dataset=True)
     news = here.sync()
     changed = news.changed

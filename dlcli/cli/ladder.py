@@ -10,6 +10,8 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
@@ -39,8 +41,6 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """
     from dlcli.data.choice import choose_dataset
     from dlcli.experiments.ladder import choose_images, climb
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.report.ladder import MARKDOWN, PICTURE, best_of
 
     named = choose_dataset(config)

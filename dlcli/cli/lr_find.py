@@ -11,6 +11,7 @@ from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json
 from dlcli.cli.train import Recipes, more_about, recipe_keys, summary
 from dlcli.config import Config
+from dlcli.files.paths import shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def lr_find_command(name: str) -> click.Command:
     def lr_find(config: Config, steps: int, as_json: bool) -> None:
         from dlcli.data.choice import again, choose_dataset
         from dlcli.experiments.lr_finder import find_learning_rate
-        from dlcli.files.paths import shown
         from dlcli.runs.choice import same_runs
 
         choice = choose_dataset(config)

@@ -11,6 +11,8 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.files.paths import expanded, shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     from dlcli.evaluation.metrics import rounded
     from dlcli.files.formats import csv_text
     from dlcli.inference.photos import find_photos, predict_photos
-    from dlcli.progress import say
 
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
@@ -73,7 +74,6 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:
     """The run, named or the newest, and the remaining words."""
-    from dlcli.progress import say
     from dlcli.runs.choice import choose_run, find_finished_run
 
     if not words:
@@ -97,7 +97,6 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     import os
 
     from dlcli.data.folders import is_image
-    from dlcli.files.paths import expanded
     from dlcli.runs.run import Run
 
     path = expanded(word)
@@ -123,8 +122,6 @@ def _listed(named: tuple[str, ...]) -> list[str]:
 
 
 def _print_table(predictions: Predictions, best: list[str]) -> None:
-    from dlcli.files.paths import shown
-
     classes, y_prob = predictions.classes, predictions.y_prob
     if len(classes) <= MOST_COLUMNS:
         rows = zip(predictions.paths, best, y_prob, strict=True)

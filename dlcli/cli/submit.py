@@ -12,6 +12,9 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import TTA, with_config
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
@@ -96,11 +99,9 @@ def command(
     Without RUN: the newest finished run of the current dataset. It is sent where a competition is
     known: by `-c`, by `dl data get`, or from the settings.
     """
-    from dlcli.files.paths import shown
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
     from dlcli.kaggle.submit import require_possible, submit_run, with_competition
-    from dlcli.progress import say
     from dlcli.runs.choice import choose_run
 
     if no_upload and (message is not None or wait is not None):
@@ -132,7 +133,6 @@ def command(
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
     """Print what the validation images say of the file."""
     from dlcli.evaluation.clipping import COURSE
-    from dlcli.progress import say
 
     if bound == "auto" and done.curve is not None:
         _print_curve(done.curve, done.bound)
@@ -209,9 +209,6 @@ def _send(
 
 def _print_outcome(entry: Entry, named: str) -> None:
     """Print the score, or say when there will be one."""
-    from dlcli.errors import DlError
-    from dlcli.progress import say
-
     if entry.state == "error":
         raise DlError(
             f"{entry.competition} could not score submission {entry.ref}",

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.words import span
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
@@ -21,7 +24,6 @@ NAMED = ("aws.name", *ACCOUNT)
 def account(config: Config) -> tuple[Aws, Cloud]:
     """What every command begins with: settings, and the account that they name."""
     from dlcli.aws.cloud import open_cloud
-    from dlcli.files.paths import shown
 
     origins = {"flag", shown(config.file) if config.file else ""}
     usual = {key: value for key, value in config.values.items() if value.origin not in origins}
@@ -32,7 +34,6 @@ def account(config: Config) -> tuple[Aws, Cloud]:
 def account_and_name(config: Config) -> tuple[Aws, Cloud, str]:
     """What every command about one box begins with: settings, account, the box's name."""
     from dlcli.aws.cloud import box_name
-    from dlcli.errors import DlError, ExitCode
 
     if config.is_flag("aws.name") and config.get("aws.name").value is None:
         raise DlError(
@@ -50,8 +51,6 @@ def require_effect(config: Config, cloud: Cloud, box: Box | None) -> None:
     Raises:
         DlError: names the first of them, and what does it.
     """
-    from dlcli.errors import DlError, ExitCode
-
     if box is None:
         return
     options = cloud.named(box.name).options
@@ -80,8 +79,6 @@ def aligned(header: str, texts: Sequence[str]) -> list[str]:
 def limits(box: Box) -> str:
     """When a box stops whatever happens, in words; a spot box ends then."""
     from datetime import UTC, datetime, timedelta
-
-    from dlcli.words import span
 
     if box.until is None:
         return "nothing but its watchdog stops it"

@@ -13,6 +13,8 @@ from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.progress import say
+from dlcli.words import span
 
 if TYPE_CHECKING:
     from dlcli.aws.boxes import Box
@@ -34,7 +36,6 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     from dlcli.aws.launch import start
     from dlcli.aws.order import alone_with
     from dlcli.aws.prices import require_within
-    from dlcli.progress import say
 
     settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
@@ -67,7 +68,6 @@ def stop_command(config: Config, yes: bool) -> None:
     from dlcli.aws.launch import stop
     from dlcli.aws.order import alone_with
     from dlcli.aws.prices import dollars, since
-    from dlcli.progress import say
 
     _, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
@@ -102,7 +102,6 @@ def down_command(config: Config, yes: bool) -> None:
     from dlcli.aws.order import alone_with
     from dlcli.aws.prices import UNKNOWN, dollars, since
     from dlcli.aws.removal import belongings, down, see_what_was_ordered
-    from dlcli.progress import say
 
     _, cloud, name = account_and_name(config)
     see_what_was_ordered(cloud, name)
@@ -142,10 +141,8 @@ def extend_command(config: Config, time: str) -> None:
     from dlcli.aws.launch import extended
     from dlcli.aws.ssh import connect, run
     from dlcli.aws.vpc import open_door
-    from dlcli.progress import say
     from dlcli.settings.aws import Duration
     from dlcli.settings.fields import Refused
-    from dlcli.words import span
 
     try:
         longer = Duration.parse(time)
@@ -176,7 +173,6 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     from dlcli.aws.launch import require_fitting, resize
     from dlcli.aws.order import alone_with
     from dlcli.aws.prices import hourly, require_within
-    from dlcli.progress import say
 
     settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
@@ -218,8 +214,6 @@ def _cost(cloud: Cloud, box: Box) -> Cost:
 
 
 def _up(box: Box) -> str:
-    from dlcli.words import span
-
     return f"up {span(datetime.now(UTC) - box.launched)}" if box.running else box.state
 
 

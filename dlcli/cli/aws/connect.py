@@ -11,6 +11,9 @@ from dlcli.cli.aws.account import NAMED, account, account_and_name
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.paths import shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -77,7 +80,6 @@ def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
     import shlex
 
     from dlcli.aws.system_ssh import interactive, ssh_argv
-    from dlcli.errors import DlError
 
     host, _ = reached(config, trust)
     line = shlex.join(["tmux", *(["-CC"] if cc else []), "-u", "new-session", "-A", "-s", session])
@@ -102,7 +104,6 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
     token, which lets in whoever has it.
     """
     from dlcli.aws.forward import forward, pages, read_tunnels
-    from dlcli.progress import say
 
     tunnels = read_tunnels(words)
     host, again = reached(config, trust)
@@ -129,8 +130,6 @@ def ssh_config_command(config: Config) -> None:
     """
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.system_ssh import names_for, our_file, write_entries
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, True, owner=cloud.owner)
@@ -151,7 +150,6 @@ def _prepared(cloud: Cloud, box: Box, settings: Aws) -> Host:
     from dlcli.aws.host_keys import known
     from dlcli.aws.keys import own_key
     from dlcli.aws.reach import prepared
-    from dlcli.progress import say
 
     host = prepared(cloud.at(box.region), box, settings, own_key(settings.ssh_key))
     if not known(box.id):

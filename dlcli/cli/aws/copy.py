@@ -13,7 +13,10 @@ from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
-from dlcli.words import count, size
+from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import absolute, expanded, shown
+from dlcli.progress import say
+from dlcli.words import count, printable, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +143,6 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     from dlcli.aws.copy.plan import PROJECTS, Folders, counterpart
     from dlcli.data.choice import folder_named, one_name, typed_option
     from dlcli.data.dataset import FEATURES
-    from dlcli.errors import DlError
 
     settings, home = config.settings(), Path.home()
     named = one_name(
@@ -177,8 +179,6 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
     """A dataset's folder; of one that is to be fetched it need not be here yet."""
     from dlcli.data.choice import choose_dataset, with_named
-    from dlcli.files.paths import absolute, expanded
-    from dlcli.progress import say
 
     if direction == "get" and named:
         here = absolute(config.settings().data_dir / expanded(named))
@@ -191,7 +191,6 @@ def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
 
 def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
     """The folder of all runs, of a dataset's, or of one."""
-    from dlcli.errors import DlError, ExitCode
     from dlcli.runs.choice import find_run
 
     if named is None:
@@ -210,9 +209,6 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
 
 def _say_plan(prepared: Prepared) -> None:
     from dlcli.aws.copy.plan import left_out_lines
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
-    from dlcli.words import printable
 
     plan, folders = prepared.plan, prepared.folders
     here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
@@ -229,8 +225,6 @@ def _say_plan(prepared: Prepared) -> None:
 
 def _print(prepared: Prepared) -> None:
     """What would be done, a line for each file."""
-    from dlcli.words import printable
-
     for verb, names in (("copy", prepared.plan.send), ("delete", prepared.plan.delete)):
         for name in names:
             click.echo(f"{verb} {printable(name)}")
@@ -242,9 +236,6 @@ def _ask(prepared: Prepared, yes: bool) -> None:
     Raises:
         DlError: there is nobody to ask.
     """
-    from dlcli.progress import say
-    from dlcli.words import printable
-
     names = prepared.plan.delete
     where = "on the box" if prepared.direction == "put" else "here"
     say(f"To be deleted {where}, {count(len(names), 'file')}:")
@@ -266,8 +257,6 @@ def following(kind: str, prepared: Prepared, options: str) -> str:
 
 
 def _say_done(prepared: Prepared, command: str) -> None:
-    from dlcli.progress import say
-
     plan = prepared.plan
     deleted = f", deleted {count(len(plan.delete), 'file')}" if plan.delete else ""
     verb = "Sent" if prepared.direction == "put" else "Fetched"

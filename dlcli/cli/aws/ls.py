@@ -14,7 +14,9 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
-from dlcli.words import count
+from dlcli.errors import ExitCode
+from dlcli.progress import say
+from dlcli.words import count, span
 
 if TYPE_CHECKING:
     from dlcli.aws.audit import Finding
@@ -41,7 +43,6 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.prices import costs_of
     from dlcli.aws.reach import watched
-    from dlcli.progress import say
 
     settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, all_regions, owner=cloud.owner)
@@ -77,7 +78,6 @@ def _print(
     now: datetime,
 ) -> None:
     from dlcli.aws.prices import dollars, since
-    from dlcli.words import span
 
     rates = [_rate(box, costs[box.id]) for box in found]
     columns: dict[str, list[Any]] = {
@@ -101,8 +101,6 @@ def _print(
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:
     """When it stops by itself: as its watchdog says, else at its cap at the latest."""
-    from dlcli.words import span
-
     if not box.running:
         return ""
     if state is not None:
@@ -156,8 +154,6 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
     by `dl aws down`. Of services beside EC2 it knows nothing.
     """
     from dlcli.aws.audit import audit, fix
-    from dlcli.errors import ExitCode
-    from dlcli.progress import say
 
     _, cloud = account(config)
     now = datetime.now(UTC)
@@ -223,7 +219,6 @@ def types_command(config: Config, as_json: bool) -> None:
     """
     from dlcli.aws.instance_types import gpu_types
     from dlcli.aws.prices import dollars, list_prices, spot_prices
-    from dlcli.progress import say
 
     settings, cloud = account(config)
     kinds = gpu_types(cloud.ec2)

@@ -13,6 +13,8 @@ from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
+from dlcli.progress import say
+from dlcli.words import span
 
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
@@ -62,7 +64,6 @@ def up_command(
     from dlcli.aws.plan import prepare
     from dlcli.aws.reach import arrive
     from dlcli.aws.setup import own_script
-    from dlcli.progress import say
 
     settings, cloud, name = account_and_name(config)
     own_script(settings)  # a script that isn't there is said before anything is rented
@@ -125,8 +126,6 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
 def _plan_lines(prepared: Prepared, cloud: Cloud) -> list[str]:
     """A plan as its reader sees it: what is there, what will be done, what it costs."""
-    from dlcli.words import span
-
     box, spec = prepared.plan.box, prepared.spec
     lines = []
     if box is not None:

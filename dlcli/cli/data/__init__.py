@@ -22,6 +22,8 @@ from dlcli.cli.parts.help import Group
 from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.files.paths import quoted, shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -77,8 +79,6 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
     from dlcli.data.splits import singletons
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -127,8 +127,6 @@ def sample(
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
-    from dlcli.files.paths import quoted, shown
-    from dlcli.progress import say
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -158,8 +156,6 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     from dlcli.data.choice import typed_option
     from dlcli.data.moves import last
     from dlcli.data.organize.organize import is_staged, made_of
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     root = _choose(config)
     if typed_option(config) is None:
@@ -208,7 +204,6 @@ def ls(config: Config, as_json: bool) -> None:
 
 def _choose(config: Config) -> Path:
     from dlcli.data.choice import choose_dataset
-    from dlcli.progress import say
 
     choice = choose_dataset(config)
     say(str(choice))

@@ -12,6 +12,8 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.cli.parts.tables import print_table
 from dlcli.config import Config
+from dlcli.files.paths import expanded, shown
+from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS, Augmentation
 from dlcli.settings.fields import settings_of
 
@@ -41,8 +43,6 @@ def command(config: Config, named: str | None, output: Path) -> None:
 
     IMAGE is a file. For a DATASET, or `-d DATASET`, --seed chooses an image of train/.
     """
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
     from dlcli.report.augment_preview import preview
 
     settings = config.settings()
@@ -61,8 +61,6 @@ def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and the argument that makes the next command take its dataset."""
     from dlcli.data.choice import again, choose_dataset, typed_option, with_named
     from dlcli.data.folders import is_image
-    from dlcli.files.paths import expanded, shown
-    from dlcli.progress import say
     from dlcli.report.augment_preview import training_image
 
     if named and (is_image(named) or expanded(named).is_file()):

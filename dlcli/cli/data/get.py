@@ -12,6 +12,8 @@ from dlcli.cli.parts.complete import complete_competition
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
+from dlcli.files.paths import absolute, shown
+from dlcli.progress import say
 
 
 @click.command("get", cls=Command)
@@ -44,11 +46,9 @@ def command(
     """
     from dlcli.data.choice import folder_named, remember
     from dlcli.data.organize.labels import Naming
-    from dlcli.files.paths import absolute, shown
     from dlcli.kaggle.account import open_kaggle
     from dlcli.kaggle.competitions import slug_of
     from dlcli.kaggle.data import archive_of, get
-    from dlcli.progress import say
 
     slug = slug_of(slug)
     if os.sep in slug:

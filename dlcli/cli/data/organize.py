@@ -17,6 +17,8 @@ from dlcli.cli.parts.datasets import (
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.config import Config
+from dlcli.files.paths import absolute, shown
+from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -75,7 +77,6 @@ def command(
     from dlcli.data.organize import organize
     from dlcli.data.organize.labels import Naming
     from dlcli.files.archives import without_suffix
-    from dlcli.files.paths import absolute
 
     root, found = config.settings().data_dir, absolute(source)
     if not found.exists() and (root / source).exists():
@@ -104,8 +105,6 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
     """
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     if outcome is None:
         _say_done_before(found, goal)
@@ -121,7 +120,6 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
 
 def _say_done(outcome: Outcome) -> None:
     from dlcli.data.organize.organize import notes_of
-    from dlcli.progress import say
 
     _say_notes(notes_of(outcome.operation))
     warn_of(outcome)
@@ -132,8 +130,6 @@ def _say_done(outcome: Outcome) -> None:
 def _say_done_before(found: Path, goal: Path) -> None:
     from dlcli.data.choice import again
     from dlcli.data.organize.organize import new_since, packed_in
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     say(f"{shown(goal)} is organised already.")
     if packed := packed_in(goal):
@@ -147,7 +143,5 @@ def _say_done_before(found: Path, goal: Path) -> None:
 
 
 def _say_notes(notes: tuple[str, ...]) -> None:
-    from dlcli.progress import say
-
     for note in notes:
         say(note)

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from dlcli.errors import DlError, ExitCode
+
 YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
 
@@ -21,8 +23,6 @@ def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> No
         DlError: there is nobody to ask.
         click.Abort: the answer is no.
     """
-    from dlcli.errors import DlError, ExitCode
-
     if yes:
         return
     if not sys.stdin.isatty():

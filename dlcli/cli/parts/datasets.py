@@ -10,6 +10,9 @@ import click
 from dlcli import words
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.files.paths import quoted, shown
+from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.data.dataset import Dataset
@@ -47,8 +50,6 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
     """Print what an operation would do, or what taking it back would do."""
     from dlcli.data.organize.organize import made_of
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     if operation is None:
         if as_json:
@@ -86,9 +87,6 @@ def print_datasets(config: Config, as_json: bool) -> None:
     from dlcli.data import operations
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS, open_dataset
-    from dlcli.errors import DlError
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
 
     data_dir = config.settings().data_dir
     try:
@@ -147,7 +145,6 @@ def as_typed(operation: Operation) -> str:
     import shlex
 
     from dlcli.data.organize.organize import made_of
-    from dlcli.files.paths import quoted
 
     download = made_of(operation)
     # an archive may have been removed once it was unpacked
@@ -169,9 +166,6 @@ def as_typed(operation: Operation) -> str:
 
 def warn_of(outcome: Outcome) -> None:
     """Warn of files that an operation left out."""
-    from dlcli.files.paths import shown
-    from dlcli.progress import say
-
     for paths, why in (
         (outcome.missing, "gone before it could be moved"),
         (outcome.kept, "kept, because it or its original was changed or removed"),

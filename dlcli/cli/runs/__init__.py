@@ -15,7 +15,7 @@ from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.runs.filters import SIGNS
+from dlcli.runs.filters import SIGNS, best_first, read_filter, sort_key, sorted_by
 from dlcli.words import count
 
 if TYPE_CHECKING:
@@ -114,8 +114,6 @@ def ls(
     `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of
     `config.yaml`, by its last name or whole. Signs: = != < <= > >=.
     """
-    from dlcli.runs.filters import read_filter, sort_key, sorted_by
-
     if as_json and as_csv:
         raise click.UsageError("Say `--json` or `--csv`, not both.")
     keys = [read_filter(text).key for text in filters] + ([sort_key(sort)[0]] if sort else [])
@@ -150,7 +148,6 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     FILTER as in `dl runs ls`.
     """
     from dlcli.runs.choice import may_be_of, name_to_type
-    from dlcli.runs.filters import best_first
 
     runs = select_runs(config, filters)
     ranked = best_first(runs.kept, metric)

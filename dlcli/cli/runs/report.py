@@ -15,7 +15,7 @@ from dlcli.cli.parts.options import with_config
 from dlcli.cli.runs.choice import FILTERS, choose_runs, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.paths import shown
+from dlcli.files.paths import cache_home, shown
 from dlcli.progress import say
 from dlcli.words import count
 
@@ -93,7 +93,6 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     """
     from tempfile import TemporaryDirectory
 
-    from dlcli.files.paths import cache_home
     from dlcli.report.compare import names_of
     from dlcli.runs.listing import find_listed, list_runs, read_row
     from dlcli.runs.tensorboard import begin_events, require_tensorboard, serve
@@ -104,16 +103,16 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
         rows = [read_row(run) for run in dict.fromkeys(find_listed(n, runs_dir) for n in named)]
     else:
         rows = list_runs(runs_dir, choose_runs(config)[0])
-    shown = _with_curves(rows)
+    chosen = _with_curves(rows)
     cache_home().mkdir(parents=True, exist_ok=True)
     _be_told_of_the_end()
     with TemporaryDirectory(prefix="tensorboard-", dir=cache_home()) as folder:
-        names = names_of([row.run for row, _ in shown])
-        for name, (row, history) in zip(names, shown, strict=True):
+        names = names_of([row.run for row, _ in chosen])
+        for name, (row, history) in zip(names, chosen, strict=True):
             started, seconds = row.values["started"], row.values["seconds"]
             begin_events(Path(folder) / name, history, str(started), seconds or 0.0)
         address = serve(Path(folder), port)
-        say(f"TensorBoard shows {count(len(shown), 'run')}; Ctrl-C ends it.")
+        say(f"TensorBoard shows {count(len(chosen), 'run')}; Ctrl-C ends it.")
         click.echo(address)
         while True:
             time.sleep(1)
@@ -125,7 +124,6 @@ def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
     Raises:
         DlError: none has.
     """
-
     found = []
     for row in rows:
         if row.problem:

@@ -11,6 +11,9 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
 from dlcli.config import Config
+from dlcli.errors import DlError
+from dlcli.progress import say
+from dlcli.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +52,6 @@ SENTENCES = ("reason", "problem")
 @with_config()
 def show_command(config: Config, named: str, as_json: bool) -> None:
     """Show a RUN: settings that are not the defaults, scores, diagnosis, files, what next."""
-    from dlcli.progress import say
     from dlcli.runs.disk import stored_files
     from dlcli.runs.listing import find_listed, read_row
 
@@ -74,7 +76,6 @@ def _print(
     from dlcli.runs.disk import size_of
     from dlcli.runs.listing import PLANNED
     from dlcli.runs.settings import text_of
-    from dlcli.words import printable
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:
@@ -131,7 +132,6 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
 
     None where the file can't say.
     """
-    from dlcli.errors import DlError
     from dlcli.runs.settings import changed_settings
 
     try:
@@ -142,8 +142,6 @@ def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
 
 def _members(run: Run) -> Sequence[RecordedMember]:
     """An ensemble's members, with their scores when it was made; none where the file can't say."""
-    from dlcli.errors import DlError
-
     try:
         return run.record.members
     except DlError:

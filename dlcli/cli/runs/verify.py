@@ -9,6 +9,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import with_config
 from dlcli.config import Config
 from dlcli.errors import DlError
+from dlcli.progress import say
 
 
 @click.command("verify", cls=Command)
@@ -20,7 +21,6 @@ def verify_command(config: Config, run: str) -> None:
     Nothing of it is kept. The same seed on the same machine gives the same history; another
     processor adds in another order, so that the last digits may differ.
     """
-    from dlcli.progress import say
     from dlcli.runs.choice import find_run
     from dlcli.training.launch import verify
 
