@@ -38,7 +38,11 @@ A = {"labels.csv": "id,label\n1,a\n2,b\n"}
         (A, Naming(label_column="breed"), "No CSV has a column `breed`.*\nKnown: id, label"),
         (A, Naming(label_column="labels"), "column `labels`.*\nDid you mean `label`"),
         (A, Naming(label_column="zzz", id_column="id"), "No CSV has a column `zzz`: .*labels.csv"),
-        ({"x.csv": "id,label\n8,a\n9,b\n"}, Naming(label_column="label"), "names the images: the name of an"),
+        (
+            {"x.csv": "id,label\n8,a\n9,b\n"},
+            Naming(label_column="label"),
+            "names the images: the name of an",
+        ),
         ({}, Naming(label_column="label"), "No CSV has a column `label`: there is no CSV"),
     ],
 )  # fmt: skip

@@ -70,9 +70,7 @@ def test_a_class_that_is_only_in_valid_is_refused_before_anything_is_copied(tmp_
 def test_images_beside_the_folders_of_splits_are_left_behind_and_said(tmp_path: Path) -> None:
     paths = ("train/cat/1.jpg", "train/dog/1.jpg", "test1/1.jpg", "fish/1.jpg", "2.jpg", "a.csv")
     plan = plan_organize(make(tmp_path / "a", *paths), tmp_path / "new")
-    assert plan.notes == (
-        "Warning: left out 2 images outside the training folder, such as 2.jpg.",
-    )
+    assert plan.notes == ("Warning: left out 2 images outside the training folder, such as 2.jpg.",)
     plan = plan_organize(make(tmp_path / "b", "cat/1.jpg", "dog/1.jpg", "cat.2.jpg"), tmp_path)
     assert plan.notes == ()
 
@@ -154,7 +152,7 @@ def test_what_can_not_be_organised_is_told_with_a_way_out(
 
 def test_columns_of_pixels_that_make_no_square_are_told(tmp_path: Path) -> None:
     for header, why in (
-        ("label,pixel0,pixel1,pixel2", "train.csv has 3 columns of pixels, which is not a square num"),
+        ("label,pixel0,pixel1,pixel2", "has 3 columns of pixels, which is not a square number"),
         ("label,pixel0,pixel2,pixel1,pixel3", "`pixel0` to `pixel3` of train.csv are not in order"),
         ("label,x,pixel0,pixel1,pixel2,pixel3", "besides its pixels train.csv has `label`, `x`"),
     ):
