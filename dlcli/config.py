@@ -303,21 +303,23 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
             )
         if isinstance(value, dict):
             flat |= _flat(value, origin, f"{key}.")
-        elif own_recipe_of(key) and key.count(".") == 1:
+        elif below := _below(key):
             if value is not None:
                 raise DlError(
                     f"{origin}: `{key}` holds other settings, not {value!r}",
-                    hint="Below it stand the recipe's hyperparameters, each as `name: value`.",
-                )
-        elif known := [each for each in declarations() if each.startswith(f"{key}.")]:
-            if value is not None:
-                raise DlError(
-                    f"{origin}: `{key}` holds other settings, not {value!r}",
-                    hint=f"Below it may stand {', '.join(k.split('.')[-1] for k in known)}.",
+                    hint=f"Below it {below}.",
                 )
         else:
             flat[key] = value
     return flat
+
+
+def _below(key: str) -> str:
+    """What may stand below a key, in words; empty for a setting's own."""
+    if own_recipe_of(key) and key.count(".") == 1:
+        return "stand the recipe's hyperparameters, each as `name: value`"
+    known = [each.split(".")[-1] for each in declarations() if each.startswith(f"{key}.")]
+    return f"may stand {', '.join(known)}" if known else ""
 
 
 def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic, atomic_write
 from dlcli.files.paths import shown
+from dlcli.settings.fields import plain
 
 if TYPE_CHECKING:
     import yaml
@@ -271,7 +271,7 @@ def flat(mapping: Any, *, lists: bool = False, block: str = "") -> Iterator[tupl
         if isinstance(value, Mapping):
             yield from flat(value, lists=lists, block=f"{block}{key}.")
         elif not isinstance(value, list):
-            yield f"{block}{key}", _plain(value)
+            yield f"{block}{key}", plain(value)
         elif lists:
             yield f"{block}{key}", value
 
@@ -281,10 +281,3 @@ def below(mapping: Any, *keys: str) -> Any:
     for key in keys:
         mapping = mapping.get(key) if isinstance(mapping, Mapping) else None
     return mapping
-
-
-def _plain(value: Any) -> Any:
-    """YAML makes a date of what looks like one, and knows sets and bytes."""
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -14,7 +14,7 @@ from dlcli.models.backbones import get_backbone
 from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
-from dlcli.settings.fields import coerce, plain
+from dlcli.settings.fields import coerce, plain, text_of
 
 # Where things lie, and what a machine can bear: they don't tell one training from another.
 LOCATIONS = ("data_dir", "runs_dir", "dataset", "workers", "memory")
@@ -153,19 +153,6 @@ def differing_settings(runs: Sequence[Run]) -> list[Difference]:
     }
     found = [Difference(key, row) for key, row in rows.items() if key not in BESIDES]
     return [each for each in found if len(set(each.texts)) > 1]
-
-
-def text_of(value: Any) -> str:
-    """A setting's value as people write it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {text_of(held)}" for key, held in value.items())
-    return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
 def _settings(run: Run) -> tuple[dict[str, Any], ...]:

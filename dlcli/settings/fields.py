@@ -11,7 +11,9 @@ import dataclasses
 import inspect
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -84,11 +86,7 @@ class Setting:
 
     def text(self, value: Any) -> str:
         """A value as a person would type it."""
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, float):
-            return f"{value:.12g}"
-        return self.unset if value is None else str(value)
+        return self.unset if value is None else text_of(value)
 
 
 def settings_of(cls: type) -> dict[str, Setting]:
@@ -199,7 +197,20 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A setting's value as YAML can hold it, so that `coerce` gives it back."""
+    """A value as YAML and JSON can hold it; `coerce` gives a setting's back."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def text_of(value: Any) -> str:
+    """A value as people write it; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {text_of(held)}" for key, held in value.items())
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)

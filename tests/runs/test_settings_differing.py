@@ -11,7 +11,7 @@ import pytest
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
-from dlcli.runs.settings import differing_settings, text_of
+from dlcli.runs.settings import differing_settings
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -161,19 +161,3 @@ def test_a_run_without_its_settings_is_refused(tmp_path: Path) -> None:
     run.config_file.unlink()
     with pytest.raises(DlError, match=r"config\.yaml is missing"):
         differing_settings([run, run])
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, ""),
-        (True, "true"),
-        (0.1 + 0.2, "0.3"),
-        (1e-5, "1e-05"),
-        (1500, "1500"),
-        (["cat", "dog"], "cat, dog"),
-        ([{"after": 4, "epochs": 20}], "after 4, epochs 20"),
-    ],
-)
-def test_values_read_as_people_write_them(value: Any, text: str) -> None:
-    assert text_of(value) == text

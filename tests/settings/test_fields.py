@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.settings.fields import coerce, plain, setting, settings_of
+from dlcli.settings.fields import coerce, plain, setting, settings_of, text_of
 from dlcli.settings.schedule import Schedule
 
 
@@ -207,3 +207,19 @@ def test_a_value_written_as_plain_comes_back_as_itself(pair: tuple[str, Any]) ->
 def test_a_path_written_as_plain_comes_back_as_itself() -> None:
     odd = Path("/data/with 'quotes'\n\udcff")
     assert coerce(plain(odd), SETTINGS["place"]) == odd
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (0.1 + 0.2, "0.3"),
+        (1e-5, "1e-05"),
+        (1500, "1500"),
+        (["cat", "dog"], "cat, dog"),
+        ([{"after": 4, "epochs": 20}], "after 4, epochs 20"),
+    ],
+)
+def test_values_read_as_people_write_them(value: Any, text: str) -> None:
+    assert text_of(value) == text

@@ -75,7 +75,7 @@ def _print(
     from dlcli.runs.changes import change_lines
     from dlcli.runs.disk import size_of
     from dlcli.runs.listing import PLANNED
-    from dlcli.runs.settings import text_of
+    from dlcli.settings.fields import text_of
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:

@@ -165,8 +165,10 @@ def with_ids(*ids: str) -> bytes:
         ),
         (
             {"Training.csv": digits(2, labelled=True)[1], "train.csv": digits(4, labelled=True)[1]},
-            "train.csv can't be drawn: row 1 would have the same name as row 1 of Training.csv, "
-            "1.png",
+            (
+                "train.csv can't be drawn: row 1 would have the same name as row 1 of "
+                "Training.csv, 1.png"
+            ),
         ),
         (
             {"train.csv": with_ids("a", "../../b")},
