@@ -141,7 +141,6 @@ def boxes(
     """The boxes of a region, the oldest first.
 
     Args:
-        ec2: the region's client.
         owner, name: of whom, and called what; None for all.
         states: EC2's words.
         also: EC2's other filters.

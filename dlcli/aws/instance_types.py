@@ -43,7 +43,6 @@ class GpuType:
     Args:
         memory_gib: of the machine; `gpu_gib` of each of its GPUs, which are `gpus`.
         gpu: the GPU's name, "T4"; empty where there is none.
-        zones: where it is offered.
     """
 
     name: str

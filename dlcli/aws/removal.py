@@ -37,7 +37,6 @@ class Leftover:
 
     Args:
         kind: "box", "disk", "security group", "network interface", "network".
-        id: EC2's.
     """
 
     kind: str

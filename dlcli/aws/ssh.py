@@ -108,7 +108,6 @@ def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
 
     Args:
         reach: finds it and is let in, or says that it is not there yet.
-        seconds: how long to wait.
 
     Raises:
         Unreachable: it stays away.
@@ -130,9 +129,7 @@ def run(
     """Run a program there, to its end.
 
     Args:
-        client: as `connect` gives it.
         argv: the program and its arguments, whatever characters and odd bytes they hold.
-        stdin: what it reads.
         seconds: how long it may take; None for as long as it does.
 
     Returns:

@@ -272,11 +272,7 @@ def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
 
 
 def open_door(cloud: Cloud, box: Box, ingress: Iterable[str] | None) -> None:
-    """Let this machine reach a box, and nobody else; its address may have changed since.
-
-    Args:
-        ingress: the setting.
-    """
+    """Let this machine reach a box, and nobody else; its address may have changed since."""
     with explained():
         found = cloud.ec2.describe_security_groups(Filters=filters_for(box.owner, box.name))
     ours = {group["GroupId"] for group in found["SecurityGroups"]} & set(box.groups)

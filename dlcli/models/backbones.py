@@ -52,7 +52,6 @@ class Download:
     """Weights that Keras publishes.
 
     Args:
-        url: where they come from.
         digest: the file's md5 or sha256, as Keras gives it; empty where Keras gives none.
         file: its name in Keras' cache.
     """
@@ -83,7 +82,6 @@ class Backbone:
         parameters: numbers in the full network, 1000 classes included.
         source: where the weights come from.
         licence: of the weights, as SPDX names it.
-        paper: where it was published.
         best_size: pixels a side at which its features told photos apart best, by validation; None
             where that wasn't measured. A network that pools over places takes any size, and sees
             more of a photo in a larger one (Touvron et al. 2019, arXiv:1906.06423).
@@ -121,11 +119,8 @@ def _family(
     """The rows of networks that differ in size only.
 
     Args:
-        licence: of the weights.
-        paper: where they were published.
         preprocessing: what they were trained to see.
         url: where the weights are, `{}` standing for a row's file.
-        rows: one for each network.
         cached: the weights' name in Keras' cache where it is not the one in the URL.
     """
     return tuple(

@@ -73,7 +73,6 @@ def _efficientnet_lite(
     """Build one of the family; without the first three arguments it is called as Keras' own are.
 
     Args:
-        name: of the model.
         width: how many times the channels of lite0, about.
         depth: how many times its blocks, about.
         include_top: whether to end in class probabilities, or after the last convolution.
@@ -294,7 +293,6 @@ def _unpickle(file: BinaryIO, length: int) -> Any:
 
     Args:
         file: stands at the pickle's first byte, and after its last when it is read.
-        length: of the file.
     """
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):

@@ -97,7 +97,6 @@ def rows_of(
 
     Args:
         root: the folder that `paths` are relative to.
-        paths: the images.
         forward: how files become pixels, and how these are changed before the network sees them.
         start: gives the engine; not called where there are no images.
         workers: threads that decode.

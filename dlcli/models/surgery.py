@@ -28,7 +28,6 @@ def split_at(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]
     """Cut a network in two after one of its layers.
 
     Args:
-        network: the whole.
         name: of the last layer of the lower part.
 
     Returns:
@@ -123,8 +122,6 @@ def transfer_weights(
     """Copy the weights of some layers; all of them or, where one does not fit, none.
 
     Args:
-        source: has the weights.
-        target: gets them.
         names: of layers, the same in both; or the target's name -> the source's.
 
     Raises:

@@ -75,7 +75,6 @@ def prepare(
     """Look at both sides, and decide what is to be done; nothing is changed.
 
     Args:
-        delete, overwrite: as `plan_copy` has them.
         options: what follows a command that means the machine.
         with_history: whether a project's `.git` goes along, when it is put.
 

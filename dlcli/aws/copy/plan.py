@@ -152,7 +152,6 @@ def plan_copy(
     stays. What is left out of the source is never deleted at the goal.
 
     Args:
-        source, target: both sides.
         exclude: patterns beside `SECRETS`; `name/` is a folder, `a/b` a path from the top, any
             other matches a name at any depth; `*` and `?` as in a shell.
         elsewhere: patterns of what another command copies, with that command.
