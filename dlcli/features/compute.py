@@ -92,13 +92,11 @@ def compute_features(
     """Compute the features that aren't stored yet.
 
     Args:
-        dataset: the images.
         forward: network, cut, pixels, engine and precision.
         weights: the file of the network's weights.
         workers: threads that decode.
         on_error: "stop" fails and names every unreadable image; "skip" leaves them out and records
             which.
-        splits: which to compute.
 
     Returns:
         the store's folder.

@@ -73,8 +73,6 @@ class StoredSplit:
     """One split's rows, as described by their log.
 
     Args:
-        folder: the store.
-        split: its name.
         listing: all images, in order.
         shape: of one row.
         storage: checksum of bcolz's description of the array when it was made.

@@ -32,10 +32,8 @@ class StoredFeatures:
     """What `dl features ls` shows of one store.
 
     Args:
-        folder: its path.
         rows: number of rows of each finished split.
         unfinished: splits whose computation was stopped.
-        size_bytes: on disk.
         manifest: the function that made it; {} if it can't be read.
     """
 

@@ -47,7 +47,6 @@ def rows_per_window(rows: StoredRows, memory_bytes: int) -> int:
     """The number of rows in a window: whole chunks, at least one.
 
     Args:
-        rows: the array.
         memory_bytes: memory for two windows, one in use and one read ahead, and for a shuffled
             copy of the first.
     """
@@ -80,10 +79,8 @@ def read_in_windows(
     """Batches of rows; a thread reads the next window while the current one is used.
 
     Args:
-        rows: the array.
         order: row numbers; quick if each stretch of `window_rows` is in few chunks, as with
             `shuffled_by_chunks`, or in the order of the array.
-        batch_size: rows per batch.
         window_rows: rows in memory.
 
     Yields:

@@ -70,7 +70,6 @@ class Augmenter:
     """Changes images at random.
 
     Args:
-        augmentation: how far.
         seed: with what `start_at` is given, it decides every random choice.
     """
 

@@ -48,12 +48,7 @@ class PixelRule:
 
 
 class UnreadableImage(Exception):
-    """An image that can't be decoded, and why.
-
-    Args:
-        path: its file.
-        reason: a few words.
-    """
+    """An image that can't be decoded, and why."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{shown(path)}: {reason}")
@@ -95,7 +90,6 @@ def load_image(path: Path, at_least: int | None = None) -> Image.Image:
     """Decode one image whole, as RGB of 8 bits.
 
     Args:
-        path: its file.
         at_least: pixels a side that are enough, where the decoder can save work.
 
     Raises:
@@ -199,7 +193,6 @@ def read_batches(
     Args:
         root: the folder that `paths` are relative to.
         paths: images, in the order wanted.
-        rule: how files become pixels.
         batch_size: images per batch; the last one may be smaller.
         workers: threads. The decoders release Python's lock, so threads do run side by side.
 

@@ -228,8 +228,6 @@ def check_export(
     Args:
         run: the exported run.
         model: the run's best model, in Keras.
-        path: the exported model.
-        format_name: its format.
         root: the dataset's folder; None: it is gone.
 
     Raises:

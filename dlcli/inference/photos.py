@@ -78,7 +78,6 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
 
     Args:
         run: a finished run; an ensemble answers with the mean of its members.
-        photos: their files.
         config: workers, what to do about unreadable photos, weights.
 
     Returns:

@@ -119,7 +119,6 @@ def predict_images(
 
     Args:
         root: the folder that `paths` are relative to.
-        paths: the images.
         seen: the result of `start_serving`.
         settings: threads, what to do about unreadable images.
         what: a name for them: "test", "the photos".

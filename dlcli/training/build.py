@@ -103,8 +103,6 @@ class Network:
     """What trains in one phase, compiled: the head alone, or the whole network.
 
     Args:
-        job: recipe, backbone, classes.
-        phase: which layers train.
         shape: of one sample of the phase's inputs.
         full_precision: compute in 32 bits, whatever the recipe says.
 
@@ -231,7 +229,6 @@ class Network:
         """Probabilities of samples: float32 (n_samples, n_classes).
 
         Args:
-            inputs: the samples.
             step: called after each batch.
             order: which samples; all, in order, by default.
         """

@@ -63,7 +63,6 @@ def save_checkpoint(
 
     Args:
         folder: the run's `checkpoint/`.
-        progress: where training stands.
         weights: those that train, in the model's order.
         optimizer: its variables.
         judged: the weights that the valid loss is of, where it is of their running means.

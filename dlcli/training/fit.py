@@ -392,9 +392,7 @@ def epoch_batches(
     """One look at every sample, the same for the same seed and epoch.
 
     Args:
-        job: seed and batch size.
         network: its generators, of dropout, are set to the epoch's beginning.
-        train: the samples.
         targets: what `targets_of` gave.
         epoch: its number, from 1.
 

@@ -64,9 +64,6 @@ class ImageInputs:
     """The images of one split, decoded on threads; kept in memory where they fit.
 
     Args:
-        dataset: where they lie.
-        split: which of its splits.
-        rule: how files become pixels.
         workers: threads that decode.
         in_memory: whether to keep the pixels; else they are decoded in each epoch.
 
@@ -159,9 +156,6 @@ def read_images(
     """Some splits as images.
 
     Args:
-        dataset: where they lie.
-        splits: which.
-        rule: how files become pixels.
         workers: threads that decode.
         memory_bytes: for all of them together; those that don't fit are decoded in each epoch.
         on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"

@@ -59,8 +59,6 @@ class Job:
 
     Args:
         name: the recipe's.
-        recipe: model and hyperparameters.
-        dataset: images and classes.
         fingerprints: of its splits before any image was read; a later change shows against them.
         settings: seed, workers and the rest.
         forward: the function that made or makes the features; None where the recipe sees pixels.
@@ -123,7 +121,6 @@ class Samples:
     """Inputs, and what they should be answered with.
 
     Args:
-        inputs: the samples themselves.
         y_prob: array of shape (n_samples, n_classes), rows sum to 1.
         labelled: how many are labelled by their folder; they come first.
     """

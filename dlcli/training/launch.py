@@ -43,8 +43,6 @@ def train(
     """Train a recipe on a dataset, in a new run.
 
     Args:
-        config: settings and hyperparameters.
-        recipe_name: what to train.
         root: the dataset's folder.
         parent: the run that is trained again.
         changes: to be made at the same epochs as then.

@@ -47,7 +47,6 @@ def keep_outcome(
 
     Args:
         job: what was trained on what.
-        run: where it goes.
         network: the last phase's, with the weights of the last epoch.
         samples: the last phase's, train and valid.
         progress: which epoch was the best.
@@ -154,8 +153,6 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
     """What a training used, and what could be typed instead.
 
     Args:
-        recipe: with its hyperparameters.
-        name: the recipe's.
         root: the dataset's folder.
         normalises: whether the network has batch normalisation that trains.
     """

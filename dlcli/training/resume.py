@@ -50,7 +50,6 @@ def resume(
     What is asked for holds from the next epoch on, and is recorded in `config.yaml`.
 
     Args:
-        run: the run.
         epochs: how many there are to be in all; None: as before.
         learning_rate: of all that are left; None: as before.
         batch_size: from now on; None: as before.
