@@ -49,7 +49,6 @@ class Ensemble:
     """An ensemble that was made, beside what it was made of.
 
     Args:
-        whole: the ensemble.
         members: those whose mean it is.
         root: where its dataset is; None: gone.
     """
@@ -148,7 +147,6 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
 
     Args:
         config: settings and hyperparameters; its seed is the first member's.
-        recipe: what to train.
         root: the dataset's folder.
         count: how many members, 2 or more.
 

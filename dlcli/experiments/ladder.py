@@ -36,7 +36,6 @@ class Rung:
     """One step of the course.
 
     Args:
-        recipe: its name.
         values: hyperparameters that differ from the recipe's defaults.
     """
 

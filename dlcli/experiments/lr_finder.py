@@ -132,9 +132,7 @@ class Found:
     """A test, and where it is written down.
 
     Args:
-        test: the test.
         schedule: the recipe's, its highest rate the suggested one; None where none is.
-        figure: the plot.
         table: the numbers behind it.
     """
 
@@ -148,8 +146,6 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
     """Test a recipe's first phase on a dataset, and write down what came of it.
 
     Args:
-        config: settings and hyperparameters.
-        recipe_name: what would be trained.
         root: the dataset's folder.
         steps: see `range_test`.
 

@@ -35,9 +35,7 @@ def preview(image: Path, augmentation: Augmentation, seed: int, output: Path) ->
     training makes them at its own. All amounts but the colours' are shares of that size.
 
     Args:
-        image: its file.
         augmentation: how far it is changed.
-        seed: decides how.
         output: the PNG to write.
 
     Raises:

@@ -25,7 +25,6 @@ class Compared:
     Args:
         run: what was trained, or an ensemble.
         letter: what it is called in this comparison: A, B, C.
-        recipe: its recipe's name.
         epochs: how many it was trained for; None: an ensemble.
         val_accuracy, val_loss: on those images.
         seconds: that its epochs took; None: an ensemble.
@@ -99,7 +98,6 @@ class Comparison:
     Args:
         runs: in the order in which they were named.
         images: how many validation images all of them have, on which they are judged.
-        differences: in their settings.
         contrasts: the best run by log loss against each other one.
     """
 

@@ -114,7 +114,6 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     Args:
         path: the PNG to write.
         confusion: int array of shape (n_classes, n_classes).
-        classes: their names.
     """
     import numpy as np
 
@@ -179,7 +178,6 @@ def draw_gallery(
 
     Args:
         path: the PNG to write.
-        title: above the pictures.
         samples: what to show, in order; may be empty.
         captions: two lines for each sample.
         pictures: a thumbnail for each sample.
@@ -214,10 +212,8 @@ def draw_sheet(
 
     Args:
         path: the PNG to write.
-        title: above the pictures.
         note: below the title, in as many lines as it takes.
         pictures: of one size; at least one.
-        captions: below each.
     """
     from PIL import Image, ImageDraw
 
@@ -388,7 +384,6 @@ def draw_range(
 
     Args:
         path: the PNG to write.
-        title: above the plot.
         learning_rates: of each step, float (n_steps,), rising.
         losses: of each step's batch, float (n_steps,).
         smoothed: their running mean, float (n_steps,).

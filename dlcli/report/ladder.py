@@ -31,12 +31,8 @@ class Result:
     """How one step did; its scores are None where it failed.
 
     Args:
-        step: its name.
-        recipe: what was trained.
         command: what trains it outside of a ladder.
-        run: the run's folder.
         failed: why, in sentences.
-        diagnosis: what its scores show.
         train_loss, train_accuracy, val_loss, val_accuracy: of the best epoch's model.
         seconds: of training.
         parameters: of the whole network, what is frozen included.
@@ -80,7 +76,6 @@ class Ground:
     """What a ladder stands on.
 
     Args:
-        dataset: its name.
         train: how many images are trained on.
         counts: how many validation images each class has.
     """
@@ -144,7 +139,6 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
 
     Args:
         path: the PNG to write, 1,200 pixels wide.
-        results: the steps in order.
         ground: what guessing would give.
     """
     from matplotlib.figure import Figure

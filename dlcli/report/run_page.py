@@ -49,7 +49,6 @@ class Report:
 
     Args:
         title: the run's name.
-        recipe: the recipe's name.
         classes: names, in the order of y_prob's columns.
         metrics: what `evaluation.metrics.evaluate(y_true, y_prob, classes)` returned.
         y_true: int array of shape (n_samples,).
@@ -83,8 +82,6 @@ class Gallery:
 
     Args:
         name: for its file: "most-uncertain".
-        title: a few words.
-        note: what to look for.
         samples: indices into the predictions, in the order to show.
         empty: what to say where there are none.
     """
@@ -122,7 +119,6 @@ def write_report(report: Report, folder: Path) -> Path:
     """Write `report.html`, and PNGs in `figures/`, into a run's folder; replace what was there.
 
     Args:
-        report: what to tell.
         folder: the run's directory.
 
     Returns:
@@ -166,7 +162,6 @@ def render(
     """The page's HTML: no address in it leads anywhere, no name in it can break it.
 
     Args:
-        report: what to tell.
         galleries: the pictures' choice.
         tiles: a picture with its caption for each sample of `galleries`.
         confusion: int array of shape (n_classes, n_classes).

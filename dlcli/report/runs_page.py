@@ -63,7 +63,6 @@ class Page:
     """What the page tells.
 
     Args:
-        dataset: its name.
         place: the folder of its runs.
         filters: by which runs were chosen.
         lead: a sentence on all runs, and one on the best.
@@ -75,7 +74,6 @@ class Page:
         settings: for each setting that differs its name, its value in each of these runs, and, if
             there are others, its values there; settings_note: which runs were looked at.
         others: whether there are others.
-        about: the dataset.
         command: what makes the page; made: when.
     """
 
@@ -104,9 +102,7 @@ def write_runs_page(
     """Write the page, whole; replace what was there.
 
     Args:
-        path: the page.
         rows: the runs, at least one, with their settings read.
-        dataset: its name.
         root: its folder; None: not here.
         filters: by which the runs were chosen, as typed.
     """

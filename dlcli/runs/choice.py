@@ -37,7 +37,6 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     """Decide on the run: named > the newest finished run of the current dataset.
 
     Args:
-        config: the settings.
         named: a run's folder, or its name.
 
     Raises:

@@ -26,7 +26,6 @@ class Stored:
 
     Args:
         name: its path within the run.
-        size_bytes: how large it is.
         same_as: another name of the very same file, named before or outside of the run, which
             takes no room again.
     """
@@ -120,7 +119,6 @@ def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:
     Args:
         run: that may be removed.
         rows: all runs but those that go with it; damaged ones can't tell.
-        runs_dir: where runs are.
     """
     found = [
         reason

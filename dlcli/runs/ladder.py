@@ -24,11 +24,7 @@ from dlcli.runs.run import Run
 
 @dataclass(frozen=True)
 class Ladder:
-    """A ladder's folder and what stands in it.
-
-    Args:
-        path: the folder.
-    """
+    """A ladder's folder and what stands in it."""
 
     path: Path
 

@@ -73,7 +73,6 @@ class Row:
     """One run of a list.
 
     Args:
-        run: its folder.
         values: what it can be filtered and sorted by: `FIELDS`, what else `status.yaml` has, of
             an unfinished run the best scores until now and `PLANNED`, and if they were asked for
             the settings, by their dotted keys and their last names.
@@ -94,7 +93,6 @@ def list_runs(runs_dir: Path, dataset: str | None = None, *, settings: bool = Fa
     """Every run under the runs folder, or of one dataset, the newest first.
 
     Args:
-        runs_dir: where runs are.
         dataset: the name of a dataset; None: of all.
         settings: whether to read each `config.yaml` as well.
     """

@@ -23,7 +23,6 @@ class RecordedDataset:
     """The dataset as it was when the run began.
 
     Args:
-        path: its folder.
         fingerprints: of each split's images.
         images: how many each split had.
     """

@@ -36,11 +36,7 @@ _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what stands in it.
-
-    Args:
-        path: the folder.
-    """
+    """A run's folder and what stands in it."""
 
     path: Path
 
