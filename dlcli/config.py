@@ -130,7 +130,6 @@ class Config:
         """The same with another number of epochs in a recipe's schedule, or another highest rate.
 
         Args:
-            recipe: its name.
             epochs: of each phase; None: as they are.
             lr: the highest learning rate; None: as it is.
 
@@ -235,7 +234,6 @@ def save_setting(file: Path, key: str, value: str) -> Any:
 
     Args:
         file: the file; made where there is none.
-        key: the setting.
         value: as typed; a relative path is relative to the current folder.
 
     Raises:

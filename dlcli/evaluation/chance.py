@@ -34,7 +34,6 @@ class Paired:
     one's losses: far smaller gains show than by comparing two means.
 
     Args:
-        images: how many.
         loss: mean of the second's log loss less the first's, in nats.
         loss_interval: where that lies on such images, in 95 of 100 cases; None for one image.
         loss_p: how often chance alone gives a mean so far from 0, by a paired t test.
@@ -116,7 +115,6 @@ def t_p(t: float, freedom: int) -> float:
     """How often Student's t is at least so far from 0, on either side.
 
     Args:
-        t: the statistic.
         freedom: degrees of freedom, 1 or more.
 
     Reference:
@@ -176,7 +174,6 @@ def expected_loss_range(
         y_true: int array of shape (n_samples,).
         y_prob: array of shape (n_samples, n_classes), as it is sent.
         images: how many others there are.
-        seed: of the draws.
 
     Returns:
         the 2.5 % and the 97.5 % point, in nats.

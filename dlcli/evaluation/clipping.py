@@ -61,7 +61,6 @@ def curve(y_true: Ints, y_prob: np.ndarray, seed: int = 0) -> Curve:
     Args:
         y_true: int array of shape (n_samples,).
         y_prob: array of shape (n_samples, n_classes); rows sum to 1.
-        seed: of the folds.
 
     Reference:
         Stone 1974, "Cross-validatory choice and assessment of statistical predictions".

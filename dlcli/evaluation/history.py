@@ -19,7 +19,6 @@ class Curves:
 
     Args:
         metric: "loss" or "accuracy".
-        epochs: their numbers.
         train: a value per epoch; NaN where there is none.
         valid: the same.
         best: the best epoch's number, None where it isn't known.

@@ -21,7 +21,6 @@ class Options:
     """What a training used, and the words for what could be typed instead.
 
     Args:
-        augments: whether images were augmented.
         dropout: its share; None where the recipe has none.
         normalises: whether the network has batch normalisation that trains.
         full: what to type for the whole dataset, such as "-d dogscats"; None where it was used.
@@ -67,7 +66,6 @@ def against_underfitting(
     """Training on or at other rates, less regularisation, a richer model.
 
     Args:
-        options: what there is.
         diverged: the training loss rose, so lower rates come first.
         more_epochs: nothing shows that training had come to its end.
         held_back: dropout is what holds training back, so less of it comes first.

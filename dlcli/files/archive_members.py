@@ -88,7 +88,6 @@ def checked(archive: str, members: Iterable[Member], budget: Budget) -> dict[str
 
     Args:
         archive: what it is called, for the words of an error.
-        members: all that it lists.
         budget: what it may hold; counts it.
 
     Raises:

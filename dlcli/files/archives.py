@@ -136,7 +136,6 @@ class Archive:
         """Write its files below a folder; nothing in it is replaced.
 
         Args:
-            into: the folder.
             is_wanted: of which paths the content is wanted; the others become empty files.
 
         Raises:

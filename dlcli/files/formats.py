@@ -91,7 +91,6 @@ def read_csv(path: Path, separator: str = ",") -> list[list[str]]:
     """Read all rows of a CSV, header included; a byte order mark is no part of it.
 
     Args:
-        path: the file.
         separator: what stands between its cells.
 
     Raises:

@@ -69,7 +69,6 @@ def in_use(doing: str, owner: Mapping[str, Any], hint: str) -> DlError:
     Args:
         doing: in words: "dogscats is being worked on".
         owner: what `this_owner` gave, read back from a file; {} where that can't be read.
-        hint: what to do.
     """
     if owner and not is_here(owner):
         hint += (

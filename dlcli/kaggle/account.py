@@ -322,7 +322,6 @@ def asked(
 
     Args:
         slug: the competition that it is about; "" for none.
-        ask: the call.
         again: whether it may be carried out twice.
         ref: the submission that it is about; None for none.
 

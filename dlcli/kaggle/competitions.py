@@ -92,7 +92,6 @@ class Sent:
     """A submission as Kaggle tells of it.
 
     Args:
-        ref: its number.
         file_name: the name that it was uploaded under.
         state: pending while it is scored.
         public_score: None until it is scored.

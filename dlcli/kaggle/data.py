@@ -41,7 +41,6 @@ def get(
 
     Args:
         connect: gives the account.
-        slug: the competition's name.
         archive: where its archive is kept; see `archive_of`.
         root: the dataset's folder to be.
         naming: where the labels are, as far as somebody says it.

@@ -19,7 +19,6 @@ class Rank:
 
     Args:
         place: 1 for the best; of teams with the same score the first place.
-        teams: how many there are.
     """
 
     place: int

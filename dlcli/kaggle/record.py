@@ -43,7 +43,6 @@ class Entry:
 
     Args:
         file: the first eight hex digits of its sha256; it lies in `submissions/`.
-        competition: the competition's name.
         sent: when, by our clock; see `process.utc_now`.
         message: what was said with it.
         metric: the name of the competition's metric; None where nobody said.
@@ -52,7 +51,6 @@ class Entry:
         expected: the score that the validation images promise; None where the metric is not known.
         expected_range: where it lies in 95 of 100 cases.
         state: sending, pending, complete or error.
-        ref: Kaggle's number for it.
         public_score, private_score: what came back.
         reason: why it could not be scored.
     """
@@ -163,7 +161,6 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
     and what is gone goes only as it was known.
 
     Args:
-        run: the run.
         entries: new ones, and others as they are now.
         gone: those that were never taken.
     """
@@ -283,9 +280,7 @@ def sync(
     submission that no run remembers, because its record was lost, is known by that name too.
 
     Args:
-        kaggle: the account.
         runs: those of a dataset.
-        slug: the competition.
         metric: how it scores, if that is known.
         is_sending: whether it is this process that holds `lock_of`.
     """

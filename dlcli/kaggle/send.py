@@ -97,8 +97,6 @@ def send(
     """Send what `submit_run` wrote.
 
     Args:
-        kaggle: the account.
-        run: the run.
         submitted: the file, and what is expected of it.
         message: shown beside it on Kaggle; None for the run's name and its valid score.
         views: changed views of each image that it is the mean with.

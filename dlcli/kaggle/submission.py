@@ -26,7 +26,6 @@ class SampleSubmission:
     """The form that a competition asks for.
 
     Args:
-        file: where it was read.
         header: column names, the id's first.
         ids: in their order, each once.
         example: the first row's first value: a number, or a class where it wants class names.
@@ -43,7 +42,6 @@ class Submission:
     """A submission's content.
 
     Args:
-        header: column names.
         rows: text of each cell.
         notes: what was decided on the user's behalf, a sentence each.
         labels: whether it holds class names, not probabilities.

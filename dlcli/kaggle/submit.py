@@ -43,7 +43,6 @@ class Submitted:
     """What `dl submit` says.
 
     Args:
-        file: the submission.
         content: its bytes, as they were checked.
         rows: ids in it.
         notes: what was decided, a sentence each.

@@ -119,7 +119,6 @@ def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
 
     Args:
         value: text, or whatever YAML made of it.
-        to: the setting.
         base: the folder that a relative path is relative to; the current folder by default.
 
     Raises:
