@@ -1,4 +1,4 @@
-"""What costs money in an account, whoever made it, and who is let in to its machines."""
+"""Find what costs money in an account, whoever made it, and which rules let others in."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that costs money, or lets somebody in.
+    """One resource that costs money or lets others in.
 
     Args:
-        kind: "box", "instance" of somebody's own, "disk", "address", "security group", "rule".
+        kind: "box", "instance" (a machine that dl did not make), "disk", "address",
+            "security group" or "rule".
         what: why it is listed.
-        fixable: whether `--fix` removes it: one's own, tagged, and of no use to a box that lives.
-        own: whether it is a box of the caller's.
-        group: of a rule, the security group that it is in.
+        fixable: whether `--fix` removes it: the caller's, tagged, and of no use to a live box.
+        own: whether it is a box of the caller.
+        group: for a rule, its security group.
     """
 
     kind: str
@@ -45,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Region:
-    """What there is in a region, whoever made it."""
+    """The resources of a region, whoever made them."""
 
     instances: list[Any]
     volumes: list[Any]
@@ -57,16 +58,16 @@ class _Region:
 def audit(
     cloud: Cloud, all_regions: bool, now: datetime
 ) -> tuple[list[Finding], dict[str, DlError]]:
-    """List what costs money in this region, or in all: machines of anybody, disks, addresses.
+    """List what costs money or lets others in, in this region or in all.
 
     Returns:
-        what was found; and the regions that didn't answer, with the reason.
+        the findings; and the regions that did not answer, with the reason.
     """
     regions = cloud.regions() if all_regions else [cloud.region]
     clouds = [cloud.at(region) for region in regions]
     cloud.client("pricing", PRICING_REGION)
     for each in clouds:
-        _ = each.ec2  # boto3 makes its clients in one thread
+        _ = each.ec2  # boto3 cannot make clients in several threads
     owner = cloud.owner
     with ThreadPoolExecutor(max_workers=len(regions)) as pool:
         asked = [pool.submit(_of_region, each, owner, now) for each in clouds]
@@ -83,7 +84,7 @@ def audit(
 
 
 def fix(cloud: Cloud, findings: Iterable[Finding]) -> list[Finding]:
-    """Remove what is fixable; returns what was removed."""
+    """Remove the fixable findings, and return them."""
     from dlcli.aws.removal import remove
 
     removed = []
@@ -136,10 +137,10 @@ def _of_region(cloud: Cloud, owner: str, now: datetime) -> list[Finding]:
 
 
 def _machines(cloud: Cloud, there: _Region, owner: str, now: datetime) -> list[Finding]:
-    """Boxes and what else runs or waits, with what it costs an hour as it is."""
+    """Boxes and other machines, with their present cost an hour."""
     disks = disks_of(there.volumes)
     boxes = {each["InstanceId"]: box_of(each, cloud.region, disks) for each in there.instances}
-    # of another system another price is paid
+    # other systems have other prices
     linux = [each for each in there.instances if each.get("PlatformDetails", LINUX) == LINUX]
     costs = costs_of(cloud, [boxes[each["InstanceId"]] for each in linux])
     found = []
@@ -175,9 +176,9 @@ def _name(box: Box) -> tuple[str, str]:
 def _of_box(box: Box, twins: int, rate: float | None, owner: str, now: datetime) -> Finding:
     notes = [f"{box.type}, {box.state}"]
     if box.owner != owner:
-        notes.append(f"of {box.owner or 'nobody'}")
+        notes.append(f"owner: {box.owner or 'unknown'}")
     if twins > 1:
-        notes.append(f"one of {twins} of that name")
+        notes.append(f"one of {twins} with that name")
     if box.running:
         notes.append(f"up {span(now - box.launched)}")
         if box.until is not None and box.until < now:
@@ -195,7 +196,7 @@ def _of_box(box: Box, twins: int, rate: float | None, owner: str, now: datetime)
 
 
 def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
-    """Disks that are attached to nothing."""
+    """Disks that are not attached."""
     found = []
     for volume in there.volumes:
         if volume["State"] != "available":
@@ -204,11 +205,8 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
         ours = tags.get(MANAGED) == "yes"
         found.append(
             Finding(
-                kind="disk",
-                id=volume["VolumeId"],
-                region=cloud.region,
-                name=tags.get(NAME, ""),
-                what=f"{size} GB, attached to nothing" + ("" if ours else ", not made by dl"),
+                *("disk", volume["VolumeId"], cloud.region, tags.get(NAME, "")),
+                f"{size} GB, not attached" + ("" if ours else ", not made by dl"),
                 fixable=ours and tags.get(OWNER) == owner,
                 gb=size,
                 usd_per_hour=disk_an_hour(cloud, size) if volume["VolumeType"] == DISK else None,
@@ -220,11 +218,8 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
 def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
     return [
         Finding(
-            kind="address",
-            id=address.get("AllocationId", address["PublicIp"]),
-            region=cloud.region,
-            name="",
-            what=f"{address['PublicIp']}, elastic, in use by nothing; dl makes none",
+            *("address", address.get("AllocationId", address["PublicIp"]), cloud.region, ""),
+            f"{address['PublicIp']}, elastic, unused, not made by dl",
             usd_per_hour=IPV4,
         )
         for address in there.addresses
@@ -233,7 +228,7 @@ def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
 
 
 def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
-    """Groups of dl's that no box is in, and whoever is let in to machines, but by dl itself."""
+    """dl's groups without a box, and rules that let others in to machines."""
     users: dict[str, list[str]] = {}
     names = set()
     for instance in there.instances:
@@ -249,7 +244,7 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
         if tags.get(MANAGED) != "yes":
             wide = [str(rule) for rule in rules if rule.is_wide]
             if wide and id in users:
-                what = f"{', '.join(wide)}, to {', '.join(users[id])}; not made by dl"
+                what = f"{', '.join(wide)} of {', '.join(users[id])}; not made by dl"
                 found.append(
                     Finding(
                         kind="security group",
@@ -263,6 +258,7 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
             continue
         own = tags.get(OWNER) == owner
         if (tags.get(OWNER, ""), name) not in names and id not in users:
+            what = "without a box; costs nothing"
             found.append(
                 Finding(
                     kind="security group",
@@ -277,11 +273,7 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
             continue
         found += [
             Finding(
-                kind="rule",
-                id=rule.id,
-                region=region,
-                name=name,
-                what=f"{rule}, by a rule that isn't dl's",
+                *("rule", rule.id, region, name, f"{rule}, not made by dl"),
                 fixable=own and rule.is_wide,
                 usd_per_hour=0.0,
                 group=id,

@@ -1,6 +1,6 @@
-"""Boxes as EC2 and its tags tell of them: found by name, listed, waited for.
+"""Boxes as EC2 lists them: find by name, list, wait for a state.
 
-There is no other record of a box: what EC2 and the box's own tags say is all there is.
+EC2 and the tags of a box are the only record of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MANAGED, NAME, OWNER, PROJECT = "dl:managed", "dl:name", "dl:owner", "dl:project"
 UNTIL, TOKEN = "dl:until", "dl:token"
 TAGS = (MANAGED, NAME, OWNER, PROJECT, UNTIL, TOKEN)
-# What still costs money, or soon will again; AWS forgets the others within the hour.
+# These cost money, now or soon. AWS forgets the others within the hour.
 LIVE = ("pending", "running", "stopping", "stopped")
 RUNNING = ("pending", "running")
 ENDED = ("shutting-down", "terminated")
@@ -34,14 +34,14 @@ class Box:
     """One rented machine.
 
     Args:
-        id: EC2's, `i-...`.
-        name, owner, project, until, token: its tags; `until` is when it stops whatever it does.
-        state: EC2's word: pending, running, stopping, stopped, shutting-down, terminated.
+        id: EC2's instance id, `i-...`.
+        name, owner, project, until, token: its tags; `until` is its time limit.
+        state: pending, running, stopping, stopped, shutting-down or terminated.
         launched: when it was last started, UTC.
-        address: the public IPv4; None while it is stopped.
-        disk_gb: GB of all its disks; None where EC2 doesn't say.
-        made: when its disk was made, UTC, which no later start changes.
-        reason: why EC2 changed its state last, where it says.
+        address: its public IPv4 address; None while it is stopped.
+        disk_gb: GB of all its disks; None if EC2 does not say.
+        made: when its disk was made, UTC; later starts do not change it.
+        reason: why EC2 last changed its state, if EC2 says.
     """
 
     id: str
@@ -68,18 +68,18 @@ class Box:
 
     @property
     def running(self) -> bool:
-        """Whether its hours are paid for now."""
+        """Whether its machine costs money now."""
         return self.state in RUNNING
 
 
 class Ended(DlError):
-    """A box that was waited for has ended."""
+    """The box ended while it was waited for."""
 
 
 def tags_for(
     name: str, owner: str, project: str, until: datetime | None = None, token: str = ""
 ) -> list[dict[str, str]]:
-    """The tags of all that belongs to a box, as EC2 takes them."""
+    """The tags of everything that belongs to a box, in EC2's form."""
     values = {MANAGED: "yes", NAME: name, OWNER: owner, PROJECT: project}
     if until is not None:
         values[UNTIL] = stamp(until)
@@ -90,18 +90,18 @@ def tags_for(
 
 
 def put_until(cloud: Cloud, box: Box, until: datetime) -> None:
-    """Write on a box when it stops whatever it does."""
+    """Write a box's time limit in its tag."""
     with explained():
         cloud.ec2.create_tags(Resources=[box.id], Tags=[{"Key": UNTIL, "Value": stamp(until)}])
 
 
 def stamp(time: datetime) -> str:
-    """A time as a tag holds it: UTC, to the second, `2026-11-23T14:09:00Z`."""
+    """A time for a tag: UTC, to the second, `2026-11-23T14:09:00Z`."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_stamp(text: str) -> datetime | None:
-    """A tag's time; None where it holds none."""
+    """The time in a tag; None if it is not a time."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -110,7 +110,7 @@ def read_stamp(text: str) -> datetime | None:
 
 
 def tags_of(thing: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of anything that EC2 lists."""
+    """The tags of any resource that EC2 lists."""
     return {tag["Key"]: tag["Value"] for tag in thing.get("Tags", [])}
 
 
@@ -119,7 +119,7 @@ def filters_for(
     name: str | None = None,
     also: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
-    """EC2's filters for what is tagged as ours, and for what else is asked."""
+    """EC2's filters for resources with dl's tags, and for what `also` adds."""
     wanted: dict[str, Sequence[str]] = {f"tag:{MANAGED}": ["yes"]}
     if owner is not None:
         wanted[f"tag:{OWNER}"] = [owner]
@@ -138,12 +138,13 @@ def boxes(
     states: Sequence[str] = LIVE,
     also: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Box]:
-    """The boxes of a region, the oldest first.
+    """The boxes of a region, oldest first.
 
     Args:
-        owner, name: of whom, and called what; None for all.
+        ec2: the region's client.
+        owner, name: tags to look for; None for all.
         states: EC2's words.
-        also: EC2's other filters.
+        also: further filters of EC2.
     """
     with explained():
         pages = ec2.get_paginator("describe_instances").paginate(
@@ -157,7 +158,7 @@ def boxes(
 
 
 def read_box(cloud: Cloud, box_id: str) -> Box | None:
-    """A box by its id alone, for EC2 takes its tags away when it ends; None where EC2 has none."""
+    """A box by its id, since EC2 removes the tags when it ends; None if EC2 has none."""
     try:
         with explained():
             found = cloud.ec2.describe_instances(InstanceIds=[box_id])["Reservations"]
@@ -170,25 +171,25 @@ def read_box(cloud: Cloud, box_id: str) -> Box | None:
 
 
 def by_age(box: Box) -> tuple[datetime, str]:
-    """The order in which boxes were launched; of two at the same moment, by id."""
+    """The sort key for boxes by their launch, then by id."""
     return box.launched, box.id
 
 
 def find_boxes(cloud: Cloud, name: str, states: Sequence[str] = LIVE) -> list[Box]:
-    """One's own boxes of that name in this region; more than one where two calls met."""
+    """The caller's boxes of a name in this region; several if two calls ran at once."""
     return boxes(cloud.ec2, cloud.region, owner=cloud.owner, name=name, states=states)
 
 
 def find_box(cloud: Cloud, name: str) -> Box:
-    """One's own box of that name in this region, the oldest where there are two.
+    """The caller's box of a name in this region; the oldest if there are several.
 
     Raises:
-        DlError: there is none; names the nearest.
+        DlError: there is none; names the most similar name.
     """
     found = find_boxes(cloud, name)
     if found:
         return found[0]
-    rent = f"`dl aws up{cloud.named(name).options}` rents one"
+    rent = f"Rent one with `dl aws up{cloud.named(name).options}`"
     raise DlError(f"There is no box {name!r} in {cloud.region}", hint=elsewhere(cloud, name, rent))
 
 
@@ -198,7 +199,7 @@ def _disks(ec2: Any, owner: str | None, name: str | None) -> dict[str, tuple[int
 
 
 def disks_of(volumes: Iterable[Any]) -> dict[str, tuple[int, datetime]]:
-    """Instance id -> GB of its disks, and when the first of them was made."""
+    """Instance id -> GB of all its disks, and when the first was made."""
     found: dict[str, tuple[int, datetime]] = {}
     for volume in volumes:
         for attached in volume.get("Attachments", []):
@@ -208,7 +209,7 @@ def disks_of(volumes: Iterable[Any]) -> dict[str, tuple[int, datetime]]:
 
 
 def box_of(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -> Box:
-    """A machine as EC2 describes it; `disks` as `disks_of` has them."""
+    """A box from EC2's description; `disks` as `disks_of` returns them."""
     tags = tags_of(instance)
     size, made = disks.get(instance["InstanceId"], (None, None))
     return Box(
@@ -237,29 +238,29 @@ def box_of(instance: Mapping[str, Any], region: str, disks: Mapping[str, Any]) -
 
 
 def elsewhere(cloud: Cloud, name: str, *first: str) -> str:
-    """Where a box may be that isn't in this region under that name, in a sentence or two.
+    """A hint for a box that is not in this region.
 
     Args:
-        first: what else to say.
+        first: sentences to begin with, without their full stops.
     """
     others = [box.name for box in boxes(cloud.ec2, cloud.region, owner=cloud.owner)]
-    look = f"`dl aws ls --all-regions{cloud.profile_option}` lists yours"
+    look = f"List all your boxes with `dl aws ls --all-regions{cloud.profile_option}`"
     near = f" {did_you_mean(name, others)}" if others else ""
-    return "; ".join([*first, look]) + f".{near}"
+    return ". ".join([*first, look]) + f".{near}"
 
 
 def boxes_everywhere(
     cloud: Cloud, all_regions: bool, *, owner: str | None = None
 ) -> tuple[list[Box], dict[str, DlError]]:
-    """The boxes of this region, or of all, asked at the same time.
+    """The boxes of this region, or of all regions, asked at the same time.
 
     Returns:
-        the boxes by region and age; and the regions that didn't answer, with the reason.
+        the boxes by region and age; and the regions that did not answer, with the reason.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     regions = cloud.regions() if all_regions else [cloud.region]
-    clients = [cloud.client("ec2", region) for region in regions]  # boto3 makes them in one thread
+    clients = [cloud.client("ec2", region) for region in regions]  # not thread-safe in boto3
     answers: list[list[Box]] = []
     failed: dict[str, DlError] = {}
     with ThreadPoolExecutor(max_workers=len(regions)) as pool:
@@ -278,10 +279,10 @@ def boxes_everywhere(
 
 
 def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
-    """Wait until a box is in one of some states.
+    """Wait until a box is in one of the given states.
 
     Raises:
-        Ended: it has ended instead, with EC2's reason.
+        Ended: the box has ended; gives EC2's reason.
         DlError: it takes too long.
     """
     patience = Patience(f"{box_id} to be {' or '.join(states)}", MOST_SECONDS)
@@ -289,19 +290,19 @@ def wait_for(cloud: Cloud, box_id: str, *states: str) -> Box:
         box = read_box(cloud, box_id)
         if box is not None and box.state in states:
             return box
-        # right after its launch EC2 may not know it yet
+        # EC2 may not list a new box yet
         if box is not None and box.state in ENDED:
             raise Ended(
                 f"{box.name} ({box.id}) has ended".lstrip(),
-                why=box.reason or "EC2 doesn't say why",
-                hint=f"`dl aws up{cloud.named(box.name).options if box.name else cloud.options}` "
-                "rents another.",
+                why=box.reason or "EC2 does not say why",
+                hint="Rent another: `dl aws up"
+                f"{cloud.named(box.name).options if box.name else cloud.options}`.",
             )
         if patience.left < 0:
             raise DlError(
-                f"{box_id} is {box.state if box else 'not there'} for too long",
+                f"{box_id} has been {box.state if box else 'missing'} for too long",
                 why=f"expected {' or '.join(states)} within {MOST_SECONDS // 60} minutes",
-                hint="Run the same again: it goes on from there.",
+                hint="Run the same command again: it continues.",
             )
         if box is not None and box.name:
             patience.what = f"{box.name} to be {' or '.join(states)}"

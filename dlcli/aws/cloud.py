@@ -1,7 +1,7 @@
-"""One AWS account as a profile and a region open it, and the name of the box that is meant.
+"""An AWS account: its clients in one region, and the name of the box that a command means.
 
-A box has the name that was set, or that of the project's folder. A hint names the region and the
-profile too: without them it would act on another box.
+A box has the name that was set, or the name of the project's folder. Hints also give the region and
+the profile if needed, so that a copied command acts on the same box.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ FALLBACK = "box"
 
 @dataclass(frozen=True)
 class Usual:
-    """The account that a call means where none is typed.
+    """The account that a command uses without options.
 
     Args:
-        profile, region: as settings have them; None as boto3 finds them.
+        profile, region: from the settings; None for boto3's own choice.
     """
 
     profile: str | None = None
@@ -45,11 +45,10 @@ class Usual:
 
 @dataclass(frozen=True)
 class Named:
-    """A box as a message speaks of it.
+    """A box's name, with the options that make a command act on it.
 
     Args:
-        name: the box's.
-        account: what follows a command that means its account and region, ` --region eu-west-1`.
+        account: options for its account and region, such as ` --region eu-west-1`; may be empty.
     """
 
     name: str
@@ -57,9 +56,9 @@ class Named:
 
     @property
     def options(self) -> str:
-        """What follows a command that means this box, ` -n dogs --region eu-west-1`.
+        """Options that make a command act on this box, such as ` -n dogs --region eu-west-1`.
 
-        The name always: what is said in one folder is typed in another.
+        The name is always among them, for the user may type the command in another folder.
         """
         return f" -n {self.name}{self.account}"
 
@@ -68,15 +67,15 @@ class Named:
 
 
 class Cloud:
-    """Clients of one account in one region, made once each.
+    """The clients of one account in one region; each is made once.
 
     Args:
-        profile: of `~/.aws/config`; None as boto3 finds it.
-        region: None as boto3 finds it.
-        usual: what need not be typed.
+        profile: from `~/.aws/config`; None for boto3's own choice.
+        region: None for boto3's own choice.
+        usual: the account that commands use without options.
 
     Raises:
-        DlError: no such profile; or no region is known.
+        DlError: the profile does not exist, or no region is known.
     """
 
     def __init__(self, profile: str | None, region: str | None, usual: Usual | None = None) -> None:
@@ -88,11 +87,11 @@ class Cloud:
         if not self._session.region_name:
             with explained():
                 keys = self._session.get_credentials()
-            both = "" if keys else " No credentials either: `aws configure` asks for both."
+            both = "" if keys else " Credentials are missing too: `aws configure` asks for both."
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",
-                hint="Say where to rent: `--region us-east-1`, or for good "
+                hint="Add `--region us-east-1`, or set it for good: "
                 f"`dl config set aws.region us-east-1`.{both}",
             )
         self.region: str = self._session.region_name
@@ -101,7 +100,7 @@ class Cloud:
         self._said: set[str] = set()
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The client of a service; made in one thread, usable in all."""
+        """The client of a service. Make it in one thread; then any thread may use it."""
         from botocore.config import Config
 
         from dlcli.version import __version__
@@ -121,20 +120,20 @@ class Cloud:
         return self._clients[service, where]
 
     def at(self, region: str) -> Cloud:
-        """The same account in another region; its clients are shared."""
+        """The same account in another region. Both share their clients."""
         other = copy(self)
         other.region = region
         return other
 
     @property
     def options(self) -> str:
-        """What follows a command that means this account and region; empty where it does anyway."""
+        """Options for this account and region; empty if a command uses them anyway."""
         region = f" --region {self.region}" if self.region != self._usual_region else ""
         return region + self.profile_option
 
     @property
     def profile_option(self) -> str:
-        """What follows a command that means this account."""
+        """The option for this account; empty if a command uses it anyway."""
         import shlex
 
         if self.profile is None or self.profile == self._usual.profile:
@@ -142,12 +141,12 @@ class Cloud:
         return f" --profile {shlex.quote(self.profile)}"
 
     def named(self, name: str) -> Named:
-        """A box of this region, and what one types to mean it."""
+        """A box of this region by its name."""
         return Named(name, self.options)
 
     @cached_property
     def _usual_region(self) -> str | None:
-        """The region that a call takes where none is typed; None where none is known."""
+        """The region that a command uses without options; None if none is known."""
         import boto3
         from botocore.exceptions import BotoCoreError
 
@@ -162,7 +161,7 @@ class Cloud:
         return None if found is None else str(found)
 
     def say_once(self, text: str) -> None:
-        """Say a sentence that was not said yet, whatever region it was about."""
+        """Say a sentence, unless it was said before for any region."""
         if text not in self._said:
             self._said.add(text)
             say(text)
@@ -174,10 +173,10 @@ class Cloud:
 
     @cached_property
     def owner(self) -> str:
-        """Whose boxes these are: the caller's ARN.
+        """The caller's ARN, which marks their boxes.
 
-        A role that a program takes on by itself has a session name of its own each time, which
-        ends in the time of day; that part is left out, so that an owner is the same tomorrow.
+        A role that a program assumes has a new session name each time, which ends in the time of
+        day. That name is left out, so that the owner stays the same.
         """
         with explained():
             arn = str(self.client("sts").get_caller_identity()["Arn"])
@@ -191,7 +190,7 @@ class Cloud:
 
 
 def role_of(owner: str) -> str:
-    """The role that an owner has taken on, without the session's name; empty where it is none."""
+    """The role of an owner, without the session name; empty if the owner is not a role."""
     found = re.match(r"[^/]*:assumed-role/[^/]+", owner)
     return found[0] if found else ""
 
@@ -200,14 +199,14 @@ def open_cloud(settings: Aws, *, usual: Aws | None = None) -> Cloud:
     """The account that the settings name.
 
     Args:
-        usual: the settings where nothing is typed; by default the same.
+        usual: the settings without any options of the command line; by default the same.
     """
     usual = usual or settings
     return Cloud(settings.profile, settings.region, Usual(usual.profile, usual.region))
 
 
 def project_folder(folder: Path) -> Path:
-    """The project around a folder: where its git checkout or `dl.yaml` is, else the folder."""
+    """The project that a folder is in: its git checkout, the folder of its `dl.yaml`, or itself."""
     for parent in (folder, *folder.parents):
         if (parent / ".git").exists():
             return parent
@@ -216,7 +215,7 @@ def project_folder(folder: Path) -> Path:
 
 
 def project_name(folder: Path) -> str:
-    """The project's name, in letters that a tag and an ssh alias may have."""
+    """The project's name, in characters that a tag and an ssh alias allow."""
     project = project_folder(folder)
     if project == Path.home():
         return FALLBACK
@@ -224,25 +223,26 @@ def project_name(folder: Path) -> str:
 
 
 def box_name(settings: Aws, folder: Path) -> str:
-    """The name of the box that a command is about.
+    """The name of the box that a command acts on.
 
     Raises:
-        DlError: what was set can't be a name.
+        DlError: the setting is not a valid name.
     """
     return project_name(folder) if settings.name is None else checked_name(settings.name)
 
 
 def checked_name(name: str) -> str:
-    """A box's name, where it can be one: it becomes a tag, a folder and an ssh alias.
+    """A box's name, checked: it becomes a tag, a folder and an ssh alias.
 
     Raises:
-        DlError: it can't.
+        DlError: it is not valid.
     """
     if not _NAME.fullmatch(name):
         raise DlError(
-            f"A box can't be called {name!r}",
-            why="it takes letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first",
-            hint="Name it by `-n NAME`.",
+            f"{name!r} is not a valid name for a box",
+            why="a name has at most 63 letters, digits, `.`, `_` and `-`, and begins with a letter "
+            "or digit",
+            hint="Choose another: `-n NAME`.",
             exit_code=ExitCode.USAGE,
         )
     return name
@@ -250,13 +250,13 @@ def checked_name(name: str) -> str:
 
 @contextmanager
 def told_if_stopped(cloud: Cloud, name: str) -> Iterator[None]:
-    """Say at Ctrl-C within the block what goes on with a box that costs money, and what ends it."""
+    """On Ctrl-C within the block, say how to continue with the box, and how to end it."""
     try:
         yield
     except KeyboardInterrupt:
         options = cloud.named(name).options
         say(
-            f"Stopped on the way: `dl aws up{options}` goes on, `dl aws down{options}` ends "
-            f"{name}, which costs money meanwhile."
+            f"Interrupted: {name} may be costing money. Continue with `dl aws up{options}`, or end "
+            f"it with `dl aws down{options}`."
         )
         raise

@@ -1,4 +1,4 @@
-"""AWS's errors: what to do about each code, and the words for a person.
+"""AWS error codes: what each one means, and its message for the user.
 
 Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
@@ -11,9 +11,9 @@ from typing import Any
 
 from dlcli.errors import DlError
 
-HOW_TO_LOG_IN = "`aws configure` stores keys, `aws sso login` opens a session of single sign-on."
+HOW_TO_LOG_IN = "`aws configure` stores keys; `aws sso login` opens a single sign-on session."
 
-# No machine of this type here now: another zone may have one.
+# No machine of this type is free here; another zone may have one.
 NEXT_ZONE = frozenset(
     {
         "InsufficientInstanceCapacity",
@@ -23,7 +23,7 @@ NEXT_ZONE = frozenset(
         "Unsupported",
     }
 )
-# The account's own limit: no zone helps.
+# The account's own limit; another zone does not help.
 QUOTA = frozenset({"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "InstanceLimitExceeded"})
 BACK_OFF = frozenset(
     {
@@ -60,23 +60,23 @@ CLOSED_ACCOUNT = frozenset({"OptInRequired", "PendingVerification", "Blocked"})
 
 
 def is_final(code: str) -> bool:
-    """Whether EC2 has looked at an order and refused it: it launched nothing, nor will it."""
-    asked_in_vain = EXPIRED | REFUSED_KEYS | CLOCK | FORBIDDEN | CLOSED_ACCOUNT
-    return bool(code) and code not in BACK_OFF | NEW_TOKEN | asked_in_vain
+    """Whether EC2 has refused an order for good, so that it launched nothing and never will."""
+    not_examined = EXPIRED | REFUSED_KEYS | CLOCK | FORBIDDEN | CLOSED_ACCOUNT
+    return bool(code) and code not in BACK_OFF | NEW_TOKEN | not_examined
 
 
 def is_gone(code: str) -> bool:
-    """Whether the thing that was asked for isn't there any more."""
+    """Whether the resource no longer exists."""
     return code.endswith((".NotFound", ".Malformed", "NotFoundException"))
 
 
 def is_there_already(code: str) -> bool:
-    """Whether somebody, an earlier call perhaps, made the same before."""
+    """Whether the same resource exists already, perhaps from an earlier call."""
     return code.endswith(".Duplicate")
 
 
 def is_in_use(code: str) -> bool:
-    """Whether something else still hangs on it, for a moment perhaps."""
+    """Whether something else still uses the resource, perhaps only for a moment."""
     return code in (
         "DependencyViolation",
         "InvalidGroup.InUse",
@@ -87,22 +87,22 @@ def is_in_use(code: str) -> bool:
 
 
 def code_of(error: BaseException) -> str:
-    """AWS's code of an error; empty where AWS didn't answer."""
+    """The AWS code of an error of boto3; empty if AWS did not answer."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 
 def reason_code(error: DlError) -> str:
-    """AWS's code of what `explained` raised; empty where AWS didn't answer."""
+    """The AWS code of an error that `explained` raised; empty if AWS did not answer."""
     return code_of(error.__cause__) if error.__cause__ is not None else ""
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn every error of boto3 within the block into what, why and how to mend it.
+    """Turn every error of boto3 within the block into a `DlError`.
 
     Raises:
-        DlError: with boto3's error as its cause, so that `reason_code` tells its code.
+        DlError: its cause is boto3's error, whose code `reason_code` reads.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
@@ -114,17 +114,17 @@ def explained() -> Iterator[None]:
         raise _answered(error) from error
     except ResponseParserError as error:
         raise DlError(
-            "What answered wasn't AWS",
+            "The answer did not come from AWS",
             why=" ".join(str(error).split())[:200],
-            hint="A proxy or a network that wants a login may stand between: open any page in a "
-            "browser, then try again.",
+            hint="A proxy or a network's login page may have answered. Open any page in a browser, "
+            "then try again.",
         ) from error
     except (BotoCoreError, Boto3Error) as error:
         raise _unanswered(error) from error
 
 
 def _answered(error: Any) -> DlError:
-    """AWS answered with an error code."""
+    """The message for an error code of AWS."""
     code, call = code_of(error), error.operation_name
     said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
     why = f"{said.rstrip('.')} ({code})" if said else code
@@ -132,75 +132,75 @@ def _answered(error: Any) -> DlError:
         return DlError("The AWS session has expired", why=why, hint=_log_in_again())
     if code in CLOCK:
         return DlError(
-            "AWS refuses the request's time",
+            "AWS refuses the time of the request",
             why=why,
-            hint="This machine's clock is off by minutes: set it, `timedatectl set-ntp true`.",
+            hint="This computer's clock is minutes off. Set it: `timedatectl set-ntp true`.",
         )
     if "MultiFactorAuthentication" in said or "MFA" in said:
         return DlError(
-            "AWS wants a second factor",
+            "AWS requires a second factor",
             why=why,
-            hint="Open a session with it, `aws sts get-session-token --serial-number ARN "
-            "--token-code N`, or name a profile with `mfa_serial` as `aws.profile`.",
+            hint="Open a session: `aws sts get-session-token --serial-number ARN --token-code N`. "
+            "Or set `aws.profile` to a profile with `mfa_serial`.",
         )
     if code in REFUSED_KEYS:
         return DlError(
-            "AWS doesn't accept the credentials",
+            "AWS does not accept the credentials",
             why=why,
-            hint=f"{HOW_TO_LOG_IN} If they are right, this machine's clock may be off, or the "
-            "region isn't open to the account.",
+            hint=f"{HOW_TO_LOG_IN} If they are right, this computer's clock may be wrong, or the "
+            "region may be disabled for the account.",
         )
     if code in FORBIDDEN:
         return DlError(
-            f"AWS doesn't let you {_as_action(call)}",
+            f"AWS does not allow you to {_as_action(call)}",
             why=why,
-            hint="Ask whoever runs the account to allow that action, or name another profile: "
-            "`aws.profile`.",
+            hint="Ask the account's administrator to allow it, or set `aws.profile` to another "
+            "profile.",
         )
     if code in CLOSED_ACCOUNT:
         return DlError(
-            "The AWS account can't rent here yet",
+            "The AWS account cannot rent in this region yet",
             why=why,
-            hint="New accounts are checked for some hours; other regions have to be opened: "
+            hint="AWS checks new accounts for some hours. Some regions must be enabled first: "
             "https://console.aws.amazon.com/billing/home#/account",
         )
     if code in BACK_OFF:
         return DlError(
             f"AWS is too busy to {_as_action(call)}",
             why=why,
-            hint="Wait a minute, then run the same again: it goes on from there.",
+            hint="Wait a minute, then run the same command again: it continues.",
         )
     if code in NEXT_ZONE:
         return DlError(
-            "AWS has no such machine free",
+            "AWS has no machine of this type free",
             why=why,
-            hint="Try later, another TYPE, or another region.",
+            hint="Try again later, or try another TYPE or region.",
         )
     return DlError(
-        f"AWS couldn't {_as_action(call)}",
+        f"AWS could not {_as_action(call)}",
         why=why,
-        hint="Run it again with --debug to see the call.",
+        hint="Run it again with `--debug` to see the call.",
     )
 
 
 def _unanswered(error: Exception) -> DlError:
-    """boto3 didn't get as far as an answer."""
+    """The message for an error of boto3 where AWS did not answer."""
     import botocore.exceptions as raised
 
     why = " ".join(str(error).split()).rstrip(".")
     if isinstance(error, raised.NoCredentialsError | raised.PartialCredentialsError):
         return DlError(
             "No AWS credentials were found",
-            why="neither the environment, ~/.aws nor the profile holds any"
+            why="neither the environment, ~/.aws nor the profile has any"
             if isinstance(error, raised.NoCredentialsError)
             else why,
-            hint=f"{HOW_TO_LOG_IN} `aws.profile` names another profile.",
+            hint=f"{HOW_TO_LOG_IN} To use another profile, set `aws.profile`.",
         )
     if isinstance(error, raised.ProfileNotFound):
         return DlError(
-            "There is no such AWS profile",
+            "The AWS profile does not exist",
             why=why,
-            hint="`aws configure list-profiles` lists them; `aws.profile` names one.",
+            hint="Set `aws.profile` to one that `aws configure list-profiles` lists.",
         )
     if isinstance(error, raised.SSOError | raised.TokenRetrievalError | raised.LoginError):
         return DlError("The AWS session has expired", why=why, hint=_log_in_again())
@@ -208,22 +208,22 @@ def _unanswered(error: Exception) -> DlError:
         return DlError(
             "AWS credentials could not be fetched",
             why=why,
-            hint="Try `aws sts get-caller-identity`, which asks for them the same way.",
+            hint="Check them with `aws sts get-caller-identity`.",
         )
     if isinstance(error, raised.NoRegionError | raised.InvalidRegionError):
         return DlError(
-            "No AWS region of that name is known",
+            "The AWS region is missing or unknown",
             why=why,
-            hint="Say where to rent: `dl config set aws.region us-east-1`.",
+            hint="Set it: `dl config set aws.region us-east-1`.",
         )
     if isinstance(error, raised.HTTPClientError | raised.ConnectionError):
         return DlError(
-            "AWS can't be reached",
+            "AWS cannot be reached",
             why=why,
-            hint="Check the network, the proxy, and the region's spelling in `aws.region`.",
+            hint="Check the network, the proxy, and the spelling of `aws.region`.",
         )
     return DlError(
-        "AWS could not be asked", why=why, hint="Run it again with --debug to see where this was."
+        "The call to AWS failed", why=why, hint="Run it again with `--debug` to see where."
     )
 
 
@@ -232,7 +232,7 @@ def _log_in_again() -> str:
 
     profile = os.environ.get("AWS_PROFILE")
     named = f" --profile {profile}" if profile else ""
-    return f"Log in again: `aws sso login{named}`; for a session token, fetch a new one as before."
+    return f"Log in again: `aws sso login{named}`. If you use a session token, fetch a new one."
 
 
 def _as_action(operation: str) -> str:

@@ -1,8 +1,8 @@
-"""Ports of a box on this computer: tunnels, what answers behind them, and the page to open.
+"""ssh tunnels from this computer to ports of a box, kept open until Ctrl-C.
 
-The tunnels are those of the system's ssh; they come back when the connection drops. Jupyter and
-TensorBoard listen on the box's own loopback alone, so this is the only way to them; here too they
-are on 127.0.0.1 alone.
+The system's ssh makes them; they are made again after a lost connection. Jupyter and TensorBoard
+listen only on 127.0.0.1 of the box, so that tunnels are the only way to them. The ports here are on
+127.0.0.1 too.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 SERVICES = {"jupyter": 8888, "tensorboard": 6006}
-# The remote side says so once the ports are open, then waits for its end: that of ssh's own input,
-# so that ssh ends with this process, however that ends.
+# The box prints this once the ports are open. Then its `cat` waits for the end of ssh's input, so
+# that ssh ends with this process, however that ends.
 READY = "ready"
 SCRIPT = f"echo {READY}; exec cat >/dev/null"
-# How long a machine that was reached may be away: a reboot, a laptop's way home.
+# How long a lost machine is waited for: a reboot takes minutes, as does a laptop on its way home.
 PATIENCE_SECONDS = 600.0
 FIRST_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
@@ -42,8 +42,8 @@ MOST_PORTS = 50
 CONNECT_FAILED = 2
 
 ASK_SECONDS = 10.0
-# What each Jupyter server over there says of itself, the newest first. Its token comes through the
-# tunnel alone: no command line holds it, which everyone over there may read.
+# Prints what each Jupyter server on the box says of itself, newest first. No command line contains
+# its token, because every user of the box can read command lines.
 SERVERS = (
     "cd ~/.local/share/jupyter/runtime && ls -t jpserver-*.json | "
     """while read -r file; do cat "$file"; printf '\\0'; done"""
@@ -52,12 +52,12 @@ SERVERS = (
 
 @dataclass(frozen=True)
 class Tunnel:
-    """A port here that leads to one of the machine's own.
+    """A port of this computer that leads to a port of the box.
 
     Args:
-        service: what answers there, empty where nobody said.
+        service: what listens there, such as "jupyter"; empty if unknown.
         local: the port on 127.0.0.1 here.
-        remote: the port on 127.0.0.1 there.
+        remote: the port on 127.0.0.1 of the box.
     """
 
     service: str
@@ -66,10 +66,10 @@ class Tunnel:
 
 
 def read_tunnels(words: Sequence[str]) -> list[Tunnel]:
-    """Tunnels as they are typed: `jupyter`, `tensorboard`, `L:R` or a port; none means both names.
+    """Parse tunnels: `jupyter`, `tensorboard`, `L:R` or a port; none means both names.
 
     Raises:
-        DlError: it is none of these.
+        DlError: a word is none of these.
     """
     return [_read(word) for word in words or SERVICES]
 
@@ -83,13 +83,13 @@ def forward(
     """Keep tunnels open until Ctrl-C.
 
     Args:
-        again: finds the machine each time that the connection dropped; its address may have
-            changed.
-        tunnels: as wanted; a local port that is taken is replaced by the next free one, said.
-        ready: called with the machine and the tunnels as they are, once they are open.
+        again: finds the machine after a lost connection; its address may have changed.
+        tunnels: the wanted ones; a taken local port is replaced by the next free one, with a
+            message.
+        ready: called with the machine and the actual tunnels once they are open.
 
     Raises:
-        DlError: the machine can't be reached, is away for too long, or refuses us.
+        DlError: the machine cannot be reached, is away for too long, or refuses us.
         KeyboardInterrupt: Ctrl-C; the tunnels are closed.
     """
     wanted = _free(tunnels)
@@ -101,15 +101,15 @@ def forward(
                 if _opens(process):
                     failing_since = None
                     if opened:
-                        say(f"Connected to {host.called} again.")
+                        say(f"Reconnected to {host.called}.")
                     else:
                         ready(host, wanted)
                         opened = True
                     process.wait()
-                    say(f"The connection to {host.called} dropped; connecting again.")
-                elif wanted == (wanted := _free(wanted)):  # no port was taken meanwhile
+                    say(f"The connection to {host.called} was lost. Reconnecting.")
+                elif wanted == (wanted := _free(wanted)):  # the ports are still free
                     if not opened:
-                        wait_for_ssh(host, FIRST_SECONDS)  # says what is wrong
+                        wait_for_ssh(host, FIRST_SECONDS)  # raises an error that explains
                     failing_since = failing_since or time.monotonic()
                     _require_patience(host, failing_since, opened)
             finally:
@@ -128,15 +128,15 @@ def _read(word: str) -> Tunnel:
             names = {port: name for name, port in SERVICES.items()}
             return Tunnel(names.get(remote, ""), local, remote)
     raise DlError(
-        f"Can't forward {word!r}",
-        why="expected `jupyter`, `tensorboard`, or the ports here and there, as 9999:8888",
-        hint="A port is a number from 1 to 65535.",
+        f"Cannot forward {word!r}",
+        why="expected `jupyter`, `tensorboard`, or a port here and on the box, such as 9999:8888",
+        hint="Use port numbers from 1 to 65535.",
         exit_code=ExitCode.USAGE,
     )
 
 
 def _free(tunnels: Sequence[Tunnel]) -> list[Tunnel]:
-    """Tunnels at their own local ports, or at the next free ones, said."""
+    """Move tunnels from taken local ports to the next free ones, with a message."""
     found: list[Tunnel] = []
     for tunnel in tunnels:
         taken = {each.local for each in found}
@@ -144,12 +144,12 @@ def _free(tunnels: Sequence[Tunnel]) -> list[Tunnel]:
         port = next((each for each in ports if each not in taken and _is_free(each)), None)
         if port is None:
             raise DlError(
-                f"Port {tunnel.local} of this computer is taken",
-                why=f"so are the next {MOST_PORTS}",
-                hint=f"Name another, `10000:{tunnel.remote}`.",
+                f"Port {tunnel.local} of this computer is in use",
+                why=f"the next {MOST_PORTS} are in use too",
+                hint=f"Use another, such as `10000:{tunnel.remote}`.",
             )
         if port != tunnel.local:
-            say(f"Port {tunnel.local} of this computer is taken; it is {port} instead.")
+            say(f"Port {tunnel.local} of this computer is in use; using port {port}.")
         found.append(replace(tunnel, local=port))
     return found
 
@@ -159,11 +159,11 @@ def _is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ssh does
         try:
             probe.bind((LOOPBACK, port))
-            probe.listen()  # with that option set, a port that is listened to can be bound
+            probe.listen()  # with that option a port in use can be bound, but not listened to
         except PermissionError as error:
             raise DlError(
-                f"Port {port} of this computer is root's alone",
-                hint=f"Name one above 1023, `{10000 + port}:PORT`.",
+                f"Only root may use port {port} of this computer",
+                hint=f"Use one above 1023, such as `{10000 + port}:PORT`.",
             ) from error
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
@@ -175,7 +175,7 @@ def _is_free(port: int) -> bool:
 def _started(host: Host, tunnels: Sequence[Tunnel]) -> subprocess.Popen[str]:
     ports = [f"{LOOPBACK}:{each.local}:{LOOPBACK}:{each.remote}" for each in tunnels]
     words = [word for port in ports for word in ("-L", port)]
-    # quiet: each page that asks a service which isn't running yet would bring a line
+    # quiet: else ssh prints a line for each request to a service that is not running yet
     argv = ssh_argv(host, "-T", "-q", "-o", "ExitOnForwardFailure=yes", *words)
     try:
         return subprocess.Popen(
@@ -183,7 +183,7 @@ def _started(host: Host, tunnels: Sequence[Tunnel]) -> subprocess.Popen[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # Ctrl-C is for this process, which ends ssh
+            start_new_session=True,  # only this process gets Ctrl-C; it then ends ssh
         )
     except FileNotFoundError as error:
         raise not_installed("ssh") from error
@@ -195,23 +195,23 @@ def _opens(process: subprocess.Popen[str]) -> bool:
 
 
 def _require_patience(host: Host, since: float, opened: bool) -> None:
-    """Give up on tunnels that have not opened for too long, though the machine answers."""
+    """Give up if the machine answers, but its tunnels have failed to open for too long."""
     if time.monotonic() - since > (PATIENCE_SECONDS if opened else FIRST_SECONDS):
         raise DlError(
-            f"{host.called} opens no tunnels",
-            why="it lets us in, and ssh ends before they are open",
-            hint="Its sshd may forbid them, `AllowTcpForwarding`; log in and look: "
+            f"{host.called} does not open the ports",
+            why="it accepts connections, but ssh ends before the ports are open",
+            hint="Its sshd may forbid it: check `AllowTcpForwarding` there, with "
             f"`dl aws ssh{host.options}`.",
         )
 
 
 @dataclass(frozen=True)
 class Page:
-    """What leads to a service.
+    """The address of a service on this computer.
 
     Args:
-        url: here; it holds Jupyter's token, so it is for its owner's eyes.
-        answers: whether something listens over there.
+        url: may contain Jupyter's token, so only its owner may see it.
+        answers: whether something listens on the box.
     """
 
     tunnel: Tunnel
@@ -222,15 +222,15 @@ class Page:
         return f"{self.tunnel.service} {self.url}".lstrip()
 
     def missing(self, host: Host) -> str:
-        """The words for a service that isn't there."""
-        words = f"Nothing listens at port {self.tunnel.remote} of {host.called} yet"
+        """The message for a service that does not listen."""
+        words = f"Nothing listens on port {self.tunnel.remote} of {host.called} yet"
         name = next((name for name, port in SERVICES.items() if port == self.tunnel.remote), "")
-        look = f"`dl aws ssh{host.options} systemctl --user status dl-{name}` says why."
-        return f"{words}; the tunnel waits for it. {look if name else ''}".rstrip()
+        look = f"To see why: `dl aws ssh{host.options} systemctl --user status dl-{name}`."
+        return f"{words}; the tunnel stays open. {look if name else ''}".rstrip()
 
 
 def pages(host: Host, tunnels: Sequence[Tunnel]) -> list[Page]:
-    """Where each tunnel leads; as far as the machine tells, whose tunnels are there anyway."""
+    """The page of each tunnel. If the machine cannot be asked, pages lack tokens and checks."""
     try:
         with connect(host, ASK_SECONDS) as client:
             servers = _servers(client)
@@ -243,13 +243,13 @@ def pages(host: Host, tunnels: Sequence[Tunnel]) -> list[Page]:
 
 
 def _servers(client: SSHClient) -> dict[int, dict[str, object]]:
-    """Port -> what the newest Jupyter server there says of itself."""
+    """Port -> the description of the newest Jupyter server on it."""
     found: dict[int, dict[str, object]] = {}
     for text in run(client, ["sh", "-c", SERVERS], seconds=ASK_SECONDS)[1].split("\0"):
         try:
             said = json.loads(text)
             found.setdefault(int(said["port"]), said)
-        except (ValueError, KeyError, TypeError):  # half written, or not a server's
+        except (ValueError, KeyError, TypeError):  # half written, or not of a server
             continue
     return found
 
@@ -264,7 +264,7 @@ def _url(tunnel: Tunnel, server: dict[str, object]) -> str:
 
 
 def _answers(client: SSHClient, port: int) -> bool:
-    """Whether something listens at a port there, asked as the tunnel itself would."""
+    """Whether something listens on a port of the box, tested the way the tunnel connects."""
     from paramiko import ChannelException, SSHException
 
     transport = client.get_transport()
@@ -275,6 +275,6 @@ def _answers(client: SSHClient, port: int) -> bool:
         ).close()
     except ChannelException as error:
         return int(error.code) != CONNECT_FAILED
-    except (SSHException, EOFError, OSError):  # it doesn't say
+    except (SSHException, EOFError, OSError):  # unknown
         return True
     return True

@@ -1,8 +1,7 @@
-"""How a box proves who it is: its host keys, as its console told them, in a file of our own.
+"""Host keys of boxes: read from the EC2 console, kept in dl's own known_hosts file.
 
-Whoever answers at a box's address has to hold one of the keys that are written down here under the
-instance's id; addresses are given out again, ids are not. Nothing is read from or written to
-`~/.ssh/known_hosts`.
+A connection is accepted only if the server has one of the keys stored under the instance's id. EC2
+gives addresses out again, but not ids. `~/.ssh/known_hosts` is neither read nor written.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from dlcli.progress import say
 if TYPE_CHECKING:
     from dlcli.aws.system_ssh import Host
 
-# What cloud-init prints on the console once it has made the keys; a reboot may print them again.
+# cloud-init prints this block on the console once it has made the keys; a reboot may repeat it.
 _BLOCK = re.compile(
     r"-----BEGIN SSH HOST KEY KEYS-----(.*?)-----END SSH HOST KEY KEYS-----", re.DOTALL
 )
 _KEY = re.compile(r"\b(ssh-ed25519|ecdsa-sha2-nistp\d+|ssh-rsa)[ \t]+(AAAA[A-Za-z0-9+/]+={0,2})")
-# As OpenSSH prefers them.
+# In OpenSSH's order of preference.
 _KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 ANSWER_SECONDS = 15
 
@@ -43,8 +42,8 @@ class HostKey:
     """The public half of a server's key.
 
     Args:
-        kind: as "ssh-ed25519".
-        data: RFC 4253's encoding of it, in base64.
+        kind: such as "ssh-ed25519".
+        data: its RFC 4253 encoding in base64.
     """
 
     kind: str
@@ -52,7 +51,7 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """As OpenSSH shows it: "SHA256:...\""""
+        """The fingerprint as OpenSSH shows it: "SHA256:...\""""
         return fingerprint_of(base64.b64decode(self.data))
 
 
@@ -63,11 +62,11 @@ def fingerprint_of(blob: bytes) -> str:
 
 
 def read_console(text: str) -> tuple[HostKey, ...]:
-    """The host keys in what a box wrote to its console, the newest whole block of them.
+    """The host keys in a box's console output: those of the newest complete block.
 
     Returns:
-        the preferred kind first; () where no block is complete yet. A key that other messages on
-        the console have cut in two is left out.
+        the preferred kind first; () if no block is complete yet. Keys that other console messages
+        cut in two are left out.
     """
     blocks = _BLOCK.findall(text)
     if not blocks:
@@ -77,12 +76,12 @@ def read_console(text: str) -> tuple[HostKey, ...]:
 
 
 def known_hosts_file() -> Path:
-    """The host keys of all boxes: `~/.local/state/dl/aws/known_hosts`, in OpenSSH's format."""
+    """The file of all boxes' host keys, `~/.local/state/dl/aws/known_hosts`, as OpenSSH has it."""
     return state_home() / "aws" / "known_hosts"
 
 
 def known(alias: str) -> tuple[HostKey, ...]:
-    """The keys that are written down for a box; () where there are none.
+    """The stored host keys of a box; () if there are none.
 
     Args:
         alias: the instance's id.
@@ -91,60 +90,60 @@ def known(alias: str) -> tuple[HostKey, ...]:
 
 
 def remember(alias: str, keys: Sequence[HostKey]) -> None:
-    """Write a box's keys down, in place of those that it had."""
+    """Store a box's host keys in place of its earlier ones."""
     _rewrite(alias, [f"{key.kind} {key.data}" for key in sorted(keys, key=_preference)])
 
 
 def forget(alias: str) -> None:
-    """Take a box that is gone out of the file."""
+    """Remove a box's host keys."""
     if known(alias):
         _rewrite(alias, [])
 
 
 def trust_first(host: Host) -> HostKey:
-    """Take the key of whoever answers for the box's own, said loudly; where none is known yet.
+    """Store the key that the server shows as the box's key, with a warning.
 
     Raises:
-        DlError: nobody answers, or the box's keys are known already.
+        DlError: nothing answers, or the box's keys are known already.
     """
     if known(host.alias):
         raise DlError(
-            f"The host key of {host.called} is known already",
-            why="another one in its place is not trusted on sight",
+            f"The host key of {host.called} is already known",
+            why="a known key is not replaced by an unverified one",
             hint=how_to_forget(host),
         )
     key = shown_key(host)
     say(
-        f"Warning: nobody vouches for the host key of {host.called} at {host.address}: {key.kind} "
-        f"{key.fingerprint}. It is trusted from now on, because you asked for it. Compare it, on "
-        "the box, with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`."
+        f"Warning: the host key of {host.called} at {host.address} is trusted from now on, but "
+        f"not verified: {key.kind} {key.fingerprint}. Compare it with the output of "
+        "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the box."
     )
     remember(host.alias, [key])
     return key
 
 
 def how_to_forget(host: Host) -> str:
-    """What to do about a key that isn't the known one."""
+    """The hint for a host key that differs from the known one."""
     return (
-        "If you changed it yourself, on the box, forget the old one: "
+        "If you changed the key on the box yourself, remove the old one: "
         f"`ssh-keygen -R {host.alias} -f {quoted(known_hosts_file())}`, then "
-        f"`dl aws ssh{host.options} --trust-host-key`. If not, somebody else may be answering: "
-        "connect to nothing there."
+        f"`dl aws ssh{host.options} --trust-host-key`. If not, another machine may be answering: "
+        "do not connect."
     )
 
 
 def hush() -> None:
-    """Keep paramiko from printing the traceback of each connection that fails."""
+    """Keep paramiko from printing a traceback for each failed connection."""
     logger = logging.getLogger("paramiko")
-    if not logger.handlers:  # without one Python prints to stderr
+    if not logger.handlers:  # without a handler Python prints to stderr
         logger.addHandler(logging.NullHandler())
 
 
 def shown_key(host: Host) -> HostKey:
-    """The key that whoever answers for a box holds; nothing is sent, and nobody is trusted.
+    """The host key that the server at a box's address shows. It is not stored.
 
     Raises:
-        DlError: nobody answers.
+        DlError: nothing answers.
     """
     from paramiko import SSHException, Transport
 
@@ -161,15 +160,15 @@ def shown_key(host: Host) -> HostKey:
     except (OSError, SSHException, EOFError) as error:
         raise DlError(
             f"{host.called} at {host.address} shows no host key",
-            why=str(error) or "it ended the connection",
-            hint=f"Is it running, and is port 22 open to you? `dl aws ls{host.account}` says the "
-            "first.",
+            why=str(error) or "it closed the connection",
+            hint=f"Check that it is running (`dl aws ls{host.account}`), and that port 22 is open "
+            "to you.",
         ) from error
     return HostKey(key.get_name(), key.get_base64())
 
 
 def _is_whole(kind: str, data: str) -> bool:
-    """Whether a key is all there: RFC 4253 has each of its parts led by its length."""
+    """Whether a key is complete: RFC 4253 puts its length before each of its parts."""
     try:
         blob = base64.b64decode(data, validate=True)
     except binascii.Error:

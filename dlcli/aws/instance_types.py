@@ -1,8 +1,7 @@
-"""Instance types: what a region offers, the type that was named, how many an account may rent.
+"""Instance types: what a region offers, and the account's quotas.
 
-What EC2 says decides. The only list here is of types that are gone, which EC2 can't describe any
-more, so that somebody who follows an older course is told what to rent instead. How much may be
-rented at once are AWS's quotas, in vCPUs.
+EC2 says what is offered. The one list here is of retired types, which EC2 no longer describes, so
+that readers of older tutorials learn what to rent instead. Quotas count vCPUs.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
 
 
-# EC2's letters of the families that have GPUs; what has none or another maker's is left out after.
+# Patterns of EC2's GPU families; types without an NVIDIA GPU are filtered out later.
 GPU_FAMILIES = ("g*", "p*")
 MAKER = "NVIDIA"
-# Most values that a filter takes.
+# EC2's limit of values in a filter.
 MOST_VALUES = 200
 _MOST_GPUS = 8
 
-# (first letters, the quota's name, its code on demand, its code for spot).
+# (first letters of the types, quota's name, its on-demand code, its spot code).
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 _QUOTAS = (
     (("g", "vt"), "G and VT", "L-DB2E81BA", "L-3819A6DF"),
@@ -38,11 +37,13 @@ _QUOTAS = (
 
 @dataclass(frozen=True)
 class GpuType:
-    """An instance type: what one rents.
+    """An instance type.
 
     Args:
-        memory_gib: of the machine; `gpu_gib` of each of its GPUs, which are `gpus`.
-        gpu: the GPU's name, "T4"; empty where there is none.
+        memory_gib: memory of the machine; `gpu_gib` is the memory of each GPU.
+        gpus: the number of GPUs.
+        gpu: the GPU's name, such as "T4"; empty without a GPU.
+        zones: where it is offered.
     """
 
     name: str
@@ -56,7 +57,7 @@ class GpuType:
 
     @property
     def gpu_words(self) -> str:
-        """Its GPUs as people say it: "T4 16 GB", "8 x A100 40 GB"."""
+        """Its GPUs in words: "T4 16 GB", "8 x A100 40 GB"."""
         if not self.gpus:
             return "no GPU"
         count = f"{self.gpus} x " if self.gpus > 1 else ""
@@ -97,7 +98,7 @@ RETIRED: Mapping[str, GpuType] = {
 
 
 def describe(ec2: Any, names: Sequence[str]) -> dict[str, GpuType]:
-    """The types of these names, or patterns as `g5.*`, that the region offers, with their zones."""
+    """The region's types of these names or patterns such as `g5.*`, with their zones."""
     with explained():
         pages = ec2.get_paginator("describe_instance_types").paginate(
             Filters=[{"Name": "instance-type", "Values": list(names)}]
@@ -106,19 +107,19 @@ def describe(ec2: Any, names: Sequence[str]) -> dict[str, GpuType]:
             each["InstanceType"]: _gpu_type(each)
             for page in pages
             for each in page["InstanceTypes"]
-            if not each.get("BareMetal")  # boots in a quarter of an hour, at the price of all
+            if not each.get("BareMetal")  # boots in 15 minutes, and costs the whole machine
         }
     zones = offered(ec2, found)
     return {name: replace(found[name], zones=zones[name]) for name in found if name in zones}
 
 
 def gpu_types(ec2: Any) -> list[GpuType]:
-    """All types with GPUs of NVIDIA that the region offers."""
+    """All types with NVIDIA GPUs that the region offers."""
     return [each for each in describe(ec2, GPU_FAMILIES).values() if each.gpus]
 
 
 def offered(ec2: Any, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Type -> the zones of the region where it is offered; what is offered nowhere is left out."""
+    """Type -> the region's zones that offer it; types without a zone are left out."""
     wanted, found = list(names), dict[str, list[str]]()
     for start in range(0, len(wanted), MOST_VALUES):
         some = wanted[start : start + MOST_VALUES]
@@ -136,14 +137,14 @@ def offered(ec2: Any, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
 def nearest(
     wanted: str, present: Sequence[GpuType], price: Mapping[str, float | None]
 ) -> GpuType | None:
-    """What to rent instead of a type that is not offered.
+    """The best replacement for a type that is not offered.
 
-    Of a type that is gone: the cheapest with as many GPUs, of as much memory, and as many vCPUs. Of
-    a family, `g6`: its cheapest. Of any other name: the one that is spelt most alike.
+    For a retired type: the cheapest with at least as many GPUs, GPU memory and vCPUs. For a family
+    such as `g6`: its cheapest. For any other name: the most similar name.
 
     Args:
         present: the region's GPU types.
-        price: dollars an hour on demand, as far as they are known.
+        price: dollars an hour on demand; unknown ones may be missing.
     """
 
     def cost(each: GpuType) -> tuple[float, int, float, int]:
@@ -194,47 +195,47 @@ def _gpu_type(described: Mapping[str, Any]) -> GpuType:
 def offered_type(
     cloud: Cloud, name: str, wanted: str, accept: Callable[[str, GpuType], bool]
 ) -> GpuType:
-    """A type as it was named, or the nearest one that is offered, if that is accepted.
+    """The wanted type, or the nearest one on offer, if that is accepted.
 
     Args:
-        name: of the box that would be of that type.
-        accept: asked whether another type will do: it is given the question, and the type.
+        name: the box's name, for the hint.
+        accept: asked whether another type will do; it gets the question and the type.
 
     Raises:
-        DlError: it isn't offered, and names the nearest.
+        DlError: the type is not offered; names the nearest.
     """
     found = describe(cloud.ec2, [wanted]).get(wanted)
     if found is not None:
         return found
     near, words = _nearest_in_words(cloud, wanted)
     if near is None:
-        raise DlError(words, hint=f"`dl aws types{cloud.options}` lists what is.")
+        raise DlError(words, hint=f"List the types on offer with `dl aws types{cloud.options}`.")
     if accept(f"{words}. Start that?", near):
         return near
     raise DlError(
         words,
-        hint=f"`dl aws up {near.name}{cloud.named(name).options}` rents that, `--substitute` "
-        f"accepts it; `dl aws types{cloud.options}` lists others.",
+        hint=f"Rent it with `dl aws up {near.name}{cloud.named(name).options}` or `--substitute`, "
+        f"or list others with `dl aws types{cloud.options}`.",
     )
 
 
 def require_offered(cloud: Cloud, box: Box, wanted: str) -> None:
-    """Refuse a type for a box that is there, where the region doesn't offer it.
+    """Refuse a type for an existing box if the region does not offer it.
 
     Raises:
-        DlError: names the nearest, and what makes the box that.
+        DlError: names the nearest type, and the command that changes the box to it.
     """
     if describe(cloud.ec2, [wanted]):
         return
     near, words = _nearest_in_words(cloud, wanted)
-    others = f"`dl aws types{cloud.options}` lists what is offered."
+    others = f"List the types on offer with `dl aws types{cloud.options}`."
     options = cloud.named(box.name).options
-    become = f"`dl aws resize {near.name}{options}` makes it that; " if near else ""
-    raise DlError(words, hint=f"{box.name} is a {box.type}; {become}{others}")
+    become = f"Change it with `dl aws resize {near.name}{options}`. " if near else ""
+    raise DlError(words, hint=f"{box.name} is a {box.type}. {become}{others}")
 
 
 def _nearest_in_words(cloud: Cloud, wanted: str) -> tuple[GpuType | None, str]:
-    """What comes nearest to a type that isn't offered, and the words for both."""
+    """The nearest type to one that is not offered, and a message about both."""
     gone = RETIRED.get(wanted.lower())
     what = (
         f"{wanted} ({gone.gpu}) is no longer offered"
@@ -252,7 +253,7 @@ def _nearest_in_words(cloud: Cloud, wanted: str) -> tuple[GpuType | None, str]:
 def quota_of(name: str, spot: bool) -> tuple[str, str]:
     """The quota that a type counts against: its name and code.
 
-    Spot and on demand have quotas of their own: one may be 0 and the other not.
+    Spot and on-demand boxes have separate quotas: one may be 0 and the other not.
     """
     title, code = next(
         (title, spot_code if spot else code)
@@ -263,7 +264,7 @@ def quota_of(name: str, spot: bool) -> tuple[str, str]:
 
 
 def allowed_vcpus(cloud: Cloud, name: str, spot: bool) -> int | None:
-    """vCPUs that the account may have of such types at once; None where it may not be asked."""
+    """vCPUs of such types that the account may rent at once; None if it may not look that up."""
     try:
         with explained():
             answer = cloud.client("service-quotas").get_service_quota(
@@ -275,29 +276,29 @@ def allowed_vcpus(cloud: Cloud, name: str, spot: bool) -> int | None:
 
 
 def too_small(cloud: Cloud, kind: GpuType, spot: bool, said: str = "") -> DlError:
-    """The error of a box that a quota doesn't allow: need, have, and where to ask for more.
+    """The error for a quota that is too small: what is needed, what there is, how to get more.
 
     Args:
-        kind: the type that was wanted.
-        said: what AWS said, if anything.
+        kind: the wanted type.
+        said: AWS's message, if any.
     """
     title, code = quota_of(kind.name, spot)
     have = allowed_vcpus(cloud, kind.name, spot)
-    new = "" if have is None or have else "New accounts begin with 0. "
+    new = "" if have is None or have else "New accounts start with 0. "
     return DlError(
-        f"The account's quota doesn't allow a {kind.name} in {cloud.region}",
+        f"The account's quota does not allow a {kind.name} in {cloud.region}",
         why=f"{title}: need {kind.vcpus} vCPUs, have {'?' if have is None else have} in all"
         + (f". AWS said: {said.rstrip('.')}" if said else ""),
-        hint=f"{new}More takes hours or days. Ask here: https://{cloud.region}.console.aws."
+        hint=f"{new}Request more, which takes hours or days: https://{cloud.region}.console.aws."
         f"amazon.com/servicequotas/home/services/ec2/quotas/{code}",
     )
 
 
 def require_quota(cloud: Cloud, kind: GpuType, spot: bool) -> None:
-    """Refuse what the quota can't allow, before anything is made.
+    """Refuse a type above the quota, before anything is made.
 
     Raises:
-        DlError: it is smaller than the type.
+        DlError: the quota is smaller than the type.
     """
     have = allowed_vcpus(cloud, kind.name, spot)
     if have is not None and have < kind.vcpus:

@@ -1,6 +1,6 @@
-"""The key that opens boxes: made on this computer, known to EC2 by its public half.
+"""The ssh key of this computer, and its public half in EC2.
 
-The private half never leaves this computer. EC2 keeps public halves by region, as key pairs.
+The private half never leaves this computer. EC2 keeps public halves per region, as key pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "id_ed25519"
 
-# What tells a key of ours from one that somebody tagged.
+# The names of dl's keys begin with this.
 PREFIX = "dl-"
 
 
@@ -37,7 +37,7 @@ class Key:
 
     Args:
         path: the file of its private half.
-        public: its public half in OpenSSH's one line, without a comment.
+        public: its public half as OpenSSH's line, without a comment.
         fingerprint: as `ssh-keygen -l` writes it, "SHA256:...\"
     """
 
@@ -47,35 +47,35 @@ class Key:
 
 
 def own_key(named: Path | None = None) -> Key:
-    """The key of this computer: the file that `aws.ssh_key` names, else one of our own.
+    """The key of this computer: the file that `aws.ssh_key` names, else dl's own.
 
-    Ours is made at the first call, ed25519, `~/.config/dl/ssh/id_ed25519`, readable by its owner
-    alone; a key that is there is never written over.
+    dl's own is made at the first call: ed25519, `~/.config/dl/ssh/id_ed25519`, readable only by its
+    owner. An existing key is never overwritten.
 
     Raises:
-        DlError: the named file isn't there, isn't a private key, or may be read by others.
+        DlError: the named file is missing, not a private key, or readable by others.
     """
     path = named if named is not None else _own_path()
     if named is None:
         _make_once(path)
     elif not path.is_file():
         raise DlError(
-            f"No such key: {shown(path)}",
-            why="`aws.ssh_key` names it",
-            hint="Name another, or let `dl` make one: `dl config set aws.ssh_key none`.",
+            f"The key {shown(path)} does not exist",
+            why="the setting `aws.ssh_key` names it",
+            hint="Set another, or let `dl` make one: `dl config set aws.ssh_key none`.",
         )
     if path.stat().st_mode & 0o077:
         raise DlError(
-            f"Others may read {shown(path)}",
-            why="ssh refuses a private key that is not its owner's alone",
-            hint=f"`chmod 600 {quoted(path)}`",
+            f"Other users can read {shown(path)}",
+            why="ssh refuses a private key that others can read",
+            hint=f"Run `chmod 600 {quoted(path)}`.",
         )
     public = _public_half(path)
     return Key(path, public, fingerprint_of(base64.b64decode(public.split()[1])))
 
 
 def present_key(named: Path | None = None) -> Key | None:
-    """The same, where it is there; nothing is made."""
+    """The key of this computer; None if it has none yet. Nothing is made."""
     return own_key(named) if named is not None or _own_path().exists() else None
 
 
@@ -85,7 +85,7 @@ def _own_path() -> Path:
 
 def _make_once(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with alone_in(path.parent):  # of two processes at once the second finds the first one's key
+    with alone_in(path.parent):  # a second process finds the first one's key
         if not path.exists():
             _make(path)
 
@@ -105,8 +105,8 @@ def _make(path: Path) -> None:
     )
     with atomic(path) as temporary:
         with suppress(FileNotFoundError):
-            temporary.unlink()  # its rights would stay if it were written over
-        # the rights at its making: no instant in which others could open it
+            temporary.unlink()  # an overwritten file would keep its permissions
+        # permissions from the start, so that others can never open it
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(private)
@@ -114,10 +114,10 @@ def _make(path: Path) -> None:
 
 
 def _public_half(path: Path) -> str:
-    """The public half of a private key: computed, or where that is locked, of the file beside it.
+    """The public half of a private key: computed, or read from the file beside a locked one.
 
     Raises:
-        DlError: it is no private key, or a locked one without a public half beside it.
+        DlError: it is not a private key, or it is locked and has no public half beside it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -130,27 +130,28 @@ def _public_half(path: Path) -> str:
             .decode()
         )
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        # a key with a passphrase, or of an older format: ssh-keygen has written the public half
+        # a passphrase or an older format: ssh-keygen wrote the public half beside it
         beside = path.with_name(path.name + ".pub")
         words = read_text(beside).split() if beside.is_file() else []
         if len(words) >= 2 and words[0].startswith(("ssh-", "ecdsa-", "sk-")):
             return " ".join(words[:2])
         raise DlError(
-            f"{shown(path)} can't be used as a key",
-            why=str(error).rstrip(".") or "it is of a kind that is not known here",
-            hint=f"If it has a passphrase, `ssh-keygen -y -f {quoted(path)} > {quoted(beside)}`; "
-            "or let `dl` make one: `dl config set aws.ssh_key none`.",
+            f"{shown(path)} cannot be used as a key",
+            why=str(error).rstrip(".") or "its kind is unknown",
+            hint="If it has a passphrase, run "
+            f"`ssh-keygen -y -f {quoted(path)} > {quoted(beside)}`. "
+            "Or let `dl` make a key: `dl config set aws.ssh_key none`.",
         ) from error
 
 
 def key_name(key: Key) -> str:
-    """What EC2 calls a key: its fingerprint tells it from any other."""
+    """A key's name in EC2, made from its fingerprint."""
     digest = key.fingerprint.removeprefix("SHA256:")
     return PREFIX + digest.replace("/", "_").replace("+", "-")
 
 
 def import_key(cloud: Cloud, key: Key, owner: str) -> None:
-    """Give EC2 the public half of a key; nothing happens where it has it."""
+    """Upload the public half of a key to EC2, unless EC2 has it."""
     tags = [tag for tag in tags_for("", owner, "") if tag["Value"]]
     try:
         with explained():

@@ -1,6 +1,6 @@
-"""Carry out `dl aws up`, and change a box that is there: start, stop, extend, resize.
+"""Carry out `dl aws up`, and start, stop, extend or resize a box.
 
-Each step may be killed after any call; the next `up` goes on.
+Each step may be killed; the next `up` continues.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 
 def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wanted | None) -> Box:
-    """Do a plan's steps; returns the box, running.
+    """Carry out a plan; returns the running box.
 
     Args:
-        new: what a launch needs; None where the plan launches nothing.
+        new: the data for a launch; None if the plan launches nothing.
 
     Raises:
-        DlError: AWS refused a step; what was done stays, and the next call goes on from there.
+        DlError: AWS refused a step. Finished steps stay, and the next call continues from there.
     """
     box, vpc, subnets, group = plan.box, existing.vpc, existing.subnets, existing.group
     tags = tags_for(spec.name, spec.owner, spec.project)
     for twin in existing.boxes[1:]:
-        if is_unfinished(twin):  # its call was killed before it could see the older one
+        if is_unfinished(twin):  # its call was killed before it saw the older box
             _give_way(cloud, twin, existing.boxes[0])
         else:
             say(
-                f"Warning: {twin.id} is another box of that name; "
-                f"`dl aws down{cloud.named(twin.name).options}` ends both."
+                f"Warning: {twin.id} has the same name. "
+                f"`dl aws down{cloud.named(twin.name).options}` ends both boxes."
             )
     for step in plan.steps:
         if step.action == "key" and new is not None:
@@ -61,15 +61,15 @@ def carry_out(cloud: Cloud, plan: Plan, existing: Existing, spec: Spec, new: Wan
             box = start(cloud, box, spec.max_hours)
         elif step.action == "launch" and new is not None:
             box = _launched(cloud, new, {zone: subnets[zone] for zone in plan.zones}, str(group))
-    assert box is not None  # a plan has a box, or launches one
+    assert box is not None  # a plan has a box or launches one
     return box if box.state == "running" else wait_for(cloud, box.id, "running")
 
 
 def start(cloud: Cloud, box: Box, max_hours: int) -> Box:
-    """Start a stopped box, for so many hours at most; returns it running.
+    """Start a stopped box for at most `max_hours`; returns it running.
 
     Raises:
-        DlError: EC2 has no room for it now.
+        DlError: EC2 has no machine of its type free.
     """
     if box.running:
         return wait_for(cloud, box.id, "running")
@@ -92,14 +92,14 @@ def _started(cloud: Cloud, box: Box, max_hours: int) -> Box:
         raise DlError(
             f"{box.zone} has no {box.type} free for {box.name}",
             why=error.why,
-            hint="Its disk stays in that zone. Try later, or another type: "
+            hint="Its disk ties it to that zone. Try again later, or change its type: "
             f"`dl aws resize TYPE{cloud.named(box.name).options}`.",
         ) from error
     return wait_for(cloud, box.id, "running")
 
 
 def _ask_to_start(cloud: Cloud, box: Box) -> None:
-    """Ask for a start, again where EC2 is too busy."""
+    """Ask EC2 to start a box; try again while EC2 is too busy."""
     delays = iter(order.DELAYS)
     while True:
         try:
@@ -114,7 +114,7 @@ def _ask_to_start(cloud: Cloud, box: Box) -> None:
 
 
 def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:
-    """Launch a box, wait until it runs, and see that it is the only one of its name."""
+    """Launch a box, wait until it runs, and check that its name is unique."""
     try:
         with told_if_stopped(cloud, new.spec.name):
             return _ordered(cloud, new, subnets, group)
@@ -124,14 +124,14 @@ def _launched(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str)
 
 
 def _ordered(cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str) -> Box:
-    with between_steps() as check:  # Ctrl-C waits for the answer: an id that is lost costs
+    with between_steps() as check:  # Ctrl-C waits for the answer: a box of unknown id costs money
         box_id = order_box(cloud, new, subnets, group, check)
     say(f"{box_id} is launched and costs money from now on")
     return _elected(cloud, wait_for(cloud, box_id, "running"))
 
 
 def _elected(cloud: Cloud, mine: Box) -> Box:
-    """Of boxes that two calls launched at once the oldest stays; ours ends if it isn't that."""
+    """The oldest of the boxes that calls launched at once; ours ends if it is younger."""
     rivals = [each for each in find_boxes(cloud, mine.name) if each.owner == mine.owner]
     first = min([mine, *rivals], key=by_age)
     if first.id == mine.id:
@@ -141,8 +141,8 @@ def _elected(cloud: Cloud, mine: Box) -> Box:
 
 
 def _give_way(cloud: Cloud, mine: Box, first: Box) -> None:
-    """End the younger of two; the order, removed last, tells a next call whose it is."""
-    say(f"Another call launched {first.id} first: {mine.id} ends, and {first.id} is the box")
+    """End the younger of two boxes. The order goes last: a later call needs it to know the box."""
+    say(f"Another call launched {first.id} first, so {mine.id} ends.")
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
     forget_order(cloud.region, mine.name)
@@ -152,14 +152,14 @@ def stop(cloud: Cloud, box: Box) -> Box:
     """Stop a box; returns it stopped.
 
     Raises:
-        DlError: it is a spot box, which can't be stopped.
+        DlError: it is a spot box.
     """
     if box.spot:
         options = cloud.named(box.name).options
         raise DlError(
-            f"{box.name} is a spot box, which can't be stopped",
-            why="it is rented once, and what ends it ends its disk",
-            hint=f"Copy what you need, `dl aws get{options}`, then `dl aws down{options}`.",
+            f"{box.name} is a spot box, which cannot be stopped",
+            why="it can only end, and its disk ends with it",
+            hint=f"Copy what you need: `dl aws get{options}`. Then end it: `dl aws down{options}`.",
         )
     if box.running:
         wait_for(cloud, box.id, "running", "stopping", "stopped")
@@ -169,22 +169,22 @@ def stop(cloud: Cloud, box: Box) -> Box:
 
 
 def extended(cloud: Cloud, box: Box, by: timedelta, run: Runner) -> Box:
-    """Let a box stay for a while from now, idle or not; its cap moves where it would come before.
+    """Keep a box up for a time from now, even if it is idle; returns it with its time limit.
 
     Args:
-        run: runs a program on the box, whose watchdog has to know.
+        run: runs a program on the box.
 
     Raises:
-        DlError: its watchdog doesn't take it.
+        DlError: its watchdog refused.
     """
     from dataclasses import replace
 
     code, said, error = run(extend_command(by))
     if code:
         raise DlError(
-            f"{box.name} can't be told to stay longer",
+            f"{box.name} could not be extended",
             why=" ".join((error or said).split()) or f"its watchdog ended with exit code {code}",
-            hint=f"`dl aws up{cloud.named(box.name).options}` mends its watchdog.",
+            hint=f"Repair its watchdog: `dl aws up{cloud.named(box.name).options}`.",
         )
     until = max(datetime.now(UTC) + by, box.until or datetime.now(UTC))
     put_until(cloud, box, until)
@@ -192,17 +192,17 @@ def extended(cloud: Cloud, box: Box, by: timedelta, run: Runner) -> Box:
 
 
 def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
-    """Refuse a type that a box can't become.
+    """Refuse a type that a box cannot become.
 
     Raises:
-        DlError: it isn't offered in the box's zone, is of another architecture, or beyond the
-            quota; or the box is a spot one.
+        DlError: the box's zone does not offer the type, it has another architecture or exceeds the
+            quota, or the box is a spot box.
     """
     options = cloud.named(box.name).options
     if box.spot:
         raise DlError(
-            f"{box.name} is a spot box, which can't be resized",
-            hint=f"`dl aws down{options}`, then `dl aws up {name} --spot{options}`.",
+            f"{box.name} is a spot box, which cannot be resized",
+            hint=f"Run `dl aws down{options}`, then `dl aws up {name} --spot{options}`.",
         )
     require_offered(cloud, box, name)
     kinds = describe(cloud.ec2, [name, box.type])
@@ -211,23 +211,23 @@ def require_fitting(cloud: Cloud, box: Box, name: str) -> None:
         raise DlError(
             f"{name} is not offered in {box.zone}",
             why=f"zones that offer it: {', '.join(kind.zones)}",
-            hint=f"{box.name}'s disk stays in its zone. `dl aws types{cloud.options}` lists what "
-            "is offered.",
+            hint=f"{box.name} stays in its zone, where its disk is. `dl aws types{cloud.options}` "
+            "lists types and their zones.",
         )
     if now is not None and kind.arch != now.arch:
         raise DlError(
-            f"{box.name} can't become a {name}",
-            why=f"its disk is for {now.arch}, {name} is {kind.arch}",
-            hint=f"Rent another box for it: `dl aws up {name} -n OTHER{cloud.options}`.",
+            f"{box.name} cannot become a {name}",
+            why=f"its disk is for {now.arch}, but {name} is {kind.arch}",
+            hint=f"Rent another box: `dl aws up {name} -n OTHER{cloud.options}`.",
         )
     require_quota(cloud, kind, False)
 
 
 def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
-    """Make a box another type; it runs again after where it ran before.
+    """Change a box's type. If it was running, it runs again afterwards.
 
     Raises:
-        DlError: EC2 refuses the type, or has none free; the box is stopped then.
+        DlError: EC2 refuses the type or has none free; the box is then stopped.
     """
     ran, before = box.running, box.type
     if ran:
@@ -244,5 +244,5 @@ def resize(cloud: Cloud, box: Box, name: str, max_hours: int) -> Box:
     except DlError as error:
         options = cloud.named(box.name).options
         back = f"`dl aws resize {before}{options}`, then `dl aws start{options}`"
-        now = f"{box.name} is stopped, a {name} now; the way back: {back}."
+        now = f"{box.name} is now a stopped {name}. To go back: {back}."
         raise DlError(error.what, why=error.why, hint=f"{now} {error.hint}") from error

@@ -1,4 +1,4 @@
-"""The image that a box boots: Ubuntu with NVIDIA's driver, kept up to date by AWS."""
+"""The machine image of a box: AWS's newest Ubuntu with NVIDIA's driver."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS = (
     "base-oss-nvidia-driver-gpu-ubuntu-22.04",
     "base-oss-nvidia-driver-ubuntu-22.04",
 )
-# What they are called, should Systems Manager be closed to the account.
+# Their names, for accounts that may not use Systems Manager.
 _NAMES = {
     "x86_64": "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 2*.04) *",
     "arm64": "Deep Learning ARM64 Base OSS Nvidia Driver GPU AMI (Ubuntu 2*.04) *",
@@ -34,7 +34,7 @@ class Image:
 
     Args:
         root_device: the name of its first disk, `/dev/sda1`.
-        snapshot_gb: the least that this disk has to hold.
+        snapshot_gb: the least size of this disk.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Image:
 
 
 def find_image(cloud: Cloud, arch: str, named: str | None = None) -> Image:
-    """The newest Deep Learning Base image for an architecture, or the one that is named.
+    """The newest Deep Learning Base image for an architecture, or the named image.
 
     Raises:
         DlError: there is none, or it is for another architecture.
@@ -57,15 +57,15 @@ def find_image(cloud: Cloud, arch: str, named: str | None = None) -> Image:
             if named
             else f"There is no Deep Learning Base image for {arch} in {cloud.region}",
             why="an image belongs to one region" if named else "",
-            hint="Name one of that region by `aws.image`"
-            + (", or unset that for the newest of AWS." if named else ", or take another region."),
+            hint="Set `aws.image` to an image of that region"
+            + (", or unset it for AWS's newest." if named else ", or choose another region."),
         )
     image = _read(described)
     if image.arch != arch:
         raise DlError(
-            f"{image.id} can't boot there",
+            f"{image.id} cannot boot on this type",
             why=f"expected an image for {arch}, found one for {image.arch}",
-            hint="Name another by `aws.image`, or take another TYPE.",
+            hint="Set `aws.image` to another, or choose another TYPE.",
         )
     return image
 
@@ -75,7 +75,7 @@ def _newest(cloud: Cloud, arch: str) -> Mapping[str, Any] | None:
     try:
         with explained():
             answer = cloud.client("ssm").get_parameters(Names=names)
-    except DlError:  # not everybody may ask there, and the images have names too
+    except DlError:  # the account may not use Systems Manager: search by name instead
         answer = {"Parameters": []}
     values = {each["Name"]: each["Value"] for each in answer["Parameters"]}
     ids = [values[name] for name in names if name in values]
@@ -96,7 +96,7 @@ def _by_name(cloud: Cloud, arch: str) -> Mapping[str, Any] | None:
 
 
 def _by_system_and_age(image: Mapping[str, Any]) -> tuple[str, str]:
-    """The newest Ubuntu first, then the newest image of it."""
+    """The sort key for images by their Ubuntu, then by their date."""
     return image["Name"].partition(")")[0], image["CreationDate"]
 
 

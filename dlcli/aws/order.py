@@ -1,8 +1,8 @@
-"""Order a machine from EC2: the call may be cut short anywhere, and costs one machine at most.
+"""Order a machine from EC2, so that an interrupted call never pays for two.
 
-A machine that was ordered costs money whether the answer to its order arrived or not. So the order,
-with a token of our own, is on disk before it goes out; sent again with that token, EC2 answers with
-the same machine instead of a second one. The file is removed once the box is ready for use.
+A machine costs money even if the answer to its order was lost. So the order is written to disk with
+a token before it is sent. Sent again with the same token, it gets the same machine. The file is
+removed once the box is ready.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
 
 
-# Between the attempts at a call that EC2 was too busy for.
+# Pauses between attempts while EC2 is too busy.
 DELAYS = (2.0, 4.0, 8.0, 16.0)
-# How long a machine may stay unseen after its launch.
+# How long EC2 may not list a machine after its launch.
 SETTLE_SECONDS = 60.0
 
-# EC2 remembers a token for a day at least; an hour less, for clocks that differ.
+# EC2 remembers a token for at least a day; an hour less, because clocks differ.
 TOKEN_SECONDS = 23 * 3600
 
 
@@ -47,11 +47,11 @@ class Order:
     """One call of RunInstances.
 
     Args:
-        token: ours, which is the request's ClientToken and the box's tag too.
-        wanted: what it was made for, in one text: another spec is another order.
-        request: the call's arguments, to be sent again as they were.
-        sent: when first, seconds since 1970.
-        last_sent: when last.
+        token: the request's ClientToken, and a tag of the box.
+        wanted: the spec as one text; another spec needs another order.
+        request: the arguments of the call, to send again unchanged.
+        sent: when it was first sent, seconds since 1970.
+        last_sent: when it was last sent.
     """
 
     token: str
@@ -65,40 +65,40 @@ class Order:
         return 0 <= now - self.sent < TOKEN_SECONDS
 
     def may_be_unseen(self, now: float) -> bool:
-        """Whether EC2 may not show yet what it became."""
+        """Whether EC2 may not list the resulting machine yet."""
         return now - self.last_sent < SETTLE_SECONDS
 
 
 def alone_with(region: str, name: str) -> AbstractContextManager[None]:
-    """Change a box alone, as far as this computer goes; others see only what EC2 tells.
+    """Hold a lock on a box, so that no other process of this computer changes it.
 
     Raises:
-        DlError: another process is at it, and which.
+        DlError: another process holds the lock; says which.
     """
     file = journal_file(region, name).with_name(f"{region}-{name}.lock")
     return held(file, f"{name} is being changed", make_folder=True)
 
 
 def journal_file(region: str, name: str) -> Path:
-    """Where the order of a box is kept."""
+    """The file of a box's order."""
     return state_home() / "aws" / "launches" / f"{region}-{name}.yaml"
 
 
 def write_order(region: str, name: str, order: Order) -> None:
-    """Put an order on disk, before it goes out."""
+    """Write an order to disk, before it is sent."""
     file = journal_file(region, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_yaml(file, vars(order))
 
 
 def read_order(region: str, name: str) -> Order | None:
-    """The order of a box that isn't ready yet; None where there is none that can be sent again."""
+    """The order of an unfinished box; None if there is none that can be sent again."""
     order = _order(region, name)
     return order if order is not None and order.is_fresh(time.time()) else None
 
 
 def is_unfinished(box: Box) -> bool:
-    """Whether this computer ordered a box, however long ago, and hasn't made it ready for use."""
+    """Whether this computer ordered a box, however long ago, and has not finished its setup."""
     order = _order(box.region, box.name)
     return order is not None and order.token == box.token
 
@@ -108,12 +108,12 @@ def _order(region: str, name: str) -> Order | None:
         return Order(**read_yaml(journal_file(region, name)))
     except FileNotFoundError:
         return None
-    except (DlError, TypeError):  # torn by a full disk: the box's own tags are left
+    except (DlError, TypeError):  # damaged, perhaps by a full disk: the box's tags remain
         return None
 
 
 def forget_order(region: str, name: str) -> None:
-    """The box is ready, or gone."""
+    """Remove a box's order, once the box is ready or gone."""
     journal_file(region, name).unlink(missing_ok=True)
 
 
@@ -124,15 +124,15 @@ def order_box(
     group: str,
     check: Callable[[], None],
 ) -> str:
-    """Order a box in one zone after the other; returns its id.
+    """Order a box, trying one zone after the other; returns its id.
 
     Args:
-        subnets: zone -> subnet, in the order in which they are tried.
+        subnets: zone -> subnet, in the order of trying.
         group: the security group's id.
-        check: raises `KeyboardInterrupt` if Ctrl-C came meanwhile.
+        check: raises `KeyboardInterrupt` if the user pressed Ctrl-C.
 
     Raises:
-        DlError: no zone has one, or the account may not have one.
+        DlError: no zone has one free, or the account may not rent one.
     """
     refused: dict[str, DlError] = {}
     for zone, order in _orders(cloud, new, subnets, group):
@@ -150,14 +150,14 @@ def order_box(
             free = f"has no {new.spec.type} free"
             say(f"{zone} {dear if code in errors.SPOT_PRICE else free}")
     for zone, refusal in refused.items():
-        if reason_code(refusal) in errors.SPOT_PRICE:  # the cheapest of those that are too dear
+        if reason_code(refusal) in errors.SPOT_PRICE:  # the cheapest zone comes first
             raise _answered(cloud, new, zone, refusal) from refusal
     raise DlError(
         f"No zone of {cloud.region} has a {new.spec.type} free"
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
         why="; ".join(dict.fromkeys(refusal.why for refusal in refused.values())),
-        hint=f"Try later, another TYPE (`dl aws types{cloud.options}`), another region"
+        hint=f"Try again later, or try another TYPE (`dl aws types{cloud.options}`), another region"
         + (", or without `--spot`." if new.spec.spot else "."),
     )
 
@@ -165,7 +165,7 @@ def order_box(
 def _orders(
     cloud: Cloud, new: Wanted, subnets: Mapping[str, str], group: str
 ) -> Iterator[tuple[str, Order]]:
-    """An order for each zone; the one that a killed call left is sent again first, as it was."""
+    """An order for each zone. An order that a killed call left comes first, unchanged."""
     spec = new.spec
     wanted = repr((replace(spec, networks=()), new.image.id, group, new.key.fingerprint))
     left = read_order(cloud.region, spec.name)
@@ -186,9 +186,9 @@ def _orders(
 
 
 def _settle(cloud: Cloud, left: Order) -> None:
-    """Wait until a box that an unfinished call may have launched would be seen."""
+    """Wait until EC2 would list a box that an unfinished call may have launched."""
     if seen(cloud, left) is None and left.may_be_unseen(time.time()):
-        say("An earlier `up` was cut short: waiting until EC2 shows what it launched, if anything")
+        say("An earlier `up` was interrupted: waiting until EC2 lists what it may have launched")
         while left.may_be_unseen(time.time()) and not seen(cloud, left):
             time.sleep(2)
     found = seen(cloud, left)
@@ -196,18 +196,18 @@ def _settle(cloud: Cloud, left: Order) -> None:
         options = cloud.named(found.name).options
         raise DlError(
             f"An earlier `up` launched {found.name}, a {found.type} ({found.id})",
-            hint=f"`dl aws up{options}` takes it, `dl aws down{options}` ends it.",
+            hint=f"Use it with `dl aws up{options}`, or end it with `dl aws down{options}`.",
         )
 
 
 def seen(cloud: Cloud, order: Order) -> Box | None:
-    """The box that an order became, as soon as EC2 shows it."""
+    """The box of an order; None if EC2 does not list it yet, or there is none."""
     found = boxes(cloud.ec2, cloud.region, also={f"tag:{TOKEN}": [order.token]})
     return found[0] if found else None
 
 
 def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
-    """Send an order, on paper before it goes out; returns the id of the box."""
+    """Write an order to disk and send it; returns the id of the box."""
     delays = iter(DELAYS)
     keyless = renewed = False
     while True:
@@ -219,7 +219,7 @@ def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
             box = answer["Instances"][0]
             if box["State"]["Name"] not in ENDED or renewed:
                 return str(box["InstanceId"])
-            renewed, order = True, _renewed(order)  # the token's box has come and gone
+            renewed, order = True, _renewed(order)  # the box of this token has ended
         except DlError as error:
             code = reason_code(error)
             if code == "InvalidKeyPair.NotFound" and not keyless:
@@ -227,7 +227,7 @@ def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
                 import_key(cloud, new.key, new.spec.owner)
                 order = _renewed(order)
             elif (
-                # what was just made may not be known everywhere yet
+                # a new key or group may not be known everywhere yet
                 (code in errors.BACK_OFF or errors.is_gone(code))
                 and (delay := next(delays, None)) is not None
             ):
@@ -242,7 +242,7 @@ def _sent(cloud: Cloud, new: Wanted, order: Order) -> str:
 
 
 def _renewed(order: Order) -> Order:
-    """The same order under another token."""
+    """The same order with another token."""
     token = uuid.uuid4().hex
     tagged = [
         {
@@ -258,7 +258,7 @@ def _renewed(order: Order) -> Order:
 
 
 def _request(new: Wanted, subnet: str, group: str, token: str) -> dict[str, Any]:
-    """The arguments of RunInstances: all that makes the box safe is in the one call."""
+    """The arguments of RunInstances. One call sets everything that keeps the box safe."""
     spec = new.spec
     until = datetime.now(UTC) + timedelta(hours=spec.max_hours)
     tags = tags_for(spec.name, spec.owner, spec.project, until, token)
@@ -292,9 +292,9 @@ def _request(new: Wanted, subnet: str, group: str, token: str) -> dict[str, Any]
                 },
             }
         ],
-        # IMDSv2 alone: a page that a program on the box fetches can't read its metadata
+        # IMDSv2 only: a page that a program on the box fetches cannot read its metadata
         "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
-        # `shutdown -h` on the box ends the bill; a one-time spot box can't be stopped, so it ends
+        # `shutdown -h` on the box ends the costs; a one-time spot box cannot stop, so it ends
         "InstanceInitiatedShutdownBehavior": "terminate" if spec.spot else "stop",
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in kinds],
     }
@@ -306,7 +306,7 @@ def _request(new: Wanted, subnet: str, group: str, token: str) -> dict[str, Any]
 
 
 def _answered(cloud: Cloud, new: Wanted, zone: str, error: DlError) -> DlError:
-    """A refusal that no other zone would change, with what to do about it."""
+    """The error for a refusal that holds in every zone, with a hint."""
     code, spec = reason_code(error), new.spec
     if code in errors.QUOTA:
         return too_small(cloud, new.kind, spec.spot, error.why)

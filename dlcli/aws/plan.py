@@ -1,7 +1,6 @@
-"""What `dl aws up` will do: what is wanted and what there is, turned into steps.
+"""The plan of `dl aws up`: the steps from what exists to what is wanted.
 
-Planning asks nothing and changes nothing. What it rests on is found out before: the type, the
-network, the machine that is there already, the price.
+Planning changes nothing. First it looks up the type, the network, the existing box and the price.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class Spec:
     """The box that is wanted.
 
     Args:
-        type_named: whether the type was typed, so that another one is a contradiction.
-        zone: the only one to try; None for all that offer the type.
-        networks: who may reach port 22, as CIDR; `prepare` puts this machine's address for none.
+        type_named: whether the user gave the type, so that an existing box must have it.
+        zone: the only zone to try; None for all that offer the type.
+        networks: what may reach port 22, as CIDR; if empty, `prepare` adds this computer's address.
         idle: time without use after which it stops; None for never.
     """
 
@@ -63,15 +62,15 @@ class Spec:
 
 @dataclass(frozen=True)
 class Existing:
-    """What there is already.
+    """What exists already.
 
     Args:
-        boxes: one's own of that name that live, the oldest first.
+        boxes: the caller's live boxes of that name, oldest first.
         zones: where the type is offered.
-        key_here, key_there: whether there is a key, and EC2 has its public half.
-        vpc, subnets: the network it would be in, and zone -> subnet of it; empty where none is.
-        group: the security group's id; None where there is none.
-        allowed: who may reach its port 22 now, as CIDR.
+        key_here, key_there: whether this computer has a key, and EC2 its public half.
+        vpc, subnets: the network, and its zone -> subnet; empty if there is none.
+        group: the security group's id; None if there is none.
+        allowed: the networks that may reach its port 22 now, as CIDR.
     """
 
     boxes: tuple[Box, ...] = ()
@@ -86,7 +85,7 @@ class Existing:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, and the words for it."""
+    """One step of a plan, and its description."""
 
     action: Action
     words: str
@@ -97,8 +96,8 @@ class Plan:
     """What to do, in order.
 
     Args:
-        box: the one that is there already; None where one is launched.
-        zones: where to launch, in the order in which they are tried.
+        box: the existing one; None if one is launched.
+        zones: where to launch, in the order of trying.
     """
 
     box: Box | None
@@ -107,16 +106,16 @@ class Plan:
 
     @property
     def rents(self) -> bool:
-        """Whether it costs more from now on."""
+        """Whether the plan starts something that costs money."""
         return any(step.action in ("start", "launch") for step in self.steps)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """All that a launch needs to know.
+    """The data for a launch.
 
     Args:
-        user_data: the script of its first boot; holds no secret.
+        user_data: the script of its first boot; contains no secret.
     """
 
     spec: Spec
@@ -127,34 +126,33 @@ class Wanted:
 
 
 def plan_up(spec: Spec, existing: Existing, options: str = "") -> Plan:
-    """Reconcile: a running box is left alone, a stopped one started, none launched.
+    """Plan: leave a running box as it is, start a stopped one, launch a missing one.
 
     Args:
-        options: what follows a command that means this account and region.
+        options: options for this account and region, for the hints.
 
     Raises:
-        DlError: the box that is there is of another type or in another zone, or no zone can have
-            a new one.
+        DlError: the existing box has another type or zone, or no zone can have a new one.
     """
     box = existing.boxes[0] if existing.boxes else None
     if box is not None:
         _require_same(spec, box, options)
         steps = _door(spec, existing)
         if not box.running:
-            waits = ", once it has stopped" if box.state == "stopping" else ""
+            waits = ", as soon as it has stopped" if box.state == "stopping" else ""
             steps.append(Step("start", f"start {box.name} ({box.type}, {box.id}){waits}"))
         return Plan(box, tuple(steps))
     zones = _zones(spec, existing, options)
     steps = []
     if not existing.key_there:
         words = (
-            "give EC2 the public half of this machine's ssh key"
+            "upload the public half of this computer's ssh key to EC2"
             if existing.key_here
-            else "make an ssh key of this machine's own, and give EC2 its public half"
+            else "make an ssh key for this computer, and upload its public half to EC2"
         )
         steps.append(Step("key", words))
     if not existing.subnets:
-        steps.append(Step("network", "make a network, for there is no default one"))
+        steps.append(Step("network", "make a network, because there is no default one"))
     steps += _door(spec, existing)
     kind = "spot, one-time" if spec.spot else "on demand"
     steps.append(
@@ -172,44 +170,44 @@ def _require_same(spec: Spec, box: Box, options: str) -> None:
     if spec.type_named and box.type != spec.type:
         raise DlError(
             f"{box.name} is a {box.type}, not a {spec.type}",
-            hint=f"`dl aws resize {spec.type} -n {box.name}{options}` makes it one; "
-            f"`dl aws up {spec.type} -n OTHER{options}` rents a second box.",
+            hint=f"Change it with `dl aws resize {spec.type} -n {box.name}{options}`, or rent a "
+            f"second box with `dl aws up {spec.type} -n OTHER{options}`.",
         )
     if spec.zone not in (None, box.zone):
         raise DlError(
             f"{box.name} is in {box.zone}, not in {spec.zone}",
-            why="a box stays where its disk is",
-            hint=f"Leave out `--az`; `dl aws up -n OTHER{options}` rents a second box.",
+            why="a box stays in the zone of its disk",
+            hint=f"Leave out `--az`, or rent a second box with `dl aws up -n OTHER{options}`.",
         )
 
 
 def _door(spec: Spec, existing: Existing) -> list[Step]:
-    """What makes port 22 reachable from here, and from nowhere else."""
+    """The steps that open port 22 to the wanted networks only."""
     steps = []
     if existing.group is None:
-        steps.append(Step("group", "make a security group that lets nobody in"))
+        steps.append(Step("group", "make a security group"))
     if existing.allowed != frozenset(spec.networks):
-        steps.append(Step("ingress", f"open port 22 to {', '.join(spec.networks)} alone"))
+        steps.append(Step("ingress", f"open port 22 to {', '.join(spec.networks)} only"))
     return steps
 
 
 def _zones(spec: Spec, existing: Existing, options: str) -> tuple[str, ...]:
-    """Where to try: zones that offer the type and have a subnet."""
+    """The zones to try: those that offer the type and have a subnet."""
     zones = [each for each in existing.zones if not existing.subnets or each in existing.subnets]
     if spec.zone is not None:
         if spec.zone not in zones:
             raise DlError(
-                f"{spec.zone} can't have a {spec.type}",
-                why=f"zones that can: {', '.join(zones) or 'none'}",
-                hint="Leave out `--az`, or name one of those.",
+                f"A {spec.type} cannot be rented in {spec.zone}",
+                why=f"possible zones: {', '.join(zones) or 'none'}",
+                hint="Leave out `--az`, or give one of those.",
             )
         zones = [spec.zone]
     if not zones:
         raise DlError(
-            f"No zone of the network can have a {spec.type}",
+            f"A {spec.type} cannot be rented in any zone of the network",
             why=f"it is offered in {', '.join(existing.zones) or 'no zone'}, and subnets are in "
             f"{', '.join(existing.subnets) or 'no zone'}",
-            hint="Name another `aws.subnet` or `aws.vpc`, or take another TYPE: "
+            hint="Set `aws.subnet` or `aws.vpc` to another, or choose another TYPE: "
             f"`dl aws types{options}`.",
         )
     return tuple(zones)
@@ -217,11 +215,11 @@ def _zones(spec: Spec, existing: Existing, options: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that `up` needs to ask the user, and then to do it.
+    """A plan with its cost, and the data to carry it out.
 
     Args:
-        new: what a launch needs; None where there is a box already, or no key yet.
-        kind: the type of a box that isn't there yet.
+        new: the data for a launch; None if a box exists, or there is no key yet.
+        kind: the type of a new box.
     """
 
     spec: Spec
@@ -233,7 +231,7 @@ class Prepared:
 
 
 def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> Existing:
-    """See what there is; nothing is changed.
+    """Find out what exists; nothing is changed.
 
     Args:
         zones: where the type is offered.
@@ -243,7 +241,7 @@ def look(cloud: Cloud, spec: Spec, key: Key | None, zones: tuple[str, ...]) -> E
         (found[0].vpc, {}) if found else find_subnets(cloud.ec2, spec.owner, spec.vpc, spec.subnet)
     )
     if not found and set(zones) - set(subnets) and own_vpc(cloud.ec2, spec.owner) == vpc:
-        subnets = {}  # of one's own network what is missing is made
+        subnets = {}  # dl's own network: the missing subnets will be made
     group = find_group(cloud.ec2, vpc, spec.owner, spec.name) if vpc else None
     return Existing(
         boxes=tuple(found),
@@ -263,12 +261,12 @@ def prepare(
     """Find out what to do and what it costs; nothing is changed.
 
     Args:
-        key: None where it isn't made yet; then it can be planned alone.
-        accept: asked whether another type will do where the wanted one isn't offered: it is given
-            the question, and the type.
+        key: None if it is not made yet; the result can then not be carried out.
+        accept: asked whether another type will do if the wanted one is not offered; it gets the
+            question and the type.
 
     Raises:
-        DlError: it can't be done, or costs more than `max_price`.
+        DlError: it cannot be done, or costs more than `max_price`.
     """
     found = find_boxes(cloud, spec.name)
     if found:
@@ -284,7 +282,7 @@ def prepare(
         except DlError as error:
             if plan.rents:
                 raise
-            say(f"Warning: {error.what}, and {error.why}.")  # it costs that already
+            say(f"Warning: {error.what}, and {error.why}.")  # the box costs that already
         return Prepared(spec, existing, plan, cost)
     _warn_of_namesakes(cloud, spec)
     kind = offered_type(cloud, spec.name, spec.type, accept)
@@ -293,8 +291,8 @@ def prepare(
     if spec.disk_gb < image.snapshot_gb:
         raise DlError(
             f"A disk of {spec.disk_gb} GB is too small",
-            why=f"the image {image.name} takes {image.snapshot_gb} GB",
-            hint=f"`--disk {image.snapshot_gb + 30}` leaves room for work.",
+            why=f"the image {image.name} needs {image.snapshot_gb} GB",
+            hint=f"Use `--disk {image.snapshot_gb + 30}`, which leaves room for work.",
         )
     require_quota(cloud, kind, spec.spot)
     zones = _spot_zones(cloud, spec, kind) if spec.spot else kind.zones
@@ -302,7 +300,7 @@ def prepare(
     spec = replace(spec, networks=callers(spec.networks))  # asked last: it may not be known
     plan = plan_up(spec, existing, cloud.options)
     cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
-    if not spec.spot:  # EC2 sees to that itself
+    if not spec.spot:  # for spot boxes EC2 enforces the price
         require_within(spec.type, cost, spec.max_price, cloud.options)
     if key is None:
         return Prepared(spec, existing, plan, cost, kind=kind)
@@ -312,10 +310,7 @@ def prepare(
 
 
 def _spot_zones(cloud: Cloud, spec: Spec, kind: GpuType) -> tuple[str, ...]:
-    """The zones of a type that cost no more than one pays, the cheapest first.
-
-    Last are those whose price is not known.
-    """
+    """The zones of a type within `max_price`, cheapest first, those of unknown price last."""
     prices = spot_prices(cloud, [kind.name]).get(kind.name, {})
     zones = sorted(kind.zones, key=lambda zone: (prices.get(zone, float("inf")), zone))
     if spec.zone in zones:
@@ -324,10 +319,13 @@ def _spot_zones(cloud: Cloud, spec: Spec, kind: GpuType) -> tuple[str, ...]:
 
 
 def _warn_of_namesakes(cloud: Cloud, spec: Spec) -> None:
-    """Say which boxes of that name one may have rented under another session of the same role."""
+    """Warn of boxes of the same name from another session of the same role."""
     role = role_of(spec.owner)
     if not role:
         return
     for box in boxes(cloud.ec2, cloud.region, name=spec.name):
         if box.owner != spec.owner and role_of(box.owner) == role:
-            say(f"Warning: {box.name} ({box.id}) is {box.state} already, of {box.owner}.")
+            say(
+                f"Warning: {box.name} ({box.id}) already exists, owned by {box.owner}, and is "
+                f"{box.state}."
+            )

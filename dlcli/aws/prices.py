@@ -1,7 +1,6 @@
-"""What a box costs: compute, disk and address, in dollars; `?` where a price is not known.
+"""The price of a box in dollars: machine, disk and address; `?` for an unknown price.
 
-The prices of several boxes are asked for at the same time, in all their regions. `max_price` is the
-most that a machine may cost, held before it begins to cost.
+`max_price` limits the price of a machine; it is checked before the machine costs anything.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ if TYPE_CHECKING:
 # Dollars an hour of a public IPv4 address, in every region. https://aws.amazon.com/vpc/pricing/
 IPV4 = 0.005
 HOURS_PER_MONTH = 730
-# The price list is served from a few regions alone.
+# Only a few regions serve the price list.
 PRICING_REGION = "us-east-1"
 LINUX = "Linux/UNIX"
 # List prices change a few times a year.
 CACHE_SECONDS = 86400
 DISK = "gp3"
-# The price list's entry of a plain Linux machine on demand.
+# The price list's fields for a plain Linux machine on demand.
 _ON_DEMAND = (
     ("operatingSystem", "Linux"),
     ("tenancy", "Shared"),
@@ -47,13 +46,13 @@ _ON_DEMAND = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Dollars an hour; None for a price that is not known.
+    """A price in dollars an hour; None if it is not known.
 
     Args:
-        compute: of the machine while it runs.
-        disk: of its disk, whether it runs or not.
-        ipv4: of its public address while it runs.
-        stops: whether it can be stopped; a spot box can't.
+        compute: for the machine while it runs.
+        disk: for its disk, whether it runs or not.
+        ipv4: for its public address while it runs.
+        stops: whether it can be stopped; a spot box cannot.
     """
 
     compute: float | None
@@ -77,30 +76,29 @@ class Cost:
             f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "
             f"{dollars(self.disk)} disk = {dollars(self.running)}/h"
         )
-        if self.stops:
-            text += f"; stopped {dollars(self.disk)}/h"
-        return text
+        return f"{text}; stopped {dollars(self.disk)}/h" if self.stops else text
 
 
 UNKNOWN = Cost(None, None)
 
 
 def dollars(value: float | None, digits: int = 3) -> str:
-    """An amount as people read it: "$0.805"; "$?" where it is not known."""
+    """An amount in words: "$0.805"; "$?" if it is not known."""
     return "$?" if value is None else f"${value:,.{digits}f}"
 
 
 def list_prices(cloud: Cloud, names: Iterable[str] | None = None) -> dict[str, float]:
-    """Type -> dollars an hour on demand; without those that the price list lacks.
+    """Type -> dollars an hour on demand; types without a listed price are left out.
 
-    A list that can't be asked, which is said, lacks all: a price is no reason not to stop a box.
+    If the price list cannot be read, a warning is shown and the result is empty: a box must be
+    stoppable even if its price is unknown.
 
     Args:
-        names: of which types; None for all with a GPU.
+        names: the types; None for all with a GPU.
     """
     cached = _read_cache(cloud.region)
     if names is None:
-        if "" not in cached:  # the mark that all were asked for
+        if "" not in cached:  # this key marks that all types were asked for
             found = _products(cloud, [("instanceFamily", "GPU instance"), *_ON_DEMAND])
             if found:
                 cached |= {"": 0.0, **_by_type(found)}
@@ -116,10 +114,10 @@ def list_prices(cloud: Cloud, names: Iterable[str] | None = None) -> dict[str, f
 
 
 def disk_price(cloud: Cloud) -> float | None:
-    """Dollars a GB and month of the disks that boxes have."""
+    """Dollars per GB and month of a box's disk."""
     cached = _read_cache(cloud.region)
     if DISK not in cached:
-        # a disk's operations and its throughput go by the same name, and are paid beside it
+        # entries for operations and throughput have the same name but are other products
         storage = [("volumeApiName", DISK), ("productFamily", "Storage")]
         for product, price in _products(cloud, storage):
             if product.get("volumeApiName") == DISK and price:
@@ -130,7 +128,7 @@ def disk_price(cloud: Cloud) -> float | None:
 
 
 def spot_prices(cloud: Cloud, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Type -> zone -> dollars an hour of spare capacity now; empty, and said, where AWS is mum."""
+    """Type -> zone -> dollars an hour of a spot machine now; empty, with a warning, on an error."""
     found: dict[str, dict[str, float]] = {}
     if not names:
         return found
@@ -152,14 +150,14 @@ def spot_prices(cloud: Cloud, names: Sequence[str]) -> dict[str, dict[str, float
 
 
 def _say_unknown(cloud: Cloud, what: str, error: DlError) -> None:
-    cloud.say_once(f"Warning: {what} are not known, so they are $?: {error.what}: {error.why}.")
+    cloud.say_once(f"Warning: {what} are not known and shown as $?: {error.what}: {error.why}.")
 
 
 def hourly(cloud: Cloud, name: str, disk_gb: int | None, spot: bool, zone: str = "") -> Cost:
-    """What a box of a type costs an hour.
+    """The cost of a box of a type.
 
     Args:
-        zone: where a spot box is; without it the cheapest zone's price.
+        zone: where a spot box is; by default the cheapest zone.
     """
     if spot:
         zones = spot_prices(cloud, [name]).get(name, {})
@@ -179,10 +177,10 @@ def _disk_an_hour(month: float | None, disk_gb: int | None) -> float | None:
 
 
 def since(box: Box, cost: Cost, now: datetime) -> float | None:
-    """Dollars that a box has cost since it was last started: disk and all.
+    """Dollars that a box has cost since its last start, disk included.
 
-    Of a stopped box it is what its disk has cost since it was made; what it cost while it ran, EC2
-    doesn't tell any more.
+    For a stopped box: what its disk has cost since it was made, because EC2 no longer tells how
+    long the box ran.
     """
     if cost.disk is None:
         return None
@@ -196,7 +194,7 @@ def _hours(start: datetime, now: datetime) -> float:
 
 
 def _by_type(products: Iterable[tuple[Mapping[str, str], float]]) -> dict[str, float]:
-    """Type -> dollars an hour, of what `_products` returns."""
+    """Type -> dollars an hour, from the result of `_products`."""
     return {
         product["instanceType"]: price
         for product, price in products
@@ -207,7 +205,7 @@ def _by_type(products: Iterable[tuple[Mapping[str, str], float]]) -> dict[str, f
 def _products(
     cloud: Cloud, fields: Sequence[tuple[str, str]]
 ) -> list[tuple[Mapping[str, str], float]]:
-    """The price list's entries with these fields: their attributes, and dollars a unit."""
+    """The price list's entries with these fields: their attributes and dollars per unit."""
     filters = [
         {"Type": "TERM_MATCH", "Field": field, "Value": value}
         for field, value in [("regionCode", cloud.region), *fields]
@@ -243,7 +241,7 @@ def _read_cache(region: str) -> dict[str, float]:
         if 0 <= time.time() - written["asked"] < CACHE_SECONDS:
             return {str(name): float(price) for name, price in written["prices"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # what can't be read is asked for again
+        pass  # ask AWS again
     return {}
 
 
@@ -258,7 +256,7 @@ def costs_of(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
     regions = sorted({box.region for box in boxes})
     if not regions:
         return {}
-    cloud.client("pricing", PRICING_REGION)  # boto3 makes its clients in one thread
+    cloud.client("pricing", PRICING_REGION)  # boto3 cannot make clients in several threads
     clouds = [cloud.at(region) for region in regions]
     for each in clouds:
         _ = each.ec2
@@ -283,36 +281,36 @@ def _costs(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
 
 
 def require_within(name: str, cost: Cost, most: float | None, options: str) -> None:
-    """Refuse a type that costs more than one wants to pay, or nobody knows how much.
+    """Refuse a type whose price is above `max_price`, or unknown while one is set.
 
     Args:
         most: dollars an hour; None for any.
-        options: what follows a command that means the account and region.
+        options: options for the account and region, for the hint.
 
     Raises:
-        DlError: says what it costs, as far as that is known.
+        DlError: gives the price, if it is known.
     """
     if most is None:
         return
     if cost.compute is None:
         raise DlError(
-            f"What a {name} costs is not known, so `max_price` can't be kept",
-            why=f"it is {dollars(most)}/h, and the price list doesn't say",
-            hint="`--max-price none` goes on whatever it costs.",
+            f"The price of a {name} is not known, so `max_price` cannot be checked",
+            why=f"`max_price` is {dollars(most)}/h, and the price list has no such type",
+            hint="To rent it at any price, use `--max-price none`.",
         )
     if cost.compute > most:
         raise DlError(
             f"{name} costs {dollars(cost.compute)}/h",
             why=f"`max_price` is {dollars(most)}/h",
-            hint=f"`dl aws types --max-price {most:g}{options}` lists what costs less; "
-            "`--spot` often does.",
+            hint=f"List cheaper types with `dl aws types --max-price {most:g}{options}`, or try "
+            "`--spot`.",
         )
 
 
 def within(
     name: str, zones: Sequence[str], prices: Mapping[str, float], most: float | None
 ) -> tuple[str, ...]:
-    """The zones whose spot price is not known to be above the most; EC2 sees to the others.
+    """The zones whose spot price is within `most` or unknown; EC2 checks the unknown ones.
 
     Raises:
         DlError: all are above it; names the cheapest.
@@ -325,9 +323,9 @@ def within(
 
 
 def spot_too_dear(name: str, zone: str, price: float | None, most: float | None) -> DlError:
-    """The error of spare capacity that costs more than one offers."""
+    """The error for a spot price above `max_price`."""
     return DlError(
         f"A spot {name} costs {dollars(price)}/h in {zone} now",
         why=f"`max_price` is {dollars(most)}/h",
-        hint="Offer more, `--max-price`, or rent on demand: leave out `--spot`.",
+        hint="Raise `--max-price`, or leave out `--spot` to rent on demand.",
     )

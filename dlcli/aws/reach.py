@@ -1,8 +1,7 @@
-"""From a machine that runs to a box that one can work on: door, host keys, ssh, setup.
+"""Reach a running box by ssh: open port 22, learn its host keys, connect, finish its setup.
 
-What stands between is mended where it can be: our address has changed, the host key is only on the
-console, or the box was made from another computer and doesn't know this one's key. The watchdogs
-of several boxes are asked at the same time.
+What can be repaired on the way is repaired: this computer's address has changed, the host key is
+only on the console, or the box was made from another computer and lacks this one's key.
 """
 
 from __future__ import annotations
@@ -42,31 +41,31 @@ if TYPE_CHECKING:
     from dlcli.settings.aws import Aws
 
 
-# EC2 shows a console some minutes after the boot, on older machines later.
+# EC2 shows a console some minutes after the boot, later on older machines.
 CONSOLE_SECONDS = 300.0
 POLL_SECONDS = 5.0
 SSH_SECONDS = 300.0
-USUALLY = "a minute or two, as a rule"
+USUALLY = "usually a minute or two"
 
-# A box that runs answers at once; one that was just started needs a while.
+# A running box answers at once; one that was just started needs this long.
 BOOT_SECONDS = 120.0
 
-# A list isn't worth a longer wait; whose port 22 is closed to this address doesn't answer at all.
+# `dl aws ls` waits no longer; a box whose port 22 is closed to this address never answers.
 ASK_SECONDS = 4.0
 
 
 def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
-    """A box as ssh knows it: by its id, whatever its address is today.
+    """A box as a machine for ssh, known by its id, for its address may change.
 
     Raises:
-        DlError: it has no address, for it doesn't run.
+        DlError: it has no address, because it is not running.
     """
     named = cloud.named(box.name)
     if box.address is None:
         raise DlError(
             f"{box.name} has no address",
             why=f"it is {box.state}",
-            hint=f"`dl aws start{named.options}`",
+            hint=f"Start it: `dl aws start{named.options}`.",
         )
     return Host(
         alias=box.id,
@@ -80,13 +79,13 @@ def host_of(cloud: Cloud, box: Box, key: Key) -> Host:
 
 
 def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) -> None:
-    """Learn a new box's host keys from its console, which nobody on the way can change.
+    """Learn a new box's host keys from its EC2 console, which an attacker cannot change.
 
     Args:
-        trust: whether to take the key of whoever answers where the console shows none by then.
+        trust: whether to trust the key that the server shows, if the console shows none.
 
     Raises:
-        DlError: it shows none.
+        DlError: the console shows none.
     """
     if known(box.id):
         return
@@ -102,11 +101,11 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
     if not trust:
         options = host.options
         raise DlError(
-            f"The console of {box.name} ({box.id}) shows no host key",
-            why="without it nobody can tell who answers at its address",
-            hint=f"Try again in some minutes, `dl aws up{options}`; or take on trust what "
-            f"answers now: `dl aws up{options} --trust-host-key`. "
-            f"Meanwhile it costs: `dl aws stop{options}`.",
+            f"The console of {box.name} ({box.id}) does not show its host key",
+            why="without it, another machine could answer in its place",
+            hint=f"Run `dl aws up{options}` again in some minutes, or accept the key unverified: "
+            f"`dl aws up{options} --trust-host-key`. "
+            f"It costs money until `dl aws stop{options}`.",
         )
     trust_first(host)
 
@@ -120,14 +119,14 @@ def arrive(
     started: bool = False,
     trust: bool = False,
 ) -> None:
-    """Wait until one can work on a running box; a new one is set up first.
+    """Wait until a running box is ready for work; set up a new one.
 
     Args:
-        started: whether it was stopped before: its watchdog then takes today's limits.
-        trust: whether to take the host key of whoever answers, where none is known.
+        started: whether it was stopped before; its watchdog then gets the present limits.
+        trust: whether to trust the host key that the server shows, if none is known.
 
     Raises:
-        DlError: it doesn't let us in, or its setup failed; the next call goes on from there.
+        DlError: it does not let us in, or its setup failed; the next call continues.
     """
     with told_if_stopped(cloud, box.name):
         _arrive(cloud, box, key, settings, started, trust)
@@ -136,14 +135,14 @@ def arrive(
 def _arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, started: bool, trust: bool) -> None:
     if not is_unfinished(box):
         if started:
-            say(f"Waiting for {box.name} to let us in: {USUALLY}")
+            say(f"Waiting for {box.name} to accept a connection ({USUALLY})")
         host = reach(cloud, box, settings, trust=trust)
         if started:
             with closing(connect(host)) as client:
                 install_watchdog(cloud.named(box.name), settings, partial(run, client), anew=True)
         return
     host = host_of(cloud, box, key)
-    say(f"Waiting for the host keys of {box.name}, then for ssh: {USUALLY}")
+    say(f"Waiting for the host keys of {box.name}, then for ssh ({USUALLY})")
     learn_host_keys(cloud, box, host, trust=trust)
     wait_for_ssh(host, SSH_SECONDS)
     with closing(connect(host)) as client:
@@ -152,7 +151,7 @@ def _arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, started: bool, trus
 
 
 def wait_for_port(host: Host) -> None:
-    """Wait until something listens where ssh should."""
+    """Wait until something listens on the machine's ssh port."""
     import socket
 
     patience = Patience(f"{host.called} to answer", SSH_SECONDS)
@@ -163,9 +162,9 @@ def wait_for_port(host: Host) -> None:
         except OSError as error:
             if patience.left < 0:
                 raise DlError(
-                    f"{host.called} doesn't answer at {host.address}:{host.port}",
+                    f"{host.called} does not answer at {host.address}:{host.port}",
                     why=str(error),
-                    hint="Run the same again in a minute. Meanwhile it costs: "
+                    hint="Run the same command again in a minute. The box costs money until "
                     f"`dl aws stop{host.options}`.",
                 ) from error
         patience.pause(POLL_SECONDS)
@@ -186,25 +185,25 @@ def _learned(cloud: Cloud, box: Box, *, latest: bool) -> bool:
 
 
 def _nitro(box: Box) -> bool:
-    """Whether EC2 shows the console as it is now; of older machines it keeps a copy alone."""
+    """Whether EC2 shows the console as it is now; for older machines it has only a copy."""
     return not box.type.startswith(("t2.", "m4.", "c4.", "r4.", "p2.", "p3.", "g3"))
 
 
 def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host:
-    """A box as ssh reaches it, after it let us in once.
+    """A box as a machine for ssh, after one successful connection.
 
     Args:
-        trust: whether to take the host key of whoever answers, where none was known before, even
+        trust: whether to trust the host key that the server shows, if none was known before, even
             if the console shows another.
 
     Raises:
-        Unreachable: it doesn't answer.
-        DlError: it is stopped, its host key is unknown or has changed, or our key is not let in.
+        Unreachable: it does not answer.
+        DlError: it is stopped, its host key is unknown or has changed, or it rejects our key.
     """
     key, before = own_key(settings.ssh_key), known(box.id)
     host = prepared(cloud, box, settings, key)
     if trust and not before and shown_key(host) not in known(box.id):
-        # the console may show the first boot's keys, and somebody may have changed them since
+        # the console may show the keys of the first boot, which may have changed since
         forget(box.id)
         trust_first(host)
     try:
@@ -212,16 +211,16 @@ def reach(cloud: Cloud, box: Box, settings: Aws, *, trust: bool = False) -> Host
     except NoEntry as error:
         _introduce(cloud, box, host, key, error)
     except Unreachable as error:
-        say(f"{box.name} doesn't answer yet: {error.why}")
+        say(f"{box.name} does not answer yet: {error.why}")
         wait_for_ssh(host, BOOT_SECONDS)
     return host
 
 
 def reach_again(cloud: Cloud, name: str, settings: Aws) -> Host:
-    """A box that was reached before, wherever it is now.
+    """Reach a box by its name again; its address may have changed.
 
     Raises:
-        Unreachable: it doesn't answer, or this computer has no network for the moment.
+        Unreachable: it does not answer, or this computer has no network at the moment.
         DlError: as `reach`.
     """
     from botocore.exceptions import ConnectionError, HTTPClientError
@@ -235,7 +234,7 @@ def reach_again(cloud: Cloud, name: str, settings: Aws) -> Host:
 
 
 def prepared(cloud: Cloud, box: Box, settings: Aws, key: Key) -> Host:
-    """A box with its door open to this computer, and its host keys known if its console tells them.
+    """Open a box's port 22 to this computer, and learn its host keys if the console shows them.
 
     Raises:
         DlError: it is stopped, or AWS refuses.
@@ -248,12 +247,12 @@ def prepared(cloud: Cloud, box: Box, settings: Aws, key: Key) -> Host:
 
 
 def _introduce(cloud: Cloud, box: Box, host: Host, key: Key, refused: NoEntry) -> None:
-    """Let this computer's key in, beside the one of the computer that made the box.
+    """Add this computer's key to a box that another computer made.
 
-    AWS opens the box to a key for a minute, to whoever may do that in the account.
+    EC2 Instance Connect admits a key for a minute, if the account allows that.
 
     Raises:
-        DlError: it doesn't; says what to copy.
+        DlError: it does not; says what to copy.
     """
     try:
         push_key(cloud, box, host.user, key.public)
@@ -262,18 +261,18 @@ def _introduce(cloud: Cloud, box: Box, host: Host, key: Key, refused: NoEntry) -
     except DlError as error:
         raise NoEntry(
             refused.what,
-            why=f"{refused.why}, and EC2 Instance Connect doesn't help: {error.what}",
-            hint=f"Copy {shown(host.key)} from the computer that made the box to this one; or add "
-            f"this line to ~/.ssh/authorized_keys there: {key.public}",
+            why=f"{refused.why}, and EC2 Instance Connect failed: {error.what}",
+            hint=f"Copy {shown(host.key)} from the computer that made the box to this one. Or add "
+            f"this line to ~/.ssh/authorized_keys on the box: {key.public}",
         ) from error
-    say(f"{box.name} was made from another computer; from now on it knows this one's key too.")
+    say(f"{box.name} was made from another computer. Its keys now include this computer's.")
 
 
 def push_key(cloud: Cloud, box: Box, user: str, public: str) -> None:
-    """Have EC2 Instance Connect let a key in for a minute.
+    """Let EC2 Instance Connect admit a key for a minute.
 
     Raises:
-        DlError: it isn't allowed, or the box's image doesn't have it.
+        DlError: it is not allowed, or the box's image lacks it.
     """
     with explained():
         cloud.client("ec2-instance-connect").send_ssh_public_key(
@@ -285,7 +284,7 @@ def push_key(cloud: Cloud, box: Box, user: str, public: str) -> None:
 
 
 def watched(cloud: Cloud, boxes: Sequence[Box], settings: Aws) -> dict[str, Watched]:
-    """Id of a box -> what its watchdog says, of those that this machine can ask."""
+    """Box id -> its watchdog's status, for the boxes that answer; all are asked at once."""
     asked = [box for box in boxes if box.state == "running" and box.address and known(box.id)]
     if not asked:
         return {}

@@ -1,4 +1,4 @@
-"""Ending a box and all that belongs to it, and seeing that nothing is left that costs money."""
+"""End a box, delete all that belongs to it, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from dlcli.progress import Patience, say
 if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
 
-# How long a group or volume may be held by a machine that has just ended.
+# How long EC2 may keep a group or volume in use after its machine ended.
 RELEASE_SECONDS = 120.0
 POLL_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A thing that is tagged as a box's.
+    """A resource with a box's tags.
 
     Args:
-        kind: "box", "disk", "security group", "network interface", "network".
+        kind: "box", "disk", "security group", "network interface" or "network".
+        id: EC2's id.
     """
 
     kind: str
@@ -47,15 +48,15 @@ class Leftover:
 
 
 def down(cloud: Cloud, name: str) -> list[Box]:
-    """End a box with its disk, security group, and what else nothing uses any more.
+    """End a box, and delete its disk, its security group and what nothing else uses.
 
-    Every step may find its work done: a call that was killed is finished by the next.
+    Each step may have been done before: the next call finishes one that was killed.
 
     Returns:
-        the boxes that were ended now; empty where they were gone already.
+        the boxes that this call ended; empty if there were none.
 
     Raises:
-        DlError: something tagged is left, and what it is.
+        DlError: something is left; says what.
     """
     see_what_was_ordered(cloud, name)
     found = find_boxes(cloud, name, states=(*LIVE, "shutting-down"))
@@ -75,7 +76,7 @@ def down(cloud: Cloud, name: str) -> list[Box]:
         time.sleep(POLL_SECONDS)
     if left:
         raise DlError(
-            f"Something of {name} is left in {cloud.region}",
+            f"{cloud.region} still has something of {name}",
             why=", ".join(map(str, left)),
             hint=f"Run `dl aws down{cloud.named(name).options}` again in a minute; "
             f"`dl aws audit{cloud.options}` lists what costs money.",
@@ -84,9 +85,9 @@ def down(cloud: Cloud, name: str) -> list[Box]:
 
 
 def belongings(cloud: Cloud, name: str) -> list[Leftover]:
-    """All that is tagged as one's own box of that name, and isn't gone.
+    """All that has the tags of the caller's box of this name and still exists.
 
-    Of the last box it is the network that `up` made too; of a key nothing is paid.
+    For the last box that includes the network that `up` made. Keys cost nothing and are left out.
     """
     ours = filters_for(cloud.owner, name)
     found = [Leftover("box", box.id) for box in find_boxes(cloud, name, (*LIVE, "shutting-down"))]
@@ -104,12 +105,12 @@ def belongings(cloud: Cloud, name: str) -> list[Leftover]:
 
 
 def see_what_was_ordered(cloud: Cloud, name: str) -> None:
-    """Wait until a box that an unfinished `up` may have launched would be seen."""
+    """Wait until EC2 would list a box that an unfinished `up` may have launched."""
     order = read_order(cloud.region, name)
     if order is None or seen(cloud, order):
         return
     if order.may_be_unseen(time.time()):
-        say("An `up` was cut short: waiting until EC2 shows what it launched, if anything")
+        say("An earlier `up` was interrupted: waiting until EC2 lists what it may have launched")
     while order.may_be_unseen(time.time()) and not seen(cloud, order):
         time.sleep(POLL_SECONDS)
 
@@ -119,14 +120,14 @@ def _wait_until_gone(cloud: Cloud, box: Box) -> None:
     while (now := read_box(cloud, box.id)) is not None and now.state != "terminated":
         if patience.left < 0:
             raise DlError(
-                f"{box.name} ({box.id}) is {now.state} for too long",
-                hint="Run the same again: it goes on from there.",
+                f"{box.name} ({box.id}) has been {now.state} for too long",
+                hint="Run the same command again: it continues.",
             )
         patience.pause(POLL_SECONDS)
 
 
 def _volumes(cloud: Cloud, name: str) -> list[Any]:
-    """The disks of a box, without those that are being deleted: they cost nothing."""
+    """The disks of a box, without those being deleted, which cost nothing."""
     states = {"status": ("creating", "available", "in-use", "error")}
     ours = filters_for(cloud.owner, name, states)
     volumes: list[Any] = cloud.ec2.describe_volumes(Filters=ours)["Volumes"]
@@ -144,7 +145,7 @@ def _holds_boxes(ec2: Any, vpc: str) -> bool:
 
 
 def _remove_disks(cloud: Cloud, name: str) -> None:
-    """Disks end with their box; one that didn't is removed by itself."""
+    """Delete the disks that did not end with their box."""
     with explained():
         found = _volumes(cloud, name)
     for volume in found:
@@ -159,7 +160,7 @@ def _remove_groups(cloud: Cloud, name: str) -> None:
 
 
 def _remove_keys(cloud: Cloud) -> None:
-    """Remove one's own keys that no box in the region was made with, of this laptop or another."""
+    """Remove the caller's keys that no box in the region uses, of any of their computers."""
     with explained():
         found = cloud.ec2.describe_key_pairs(Filters=filters_for(cloud.owner))["KeyPairs"]
     if not found:
@@ -171,7 +172,7 @@ def _remove_keys(cloud: Cloud) -> None:
 
 
 def _remove_network(cloud: Cloud) -> None:
-    """Remove the network that `up` made, if no box is in it any more."""
+    """Remove the network that `up` made, if no box is left in it."""
     ec2 = cloud.ec2
     vpc = own_vpc(ec2, cloud.owner)
     ours = filters_for(cloud.owner)
@@ -194,7 +195,7 @@ def _remove_network(cloud: Cloud) -> None:
 
 
 def remove(call: Callable[..., Any], **named: str | list[str]) -> None:
-    """Remove a thing: it may be gone already, or be held for a moment by what has just ended."""
+    """Remove a resource; wait while one that has just ended still uses it."""
     end = time.monotonic() + RELEASE_SECONDS
     while True:
         try:

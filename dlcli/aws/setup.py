@@ -1,8 +1,7 @@
-"""What makes a rented machine ours: its watchdog from the first second, and all that `dl` needs.
+"""The setup of a box: its watchdog, Python, `dl`, Jupyter and TensorBoard.
 
-The scripts lie in `box/`. How a program is run over there is passed in. The box gets the version of
-`dl` that runs here: by its number on the package index, or as a wheel that is written from the
-package that runs, installed or a checkout, without a build tool.
+The scripts are in `box/`. The box gets the same version of `dl` as this computer: from the package
+index, or as a wheel written from the running package without a build tool.
 """
 
 from __future__ import annotations
@@ -35,20 +34,20 @@ UNITS = (
     "dl-poweroff.service",
 )
 USER = "ubuntu"
-# Paths over there are relative to the home folder, where ssh begins.
+# Paths on the box are relative to the home folder, where ssh starts.
 FOLDER = ".dl"
 BOOTSTRAP, WHEELS, LOG = (
     f"{FOLDER}/{name}" for name in ("bootstrap.sh", "wheels", "bootstrap.log")
 )
 LOG_LINES = 25
-# What `follow` ends with while the setup goes on: EX_TEMPFAIL.
+# The exit code of `follow` while the setup runs: EX_TEMPFAIL.
 GOING_ON = 75
-# EC2's limit, before it is encoded.
+# EC2's limit on user data, before encoding.
 MOST_BYTES = 16_384
 WATCHDOG = "/usr/local/lib/dl/watchdog.sh"
-# What the watchdog saw last, and what the time is over there: clocks differ.
+# Prints the watchdog's last status, and the box's time, for clocks differ.
 STATUS = ("sh", "-c", "cat /run/dl/watchdog; date +now=%s")
-# It looks each minute.
+# The watchdog looks each minute; silent for longer, it does not run.
 SILENT_SECONDS = 180
 
 DISTRIBUTION = "dlcli"
@@ -57,21 +56,21 @@ WHEEL_TEXT = "Wheel-Version: 1.0\nGenerator: dl\nRoot-Is-Purelib: true\nTag: py3
 
 
 class Runner(Protocol):
-    """Runs a program over there to its end, as `ssh.run` does for a client."""
+    """Runs a program on the box to its end, as `ssh.run` does."""
 
     def __call__(self, argv: Sequence[str], stdin: bytes = b"") -> tuple[int, str, str]:
-        """Its exit code, and what it wrote to stdout and stderr."""
+        """Run it; returns its exit code, stdout and stderr."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What a box's watchdog says.
+    """The status of a box's watchdog.
 
     Attributes:
-        idle: for how long nothing has used the box; zero while something does.
-        stops_in: time until it stops, if it stays as it is; zero where that is due.
-        because: "idle" or "cap", the reason that comes first.
-        sees: "GPU 0 %, no job, 1 ssh terminal, no busy Jupyter kernel".
+        idle: how long the box has been unused; zero while it is in use.
+        stops_in: time until the box stops, if nothing changes; zero if it is due.
+        because: the reason that comes first, "idle" or "cap".
+        sees: such as "GPU 0 %, no job, 1 ssh terminal, no busy Jupyter kernel".
     """
 
     idle: timedelta
@@ -81,14 +80,14 @@ class Watched:
 
 
 def user_data(idle: timedelta | None, max_hours: float, user: str = USER) -> str:
-    """The script that a box runs at its first boot: arms its shutdown, installs its watchdog.
+    """The script that a box runs at its first boot: schedules a shutdown, installs the watchdog.
 
-    It holds no secret: whatever runs on the box may read it.
+    It contains no secret, for every program on the box can read it.
 
     Args:
         idle: time without use after which the box stops; None for never.
-        max_hours: hours after each start at which it stops whatever it does.
-        user: whose jobs, terminals and kernels count.
+        max_hours: time limit in hours after each start.
+        user: whose jobs, terminals and kernels count as use.
     """
     idle_seconds = round(idle.total_seconds()) if idle else 0
     settings = f"idle_seconds={idle_seconds}\ncap_seconds={round(max_hours * 3600)}\nuser={user}"
@@ -106,19 +105,19 @@ def user_data(idle: timedelta | None, max_hours: float, user: str = USER) -> str
 
 
 def own_script(settings: Aws) -> Path | None:
-    """The script that is to run on a new box after everything else; None where there is none.
+    """The user's own setup script for new boxes; None if there is none.
 
     Raises:
-        DlError: there is no such file.
+        DlError: the file does not exist.
     """
     if settings.bootstrap is None:
         return None
     script = expanded(str(settings.bootstrap))
     if not script.is_file():
         raise DlError(
-            f"There is no {shown(script)}",
+            f"{shown(script)} does not exist",
             why="the setting `aws.bootstrap` names it as the script to run on a new box",
-            hint="Write it, or `dl config set aws.bootstrap none`.",
+            hint="Create it, or run `dl config set aws.bootstrap none`.",
         )
     return script
 
@@ -126,16 +125,16 @@ def own_script(settings: Aws) -> Path | None:
 def provision(box: Named, settings: Aws, run: Runner) -> None:
     """Bring a box up to date: watchdog, Python, this version of `dl`, Jupyter, TensorBoard.
 
-    What is there already stays; after a failure the next call does what is missing. The setup goes
-    on over there when the connection ends.
+    Finished steps are not repeated; after a failure the next call does what is missing. The setup
+    continues on the box if the connection is lost.
 
     Args:
         box: for the hints.
         settings: `idle`, `max_hours` and `bootstrap` are read.
-        run: runs a program over there.
+        run: runs a program on the box.
 
     Raises:
-        DlError: the watchdog doesn't run, or the setup failed, with the end of its log.
+        DlError: the watchdog does not run, or the setup failed; shows the end of its log.
     """
     script = own_script(settings)
     install_watchdog(box, settings, run)
@@ -157,16 +156,16 @@ def provision(box: Named, settings: Aws, run: Runner) -> None:
 
 
 def install_watchdog(box: Named, settings: Aws, run: Runner, *, anew: bool = False) -> Watched:
-    """Bring a box's watchdog and its limits up to date, and see it at work.
+    """Bring a box's watchdog and its limits up to date, and check that it runs.
 
     Args:
         box: for the hints.
         settings: `idle` and `max_hours` are read.
-        run: runs a program over there.
-        anew: whether its hours begin with this boot, for it was stopped before.
+        run: runs a program on the box.
+        anew: whether the time limit counts from this boot, because the box was stopped before.
 
     Raises:
-        DlError: it doesn't run.
+        DlError: it does not run.
     """
     script = f"{FOLDER}/user-data.sh"
     _place(box, run, script, user_data(settings.idle, settings.max_hours).encode())
@@ -174,32 +173,32 @@ def install_watchdog(box: Named, settings: Aws, run: Runner, *, anew: bool = Fal
     watched = read_watchdog(run(STATUS)[1])
     if code or watched is None:
         raise DlError(
-            f"The watchdog of {box} does not run, so nothing would stop the box when it is idle",
-            why=" ".join(_indented(error or said).split()) or "it has not written what it sees",
-            hint="Without it the box stops two hours after its start, sooner than was said. "
+            f"The watchdog of {box} does not run, so an idle box would not be stopped",
+            why=" ".join(_indented(error or said).split()) or "it has not written its status",
+            hint="Without it the box stops two hours after its start, earlier than announced. "
             f"Try `dl aws up{box.options}` again, or end it: `dl aws down{box.options}`.",
         )
     return watched
 
 
 def extend_command(by: timedelta) -> list[str]:
-    """What makes a box stay for so long from now, idle or not; prints what `STATUS` prints."""
+    """The command that keeps a box up for a time from now; it prints what `STATUS` prints."""
     extended = shlex.join(["sudo", "-n", "sh", WATCHDOG, "extend", f"{int(by.total_seconds())}s"])
     return ["sh", "-c", f"{extended} && date +now=%s"]
 
 
 def read_watchdog(text: str) -> Watched | None:
-    """What a box's watchdog says, of what `STATUS` printed.
+    """The watchdog's status, from the output of `STATUS`.
 
     Returns:
-        None where it says nothing, or nothing any more: then the box still stops at its cap.
+        None if it has none or stopped writing it; the box then still stops at its time limit.
     """
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     try:
         now, checked, stops_at, idle = (
             int(said[key]) for key in ("now", "checked", "stops_at", "idle")
         )
-        # a second may pass between its look and our question
+        # seconds may pass between its look and our question
         if now - checked > SILENT_SECONDS:
             return None
         return Watched(
@@ -213,21 +212,21 @@ def read_watchdog(text: str) -> Watched | None:
 
 
 def _file(name: str) -> str:
-    """A script's text without its comments: user data has little room."""
+    """A script's text without its comments, because EC2 limits the size of user data."""
     first, *lines = read_text(BOX / name).splitlines()
     return "\n".join([first, *(line for line in lines if not line.lstrip().startswith("#"))])
 
 
 def _place(box: Named, run: Runner, path: str, content: bytes) -> None:
-    """Write a file over there, whole: what is there may be running."""
+    """Write a file on the box in one step, for the present one may be running."""
     script = 'mkdir -p "${1%/*}" && cat >"$1.new" && mv -f "$1.new" "$1"'
     code, _, error = run(["sh", "-c", script, "sh", path], stdin=content)
     if code:
-        raise _failed(box, f"~/{path} can't be written there", error)
+        raise _failed(box, f"~/{path} cannot be written there", error)
 
 
 def _follow(run: Runner, begun: str) -> int:
-    """Say what the setup says until it ends; its exit code."""
+    """Show the setup's progress until it ends; returns its exit code."""
     heard = 0
     while True:
         code, text, _ = run(["bash", BOOTSTRAP, "follow", begun, str(heard)])
@@ -243,8 +242,8 @@ def _failed(box: Named, why: str, log: str) -> DlError:
     return DlError(
         f"{box} is running but not set up",
         why=f"{why}; the end of ~/{LOG} there:\n{end}" if end else why,
-        hint=f"`dl aws up{box.options}` does what is missing; `dl aws ssh{box.options}` looks "
-        f"around. Meanwhile it costs: `dl aws stop{box.options}`.",
+        hint=f"Continue the setup with `dl aws up{box.options}`, or look around with "
+        f"`dl aws ssh{box.options}`. It costs money until `dl aws stop{box.options}`.",
     )
 
 
@@ -253,35 +252,35 @@ def _indented(log: str) -> str:
 
 
 def version() -> str:
-    """The version as the installer knows it.
+    """The installed version of `dl`.
 
     Raises:
-        DlError: the package runs without being installed.
+        DlError: the package is not installed.
     """
     return _distribution().version
 
 
 def from_index() -> bool:
-    """Whether this installation came from a package index by its name, so that another can.
+    """Whether `dl` was installed from a package index, so that the box can do the same.
 
     Raises:
-        DlError: the package runs without being installed.
+        DlError: the package is not installed.
     """
     found = _distribution()
-    # PEP 610: written for whatever was installed from a folder, a file, a URL or a repository
+    # PEP 610: this file exists if the source was a folder, a file, a URL or a repository
     named = found.read_text("direct_url.json") is None
     installed = Path(str(found.locate_file(DISTRIBUTION))).resolve()
     return named and installed == PACKAGE_FOLDER.resolve()
 
 
 def write_wheel(folder: Path) -> Path:
-    """Write the package that runs as a wheel; of the same files the same bytes.
+    """Write the running package as a wheel. The same files give the same bytes.
 
     Args:
-        folder: where the wheel is to be.
+        folder: where to write it.
 
     Raises:
-        DlError: the package runs without being installed.
+        DlError: the package is not installed.
 
     Reference: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
     """
@@ -300,7 +299,7 @@ def write_wheel(folder: Path) -> Path:
     wheel = folder / f"{DISTRIBUTION}-{found.version}-py3-none-any.whl"
     with ZipFile(wheel, "w", ZIP_DEFLATED) as archive:
         for name, data in content.items():
-            # a ZipInfo has the year 1980, where the file's own time would change the bytes
+            # a ZipInfo has a fixed time, 1980; the file's own time would change the bytes
             entry = ZipInfo(name)
             entry.external_attr = 0o644 << 16
             entry.compress_type = ZIP_DEFLATED
@@ -321,7 +320,7 @@ def _distribution() -> Distribution:
         return distribution(DISTRIBUTION)
     except PackageNotFoundError as error:
         raise DlError(
-            "This `dl` can't be brought to another machine",
-            why="it runs from a folder without being installed",
-            hint="Install it: `pip install -e .` in its checkout.",
+            "This `dl` cannot be copied to a box",
+            why="it runs from a folder and is not installed",
+            hint="Run `pip install -e .` in its checkout.",
         ) from error

@@ -1,7 +1,7 @@
-"""Reach a machine by ssh, wait for it, run programs there, and give up in time.
+"""ssh by paramiko: connect to a machine, wait for it, run programs there, all with time limits.
 
-Nothing here knows who rents the machine. It is paramiko's client; interactive work and bulk copying
-are the system's ssh's. Both take the same key, and both want one of the known host keys.
+Interactive work and bulk copies use the system's ssh instead. Both use the same key and accept only
+known host keys.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
     from paramiko import Channel, PKey, SSHClient
 
 
-# Between two tries to reach a machine that is booting.
+# Between two attempts to reach a machine that is booting.
 PAUSE_SECONDS = 2.0
 
 
 class Unreachable(DlError):
-    """Nobody answers at present, or the connection was dropped: the same may work in a moment."""
+    """Nothing answers, or the connection was lost; another attempt may work."""
 
 
 class NoEntry(DlError):
-    """The machine answers, and our key doesn't open it."""
+    """The machine answers, but does not accept our key."""
 
 
 def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
     """A client that is logged in; the caller closes it.
 
     Raises:
-        Unreachable: nobody answers there.
-        NoEntry: our key isn't accepted.
-        DlError: no host key is known, or another one was shown; or our key can't be read.
+        Unreachable: nothing answers.
+        NoEntry: our key is not accepted.
+        DlError: no host key is known, or it differs, or our own key cannot be read.
     """
     from paramiko import RejectPolicy, SSHClient
 
@@ -57,11 +57,11 @@ def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
     try:
         with explained(host):
             connection = socket.create_connection((host.address, host.port), timeout=seconds)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; else it waits a quarter of an hour
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; others wait for 15 minutes
                 milliseconds = 1000 * ALIVE_SECONDS * ALIVE_TIMES
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
             client.connect(
-                host.alias,  # by this name, and port 22, the host key is looked up
+                host.alias,  # the host key is looked up by this name and port 22
                 sock=connection,
                 username=host.user,
                 pkey=key,
@@ -74,7 +74,7 @@ def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
             )
             transport = client.get_transport()
             assert transport is not None  # connect() has just made it
-            transport.hostname = host.called  # for messages alone: paramiko has no more use for it
+            transport.hostname = host.called  # only for messages: paramiko no longer uses it
             transport.set_keepalive(ALIVE_SECONDS)
     except BaseException:
         client.close()
@@ -83,15 +83,15 @@ def connect(host: Host, seconds: float = CONNECT_SECONDS) -> SSHClient:
 
 
 def wait_for_ssh(host: Host, seconds: float) -> None:
-    """Wait until a machine lets us in.
+    """Wait until a machine accepts a connection.
 
     Raises:
-        Unreachable: nobody answers within that time.
-        NoEntry: our key isn't accepted, and hasn't been for all that time: at its first boot sshd
-            answers before the key is put in place.
+        Unreachable: nothing answers within that time.
+        NoEntry: our key is not accepted within that time. At the first boot sshd answers before
+            the key is in place.
         DlError: as `connect`.
     """
-    patience = Patience(f"{host.called} to let us in", seconds)
+    patience = Patience(f"{host.called} to accept a connection", seconds)
     while True:
         try:
             connect(host, max(1.0, min(CONNECT_SECONDS, patience.left))).close()
@@ -104,14 +104,15 @@ def wait_for_ssh(host: Host, seconds: float) -> None:
 
 
 def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
-    """A machine whose connection dropped, as soon as it is there again.
+    """A machine after a lost connection, as soon as it can be reached again.
 
     Args:
-        reach: finds it and is let in, or says that it is not there yet.
+        reach: finds and reaches it; raises `Unreachable` while it cannot.
+        seconds: how long to wait.
 
     Raises:
-        Unreachable: it stays away.
-        DlError: it doesn't let us in any more.
+        Unreachable: it could not be reached in time.
+        DlError: it no longer accepts us.
     """
     end = time.monotonic() + seconds
     while True:
@@ -126,17 +127,19 @@ def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
 def run(
     client: SSHClient, argv: Sequence[str], stdin: bytes = b"", seconds: float | None = None
 ) -> tuple[int, str, str]:
-    """Run a program there, to its end.
+    """Run a program on the machine to its end.
 
     Args:
-        argv: the program and its arguments, whatever characters and odd bytes they hold.
-        seconds: how long it may take; None for as long as it does.
+        client: from `connect`.
+        argv: the program and its arguments; any characters and bytes are allowed.
+        stdin: its input.
+        seconds: time limit; None for none.
 
     Returns:
-        exit code, and what it wrote to stdout and stderr; odd bytes as surrogates.
+        exit code, stdout and stderr; bytes that are not UTF-8 as surrogates.
 
     Raises:
-        Unreachable: the connection was dropped, or the time is over.
+        Unreachable: the connection was lost, or the time is over.
     """
     host = _peer(client)
     with explained(host), ThreadPoolExecutor(2) as pool:
@@ -148,17 +151,17 @@ def run(
             channel.exec_command(shlex.join(argv).encode("utf-8", "surrogateescape"))
 
             def feed() -> None:
-                # a program that ends without having read all is not to blame
+                # a program may end without reading all its input
                 with suppress(OSError):
                     channel.sendall(stdin)
                 channel.shutdown_write()
 
-            # one alone would wait for ever for the other's full buffer to be emptied
+            # in one thread, each could wait forever for the other's full buffer
             fed = pool.submit(feed)
             errors = pool.submit(channel.makefile_stderr("rb").read)
             try:
                 out = channel.makefile("rb").read()
-            except BaseException:  # Ctrl-C: the other two would be waited for
+            except BaseException:  # Ctrl-C: else the pool waits for the other two threads
                 channel.close()
                 raise
             fed.result()
@@ -170,31 +173,31 @@ def run(
 
 
 def home_of(client: SSHClient) -> str:
-    """The home folder there, absolute."""
+    """The absolute path of the home folder on the machine."""
     _, out, _ = run(client, ["sh", "-c", 'printf %s "$HOME"'])
     if not out.startswith("/"):
         raise DlError(
-            f"No home folder on {_peer(client)}",
+            f"{_peer(client)} has no home folder",
             why=f"HOME is {out!r} there",
-            hint="Log in and look at it.",
+            hint="Log in and set it.",
         )
     return out
 
 
 def add_key(client: SSHClient, public: str) -> None:
-    """Let another key in, beside those that are; once, however often this is called."""
+    """Add a public key to the machine's authorized keys, unless it is among them."""
     script = (
         "umask 077; mkdir -p ~/.ssh && touch ~/.ssh/authorized_keys && "
         'grep -qF "$1" ~/.ssh/authorized_keys || printf "%s\\n" "$1" >> ~/.ssh/authorized_keys'
     )
     code, _, err = run(client, ["sh", "-c", script, "sh", public])
     if code:
-        raise DlError(f"The key can't be added on {_peer(client)}", why=err.strip())
+        raise DlError(f"The key cannot be added on {_peer(client)}", why=err.strip())
 
 
 @contextmanager
 def explained(host: Host | str) -> Iterator[None]:
-    """Turn the errors of a connection within the block into words.
+    """Turn the errors of a connection within the block into a `DlError`.
 
     Raises:
         Unreachable, NoEntry, DlError: see `connect`.
@@ -208,7 +211,7 @@ def explained(host: Host | str) -> Iterator[None]:
     except BadHostKeyException as error:
         assert isinstance(host, Host)  # only `connect` compares keys
         raise DlError(
-            f"{where} is not the machine that it was: its host key has changed",
+            f"The host key of {where} has changed, so it may be another machine",
             why=f"expected {fingerprint_of(error.expected_key.asbytes())}, "
             f"received {fingerprint_of(error.key.asbytes())}",
             hint=how_to_forget(host),
@@ -216,35 +219,35 @@ def explained(host: Host | str) -> Iterator[None]:
     except AuthenticationException as error:
         assert isinstance(host, Host)  # only `connect` logs in
         raise NoEntry(
-            f"{where} doesn't let {host.user} in",
-            why=f"it doesn't accept the key {shown(host.key)}",
-            hint="A box made from another computer knows that one's key alone: copy "
+            f"{where} does not let {host.user} in",
+            why=f"it does not accept the key {shown(host.key)}",
+            hint="A box accepts the key of the computer that made it: copy "
             f"{shown(host.key)} from there.",
         ) from error
     except (SSHException, EOFError, OSError) as error:
         raise Unreachable(
-            f"{where} can't be reached",
+            f"{where} cannot be reached",
             why=_reason(error),
-            hint=f"`dl aws ls{listed}` says whether it runs; if it does, try again.",
+            hint=f"Check with `dl aws ls{listed}` that it runs, then try again.",
         ) from error
 
 
 def _require_known(host: Host) -> None:
     if not known(host.alias):
         raise DlError(
-            f"No host key of {host.called} is known",
-            why="without it nobody can tell who answers at its address",
-            hint="The box writes it to its console some minutes after its first start: try again "
-            "then; or take on trust what answers now: "
+            f"The host key of {host.called} is not known",
+            why="without it, another machine could answer in its place",
+            hint="The box shows it on its console some minutes after its first start. Try again "
+            "then, or accept the key unverified: "
             f"`dl aws ssh{host.options} --trust-host-key`.",
         )
 
 
 def _load_key(path: Path) -> PKey:
-    """The private key; one with a passphrase from the ssh agent.
+    """The private key in a file; one with a passphrase comes from the ssh agent.
 
     Raises:
-        DlError: it has a passphrase, and no agent has it open.
+        DlError: it has a passphrase, and no agent holds it.
     """
     from paramiko import Agent, PKey, SSHException
     from paramiko.pkey import UnknownKeyType
@@ -259,15 +262,15 @@ def _load_key(path: Path) -> PKey:
                 if key.get_base64() == wanted:
                     return key
         raise DlError(
-            f"{shown(path)} can't be opened",
+            f"The key {shown(path)} cannot be opened",
             why="it has a passphrase, and no ssh agent holds it",
-            hint=f"`ssh-add {quoted(path)}`, then try again.",
+            hint=f"Run `ssh-add {quoted(path)}`, then try again.",
         ) from error
 
 
 def _reason(error: BaseException) -> str:
     text = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-    return text[:1].lower() + text[1:] or "the connection was dropped"
+    return text[:1].lower() + text[1:] or "the connection was lost"
 
 
 def _peer(client: SSHClient) -> str:
@@ -281,18 +284,18 @@ def _text(data: bytes) -> str:
 
 @contextmanager
 def limited(channel: Channel, seconds: float | None) -> Iterator[None]:
-    """Close a channel after so long: whoever waits for it, in whatever step, is woken.
+    """Close a channel after a time limit, which ends any wait for it.
 
     Raises:
         TimeoutError: it was closed.
     """
     from paramiko import SSHException
 
-    # paramiko's own limit is on reading alone, and a sick machine may never begin the program
+    # paramiko limits only reads, but a failing machine may never start the program
     expired = Event()
 
     def end() -> None:
-        expired.set()  # first: the close wakes whoever asks for it
+        expired.set()  # before the close, which wakes the thread that reads it
         channel.close()
 
     timer = Timer(seconds or 0, end)

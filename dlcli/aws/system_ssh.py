@@ -1,7 +1,7 @@
-"""The system's own `ssh`, told all that it has to know of a box, and `ssh dl-NAME`.
+"""The system's `ssh`: its arguments for a box, and the configuration behind `ssh dl-NAME`.
 
-For rsync, scp and editors, boxes are entries of an ssh configuration of our own. The user's
-`~/.ssh/config` gets one line, which includes it; the rest is never touched.
+Boxes are entries of dl's own ssh configuration, for ssh, rsync, scp and editors. One line in the
+user's `~/.ssh/config` includes it; nothing else there changes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from dlcli.files.locks import alone_in
 from dlcli.files.paths import config_home
 
 CONNECT_SECONDS = 15
-# A connection counts as dropped after three of these without an answer.
+# A connection counts as lost after three of these intervals without an answer.
 ALIVE_SECONDS, ALIVE_TIMES = 10, 3
 
-HEADER = "# Written by `dl aws ssh-config`, which writes it anew each time.\n"
+HEADER = "# Written by `dl aws ssh-config`. The next run replaces this file.\n"
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Host:
     """A machine with a running sshd.
 
     Args:
-        alias: what its host keys are known by: the instance's id.
+        alias: the name of its host keys: the instance's id.
         address: IP address or name.
-        key: the file of the private key that opens it.
-        known_hosts: the file that holds its host keys.
-        box: how people call it, and what they type to mean it; None where it is no box.
+        key: the file of our private key.
+        known_hosts: the file of its host keys.
+        box: its name and the options for it; None if it is not a box.
     """
 
     alias: str
@@ -51,22 +51,22 @@ class Host:
 
     @property
     def called(self) -> str:
-        """Its name, where it has one."""
+        """Its name, else its alias."""
         return self.box.name if self.box else self.alias
 
     @property
     def account(self) -> str:
-        """What follows a command that means its account and region."""
+        """Options that make a command use its account and region."""
         return self.box.account if self.box else ""
 
     @property
     def options(self) -> str:
-        """What follows a command that means it."""
+        """Options that make a command act on it."""
         return self.box.options if self.box else ""
 
 
 def option_lines(host: Host) -> dict[str, str]:
-    """What ssh has to know about a machine, as lines of its configuration hold it."""
+    """A machine's options in an ssh configuration: name -> value."""
     return {
         "HostName": host.address,
         "User": host.user,
@@ -79,7 +79,7 @@ def option_lines(host: Host) -> dict[str, str]:
         "IdentityFile": _for_ssh_config(host.key),
         "IdentitiesOnly": "yes",
         "PreferredAuthentications": "publickey",
-        "ForwardAgent": "no",  # whoever is root there could use the keys in the agent
+        "ForwardAgent": "no",  # root on the box could use the keys in the agent
         "ConnectTimeout": str(CONNECT_SECONDS),
         "ServerAliveInterval": str(ALIVE_SECONDS),
         "ServerAliveCountMax": str(ALIVE_TIMES),
@@ -87,21 +87,21 @@ def option_lines(host: Host) -> dict[str, str]:
 
 
 def ssh_options(host: Host) -> list[str]:
-    """What the system's ssh has to be told, of which the user's own ssh config changes nothing.
+    """The options of the system's ssh for a machine. The user's own ssh configuration is not read.
 
-    Of several `-o` for one option ssh takes the first: what a caller adds comes after these.
+    ssh uses the first of several values of an option, so a caller's later ones do not override.
     """
     lines = option_lines(host).items()
     return ["-F", "none", *(word for name, value in lines for word in ("-o", f"{name}={value}"))]
 
 
 def ssh_argv(host: Host, *options: str) -> list[str]:
-    """The system's ssh to a machine; what it shall do there may follow."""
+    """The command line of ssh to a machine; a remote command may be appended."""
     return ["ssh", *ssh_options(host), *options, host.alias]
 
 
 def interactive(argv: Sequence[str]) -> int:
-    """Let a program have the terminal until it ends; its exit code.
+    """Run a program in the terminal until it ends; returns its exit code.
 
     Raises:
         DlError: it is not installed.
@@ -110,7 +110,7 @@ def interactive(argv: Sequence[str]) -> int:
         process = subprocess.Popen(argv)
     except FileNotFoundError as error:
         raise not_installed(argv[0]) from error
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # from now on Ctrl-C is the program's
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program handles Ctrl-C
     try:
         return process.wait()
     finally:
@@ -118,22 +118,22 @@ def interactive(argv: Sequence[str]) -> int:
 
 
 def not_installed(program: str) -> DlError:
-    """A program of the system is missing on this computer."""
+    """The error for a program that is missing on this computer."""
     package = "openssh-client" if program == "ssh" else program
     return DlError(
         f"`{program}` is not installed",
-        hint=f"Install it with the system's packages: `sudo apt install {package}`.",
+        hint=f"Install it: `sudo apt install {package}`.",
     )
 
 
 def _for_ssh_config(path: Path) -> str:
-    """A path as ssh's configuration takes it: spaces and all, `%` being its own sign."""
+    """A path for an ssh configuration: quoted, with `%` doubled."""
     escaped = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
 
 
 def our_file() -> Path:
-    """The file of ours that is included: `~/.config/dl/ssh/config`."""
+    """dl's own ssh configuration, `~/.config/dl/ssh/config`."""
     return config_home() / "ssh" / "config"
 
 
@@ -143,17 +143,17 @@ def users_file() -> Path:
 
 
 def entry_name(name: str) -> str:
-    """What one types after `ssh` to reach a box: `dl-` keeps it apart from hosts of one's own."""
-    # `*`, `?` and `!` would stand for other hosts
+    """A box's name for `ssh`; `dl-` keeps it apart from the user's own hosts."""
+    # in an ssh configuration `*`, `?` and `!` are patterns
     return "dl-" + re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
 
 
 def names_for(boxes: Sequence[Box], usual_region: str) -> dict[str, Box]:
-    """What each box is called here, so that no name comes to mean another box when one is added.
+    """Entry name -> box; a new box never changes the meaning of an existing name.
 
     Args:
         boxes: of any region.
-        usual_region: where a box goes by its name alone; elsewhere it is its name and region.
+        usual_region: boxes of other regions have the region in their name.
     """
     found: dict[str, Box] = {}
     for box in sorted(boxes, key=by_age):
@@ -163,13 +163,13 @@ def names_for(boxes: Sequence[Box], usual_region: str) -> dict[str, Box]:
 
 
 def write_entries(hosts: Mapping[str, Host]) -> list[str]:
-    """Write our file anew, and include it in the user's where it isn't yet.
+    """Write dl's ssh configuration, and include it in the user's.
 
     Args:
-        hosts: a box's name -> how it is reached.
+        hosts: a box's name -> its machine.
 
     Returns:
-        what one types after `ssh`, in the order of the boxes.
+        the names for `ssh`, in the order of the boxes.
     """
     blocks = [HEADER]
     for name, host in hosts.items():
@@ -181,11 +181,11 @@ def write_entries(hosts: Mapping[str, Host]) -> list[str]:
 
 
 def include() -> bool:
-    """Put the one line at the top of the user's file; whether it had to be.
+    """Put the `Include` line in the user's file, unless it is there; returns whether it was added.
 
-    At the top, for a line after a `Host` would belong to that host alone.
+    It goes to the top, because a line after a `Host` applies only to that host.
     """
-    file = users_file().resolve()  # a link, from somebody's dotfiles, stays one
+    file = users_file().resolve()  # a link, perhaps to the user's dotfiles, stays a link
     _make_private(file.parent)
     with alone_in(file.parent):
         text = read_text(file) if file.exists() else ""
@@ -201,7 +201,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _write_private(file: Path, text: str) -> None:
-    """Write a file whole or not at all; a new one is its owner's alone."""
+    """Write a file in one step; only its owner may read a new one."""
     _make_private(file.parent)
     with atomic(file) as temporary:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

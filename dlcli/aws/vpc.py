@@ -1,7 +1,4 @@
-"""The network that a box is in, and who may reach it: port 22, from one address alone.
-
-Who else is let in is read from the rules of security groups, as EC2 lists them.
-"""
+"""The network and the security group of a box: port 22, open to one address only."""
 
 from __future__ import annotations
 
@@ -21,11 +18,11 @@ if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
 
 
-# AWS's own: nobody else learns who rents.
+# AWS's own service, so that no third party learns of it.
 CHECK_IP = "https://checkip.amazonaws.com"
 CHECK_SECONDS = 5
 SSH_PORT = 22
-# What marks a rule as made here.
+# The description of the rules that dl makes.
 OUR_RULE = "dl: ssh from here"
 OWN_NETWORK = "172.31.0.0/16"
 SUBNET_BITS = 20
@@ -33,10 +30,10 @@ TABLE_SECONDS = 60.0
 
 
 def my_address() -> str:
-    """The address from which the internet sees this machine, asked of AWS.
+    """This computer's public address, asked of AWS.
 
     Raises:
-        DlError: there is no answer, or none that is an address.
+        DlError: there is no answer, or it is not an address.
     """
     from urllib.error import URLError
     from urllib.request import urlopen
@@ -46,31 +43,31 @@ def my_address() -> str:
             return str(ip_address(answer.read(100).decode("ascii", "replace").strip()))
     except (URLError, OSError, ValueError) as error:
         raise DlError(
-            "This machine's address is not known",
-            why=f"{CHECK_IP} didn't say: {_reason(error)}",
-            hint="Check the network, or say who may reach the box: `dl aws up --ingress "
-            "203.0.113.7`, or for all commands `dl config set aws.ingress 203.0.113.7`.",
+            "The public address of this computer is not known",
+            why=f"{CHECK_IP} did not give it: {_reason(error)}",
+            hint="Check the network. Or give the address yourself: `dl aws up --ingress "
+            "203.0.113.7`, or for good `dl config set aws.ingress 203.0.113.7`.",
         ) from error
 
 
 def _reason(error: Exception) -> str:
-    """What stands behind an error of the network, without its type and number."""
+    """The text of a network error, without its type and number."""
     reason = getattr(error, "reason", error)
     return str(getattr(reason, "strerror", None) or reason or "no address").rstrip(".")
 
 
 def callers(ingress: Iterable[str] | None) -> tuple[str, ...]:
-    """Who may reach port 22, as CIDR: as set, or this machine's address alone."""
+    """The networks that may reach port 22, as CIDR: as set, or this computer's address."""
     return tuple(ingress) if ingress else (str(ip_network(my_address())),)
 
 
 def find_subnets(
     ec2: Any, owner: str, vpc: str | None, subnet: str | None
 ) -> tuple[str | None, dict[str, str]]:
-    """The network that a box would be in: as named, the region's default, or one made before.
+    """The network for a new box: the named one, the region's default, or one that dl made.
 
     Returns:
-        its id, None where there is none; zone -> subnet.
+        its id, or None if there is none; zone -> subnet.
     """
     if subnet is None and vpc is None:
         vpc = _default_vpc(ec2) or own_vpc(ec2, owner)
@@ -83,9 +80,9 @@ def find_subnets(
     if not found and (vpc is None or own_vpc(ec2, owner) != vpc):
         raise DlError(
             f"{subnet or vpc} has no subnet",
-            hint="Name another by `aws.subnet` or `aws.vpc`, or neither.",
+            hint="Set `aws.subnet` or `aws.vpc` to another, or unset both.",
         )
-    # one a zone: the default one first, then any that gives its machines public addresses
+    # one per zone: the default one, else one that gives its machines public addresses
     found.sort(
         key=lambda each: (
             not each.get("DefaultForAz"),
@@ -106,14 +103,14 @@ def _default_vpc(ec2: Any) -> str | None:
 
 
 def own_vpc(ec2: Any, owner: str) -> str | None:
-    """The network that an earlier call made, where the region has no default one."""
+    """The network that an earlier call made, because the region has no default one."""
     with explained():
         found = ec2.describe_vpcs(Filters=filters_for(owner))["Vpcs"]
     return min((each["VpcId"] for each in found), default=None)
 
 
 def make_network(ec2: Any, owner: str, zones: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """Make a network with a way out and a subnet a zone, or what is missing of it.
+    """Make a network with an internet gateway and a subnet per zone, or what is missing of it.
 
     Returns:
         its id; zone -> subnet.
@@ -166,7 +163,7 @@ def make_network(ec2: Any, owner: str, zones: Iterable[str]) -> tuple[str, dict[
 
 
 def _main_table(ec2: Any, of_vpc: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """The routes of a network, which EC2 may show some seconds after the network itself."""
+    """The main route table of a network. EC2 may list it some seconds after the network."""
     import time
 
     end = time.monotonic() + TABLE_SECONDS
@@ -179,8 +176,8 @@ def _main_table(ec2: Any, of_vpc: list[dict[str, Any]]) -> Mapping[str, Any]:
             return table
         if time.monotonic() > end:
             raise DlError(
-                "EC2 doesn't show the routes of the network that was just made",
-                hint="Run the same again in a minute: it goes on from there.",
+                "EC2 does not list the routes of the new network yet",
+                hint="Run the same command again in a minute: it continues.",
             )
         time.sleep(POLL_SECONDS)
 
@@ -191,25 +188,25 @@ def _tagged(kind: str, owner: str) -> dict[str, Any]:
 
 
 def find_group(ec2: Any, vpc: str, owner: str, name: str) -> Mapping[str, Any] | None:
-    """The security group of a box in a network."""
+    """The security group of a box; None if there is none."""
     with explained():
         found = ec2.describe_security_groups(Filters=filters_for(owner, name, {"vpc-id": [vpc]}))
     return min(found["SecurityGroups"], key=lambda group: group["GroupId"], default=None)
 
 
 def make_group(ec2: Any, vpc: str, name: str, tags: list[dict[str, str]], owner: str) -> str:
-    """Make a box's security group, which lets nobody in; or the one that somebody just made."""
+    """Make a box's security group, without rules; returns the id, also of an existing one."""
     from hashlib import sha256
 
     from botocore.exceptions import ClientError
 
-    # one name a box and owner, so that two calls at once can't make two
+    # one name per box and owner, so that two calls at once cannot make two groups
     digest = sha256(owner.encode()).hexdigest()[:8]
     with explained():
         try:
             made = ec2.create_security_group(
                 GroupName=f"dl-{name}-{digest}",
-                Description="A box of dl: ssh from the address of its owner alone",
+                Description="A box of dl: ssh from the address of its owner only",
                 VpcId=vpc,
                 TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
             )
@@ -225,7 +222,7 @@ def make_group(ec2: Any, vpc: str, name: str, tags: list[dict[str, str]], owner:
 
 
 def allowed(group: Mapping[str, Any]) -> dict[str, str]:
-    """Who may reach a group's port 22: CIDR -> the rule's description."""
+    """The networks that may reach a group's port 22: CIDR -> the rule's description."""
     found = {}
     for rule in group.get("IpPermissions", []):
         protocol, first, last = rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort")
@@ -237,9 +234,9 @@ def allowed(group: Mapping[str, Any]) -> dict[str, str]:
 
 
 def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
-    """Let these alone reach port 22 of a group: what is missing is added, stale rules go.
+    """Open a group's port 22 to these networks only: add missing rules, remove dl's old ones.
 
-    A rule that somebody else made stays, and is said.
+    Rules that dl did not make stay, with a warning.
 
     Raises:
         DlError: the group is gone, or may not be changed.
@@ -251,7 +248,7 @@ def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
         now, wanted = allowed(group), set(networks)
         missing = sorted(wanted - set(now))
         stale = sorted(net for net in now if net not in wanted and now[net].startswith(OUR_RULE))
-        if missing:  # first in, then out: a connection from here is never shut out meanwhile
+        if missing:  # add before removing, so that a connection from here is never shut out
             try:
                 ec2.authorize_security_group_ingress(
                     GroupId=group_id, IpPermissions=[_rule(net) for net in missing]
@@ -264,15 +261,19 @@ def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
                 ec2.revoke_security_group_ingress(
                     GroupId=group_id, IpPermissions=[_rule(net) for net in stale]
                 )
-            except ClientError as error:  # another call was quicker
+            except ClientError as error:  # another call may have removed it
                 if code_of(error) != "InvalidPermission.NotFound":
                     raise
     for net in sorted(set(now) - wanted - set(stale)):
-        say(f"Warning: {group_id} lets {net} in too, by a rule that isn't dl's.")
+        say(f"Warning: {group_id} also lets {net} in, by a rule that dl did not make.")
 
 
 def open_door(cloud: Cloud, box: Box, ingress: Iterable[str] | None) -> None:
-    """Let this machine reach a box, and nobody else; its address may have changed since."""
+    """Open a box's port 22 to this computer only; its address may have changed.
+
+    Args:
+        ingress: the setting `aws.ingress`.
+    """
     with explained():
         found = cloud.ec2.describe_security_groups(Filters=filters_for(box.owner, box.name))
     ours = {group["GroupId"] for group in found["SecurityGroups"]} & set(box.groups)
@@ -289,11 +290,11 @@ def _rule(network: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Rule:
-    """One way in.
+    """An inbound rule of a security group.
 
     Args:
         who: a network as CIDR, or the id of a security group or of a list of networks.
-        protocol: EC2's word: "tcp", "udp", "icmp", a number; "-1" for all.
+        protocol: "tcp", "udp", "icmp", a number; "-1" for all.
         first, last: ports; -1 for all.
     """
 
@@ -306,7 +307,7 @@ class Rule:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it lets in more of the internet than any one organisation has."""
+        """Whether it lets in more addresses than any one organisation has."""
         try:
             network = ip_network(self.who)
         except ValueError:  # a group, or a list of networks
@@ -315,7 +316,7 @@ class Rule:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is as dl makes its own."""
+        """Whether dl made it."""
         ssh = (self.protocol, self.first, self.last) == ("tcp", SSH_PORT, SSH_PORT)
         return ssh and self.description.startswith(OUR_RULE)
 
@@ -335,7 +336,7 @@ class Rule:
 
 
 def rules_of(listed: Iterable[Mapping[str, Any]]) -> dict[str, list[Rule]]:
-    """Group -> its ways in."""
+    """Group id -> its inbound rules."""
     found: dict[str, list[Rule]] = {}
     for each in listed:
         if each["IsEgress"]:

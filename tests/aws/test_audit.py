@@ -37,7 +37,7 @@ def test_a_machine_that_dl_did_not_make_is_found_and_left_alone(dl: Dl, aws: Acc
     (found,) = findings(dl)
     assert (found["kind"], found["id"], found["name"]) == ("instance", made, "old")
     assert found["usd_per_hour"] == pytest.approx(1.006 + 0.005 + 8 * 0.08 / 730, abs=1e-4)
-    refused(dl("aws", "audit", "--fix", "-y"), "None of this is `--fix`'s to remove")
+    refused(dl("aws", "audit", "--fix", "-y"), "`--fix` cannot remove any of this")
     assert [each["InstanceId"] for each in aws.instances()] == [made]
 
 
@@ -64,7 +64,7 @@ def test_the_world_is_let_out_of_a_boxs_group_and_a_colleague_is_said(
     let_in(aws, group, 22, 8888)
     let_in(aws, group, 22, who="198.51.100.5/32")
     said = refused(dl("aws", "audit"), "4 findings", "next: `dl aws audit --fix`").stdout
-    assert "lets 0.0.0.0/0 in to port 22, by a rule that isn't dl's" in said
+    assert "lets 0.0.0.0/0 in to port 22, not made by dl" in said
     assert "lets 0.0.0.0/0 in to port 8888" in said
     assert "lets 198.51.100.5/32 in to port 22" in said
     refused(dl("aws", "audit", "--fix", "-y"), "Removed rule sgr-", "2 findings")
@@ -84,7 +84,7 @@ def test_anothers_group_that_is_open_to_the_world_counts_where_a_machine_is_in_i
         ImageId="ami-1", MinCount=1, MaxCount=1, SecurityGroupIds=[group]
     )["Instances"][0]["InstanceId"]
     said = refused(dl("aws", "audit"), "2 findings").stdout
-    assert f"lets 0.0.0.0/0 in to port 443, to {made}; not made by dl" in said
+    assert f"lets 0.0.0.0/0 in to port 443 of {made}; not made by dl" in said
 
 
 @pytest.mark.parametrize(

@@ -28,18 +28,22 @@ def test_a_fresh_account_has_no_boxes(aws: Account) -> None:
     [
         ("ExpiredToken", "The security token included in the request is expired", "aws sso login"),
         ("RequestExpired", "Request has expired.", "aws sso login"),
-        ("AuthFailure", "AWS was not able to validate the credentials", "doesn't accept"),
-        ("InvalidClientTokenId", "The security token is invalid.", "doesn't accept"),
-        ("SignatureDoesNotMatch", "Signature expired", "doesn't accept"),
-        ("UnauthorizedOperation", "You are not authorized.", "doesn't let you call"),
+        ("AuthFailure", "AWS was not able to validate the credentials", "does not accept"),
+        ("InvalidClientTokenId", "The security token is invalid.", "does not accept"),
+        ("SignatureDoesNotMatch", "Signature expired", "does not accept"),
+        ("UnauthorizedOperation", "You are not authorized.", "does not allow you to call"),
         ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA", "second factor"),
-        ("OptInRequired", "You are not subscribed to this service.", "can't rent here yet"),
+        (
+            "OptInRequired",
+            "You are not subscribed to this service.",
+            "cannot rent in this region yet",
+        ),
         ("RequestTimeTooSkewed", "The difference is too large.", "clock"),
         ("RequestLimitExceeded", "Request limit exceeded.", "too busy"),
         ("InternalError", "An internal error has occurred", "too busy"),
         ("Unavailable", "The server is overloaded", "too busy"),
-        ("InsufficientInstanceCapacity", "We have none.", "no such machine free"),
-        ("SomethingElse", "Odd.", "couldn't call DescribeRegions"),
+        ("InsufficientInstanceCapacity", "We have none.", "no machine of this type free"),
+        ("SomethingElse", "Odd.", "could not call DescribeRegions"),
     ],
 )
 def test_an_error_of_aws_is_a_sentence(aws: Account, code: str, message: str, said: str) -> None:
@@ -78,14 +82,14 @@ def test_a_region_has_to_be_known(aws: Account, monkeypatch: pytest.MonkeyPatch)
         bare.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(DlError, match="No AWS region is known") as raised:
             open_cloud(Aws())
-        assert "No credentials either: `aws configure` asks for both" in raised.value.hint
+        assert "Credentials are missing too: `aws configure` asks for both" in raised.value.hint
     assert open_cloud(Aws(region="eu-west-1")).region == "eu-west-1"
     with pytest.raises(DlError, match="region"):
         open_cloud(Aws(region="not a region")).regions()
 
 
 def test_a_profile_has_to_exist(aws: Account) -> None:
-    with pytest.raises(DlError, match="no such AWS profile"):
+    with pytest.raises(DlError, match="AWS profile does not exist"):
         open_cloud(Aws(profile="course"))
 
 
@@ -93,7 +97,7 @@ def test_an_endpoint_that_is_not_there_is_said(
     aws: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(DlError, match="AWS can't be reached"):
+    with pytest.raises(DlError, match="AWS cannot be reached"):
         open_cloud(Aws()).regions()
 
 
@@ -161,7 +165,7 @@ def test_a_page_in_the_way_of_aws_is_said(aws: Account, home: Path) -> None:
         cloud._clients["ec2", "us-east-1"] = cloud._session.client(
             "ec2", endpoint_url=f"http://127.0.0.1:{server.server_address[1]}"
         )
-        with pytest.raises(DlError, match="What answered wasn't AWS"):
+        with pytest.raises(DlError, match="The answer did not come from AWS"):
             cloud.regions()
         server.shutdown()
 

@@ -44,9 +44,9 @@ def test_where_nothing_listens_it_is_said(sshd: Sshd) -> None:
     host = sshd.host()
     (page,) = pages(host, [Tunnel("", 5000, free_port())])
     assert not page.answers
-    assert page.missing(host).endswith(f"of {host.alias} yet; the tunnel waits for it.")
+    assert page.missing(host).endswith(f"of {host.alias} yet; the tunnel stays open.")
     jupyter = Page(Tunnel("jupyter", 8888, 8888), "http://127.0.0.1:8888", answers=False)
-    assert "`dl aws ssh systemctl --user status dl-jupyter` says why" in jupyter.missing(host)
+    assert "To see why: `dl aws ssh systemctl --user status dl-jupyter`." in jupyter.missing(host)
 
 
 def test_a_machine_that_is_away_tells_nothing(sshd: Sshd) -> None:

@@ -67,7 +67,7 @@ def test_a_key_with_a_passphrase_is_known_by_its_public_half(home: Path) -> None
     keygen("-q", "-t", "ed25519", "-N", "secret", "-f", mine)
     assert own_key(mine).fingerprint == keygen("-lf", mine).split()[1]
     mine.with_name("mine.pub").unlink()
-    with pytest.raises(DlError, match=r"~/mine can't be used as a key") as error:
+    with pytest.raises(DlError, match=r"~/mine cannot be used as a key") as error:
         own_key(mine)
     assert "`ssh-keygen -y -f ~/mine > ~/mine.pub`" in error.value.hint
 
@@ -75,17 +75,17 @@ def test_a_key_with_a_passphrase_is_known_by_its_public_half(home: Path) -> None
 def test_a_file_that_is_no_key_is_said(home: Path) -> None:
     (home / "mine").write_text("hello\n")
     (home / "mine").chmod(0o600)
-    with pytest.raises(DlError, match="can't be used as a key"):
+    with pytest.raises(DlError, match="cannot be used as a key"):
         own_key(home / "mine")
 
 
 def test_a_key_that_others_may_read_is_refused(home: Path) -> None:
     own_key().path.chmod(0o644)
-    with pytest.raises(DlError, match="Others may read") as error:
+    with pytest.raises(DlError, match="Other users can read") as error:
         own_key()
-    assert error.value.hint == "`chmod 600 ~/.config/dl/ssh/id_ed25519`"
+    assert error.value.hint == "Run `chmod 600 ~/.config/dl/ssh/id_ed25519`."
 
 
 def test_a_key_that_is_not_there_is_said(home: Path) -> None:
-    with pytest.raises(DlError, match="No such key: ~/nowhere"):
+    with pytest.raises(DlError, match="The key ~/nowhere does not exist"):
         own_key(home / "nowhere")

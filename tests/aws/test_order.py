@@ -82,7 +82,7 @@ def test_a_new_accounts_quota_is_said_before_anything_is_made(
     dl: Dl, aws: Account, cats: Path, words: tuple[str, ...], quota: str, need: str
 ) -> None:
     aws.quotas[quota] = 0
-    refused(dl("aws", "up", *words, "-y"), need, "New accounts begin with 0. More takes", quota)
+    refused(dl("aws", "up", *words, "-y"), need, "New accounts start with 0. Request more", quota)
     assert aws.tagged() == {}
 
 
@@ -136,7 +136,7 @@ def test_where_ec2_is_too_busy_it_is_asked_again_with_the_same_token(
 
 def test_where_ec2_stays_too_busy_it_says_to_wait(dl: Dl, aws: Account, cats: Path) -> None:
     aws.refuse("RunInstances", "RequestLimitExceeded", times=9)
-    refused(dl("aws", "up", "-y"), "too busy", "it goes on from there")
+    refused(dl("aws", "up", "-y"), "too busy", "it continues")
 
 
 def test_a_token_that_was_used_for_another_order_is_replaced(
@@ -157,11 +157,11 @@ def test_a_key_that_was_just_removed_is_given_again(dl: Dl, aws: Account, cats: 
 @pytest.mark.parametrize(
     ("operation", "code", "said"),
     [
-        ("RunInstances", "UnauthorizedOperation", "doesn't let you call RunInstances"),
-        ("CreateSecurityGroup", "UnauthorizedOperation", "let you call CreateSecurityGroup"),
+        ("RunInstances", "UnauthorizedOperation", "does not allow you to call RunInstances"),
+        ("CreateSecurityGroup", "UnauthorizedOperation", "allow you to call CreateSecurityGroup"),
         ("ImportKeyPair", "ExpiredToken", "session has expired"),
-        ("DescribeInstances", "AuthFailure", "doesn't accept the credentials"),
-        ("GetCallerIdentity", "InvalidClientTokenId", "doesn't accept the credentials"),
+        ("DescribeInstances", "AuthFailure", "does not accept the credentials"),
+        ("GetCallerIdentity", "InvalidClientTokenId", "does not accept the credentials"),
         ("DescribeInstanceTypes", "RequestLimitExceeded", "too busy"),
     ],
 )
@@ -218,7 +218,7 @@ def test_a_resize_that_ends_in_a_refused_start_says_what_the_box_is_now_and_the_
     aws.refuse("StartInstances", code, "Too many.")
     refused(
         dl("aws", "resize", "g6.2xlarge", "-y"),
-        "cats is stopped, a g6.2xlarge now",
+        "cats is now a stopped g6.2xlarge",
         "`dl aws resize g6.xlarge -n cats`, then `dl aws start -n cats`",
     )
     ok(dl("aws", "resize", "g6.xlarge", "-y"))

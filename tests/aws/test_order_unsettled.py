@@ -84,11 +84,11 @@ def test_a_twin_of_a_call_that_was_killed_before_the_election_ends_with_the_next
         assert len(aws.instances()) == 2
     (twin,) = [each for each in aws.instances() if each["InstanceId"] != first["InstanceId"]]
     said = ok(dl("aws", "up", "-y")).stderr  # whoever didn't order it ends nothing
-    assert f"Warning: {twin['InstanceId']} is another box of that name" in said
+    assert f"Warning: {twin['InstanceId']} has the same name" in said
     assert len(aws.instances()) == 2
     monkeypatch.setenv("HOME", str(tmp_path / "second"))
     said = ok(dl("aws", "up", "-y")).stderr
-    assert f"{twin['InstanceId']} ends, and {first['InstanceId']} is the box" in said
+    assert f"launched {first['InstanceId']} first, so {twin['InstanceId']} ends" in said
     assert [each["InstanceId"] for each in aws.instances()] == [first["InstanceId"]]
 
 

@@ -115,9 +115,10 @@ def test_prices_that_may_not_be_asked_are_said_to_be_so_once_and_hide_no_types(
     aws.refuse("DescribeSpotPriceHistory", "UnauthorizedOperation", "You may not.", times=9)
     said = ok(dl("aws", "types"))
     assert "g6.xlarge" in said.stdout
-    assert said.stderr.count("List prices are not known, so they are $?") == 1
+    assert said.stderr.count("List prices are not known and shown as $?") == 1
     assert (
-        "AWS doesn't let you call GetProducts: You may not (AccessDeniedException)" in said.stderr
+        "AWS does not allow you to call GetProducts: You may not (AccessDeniedException)"
+        in said.stderr
     )
     assert said.stderr.count("Spot prices are not known") == 1
     said = ok(dl("aws", "up", "--dry-run"))

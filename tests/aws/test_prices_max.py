@@ -15,7 +15,7 @@ def test_a_limit_that_can_not_be_checked_is_refused_with_the_reason(
     aws.prices.clear()
     refused(
         dl("aws", "up", "--max-price", "5", "-y"),
-        "What a g6.xlarge costs is not known, so `max_price` can't be kept",
+        "The price of a g6.xlarge is not known, so `max_price` cannot be checked",
         "`--max-price none`",
     )
     refused(dl("aws", "up", "--max-price", "5", "--dry-run"), "is not known")

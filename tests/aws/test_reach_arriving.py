@@ -98,11 +98,13 @@ def test_where_the_console_never_shows_keys_the_first_is_trusted_if_asked_for(
 ) -> None:
     aws.console = "booting"
     monkeypatch.setattr(reach, "CONSOLE_SECONDS", 0.0)
-    refused(dl("aws", "up", "-y"), "shows no host key", "dl aws up -n cats --trust-host-key")
+    refused(
+        dl("aws", "up", "-y"), "does not show its host key", "dl aws up -n cats --trust-host-key"
+    )
     (instance,) = aws.instances()
     assert (known(instance["InstanceId"]), setups) == ((), [])
     said = ok(dl("aws", "up", "-y", "--trust-host-key")).stderr
-    assert "Warning: nobody vouches" in said
+    assert "Warning: the host key" in said
     assert setups == ["cats: hello"]
 
 
@@ -115,7 +117,7 @@ def test_a_start_trusts_the_first_key_if_asked_for(
     ok(dl("aws", "stop", "-y"))
     forget(instance["InstanceId"])
     aws.console = "booting"
-    assert "nobody vouches" in ok(dl("aws", "start", "-y", "--trust-host-key")).stderr
+    assert "but not verified" in ok(dl("aws", "start", "-y", "--trust-host-key")).stderr
 
 
 def test_another_machine_that_answers_in_its_place_is_refused(
@@ -151,11 +153,11 @@ def test_a_box_is_extended_where_its_watchdog_takes_it(
 ) -> None:
     ok(dl("aws", "up", "-y"))
     monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["false"])
-    refused(dl("aws", "extend", "30h"), "can't be told to stay longer")
+    refused(dl("aws", "extend", "30h"), "could not be extended")
     assert "24 h at most" in ok(dl("aws", "ls")).stdout
     monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["true"])
     said = ok(dl("aws", "extend", "30h")).stderr
-    assert "cats stays for 30 h: $0.824/h; stops in 30 h whatever it does" in said
+    assert "cats stays up for 30 h: $0.824/h; stops in 30 h, even if it is busy" in said
     assert "30 h at most" in ok(dl("aws", "ls")).stdout
     ok(dl("aws", "extend", "1h"))
     assert "30 h at most" in ok(dl("aws", "ls")).stdout
@@ -202,8 +204,8 @@ def test_ctrl_c_while_it_waits_says_what_goes_on_and_what_ends_it(
     monkeypatch.setattr(reach, "wait_for_ssh" if command == "up" else "reach", interrupted)
     said = refused(dl("aws", command, "-y"), "a minute or two", exit_code=130).stderr
     assert (
-        "Stopped on the way: `dl aws up -n cats` goes on, `dl aws down -n cats` ends cats, which "
-        "costs money meanwhile."
+        "Interrupted: cats may be costing money. Continue with `dl aws up -n cats`, or end it "
+        "with `dl aws down -n cats`."
     ) in said
 
 

@@ -121,7 +121,7 @@ def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_
         provision(FISH, Aws(), over_ssh(client, home_of_box))
     assert capsys.readouterr().err.splitlines() == [
         "Waiting for another setup of this box to end",
-        "Jupyter and TensorBoard, for localhost alone",
+        "Starting Jupyter and TensorBoard on localhost",
         "The box is set up",
     ]
     assert home_of_box.dl() == "dlcli 0.1.0 mine"
@@ -150,18 +150,18 @@ def test_a_box_without_a_watchdog_at_work_is_an_error(
     with pytest.raises(DlError, match="The watchdog of fish does not run") as refused:
         install_watchdog(FISH, Aws(), Remote(home_of_box, watchdog))
     assert refused.value.why.startswith(why)
-    assert "stops two hours after its start, sooner than was said" in refused.value.hint
+    assert "stops two hours after its start, earlier than announced" in refused.value.hint
 
 
 def test_a_full_disk_is_said(home_of_box: BoxHome) -> None:
     (home_of_box.home / ".dl").write_text("no folder")
     with pytest.raises(DlError, match="fish is running but not set up") as failed:
         install_watchdog(FISH, Aws(), Remote(home_of_box))
-    assert "~/.dl/user-data.sh can't be written there" in failed.value.why
+    assert "~/.dl/user-data.sh cannot be written there" in failed.value.why
 
 
 def test_a_script_of_ones_own_that_is_not_there_is_refused_early(home: Path) -> None:
-    with pytest.raises(DlError, match=r"There is no ~/nowhere\.sh") as refused:
+    with pytest.raises(DlError, match=r"~/nowhere\.sh does not exist") as refused:
         own_script(Aws(bootstrap=Path("~/nowhere.sh")))
     assert "`aws.bootstrap`" in refused.value.why
     assert own_script(Aws()) is None

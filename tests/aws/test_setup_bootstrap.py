@@ -65,7 +65,7 @@ def test_a_box_is_set_up_and_set_up_again_with_nothing_left_to_do(box: BoxHome) 
     assert code == 0, box.log
     assert steps[0].startswith("Making ~/.dl/venv with Python 3.")
     assert steps[1].startswith(f"Installing dlcli {VERSION} with TensorFlow's CUDA libraries")
-    assert steps[-2:] == ["Jupyter and TensorBoard, for localhost alone", "The box is set up"]
+    assert steps[-2:] == ["Starting Jupyter and TensorBoard on localhost", "The box is set up"]
     assert box.dl() == f"dlcli {VERSION}"
     for program in ("jupyterlab", "tensorboard", "tensorflow"):
         assert (box.home / ".dl/venv/bin" / program).exists()
@@ -77,7 +77,7 @@ def test_a_box_is_set_up_and_set_up_again_with_nothing_left_to_do(box: BoxHome) 
     ]
     code, steps = box.set_up()
     assert code == 0
-    assert steps == ["Jupyter and TensorBoard, for localhost alone", "The box is set up"]
+    assert steps == ["Starting Jupyter and TensorBoard on localhost", "The box is set up"]
     # a restart of Jupyter would end its kernels
     assert len([line for line in box.noted("systemctls") if "restart" in line]) == 2
 
@@ -152,7 +152,7 @@ def test_dl_is_not_exchanged_under_a_job_at_work(box: BoxHome) -> None:
     write_package(box.index, "dlcli", "9.9.10")
     code, steps = box.set_up("9.9.10")
     assert (code, box.dl()) == (0, f"dlcli {VERSION}")
-    assert steps[0] == "A job is running: dl stays as it is until the next setup after it"
+    assert steps[0] == "A job is running: dl is not updated now; run the setup again after it"
     (job / "rc").write_text("0\n")
     assert box.set_up("9.9.10")[0] == 0
     assert box.dl() == "dlcli 9.9.10"
@@ -200,7 +200,7 @@ def test_one_in_the_background_is_followed_to_its_end(box: BoxHome) -> None:
 def test_one_in_the_background_that_fails_says_how(whole_box: BoxHome) -> None:
     whole_box.fake("sudo", "exit 7")
     code, said = follow(whole_box, begin(whole_box))
-    assert (code, said.splitlines()[-1]) == (7, "Jupyter and TensorBoard, for localhost alone")
+    assert (code, said.splitlines()[-1]) == (7, "Starting Jupyter and TensorBoard on localhost")
 
 
 def test_one_that_was_killed_has_an_end_too_and_the_next_does_the_rest(whole_box: BoxHome) -> None:
@@ -227,7 +227,7 @@ def test_the_second_of_two_waits_and_finds_everything_done(box: BoxHome) -> None
     assert code == 0
     assert said.splitlines() == [
         "Waiting for another setup of this box to end",
-        "Jupyter and TensorBoard, for localhost alone",
+        "Starting Jupyter and TensorBoard on localhost",
         "The box is set up",
     ]
     assert follow(box, first)[0] == 0

@@ -104,6 +104,6 @@ def test_without_an_installation_it_is_said_what_to_do(monkeypatch: pytest.Monke
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(setup, "distribution", absent)
-    with pytest.raises(DlError, match="can't be brought to another machine") as refused:
+    with pytest.raises(DlError, match="cannot be copied to a box") as refused:
         setup.from_index()
     assert "`pip install -e .`" in refused.value.hint

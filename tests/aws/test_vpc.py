@@ -46,16 +46,16 @@ def test_this_machines_address_is_asked_of_aws(check_ip: list[bytes]) -> None:
 @pytest.mark.parametrize("answer", [b"<html>log in</html>", b"", b"\xff\xfe", b"0.0.0.0/0"])
 def test_an_answer_that_is_no_address_opens_nothing(check_ip: list[bytes], answer: bytes) -> None:
     check_ip[0] = answer
-    with pytest.raises(DlError, match="address is not known") as raised:
+    with pytest.raises(DlError, match="address of this computer is not known") as raised:
         vpc_module.callers(None)
     assert "aws.ingress" in raised.value.hint
 
 
 def test_offline_the_address_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vpc_module, "CHECK_IP", "http://127.0.0.1:9")
-    with pytest.raises(DlError, match="address is not known") as raised:
+    with pytest.raises(DlError, match="address of this computer is not known") as raised:
         vpc_module.my_address()
-    assert raised.value.why == "http://127.0.0.1:9 didn't say: Connection refused"
+    assert raised.value.why == "http://127.0.0.1:9 did not give it: Connection refused"
     assert "--ingress" in raised.value.hint
 
 

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Sets up a box: Python, dlcli, Jupyter and TensorBoard behind localhost, tmux, the owner's script.
+# Set up a box: Python, dlcli, Jupyter and TensorBoard on localhost, tmux, the owner's script.
 #
-#   bootstrap.sh VERSION [WHEEL]        do it
-#   bootstrap.sh start VERSION [WHEEL]  ... in the background; prints a folder to follow it by
-#   bootstrap.sh follow FOLDER BYTES    what it said beyond so many bytes, and its exit code;
-#                                       75 while it goes on
+#   bootstrap.sh VERSION [WHEEL]        run the setup
+#   bootstrap.sh start VERSION [WHEEL]  run it in the background; prints its folder
+#   bootstrap.sh follow FOLDER BYTES    print its output after so many bytes; exits with its code,
+#                                       or 75 while it runs
 #
-# It may run again at any time and does what is missing. What it does goes to ~/.dl/bootstrap.log;
-# standard output has a line for each step.
+# It may run again at any time; it then does what is missing. The log is ~/.dl/bootstrap.log;
+# standard output has one line per step.
 set -euo pipefail
 here=$HOME/.dl
 venv=$here/venv
@@ -30,7 +30,7 @@ follow() {
     local folder=$1 known=$2 code
     for _ in {1..50}; do
         code=75
-        # asked before the text is read: nothing is said after the end
+        # read before the output: the setup prints nothing after it
         if [ -e "$folder/code" ]; then
             code=$(cat "$folder/code")
         elif ! kill -0 "$(cat "$folder/pid")" 2>/dev/null; then
@@ -56,7 +56,7 @@ ended() {
     fi
 }
 
-# is_new NAME TEXT: whether a step that is done once for a text has yet to be done for this one.
+# is_new NAME TEXT: whether a step has not been done for this text yet.
 is_new() { [ "$(cat "$here/done-$1" 2>/dev/null)" != "$2" ]; }
 is_done() { echo "$2" >"$here/done-$1.new" && mv -f "$here/done-$1.new" "$here/done-$1"; }
 
@@ -68,7 +68,7 @@ apt_install() {
 }
 
 system_packages() {
-    # the image's own first steps use apt too
+    # cloud-init may be using apt
     if command -v cloud-init >/dev/null; then timeout 300 cloud-init status --wait || true; fi
     local missing=() tool
     for tool in tmux rsync curl; do
@@ -119,12 +119,12 @@ install_packages() {
         wanted="$(realpath "$wheel")[gpu,tensorboard]"
         identity="$version $(sha256sum <"$wheel")"
     fi
-    # what runs still imports from there
+    # a running job may still import from the installed package
     if is_new packages "$identity" && [ -e "$here/done-packages" ] && job_at_work; then
-        step 'A job is running: dl stays as it is until the next setup after it'
+        step 'A job is running: dl is not updated now; run the setup again after it'
     elif is_new packages "$identity"; then
         step "Installing dlcli $version with TensorFlow's CUDA libraries and Jupyter: several minutes"
-        # the same version may come again with other content
+        # the same version may have other content
         "$venv/bin/python" -m pip uninstall -y dlcli
         "$venv/bin/python" -m pip install --progress-bar off "$wanted" jupyterlab |
             while read -r line; do
@@ -140,8 +140,8 @@ install_packages() {
     ln -sf "$venv/bin/dl" "$HOME/.local/bin/dl"
 }
 
-# user_service NAME: its unit by standard input. A running one is left alone unless it changed:
-# a restart of Jupyter would end its kernels.
+# user_service NAME: install the unit from standard input. It restarts the service only if the unit
+# changed, for a restart of Jupyter ends its kernels.
 user_service() {
     local unit
     unit=$(cat)
@@ -157,12 +157,12 @@ user_service() {
 }
 
 services() {
-    step 'Jupyter and TensorBoard, for localhost alone'
-    # services of a user last only as long as he is logged in, without this
+    step 'Starting Jupyter and TensorBoard on localhost'
+    # without this a user's services end with the login
     sudo -n loginctl enable-linger "$(id -un)"
     user_service dl-jupyter <<'END_OF_UNIT'
 [Unit]
-Description=JupyterLab, for localhost alone
+Description=JupyterLab on localhost
 
 [Service]
 ExecStart=%h/.dl/venv/bin/jupyter lab --no-browser --ip=127.0.0.1 --port=8888 --ServerApp.port_retries=0
@@ -176,7 +176,7 @@ WantedBy=default.target
 END_OF_UNIT
     user_service dl-tensorboard <<'END_OF_UNIT'
 [Unit]
-Description=TensorBoard, for localhost alone
+Description=TensorBoard on localhost
 
 [Service]
 ExecStart=%h/.dl/venv/bin/tensorboard --logdir %h/runs --host 127.0.0.1 --port 6006
@@ -207,7 +207,7 @@ main() {
     mkdir -p "$here" "$units" "$HOME/.local/bin" "$HOME/runs"
     exec 3>&1 >>"$log" 2>&1 </dev/null
     trap ended EXIT
-    # two at once: the second waits, and then finds everything done
+    # a second setup waits, then finds everything done
     exec 9>"$here/bootstrap.lock"
     if ! flock -n 9; then
         step 'Waiting for another setup of this box to end'

@@ -1,12 +1,12 @@
 #!/bin/bash
 shutdown -h +120
-# Until the watchdog runs, the line above ends this box. The watchdog's first look arms the
-# shutdown anew, for the box's hard cap, so that there is no moment without one.
-# This may run again at any time: it brings the watchdog and its limits up to date. With `anew`
-# the box's hours begin with this boot.
+# Until the watchdog runs, the line above ends this box. The watchdog's first look moves the
+# shutdown to the box's hard cap, so that a shutdown is always scheduled.
+# This may run again at any time: it updates the watchdog and its limits. With `anew` the box's
+# hours count from this boot.
 set -eu
 
-# A file appears whole: the watchdog may be reading it.
+# Replace a file in one step, for the watchdog may be reading it.
 place() { cat >"$1.new" && mv -f "$1.new" "$1"; }
 
 mkdir -p /etc/dl /usr/local/lib/dl

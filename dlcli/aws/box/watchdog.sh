@@ -1,14 +1,13 @@
 #!/bin/sh
-# Stops this box when nothing and nobody uses it, and at its hard cap whatever happens.
+# Stop this box when it is idle, and at its hard cap even if it is busy.
 #
-#   watchdog.sh             look once, write down what is seen, stop the box if it is time
-#   watchdog.sh extend 4h   stay for four hours from now, idle or not
+#   watchdog.sh             check once, write the status, stop the box if it is time
+#   watchdog.sh extend 4h   keep the box up for four hours from now, even if it is idle
 #
-# A timer starts it each minute. Before it looks at anything it arms a shutdown for the cap, so
-# that one that hangs or dies leaves the cap behind. What it remembers of use lies in /run, which
-# is empty after each boot. Since when the cap's hours count, and until when `extend` keeps the box,
-# lie on the disk: a reboot, by whom or what it may be, gives no new hours. A power-off removes
-# them, so a box that is started begins anew.
+# A timer starts it each minute. First it schedules a shutdown for the cap, so that the cap holds
+# even if the watchdog hangs or dies. The time of the last use is kept in /run, which is empty after
+# each boot. The start of the cap's hours and the time of `extend` are kept on the disk, so that a
+# reboot gives no new hours. A power-off removes them, so that a started box counts from zero.
 
 config=${DL_CONFIG:-/etc/dl/watchdog.conf}
 state=${DL_STATE:-/run/dl}
@@ -17,17 +16,17 @@ proc=${DL_PROC:-/proc}
 
 BUSY_PERCENT=5
 WARN_SECONDS=300
-# After each boot a box stays for so long, past its cap too: for `dl aws start` to tell a box that
-# lost its power, and so kept its old hours, that it was started.
+# After each boot a box stays up this long, even past its cap. A box that lost power has kept its
+# old hours; `dl aws start` needs the time to reset them.
 GRACE_SECONDS=900
 # The longest that `extend` may keep a box: a year.
 MOST_SECONDS=31536000
-# logind lets nobody log in during the last five minutes before an armed shutdown. The armed one
-# is the second to come: the watchdog itself stops the box at the cap.
+# logind refuses logins in the last five minutes before a scheduled shutdown. So that shutdown is
+# set later than the cap, and the watchdog itself stops the box at the cap.
 LATER_MINUTES=6
 
-# whole TEXT DEFAULT: a whole number as it stands, the default for anything else.
-# A leading zero would be read as octal.
+# whole TEXT DEFAULT: the text if it is a whole number, else the default.
+# A number with a leading zero would be read as octal.
 whole() {
     case $1 in
         '' | *[!0-9]* | 0?* | ???????????*) echo "$2" ;;
@@ -37,10 +36,10 @@ whole() {
 
 setting() { sed -n "s/^$1=//p" "$config" 2>/dev/null | tail -n 1; }
 
-# stored FILE DEFAULT: the number in it.
+# stored FILE DEFAULT: the number in a file.
 stored() { whole "$(cat "$1" 2>/dev/null)" "$2"; }
 
-# store FILE: standard input, whole or not at all.
+# store FILE: write standard input to a file in one step.
 store() { cat >"$1.$$" && mv -f "$1.$$" "$1"; }
 
 # seen SECONDS: the box was in use at that time.
@@ -48,8 +47,8 @@ seen() {
     if [ "$1" -gt "$last_busy" ] && [ "$1" -le "$now" ]; then last_busy=$1; fi
 }
 
-# What can't be asked counts as idle: the other signs speak for whoever works here, and the cap
-# alone would cost a day.
+# A GPU that gives no answer counts as idle. Other signs show work too, and waiting for the cap
+# would cost a whole day.
 look_at_gpus() {
     gpus='no GPU'
     command -v nvidia-smi >/dev/null || return
@@ -66,7 +65,7 @@ look_at_gpus() {
     if [ "$highest" -ge "$BUSY_PERCENT" ]; then seen "$now"; fi
 }
 
-# What brings or sets up the things to work with has neither a terminal nor a job.
+# Copies and the setup have neither a terminal nor a job.
 look_at_arrivals() {
     arrivals=''
     if echo "$processes" |
@@ -92,19 +91,19 @@ look_at_jobs() {
         set -- $(ps -o stat= -o etimes= -p "$pid" 2>/dev/null)
         [ $# -eq 2 ] || continue
         case $1 in Z* | X*) continue ;; esac
-        # numbers are given out again: a job began before its number was written down
+        # a pid may be reused: the job must have begun before its pid was written
         if [ $((now - $2)) -le $((written + 5)) ]; then jobs=$((jobs + 1)); fi
     done
     if [ "$jobs" -gt 0 ]; then seen "$now"; fi
 }
 
-# A terminal that shows tmux counts for as long as something is typed or shown in it: people leave
+# A terminal with tmux counts only while something is typed or shown in it, because people leave
 # tmux attached overnight.
 look_at_terminals() {
     terminals=0 silent=0
     clients=$(timeout -k 2 5 tmux -S "/tmp/tmux-$uid/default" list-clients \
         -F '#{client_tty} #{client_activity} #{window_activity}' 2>/dev/null)
-    # as sshd calls its processes: `sshd: ubuntu@pts/0`, of several terminals `...@pts/0,pts/1`
+    # sshd names its processes `sshd: ubuntu@pts/0`, with several terminals `...@pts/0,pts/1`
     for name in $(echo "$processes" |
         sed -n 's|^sshd[a-z-]*: .*@\(pts/[0-9][pts/0-9,]*\) *$|\1|p' | tr , ' '); do
         client=$(echo "$clients" | grep "^/dev/$name ")
@@ -117,7 +116,7 @@ look_at_terminals() {
         # shellcheck disable=SC2086 # three words
         set -- $client
         seen "$(whole "$2" 0)"
-        # our own warning reaches the windows of tmux as well
+        # the watchdog's own warning appears in tmux too
         if [ "$(whole "$3" 0)" -gt $((walled + 2)) ] || [ "$(whole "$3" 0)" -lt "$walled" ]; then
             seen "$(whole "$3" 0)"
         fi
@@ -135,13 +134,13 @@ look_at_kernels() {
         [ -e "$file" ] || continue
         url=$(sed -n 's/.*"url": *"\(http[^"]*\)".*/\1/p' "$file")
         token=$(sed -n 's/.*"token": *"\([^"]*\)".*/\1/p' "$file")
-        # the token by standard input: everyone may read a command line
+        # the token goes by standard input, because every user can read command lines
         answer=$(echo "Authorization: token $token" |
             curl -kfsS --noproxy '*' --max-time 5 -H @- "${url}api/kernels" 2>/dev/null) || continue
         answer=$(echo "$answer" | tr -d ' \n' | tr '{' '\n')
         busy=$(echo "$answer" | grep -c '"execution_state":"busy"')
         kernels=$((kernels + busy))
-        # somebody who runs a short cell now and then is at work too
+        # running a short cell now and then is work too
         for moment in $(echo "$answer" | sed -n 's/.*"last_activity":"\([^"]*\)".*/\1/p'); do
             seen "$(whole "$(date -d "$moment" +%s 2>/dev/null)" 0)"
         done
@@ -167,12 +166,12 @@ stop() {
 
 look() {
     now=$(whole "$(date +%s)" '')
-    # a shutdown is armed by an earlier look, or by the boot
+    # without a clock, the shutdown of an earlier look or of the boot stays scheduled
     [ -n "$now" ] || exit 1
     mkdir -p "$state" "$lasting"
     booted=$((now - $(whole "$(cut -d . -f 1 "$proc/uptime")" 0)))
     began=$(stored "$lasting/began" 0)
-    # a memory that is damaged may not outlive the cap
+    # a damaged file must not extend the cap
     if [ "$began" -eq 0 ] || [ "$began" -gt "$booted" ]; then
         began=$booted
         echo "$began" | store "$lasting/began"
@@ -235,7 +234,7 @@ END
         stop "idle for $(minutes "$idle") ($sees)"
     elif [ "$warned" != "$because" ]; then
         echo "$because" | store "$state/warned"
-        # a minute at least to answer in, however the clock has jumped
+        # at least a minute to react, even if the clock has jumped
         if [ "$left" -lt 60 ]; then left=60; fi
         if [ "$because" = idle ]; then
             reason="idle for $(minutes "$idle") ($sees)"
@@ -262,7 +261,7 @@ extend() {
     fi
     mkdir -p "$state" "$lasting"
     until=$(($(date +%s) + seconds))
-    # never shorter than what was asked for before
+    # never shorten an earlier extension
     if [ "$until" -gt "$(stored "$lasting/until" 0)" ]; then
         echo "$until" | store "$lasting/until"
     fi

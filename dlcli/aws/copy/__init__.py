@@ -1,1 +1,1 @@
-"""Copies to and from a box: what differs, then rsync or SFTP."""
+"""Copies to and from a box: a plan of the differences, then rsync or SFTP."""

@@ -1,7 +1,4 @@
-"""Copy a folder to a box or from it: look, plan, copy, and go on after each drop.
-
-Runs on a box are found by the names that people type.
-"""
+"""Copy a folder to or from a box: list, plan, copy, and resume after a lost connection."""
 
 from __future__ import annotations
 
@@ -38,21 +35,21 @@ if TYPE_CHECKING:
     from paramiko import SSHClient
 
 
-# Drops in a row in which not a byte arrived; others don't count.
+# Lost connections in a row without any progress; others do not count.
 MOST_DROPS = 5
-# How long a machine may be away before a copy is given up.
+# How long a lost machine is waited for.
 AWAY_SECONDS = 300.0
-# What a bar counts in: from so many bytes on.
+# Units of a progress bar: (least size in bytes, unit, its bytes).
 UNITS = ((10_000_000, "MB", 1_000_000), (10_000, "kB", 1_000), (0, "bytes", 1))
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A copy that has been looked at, and not begun.
+    """A planned copy that has not begun.
 
     Args:
-        there: the folder there, absolute.
-        files: what is to be copied, as it is at the source.
+        there: the folder on the box, absolute.
+        files: the files to copy, as the source lists them.
     """
 
     direction: Direction
@@ -72,15 +69,16 @@ def prepare(
     with_history: bool = False,
     options: str = "",
 ) -> Prepared:
-    """Look at both sides, and decide what is to be done; nothing is changed.
+    """List both sides and plan the copy; nothing is changed.
 
     Args:
-        options: what follows a command that means the machine.
-        with_history: whether a project's `.git` goes along, when it is put.
+        delete, overwrite: as for `plan_copy`.
+        options: options for the machine, for the hints.
+        with_history: whether `put` also copies a project's `.git`.
 
     Raises:
-        DlError: a folder is a home or a disk, there is nothing at the source, or no room at the
-            goal; or not all of a source can be listed, and what it lacks would be deleted.
+        DlError: a folder is a whole home or disk, the source is empty, the destination has no
+            room, or the source cannot be listed completely although `delete` is set.
     """
     require_narrow(folders.here, Path.home())
     require_remote(folders.there)
@@ -90,9 +88,9 @@ def prepare(
     far, complete = listed_there(client, there)
     if delete and direction == "get" and not complete:
         raise DlError(
-            f"Not all of {printable(there)} can be read there, so `--delete` is refused",
-            why="what can't be listed on the box would be deleted here",
-            hint=f"Look there: `dl aws ssh{options}`; or leave `--delete` out.",
+            f"Some of {printable(there)} on the box cannot be read, so `--delete` is refused",
+            why="it would delete here what cannot be listed there",
+            hint=f"Make it readable (`dl aws ssh{options}`), or leave out `--delete`.",
         )
     if folders.is_project:
         near, ignored = listed_project(folders.here, with_history)
@@ -118,22 +116,21 @@ def prepare(
 
 
 def copy(host: Host, prepared: Prepared, again: Callable[[], Host] | None = None) -> None:
-    """Copy what was planned; a connection that drops is made again, and the copy goes on.
+    """Carry out a planned copy; after a lost connection, reconnect and continue.
 
     Args:
-        again: finds the machine after a drop, wherever it or this computer is then; by default it
-            is waited for where it was.
+        again: finds the machine after a lost connection; by default it waits at the old address.
 
     Raises:
-        Unreachable: it dropped too often, or the machine stays away.
-        DlError: a disk is full, a file can't be read or written.
+        Unreachable: the connection was lost too often, or the machine stays away.
+        DlError: a disk is full, or a file cannot be read or written.
     """
     if not prepared.files:
         return
     with connect(host) as client:
         why_not = rsync.why_not(client)
     if why_not:
-        say(f"{why_not[0].upper()}{why_not[1:]}: copying by SFTP, which is slower.")
+        say(f"{why_not[0].upper()}{why_not[1:]}, so SFTP is used, which is slower.")
     act = _by_sftp if why_not else _by_rsync
     verb = "Sending" if prepared.direction == "put" else "Fetching"
     total, unit, size = counted_in(prepared.plan.size_bytes)
@@ -141,17 +138,17 @@ def copy(host: Host, prepared: Prepared, again: Callable[[], Host] | None = None
         _until_done(host, prepared, act, bar, size, again or partial(_same, host))
         bar.advance(total - bar.done)
     if any(name.startswith(HISTORY) for name in prepared.files):
-        # git takes a history without these for none, and they may be empty
+        # git needs these folders, which may be empty
         folders = [f"{prepared.there}/{HISTORY}{name}" for name in ("objects", "refs")]
         with connect(host) as client:
             run(client, ["mkdir", "-p", *folders])
 
 
 def delete_at_goal(client: SSHClient, prepared: Prepared) -> None:
-    """Delete what the plan says, and the folders that are empty then.
+    """Delete what the plan says, and the folders that become empty.
 
     Raises:
-        DlError: something can't be deleted.
+        DlError: something cannot be deleted.
     """
     names = prepared.plan.delete
     if prepared.direction == "get":
@@ -162,7 +159,7 @@ def delete_at_goal(client: SSHClient, prepared: Prepared) -> None:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
         return
-    # by way of stdin: a command line would not hold them all; `./`: none is an option then
+    # by stdin, as a command line is too short; `./` keeps names from being read as options
     script = 'cd -- "$1" && xargs -0 rm -f'
     _require_ok(*_piped(client, script, prepared.there, names))
     script = 'cd -- "$1" && xargs -0 rmdir --ignore-fail-on-non-empty'
@@ -178,11 +175,11 @@ def _piped(
 
 def _require_ok(code: int, _: str, err: str) -> None:
     if code:
-        raise DlError("Not all could be deleted there", why=err.strip().partition("\n")[0])
+        raise DlError("Some files on the box were not deleted", why=err.strip().partition("\n")[0])
 
 
 def _folders_of(names: Sequence[str]) -> list[str]:
-    """The folders that files are in, each after those within it."""
+    """The folders of files, inner folders first."""
     found = set()
     for name in names:
         parts = name.split("/")[:-1]
@@ -219,10 +216,10 @@ def _until_done(
             drops = 1 if arrived else drops + 1
             if drops > MOST_DROPS:
                 raise
-            bar.say(f"The connection dropped: {error.why}. Connecting again.")
+            bar.say(f"The connection was lost: {error.why}. Reconnecting.")
             time.sleep(min(drops, MOST_DROPS))
             host = reached_again(again, AWAY_SECONDS)
-            bar.say("Connected again; the copy goes on from there.")
+            bar.say("Reconnected; the copy continues.")
 
 
 def _by_rsync(host: Host, prepared: Prepared, progress: Callable[[int], None]) -> None:
@@ -244,10 +241,10 @@ def _by_sftp(host: Host, prepared: Prepared, progress: Callable[[int], None]) ->
 
 
 def _require_room(client: SSHClient, direction: Direction, here: Path, size_bytes: int) -> None:
-    """Refuse, before an hour is spent, what the disk can't hold.
+    """Refuse a copy that is larger than the free space, before it begins.
 
     Raises:
-        DlError: says how much room there is.
+        DlError: says how much is free.
     """
     if direction == "get":
         place = next(folder for folder in (here, *here.parents) if folder.is_dir())
@@ -256,41 +253,41 @@ def _require_room(client: SSHClient, direction: Direction, here: Path, size_byte
         code, out, _ = run(client, ["sh", "-c", 'df -P -k "$HOME"'])
         if code:
             return
-        free, where = int(out.splitlines()[-1].split()[3]) * 1024, "the home folder there"
+        free, where = int(out.splitlines()[-1].split()[3]) * 1024, "the box's home folder"
     if size_bytes > free:
         raise DlError(
             f"No room for {words.size(size_bytes)} in {where}",
             why=f"{words.size(free)} are free",
-            hint="Free some, or exclude some: `aws.exclude`.",
+            hint="Free some space, or leave files out with `--exclude`.",
         )
 
 
 def counted_in(size_bytes: int) -> tuple[int, str, int]:
-    """A size as a bar counts it: how many, of what, and the bytes of one."""
+    """A size for a progress bar: the number of units, the unit, and its bytes."""
     unit, one = next((unit, one) for least, unit, one in UNITS if size_bytes >= least)
     return -(-size_bytes // one), unit, one
 
 
 def _nothing(direction: Direction, folders: Folders, there: str, options: str) -> DlError:
     if direction == "put":
-        return DlError(f"There is nothing in {shown(folders.here)}", hint="Check its name.")
+        return DlError(f"{shown(folders.here)} is empty or missing", hint="Check its name.")
     around = folders.there.rpartition("/")[0] or "."
     return DlError(
-        f"There is nothing in {printable(there)} on the box",
-        why=f"that is where {folders.what} would be",
-        hint=f"Look: `dl aws ssh{options} ls {shlex.quote(around)}`.",
+        f"{printable(there)} on the box is empty or missing",
+        why=f"{folders.what} would be there",
+        hint=f"See what is there: `dl aws ssh{options} ls {shlex.quote(around)}`.",
     )
 
 
 def dataset_of(client: SSHClient, there: str, named: str) -> str:
-    """The dataset of a run that was named without one; empty where the name is a dataset's.
+    """The dataset of a run that was named without it; empty if the name is a dataset's.
 
     Args:
-        there: where the dataset of that name would be, `runs/NAME`, relative to the home folder.
-        named: a dataset's name, or a run's.
+        there: the runs of a dataset of that name, `runs/NAME`, relative to the home folder.
+        named: the name of a dataset or a run.
 
     Raises:
-        DlError: the box has neither; or runs of that name of several datasets.
+        DlError: the box has neither, or several datasets have such a run.
     """
     script = (
         'cd; if [ -d "$1" ]; then echo; fi; '
@@ -303,13 +300,13 @@ def dataset_of(client: SSHClient, there: str, named: str) -> str:
     datasets = sorted(path.split("/")[-2] for path in found)
     if not datasets:
         raise DlError(
-            f"There is no dataset and no run {named!r} on the box",
+            f"The box has no dataset and no run {named!r}",
             hint="Name `DATASET` or `DATASET/RUN`, as `dl runs --all` lists them there.",
         )
     if len(datasets) > 1:
         names = ", ".join(f"`{each}/{named}`" for each in datasets)
         raise DlError(
-            f"{named} is a run of {len(datasets)} datasets on the box", hint=f"Name one: {names}."
+            f"On the box {len(datasets)} datasets have a run {named}", hint=f"Name one: {names}."
         )
     say(f"{named} is {datasets[0]}/{named} on the box")
     return datasets[0]

@@ -1,4 +1,4 @@
-"""Which files there are, on this computer and on a machine, and which of them git ignores."""
+"""List the files of a folder, here and on a machine, and those that git ignores."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from paramiko import SSHClient
 
 _KINDS = {"p": "a pipe", "s": "a socket", "b": "a device", "c": "a device"}
-# find(1)'s fields of a file, each ended by a NUL, which no name and no link can hold.
+# find(1)'s fields of a file, each followed by NUL, which no name and no link contains.
 _FIELDS = r"%y\0%s\0%T@\0%l\0%P\0"
-# A password or a token in git's own settings: in an address, or as a header.
+# A password or token in git's settings: in an address, or as a header.
 _SECRET_SETTING = re.compile(rb"://[^/\s@]+@|extraheader|password|token", re.IGNORECASE)
 GIT = ".git"
 
 
 def listed_here(folder: Path) -> dict[str, Entry]:
-    """The files below a folder of this computer, links as links; {} where there is none."""
+    """The files below a folder of this computer, links as links; {} if it does not exist."""
     found = {}
     for name, status in _walk(os.fspath(folder), ""):
         found[name] = _entry(folder / name, status)
@@ -43,12 +43,12 @@ def listed_there(client: SSHClient, folder: str) -> tuple[dict[str, Entry], bool
         folder: absolute.
 
     Returns:
-        the files, and whether these are all: what can't be read there is missing, which is said.
+        the files, and whether the list is complete. If some cannot be read, a warning says so.
     """
     script = f'test ! -e "$1" || find -H "$1/" -name {PARTIAL} -prune -o ! -type d -printf "$2"'
     code, out, err = run(client, ["sh", "-c", script, "sh", folder, _FIELDS])
     if code:
-        say(f"Warning: not all of {printable(folder)} can be read there: {err.strip()}")
+        say(f"Warning: some of {printable(folder)} on the box cannot be read: {err.strip()}")
     parts = out.split("\0")[:-1]
     found = {}
     for kind, size, modified, link, name in zip(*[iter(parts)] * 5, strict=True):
@@ -62,27 +62,28 @@ def checkout_around(folder: Path) -> Path:
     """The git checkout that a folder is in.
 
     Raises:
-        DlError: it is in none, or git isn't installed.
+        DlError: it is not in one, or git is not installed.
     """
     try:
         return Path(os.fsdecode(_git(folder, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
     except DlError as error:
         raise DlError(
-            f"{shown(folder)} is in no git checkout",
+            f"{shown(folder)} is not in a git checkout",
             why=error.why,
-            hint="A project is copied as git sees it: `git init` there, or go to the project.",
+            hint="git tells which files belong to a project. Run `git init`, or change to the "
+            "project's folder.",
         ) from error
 
 
 def listed_project(root: Path, with_history: bool) -> tuple[dict[str, Entry], set[str]]:
-    """The files of a checkout, tracked or not, and what git ignores there.
+    """The files of a checkout, tracked or not, and those that git ignores.
 
     Args:
         root: the checkout.
         with_history: whether to list `.git` too.
 
     Returns:
-        the files, and among them the ignored ones: a folder that is ignored as a whole is one
+        the files, and the ignored ones among them. A folder that is ignored as a whole is one
         entry, which ends with `/`.
     """
     names = _names(_git(root, "ls-files", "-co", "--exclude-standard", "-z"))
@@ -92,11 +93,11 @@ def listed_project(root: Path, with_history: bool) -> tuple[dict[str, Entry], se
         path = root / name
         try:
             status = os.lstat(path)
-        except FileNotFoundError:  # tracked, and removed since
+        except FileNotFoundError:  # tracked, but removed
             continue
         nested = stat.S_ISDIR(status.st_mode)
         found[name.rstrip("/")] = (
-            Entry(0, 0, odd="git repositories of their own") if nested else _entry(path, status)
+            Entry(0, 0, odd="nested git repositories") if nested else _entry(path, status)
         )
     found |= dict.fromkeys(ignored, Entry(0, 0))
     if with_history:
@@ -105,7 +106,7 @@ def listed_project(root: Path, with_history: bool) -> tuple[dict[str, Entry], se
 
 
 def git_ignored(root: Path, names: Iterable[str]) -> set[str]:
-    """Those of some paths, relative to a checkout, that git ignores and doesn't track."""
+    """The paths, relative to a checkout, that git ignores and does not track."""
     asked = [name for name in names if not _leads_astray(root, name)]
     if not asked:
         return set()
@@ -126,7 +127,7 @@ def _history(root: Path) -> dict[str, Entry]:
 
 
 def _leads_astray(root: Path, name: str) -> bool:
-    """Whether git would refuse to speak of a path: it climbs out, or passes a link."""
+    """Whether git would refuse a path, because it leads out of the checkout or through a link."""
     parts = name.split("/")
     if ".." in parts or not all(parts) or parts[0] == GIT:
         return True
@@ -164,10 +165,10 @@ def _names(output: bytes) -> list[str]:
 def _git(
     folder: Path, *words: str, stdin: bytes | None = None, fine: tuple[int, ...] = (0,)
 ) -> bytes:
-    """What git answers.
+    """git's output.
 
     Raises:
-        DlError: it isn't installed, or refuses.
+        DlError: git is not installed, or fails.
     """
     try:
         done = subprocess.run(
@@ -176,10 +177,10 @@ def _git(
     except FileNotFoundError as error:
         raise DlError(
             "git is not installed",
-            why="it says which files belong to a project",
-            hint="Install it with the system's packages: `sudo apt install git`.",
+            why="it tells which files belong to a project",
+            hint="Install it: `sudo apt install git`.",
         ) from error
     if done.returncode not in fine:
         said = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
-        raise DlError(f"git can't read {shown(folder)}", why=said)
+        raise DlError(f"git cannot read {shown(folder)}", why=said)
     return done.stdout

@@ -1,7 +1,7 @@
-"""What `put` and `get` mean: which folder here is which there, and what becomes of each file.
+"""The plan of a copy: the folder on each side, and what to do with each file.
 
-`~/data/x` here is `~/data/x` there. All of this is pure, two listings in, a plan out: who lists and
-who copies stands elsewhere, so that rsync and SFTP do the very same.
+`~/data/x` here is `~/data/x` on the box. A plan is made from two listings only, so that rsync and
+SFTP do the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 
 Direction = Literal["put", "get"]
-# Passwords and keys: these never leave the computer that they are on.
+# Passwords and keys, which are never copied.
 SECRETS = (".env*", "*.pem", ".aws/", ".ssh/")
-# What copying itself leaves behind where it was stopped.
+# The folder of partial files, which an interrupted copy leaves behind.
 PARTIAL = ".dl-partial"
-# A copied history may be left out the next time: it is never deleted for that.
+# Never deleted: a later copy may leave the history out.
 HISTORY = ".git/"
 PROJECTS = "projects"
 
@@ -33,8 +33,8 @@ class Entry:
     Args:
         size: bytes.
         modified: seconds since 1970.
-        link: where it points to, for a link.
-        odd: what else it is, in words, where it is neither a file nor a link: "a pipe".
+        link: the target of a link; None for a file.
+        odd: what it is if neither a file nor a link, in words, such as "a pipe".
     """
 
     size: int
@@ -43,21 +43,22 @@ class Entry:
     odd: str = ""
 
 
-# By path relative to the folder, with `/` between its parts and odd bytes as surrogates.
+# Path relative to the folder -> file. Parts are joined by `/`, bytes that are not UTF-8 are
+# surrogates.
 Listing = Mapping[str, Entry]
 
 
 @dataclass(frozen=True)
 class Folders:
-    """One folder on both sides.
+    """A folder on this computer, and its counterpart on the box.
 
     Args:
-        what: in words: "project dogs".
+        what: its name in words, such as "project dogs".
         here: the folder on this computer.
-        there: the folder there, relative to the home folder.
-        exclude: patterns of what stays where it is, beside `SECRETS`.
-        elsewhere: patterns of what another command copies, with that command.
-        is_project: git says what belongs to it.
+        there: the folder on the box, relative to the home folder.
+        exclude: patterns of files that are not copied, besides `SECRETS`.
+        elsewhere: pattern -> the other command that copies these files.
+        is_project: whether git tells which files belong to it.
     """
 
     what: str
@@ -70,15 +71,15 @@ class Folders:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with each file, in the order of their names.
+    """What to do with each file, in the order of their names.
 
     Args:
-        send: to be copied.
-        same: there already, by size and time.
-        newer: newer where they would be copied to; these stay as they are.
-        delete: only at the goal; empty unless it was asked for.
-        left_out: reason -> files, of the source.
-        size_bytes: of all that is to be copied.
+        send: files to copy.
+        same: files that the destination has, by size and time.
+        newer: files that are newer at the destination; these stay.
+        delete: files to delete at the destination; empty without `--delete`.
+        left_out: reason -> files of the source.
+        size_bytes: total size of the files to copy.
     """
 
     send: tuple[str, ...]
@@ -90,15 +91,15 @@ class Plan:
 
 
 def counterpart(here: Path, home: Path, otherwise: str) -> str:
-    """The folder there, relative to its home folder, that a folder here is.
+    """The folder on the box for a folder here, relative to the home folder.
 
     Args:
         here: absolute.
         home: this computer's home folder.
-        otherwise: what it is there when it lies outside of the home folder here.
+        otherwise: the result for a folder outside the home folder.
 
     Raises:
-        DlError: it is the home folder itself, holds it, or is the root.
+        DlError: `here` is the home folder, contains it, or is the root.
     """
     require_narrow(here, home)
     inside = here.is_relative_to(home)
@@ -106,31 +107,31 @@ def counterpart(here: Path, home: Path, otherwise: str) -> str:
 
 
 def require_narrow(here: Path, home: Path) -> None:
-    """Refuse to copy a whole home or a whole disk.
+    """Refuse to copy a whole home folder or a whole disk.
 
     Raises:
-        DlError: it is the home folder, one that holds it, or no absolute path at all.
+        DlError: it is the home folder, contains it, or is not an absolute path.
     """
     if not here.is_absolute() or home.is_relative_to(here):
         raise DlError(
-            f"{shown(here)} is not copied as a whole",
-            why="it is a home folder, or holds one",
-            hint="Name a folder within it.",
+            f"{shown(here)} cannot be copied as a whole",
+            why="it is or contains your home folder",
+            hint="Name a folder inside your home folder.",
             exit_code=ExitCode.USAGE,
         )
 
 
 def require_remote(there: str) -> None:
-    """Refuse a folder there that isn't below its home folder.
+    """Refuse a folder on the box that is not below the home folder.
 
     Raises:
-        DlError: it is empty, absolute, the home folder, or climbs out of it.
+        DlError: it is empty, absolute, the home folder, or outside it.
     """
     path = PurePosixPath(there)
     if path.is_absolute() or not path.parts or ".." in path.parts or path.parts[0][0] == "~":
         raise DlError(
-            f"{there!r} is no folder to copy to or from",
-            why="it has to be one below the home folder there",
+            f"{there!r} is not a folder to copy to or from",
+            why="it must be below the home folder of the box",
             hint="Name a dataset, a run or a project.",
             exit_code=ExitCode.USAGE,
         )
@@ -148,23 +149,24 @@ def plan_copy(
 ) -> Plan:
     """Decide on every file.
 
-    A file is the same by size and time to the second, as rsync has it. What is newer at the goal
-    stays. What is left out of the source is never deleted at the goal.
+    Files are the same if their sizes and times agree to the second, as in rsync. Files that are
+    newer at the destination stay. Files that are left out are never deleted at the destination.
 
     Args:
-        exclude: patterns beside `SECRETS`; `name/` is a folder, `a/b` a path from the top, any
+        source, target: both sides.
+        exclude: patterns besides `SECRETS`; `name/` is a folder, `a/b` a path from the top, any
             other matches a name at any depth; `*` and `?` as in a shell.
-        elsewhere: patterns of what another command copies, with that command.
+        elsewhere: pattern -> the other command that copies these files.
         ignored: paths that git ignores, of both sides.
-        delete: whether to delete at the goal what isn't in the source.
-        overwrite: whether to copy over what is newer at the goal.
+        delete: whether to delete at the destination what the source has not.
+        overwrite: whether to replace files that are newer at the destination.
     """
     others = {**(elsewhere or {}), f"{PARTIAL}/": ""}
     patterns = [*SECRETS, *exclude]
     passed = set(ignored)
 
     def reason(path: str) -> str | None:
-        """Why a path is left out; empty where nobody needs to know; None where it isn't."""
+        """Why a path is left out; empty to say nothing; None if it is not left out."""
         if pattern := first_match(path, list(others)):
             return f"`{others[pattern]}` copies them" if others[pattern] else ""
         if pattern := first_match(path, patterns):
@@ -209,7 +211,7 @@ def plan_copy(
 
 
 def first_match(path: str, patterns: Iterable[str]) -> str | None:
-    """The first pattern that a path is meant by; case doesn't count, for `key.PEM` is a key too."""
+    """The first pattern that a path matches, ignoring case, for `key.PEM` is a key too."""
     parts = path.lower().split("/")
     for pattern in patterns:
         name = pattern.lower().rstrip("/")
@@ -217,7 +219,7 @@ def first_match(path: str, patterns: Iterable[str]) -> str | None:
         if "/" in name:
             name = name.lstrip("/")
             depth = name.count("/") + 1
-            # a pattern for a folder means all that is in it
+            # a folder's pattern matches all that is in it
             if len(folders) >= depth and all(
                 fnmatchcase(part, wanted)
                 for part, wanted in zip(folders, name.split("/"), strict=False)
@@ -229,9 +231,9 @@ def first_match(path: str, patterns: Iterable[str]) -> str | None:
 
 
 def left_out_lines(left_out: Mapping[str, Sequence[str]], most: int = 5) -> list[str]:
-    """What was left out, counted and named, a line for each reason.
+    """The files that were left out, one line per reason.
 
-    Files of one folder are named together where there are many.
+    Many files of one folder are named by the folder.
     """
     lines = []
     for why, paths in left_out.items():
@@ -256,7 +258,7 @@ def _is_same(one: Entry, other: Entry) -> bool:
 
 
 def _unfit(path: str, entry: Entry, source: Listing, target: Listing) -> str | None:
-    """Why a file can't be copied; None where it can."""
+    """Why a file cannot be copied; None if it can."""
     if entry.odd:
         return entry.odd
     if entry.link is not None and not _stays_inside(path, entry.link):
@@ -265,11 +267,11 @@ def _unfit(path: str, entry: Entry, source: Listing, target: Listing) -> str | N
     if ".." in parts or not all(parts):
         return "a name that leads out of the folder"
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-    if any(path in source for path in above):  # a listing that somebody has made up
-        return "below what is no folder"
-    # neither is replaced by a folder, nor written through
+    if any(path in source for path in above):  # a forged listing
+        return "inside what is not a folder"
+    # a file is not replaced by a folder, and a link is not followed
     in_the_way = any(path in target for path in above)
-    return "a file or a link at the goal is in the way" if in_the_way else None
+    return "a file or a link at the destination is in the way" if in_the_way else None
 
 
 def _stays_inside(path: str, link: str) -> bool:

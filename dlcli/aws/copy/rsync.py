@@ -1,4 +1,4 @@
-"""Bulk copying by the system's rsync, through the system's ssh: resumed after each drop."""
+"""Copy files by the system's rsync over ssh; each copy can be resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dlcli.words import printable
 if TYPE_CHECKING:
     from paramiko import SSHClient
 
-# The first with `--info=progress2`; Apple's own is another program.
+# The first version with `--info=progress2`; Apple's rsync is another program.
 OLDEST = (3, 1)
 _VERSION = re.compile(r"^rsync +version v?(\d+)\.(\d+)", re.MULTILINE)
 _BYTES = re.compile(rb"^\s*([\d,.]+)\s+\d+%")
@@ -32,17 +32,17 @@ MOST_LINES = 5
 
 
 def why_not(client: SSHClient) -> str:
-    """Why rsync can't be used, in words; empty where it can, here and there."""
+    """Why rsync cannot be used, in words; empty if it can."""
     try:
         here = subprocess.run(["rsync", "--version"], capture_output=True, text=True).stdout
     except FileNotFoundError:
-        return "rsync is not installed here"
+        return "rsync is not installed on this computer"
     if not _is_recent(here):
-        return "rsync is too old here"
+        return "rsync is too old on this computer"
     code, there, _ = run(client, ["rsync", "--version"])
     if code:
-        return "rsync is not installed there"
-    return "" if _is_recent(there) else "rsync is too old there"
+        return "rsync is not installed on the box"
+    return "" if _is_recent(there) else "rsync is too old on the box"
 
 
 def copy_once(
@@ -53,20 +53,20 @@ def copy_once(
     names: Sequence[str],
     progress: Callable[[int], None],
 ) -> None:
-    """Copy files, from where an earlier try stopped.
+    """Copy files, from where an earlier attempt stopped.
 
     Args:
-        here, there: the folders, absolute; both are made where they aren't.
-        names: of the files, relative to both.
-        progress: called with how many bytes are done.
+        here, there: the folders, absolute; missing ones are made.
+        names: the files, relative to both folders.
+        progress: called with the number of bytes done.
 
     Raises:
-        Unreachable: the connection was dropped; call it again.
-        DlError: the disk is full, a file can't be read or written.
+        Unreachable: the connection was lost; call it again.
+        DlError: the disk is full, or a file cannot be read or written.
     """
     here.mkdir(parents=True, exist_ok=True)
     with TemporaryFile() as wanted, TemporaryFile() as errors:
-        # `./`: a name that begins with `#` or `;` is no comment then
+        # `./` keeps rsync from reading a name that begins with `#` or `;` as a comment
         wanted.write(b"".join(os.fsencode(f"./{name}") + b"\0" for name in names))
         wanted.seek(0)
         process = subprocess.Popen(
@@ -74,14 +74,14 @@ def copy_once(
             stdin=wanted,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is for this process, which ends rsync
+            start_new_session=True,  # only this process gets Ctrl-C; it then ends rsync
         )
         assert process.stdout is not None  # asked for
         try:
             _follow(process.stdout, progress)
             code = process.wait()
         finally:
-            process.terminate()  # it then keeps what it has of a file, for the next time
+            process.terminate()  # rsync then keeps its partial file for the next time
             process.wait()
             process.stdout.close()
         errors.seek(0)
@@ -106,19 +106,19 @@ def _argv(host: Host, direction: Direction, here: Path, there: str) -> list[str]
         "--info=progress2",
         "--protect-args",
         f"--rsh={' '.join(map(_quoted, ['ssh', '-q', *ssh_options(host)]))}",
-        # a folder as the place to run in is taken as it is; as an argument `*` would be a pattern
+        # `cd` takes the folder's name as it is; as an argument of rsync, `*` would be a pattern
         f"--rsync-path=mkdir -p -- {folder} && cd -- {folder} && rsync",
         *((ours, theirs) if direction == "put" else (theirs, ours)),
     ]
 
 
 def _quoted(word: str) -> str:
-    """A word of `--rsh`, where a quote within quotes is written twice."""
+    """A word of `--rsh`, which doubles a quote within quotes."""
     return "'" + word.replace("'", "''") + "'"
 
 
 def _follow(output: IO[bytes], progress: Callable[[int], None]) -> None:
-    """Read rsync's one line of progress, which it writes over and over."""
+    """Read rsync's progress line, which it overwrites again and again."""
     rest = b""
     while chunk := os.read(output.fileno(), 65536):
         *lines, rest = re.split(rb"[\r\n]", rest + chunk)
@@ -131,22 +131,22 @@ def _explained(host: Host, code: int, said: str) -> DlError:
     lines = [printable(line) for line in said.splitlines() if line.strip()]
     if "No space left on device" in said or "Disk quota exceeded" in said:
         return DlError(
-            "The disk at the goal is full",
+            "The disk of the destination is full",
             why=next(line for line in lines if "space" in line or "quota" in line),
-            hint="Free some space, then run the same again: it goes on from there.",
+            hint="Free some space, then run the same command again: it continues.",
         )
-    # the last line repeats the exit code; those before it say what happened
-    why = "; ".join(lines[:-1][:MOST_LINES] or lines) or f"rsync ended with {code}"
+    # the last line repeats the exit code; the lines before it give the reason
+    why = "; ".join(lines[:-1][:MOST_LINES] or lines) or f"rsync ended with exit code {code}"
     if code in DROPPED or code < 0:
         return Unreachable(
-            f"The connection to {host.alias} dropped",
+            f"The connection to {host.alias} was lost",
             why=lines[0].rstrip(".") if lines else why,
-            hint="Run the same again: it goes on from there.",
+            hint="Run the same command again: it continues.",
         )
     return DlError(
-        "Not all could be copied",
+        "Some files were not copied",
         why=why,
-        hint="Mend that, then run the same again: what is copied is not copied twice.",
+        hint="Fix that, then run the same command again: it copies only what is missing.",
     )
 
 

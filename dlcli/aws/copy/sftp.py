@@ -1,7 +1,7 @@
-"""Copying without rsync, by SFTP: file by file, each resumed where it stopped.
+"""Copy files by SFTP, without rsync; each file resumes where it stopped.
 
-A file grows under a name of its own in a folder aside, and gets its name when it is whole. What is
-fetched comes as a stream: paramiko's SFTP reads ahead in threads that outlive a dropped connection.
+A file is written under a temporary name in a separate folder, and renamed when complete. Downloads
+use a plain stream, because paramiko's SFTP reads in threads that outlive a lost connection.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def copy_once(
     files: Mapping[str, Entry],
     progress: Callable[[int], None],
 ) -> None:
-    """Copy files, from where an earlier try stopped.
+    """Copy files, from where an earlier attempt stopped.
 
     Args:
-        here, there: the folders, absolute; both are made where they aren't.
-        files: by name relative to both, as they are at the source.
-        progress: called with how many bytes are done.
+        here, there: the folders, absolute; missing ones are made.
+        files: name relative to both folders -> file as the source lists it.
+        progress: called with the number of bytes done.
 
     Raises:
-        Unreachable: the connection was dropped; call it again with those that are left.
-        DlError: a file can't be read or written.
+        Unreachable: the connection was lost; call it again with the remaining files.
+        DlError: a file cannot be read or written.
     """
     done = 0
 
@@ -63,7 +63,7 @@ def copy_once(
                 _put(client, sftp, here / name, f"{there}/{name}", entry, partial, count)
             else:
                 _get(client, sftp, here / name, f"{there}/{name}", entry, partial, count)
-        with suppress(OSError):  # another copy may have something there
+        with suppress(OSError):  # another copy may have files there
             sftp.rmdir(_bytes(aside)) if direction == "put" else aside.rmdir()
 
 
@@ -134,11 +134,11 @@ def _get(
 
 
 def _stream(client: SSHClient, path: str, offset: int) -> Iterator[bytes]:
-    """The bytes of a file there, from some place on.
+    """The bytes of a file on the machine, from an offset on.
 
     Raises:
-        EOFError: the connection was dropped.
-        DlError: the file can't be read.
+        EOFError: the connection was lost.
+        DlError: the file cannot be read.
     """
     transport = client.get_transport()
     if transport is None:
@@ -152,14 +152,14 @@ def _stream(client: SSHClient, path: str, offset: int) -> Iterator[bytes]:
             raise EOFError
         if code:
             said = channel.recv_stderr(CHUNK_BYTES).decode("utf-8", "replace")
-            raise DlError("Not all could be copied", why=printable(said.strip()))
+            raise DlError("Some files were not copied", why=printable(said.strip()))
 
 
 def remaining(files: Mapping[str, Entry], present: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Those of some files that aren't at the goal yet.
+    """The files that the destination does not have yet.
 
     Args:
-        present: what is listed at the goal.
+        present: the listing of the destination.
     """
     return {
         name: entry
@@ -180,11 +180,11 @@ def _make_folders(
     folders = b"".join(_bytes(f"{there}/{name}") + b"\0" for name in names)
     code, _, err = run(client, ["xargs", "-0", "mkdir", "-p", "--"], stdin=folders)
     if code:
-        raise DlError("Folders can't be made there", why=err.strip().partition("\n")[0])
+        raise DlError("Folders cannot be made on the box", why=err.strip().partition("\n")[0])
 
 
 def _partial_name(name: str, entry: Entry) -> str:
-    """A name that another state of the file doesn't have: the rest of it would not fit."""
+    """The temporary name of a file; a changed file gets another, for the parts would not fit."""
     told = f"{name}\0{entry.size}\0{int(entry.modified)}"
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -199,15 +199,15 @@ def _size_there(sftp: SFTPClient, path: bytes) -> int:
 def _require_whole(arrived: int | None, size: int | None, here: Path) -> None:
     if arrived != size:
         raise DlError(
-            f"{shown(here)} was changed while it was copied",
-            why=f"{size:,} bytes, of which {arrived:,} arrived",
-            hint="Run the same again.",
+            f"{shown(here)} changed while it was copied",
+            why=f"it has {size:,} bytes, but {arrived:,} arrived",
+            hint="Run the same command again.",
         )
 
 
 @contextmanager
 def _hung_up_on_error(client: SSHClient) -> Iterator[None]:
-    """End the connection on Ctrl-C too: closing a file waits for answers that may never come."""
+    """Close the connection on any error and Ctrl-C, because closing a file may wait forever."""
     try:
         yield
     except BaseException:
@@ -217,7 +217,7 @@ def _hung_up_on_error(client: SSHClient) -> Iterator[None]:
 
 @contextmanager
 def _explained(client: SSHClient) -> Iterator[None]:
-    """Turn the errors of SFTP into words.
+    """Turn the errors of SFTP into a `DlError`.
 
     Raises:
         Unreachable, DlError: see `copy_once`.
@@ -229,16 +229,16 @@ def _explained(client: SSHClient) -> Iterator[None]:
     except (SSHException, EOFError, OSError) as error:
         if not isinstance(error, OSError) or not _is_up(client) or "closed" in str(error):
             raise Unreachable(
-                "The connection dropped",
-                why="the other side ended it",
-                hint="Run the same again: it goes on from there.",
+                "The connection was lost",
+                why="the other side closed it",
+                hint="Run the same command again: it continues.",
             ) from error
         if isinstance(error, OSError) and error.filename is not None:
             raise  # a file of this computer
         raise DlError(
-            "Not all could be copied",
+            "Some files were not copied",
             why=f"the other side says: {error}",
-            hint="Is there room on its disk, which `df -h` says there, and may you write there?",
+            hint="Check the free space there (`df -h`), and that you may write there.",
         ) from error
 
 
@@ -254,5 +254,5 @@ def _umask() -> int:
 
 
 def _bytes(path: Path | str) -> bytes:
-    """A path as it is on disk, whatever bytes it has."""
+    """A path as the bytes on disk."""
     return os.fsencode(path)

@@ -1,4 +1,4 @@
-"""`dl aws`: a rented GPU box, from its price to its end."""
+"""`dl aws`: the group of commands about rented GPU boxes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import click
 
 from dlcli.cli.parts.help import Group
 
-# The commands in the order in which one uses them, each with its module and what it does, so that
-# completion and help import none of them.
+# In order of use: command -> (module, summary). Completion and help import none of the modules.
 MODULES = {
-    "types": ("ls", "List GPU types: what they are, and what they cost here."),
-    "up": ("up", "Rent a box, start a stopped one, or say how to reach it."),
+    "types": ("ls", "List the region's GPU types and their prices."),
+    "up": ("up", "Rent a box, or start a stopped one."),
     "start": ("boxes", "Start a stopped box."),
-    "stop": ("boxes", "Stop a box: its disk stays, and costs little."),
-    "down": ("boxes", "End a box with its disk and all that belongs to it."),
+    "stop": ("boxes", "Stop a box. Its disk stays and costs little."),
+    "down": ("boxes", "End a box and remove its disk."),
     "ls": ("ls", "List your boxes and what they cost."),
-    "audit": ("ls", "List what costs money in EC2, whoever made it, and who is let in."),
-    "ssh": ("connect", "Work on a box in a shell."),
-    "tmux": ("connect", "Work on a box in a shell that outlives the connection."),
-    "put": ("copy", "Copy the project, datasets or runs to a box."),
-    "get": ("copy", "Copy them back."),
-    "forward": ("connect", "Reach Jupyter, TensorBoard or another port of a box from here."),
+    "audit": ("ls", "List everything in EC2 that costs money or lets others in."),
+    "ssh": ("connect", "Open a shell on a box, or run a command there."),
+    "tmux": ("connect", "Open a shell on a box that survives a lost connection."),
+    "put": ("copy", "Copy the project, datasets, runs or features to a box."),
+    "get": ("copy", "Copy the project, datasets, runs or features from a box."),
+    "forward": ("connect", "Open Jupyter, TensorBoard or another port of a box."),
     "extend": ("boxes", "Let a box run for longer."),
-    "resize": ("boxes", "Make a box another type; its disk stays."),
-    "ssh-config": ("connect", "Let plain ssh and editors know your boxes by name."),
+    "resize": ("boxes", "Change a box's type. Its disk stays."),
+    "ssh-config": ("connect", "Add your boxes to the ssh configuration."),
 }
 
 
@@ -51,9 +50,9 @@ def command() -> None:
     """Rent a GPU box, work on it, and end it.
 
     \b
-    dl aws up                 its plan and price; then a box that stops itself
-    dl aws ssh                a shell there
-    dl aws down               nothing is left, and what it cost
+    dl aws up                 shows the plan and its price, then rents a box
+    dl aws ssh                opens a shell on it
+    dl aws down               ends it and says what it cost
 
-    A box is called as the folder that one works in, or by `-n NAME`.
+    A box stops itself when it is idle. It is named after the current project, or by `-n NAME`.
     """

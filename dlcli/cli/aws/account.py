@@ -1,4 +1,4 @@
-"""What the commands about boxes share: the account and the box that are meant, and words for it."""
+"""The account and box that a `dl aws` command acts on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from dlcli.aws.cloud import Cloud
     from dlcli.settings.aws import Aws
 
-# The settings that say which account is meant, and which of its boxes.
+# The settings that choose the account; NAMED also chooses the box.
 ACCOUNT = ("aws.profile", "aws.region")
 NAMED = ("aws.name", *ACCOUNT)
 
 
 def account(config: Config) -> tuple[Aws, Cloud]:
-    """What every command begins with: settings, and the account that they name."""
+    """The settings, and the account that they name."""
     from dlcli.aws.cloud import open_cloud
 
     origins = {"flag", shown(config.file) if config.file else ""}
@@ -32,13 +32,13 @@ def account(config: Config) -> tuple[Aws, Cloud]:
 
 
 def account_and_name(config: Config) -> tuple[Aws, Cloud, str]:
-    """What every command about one box begins with: settings, account, the box's name."""
+    """The settings, the account, and the box's name."""
     from dlcli.aws.cloud import box_name
 
     if config.is_flag("aws.name") and config.get("aws.name").value is None:
         raise DlError(
-            "`-n` names no box",
-            hint="Without it, it is the one that is called as the folder.",
+            "`-n` does not name a box",
+            hint="Add a name, or leave `-n` out for the box of this project.",
             exit_code=ExitCode.USAGE,
         )
     name = box_name(config.settings().aws, Path.cwd())
@@ -46,42 +46,42 @@ def account_and_name(config: Config) -> tuple[Aws, Cloud, str]:
 
 
 def require_effect(config: Config, cloud: Cloud, box: Box | None) -> None:
-    """Refuse options that a box which is there already can't take any more.
+    """Refuse options that have no effect on an existing box.
 
     Raises:
-        DlError: names the first of them, and what does it.
+        DlError: names the first such option, and what to do instead.
     """
     if box is None:
         return
     options = cloud.named(box.name).options
-    how = f"end it and rent another: `dl aws down{options}`"
+    how = f"end the box first: `dl aws down{options}`"
     if given := config.given_flags(("aws.disk", "aws.spot", "aws.image")):
-        why = "it is settled when a box is made"
+        why = "it is fixed when a box is made"
     elif box.running and (given := config.given_flags(("aws.idle", "aws.max_hours"))):
-        why = "a box takes its limits when it starts"
-        how = f"`dl aws extend 4h{options}`, or stop it first"
+        why = "it is set when a box starts"
+        how = f"run `dl aws extend 4h{options}`, or stop the box first"
     else:
         return
     raise DlError(
-        f"`{given[0]}` has no effect on {box.name}, which is {box.state} already",
+        f"`{given[0]}` has no effect on {box.name}, which is already {box.state}",
         why=why,
-        hint=f"Leave it out; or {how}.",
+        hint=f"Leave it out, or {how}.",
         exit_code=ExitCode.USAGE,
     )
 
 
 def aligned(header: str, texts: Sequence[str]) -> list[str]:
-    """Amounts to the right in their column."""
+    """Amounts, aligned to the right of their column."""
     width = max(map(len, [header, *texts]))
     return [text.rjust(width) for text in texts]
 
 
 def limits(box: Box) -> str:
-    """When a box stops whatever happens, in words; a spot box ends then."""
+    """When a box reaches its time limit, in words. It then stops; a spot box ends."""
     from datetime import UTC, datetime, timedelta
 
     if box.until is None:
-        return "nothing but its watchdog stops it"
+        return "only its watchdog stops it"
     left = box.until - datetime.now(UTC) + timedelta(seconds=30)  # to the nearest minute
-    ends = "ends, disk and all," if box.spot else "stops"
-    return f"{ends} in {span(left)} whatever it does"
+    ends = "ends and loses its disk" if box.spot else "stops"
+    return f"{ends} in {span(left)}, even if it is busy"

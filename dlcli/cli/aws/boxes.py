@@ -1,4 +1,4 @@
-"""`dl aws start`, `stop`, `down`, `extend`, `resize`: a box that is there already."""
+"""`dl aws start`, `stop`, `down`, `extend` and `resize`: change an existing box."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 @YES
 @with_config(*NAMED, "aws.max_hours", "aws.max_price")
 def start_command(config: Config, trust: bool, yes: bool) -> None:
-    """Start a stopped box: the same disk, with all that was on it.
+    """Start a stopped box. Its disk holds what was on it.
 
-    A running one is left as it is.
+    A running box is left as it is.
     """
     from dlcli.aws.boxes import find_box
     from dlcli.aws.launch import start
@@ -44,7 +44,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
     if started:
         require_within(box.type, cost, settings.max_price, cloud.options)
     if box.running:
-        say(f"{name} runs already.")
+        say(f"{name} is already running.")
     else:
         say(f"Cost: {cost}")
         consent(f"Start {name}, {box.type}?", yes)
@@ -60,9 +60,9 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 @YES
 @with_config(*NAMED)
 def stop_command(config: Config, yes: bool) -> None:
-    """Stop a box: what runs on it ends, its disk stays, and costs little.
+    """Stop a box. What runs on it ends; its disk stays and costs little.
 
-    A stopped one is left as it is.
+    A stopped box is left as it is.
     """
     from dlcli.aws.boxes import find_box
     from dlcli.aws.launch import stop
@@ -77,10 +77,10 @@ def stop_command(config: Config, yes: bool) -> None:
         spent = since(box, cost, datetime.now(UTC))
         with alone_with(cloud.region, name):
             box = stop(cloud, box)
-        say(f"{name} is stopped. It cost {dollars(spent, 2)} since it was started.")
+        say(f"{name} is stopped. It cost {dollars(spent, 2)} since its last start.")
     else:
         box = stop(cloud, box)
-        say(f"{name} is stopped already.")
+        say(f"{name} is already stopped.")
     options = cloud.named(name).options
     say(
         f"Its disk costs {dollars(cost.disk)}/h from now on; "
@@ -92,10 +92,10 @@ def stop_command(config: Config, yes: bool) -> None:
 @YES
 @with_config(*NAMED)
 def down_command(config: Config, yes: bool) -> None:
-    """End a box with its disk and all that belongs to it; see that nothing is left.
+    """End a box and remove its disk.
 
-    It says what the box cost since its last start. Run again it finds nothing to do. It looks in
-    one region alone.
+    It also removes everything else that belongs to the box, checks that nothing is left, and says
+    what the box cost since its last start. It looks in one region only. It is safe to run again.
     """
     from dlcli.aws.boxes import elsewhere, find_boxes
     from dlcli.aws.host_keys import forget
@@ -111,7 +111,7 @@ def down_command(config: Config, yes: bool) -> None:
     for box in found:
         say(f"{box.name}: {box.type}, {box.state}, {_up(box)}{_disk(box)} ({box.id})")
     if found:
-        consent(f"End {name}? Its disk and all that is on it are gone for good.", yes)
+        consent(f"End {name}? Its disk and everything on it will be deleted for good.", yes)
     nothing = not found and not belongings(cloud, name)
     with alone_with(cloud.region, name):
         ended = down(cloud, name)
@@ -119,11 +119,12 @@ def down_command(config: Config, yes: bool) -> None:
         forget(box.id)
     for box in ended:
         spent = since(box, costs.get(box.id, UNKNOWN), now)
-        words = "since it was started" if box.running else "for its disk, since it was made"
-        say(f"{box.name} ({box.id}) is gone. It cost {dollars(spent, 2)} {words}.")
+        what = "It cost" if box.running else "Its disk cost"
+        start = "its last start" if box.running else "it was made"
+        say(f"{box.name} ({box.id}) is gone. {what} {dollars(spent, 2)} since {start}.")
     if nothing:
-        say(f"There is no box {name!r} in {cloud.region}, so nothing was ended.")
-        say(f"No other region was looked at: {elsewhere(cloud, name)}")
+        say(f"There is no box {name!r} in {cloud.region}, so there is nothing to end.")
+        say(f"Other regions were not checked. {elsewhere(cloud, name)}")
         return
     say(f"Nothing of {name} is left in {cloud.region}.")
 
@@ -132,7 +133,10 @@ def down_command(config: Config, yes: bool) -> None:
 @click.argument("time", metavar="TIME")
 @with_config(*NAMED)
 def extend_command(config: Config, time: str) -> None:
-    """Let a running box stay for TIME from now, `4h` or `90m`, idle or not."""
+    """Let a running box stay up for TIME from now, even if it is idle.
+
+    TIME is written as `4h` or `90m`.
+    """
     from functools import partial
 
     from dlcli.aws import reach
@@ -157,7 +161,7 @@ def extend_command(config: Config, time: str) -> None:
     finally:
         client.close()
     cost = _cost(cloud, box)
-    say(f"{name} stays for {span(longer)}: {cost.running_words()}; {limits(box)}")
+    say(f"{name} stays up for {span(longer)}: {cost.running_words()}; {limits(box)}")
 
 
 @click.command("resize", cls=Command)
@@ -165,9 +169,9 @@ def extend_command(config: Config, time: str) -> None:
 @YES
 @with_config(*NAMED, "aws.max_price")
 def resize_command(config: Config, type: str, yes: bool) -> None:
-    """Make a box another type; its disk stays.
+    """Change a box's type. Its disk stays.
 
-    A running box is stopped for it and started again.
+    A running box is stopped first, and started again afterwards.
     """
     from dlcli.aws.boxes import find_box
     from dlcli.aws.launch import require_fitting, resize
@@ -177,15 +181,17 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
     settings, cloud, name = account_and_name(config)
     box = find_box(cloud, name)
     if box.type == type:
-        say(f"{name} is a {type} already.")
+        say(f"{name} is already a {type}.")
         return
     require_fitting(cloud, box, type)
     cost = hourly(cloud, type, box.disk_gb, False)
     require_within(type, cost, settings.max_price, cloud.options)
-    say(f"{name} is a {box.type}, {box.state}; as a {type}:")
+    say(f"{name} is a {box.type}, {box.state}. As a {type}:")
     say(f"Cost: {cost}")
-    runs = box.running
-    consent(f"Make it a {type}?" + (" What runs on it ends." if runs else ""), yes)
+    question = f"Change it to a {type}?"
+    if box.running:
+        question += " What runs on it ends."
+    consent(question, yes)
     with alone_with(cloud.region, name):
         box = resize(cloud, box, type, settings.max_hours)
     options = cloud.named(name).options
@@ -195,7 +201,7 @@ def resize_command(config: Config, type: str, yes: bool) -> None:
         _arrive(cloud, box, settings, started=True)
         say(f"Next: `dl aws ssh{options}`")
     else:
-        say(f"{name} is a {type} now; next: `dl aws start{options}`")
+        say(f"{name} is now a {type}; next: `dl aws start{options}`")
 
 
 def _arrive(cloud: Cloud, box: Box, settings: Aws, *, started: bool, trust: bool = False) -> None:

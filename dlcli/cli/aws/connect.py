@@ -1,4 +1,4 @@
-"""`dl aws ssh`, `tmux`, `forward`, `ssh-config`: working on a box from here."""
+"""`dl aws ssh`, `tmux`, `forward` and `ssh-config`: connect to a box."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from dlcli.aws.system_ssh import Host
     from dlcli.settings.aws import Aws
 
-NOT_FOUND = 127  # a shell's exit code for a program that isn't there
+NOT_FOUND = 127  # a shell's exit code for a missing program
 
 TRUST = click.option(
     "--trust-host-key",
     "trust",
     is_flag=True,
-    help="take the host key of whoever answers, where none is known",
+    help="trust the host key that the box shows, if none is known yet",
 )
 
 
 def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Host]]:
-    """The box that a command is about, once it lets us in; and how to find it after a drop."""
+    """The box, once it accepts a connection, and a function that finds it after a lost one."""
     from functools import partial
 
     from dlcli.aws.boxes import find_box
@@ -52,10 +52,10 @@ def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Hos
 @TRUST
 @with_config(*NAMED)
 def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
-    """Work on a box in a shell, or run a COMMAND there; ends as that ends.
+    """Open a shell on a box, or run a COMMAND there.
 
-    A COMMAND in one piece is read by the shell there: `dl aws ssh 'nvidia-smi | head'`. One in
-    several is run as it is: `dl aws ssh ls 'my photos'`.
+    The exit code is that of the COMMAND. The box's shell reads a COMMAND of one argument:
+    `dl aws ssh 'nvidia-smi | head'`. Several arguments run unchanged: `dl aws ssh ls 'my photos'`.
     """
     import shlex
 
@@ -68,14 +68,14 @@ def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
 
 
 @click.command("tmux", cls=Command)
-@click.option("--cc", is_flag=True, help="control mode: iTerm2 shows tmux's windows as its own")
-@click.option("--session", metavar="NAME", default="dl", show_default=True, help="tmux's session")
+@click.option("--cc", is_flag=True, help="control mode: iTerm2 shows tmux windows as its own")
+@click.option("--session", metavar="NAME", default="dl", show_default=True, help="tmux session")
 @TRUST
 @with_config(*NAMED)
 def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
-    """Work on a box in a shell that outlives the connection.
+    """Open a shell on a box that survives a lost connection.
 
-    What runs in it goes on when the connection drops; the same command brings it back.
+    Programs in it run on when the connection is lost. Run the same command to come back.
     """
     import shlex
 
@@ -87,7 +87,7 @@ def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
     if code == NOT_FOUND:
         raise DlError(
             "tmux is not installed on the box",
-            hint=f"`dl aws ssh{host.options} 'sudo apt-get install -y tmux'`",
+            hint=f"Install it: `dl aws ssh{host.options} 'sudo apt-get install -y tmux'`.",
         )
     return _exit_code(code)
 
@@ -97,11 +97,12 @@ def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
 @TRUST
 @with_config(*NAMED)
 def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None:
-    """Reach Jupyter, TensorBoard or another port of a box from here, until Ctrl-C.
+    """Open Jupyter, TensorBoard or another port of a box.
 
-    Without a word it is both. `9999:8888` is the box's port 8888 at this computer's 9999. They
-    answer on 127.0.0.1 alone. A connection that drops is made again. Jupyter's address holds its
-    token, which lets in whoever has it.
+    The ports are open on this computer, on 127.0.0.1 only, until Ctrl-C. Without an argument it
+    opens Jupyter and TensorBoard. `9999:8888` opens the box's port 8888 as port 9999 here. A lost
+    connection is made again. Jupyter's address contains its token: anyone who has it can run code
+    on the box.
     """
     from dlcli.aws.forward import forward, pages, read_tunnels
 
@@ -113,7 +114,7 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
             click.echo(page)
             if not page.answers:
                 say(page.missing(host))
-        say("These lead to the box; Ctrl-C ends them.")
+        say("These addresses lead to the box until Ctrl-C.")
 
     forward(host, again, tunnels, ready)
 
@@ -121,12 +122,12 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
 @click.command("ssh-config", cls=Command)
 @with_config("aws.profile")
 def ssh_config_command(config: Config) -> None:
-    """Let plain ssh, scp, rsync and editors know your running boxes, as `dl-NAME`.
+    """Add your running boxes to the ssh configuration.
 
-    A box of another region than your usual one is `dl-NAME-REGION`, so that no name ever comes to
-    mean another box. They stand in a file of their own, which one line at the top of
-    `~/.ssh/config` includes; nothing else of that is touched. Run it again when boxes have come,
-    gone or been started.
+    ssh, scp, rsync and editors then know them as `dl-NAME`. A box outside your usual region is
+    `dl-NAME-REGION`, so that a name never changes its box. The entries are in a separate file. One
+    line at the top of `~/.ssh/config` includes it; nothing else there changes. Run it again after
+    boxes were rented, started or ended.
     """
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.system_ssh import names_for, our_file, write_entries
@@ -134,7 +135,7 @@ def ssh_config_command(config: Config) -> None:
     settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, True, owner=cloud.owner)
     for region, error in failed.items():
-        say(f"Warning: {region} doesn't answer: {error.what}")
+        say(f"Warning: {region} did not answer: {error.what}")
     running = [box for box in found if box.running and box.address is not None]
     hosts = {
         name: _prepared(cloud, box, settings)
@@ -153,10 +154,10 @@ def _prepared(cloud: Cloud, box: Box, settings: Aws) -> Host:
 
     host = prepared(cloud.at(box.region), box, settings, own_key(settings.ssh_key))
     if not known(box.id):
-        say(f"The host key of {box.name} isn't known yet: `dl aws ssh{host.options}` asks for it.")
+        say(f"The host key of {box.name} is not known yet. Run `dl aws ssh{host.options}` once.")
     return host
 
 
 def _exit_code(code: int) -> int:
-    """How a program ended, as shells count: one that was killed by a signal is 128 and that."""
+    """An exit code as shells give it: 128 + N for a program killed by signal N."""
     return 128 - code if code < 0 else code

@@ -1,4 +1,4 @@
-"""`dl aws put` and `get`: the project, datasets, runs and features, there and back."""
+"""`dl aws put` and `dl aws get`: copy the project, datasets, runs and features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlcli.aws.copy.plan import Direction, Folders
 
 KINDS = ("project", "dataset", "runs", "features")
-# A question about more files than these names the first of them.
+# A question about deletion names this many files at most.
 MOST_NAMED = 20
 
 
@@ -37,12 +37,16 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.argument("kind", metavar="[WHAT]", type=click.Choice(KINDS), default=KINDS[0]),
             click.argument("named", metavar="[NAME]", required=False),
-            click.option("--dry-run", is_flag=True, help="print what would be done, do nothing"),
-            click.option("--overwrite", is_flag=True, help="also files that are newer at the goal"),
+            click.option("--dry-run", is_flag=True, help="print what would be done; do nothing"),
+            click.option(
+                "--overwrite",
+                is_flag=True,
+                help="replace files even where the destination has newer ones",
+            ),
             click.option(
                 "--delete",
                 is_flag=True,
-                help="delete at the goal what is not at the source; asks first",
+                help="delete what the destination has and the source has not; asks first",
             ),
             YES,
             TRUST,
@@ -54,16 +58,16 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("put", cls=Command)
-@click.option("--git", "with_history", is_flag=True, help="the project's history too, its .git")
+@click.option("--git", "with_history", is_flag=True, help="copy the project's .git too")
 @_options
 def put_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features to a box.
 
-    WHAT is `project`, `dataset`, `runs` or `features`: the git checkout of the current folder
-    unless said. NAME is a dataset, or of runs a dataset's or a single one; `-d NAME` says the same.
-    `~/data/x` here is `~/data/x` there, a project `~/projects/NAME`. Of a project git says what
-    belongs to it. Passwords and keys stay here: `.env*`, `*.pem`, `.aws/`, `.ssh/`, and what
-    `--exclude` names. Stopped at any moment, the same command goes on from there.
+    WHAT is `project` (the default), `dataset`, `runs` or `features`. NAME is a dataset; for runs
+    also DATASET/RUN. `-d NAME` does the same. `~/data/x` here becomes `~/data/x` on the box. The
+    project is the git checkout of the current folder, and becomes `~/projects/NAME`; files that git
+    ignores stay here. Passwords and keys stay here too: `.env*`, `*.pem`, `.aws/`, `.ssh/` and what
+    `--exclude` names. If it is interrupted, run the same command again: it continues.
     """
     _transfer(config, "put", **typed)
 
@@ -73,7 +77,7 @@ def put_command(config: Config, **typed: Any) -> None:
 def get_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features from a box.
 
-    As `dl aws put`, the other way: what is newer here stays, unless you say `--overwrite`.
+    WHAT and NAME are those of `dl aws put`. Files that are newer here stay, unless `--overwrite`.
     """
     _transfer(config, "get", with_history=False, **typed)
 
@@ -122,10 +126,10 @@ def _transfer(
 
 
 def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str) -> Folders:
-    """A run that was named without its dataset, as `put` takes it too, where the box has it.
+    """The folders of a run that was named without its dataset, if the box has one of that name.
 
     Raises:
-        DlError: it has none of that name, or several.
+        DlError: the box has no run of that name, or several.
     """
     from dlcli.aws.copy.copy import dataset_of
 
@@ -134,10 +138,11 @@ def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str)
 
 
 def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> Folders:
-    """Which folder here and which there is meant by what was typed.
+    """The folder here and the folder on the box that the arguments name.
 
     Raises:
-        DlError: no such dataset or run here to put, no checkout around, or a name of several parts.
+        DlError: the dataset or run does not exist here, the current folder is not in a git
+            checkout, or the name is not one of a run.
     """
     from dlcli.aws.copy.lists import checkout_around
     from dlcli.aws.copy.plan import PROJECTS, Folders, counterpart
@@ -152,7 +157,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     if kind == "project":
         if named is not None:
             raise click.UsageError(
-                "A project is the one that you are in: it takes no NAME, and no `-d`."
+                "`project` takes no NAME and no `-d`: it is the project of this folder."
             )
         root = checkout_around(Path.cwd())
         there = f"{PROJECTS}/{root.name}"
@@ -168,7 +173,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
         if direction == "put" and not (root / FEATURES).is_dir():
             raise DlError(
                 f"{root.name} has no features yet",
-                hint=f"`dl features -d {root.name}` makes them.",
+                hint=f"Compute them: `dl features -d {root.name}`.",
             )
         what = f"features of {root.name}"
         return Folders(what, root / FEATURES, f"{there}/{FEATURES}", exclude)
@@ -177,7 +182,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
 
 
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
-    """A dataset's folder; of one that is to be fetched it need not be here yet."""
+    """A dataset's folder. With `get` it may not exist here yet."""
     from dlcli.data.choice import choose_dataset, with_named
 
     if direction == "get" and named:
@@ -190,7 +195,8 @@ def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
 
 
 def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
-    """The folder of all runs, of a dataset's, or of one."""
+    """The folder of all runs, of a dataset's runs, or of one run."""
+    from dlcli.errors import DlError, ExitCode
     from dlcli.runs.choice import find_run
 
     if named is None:
@@ -198,7 +204,7 @@ def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
     here = runs_dir / named
     if ".." in here.parts or not here.is_relative_to(runs_dir) or here == runs_dir:
         raise DlError(
-            f"{named!r} is no dataset and no run",
+            f"{named!r} is neither a dataset nor a run",
             hint="Name `DATASET` or `DATASET/RUN`, as `dl runs --all` lists them.",
             exit_code=ExitCode.USAGE,
         )
@@ -214,17 +220,19 @@ def _say_plan(prepared: Prepared) -> None:
     here, there = shown(folders.here), f"the box's ~/{printable(folders.there)}"
     ends = (here, there) if prepared.direction == "put" else (there, here)
     what = f"{folders.what}: {count(len(plan.send), 'file')}, {size(plan.size_bytes)}"
-    same = f"; {len(plan.same):,} are there already" if plan.same else ""
+    same = f"; {len(plan.same):,} already there" if plan.same else ""
     say(f"{what}, from {ends[0]} to {ends[1]}{same}")
     for line in left_out_lines(plan.left_out):
         say(line)
     if plan.newer:
-        for line in left_out_lines({"newer at the goal": plan.newer}):
-            say(f"{line} `--overwrite` copies over them.")
+        for line in left_out_lines({"newer at the destination": plan.newer}):
+            say(f"{line} Add `--overwrite` to replace them.")
 
 
 def _print(prepared: Prepared) -> None:
-    """What would be done, a line for each file."""
+    """Print what would be done, one line per file."""
+    from dlcli.words import printable
+
     for verb, names in (("copy", prepared.plan.send), ("delete", prepared.plan.delete)):
         for name in names:
             click.echo(f"{verb} {printable(name)}")
@@ -234,7 +242,7 @@ def _ask(prepared: Prepared, yes: bool) -> None:
     """Name what would be deleted, and ask.
 
     Raises:
-        DlError: there is nobody to ask.
+        DlError: there is no terminal to ask at.
     """
     names = prepared.plan.delete
     where = "on the box" if prepared.direction == "put" else "here"
@@ -242,12 +250,12 @@ def _ask(prepared: Prepared, yes: bool) -> None:
     for name in names[:MOST_NAMED]:
         say(f"  {printable(name)}")
     if len(names) > MOST_NAMED:
-        say(f"  and {len(names) - MOST_NAMED:,} more; `--dry-run` lists them all")
+        say(f"  and {len(names) - MOST_NAMED:,} more (`--dry-run` lists them all)")
     consent(f"Delete {count(len(names), 'file')} {where}?", yes)
 
 
 def following(kind: str, prepared: Prepared, options: str) -> str:
-    """The command that one types after a copy."""
+    """The command that usually follows a copy."""
     if prepared.direction == "put":
         return f"dl aws ssh{options}"
     name = prepared.folders.what.rpartition(" ")[2]

@@ -1,4 +1,4 @@
-"""`dl aws ls`, `dl aws types`, `dl aws audit`: what is rented, what can be, and what it costs."""
+"""`dl aws ls`, `types` and `audit`: list boxes, GPU types and what else costs money."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dlcli.aws.setup import Watched
 
 
-ALL_REGIONS = click.option("--all-regions", is_flag=True, help="ask every region at the same time")
+ALL_REGIONS = click.option("--all-regions", is_flag=True, help="look in every region")
 
 
 @click.command("ls", cls=Command)
@@ -37,8 +37,9 @@ ALL_REGIONS = click.option("--all-regions", is_flag=True, help="ask every region
 def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     """List your boxes, running and stopped, and what they cost.
 
-    `so far` is since the last start, of a stopped box what its disk cost; `24 h` is what another
-    day as it is would cost. `idle` and `stops in` are asked of the box itself, over ssh.
+    `so far` is the cost since the last start; for a stopped box, the cost of its disk since it was
+    made. `24 h` is the cost of another day in the same state. `idle` and `stops in` come from the
+    box itself, over ssh.
     """
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.prices import costs_of
@@ -47,7 +48,7 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     settings, cloud = account(config)
     found, failed = boxes_everywhere(cloud, all_regions, owner=cloud.owner)
     for region, error in failed.items():
-        say(f"Warning: {region} didn't answer: {error.what}.")
+        say(f"Warning: {region} did not answer: {error.what}.")
     costs = costs_of(cloud, found)
     states = watched(cloud, found, settings)
     now = datetime.now(UTC)
@@ -61,12 +62,12 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     _print(found, costs, states, all_regions, now)
     hourly = [_rate(box, costs[box.id]) for box in found]
     known = [each for each in hourly if each is not None]
-    more = "" if len(known) == len(hourly) else ", and what is not known"
+    more = "" if len(known) == len(hourly) else ", plus boxes of unknown price"
     say(f"{count(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h in all{more}")
 
 
 def _rate(box: Box, cost: Cost) -> float | None:
-    """Dollars an hour as it is now."""
+    """Dollars an hour in its present state."""
     return cost.running if box.running else cost.disk
 
 
@@ -100,7 +101,9 @@ def _print(
 
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:
-    """When it stops by itself: as its watchdog says, else at its cap at the latest."""
+    """When a box stops by itself: what its watchdog says, else its time limit."""
+    from dlcli.words import span
+
     if not box.running:
         return ""
     if state is not None:
@@ -140,18 +143,18 @@ def _plain_box(box: Box, cost: Cost, state: Watched | None, now: datetime) -> di
 
 @click.command("audit", cls=Command)
 @ALL_REGIONS
-@click.option("--fix", "mend", is_flag=True, help="remove what is of dl's making and no box uses")
+@click.option("--fix", "mend", is_flag=True, help="remove what dl made and no box uses")
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @YES
 @with_config(*ACCOUNT)
 def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, yes: bool) -> int:
-    """List what costs money in EC2, or lets somebody in: exit code 1 if there is any.
+    """List everything in EC2 that costs money or lets others in.
 
-    All machines, whoever made them; disks and elastic addresses that none of them uses; and who is
-    let in to them, but by dl's own rules: other rules in a box's security group, and groups of
-    other machines that are open to the world. `--fix` removes what `dl` made for you and no box
-    uses, and lets the world out of your boxes' groups; a machine it never touches: a box is ended
-    by `dl aws down`. Of services beside EC2 it knows nothing.
+    It lists all machines, whoever made them, and unused disks and elastic addresses. It lists the
+    rules in your boxes' security groups that dl did not make, and other machines' groups that are
+    open to the whole internet. The exit code is 1 if it finds anything. `--fix` removes what dl
+    made for you and no box uses, and closes your boxes' groups to the internet. It never ends a
+    machine: `dl aws down` ends a box. It does not look at services other than EC2.
     """
     from dlcli.aws.audit import audit, fix
 
@@ -167,32 +170,32 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
             say(f"Removed {each.kind} {each.id}")
         found, failed = audit(cloud, all_regions, now)
     elif mend and found:
-        say("None of this is `--fix`'s to remove.")
+        say("`--fix` cannot remove any of this.")
     for region, error in failed.items():
-        say(f"Warning: {region} didn't answer: {error.what}.")
+        say(f"Warning: {region} did not answer: {error.what}.")
     if as_json:
         emit_json([vars(each) for each in found])
     elif found:
         _print_findings(found)
     where = "all regions" if all_regions else cloud.region
     if failed and not found:
-        say(f"Nothing was found, but {count(len(failed), 'region')} didn't answer.")
+        say(f"Nothing was found, but {count(len(failed), 'region')} did not answer.")
         return ExitCode.ERROR
     if not found:
-        say(f"Nothing in {where}: no machine, no disk or address without one, nobody let in.")
+        say(f"Nothing in {where}: no machine, no unused disk or address, no open security group.")
         return ExitCode.OK
     say(f"{count(len(found), 'finding')} in {where}; {_following(cloud, found, all_regions)}")
     return ExitCode.ERROR
 
 
 def _following(cloud: Cloud, found: Sequence[Finding], all_regions: bool) -> str:
-    """What removes what an audit found."""
+    """What to do about an audit's findings, in words."""
     if any(each.fixable for each in found):
         options = f" --all-regions{cloud.profile_option}" if all_regions else cloud.options
         return f"next: `dl aws audit --fix{options}`"
     if own := next((each for each in found if each.own), None):
         return f"next: `dl aws down{cloud.at(own.region).named(own.name).options}`"
-    return "who made them can remove them, in EC2's console: https://console.aws.amazon.com/ec2"
+    return "remove them in EC2's console: https://console.aws.amazon.com/ec2"
 
 
 def _print_findings(found: Sequence[Finding]) -> None:
@@ -212,10 +215,10 @@ def _print_findings(found: Sequence[Finding]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @with_config("aws.max_price", *ACCOUNT)
 def types_command(config: Config, as_json: bool) -> None:
-    """List GPU types that the region offers now, the cheapest first.
+    """List the GPU types that the region offers now, cheapest first.
 
-    `$/h` is on demand, `spot` is spare capacity in the cheapest zone now, which AWS may take away.
-    Disk and address come on top: `dl aws up --dry-run`.
+    `$/h` is the on-demand price. `spot` is the present price of spare capacity in the cheapest
+    zone; AWS may take it back at any time. Disk and address cost extra: see `dl aws up --dry-run`.
     """
     from dlcli.aws.instance_types import gpu_types
     from dlcli.aws.prices import dollars, list_prices, spot_prices
@@ -285,7 +288,7 @@ def _plain_type(kind: GpuType, price: float | None, spot: float | None) -> dict[
 def _cheapest(
     kinds: Sequence[GpuType], listed: Mapping[str, float], spot: Mapping[str, float]
 ) -> str:
-    """The words for the cheapest type there is, after those for none that is wanted."""
+    """The cheapest type in words, for a search that found none."""
     from dlcli.aws.prices import dollars
 
     prices = {

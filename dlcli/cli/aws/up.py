@@ -1,4 +1,4 @@
-"""`dl aws up`: the plan and its price, then a box."""
+"""`dl aws up`: show the plan and its price, then rent or start a box."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ HOW = (
 
 @click.command("up", cls=Command)
 @click.argument("type", metavar="[TYPE]", required=False)
-@click.option("--az", metavar="ZONE", help="the only zone to try: us-east-1a, or a")
-@click.option("--substitute", is_flag=True, help="take the nearest type where TYPE isn't offered")
-@click.option("--dry-run", is_flag=True, help="print the plan and its price, and change nothing")
+@click.option("--az", metavar="ZONE", help="the only zone to try, such as us-east-1a or a")
+@click.option("--substitute", is_flag=True, help="take the nearest type if TYPE is not offered")
+@click.option("--dry-run", is_flag=True, help="print the plan and its price; change nothing")
 @TRUST
 @YES
 @with_config(*HOW)
@@ -52,11 +52,11 @@ def up_command(
     trust: bool,
     yes: bool,
 ) -> None:
-    """Rent a box, start a stopped one, or say how to reach it.
+    """Rent a box, or start a stopped one.
 
-    It looks first and changes nothing; then it says what it would do and what that costs, and asks.
-    Killed or interrupted, the same command goes on from there. The box stops itself when it is
-    idle, and after `--max-hours` whatever it does.
+    It shows what it will do and what that costs, then asks. If it is interrupted, run the same
+    command again: it continues. The box stops itself when it is idle, and after `--max-hours` even
+    if it is busy.
     """
     from dlcli.aws.keys import own_key, present_key
     from dlcli.aws.launch import carry_out
@@ -66,7 +66,7 @@ def up_command(
     from dlcli.aws.setup import own_script
 
     settings, cloud, name = account_and_name(config)
-    own_script(settings)  # a script that isn't there is said before anything is rented
+    own_script(settings)  # refuse a missing script before anything is rented
     spec = _spec(settings, cloud, name, type, az)
 
     def accept(question: str, near: GpuType) -> bool:
@@ -125,11 +125,13 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
 
 def _plan_lines(prepared: Prepared, cloud: Cloud) -> list[str]:
-    """A plan as its reader sees it: what is there, what will be done, what it costs."""
+    """A plan as lines of text: what exists, what will be done, what it costs."""
+    from dlcli.words import span
+
     box, spec = prepared.plan.box, prepared.spec
     lines = []
     if box is not None:
-        lines.append(f"{box.name} is there: {box.type} in {box.zone}, {box.state} ({box.id})")
+        lines.append(f"{box.name} exists: {box.type} in {box.zone}, {box.state} ({box.id})")
     if prepared.plan.steps:
         lines.append(f"Plan for {spec.name} in {cloud.region}:")
         lines += [f"  {step.words}" for step in prepared.plan.steps]
@@ -137,7 +139,8 @@ def _plan_lines(prepared: Prepared, cloud: Cloud) -> list[str]:
         lines.append(f"{prepared.kind.name} has no GPU")
     lines.append(f"Cost: {prepared.cost}")
     if prepared.plan.rents:
-        idle = f"after {span(spec.idle)} idle and " if spec.idle else ""
-        ends = "It ends, disk and all," if (box.spot if box else spec.spot) else "It stops itself"
-        lines.append(f"{ends} {idle}after {spec.max_hours} h whatever it does")
+        spot = box.spot if box else spec.spot
+        ends = "It ends and loses its disk" if spot else "It stops itself"
+        idle = f" when idle for {span(spec.idle)}, and" if spec.idle else ""
+        lines.append(f"{ends}{idle} after {spec.max_hours} h even if it is busy")
     return lines

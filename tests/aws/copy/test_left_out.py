@@ -64,7 +64,7 @@ def test_nothing_is_written_through_a_link_here(
     (data / "train").symlink_to(home / "disk")
     prepared = copied(host, "get", dogs(data))
     assert prepared.plan.left_out == {
-        "a file or a link at the goal is in the way": ("train/cat/1.jpg", "train/dog/1.jpg")
+        "a file or a link at the destination is in the way": ("train/cat/1.jpg", "train/dog/1.jpg")
     }
     assert (data / "train").is_symlink()
     assert list((home / "disk").iterdir()) == []
@@ -77,7 +77,7 @@ def test_a_file_that_is_in_the_way_stays(sshd: Sshd, way: str, data: Path) -> No
     (there / "train").write_text("a file")
     prepared = copied(host, "put", dogs(data))
     assert prepared.plan.left_out == {
-        "a file or a link at the goal is in the way": ("train/cat/1.jpg", "train/dog/1.jpg")
+        "a file or a link at the destination is in the way": ("train/cat/1.jpg", "train/dog/1.jpg")
     }
     assert (there / "train").read_text() == "a file"
     assert (there / "run.sh").exists()
@@ -86,7 +86,7 @@ def test_a_file_that_is_in_the_way_stays(sshd: Sshd, way: str, data: Path) -> No
 def test_what_can_not_be_copied_is_said(sshd: Sshd, way: str, data: Path) -> None:
     host = sshd.host()
     (sshd.home / "data" / "dogs" / "run.sh" / "x").mkdir(parents=True)
-    with pytest.raises(DlError, match="Not all could be copied") as error:
+    with pytest.raises(DlError, match="Some files were not copied") as error:
         copied(host, "put", dogs(data))
     assert not isinstance(error.value, Unreachable)
 
@@ -96,5 +96,5 @@ def test_too_little_room_is_said_before_anything_is_copied(sshd: Sshd, data: Pat
         file.truncate(10**13)  # of which nothing is on disk
     with connect(sshd.host()) as client, pytest.raises(DlError, match="No room for") as error:
         prepare(client, "put", dogs(data))
-    assert error.value.what == "No room for 10,000.0 GB in the home folder there"
+    assert error.value.what == "No room for 10,000.0 GB in the box's home folder"
     assert not (sshd.home / "data").exists()

@@ -58,7 +58,7 @@ def test_the_checkout_is_found_from_within(project: Path) -> None:
 
 
 def test_outside_of_a_checkout_it_says_so(home: Path) -> None:
-    with pytest.raises(DlError, match="is in no git checkout") as error:
+    with pytest.raises(DlError, match="is not in a git checkout") as error:
         checkout_around(home)
     assert "git init" in error.value.hint
 
@@ -69,7 +69,7 @@ def test_a_repository_within_is_left_out(project: Path) -> None:
     git(project / "inner", "add", ".")
     git(project / "inner", "commit", "-q", "-m", "x")
     found, _ = listed_project(project, with_history=False)
-    assert found["inner"].odd == "git repositories of their own"
+    assert found["inner"].odd == "nested git repositories"
     assert "inner/x.py" not in found
 
 

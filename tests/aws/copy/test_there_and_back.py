@@ -49,7 +49,7 @@ def test_a_folder_goes_there_and_comes_back_as_it_was(
     before = tree(data)
     copied(host, "put", dogs(data))
     assert tree(sshd.home / "data" / "dogs") == before
-    assert ("copying by SFTP" in capfd.readouterr().err) == (way == "sftp")
+    assert ("so SFTP is used" in capfd.readouterr().err) == (way == "sftp")
     back = data.parent / "back"
     copied(host, "get", dogs(back))
     assert tree(back) == before

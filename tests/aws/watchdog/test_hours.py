@@ -1,4 +1,4 @@
-"""A box's hours: the cap that stops it whatever it does, across reboots, and `extend`."""
+"""A box's hours: the cap that stops it even if it is busy, across reboots, and `extend`."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ def test_down_on_a_slip_says_that_nothing_ended_and_what_there_is(
 ) -> None:
     ok(dl("aws", "up", "-y", "-n", "dogs"))
     said = ok(dl("aws", "down", "-y", "-n", "dogz")).stderr
-    assert "There is no box 'dogz' in us-east-1, so nothing was ended." in said
-    assert "No other region was looked at" in said
-    assert "`dl aws ls --all-regions` lists yours. Did you mean `dogs`?" in said
+    assert "There is no box 'dogz' in us-east-1, so there is nothing to end." in said
+    assert "Other regions were not checked" in said
+    assert "`dl aws ls --all-regions`. Did you mean `dogs`?" in said
     assert "Known: dogs." in ok(dl("aws", "down", "-y")).stderr  # in another folder
     assert "Nothing of" not in said
     assert len(aws.instances()) == 1
@@ -29,7 +29,9 @@ def test_down_in_another_region_says_where_it_looked(dl: Dl, aws: Account, cats:
     ok(dl("aws", "up", "-y", "--region", "us-west-2"))
     said = ok(dl("aws", "down", "-y")).stderr
     assert "There is no box 'cats' in us-east-1" in said
-    assert "No other region was looked at: `dl aws ls --all-regions`" in said
+    assert (
+        "Other regions were not checked. List all your boxes with `dl aws ls --all-regions`" in said
+    )
     assert len(aws.instances("us-west-2")) == 1
 
 
@@ -47,7 +49,7 @@ def test_a_dry_run_refuses_what_up_refuses(dl: Dl, aws: Account, cats: Path) -> 
 
 def test_a_dry_run_makes_no_key(dl: Dl, aws: Account, home: Path, cats: Path) -> None:
     said = ok(dl("aws", "up", "--dry-run")).stdout
-    assert "make an ssh key of this machine's own, and give EC2 its public half" in said
+    assert "make an ssh key for this computer, and upload its public half to EC2" in said
     assert not (home / ".config").exists()
     ok(dl("aws", "up", "-y"))
     said = ok(dl("aws", "up", "--dry-run", "-n", "dogs")).stdout
@@ -61,7 +63,7 @@ def test_a_zone_may_be_its_letter(dl: Dl, aws: Account, cats: Path) -> None:
 
 def test_a_spot_box_ends_and_does_not_stop(dl: Dl, aws: Account, cats: Path) -> None:
     said = ok(dl("aws", "up", "--spot", "-y")).stderr
-    assert "cats is running: $0.329/h; ends, disk and all, in 24 h whatever it does" in said
+    assert "cats is running: $0.329/h; ends and loses its disk in 24 h, even if it is busy" in said
     assert "stops in" not in said
 
 
@@ -99,7 +101,7 @@ def test_a_type_without_a_gpu_is_said(dl: Dl, aws: Account, cats: Path) -> None:
 
 @pytest.mark.parametrize("typed", ["", "none"])
 def test_a_name_that_is_none_is_refused(dl: Dl, aws: Account, cats: Path, typed: str) -> None:
-    refused(dl("aws", "down", "-n", typed, "-y"), "`-n` names no box", exit_code=2)
+    refused(dl("aws", "down", "-n", typed, "-y"), "`-n` does not name a box", exit_code=2)
 
 
 def test_a_resize_says_what_it_does_and_what_comes_next(dl: Dl, aws: Account, cats: Path) -> None:
@@ -108,6 +110,6 @@ def test_a_resize_says_what_it_does_and_what_comes_next(dl: Dl, aws: Account, ca
     assert said[-4:] == [
         "Stopping cats",
         "Starting cats as a g5.xlarge",
-        "cats is running: $1.025/h; stops in 24 h whatever it does",
+        "cats is running: $1.025/h; stops in 24 h, even if it is busy",
         "Next: `dl aws ssh -n cats`",
     ]

@@ -79,7 +79,8 @@ def test_what_was_made_there_comes_back_and_what_is_newer_here_stays(
     assert (project / "made.py").read_text() == "made"
     assert (project / "train.py").read_text() == "edited here"
     assert (
-        "Left out 1, newer at the goal: train.py. `--overwrite` copies over them." in result.stderr
+        "Left out 1, newer at the destination: train.py. Add `--overwrite` to replace them."
+        in result.stderr
     )
     ok(dl("aws", "get", "--overwrite"))
     assert (project / "train.py").read_text() == "train.py"
@@ -159,16 +160,14 @@ def test_a_home_or_a_disk_as_dataset_is_refused(
     for direction in ("put", "get"):
         refused(
             dl("aws", direction, "dataset", folder, "--delete", "--yes"),
-            "is not copied as a whole",
+            "cannot be copied as a whole",
             exit_code=2,
         )
     assert (home / "keep").exists()
 
 
 def test_what_is_not_there_is_said(dl: Dl, project: Path) -> None:
-    refused(
-        dl("aws", "get", "dataset", "nowhere"), "There is nothing in", "/data/nowhere on the box"
-    )
+    refused(dl("aws", "get", "dataset", "nowhere"), "/data/nowhere on the box is empty or missing")
     refused(dl("aws", "put", "dataset", "nowhere"), "No such dataset: nowhere")
 
 
@@ -176,7 +175,7 @@ def test_outside_of_a_checkout_there_is_no_project(
     dl: Dl, project: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
-    refused(dl("aws", "put", "-n", "dogs"), "~ is in no git checkout", "git init")
+    refused(dl("aws", "put", "-n", "dogs"), "~ is not in a git checkout", "git init")
 
 
 def test_a_copy_that_is_cut_goes_on(
@@ -191,8 +190,8 @@ def test_a_copy_that_is_cut_goes_on(
     rented(aws, sshd, monkeypatch, port=wire.port)
     result = ok(dl("aws", "put", "dataset", "big", "-n", "dogs"))
     wire.close()
-    assert "The connection dropped" in result.stderr
-    assert "Connected again; the copy goes on from there." in result.stderr
+    assert "The connection was lost" in result.stderr
+    assert "Reconnected; the copy continues." in result.stderr
     assert (sshd.home / "data" / "big" / "train" / "a" / "1.jpg").read_bytes() == big.read_bytes()
     assert sum(wire.carried) < 15_000_000
 
@@ -210,9 +209,11 @@ def test_a_run_comes_back_by_its_bare_name_as_it_went(
     assert [path.name for path in (home / "runs" / "tiny").iterdir()] == [run.name]
     (sshd.home / "runs" / "fish" / run.name).mkdir(parents=True)
     (sshd.home / "runs" / "fish" / run.name / "log.txt").write_text("x")
-    refused(dl("aws", "get", "runs", run.name), "2 datasets on the box", f"`fish/{run.name}`")
+    refused(dl("aws", "get", "runs", run.name), "On the box 2 datasets have", f"`fish/{run.name}`")
     ok(dl("aws", "get", "runs", "tiny"))
-    refused(dl("aws", "get", "runs", "nowhere"), "There is no dataset and no run", "`DATASET/RUN`")
+    refused(
+        dl("aws", "get", "runs", "nowhere"), "The box has no dataset and no run", "`DATASET/RUN`"
+    )
 
 
 def test_features_that_are_not_there_are_made_by_dl_features(

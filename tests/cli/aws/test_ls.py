@@ -80,17 +80,17 @@ def test_a_region_that_does_not_answer_is_said(dl: Dl, aws: Account) -> None:
     make_boxes(aws, "us-east-1", 1)
     aws.refuse("DescribeInstances", "UnauthorizedOperation")
     said = ok(dl("aws", "ls", "--all-regions"))
-    assert "didn't answer" in said.stderr
+    assert "did not answer" in said.stderr
 
 
 def test_a_region_that_does_not_answer_fails_an_audit_and_hides_no_other(
     dl: Dl, aws: Account
 ) -> None:
     aws.refuse("DescribeInstances", "UnauthorizedOperation")
-    refused(dl("aws", "audit", "--all-regions"), "didn't answer", "1 region")
+    refused(dl("aws", "audit", "--all-regions"), "did not answer", "1 region")
     make_boxes(aws, "us-east-1", 1)
     aws.refuse("DescribeAddresses", "UnauthorizedOperation", times=2)
-    assert "didn't answer" in dl("aws", "audit", "--all-regions").stderr
+    assert "did not answer" in dl("aws", "audit", "--all-regions").stderr
 
 
 def test_the_list_holds_ones_own_boxes_alone(dl: Dl, aws: Account) -> None:
@@ -103,7 +103,7 @@ def test_the_list_holds_ones_own_boxes_alone(dl: Dl, aws: Account) -> None:
     )
     assert "No boxes" in ok(dl("aws", "ls")).stderr
     said = refused(dl("aws", "audit"), "1 finding in us-east-1")
-    assert "of arn:aws:iam::123456789012:user/bob" in said.stdout
+    assert "owner: arn:aws:iam::123456789012:user/bob" in said.stdout
     assert "There is no box" in ok(dl("aws", "down", "-y", "-n", "theirs")).stderr
     assert len(aws.instances()) == 1
 
@@ -137,7 +137,7 @@ def test_an_audit_lists_what_hangs_loose_and_mends_what_is_ours(dl: Dl, aws: Acc
     refused(dl("aws", "audit", "--fix"), "Nothing was done", exit_code=2)
     said = refused(dl("aws", "audit", "--fix", "-y"), f"Removed disk {ours}", "2 findings").stderr
     assert "dl aws down" not in said
-    refused(dl("aws", "audit", "--fix", "-y"), "None of this is `--fix`'s to remove", "console")
+    refused(dl("aws", "audit", "--fix", "-y"), "`--fix` cannot remove any of this", "console")
     left = json.loads(dl("aws", "audit", "--json").stdout)
     assert {each["id"] for each in left} == {theirs, address}
 
@@ -154,7 +154,7 @@ def test_a_box_past_its_end_and_a_twin_are_told(dl: Dl, aws: Account, home: Path
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
         )
     said = refused(dl("aws", "audit"), "2 findings").stdout
-    assert "one of 2 of that name" in said
+    assert "one of 2 with that name" in said
     assert "should have stopped" in said
     assert "overdue" in ok(dl("aws", "ls")).stdout
     ok(dl("aws", "down", "-y", "-n", "cats"))

@@ -30,10 +30,10 @@ def test_a_box_lives_from_up_to_down(dl: Dl, aws: Account, cats: Path, arrived: 
     assert (
         "$0.805/h compute + $0.005 IPv4 + $0.014 disk = $0.824/h; stopped $0.014/h" in said.stderr
     )
-    assert "stops in 24 h whatever it does" in said.stderr
+    assert "stops in 24 h, even if it is busy" in said.stderr
     assert [box.id for box in arrived] == [instance["InstanceId"]]
     again = ok(dl("aws", "up", "-y"))
-    assert "is there" in again.stderr
+    assert "cats exists:" in again.stderr
     assert "Plan" not in again.stderr
     ok(dl("aws", "stop", "-y"))
     assert aws.instances()[0]["State"]["Name"] == "stopped"
@@ -45,7 +45,7 @@ def test_a_box_lives_from_up_to_down(dl: Dl, aws: Account, cats: Path, arrived: 
     (same,) = aws.instances()
     assert same["InstanceId"] == instance["InstanceId"]
     gone = ok(dl("aws", "down", "-y")).stderr
-    assert "is gone. It cost $0.00 since it was started." in gone
+    assert "is gone. It cost $0.00 since its last start." in gone
     assert aws.tagged() == {}
     assert "There is no box" in ok(dl("aws", "down", "-y")).stderr
     refused(dl("aws", "stop", "-y"), "There is no box 'cats'")
@@ -179,4 +179,4 @@ def test_a_box_of_that_name_under_another_session_of_the_role_is_said(
         monkeypatch.setattr("dlcli.aws.cloud.Cloud.owner", arn)
         said = ok(dl("aws", "up", "-y")).stderr
         assert ("Warning: cats (i-" in said) == (number == 1)
-    assert f"is running already, of {role}/ada." not in said
+    assert f"owned by {role}/ada, and is running." not in said

@@ -55,10 +55,10 @@ def test_a_slip_in_a_type_names_the_nearest(dl: Dl, aws: Account, cats: Path) ->
 def test_a_spot_box_is_rented_once_and_can_not_be_stopped(dl: Dl, aws: Account, cats: Path) -> None:
     said = ok(dl("aws", "up", "--spot", "--max-price", "0.4", "-y"))
     assert "$0.310/h compute" in said.stderr
-    assert "It ends, disk and all," in said.stderr
+    assert "It ends and loses its disk" in said.stderr
     (instance,) = aws.instances()
     assert instance["InstanceLifecycle"] == "spot"
-    refused(dl("aws", "stop", "-y"), "spot box, which can't be stopped", "dl aws get")
+    refused(dl("aws", "stop", "-y"), "spot box, which cannot be stopped", "dl aws get")
     ok(dl("aws", "down", "-y"))
     assert aws.tagged() == {}
 
@@ -87,4 +87,4 @@ def test_a_script_that_is_not_there_is_said_first(dl: Dl, aws: Account, cats: Pa
 
 
 def test_a_bad_name_is_refused(dl: Dl, aws: Account, cats: Path) -> None:
-    refused(dl("aws", "up", "-n", "two words"), "can't be called", exit_code=2)
+    refused(dl("aws", "up", "-n", "two words"), "is not a valid name", exit_code=2)

@@ -12,7 +12,7 @@ from support.command_result import Dl, ok, refused
 def test_a_changed_address_takes_the_place_of_the_old_one(dl: Dl, aws: Account, cats: Path) -> None:
     ok(dl("aws", "up", "-y"))
     aws.address = "192.0.2.55"
-    assert "open port 22 to 192.0.2.55/32 alone" in ok(dl("aws", "up", "-y")).stderr
+    assert "open port 22 to 192.0.2.55/32 only" in ok(dl("aws", "up", "-y")).stderr
     (group,) = aws.tagged()["groups"]
     (rule,) = aws.ec2().describe_security_groups(GroupIds=[group])["SecurityGroups"][0][
         "IpPermissions"
@@ -42,7 +42,7 @@ def test_a_rule_that_somebody_else_made_stays_and_is_said(dl: Dl, aws: Account, 
     aws.ec2().authorize_security_group_ingress(
         GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
     )
-    assert "lets 0.0.0.0/0 in too" in ok(dl("aws", "up", "-y")).stderr
+    assert "also lets 0.0.0.0/0 in" in ok(dl("aws", "up", "-y")).stderr
 
 
 def test_without_a_default_network_one_is_made_and_removed_again(
@@ -100,6 +100,8 @@ def test_a_network_of_ones_own_is_used(dl: Dl, aws: Account, cats: Path) -> None
 
 
 def test_the_zone_can_be_named(dl: Dl, aws: Account, cats: Path) -> None:
-    refused(dl("aws", "up", "-y", "--az", "us-east-1z"), "us-east-1z can't have a g6.xlarge")
+    refused(
+        dl("aws", "up", "-y", "--az", "us-east-1z"), "A g6.xlarge cannot be rented in us-east-1z"
+    )
     ok(dl("aws", "up", "-y", "--az", "us-east-1b"))
     assert aws.instances()[0]["Placement"]["AvailabilityZone"] == "us-east-1b"
