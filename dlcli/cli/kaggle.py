@@ -1,4 +1,4 @@
-"""`dl kaggle`: the standing in a competition, and what was sent to it."""
+"""`dl kaggle`: your rank, submissions and scores in a competition."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 
 KEYS = ("dataset", "kaggle.competition", "kaggle.metric")
-# Teams that are shown before and behind one's own place.
+# Teams to show above and below the user's own place.
 AROUND = 2
 
 
 @click.group(cls=Group)
 def command() -> None:
-    """See where you stand in a competition; bring the scores of what was sent into the runs.
+    """Show your rank and submissions in a competition.
 
-    The competition: `-c NAME`, else the dataset's, as `dl data get` wrote it down.
+    The competition is `-c NAME`, else the dataset's, which `dl data get` has saved.
     """
 
 
 @dataclass(frozen=True)
 class Here:
-    """What a command of this group is about.
+    """The competition that a command acts on.
 
     Args:
         kaggle: the account.
         slug: the competition.
-        metric: how it scores, if that is known.
-        runs: those of the dataset; none without one.
-        named: what the next command needs typed to be about the same.
+        metric: its metric, if known.
+        runs: the dataset's runs; none without a dataset.
+        named: options that make another command act on the same competition.
     """
 
     kaggle: Kaggle
@@ -56,17 +56,17 @@ class Here:
     named: str
 
     def sync(self) -> News:
-        """Bring what Kaggle says into the runs."""
+        """Update the runs with Kaggle's list."""
         from dlcli.kaggle.record import sync
 
         return sync(self.kaggle, self.runs, self.slug, self.metric)
 
 
 def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
-    """The competition that is meant, and the dataset's runs.
+    """The competition of the settings, and the dataset's runs.
 
     Raises:
-        DlError: no competition is known, or no dataset where one is needed.
+        DlError: no competition is known, or a dataset is needed and none is known.
     """
     from dlcli.data.choice import again, choose_dataset
     from dlcli.kaggle.account import open_kaggle
@@ -91,7 +91,7 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
         if config.settings().kaggle.competition is None:
             raise DlError(
                 f"No competition is known for {shown(choice.root)}",
-                hint="Name it, `-c NAME`, or write it down: `competition: NAME` below `kaggle:` in "
+                hint="Add `-c NAME`, or save it as `competition: NAME` under `kaggle:` in "
                 f"{shown(choice.root / 'dataset.yaml')}.",
             )
     wants = config.settings().kaggle
@@ -103,9 +103,9 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
 @JSON
 @with_config(*KEYS)
 def status(config: Config, as_json: bool) -> None:
-    """Show your rank, and the valid scores of your runs against their public ones.
+    """Show your rank, and compare valid with public scores.
 
-    Does the validation tell the truth? The table and the correlation say.
+    The table and the correlation show how well valid scores predict public ones.
     """
     from dlcli.kaggle.competitions import rules_page
     from dlcli.kaggle.leaderboard import overview, sent_by_runs, truth
@@ -147,18 +147,21 @@ def status(config: Config, as_json: bool) -> None:
         say(sentence)
     for run, entry in ours:
         if entry.is_as_promised is False:
-            say(f"Outside of it: {run.name}, {_score(entry.public_score)} and not {_span(entry)}.")
+            say(
+                f"Outside its expected range: {run.name}, public {_score(entry.public_score)}, "
+                f"expected {_span(entry)}."
+            )
     if not sent and limits.left:
         say(f"Nothing was sent yet; next: `dl submit{here.named}`")
     elif not limits.left and not limits.today:
-        say(f"Kaggle takes nothing yet: accept the rules at {rules_page(here.slug)} .")
+        say(f"Accept the rules before you submit: {rules_page(here.slug)} .")
 
 
 @command.command(cls=Command)
 @JSON
 @with_config(*KEYS)
 def submissions(config: Config, as_json: bool) -> None:
-    """List all that your team sent, the newest first, with the run that made it."""
+    """List your team's submissions and their runs, newest first."""
     from dlcli.kaggle.leaderboard import sent_by_runs
 
     here = competition_here(config)
@@ -194,7 +197,7 @@ def submissions(config: Config, as_json: bool) -> None:
 @JSON
 @with_config(*KEYS)
 def leaderboard(config: Config, top: int, as_json: bool) -> None:
-    """Show the best teams, and your best score between those around it."""
+    """Show the best teams, and the teams around your best score."""
     from dlcli.kaggle.leaderboard import overview
 
     here = competition_here(config)
@@ -227,7 +230,12 @@ def leaderboard(config: Config, top: int, as_json: bool) -> None:
 @JSON
 @with_config(*KEYS)
 def sync(config: Config, as_json: bool) -> None:
-    """Bring the scores of what was sent into the runs; `dl runs` shows them then."""
+    """Fetch the scores of your submissions into their runs.
+
+    `dl runs` then shows them.
+    """
+    from dlcli.progress import say
+
     here = competition_here(config, needs_dataset=True)
     news = here.sync()
     changed = news.changed
@@ -236,14 +244,14 @@ def sync(config: Config, as_json: bool) -> None:
         return
     _print_entries(changed)
     for run, entry in news.lost:
-        say(f"{entry.file}.csv of {run.name}, cut off while it was sent, never reached Kaggle.")
+        say(f"{entry.file}.csv of {run.name} never reached Kaggle: its sending was interrupted.")
     if news.waiting:
-        say(f"Still being scored, or on the way: {len(news.waiting):,}; `dl kaggle sync` later.")
+        say(f"Still being sent or scored: {len(news.waiting):,}. Run `dl kaggle sync` later.")
     say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status{here.named}`")
 
 
 def _print_entries(entries: list[tuple[Run, Entry]]) -> None:
-    """Print what runs have sent: what the validation images promised, and what came back."""
+    """Print submissions with their expected and public scores."""
     if entries:
         print_table(
             ["run", "clip", "valid", "95 %", "public"],
@@ -265,7 +273,7 @@ def _clip(clip: float | None) -> str:
 
 
 def _score(score: float | None) -> str:
-    """A score to as many digits as Kaggle gives."""
+    """A score with five decimal places, as Kaggle gives it."""
     return "" if score is None else f"{score:.5f}"
 
 
@@ -277,20 +285,20 @@ def _span(entry: Entry) -> str:
 
 
 def _truth_text(held: Truth) -> list[str]:
-    """What valid scores are worth, a sentence each."""
+    """How well valid scores predict public ones, one sentence each."""
     if not held.runs:
         return []
-    inside = f"{held.inside:,} of {held.runs:,} within the range that was promised"
+    inside = f"{held.inside:,} of {held.runs:,} within the expected range"
     difference = round(held.difference, 4) + 0.0  # no minus before a zero
     of = "1 run" if held.runs == 1 else f"the mean of {held.runs:,} runs"
-    said = [f"Public less valid: {difference:+.4f} in {of}; {inside}."]
+    said = [f"Public minus valid: {difference:+.4f} in {of}; {inside}."]
     if held.correlation is not None and held.ranks is not None:
         said.append(
-            f"Correlation of valid and public scores: {held.correlation:.2f}, of their ranks "
+            f"Correlation of valid and public scores: {held.correlation:.2f}; of their ranks: "
             f"{held.ranks:.2f}."
         )
     else:
-        said.append("Too few to correlate: three runs with different scores say more.")
+        said.append("A correlation needs at least three runs with different scores.")
     return said
 
 

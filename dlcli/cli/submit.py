@@ -1,4 +1,4 @@
-"""`dl submit`: the file that a competition wants, sent to it."""
+"""`dl submit`: write a submission file and send it to Kaggle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Clip(click.ParamType):
         try:
             return 0.0 if word == "none" else float(word)
         except ValueError:
-            self.fail(f"{value!r} is neither a bound, as 0.05, nor auto, nor none.")
+            self.fail(f"{value!r} is not a number such as 0.05, auto or none.")
 
 
 @click.command(cls=Command)
@@ -50,8 +50,8 @@ class Clip(click.ParamType):
     "--clip",
     "bound",
     type=Clip(),
-    help="keep probabilities C away from 0 and 1, or as far as is best on the validation "
-    "images; not at all by default",
+    help="keep probabilities at least C away from 0 and 1; auto: choose C on the validation "
+    "images; by default none",
 )
 @click.option(
     "--sample-submission",
@@ -63,13 +63,13 @@ class Clip(click.ParamType):
     "--message",
     "-m",
     metavar="TEXT",
-    help="shown beside it on Kaggle; by default the run's name and its valid score",
+    help="text to show on Kaggle; by default the run's name and its valid score",
 )
-@click.option("--no-upload", is_flag=True, help="write the file only")
+@click.option("--no-upload", is_flag=True, help="write the file, do not send it")
 @click.option(
     "--wait/--no-wait",
     default=None,
-    help="wait for the score as long as it takes, or not at all  [default: a minute]",
+    help="wait for the score without a limit, or not at all  [default: wait a minute]",
 )
 @YES
 @TTA
@@ -94,10 +94,11 @@ def command(
     yes: bool,
     tta: int | None,
 ) -> None:
-    """Write submission.csv from a RUN's predictions of the test images, and send it.
+    """Write a submission file and send it to Kaggle.
 
-    Without RUN: the newest finished run of the current dataset. It is sent where a competition is
-    known: by `-c`, by `dl data get`, or from the settings.
+    The file, `submission.csv` in the run's folder, holds a RUN's predictions of the test images.
+    Without RUN it takes the newest finished run of the current dataset. The file is sent only if a
+    competition is known: from `-c`, from `dl data get`, or from the settings.
     """
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
@@ -105,7 +106,7 @@ def command(
     from dlcli.runs.choice import choose_run
 
     if no_upload and (message is not None or wait is not None):
-        raise click.UsageError("`--message`, `--wait` and `--no-wait` are for what is sent.")
+        raise click.UsageError("`--no-upload` does not go with `--message`, `--wait`, `--no-wait`.")
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
@@ -127,11 +128,11 @@ def command(
     if kaggle is not None:
         _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
     elif not no_upload:
-        say("No competition is configured, so it was not sent: `-c NAME` sends it.")
+        say("Not sent: no competition is set. Add `-c NAME` to send it.")
 
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
-    """Print what the validation images say of the file."""
+    """Print the scores that the validation images predict for the file."""
     from dlcli.evaluation.clipping import COURSE
 
     if bound == "auto" and done.curve is not None:
@@ -151,23 +152,23 @@ def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> Non
         return
     if bound == "auto":
         if not done.bound:
-            say("No bound gains on images that it was not chosen on, so nothing is clipped.")
+            say("Nothing is clipped: no bound improves the log loss on held-out images.")
         else:
             say(
-                f"Chosen by {curve.held_out:.4f} on images that took no part in the choice, "
+                f"Log loss on held-out images: {curve.held_out:.4f} clipped, "
                 f"{curve.plain:.4f} unclipped."
             )
         if COURSE in curve.bounds and done.bound != COURSE:
-            say(f"`--clip {COURSE:g}` would have cost {curve.at(COURSE):.4f}.")
-    elif round(done.clipped_loss, 4) > round(curve.at(curve.best), 4):  # a gain that can be seen
+            say(f"With `--clip {COURSE:g}` the log loss would be {curve.at(COURSE):.4f}.")
+    elif round(done.clipped_loss, 4) > round(curve.at(curve.best), 4):  # a visible gain
         what = f"With `--clip {curve.best:g}`" if curve.best else "Unclipped"
-        say(f"{what} it would be {curve.at(curve.best):.4f} on the validation images.")
+        say(f"{what} the valid log loss would be {curve.at(curve.best):.4f}.")
     elif bound is None:
-        say("Clipping would gain nothing on the validation images.")
+        say("Clipping would not improve the valid log loss.")
 
 
 def _print_curve(curve: Curve, chosen: float) -> None:
-    """Print log loss over the bound, a line and a bar each."""
+    """Print the log loss of each bound, as a number and a bar."""
     from dlcli.cli.parts.tables import print_table
 
     least, most = min(curve.losses), max(curve.losses)
@@ -208,22 +209,26 @@ def _send(
 
 
 def _print_outcome(entry: Entry, named: str) -> None:
-    """Print the score, or say when there will be one."""
+    """Print the score, or say how to get it later."""
+    from dlcli.errors import DlError
+    from dlcli.progress import say
+
     if entry.state == "error":
         raise DlError(
             f"{entry.competition} could not score submission {entry.ref}",
             why=entry.reason or "Kaggle gives no reason",
-            hint="Mend that, and send it again: such a one is not counted by most competitions.",
+            hint="Correct that and submit again. Most competitions do not count such a submission.",
         )
     if entry.public_score is None:
-        say(f"It is being scored; next: `dl kaggle sync{named}` brings the score")
+        say(f"Kaggle is scoring the submission; get the score later: `dl kaggle sync{named}`")
         return
     click.echo(f"public score  {entry.public_score:g}")
     if entry.is_as_promised is not None:
         say(
-            "That is within what the validation images promised."
+            "The public score is within the range that the validation images predicted."
             if entry.is_as_promised
-            else "The validation images promised another score. That happens to 1 in 20; or the "
-            "score is of a part of the test images, or these are of another kind."
+            else "The public score is outside the range that the validation images predicted. By "
+            "chance that happens to 1 in 20. Or the score is of a part of the test images, or the "
+            "test images differ from the validation images."
         )
     say(f"Next: `dl kaggle status{named}`")

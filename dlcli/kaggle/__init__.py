@@ -1,1 +1,1 @@
-"""Competitions: their data, what is submitted, what came of it."""
+"""Kaggle competitions: their data, submissions and scores."""

@@ -1,7 +1,6 @@
-"""Kaggle's API, and the only user of the `kaggle` package: credentials, calls, refusals.
+"""Kaggle's API: credentials, calls and errors. The only user of the `kaggle` package.
 
-What fails comes back as a sentence; what may be asked again, is, with pauses. Nothing of the
-credentials is shown.
+Errors become a `DlError`. Calls that may be repeated are, with pauses. Credentials are never shown.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MOST_PAGES = 500
 
 Answer = TypeVar("Answer")
 
-# Pauses before another try, in seconds; Kaggle's own word, `Retry-After`, goes before.
+# Pauses between attempts, in seconds; Kaggle's `Retry-After` takes precedence.
 DELAYS = (1.0, 3.0, 9.0)
 
 TOKEN = "KAGGLE_API_TOKEN"
@@ -60,11 +59,11 @@ class Kaggle:
         return found
 
     def download_url(self, slug: str) -> str:
-        """Where all of a competition's data lies as one archive, for some minutes."""
+        """The URL of a competition's data as one archive, valid for some minutes."""
         from requests import TooManyRedirects
 
         def not_followed(client: Any) -> None:
-            # the package would begin the download, only to be asked where it is
+            # else the package starts the download itself, when only its URL is wanted
             client.http_client()._session.max_redirects = 0
 
         values: dict[str, Any] = {"prepare": not_followed, "competition_name": slug}
@@ -74,9 +73,9 @@ class Kaggle:
             if stop.response is not None and (url := stop.response.headers.get("Location")):
                 return str(url)
         raise DlError(
-            f"Kaggle does not say where the data of {slug} is",
-            hint="Fetch it in a browser, then `dl data organize ARCHIVE`: "
-            f"https://www.kaggle.com/c/{slug}/data",
+            f"Kaggle does not give the address of the data of {slug}",
+            hint=f"Download it in a browser from https://www.kaggle.com/c/{slug}/data , then run "
+            "`dl data organize ARCHIVE`.",
         )
 
     def limits(self, slug: str) -> Limits:
@@ -87,14 +86,14 @@ class Kaggle:
         return Limits(answer.num_allowed_now, answer.num_today)
 
     def submit(self, slug: str, file: Path, message: str) -> int:
-        """Send a file; its submission's number.
+        """Send a file; returns the submission's number.
 
-        Where the answer to the last step is lost, Kaggle's list says whether it counted; only if it
-        goes on not to show it, it is sent once more.
+        If the answer to the last step is lost, Kaggle's list shows whether the file arrived. It is
+        sent once more only if the list still lacks it.
 
         Args:
-            file: what is sent, under its own name.
-            message: shown beside it on Kaggle.
+            file: the file, sent under its own name.
+            message: shown with it on Kaggle.
         """
         before = {each.ref for each in self.submissions(slug)}
         token = self._uploaded(slug, file)
@@ -118,14 +117,14 @@ class Kaggle:
                 if (ref := self._arrived(slug, file.name, before)) is not None:
                     return ref
                 if is_last:
-                    hint = f"`dl kaggle sync` tells whether it arrived. {unclear.error.hint}"
+                    hint = f"Check with `dl kaggle sync` if it arrived. {unclear.error.hint}"
                     raise DlError(unclear.error.what, why=unclear.error.why, hint=hint) from unclear
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def _arrived(self, slug: str, name: str, before: set[int]) -> int | None:
-        """The number of a submission of that file that was not there before; None for none.
+        """The number of a new submission of that file; None if there is none.
 
-        Asked some times, for a list may show for a while what was there before.
+        It asks several times, because Kaggle's list may be out of date for a while.
         """
         for delay in DELAYS:
             time.sleep(delay)
@@ -135,18 +134,18 @@ class Kaggle:
         return None
 
     def submission(self, slug: str, ref: int) -> Sent:
-        """One submission as it is now."""
+        """The present state of a submission."""
         return _sent(self._call(slug, "get_submission", "ApiGetSubmissionRequest", ref=ref))
 
     def submissions(self, slug: str) -> list[Sent]:
-        """All submissions of the account's team, the newest first."""
+        """All submissions of the account's team, newest first."""
         found: list[Sent] = []
         for page in self._pages(slug, "list_submissions", "ApiListSubmissionsRequest"):
             found += map(_sent, page.submissions)
         return found
 
     def leaderboard(self, slug: str) -> list[Standing]:
-        """The public leaderboard, the best first."""
+        """The public leaderboard, best first."""
         found: list[Standing] = []
         for page in self._pages(slug, "get_leaderboard", "ApiGetLeaderboardRequest"):
             for each in page.submissions:
@@ -156,7 +155,7 @@ class Kaggle:
         return found
 
     def _pages(self, slug: str, method: str, request: str) -> Iterator[Any]:
-        """The pages of a list, as long as there are more."""
+        """All pages of a list."""
         token = ""
         for _ in range(MOST_PAGES):
             page = self._call(
@@ -169,7 +168,7 @@ class Kaggle:
             token = following
 
     def _uploaded(self, slug: str, file: Path) -> str:
-        """Bring a file to where Kaggle takes submissions from; the token that names it there."""
+        """Upload a file to Kaggle's storage host; returns its token there."""
         status, begun, why = file.stat(), None, ""
         for delay in (0.0, *DELAYS):
             time.sleep(delay)
@@ -207,11 +206,11 @@ class Kaggle:
         """Call one method of the API.
 
         Args:
-            slug: the competition that an error is about.
-            request: the class of what is sent.
-            again: whether it may be sent twice; what can't is `Unclear` where no answer came.
+            slug: the competition, for errors.
+            request: the class of the request.
+            again: whether the request may be sent twice; if not, a lost answer raises `Unclear`.
             prepare: changes the package's client before the call.
-            values: what is sent; empty text is left out.
+            values: the request's fields; empty text is left out.
         """
         from kagglesdk.competitions.types import competition_api_service as types
 
@@ -231,26 +230,26 @@ class Kaggle:
 
 
 def open_kaggle() -> Kaggle:
-    """Authenticate as Kaggle's own client does.
+    """Log in the way Kaggle's own client does.
 
     Raises:
-        DlError: no credentials, or Kaggle doesn't take them.
+        DlError: there are no credentials, or Kaggle does not accept them.
     """
 
     def authenticated() -> Any:
         with _unheard() as said:
-            import kaggle  # authenticates, and keeps to itself why that failed
+            import kaggle  # logs in, and hides the reason if that fails
 
             if not getattr(kaggle.api, "_authenticated", False):
                 kaggle.api.authenticate()
         for line in said.getvalue().splitlines():
-            if line.startswith("Warning"):  # the key's file may be read by everybody
+            if line.startswith("Warning"):  # other users can read the key's file
                 say(line)
         return kaggle.api
 
     try:
         return Kaggle(asked("", authenticated))
-    except (SystemExit, TypeError) as error:  # the package's way to say that there is nothing
+    except (SystemExit, TypeError) as error:  # the package does this without credentials
         raise no_credentials() from error
 
 
@@ -269,7 +268,7 @@ def _sent(answer: Any) -> Sent:
 
 
 def _number(text: Any) -> float | None:
-    """A score, which Kaggle writes as text."""
+    """A score, which Kaggle gives as text; None if it is not a finite number."""
     from math import isfinite
 
     try:
@@ -281,13 +280,13 @@ def _number(text: Any) -> float | None:
 
 @contextmanager
 def _unheard() -> Iterator[io.StringIO]:
-    """Keep the package's chatter from stdout, which is for results."""
+    """Keep the package's messages from stdout, which is for results."""
     with redirect_stdout(io.StringIO()) as said:
         yield said
 
 
 def _limit_waiting(client: Any) -> None:
-    """Give up on a server that takes a call and never answers: `kagglesdk` waits for ever."""
+    """Set a time limit for answers, because `kagglesdk` waits forever."""
     from requests.adapters import HTTPAdapter
 
     class Patient(HTTPAdapter):
@@ -300,14 +299,14 @@ def _limit_waiting(client: Any) -> None:
 
 
 class Missing(DlError):
-    """Kaggle doesn't know what was asked for, or not yet."""
+    """Kaggle does not know the competition or submission, or not yet."""
 
 
 class Unclear(Exception):
-    """No answer came, so that nobody knows whether the order was carried out.
+    """No answer came, so the request may or may not have been carried out.
 
     Args:
-        error: what to say if it stays so.
+        error: the error to raise if that cannot be found out.
     """
 
     def __init__(self, error: DlError) -> None:
@@ -318,17 +317,18 @@ class Unclear(Exception):
 def asked(
     slug: str, ask: Callable[[], Answer], *, again: bool = True, ref: int | None = None
 ) -> Answer:
-    """Ask Kaggle, and again where that may help.
+    """Call Kaggle, and repeat the call after a temporary failure.
 
     Args:
-        slug: the competition that it is about; "" for none.
-        again: whether it may be carried out twice.
-        ref: the submission that it is about; None for none.
+        slug: the competition, for errors; "" for none.
+        ask: the call.
+        again: whether the call may be carried out twice.
+        ref: the submission, for errors; None for none.
 
     Raises:
-        DlError: Kaggle refuses, can't be reached, or goes on failing.
+        DlError: Kaggle refuses, cannot be reached, or keeps failing.
         Unclear: no answer came to a call that may not be carried out twice.
-        TooManyRedirects: of `requests`, as it came.
+        TooManyRedirects: of `requests`, passed on.
     """
     from requests import RequestException, TooManyRedirects
 
@@ -336,7 +336,7 @@ def asked(
         try:
             return ask()
         except TooManyRedirects:
-            raise  # its caller asked for none
+            raise  # the caller handles redirects
         except RequestException as error:
             answer = error.response
             code = 0 if answer is None else answer.status_code
@@ -350,78 +350,79 @@ def asked(
                 raise refused from error
             say(f"{refused.what}: {refused.why}. Trying again in {wait or delay:.0f} s.")
             time.sleep(wait or delay)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _refusal(slug: str, ref: int | None, error: Exception, code: int, wait: float) -> DlError:
-    """What Kaggle's refusal means, and how to mend it."""
+    """The error for Kaggle's refusal."""
     said = " ".join(str(error).split()).rstrip(".")
     if code == 401:
         return DlError(
-            "Kaggle does not take the credentials",
+            "Kaggle does not accept the credentials",
             why=said,
-            hint="Make a new token at https://www.kaggle.com/settings/api and put it into "
-            "~/.kaggle/access_token. A token there, or in KAGGLE_API_TOKEN, goes before a key in "
+            hint="Make a new token at https://www.kaggle.com/settings/api and save it as "
+            "~/.kaggle/access_token. A token there, or in KAGGLE_API_TOKEN, takes precedence over "
             "kaggle.json.",
         )
     if code == 403 and (not slug or re.search("rule|accept|permission|forbidden", said, re.I)):
         return DlError(
-            f"Kaggle lets this account do nothing in {slug or 'the competition'} yet",
-            why=f"its rules have probably not been accepted. Kaggle says: {said}",
+            f"Kaggle does not let this account use {slug or 'the competition'} yet",
+            why=f"you have probably not accepted its rules. Kaggle says: {said}",
             hint=f"Accept them at {rules_page(slug)} , then run the same command again.",
         )
     if code == 404 and ref is not None:
-        return Missing(f"Kaggle knows no submission {ref} to {slug}", why=said)
+        return Missing(f"Kaggle does not know submission {ref} to {slug}", why=said)
     if code == 404:
         return Missing(
-            f"Kaggle knows no competition {slug!r}",
+            f"Kaggle does not know a competition {slug!r}",
             why=said,
-            hint="Its name stands in its URL, https://www.kaggle.com/competitions/NAME . "
+            hint="Take the name from its URL, https://www.kaggle.com/competitions/NAME . "
             + did_you_mean(slug, tuple(COMPETITIONS)),
         )
     if code == 429:
         minutes = f"{wait / 60:,.0f} minutes" if wait >= 120 else "some minutes"
         return DlError(
             "Kaggle asks to wait",
-            why=f"too many calls in a short time. Kaggle says: {said}",
+            why=f"it received too many calls in a short time. Kaggle says: {said}",
             hint=f"Run the same command again in {minutes}.",
         )
     if 400 <= code < 500:
         return DlError(
-            f"Kaggle refuses that for {slug}",
+            f"Kaggle refuses the request for {slug}",
             why=said,
-            hint=f"What it takes stands at https://www.kaggle.com/c/{slug} ; whether the rules are "
-            f"accepted, at {rules_page(slug)} .",
+            hint=f"Read what it accepts at https://www.kaggle.com/c/{slug} , and check at "
+            f"{rules_page(slug)} that you have accepted the rules.",
         )
     if code:
         return DlError(
-            "Kaggle has a fault of its own now",
+            "Kaggle has a problem at the moment",
             why=f"it answers {code}: {said}",
-            hint="Run the same command again in some minutes. https://www.kaggle.com/status",
+            hint="Check https://www.kaggle.com/status , and run the same command again in some "
+            "minutes.",
         )
     return DlError(
-        "Kaggle can't be reached",
+        "Kaggle cannot be reached",
         why=reason(error),
         hint="Check the connection, then run the same command again.",
     )
 
 
 def no_credentials() -> DlError:
-    """What is wrong with what there is, in the order in which the client looks."""
+    """The error for missing or invalid credentials, checked in the order of Kaggle's client."""
     saved = Path("~/.kaggle/access_token")
     for where, is_there in ((TOKEN, bool(os.environ.get(TOKEN))), (shown(saved), _holds(saved))):
         if is_there:
-            what = "Kaggle does not take the access token"
+            what = "Kaggle does not accept the access token"
             return DlError(what, why=f"the one in {where} is not valid", hint=STEPS)
     given = [name for name in (USER, KEY) if os.environ.get(name)]
     if len(given) == 1:
         (other,) = {USER, KEY} - set(given)
-        why = f"{given[0]} is set, and {other} is not"
+        why = f"{given[0]} is set, but {other} is not"
     elif file := _key_file():
-        why = f"{shown(file)} does not hold a `username` and a `key`"
+        why = f"{shown(file)} lacks a `username` or a `key`"
     else:
-        why = "none are in its files or in the environment"
-    return DlError("No credentials for Kaggle", why=why, hint=STEPS)
+        why = "neither its files nor the environment have any"
+    return DlError("Kaggle's credentials are missing", why=why, hint=STEPS)
 
 
 def _holds(file: Path) -> bool:
@@ -432,7 +433,7 @@ def _holds(file: Path) -> bool:
 
 
 def _key_file() -> Path | None:
-    """The legacy key's file, where there is one that serves nothing; see the client's own order."""
+    """The first `kaggle.json` in the client's order, if it is not usable; else None."""
     folders = [os.environ.get("KAGGLE_CONFIG_DIR"), "~/.kaggle"]
     folders.append(str(Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "kaggle"))
     for folder in filter(None, folders):

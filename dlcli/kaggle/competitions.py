@@ -1,7 +1,4 @@
-"""What is known of competitions: how they score, which class a single column is for.
-
-And what Kaggle tells of one: its files, how many submissions are left, how each did.
-"""
+"""Competitions: metrics, the ones that `dl` knows, and records of what Kaggle tells."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ State = Literal["pending", "complete", "error"]
 
 @dataclass(frozen=True)
 class Metric:
-    """How a competition scores.
+    """A competition's metric.
 
     Args:
-        name: the word for it in settings.
-        words: the words for it in sentences.
+        name: its name in settings.
+        words: its name in sentences.
         falls: whether less is better.
-        clipped: whether keeping probabilities away from 0 and 1 changes the score: the others ask
-            for the likeliest class, or for an order.
+        clipped: whether clipping probabilities changes the score; other metrics use only the
+            likeliest class or the order.
     """
 
     name: str
@@ -51,7 +48,7 @@ class Competition:
     Args:
         slug: its name in its URL.
         metric: the name of its metric.
-        positive: the class whose probability a single column holds, if there is a single one.
+        positive: the class whose probability its single column holds; None for several columns.
     """
 
     slug: str
@@ -59,7 +56,7 @@ class Competition:
     positive: str | None = None
 
 
-# The course's. Each one's page on Kaggle, under Evaluation.
+# The course's competitions. Source: each one's page on Kaggle, under Evaluation.
 COMPETITIONS = {
     known.slug: known
     for known in (
@@ -81,7 +78,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many submissions are left today, and were made."""
+    """The number of submissions that are left today, and that were made today."""
 
     left: int
     today: int
@@ -89,15 +86,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sent:
-    """A submission as Kaggle tells of it.
+    """A submission as Kaggle lists it.
 
     Args:
-        file_name: the name that it was uploaded under.
-        state: pending while it is scored.
+        ref: its number.
+        file_name: the name of the uploaded file.
+        state: "pending" while it is being scored.
         public_score: None until it is scored.
         reason: why it could not be scored.
-        date: when Kaggle took it, by Kaggle's clock.
-        message: what was said with it.
+        date: when Kaggle received it, by Kaggle's clock.
+        message: the text that was sent with it.
     """
 
     ref: int
@@ -119,16 +117,16 @@ class Standing:
 
 
 def metric_of(slug: str | None, named: str | None) -> Metric | None:
-    """How a competition scores: as it is named, or as it is known; None where it is neither."""
+    """A competition's metric: the given one, else the known one; None if there is neither."""
     known = COMPETITIONS.get(slug or "")
     name = named or (known.metric if known else None)
     return METRICS[name] if name else None
 
 
 def positive_of(slug: str | None, classes: tuple[str, ...]) -> str | None:
-    """The class that a competition's single column is for, by its own name among the classes.
+    """The class whose probability a competition's single column holds.
 
-    Kaggle says "dog", a folder may be called "Dog" or "dogs".
+    Kaggle says "dog"; the class folder may be "Dog" or "dogs".
     """
     known = COMPETITIONS.get(slug or "")
     if known is None or known.positive is None:
@@ -139,11 +137,11 @@ def positive_of(slug: str | None, classes: tuple[str, ...]) -> str | None:
 
 
 def slug_of(named: str) -> str:
-    """A competition's name, of the URL of any of its pages as well."""
+    """A competition's name, from its name or the URL of any of its pages."""
     found = re.match(r"https?://(?:www\.)?kaggle\.com/(?:c|competitions)/([^/?#\s]+)", named)
     return found[1] if found else named
 
 
 def rules_page(slug: str) -> str:
-    """Where one accepts a competition's rules."""
+    """The page for accepting a competition's rules."""
     return f"https://www.kaggle.com/c/{slug}/rules"

@@ -1,4 +1,4 @@
-"""A competition's data: from Kaggle, as one archive, to a dataset that knows its competition."""
+"""Download a competition's data and make a dataset of it."""
 
 from __future__ import annotations
 
@@ -28,40 +28,42 @@ DOWNLOADS = ".downloads"
 
 
 def archive_of(slug: str, data_dir: Path) -> Path:
-    """Where a competition's archive is kept."""
+    """The file of a competition's archive."""
     return data_dir / DOWNLOADS / f"{slug}.zip"
 
 
 def get(
     connect: Callable[[], Kaggle], slug: str, archive: Path, root: Path, naming: Naming = AS_FOUND
 ) -> Outcome | None:
-    """Fetch a competition's data and make a dataset of it, which knows its competition.
+    """Download a competition's data, make a dataset of it, and note the competition in it.
 
-    Stopped at any moment, the next call goes on from there. Made once, nothing is asked of Kaggle.
+    If it is interrupted, the next call continues. If the dataset is made already, Kaggle is not
+    asked.
 
     Args:
-        connect: gives the account.
-        archive: where its archive is kept; see `archive_of`.
-        root: the dataset's folder to be.
-        naming: where the labels are, as far as somebody says it.
+        connect: opens the account.
+        slug: the competition's name.
+        archive: the file of its archive; see `archive_of`.
+        root: the folder of the new dataset.
+        naming: where the labels are, if the user says so.
 
     Returns:
-        what was organised; None where it was before.
+        what was organised; None if the dataset was made before.
 
     Raises:
-        DlError: the folder is taken, the rules were not accepted, no room, or what came is no
-            dataset.
+        DlError: the folder is taken, the rules were not accepted, there is no room, or the data is
+            not a dataset.
     """
     outcome = None
     if _is_made(archive, root):
         settle_made(root)
     else:
-        require_target(archive, root, "Name another: `--dataset NAME`.")
+        require_target(archive, root, "Choose another name: `--dataset NAME`.")
         _fetch(connect(), slug, archive, root)
         try:
             outcome = organize(archive, root, naming=naming)
         except ArchiveError as error:
-            anew = f"To fetch it anew: `rm {quoted(archive)}`, then the same command."
+            anew = f"To download it again: `rm {quoted(archive)}`, then the same command."
             hint = f"{error.hint.removesuffix(AGAIN).rstrip()} {anew}".lstrip()
             raise ArchiveError(error.what, why=error.why, hint=hint) from error
     _name_competition(root, slug)
@@ -69,7 +71,7 @@ def get(
 
 
 def _is_made(archive: Path, root: Path) -> bool:
-    """Whether a dataset was made of an archive, which may be gone by now."""
+    """Whether a dataset was made from an archive, which may have been removed since."""
     return any(
         journal.name == "organize"
         and journal.state == "done"
@@ -79,18 +81,18 @@ def _is_made(archive: Path, root: Path) -> bool:
 
 
 def _fetch(kaggle: Kaggle, slug: str, archive: Path, root: Path) -> None:
-    """Fetch the archive, where it is not there yet."""
+    """Download the archive, unless it is there."""
     files = kaggle.files(slug)
     say(f"{slug}: {_in_words(files)}")
     _require_room(files, archive, root)
     if not fetch(lambda: kaggle.download_url(slug), archive, what=f"the data of {slug}"):
-        say(f"The archive is there already, {words.size(archive.stat().st_size)}.")
+        say(f"The archive was downloaded before, {words.size(archive.stat().st_size)}.")
 
 
 def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
-    """Refuse what the disks can't hold: the archive as it comes, and all that is in it.
+    """Refuse data that is larger than the free space: the archive plus its content.
 
-    Of the archives in it the largest is there once more, while it is unpacked.
+    The largest archive inside it counts twice, because it exists twice while it is unpacked.
     """
     sizes = [each.bytes for each in files]
     packed = [each.bytes for each in files if can_unpack(each.name)]
@@ -102,29 +104,29 @@ def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
             return  # it was unpacked before
     disks = {existing(folder).stat().st_dev for folder in (archive.parent, root.parent)}
     if len(disks) == 1:
-        require_room(archive.parent, coming + unpacked, "for the archive and what is in it")
+        require_room(archive.parent, coming + unpacked, "for the archive and its content")
         return
-    hint = "Free some space, or name another disk with"
+    hint = "Free some space, or choose another disk with"
     where = f"for the archive in {shown(archive.parent)}"
     require_room(archive.parent, coming, where, f"{hint} `--data-dir`.")
-    where = f"for what is in the archive, in {shown(root.parent)}"
+    where = f"for the archive's content in {shown(root.parent)}"
     require_room(root.parent, unpacked, where, f"{hint} `--dataset`.")
 
 
 def _name_competition(root: Path, slug: str) -> None:
-    """Write into a dataset's settings which competition it is of, whatever else they said."""
+    """Write the competition into a dataset's settings, in place of another one."""
     file = root / SETTINGS
     named = below(dataset_settings(root), "kaggle", "competition")
     if named == slug:
         return
-    remove_leftovers(root)  # of a call that was killed while it wrote them
+    remove_leftovers(root)  # of a killed call
     save_setting(file, "kaggle.competition", slug)
     if named is not None:
-        say(f"{shown(file)} named the competition `{named}`; now it names `{slug}`, as typed.")
+        say(f"{shown(file)} now has the competition `{slug}` in place of `{named}`.")
 
 
 def _in_words(files: Sequence[DataFile]) -> str:
-    """How much it is, and the largest of it."""
+    """The number and size of files, and the names of the largest."""
     size = sum(each.bytes for each in files)
     largest = sorted(files, key=lambda each: -each.bytes)[:3]
     names = ", ".join(each.name for each in largest) + (", ..." if len(files) > 3 else "")

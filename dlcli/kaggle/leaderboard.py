@@ -1,4 +1,4 @@
-"""Where one stands in a competition, and whether the validation images tell the truth about it."""
+"""The account's rank in a competition, and how well validation scores predict public scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlcli.kaggle.competitions import Metric, Sent, Standing
 from dlcli.kaggle.record import Entry, read_logs
 from dlcli.runs.run import Run
 
-# Fewer pairs of scores lie on some line by chance alone.
+# Fewer pairs of scores lie on a line by chance.
 LEAST_PAIRS = 3
 
 
@@ -18,7 +18,8 @@ class Rank:
     """A score's place on a leaderboard.
 
     Args:
-        place: 1 for the best; of teams with the same score the first place.
+        place: 1 for the best; teams with the same score share the first place.
+        teams: the number of teams.
     """
 
     place: int
@@ -32,14 +33,14 @@ class Rank:
 
 @dataclass(frozen=True)
 class Truth:
-    """Valid scores held against public ones.
+    """Validation scores compared with public ones.
 
     Args:
-        runs: how many have both.
-        difference: mean of public less valid.
-        inside: how many public scores lay in the range that was promised.
-        correlation: Pearson's; None of too few pairs, or where one of the two never changes.
-        ranks: Spearman's, likewise: whether the better one by valid is the better one in public.
+        runs: the number of runs with both.
+        difference: mean of public minus valid.
+        inside: the number of public scores in the predicted range.
+        correlation: Pearson's; None for too few pairs, or if one side is constant.
+        ranks: Spearman's; None in the same cases.
     """
 
     runs: int
@@ -51,12 +52,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class Overview:
-    """How an account stands in a competition.
+    """The position of an account in a competition.
 
     Args:
-        metric: how it scores; None where neither a table nor the leaderboard tells.
+        metric: the competition's metric; None if neither the table nor the leaderboard shows it.
         best: the submission with the best public score.
-        rank: its place; None where there is none, or nobody else.
+        rank: its rank; None without a score or a leaderboard.
     """
 
     metric: Metric | None
@@ -67,12 +68,12 @@ class Overview:
 def overview(
     leaderboard: Sequence[Standing], sent: Iterable[Sent], metric: Metric | None
 ) -> Overview:
-    """How an account stands.
+    """The position of an account in a competition.
 
     Args:
-        leaderboard: the public one, the best first.
-        sent: what the account's team has sent.
-        metric: how the competition scores, if that is known.
+        leaderboard: the public one, best first.
+        sent: the submissions of the account's team.
+        metric: the competition's metric, if it is known.
     """
     metric = metric or metric_by(leaderboard)
     best = best_of(sent, metric) if metric else None
@@ -82,18 +83,18 @@ def overview(
 
 
 def rank_of(score: float, leaderboard: Sequence[Standing], metric: Metric) -> Rank:
-    """The place that a score has, whether or not it is on the leaderboard itself."""
+    """The rank of a score, whether or not the leaderboard lists it."""
     sign = 1 if metric.falls else -1
     better = sum(sign * each.score < sign * score for each in leaderboard)
     return Rank(better + 1, max(len(leaderboard), better + 1))
 
 
 def metric_by(leaderboard: Sequence[Standing]) -> Metric | None:
-    """A metric without a name, of which the leaderboard's order shows whether less is better."""
+    """A metric without a name; the leaderboard's order shows whether less is better."""
     scores = [each.score for each in leaderboard]
     if len(scores) < 2 or scores[0] == scores[-1]:
         return None
-    return Metric("", "a metric that is not known", falls=scores[0] < scores[-1], clipped=True)
+    return Metric("", "an unknown metric", falls=scores[0] < scores[-1], clipped=True)
 
 
 def best_of(sent: Iterable[Sent], metric: Metric) -> Sent | None:
@@ -104,15 +105,15 @@ def best_of(sent: Iterable[Sent], metric: Metric) -> Sent | None:
 
 
 def sent_by_runs(runs: Iterable[Run], slug: str) -> list[tuple[Run, Entry]]:
-    """What runs have sent to a competition, in the order of sending."""
+    """The submissions of runs to a competition, in the order of sending."""
     return [(run, entry) for run, entry in read_logs(runs) if entry.competition == slug]
 
 
 def truth(sent: Iterable[tuple[Run, Entry]]) -> Truth:
-    """Hold what the validation images promised against what came back.
+    """Compare the scores that the validation images predicted with the public scores.
 
-    Of each run its last scored submission counts: others of it differ by their clip alone, and
-    would agree with each other whatever validation is worth.
+    Only the last scored submission of each run counts: the others differ only in clipping, and
+    would agree with each other however good the prediction is.
 
     Reference:
         Spearman 1904, "The proof and measurement of association between two things".
@@ -142,6 +143,6 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """The place of each value among all; equal ones share the mean of theirs."""
+    """The rank of each value among all; equal values share their mean rank."""
     ordered = sorted(values)
     return [ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values]

@@ -1,6 +1,6 @@
-"""What a run has sent to Kaggle: its `kaggle.yaml`, an entry for each file, the oldest first.
+"""A run's submissions to Kaggle: `kaggle.yaml`, one entry per file, oldest first.
 
-What Kaggle says of these submissions later is brought into the same file.
+Scores are added to the entries once Kaggle gives them.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ from dlcli.kaggle.competitions import METRICS, Metric, Sent
 from dlcli.progress import say
 from dlcli.runs.run import Run, runs_to_read, stand_in, writable_run
 
-# On its way: what came of it only Kaggle's list can say.
+# Being sent; only Kaggle's list can tell what became of it.
 SENDING = "sending"
 STATES = (SENDING, "pending", "complete", "error")
-# Kaggle gives scores to five digits behind the point.
+# Kaggle gives scores to five decimal places.
 SCORE_STEP = 1e-5
 
-# Of a file's sha256, in hex: its name among the files that were sent.
+# Hex digits of a file's sha256 in its name in `submissions/`.
 DIGITS = 8
-# An order whose sender was killed may still be at work.
+# A submission whose sender was killed may still arrive within this time.
 ARRIVES_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was sent.
+    """One submitted file.
 
     Args:
-        file: the first eight hex digits of its sha256; it lies in `submissions/`.
-        sent: when, by our clock; see `process.utc_now`.
-        message: what was said with it.
-        metric: the name of the competition's metric; None where nobody said.
-        clip: how far probabilities were kept from 0 and 1; None where that is not known any more.
-        views: changed views of each image that it is the mean with; likewise.
-        expected: the score that the validation images promise; None where the metric is not known.
-        expected_range: where it lies in 95 of 100 cases.
+        file: the first eight hex digits of its sha256; it is in `submissions/`.
+        competition: the competition's name.
+        sent: when, by this computer's clock; see `process.utc_now`.
+        message: the text that was sent with it.
+        metric: the name of the competition's metric; None if unknown.
+        clip: the least distance of probabilities from 0 and 1; None if unknown.
+        views: augmented views of each image in the mean prediction; None if unknown.
+        expected: the score that the validation images predict; None if the metric is unknown.
+        expected_range: its 95 % interval.
         state: sending, pending, complete or error.
-        public_score, private_score: what came back.
+        ref: Kaggle's number for it.
+        public_score, private_score: Kaggle's scores.
         reason: why it could not be scored.
     """
 
@@ -72,24 +74,24 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others of its run."""
+        """What identifies it among its run's entries."""
         return self.file, self.sent
 
     @property
     def is_open(self) -> bool:
-        """Whether Kaggle may yet have more to say of it."""
+        """Whether its score is still to come."""
         return self.state in (SENDING, "pending")
 
     @property
     def is_as_promised(self) -> bool | None:
-        """Whether its public score lies where the validation images promised; None: unknown."""
+        """Whether its public score is in the expected range; None if that is unknown."""
         if self.expected_range is None or self.public_score is None:
             return None
         low, high = self.expected_range
         return low - SCORE_STEP <= self.public_score <= high + SCORE_STEP
 
     def answered(self, sent: Sent) -> Entry:
-        """The entry with what Kaggle says now."""
+        """The entry with Kaggle's present data."""
         return dataclasses.replace(
             self,
             state=sent.state,
@@ -101,13 +103,13 @@ class Entry:
 
 
 def read_log(run: Run) -> list[Entry]:
-    """What a run has sent; [] where it has sent nothing.
+    """A run's submissions; [] if there are none.
 
     Raises:
         DlError: the file is damaged.
     """
     found: dict[tuple[str, str], Entry] = {}
-    for folder in (run, stand_in(run)):  # where it could not be written, that one knows more
+    for folder in (run, stand_in(run)):  # a run that cannot be written records in its stand-in
         found |= {each.key: each for each in _entries_of(folder)}
     return sorted(found.values(), key=lambda each: each.sent)
 
@@ -118,19 +120,19 @@ def _entries_of(folder: Run) -> list[Entry]:
     try:
         return [_entry(each) for each in read_yaml(folder.kaggle_file)["submissions"]]
     except (DlError, TypeError, KeyError, ValueError) as error:
-        why = error.why if isinstance(error, DlError) else f"it should list submissions, {error}"
+        why = error.why if isinstance(error, DlError) else f"expected submissions, {error}"
         raise DlError(
             f"{shown(folder.kaggle_file)} is damaged",
             why=why,
-            hint="Mend it; or remove it, then `dl kaggle sync` finds on Kaggle what was sent, but "
-            "not what was expected of it.",
+            hint="Repair it. Or remove it and run `dl kaggle sync`, which restores the submissions "
+            "from Kaggle, without their expected scores.",
         ) from error
 
 
 def read_logs(runs: Iterable[Run]) -> list[tuple[Run, Entry]]:
-    """What several runs have sent, in the order of sending; each submission once.
+    """The submissions of several runs, in the order of sending, each once.
 
-    A run that was copied has the other's entries too. A damaged file hides no other's (said).
+    A copied run has the original's entries too. A damaged file is skipped with a warning.
     """
     found: list[tuple[Run, Entry]] = []
     refs: set[int] = set()
@@ -138,7 +140,7 @@ def read_logs(runs: Iterable[Run]) -> list[tuple[Run, Entry]]:
         try:
             entries = read_log(run)
         except DlError as error:
-            say(f"Warning: {error.what}, and left out.")
+            say(f"Warning: {error.what}, so it is left out.")
             continue
         found += [(run, each) for each in entries if each.ref not in refs]
         refs |= {each.ref for each in entries if each.ref is not None}
@@ -146,7 +148,7 @@ def read_logs(runs: Iterable[Run]) -> list[tuple[Run, Entry]]:
 
 
 def is_readable(run: Run) -> bool:
-    """Whether what a run has sent can be read."""
+    """Whether a run's submissions can be read."""
     try:
         read_log(run)
     except DlError:
@@ -155,14 +157,15 @@ def is_readable(run: Run) -> bool:
 
 
 def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None:
-    """Write some of what a run has sent, and its best public score among its headline scores.
+    """Write entries of a run, and its best public score among its headline scores.
 
-    What other processes write meanwhile stays: an entry that is scored is not made pending again,
-    and what is gone goes only as it was known.
+    Changes by other processes stay: a scored entry does not become pending again, and an entry is
+    removed only if it is unchanged.
 
     Args:
-        entries: new ones, and others as they are now.
-        gone: those that were never taken.
+        run: the run.
+        entries: new and changed ones.
+        gone: entries to remove, because Kaggle never received them.
     """
     kept_in, never = writable_run(run), list(gone)
     with alone_in(kept_in.path):
@@ -178,16 +181,16 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
 
 
 def note_best(run: Run) -> None:
-    """Bring a run's best public score into its headline scores, where it isn't there yet."""
+    """Update a run's best public score in its headline scores."""
     best = best_score(read_log(run))
     if run.status.get("public_score") != best:
         run.update_status(public_score=best)
 
 
 def best_score(entries: Iterable[Entry]) -> float | None:
-    """The best public score in the competition that was sent to last; None where there is none.
+    """The best public score in the competition of the last submission; None if there is none.
 
-    Where nobody knows whether less is better, the newest.
+    For an unknown metric it is the newest score.
     """
     scored = [each for each in entries if each.public_score is not None]
     if not scored:
@@ -205,7 +208,7 @@ def best_score(entries: Iterable[Entry]) -> float | None:
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    """An entry as YAML holds it: what is not known is left out."""
+    """An entry for YAML, without unknown values."""
     values = dataclasses.asdict(entry)
     if entry.expected_range:
         values["expected_range"] = list(entry.expected_range)
@@ -217,13 +220,13 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 
 def _entry(values: Any) -> Entry:
-    """An entry as YAML holds it.
+    """An entry from YAML.
 
     Raises:
-        ValueError, TypeError: it is none.
+        ValueError, TypeError: it is not an entry.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"not {values!r:.40}")
+        raise ValueError(f"found {values!r:.40}")
     span = values.get("expected_range")
     numbers = {
         name: None if (held := values.get(name)) is None else float(held)
@@ -234,25 +237,25 @@ def _entry(values: Any) -> Entry:
     )
     texts = (entry.file, entry.competition, entry.sent, entry.message, entry.reason)
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("with a file, a competition and a time for each")
+        raise ValueError("each with a file, a competition and a time")
     if any(
         value is not None and not isfinite(value) for value in (*numbers.values(), *(span or ()))
     ):
-        raise ValueError("with scores that are numbers")
+        raise ValueError("each with scores that are numbers")
     if entry.state not in STATES or not isinstance(entry.ref, int | None):
-        raise ValueError(f"not one that is {entry.state!r} with the number {entry.ref!r}")
+        raise ValueError(f"found one with the state {entry.state!r} and the number {entry.ref!r}")
     return entry
 
 
 @dataclass(frozen=True)
 class News:
-    """What was heard.
+    """The result of `sync`.
 
     Args:
-        changed: the entries that are new, or not as they were.
-        waiting: those that are being scored, or on their way.
-        lost: those that never reached Kaggle, and are forgotten.
-        listed: all that the account's team has sent, the newest first.
+        changed: new and changed entries.
+        waiting: entries that are being sent or scored.
+        lost: entries that never reached Kaggle; they are removed.
+        listed: all submissions of the account's team, newest first.
     """
 
     changed: list[tuple[Run, Entry]]
@@ -262,7 +265,7 @@ class News:
 
 
 def lock_of(slug: str) -> Path:
-    """The file that is there while a process of this machine sends to a competition."""
+    """The lock file of this computer for sending to a competition."""
     return state_home() / "kaggle" / f"{sha256(slug.encode()).hexdigest()[:DIGITS]}.lock"
 
 
@@ -274,15 +277,17 @@ def sync(
     *,
     is_sending: bool = False,
 ) -> News:
-    """Bring what Kaggle says of what runs have sent into their files.
+    """Update the submissions of runs with Kaggle's list.
 
-    An entry whose sending was cut off is found by its file's name, or was never taken and goes. A
-    submission that no run remembers, because its record was lost, is known by that name too.
+    An interrupted submission is found by its file's name; if Kaggle does not list it, its entry is
+    removed. A submission whose entry was lost is found by that name too.
 
     Args:
-        runs: those of a dataset.
-        metric: how it scores, if that is known.
-        is_sending: whether it is this process that holds `lock_of`.
+        kaggle: the account.
+        runs: the runs of a dataset.
+        slug: the competition.
+        metric: its metric, if known.
+        is_sending: whether this process holds the lock `lock_of`.
     """
     listed, runs = kaggle.submissions(slug), list(runs)
     logged = read_logs(runs)
@@ -313,12 +318,12 @@ def sync(
             keep(run, [entry])
             news.changed.append((run, entry))
     for run in {run: None for run, _ in logged if runs_to_read(run) == (run,)}:
-        note_best(run)  # which a killed process may not have come to
+        note_best(run)  # a killed process may have left this out
     return news
 
 
 def _is_old(entry: Entry) -> bool:
-    """Whether a file that was sent then would have arrived by now."""
+    """Whether an entry was sent so long ago that it would have arrived."""
     try:
         sent = datetime.fromisoformat(entry.sent)
     except ValueError:
@@ -327,10 +332,10 @@ def _is_old(entry: Entry) -> bool:
 
 
 def _heard(entry: Entry, listed: Iterable[Sent], known: set[int | None]) -> Entry | None:
-    """An open entry as Kaggle's list has it; None where it isn't there and no answer ever came.
+    """An open entry updated from Kaggle's list; None if it has no number and is not listed.
 
     Args:
-        known: the numbers of submissions that some run has sent.
+        known: the numbers of all recorded submissions.
     """
     if entry.ref is not None:
         return next((entry.answered(each) for each in listed if each.ref == entry.ref), entry)
@@ -343,7 +348,7 @@ def _heard(entry: Entry, listed: Iterable[Sent], known: set[int | None]) -> Entr
 
 
 def _sender(runs: Iterable[Run], sent: Sent) -> tuple[Run, str] | None:
-    """The run that has a file of that name and content, and the name's digits."""
+    """The run that has a submission's file, and the digits of its name; None if none has."""
     digest = sent.file_name.partition(".")[0]
     if not re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", digest):
         return None

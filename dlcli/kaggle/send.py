@@ -1,7 +1,7 @@
-"""Sending a run's submission to Kaggle, and waiting for its score.
+"""Send a run's submission to Kaggle, and wait for its score.
 
-What is sent is written down before it goes out, under a name that tells which file it was, so that
-whatever is killed on the way, Kaggle's own list says what became of it.
+Each submission is recorded before it is sent, under a name that identifies the file. So Kaggle's
+list shows what became of it, even if the process was killed.
 """
 
 from __future__ import annotations
@@ -28,57 +28,57 @@ from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run, writable_run
 
-# A file beyond this is sent compressed: 80,000 rows of ten classes are 8 MB, and 3 MB so.
+# Larger files are compressed: 80,000 rows of ten classes shrink from 8 MB to 3 MB.
 GZIP_BYTES = 1 << 20
-# Many competitions score within it; what takes longer is picked up later.
+# Many competitions score within a minute; `dl kaggle sync` gets later scores.
 WAIT_SECONDS = 60.0
-# Pauses while Kaggle scores, in seconds; the last one again and again.
+# Pauses while Kaggle scores, in seconds; the last one repeats.
 POLLS = (2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0)
-# A submission that was just sent may not be known everywhere at once.
+# Kaggle may not know a new submission yet.
 UNKNOWN_POLLS = 4
 FEW = 2
 
 
 def require_left(kaggle: Kaggle, slug: str) -> Limits:
-    """How many submissions are left today.
+    """The number of submissions that are left today.
 
     Raises:
-        DlError: none is. To whom accepted no rules, Kaggle tells nothing but zeros.
+        DlError: none is left. Kaggle also reports 0 while the rules are not accepted.
     """
     limits = kaggle.limits(slug)
     if limits.left > 0:
         return limits
     if not limits.today:
         raise DlError(
-            f"Kaggle takes no submission to {slug} from this account",
-            why="its rules were not accepted, or it has ended for good",
-            hint=f"Accept them at {rules_page(slug)} , then run the same command again; "
-            "`--no-upload` writes the file alone.",
+            f"Kaggle does not accept submissions to {slug} from this account",
+            why="you have not accepted its rules, or it has ended for good",
+            hint=f"Accept the rules at {rules_page(slug)} , then run the same command again. To "
+            "write the file without sending it, add `--no-upload`.",
         )
     raise DlError(
         f"No submission to {slug} is left today",
-        why=f"{limits.today} were made",
-        hint="A day ends at 00:00 UTC: the same command sends the file then. `--no-upload` writes "
-        "it alone.",
+        why=f"sent today: {limits.today}",
+        hint="Run the same command again after 00:00 UTC. To write the file without sending it, "
+        "add `--no-upload`.",
     )
 
 
 def open_sender(config: Config, root: Path | None) -> Kaggle:
-    """The account, before an hour is spent on predictions that it may not send.
+    """The account, checked before time is spent on predictions that cannot be sent.
 
     Args:
-        config: the settings; a competition that was typed goes before the dataset's.
-        root: the dataset's folder; None where it is gone.
+        config: the settings; an option `-c` takes precedence over the dataset's competition.
+        root: the dataset's folder; None if it is gone.
 
     Raises:
-        DlError: no competition is configured, nobody is signed in, or no submission is left.
+        DlError: no competition is set, there are no credentials, or no submission is left.
     """
     slug = with_competition(config, root).settings().kaggle.competition
     if not slug:
         raise DlError(
             "There is no competition to send to",
-            why="none is configured",
-            hint="Name it: `competition=`, or `kaggle.competition` in the settings.",
+            why="none is set",
+            hint="Pass `competition=`, or set `kaggle.competition`.",
         )
     kaggle = open_kaggle()
     require_left(kaggle, slug)
@@ -94,33 +94,35 @@ def send(
     views: int = 0,
     confirm: Callable[[str], None],
 ) -> Entry:
-    """Send what `submit_run` wrote.
+    """Send the file that `submit_run` wrote.
 
     Args:
-        submitted: the file, and what is expected of it.
-        message: shown beside it on Kaggle; None for the run's name and its valid score.
-        views: changed views of each image that it is the mean with.
-        confirm: asks a question, and raises where the answer is no.
+        kaggle: the account.
+        run: the run.
+        submitted: the file, and its expected score.
+        message: shown with it on Kaggle; None for the run's name and its valid score.
+        views: augmented views of each image in the mean prediction.
+        confirm: asks a question, and raises if the answer is no.
 
     Returns:
         its entry in the run's `kaggle.yaml`, pending.
 
     Raises:
-        DlError: none is left today, another process is sending, or Kaggle doesn't take it.
+        DlError: no submission is left today, another process is sending, or Kaggle refuses it.
     """
     slug = str(submitted.competition)
     doing = f"Another `dl` is sending to {slug}"
-    hint = "Wait until that has ended, then run the same command again."
+    hint = "Wait until it has finished, then run the same command again."
     with held(lock_of(slug), doing, hint, make_folder=True):
-        read_log(run)  # a damaged one is mended before anything goes out
+        read_log(run)  # raises if damaged, before anything is sent
         runs = Run.all(run.path.parent.parent, run.dataset)
         sync(kaggle, runs, slug, submitted.metric, is_sending=True)
         digest = sha256(submitted.content).hexdigest()[:DIGITS]
         limits = require_left(kaggle, slug)
         if twin := sent_before(runs, slug, digest):
-            confirm(f"This very file was sent before: {_known(twin)}. Send it again?")
+            confirm(f"The same file was sent before: {_known(twin)}. Send it again?")
         if limits.left < FEW:
-            confirm(f"{limits.left} submission to {slug} is left today. Send it?")
+            confirm(f"Only {limits.left} submission to {slug} is left today. Send it?")
         kept = writable_run(run).sent_file(digest)
         kept.parent.mkdir(exist_ok=True)
         atomic_write(kept, submitted.content)
@@ -136,23 +138,23 @@ def send(
 
 
 def wait_for_score(kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None) -> Entry:
-    """Ask, ever less often, until an entry is scored or time is up; what is heard is written down.
+    """Ask Kaggle until an entry is scored or the time is up, and record the answer.
 
     Args:
-        seconds: how long; None for as long as it takes.
+        seconds: time limit; None for none.
     """
-    say("Waiting for the score; Ctrl-C takes nothing back")
+    say("Waiting for the score. Ctrl-C stops waiting; the submission stands.")
     try:
         entry = _polled(kaggle, entry, None if seconds is None else time.monotonic() + seconds)
     except KeyboardInterrupt:
-        say("The submission stands: `dl kaggle sync` brings its score.")
+        say("The submission stands. Get its score later with `dl kaggle sync`.")
         raise
     keep(run, [entry])
     return entry
 
 
 def _polled(kaggle: Kaggle, entry: Entry, end: float | None) -> Entry:
-    """An entry once it is scored, or as it is when time is up."""
+    """An entry when it is scored or the time is up."""
     pauses, unknown = iter(POLLS), 0
     while entry.ref is not None and entry.is_open:
         pause = next(pauses, POLLS[-1])
@@ -169,7 +171,7 @@ def _polled(kaggle: Kaggle, entry: Entry, end: float | None) -> Entry:
 
 
 def sent_before(runs: Iterable[Run], slug: str, digest: str) -> Entry | None:
-    """The last entry of the same file, sent to the same competition by any of some runs."""
+    """The last entry of the same file, sent to the same competition by any of the runs."""
     same = [
         each
         for _, each in read_logs(runs)
@@ -201,7 +203,7 @@ def _entry(submitted: Submitted, digest: str, message: str, views: int) -> Entry
 
 
 def _known(entry: Entry) -> str:
-    """Which submission it is, and what it scored."""
+    """A submission's number and score, in words."""
     said = f"submission {entry.ref}"
     if entry.public_score is not None:
         return f"{said}, public score {entry.public_score:g}"
@@ -210,14 +212,14 @@ def _known(entry: Entry) -> str:
 
 @contextmanager
 def _to_send(file: Path) -> Iterator[Path]:
-    """The file that goes out: a large one compressed, under the same name."""
+    """The file to send; a large one is compressed, under the same name."""
     size = file.stat().st_size
     if size < GZIP_BYTES:
         yield file
         return
     with TemporaryDirectory() as folder:
         small = Path(folder, f"{file.name}.gz")
-        # no time in it: the same file is the same bytes
+        # without a time, the same file gives the same bytes
         small.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
         say(f"Compressed from {words.size(size)} to {words.size(small.stat().st_size)}")
         yield small

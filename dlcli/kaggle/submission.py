@@ -1,7 +1,7 @@
-"""From probabilities to the file that a competition wants: its ids, its columns, its checks.
+"""Make and check a submission file from predictions.
 
-The competition's sample submission decides: its columns and their order, its ids and their form.
-Without one, the file has `id` and either one probability (two classes) or a column per class.
+The competition's sample submission gives the columns, the ids, and their order and form. Without
+one, the file has `id` and either one probability (two classes) or a column per class.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ STEMS = "file names without suffix"
 
 @dataclass(frozen=True)
 class SampleSubmission:
-    """The form that a competition asks for.
+    """A competition's sample submission.
 
     Args:
+        file: its path.
         header: column names, the id's first.
-        ids: in their order, each once.
-        example: the first row's first value: a number, or a class where it wants class names.
+        ids: the ids in order, each once.
+        example: the first row's first value: a number, or a class name.
     """
 
     file: Path
@@ -42,9 +43,10 @@ class Submission:
     """A submission's content.
 
     Args:
-        rows: text of each cell.
-        notes: what was decided on the user's behalf, a sentence each.
-        labels: whether it holds class names, not probabilities.
+        header: column names.
+        rows: the text of each cell.
+        notes: decisions that the user should know, one sentence each.
+        labels: whether it holds class names instead of probabilities.
     """
 
     header: tuple[str, ...]
@@ -64,13 +66,13 @@ def read_sample_submission(file: Path) -> SampleSubmission:
     if len(header) < 2 or not rows or any(len(row) != len(header) for row in rows):
         raise DlError(
             f"{shown(file)} is not a sample submission",
-            why="expected a header and rows of an id and at least one value",
-            hint="Name the right file with `--sample-submission FILE`.",
+            why="expected a header, and rows of an id and at least one value",
+            hint="Give the right file with `--sample-submission FILE`.",
         )
     ids = tuple(row[0] for row in rows)
     if len(set(ids)) < len(ids):
         twice = Counter(ids).most_common(1)[0][0]
-        raise DlError(f"{shown(file)} has the id {twice!r} twice", hint="Mend the file.")
+        raise DlError(f"{shown(file)} has the id {twice!r} twice", hint="Correct the file.")
     return SampleSubmission(file, tuple(header), ids, rows[0][1])
 
 
@@ -84,18 +86,18 @@ def make_submission(
     """Put predictions of the test images into the competition's form.
 
     Args:
-        predictions: of the test images, clipped already if wanted.
-        sample: the form; None where there is none.
+        predictions: of the test images, already clipped if wanted.
+        sample: the competition's sample submission; None for the plain form.
         positive: the class whose probability a single column holds; by default the last by name.
-        origin: who says so, in words.
+        origin: where `positive` was set, in words.
 
     Raises:
-        DlError: ids or columns that don't match the images or classes.
+        DlError: the ids or columns do not match the images or classes.
     """
     notes: list[str] = []
     classes = predictions.classes
     if positive is not None and positive not in classes:
-        raise DlError(f"No class is called {positive!r}", hint=did_you_mean(positive, classes))
+        raise DlError(f"There is no class {positive!r}", hint=did_you_mean(positive, classes))
     row_of, ids = _match_ids(predictions.paths, sample, notes)
     value_columns = sample.header[1:] if sample else _default_columns(classes, positive)
     id_column = sample.header[0] if sample else "id"
@@ -117,14 +119,14 @@ def make_submission(
 
 
 def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> None:
-    """Check a written file against what it should be, as the competition will.
+    """Check a written file the way the competition will.
 
     Args:
         rows: the file, read back, header first.
-        submission: what it was made from.
+        submission: what was written.
 
     Raises:
-        DlError: other columns or rows, an id twice, a row that holds no probabilities.
+        DlError: columns or rows differ, an id occurs twice, or a row does not hold probabilities.
     """
     header, *body = map(tuple, rows or [[]])
     ids = [row[0] for row in submission.rows]
@@ -134,7 +136,7 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
         raise DlError(f"The submission has the id {Counter(ids).most_common(1)[0][0]!r} twice")
     if body != list(submission.rows):
         raise DlError(
-            "The submission's file does not hold what was written to it",
+            "The submission file differs from what was written",
             hint="Check the disk, then run `dl submit` again.",
         )
     for row in body if not submission.labels else ():
@@ -142,23 +144,24 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
             values = [float(text) for text in row[1:]]
         except ValueError:
             values = []
-        # NaN is neither. Nine digits are written: a sum of many may be off in the last ones
+        # NaN fails both. With nine digits each, a sum of many may be off in the last ones
         good = len(values) == len(header) - 1 and all(0 <= value <= 1 for value in values)
         if not good or (len(values) > 1 and abs(sum(values) - 1) > 1e-6):
             raise DlError(
-                f"The submission's row of {row[0]!r} holds no probabilities",
-                why=f"they should be from 0 to 1 and sum to 1, and are {', '.join(row[1:])}",
-                hint="A training that diverged gives these: train with a lower learning rate.",
+                f"The submission's row for {row[0]!r} does not hold probabilities",
+                why=f"expected values from 0 to 1 that sum to 1, found {', '.join(row[1:])}",
+                hint="The training may have diverged: train with a lower learning rate.",
             )
 
 
 def _wants_labels(
     column: str, classes: tuple[str, ...], sample: SampleSubmission | None, positive: str | None
 ) -> bool:
-    """Whether a single column is for names of classes: the sample has one, or there are many.
+    """Whether a single column is for class names: the sample has one, or there are many classes.
 
-    Of two classes called 0 and 1, a sample's 0 may be either. It is taken for a probability: a
-    competition that wants names refuses those aloud, one that scores probabilities takes names.
+    If the two classes are 0 and 1, a sample's 0 may be a name or a probability. It is read as a
+    probability: a competition that wants names refuses probabilities with an error, but one that
+    wants probabilities accepts names in silence.
     """
     if sample is not None and sample.example in classes:
         return set(classes) != {"0", "1"}
@@ -168,12 +171,12 @@ def _wants_labels(
 def _single_class(
     column: str, classes: tuple[str, ...], positive: str | None, origin: str
 ) -> tuple[str, str]:
-    """The class whose probability a single column holds, and why it is that one."""
+    """The class whose probability a single column holds, and the reason."""
     if positive is not None:
         return positive, origin
     if column in classes:
-        return column, "the column's name; `--positive CLASS` takes another"
-    return max(classes), "the last by name; `--positive CLASS` takes another"
+        return column, "the column's name; to change it, add `--positive CLASS`"
+    return max(classes), "the last by name; to change it, add `--positive CLASS`"
 
 
 def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
@@ -185,7 +188,7 @@ def _match_ids(
     sample: SampleSubmission | None,
     notes: list[str],
 ) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Which row of the predictions belongs to which id, and the ids in order."""
+    """Id -> row of the predictions, and the ids in order."""
     names = [PurePosixPath(path) for path in paths]
     forms: dict[str, list[str]] = {
         STEMS: [name.stem for name in names],
@@ -212,15 +215,15 @@ def _match_ids(
     if twice or missing:
         bad, problem = twice or missing, "ids without a test image"
         if twice:
-            problem = "ids that stand for several test images"
+            problem = "ids that match several test images"
         raise DlError(
             f"{shown(sample.file)} has {problem}",
             why=f"{len(bad):,} of {len(sample.ids):,}, such as "
             f"{', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with {how}",
-            hint="Complete the test folder, or name another file with `--sample-submission FILE`.",
+            hint="Complete the test folder, or give another file with `--sample-submission FILE`.",
         )
     if extra := len(ids) - len(row_of):
-        notes.append(f"Test images that {shown(sample.file)} does not name, left out: {extra:,}.")
+        notes.append(f"Test images left out, because {shown(sample.file)} lacks them: {extra:,}.")
     return row_of, sample.ids
 
 
@@ -235,13 +238,13 @@ def _match_columns(
             f"The columns of {file} are not the classes",
             why=f"expected {len(classes)} classes, found {len(columns)} columns; "
             f"not in both: {', '.join(map(repr, odd[:MOST_NAMED]))}",
-            hint="Rename the class folders, or name another file with `--sample-submission FILE`.",
+            hint="Rename the class folders, or give another file with `--sample-submission FILE`.",
         )
     return [classes.index(column) for column in columns]
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Sort `2` before `10`: numbers by their value, the rest by letter."""
+    """The sort key that puts `2` before `10`: numbers by value, the rest as text."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
     ]

@@ -1,4 +1,4 @@
-"""Submitting a run: from its predictions of the test images to `submission.csv`."""
+"""Write a run's `submission.csv` from its predictions of the test images."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ COMPETITION = "kaggle.competition"
 
 @dataclass(frozen=True)
 class Submitted:
-    """What `dl submit` says.
+    """A written submission file.
 
     Args:
-        content: its bytes, as they were checked.
-        rows: ids in it.
-        notes: what was decided, a sentence each.
-        labels: whether it holds names of classes.
-        metric: how the competition scores; None where nobody says.
-        bound: how far probabilities are kept from 0 and 1; 0 for not at all.
-        curve: log loss on the validation images over the bound; None where clipping is no matter.
+        file: its path.
+        content: its checked bytes.
+        rows: the number of ids in it.
+        notes: decisions that the user should know, one sentence each.
+        labels: whether it holds class names instead of probabilities.
+        metric: the competition's metric; None if unknown.
+        bound: the least distance of probabilities from 0 and 1; 0 without clipping.
+        curve: log loss on the validation images by bound; None if clipping has no effect.
         loss: log loss on the validation images, unclipped.
-        clipped_loss: the same at `bound`.
-        expected: what the competition is expected to give for this file, and the range that it
-            lies in, in 95 of 100 cases; None where its metric is not known.
-        competition: the competition's name, if one is configured.
-        entry: what became of it on Kaggle; None where it was not sent.
+        clipped_loss: log loss at `bound`.
+        expected: the expected score and its 95 % interval; None if the metric is unknown.
+        competition: the competition's name, if one is set.
+        entry: its record on Kaggle; None if it was not sent.
     """
 
     file: Path
@@ -75,7 +75,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Expected:
-    """A score that is expected, and its range of 95 %."""
+    """An expected score and its 95 % interval."""
 
     score: float
     low: float
@@ -83,13 +83,13 @@ class Expected:
 
 
 def with_competition(config: Config, root: Path | None) -> Config:
-    """The settings, with what a dataset says of its competition over all but the flags."""
+    """The settings with a dataset's competition, which only options override."""
     if root is not None:
         config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
     named = config.get(COMPETITION)
     if named.value is None:
         return config
-    # of a page's URL its name counts
+    # a page's URL is reduced to the name
     named = dataclasses.replace(named, value=slug_of(named.value))
     return config.with_values(config.values | {COMPETITION: named})
 
@@ -125,16 +125,16 @@ def submit_run(
 
     Args:
         run: a finished run.
-        root: where its dataset is; None: gone.
-        config: where data lies, what the competition wants, what to do about unreadable images.
-        bound: probabilities are kept this far from 0 and 1 (see `clipping.clip`); "auto": as far
-            as is best on the validation images.
+        root: its dataset's folder; None if it is gone.
+        config: the settings.
+        bound: the least distance of probabilities from 0 and 1 (see `clipping.clip`); "auto" for
+            the best on the validation images.
         sample_file: the competition's sample submission; by default the one in the dataset.
-        views: changed views of each image to take the mean with; 0: none.
+        views: augmented views of each image in the mean prediction; 0 for none.
 
     Raises:
-        DlError: no test images, ids or columns that don't match them, or a bound that changes
-            nothing.
+        DlError: there are no test images, the ids or columns do not match, or `bound` has no
+            effect.
     """
     require_possible(root, config, bound, sample_file)
     config = with_competition(config, root)
@@ -152,8 +152,8 @@ def submit_run(
         raise DlError(
             f"Test images without a prediction: {len(left_out):,}",
             why=f"they can't be read, such as {shown(left_out[0])}",
-            hint="Replace them, or give them the mean of the validation images' probabilities "
-            "with `--on-error skip`.",
+            hint="Replace them, or add `--on-error skip`, which gives them the mean of the "
+            "validation images' probabilities.",
         )
     sample = _sample(sample_file, root)
     everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
@@ -165,12 +165,16 @@ def submit_run(
         origin=origin,
     )
     if submission.labels and is_clipped:
-        raise _pointless("the submission holds the names of classes, not probabilities")
-    with atomic(kept_in.submission_file) as temporary:  # only what passes its check replaces a file
+        raise _pointless("the submission holds class names, not probabilities")
+    with atomic(kept_in.submission_file) as temporary:  # a file that fails its check replaces none
         write_csv(temporary, [submission.header, *submission.rows])
         check_submission(read_csv(temporary), submission)
         content = temporary.read_bytes()
-    form = f"Form: {shown(sample.file)}." if sample else "No sample submission found: plain form."
+    form = (
+        f"Sample submission: {shown(sample.file)}."
+        if sample
+        else "No sample submission found, so the file has the plain form."
+    )
     matters = not submission.labels and (metric is None or metric.clipped)
     return Submitted(
         file=kept_in.submission_file,
@@ -193,10 +197,9 @@ def submit_run(
 def _positive(
     config: Config, sample: SampleSubmission | None, classes: tuple[str, ...]
 ) -> tuple[str | None, str, tuple[str, ...]]:
-    """The class that a single column is for, who says so, and what is to be said about it.
+    """The class for a single column, where that was set, and warnings about it.
 
-    What somebody says goes before the column's own name, and that before what is known of the
-    competition.
+    A setting takes precedence over the column's name, and that over the competition's known class.
     """
     wants = config.settings().kaggle
     known = positive_of(wants.competition, classes)
@@ -210,18 +213,16 @@ def _positive(
 
 
 def _unfit(metric: Metric | None, submission: Submission) -> tuple[str, ...]:
-    """What is to be said of a file that the competition can't score well."""
+    """A warning about a file that the competition cannot score well."""
     if metric is not None and metric.clipped and submission.labels:
-        return (
-            f"Warning: the file holds names of classes, and {metric.words} wants probabilities.",
-        )
+        return (f"Warning: the file holds class names, but {metric.words} needs probabilities.",)
     return ()
 
 
 def _expected(
     metric: Metric | None, y_true: Ints, y_prob: np.ndarray, rows: int
 ) -> Expected | None:
-    """What a file of so many rows is expected to score, by the validation images."""
+    """The expected score of a file of `rows` rows, from the validation images."""
     if metric is None:
         return None
     if metric.name == "log_loss":
@@ -235,7 +236,7 @@ def _expected(
 
 def _pointless(why: str) -> DlError:
     return DlError(
-        "Clipping changes nothing here",
+        "Clipping has no effect here",
         why=why,
         hint="Leave out `--clip`.",
         exit_code=ExitCode.USAGE,
@@ -247,7 +248,7 @@ def _origin(config: Config, key: str) -> str:
 
 
 def _left_out(test: Predictions, root: Path | None) -> list[str]:
-    """The test images that have no prediction, because they can't be read."""
+    """The test images without a prediction, because they can't be read."""
     images = open_dataset(root).splits["test"] if root is not None else ()
     return sorted(set(images) - set(test.paths))
 
@@ -269,11 +270,11 @@ def _about(left_out: list[str]) -> tuple[str, ...]:
         return ()
     count, example = len(left_out), shown(left_out[0])
     mean = "the mean of the validation images' probabilities"
-    return (f"Unreadable test images: {count:,}, such as {example}; they get {mean}.",)
+    return (f"Unreadable test images: {count:,}, such as {example}. They get {mean}.",)
 
 
 def _sample(named: Path | None, root: Path | None) -> SampleSubmission | None:
     if named is not None and not named.is_file():
-        raise DlError(f"No such file: {shown(named)}", hint="Check `--sample-submission`.")
+        raise DlError(f"{shown(named)} does not exist", hint="Check `--sample-submission`.")
     file = named or (find_sample_submission(root) if root else None)
     return read_sample_submission(file) if file else None

@@ -1,7 +1,7 @@
-"""Bringing a file to a storage host's upload link, which goes on where it broke off.
+"""Resumable upload to Google Cloud Storage.
 
-Not through the package `kaggle`: its upload waits for ever for a host that falls silent, tries for
-minutes without a word where nothing answers, and shows the link, which is as good as a key.
+The package `kaggle` is not used for it: its upload waits forever for a silent host, retries for
+minutes without a message, and prints the link, which gives access.
 
 Reference:
     https://cloud.google.com/storage/docs/performing-resumable-uploads
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Broken(Exception):
-    """The upload broke off in a way that another try may not.
+    """The upload was interrupted; another attempt may succeed.
 
     Args:
         why: in words, without the link.
-        begin_anew: whether the link serves no more.
+        begin_anew: whether the link is no longer valid.
     """
 
     def __init__(self, why: str, *, begin_anew: bool = False) -> None:
@@ -35,22 +35,22 @@ class Broken(Exception):
 
 
 def upload(file: Path, link: str, *, resume: bool) -> None:
-    """Send a file, or what is missing of it, in one request.
+    """Send a file, or its missing rest, in one request.
 
     Args:
-        file: a small one: it is held in memory.
-        link: where it goes; holds its own credentials, so no others are sent.
-        resume: whether a part of it may have arrived: it is asked how much.
+        file: is read into memory, so it must be small.
+        link: contains its own credentials, so no others are sent.
+        resume: whether to ask first how much has arrived.
 
     Raises:
-        Broken: it has not arrived whole; try again.
+        Broken: the file has not arrived completely; try again.
         DlError: the host refuses it.
     """
     import requests
 
     content = file.read_bytes()
     with requests.Session() as session:
-        session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
+        session.auth = lambda request: request  # else it sends the host's entry of ~/.netrc
 
         def put(data: bytes, headers: dict[str, str]) -> Response:
             try:
@@ -73,23 +73,23 @@ def upload(file: Path, link: str, *, resume: bool) -> None:
     if answer.status_code in (308, 408, 429) or answer.status_code >= 500:
         raise Broken(f"the storage host answers {answer.status_code}")
     if answer.status_code in (404, 410):
-        raise Broken("the link is not valid any more", begin_anew=True)
+        raise Broken("the link is no longer valid", begin_anew=True)
     raise DlError(
-        f"{file.name} is refused",
+        f"Kaggle refuses {file.name}",
         why=f"the storage host answers {answer.status_code}",
         hint="Nothing was submitted. Run the same command again in some minutes.",
     )
 
 
 def _arrived(answer: Response) -> int:
-    """How many bytes of an upload are there already, by the answer to the question.
+    """The number of bytes that have arrived, from the host's answer.
 
     Raises:
-        Broken: the host doesn't say.
+        Broken: the host does not say.
     """
     status = answer.status_code
     if status in (404, 410):
-        raise Broken("the link is not valid any more", begin_anew=True)
+        raise Broken("the link is no longer valid", begin_anew=True)
     if status != 308:
         raise Broken(f"the storage host answers {status}")
     found = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("Range", ""))

@@ -63,8 +63,8 @@ def test_status_says_rank_percentile_and_whether_valid_tells_the_truth(
     ]
     assert all(re.fullmatch(r"0\.\d{3}-\d\.\d{3}", row[3]) for row in rows)
     assert "Outside" not in said.stderr
-    assert "+0.0000 in the mean of 3 runs; 3 of 3 within the range" in said.stderr
-    assert "Correlation of valid and public scores: 1.00, of their ranks 1.00." in said.stderr
+    assert "+0.0000 in the mean of 3 runs; 3 of 3 within the expected range" in said.stderr
+    assert "Correlation of valid and public scores: 1.00; of their ranks: 1.00." in said.stderr
     plain = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
     assert plain["rank"] == {"place": 6, "teams": 20, "percentile": 30.0}
     assert [each["run"] for each in plain["submissions"]] == [first, second, third]
@@ -84,10 +84,10 @@ def test_a_validation_that_does_not_tell_the_truth_is_told_as_such(
     competition.scorer = lambda rows: 9.0 if rows[1][1] == "0.1" else 8.0
     sent_by(dl, root, 0.7, 0.9, 0.8)
     said = ok(dl("kaggle", "status"))
-    assert "0 of 3 within the range that was promised" in said.stderr
+    assert "0 of 3 within the expected range" in said.stderr
     assert "Correlation of valid and public scores: -0.8" in said.stderr
-    assert said.stderr.count("Outside of it: 2026") == 3
-    assert "9.00000 and not 0.105-" in said.stderr
+    assert said.stderr.count("Outside its expected range: 2026") == 3
+    assert "public 9.00000, expected 0.105-" in said.stderr
 
 
 def test_submissions_are_listed_with_the_runs_that_made_them(
@@ -152,8 +152,8 @@ def test_sync_says_what_is_still_scored_and_what_never_arrived(
     ok(dl("submit", run.name, "--no-wait"))
     keep(run, [Entry("1a2b3c4d", SLUG, "2026-11-23T14:09:31Z")])
     said = ok(dl("kaggle", "sync")).stderr
-    assert "Still being scored, or on the way: 1" in said
-    assert f"1a2b3c4d.csv of {run.name}, cut off while it was sent, never reached Kaggle" in said
+    assert "Still being sent or scored: 1" in said
+    assert f"1a2b3c4d.csv of {run.name} never reached Kaggle" in said
     assert "never reached" not in ok(dl("kaggle", "sync")).stderr
 
 

@@ -125,6 +125,6 @@ def test_real_photos_of_a_competition_reach_the_score_that_was_promised(
     assert entry.public_score == pytest.approx(by_hand, abs=1e-5)
     assert entry.is_as_promised, entry
     assert entry.public_score < 0.1
-    assert "within what the validation images promised" in submitted.stderr
+    assert "within the range that the validation images predicted" in submitted.stderr
     assert status["rank"] == {"place": 2, "teams": 2, "percentile": 100.0}
     assert status["best"]["public_score"] == entry.public_score

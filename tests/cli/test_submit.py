@@ -87,7 +87,7 @@ def test_without_a_sample_the_file_has_ids_and_one_probability_and_says_whose(
     assert run.submission_file.read_text() == "id,label\n1,0.1\n2,1\n10,0.8\n"
     assert "(the newest finished run of pets, the dataset named)" in said.stderr
     assert "holds the probability of 'dog' (the last by name" in said.stderr
-    assert "No competition is configured, so it was not sent: `-c NAME` sends it." in said.stderr
+    assert "Not sent: no competition is set. Add `-c NAME` to send it." in said.stderr
     assert "rows            3" in said.stdout
 
 
@@ -97,7 +97,7 @@ def test_the_sample_in_the_dataset_decides_on_ids_and_columns(dl: Dl, run: Run, 
     assert run.submission_file.read_text() == (
         "file,dog,cat\n10.png,0.8,0.2\n1.png,0.1,0.9\n2.png,1,0\n"
     )
-    assert "Form: ~/data/pets/sample_submission.csv" in said.stderr
+    assert "Sample submission: ~/data/pets/sample_submission.csv" in said.stderr
 
 
 def test_clipping_is_of_the_file_and_of_the_printed_loss(dl: Dl, run: Run) -> None:
@@ -116,10 +116,10 @@ def test_without_clipping_what_it_would_gain_is_printed(dl: Dl, run: Run) -> Non
     said = ok(dl("submit", run.name))
     losses = {bound: log_loss([0, 0, 1], clip(VALID, bound)) for bound in TRIED}
     best = min(losses, key=lambda bound: losses[bound])
-    words = f"With `--clip {best:g}` it would be {losses[best]:.4f} on the validation images."
+    words = f"With `--clip {best:g}` the valid log loss would be {losses[best]:.4f}."
     assert words in said.stderr
     again = ok(dl("submit", run.name, "--clip", f"{best:g}"))
-    assert "it would be" not in again.stderr
+    assert "would be" not in again.stderr
 
 
 def test_the_positive_class_may_come_from_the_dataset_and_be_overruled_by_a_flag(
@@ -158,7 +158,7 @@ def test_clipping_class_names_is_a_usage_error(dl: Dl, run: Run, home: Path) -> 
 def test_a_missing_sample_file_is_an_error(dl: Dl, run: Run) -> None:
     failed = dl("submit", run.name, "--sample-submission", "none.csv")
     assert failed.exit_code == 1
-    assert "No such file: none.csv" in failed.stderr
+    assert "none.csv does not exist" in failed.stderr
 
 
 def test_auto_clips_as_the_validation_images_choose_and_shows_the_curve(dl: Dl, run: Run) -> None:
@@ -170,14 +170,14 @@ def test_auto_clips_as_the_validation_images_choose_and_shows_the_curve(dl: Dl, 
     assert [line[0] for line in lines[1 : 1 + len(TRIED)]] == [f"{c:g}" for c in TRIED]
     assert [line[0] for line in lines if "chosen" in line] == ["0.01"]
     assert "clipped at 0.01" in said.stdout
-    assert "on images that took no part in the choice" in said.stderr
-    assert "`--clip 0.05` would have cost 0.08" in said.stderr
+    assert "Log loss on held-out images: " in said.stderr
+    assert "With `--clip 0.05` the log loss would be 0.08" in said.stderr
 
 
 def test_auto_clips_nothing_where_that_gains_nothing(dl: Dl, run: Run) -> None:
     many(run, np.tile([[0.999, 0.001]], (200, 1)), ["cat"] * 200)
     said = ok(dl("submit", run.name, "--clip", "auto"))
-    assert "nothing is clipped" in said.stderr
+    assert "Nothing is clipped" in said.stderr
     assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "1"], ["10", "0.8"]]
     before = run.submission_file.read_bytes()
     ok(dl("submit", run.name, "--clip", "none"))
@@ -187,7 +187,7 @@ def test_auto_clips_nothing_where_that_gains_nothing(dl: Dl, run: Run) -> None:
 def test_what_is_no_bound_is_a_usage_error(dl: Dl, run: Run) -> None:
     failed = dl("submit", run.name, "--clip", "some")
     assert failed.exit_code == 2
-    assert "'some' is neither a bound, as 0.05, nor auto, nor none." in failed.stderr
+    assert "'some' is not a number such as 0.05, auto or none." in failed.stderr
 
 
 @pytest.mark.parametrize("said", [("-c", "digit-recognizer"), ("--metric", "accuracy")])
@@ -200,7 +200,7 @@ def test_clipping_for_a_competition_that_it_can_not_help_is_refused(
         assert "scores by accuracy" in failed.stderr
     shown = ok(dl("submit", run.name, *said, "--no-upload"))
     assert "expected accuracy  0.6667  (95 % interval" in shown.stdout
-    assert "Clipping would gain" not in shown.stderr
+    assert "Clipping would not improve" not in shown.stderr
 
 
 def test_the_metric_of_a_competition_may_be_said_otherwise(dl: Dl, run: Run) -> None:
@@ -235,7 +235,7 @@ def test_names_of_classes_for_a_competition_that_wants_probabilities_promise_no_
 ) -> None:
     sample(home / "data" / "pets", "id,label\n1,cat\n2,cat\n10,cat\n")
     said = ok(dl("submit", run.name, "--metric", "log_loss"))
-    assert "Warning: the file holds names of classes, and log loss wants prob" in said.stderr
+    assert "Warning: the file holds class names, but log loss needs prob" in said.stderr
     assert "expected" not in said.stdout
     ok(dl("submit", run.name, "--metric", "accuracy"))
     for bound in ("0.05", "auto"):  # the same, whatever would be chosen

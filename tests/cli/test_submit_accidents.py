@@ -85,7 +85,7 @@ def test_what_was_cut_off_while_it_was_sent_is_found_on_kaggle_or_forgotten(
         assert only_entry(run).state == "sending"
         monkeypatch.setattr("dlcli.kaggle.record.ARRIVES_WITHIN", timedelta(0))
         said = ok(dl("kaggle", "sync", "-d", "pets")).stderr
-        assert "cut off while it was sent, never reached Kaggle" in said
+        assert "never reached Kaggle" in said
     states = [(each.state, each.public_score) for each in read_log(run)]
     assert states == ([("complete", 0.10536)] if arrived else [])
     assert len(server.sent) == arrived
@@ -144,7 +144,7 @@ def test_a_damaged_record_is_said_and_hides_no_other(
     refused(dl("submit", run.name), "kaggle.yaml is damaged", "dl kaggle sync")
     assert server.sent == []
     other = finished_run(root, "202611241200-finetune-e3", 0.8)
-    assert "is damaged, and left out" in ok(dl("submit", other.name)).stderr
+    assert "is damaged, so it is left out" in ok(dl("submit", other.name)).stderr
     ok(dl("kaggle", "status", "-d", "pets"))
 
 
@@ -157,6 +157,6 @@ def test_a_run_that_can_not_be_written_is_sent_and_its_score_kept_elsewhere(
     assert only_entry(run).state == "pending"
     ok(dl("kaggle", "sync", "-d", "pets"))
     assert only_entry(run).public_score == 0.10536
-    refused(dl("submit", run.name), "This very file was sent before", exit_code=2)
+    refused(dl("submit", run.name), "The same file was sent before", exit_code=2)
     monkeypatch.undo()
     assert not run.kaggle_file.exists()

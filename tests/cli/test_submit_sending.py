@@ -37,7 +37,7 @@ def test_it_is_sent_scored_and_written_down(dl: Dl, server: KaggleServer, run: R
     assert read_yaml(run.status_file)["public_score"] == 0.10536
     assert "public score  0.10536" in said.stdout
     assert f"Sent to {SLUG}: submission {sent.ref}; 4 left today" in said.stderr
-    assert "within what the validation images promised" in said.stderr
+    assert "within the range that the validation images predicted" in said.stderr
     listed = ok(dl("runs"))
     assert re.search(r"accuracy\s+seconds\s+public\n.*0\.1054", listed.stdout), listed.stdout
     assert "public_score" in ok(dl("runs", "show", run.name)).stdout
@@ -80,7 +80,7 @@ def test_python_sends_nothing_where_no_competition_is_known(server: KaggleServer
 def test_a_competition_of_the_command_line_goes_before_the_datasets(
     dl: Dl, server: KaggleServer, run: Run
 ) -> None:
-    refused(dl("submit", run.name, "-c", "dogs"), "Kaggle knows no competition 'dogs'")
+    refused(dl("submit", run.name, "-c", "dogs"), "Kaggle does not know a competition 'dogs'")
     assert server.sent == []
     assert not run.submission_file.exists()  # refused before anything was predicted
 
@@ -89,10 +89,10 @@ def test_the_same_file_is_sent_again_only_if_that_is_wanted(
     dl: Dl, server: KaggleServer, run: Run, root: Path
 ) -> None:
     ok(dl("submit", run.name))
-    again = refused(dl("submit", run.name), "This very file was sent before", exit_code=2)
+    again = refused(dl("submit", run.name), "The same file was sent before", exit_code=2)
     assert "public score 0.10536. Send it again?" in again.stderr
     other = finished_run(root, "202611241200-finetune-e3")
-    refused(dl("submit", other.name), "This very file was sent before", "--yes", exit_code=2)
+    refused(dl("submit", other.name), "The same file was sent before", "--yes", exit_code=2)
     assert len(server.sent) == 1
     ok(dl("submit", other.name, "--yes"))
     assert len(server.sent) == 2
@@ -109,7 +109,7 @@ def test_the_last_one_of_the_day_is_asked_for_and_none_is_sent_beyond_it(
     ok(dl("submit", run.name, *words, "--yes"))
     assert len(server.sent) == 2
     none = refused(dl("submit", run.name, "--clip", "0.3", "--yes"), "No submission to", "00:00")
-    assert "2 were made" in none.stderr
+    assert "sent today: 2" in none.stderr
     assert len(server.sent) == len(read_log(run)) == 2
     assert read_yaml(run.status_file)["public_score"] == 0.10536  # the better of the two
 
@@ -127,7 +127,9 @@ def test_without_credentials_what_to_do_is_said_before_anything_is_predicted(
 ) -> None:
     monkeypatch.delenv("KAGGLE_KEY")
     forget_kaggle()
-    said = refused(dl("submit", run.name), "No credentials for Kaggle", "kaggle.com/settings/api")
+    said = refused(
+        dl("submit", run.name), "Kaggle's credentials are missing", "kaggle.com/settings/api"
+    )
     assert not run.submission_file.exists()
     assert "Authentication required" not in said.stdout
     ok(dl("submit", run.name, "--no-upload"))
@@ -153,7 +155,7 @@ def test_a_score_that_takes_long_is_picked_up_later(
     monkeypatch.setattr("dlcli.kaggle.send.WAIT_SECONDS", 0.05)
     server.slow_scoring = 50
     said = ok(dl("submit", run.name))
-    assert "`dl kaggle sync -d ~/data/pets` brings the score" in said.stderr
+    assert "get the score later: `dl kaggle sync -d ~/data/pets`" in said.stderr
     assert only_entry(run).state == "pending"
     for sent in server.sent:
         sent.polls = 0

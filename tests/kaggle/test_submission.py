@@ -87,13 +87,13 @@ def test_an_id_without_an_image_is_an_error_that_says_how_ids_were_compared() ->
 
 def test_ids_that_stand_for_several_images_are_an_error() -> None:
     twins = predictions(["test/1.jpg", "test/1.png", "test/2.jpg"], [[0.5, 0.5]] * 3)
-    with pytest.raises(DlError, match="ids that stand for several test images: 1 of 2"):
+    with pytest.raises(DlError, match="ids that match several test images: 1 of 2"):
         make_submission(twins, sample(["id", "label"], ["1", "2"]))
 
 
 def test_numbers_that_two_images_share_are_an_error() -> None:
     twice = predictions(["test/01.jpg", "test/1.jpg"], [[0.9, 0.1], [0.2, 0.8]])
-    with pytest.raises(DlError, match="ids that stand for several test images"):
+    with pytest.raises(DlError, match="ids that match several test images"):
         make_submission(twice, sample(["id", "label"], ["001"]))
 
 
@@ -105,7 +105,7 @@ def test_ids_of_another_competition_are_an_error() -> None:
 def test_images_that_the_sample_does_not_name_are_left_out_and_counted() -> None:
     made = make_submission(DOG, sample(["id", "label"], ["2"]))
     assert made.rows == (("2", "0.8"),)
-    assert "Test images that sample.csv does not name, left out: 1." in made.notes
+    assert "Test images left out, because sample.csv lacks them: 1." in made.notes
 
 
 # Columns

@@ -101,15 +101,17 @@ def test_rules_that_were_not_accepted_are_said_with_their_page_and_nothing_is_le
 def test_a_name_that_there_is_not_credentials_and_a_server_in_trouble_are_sentences(
     dl: Dl, server: KaggleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused(dl("data", "get", "dog-breed"), "knows no competition 'dog-breed'", "`dog-breed-id")
+    refused(
+        dl("data", "get", "dog-breed"), "does not know a competition 'dog-breed'", "`dog-breed-id"
+    )
     server.refuse("ListDataFiles", 500, "Oops", times=3)
-    refused(dl("data", "get", SLUG), "a fault of its own now: it answers 500: Oops")
+    refused(dl("data", "get", SLUG), "a problem at the moment: it answers 500: Oops")
     monkeypatch.delenv("KAGGLE_KEY")
     forget_kaggle()
-    refused(dl("data", "get", SLUG), "No credentials for Kaggle", "kaggle.com/settings/api")
+    refused(dl("data", "get", SLUG), "Kaggle's credentials are missing", "kaggle.com/settings/api")
     monkeypatch.setenv("KAGGLE_KEY", "wrong")
     forget_kaggle()
-    refused(dl("data", "get", SLUG), "does not take the credentials")
+    refused(dl("data", "get", SLUG), "does not accept the credentials")
 
 
 def test_a_download_that_kaggle_puts_off_is_asked_for_again(
@@ -149,10 +151,9 @@ def test_the_competition_that_was_typed_wins_over_the_archives_own_and_it_is_sai
     }
     assert "# mine" in (home / "data/pets/dataset.yaml").read_text()
     assert (
-        f"~/data/pets/dataset.yaml named the competition `another`; now it names `{SLUG}`, as "
-        "typed.\n"
+        f"~/data/pets/dataset.yaml now has the competition `{SLUG}` in place of `another`.\n"
     ) in said.stderr
-    assert "named the competition" not in ok(dl("data", "get", SLUG, "--dataset", "pets")).stderr
+    assert "now has the competition" not in ok(dl("data", "get", SLUG, "--dataset", "pets")).stderr
 
 
 def test_a_dataset_that_was_made_and_never_named_its_competition_names_it_the_next_time(

@@ -40,7 +40,9 @@ def test_an_archive_that_attacks_or_is_none_does_nothing_and_can_be_fetched_anew
     dl: Dl, server: KaggleServer, home: Path, tmp_path: Path, make: Maker, says: str
 ) -> None:
     server.competitions[SLUG].archive = make(tmp_path / "a.zip").read_bytes()
-    refused(dl("data", "get", SLUG), says, f"To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`")
+    refused(
+        dl("data", "get", SLUG), says, f"To download it again: `rm ~/data/.downloads/{SLUG}.zip`"
+    )
     files = {path for path in tree(home, hidden=True) if path.startswith("data/")}
     assert files == {f"data/.downloads/{SLUG}.zip"}
     assert not any(home.rglob("escaped*"))
@@ -69,6 +71,6 @@ def test_a_damaged_archive_is_to_be_fetched_anew_and_nothing_else(
     whole = server.competitions[SLUG].whole()
     server.competitions[SLUG].archive = whole[: len(whole) // 2]
     assert refused(dl("data", "get", SLUG)).stderr.endswith(
-        f"Nothing was unpacked. To fetch it anew: `rm ~/data/.downloads/{SLUG}.zip`, then the same "
-        "command.\n"
+        f"Nothing was unpacked. To download it again: `rm ~/data/.downloads/{SLUG}.zip`, then the "
+        "same command.\n"
     )

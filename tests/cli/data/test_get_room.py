@@ -27,7 +27,7 @@ def test_room_for_the_archive_and_for_what_is_in_it_is_looked_for_first(
     for free in (whole + 50_000, 2 * whole, 2 * whole + largest - 4096):
         free_at(monkeypatch, lambda path, free=free: free)
         refused(
-            dl("data", "get", SLUG), "No room for the archive and what is in it: it takes 598.0 kB"
+            dl("data", "get", SLUG), "No room for the archive and its content: it takes 598.0 kB"
         )
         assert "DownloadDataFiles" not in server.calls
         assert not (home / "data").exists()
@@ -42,9 +42,7 @@ def test_room_is_looked_for_on_each_disk(
     there, here = [whole], [whole + 10_000]
     free_at(monkeypatch, lambda path: (there if path.is_relative_to(other_disk) else here)[0])
     words = ("data", "get", SLUG, "--dataset", other_disk / "pets")
-    refused(
-        dl(*words), "No room for what is in the archive", "the disk at /dev/shm has", "401.4 kB"
-    )
+    refused(dl(*words), "No room for the archive's content", "the disk at /dev/shm has", "401.4 kB")
     there, here = [3 * whole], [whole - 10_000]
     refused(dl(*words), "No room for the archive in ~/data/.downloads", "`--data-dir`")
     here[0] = whole + 10_000

@@ -46,7 +46,9 @@ def test_an_upload_whose_link_is_gone_begins_anew(
     assert len(server.sent) == 1
 
 
-@pytest.mark.parametrize(("code", "words"), [(403, "is refused"), (500, "could not be uploaded")])
+@pytest.mark.parametrize(
+    ("code", "words"), [(403, "Kaggle refuses"), (500, "could not be uploaded")]
+)
 def test_an_upload_that_never_ends_well_sends_nothing(
     server: KaggleServer, account: Kaggle, file: Path, code: int, words: str
 ) -> None:
@@ -120,7 +122,7 @@ def test_an_order_that_did_not_arrive_is_sent_again_once(
     assert [each.ref for each in server.sent] == [ref]
     assert server.calls.count("CreateSubmission") == 2
     server.refuse("CreateSubmission", 500, times=9)
-    with pytest.raises(DlError, match="a fault of its own") as error:
+    with pytest.raises(DlError, match="a problem at the moment") as error:
         account.submit(SLUG, file, "")
-    assert "`dl kaggle sync` tells whether it arrived" in error.value.hint
+    assert "Check with `dl kaggle sync` if it arrived" in error.value.hint
     assert server.calls.count("CreateSubmission") == 4

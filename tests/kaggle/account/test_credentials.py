@@ -54,7 +54,7 @@ def test_no_credentials_are_told_in_three_lines(
 ) -> None:
     monkeypatch.delenv("KAGGLE_KEY")
     forget_kaggle()
-    with pytest.raises(DlError, match="No credentials for Kaggle") as error:
+    with pytest.raises(DlError, match="Kaggle's credentials are missing") as error:
         open_kaggle()
     assert len(error.value.hint.splitlines()) == 3
     assert "https://www.kaggle.com/settings/api" in error.value.hint
@@ -64,12 +64,12 @@ def test_no_credentials_are_told_in_three_lines(
 @pytest.mark.parametrize(
     ("file", "text", "why"),
     [
-        ("kaggle.json", "[]", "~/.kaggle/kaggle.json does not hold a `username` and a `key`"),
-        ("kaggle.json", '{"username": "me"', "~/.kaggle/kaggle.json does not hold"),
-        ("kaggle.json", '{"username": "me"}', "~/.kaggle/kaggle.json does not hold"),
+        ("kaggle.json", "[]", "~/.kaggle/kaggle.json lacks a `username` or a `key`"),
+        ("kaggle.json", '{"username": "me"', "~/.kaggle/kaggle.json lacks"),
+        ("kaggle.json", '{"username": "me"}', "~/.kaggle/kaggle.json lacks"),
         ("access_token", "KGAT_gone", "the one in ~/.kaggle/access_token is not valid"),
-        ("other", "", "KAGGLE_USERNAME is set, and KAGGLE_KEY is not"),
-        ("access_token", "\n", "none are in its files or in the environment"),
+        ("other", "", "KAGGLE_USERNAME is set, but KAGGLE_KEY is not"),
+        ("access_token", "\n", "neither its files nor the environment have any"),
     ],
 )
 def test_what_is_wrong_with_credentials_is_named(
@@ -103,7 +103,7 @@ def test_credentials_that_are_wrong_say_so_and_are_shown_nowhere(
         monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_secret")
     else:
         monkeypatch.setenv("KAGGLE_KEY", "KGAT_secret")
-    wrong = r"Kaggle does not take the (access token|credentials)"
+    wrong = r"Kaggle does not accept the (access token|credentials)"
     with pytest.raises(DlError, match=wrong) as error:
         open_kaggle().limits(SLUG)
     assert "KGAT_secret" not in str(error.value)

@@ -20,7 +20,7 @@ def test_rules_that_were_not_accepted_are_named_by_their_page(
     server.competitions[SLUG].rules_accepted = False
     page = f"https://www.kaggle.com/c/{SLUG}/rules"
     for ask in (lambda: account.submit(SLUG, file, ""), lambda: account.download_url(SLUG)):
-        with pytest.raises(DlError, match="rules have probably not been accepted") as error:
+        with pytest.raises(DlError, match="you have probably not accepted its rules") as error:
             ask()
         assert page in error.value.hint
     assert "StartSubmissionUpload" in server.calls
@@ -31,7 +31,7 @@ def test_another_refusal_is_told_in_kaggles_words_and_not_as_rules(
     server: KaggleServer, account: Kaggle, file: Path
 ) -> None:
     server.refuse("CreateSubmission", 403, "Competition has ended.")
-    with pytest.raises(DlError, match=r"Kaggle refuses that for .*: Competition has ended"):
+    with pytest.raises(DlError, match=r"Kaggle refuses the request for .*: Competition has ended"):
         account.submit(SLUG, file, "")
 
 
@@ -44,13 +44,15 @@ def test_what_kaggle_refuses_is_told_in_its_words(
 
 
 def test_a_competition_that_there_is_not_is_told_with_the_nearest(account: Kaggle) -> None:
-    with pytest.raises(DlError, match="knows no competition 'dog-breed-identifcation'") as error:
+    with pytest.raises(
+        DlError, match="does not know a competition 'dog-breed-identifcation'"
+    ) as error:
         account.limits("dog-breed-identifcation")
     assert "`dog-breed-identification`" in error.value.hint
 
 
 def test_a_submission_that_there_is_not_is_no_unknown_competition(account: Kaggle) -> None:
-    with pytest.raises(Missing, match=f"Kaggle knows no submission 7 to {SLUG}"):
+    with pytest.raises(Missing, match=f"Kaggle does not know submission 7 to {SLUG}"):
         account.submission(SLUG, 7)
 
 
@@ -80,8 +82,8 @@ def test_a_fault_that_stays_and_a_server_that_is_gone_are_sentences(
     server: KaggleServer, account: Kaggle
 ) -> None:
     server.refuse("GetSubmissionLimits", 502, "Bad gateway", times=9)
-    with pytest.raises(DlError, match="a fault of its own now: it answers 502: Bad gateway"):
+    with pytest.raises(DlError, match="a problem at the moment: it answers 502: Bad gateway"):
         account.limits(SLUG)
     server.stop()
-    with pytest.raises(DlError, match="Kaggle can't be reached: Connection refused"):
+    with pytest.raises(DlError, match="Kaggle cannot be reached: Connection refused"):
         account.limits(SLUG)
