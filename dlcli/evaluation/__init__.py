@@ -1,1 +1,1 @@
-"""What predictions are worth: metrics, chance, diagnosis, clipping; NumPy alone."""
+"""Metrics, significance tests, diagnosis and clipping of predictions; NumPy only."""

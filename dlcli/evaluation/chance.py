@@ -1,7 +1,6 @@
-"""What chance alone explains: Student's t, McNemar's exact test, Holm's correction, ranges.
+"""Significance tests and intervals: Student's t, McNemar's exact test, Holm's correction.
 
-Standard library and numpy; scipy would answer too, but takes a second to import: it is the tests'
-oracle.
+scipy has them too, but takes a second to import; the tests compare with it.
 """
 
 from __future__ import annotations
@@ -17,28 +16,29 @@ from dlcli.evaluation.metrics import Z_95, checked, sample_losses
 if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Floats, Ints
 
-# Below this probability of chance a difference is held to be one.
+# A difference with a p-value below this counts as significant.
 LEVEL = 0.05
-# Imagined draws of images: the ends of a range of 95 % rest on 50 of them each. So many images are
-# drawn at a time, that memory stays small.
+# Bootstrap draws: each end of a 95 % interval rests on 50 of them. At most `MOST_DRAWN` images are
+# drawn at a time, to limit memory.
 DRAWS, MOST_DRAWN = 2000, 1 << 18
-# Up to so many values are drawn one by one, for the sum of a few of a skewed kind is not normal.
+# Up to this many values are drawn one by one, as the sum of a few skewed ones is not normal.
 FEW = 64
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two models' answers about the same images, held against each other image by image.
+    """Two models' predictions for the same images, compared image by image.
 
-    What is hard for one is mostly hard for the other, so the differences spread less than either
-    one's losses: far smaller gains show than by comparing two means.
+    Images that are hard for one are mostly hard for the other, so the differences vary less than
+    the losses themselves. That shows much smaller gains than a comparison of two means.
 
     Args:
-        loss: mean of the second's log loss less the first's, in nats.
-        loss_interval: where that lies on such images, in 95 of 100 cases; None for one image.
-        loss_p: how often chance alone gives a mean so far from 0, by a paired t test.
-        first_alone, second_alone: images that one names correctly and the other does not.
-        accuracy_p: how often chance alone divides them so unevenly, by McNemar's exact test.
+        images: the number of images.
+        loss: mean of the second's log loss minus the first's, in nats.
+        loss_interval: its 95 % interval; None for one image.
+        loss_p: the p-value of that mean, by a paired t test.
+        first_alone, second_alone: images that only this one predicts correctly.
+        accuracy_p: the p-value of these two numbers, by McNemar's exact test.
     """
 
     images: int
@@ -51,14 +51,14 @@ class Paired:
 
 
 def paired(y_true: Ints, first: Floats, second: Floats) -> Paired:
-    """Hold two models' probabilities for the same images against each other.
+    """Compare two models' probabilities for the same images.
 
     Args:
         y_true: int array of shape (n_samples,).
         first, second: float arrays of shape (n_samples, n_classes).
 
     Raises:
-        DlError: no samples, or a row that can't be probabilities.
+        DlError: there are no samples, or a row can't be probabilities.
 
     Reference:
         Dietterich 1998, "Approximate statistical tests for comparing supervised classification
@@ -95,9 +95,9 @@ def _right(y_true: Ints, y_prob: Floats) -> Ints:
 
 
 def mcnemar_p(first_alone: int, second_alone: int) -> float:
-    """How often chance divides the images that only one has right at least as unevenly as here.
+    """The p-value of McNemar's exact test, for the images that only one model predicts correctly.
 
-    By chance either has each of them with probability 1/2: two sides of a binomial, exactly.
+    By chance each of these is of either model with probability 1/2: a two-sided binomial test.
 
     Reference:
         McNemar 1947, "Note on the sampling error of the difference between correlated proportions
@@ -112,7 +112,7 @@ def mcnemar_p(first_alone: int, second_alone: int) -> float:
 
 
 def t_p(t: float, freedom: int) -> float:
-    """How often Student's t is at least so far from 0, on either side.
+    """The two-sided p-value of Student's t.
 
     Args:
         freedom: degrees of freedom, 1 or more.
@@ -127,14 +127,14 @@ def t_p(t: float, freedom: int) -> float:
     odd, step = freedom % 2, np.arange(1, freedom // 2)
     terms = np.cumprod(cosine**2 * (2 * step - 1 + odd) / (2 * step + odd))
     inside = sine * (1 + float(terms.sum()))
-    if odd:  # with one degree of freedom there is the angle alone
+    if odd:  # with one degree of freedom only the angle counts
         inside = 2 / math.pi * (angle + (inside * cosine if freedom > 1 else 0.0))
     return min(max(1 - inside, 0.0), 1.0)
 
 
 @lru_cache
 def t_95(freedom: int) -> float:
-    """Student's t between whose two sides 95 % lie: 1.96 for many images, 3.2 for four."""
+    """Student's t for a two-sided 95 % interval: 1.96 for many images, 3.2 for four."""
     low, high = Z_95, 12.8  # 12.706 for one degree of freedom
     while high - low > 1e-12:
         middle = (low + high) / 2
@@ -143,11 +143,10 @@ def t_95(freedom: int) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Probabilities of chance, corrected for there being several of them.
+    """p-values, corrected for several comparisons.
 
-    The least is multiplied by their number, the next by one less, and so on, none falling below
-    the one before: held against a level, they name a difference that is none no more often than
-    one comparison does.
+    The least is multiplied by their number, the next by one less, and so on, and none falls below
+    the one before. So several comparisons together give a false positive no more often than one.
 
     Reference:
         Holm 1979, "A simple sequentially rejective multiple test procedure".
@@ -162,18 +161,19 @@ def holm(p: Sequence[float]) -> list[float]:
 def expected_loss_range(
     y_true: Ints, y_prob: Floats, images: int, seed: int = 0
 ) -> tuple[float, float]:
-    """Where the log loss on other images lies, in 95 of 100 cases, if they are of the same kind.
+    """The 95 % interval of the log loss on other images of the same kind.
 
-    A bootstrap in two steps, in two parts: the images that one has are drawn anew, for their own
-    mean is off by chance, and then the other ones from them. Drawn apart are those that are named
-    correctly and the mistakes, whose share is uncertain (the Jeffreys prior) and which cost most.
-    To the mistakes that there are comes an imagined one, as likely as the model itself holds it:
-    of images without a mistake it would be wrong to expect none.
+    It is a bootstrap in two steps: first the given images are resampled, because their own mean is
+    off by chance; then the other images are drawn from the sample. Correct images and mistakes are
+    drawn separately, because mistakes cost most and their share is uncertain (Jeffreys prior). One
+    imagined mistake, drawn by the model's own probabilities, is added to the mistakes: without a
+    mistake among the given images it would be wrong to expect none.
 
     Args:
         y_true: int array of shape (n_samples,).
-        y_prob: array of shape (n_samples, n_classes), as it is sent.
-        images: how many others there are.
+        y_prob: array of shape (n_samples, n_classes), as it is submitted.
+        images: the number of other images.
+        seed: of the draws.
 
     Returns:
         the 2.5 % and the 97.5 % point, in nats.
@@ -205,7 +205,7 @@ def expected_loss_range(
 
 
 def _imagined_mistakes(y_prob: Floats) -> tuple[Floats, Floats]:
-    """What mistakes would cost, and how likely each is, if the model's probabilities are true.
+    """The losses of all possible mistakes, and how likely each is by the model's probabilities.
 
     Returns:
         losses and weights, arrays of shape (n_samples * (n_classes - 1),); the weights sum to 1.
@@ -218,7 +218,7 @@ def _imagined_mistakes(y_prob: Floats) -> tuple[Floats, Floats]:
 
 
 def _redrawn(rng: Any, pool: Floats) -> Floats:
-    """Each row drawn anew from itself, with replacement."""
+    """Each row resampled with replacement."""
     import numpy as np
 
     drawn: Floats = np.take_along_axis(pool, rng.integers(pool.shape[1], size=pool.shape), axis=1)
@@ -226,7 +226,7 @@ def _redrawn(rng: Any, pool: Floats) -> Floats:
 
 
 def _sums(rng: Any, pool: Floats, counts: Ints) -> Floats:
-    """For each row the sum of so many values drawn from it; the normal approximation for many."""
+    """For each row the sum of `counts` values drawn from it; for many, a normal approximation."""
     import numpy as np
 
     draws = len(pool)
@@ -240,9 +240,9 @@ def _sums(rng: Any, pool: Floats, counts: Ints) -> Floats:
 def expected_accuracy_range(
     correct: int, samples: int, images: int, seed: int = 0
 ) -> tuple[float, float]:
-    """Where the accuracy on other images lies, in 95 of 100 cases; see `expected_loss_range`.
+    """The 95 % interval of the accuracy on other images; see `expected_loss_range`.
 
-    Not a bootstrap: of images that were all correct it would promise that no other is wrong.
+    A bootstrap would not do: if all given images are correct, it would predict no mistakes at all.
 
     Reference:
         Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion": the Jeffreys

@@ -1,16 +1,16 @@
-"""Under- or overfitting, and what to try next, from the numbers of one training.
+"""Diagnose under- and overfitting from the numbers of one training.
 
-Two measurements decide, both by the kept model as it predicts (no dropout, no augmentation): the
-loss on images it trained on and on validation images. Each is a `Score`: its loss, how sure that
-is, and what a guesser would have. The history tells only how training went, since its training loss
-is an average over an epoch of moving weights, with dropout and augmentation on. A difference counts
-where it is more than noise and more than a trifle.
+Two measurements decide: the kept model's loss on training images and on validation images, both
+without dropout and augmentation. Each is a `Score`: the loss, its uncertainty, and the loss of
+guessing. The history only shows the course of training: its training loss is an average over an
+epoch of changing weights, with dropout and augmentation. A difference counts if it is larger than
+the noise and larger than a trifle.
 
 Losses are means of -ln(probability of the true class), in nats.
 
 Reference:
-    fast.ai, Practical Deep Learning for Coders (2017), lesson 3: what under- and overfitting look
-    like, and the order of remedies. Its notes once call "training error much lower than
+    fast.ai, Practical Deep Learning for Coders (2017), lesson 3: the signs of under- and
+    overfitting, and the order of remedies. Its notes once call "training error much lower than
     validation" underfitting; that is overfitting.
 """
 
@@ -48,30 +48,29 @@ Kind = Literal[
     "not clear",
 ]
 
-# Shares of a guesser's loss, so that they mean the same for 2 classes and for 120.
-# A tenth of what a guesser doesn't know is unknown still, on images already seen: the course's
-# linear model of MNIST, 0.924 right, lies about there; its CNN and a fine-tuned network on photos
-# at a fiftieth.
+# Shares of the loss of guessing, so that they mean the same for 2 classes and for 120.
+# A training loss above a tenth is high: the course's linear model of MNIST, accuracy 0.924, is
+# about there; its CNN and a fine-tuned network on photos are at a fiftieth.
 HIGH = 0.1
-# Above a half, too little is learned for its not carrying over to be the first concern, unless by
-# far the most of it doesn't: 0.63 after 0.44 (82 % of the training images, 65 % of the others).
-# Above nine tenths hardly anything was learned that could fail to carry over.
+# Above a half, underfitting comes before overfitting, unless the validation loss is far higher:
+# 0.63 against 0.44 (accuracy 65 % against 82 %). Above nine tenths, almost nothing was learned that
+# could overfit.
 VERY_HIGH = 0.5
 FAR_APART = 1.4
 NEARLY_ALL = 0.9
-# A fiftieth, 0.014 for two classes, is one confident mistake (-ln 0.01) in 330 images.
+# A fiftieth is 0.014 for two classes: one confident mistake (-ln 0.01) in 330 images.
 TRIFLE = 0.02
 
 
 @dataclass(frozen=True)
 class Score:
-    """How the kept model does on some images, without dropout or augmentation.
+    """The kept model's results on some images, without dropout and augmentation.
 
     Args:
         loss: mean over the images.
-        loss_error: standard error of that mean; NaN where one image gives none.
-        accuracy: share that is named correctly.
-        counts: how many of these images are of each class.
+        loss_error: standard error of that mean; NaN for one image.
+        accuracy: share of correct predictions.
+        counts: number of images of each class.
     """
 
     loss: float
@@ -81,22 +80,22 @@ class Score:
 
     @property
     def images(self) -> int:
-        """How many images were measured."""
+        """The number of images."""
         return sum(self.counts)
 
     @property
     def usable(self) -> bool:
-        """Whether there is a loss, and a guesser's to hold it against."""
+        """Whether the loss is finite, and the loss of guessing is not 0."""
         return math.isfinite(self.loss + self.accuracy) and sum(n > 0 for n in self.counts) > 1
 
     @property
     def guess_loss(self) -> float:
-        """The loss of always answering these images' class frequencies: their entropy."""
+        """The loss of always predicting these images' class frequencies: their entropy."""
         return sum(n / self.images * math.log(self.images / n) for n in self.counts if n)
 
     @property
     def noise(self) -> float:
-        """How far the mean loss may be off by chance, 19 times in 20; infinite if unknown."""
+        """Half the width of the mean loss's 95 % interval; infinite if unknown."""
         known = math.isfinite(self.loss_error) and self.images > 1
         return t_95(self.images - 1) * self.loss_error if known else math.inf
 
@@ -107,20 +106,20 @@ class Score:
 
     @property
     def beats_guessing(self) -> bool:
-        """Whether loss or accuracy is better than a guesser's by more than chance explains."""
+        """Whether loss or accuracy is significantly better than guessing."""
         better = self.loss + self.noise < self.guess_loss
         return better or self.accuracy_low > max(self.counts) / self.images
 
 
 def measure(y_true: Ints, y_prob: Floats) -> Score:
-    """Score the probabilities a model gave some images.
+    """Score a model's probabilities for some images.
 
     Args:
         y_true: int array of shape (n_samples,).
         y_prob: float array of shape (n_samples, n_classes).
 
     Raises:
-        DlError: no samples, or a row that can't be probabilities.
+        DlError: there are no samples, or a row can't be probabilities.
     """
     import numpy as np
 
@@ -132,7 +131,7 @@ def measure(y_true: Ints, y_prob: Floats) -> Score:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is the matter, the numbers that show it, and what to try, the first first."""
+    """The finding, the numbers behind it, and what to try, in order."""
 
     kind: Kind
     sentence: str
@@ -141,7 +140,7 @@ class Diagnosis:
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> Diagnosis:
-        """What a run's `status.yaml` holds of one."""
+        """A diagnosis from a run's `status.yaml`."""
         return cls(**{**recorded, "next": tuple(recorded["next"])})
 
     @property
@@ -151,7 +150,7 @@ class Diagnosis:
 
     @property
     def lines(self) -> list[str]:
-        """The finding, its numbers and, if there are any, the remedies: a line each."""
+        """The finding, its numbers and any remedies, one line each."""
         first = "Try" if len(self.next) == 1 else "Try, in this order:"
         if self.kind == "good fit":
             first = "To go further:"
@@ -162,19 +161,19 @@ class Diagnosis:
 def diagnose(
     train: Score, valid: Score, history: Sequence[Mapping[str, Any]], options: Options
 ) -> Diagnosis:
-    """Say what the numbers show, and no more.
+    """Diagnose a training.
 
     Args:
-        train: of images that were trained on; 2,000 of them will do.
-        valid: of all validation images. The kept epoch was chosen by them, so that their loss is
-            a little too good.
+        train: score on training images; 2,000 of them are enough.
+        valid: score on all validation images. The kept epoch was chosen by them, so that their
+            loss is slightly too good.
         history: rows of `history.csv`.
-        options: what was used, and what else there is.
+        options: what the training used, and the alternatives.
     """
     if not (train.usable and valid.usable):
-        why = "there is no loss, or there are images of one class alone"
+        why = "there is no loss, or all images are of one class"
         return Diagnosis("not clear", f"Not clear: {why}.", _measured(train, valid), ())
-    # as for two means equally noisy and independent; the same images make them rather less so
+    # for two independent means of equal noise; on the same images the noise is rather less
     seen = trends(history, math.sqrt(2) * valid.noise, TRIFLE * valid.guess_loss)
     kind, sentence = _finding(train, valid, seen, options)
     return Diagnosis(
@@ -186,57 +185,58 @@ def diagnose(
 
 
 def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tuple[Kind, str]:
-    """The first rule that holds, and its sentence."""
+    """The kind and sentence of the first rule that applies."""
     share = train.loss / train.guess_loss
     on_train, on_valid = written(train.loss), written(valid.loss)
     both = f"{on_valid} on the validation images and {on_train} on training images"
     overfits = _overfits(train, valid)
     if options.normalises and _unsettled(train, seen):
         return "not settled", (
-            f"Not settled: on training images its loss is {on_train} now and was "
-            f"{written(seen.train_loss)} while it trained; the averages of batch normalisation, "
-            "which serve in predicting, may not have caught up."
+            f"Not settled: the loss on training images is {on_train} when predicting, but was "
+            f"{written(seen.train_loss)} while training. Batch normalisation predicts with moving "
+            "averages, which may not have caught up."
         )
     if not (train.beats_guessing or valid.beats_guessing):
         return "nothing learned", (
-            "Nothing learned yet: neither on training nor on validation images is it measurably "
-            "better than always answering the class frequencies."
+            "Nothing learned yet: the model is not measurably better than guessing by class "
+            "frequencies, neither on training nor on validation images."
         )
     falling = seen.fell is not None and seen.falls_markedly
     if train.loss > train.guess_loss:
         return "underfitting", (
-            f"Underfitting: even on training images its loss is {on_train}, more than the "
-            f"{written(train.guess_loss)} of always answering the class frequencies, though it "
-            f"names {percent(train.accuracy)} of them correctly."
+            f"Underfitting: even on training images the loss is {on_train}, above the "
+            f"{written(train.guess_loss)} of guessing by class frequencies, with an accuracy of "
+            f"{percent(train.accuracy)}."
         )
     if seen.fell and falling and HIGH <= share < VERY_HIGH and not overfits:
         return _still_learning(seen.fell)
     far_apart = valid.loss > FAR_APART * train.loss
-    certain = (train.loss - train.noise) / train.guess_loss  # one image may be most of a loss
+    certain = (train.loss - train.noise) / train.guess_loss  # one image may cause most of a loss
     if certain >= _least_left(overfits, far_apart):
-        higher = f"; on the validation images it is higher still, {on_valid}" if overfits else ""
+        higher = f" On the validation images it is higher still, {on_valid}." if overfits else ""
         return "underfitting", (
-            f"Underfitting: even on training images its loss is {on_train}, against "
-            f"{written(train.guess_loss)} for always answering the class frequencies{higher}."
+            f"Underfitting: even on training images the loss is {on_train}; guessing by class "
+            f"frequencies gives {written(train.guess_loss)}.{higher}"
         )
     if overfits:
-        return "overfitting", f"Overfitting: the loss is {both}, more apart than by chance."
+        return "overfitting", (
+            f"Overfitting: the loss is {both}. The difference is larger than chance explains."
+        )
     if _held_back(train, valid, seen, options):
         held = f"dropout {options.dropout:g}{' and augmentation' if options.augments else ''}"
         return "underfitting", (
-            f"Underfitting: while it trained, with {held}, it named "
-            f"{percent(seen.train_accuracy)} of the training images correctly, and without that "
-            f"{percent(train.accuracy)}."
+            f"Underfitting: the accuracy on training images was {percent(seen.train_accuracy)} "
+            f"while training with {held}, and is {percent(train.accuracy)} without."
         )
     if seen.fell and falling and share >= TRIFLE:
         return _still_learning(seen.fell)
     gap, noise = valid.loss - train.loss, math.hypot(train.noise, valid.noise)
     noisier = valid if valid.noise >= train.noise else train
     few = count(noisier.images, "image")
-    # what isn't shown to be large isn't thereby shown to be small
+    # a difference that is not significant may still be large
     if not gap + noise < HIGH * valid.guess_loss:
         return "not clear", (
-            f"Not clear: the loss is {both}; with {few}, how far that is apart can't be told."
+            f"Not clear: the loss is {both}. The difference can't be measured with {few}."
         )
     if abs(gap) <= noise:
         return "good fit", f"Good fit: the loss is {both}, within the noise of {few}."
@@ -245,7 +245,7 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
 
 
 def _least_left(overfits: bool, far_apart: bool) -> float:
-    """The share of a guesser's loss from which on too little was learned, whatever carries over."""
+    """The share of the loss of guessing from which on a training loss means underfitting."""
     if not overfits:
         return HIGH
     return NEARLY_ALL if far_apart else VERY_HIGH
@@ -253,22 +253,22 @@ def _least_left(overfits: bool, far_apart: bool) -> float:
 
 def _still_learning(fell: tuple[float, float]) -> tuple[Kind, str]:
     return "still learning", (
-        "Still learning: the last epoch was the best, and in it the training loss fell from "
+        "Still learning: the last epoch was the best, and its training loss fell from "
         f"{_pair(fell)}."
     )
 
 
 def _overfits(train: Score, valid: Score) -> bool:
-    """Whether the validation loss is above the training loss by more than noise and a trifle."""
+    """Whether the validation loss exceeds the training loss by more than noise and a trifle."""
     least = max(math.hypot(train.noise, valid.noise), TRIFLE * valid.guess_loss)
     return valid.loss - train.loss > least and valid.loss > NOTABLE_RISE * train.loss
 
 
 def _unsettled(train: Score, seen: Trends) -> bool:
-    """Whether a network that learned while it trained predicts far worse on the same images.
+    """Whether a network predicts far worse on training images than it did while training.
 
-    The moving averages of batch normalisation follow by a hundredth in each step, so that a few
-    dozen steps leave them near where they began. Dropout and augmentation work the other way.
+    The moving averages of batch normalisation move by a hundredth per step, so that they hardly
+    change in a few dozen steps. Dropout and augmentation have the opposite effect.
     """
     learned = seen.train_loss < train.guess_loss
     return learned and train.loss - train.noise > max(
@@ -277,12 +277,12 @@ def _unsettled(train: Score, seen: Trends) -> bool:
 
 
 def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bool:
-    """Whether dropout keeps training far below what the same weights do without it.
+    """Whether dropout makes training far worse than the same weights are without it.
 
-    The course saw it in VGG16's fully connected layers, by a training accuracy below the
-    validation accuracy, and took the dropout out. That alone is common and harmless, so the
-    training loss has to be high too, and further above the loss without dropout than it fell from
-    the epoch before: so much the weights' moving may explain. In a first epoch it can't be told.
+    The course saw this in VGG16's fully connected layers, by a training accuracy below the
+    validation accuracy, and removed the dropout. That alone is common and harmless. So the training
+    loss must be high too, and exceed the loss without dropout by more than its fall since the epoch
+    before, which the change of weights may explain. In a first epoch this is unknown.
     """
     return (
         bool(options.dropout)
@@ -294,10 +294,10 @@ def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bo
 
 
 def _beside(kind: Kind, valid: Score, seen: Trends) -> list[str]:
-    """Sentences on what else the numbers show."""
+    """Sentences about other things that the numbers show."""
     found = []
     if kind != "nothing learned" and not valid.beats_guessing:
-        found.append("On the validation images it is not measurably better than that.")
+        found.append("On the validation images the model is not measurably better than that.")
     after = f"After epoch {seen.best}, whose model was kept, the"
     if seen.rose:
         found.append(
@@ -324,7 +324,7 @@ def _remedies(
         return to_go_further(options)
     return against_underfitting(
         options,
-        # worse than guessing, or than it was: the steps are too long
+        # worse than guessing or than before: the learning rate is too high
         diverged=seen.diverged is not None or train.loss > NOTABLE_RISE * train.guess_loss,
         more_epochs=seen.fell is not None or seen.single,
         held_back=_held_back(train, valid, seen, options),
@@ -333,7 +333,7 @@ def _remedies(
 
 
 def _measured(train: Score, valid: Score) -> str:
-    """Both measurements, with the standard errors of the losses, and what guessing would give."""
+    """Both scores, with the standard errors of the losses, and the loss of guessing."""
     guess = f" Guessing by class frequencies: {written(valid.guess_loss)}." if valid.usable else ""
     return f"Training images: {_score_text(train)}. Validation images: {_score_text(valid)}.{guess}"
 

@@ -1,4 +1,4 @@
-"""One training's history: as series of points, and what it shows of the way training went."""
+"""A training's history: its curves, and the trends around the kept epoch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Random batches alone move an epoch's training loss by a few per cent.
+# Random batches change an epoch's training loss by a few per cent.
 NOTABLE_CHANGE = 1.1
-# A rise is weighed against where it began: from 0.45 to 0.52 is no cause for other remedies.
+# A rise by less than this factor, such as from 0.45 to 0.52, does not change the remedies.
 NOTABLE_RISE = 1.25
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A metric over the epochs, while training and on the validation set.
+    """A metric by epoch, on the training and the validation images.
 
     Args:
         metric: "loss" or "accuracy".
-        train: a value per epoch; NaN where there is none.
-        valid: the same.
-        best: the best epoch's number, None where it isn't known.
-        phases: (first epoch, name) of each stretch of training, empty where there is just one.
+        epochs: their numbers.
+        train: a value per epoch; NaN if missing.
+        valid: a value per epoch; NaN if missing.
+        best: the best epoch's number; None if unknown.
+        phases: (first epoch, name) of each phase; empty if there is only one.
     """
 
     metric: str
@@ -39,16 +40,16 @@ class Curves:
 
     @property
     def best_value(self) -> float:
-        """The validation value at the best epoch; NaN where it isn't known."""
+        """The validation value at the best epoch; NaN if unknown."""
         return self.valid[self.epochs.index(self.best)] if self.best is not None else math.nan
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> list[Curves]:
-    """Loss and accuracy of a history, those that it holds.
+    """The curves of loss and accuracy, if the history has them.
 
     Args:
         history: one mapping per epoch, with some of epoch, loss, accuracy, val_loss,
-            val_accuracy, phase. Values that are missing, not numbers or not finite leave gaps.
+            val_accuracy, phase. Values that are missing or not finite numbers leave gaps.
     """
     epochs = tuple(int(row.get("epoch", i)) for i, row in enumerate(history, start=1))
     found = [
@@ -66,7 +67,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Curves]:
 
 
 def best_epoch(history: Sequence[Mapping[str, Any]]) -> int | None:
-    """The number of the epoch with the lowest validation loss, the first of equals."""
+    """The number of the epoch with the lowest validation loss; the first of equal ones."""
     losses = {
         int(row.get("epoch", i)): _number(row.get("val_loss"))
         for i, row in enumerate(history, start=1)
@@ -93,17 +94,17 @@ def _number(value: object) -> float:
 
 @dataclass(frozen=True)
 class Trends:
-    """A history's movements around the epoch whose model was kept; losses as (from, to).
+    """How the losses changed around the epoch whose model was kept; pairs are (from, to).
 
     Args:
-        best: the kept epoch's number; 0 where the history names none.
-        train_loss, train_accuracy: averages over that epoch while it trained; NaN if unknown.
-        before: the training loss of the epoch before in the same phase; NaN without one.
-        to_the_end: whether that epoch was the last of all.
-        rose: the validation loss of that epoch and of the phase's last, where it rose by more
-            than noise while the training loss fell.
-        diverged: the training loss of that epoch and of the phase's last, where it rose notably.
-        single: there was but one epoch.
+        best: the kept epoch's number; 0 if unknown.
+        train_loss, train_accuracy: averages over the kept epoch while it trained; NaN if unknown.
+        before: the training loss of the previous epoch of the same phase; NaN without one.
+        to_the_end: whether the kept epoch was the last of all.
+        rose: the validation loss of the kept epoch and of its phase's last epoch, if it rose by
+            more than noise while the training loss fell; else None.
+        diverged: the training loss of the same two epochs, if it rose notably; else None.
+        single: whether there was only one epoch.
     """
 
     best: int = 0
@@ -117,26 +118,26 @@ class Trends:
 
     @property
     def fell(self) -> tuple[float, float] | None:
-        """The training loss before and in the last epoch, if that was the best and it fell."""
+        """The training loss of the last two epochs, if the last was the best and the loss fell."""
         falls = self.to_the_end and self.train_loss < self.before
         return (self.before, self.train_loss) if falls else None
 
     @property
     def falls_markedly(self) -> bool:
-        """Whether the training loss fell in the last epoch by more than random batches explain."""
+        """Whether the training loss fell in the last epoch by more than noise of the batches."""
         return self.fell is not None and self.fell[0] > NOTABLE_CHANGE * self.fell[1]
 
 
 def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) -> Trends:
-    """Read a history.
+    """Find the trends in a history.
 
-    Only the kept epoch's own phase is compared with it: in others, other layers train. A rise
-    has to show in both of the phase's last two epochs, since one alone may be an outlier.
+    The kept epoch is compared only within its own phase, because other layers train in others. A
+    rise must show in both of the phase's last two epochs, because a single one may be an outlier.
 
     Args:
-        history: rows of `history.csv`; what is missing or not a number is passed over.
-        noise: a rise of the validation loss up to this is none; infinite if unknown.
-        trifle: nor is a rise of either loss up to this.
+        history: rows of `history.csv`; missing values are ignored.
+        noise: a smaller rise of the validation loss does not count; infinite if unknown.
+        trifle: a smaller rise of either loss does not count.
     """
     found = {curve.metric: curve for curve in curves(history)}
     single = len(history) == 1

@@ -1,6 +1,6 @@
-"""How good are these probabilities? Arrays in, numbers out; numpy alone.
+"""Metrics of predicted probabilities, with NumPy only.
 
-scikit-learn would answer too, but takes two seconds to import: it is the tests' oracle.
+scikit-learn has them too, but takes two seconds to import; the tests compare with it.
 
 Everywhere `y_true` is an int array of shape (n_samples,), indices into the classes, and `y_prob` a
 float array of shape (n_samples, n_classes) of probabilities, one row per sample.
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     Ints = NDArray[np.integer]
     Floats = NDArray[np.floating]
 
-Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point: two sides, 95 % between
+Z_95 = 1.959963984540054  # the normal distribution's 97.5 % point, for two-sided 95 % intervals
 
 
 class PerClass(NamedTuple):
     """Scores of each class, arrays of shape (n_classes,); NaN where a score is undefined.
 
-    precision: of those called this class, the share that is; undefined where none is called so.
-    recall: of those that are this class, the share called so; undefined where none is.
-    f1: the harmonic mean of both; undefined where the class doesn't occur at all.
-    support: how many are this class.
+    precision: the share of this class among the samples predicted as it.
+    recall: the share predicted as this class among its samples.
+    f1: the harmonic mean of both.
+    support: the number of samples of this class.
     """
 
     precision: Floats
@@ -39,7 +39,7 @@ class PerClass(NamedTuple):
 
 
 def rounded(value: float) -> float:
-    """Nine digits, all that a float32 holds: as scores are written down."""
+    """A score rounded to nine digits, the precision of a float32, for files."""
     return float(f"{value:.9g}")
 
 
@@ -58,7 +58,7 @@ def sample_losses(y_true: Ints, y_prob: Floats) -> Floats:
     """-ln(probability of the true class) of each sample, in nats: float64 (n_samples,).
 
     Rows are renormalised to sum to 1, in float64, and probabilities then bounded to
-    [eps, 1 - eps] as scikit-learn does: a certain mistake costs 36, not infinity.
+    [eps, 1 - eps] as scikit-learn does: a mistake with probability 1 costs 36, not infinity.
     """
     import numpy as np
 
@@ -105,10 +105,10 @@ def per_class(confusion: Ints) -> PerClass:
 
 
 def accuracy_interval(correct: int, samples: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy that was measured on few samples.
+    """The 95 % interval of an accuracy.
 
-    Wilson's score interval, which unlike the textbook's p +- 2 sigma holds near 0 and 1, where
-    good classifiers live, and never leaves [0, 1].
+    It is Wilson's score interval. Unlike the textbook's p +- 2 sigma it is valid near 0 and 1,
+    where good classifiers are, and stays within [0, 1].
 
     Reference:
         Wilson 1927, "Probable inference, the law of succession, and statistical inference";
@@ -117,12 +117,12 @@ def accuracy_interval(correct: int, samples: int) -> tuple[float, float]:
     share, z2n = correct / samples, Z_95**2 / samples
     middle = (share + z2n / 2) / (1 + z2n)
     reach = (share * (1 - share) * z2n + z2n**2 / 4) ** 0.5 / (1 + z2n)
-    # exactly 0 and 1 where the formula gives them and floats fall short
+    # exactly 0 and 1, where rounding would miss them
     return middle - reach if correct else 0.0, middle + reach if correct < samples else 1.0
 
 
 def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, Any]:
-    """Everything that is said about a run's predictions, ready for `metrics.yaml`.
+    """All metrics of a run's predictions, ready for `metrics.yaml`.
 
     Args:
         y_true: int array of shape (n_samples,).
@@ -133,18 +133,17 @@ def evaluate(y_true: Ints, y_prob: Floats, classes: Sequence[str]) -> dict[str, 
         plain Python numbers under these keys:
             images, errors: counts.
             accuracy, accuracy_interval_95 ([low, high]), log_loss.
-            macro_f1: the mean F1 of the classes that occur, as truth or as prediction.
+            macro_f1: the mean F1 of the classes that occur as truth or prediction.
             mean_confidence: the mean probability of the predicted class. Above the accuracy:
                 over-confident; below: under-confident.
-            baseline: class, accuracy and log_loss of a guesser that knows only how often each
-                class occurs among these very samples: always the most frequent class, with the
-                frequencies as probabilities.
-            classes: {name: {precision, recall, f1, support}}; None for a score that is undefined.
+            baseline: class, accuracy and log_loss of always predicting the class frequencies of
+                these samples as probabilities.
+            classes: {name: {precision, recall, f1, support}}.
             confusion: {true name: {predicted name: count}}, zeros left out.
 
     Raises:
-        DlError: nothing to evaluate, or `y_prob` holds what can't be a probability.
-        ValueError: shapes that do not fit each other.
+        DlError: there are no samples, or a row of `y_prob` can't be probabilities.
+        ValueError: the shapes do not match.
     """
     import numpy as np
 
@@ -186,8 +185,8 @@ def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
     """Both arrays in one form: ints, and float64 with rows that sum to 1.
 
     Raises:
-        DlError: no samples, or a row that can't be probabilities: not finite, negative, all 0.
-        ValueError: shapes that do not fit each other, or a label without a column.
+        DlError: there are no samples, or a row can't be probabilities: not finite, negative, all 0.
+        ValueError: the shapes do not match, or a label has no column.
     """
     import numpy as np
 
@@ -200,7 +199,7 @@ def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
     if not len(y_true):
         raise DlError(
             "There are no predictions to evaluate",
-            hint="Put labelled images into `valid/`: `dl data split` does it.",
+            hint="Put labelled images into `valid/`, for example with `dl data split`.",
         )
     if y_true.min() < 0 or y_true.max() >= y_prob.shape[1]:
         raise ValueError(f"expected labels 0 to {y_prob.shape[1] - 1}, received {y_true.max()}")
@@ -209,8 +208,8 @@ def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
     if not good.all():
         row = int(good.argmin())
         raise DlError(
-            f"The prediction of sample {row + 1:,} is no set of probabilities",
-            why=f"they should be from 0 to 1, and are {y_prob[row].tolist()}",
-            hint="A training that diverged gives these: train again with a lower learning rate.",
+            f"The predictions for sample {row + 1:,} are not probabilities",
+            why=f"expected values from 0 to 1, found {y_prob[row].tolist()}",
+            hint="The training may have diverged: train again with a lower learning rate.",
         )
     return y_true.astype(np.intp, copy=False), y_prob / totals

@@ -1,7 +1,7 @@
-"""What to try next against under- and overfitting, in the course's order.
+"""Remedies against under- and overfitting, in the course's order.
 
-What is used already and what a recipe can't do is left out. The words for what to type come from
-the caller; options named here are those that all recipes spell alike.
+Remedies that are in use already, or that the recipe lacks, are left out. Commands come from the
+caller; the options named here are common to all recipes.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), lesson 3: against overfitting more
 data, augmentation, architectures that generalise, regularisation, a simpler architecture.
@@ -11,22 +11,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Dropout above this leaves too little of a layer to go higher still.
+# Above this, more dropout would leave too little of a layer.
 MOST_DROPOUT = 0.9
 MORE_IMAGES = "more images"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a training used, and the words for what could be typed instead.
+    """What a training used, and the commands and options for alternatives.
 
     Args:
-        dropout: its share; None where the recipe has none.
+        augments: whether images were augmented.
+        dropout: its share; None if the recipe has none.
         normalises: whether the network has batch normalisation that trains.
-        full: what to type for the whole dataset, such as "-d dogscats"; None where it was used.
-        pretrained: the command that trains on a pretrained network; None where that was done.
-        simpler, richer: the commands before and after this one in the course's order, if any.
-        find_rate: the command that looks for a learning rate, if there is one.
+        full: the option for the whole dataset, such as "-d dogscats"; None if it was used.
+        pretrained: the command that trains on a pretrained network; None if this one did.
+        simpler, richer: the commands of the neighbouring recipes in the course's order, if any.
+        find_rate: the command that finds a learning rate, if there is one.
     """
 
     augments: bool = False
@@ -40,10 +41,10 @@ class Options:
 
 
 def against_overfitting(options: Options) -> tuple[str, ...]:
-    """More data, augmentation, what generalises, regularisation, a simpler model."""
+    """More data, augmentation, a pretrained network, regularisation, a simpler model."""
     more = None
     if options.dropout is not None and options.dropout < MOST_DROPOUT:
-        # from none to the usual half; then half of what is still kept
+        # 0 becomes the usual 0.5; then each step halves the share that is kept
         more = f"--dropout {(1 + options.dropout) / 2:.2g}"
     found = (
         _with_command("the whole dataset", options.full),
@@ -63,17 +64,18 @@ def against_underfitting(
     held_back: bool = False,
     less_dropout: bool = True,
 ) -> tuple[str, ...]:
-    """Training on or at other rates, less regularisation, a richer model.
+    """More epochs or another learning rate, less regularisation, a richer model.
 
     Args:
-        diverged: the training loss rose, so lower rates come first.
-        more_epochs: nothing shows that training had come to its end.
-        held_back: dropout is what holds training back, so less of it comes first.
-        less_dropout: whether that is to be named at all.
+        options: the alternatives.
+        diverged: whether the training loss rose, so that lower rates come first.
+        more_epochs: whether the loss may still fall.
+        held_back: whether dropout limits training, so that less of it comes first.
+        less_dropout: whether less dropout is a remedy at all.
     """
     less = ""
     if options.dropout and less_dropout:
-        # the course took it out altogether; halving finds what lies between
+        # the course removed dropout completely; halving also tries values between
         share = options.dropout / 2 if options.dropout > 0.2 else 0
         less = _with_command("less dropout", f"--dropout {share:.2g}")
     find = _with_command("another learning rate", options.find_rate)
@@ -97,7 +99,7 @@ def against_underfitting(
 
 
 def to_go_further(options: Options) -> tuple[str, ...]:
-    """What may still bring something where nothing is amiss: more data, a richer model."""
+    """What may improve a good fit: more data, a richer model."""
     found = (
         _with_command("the whole dataset", options.full),
         _with_command("a richer model", options.richer),
@@ -106,5 +108,5 @@ def to_go_further(options: Options) -> tuple[str, ...]:
 
 
 def _with_command(what: str, words: str | None) -> str:
-    """The remedy with what to type for it; nothing where there is nothing to type."""
+    """The remedy with its command; empty without a command."""
     return f"{what}, `{words}`" if words else ""

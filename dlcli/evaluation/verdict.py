@@ -1,4 +1,4 @@
-"""What the headline numbers of an evaluation say, as sentences."""
+"""The verdict of an evaluation: its main numbers as sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dlcli.words import NBSP, loss, percent, short
 
 
 class Confusion(NamedTuple):
-    """One off-diagonal cell: so many of a class were taken for another."""
+    """One off-diagonal cell of a confusion matrix."""
 
     true: str
     predicted: str
@@ -18,7 +18,7 @@ class Confusion(NamedTuple):
 
 
 def confusions(metrics: Mapping[str, Any]) -> list[Confusion]:
-    """Who is taken for whom, most often first."""
+    """The confusions of classes, most frequent first."""
     pairs = [
         Confusion(true, predicted, count, count / sum(row.values()))
         for true, row in metrics["confusion"].items()
@@ -29,40 +29,40 @@ def confusions(metrics: Mapping[str, Any]) -> list[Confusion]:
 
 
 def verdict(metrics: Mapping[str, Any]) -> list[str]:
-    """What the headline numbers say, as sentences.
+    """The main numbers as sentences.
 
     Args:
         metrics: what `evaluation.metrics.evaluate` returns.
     """
     low, high = metrics["accuracy_interval_95"]
     images, baseline = metrics["images"], metrics["baseline"]
-    correct = f"{images - metrics['errors']:,} of {images:,} validation pictures"
-    expected = f"{percent(low)} to {percent(high)} on new pictures of the same kind"
-    sentences = [f"{correct} are named correctly. Expect {expected}."]
-    always = f"Always answering “{short(baseline['class'])}”"
-    of_guessing = percent(baseline["accuracy"])
+    correct = f"{images - metrics['errors']:,} of {images:,} validation images"
+    expected = f"{percent(low)} to {percent(high)} on new images of the same kind"
+    sentences = [f"{correct} are classified correctly. Expect an accuracy of {expected}."]
+    always = f"Always answering “{short(baseline['class'])}” gives {percent(baseline['accuracy'])}"
     if low > baseline["accuracy"]:
-        sentences.append(f"{always} would reach {of_guessing}.")
+        sentences.append(f"{always}.")
     elif metrics["accuracy"] > baseline["accuracy"]:
-        sentences.append(f"{always} reaches {of_guessing}: too near to tell from luck.")
+        sentences.append(f"{always}: the difference may be chance.")
     else:
-        sentences.append(f"{always} does no worse, at {of_guessing}: nothing was learned yet.")
+        sentences.append(f"{always}: the model has not learned anything yet.")
     if metrics["log_loss"] > baseline["log_loss"] and low > baseline["accuracy"]:
         sentences.append(
-            f"Its log loss is worse than a guesser's {loss(baseline['log_loss'])}: a few mistakes "
-            "made with great confidence cost more than all the rest gains. Clipping helps."
+            "Its log loss is worse than the "
+            f"{loss(baseline['log_loss'])} of guessing: a few confident mistakes cost more than "
+            "all correct answers gain. Clipping helps."
         )
-    sure = f"It is {percent(metrics['mean_confidence'])} sure on average"
+    sure = f"Its mean confidence is {percent(metrics['mean_confidence'])}"
     if metrics["mean_confidence"] > high:
-        sentences.append(f"{sure}, more than it is right: over-confident, so clipping may help.")
+        sentences.append(f"{sure}, above its accuracy: it is over-confident. Clipping may help.")
     elif metrics["mean_confidence"] < low:
-        sentences.append(f"{sure}, less than it is right: under-confident.")
+        sentences.append(f"{sure}, below its accuracy: it is under-confident.")
     else:
-        sentences.append(f"{sure}, which is about as often as it is right.")
+        sentences.append(f"{sure}, close to its accuracy.")
     worst = next(iter(confusions(metrics)), None)
     if worst and worst.times > 1:
         sentences.append(
-            f"The commonest mistake is “{short(worst.true)}” taken for "
+            f"The most common mistake is “{short(worst.true)}” classified as "
             f"“{short(worst.predicted)}”, "
             f"{worst.times:,}{NBSP}of{NBSP}{sum(metrics['confusion'][worst.true].values()):,}."
         )

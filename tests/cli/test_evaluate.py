@@ -23,7 +23,7 @@ def test_after_the_sample_comes_the_whole_dataset(dl: Dl, home: Path, tiny: Path
     ok(dl("data", "sample", tiny, "--train", "8", "--valid", "4"))
     ok(dl(*LINEAR, "-d", "tiny-sample"))
     said = ok(dl("evaluate")).stderr
-    assert said.endswith("; this was the sample; next: `dl train linear -d ~/data/tiny`\n")
+    assert said.endswith("; next, on the whole dataset: `dl train linear -d ~/data/tiny`\n")
 
 
 def test_without_test_images_there_is_nothing_to_submit(dl: Dl, home: Path) -> None:

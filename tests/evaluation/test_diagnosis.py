@@ -53,8 +53,8 @@ def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
     options = Options(dropout=0.5, full="-d dogscats", simpler="dl train dense")
     finding, numbers, remedies = plain(said(TWENTY_IMAGES, options)).splitlines()
     assert finding == (
-        "Overfitting: the loss is 0.188 on the validation images and 0.0028 on training images, "
-        "more apart than by chance."
+        "Overfitting: the loss is 0.188 on the validation images and 0.0028 on training images. "
+        "The difference is larger than chance explains."
     )
     assert numbers == (
         "Training images: loss 0.0028 ± 0.0004, accuracy 100 % (20 images). Validation images: "
@@ -136,8 +136,8 @@ class TestUnderfitting:
     def test_dropout_comes_first_where_it_holds_training_back(self):
         found = said(MUCH_DROPOUT, Options(dropout=0.95, augments=True, richer="--unfreeze 2"))
         assert found.sentence.replace(words.NBSP, " ") == (
-            "Underfitting: while it trained, with dropout 0.95 and augmentation, it named 90.7 % "
-            "of the training images correctly, and without that 98.6 %."
+            "Underfitting: the accuracy on training images was 90.7 % while training with dropout "
+            "0.95 and augmentation, and is 98.6 % without."
         )
         assert found.next[0] == "less dropout, `--dropout 0.47`"
 
@@ -150,7 +150,7 @@ class TestUnderfitting:
         both = (Score(0.47, 0.01, 0.8, SEEN), Score(0.65, 0.03, 0.7, PAIR), [])
         found = said(both, Options(dropout=0.5, pretrained="dl train finetune"))
         assert found.kind == "underfitting"
-        assert "on the validation images it is higher still, 0.650" in found.sentence
+        assert "On the validation images it is higher still, 0.650" in found.sentence
         assert not any("dropout" in one for one in found.next)
 
     def test_one_image_that_is_most_of_the_loss_is_no_underfitting(self):
@@ -160,7 +160,7 @@ class TestUnderfitting:
     def test_a_loss_above_a_guessers_asks_for_lower_rates(self):
         found = said((Score(5.53, 0.2, 0.62, SEEN), Score(6.08, 0.4, 0.6, PAIR), []), Options())
         assert found.kind == "underfitting"
-        assert "more than the 0.693 of always answering" in found.sentence
+        assert "above the 0.693 of guessing" in found.sentence
         assert found.next[0].startswith("lower learning rates")
 
     def test_where_the_loss_still_falls_it_is_still_learning(self):
@@ -240,7 +240,7 @@ class TestTooLittle:
     def test_four_images_clear_nobody(self):
         training = (Score(0.02, 0.003, 1, SEEN), Score(0.4, 0.3, 0.75, (2, 2)), [])
         found = said(training, Options(full="-d all"))
-        assert found.kind == "not clear" and "with 4 images, how far" in found.sentence
+        assert found.kind == "not clear" and "can't be measured with 4 images" in found.sentence
         assert found.next == ("the whole dataset, `-d all`", "more images")
 
     def test_the_noise_is_that_of_the_fewer_images(self):

@@ -140,7 +140,7 @@ def test_the_summary_is_plain_and_names_its_classes(tmp_path):
     "row", [[math.nan, 0.5], [math.inf, 0.5], [-0.1, 1.1], [0.0, 0.0]], ids=str
 )
 def test_what_is_no_probability_is_refused_and_its_sample_named(row):
-    with pytest.raises(DlError, match="sample 2 is no set of probabilities") as refused:
+    with pytest.raises(DlError, match="sample 2 are not probabilities") as refused:
         metrics_module.log_loss(np.array([0, 1]), np.array([[0.5, 0.5], row]))
     assert "lower learning rate" in refused.value.hint
 

@@ -18,18 +18,18 @@ def said(correct, wrong, confidence=0.99, majority=0.5):
 
 def test_a_good_score_is_compared_with_guessing():
     text = said(396, 4).replace(NBSP, " ")
-    assert "396 of 400 validation pictures are named correctly." in text
-    assert "Expect 97.5 % to 99.6 % on new pictures" in text
-    assert "Always answering “cat” would reach 50.0 %." in text
-    assert "about as often as it is right" in text
+    assert "396 of 400 validation images are classified correctly." in text
+    assert "Expect an accuracy of 97.5 % to 99.6 % on new images" in text
+    assert "Always answering “cat” gives 50.0 %." in text
+    assert "close to its accuracy" in text
 
 
 def test_a_score_near_guessing_is_said_to_be_luck():
-    assert "too near to tell from luck" in said(52, 48)
+    assert "the difference may be chance" in said(52, 48)
 
 
 def test_a_score_below_guessing_is_said_to_be_nothing():
-    assert "nothing was learned yet" in said(48, 52)
+    assert "the model has not learned anything yet" in said(48, 52)
 
 
 def test_confidence_is_judged_by_the_interval():
