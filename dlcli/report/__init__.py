@@ -1,1 +1,1 @@
-"""Pages and pictures: of a run, of several compared, of the ladder."""
+"""Report pages and figures: of a run, of several runs, and of the ladder."""

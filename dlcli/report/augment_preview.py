@@ -1,4 +1,4 @@
-"""One image as training would see it: as it is, and changed at random eight ways."""
+"""A sheet with one image and eight random augmentations of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 WAYS = 8
-SIDE = 320  # pixels, at most: three in a row fill a screen
+SIDE = 320  # pixels, at most; three in a row fill a screen
 
 
 def training_image(root: Path, seed: int) -> Path:
@@ -29,17 +29,19 @@ def training_image(root: Path, seed: int) -> Path:
 
 
 def preview(image: Path, augmentation: Augmentation, seed: int, output: Path) -> None:
-    """Draw an image and eight changed ones on one PNG, which replaces a file of that name.
+    """Draw an image and eight augmented ones as one PNG; an existing file is replaced.
 
-    The changes are made at the image's own size, of which larger ones keep `SIDE` pixels a side;
-    training makes them at its own. All amounts but the colours' are shares of that size.
+    The image is augmented at its own size, at most `SIDE` pixels a side; training augments at its
+    own size. All amounts except colours are shares of the size.
 
     Args:
-        augmentation: how far it is changed.
+        image: its file.
+        augmentation: the amounts of change.
+        seed: of the random changes.
         output: the PNG to write.
 
     Raises:
-        DlError: the image can't be read; the output is that image, or no PNG.
+        DlError: the image can't be read, or the output is that image or not a PNG.
     """
     from PIL import Image
 
@@ -52,14 +54,14 @@ def preview(image: Path, augmentation: Augmentation, seed: int, output: Path) ->
     draw_sheet(
         output,
         image.name,
-        f"changed at random: {augmentation}",
+        f"random augmentation: {augmentation}",
         [Image.fromarray(each) for each in (pixels, *changed)],
-        ["as it is", *map(str, range(1, WAYS + 1))],
+        ["original", *map(str, range(1, WAYS + 1))],
     )
 
 
 def change(pixels: np.ndarray, augmentation: Augmentation, seed: int) -> np.ndarray:
-    """Change an image eight ways: uint8 (height, width, 3) -> uint8 (8, height, width, 3)."""
+    """Augment an image eight times: uint8 (height, width, 3) -> uint8 (8, height, width, 3)."""
     import numpy as np
 
     augmenter = Augmenter(augmentation, seed)
@@ -71,14 +73,14 @@ def _require_writable(output: Path, image: Path) -> None:
     if output.suffix.lower() != ".png":
         raise DlError(
             f"Can't write {shown(output)}",
-            why="the sheet is a PNG",
-            hint=f"Call it {shown(output.with_suffix('.png'))}.",
+            why="the preview is a PNG file",
+            hint=f"Use `--output {shown(output.with_suffix('.png'))}`.",
             exit_code=ExitCode.USAGE,
         )
     if output.exists() and output.samefile(image):
         raise DlError(
-            f"{shown(output)} is the image itself",
-            hint="Name another file: `--output FILE`.",
+            f"The output {shown(output)} is the image itself",
+            hint="Choose another file: `--output FILE`.",
             exit_code=ExitCode.USAGE,
         )
 
@@ -92,7 +94,7 @@ def _decode(image: Path) -> np.ndarray:
         raise DlError(
             f"Can't read {shown(image)}",
             why=error.reason,
-            hint="Name another image, or take another one of the dataset: `--seed N`.",
+            hint="Name another image, or choose another one of the dataset with `--seed N`.",
         ) from error
     picture.thumbnail((SIDE, SIDE))
     return np.asarray(picture)

@@ -1,4 +1,4 @@
-"""The geometry of the pages' inline charts: numbers in, coordinates out; the page draws them."""
+"""The coordinates of the pages' inline SVG charts; the page templates draw them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Floats, Ints
 
 
-WIDTH, HEIGHT = 440, 268  # user units; about pixels on a wide screen
+WIDTH, HEIGHT = 440, 268  # SVG user units; about pixels on a wide screen
 LEFT, RIGHT, TOP, BOTTOM = 50, 350, 26, 222
 LABEL_GAP = 17  # between the two labels at the lines' ends
 LETTER_GAP = 15  # between two letters at the lines' ends
-# In print without colour the dashes still tell the lines apart; SVG's `stroke-dasharray`.
+# SVG's `stroke-dasharray`: dashes distinguish the lines even without colour.
 DASHES = ("none", "7 4", "1.5 3.5", "10 4 2 4", "4 2.5")
-# Losses that span more than this are drawn on a logarithmic scale.
+# Losses whose largest exceeds the least by this factor are drawn on a logarithmic scale.
 WIDE = 10
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A place and what stands there."""
+    """A point and its text."""
 
     x: float
     y: float
@@ -39,9 +39,9 @@ class Line:
 
     Args:
         name: "train" or "valid".
-        runs: SVG point lists, one per unbroken stretch.
-        points: every epoch's place, with its value in words.
-        end: where its label goes, right of the last value.
+        runs: SVG point lists, one per stretch without gaps.
+        points: a point per epoch, with its value in words.
+        end: the label's point, at the last value.
     """
 
     name: str
@@ -108,7 +108,7 @@ def line_chart(curves: Curves) -> Chart:
 
 
 def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, list[float]]:
-    """Round numbers that span the values: steps of 1, 2 or 5 times a power of ten.
+    """Round tick values around the data: steps of 1, 2 or 5 times a power of ten.
 
     Returns:
         the step, and 2 to 7 multiples of it, rising; none is above `top`.
@@ -116,7 +116,7 @@ def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, l
     low, high = min(values), max(values)
     spread = high - low
     most = max(abs(low), abs(high))
-    if spread < 1e-6 * most or most < 1e-30:  # one value, so to speak
+    if spread < 1e-6 * most or most < 1e-30:  # practically one value
         spread = 0.1 * abs(high) if most >= 1e-30 else 1.0
     power = 10.0 ** math.floor(math.log10(spread / 4))
     step = next(power * m for m in (1, 2, 5, 10) if spread / (power * m) <= 5)
@@ -128,7 +128,7 @@ def nice_ticks(values: Sequence[float], top: float = math.inf) -> tuple[float, l
 
 
 def epoch_ticks(epochs: Sequence[int]) -> list[int]:
-    """At most nine epochs to name below a chart, evenly apart."""
+    """At most nine evenly spaced epochs for the labels below a chart."""
     span = epochs[-1] - epochs[0]
     step = next(m * 10**p for p in range(9) for m in (1, 2, 5) if span <= 8 * m * 10**p)
     return [e for e in range(epochs[0], epochs[-1] + 1) if e % step == 0 or step == 1]
@@ -140,7 +140,7 @@ class Heat:
 
     Args:
         count: samples.
-        strength: 0 to 1, how strongly to colour it.
+        strength: of its colour, 0 to 1.
     """
 
     count: int
@@ -149,40 +149,40 @@ class Heat:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The measures of a drawn confusion matrix, in user units; about pixels.
+    """The sizes of a drawn confusion matrix, in SVG user units, about pixels.
 
     Args:
-        classes: how many.
+        classes: the number of classes.
     """
 
     classes: int
 
     @property
     def cell(self) -> int:
-        """A cell's side: a hundred classes fill a wide screen, a few don't."""
+        """A cell's side; a hundred classes fill a wide screen."""
         return min(30, max(8, 900 // self.classes))
 
     @property
     def font(self) -> float:
-        """The size of the names, no taller than a cell."""
+        """The font size of the names, at most a cell's side."""
         return min(11, self.cell - 1.5)
 
     @property
     def gutter(self) -> int:
-        """Room for the names, left and above."""
+        """The room for names, left and above."""
         return round(8 * self.font + 10)
 
     @property
     def side(self) -> int:
-        """All of it."""
+        """The whole side."""
         return self.gutter + self.classes * self.cell + 1
 
 
 def strengths(confusion: Ints) -> Floats:
-    """How strongly to colour each cell of a confusion matrix, 0 to 1.
+    """The colour strength of each cell of a confusion matrix, 0 to 1.
 
-    The square root of its share of its row: a confusion of one in a hundred would be invisible
-    otherwise.
+    It is the square root of the cell's share of its row, so that a mistake of one in a hundred is
+    visible.
     """
     totals: Floats = confusion.sum(axis=1, keepdims=True).clip(1)
     return (confusion / totals) ** 0.5
@@ -207,7 +207,7 @@ def _unbroken(points: Sequence[Mark | None]) -> tuple[str, ...]:
 
 
 def _apart(lines: list[Line]) -> tuple[Line, ...]:
-    """Move the labels of two lines that end close together apart."""
+    """Separate the labels of two lines that end close together."""
     if len(lines) < 2 or abs(lines[0].end.y - lines[1].end.y) >= LABEL_GAP:
         return tuple(lines)
     upper, lower = sorted(lines, key=lambda line: line.end.y)
@@ -230,10 +230,10 @@ class RunLine:
     """The validation curve of one run.
 
     Args:
-        number: its place among the runs, from 0: decides on its colour.
-        points: every epoch's place, with its value in words.
-        best: the epoch whose model was kept; None where it isn't known.
-        end: where its letter goes, right of the last value.
+        number: its place among the runs, from 0, which chooses the colour.
+        points: a point per epoch, with its value in words.
+        best: the epoch whose model was kept; None if unknown.
+        end: the letter's point, at the last value.
     """
 
     number: int
@@ -248,7 +248,7 @@ class RunLine:
 
     @property
     def dash(self) -> str:
-        """What its line is made of."""
+        """The dashes of its line."""
         return DASHES[self.number % len(DASHES)]
 
 
@@ -263,16 +263,16 @@ class RunsChart:
 
     @property
     def description(self) -> str:
-        """What it shows, for those who can't see it."""
+        """A description for readers who can't see it."""
         return "; ".join(line.points[-1].text for line in self.lines)
 
 
 def runs_chart(metric: str, runs: Sequence[tuple[int, str, Curves]]) -> RunsChart | None:
-    """Lay out the validation curves of several runs; None where there is no value.
+    """Lay out the validation curves of several runs; None if there is no value.
 
     Args:
         metric: "loss" or "accuracy".
-        runs: of each its place, its letter, and its curves of that metric.
+        runs: place, letter and curves of each.
     """
     known = [
         (number, letter, curve, points)
@@ -317,7 +317,7 @@ def _finite(curve: Curves) -> list[tuple[int, float]]:
 def _scale(
     metric: str, values: Sequence[float]
 ) -> tuple[Callable[[float], float], tuple[Mark, ...], str]:
-    """Where a value goes, the ticks, and words for the scale; losses far apart are logarithmic."""
+    """The function from values to y, the ticks, and a note for the title if logarithmic."""
     if metric == "loss" and min(values) > 0 and max(values) > WIDE * min(values):
         return _logarithmic(values)
     highest = 1.0 if metric == "accuracy" and max(values) <= 1 else math.inf
@@ -343,7 +343,7 @@ def _logarithmic(
     def y(value: float) -> float:
         return round(BOTTOM - (math.log10(value) - low) / (high - low) * (BOTTOM - TOP), 1)
 
-    steps = (1, 2, 5) if high - low < 3 else (1,)  # with more decades they would crowd
+    steps = (1, 2, 5) if high - low < 3 else (1,)  # more decades leave less room for ticks
     ticks = [
         float(f"{step}e{power}")
         for power in range(math.floor(low), math.ceil(high) + 1)
@@ -354,7 +354,7 @@ def _logarithmic(
 
 
 def _letters_apart(lines: Sequence[RunLine]) -> tuple[RunLine, ...]:
-    """Move letters that would cover each other apart, and not out of the chart."""
+    """Separate letters that would overlap, within the chart."""
     places: dict[int, float] = {}
     rising = sorted(lines, key=lambda line: line.end.y)
     for number, line in enumerate(rising):
@@ -369,5 +369,5 @@ def _letters_apart(lines: Sequence[RunLine]) -> tuple[RunLine, ...]:
 
 
 def _near(line: RunLine, others: Sequence[RunLine]) -> list[RunLine]:
-    """Those of some lines that end about as far to the right."""
+    """The lines that end at about the same x."""
     return [other for other in others if abs(other.end.x - line.end.x) < LETTER_GAP]

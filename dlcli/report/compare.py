@@ -1,4 +1,4 @@
-"""Runs beside each other: the settings in which they differ, and whether their scores do."""
+"""Compare runs: their differing settings, and whether their scores differ significantly."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from dlcli.words import count
 
 @dataclass(frozen=True)
 class Compared:
-    """A run, and how it does on the images that all runs of a comparison have.
+    """A run, with its scores on the images that all runs of a comparison have.
 
     Args:
-        run: what was trained, or an ensemble.
-        letter: what it is called in this comparison: A, B, C.
-        epochs: how many it was trained for; None: an ensemble.
-        val_accuracy, val_loss: on those images.
-        seconds: that its epochs took; None: an ensemble.
+        run: a trained run or an ensemble.
+        letter: its name in this comparison: A, B, C.
+        recipe: its recipe's name.
+        epochs: the number of its epochs; None for an ensemble.
+        val_accuracy, val_loss: scores on those images.
+        seconds: the time of its epochs; None for an ensemble.
     """
 
     run: Run
@@ -45,10 +46,10 @@ class Contrast:
 
     Args:
         best, other: their letters; `best` has the lower log loss.
-        test: what their answers image by image show, `best` being the first.
-        loss_p, accuracy_p: of the test, after Holm's correction for all of a comparison's tests of
-            that score.
-        several: whether there are more of these, so that there was something to correct.
+        test: their predictions, compared image by image; `best` is the first.
+        loss_p, accuracy_p: the test's p-values, after Holm's correction for all tests of that
+            score in the comparison.
+        several: whether there are several tests, so that p-values were corrected.
     """
 
     best: str
@@ -79,26 +80,26 @@ class Contrast:
 
     @property
     def about_accuracy(self) -> str:
-        """A sentence on which images are named correctly."""
+        """A sentence on the correctly predicted images."""
         first, second = self.test.first_alone, self.test.second_alone
         if not first + second:
-            return f"{self.best} and {self.other} name the same images correctly."
-        named = f"{count(first, 'image')} {'is' if first == 1 else 'are'} named correctly by"
+            return f"{self.best} and {self.other} are correct on the same images."
         chance = "more than chance explains" if self.accuracy_p < LEVEL else "within chance"
         return (
-            f"{named} {self.best} alone, {second:,} by {self.other} alone "
-            f"({_chance(self.accuracy_p)}): {chance}."
+            f"Only {self.best} is correct on {count(first, 'image')}, only {self.other} on "
+            f"{second:,} ({_chance(self.accuracy_p)}): {chance}."
         )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Some runs beside each other.
+    """A comparison of runs.
 
     Args:
-        runs: in the order in which they were named.
-        images: how many validation images all of them have, on which they are judged.
-        contrasts: the best run by log loss against each other one.
+        runs: in the order of the arguments.
+        images: the number of validation images that all runs have; scores are on these.
+        differences: of their settings.
+        contrasts: the run with the lowest log loss against each other run.
     """
 
     runs: tuple[Compared, ...]
@@ -108,16 +109,17 @@ class Comparison:
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
-    """Hold finished runs against each other, by the predictions that stand in their folders.
+    """Compare finished runs by the predictions in their folders.
 
-    They are judged on the validation images that all of them have; it is said where some are left
-    out, and where one may have been trained on what judges another.
+    Scores are on the validation images that all runs have. Messages say if images are left out, and
+    if a run may have been trained on another run's validation images.
 
     Args:
         runs: two or more.
 
     Raises:
-        DlError: fewer, or one twice; other classes; no image that all have; predictions missing.
+        DlError: there are fewer than two runs, or one twice; their classes differ; they have no
+            image in common; or predictions are missing.
     """
     _require_several(runs)
     differences = tuple(differing_settings(runs))
@@ -140,23 +142,25 @@ def compare(runs: Sequence[Run]) -> Comparison:
             best=letter(best),
             other=letter(number),
             test=test,
-            loss_p=loss,
-            accuracy_p=accuracy,
+            loss_p=of_loss,
+            accuracy_p=of_accuracy,
             several=len(tests) > 1,
         )
-        for number, test, loss, accuracy in zip(others, tests, loss_p, accuracy_p, strict=True)
+        for number, test, of_loss, of_accuracy in zip(
+            others, tests, loss_p, accuracy_p, strict=True
+        )
     )
     return Comparison(compared, len(y_true), differences, contrasts)
 
 
 def letter(number: int) -> str:
-    """What a run is called in a comparison, by its place from 0: A to Z, then AA."""
+    """A run's letter in a comparison, by its place from 0: A to Z, then AA."""
     rest, last = divmod(number, 26)
     return (letter(rest - 1) if rest else "") + chr(ord("A") + last)
 
 
 def names_of(runs: Sequence[Run], short: bool = False) -> list[str]:
-    """Their names, with the dataset's where they have not all the same one; short: without time."""
+    """The runs' names, with the dataset if they have several; if short, without the time."""
     one = len({run.dataset for run in runs}) == 1
     names = [re.sub(r"^\d{12}-", "", run.name) if short else run.name for run in runs]
     return [name if one else f"{run.dataset}/{name}" for run, name in zip(runs, names, strict=True)]
@@ -165,8 +169,8 @@ def names_of(runs: Sequence[Run], short: bool = False) -> list[str]:
 def _require_several(runs: Sequence[Run]) -> None:
     if len(runs) < 2:
         raise DlError(
-            "A comparison takes at least two runs",
-            hint="Name them: `dl runs compare RUN RUN`; `dl runs` lists them.",
+            "A comparison needs at least two runs",
+            hint="Name them: `dl runs compare RUN RUN`. List them with `dl runs`.",
             exit_code=ExitCode.USAGE,
         )
     folders = [run.path.resolve() for run in runs]
@@ -174,7 +178,6 @@ def _require_several(runs: Sequence[Run]) -> None:
         if folder in folders[:number]:
             raise DlError(
                 f"{runs[number].name} is named twice",
-                why="it differs in nothing from itself",
                 hint="Name each run once.",
                 exit_code=ExitCode.USAGE,
             )
@@ -185,13 +188,13 @@ def _valid_of(run: Run) -> Predictions:
 
 
 def _predicted_in(run: Run) -> Run:
-    """The folder that holds a run's predictions: its own, or the one that stands in for it."""
+    """The folder with a run's predictions: its own or its stand-in."""
     for folder in runs_to_read(run):
         if folder.predictions_file("valid").is_file():
             return folder
     raise DlError(
         f"{run.name} has no predictions of validation images",
-        why=f"{shown(run.predictions_file('valid'))} is not there",
+        why=f"{shown(run.predictions_file('valid'))} does not exist",
         hint=f"Make them: `dl evaluate {quoted(run.path)}`.",
     )
 
@@ -202,9 +205,9 @@ def _require_same_classes(runs: Sequence[Run], each: Sequence[Predictions]) -> N
         if others := first ^ set(predictions.classes):
             named = ", ".join(f"`{shown(name)}`" for name in sorted(others))
             raise DlError(
-                f"{runs[0].name} and {run.name} tell different classes apart",
-                why=f"only one of them knows {named}",
-                hint="Compare runs with the same classes; `dl runs diff` shows their settings.",
+                f"{runs[0].name} and {run.name} have different classes",
+                why=f"only one of them has {named}",
+                hint="Compare runs with the same classes. `dl runs diff` shows their settings.",
             )
 
 
@@ -212,8 +215,8 @@ def _require_common_images(each: Sequence[Predictions]) -> None:
     if not set(each[0].paths).intersection(*(one.paths for one in each[1:])):
         raise DlError(
             "These runs have no validation image in common",
-            why="scores on different images can't be told apart from luck",
-            hint="Compare runs of one dataset; `dl runs diff` shows their settings.",
+            why="scores on different images can't be compared",
+            hint="Compare runs of one dataset. `dl runs diff` shows their settings.",
         )
 
 
@@ -221,7 +224,7 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
     images = {path for one in each for path in one.paths}
     if left_out := len(images) - common:
         say(
-            f"Judged on the {common:,} validation images that all have predictions of; "
+            f"Compared on the {common:,} validation images that all runs have; "
             f"{count(left_out, 'other')} left out."
         )
     judged = [below(_predicted_in(run).status, "predicted", "valid") for run in runs]
@@ -229,14 +232,14 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
         trained = below(run.config, "run", "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:
             say(
-                f"Warning: the validation images changed after {run.name} was trained: some that "
-                "judge it now it may have been trained on."
+                f"Warning: the validation images changed after {run.name} was trained. It may have "
+                "been trained on some of the present ones."
             )
     if len(set(map(str, judged))) > 1:
         differ = "may differ" if None in judged else "differ"
         say(
             f"Warning: the validation images of these runs {differ}, so they are matched by name. "
-            "Whether one run was trained on what judges another is recorded nowhere."
+            "A run may have been trained on another run's validation images."
         )
 
 

@@ -1,4 +1,4 @@
-"""Judging a run: from its predictions to `metrics.yaml`, `report.html` and figures."""
+"""Evaluate a run: write `metrics.yaml`, `report.html` and figures from its predictions."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from dlcli.runs.run import Run, writable_run_said
 def evaluate_run(
     run: Run, root: Path | None, config: Config, views: int = 0
 ) -> tuple[dict[str, Any], Path]:
-    """Judge a run on its validation images and write down how it did.
+    """Evaluate a run on its validation images, and write the results.
 
     Args:
         run: a finished run.
-        root: where its dataset is; None: gone.
-        config: where data lies, the seed of the pictures chosen at random, augmentation.
-        views: changed views of each image to take the mean with; 0: none.
+        root: its dataset's folder; None if it is gone.
+        config: the settings; the seed also chooses the random images of the report.
+        views: augmented views of each image in the mean prediction; 0 for none.
 
     Returns:
-        the metrics (see `evaluation.metrics.evaluate`; with `tta`, the views), and the report's
-            path.
+        the metrics (see `evaluation.metrics.evaluate`; with the key `tta` for the views), and the
+        report's path.
 
     Raises:
-        DlError: no predictions, and no images to make them from.
+        DlError: there are no predictions, and no images to make them from.
     """
     kept_in = writable_run_said(run)
     predictions = predictions_of(run, root, config, "valid", views)
@@ -72,7 +72,7 @@ def evaluate_run(
 
 
 def _compare(run: Run, root: Path | None, config: Config, predictions: Predictions) -> None:
-    """Say what the views gain or lose, on the images that were predicted without them too."""
+    """Say how the views change the log loss, on the images that also have plain predictions."""
     if root is None and not has_predictions(run, "valid", None):
         return
     plain = predictions_of(run, root, config, "valid")
@@ -95,7 +95,7 @@ def _views(run: Run, config: Config, views: int) -> str:
 
 
 def _training(run: Run) -> dict[str, object]:
-    """What a run was trained with."""
+    """The settings that a run was trained with."""
     record, config = run.record, run.config
     forward = record.forward
     return {
@@ -108,7 +108,7 @@ def _training(run: Run) -> dict[str, object]:
 
 
 def _members(record: RunRecord) -> dict[str, object]:
-    """What an ensemble is the mean of, with the scores at the time that it was made."""
+    """An ensemble's members, with their scores when it was made."""
     return {
         f"member {number}": f"{each.name}, accuracy {each.val_accuracy:.4f}, "
         f"log loss {each.val_loss:.4f}"

@@ -1,6 +1,6 @@
-"""Figures as PNGs, for slides and messages: curves, confusion matrix, galleries, range tests.
+"""Figures as PNGs: curves, confusion matrix, galleries, comparisons, range tests.
 
-Figures are built without pyplot, whose global state would outlive them and open windows.
+They do not use pyplot, whose global state keeps figures in memory and may open windows.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 INK, MUTED, RULE, GROUND = "#1d1f23", "#62666e", "#dfdcd5", "#f3f1ec"
 TRAIN, VALID, WRONG = "#8b9098", "#2b6095", "#b5452c"
 DPI = 150
-QUICK = 3  # PNG compression: 3 times quicker than the default, 6 % larger
+QUICK = 3  # PNG compression: 3 times faster than the default, 6 % larger
 MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
 MOST_LABELLED = 130  # classes; with more, names would be too small to read
-GALLERY_COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery, in pixels
-NARROWEST = 160  # pixels; a column of a sheet, so that its title has room
+GALLERY_COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery: tiles, then pixels
+NARROWEST = 160  # pixels; the least width of a sheet's column, so that its title fits
 
 # The comparison of runs
 
-# Eight colours that differ in lightness too, five dashes, seven markers: no two of the first 280
-# runs are drawn alike, and the first five differ in each of the three, so in print without colour.
+# Eight colours that also differ in lightness, five dashes, seven markers. The first 280 runs all
+# look different, and the first five differ in each of the three, even without colour.
 COLOURS = (
     "#2b6095",
     "#d98c1f",
@@ -54,10 +54,10 @@ COLOURS = (
 )
 DASHES = ((), (5, 2), (1, 1.5), (7, 2, 1, 2), (3, 1, 1, 1, 1, 1))
 MARKERS = "os^DvPX"
-# More epochs than these have markers at some of them only.
+# With more epochs than this, only some have markers.
 MOST_MARKED = 20
 RING: dict[str, Any] = {"marker": "o", "fillstyle": "none", "markersize": 10, "linestyle": "none"}
-BEST = "the best epoch, whose model was kept"
+BEST = "best epoch, whose model was kept"
 PANELS = (("loss", "valid"), ("loss", "train"), ("accuracy", "valid"))
 COMPARISON_INCHES = 12.0
 LEGEND_CHARACTERS = 165  # of its font, in that width
@@ -68,7 +68,7 @@ FAINT = 0.45  # of each batch's own line
 
 
 def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
-    """Loss and accuracy side by side, train and validation, the best epoch marked.
+    """Draw loss and accuracy of training and validation, with the best epoch marked.
 
     Args:
         path: the PNG to write.
@@ -109,7 +109,7 @@ def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
 
 
 def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
-    """The confusion matrix: rows are the truth, colour the (square root of the) share of a row.
+    """Draw the confusion matrix: rows are the true classes, colour is the root of a row's share.
 
     Args:
         path: the PNG to write.
@@ -117,8 +117,8 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     """
     import numpy as np
 
-    # not `matplotlib.colors` itself: another thread may be importing matplotlib, which imports it
-    # too; each would wait for the other, and Python then hands out what is half made
+    # not `import matplotlib.colors`: if another thread imports matplotlib meanwhile, each waits
+    # for the other, and Python then returns a half-initialised module
     from matplotlib import colors
     from matplotlib.figure import Figure
 
@@ -130,7 +130,7 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     longest = max(map(len, names)) * size * 0.6 / 72 if labelled else 0
     left = 0.35 + longest
     above = 0.75 + (longest if (turned := n > 4) else size / 72)
-    # placed by hand, names as texts: matplotlib's layout and ticks take a second for 120 classes
+    # own layout: matplotlib's layout and ticks take a second for 120 classes
     width, height = max(left + side + 0.25, 2.8), above + side + 0.25
     figure = Figure(figsize=(width, height))
     figure.text(0.12 / width, 1 - 0.3 / height, "Confusion matrix", fontsize=10, color=INK)
@@ -174,11 +174,12 @@ def draw_gallery(
     captions: Mapping[int, tuple[str, str]],
     pictures: Mapping[int, Thumbnail],
 ) -> None:
-    """Pictures in rows of six, under each its truth and what it was called.
+    """Draw images in rows of six, with their true and predicted classes below.
 
     Args:
         path: the PNG to write.
-        samples: what to show, in order; may be empty.
+        title: above the images.
+        samples: the samples to show, in order; may be empty.
         captions: two lines for each sample.
         pictures: a thumbnail for each sample.
     """
@@ -208,12 +209,14 @@ def draw_gallery(
 def draw_sheet(
     path: Path, title: str, note: str, pictures: Sequence[Image.Image], captions: Sequence[str]
 ) -> None:
-    """Versions of one picture, three in a row, each at its own size; tiny ones enlarged.
+    """Draw versions of one image in rows of three, at their own size; tiny ones are enlarged.
 
     Args:
         path: the PNG to write.
-        note: below the title, in as many lines as it takes.
-        pictures: of one size; at least one.
+        title: above the images.
+        note: below the title, in several lines if needed.
+        pictures: all of one size; at least one.
+        captions: below each.
     """
     from PIL import Image, ImageDraw
 
@@ -242,16 +245,16 @@ def draw_sheet(
 
 
 def calm(axes: Axes, title: str) -> None:
-    """Give a plot its title, and take away what isn't data."""
+    """Set a plot's title, and remove its frame and ticks."""
     axes.set_title(shown(title), loc="left", fontsize=10, color=INK, pad=14, parse_math=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(labelsize=8, labelcolor=MUTED, length=0)
 
 
 def save(path: Path, figure: Figure) -> None:
-    """Write a figure as a PNG, whole."""
+    """Write a figure as a PNG in one step."""
     with atomic(path) as temporary, warnings.catch_warnings():
-        # a name in a script that the font lacks shows as boxes; the page has it right
+        # characters that the font lacks show as boxes; the page shows them correctly
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=DPI, facecolor="white", pil_kwargs={"compress_level": QUICK})
 
@@ -272,7 +275,7 @@ def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """The text's words in lines no wider than so many pixels."""
+    """The text broken into lines of at most `width` pixels."""
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
@@ -284,11 +287,11 @@ def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
-    """Valid and train loss and valid accuracy by epoch, a line for each run.
+    """Draw valid loss, train loss and valid accuracy by epoch, a line for each run.
 
     Args:
         path: the PNG to write.
-        runs: for each its name and its history, see `history.curves`; at least one.
+        runs: name and history of each, see `history.curves`; at least one.
     """
     from matplotlib.figure import Figure
 
@@ -335,7 +338,7 @@ def _key(**style: Any) -> Line2D:
 
 
 def _draw_run(axes: Axes, curve: Curves, side: str, number: int) -> None:
-    """One run's line, and a ring around the epoch whose model was kept."""
+    """Draw a run's line, and a ring around the epoch whose model was kept."""
     values = curve.valid if side == "valid" else curve.train
     style = _style(number)
     every = max(1, len(curve.epochs) // MOST_MARKED)
@@ -346,7 +349,7 @@ def _draw_run(axes: Axes, curve: Curves, side: str, number: int) -> None:
 
 
 def _scale_losses(both: Sequence[Axes], losses: Sequence[float]) -> str:
-    """Make the scale of the losses logarithmic where they span much; the words for it."""
+    """Make the scale of losses logarithmic if their range is wide; returns a note for the title."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     above = [value for value in losses if value > 0 and math.isfinite(value)]
@@ -380,7 +383,7 @@ def draw_range(
     lowest: int | None = None,
     suggestion: float | None = None,
 ) -> None:
-    """The loss over the learning rate: each batch's faint, their running mean strong.
+    """Draw the loss by learning rate: each batch faintly, and the running mean.
 
     Args:
         path: the PNG to write.
@@ -411,7 +414,7 @@ def draw_range(
 
 
 def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
-    """Where the fall is, and as much above it: the rise at the end would dwarf it."""
+    """The range of the axis: the fall, and a little above; the final rise is cut off."""
     import numpy as np
 
     finite = smoothed[np.isfinite(smoothed)]
@@ -424,7 +427,7 @@ def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
 
 
 def _mark_suggestion(axes: Axes, rate: float, loss: float, suggestion: float) -> None:
-    """The suggestion, and where the running mean is lowest, from which it comes."""
+    """Mark the suggestion, and the lowest running mean, from which it is computed."""
     axes.plot([rate], [loss], "o", color=VALID, markersize=6)
     axes.annotate(
         f"lowest: {rate:.2g}", (rate, loss), (0, -14),

@@ -1,4 +1,4 @@
-"""What a ladder shows: a table as CSV and Markdown, and one picture."""
+"""A ladder's results: a table as CSV and Markdown, and a figure."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CSV, MARKDOWN, PICTURE = "ladder.csv", "ladder.md", "ladder.png"
-# Losses below this are drawn as this: a training loss of 0 has no logarithm, and one of 1e-6 would
-# push all others together.
+# Smaller losses are drawn as this: 0 has no logarithm, and 1e-6 would squeeze all others together.
 LEAST_LOSS = 1e-3
-# Train stands left of valid by this share of a step, so that neither hides the other.
+# Train is drawn left of valid by this share of a step, so that neither hides the other.
 APART = 0.2
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one step did; its scores are None where it failed.
+    """The result of one step; the scores are None if it failed.
 
     Args:
-        command: what trains it outside of a ladder.
-        failed: why, in sentences.
+        step: its name.
+        recipe: the recipe's name.
+        command: the command that trains it outside of a ladder.
+        run: the run's folder.
+        failed: why it failed, in sentences.
+        diagnosis: the diagnosis of its training.
         train_loss, train_accuracy, val_loss, val_accuracy: of the best epoch's model.
         seconds: of training.
-        parameters: of the whole network, what is frozen included.
+        parameters: of the whole network, frozen ones included.
     """
 
     step: str
@@ -56,12 +59,12 @@ class Result:
 
     @property
     def finding(self) -> str:
-        """What it shows, and what to try next."""
+        """The diagnosis and what to try next, or the failure."""
         return self.diagnosis.in_short if self.diagnosis else f"Failed. {self.failed}"
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Step, scores, seconds and parameters as people read them."""
+        """Step, scores, seconds and parameters as text."""
         scores = [getattr(self, name) for name in self.SCORES]
         return (
             self.step,
@@ -73,11 +76,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Ground:
-    """What a ladder stands on.
+    """The dataset of a ladder.
 
     Args:
-        train: how many images are trained on.
-        counts: how many validation images each class has.
+        dataset: its name.
+        train: the number of training images.
+        counts: the number of validation images of each class.
     """
 
     dataset: str
@@ -86,32 +90,32 @@ class Ground:
 
     @property
     def accuracy(self) -> float:
-        """Of always answering the commonest class."""
+        """The accuracy of always answering the most frequent class."""
         return max(self.counts) / sum(self.counts)
 
     @property
     def loss(self) -> float:
-        """Of always answering the class frequencies: their entropy."""
+        """The loss of guessing by class frequencies: their entropy."""
         total = sum(self.counts)
         return sum(n / total * math.log(total / n) for n in self.counts)
 
     def __str__(self) -> str:
-        """In words, with what guessing gives."""
+        """In words, with the scores of guessing."""
         return (
-            f"{self.train:,} images to train on, {sum(self.counts):,} to judge by. Guessing: "
-            f"{percent(self.accuracy)} right by the commonest class, a loss of {loss(self.loss)} "
-            "by the class frequencies."
+            f"{self.train:,} training images, {sum(self.counts):,} validation images. Guessing: "
+            f"accuracy {percent(self.accuracy)} with the most frequent class, loss "
+            f"{loss(self.loss)} with the class frequencies."
         )
 
 
 def best_of(results: Sequence[Result]) -> Result | None:
-    """The step with the lowest validation loss; None where all failed."""
+    """The step with the lowest validation loss; None if all failed."""
     finished = [result for result in results if result.val_loss is not None]
     return min(finished, key=lambda result: result.val_loss or 0.0, default=None)
 
 
 def write_results(folder: Path, results: Sequence[Result], ground: Ground) -> None:
-    """Write table and picture into a ladder's folder."""
+    """Write the tables and the figure into a ladder's folder."""
     header = ["step", "run", *Result.MEASURED, "finding"]
     rows = [
         [each.step, each.run.name, *(getattr(each, name) for name in Result.MEASURED), each.finding]
@@ -123,7 +127,7 @@ def write_results(folder: Path, results: Sequence[Result], ground: Ground) -> No
 
 
 def markdown(results: Sequence[Result], ground: Ground) -> str:
-    """The table and the findings as a page."""
+    """The table and the diagnoses as a Markdown page."""
     header = ("step", "train loss", "valid loss", "train accuracy", "valid accuracy", "seconds")
     lines = [(*header, "parameters"), ("---", *["---:"] * 6), *(each.cells for each in results)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -135,24 +139,25 @@ def markdown(results: Sequence[Result], ground: Ground) -> str:
 
 
 def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
-    """Accuracy above, log loss below, a slope from train to valid for each step.
+    """Draw accuracy above and log loss below, with a line from train to valid for each step.
 
     Args:
         path: the PNG to write, 1,200 pixels wide.
-        ground: what guessing would give.
+        results: the steps in order.
+        ground: the dataset, with the scores of guessing.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    name = shown(ground.dataset).replace("$", r"\$")  # or matplotlib reads a formula
+    name = shown(ground.dataset).replace("$", r"\$")  # else matplotlib reads a formula
     calm(above, f"Accuracy on {name}")
     _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
     _draw_guess(above, ground.accuracy, percent(ground.accuracy))
     above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
     above.tick_params(labelbottom=False)
-    calm(below, "Log loss (the lower, the better; logarithmic scale)")
+    calm(below, "Log loss (less is better; logarithmic scale)")
     below.set_yscale("log")
     losses = [tuple(map(_drawn, (each.train_loss, each.val_loss))) for each in results]
     _draw(below, losses, loss)
@@ -186,7 +191,7 @@ def _draw(
     pairs: Sequence[tuple[float | None, ...]],
     words: Callable[[float], str],
 ) -> None:
-    """Train and valid of each step, a slope between them; the valid ones in words as well."""
+    """Draw train and valid of each step, a line between them, and the valid score as text."""
     found = [(i, train, valid) for i, (train, valid) in enumerate(pairs) if train and valid]
     for place, train, valid in found:
         axes.plot((place - APART, place), (train, valid), color=RULE, linewidth=3, zorder=1)
@@ -205,7 +210,7 @@ def _draw(
 
 
 def _draw_guess(axes: Axes, value: float, text: str) -> None:
-    """What guessing gives, as a line."""
+    """Draw the score of guessing as a line."""
     axes.axhline(value, color=WRONG, linewidth=0.8, linestyle=(0, (2, 3)), zorder=1)
     axes.annotate(
         f"guessing {text}", (1, value), (0, 3), xycoords=("axes fraction", "data"), ha="right",

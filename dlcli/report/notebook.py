@@ -1,4 +1,4 @@
-"""What Jupyter shows of a run, a dataset or a list: the report in a frame, or a table."""
+"""HTML for Jupyter notebooks: a report in a frame, or a table."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-# Pixels: a report is read by scrolling, and this leaves a notebook's other cells in sight.
+# Pixels; a report scrolls inside, and the notebook's other cells stay in sight.
 REPORT_HEIGHT = 640
 
 
 def html_frame(page: Path) -> str:
-    """A page in a frame of its own: its styles and scripts can't reach the notebook."""
+    """A page in a separate frame, so that its styles and scripts do not affect the notebook."""
     content = escape(page.read_text(encoding="utf-8"), quote=True)
     style = f"width:100%;height:{REPORT_HEIGHT}px;border:0"
     return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{content}"></iframe>'

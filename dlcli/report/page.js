@@ -1,6 +1,6 @@
 
 "use strict";
-// One Tab stop a gallery: arrow keys move within it, as in any grid.
+// One Tab stop per gallery: arrow keys move within it, as in any grid.
 const dialog = document.querySelector("dialog");
 const galleries = [...document.querySelectorAll(".gallery ul")].map(
   (list) => [...list.querySelectorAll("button")]);

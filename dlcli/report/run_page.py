@@ -1,8 +1,8 @@
-"""A run's evaluation as one page that needs nothing else, and as PNGs beside it.
+"""A run's report: one self-contained HTML page, and figures as PNGs.
 
-The pictures to look at are five galleries, chosen from predictions alone. The choice is fast.ai's:
-Practical Deep Learning for Coders, part 1 (2017), lesson 1. It shows in a minute what no score
-does: mislabelled files, a class that is two, a background that gives away the answer.
+It shows five galleries of images, chosen by the predictions as in fast.ai, Practical Deep Learning
+for Coders, part 1 (2017), lesson 1. They show what scores do not: wrong labels, a class that is
+really two, a background that reveals the class.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 MOST_PAIRS = 10
 MOST_IN_TABLE = 16  # classes; a larger matrix is drawn
-MOST_DRAWN = 200  # classes; a still larger one would be all that the page is
+MOST_DRAWN = 200  # classes; a larger matrix is left out of the page
 
-IN_A_GALLERY = 12  # pictures: two rows of six on a page
+IN_A_GALLERY = 12  # images: two rows of six
 MOST_PER_CLASS = 6
-MOST_IN_GALLERY = 120  # pictures; each costs about 15 kB of the page
+MOST_IN_GALLERY = 120  # images; each adds about 15 kB to the page
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report tells, all of it read from files: no model is needed.
+    """The content of a report. It comes from files; no model is needed.
 
     Args:
         title: the run's name.
@@ -54,12 +54,12 @@ class Report:
         y_true: int array of shape (n_samples,).
         y_prob: float array of shape (n_samples, n_classes).
         root: the dataset's folder, absolute.
-        paths: the samples' images, relative to `root`. Files may be gone.
+        paths: the samples' images, relative to `root`. Files may be missing.
         history: a mapping per epoch of epoch, loss, accuracy, val_loss, val_accuracy,
             learning_rate, phase, as far as known; may be empty.
-        settings: what the run was made with, in the order to show.
-        commands: what to type to get this run and this page again, a command each.
-        seed: for the pictures that are chosen at random.
+        settings: the run's settings, in the order to show.
+        commands: the commands that make this run and this page again.
+        seed: of the random choice of images.
     """
 
     title: str
@@ -78,12 +78,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A handful of samples and why they were taken.
+    """A gallery of images.
 
     Args:
         name: for its file: "most-uncertain".
+        title: a few words.
+        note: what it shows.
         samples: indices into the predictions, in the order to show.
-        empty: what to say where there are none.
+        empty: the note if there are no samples.
     """
 
     name: str
@@ -95,7 +97,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a gallery and its caption."""
+    """One image of a gallery and its caption."""
 
     picture: Thumbnail
     true: str
@@ -105,20 +107,21 @@ class Tile:
 
     @property
     def right(self) -> bool:
-        """Whether the prediction is true."""
+        """Whether the prediction is correct."""
         return self.true == self.predicted
 
     @property
     def lines(self) -> tuple[str, str]:
-        """Truth and prediction, in words."""
+        """True and predicted class, in words."""
         true, predicted = words.short(self.true), words.short(self.predicted)
-        return f"is {true}", f"called {predicted}, {self.probability}"
+        return f"true: {true}", f"predicted: {predicted}, {self.probability}"
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.html`, and PNGs in `figures/`, into a run's folder; replace what was there.
+    """Write `report.html` and `figures/` into a run's folder; existing files are replaced.
 
     Args:
+        report: the content.
         folder: the run's directory.
 
     Returns:
@@ -135,7 +138,7 @@ def write_report(report: Report, folder: Path) -> Path:
     figures_dir = run.figures
     figures_dir.mkdir(exist_ok=True)
     captions = {i: tile.lines for i, tile in tiles.items()}
-    with ThreadPoolExecutor() as pool:  # compressing pictures releases Python's lock
+    with ThreadPoolExecutor() as pool:  # compressing images releases Python's lock
         sheets = [
             pool.submit(
                 figures.draw_gallery,
@@ -159,11 +162,12 @@ def write_report(report: Report, folder: Path) -> Path:
 def render(
     report: Report, galleries: Sequence[Gallery], tiles: Mapping[int, Tile], confusion: Ints
 ) -> str:
-    """The page's HTML: no address in it leads anywhere, no name in it can break it.
+    """The page's HTML. It loads nothing from the network, and all names in it are escaped.
 
     Args:
-        galleries: the pictures' choice.
-        tiles: a picture with its caption for each sample of `galleries`.
+        report: the content.
+        galleries: the chosen images.
+        tiles: sample of `galleries` -> image with its caption.
         confusion: int array of shape (n_classes, n_classes).
     """
     from markupsafe import Markup
@@ -184,21 +188,21 @@ def render(
         pairs=confusions(report.metrics)[:MOST_PAIRS],
         galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
         script=Markup(script),
-        # only this very script may run, whatever a file's name manages to say
+        # the browser runs only this script, whatever a file's name contains
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
 
 
 def template(name: str) -> Template:
-    """A page of this folder, that knows the style all pages have and how numbers are written.
+    """A page template of this folder, with the common style and number filters.
 
-    No name can break it: all text is escaped, and what can't be shown is an escape as well.
+    All text is escaped, unprintable characters too.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     def printable(value: object) -> object:
-        # surrogates can't be encoded, and a newline in a name would be lost
+        # surrogates can't be encoded, and HTML drops a newline in a name
         if isinstance(value, bool):
             return "yes" if value else "no"
         return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
@@ -236,11 +240,11 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
     Args:
         y_true: int array of shape (n_samples,).
         y_prob: float array of shape (n_samples, n_classes).
-        seed: same seed, same pictures.
+        seed: the same seed chooses the same images.
 
     Returns:
         Correct at random; incorrect at random; most correct and most incorrect of each (true)
-        class; most uncertain. Ties go to the sample that comes first.
+        class; most uncertain. Of equal samples the first comes first.
     """
     import numpy as np
 
@@ -256,27 +260,27 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
         return tuple(sorted(chosen.tolist()))
 
     most = MOST_IN_GALLERY // _per_class(y_prob.shape[1])
-    limit = f" The first {most} classes." if y_prob.shape[1] > most else ""
-    none_wrong, none_right = "Not one picture is wrong.", "Not one picture is right."
+    limit = f" Only the first {most} classes are shown." if y_prob.shape[1] > most else ""
+    none_wrong, none_right = "No image is misclassified.", "No image is classified correctly."
     return [
         Gallery(
             "correct-at-random",
             "Correct, at random",
-            "An honest sample of what it gets right.",
+            "A random sample of the correct predictions.",
             at_random(right),
             none_right,
         ),
         Gallery(
             "incorrect-at-random",
             "Incorrect, at random",
-            "An honest sample of what it gets wrong. Is there a pattern?",
+            "A random sample of the wrong predictions. Look for a pattern.",
             at_random(~right),
             none_wrong,
         ),
         Gallery(
             "most-correct",
             "Most correct of each class",
-            "Right, and surest of it: what the network takes for typical." + limit,
+            "Correct with the highest probability: typical images to the network." + limit,
             tuple(_of_each_class(y_true, right, -of_truth, y_prob.shape[1])),
             none_right,
         ),
@@ -291,9 +295,9 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
         Gallery(
             "most-uncertain",
             "Most uncertain",
-            "The probability is nearest to one half."
+            "The probability is closest to one half."
             if y_prob.shape[1] == 2
-            else "The two likeliest classes are nearest to a tie.",
+            else "The probabilities of the two likeliest classes are closest.",
             # with two classes the margin is |2p - 1|, so this is p nearest 0.5 as well
             tuple(np.argsort(first - second, kind="stable")[:IN_A_GALLERY].tolist()),
             "",
@@ -302,7 +306,7 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
 
 
 def _of_each_class(y_true: Ints, among: np.ndarray, rank: Floats, classes: int) -> Iterator[int]:
-    """Class after class, those of `among` that rank lowest."""
+    """The lowest ranked samples of `among`, class by class."""
     import numpy as np
 
     each = _per_class(classes)

@@ -1,4 +1,4 @@
-"""The runs of a dataset as one page that needs nothing else."""
+"""A page of all runs of a dataset, as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from dlcli.runs.run import Run
 from dlcli.runs.settings import LOCATIONS, differing_settings
 from dlcli.words import count, loss, percent, short
 
-FEW = 5  # runs whose curves and settings are shown one by one; the page has a colour for each
-MOST_COMPARED = 100  # runs whose settings are compared, the best ones
+FEW = 5  # best runs with own curves and settings; the page has a colour for each
+MOST_COMPARED = 100  # best runs whose settings are compared
 MOST_NAMED = 12  # classes
 MOST_VALUES = 4  # of a setting, in the column of all other runs
 
 
 @dataclass(frozen=True)
 class Line:
-    """One run in the table, all of it as it is to be read.
+    """One run in the table, as text.
 
     Args:
-        number, letter: its place among the best few, from 0, and what it is called there; None and
-            empty for another run.
-        href: where its own report is, seen from the page; empty where there is none.
-        problem: what is wrong with a damaged one.
+        number, letter: its place among the best few, from 0, and its letter there; None and empty
+            for other runs.
+        href: its own report, relative to the page; empty if there is none.
+        problem: what is wrong with a damaged run.
     """
 
     name: str
@@ -60,21 +60,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page tells.
+    """The content of the page.
 
     Args:
         place: the folder of its runs.
-        filters: by which runs were chosen.
+        filters: the filters that chose the runs.
         lead: a sentence on all runs, and one on the best.
-        chance: whether the two best differ by more than noise, in sentences.
-        lines: the runs, the best first; damaged: those that are damaged.
-        recipes: whether their recipes have a column: not where each run's name tells its own.
+        chance: sentences on whether the two best runs differ significantly.
+        lines: the runs, best first; damaged: the damaged runs.
+        recipes: whether recipes have a column; not if each run's name contains its recipe.
         letters: of the best few; names: of the same runs.
-        charts: validation loss and accuracy of these.
-        settings: for each setting that differs its name, its value in each of these runs, and, if
-            there are others, its values there; settings_note: which runs were looked at.
-        others: whether there are others.
-        command: what makes the page; made: when.
+        charts: validation loss and accuracy of the best few.
+        settings: for each differing setting its name, its value in each of the best few, and its
+            values in the other runs, if any; settings_note: which runs were compared.
+        others: whether there are other runs.
+        about: facts about the dataset.
+        command: the command that makes the page; made: when.
     """
 
     dataset: str
@@ -99,12 +100,14 @@ class Page:
 def write_runs_page(
     path: Path, rows: Sequence[Row], dataset: str, root: Path | None, filters: Sequence[str] = ()
 ) -> None:
-    """Write the page, whole; replace what was there.
+    """Write the page; an existing one is replaced.
 
     Args:
-        rows: the runs, at least one, with their settings read.
-        root: its folder; None: not here.
-        filters: by which the runs were chosen, as typed.
+        path: the page.
+        rows: the runs, at least one, with their settings.
+        dataset: its name.
+        root: its folder; None if it is not here.
+        filters: the filters that chose the runs, as typed.
     """
     whole = sorted_by([row for row in rows if not row.problem], "val_loss")
     best = best_first(whole, "val_loss")[:FEW]
@@ -150,7 +153,7 @@ def _lead(rows: Sequence[Row], best: Sequence[Row]) -> str:
 
 
 def _chance(best: Sequence[Row], runs: int) -> list[str]:
-    """Whether the two best differ by more than noise, with whatever has to be known besides."""
+    """Sentences on whether the two best runs differ significantly, with any warnings."""
     if len(best) < 2:
         return []
     said: list[str] = []
@@ -159,11 +162,11 @@ def _chance(best: Sequence[Row], runs: int) -> list[str]:
             (contrast,) = compare([row.run for row in best[:2]]).contrasts
     except DlError as error:
         why = f": {error.why}" if error.why else ""
-        return [f"Whether A and B differ by more than chance can't be told. {error.what}{why}."]
+        return [f"A and B can't be compared. {error.what}{why}."]
     if runs > 2:
         said.append(
-            f"A and B are the best of {runs:,} by these very images, so both will do a little "
-            "worse on new ones."
+            f"A and B are the best of {runs:,} runs on these images. Expect slightly worse scores "
+            "on new images."
         )
     return [contrast.about_loss, contrast.about_accuracy, *said]
 
@@ -216,7 +219,7 @@ def _charts(best: Sequence[Row]) -> list[RunsChart]:
 
 
 def _settings(compared: Sequence[Row], few: int) -> list[list[str]]:
-    """A row for each setting that differs, but for where data lies and what a machine bears."""
+    """A row for each differing setting, without locations and limits of the computer."""
     if len(compared) < 2:
         return []
     return [
@@ -231,7 +234,7 @@ def _settings(compared: Sequence[Row], few: int) -> list[list[str]]:
 
 
 def _values(values: Sequence[str]) -> str:
-    """Which values a setting has, the commonest first, and how often."""
+    """The values of a setting, most frequent first, with their counts."""
     counts = Counter(short(value, 24) or "none" for value in values).most_common()
     texts = [f"{text} ({count})" if len(values) > 1 else text for text, count in counts]
     more = f", {len(texts) - MOST_VALUES} more" if len(texts) > MOST_VALUES else ""
@@ -239,12 +242,12 @@ def _values(values: Sequence[str]) -> str:
 
 
 def _settings_note(compared: int, whole: int) -> str:
-    of = f" Compared are the {compared:,} best of {whole:,} runs." if compared < whole else ""
-    return f"An empty cell is a setting that is unset, or that the run doesn't have.{of}"
+    of = f" Only the {compared:,} best of {whole:,} runs are compared." if compared < whole else ""
+    return f"An empty cell means that the setting is unset or that the run does not have it.{of}"
 
 
 def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, str]:
-    """What the dataset is: as it lies there, or else as the newest run recorded it."""
+    """Facts about the dataset: from its folder, or from the newest run's record."""
     try:
         if root is None:
             raise DlError("it is not here")

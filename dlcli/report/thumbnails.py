@@ -1,4 +1,4 @@
-"""Small pictures for a report: decoded once, as the network saw them."""
+"""Thumbnails for reports, decoded as the network saw the images."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from dlcli.images.pixels import UnreadableImage, load_image
 if TYPE_CHECKING:
     from PIL import Image
 
-SIDE = 320  # pixels, at most; shown at half of it, so that dense screens have enough
-TINY = 64  # pixels; smaller pictures (digits) stay as they are, every pixel sharp
+SIDE = 320  # pixels, at most; shown at half the size, for screens of high resolution
+TINY = 64  # pixels; smaller images (digits) keep their size and sharp pixels
 WORKERS = 4  # decoding waits for disks and releases Python's lock
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture no larger than `SIDE`.
+    """An image no larger than `SIDE`.
 
     Args:
-        image: RGB pixels; a drawn placeholder where the file can't be read.
-        readable: whether it is the picture itself.
+        image: RGB pixels; a placeholder if the file can't be read.
+        readable: whether the file could be read.
     """
 
     image: Image.Image
@@ -36,19 +36,19 @@ class Thumbnail:
 
     @property
     def tiny(self) -> bool:
-        """Whether its pixels should be shown as squares."""
+        """Whether to show its pixels as sharp squares."""
         return self.readable and max(self.image.size) <= TINY
 
     @cached_property
     def uri(self) -> str:
-        """The picture as a `data:` address, JPEG; PNG where it is tiny."""
+        """The image as a `data:` address: JPEG, or PNG if it is tiny."""
         buffer, kind = io.BytesIO(), "png" if self.tiny else "jpeg"
         self.image.save(buffer, kind, quality=80)
         return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode()}"
 
 
 def thumbnails(root: Path, paths: Sequence[str], samples: Iterable[int]) -> dict[int, Thumbnail]:
-    """Decode the pictures of some samples, side by side on threads.
+    """Decode the images of some samples on several threads.
 
     Args:
         root: the folder that `paths` are relative to.
@@ -56,20 +56,19 @@ def thumbnails(root: Path, paths: Sequence[str], samples: Iterable[int]) -> dict
         samples: indices into `paths`.
 
     Returns:
-        one thumbnail per sample; a placeholder where there is no file, or it is no picture.
+        one thumbnail per sample; a placeholder if the file is missing or not an image.
     """
     wanted = sorted(set(samples))
     with ThreadPoolExecutor(WORKERS) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd EXIF blocks, which are not looked at
+        warnings.simplefilter("ignore")  # about EXIF blocks, which are not used
         pictures = list(pool.map(lambda i: thumbnail(root / paths[i]), wanted))
     return dict(zip(wanted, pictures, strict=True))
 
 
 def thumbnail(path: Path) -> Thumbnail:
-    """Decode one picture, small; a placeholder where it can't be read.
+    """Decode one image as a thumbnail; a placeholder if it can't be read.
 
-    Its EXIF orientation is left alone: the network is given the pixels as they are stored, and a
-    picture that it saw lying on its side is shown so.
+    The EXIF orientation is not applied, because the network is given the pixels as they are stored.
     """
     try:
         image = load_image(path, at_least=SIDE)
@@ -80,7 +79,7 @@ def thumbnail(path: Path) -> Thumbnail:
 
 
 def placeholder() -> Image.Image:
-    """A grey square, crossed out, which reads as "no picture" on light and on dark."""
+    """A crossed grey square, for light and dark pages, in place of an unreadable image."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (SIDE, SIDE), "#8d8f94")

@@ -60,7 +60,7 @@ def test_each_step_is_a_run_and_the_folder_which_is_none_holds_table_and_picture
         assert float(found["val_loss"]) == status["val_loss"]
         assert int(found["parameters"]) == status["parameters"]
     page = (ladder.path / "ladder.md").read_text()
-    assert "16 images to train on, 8 to judge by. Guessing: 50.0" in page
+    assert "16 training images, 8 validation images. Guessing: accuracy 50.0" in page
     assert all(f"| {step} |" in page and f"- **{step}**: " in page for step in STEPS)
     assert (ladder.path / "ladder.png").read_bytes().startswith(b"\x89PNG")
 

@@ -89,7 +89,7 @@ def test_a_difference_made_by_few_images_is_noise(root: Path) -> None:
         f"(95 % interval {low:.4f} to {high:.4f}, 40 images): within the noise of 40 images."
     )
     assert contrast.about_accuracy == (
-        "2 images are named correctly by A alone, 0 by B alone (p = 0.50): within chance."
+        "Only A is correct on 2 images, only B on 0 (p = 0.50): within chance."
     )
 
 
@@ -98,7 +98,7 @@ def test_runs_that_answer_alike_have_the_same_loss(root: Path) -> None:
     contrast = only(compare(runs))
     assert (contrast.test.loss, contrast.loss_p, contrast.accuracy_p) == (0, 1, 1)
     assert contrast.about_loss == "A and B have the same log loss on each of 40 images."
-    assert contrast.about_accuracy == "A and B name the same images correctly."
+    assert contrast.about_accuracy == "A and B are correct on the same images."
 
 
 def test_one_image_alone_decides_nothing(root: Path) -> None:
@@ -110,7 +110,7 @@ def test_one_image_alone_decides_nothing(root: Path) -> None:
         "within the noise of 1 image."
     )
     assert contrast.about_accuracy == (
-        "1 image is named correctly by A alone, 0 by B alone (p = 1.00): within chance."
+        "Only A is correct on 1 image, only B on 0 (p = 1.00): within chance."
     )
 
 
@@ -137,8 +137,7 @@ def test_what_a_correction_leaves_to_chance_is_said_to_be_chance() -> None:
     alone = dataclasses.replace(corrected, loss_p=0.04, accuracy_p=0.0004, several=False)
     assert alone.about_loss.endswith("0.0078, 400 images): more than chance explains.")
     assert alone.about_accuracy == (
-        "9 images are named correctly by B alone, 2 by A alone (p < 0.001): "
-        "more than chance explains."
+        "Only B is correct on 9 images, only A on 2 (p < 0.001): more than chance explains."
     )
 
 
@@ -157,7 +156,7 @@ def test_images_that_not_all_have_are_left_out_and_counted(
     two = answered(root, "two", drawn(2, 0.7), slice(5, 40))
     assert compare([one, two]).images == 25
     said = capsys.readouterr().err
-    assert "Judged on the 25 validation images that all have predictions of; 15 others" in said
+    assert "Compared on the 25 validation images that all runs have; 15 others" in said
     assert "Warning" not in said
 
 
@@ -177,7 +176,7 @@ def test_runs_before_and_after_a_change_of_the_images_are_compared_with_a_warnin
     assert compare([one, two]).images == 2 * EACH
     said = capsys.readouterr().err
     assert "Warning: the validation images of these runs differ" in said
-    assert "recorded nowhere" in said
+    assert "may have been trained on another run's validation images" in said
 
 
 def test_a_run_that_is_judged_on_images_put_aside_later_is_warned_of(
@@ -202,7 +201,7 @@ def test_runs_with_other_classes_are_refused_and_the_classes_named(root: Path) -
     make_pictures(root / "train", ("cat", "dog", "fox"), 2)
     row = {"valid/cat/cat.1000.png": (0.5, 0.3, 0.2)}
     three = predicted_run(root, "three", row, columns=("cat", "dog", "fox"))
-    with pytest.raises(DlError, match="only one of them knows `fox`"):
+    with pytest.raises(DlError, match="only one of them has `fox`"):
         compare([answered(root, "one", drawn(1, 0.7)), three])
 
 

@@ -71,7 +71,7 @@ def test_most_incorrect_is_the_true_class_with_the_least_probability():
     galleries = chosen([0, 0, 1, 1], [[0.4, 0.6], [0.1, 0.9], [0.8, 0.2], [0.7, 0.3]])
     assert galleries["most-incorrect"].samples == (1, 0, 2, 3)
     assert galleries["most-correct"].samples == ()
-    assert galleries["most-correct"].empty == "Not one picture is right."
+    assert galleries["most-correct"].empty == "No image is classified correctly."
 
 
 def test_with_two_classes_uncertain_is_nearest_to_one_half():
@@ -105,7 +105,7 @@ def test_more_classes_than_one_looks_at_are_cut_and_said():
     y_true = np.arange(MOST_IN_GALLERY + 1)
     gallery = chosen(y_true, np.eye(MOST_IN_GALLERY + 1))["most-correct"]
     assert gallery.samples == tuple(range(MOST_IN_GALLERY))
-    assert gallery.note.endswith("The first 120 classes.")
+    assert gallery.note.endswith("Only the first 120 classes are shown.")
 
 
 def test_one_class_alone_is_no_reason_to_fail():

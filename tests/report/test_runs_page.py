@@ -89,16 +89,19 @@ def test_it_says_whether_the_best_two_differ_by_more_than_chance(home: Path, pet
     assert "2 runs, all finished. The best is A, finetune: validation loss 0.388, accura" in page
     assert "A&#39;s log loss is lower than B&#39;s by 0.0179 (95 % interval 0.01" in page
     assert "more than chance explains." in page
-    assert "1 image is named correctly by A alone, 0 by B alone (p = 1.00): within chance." in page
+    assert "Only A is correct on 1 image, only B on 0 (p = 1.00): within chance." in page
     assert "these very images" not in page
     finished(listed_run("202611231411-cnn", "pets"), 0.9)
-    assert "A and B are the best of 3 by these very images" in page_of(home)
+    assert "A and B are the best of 3 runs on these images" in page_of(home)
 
 
 def test_where_they_can_not_be_compared_it_says_why(home: Path, pets: Path) -> None:
     Run(home / "runs/pets/202611231409-one").predictions_file("valid").unlink()
     page = page_of(home)
-    assert "can&#39;t be told. 202611231409-one has no predictions of validation images" in page
+    assert (
+        "A and B can&#39;t be compared. 202611231409-one has no predictions of validation images"
+        in page
+    )
 
 
 def test_settings_that_differ_stand_for_the_best_and_for_all_others(home: Path, pets: Path) -> None:

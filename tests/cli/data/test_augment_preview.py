@@ -155,7 +155,7 @@ def test_the_image_itself_is_never_replaced_nor_is_anything_but_a_png_written(
     (home / "link.png").symlink_to(own)
     assert "own.png is the image itself" in refused(dl, own, "--output", own, code=2)
     assert "link.png is the image itself" in refused(dl, own, "--output", "link.png", code=2)
-    assert "Call it sheet.png" in refused(dl, own, "--output", "sheet.jpg", code=2)
+    assert "Use `--output sheet.png`." in refused(dl, own, "--output", "sheet.jpg", code=2)
     assert "no/a.png" in refused(dl, own, "--output", "no/a.png")
     assert own.read_bytes() == before
 

@@ -101,7 +101,7 @@ def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Pa
     assert about_loss.startswith("B's log loss is lower than A's by 0.0179 (95 % interval 0.01")
     assert about_loss.endswith(", 20 images): more than chance explains.")
     assert about_accuracy == (
-        "1 image is named correctly by B alone, 0 by A alone (p = 1.00): within chance."
+        "Only B is correct on 1 image, only A on 0 (p = 1.00): within chance."
     )
     assert said.stderr == "Curves: ~/runs/pets/compare.png\n"
     assert Image.open(Path.home() / "runs/pets/compare.png").width == 1800
