@@ -205,8 +205,11 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
         ours = tags.get(MANAGED) == "yes"
         found.append(
             Finding(
-                *("disk", volume["VolumeId"], cloud.region, tags.get(NAME, "")),
-                f"{size} GB, not attached" + ("" if ours else ", not made by dl"),
+                kind="disk",
+                id=volume["VolumeId"],
+                region=cloud.region,
+                name=tags.get(NAME, ""),
+                what=f"{size} GB, not attached" + ("" if ours else ", not made by dl"),
                 fixable=ours and tags.get(OWNER) == owner,
                 gb=size,
                 usd_per_hour=disk_an_hour(cloud, size) if volume["VolumeType"] == DISK else None,
@@ -218,8 +221,11 @@ def _disks(cloud: Cloud, there: _Region, owner: str) -> list[Finding]:
 def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
     return [
         Finding(
-            *("address", address.get("AllocationId", address["PublicIp"]), cloud.region, ""),
-            f"{address['PublicIp']}, elastic, unused, not made by dl",
+            kind="address",
+            id=address.get("AllocationId", address["PublicIp"]),
+            region=cloud.region,
+            name="",
+            what=f"{address['PublicIp']}, elastic, unused, not made by dl",
             usd_per_hour=IPV4,
         )
         for address in there.addresses
@@ -258,14 +264,13 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
             continue
         own = tags.get(OWNER) == owner
         if (tags.get(OWNER, ""), name) not in names and id not in users:
-            what = "without a box; costs nothing"
             found.append(
                 Finding(
                     kind="security group",
                     id=id,
                     region=region,
                     name=name,
-                    what="of no box; costs nothing",
+                    what="without a box; costs nothing",
                     fixable=own,
                     usd_per_hour=0.0,
                 )
@@ -273,7 +278,11 @@ def _doors(region: str, there: _Region, owner: str) -> list[Finding]:
             continue
         found += [
             Finding(
-                *("rule", rule.id, region, name, f"{rule}, not made by dl"),
+                kind="rule",
+                id=rule.id,
+                region=region,
+                name=name,
+                what=f"{rule}, not made by dl",
                 fixable=own and rule.is_wide,
                 usd_per_hour=0.0,
                 group=id,

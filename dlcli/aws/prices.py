@@ -76,7 +76,9 @@ class Cost:
             f"{dollars(self.compute)}/h compute + {dollars(self.ipv4)} IPv4 + "
             f"{dollars(self.disk)} disk = {dollars(self.running)}/h"
         )
-        return f"{text}; stopped {dollars(self.disk)}/h" if self.stops else text
+        if self.stops:
+            text += f"; stopped {dollars(self.disk)}/h"
+        return text
 
 
 UNKNOWN = Cost(None, None)

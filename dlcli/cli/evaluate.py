@@ -26,12 +26,14 @@ WORST = 10
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--all", "everything", is_flag=True, help=f"every class, not the {WORST} worst alone")
+@click.option("--all", "everything", is_flag=True, help=f"every class, not only the {WORST} worst")
 @WIDE
 @JSON
 @TTA
 @with_config("dataset", "workers", "weights", "on_error", "seed", *AMOUNTS)
-def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> None:
+def command(
+    config: Config, run: str | None, everything: bool, wide: bool, as_json: bool, tta: int | None
+) -> None:
     """Compute the metrics of a run, and write a report.
 
     It evaluates RUN on its validation images, and writes `metrics.yaml`, `report.html` and figures
@@ -48,30 +50,69 @@ def command(config: Config, run: str | None, as_json: bool, tta: int | None) -> 
     if as_json:
         emit_json(metrics)
     else:
-        low, high = metrics["accuracy_interval_95"]
-        click.echo(f"images    {metrics['images']:,}")
-        click.echo(f"accuracy  {metrics['accuracy']:.4f}  (95 % interval {low:.4f} to {high:.4f})")
-        click.echo(f"log loss  {metrics['log_loss']:.4f}")
-        click.echo(
-            f"baseline  {metrics['baseline']['accuracy']:.4f}  (always the most frequent class)"
-        )
-        click.echo()
-        print_table(
-            ["class", "precision", "recall", "f1", "images"],
-            [[name, *scores.values()] for name, scores in metrics["classes"].items()],
-        )
-    how = made_by(chosen.run, config, views) if views else None
-    if chosen.root and open_dataset(chosen.root).splits["test"]:
-        same = [shlex.quote(run), *config.given_flags(("data_dir", "dataset"))] if run else []
-        taken = "".join(f" {each}" for each in same) or again(chosen.root)
-        after = f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
-    elif whole := chosen.root and whole_of(chosen.root):
-        recipe = chosen.run.record.recipe
+        print_metrics(metrics, everything=everything, wide=wide)
+    say(f"Report: {shown(page)}; {_next(config, chosen, run, views)}")
+
+
+def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -> None:
+    """Print what `evaluation.metrics.evaluate` found: scores, then the classes.
+
+    Args:
+        metrics: as it returned them.
+        everything: whether all classes are printed, however many there are.
+        wide: whether all columns are, however narrow the terminal.
+    """
+    low, high = metrics["accuracy_interval_95"]
+    print_text(f"images    {metrics['images']:,}")
+    print_text(f"accuracy  {metrics['accuracy']:.4f}  (95 % interval {low:.4f} to {high:.4f})")
+    print_text(f"log loss  {metrics['log_loss']:.4f}")
+    baseline = metrics["baseline"]["accuracy"]
+    print_text(f"baseline  {baseline:.4f}  (always the most frequent class)")
+    click.echo()
+    classes = list(metrics["classes"].items())
+    if len(classes) > WORST and not everything:
+        number = f"{len(classes):,}"
+        print_text(f"The {WORST} of {number} classes with the lowest F1. For all add `--all`.")
+        classes = sorted(classes, key=_from_the_worst)[:WORST]
+    print_table(
+        ["class", "precision", "recall", "f1", "images"],
+        [
+            [name, *(UNDEFINED if score is None else score for score in scores.values())]
+            for name, scores in classes
+        ],
+        ("f1", "images"),
+        wide=wide,
+    )
+
+
+def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, int]:
+    """The sort key: lowest F1 first, of equal F1 the one with more images, undefined F1 last."""
+    _, scores = scored
+    return scores["f1"] is None, scores["f1"] or 0.0, -scores["support"]
+
+
+def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> str:
+    """The next command after an evaluation."""
+    import shlex
+
+    from dlcli.catalog import recipe_names
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import open_dataset, whole_of
+    from dlcli.inference.predict import has_predictions
+    from dlcli.inference.tta import made_by, same_tta
+    from dlcli.runs.choice import same_runs
+
+    run, root = chosen.run, chosen.root
+    if root and open_dataset(root).splits["test"]:
+        same = [shlex.quote(named), *config.given_flags(("data_dir", "dataset"))] if named else []
+        taken = "".join(f" {each}" for each in same) or again(root)
+        return f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"
+    if whole := root and whole_of(root):
+        recipe = run.record.recipe
         trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
-        after = f"next, on the whole dataset: `{trained} -d {quoted(whole)}{same_runs(config)}`"
-    elif chosen.root is None and has_predictions(chosen.run, "test", None, how):
-        words = f"{shlex.quote(chosen.run.name if run is None else run)}{same_tta(config, views)}"
-        after = f"next: `dl submit {words}{same_runs(config)}`"
-    else:
-        after = "there are no test images to submit"
-    say(f"Report: {shown(page)}; {after}")
+        return f"next, on the whole dataset: `{trained} -d {quoted(whole)}{same_runs(config)}`"
+    how = made_by(run, config, views) if views else None
+    if root is None and has_predictions(run, "test", None, how):
+        words = f"{shlex.quote(named or run.name)}{same_tta(config, views)}"
+        return f"next: `dl submit {words}{same_runs(config)}`"
+    return "there are no test images to submit"

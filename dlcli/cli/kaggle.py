@@ -234,7 +234,6 @@ def sync(config: Config, as_json: bool) -> None:
 
     `dl runs` then shows them.
     """
-    from dlcli.progress import say
 
     here = competition_here(config, needs_dataset=True)
     news = here.sync()

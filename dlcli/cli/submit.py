@@ -210,8 +210,6 @@ def _send(
 
 def _print_outcome(entry: Entry, named: str) -> None:
     """Print the score, or say how to get it later."""
-    from dlcli.errors import DlError
-    from dlcli.progress import say
 
     if entry.state == "error":
         raise DlError(

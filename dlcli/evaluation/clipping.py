@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Ints
 
 # The bounds to try, 0 for none; good models need 0.005 to 0.02.
-CANDIDATES = (
-    *(0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075),
-    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1),
-)
+TRIED = (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1)
 # The course's bound. Many users try it first, so its log loss is always shown.
 COURSE = 0.05
 FOLDS, REPEATS = 10, 5
@@ -28,7 +25,7 @@ class Curve:
     """Log loss by bound, on images with known classes.
 
     Args:
-        bounds: the `CANDIDATES` that the number of classes allows, 0 first.
+        bounds: the `TRIED` that the number of classes allows, 0 first.
         losses: the log loss at each, in nats.
         held_out: the cross-validated log loss of choosing the best bound: it is chosen on nine
             tenths of the images and measured on the rest.
@@ -70,7 +67,7 @@ def curve(y_true: Ints, y_prob: np.ndarray, seed: int = 0) -> Curve:
     """
     import numpy as np
 
-    bounds = tuple(bound for bound in CANDIDATES if bound < most(y_prob.shape[1]))
+    bounds = tuple(bound for bound in TRIED if bound < most(y_prob.shape[1]))
     # (bounds, samples): bounds are not fitted, so a fold's losses are a part of these
     losses = np.stack([sample_losses(y_true, clip(y_prob, bound)) for bound in bounds])
     samples, rng = losses.shape[1], np.random.default_rng(seed)

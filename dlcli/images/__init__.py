@@ -1,1 +1,1 @@
-"""Pixels: decoding and resizing pictures, changing them at random."""
+"""Decode, resize and augment images."""

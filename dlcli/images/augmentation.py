@@ -1,6 +1,6 @@
-"""Images a little different each time they are seen, so that a network can't learn them by heart.
+"""Random augmentation of images, so that a network does not memorise them.
 
-By Keras' own preprocessing layers, which flip, turn, shift and zoom alike on every backend.
+It uses Keras' preprocessing layers, which work the same on every backend.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at every image: changed at random, but always in the same way.
+    """One reproducible augmentation of every image.
 
-    No seed enters, so that trainings that differ in theirs share what is stored of a view.
+    It does not depend on a seed, so that trainings with different seeds share a view's stored
+    features.
 
     Args:
-        augmentation: how far; what it resolves to is kept, without the preset's name.
-        number: of the view, from 1; decides, with the path of a batch's first image, how each is
-            changed.
-        backend: Keras', each of which draws other random numbers.
+        augmentation: the amounts; they are kept without the preset's name.
+        number: the view's number, from 1; with the path of a batch's first image it determines the
+            random changes.
+        backend: Keras' backend; each draws different random numbers.
     """
 
     augmentation: Augmentation
@@ -39,11 +40,11 @@ class View:
     backend: str = field(default_factory=chosen_backend)
 
     def __post_init__(self) -> None:
-        """Views that change images alike are equal, wherever their amounts came from."""
+        """Make views with the same amounts equal, whatever preset they came from."""
         object.__setattr__(self, "augmentation", self.augmentation.by_amounts())
 
     def describe(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The fields as plain values."""
         return {
             "number": self.number,
             "backend": self.backend,
@@ -52,13 +53,13 @@ class View:
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> View:
-        """What `describe` gave, as a value again."""
+        """A view from the result of `describe`."""
         amounts = dict(values)
         number, backend = amounts.pop("number"), amounts.pop("backend")
         return cls(Augmentation("none", **amounts), number, backend)
 
     def of(self, batches: Iterable[Batch], paths: Sequence[str]) -> Iterator[Batch]:
-        """Change each batch's pixels, always alike in batches that begin with the same image."""
+        """Augment each batch; batches with the same first image always get the same changes."""
         augmenter = Augmenter(self.augmentation, 0)
         for batch in batches:
             first = f"{self.number} {paths[batch.start]}"
@@ -67,10 +68,11 @@ class View:
 
 
 class Augmenter:
-    """Changes images at random.
+    """Augments images at random.
 
     Args:
-        seed: with what `start_at` is given, it decides every random choice.
+        augmentation: the amounts of change.
+        seed: with the place of `start_at`, it determines every random choice.
     """
 
     def __init__(self, augmentation: Augmentation, seed: int) -> None:
@@ -78,7 +80,7 @@ class Augmenter:
         from keras import Sequential, layers, random
 
         how = augmentation.amounts()
-        seed %= 2**31  # PyTorch's generators hold no more
+        seed %= 2**31  # the limit of PyTorch's generators
         turn = how["rotation"] / 360  # Keras' unit: whole turns
         zoom, more = how["zoom"], {"fill_mode": "nearest", "seed": seed}
         wanted = [
@@ -94,11 +96,11 @@ class Augmenter:
         self._seed = seed
 
     def start_at(self, place: int) -> None:
-        """Draw from here on as always from this place, whatever was drawn before."""
+        """Set the random generators to a place in their sequence."""
         reseed([*self._layers.variables, self._generator.state], self._seed, place)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Change each image: pixels 0-255 (n, height, width, 3), float32 -> the same."""
+        """Augment images: pixels 0-255 (n, height, width, 3), float32 -> the same."""
         from keras import ops, random
 
         if not len(x):
@@ -115,23 +117,23 @@ class Augmenter:
         return changed
 
     def _slanted(self, x: Any) -> Any:
-        """Slant each image sideways about its middle.
+        """Shear each image horizontally about its middle.
 
-        Keras' RandomShear does it about a corner, which moves what is in the middle by half as
-        much as it slants, and slants up and down as well.
+        Keras' RandomShear shears about a corner, which shifts the middle by half the amount, and
+        also shears vertically.
         """
         from keras import ops, random
 
         slant = random.uniform((len(x),), -self._shear, self._shear, seed=self._generator)
         middle = (x.shape[1] - 1) / 2
         one, none = ops.ones_like(slant), ops.zeros_like(slant)
-        # as Keras wants them: the pixel at (x, y) comes from (x + slant (y - middle), y)
+        # Keras' convention: the pixel at (x, y) comes from (x + slant (y - middle), y)
         across, down, rest = [one, slant, -middle * slant], [none, one, none], [none, none]
         how = ops.stack([*across, *down, *rest], axis=1)
         return ops.image.affine_transform(x, how, fill_mode="nearest")
 
     def bytes(self, pixels: np.ndarray) -> np.ndarray:
-        """The same for pixels as bytes: uint8 (n, height, width, 3) -> the same."""
+        """Augment pixels as bytes: uint8 (n, height, width, 3) -> the same."""
         import numpy as np
 
         changed: np.ndarray = np.rint(self(pixels.astype(np.float32))).clip(0, 255)
@@ -142,9 +144,9 @@ def reseed(variables: Iterable[keras.Variable], seed: int, place: int) -> None:
     """Set every random generator among Keras variables to a place in its sequence."""
     for number, variable in enumerate(variables):
         if "seed_generator_state" in variable.path:
-            variable.assign([(seed + number) % 2**31, place % 2**31])  # as PyTorch's fit
+            variable.assign([(seed + number) % 2**31, place % 2**31])  # the limit of PyTorch's
 
 
 def epoch_place(epoch: int) -> int:
-    """Where an epoch's draws begin, further apart than an epoch has draws."""
+    """The place of an epoch's first draw; epochs never overlap."""
     return epoch * 2**16

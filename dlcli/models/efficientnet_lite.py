@@ -1,14 +1,14 @@
-"""EfficientNet-Lite, the embedded pretrained network and its two larger sisters, in pure Keras.
+"""EfficientNet-Lite 0, 1 and 2 in Keras, and a safe reader of their PyTorch weights.
 
 EfficientNet (Tan & Le 2019, arXiv:1905.11946) without squeeze-and-excitation and with ReLU6 in
-place of swish, so that it is quick on every CPU. Weights: trained on ImageNet, from the package
-index (Apache-2.0), so that nothing has to be downloaded from a model hub.
+place of swish, so that it is fast on every CPU. The weights are trained on ImageNet and come from
+the package index (Apache-2.0), so that no model hub is needed.
 
-The weights are in PyTorch's old format, read without PyTorch, and without trusting them. In order:
-three pickles (magic number, protocol version, system info), one pickle of an ordered mapping from
-name to tensor, one pickle of the list of storage keys, then for each key an int64 element count and
-the raw little-endian numbers. A pickle can name any function to be called on loading, so the
-unpickler here knows four names and refuses every other.
+The weights are in PyTorch's old format. It is read without PyTorch and without trusting the file.
+In order: three pickles (magic number, protocol version, system info), one pickle of an ordered
+mapping from name to tensor, one pickle of the list of storage keys, then for each key an int64
+element count and the raw little-endian numbers. A pickle can name any function to call on loading,
+so the unpickler here knows four names and refuses all others.
 """
 
 from __future__ import annotations
@@ -70,19 +70,20 @@ def _efficientnet_lite(
     input_tensor: KerasTensor,
     input_shape: tuple[int, int, int],
 ) -> keras.Model:
-    """Build one of the family; without the first three arguments it is called as Keras' own are.
+    """Build a network of the family; the last four arguments are those of `keras.applications`.
 
     Args:
-        width: how many times the channels of lite0, about.
-        depth: how many times its blocks, about.
+        name: the model's name.
+        width: factor of lite0's channels, about.
+        depth: factor of lite0's blocks, about.
         include_top: whether to end in class probabilities, or after the last convolution.
-        weights: None, for weights at random.
+        weights: None, for random weights.
         input_tensor: (n, height, width, 3), pixels already scaled to about -1..1.
         input_shape: (height, width, 3).
 
     Returns:
-        whatever `input_tensor` was made from -> (n, 1000) probabilities, or
-        (n, height / 32, width / 32, 1280), rounded up. Layers carry the names of the weights file.
+        the source of `input_tensor` -> (n, 1000) probabilities, or (n, height / 32, width / 32,
+        1280), rounded up. Layers have the names of the weights file.
 
     Raises:
         ValueError: the image is smaller than the network's total stride.
@@ -105,7 +106,7 @@ def _efficientnet_lite(
     index, channels_in = 0, 32
     for stage, (expansion, kernel, first_stride, channels_at_1, blocks_at_1) in enumerate(STAGES):
         channels = _scaled_channels(channels_at_1, width)
-        # the family keeps its stem and head, and the first and last stage's blocks, as they are
+        # stem, head, and the number of blocks of the first and last stage do not scale
         scales = 0 < stage < len(STAGES) - 1
         for block in range(math.ceil(blocks_at_1 * depth) if scales else blocks_at_1):
             prefix, shortcut = f"blocks_{index}", x
@@ -139,21 +140,21 @@ def _scaled_channels(channels: int, width: float) -> int:
     return rounded if rounded >= 0.9 * wanted else rounded + 8
 
 
-# the coefficients stand in the reference above
+# the coefficients are from the reference above
 efficientnet_lite0 = partial(_efficientnet_lite, "efficientnet-lite0", 1.0, 1.0)
 efficientnet_lite1 = partial(_efficientnet_lite, "efficientnet-lite1", 1.0, 1.1)
 efficientnet_lite2 = partial(_efficientnet_lite, "efficientnet-lite2", 1.1, 1.2)
 
 
 def load_torch_weights(model: keras.Model, path: Path) -> None:
-    """Put weights in PyTorch's names and layouts into an EfficientNet-Lite.
+    """Load PyTorch weights into an EfficientNet-Lite.
 
     Raises:
         DlError: the file does not hold exactly this network's weights.
     """
     tensors = read_torch_weights(path)
     prefixes = {_torch_name(layer.name): layer for layer in model.layers if layer.weights}
-    # a larger network's file has every name of a smaller one, and more
+    # a larger network's file has all names of a smaller one, and more
     beyond = sorted({name.rsplit(".", 1)[0] for name in tensors} - prefixes.keys())
     if beyond:
         raise _other_weights(model, path, beyond[0], "the network has no such layer")
@@ -168,13 +169,12 @@ def _other_weights(model: keras.Model, path: Path, prefix: str, why: str) -> DlE
     return DlError(
         f"{shown(path)} does not hold {model.name}'s weights",
         why=f"layer {prefix}: {why}",
-        hint="A `.pth` file serves the efficientnet-lite that it was made for, and no other "
-        "network; fetch or install it again.",
+        hint="Use the `.pth` file of this efficientnet-lite, or download or install it again.",
     )
 
 
 def _torch_name(name: str) -> str:
-    """`blocks_12_project_conv` as the file has it, `_blocks.12._project_conv`."""
+    """The file's name of a layer: `blocks_12_project_conv` -> `_blocks.12._project_conv`."""
     if not name.startswith("blocks_"):
         return f"_{name}"
     _, index, part = name.split("_", 2)
@@ -182,7 +182,7 @@ def _torch_name(name: str) -> str:
 
 
 def _keras_arrays(tensors: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
-    """One layer's weights, from PyTorch's layouts into Keras' order and layouts."""
+    """One layer's weights, from PyTorch's layouts to Keras' order and layouts."""
     weight = tensors[f"{prefix}.weight"]
     if weight.ndim == 4 and prefix.endswith("depthwise_conv"):
         return [weight.transpose(2, 3, 0, 1)]  # (c, 1, h, w) -> (h, w, c, 1)
@@ -199,7 +199,7 @@ def _keras_arrays(tensors: dict[str, np.ndarray], prefix: str) -> list[np.ndarra
 
 
 class _Tensor:
-    """A tensor that still waits for its storage: which numbers, and how they are laid out."""
+    """A tensor before its storage is read: its offset, shape and strides."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class _Tensor:
         flat = storages[self.key]
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         inside = self.offset >= 0 and min(self.strides, default=0) >= 0 and last < flat.size
-        # strides of zero would make any number of elements out of a few
+        # with strides of zero, a few numbers could make a huge array
         if not inside or math.prod(self.shape) > flat.size:
             raise pickle.UnpicklingError("a tensor reaches outside its storage")
         strides = tuple(s * flat.itemsize for s in self.strides)
@@ -226,7 +226,7 @@ class _Tensor:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Allows the names that a weights file needs, and no other."""
+    """Allows only the names that a weights file needs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -255,7 +255,7 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
         (out, in), scalars ().
 
     Raises:
-        DlError: the file is not of this format, is cut short, or asks for anything but numbers.
+        DlError: the file has another format, is truncated, or asks for anything but numbers.
     """
     try:
         with path.open("rb") as file:
@@ -263,8 +263,8 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
     except DAMAGED as error:
         raise DlError(
             f"{shown(path)} can't be read as PyTorch weights",
-            why=str(error) or "it ends too early",
-            hint="Install its package again, or fetch the file again.",
+            why=str(error) or "it is truncated",
+            hint="Install its package again, or download the file again.",
         ) from error
 
 
@@ -274,7 +274,7 @@ def _tensors_in(file: BinaryIO) -> dict[str, np.ndarray]:
     length = os.fstat(file.fileno()).st_size
     if _unpickle(file, length) != TORCH_MAGIC or _unpickle(file, length) != TORCH_PROTOCOL:
         raise pickle.UnpicklingError("it is not in PyTorch's old format")
-    _unpickle(file, length)  # system info: byte order and sizes of C types, always little here
+    _unpickle(file, length)  # system info: byte order, always little here, and sizes of C types
     tensors: dict[str, _Tensor] = _unpickle(file, length)
     dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
     storages = {}
@@ -282,7 +282,7 @@ def _tensors_in(file: BinaryIO) -> dict[str, np.ndarray]:
         (count,) = np.frombuffer(file.read(8), "<i8")
         dtype = np.dtype(dtypes[key])
         size = int(count) * dtype.itemsize
-        if not 0 <= size <= length - file.tell():  # asked before the memory is
+        if not 0 <= size <= length - file.tell():  # before memory is allocated
             raise EOFError
         storages[key] = np.frombuffer(file.read(size), dtype)
     return {name: tensor.read(storages) for name, tensor in tensors.items()}
@@ -292,11 +292,12 @@ def _unpickle(file: BinaryIO, length: int) -> Any:
     """Read the next pickle.
 
     Args:
-        file: stands at the pickle's first byte, and after its last when it is read.
+        file: at the pickle's first byte; afterwards after its last.
+        length: of the file, in bytes.
     """
     start = file.tell()
     for opcode, argument, _ in pickletools.genops(file):
-        # the unpickler makes its memo as long as the largest index: five bytes could ask for 32 GB
+        # the unpickler's memo is as long as the largest index: five bytes could ask for 32 GB
         if opcode.name in {"PUT", "BINPUT", "LONG_BINPUT"} and (argument or 0) > length:
             raise pickle.UnpicklingError("it asks for more memory than it could need")
     file.seek(start)

@@ -1,7 +1,7 @@
-"""One forward pass over many images: pixels in, arrays out, on the fastest engine there is.
+"""Engines that run a network over many images: OpenVINO or Keras.
 
-OpenVINO on a CPU, where it runs these networks 2 to 4 times as fast as TensorFlow; Keras'
-backend on a GPU, and wherever OpenVINO has no wheel.
+OpenVINO is used on a CPU, where it is 2 to 4 times as fast as TensorFlow for these networks. Keras'
+backend is used on a GPU, and if OpenVINO is not installed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """What runs a network. `batch_size` is what suits it best."""
+    """Runs a network. `batch_size` is its best batch size."""
 
     batch_size: int
 
@@ -38,17 +38,17 @@ class Engine(Protocol):
 
 
 def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
-    """Decide on network, engine and precision, and find the weights.
+    """Choose network, engine and precision, and find the weights.
 
     Args:
         settings: backbone, weights, image size, engine, precision.
         layer: where the network is cut.
 
     Returns:
-        the function, and the file of the weights.
+        the forward pass, and the file of the weights.
 
     Raises:
-        DlError: unknown backbone, no weights, no such engine here.
+        DlError: the backbone is unknown, its weights are missing, or the engine is not available.
     """
     backbone = get_backbone(settings.backbone)
     weights = fetch_weights(backbone, settings.weights)
@@ -56,8 +56,8 @@ def resolve_forward(settings: Settings, layer: Layer) -> tuple[Forward, Path]:
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if computes_bf16(engine) else "f32"
-    # bf16 moves the features by more than scaled decoding does, so both come together; f32 is exact
-    # throughout (measured: equal accuracy, twice the speed)
+    # bf16 changes the features more than scaled decoding does, so they go together; with f32
+    # decoding is exact (measured: equal accuracy, twice the speed)
     scaled = precision == "bf16" and all(map(find_spec, ("simplejpeg", "cv2")))
     pixels = PixelRule(
         settings.image_size or backbone.features_size, "scaled" if scaled else "exact"
@@ -72,16 +72,16 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
     """Load the network into its engine, ready to run.
 
     Raises:
-        DlError: the weights are not this network's; no such engine here.
+        DlError: the weights are not this network's, or the engine is not available.
     """
     if forward.engine == "openvino":
-        _require_openvino("These features were made with it: `pip install openvino`.")
+        _require_openvino("These features were made with it. Install it: `pip install openvino`.")
         from dlcli.models.openvino import exported
 
         model = exported(forward, weights)
         try:
             return OpenVinoEngine(model, forward.precision)
-        except RuntimeError:  # damaged in the cache, which can be made again at any time
+        except RuntimeError:  # damaged in the cache: make it again
             shutil.rmtree(model.parent)
             return OpenVinoEngine(exported(forward, weights), forward.precision)
     start_backend()
@@ -97,9 +97,10 @@ def rows_of(
 
     Args:
         root: the folder that `paths` are relative to.
-        forward: how files become pixels, and how these are changed before the network sees them.
-        start: gives the engine; not called where there are no images.
-        workers: threads that decode.
+        paths: the images.
+        forward: how files become pixels, and any augmentation.
+        start: gives the engine; not called without images.
+        workers: threads for decoding.
 
     Yields:
         for each path, in order, its output, float32 (...), or why it can't be read.
@@ -118,15 +119,15 @@ def rows_of(
 
 
 class OpenVinoEngine:
-    """A network in OpenVINO on the CPU, several requests at a time.
+    """A network in OpenVINO on the CPU, with several requests at a time.
 
     Args:
         model: the `.xml` file, for float pixels (n, size, size, 3).
         precision: f32 or bf16.
-        images: about how many there are to be, where they may be few.
+        images: the number of images, if it may be small.
     """
 
-    # Measured on two cores: 8 images a request is as fast as any, and small enough for caches.
+    # Measured on two cores: 8 images per request are as fast as any number, and fit into caches.
     batch_size = 8
 
     def __init__(self, model: Path, precision: str, images: int = batch_size) -> None:
@@ -139,7 +140,7 @@ class OpenVinoEngine:
         network = core.read_model(model)
         network.reshape([self.batch_size, *list(network.input().partial_shape)[1:]])
         steps = PrePostProcessor(network)
-        # bytes in, converted inside: a quarter of the copying
+        # bytes as input, converted by OpenVINO, copy a quarter of the data
         steps.input().tensor().set_element_type(openvino.Type.u8)
         options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
         compiled = core.compile_model(steps.build(), "CPU", options)
@@ -168,7 +169,7 @@ class OpenVinoEngine:
             while running:
                 yield finish()
         finally:
-            while running:  # stopped in the middle: no request may outlive its pixels
+            while running:  # if stopped early: a request must not outlive its pixels
                 finish()
 
 
@@ -189,14 +190,14 @@ class KerasEngine:
         import numpy as np
 
         for batch in batches:
-            # one shape throughout, so that the backend compiles once
+            # a constant shape, so that the backend compiles once
             pixels = _padded(batch.pixels, self.batch_size)
             outputs = self._model.predict_on_batch(pixels.astype(np.float32))
             yield batch, np.asarray(outputs, np.float32)[: len(batch.pixels)]
 
 
 def _padded(pixels: np.ndarray, count: int) -> np.ndarray:
-    """The batch filled up with black images to `count`."""
+    """The batch, padded with black images to `count`."""
     import numpy as np
 
     if len(pixels) == count:
@@ -217,13 +218,13 @@ def _require_openvino(hint: str) -> None:
     if find_spec("openvino") is None:
         raise DlError(
             "OpenVINO is not installed",
-            why="there may be no wheel of it for this machine",
+            why="there may be no wheel for this computer",
             hint=hint,
         )
 
 
 def computes_bf16(engine: str) -> bool:
-    """Whether an engine has bf16 from this machine's processor."""
+    """Whether this computer's processor has bf16 for an engine."""
     if engine == "openvino":
         silence_openvino()
         import openvino

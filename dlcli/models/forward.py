@@ -1,4 +1,4 @@
-"""One forward pass as a value: which function of an image it is, and what identifies it."""
+"""A forward pass as a value: all that determines its result."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dlcli.models.network import Layer
 
 @dataclass(frozen=True)
 class Forward:
-    """The function from an image file to an array: all that its result depends on.
+    """The function from an image file to an array, by all that its result depends on.
 
     Args:
-        weights_hash: which weights, see `weights_hash`.
+        backbone: the network's name.
+        weights_hash: identifies the weights, see `weights_hash`.
         layer: where the network is cut: pooled, conv or imagenet.
         pixels: how a file becomes pixels.
         engine: openvino or keras.
         precision: f32 or bf16.
-        view: how each image is changed at random before; None: not at all.
+        view: the random augmentation; None for none.
     """
 
     backbone: str
@@ -33,13 +34,13 @@ class Forward:
     view: View | None = None
 
     def describe(self) -> dict[str, Any]:
-        """The same as plain values, for a manifest or a run's config."""
+        """The fields as plain values, for a manifest or a run's config."""
         described = dataclasses.asdict(self) | {"pixels": dataclasses.asdict(self.pixels)}
         del described["view"]
         return described | ({"view": self.view.describe()} if self.view else {})
 
     @classmethod
     def from_description(cls, values: dict[str, Any]) -> Forward:
-        """What `describe` gave, as a value again."""
+        """A forward pass from the result of `describe`."""
         view = View.from_description(values["view"]) if "view" in values else None
         return cls(**values | {"pixels": PixelRule(**values["pixels"]), "view": view})

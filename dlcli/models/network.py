@@ -1,11 +1,11 @@
-"""Pretrained networks as models from pixels: loaded, cut, joined to a head, unfrozen.
+"""Pretrained networks as models from pixels: load, cut, join to a head, unfreeze.
 
 Every network here is one flat functional model whose input `image` takes RGB pixels 0-255. It is
-always in inference mode, in `fit` too: batch normalisation keeps the statistics it was trained
-with, which small batches would ruin, and nothing drops out. Calling a backbone with
-`training=False`, Keras' documented way, does not do it: `fit` hands its own `training=True` on to
-every layer of a functional model, nested ones too. So normalisation layers are never trainable,
-which Keras takes for inference mode, and dropout rates are zero.
+always in inference mode, in `fit` too: batch normalisation keeps its trained statistics, which
+small batches would ruin, and there is no dropout. Keras' documented way, calling a backbone with
+`training=False`, does not ensure that: `fit` passes `training=True` to every layer of a functional
+model, nested ones too. So normalisation layers are never trainable, which Keras runs in inference
+mode, and dropout rates are zero.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def load_network(
 
     Args:
         backbone: a row of the table.
-        weights: a file of weights in place of the backbone's own.
-        image_size: pixels a side, default the size that the network was trained at.
+        weights: a file to use in place of the backbone's own weights.
+        image_size: pixels a side; by default the size that the network was trained at.
 
     Returns:
         "image" (n, image_size, image_size, 3), RGB pixels 0-255 -> (n, 1000) probabilities.
 
     Raises:
-        DlError: no weights, or not this network's, or not all of them; a size it can't take.
+        DlError: weights are missing or of another network, or the size is not possible.
     """
     return load_cut(backbone, "imagenet", weights, image_size)
 
@@ -54,21 +54,21 @@ def load_cut(
     weights: Path | None = None,
     image_size: int | None = None,
 ) -> keras.Model:
-    """Load a pretrained network up to a layer: `cut(load_network(...), ...)`, in one step.
+    """Load a pretrained network up to a layer, as `cut(load_network(...), ...)`.
 
-    The difference: weights that end at that layer will do, such as Keras' files without a top.
+    Unlike that, it accepts weights that end at the layer, such as Keras' files without a top.
 
     Args:
         backbone: a row of the table.
         layer: where it ends, see `cut`.
-        weights: a file of weights in place of the backbone's own.
-        image_size: pixels a side, default the size that the network was trained at.
+        weights: a file to use in place of the backbone's own weights.
+        image_size: pixels a side; by default the size that the network was trained at.
 
     Returns:
         "image" (n, image_size, image_size, 3), RGB pixels 0-255 -> the layer's output.
 
     Raises:
-        DlError: no weights, or not this network's, or not enough of them; a size it can't take.
+        DlError: weights are missing or of another network, or the size is not possible.
     """
     import keras
 
@@ -76,7 +76,7 @@ def load_cut(
     size = image_size or backbone.image_size
     network = build_network(backbone, size)
     if any(isinstance(each, keras.layers.Flatten) for each in network.layers):
-        # dense layers have a weight for every place in an image of the size that it was trained at
+        # dense layers have a weight for each position in an image of the trained size
         network = build_network(backbone, backbone.image_size)
     enough = _FROM_THE_TOP[: _FROM_THE_TOP.index(layer) + 1]
     parts = [cut(network, backbone, each) for each in enough]
@@ -89,10 +89,10 @@ def load_cut(
 
 
 def build_network(backbone: Backbone, image_size: int, include_top: bool = True) -> keras.Model:
-    """The network from pixels 0-255 on, frozen, weights at random.
+    """The network from pixels 0-255, frozen, with random weights.
 
     Raises:
-        DlError: a size that it can't take.
+        DlError: the size is not possible.
     """
     import keras
 
@@ -106,16 +106,16 @@ def build_network(backbone: Backbone, image_size: int, include_top: bool = True)
             input_tensor=backbone.preprocessing(image),
             input_shape=shape,
         )
-    except ValueError as error:  # Keras' networks refuse sizes that would shrink to nothing
+    except ValueError as error:  # Keras' networks refuse images that are too small
         raise DlError(
             f"{backbone.name} can't take images of {image_size} pixels a side",
             why=str(error),
-            hint=f"It was trained at {backbone.image_size}.",
+            hint=f"Use another size. It was trained at {backbone.image_size}.",
         ) from error
     for layer in network.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
-    # Keras' functions take the input as a list of one
+    # Keras' functions make the input a list of one
     network = keras.Model(image, network.output, name=backbone.name)
     network.trainable = False
     return network
@@ -124,7 +124,7 @@ def build_network(backbone: Backbone, image_size: int, include_top: bool = True)
 def _at_size(
     network: keras.Model, backbone: Backbone, layer: Layer, image_size: int
 ) -> keras.Model:
-    """A cut network with dense layers, made anew for images of another size."""
+    """A cut network with dense layers, built again for images of another size."""
     import keras
 
     flatten = keras.layers.Flatten
@@ -132,7 +132,7 @@ def _at_size(
         raise DlError(
             f"The layer {layer!r} of {backbone.name} is for images of {backbone.image_size} "
             f"pixels a side, not {image_size}",
-            why="its dense layers have a weight for every place in the image",
+            why="its dense layers have a weight for each position in the image",
             hint="Leave out the image size, or use the layer `conv`.",
         )
     resized = build_network(backbone, image_size, include_top=False)
@@ -141,12 +141,12 @@ def _at_size(
 
 
 def _scale_as_trained(network: keras.Model) -> None:
-    """Divide EfficientNet's pixels by the deviation, which Keras does for its own download only.
+    """Make EfficientNet divide pixels by their deviation, as Keras does only for its own download.
 
     Its weights hold the deviation where the layer expects the variance, so that the layer divides
-    by the root of the deviation; built with `weights="imagenet"`, and not else, the network then
-    divides by that root once more (github.com/tensorflow/tensorflow/issues/49930). Squaring what
-    the weights hold is the same, and a 1 of untrained weights stays a 1.
+    by the root of the deviation. A network built with `weights="imagenet"` then divides by that
+    root once more (github.com/tensorflow/tensorflow/issues/49930). Squaring the stored value has
+    the same effect, and the 1 of untrained weights stays 1.
     """
     from keras.layers import Normalization
 
@@ -158,7 +158,7 @@ def _scale_as_trained(network: keras.Model) -> None:
 
 
 def _after_preprocessing(network: keras.Model) -> keras.Model:
-    """The same layers without ours in front, so that files that know nothing of it fit."""
+    """The network without our preprocessing layer, for weight files that lack it."""
     import keras
 
     for layer in network.layers:
@@ -168,17 +168,17 @@ def _after_preprocessing(network: keras.Model) -> keras.Model:
 
 
 def cut(network: keras.Model, backbone: Backbone, layer: Layer) -> keras.Model:
-    """End a full network at one of its layers; the weights are shared, not copied.
+    """Cut a full network at one of its layers; the weights are shared, not copied.
 
     Args:
         network: images -> class probabilities.
-        backbone: the row it was made from.
-        layer: `imagenet`, the 1000 probabilities; `pooled`, what the last layer with weights
-            receives (for VGG16 fc2, 4096 numbers); `conv`, what the last pooling or flattening
-            before that receives, which is the network without its top. For VGG16 that is the
-            output of `block5_pool`, (7, 7, 512): the last max pooling belongs to the last block
-            (Simonyan & Zisserman 2015, table 1), has nothing to train, and leaves a quarter of
-            the numbers of `block5_conv3`.
+        backbone: its row of the table.
+        layer: `imagenet`, the 1000 probabilities; `pooled`, the input of the last layer with
+            weights (for VGG16 the output of fc2, 4096 numbers); `conv`, the input of the last
+            pooling or flattening before that, which is the network without its top. For VGG16 that
+            is the output of `block5_pool`, (7, 7, 512): the last max pooling belongs to the last
+            block (Simonyan & Zisserman 2015, table 1), has no weights, and keeps a quarter of the
+            numbers of `block5_conv3`.
 
     Returns:
         images -> that layer's output: `pooled` and `imagenet` (n, features), `conv`
@@ -195,13 +195,13 @@ def cut(network: keras.Model, backbone: Backbone, layer: Layer) -> keras.Model:
             pooled = keras.layers.Flatten(name="pooled")(pooled)
         return keras.Model(network.input, pooled, name=backbone.name)
     flat = keras.layers.GlobalAveragePooling2D | keras.layers.Flatten
-    # the last: squeeze-and-excitation pools as well, inside the blocks
+    # the last one, because squeeze-and-excitation pools inside the blocks
     top = [each for each in network.layers[:last] if isinstance(each, flat)][-1]
     return keras.Model(network.input, top.input, name=backbone.name)
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Put a head on a cut backbone, as one model that Keras alone can open.
+    """Join a cut backbone and a head to one model, which Keras can open without this package.
 
     Args:
         backbone: images, RGB pixels 0-255 -> features; see `cut`.
@@ -209,7 +209,7 @@ def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
 
     Returns:
         "image" (n, height, width, 3), RGB pixels 0-255 -> (n, classes) probabilities. It shares
-        its layers with both: training it trains them, as far as they are trainable.
+        its layers with both: training it trains the trainable ones in them.
     """
     import keras
 
@@ -221,7 +221,7 @@ def named_layer(network: keras.Model, name: str) -> keras.Layer:
     """The network's layer of this name.
 
     Raises:
-        DlError: there is none; names the nearest.
+        DlError: there is none; names a similar one.
     """
     for layer in network.layers:
         if layer.name == name:
@@ -236,7 +236,7 @@ def named_layer(network: keras.Model, name: str) -> keras.Layer:
 def layers_with_weights(backbone: keras.Model) -> list[keras.Layer]:
     """The backbone's layers that can be unfrozen, from the image to the top.
 
-    Not among them: preprocessing, and normalisation by statistics, which stays as it was trained.
+    Preprocessing and normalisation layers are not among them; they stay as they were trained.
     """
     from keras import layers
 
@@ -249,15 +249,14 @@ def layers_with_weights(backbone: keras.Model) -> list[keras.Layer]:
 
 
 def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
-    """The layers that train when everything below one of them is frozen.
+    """The layers that train when all layers below a given one are frozen.
 
     Args:
-        backbone: as `load_cut` gives it.
-        name: of the lowest layer that is not frozen; it may be one without weights, such as a
-            pooling.
+        backbone: from `load_cut`.
+        name: the lowest layer that is not frozen; it may have no weights, such as a pooling.
 
     Returns:
-        those of `layers_with_weights` from that layer up, itself included; none where it stands
+        the layers of `layers_with_weights` from that layer up, itself included; none if it is
         above them all.
 
     Raises:
@@ -266,21 +265,21 @@ def layers_from(backbone: keras.Model, name: str) -> list[keras.Layer]:
     try:
         lowest = backbone.layers.index(named_layer(backbone, name))
     except DlError as error:
-        error.hint = f"{error.hint} `dl backbones {backbone.name}` lists those that can train."
+        error.hint = f"{error.hint} List the layers with `dl backbones {backbone.name}`."
         raise
     above = {id(layer) for layer in backbone.layers[lowest:]}
     return [layer for layer in layers_with_weights(backbone) if id(layer) in above]
 
 
 def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
-    """Let exactly these layers of a backbone train.
+    """Make exactly these layers of a backbone trainable.
 
     Batch normalisation between them keeps its statistics, scale and offset: see the top of this
     module.
 
     Args:
-        backbone: as `load_cut` gives it, alone or already joined to a head. Compile afterwards:
-            Keras takes the list of what trains then.
+        backbone: from `load_cut`, alone or joined to a head. Compile afterwards: Keras lists the
+            trainable weights then.
         train: some of `layers_with_weights`; none freezes all.
     """
     backbone.trainable = len(train) > 0  # sets every layer too
@@ -289,10 +288,10 @@ def train_layers(backbone: keras.Model, train: Sequence[keras.Layer]) -> None:
 
 
 def unfreeze(backbone: keras.Model, n: int) -> None:
-    """Let the last `n` layers with weights train, and no other; see `train_layers`.
+    """Make only the last `n` layers with weights trainable; see `train_layers`.
 
     Args:
-        backbone: as `load_cut` gives it.
+        backbone: from `load_cut`.
         n: layers, counted from the top as `layers_with_weights` lists them; 0 freezes all.
     """
     train_layers(backbone, layers_with_weights(backbone)[-n:] if n else [])

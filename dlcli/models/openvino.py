@@ -1,8 +1,8 @@
-"""A pretrained network as an OpenVINO file, made once and kept in the cache.
+"""Export pretrained networks to OpenVINO files, kept in the cache.
 
-The export runs in a child process with Keras on TensorFlow, whichever backend the parent has: the
-same network always gives the same file, and a command that only computes features never holds
-TensorFlow's memory.
+The export runs in a child process with Keras on TensorFlow, whatever backend the parent has. So the
+same network always gives the same file, and a command that only computes features does not load
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from dlcli.models.forward import Forward
 
 
-MODEL = ("model.xml", "model.bin")  # the graph, which OpenVINO is given, and its weights
-FAILED_AS_SAID = 3  # the child's exit code for an error that it could put into words
+MODEL = ("model.xml", "model.bin")  # the graph and its weights
+FAILED_AS_SAID = 3  # the child's exit code for an error that it explains
 
 
 def exported(forward: Forward, weights: Path) -> Path:
-    """The network's OpenVINO file, from the cache or made now.
+    """The network's OpenVINO file, from the cache or exported now.
 
     Args:
         forward: the network, its cut and image size.
         weights: the file of its weights.
 
     Raises:
-        DlError: the weights are not this network's; no space for the file.
+        DlError: the weights are not this network's, or there is no space for the file.
     """
     import hashlib
 
@@ -48,13 +48,13 @@ def exported(forward: Forward, weights: Path) -> Path:
         "weights_hash": forward.weights_hash,
         "layer": forward.layer,
         "image_size": forward.pixels.size,
-        "version": __version__,  # another version may build the network another way
+        "version": __version__,  # another version may build the network differently
     }
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{forward.backbone}-{forward.layer}-{forward.pixels.size}-{key}"
     folder = cache_home() / "openvino" / name
     if not _is_whole(folder):
-        say(f"Preparing {forward.backbone} for OpenVINO, once; it is kept in {shown(folder)}")
+        say(f"Preparing {forward.backbone} for OpenVINO, once. It is kept in {shown(folder)}")
         try:
             _export_in_child(spec | {"weights": str(weights)}, folder)
         except OSError as error:
@@ -69,9 +69,9 @@ def _is_whole(folder: Path) -> bool:
 
 def _cannot_write(folder: Path, why: str) -> DlError:
     return DlError(
-        f"Can't keep the network for OpenVINO in {shown(folder.parent)}",
+        f"Can't write the network for OpenVINO to {shown(folder.parent)}",
         why=why,
-        hint="Free some space or mend its permissions, or name another cache folder: "
+        hint="Free some space, correct its permissions, or choose another cache folder: "
         "`export XDG_CACHE_HOME=...`.",
     )
 
@@ -80,7 +80,7 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
     with atomic_folder(folder) as built:
         child = subprocess.run(
-            # -P: a keras.py in the current folder is none of ours
+            # -P: do not import a keras.py from the current folder
             [sys.executable, "-P", "-m", "dlcli.models.openvino", json.dumps(spec), str(built)],
             env=os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""},
             capture_output=True,
@@ -112,7 +112,7 @@ def _export(spec: dict[str, str | int], folder: Path) -> None:
     except OSError as error:
         if error.errno != ENOSPC:
             raise
-        raise _cannot_write(folder, "the disk is full, or files may not be so large") from error
+        raise _cannot_write(folder, "the disk is full, or the file is too large") from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a network was trained to see, as Keras' built-in layers.
+"""A network's preprocessing of pixels, as Keras' built-in layers inside the model.
 
-Built-in, so that a saved model opens with Keras alone: `safe_mode` refuses a `Lambda`, and a layer
-of our own would need this package. Inside the model, so that no reader of pixels can forget it.
+With built-in layers a saved model opens with Keras alone: `safe_mode` refuses a `Lambda`, and a
+custom layer would need this package. Inside the model, preprocessing can't be forgotten.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Preprocessing:
     """(pixel - mean) / std, channel by channel.
 
     Args:
-        mean: in pixels 0-255, in the network's own order of channels.
-        std: in pixels 0-255, in the same order.
-        bgr: whether the network takes blue first.
+        mean: of pixels 0-255, in the network's own order of channels.
+        std: of pixels 0-255, in the same order.
+        bgr: whether the network's order is blue, green, red.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -32,7 +32,7 @@ class Preprocessing:
     def __call__(self, image: KerasTensor) -> KerasTensor:
         """Prepare RGB pixels 0-255, (n, height, width, 3), for the network; the same shape.
 
-        The one layer this adds, where it adds one, is called "preprocessing".
+        It adds one layer, named "preprocessing", or none.
         """
         import numpy as np
         from keras import layers
@@ -40,8 +40,8 @@ class Preprocessing:
         scale = [1.0 / std for std in self.std]
         offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         if self.bgr:
-            # no built-in layer turns channels round, but a 1x1 convolution with a permutation for
-            # a kernel does, and its bias subtracts the mean: to the bit, the products are by 1
+            # no built-in layer reverses channels, but a 1x1 convolution with a permutation as its
+            # kernel does, and its bias subtracts the mean; factors of 1 make it exact
             turn = layers.Conv2D(3, 1, trainable=False, name=NAME)
             prepared = turn(image)
             turn.set_weights([np.eye(3)[None, None, ::-1] * scale, np.array(offset)])
@@ -55,7 +55,7 @@ def _grey(value: float) -> tuple[float, float, float]:
     return (value, value, value)
 
 
-INCLUDED = Preprocessing()  # the network does its own
+INCLUDED = Preprocessing()  # the network has its own layers for it
 TF = Preprocessing(_grey(127.5), _grey(127.5))  # -1 to 1
 LITE = Preprocessing(_grey(127.0), _grey(128.0))  # github.com/tensorflow/tpu, efficientnet/lite
 # ImageNet's statistics per channel, of pixels 0-1 (He et al. 2015 and PyTorch's models)

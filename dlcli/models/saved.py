@@ -1,4 +1,4 @@
-"""A run's model, written and read back."""
+"""Load and export a run's model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_model(path: Path) -> keras.Model:
-    """A run's model; `safe_mode` refuses layers that carry code.
+    """Load a run's model; `safe_mode` refuses layers that contain code.
 
     Raises:
         DlError: the file is missing, damaged, or would run code.
@@ -32,21 +32,21 @@ def load_model(path: Path) -> keras.Model:
         raise DlError(
             f"{shown(path)} can't be loaded",
             why=" ".join(str(error).split()),
-            hint="Take another run, or train anew: `dl train`.",
+            hint="Use another run, or train a new one with `dl train`.",
         ) from error
 
 
 def export_model(model: keras.Model, path: Path, format_name: str = "openvino") -> None:
-    """Write a model by Keras' own exporter.
+    """Export a model with Keras' exporter.
 
     Args:
-        model: of one input and one output.
+        model: with one input and one output.
         path: the file, or the folder of a SavedModel.
-        format_name: as Keras calls it.
+        format_name: Keras' name of the format.
 
     Raises:
-        DlError: Keras or the packages that it calls can't, whatever they raise.
-        OSError: no space, no permission.
+        DlError: the export failed, with any error of Keras or of the packages that it calls.
+        OSError: there is no space or no permission.
     """
     import warnings
 
@@ -56,16 +56,16 @@ def export_model(model: keras.Model, path: Path, format_name: str = "openvino") 
     plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     try:
         with silent(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the exporters themselves are made of
+            warnings.simplefilter("ignore")  # about the exporters' own code
             plain.predict_on_batch(np.zeros((1, *plain.input_shape[1:]), np.float32))
             plain.export(str(path), format=format_name, verbose=False)
     except OSError:
         raise
     except Exception as error:
-        if "iostream" in str(error):  # all that OpenVINO says of a full disk
+        if "iostream" in str(error):  # OpenVINO's only sign of a full disk
             raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
         raise DlError(
             f"{model.name} can't be exported as {format_name}",
             why=" ".join(str(error).split()) or type(error).__name__,
-            hint="Another format may do.",
+            hint="Try another format.",
         ) from error

@@ -1,8 +1,8 @@
-"""Operations on networks: cut in two, carry weights over, put a layer in, change the head.
+"""Operations on networks: split, copy weights, insert a layer, replace the head.
 
-Every network here is flat and functional (a `Sequential` will do), with one input and one output.
-What an operation gives shares its layers with what it was given, unless said otherwise: nothing is
-copied, training the one trains the other, and a layer is as trainable as it was.
+Every network here is flat and functional (`Sequential` included), with one input and one output.
+The result of an operation shares its layers with the given network, unless said otherwise: nothing
+is copied, training one trains the other, and layers stay as trainable as they were.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
 
     from dlcli.models.backbones import Backbone
 
-# rows at a time where activations are measured: of 14x14x512 numbers 13 MB
+# Rows at a time for measuring activations; of 14x14x512 numbers they are 13 MB.
 MEASURED_ROWS = 32
 
 
 def split_at(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:
-    """Cut a network in two after one of its layers.
+    """Split a network in two after one of its layers.
 
     Args:
-        name: of the last layer of the lower part.
+        network: the whole network.
+        name: the last layer of the lower part.
 
     Returns:
         lower, upper: `upper(lower(x))` is `network(x)`.
 
     Raises:
-        DlError: no layer has this name; or not everything passes through it, so that no cut there
-            gives two parts: names the nearest layers where one does.
+        DlError: no layer has this name, or another path bypasses it; names the nearest layers that
+            can be split at.
     """
     import keras
 
@@ -61,7 +62,7 @@ def split_at(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]
         raise _uncuttable(network, name, list(outputs), passes_all)
     lower = keras.Model(whole.inputs[0], outputs[name], name=f"{network.name}-lower")
     upper = keras.Model(outputs[name], whole.outputs[0], name=f"{network.name}-upper")
-    # Keras names the new input after a tensor's number
+    # Keras would name the new input by a number
     features = keras.Input(lower.output_shape[1:], dtype=lower.output.dtype, name="features")
     return lower, _called_anew(upper, input_tensor=features)
 
@@ -72,9 +73,9 @@ def _uncuttable(network: keras.Model, name: str, order: list[str], possible: lis
     above = [each for each in possible if order.index(each) > index][:1]
     nearest = " or ".join(f"`{each}`" for each in below + above)
     return DlError(
-        f"{network.name} can't be cut in two after {name!r}",
-        why="a cut needs layers on both sides, and nothing that passes by it",
-        hint=f"Cut after {nearest}." if nearest else "",
+        f"{network.name} can't be split after {name!r}",
+        why="it has no layers on one side, or another path bypasses it",
+        hint=f"Split after {nearest}." if nearest else "",
         exit_code=ExitCode.USAGE,
     )
 
@@ -84,18 +85,18 @@ def _called_anew(
     call: Callable[..., KerasTensor] | None = None,
     input_tensor: KerasTensor | None = None,
 ) -> keras.Model:
-    """The network with each layer called once more, in order, from a new input on.
+    """The network with each layer called again, in order, from a new input.
 
-    Not by `layer.input` and `layer.output`: those are of the first network that a layer was in.
+    `layer.input` and `layer.output` can't be used: they are of the layer's first network.
 
     Args:
-        network: the layers, which are shared.
-        call: calls a layer, or does otherwise; is given the layer and what it received.
-        input_tensor: the new input, default one as the network's.
+        network: its layers are shared.
+        call: called in place of each layer, with the layer and its inputs.
+        input_tensor: the new input; by default one like the network's.
     """
     import keras
 
-    # a model of its own, since a compiled one would have its copy compiled as well
+    # a new model, because the clone of a compiled one would be compiled too
     plain = keras.Model(network.inputs[0], network.outputs[0], name=network.name)
     return keras.models.clone_model(
         plain, input_tensors=input_tensor, clone_function=lambda layer: layer, call_function=call
@@ -103,15 +104,15 @@ def _called_anew(
 
 
 def top_of(network: keras.Model, backbone: Backbone) -> keras.Model:
-    """The layers that a full network has above its convolutions.
+    """The layers of a full network above its convolutions.
 
     Args:
         network: images -> class probabilities.
-        backbone: the row it was made from.
+        backbone: its row of the table.
 
     Returns:
-        what `cut(network, backbone, "conv")` gives -> class probabilities. For VGG16 `flatten`,
-        `fc1`, `fc2`, `predictions`; for EfficientNet-Lite `pooled`, `fc`.
+        the output of `cut(network, backbone, "conv")` -> class probabilities. For VGG16 its layers
+        are `flatten`, `fc1`, `fc2`, `predictions`; for EfficientNet-Lite `pooled`, `fc`.
     """
     return split_at(network, cut(network, backbone, "conv").layers[-1].name)[1]
 
@@ -119,13 +120,15 @@ def top_of(network: keras.Model, backbone: Backbone) -> keras.Model:
 def transfer_weights(
     source: keras.Model, target: keras.Model, names: Mapping[str, str] | Sequence[str]
 ) -> None:
-    """Copy the weights of some layers; all of them or, where one does not fit, none.
+    """Copy the weights of some layers; if one does not fit, none is copied.
 
     Args:
-        names: of layers, the same in both; or the target's name -> the source's.
+        source: the network with the weights.
+        target: the network that gets them.
+        names: layers with the same name in both, or target's name -> source's name.
 
     Raises:
-        DlError: a layer is missing, or has weights of other shapes.
+        DlError: a layer is missing, or its weights have other shapes.
     """
     pairs = names if isinstance(names, Mapping) else {name: name for name in names}
     layers = [(named_layer(target, to), named_layer(source, of)) for to, of in pairs.items()]
@@ -141,15 +144,15 @@ def transfer_weights(
 
 
 def insert_after(network: keras.Model, name: str, new_layer: keras.Layer) -> keras.Model:
-    """Put a layer into a network.
+    """Insert a layer into a network.
 
     Args:
-        network: stays as it is; its layers are shared.
-        name: of the layer that the new one follows.
-        new_layer: what received the named layer's output receives the new layer's from now on.
+        network: stays unchanged; its layers are shared.
+        name: the layer before the new one.
+        new_layer: its output replaces the named layer's for all later layers.
 
     Returns:
-        the network with the layer in it: the same function where the new layer changes nothing.
+        the network with the new layer.
 
     Raises:
         DlError: no layer has this name.
@@ -169,23 +172,21 @@ def insert_after(network: keras.Model, name: str, new_layer: keras.Layer) -> ker
 
 
 def neutralize_batchnorm(model: keras.Model, x: np.ndarray) -> None:
-    """Set every batch normalisation of a model so that, at inference, it changes nothing.
+    """Set every batch normalisation of a model so that it is the identity at inference.
 
-    So a trained network gets batch normalisation without losing what it has learned: each starts as
-    the identity, whatever it is given, and with the statistics of `x` it is at once near what it
-    would compute from a batch in training. (A fresh one is near the identity at inference too, but
-    the first step of training would see everything rescaled.)
+    So a trained network gets batch normalisation without losing what it has learned. With the
+    statistics of `x`, training starts close to the identity too. (A new batch normalisation is
+    close to the identity at inference, but rescales everything in the first training step.)
 
     The rule: gamma = sqrt(variance + epsilon) and beta = mean undo (x - mean) / sqrt(variance +
     epsilon); Ioffe & Szegedy 2015, arXiv:1502.03167, section 3.
 
     Args:
         model: its normalisations change in place.
-        x: what the model takes, as much as the statistics are to rest on; read a few rows at a
-            time.
+        x: inputs of the model, for the statistics; read a few rows at a time.
 
     Raises:
-        ValueError: a normalisation has no scale or no offset; a model stands inside this one.
+        ValueError: a normalisation has no scale or no offset, or the model contains a model.
     """
     import keras
     import numpy as np
@@ -200,7 +201,7 @@ def neutralize_batchnorm(model: keras.Model, x: np.ndarray) -> None:
         if not (layer.scale and layer.center):
             raise ValueError(f"Expected a scale and an offset, {layer.name} lacks one of them")
         received[layer] = args[0]
-        return args[0]  # as if it were the identity already
+        return args[0]  # as the identity
 
     without = _called_anew(model, call)
     if not received:
@@ -222,7 +223,7 @@ def _mean_and_variance(
     Args:
         probe: x -> outputs.
         axes: each output's axis of channels.
-        x: what is measured on.
+        x: the inputs to measure on.
     """
     import keras
     import numpy as np
@@ -232,7 +233,7 @@ def _mean_and_variance(
         batch = np.asarray(x[start : start + MEASURED_ROWS])
         outputs = keras.tree.flatten(probe.predict_on_batch(batch))
         for i, (output, axis) in enumerate(zip(outputs, axes, strict=True)):
-            # in double precision: the variance is the small difference of large sums
+            # in double precision, because the variance is a small difference of large sums
             channels = np.moveaxis(np.asarray(output, np.float64), axis, 0)
             rows = channels.reshape(len(channels), -1)
             n, total, squares = sums[i]
@@ -243,14 +244,14 @@ def _mean_and_variance(
 
 
 def replace_head(network: keras.Model, n_classes: int) -> keras.Model:
-    """Take the last layer with weights off a network, and put a new softmax layer in its place.
+    """Replace a network's last layer with weights by a new softmax layer.
 
     Args:
         network: images -> probabilities of the classes it was trained on.
-        n_classes: that it is to tell apart.
+        n_classes: the number of new classes.
 
     Returns:
-        images -> (n, n_classes) probabilities; the head's weights are random, those below shared.
+        images -> (n, n_classes) probabilities; the head's weights are random, the others shared.
     """
     import keras
 
@@ -274,20 +275,19 @@ def rescaled_for_dropout(
 ) -> list[np.ndarray]:
     """Scale a layer's weights for another dropout below it, by the course's rule.
 
-    Not what Keras' networks need, and so no default here: Keras' Dropout is inverted, it divides by
-    1 - p while training, so that what a layer receives is as large on average with dropout as
-    without. Removing it leaves inference unchanged, and weights move over unscaled. The rule is
-    that of networks whose dropout does not scale (Srivastava et al. 2014), and the course used it
-    (fast.ai 2017, lesson 3: with dropout 0.5 removed, weights are halved).
+    Keras' networks do not need it, so it is not a default. Keras' Dropout is inverted: it divides
+    by 1 - p while training, so that a layer's inputs have the same mean with and without dropout.
+    Removing it leaves inference unchanged, and weights move over unscaled. The rule is for networks
+    whose dropout does not scale (Srivastava et al. 2014). The course used it (fast.ai 2017, lesson
+    3: with dropout 0.5 removed, weights are halved).
 
     Args:
-        weights: of one layer, as `get_weights` gives them; offsets are scaled too, as the course
-            does.
-        p_old: share that was dropped when the weights were trained, in [0, 1).
-        p_new: share that will be dropped, in [0, 1).
+        weights: of one layer, from `get_weights`; biases are scaled too, as in the course.
+        p_old: the share that was dropped when the weights were trained, in [0, 1).
+        p_new: the share that will be dropped, in [0, 1).
 
     Raises:
-        ValueError: a share outside [0, 1).
+        ValueError: a share is outside [0, 1).
     """
     for p in (p_old, p_new):
         if not 0 <= p < 1:

@@ -1,7 +1,7 @@
-"""Where a backbone's weights are, and how they get into it.
+"""Find, download and load a backbone's weights.
 
-Three places: a file that the user names, the package of an embedded network, Keras' own cache
-(`~/.keras/models`, or `$KERAS_HOME/models`), which is filled by a download where it lacks the file.
+They come from a file that the user names, from an embedded network's package, or from Keras' cache
+(`~/.keras/models`, or `$KERAS_HOME/models`), to which missing files are downloaded.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ Shapes = Counter[tuple[int, ...]]
 
 
 def weights_file(backbone: Backbone, weights: Path | None = None) -> Path:
-    """The file whose weights a backbone takes; `fetch_weights` makes sure that it is there.
+    """The file of a backbone's weights, which may not exist yet; see `fetch_weights`.
 
     Args:
         backbone: a row of the table.
-        weights: a file in place of the backbone's own.
+        weights: a file to use in place of the backbone's own.
     """
     return weights or backbone.source.path
 
 
 def weights_hash(path: Path) -> str:
-    """The first 16 hex digits of the file's sha256: which weights a result came from."""
+    """The first 16 hex digits of the file's sha256, which identify the weights."""
     from hashlib import file_digest
 
     with path.open("rb") as file:
@@ -45,31 +45,31 @@ def weights_hash(path: Path) -> str:
 
 
 def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
-    """Find the file of weights, downloading it into Keras' cache where that lacks it.
+    """Find a backbone's weights; download them to Keras' cache if they are missing.
 
     Args:
         backbone: a row of the table.
-        weights: a file in place of the backbone's own.
+        weights: a file to use in place of the backbone's own.
 
     Returns:
         an existing file.
 
     Raises:
-        DlError: there is none, and no download either; says where to put one.
+        DlError: the file is missing and can't be downloaded; says where to put it.
     """
     path = weights_file(backbone, weights)
     if path.is_file():
         return path
     if weights is not None:
         raise DlError(
-            f"No file of weights at {shown(path)}",
-            why="it is a folder" if path.is_dir() else "nothing is there",
-            hint="Check the path given by `--weights`.",
+            f"{shown(path)} is not a file of weights",
+            why="it is a folder" if path.is_dir() else "it does not exist",
+            hint="Check the path of `--weights`.",
         )
     if isinstance(backbone.source, Embedded):
         raise DlError(
             f"The embedded weights of {backbone.name} are missing",
-            why=f"the package {backbone.source.package} isn't installed, or not whole",
+            why=f"the package {backbone.source.package} is not installed, or is incomplete",
             hint=backbone.source.remedy,
         )
     url, what = backbone.source.url, f"the weights of {backbone.name}"
@@ -79,29 +79,29 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
         if isinstance(error, NotFetched):
             why, again = error.why, error.hint
         else:
-            why, again = str(error), "Mend that, then run the same command again."
+            why, again = str(error), "Fix that, then run the same command again."
         raise DlError(
-            f"The weights of {backbone.name} are not on this machine, nor can they be downloaded",
+            f"The weights of {backbone.name} are not on this computer and can't be downloaded",
             why=why,
             hint=f"{again}\n"
             "Or train on the embedded network: `dl train finetune`.\n"
-            "Or name a file that has them: `--weights FILE`.\n"
-            f"Or fetch {url} ({backbone.weights_mb} MB) on a connected machine, "
-            f"once, and put it at {shown(path)}.",
+            "Or give a file that has them: `--weights FILE`.\n"
+            f"Or download {url} ({backbone.weights_mb} MB) on another computer, and copy it to "
+            f"{shown(path)}.",
         ) from error
     return path
 
 
 def load_weights(path: Path, backbone: Backbone, parts: Sequence[keras.Model]) -> None:
-    """Put a file's weights into a network, or into the part of it that the file holds.
+    """Load a file's weights into a network, or into the part of it that the file covers.
 
     Args:
         path: `.weights.h5`, `.h5` or `.keras` of Keras, or `.pth` of PyTorch's old format.
         backbone: names the network in errors.
-        parts: the whole network, then ever smaller parts of it, down to what is needed.
+        parts: the whole network, then smaller and smaller parts, down to the needed one.
 
     Raises:
-        DlError: the file can't be read, or holds other weights, or not all that are needed.
+        DlError: the file can't be read, has other weights, or lacks some of the needed ones.
     """
     import warnings
     from textwrap import shorten
@@ -114,21 +114,21 @@ def load_weights(path: Path, backbone: Backbone, parts: Sequence[keras.Model]) -
     model = next((part for part in parts if _shapes_of(part) == found), None)
     if model is None and found < whole:
         raise DlError(
-            f"{shown(path)} holds only a part of {backbone.name}'s weights",
+            f"{shown(path)} has only a part of {backbone.name}'s weights",
             why=f"{whole.total() - found.total()} of {whole.total()} arrays are missing, as in a "
-            "file saved without the network's top",
-            hint=f"Give the full weights, of about {backbone.weights_mb} MB; for "
-            "`dl features --layer conv` a file without the top will do.",
+            "file without the network's top",
+            hint=f"Give the full weights, about {backbone.weights_mb} MB. A file without the top "
+            "is enough for `dl features --layer conv`.",
         )
     if model is None:
         raise DlError(
             f"{shown(path)} does not hold {backbone.name}'s weights",
             why=_first_difference(whole, found),
-            hint="Give the weights of this network, for 1000 classes, or name the right backbone.",
+            hint="Give this network's weights for 1000 classes, or the right `--backbone`.",
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they say, the error says as well
+            warnings.simplefilter("ignore")  # the error says the same
             model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         raise DlError(
@@ -143,9 +143,9 @@ def _shapes_of(model: keras.Model) -> Shapes:
 
 
 def _shapes_in(path: Path) -> Shapes:
-    """How often each shape of array stands in a file, whichever of Keras' formats it has.
+    """The shapes of the arrays in a file of any of Keras' formats, with their counts.
 
-    Compared before loading: Keras itself would warn hundreds of times, then fail half-way.
+    They are compared before loading, because Keras would warn hundreds of times, then fail midway.
     """
     from zipfile import BadZipFile, ZipFile
 
@@ -164,8 +164,8 @@ def _shapes_in(path: Path) -> Shapes:
     except (OSError, BadZipFile, KeyError, RuntimeError) as error:
         raise DlError(
             f"{shown(path)} can't be read as weights",
-            why="it is not a file of Keras' (`.weights.h5`, `.h5`, `.keras`), or it is damaged",
-            hint="Fetch or save it again.",
+            why="it is not a Keras file (`.weights.h5`, `.h5`, `.keras`), or it is damaged",
+            hint="Download or save it again.",
         ) from error
 
 

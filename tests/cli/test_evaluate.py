@@ -77,7 +77,7 @@ def test_of_many_classes_the_scores_come_first_then_the_ten_worst(
     assert [line.split()[0] for line in lines[:4]] == ["images", "accuracy", "log", "baseline"]
     assert lines[4:] == [
         "",
-        "The 10 of 120 classes with the lowest F1; all of them: `--all`",
+        "The 10 of 120 classes with the lowest F1. For all add `--all`.",
         "class    precision  recall      f1  images",
         "breed 7          -  0.0000  0.0000       3",
         "breed 5     1.0000  0.3333  0.5000       3",

@@ -129,7 +129,7 @@ def test_photos_that_can_not_be_read_stop_it_or_are_left_out(
     left_out = "Left out 1 of the photos, unreadable:\n  ~/album/1.png: not an image\n"
     assert left_out in result.stderr
     nothing = dl("predict", run, album / "1.png", "--on-error", "skip")
-    why = "Not one image of the photos can be read: ~/album/1.png: not an image\n"
+    why = "No image of the photos can be read: ~/album/1.png: not an image\n"
     assert why in refused(nothing).stderr
 
 

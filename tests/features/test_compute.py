@@ -224,7 +224,7 @@ def test_a_split_without_one_readable_image_is_refused(
         compute(root)
     with pytest.raises(DlError) as caught:
         compute(root, "skip")
-    assert caught.value.what == f"Not one image of {split} can be read"
+    assert caught.value.what == f"No image of {split} can be read"
     assert "the file is empty" in caught.value.why
 
 

@@ -294,7 +294,7 @@ def test_scaled_decoding_never_turns_exact_for_want_of_a_package(
     photo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DlError, match="can't be decoded scaled here") as caught:
+    with pytest.raises(DlError, match="Scaled decoding of JPEGs does not work here") as caught:
         load_pixels(photo("a.jpg"), SCALED)
     assert package in caught.value.why
     assert "`--precision f32`" in caught.value.hint

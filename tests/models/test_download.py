@@ -111,12 +111,12 @@ def test_offline_one_message_says_what_to_do(keras_home: Path):
         with pytest.raises(DlError) as error:
             fetch_weights(published_at(url, b""))
     message = str(error.value)
-    assert "The weights of vgg16 are not on this machine" in message
+    assert "The weights of vgg16 are not on this computer" in message
     assert "127.0.0.1: Connection refused" in message
     assert "Try again later." in message
     assert "`dl train finetune`" in message
     assert "`--weights FILE`" in message
-    assert f"fetch {url} (528 MB) on a connected machine" in message
+    assert f"download {url} (528 MB) on another computer" in message
     assert str(keras_home / "models" / "mine.h5") in message
 
 
@@ -165,7 +165,7 @@ def test_a_download_that_broke_off_is_gone_on_with(keras_home: Path, monkeypatch
         row = published_at(storage.link("mine.h5"), content)
         storage.break_download(500_000)
         monkeypatch.setattr(download, "DELAYS_SECONDS", ())
-        with pytest.raises(DlError, match="not on this machine") as error:
+        with pytest.raises(DlError, match="not on this computer") as error:
             fetch_weights(row)
         assert "are kept: the same command goes on from there.\nOr train" in error.value.hint
         assert fetch_weights(row).read_bytes() == content

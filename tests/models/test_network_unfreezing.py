@@ -110,7 +110,7 @@ def test_normalisation_above_the_layer_stays_as_it_was():
 def test_an_unknown_layer_is_answered_with_the_nearest(small_network):
     with pytest.raises(DlError, match="has no layer called 'secnod'") as error:
         layers_from(small_network(), "secnod")
-    assert error.value.hint.startswith("Did you mean `second`? `dl backbones ")
+    assert error.value.hint.startswith("Did you mean `second`? List the layers with `dl backbones ")
     assert error.value.exit_code == 2
     with pytest.raises(DlError) as error:
         layers_from(small_network(), "???")

@@ -132,7 +132,7 @@ def test_a_cache_that_can_not_be_written_is_said_with_what_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(DlError) as caught:
         exported(*network)
-    assert caught.value.what == f"Can't keep the network for OpenVINO in {tmp_path}/dl/openvino"
+    assert caught.value.what == f"Can't write the network for OpenVINO to {tmp_path}/dl/openvino"
     assert "XDG_CACHE_HOME" in caught.value.hint
 
 
@@ -147,7 +147,7 @@ def test_what_lies_in_the_current_folder_is_not_imported(
         (home / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     shutil.rmtree(own_cache)
     assert np.array_equal(outputs(network), wanted)
-    assert capfd.readouterr().err.startswith("Preparing efficientnet-lite0 for OpenVINO, once;")
+    assert capfd.readouterr().err.startswith("Preparing efficientnet-lite0 for OpenVINO, once.")
     assert [path.name for path in own_cache.parent.iterdir()] == [own_cache.name]
 
 

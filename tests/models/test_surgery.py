@@ -57,16 +57,16 @@ def test_a_network_with_branches_is_cut_where_all_passes(lite0):
 @pytest.mark.parametrize(
     ("layer", "nearest"),
     [
-        ("blocks_2_expand_conv", "Cut after `blocks_1_bn2` or `blocks_2_add`."),
-        ("blocks_2_bn2", "Cut after `blocks_1_bn2` or `blocks_2_add`."),
-        ("image", "Cut after `preprocessing`."),
-        ("fc", "Cut after `pooled`."),
+        ("blocks_2_expand_conv", "Split after `blocks_1_bn2` or `blocks_2_add`."),
+        ("blocks_2_bn2", "Split after `blocks_1_bn2` or `blocks_2_add`."),
+        ("image", "Split after `preprocessing`."),
+        ("fc", "Split after `pooled`."),
     ],
 )
 def test_elsewhere_the_nearest_places_are_named(lite0, layer: str, nearest: str):
     with pytest.raises(DlError) as error:
         split_at(lite0, layer)
-    assert error.value.what == f"efficientnet-lite0 can't be cut in two after '{layer}'"
+    assert error.value.what == f"efficientnet-lite0 can't be split after '{layer}'"
     assert error.value.hint == nearest
 
 

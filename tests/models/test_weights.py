@@ -38,7 +38,7 @@ def test_the_package_that_is_missing_is_said_with_what_brings_it():
         ("lite", "pip install 'dlcli[lite]'"),
     ):
         row = dataclasses.replace(LITE0, source=Embedded("no_such_package", "x.pth", extra))
-        with pytest.raises(DlError, match="no_such_package isn't installed") as error:
+        with pytest.raises(DlError, match="no_such_package is not installed") as error:
             fetch_weights(row)
         assert f"`{command}`" in error.value.hint
 
@@ -60,7 +60,7 @@ def test_without_keras_home_the_cache_is_in_the_home_folder(tmp_path: Path, monk
 def test_a_named_file_comes_first_and_must_exist(tmp_path: Path):
     path = tmp_path / "mine.weights.h5"
     assert weights_file(LITE0, path) == path
-    with pytest.raises(DlError, match="nothing is there"):
+    with pytest.raises(DlError, match="it does not exist"):
         fetch_weights(LITE0, path)
     with pytest.raises(DlError, match="it is a folder"):
         fetch_weights(LITE0, tmp_path)
@@ -132,7 +132,7 @@ def test_weights_without_the_top_where_it_is_needed_are_explained(
     for layer in ("pooled", "imagenet"):
         with pytest.raises(DlError) as error:
             load_cut(VGG16, layer, path)
-        assert "vgg16_notop.h5 holds only a part of vgg16's weights" in str(error.value)
+        assert "vgg16_notop.h5 has only a part of vgg16's weights" in str(error.value)
         assert "without the network's top" in str(error.value)
         assert "528 MB" in str(error.value)
     images = pixels(224)

@@ -54,7 +54,7 @@ def test_an_unknown_layer_names_the_nearest_before_anything_is_trained(
     result = dl(*TRAIN, "-d", tiny, "--freeze-to", "_conv_haed")
     assert result.exit_code == 2
     assert "Did you mean `conv_head`" in result.stderr
-    assert "`dl backbones efficientnet-lite0` lists those that can train." in result.stderr
+    assert "List the layers with `dl backbones efficientnet-lite0`." in result.stderr
     assert not (home / "runs").exists()
 
 

@@ -196,7 +196,6 @@ def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
 
 def _runs(runs_dir: Path, direction: Direction, named: str | None) -> Path:
     """The folder of all runs, of a dataset's runs, or of one run."""
-    from dlcli.errors import DlError, ExitCode
     from dlcli.runs.choice import find_run
 
     if named is None:
@@ -231,7 +230,6 @@ def _say_plan(prepared: Prepared) -> None:
 
 def _print(prepared: Prepared) -> None:
     """Print what would be done, one line per file."""
-    from dlcli.words import printable
 
     for verb, names in (("copy", prepared.plan.send), ("delete", prepared.plan.delete)):
         for name in names:

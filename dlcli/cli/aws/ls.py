@@ -102,7 +102,6 @@ def _print(
 
 def _stops(box: Box, state: Watched | None, now: datetime) -> str:
     """When a box stops by itself: what its watchdog says, else its time limit."""
-    from dlcli.words import span
 
     if not box.running:
         return ""

@@ -126,7 +126,6 @@ def _spec(settings: Aws, cloud: Cloud, name: str, type: str | None, az: str | No
 
 def _plan_lines(prepared: Prepared, cloud: Cloud) -> list[str]:
     """A plan as lines of text: what exists, what will be done, what it costs."""
-    from dlcli.words import span
 
     box, spec = prepared.plan.box, prepared.spec
     lines = []
