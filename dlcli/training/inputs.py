@@ -175,7 +175,7 @@ def read_images(
         if not inputs.paths:
             raise none_readable(split, inputs.unreadable[0])
         if inputs.unreadable:
-            say(f"{len(inputs.unreadable):,} of {split} left out: they can't be read.")
+            say(f"Left out {len(inputs.unreadable):,} of {split}: unreadable.")
     return list(read.values())
 
 

@@ -135,7 +135,7 @@ def test_images_left_out_are_told_of_whenever_they_are(dl: Dl, root: Path) -> No
     ok(dl("features", "-d", root, *words))
     for recipe in ("finetune", "linear"):
         said = ok(dl("train", recipe, "--schedule", "1e-3x1", *words)).stderr
-        assert "1 of train left out" in said
+        assert "Left out 1 of train" in said
 
 
 NAMES = [
