@@ -167,7 +167,7 @@ def test_an_image_that_one_member_could_not_read_is_left_out_and_it_is_said(
 ) -> None:
     predicted_run(root, "three", {VALID[1]: (0.2, 0.8)})
     said = ok(dl("ensemble", "one", "three"))
-    assert "1 of valid left out" in said.stderr
+    assert "Left out 1 of valid" in said.stderr
     run = only_ensemble(home)
     assert set(probabilities(run, "valid")) == {VALID[1]}
     # scores are of the same images for all, so that they can be compared

@@ -215,7 +215,7 @@ def test_an_unreadable_image_is_named_or_left_out(dl: Dl, tiny: Path, on_images:
     assert failed.exit_code == 1
     assert "cat.1000.png" in failed.stderr
     said = ok(dl("evaluate", "--tta", "2", "--on-error", "skip"))
-    assert "1 of valid left out" in said.stderr
+    assert "Left out 1 of valid" in said.stderr
     assert len(tta_file(on_images).paths) == 7
 
 
