@@ -141,7 +141,6 @@ def boxes(
     """The boxes of a region, oldest first.
 
     Args:
-        ec2: the region's client.
         owner, name: tags to look for; None for all.
         states: EC2's words.
         also: further filters of EC2.

@@ -43,7 +43,6 @@ class GpuType:
         memory_gib: memory of the machine; `gpu_gib` is the memory of each GPU.
         gpus: the number of GPUs.
         gpu: the GPU's name, such as "T4"; empty without a GPU.
-        zones: where it is offered.
     """
 
     name: str

@@ -37,7 +37,6 @@ class Leftover:
 
     Args:
         kind: "box", "disk", "security group", "network interface" or "network".
-        id: EC2's id.
     """
 
     kind: str

@@ -108,7 +108,6 @@ def reached_again(reach: Callable[[], Host], seconds: float) -> Host:
 
     Args:
         reach: finds and reaches it; raises `Unreachable` while it cannot.
-        seconds: how long to wait.
 
     Raises:
         Unreachable: it could not be reached in time.
@@ -130,9 +129,7 @@ def run(
     """Run a program on the machine to its end.
 
     Args:
-        client: from `connect`.
         argv: the program and its arguments; any characters and bytes are allowed.
-        stdin: its input.
         seconds: time limit; None for none.
 
     Returns:

@@ -269,11 +269,7 @@ def reconcile_ingress(ec2: Any, group_id: str, networks: Iterable[str]) -> None:
 
 
 def open_door(cloud: Cloud, box: Box, ingress: Iterable[str] | None) -> None:
-    """Open a box's port 22 to this computer only; its address may have changed.
-
-    Args:
-        ingress: the setting `aws.ingress`.
-    """
+    """Open a box's port 22 to this computer only; its address may have changed."""
     with explained():
         found = cloud.ec2.describe_security_groups(Filters=filters_for(box.owner, box.name))
     ours = {group["GroupId"] for group in found["SecurityGroups"]} & set(box.groups)

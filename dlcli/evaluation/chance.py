@@ -33,7 +33,6 @@ class Paired:
     the losses themselves. That shows much smaller gains than a comparison of two means.
 
     Args:
-        images: the number of images.
         loss: mean of the second's log loss minus the first's, in nats.
         loss_interval: its 95 % interval; None for one image.
         loss_p: the p-value of that mean, by a paired t test.

@@ -19,7 +19,6 @@ class Curves:
 
     Args:
         metric: "loss" or "accuracy".
-        epochs: their numbers.
         train: a value per epoch; NaN if missing.
         valid: a value per epoch; NaN if missing.
         best: the best epoch's number; None if unknown.

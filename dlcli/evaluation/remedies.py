@@ -21,7 +21,6 @@ class Options:
     """What a training used, and the commands and options for alternatives.
 
     Args:
-        augments: whether images were augmented.
         dropout: its share; None if the recipe has none.
         normalises: whether the network has batch normalisation that trains.
         full: the option for the whole dataset, such as "-d dogscats"; None if it was used.
@@ -67,7 +66,6 @@ def against_underfitting(
     """More epochs or another learning rate, less regularisation, a richer model.
 
     Args:
-        options: the alternatives.
         diverged: whether the training loss rose, so that lower rates come first.
         more_epochs: whether the loss may still fall.
         held_back: whether dropout limits training, so that less of it comes first.

@@ -71,7 +71,6 @@ class Augmenter:
     """Augments images at random.
 
     Args:
-        augmentation: the amounts of change.
         seed: with the place of `start_at`, it determines every random choice.
     """
 

@@ -90,7 +90,6 @@ def load_image(path: Path, at_least: int | None = None) -> Image.Image:
     """Decode one image as 8-bit RGB.
 
     Args:
-        path: its file.
         at_least: pixels a side that are enough, which lets the decoder save work.
 
     Raises:
@@ -194,7 +193,6 @@ def read_batches(
     Args:
         root: the folder that `paths` are relative to.
         paths: the images, in order.
-        rule: how files become pixels.
         batch_size: images per batch; the last one may be smaller.
         workers: threads. The decoders release Python's lock, so that threads run in parallel.
 

@@ -321,7 +321,6 @@ def asked(
 
     Args:
         slug: the competition, for errors; "" for none.
-        ask: the call.
         again: whether the call may be carried out twice.
         ref: the submission, for errors; None for none.
 

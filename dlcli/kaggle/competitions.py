@@ -89,7 +89,6 @@ class Sent:
     """A submission as Kaggle lists it.
 
     Args:
-        ref: its number.
         file_name: the name of the uploaded file.
         state: "pending" while it is being scored.
         public_score: None until it is scored.

@@ -42,7 +42,6 @@ def get(
 
     Args:
         connect: opens the account.
-        slug: the competition's name.
         archive: the file of its archive; see `archive_of`.
         root: the folder of the new dataset.
         naming: where the labels are, if the user says so.

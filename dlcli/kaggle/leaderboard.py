@@ -19,7 +19,6 @@ class Rank:
 
     Args:
         place: 1 for the best; teams with the same score share the first place.
-        teams: the number of teams.
     """
 
     place: int

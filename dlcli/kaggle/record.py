@@ -43,7 +43,6 @@ class Entry:
 
     Args:
         file: the first eight hex digits of its sha256; it is in `submissions/`.
-        competition: the competition's name.
         sent: when, by this computer's clock; see `process.utc_now`.
         message: the text that was sent with it.
         metric: the name of the competition's metric; None if unknown.
@@ -52,7 +51,6 @@ class Entry:
         expected: the score that the validation images predict; None if the metric is unknown.
         expected_range: its 95 % interval.
         state: sending, pending, complete or error.
-        ref: Kaggle's number for it.
         public_score, private_score: Kaggle's scores.
         reason: why it could not be scored.
     """
@@ -163,7 +161,6 @@ def keep(run: Run, entries: Iterable[Entry], gone: Iterable[Entry] = ()) -> None
     removed only if it is unchanged.
 
     Args:
-        run: the run.
         entries: new and changed ones.
         gone: entries to remove, because Kaggle never received them.
     """
@@ -283,9 +280,7 @@ def sync(
     removed. A submission whose entry was lost is found by that name too.
 
     Args:
-        kaggle: the account.
         runs: the runs of a dataset.
-        slug: the competition.
         metric: its metric, if known.
         is_sending: whether this process holds the lock `lock_of`.
     """

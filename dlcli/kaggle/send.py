@@ -97,8 +97,6 @@ def send(
     """Send the file that `submit_run` wrote.
 
     Args:
-        kaggle: the account.
-        run: the run.
         submitted: the file, and its expected score.
         message: shown with it on Kaggle; None for the run's name and its valid score.
         views: augmented views of each image in the mean prediction.

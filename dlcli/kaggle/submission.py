@@ -26,7 +26,6 @@ class SampleSubmission:
     """A competition's sample submission.
 
     Args:
-        file: its path.
         header: column names, the id's first.
         ids: the ids in order, each once.
         example: the first row's first value: a number, or a class name.
@@ -43,7 +42,6 @@ class Submission:
     """A submission's content.
 
     Args:
-        header: column names.
         rows: the text of each cell.
         notes: decisions that the user should know, one sentence each.
         labels: whether it holds class names instead of probabilities.

@@ -43,7 +43,6 @@ class Submitted:
     """A written submission file.
 
     Args:
-        file: its path.
         content: its checked bytes.
         rows: the number of ids in it.
         notes: decisions that the user should know, one sentence each.

@@ -52,7 +52,6 @@ class Download:
     """Weights that Keras publishes.
 
     Args:
-        url: the file's address.
         digest: its md5 or sha256, from Keras; empty if Keras has none.
         file: its name in Keras' cache.
     """
@@ -121,11 +120,8 @@ def _family(
     """The rows of networks that differ only in size.
 
     Args:
-        licence: of the weights.
-        paper: their publication.
         preprocessing: of pixels, before the network.
         url: the address of the weights, with `{}` for a row's file.
-        rows: one per network.
         cached: the file's name in Keras' cache, if it differs from that in the URL.
     """
     return tuple(

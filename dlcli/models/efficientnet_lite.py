@@ -73,7 +73,6 @@ def _efficientnet_lite(
     """Build a network of the family; the last four arguments are those of `keras.applications`.
 
     Args:
-        name: the model's name.
         width: factor of lite0's channels, about.
         depth: factor of lite0's blocks, about.
         include_top: whether to end in class probabilities, or after the last convolution.

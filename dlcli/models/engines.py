@@ -97,7 +97,6 @@ def rows_of(
 
     Args:
         root: the folder that `paths` are relative to.
-        paths: the images.
         forward: how files become pixels, and any augmentation.
         start: gives the engine; not called without images.
         workers: threads for decoding.

@@ -16,7 +16,6 @@ class Forward:
     """The function from an image file to an array, by all that its result depends on.
 
     Args:
-        backbone: the network's name.
         weights_hash: identifies the weights, see `weights_hash`.
         layer: where the network is cut: pooled, conv or imagenet.
         pixels: how a file becomes pixels.

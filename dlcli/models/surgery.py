@@ -28,7 +28,6 @@ def split_at(network: keras.Model, name: str) -> tuple[keras.Model, keras.Model]
     """Split a network in two after one of its layers.
 
     Args:
-        network: the whole network.
         name: the last layer of the lower part.
 
     Returns:
@@ -123,8 +122,6 @@ def transfer_weights(
     """Copy the weights of some layers; if one does not fit, none is copied.
 
     Args:
-        source: the network with the weights.
-        target: the network that gets them.
         names: layers with the same name in both, or target's name -> source's name.
 
     Raises:

@@ -35,9 +35,7 @@ def preview(image: Path, augmentation: Augmentation, seed: int, output: Path) ->
     own size. All amounts except colours are shares of the size.
 
     Args:
-        image: its file.
         augmentation: the amounts of change.
-        seed: of the random changes.
         output: the PNG to write.
 
     Raises:

@@ -25,7 +25,6 @@ class Compared:
     Args:
         run: a trained run or an ensemble.
         letter: its name in this comparison: A, B, C.
-        recipe: its recipe's name.
         epochs: the number of its epochs; None for an ensemble.
         val_accuracy, val_loss: scores on those images.
         seconds: the time of its epochs; None for an ensemble.
@@ -98,7 +97,6 @@ class Comparison:
     Args:
         runs: in the order of the arguments.
         images: the number of validation images that all runs have; scores are on these.
-        differences: of their settings.
         contrasts: the run with the lowest log loss against each other run.
     """
 

@@ -178,7 +178,6 @@ def draw_gallery(
 
     Args:
         path: the PNG to write.
-        title: above the images.
         samples: the samples to show, in order; may be empty.
         captions: two lines for each sample.
         pictures: a thumbnail for each sample.
@@ -213,10 +212,8 @@ def draw_sheet(
 
     Args:
         path: the PNG to write.
-        title: above the images.
         note: below the title, in several lines if needed.
         pictures: all of one size; at least one.
-        captions: below each.
     """
     from PIL import Image, ImageDraw
 

@@ -30,12 +30,8 @@ class Result:
     """The result of one step; the scores are None if it failed.
 
     Args:
-        step: its name.
-        recipe: the recipe's name.
         command: the command that trains it outside of a ladder.
-        run: the run's folder.
         failed: why it failed, in sentences.
-        diagnosis: the diagnosis of its training.
         train_loss, train_accuracy, val_loss, val_accuracy: of the best epoch's model.
         seconds: of training.
         parameters: of the whole network, frozen ones included.
@@ -79,7 +75,6 @@ class Ground:
     """The dataset of a ladder.
 
     Args:
-        dataset: its name.
         train: the number of training images.
         counts: the number of validation images of each class.
     """
@@ -143,7 +138,6 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
 
     Args:
         path: the PNG to write, 1,200 pixels wide.
-        results: the steps in order.
         ground: the dataset, with the scores of guessing.
     """
     from matplotlib.figure import Figure

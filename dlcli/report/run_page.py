@@ -82,8 +82,6 @@ class Gallery:
 
     Args:
         name: for its file: "most-uncertain".
-        title: a few words.
-        note: what it shows.
         samples: indices into the predictions, in the order to show.
         empty: the note if there are no samples.
     """
@@ -121,7 +119,6 @@ def write_report(report: Report, folder: Path) -> Path:
     """Write `report.html` and `figures/` into a run's folder; existing files are replaced.
 
     Args:
-        report: the content.
         folder: the run's directory.
 
     Returns:
@@ -165,7 +162,6 @@ def render(
     """The page's HTML. It loads nothing from the network, and all names in it are escaped.
 
     Args:
-        report: the content.
         galleries: the chosen images.
         tiles: sample of `galleries` -> image with its caption.
         confusion: int array of shape (n_classes, n_classes).

@@ -103,9 +103,7 @@ def write_runs_page(
     """Write the page; an existing one is replaced.
 
     Args:
-        path: the page.
         rows: the runs, at least one, with their settings.
-        dataset: its name.
         root: its folder; None if it is not here.
         filters: the filters that chose the runs, as typed.
     """

@@ -220,7 +220,7 @@ def test_no_secret_is_written_or_said(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--sample-submission", "nope.csv"], "No such file: nope.csv"),
+        (["--sample-submission", "nope.csv"], "nope.csv does not exist"),
         (["--clip", "0.05", "--config", "accuracy.yaml"], "scores by accuracy"),
         ([], "No images in ~/data/pets/test"),
     ],

@@ -72,7 +72,6 @@ def prepare(
     """List both sides and plan the copy; nothing is changed.
 
     Args:
-        delete, overwrite: as for `plan_copy`.
         options: options for the machine, for the hints.
         with_history: whether `put` also copies a project's `.git`.
 

@@ -153,7 +153,6 @@ def plan_copy(
     newer at the destination stay. Files that are left out are never deleted at the destination.
 
     Args:
-        source, target: both sides.
         exclude: patterns besides `SECRETS`; `name/` is a folder, `a/b` a path from the top, any
             other matches a name at any depth; `*` and `?` as in a shell.
         elsewhere: pattern -> the other command that copies these files.
