@@ -21,7 +21,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name when it is asked for: the command line doesn't need it, and starts at once."""
+    """Import a public name when it is used, so that the command line starts quickly."""
     if name in __all__:
         from dlcli import api
 

@@ -10,13 +10,13 @@ def main() -> None:
     """Run `dl` on the process's arguments and exit."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # a name that the terminal's encoding lacks is shown as an escape
+            # characters that the terminal's encoding lacks become escapes
             stream.reconfigure(errors="backslashreplace")
     try:
         from dlcli.cli import main as run
 
         code = run()
-    except KeyboardInterrupt:  # before the command line could answer it
+    except KeyboardInterrupt:  # before the command line handles it
         code = 130
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""Keras' backend, set up the same way in every process before Keras is imported."""
+"""Set up Keras' backend, the same way in every process, before Keras is imported."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ DEFAULT_BACKEND = "tensorflow"  # measured fastest for training convolutions on 
 
 
 def start_backend(name: str | None = None) -> str:
-    """Import Keras with this tool's settings, not with whatever lies in `~/.keras/keras.json`.
+    """Import Keras with this tool's settings instead of `~/.keras/keras.json`.
 
-    A stray `channels_first` or `float16` there would be obeyed, silently, on our images.
-    `KERAS_BACKEND` chooses another backend.
+    A `channels_first` or `float16` there would silently apply to our images. `KERAS_BACKEND`
+    chooses another backend.
 
     Args:
-        name: the backend that it has to be; None: the chosen one.
+        name: the required backend; None: the chosen one.
 
     Returns:
         the backend's name.
 
     Raises:
-        DlError: `KERAS_BACKEND` names one that is not here.
+        DlError: `KERAS_BACKEND` names a backend that is not installed.
     """
     silence_openvino()  # Keras exports with it
     chosen = name or chosen_backend()
@@ -42,7 +42,7 @@ def start_backend(name: str | None = None) -> str:
         raise DlError(
             f"Keras can't start on KERAS_BACKEND={chosen}",
             why=str(error),
-            hint=f"Unset it for {DEFAULT_BACKEND}, or install what it names.",
+            hint=f"Unset it to use {DEFAULT_BACKEND}, or install that backend.",
         ) from error
 
     if first:
@@ -58,7 +58,7 @@ def start_backend(name: str | None = None) -> str:
 
 
 def chosen_backend() -> str:
-    """The backend's name, whether it was started or not."""
+    """The backend's name, started or not."""
     return os.environ.get("KERAS_BACKEND") or DEFAULT_BACKEND
 
 
@@ -72,14 +72,14 @@ def seed_all(seed: int) -> None:
 
 
 def silence_openvino() -> None:
-    """Do without OpenVINO's telemetry, which reports imports and writes into the user's home."""
+    """Turn off OpenVINO's telemetry, which reports imports and writes to the user's home."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def jit_compile() -> bool | str:
     """Keras' `jit_compile`: off for TensorFlow on a CPU.
 
-    There XLA takes a second to compile even one Dense layer and then runs no faster.
+    On a CPU XLA takes a second to compile even one Dense layer, and then runs no faster.
     """
     import keras
 
@@ -88,7 +88,7 @@ def jit_compile() -> bool | str:
 
 @contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Make layers of another precision: Keras' "float32", "mixed_bfloat16", "mixed_float16"."""
+    """Make layers in another precision: Keras' "float32", "mixed_bfloat16", "mixed_float16"."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -100,15 +100,15 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def mixed_policy() -> str:
-    """The 16 bits of mixed precision: bf16, but for GPUs that lack it (such as the T4)."""
+    """The 16-bit format of mixed precision: bf16, or fp16 on GPUs without it, such as the T4."""
     return "mixed_float16" if has_gpu() and not gpu_has_bf16() else "mixed_bfloat16"
 
 
 def has_gpu() -> bool:
-    """Whether there is an NVIDIA GPU and what a backend needs to use it.
+    """Whether there is an NVIDIA GPU, with the libraries to use it.
 
-    Without asking a backend, which takes seconds to load: a GPU without CUDA's libraries (installed
-    without `dlcli[gpu]`) serves nobody.
+    Checked without a backend, which takes seconds to load. A GPU without CUDA's libraries
+    (installed without `dlcli[gpu]`) does not count.
     """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and Path("/dev/nvidia0").exists() and _has_cudnn()
@@ -131,7 +131,7 @@ def _has_cudnn() -> bool:
     from importlib.util import find_spec
 
     try:
-        packaged = find_spec("nvidia.cudnn") is not None  # as the backends' wheels bring it
+        packaged = find_spec("nvidia.cudnn") is not None  # from the backends' wheels
     except ModuleNotFoundError:
         packaged = False
     return packaged or find_library("cudnn") is not None
@@ -139,11 +139,11 @@ def _has_cudnn() -> bool:
 
 @contextmanager
 def without_notices() -> Iterator[None]:
-    """Keep TensorFlow's C++ start-up notices, which no setting silences, off the terminal.
+    """Suppress TensorFlow's C++ start-up notices, which no setting turns off.
 
-    On every backend Keras loads it, if it is there, to set seeds, and to save and read models.
+    Keras loads TensorFlow, if installed, on every backend: for seeds, and to save and read models.
     """
-    if "tensorflow" in sys.modules:  # it has said what it had to say
+    if "tensorflow" in sys.modules:  # its notices are already past
         yield
         return
     with silent():
@@ -152,11 +152,11 @@ def without_notices() -> Iterator[None]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Keep the garbage collector away from what an import makes, while it does and afterwards.
+    """Keep the garbage collector from objects of an import, during it and afterwards.
 
-    TensorFlow's half a million objects stay until the end, and each full collection would look at
-    them all: `dl train finetune` on stored features took 6.5 s with that and takes 5.4 s without
-    (2 cores of a Xeon, 100 photos, medians of four).
+    TensorFlow's half a million objects live until the end, and each full collection would scan all
+    of them: `dl train finetune` on stored features took 6.5 s with that and takes 5.4 s without (2
+    cores of a Xeon, 100 photos, medians of four).
     """
     if "keras" in sys.modules or not gc.isenabled():
         yield
@@ -171,7 +171,7 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Keep what C++ writes to standard error off the terminal."""
+    """Suppress what C++ code writes to standard error."""
     sys.stderr.flush()
     saved = os.dup(2)
     with Path(os.devnull).open("wb") as nothing:
@@ -184,7 +184,7 @@ def silent() -> Iterator[None]:
 
 
 def litert_interpreter(path: Path) -> Any:
-    """What runs a LiteRT file; TensorFlow brings it."""
+    """The interpreter of a LiteRT file; it comes with TensorFlow."""
     from tensorflow import lite
 
     return lite.Interpreter(str(path))

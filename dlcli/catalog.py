@@ -1,4 +1,4 @@
-"""Where recipes are found: built in, and in `recipes/` beside a project's `dl.yaml`.
+"""Find and load recipes: built-in ones, and those in `recipes/` beside a project's `dl.yaml`.
 
 Each file is one recipe, named after the file. Reading names and texts runs no code of a project. A
 recipe's code runs once per process, when its class is first needed, and its class is then checked
@@ -28,7 +28,7 @@ from dlcli.settings.shared import blocks
 OWN_FOLDER = "recipes"
 # In 0.1.0 `setting` and `Schedule` came from modules of their own.
 IMPORTS = "from dlcli.recipe import Recipe, Schedule, setting"
-# Options that a recipe's command has beside its settings.
+# Options that a recipe's command has besides its settings.
 TAKEN = {"config", "debug", "help", "members"}
 PLAIN = {int, float, bool, str, Path}
 
@@ -224,7 +224,7 @@ def _run(file: Path) -> type[Recipe]:
         spec = spec_from_file_location(name, file)
         assert spec is not None
         module = module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their annotations up there
+        sys.modules[name] = module  # dataclasses look up annotations there
         with redirect_stdout(sys.stderr):  # stdout is for results
             # not by the loader: its cache would miss a second edit within the same second
             exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))
@@ -266,7 +266,7 @@ def _broken(file: Path, error: BaseException) -> DlError:
     where = f"line {lines[-1]}: " if lines else ""
     mend = f"Mend it, or move it out of `{OWN_FOLDER}/`"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "dlcli":
-        mend = f"A recipe imports from one place: write `{IMPORTS}`"
+        mend = f"Import from the new place: `{IMPORTS}`"
     return DlError(
         f"The recipe {shown(file)} can't be loaded",
         why=where + text,
@@ -275,7 +275,7 @@ def _broken(file: Path, error: BaseException) -> DlError:
 
 
 def recipe_in(module: ModuleType) -> type[Recipe]:
-    """The one recipe that a module defines itself."""
+    """The only recipe class that a module defines."""
     found = {
         value: None
         for value in vars(module).values()

@@ -1,12 +1,12 @@
-"""Where the value of every setting comes from.
+"""Read the value of every setting from its source: defaults, files, environment, flags.
 
 Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (searched upward) <
 `DL_*` environment < `--config FILE` < flags. A setting is known by its dotted key: `seed`,
 `kaggle.positive`, `train.finetune.schedule`; the environment writes the dots as two underscores,
 `DL_TRAIN__FINETUNE__SCHEDULE`.
 
-What `dl` brings is known at once. What a project's recipe declares is known once its code has run,
-so it is asked for only where a command concerns that recipe, or lists them all.
+The built-in settings are known at once. Those of a project recipe are known only after its code has
+run, which happens only for commands that use the recipe or list all settings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from dlcli.settings.fields import Setting, coerce, means_nothing, plain, setting
 from dlcli.settings.shared import BLOCKS, Settings, blocks
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
-# The block of a run's config.yaml that records where, when and with what it ran.
+# The block of a run's config.yaml that records when, where and with which software it ran.
 RECORD = "run"
 
 TRAIN = "train."
@@ -43,7 +43,7 @@ TRAIN = "train."
 
 @dataclass(frozen=True)
 class Value:
-    """A setting's value and the words for where it came from."""
+    """A setting's value and its origin, in words."""
 
     value: Any
     origin: str
@@ -51,26 +51,26 @@ class Value:
 
 @dataclass(frozen=True)
 class Unread(Value):
-    """What was set for a recipe of one's own, as it was written.
+    """A value that was set for a project recipe, as written.
 
-    What may stand there only the recipe's code can say, which runs for those commands alone that
-    use the recipe.
+    Only the recipe's code can say whether it is valid, and that runs only for commands that use the
+    recipe.
     """
 
     base: Path
 
     def read(self, key: str) -> Value:
-        """The value in the type that the recipe declares."""
+        """The value, converted to the type that the recipe declares."""
         return _value(key, self.value, self.origin, self.base)
 
 
 class Config:
-    """All settings resolved, each with its origin.
+    """All settings, each with its origin.
 
     Args:
-        values: dotted key -> value, for what was set anywhere; the rest are defaults.
-        warnings: what should be said, such as an unknown `DL_*` variable.
-        file: what `--config` named.
+        values: dotted key -> value, for all that were set; the others have their defaults.
+        warnings: texts for the user, such as an unknown `DL_*` variable.
+        file: the file of `--config`.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Config:
         return Settings(**self._block("", Settings), **blocks)
 
     def recipe(self, name: str) -> Recipe:
-        """A recipe with the hyperparameters that were set for it.
+        """A recipe with its hyperparameters as set.
 
         Raises:
-            DlError: no such recipe, or one's own that can't be loaded, or takes other settings.
+            DlError: no such recipe, or a project recipe that can't be loaded or has other settings.
         """
         cls, block = recipe_class(name), f"{TRAIN}{name}."
         for key in self.values:
@@ -99,11 +99,11 @@ class Config:
         return make_recipe(name, self._block(block, cls))
 
     def _block(self, block: str, cls: type) -> dict[str, Any]:
-        """The values of the settings that a class declares, by their own names."""
+        """The values of the settings that a class declares, by name."""
         return {name: self.get(block + name).value for name in settings_of(cls)}
 
     def get(self, key: str) -> Value:
-        """A setting's value and origin; its default where it wasn't set."""
+        """A setting's value and origin; the default if it wasn't set."""
         if key in self.values:
             found = self.values[key]
             return found.read(key) if isinstance(found, Unread) else found
@@ -111,23 +111,23 @@ class Config:
         return Value(default.expanduser() if isinstance(default, Path) else default, "default")
 
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
-        """The same with what was typed on the command line on top."""
+        """The same, with flags that override all else."""
         given = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
         return self.with_values(self.values | given)
 
     def with_values(self, values: Mapping[str, Value]) -> Config:
-        """The same with other values in place of all."""
+        """The same, with all values replaced."""
         return Config(values, self.warnings, self.file)
 
     def with_defaults(self, mapping: Mapping[str, Any], origin: str) -> Config:
-        """The same with some values from a file put over all but the flags."""
+        """The same, with values from a file that override all but the flags."""
         found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
         return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
     def with_schedule(
         self, recipe: str, epochs: int | None = None, lr: float | None = None
     ) -> Config:
-        """The same with another number of epochs in a recipe's schedule, or another highest rate.
+        """The same, with another number of epochs or highest rate in a recipe's schedule.
 
         Args:
             epochs: of each phase; None: as they are.
@@ -141,7 +141,7 @@ class Config:
         key = f"{TRAIN}{recipe}.schedule"
         if self.is_flag(key):
             raise DlError(
-                f"`--schedule` says what `{'--lr' if epochs is None else '--epochs'}` says",
+                f"`--schedule` and `{'--lr' if epochs is None else '--epochs'}` exclude each other",
                 why="a schedule holds the rates and the epochs",
                 hint="Leave out one of the two.",
                 exit_code=ExitCode.USAGE,
@@ -154,7 +154,7 @@ class Config:
         return self.with_flags({key: str(schedule)})
 
     def given_flags(self, keys: Iterable[str]) -> list[str]:
-        """Those of some settings that were typed, as options: `--preset mnist`, `--no-augment`."""
+        """The typed settings among some, as options: `--preset mnist`, `--no-augment`."""
         import shlex
 
         options = []
@@ -169,7 +169,7 @@ class Config:
         return options
 
     def retyped(self, keys: Iterable[str]) -> str:
-        """What the next command needs typed to have the same of some settings."""
+        """The options that give the next command the same values of some settings."""
         import shlex
 
         file = [f"--config {shlex.quote(str(self.file))}"] if self.file else []
@@ -180,7 +180,7 @@ class Config:
         return key in self.values and self.values[key].origin == "flag"
 
     def items(self) -> Iterator[tuple[str, Value]]:
-        """Every setting there is, recipes' included, with value and origin."""
+        """Every setting, including recipes', with value and origin."""
         usable = loadable_names()
         set_there = [key for key in self.values if own_recipe_of(key) in usable]
         for key in dict.fromkeys([*all_keys(), *set_there]):
@@ -196,12 +196,12 @@ def load_config(
     """Read every source but the flags.
 
     Args:
-        config_file: `--config FILE`; a run's `config.yaml` is accepted.
-        folder: where the search for `dl.yaml` begins; the current folder.
-        environ: the environment; the process's own.
+        config_file: `--config FILE`; it may be a run's `config.yaml`.
+        folder: where the search for `dl.yaml` begins; by default the current folder.
+        environ: the environment; by default the process's.
 
     Raises:
-        DlError: a file isn't YAML, has an unknown key, or a value of the wrong type.
+        DlError: a file is not YAML, or has an unknown key or a value of the wrong type.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Value] = {}
@@ -219,7 +219,7 @@ def load_config(
 
 
 def user_file() -> Path:
-    """One person's settings: `~/.config/dl/config.yaml`."""
+    """The user's settings file: `~/.config/dl/config.yaml`."""
     return config_home() / "config.yaml"
 
 
@@ -230,14 +230,14 @@ def read_config_file(file: Path) -> dict[str, Value]:
 
 
 def save_setting(file: Path, key: str, value: str) -> Any:
-    """Write one setting into a YAML file, the rest of which stays; returns what was written.
+    """Write one setting to a YAML file, keep the rest; returns the written value.
 
     Args:
-        file: the file; made where there is none.
+        file: the file; made if it is missing.
         value: as typed; a relative path is relative to the current folder.
 
     Raises:
-        DlError: unknown key, wrong type, or a file that doesn't hold settings.
+        DlError: an unknown key, a wrong type, or a file that does not hold settings.
     """
     setting = declared(key)
     try:
@@ -247,10 +247,10 @@ def save_setting(file: Path, key: str, value: str) -> Any:
             raise
         hint = f"For the default, {setting.text(setting.default)}: `dl config unset {key}`."
         raise DlError(error.what, why=error.why, hint=hint, exit_code=error.exit_code) from error
-    file = file.resolve()  # a link, from somebody's dotfiles, stays one
+    file = file.resolve()  # so that a link, as for dotfiles, stays a link
     text = ""
     if file.is_file():
-        _flat(read_yaml(file), shown(file))  # a file that can't be understood isn't overwritten
+        _flat(read_yaml(file), shown(file))  # fails, so that an unreadable file isn't overwritten
         text = read_text(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(file, amended(text, key.split(".", 2), checked))
@@ -258,12 +258,12 @@ def save_setting(file: Path, key: str, value: str) -> Any:
 
 
 def remove_setting(file: Path, key: str) -> bool:
-    """Take one setting out of a YAML file, the rest of which stays; whether it was there.
+    """Remove one setting from a YAML file, keep the rest; returns whether it was there.
 
-    One that the file holds may be unknown: that is how to mend it.
+    An unknown setting in the file can be removed too, to mend the file.
 
     Raises:
-        DlError: unknown key, or a file that doesn't hold settings.
+        DlError: an unknown key, or a file that does not hold settings.
     """
     file = file.resolve()
     if not file.is_file() or key not in _flat(read_yaml(file), shown(file)):
@@ -274,10 +274,10 @@ def remove_setting(file: Path, key: str) -> bool:
 
 
 def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
-    """Nested YAML as dotted keys, without the record of a run.
+    """Convert nested YAML to dotted keys, without the record of a run.
 
     Raises:
-        DlError: it is not nested as settings are.
+        DlError: it is not nested like settings.
     """
     if mapping is None:
         return {}
@@ -295,9 +295,9 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
         if "." in str(name):
             head, _, rest = str(name).partition(".")
             raise DlError(
-                f"{origin}: `{key}` should stand indented below `{head}:`",
+                f"{origin}: `{key}` must be indented below `{head}:`",
                 why="only `dl config` and the environment write a setting in one line",
-                hint=f"Write `{head}:` and below it `  {rest}: {value}`.",
+                hint=f"Write `{head}:` and, on the next line, `  {rest}: {value}`.",
             )
         if isinstance(value, dict):
             flat |= _flat(value, origin, f"{key}.")
@@ -335,7 +335,7 @@ def _value(key: str, value: Any, origin: str, base: Path) -> Value:
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], list[str]]:
-    """`DL_*` variables as settings, and a sentence for each that isn't one."""
+    """`DL_*` variables as settings, and a warning for each unknown one."""
     names = [n for n in environ if n.startswith("DL_") and n not in RESERVED]
     if not names:
         return {}, []
@@ -360,7 +360,7 @@ def _variable(key: str) -> str:
 
 @lru_cache
 def declarations() -> Mapping[str, Setting]:
-    """Every setting that `dl` brings, built-in recipes' included."""
+    """Every built-in setting, including those of built-in recipes."""
     found = dict(_shared())
     for recipe in built_in_names():
         found |= _declared_by(recipe)
@@ -378,7 +378,7 @@ def _shared() -> Mapping[str, Setting]:
 
 
 def all_keys() -> tuple[str, ...]:
-    """Every dotted key there is; one's own recipes are loaded, and left out where they can't be."""
+    """Every dotted key; project recipes are loaded, and left out if they can't be."""
     own = [name for name in loadable_names() if name in own_names()]
     return (*declarations(), *(key for name in own for key in _declared_by(name)))
 
@@ -387,7 +387,7 @@ def declared(key: str) -> Setting:
     """The declaration behind a dotted key.
 
     Raises:
-        DlError: no such setting, and names the nearest; or one of a recipe that can't be loaded.
+        DlError: no such setting (names the nearest), or its recipe can't be loaded.
     """
     recipe = recipe_of(key)
     there = recipe in built_in_names() or own_recipe_of(key)
@@ -404,9 +404,9 @@ def declared(key: str) -> Setting:
 
 
 def key_named(name: str, recipe: str = "") -> str:
-    """The dotted key of a setting that is named by its last part: "train.finetune.dropout".
+    """The dotted key, "train.finetune.dropout", of a setting named by its last part.
 
-    A recipe's hyperparameter comes first, then what commands share, then what stands in a block.
+    The recipe's hyperparameters come first, then shared settings, then those in blocks.
 
     Raises:
         DlError: there is no such setting; names the nearest.
@@ -421,12 +421,12 @@ def key_named(name: str, recipe: str = "") -> str:
 
 
 def recipe_of(key: str) -> str:
-    """The recipe that a key below `train.` names, there or not; empty for another key."""
+    """The recipe, existing or not, that a key below `train.` names; "" for another key."""
     return key.removeprefix(TRAIN).partition(".")[0] if key.startswith(TRAIN) else ""
 
 
 def own_recipe_of(key: str) -> str | None:
-    """The recipe of one's own that a key belongs to, or would."""
+    """The project recipe, existing or not, that a key belongs to."""
     name = recipe_of(key)
     return name if name and name in own_names() else None
 

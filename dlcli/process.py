@@ -1,11 +1,11 @@
-"""This process and others: who works on what, where a result comes from, safe Ctrl-C.
+"""Processes: who works on what, the provenance of a result, safe Ctrl-C.
 
-Another process can ask whether the one that was written down still works.
+A process can check whether another one, recorded in a file, is still running.
 """
 
 from __future__ import annotations
 
-# What only a training needs is imported in bodies: completion of runs comes by here.
+# Imports for training alone are in function bodies, because completion of runs imports this module.
 import os
 import sys
 import time
@@ -20,15 +20,14 @@ from dlcli.words import printable
 if TYPE_CHECKING:
     from types import FrameType
 
-# How often whoever works on something touches its sign, and after how long without it counts as
-# gone.
+# How often a process touches its sign of life, and after how long a silence it counts as gone.
 BEAT_SECONDS = 30
 SILENT_SECONDS = 600
 
-# What stands for the command line while a caller in Python is at work.
+# The command line to record while a Python caller runs.
 _command = ""
 
-# Whose versions `config.yaml` records.
+# Packages whose versions `config.yaml` records.
 BACKENDS = ("keras", "tensorflow", "jax", "torch", "numpy")
 PACKAGES = (*BACKENDS, "openvino", "pillow", "simplejpeg", "opencv-python-headless")
 
@@ -39,16 +38,16 @@ def utc_now() -> str:
 
 
 def this_process() -> dict[str, Any]:
-    """This process as plain values: its number, when it began, and on which machine."""
+    """This process as plain values: its number, start time and machine."""
     pid = os.getpid()
     return {"pid": pid, "pid_start": _start(pid), "host": _host()}
 
 
 def this_owner(since: str) -> dict[str, Any]:
-    """This process as `this_process` gives it, and for people: whose it is, and what it does.
+    """This process as by `this_process`, and for people its user and command.
 
     Args:
-        since: when it began with that.
+        since: when it began this work.
     """
     return this_process() | {
         "owner": {"user": _user(), "since": since, "command": command_line()},
@@ -56,7 +55,7 @@ def this_owner(since: str) -> dict[str, Any]:
 
 
 def owner_text(owner: Mapping[str, Any]) -> str:
-    """Which process `this_owner` or `this_process` described, read back from a file.
+    """Describe the process that `this_owner` or `this_process` recorded in a file.
 
     For example "by process 12 of mary on gpu-box since 2026-11-23T14:09:31Z: `dl train fc`".
     """
@@ -70,19 +69,19 @@ def owner_text(owner: Mapping[str, Any]) -> str:
 
 
 def is_here(owner: Mapping[str, Any]) -> bool:
-    """Whether the process that `this_process` described is one of this machine."""
+    """Whether the recorded process is of this machine."""
     return owner.get("host") == _host()
 
 
 def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
-    """Whether the process that `this_process` described is still there.
+    """Whether the recorded process is still running.
 
-    Another machine's process can't be asked: it counts as gone when its last sign of life is
-    `SILENT_SECONDS` old, or that far ahead by a clock that is wrong.
+    A process of another machine can't be checked. It counts as gone when its last sign of life is
+    `SILENT_SECONDS` old, or that far in the future because of a wrong clock.
 
     Args:
-        owner: what it gave, read back from a file; anything else describes no process.
-        sign: the file that it touches at least every `BEAT_SECONDS` while it is at work.
+        owner: the record, read back from a file; anything else counts as not running.
+        sign: the file that the process touches at least every `BEAT_SECONDS`.
     """
     if not is_here(owner):
         try:
@@ -96,7 +95,7 @@ def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Whether a process of this machine has a number."""
+    """Whether this machine has a process of that number."""
     if not 0 < pid < 2**31:
         return False
     try:
@@ -104,7 +103,7 @@ def exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it is there, and somebody else's
+        pass  # it exists and belongs to another user
     return True
 
 
@@ -115,7 +114,7 @@ def _host() -> str:
 
 
 def _user() -> str:
-    """The account's name; its number where it has none, as in a container."""
+    """The account's name, or its number if it has no name, as in a container."""
     import pwd
 
     try:
@@ -125,22 +124,22 @@ def _user() -> str:
 
 
 def _start(pid: int) -> int | None:
-    """When a process began, in clock ticks since the machine did; None where nobody can say.
+    """When a process started, in clock ticks since the machine's start; None if unknown.
 
-    Numbers are given out again: after a while, and at once in a container. A process that has
-    ended and whose parent hasn't asked about it yet is none.
+    It tells processes apart that get the same number, after a while or, in a container, at once. A
+    zombie process counts as ended.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # proc(5): the name, field 2, may hold spaces and brackets; 3 is the state, 22 the start
+    # proc(5): field 2, the name, may hold spaces and brackets; 3 is the state, 22 the start
     state, *fields = stat.rpartition(")")[2].split()
     return 0 if state in "ZX" else int(fields[18])
 
 
 def provenance() -> dict[str, Any]:
-    """What `config.yaml` records beside the settings: command, versions, git commit, host."""
+    """What `config.yaml` records besides the settings: command, versions, git commit, host."""
     import platform
     from importlib import metadata
 
@@ -164,7 +163,7 @@ def provenance() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """What was typed, as it can be pasted into a shell; from Python, the command that does it."""
+    """The command line, quoted for a shell; from Python, the equivalent command."""
     import shlex
 
     return _command or shlex.join(["dl", *sys.argv[1:]])
@@ -172,10 +171,10 @@ def command_line() -> str:
 
 @contextmanager
 def as_command(command: str) -> Iterator[None]:
-    """Record this command while the block runs: a caller in Python typed none.
+    """Record this command while the block runs, for callers in Python.
 
     Args:
-        command: the command line that does the same, quoted for a shell.
+        command: the equivalent command line, quoted for a shell.
     """
     global _command
     before, _command = _command, command
@@ -186,13 +185,13 @@ def as_command(command: str) -> Iterator[None]:
 
 
 def _git_commit(folder: Path) -> str | None:
-    """The commit of the project around the folder, marked where files have changed since."""
+    """The git commit of the folder's project, marked if files have changed since."""
     from subprocess import TimeoutExpired
 
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = commit and _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, TimeoutExpired):  # no git, or a slow file system
+    except (OSError, TimeoutExpired):  # git is missing, or the file system is slow
         return None
     return f"{commit} with changes" if changed else commit or None
 
@@ -207,20 +206,20 @@ def _git(folder: Path, *arguments: str) -> str:
 
 @contextmanager
 def between_steps() -> Iterator[Callable[[], None]]:
-    """Take Ctrl-C between steps alone while the block runs; a second one doesn't wait.
+    """Handle Ctrl-C only between steps while the block runs; a second one acts at once.
 
-    Within a step NumPy's and TensorFlow's C code may swallow a `KeyboardInterrupt`, or make another
-    error of it (measured: one in a hundred).
+    Within a step, the C code of NumPy and TensorFlow may swallow a `KeyboardInterrupt` or turn it
+    into another error (measured: one in a hundred).
 
     Yields:
-        what to call between steps: raises `KeyboardInterrupt` if Ctrl-C came since.
+        a function to call between steps; it raises `KeyboardInterrupt` if Ctrl-C was pressed.
     """
     import signal
     import threading
 
     before = signal.getsignal(signal.SIGINT)
     in_main = threading.current_thread() is threading.main_thread()
-    if before is not signal.default_int_handler or not in_main:  # ignored, or somebody else's
+    if before is not signal.default_int_handler or not in_main:  # ignored, or handled elsewhere
         yield lambda: None
         return
     came = False

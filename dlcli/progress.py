@@ -1,6 +1,6 @@
-"""The talk on stderr: sentences always, progress bars for people at a terminal.
+"""Messages on stderr, and progress bars if it is a terminal.
 
-stdout is for results alone, so that `dl ... --json | jq` works.
+stdout is only for results, so that `dl ... --json | jq` works.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _listeners: list[Callable[[str], None]] = []
 _hushed = False
 
-# Waiting longer than this without a word would look like hanging.
+# Seconds of waiting after which a message is due, so that `dl` does not seem to hang.
 SILENT_SECONDS = 20.0
 
 # What is counted once, not in epochs.
@@ -33,7 +33,7 @@ ONCE = range(1)
 
 @contextmanager
 def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
-    """Give each sentence to a listener too while the block runs."""
+    """Also pass each message to a listener while the block runs."""
     _listeners.append(listener)
     try:
         yield
@@ -43,10 +43,10 @@ def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def hushed(hush: bool = True) -> Iterator[None]:
-    """Keep sentences and bars from stderr while the block runs; listeners hear each sentence.
+    """Keep messages and bars off stderr while the block runs; listeners still get messages.
 
     Args:
-        hush: False changes nothing, so that a caller can pass its own `quiet` on.
+        hush: False has no effect, so that a caller can pass on its own `quiet`.
     """
     global _hushed
     before, _hushed = _hushed, _hushed or hush
@@ -57,13 +57,13 @@ def hushed(hush: bool = True) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A sentence on stderr, or several, a line each; nothing in them steers the terminal."""
+    """Print a message on stderr, one or more lines, without control characters."""
     for listener in _listeners:
         listener(text)
     if _hushed:
         return
     lines = [printable(line) for line in text.split("\n")]
-    if sys.stderr.isatty():  # broken at spaces, where the terminal would break in mid-word
+    if sys.stderr.isatty():  # wrapped at spaces: the terminal would break words
         from shutil import get_terminal_size
         from textwrap import fill
 
@@ -80,7 +80,7 @@ def say(text: str) -> None:
 
 
 def nobody_reads() -> None:
-    """Go on in silence: what read our words, `head` for example, has ended."""
+    """Continue without output, because the reader of a pipe, such as `head`, has ended."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nothing, stream)
@@ -88,7 +88,7 @@ def nobody_reads() -> None:
 
 
 class Bar:
-    """A progress bar's handle; without a terminal it only counts."""
+    """The handle of a progress bar; without a terminal it only counts."""
 
     def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
         self._progress, self._task = progress, task
@@ -103,11 +103,11 @@ class Bar:
 
     @property
     def silent_seconds(self) -> float:
-        """Time since the last sentence."""
+        """Seconds since the last message."""
         return time.monotonic() - self._said
 
     def say(self, text: str) -> None:
-        """One sentence above the bar."""
+        """Print a message above the bar."""
         self._said = time.monotonic()
         if self._progress is None:
             say(text)
@@ -121,7 +121,7 @@ class Bar:
 def track(
     description: str, total: int, unit: str, done: int = 0, epochs: range = ONCE
 ) -> Iterator[Bar]:
-    """Show progress with rate and time left while the block runs; quiet without a terminal.
+    """Show a bar with rate and time left while the block runs; nothing without a terminal.
 
     Args:
         description: what is going on.
@@ -155,7 +155,7 @@ def _progress(columns: list[ProgressColumn | str], console: Console) -> Progress
 
     class NarrowProgress(Progress):
         def get_renderables(self) -> Iterator[Constrain]:
-            # the ^C that a terminal shows behind a full line would break it: the bar stood twice
+            # narrower: the terminal's ^C after a full line would wrap it and print the bar twice
             for bars in super().get_renderables():
                 yield Constrain(bars, max(console.width - len("^C"), 1))
 
@@ -194,11 +194,11 @@ def _rate_column(unit: str) -> ProgressColumn:
 
 
 class Patience:
-    """A wait that has an end, and says now and then how long it has been.
+    """A wait with a time limit and regular messages.
 
     Args:
-        what: is waited for, "cats to be stopped".
-        seconds: at most.
+        what: what is waited for: "cats to be stopped".
+        seconds: the time limit.
     """
 
     def __init__(self, what: str, seconds: float) -> None:
@@ -207,11 +207,11 @@ class Patience:
 
     @property
     def left(self) -> float:
-        """Seconds until its end; below 0 after it."""
+        """Seconds until the limit; negative after it."""
         return self._began + self.seconds - time.monotonic()
 
     def pause(self, seconds: float, why: str = "") -> None:
-        """Wait between two looks."""
+        """Wait between two checks."""
         now = time.monotonic()
         if now - self._said > SILENT_SECONDS:
             self._said = now

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# What a recipe's file imports, in one line.
+# Names for a recipe's file to import.
 __all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "setting"]
 
 # Momentum of batch normalisation's running averages, which a network uses to predict. Keras' 0.99
@@ -33,7 +33,7 @@ class Phase:
     """A part of training in which the same layers train on the same kind of input.
 
     Args:
-        name: shown, and written in `history.csv`.
+        name: its name in messages and in `history.csv`.
         schedule: learning rates and epochs.
         augment: whether the images are changed at random in every epoch, see `Augmentation`.
         unfreeze: how many of the backbone's last layers with weights also train.
@@ -72,7 +72,7 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The hyperparameters that every recipe has; a recipe's own class adds to them."""
+    """The hyperparameters that every recipe has; a recipe's class adds its own."""
 
     schedule: Schedule = setting(
         Schedule(((1e-3, 1),)), "learning rates and epochs, such as 1e-3x2,1e-4x2"
@@ -144,7 +144,7 @@ class Recipe:
             )
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
-        """Build what is trained: (n, *input_shape) -> (n, n_classes) probabilities."""
+        """Build the layers to train: (n, *input_shape) -> (n, n_classes) probabilities."""
         raise NotImplementedError
 
     def begin(self, head: keras.Model, beginning: Beginning) -> None:
@@ -165,10 +165,10 @@ class Recipe:
         return (Phase("model", self.schedule, self.augment),)
 
     def telling(self) -> tuple[str, ...]:
-        """Up to four values that tell runs of this recipe apart, for the run's name."""
+        """Up to four values that distinguish runs of this recipe, for the run's name."""
         telling = (f"e{self.schedule.epochs}", f"lr{self.schedule.steps[0][0]:g}")
         return (*telling, "aug") if self.augment else telling
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Every hyperparameter by name, as YAML can hold it."""
+        """Every hyperparameter by name, as plain values."""
         return {name: plain(getattr(self, name)) for name in settings_of(type(self))}

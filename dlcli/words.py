@@ -1,16 +1,16 @@
-"""Counts, sizes, spans, scores and names as people write them."""
+"""Counts, sizes, spans, scores and names as text for people."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 NBSP = "\N{NO-BREAK SPACE}"
-# Python calls only the plain space printable; these are as harmless, and typography needs them.
+# Harmless spaces of typography, which Python does not call printable.
 SPACES = "\u00a0\u2009\u202f\u3000"
 
 
 def percent(share: float) -> str:
-    """A share as people write it: "98.8 %". What is not quite all never reads as all."""
+    """A share as a percentage: "98.8 %". Almost all is never "100 %"."""
     if 0.9995 <= share < 1:
         text = ">99.9"
     elif 0 < share < 0.0005:
@@ -21,25 +21,25 @@ def percent(share: float) -> str:
 
 
 def loss(value: float) -> str:
-    """A loss to three digits that matter: "0.0354", "0.693", "12.3"."""
+    """A loss to three significant digits: "0.0354", "0.693", "12.3"."""
     if value and abs(value) < 0.1:
         return f"{value:.4f}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """So many things: "1 image", "2,000 images", "3 boxes"; `plural` where it is not noun + s."""
+    """A number with its noun: "1 image", "2,000 images"; `plural` if it is not noun + s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size(n_bytes: int) -> str:
     """A size on disk: "1.5 GB", "12.3 MB", "4.0 kB", "12 bytes".
 
-    Units are powers of 1000, as disks are sold. The unit is the largest of which there is a whole
-    one, the digits after the point are one; bytes are counted.
+    Units are powers of 1000, as for disks. The unit is the largest that fits, with one decimal;
+    bytes are whole.
     """
     for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if n_bytes >= 0.99995 * one:  # what rounds to 1,000.0 kB is 1.0 MB
+        if n_bytes >= 0.99995 * one:  # 999,950 bytes would round to 1,000.0 kB, so write 1.0 MB
             return f"{n_bytes / one:,.1f} {unit}"
     return count(n_bytes, "byte")
 
@@ -50,7 +50,7 @@ def short(name: str, most: int = 48) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that a terminal shows as it stands: control characters and odd bytes as escapes."""
+    """Text for a terminal, with control characters and invalid bytes as escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in SPACES else _escaped(c) for c in text)
@@ -61,7 +61,7 @@ def _escaped(character: str) -> str:
 
 
 def span(time: timedelta) -> str:
-    """A span as people read it, its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
+    """A span in its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
     seconds = max(0, int(time.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"

@@ -204,7 +204,7 @@ def test_an_unknown_key_names_the_file_and_the_nearest_known_one(
         ("kaggle: dogs", "`kaggle` holds other settings"),
         ("train: 3", "`train` holds other settings"),
         ("train: {finetune: [1]}", "`train.finetune` holds other settings"),
-        ("kaggle.positive: dog", "`kaggle.positive` should stand indented below `kaggle:`"),
+        ("kaggle.positive: dog", "`kaggle.positive` must be indented below `kaggle:`"),
     ],
 )
 def test_a_file_of_another_shape_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:

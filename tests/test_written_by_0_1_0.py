@@ -264,8 +264,8 @@ def test_a_run_is_judged_as_it_was(dl: Dl, name: str) -> None:
     assert (found["accuracy"], found["log_loss"]) == approx(SCORES[name])
     assert list(found["classes"]) == ["cat", "dog"]
     assert {key: found[key] for key in known} == known
-    assert "/home/reader/data/pets is gone; taking ~/data/pets" in judged.stderr
-    assert "predicted again" not in judged.stderr
+    assert "/home/reader/data/pets is gone. Using ~/data/pets" in judged.stderr
+    assert "predicting" not in judged.stderr
     assert (folder(name) / "report.html").is_file()
 
 
@@ -318,7 +318,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_end_that_it_would_have_had(
 ) -> None:
     before = files_in(pets / "features")
     said = ok(dl("resume", STOPPED)).stderr
-    assert "Going on after epoch 3 of 4." in said
+    assert "Resuming after epoch 3 of 4." in said
     assert_finished_like(FINETUNE, STOPPED, exactly=3)
     assert dogs_of(STOPPED) == approx(dogs_of(FINETUNE), abs=1e-4)
     assert files_in(pets / "features") == before, "stored features are served as they are"
@@ -332,13 +332,13 @@ def was_of(host: str, name: str) -> None:
 
 def test_a_run_that_was_killed_on_this_machine_goes_on(dl: Dl) -> None:
     was_of(gethostname(), KILLED)
-    assert "Going on after epoch 2 of 4." in ok(dl("resume", KILLED)).stderr
+    assert "Resuming after epoch 2 of 4." in ok(dl("resume", KILLED)).stderr
     assert_finished_like(LINEAR, KILLED, exactly=2)
 
 
 def test_a_run_that_was_killed_on_another_machine_goes_on(dl: Dl) -> None:
     was_of(f"not-{gethostname()}", KILLED)
-    assert "Going on after epoch 2 of 4." in ok(dl("resume", KILLED)).stderr
+    assert "Resuming after epoch 2 of 4." in ok(dl("resume", KILLED)).stderr
     assert_finished_like(LINEAR, KILLED, exactly=2)
 
 

@@ -14,16 +14,16 @@ from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
 from dlcli.version import __version__
 
-# In the order of the path that one takes; each is a module of this package with a `command`. Said
-# here, so that `dl --help` and completion import none of them.
+# In the order of use; each is a module of this package with a `command`. The texts are here, so
+# that `dl --help` and completion import none of the modules.
 COMMANDS = {
-    "demo": "Walk the everyday path on handwritten digits that come along.",
-    "data": "Organise images into a dataset, put some aside, take a sample.",
-    "features": "Compute what a pretrained network sees in each image, once.",
-    "train": "Train a recipe; all about it goes into a run directory.",
-    "lr-find": "Find a learning rate for a recipe, by ever higher ones.",
-    "resume": "Go on with a run that was stopped, or train it further.",
-    "rerun": "Train again what a run trained, with the settings it recorded.",
+    "demo": "Try the everyday path on handwritten digits.",
+    "data": "Organise images into a dataset, split it, take a sample.",
+    "features": "Compute a pretrained network's features of all images, once.",
+    "train": "Train a recipe, and save everything in a run directory.",
+    "lr-find": "Find a good learning rate (learning-rate range test).",
+    "resume": "Resume a stopped run, or train a finished one further.",
+    "rerun": "Train a new run with the settings of an old one.",
     "ensemble": "Average the predictions of several runs.",
     "ladder": "Climb the course's models in order, and compare them.",
     "evaluate": "Compute the metrics of a run, and write a report.",
@@ -33,20 +33,20 @@ COMMANDS = {
     "submit": "Write a submission file and send it to Kaggle.",
     "kaggle": "Show your rank and submissions in a competition.",
     "aws": "Rent a GPU box, work on it, and end it.",
-    "recipes": "List what can be trained.",
+    "recipes": "List the recipes.",
     "backbones": "List the pretrained networks.",
-    "config": "Show and change settings, and where each comes from.",
-    "completion": "Let the shell complete commands, datasets, runs, recipes.",
+    "config": "Show and change settings, with the origin of each.",
+    "completion": "Print a shell's completion script for `dl`.",
 }
 
-# The groups whose commands somebody may mean by a bare word, the likeliest first: `dl ls`, `dl up`.
+# Groups whose commands a bare word may mean, the likeliest first: `dl ls`, `dl up`.
 GROUPS = ("runs", "data", "features", "train", "kaggle", "aws", "config")
 
 LESS_MEMORY = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
 
 
 class Root(Group):
-    """The root group: knows its commands by name and imports one when it is asked for."""
+    """The root group: it knows its commands by name and imports one when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,7 +61,7 @@ class Root(Group):
         return COMMANDS[name]
 
     def meant(self, ctx: click.Context, name: str) -> str:
-        """Commands of that name in groups, or else the commands here of nearly that name."""
+        """Suggest commands of that name in groups, or else root commands of a similar name."""
         inner = CALLED.get(name, name)
         found = [f"`dl {group} {inner}`" for group in GROUPS if inner in self._inside(ctx, group)]
         if not found:
@@ -96,13 +96,13 @@ def root() -> None:
     """From a folder of pictures to a Kaggle submission.
 
     \b
-    dl data split ~/data/dogscats   put part of train/ aside as valid/
-    dl features                     what a pretrained network sees, once, on disk
-    dl train finetune               train; everything goes into a run directory
-    dl evaluate                     metrics and pictures for the newest run
-    dl submit --clip 0.05           submission.csv, sent to its competition
+    dl data split ~/data/dogscats   move part of train/ to valid/
+    dl features                     compute a pretrained network's features, once
+    dl train finetune               train, and save everything in a run directory
+    dl evaluate                     metrics and figures of the newest run
+    dl submit --clip 0.05           write submission.csv and send it
 
-    New here? `dl demo` walks this path on pictures of its own.
+    New here? `dl demo` takes this path on its own images.
     """
 
 
@@ -110,7 +110,7 @@ root.params.append(DebugOption())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `dl` and return its exit code; here alone errors become words."""
+    """Run `dl` and return its exit code; the only place that prints errors."""
     try:
         # standalone_mode would turn Ctrl-C into exit code 1
         result = root.main(arguments, prog_name="dl", standalone_mode=False)
@@ -145,7 +145,7 @@ def _fail(text: str, error: BaseException, exit_code: int) -> int:
 
 
 def _os_error(error: OSError) -> str:
-    """An error of the operating system as what, why and how to mend it."""
+    """An operating system's error as what, why and how to mend it."""
     import errno
 
     of = f" {shown(error.filename)}" if isinstance(error.filename, str) else ""
@@ -156,7 +156,7 @@ def _os_error(error: OSError) -> str:
             "Free some space, then run the same command again. It resumes from there."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Not allowed to use{of or ' a file'}: {why}\nCheck who owns it, or name another."
+        return f"No permission to use{of or ' a file'}: {why}\nCheck its owner, or name another."
     if error.errno == errno.ENOENT and not of:
-        return "The current folder is gone: it was moved or removed\nGo to another: `cd ~`."
-    return f"Can't use{of or ' a file'}: {why}\nRun it again with --debug to see where this was."
+        return "The current folder was moved or removed\nChange to another: `cd ~`."
+    return f"Can't use{of or ' a file'}: {why}\nRun it again with --debug to see where it failed."

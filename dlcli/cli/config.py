@@ -1,4 +1,4 @@
-"""`dl config`: every setting, its value and where that came from."""
+"""`dl config`: show and change settings."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ PROJECT = click.option(
 
 @click.group(cls=Group)
 def command() -> None:
-    """Show and change settings, and say where each comes from."""
+    """Show and change settings, with the origin of each."""
 
 
 @command.command("show", cls=Command)
-@click.option("--origin", is_flag=True, help="also say where each value came from")
+@click.option("--origin", is_flag=True, help="also print where each value comes from")
 @JSON
 @with_config()
 def show(config: Config, origin: bool, as_json: bool) -> None:
@@ -53,7 +53,7 @@ def show(config: Config, origin: bool, as_json: bool) -> None:
 @click.argument("key", shell_complete=complete_setting)
 @with_config()
 def get(config: Config, key: str) -> None:
-    """Print the value of one setting, as `dl config set` takes it."""
+    """Print one setting, as `dl config set` takes it."""
     click.echo(declared(key).text(config.get(key).value))
 
 
@@ -62,45 +62,45 @@ def get(config: Config, key: str) -> None:
 @click.argument("value")
 @PROJECT
 def set_(key: str, value: str, project: bool) -> None:
-    """Keep a setting in your own file, or in the project's."""
+    """Save a setting in your own file, or in the project's."""
     if key == "backbone":
         from dlcli.models.backbones import get_backbone
 
         get_backbone(value)  # or an error that names the nearest
     if not project and own_recipe_of(key):
         raise DlError(
-            f"`{key}` can't stand in your own file",
-            why="outside of this project nobody knows that recipe",
-            hint="Keep it in the project's: add `--project`.",
+            f"`{key}` can't be saved in your own file",
+            why="the recipe exists only in this project",
+            hint="Save it in the project's file: add `--project`.",
         )
     file = _file(project)
     saved = save_setting(file, key, value)
     say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
     try:
         winner = load_config().get(key)
-    except DlError as error:  # of another setting, maybe in another file
+    except DlError as error:  # another setting is wrong, perhaps in another file
         say(f"Warning: {error}")
         return
     if winner.origin not in ("default", shown(file)) and _outranks(winner.origin, project):
-        say(f"{winner.origin} says {declared(key).text(winner.value)}, and goes first.")
+        say(f"{winner.origin} overrides it with {declared(key).text(winner.value)}.")
 
 
 @command.command("unset", cls=Command)
 @click.argument("key", shell_complete=complete_setting)
 @PROJECT
 def unset(key: str, project: bool) -> None:
-    """Remove a setting from your own file, or from the project's.
+    """Remove a setting from your own file, or the project's.
 
-    The rest of the file stays as it is, comments too.
+    The rest of the file stays as it is, including comments.
     """
     file = _file(project)
     there = remove_setting(file, key)
     say(f"{key} is {'no longer' if there else 'not'} set in {shown(file)}")
-    if key not in all_keys():  # an unknown one, which is gone now
+    if key not in all_keys():  # an unknown setting has no other value
         return
     try:
         left = load_config().get(key)
-    except DlError as error:  # of another setting, maybe in another file
+    except DlError as error:  # another setting is wrong, perhaps in another file
         say(f"Warning: {error}")
         return
     origin = "the default" if left.origin == "default" else f"from {left.origin}"
@@ -109,9 +109,9 @@ def unset(key: str, project: bool) -> None:
 
 @command.command("path", cls=Command)
 def path() -> None:
-    """Print the files of settings; a missing one is marked."""
+    """Print the paths of all settings files, and mark missing ones."""
     for file in (_file(), _file(project=True)):
-        click.echo(f"{file}" if file.is_file() else f"{file}  (not there)")
+        click.echo(f"{file}" if file.is_file() else f"{file}  (missing)")
 
 
 for each in (set_, unset, path):
@@ -119,12 +119,12 @@ for each in (set_, unset, path):
 
 
 def _file(project: bool = False) -> Path:
-    """Your own file of settings, or the project's; there or not."""
+    """The user's settings file, or the project's, existing or not."""
     if project:
         return find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
     return user_file()
 
 
 def _outranks(origin: str, project: bool) -> bool:
-    """Whether a value from elsewhere wins over the file just written."""
+    """Whether a value from elsewhere overrides the file just written."""
     return not (project and origin == shown(user_file()))

@@ -25,7 +25,10 @@ NAME = "digits-demo"
 @click.command(cls=Command)
 @with_config()
 def command(config: Config) -> None:
-    """Walk the everyday path on 1,797 handwritten digits: no download, about a minute."""
+    """Try the everyday path on 1,797 handwritten digits.
+
+    It downloads nothing and takes about a minute.
+    """
     from dlcli.data.demo import write_digits
 
     settings = config.settings()

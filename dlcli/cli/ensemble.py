@@ -1,4 +1,4 @@
-"""`dl ensemble`: the mean of what several runs predict."""
+"""`dl ensemble`: make a run from the mean predictions of several runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 @JSON
 @with_config("dataset", "workers", "weights", "on_error")
 def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
-    """Make a run that predicts the mean of the probabilities of each RUN.
+    """Average the predictions of several runs.
 
-    It is a run like any other: `dl evaluate` and `dl submit` take it.
+    The result is a run with the mean probabilities of each RUN. `dl evaluate` and `dl submit` take
+    it like any other run.
     """
     from dlcli.experiments.ensemble import choose_members, make_ensemble
 
@@ -33,7 +34,7 @@ def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
 
 
 def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> None:
-    """The scores of an ensemble beside its members', where it is, and what to do next."""
+    """Print the scores of an ensemble and its members, its folder and the next command."""
     from dlcli.data.choice import again
     from dlcli.runs.choice import same_runs
 
@@ -55,8 +56,8 @@ def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> Non
         print_table(["run", "valid accuracy", "log loss"], rows)
     if better := made.better_member:
         say(
-            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}, than all "
-            f"together, {made.whole.val_loss:.4f}."
+            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}, than the "
+            f"ensemble, {made.whole.val_loss:.4f}."
         )
     taken = again(made.root) if made.root else f" {made.whole.run.name}"
     say(f"Saved {shown(made.whole.run.path)}; next: `dl evaluate{taken}{same_runs(config)}`")

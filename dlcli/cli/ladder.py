@@ -1,4 +1,4 @@
-"""`dl ladder`: the course's models in order, on one dataset."""
+"""`dl ladder`: train the course's recipes in order on one dataset."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from dlcli.runs.ladder import Ladder
 
 HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
-# What a next command has to be told again.
+# Settings that the next command must repeat.
 KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 
 
 @click.command(cls=Command)
 @click.option("--full", is_flag=True, help="train on the whole dataset, not on its sample")
-@click.option("--again", "anew", is_flag=True, help="begin anew, even if there is one already")
+@click.option("--again", "anew", is_flag=True, help="start a new ladder, even if one exists")
 @JSON
 @with_config("dataset", "workers", *KEYS)
 def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
-    """Climb the course's models in order, each a run, and compare them.
+    """Train the course's recipes in order, and compare them.
 
-    From a linear model on the pixels to new layers on a pretrained network. Stopped, it goes on
-    with the same command; finished, the same command shows it again. Hyperparameters come from the
-    settings, `train.cnn.schedule` say.
+    The steps go from a linear model on the pixels to new layers on a pretrained network. Each step
+    is a run. The same command resumes a stopped ladder and shows a finished one again.
+    Hyperparameters come from the settings, such as `train.cnn.schedule`.
     """
     from dlcli.data.choice import choose_dataset
     from dlcli.experiments.ladder import choose_images, climb
@@ -53,19 +53,19 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
         print_table(HEADER, _aligned([result.cells for result in results]))
         click.echo()
         print_table(["step", "what it shows"], [[each.step, each.finding] for each in results])
-    say(f"Table: {shown(ladder.path / MARKDOWN)}; picture: {shown(ladder.path / PICTURE)}")
+    say(f"Table: {shown(ladder.path / MARKDOWN)}; figure: {shown(ladder.path / PICTURE)}")
     if best := best_of(results):
         say(f"Best: {best.step}; next: `{_next(config, choice.root, best)}`")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Numbers that are written already, to the right in their columns."""
+    """Right-align numbers that are already formatted."""
     widths = [0, *map(len, HEADER[1:])]
     return [[cell.rjust(widths[i]) for i, cell in enumerate(row)] for row in rows]
 
 
 def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, Any]:
-    """All of it as JSON can hold it."""
+    """The ladder as plain values for JSON."""
     from dataclasses import asdict
 
     from dlcli.report.ladder import best_of
@@ -80,7 +80,7 @@ def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, A
 
 
 def _next(config: Config, root: Path, best: Result) -> str:
-    """The best step on the whole dataset, with what was typed for it; its report if it was that."""
+    """The next command: train the best step on the whole dataset, or its report if it was."""
     from dlcli.cli.train import recipe_keys
     from dlcli.data.choice import again
     from dlcli.data.dataset import whole_of

@@ -1,4 +1,4 @@
-"""`dl lr-find RECIPE`: a learning rate for a recipe on a dataset."""
+"""`dl lr-find RECIPE`: find a learning rate for a recipe on a dataset."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def lr_find_command(name: str) -> click.Command:
-    """The command that finds one recipe's rate."""
+    """The command of one recipe's range test."""
 
     @click.option(
         "--steps",
-        type=click.IntRange(min=10),  # 8 decades: with fewer a step is more than one
+        type=click.IntRange(min=10),  # over 8 decades: with fewer, a step is about a decade
         default=100,
         show_default=True,
         metavar="N",
-        help="batches to train on, each at a higher rate than the one before",
+        help="batches to train on, with a rising learning rate",
     )
     @JSON
     @with_dataset(*recipe_keys(name))
@@ -41,18 +41,18 @@ def lr_find_command(name: str) -> click.Command:
         say(str(choice))
         found = find_learning_rate(config, name, choice.root, steps)
         print_found(found, as_json)
-        plot = f"The plot is {shown(found.figure)}"
+        plot = f"Plot: {shown(found.figure)}"
         schedule, keys = f"train.{name}.schedule", recipe_keys(name)
         same = again(choice.root) + same_runs(config)
         if found.schedule is None:
             none = f"No suggestion: {found.test.why_none}. {plot}"
             more = f"dl lr-find {name} --steps {3 * steps}{config.retyped(keys)}{same}"
-            say(none if found.test.broke_at else f"{none}; more steps may tell: `{more}`")
+            say(none if found.test.broke_at else f"{none}; try more steps: `{more}`")
             return
         if found.test.open_ended:
             say(
-                "The loss never rose again, so no rate was shown to be too high: compare a "
-                "training at a lower one with it."
+                "The loss never rose again, so no rate proved too high. Compare with a training "
+                "at a lower rate."
             )
         rates = f" --schedule {_as_typed(found.schedule)}"
         others = config.retyped(key for key in keys if key != schedule)
@@ -68,16 +68,16 @@ def lr_find_command(name: str) -> click.Command:
     subcommand_metavar="[OPTIONS]",
 )
 def command() -> None:
-    """Find a learning rate for a recipe: train it a little, at ever higher rates.
+    """Find a good learning rate (learning-rate range test).
 
-    The rate rises from 1e-7 to 10, one step for each batch; the loss falls, then rises. Suggested
-    is a tenth of the rate at which it was lowest. There is a plot of it, and no run. Where nothing
-    is suggested, take more steps: `--steps 300`.
+    Trains the recipe briefly while the rate rises from 1e-7 to 10, one step per batch. The
+    suggestion is a tenth of the rate with the lowest loss. Writes a plot and a table, and makes no
+    run. If there is no suggestion, use more steps: `--steps 300`.
     """
 
 
 def print_found(found: Found, as_json: bool) -> None:
-    """The suggested rate and the rates that were tried, on stdout."""
+    """Print the suggested rate and the range of rates that were tried."""
     test = found.test
     lowest, highest = float(test.learning_rates[0]), float(test.learning_rates[-1])
     tried = len(test.learning_rates)
@@ -99,7 +99,7 @@ def print_found(found: Found, as_json: bool) -> None:
 
 
 def _as_typed(schedule: Schedule) -> str:
-    """A schedule as people write it: 3e-3x4."""
+    """A schedule as typed: 3e-3x4."""
     return ",".join(f"{_short(rate)}x{epochs}" for rate, epochs in schedule.steps)
 
 

@@ -1,4 +1,4 @@
-"""`dl recipes`: what can be trained."""
+"""`dl recipes`: list the recipes, or show one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dlcli.settings.fields import settings_of
 @click.argument("recipe", required=False, shell_complete=complete_recipe)
 @JSON
 def command(recipe: str | None, as_json: bool) -> None:
-    """List the recipes, or show all about one."""
+    """List the recipes, or show one in full."""
     if recipe is not None:
         default, file = make_recipe(recipe, {}), recipe_file(recipe)
         if as_json:

@@ -1,4 +1,4 @@
-"""`dl rerun`: train again what a run trained."""
+"""`dl rerun`: train a new run with the settings of an old one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dlcli.config import Config
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="a setting to change")
 @with_config()
 def command(config: Config, run: str, sets: tuple[str, ...]) -> None:
-    """Train RUN again, in a new run, with the settings that it recorded.
+    """Train a new run with the settings that RUN recorded.
 
-    Not with today's defaults, nor with `dl.yaml`'s settings; only what `--set` names is otherwise.
+    Today's defaults and `dl.yaml` don't apply. Only `--set` changes settings.
     """
     from dlcli.runs.choice import find_run, same_runs
     from dlcli.training.launch import rerun

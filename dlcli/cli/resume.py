@@ -1,4 +1,4 @@
-"""`dl resume`: go on with a run."""
+"""`dl resume`: resume a run."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     "--epochs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="epochs in all, the finished ones included; `dl train` counts those of each phase",
+    help="total epochs, including finished ones; `dl train` counts epochs of each phase",
 )
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="one learning rate for all epochs that are left; `dl train` scales its schedule",
+    help="learning rate of all remaining epochs; `dl train` scales its schedule",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"
@@ -48,12 +48,13 @@ def command(
     lr: float | None,
     batch_size: int | None,
 ) -> None:
-    """Go on with a stopped RUN from its last finished epoch, in its own folder.
+    """Resume a stopped RUN from its last finished epoch.
 
-    Without RUN: the one that was interrupted, of whichever dataset; of several it lists them.
+    The run continues in its own folder. The default RUN is the interrupted run of any dataset; if
+    there are several, `dl resume` lists them.
 
-    With `--epochs`, with a finished one too. What is asked for holds from the next epoch on, and is
-    written into the run's `config.yaml`. For other settings there is `dl rerun`.
+    `--epochs` also resumes a finished run. Changes apply from the next epoch on and are recorded in
+    the run's `config.yaml`. To change other settings, use `dl rerun`.
     """
     import shlex
 
@@ -80,11 +81,11 @@ def command(
 
 
 def _require_known(more: Sequence[str]) -> None:
-    """Refuse options of a training that a run can't change: click hands them over unread."""
+    """Refuse options of `dl train` that a resume can't change; click passes them unparsed."""
     if more:
         raise DlError(
             f"`dl resume` can't change `{more[0]}`",
-            why="a run goes on as it began, but for `--epochs`, `--lr` and `--batch-size`",
-            hint="Train it again with another setting: `dl rerun RUN --set dropout=0.3`.",
+            why="only `--epochs`, `--lr` and `--batch-size` of a run can change",
+            hint="Train a new run with another setting: `dl rerun RUN --set dropout=0.3`.",
             exit_code=ExitCode.USAGE,
         )

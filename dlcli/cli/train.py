@@ -58,11 +58,11 @@ class Recipes(Group):
         try:
             return summary(name)
         except DlError:
-            return "can't be loaded: `dl recipes` says why"
+            return "can't be loaded; `dl recipes` says why"
 
 
 def unusable_command(name: str, error: DlError) -> click.Command:
-    """The command of a recipe that can't be loaded, which says why, whatever its options."""
+    """The command of a recipe that can't be loaded: it says why, for any options."""
 
     def fail() -> None:
         raise error
@@ -75,17 +75,17 @@ def unusable_command(name: str, error: DlError) -> click.Command:
 
 
 def summary(name: str) -> str:
-    """What a recipe does, in one sentence."""
+    """A recipe's summary, one sentence."""
     return recipe_text(name).partition("\n\n")[0]
 
 
 def more_about(name: str) -> str:
-    """Where the rest of a recipe's text is."""
+    """A hint on where the rest of a recipe's text is."""
     return f"`dl recipes {name}` shows what it teaches, its sources and expected scores."
 
 
 def recipe_keys(name: str) -> list[str]:
-    """The settings that a command takes which trains a recipe."""
+    """The settings that a command which trains a recipe takes."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
     keys += AMOUNTS
@@ -96,13 +96,13 @@ def recipe_keys(name: str) -> list[str]:
 
 
 class ScheduleOption(click.Option):
-    """What changes a recipe's schedule stands among its hyperparameters."""
+    """An option that changes a recipe's schedule, listed with its hyperparameters."""
 
     section = "Hyperparameters"
 
 
 class Training(Command):
-    """The command that trains a recipe; it knows how other tools call a rate."""
+    """The command that trains a recipe; it knows other tools' names of the learning rate."""
 
     first = (
         "--epochs",
@@ -130,22 +130,22 @@ class Training(Command):
 
 
 def schedule_options(name: str) -> list[click.Option]:
-    """`--epochs` and `--lr`; not one that a project recipe declares as its own hyperparameter."""
+    """`--epochs` and `--lr`, unless a project recipe declares its own option of that name."""
     declared = settings_of(recipe_class(name))
     usual = declared["schedule"].default
     epochs = ScheduleOption(
         ["--epochs"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="train N epochs in each phase, in the proportions of --schedule; `dl resume` "
-        f"takes a total instead  [default: {usual.epochs}]",
+        help="epochs of each phase, divided in the proportions of --schedule; for `dl resume` the "
+        f"total  [default: {usual.epochs}]",
     )
     lr = ScheduleOption(
         ["--lr"],
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="highest learning rate; the others of --schedule keep their ratio to it; `dl "
-        f"resume` takes one rate for the rest  [default: {usual.highest_rate:g}]",
+        help="highest learning rate; the others of --schedule keep their ratio to it; for `dl "
+        f"resume` the rate of all remaining epochs  [default: {usual.highest_rate:g}]",
     )
     return [option for option in (epochs, lr) if option.name not in declared]
 
@@ -157,7 +157,7 @@ def train_command(name: str) -> click.Command:
         "--members",
         type=click.IntRange(min=2),
         metavar="N",
-        help="train N runs, each with the next seed, and make an ensemble of them",
+        help="train N runs with consecutive seeds, and make an ensemble of them",
     )
     @with_dataset(*recipe_keys(name), "tensorboard", "keep_checkpoint")
     def train(
@@ -177,11 +177,11 @@ def train_command(name: str) -> click.Command:
     subcommand_metavar="[OPTIONS]",
 )
 def command() -> None:
-    """Train a recipe; everything about it goes into a run directory."""
+    """Train a recipe, and save everything in a run directory."""
 
 
 def run_training(config: Config, recipe: str, members: int | None = None) -> None:
-    """Train one recipe, or an ensemble of it, and say where the result is."""
+    """Train one recipe, or an ensemble of it, and print where the result is."""
     from dlcli.data.choice import again, choose_dataset
     from dlcli.runs.choice import same_runs
     from dlcli.training.launch import train
@@ -199,7 +199,7 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 
 
 def print_result(run: Any, next_command: str) -> None:
-    """The scores of a finished run, what they show, where it is, and what to do next."""
+    """Print the scores of a finished run, their diagnosis, its folder and the next command."""
     from dlcli.evaluation.diagnosis import Diagnosis
 
     status = run.status

@@ -1,4 +1,4 @@
-"""Ensembles: a run of its own whose predictions are the mean of other runs' probabilities."""
+"""Ensembles: runs whose predictions are the mean of other runs' probabilities."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from dlcli.training.fit import Interrupted
 from dlcli.training.launch import train
 
 RECIPE = "ensemble"
-# What `--config` may take from an ensemble: it has neither a network nor a random choice.
+# Settings that `--config` may take from an ensemble, which has no network and no random choice.
 SHARED = ("data_dir", "runs_dir", "dataset", "workers", "on_error")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A run and how it does on the validation images.
+    """A run and its scores on the validation images.
 
     Args:
         run: an ensemble, or one of its members.
-        val_accuracy, val_loss: on the images that all members could read.
+        val_accuracy, val_loss: scores on the images that all members could read.
     """
 
     run: Run
@@ -46,11 +46,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """An ensemble that was made, beside what it was made of.
+    """A new ensemble and its members, with their scores.
 
     Args:
-        members: those whose mean it is.
-        root: where its dataset is; None: gone.
+        members: its members.
+        root: its dataset's folder; None if that is gone.
     """
 
     whole: Scored
@@ -75,20 +75,20 @@ class Ensemble:
 
 
 def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
-    """The runs to make an ensemble of.
+    """Choose the members of an ensemble.
 
     Args:
-        config: where runs and data lie.
+        config: the folders of runs and datasets.
         named: runs' folders, or their names.
 
     Raises:
-        DlError: fewer than two, no such run, not finished.
+        DlError: fewer than two runs; a run that does not exist or is not finished.
     """
     if len(named) < 2:
         raise DlError(
-            "An ensemble takes at least two runs",
-            why="it is the mean of what they predict",
-            hint="Name them: `dl ensemble RUN RUN`; or `dl train RECIPE --members 5` trains some.",
+            "An ensemble needs at least two runs",
+            why="it is the mean of their predictions",
+            hint="Name them, `dl ensemble RUN RUN`, or train some, `dl train RECIPE --members 5`.",
             exit_code=ExitCode.USAGE,
         )
     return [choose_run(config, name) for name in named]
@@ -97,14 +97,15 @@ def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
 def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     """Make a run whose predictions are the mean of its members' probabilities.
 
-    It predicts the validation images at once, and the test images where all members have.
+    It predicts the validation images at once, and the test images if all members have predicted
+    them.
 
     Args:
-        members: at least two finished runs; the first decides on the order of the classes.
-        config: where runs lie, and what predicting takes where a member has to.
+        members: at least two finished runs; the first sets the order of the classes.
+        config: the folder of runs, and settings for members that have to predict.
 
     Raises:
-        DlError: a run twice, other classes, other validation images; a member can't predict.
+        DlError: a run is named twice; classes or validation images differ; a member can't predict.
     """
     started = utc_now()
     runs = [member.run for member in members]
@@ -130,7 +131,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     for split, mean in predictions.items():
         write_predictions(run.predictions_file(split), mean)
     whole = _score(run, predictions["valid"])
-    run.update_status(  # last: until then the folder is no run
+    run.update_status(  # last: until then the folder is not a run
         state="finished",
         recipe=RECIPE,
         started=started,
@@ -143,19 +144,19 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
 
 
 def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemble:
-    """Train a recipe several times, each with a seed of its own, and make an ensemble of that.
+    """Train a recipe several times with consecutive seeds, and make an ensemble of the runs.
 
     Args:
         config: settings and hyperparameters; its seed is the first member's.
         root: the dataset's folder.
-        count: how many members, 2 or more.
+        count: number of members, 2 or more.
 
     Raises:
-        DlError: what `launch.train` and `make_ensemble` raise; Ctrl-C, with how to go on.
+        DlError: as `launch.train` and `make_ensemble`; Ctrl-C, with a hint on how to continue.
     """
     first = config.settings().seed
     seeds = range(first, first + count)
-    configs = [config.with_flags({"seed": seed}) for seed in seeds]  # or an error, before all
+    configs = [config.with_flags({"seed": seed}) for seed in seeds]  # fails before any training
     runs: list[Run] = []
     try:
         for seed, member in zip(seeds, configs, strict=True):
@@ -171,12 +172,12 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
             raise
         then = _going_on(runs, list(seeds)[len(runs) :], count, config)
         raise DlError(
-            "Interrupted", hint=f"To go on, {then}", exit_code=ExitCode.INTERRUPTED
+            "Interrupted", hint=f"To continue, {then}", exit_code=ExitCode.INTERRUPTED
         ) from stop
 
 
 def _going_on(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Config) -> str:
-    """What is left to do after a stop, where some members are trained and some seeds aren't."""
+    """What is left to do after a stop, when only some seeds are trained."""
     ensemble, names = f"dl ensemble{same_runs(config)}", [run.name for run in runs]
     if len(runs) == count:
         return f"make the ensemble: `{' '.join([ensemble, *names])}`."
@@ -203,7 +204,7 @@ def _refuse_twice(runs: Sequence[Run]) -> None:
 
 
 def _require_same_images(runs: Sequence[Run]) -> None:
-    """Refuse runs of which one may have trained on what judges another."""
+    """Refuse runs with different validation images: one may have trained on another's."""
     first = runs[0]
     known = first.record.dataset
     for run in runs[1:]:
@@ -224,7 +225,7 @@ def _score(run: Run, valid: Predictions) -> Scored:
 
 
 def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, str]:
-    """The state of its folder that each split's predictions belong to, where members agree."""
+    """Each split's fingerprint at the time of prediction, if all members agree."""
     found = {}
     for split, fingerprint in now.items():
         places = [holder(run, split, fingerprint) or run for run in runs]
@@ -237,7 +238,7 @@ def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, 
 def _resolved(
     home: ChosenRun, classes: tuple[str, ...], members: Sequence[Scored], config: Config
 ) -> dict[str, Any]:
-    """An ensemble's `config.yaml`: settings that `--config` accepts, and the `run` block."""
+    """An ensemble's `config.yaml`: settings for `--config`, and the `run` block."""
     trained = home.run.config[RECORD]["dataset"]
     dataset = trained | {"path": str(home.root or trained["path"])}
     settings = config.settings()

@@ -1,6 +1,6 @@
-"""The ladder: the course's models one after another, each a run, then what they show.
+"""The ladder: train the course's recipes in order, each as a run, and compare them.
 
-The order goes from the simplest model to those that stand on others' work.
+The order goes from the simplest model to those on pretrained networks.
 
 Source: fast.ai, Practical Deep Learning for Coders (2017), the notes on going "end to end" and the
 mnist and statefarm notebooks; the pretrained networks of lessons 1 to 3 follow.
@@ -33,7 +33,7 @@ from dlcli.training.resume import resume
 
 @dataclass(frozen=True)
 class Rung:
-    """One step of the course.
+    """One step of the ladder.
 
     Args:
         values: hyperparameters that differ from the recipe's defaults.
@@ -44,7 +44,7 @@ class Rung:
 
     @property
     def flags(self) -> str:
-        """What to type for the values: "--augment --dropout 0.5"."""
+        """The values as options: "--augment --dropout 0.5"."""
         return " ".join(
             f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
             for name, value in self.values.items()
@@ -52,19 +52,19 @@ class Rung:
 
     @property
     def name(self) -> str:
-        """The recipe and what is new about it, in a word: "cnn +batchnorm"."""
+        """The recipe and what is new in this step: "cnn +batchnorm"."""
         return f"{self.recipe} +{[*self.values][-1]}" if self.values else self.recipe
 
     @property
     def command(self) -> str:
-        """What to type to train it."""
+        """The command that trains it."""
         return f"dl train {self.recipe} {self.flags}".rstrip()
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """Its values, and at their defaults those that other steps of its recipe bring in.
+        """Its values, and the defaults of values that other steps of its recipe set.
 
-        So a step never has what a later one adds, whatever a file of settings says.
+        So a step never has what a later step adds, whatever a settings file says.
         """
         cls = recipe_class(self.recipe)
         others = {name for rung in RUNGS if rung.recipe == self.recipe for name in rung.values}
@@ -86,11 +86,11 @@ RUNGS = (
 
 
 def choose_images(choice: Choice, full: bool) -> Choice:
-    """The sample of a dataset, or all of it.
+    """Choose the sample of a dataset, or the whole dataset.
 
     Args:
-        choice: the dataset; may be a sample itself.
-        full: whether to take all of it.
+        choice: the dataset; it may be a sample itself.
+        full: whether to use the whole dataset.
 
     Raises:
         DlError: there is no sample.
@@ -100,26 +100,26 @@ def choose_images(choice: Choice, full: bool) -> Choice:
         return choice
     sample = root.with_name(root.name + SAMPLE)
     if not sample.is_dir():
-        open_dataset(root)  # what is wrong with the dataset itself comes first
+        open_dataset(root)  # errors of the dataset itself come first
         raise DlError(
             f"{shown(root)} has no sample",
-            why="a ladder trains on one, so that it takes minutes and not hours",
-            hint=f"Make it: `dl data sample{again(root, '')}`. `--full` trains on all images.",
+            why="a ladder trains on a sample, to take minutes and not hours",
+            hint=f"Make one: `dl data sample{again(root, '')}`. `--full` trains on all images.",
         )
     return Choice(sample, f"the sample of {root.name}, the dataset {choice.why}")
 
 
 def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[Result]]:
-    """Train all steps that aren't trained yet, then write table and picture.
+    """Train all steps that aren't trained yet, then write the table and the figure.
 
     Args:
-        config: settings; hyperparameters that a step doesn't itself decide on.
+        config: settings, and hyperparameters that no step sets.
         root: the dataset's folder.
-        anew: begin a new ladder, even if there is one with the same plan.
+        anew: start a new ladder, even if one with the same plan exists.
 
     Raises:
-        DlError: what can't work, before the first step; Ctrl-C, or what stops all training: the
-            next call goes on from there.
+        DlError: before the first step: what can't work; later: Ctrl-C or what stops all training.
+            The next call resumes the ladder.
     """
     try:
         plan = _plan(config, root)
@@ -138,33 +138,33 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
                 write_results(ladder.path, results, _ground(root))
                 ladder.update(state="finished", finished=utc_now())
     except (Interrupted, KeyboardInterrupt) as stop:
-        # `--again` would begin anew
+        # `--again` would start from scratch
         command = command_line().replace(" --again", "")
         raise DlError(
-            f"Interrupted. Go on with `{command}`.", exit_code=ExitCode.INTERRUPTED
+            f"Interrupted. To resume: `{command}`.", exit_code=ExitCode.INTERRUPTED
         ) from stop
     return ladder, results
 
 
 def _find(ladders: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:
-    """The newest ladder with this plan; says which, or why none."""
+    """The newest ladder with this plan; prints which one, or why there is none."""
     for ladder in ladders:
         if ladder.record()["plan"] == plan:
             done, steps = sum(ladder.is_done(step) for step in plan["steps"]), len(plan["steps"])
             if ladder.is_finished:
-                say(f"{shown(ladder.path)} is finished; `--again` begins anew.")
+                say(f"{shown(ladder.path)} is finished. `--again` starts a new one.")
             else:
-                say(f"Going on with {shown(ladder.path)}, {done} of {steps} steps done.")
+                say(f"Resuming {shown(ladder.path)}, {done} of {steps} steps done.")
             return ladder
     unfinished = [ladder for ladder in ladders if not ladder.is_finished]
     if unfinished:
         change = next(_changes(unfinished[0].record()["plan"], plan))
-        say(f"Beginning a new ladder, since {change}: {unfinished[0].name} stays unfinished.")
+        say(f"Starting a new ladder, because {change}. {unfinished[0].name} stays unfinished.")
     return None
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any], of: str = "") -> Iterator[str]:
-    """In which values two plans differ, in words."""
+    """The differences of two plans, in words."""
     for name in [*now, *(name for name in before if name not in now)]:
         was, value = before.get(name), now.get(name)
         if isinstance(was, dict) and isinstance(value, dict):
@@ -173,14 +173,14 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any], of: str = "") ->
         elif was != value and of == "images":
             yield f"the images of {name}/ have changed"
         elif was != value:
-            yield f"`{name}`{of} is {value}, no more {was}"
+            yield f"`{name}`{of} is {value}, not {was} as before"
 
 
 def _plan(config: Config, root: Path) -> dict[str, Any]:
-    """All that decides on what the steps will come to, as plain values.
+    """Everything that determines the results of the steps, as plain values.
 
     Raises:
-        DlError: what any of them can't work without.
+        DlError: something that a step needs is missing.
     """
     steps = {}
     for rung in RUNGS:
@@ -204,8 +204,8 @@ def _plan(config: Config, root: Path) -> dict[str, Any]:
 def _configured(config: Config, rung: Rung) -> Config:
     """The settings for one step.
 
-    How far images are changed is typed for those steps that change them; the others would refuse
-    it as a flag.
+    Typed amounts of augmentation are for the steps that augment; the others would refuse them as
+    flags.
     """
     values = {
         key: Value(value.value, "dl ladder") if key.startswith("augmentation.") else value
@@ -221,13 +221,13 @@ def _require_same_images(plan: Mapping[str, Any], root: Path) -> None:
         if dataset.fingerprint(split) != fingerprint:
             raise DlError(
                 f"The images of {shown(root / split)} have changed since the ladder began",
-                why="its steps would not compare",
-                hint="`dl ladder` begins a new one.",
+                why="its steps could not be compared",
+                hint="`dl ladder` starts a new one.",
             )
 
 
 def _train(ladder: Ladder, rung: Rung, config: Config, root: Path) -> None:
-    """Train one step, or go on with its run; write down whether it failed."""
+    """Train one step or resume its run, and record a failure."""
     begun, failure = ladder.run(rung.name), None
     ladder.begin(rung.name)
     try:
@@ -242,7 +242,7 @@ def _train(ladder: Ladder, rung: Rung, config: Config, root: Path) -> None:
     if failure is None:
         return
     run = ladder.run(rung.name)
-    # what stops one training, a rate too high; a full disk or a stop would end the next as well
+    # only errors of this one training, such as a rate too high: a full disk would stop the next too
     if run is None or run.state != "failed" or isinstance(failure.__cause__, OSError):
         raise failure
     reason = f"{failure.what}: {failure.why}" if failure.why else failure.what

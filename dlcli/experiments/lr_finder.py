@@ -1,13 +1,13 @@
-"""Finding a learning rate: a short training in which the rate grows from too low to too high.
+"""Learning-rate range test: a short training with a rate that rises from too low to too high.
 
 Sources: Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3
 (arXiv:1506.01186), and fast.ai's `lr_find`, from which the range, the number of steps, the stop at
-4 times the best loss and the tenth of the best rate are.
+4 times the best loss and the tenth of the best rate are taken.
 
-The rule, a tenth of the rate at which the loss was lowest, was chosen on 1,602 photos of dogs and
-cats, and 400 to judge on. Below is what 10 seeds suggest (3 of `cnn`; 64 pixels for the first
-three), and the valid loss of a training with the recipe's schedule at the middle one, and at the
-recipe's own rate (means of 3 seeds, 2 of `cnn`):
+The rule, a tenth of the rate with the lowest loss, was chosen on 1,602 photos of dogs and cats,
+with 400 for validation. The table has the suggestions of 10 seeds (3 for `cnn`; 64 pixels for the
+first three), and the valid loss of the recipe's schedule at the middle suggestion and at the
+recipe's own rate (means of 3 seeds, 2 for `cnn`):
 
     recipe           suggested               valid loss   at its own rate
     linear           5e-6 to 2e-4, 7e-5      0.642        0.643 (1e-4)
@@ -46,24 +46,24 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST = 1e-7, 10.0
 DIVERGED = 4.0
-# How much of the test the running mean of the loss reaches back: 10 of 100 steps, by a momentum of
-# 0.9. fast.ai's 0.98 reaches back 50; with it the mean is lowest, and the test stops, decades late.
+# Share of the test that the running mean of the loss covers: 10 of 100 steps, a momentum of 0.9.
+# fast.ai's 0.98 covers 50; with it the mean is lowest, and the test stops, decades of rates late.
 MEMORY = 0.1
-LEAST_FALL = 1e-3  # of the loss: where the first batches all have the same, rounding is no fall
+LEAST_FALL = 1e-3  # of the loss: when the first losses are equal, rounding must not count as a fall
 SAFE = 0.1
-# Stands among the dataset's runs, and without `status.yaml` is none.
+# A folder among the dataset's runs; without `status.yaml` it is not a run.
 FOLDER = "lr-find"
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What happened to the loss while the rate grew.
+    """The result of a range test: the loss at each rate.
 
     Args:
-        learning_rates: of each step, float (n_steps,), rising.
-        losses: of each step's batch, before the step changed anything, float (n_steps,).
-        smoothed: their running mean, float (n_steps,).
-        steps: how many there should have been; fewer if the loss left all bounds.
+        learning_rates: rate of each step, float (n_steps,), rising.
+        losses: loss of each step's batch before its update, float (n_steps,).
+        smoothed: running mean of the losses, float (n_steps,).
+        steps: planned number of steps; there are fewer if the loss diverged.
     """
 
     learning_rates: np.ndarray
@@ -73,15 +73,15 @@ class RangeTest:
 
     @property
     def _first(self) -> int:
-        """How many steps show what the loss is before anything changes."""
+        """The number of first steps, at which the rate is too low to change the loss."""
         return max(2, round(self.steps * MEMORY))
 
     @property
     def lowest(self) -> int | None:
-        """The step at which the running mean was lowest; None where that shows nothing.
+        """The step with the lowest running mean; None if the loss did not really fall.
 
-        It has to lie below the first losses, whose rates change nothing yet, by more than these
-        differ between batches: else a network that learns nothing gets the rate of a lucky batch.
+        It must be below the first losses by more than these vary between batches. Otherwise a
+        network that learns nothing would get the rate of a lucky batch.
         """
         import numpy as np
 
@@ -95,20 +95,20 @@ class RangeTest:
 
     @property
     def _noise(self) -> float:
-        """By how much the loss differs between batches while nothing changes."""
+        """How much the loss varies between the first batches."""
         first = self.losses[: self._first]
         return float(max(first.std(), LEAST_FALL * first.mean()))
 
     @property
     def open_ended(self) -> bool:
-        """Whether the loss fell and never rose again, so that no rate was shown to be too high."""
+        """Whether the loss fell and never rose again, so that no rate proved too high."""
         if self.lowest is None or len(self.losses) < self.steps:
             return False
         return bool(self.smoothed[-1] - self.smoothed[self.lowest] <= self._noise)
 
     @property
     def broke_at(self) -> float | None:
-        """The rate at which the loss was no number, before any could have changed much."""
+        """The rate at which the loss became not a number, while rates were still low."""
         import numpy as np
 
         broken = np.flatnonzero(~np.isfinite(self.losses[: self._first]))
@@ -116,20 +116,20 @@ class RangeTest:
 
     @property
     def why_none(self) -> str:
-        """Why there is no suggestion, where there is none."""
+        """Why there is no suggestion."""
         if self.broke_at is not None:
-            return f"the loss is no number at a rate as low as {self.broke_at:.1e}"
-        return "the loss never fell by more than it differs from batch to batch"
+            return f"the loss is not a number at a rate as low as {self.broke_at:.1e}"
+        return "the loss never fell by more than it varies from batch to batch"
 
     @property
     def suggestion(self) -> float | None:
-        """A rate to train with, of one significant digit; None where the loss did not fall."""
+        """The suggested rate, with one significant digit; None if the loss did not fall."""
         return None if self.lowest is None else _one_digit(SAFE * self.learning_rates[self.lowest])
 
 
 @dataclass(frozen=True)
 class Found:
-    """A test, and where it is written down.
+    """A range test and its files.
 
     Args:
         schedule: the recipe's, its highest rate the suggested one; None where none is.
@@ -143,15 +143,15 @@ class Found:
 
 
 def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int) -> Found:
-    """Test a recipe's first phase on a dataset, and write down what came of it.
+    """Run a range test of a recipe's first phase on a dataset, and save the result.
 
     Args:
         root: the dataset's folder.
         steps: see `range_test`.
 
     Raises:
-        DlError: what could not be trained either.
-        KeyboardInterrupt: Ctrl-C; nothing is written.
+        DlError: as for training.
+        KeyboardInterrupt: Ctrl-C; nothing is saved.
     """
     from dlcli.report.figures import draw_range
 
@@ -178,17 +178,17 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
 
 
 def range_test(job: Job, steps: int) -> RangeTest:
-    """Train a recipe's first phase, the rate growing by a constant factor with each step.
+    """Train a recipe's first phase with a rate that rises by a constant factor at each step.
 
-    Its batches are those of training, where memory holds the samples. The test ends early where the
-    running mean of the loss exceeds 4 times its best or is no number any more.
+    The batches are those of training, if memory holds the samples. The test ends early when the
+    running mean of the loss exceeds 4 times its lowest value, or is not a number.
 
     Args:
-        job: what to train on what.
-        steps: how many, at least 10.
+        job: the job of the training.
+        steps: number of steps, at least 10.
 
     Raises:
-        DlError: unreadable images, features that can't be made, weights that don't fit.
+        DlError: unreadable images, features that can't be computed, weights that don't fit.
         KeyboardInterrupt: Ctrl-C.
     """
     import numpy as np
@@ -211,23 +211,23 @@ def range_test(job: Job, steps: int) -> RangeTest:
             smoothed.append(mean.add(losses[-1]))
             bar.advance()
             step()
-            if not smoothed[-1] <= DIVERGED * min(smoothed):  # what is no number is not below any
+            if not smoothed[-1] <= DIVERGED * min(smoothed):  # false for NaN too
                 break
     return RangeTest(rates[: len(losses)], np.array(losses), np.array(smoothed), steps)
 
 
 class RunningMean:
-    """An exponentially weighted mean, corrected for its beginning at 0 (Kingma & Ba 2015).
+    """An exponentially weighted mean, corrected for its start at 0 (Kingma & Ba 2015).
 
     Args:
-        momentum: the weight of what was before, from 0 to below 1.
+        momentum: the weight of earlier values, from 0 to below 1.
     """
 
     def __init__(self, momentum: float) -> None:
         self._momentum, self._sum, self._weight = momentum, 0.0, 0.0
 
     def add(self, value: float) -> float:
-        """Take in a value; the mean of all so far."""
+        """Add a value; returns the mean so far."""
         self._sum = self._momentum * self._sum + (1 - self._momentum) * value
         self._weight = self._momentum * self._weight + (1 - self._momentum)
         return self._sum / self._weight
@@ -236,7 +236,7 @@ class RunningMean:
 def _batches(
     job: Job, network: Network, train: Samples
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """The batches of training, pass after pass, in the order and the changes of its epochs."""
+    """The batches of training, epoch after epoch, in their order and with their augmentation."""
     from itertools import count
 
     targets = targets_of(job, train)

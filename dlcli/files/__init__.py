@@ -1,1 +1,1 @@
-"""Files of any kind: paths, whole writes, formats, locks, moves, archives, downloads."""
+"""Files of any kind: paths, atomic writes, formats, locks, moves, archives, downloads."""

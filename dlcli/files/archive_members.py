@@ -1,8 +1,7 @@
-"""What an archive lists, and whether all of it may be unpacked: decided before a byte is written.
+"""Check the members of an archive before a byte is written.
 
-A name that would leave the folder, a link, a device, more than the disk or reason holds: whatever
-one member is, nothing of the archive is unpacked. So is what only damage or haste explains: a name
-that stands twice, a member that needs a password.
+Nothing of an archive is unpacked if one member has a path outside the folder, is a link or a
+device, needs a password, or has the name of another, or if all together are too large.
 """
 
 from __future__ import annotations
@@ -16,32 +15,32 @@ from typing import Literal, NamedTuple
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 
-# ImageNet as Kaggle has it, annotations included, is 2 million.
+# Kaggle's ImageNet, with annotations, has 2 million.
 MOST_MEMBERS = 3_000_000
 # Pixels as CSV shrink to an eighth, blank bitmaps to a hundredth; a bomb to a thousandth.
 MOST_RATIO = 200
-# A ratio tells nothing about little: so much any archive may hold.
+# Any archive may hold this much: a ratio means nothing for small ones.
 ALWAYS_ALLOWED_BYTES = 100_000_000
-# train.zip in the competition's zip is 2.
+# train.zip in a competition's zip is nested 2 deep.
 MOST_NESTED = 3
 AGAIN = "Download it again."
-# What file systems take, of one name and (PATH_MAX, with room for the folder) of a whole path.
+# Limits of file systems for a name and for a whole path (PATH_MAX, less room for the folder).
 MOST_NAME_BYTES, MOST_PATH_BYTES = 255, 3000
 
 
 class ArchiveError(DlError):
-    """An archive itself is at fault: damaged, none, or not one to unpack."""
+    """The archive itself is at fault: damaged, not an archive, or not safe to unpack."""
 
 
 class Member(NamedTuple):
-    """One entry of an archive, as the archive tells of it.
+    """One entry of an archive, as the archive describes it.
 
     Args:
-        name: its path; not to be trusted.
-        size: bytes that it says to unpack to.
+        name: its path, not checked yet.
+        size: its declared size in bytes.
         kind: links and devices are "other".
-        seconds: when it was changed, since 1970; None where nobody can say.
-        fault: why it can't be unpacked: "needs a password"; "" where it can.
+        seconds: time of its last change, since 1970; None if unknown.
+        fault: why it can't be unpacked: "needs a password"; "" if it can.
     """
 
     name: str
@@ -53,10 +52,10 @@ class Member(NamedTuple):
 
 @dataclass
 class Budget:
-    """What one archive, with all archives inside of it, may still unpack to.
+    """How much one archive, with all archives in it, may still unpack.
 
     Args:
-        packed: bytes of the outermost archive on disk.
+        packed: size of the outermost archive in bytes.
     """
 
     packed: int
@@ -67,7 +66,7 @@ class Budget:
         """Count one more member.
 
         Raises:
-            ArchiveError: they are too many, or too large for what they are packed in.
+            ArchiveError: there are too many, or they are too large for the archive's size.
         """
         self.members += 1
         self.unpacked += size
@@ -76,22 +75,22 @@ class Budget:
         if self.unpacked > max(ALWAYS_ALLOWED_BYTES, MOST_RATIO * self.packed):
             raise refusal(
                 archive,
-                f"it would grow to more than {MOST_RATIO} times its size, as archives do that are "
-                "made to fill a disk",
+                f"it would unpack to more than {MOST_RATIO} times its size, as an archive bomb "
+                "would",
             )
 
 
 def checked(archive: str, members: Iterable[Member], budget: Budget) -> dict[str, Member]:
-    """The files that an archive is unpacked to, by the paths that they get.
+    """The files of an archive, by the paths that they get.
 
-    Hidden entries, and the `__MACOSX/` of archives made on a Mac, are left out.
+    Leaves out hidden entries and the `__MACOSX/` of archives made on a Mac.
 
     Args:
         archive: what it is called, for the words of an error.
         budget: what it may hold; counts it.
 
     Raises:
-        ArchiveError: a member that must not, or can't, be unpacked.
+        ArchiveError: a member is unsafe, or can't be unpacked.
     """
     files: dict[str, Member] = {}
     folders: set[str] = set()
@@ -118,7 +117,7 @@ def checked(archive: str, members: Iterable[Member], budget: Budget) -> dict[str
 
 
 def refusal(archive: str, why: str) -> ArchiveError:
-    """What to raise where an archive is not one to unpack."""
+    """The error of an archive that is not safe to unpack."""
     return ArchiveError(
         f"{archive} is not unpacked",
         why=why,
@@ -127,7 +126,7 @@ def refusal(archive: str, why: str) -> ArchiveError:
 
 
 def damaged(archive: str, name: str, why: str) -> ArchiveError:
-    """What to raise where an archive, or a member of it, can't be read."""
+    """The error of an archive, or a member, that can't be read."""
     of = f", in `{shown(name)}`" if name else ""
     return ArchiveError(
         f"{archive} is damaged{of}",
@@ -137,21 +136,21 @@ def damaged(archive: str, name: str, why: str) -> ArchiveError:
 
 
 def _safe_path(archive: str, member: Member) -> str:
-    """Where a member goes, relative to the folder; "" for that folder itself.
+    """A member's path, relative to the folder; "" for the folder itself.
 
     Raises:
-        ArchiveError: outside of the folder, or a name that file systems refuse.
+        ArchiveError: the path is outside the folder, or file systems refuse it.
     """
     name = member.name
     parts = [part for part in name.split("/") if part not in ("", ".")]
     path = "/".join(parts)
     outside = name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", path)
     if outside or "\\" in name or "\0" in name:
-        why = "would land outside of its folder" if outside else "is no name of a file here"
+        why = "would be outside its folder" if outside else "is not a valid file name"
         raise refusal(archive, f"`{shown(name)}` in it {why}")
     long = len(os.fsencode(path)) > MOST_PATH_BYTES
     if long or any(len(os.fsencode(part)) > MOST_NAME_BYTES for part in parts):
-        raise refusal(archive, f"`{shown(name[:60])}...` in it is too long a name")
+        raise refusal(archive, f"the name `{shown(name[:60])}...` in it is too long")
     return path
 
 
@@ -168,7 +167,7 @@ def _folders_of(path: str) -> Iterable[str]:
 
 def _not_unpackable(archive: str, member: Member) -> ArchiveError:
     if member.kind == "other":
-        return refusal(archive, f"`{shown(member.name)}` in it is a link or a device, no file")
+        return refusal(archive, f"`{shown(member.name)}` in it is a link or a device, not a file")
     return ArchiveError(
         f"{archive} can't be unpacked here",
         why=f"`{shown(member.name)}` in it {member.fault}",

@@ -1,11 +1,10 @@
-"""Unpack what was downloaded, zip or tar, whole or not at all.
+"""Unpack zip and tar archives, completely or not at all.
 
-An archive is checked as a whole before a byte is written; what is written goes into a new folder,
-which whoever calls removes after an error. Permissions are not taken over. A tar may be plain or
-packed by gzip, bzip2 or xz.
+The whole archive is checked before a byte is written. Files go to a new folder, which the caller
+removes after an error. Permissions are not kept. A tar may be plain or packed by gzip, bzip2 or xz.
 """
 
-# A Path costs more than the system call, and these run for every file.
+# These run for every file, and making a Path costs more than the system call.
 # ruff: noqa: PTH103, PTH123
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from dlcli.progress import track
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 SUFFIXES = (".zip", *_TARS, ".7z", ".rar")
 
-# How each begins; a tar has its word further on.
+# The first bytes of each kind; a tar has its magic further on.
 _MAGIC = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
@@ -95,36 +94,36 @@ _SMALL_STEP = 1 << 12
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file's name ends as an archive's does, in any case."""
+    """Whether a file's suffix is that of an archive, in upper or lower case."""
     return name.lower().endswith(SUFFIXES)
 
 
 def can_unpack(name: str) -> bool:
-    """Whether a file's name ends as that of an archive does that is unpacked here."""
+    """Whether a file's suffix is that of a kind of archive that can be unpacked here."""
     return name.lower().endswith((".zip", *_TARS))
 
 
 def without_suffix(name: str) -> str:
-    """A file's name without what makes it an archive's: "train" for "train.tar.gz"."""
+    """A file's name without the suffixes of archives: "train" for "train.tar.gz"."""
     longest = sorted(SUFFIXES, key=len, reverse=True)
     suffix = next((suffix for suffix in longest if name.lower().endswith(suffix)), "")
     return name[: len(name) - len(suffix)]
 
 
 def brief(name: str) -> str:
-    """A file's name, cut in its middle where a bar of 80 columns has no room for all of it."""
+    """A file's name, shortened in the middle to fit a progress bar of 80 columns."""
     half = _MOST_BRIEF // 2
     return name if len(name) <= _MOST_BRIEF else f"{name[: half - 1]}...{name[2 - half :]}"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that is fit to be unpacked.
+    """An archive that has passed all checks.
 
     Args:
-        called: what people are told that it is called.
-        brief_name: its file's name, as long as progress has room for.
-        files: what it holds, by the paths that they get.
+        called: its name in messages.
+        brief_name: its file name, shortened for progress bars.
+        files: its files, by the paths that they get.
     """
 
     called: str
@@ -133,14 +132,14 @@ class Archive:
     _reader: ZipReader | TarReader
 
     def unpack(self, into: Path, is_wanted: Callable[[str], bool] | None = None) -> None:
-        """Write its files below a folder; nothing in it is replaced.
+        """Write its files to a folder, and replace nothing there.
 
         Args:
-            is_wanted: of which paths the content is wanted; the others become empty files.
+            is_wanted: whether a path's content is needed; other files are made empty.
 
         Raises:
             DlError: no room.
-            ArchiveError: damage, or a name that another member has on this disk.
+            ArchiveError: damage, or two names that are the same on this disk.
             OSError: the disk.
         """
         wanted = {path for path in self.files if is_wanted is None or is_wanted(path)}
@@ -158,7 +157,7 @@ class Archive:
                     wanted.remove(path)
                     bar.advance()
         if wanted:
-            raise damaged(self.called, min(wanted), "it was changed while it was read")
+            raise damaged(self.called, min(wanted), "it changed while it was read")
 
     def _unpacked(self, into: Path, wanted: Set[str]) -> Iterator[str]:
         paths = {self.files[path].name: path for path in wanted}
@@ -172,15 +171,15 @@ class Archive:
 
 @contextmanager
 def open_archive(path: Path, budget: Budget, called: str = "") -> Iterator[Archive]:
-    """Open an archive, and check all that it lists.
+    """Open an archive, and check all of its members.
 
     Args:
         path: a zip, or a tar that may be packed by gzip, bzip2 or xz; its content decides.
-        budget: what it may hold, with those inside of it.
-        called: what people are told that it is called; by default its path.
+        budget: the limit for it and the archives in it.
+        called: its name in messages; by default its path.
 
     Raises:
-        ArchiveError: it is none, of another kind, damaged, or not fit to be unpacked.
+        ArchiveError: it is not an archive, of another kind, damaged, or not safe to unpack.
     """
     called = called or shown(path)
     with _damage_told(called):
@@ -237,12 +236,12 @@ class _At:
 
 @contextmanager
 def _damage_told(called: str) -> Iterator[_At]:
-    """Say of whatever an unpacker raises that the archive is damaged, and where."""
+    """Turn an unpacker's errors into one that says where the archive is damaged."""
     at = _At()
     try:
         yield at
     except FileExistsError as error:
-        raise refusal(called, f"two files in it get the name `{shown(at.name)}` here") from error
+        raise refusal(called, f"two files in it have the name `{shown(at.name)}` here") from error
     except _DAMAGE as error:
         raise damaged(called, at.name, str(error) or "it ends too early") from error
     except OSError as error:
@@ -260,7 +259,7 @@ def _another_kind(path: Path, kind: str) -> ArchiveError:
         command = f"unrar x {quoted(path)} {quoted(folder)}/"
     return ArchiveError(
         f"{shown(path)} is a {kind} archive",
-        why="zip and tar are unpacked here, others are not",
+        why="`dl` unpacks only zip and tar",
         hint=f"Unpack it, `{command}`, then name its folder: `dl data organize {quoted(folder)}`.",
     )
 
@@ -269,23 +268,23 @@ def _no_archive(called: str, head: bytes) -> ArchiveError:
     if not head:
         why = "it is empty"
     elif head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        why = "it is a web page, as a download brings for which one has to sign in"
+        why = "it is a web page, perhaps because the download needs a login"
     else:
-        why = "its content is none of a zip or tar, whatever its name says"
-    return ArchiveError(f"{called} is no archive", why=why, hint=AGAIN)
+        why = "its content is not that of a zip or tar, whatever its name"
+    return ArchiveError(f"{called} is not an archive", why=why, hint=AGAIN)
 
 
 class TarReader:
-    """A tar archive. It has no directory: listing it reads it once, its contents once more."""
+    """A tar archive. It has no directory: listing reads all of it, and contents once more."""
 
     def __init__(self, path: Path, packing: str) -> None:
         self._path, self._open = path, _OPENERS[packing]
 
     def close(self) -> None:
-        """Nothing is open between two readings."""
+        """Do nothing: no file stays open between two readings."""
 
     def members(self) -> Iterator[Member]:
-        """All entries. Each is told before its content is passed by, so that one may stop there."""
+        """All entries. Each is yielded before its content is skipped, so that a caller may stop."""
         with self._entries() as entries:
             for _, info in entries:
                 yield _tar_member(info)
@@ -319,7 +318,7 @@ def _tar_entries(stream: _Forward) -> Iterator[tuple[tarfile.TarFile, tarfile.Ta
 
 
 class _Forward:
-    """A stream that is only read on, and in small steps, whatever sizes its headers claim.
+    """A stream that is only read forward, in small steps, whatever sizes its headers claim.
 
     A header of a negative size would otherwise lead back to itself for ever, and one of a large
     size would be read into memory whole.

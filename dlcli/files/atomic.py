@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all; the room on a disk, looked at before."""
+"""Write files and folders atomically, and check the room on a disk before."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dlcli.errors import DlError
 from dlcli.files.paths import absolute, is_folder, shown
 from dlcli.process import exists
 
-# File systems give whole blocks: of 25,000 small files that is half of what they take.
+# File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
-# What a process writes aside: its number, and the name to be. People have files like `.2024-notes`.
+# A temporary name: the process's number and the final name. Users have files like `.2024-notes`.
 _LEFT = ".dl-{}-{}"
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Write a file whole or not at all: temp + fsync + rename.
+    """Write a file atomically: temporary file, fsync, rename.
 
     Args:
-        path: the file to appear, or to be replaced, when the block ends well.
+        path: the file to make or replace when the block ends without an error.
 
     Yields:
         a temporary path beside it, with the same suffixes (Keras' savers insist on theirs).
@@ -37,7 +37,7 @@ def atomic(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        # a write that fails names no file, and nobody knows the temporary one
+        # a failed write names no file, or the temporary one that nobody knows
         if error.errno is not None and error.filename in (None, str(temporary)):
             error.filename = str(path)
         raise
@@ -48,22 +48,22 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Make a folder whole or not at all: built aside + fsync + rename.
+    """Make a folder atomically: temporary folder, fsync, rename.
 
     Args:
-        path: the folder to appear when the block ends well; its parent is made.
-        replace: whether what is there gives way.
+        path: the folder to make when the block ends without an error; its parent is made too.
+        replace: whether an existing folder is replaced.
 
     Yields:
-        an empty folder beside it.
+        an empty temporary folder beside it.
 
     Raises:
-        OSError: something is there, and is not to be replaced.
+        OSError: it exists, and `replace` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(path.parent.glob(_LEFT.format("*", escape(path.name))))
     built = _aside(path)
-    shutil.rmtree(built, ignore_errors=True)  # by a process that had our number
+    shutil.rmtree(built, ignore_errors=True)  # left by an earlier process of our number
     built.mkdir()
     try:
         yield built
@@ -77,12 +77,12 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what was being written below a folder by processes that were killed."""
+    """Remove the temporary files that killed processes left below a folder."""
     _remove_left(folder.rglob(_LEFT.format("*", "*")))
 
 
 def _aside(path: Path) -> Path:
-    """Where this process writes what is to become `path`."""
+    """The temporary path of this process for `path`."""
     return path.with_name(_LEFT.format(os.getpid(), path.name))
 
 
@@ -97,25 +97,25 @@ def _remove_left(temporaries: Iterable[Path]) -> None:
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write `content` whole or not at all; text as UTF-8, file names' odd bytes kept."""
+    """Write `content` atomically; text as UTF-8, with invalid bytes of file names kept."""
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries (a rename, a new file) last through a power cut."""
+    """Sync a folder's entries (a rename, a new file) to disk, to survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError:  # some network file systems can't; the rename itself stays atomic
+    except OSError:  # some network file systems can't; the rename is still atomic
         pass
     finally:
         os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
-    """Make a folder and all files below it last through a power cut."""
+    """Sync a folder and all files below it to disk, to survive a power cut."""
     for above, _, names in os.walk(folder):
         for name in names:
             with Path(above, name).open("rb") as file:
@@ -142,7 +142,7 @@ def sync_disk(folder: Path) -> None:
 
 
 def digest_of(file: Path) -> str:
-    """The sha256 of a file, in hex digits; "" where it is gone."""
+    """The sha256 of a file, in hex digits; "" if it is missing."""
     import hashlib
 
     try:
@@ -158,13 +158,13 @@ def require_room(
     what: str,
     hint: str = "Free some space, or name a folder on another disk.",
 ) -> None:
-    """Refuse to write more than a disk has left.
+    """Refuse to write more than fits on a disk.
 
     Args:
-        folder: where; it may be yet to be made.
+        folder: the folder to write to; it need not exist yet.
         sizes: bytes of each file.
         what: what needs the room: "to unpack ~/pets.zip".
-        hint: what to do, and what was done so far if that is not plain.
+        hint: what to do, and if needed what was done so far.
 
     Raises:
         DlError: the disk is too full.
@@ -174,18 +174,18 @@ def require_room(
     if needed > free:
         raise DlError(
             f"No room {what}",
-            why=f"it takes {words.size(needed)}, and the disk at {shown(_mount(folder))} has "
+            why=f"it needs {words.size(needed)}, and the disk at {shown(_mount(folder))} has "
             f"{words.size(free)} left",
             hint=hint,
         )
 
 
 def existing(folder: Path) -> Path:
-    """A folder, or where it is yet to be made the nearest one around it that is there."""
+    """A folder, or its nearest parent that exists."""
     return next(each for each in (folder, *absolute(folder).parents) if is_folder(each))
 
 
 def _mount(folder: Path) -> Path:
-    """Where the disk is mounted that a folder lies on."""
+    """The mount point of a folder's disk."""
     place = existing(folder).resolve()
     return next(each for each in (place, *place.parents) if os.path.ismount(each))

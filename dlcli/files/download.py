@@ -1,9 +1,8 @@
-"""Download a large file over HTTP: what has come stays, even through a kill, and is gone on with.
+"""Download a large file over HTTP, and resume it after a break or a kill.
 
-The bytes lie in `NAME.partial`; `NAME.partial.json` says which file on the server they begin. The
-rest is asked for on the condition that the file is still that one (If-Range), so that one which was
-changed begins anew instead of ending another's beginning. A server that is busy is asked again when
-it says so.
+The bytes so far are in `NAME.partial`; `NAME.partial.json` says which file of the server they are
+of. The rest is requested only if the file has not changed (If-Range); a changed file is downloaded
+from the start. A busy server is asked again when it says so.
 """
 
 from __future__ import annotations
@@ -39,26 +38,26 @@ if TYPE_CHECKING:
     from requests import Response
 
 
-# Before another try; the row begins anew whenever more than ever has come.
+# Seconds before each further try; the count restarts whenever new bytes have come.
 DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
-# When a connection breaks off, at most this is lost.
+# At most this is lost when a connection breaks.
 CHUNK_BYTES = 1 << 16
 
-# A server that takes a call and is silent for so long is given up.
+# A server that accepts a connection and is silent for this long is given up.
 ANSWER_SECONDS = 60.0
-# The same for what has another way, and says so at once where there is no network.
+# The same for a file that can be had another way, so that the error comes soon without a network.
 OFFLINE_SECONDS = 6.0
-# One that wants to be left alone for longer is not waited for.
+# A server that asks for a longer wait is not waited for.
 LONGEST_WAIT_SECONDS = 120.0
 
 
 def number(text: str) -> int | None:
-    """A count of bytes or seconds in a header; None where it is none."""
+    """A number of bytes or seconds in a header; None if it is not a number."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def seconds_of(date: str) -> float | None:
-    """A date of HTTP, as seconds since 1970; None where it is none, or before that."""
+    """An HTTP date as seconds since 1970; None if it is not a date, or earlier."""
     try:
         seconds = parsedate_to_datetime(date).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -67,9 +66,9 @@ def seconds_of(date: str) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a server asks to be left alone for; 0 where it asks nothing.
+    """Seconds that a server asks to wait (Retry-After); 0 if it does not ask.
 
-    A date is one by its own clock, which may differ from ours.
+    A date is by the server's clock, which may differ from ours.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
@@ -82,13 +81,13 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def reason(error: BaseException, seconds: float | None = None) -> str:
-    """What is at the bottom of an error of the network, without the URL that it holds.
+    """The root cause of a network error, without its URL.
 
-    A URL's query may be as good as a key.
+    A URL's query may hold a key.
 
     Args:
         error: what was raised.
-        seconds: how long an answer was waited for; None: `ANSWER_SECONDS`.
+        seconds: the timeout; None: `ANSWER_SECONDS`.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -97,19 +96,19 @@ def reason(error: BaseException, seconds: float | None = None) -> str:
         if "Timeout" in type(cause).__name__:
             return f"no answer within {seconds or ANSWER_SECONDS:g} seconds"
         if type(cause) is BadStatusLine:
-            return "what answers there does not speak HTTP"
+            return "the answer is not HTTP"
         cause = cause.__cause__ or cause.__context__
-    return "the connection broke off"
+    return "the connection broke"
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a server says of a file.
+    """A server's description of a file.
 
     Args:
-        size_bytes: None where it doesn't say.
-        etag: as it was sent; "" for none.
-        date: when it was changed, as it was sent; "" for none.
+        size_bytes: its size; None if not given.
+        etag: its ETag as sent; "" for none.
+        date: its date of change as sent; "" for none.
     """
 
     size_bytes: int | None
@@ -124,7 +123,7 @@ class RemoteFile:
 
     @property
     def validator(self) -> str:
-        """What `If-Range` takes: the ETag, or the date; "" where neither will do."""
+        """The value for `If-Range`: the ETag or the date; "" if neither can be used."""
         # a weak ETag, W/"...", promises the same meaning, not the same bytes
         if re.fullmatch(r'"[!-~]*"', self.etag):
             return self.etag
@@ -152,10 +151,10 @@ class RemoteFile:
 
 
 class PartialFile:
-    """A file that is not whole yet.
+    """A file that is not complete yet.
 
     Args:
-        target: what it is to become.
+        target: the final path.
     """
 
     def __init__(self, target: Path) -> None:
@@ -164,11 +163,11 @@ class PartialFile:
         self.marker = target.with_name(f"{target.name}.partial.json")
 
     def size(self) -> int:
-        """How much is here, in bytes."""
+        """The number of bytes so far."""
         return self.file.stat().st_size if self.file.is_file() else 0
 
     def begun(self) -> RemoteFile | None:
-        """The file that this is the beginning of; None where that isn't known for sure."""
+        """The file that these bytes are the start of; None if unknown."""
         try:
             values = json.loads(read_text(self.marker))
             remote = RemoteFile(values["size_bytes"], str(values["etag"]), str(values["date"]))
@@ -179,7 +178,7 @@ class PartialFile:
         return remote if sensible and remote.validator and self.size() else None
 
     def begin(self, remote: RemoteFile) -> None:
-        """Forget what is here, and note what will be."""
+        """Discard the bytes so far, and record the file to download."""
         with self.file.open("wb") as file:
             os.fsync(file.fileno())
         # last, or it could speak of another's bytes; in place, as half a marker counts as none
@@ -189,7 +188,7 @@ class PartialFile:
             os.fsync(file.fileno())
 
     def finish(self, remote: RemoteFile) -> None:
-        """Give the whole file its name, and the server's date.
+        """Give the complete file its name and the server's date.
 
         Raises:
             FileExistsError: another file has the name by now.
@@ -204,21 +203,21 @@ class PartialFile:
         self.remove()
 
     def remove(self) -> None:
-        """Forget it."""
+        """Remove it."""
         self.file.unlink(missing_ok=True)
         self.marker.unlink(missing_ok=True)
 
 
 class NotFetched(DlError):
-    """A file doesn't come: nothing answers, it is refused, it breaks off or comes damaged."""
+    """A download failed: no answer, a refusal, a broken connection or a damaged file."""
 
 
 class _Broken(Exception):
-    """A try failed in a way that another may not.
+    """A try failed in a way that may not repeat.
 
     Args:
-        why: in words without the URL: its query is as good as a key to the file.
-        wait_seconds: what the server asks to be left alone for.
+        why: the reason without the URL, whose query may hold a key.
+        wait_seconds: how long the server asks to wait.
     """
 
     def __init__(self, why: str, wait_seconds: float = 0.0) -> None:
@@ -234,24 +233,24 @@ def fetch(
     digest: str = "",
     has_other_way: bool = False,
 ) -> bool:
-    """Fetch a file, whole or not at all; what has come of it stays for the next call.
+    """Download a file completely; an interrupted download is kept for the next call.
 
     Connections that break and servers in trouble are tried again a few times. Ctrl-C ends it.
 
     Args:
-        open_url: gives the file's URL, a fresh one for each try: signed ones expire.
-        path: where it goes, with the server's date; the folder is made.
-        what: the file in words: "the files of dog-breed-identification".
-        digest: its md5 or sha256, in hex; "" where none is known.
-        has_other_way: give up within `OFFLINE_SECONDS` where nothing comes at all.
+        open_url: returns the file's URL, a fresh one for each try, because signed ones expire.
+        path: the path to save to, with the server's date; the folder is made.
+        what: a name for the file: "the files of dog-breed-identification".
+        digest: its md5 or sha256, in hex; "" if unknown.
+        has_other_way: give up within `OFFLINE_SECONDS` if nothing comes at all.
 
     Returns:
-        False where it was there already.
+        False if the file exists already.
 
     Raises:
-        NotFetched: it doesn't come, and why.
-        DlError: another file is there, or another process fetches it; no room; or Ctrl-C, where
-            something is kept. What `open_url` raises comes through.
+        NotFetched: the download failed; says why.
+        DlError: another file exists; another process downloads it; no room; Ctrl-C, if something
+            is kept. Errors of `open_url` pass through.
 
     Example:
         fetch(lambda: storage_url(slug), Path("data/dogs.zip"), what="dogs.zip")
@@ -274,7 +273,7 @@ def fetch(
 def _tried(
     open_url: Callable[[], str], partial: PartialFile, what: str, digest: str, has_other_way: bool
 ) -> bool:
-    """Ask until it has come, or it isn't worth another try."""
+    """Try until the download is complete, or another try is not worth it."""
     failures, most = 0, partial.size()
     seconds = OFFLINE_SECONDS if has_other_way else ANSWER_SECONDS
     delays = () if has_other_way else DELAYS_SECONDS
@@ -282,7 +281,7 @@ def _tried(
         try:
             return _try(open_url(), partial, what, digest, seconds)
         except _Broken as broken:
-            # a file that always comes from its start, and breaks off, makes no progress
+            # a server without ranges sends the file from its start, which is no progress
             failures = failures + 1 if partial.size() <= most else 1
             if partial.size() > most:
                 delays, most = DELAYS_SECONDS, partial.size()
@@ -294,25 +293,25 @@ def _tried(
 
 
 def _wait_before(delay: float, broken: _Broken, partial: PartialFile, what: str) -> float:
-    """Seconds to wait before another try, if it is worth it."""
+    """Seconds to wait before another try; raises if that is not worth it."""
     wait = max(delay, broken.wait_seconds)
     if wait > LONGEST_WAIT_SECONDS:
-        why = f"{broken.why}, and asks to be left alone for {wait / 60:,.0f} minutes"
+        why = f"{broken.why}, and asks to wait {wait / 60:,.0f} minutes"
         raise _failure(what, why, partial) from None
     return wait
 
 
 def _failure(what: str, why: str, partial: PartialFile) -> NotFetched:
     hint = _kept(partial) if partial.begun() else "Try again later."
-    return NotFetched(f"Can't fetch {what}", why=why, hint=hint)
+    return NotFetched(f"Can't download {what}", why=why, hint=hint)
 
 
 def _kept(partial: PartialFile) -> str:
-    return f"{words.size(partial.size())} are kept: the same command goes on from there."
+    return f"Kept {words.size(partial.size())}. The same command resumes from there."
 
 
 def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float) -> bool:
-    """Ask once, and write down what comes."""
+    """Request the file once, and save what comes."""
     host, have = _host(url), partial.size()
     begun = None if os.path.lexists(partial.target) else partial.begun()
     whole = begun is not None and begun.size_bytes == have
@@ -324,16 +323,16 @@ def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float)
         if status in (408, 429) or status >= 500:
             raise _Broken(f"{host} answers {_words(status)}", retry_after(response.headers))
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise _failure(what, f"{host} sends it compressed, which nobody asked for", partial)
+            raise _failure(what, f"{host} sends it compressed without being asked", partial)
         if begun and not whole and status in (206, 416):
             remote = _rest_of(begun, have, response)
             if remote is None:
                 partial.remove()
-                raise _Broken(f"{host} sends another part than was asked for")
+                raise _Broken(f"{host} sends another part than requested")
             if status == 206:
                 _require_room(partial, remote, what)
                 total = f" of {words.size(remote.size_bytes)}" if remote.size_bytes else ""
-                say(f"Going on with {what} after {words.size(have)}{total}.")
+                say(f"Resuming {what} after {words.size(have)}{total}.")
                 _copy(response, partial, remote)
         elif status == 200:
             remote = RemoteFile.of(response.headers)
@@ -348,7 +347,7 @@ def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float)
             raise _failure(what, f"{host} answers {_words(status)}", partial)
     if digest and (found := _digest(partial.file, len(digest))) != digest:
         partial.remove()
-        raise _failure(what, f"what {host} sent is damaged, its digest is {found}", partial)
+        raise _failure(what, f"{host} sent a damaged file, its digest is {found}", partial)
     try:
         partial.finish(remote)
     except FileExistsError:
@@ -358,7 +357,7 @@ def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float)
 
 @contextmanager
 def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Response]:
-    """Ask for a URL; what goes wrong, then and while it is read, is said without the URL."""
+    """Open a URL; errors, while reading too, are reported without the URL."""
     import requests
 
     def ask() -> None:
@@ -375,9 +374,9 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
     )
     asked: Future[Response] = Future()
     with requests.Session() as session:
-        session.auth = lambda request: request  # or it sends what ~/.netrc has for the host
+        session.auth = lambda request: request  # else it would send the host's login in ~/.netrc
         try:
-            # in a thread: to ask a name server may take a minute by itself
+            # in a thread: name resolution alone may take a minute
             Thread(target=ask, daemon=True).start()
             with asked.result(seconds) as response:
                 yield response
@@ -385,7 +384,9 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
             raise _Broken(f"{_host(url)}: {reason(error, seconds)}") from None
         except requests.RequestException as error:
             raise NotFetched(
-                f"Can't fetch from {_host(url)}", why=type(error).__name__, hint="Try again later."
+                f"Can't download from {_host(url)}",
+                why=type(error).__name__,
+                hint="Try again later.",
             ) from None
 
 
@@ -405,11 +406,11 @@ def _host(url: str) -> str:
 
 
 def _rest_of(begun: RemoteFile, have: int, response: Response) -> RemoteFile | None:
-    """The file whose rest is sent, or of which nothing is left; None where it is not the right one.
+    """The file whose rest is sent, or that is complete; None if it is another file.
 
     Args:
-        begun: the file of which there is a part here.
-        have: how much, in bytes.
+        begun: the file of the partial download.
+        have: number of bytes so far.
     """
     where = response.headers.get("Content-Range", "").strip()
     found = re.fullmatch(r"bytes (?:([0-9]+)-[0-9]+|\*)/([0-9]+|\*)", where)
@@ -424,7 +425,7 @@ def _rest_of(begun: RemoteFile, have: int, response: Response) -> RemoteFile | N
 
 
 def _copy(response: Response, partial: PartialFile, remote: RemoteFile) -> None:
-    """Write down what is sent."""
+    """Save what is sent."""
     size, done = remote.size_bytes, partial.size()
     doing = f"fetch {brief(shown(partial.target.name))}:"
     bar = track(doing, _begun_mb(size or 0), "MB", done=_begun_mb(done))
@@ -444,11 +445,11 @@ def _copy(response: Response, partial: PartialFile, remote: RemoteFile) -> None:
         partial.remove()
         raise _Broken(f"{_host(response.url)} sends more than the {size:,} bytes that it announced")
     if size is not None and done < size:
-        raise _Broken(f"The connection broke off after {done:,} of {size:,} bytes")
+        raise _Broken(f"The connection broke after {done:,} of {size:,} bytes")
 
 
 def _require_room(partial: PartialFile, remote: RemoteFile, what: str) -> None:
-    """Refuse, before the first byte, what the disk can't hold."""
+    """Refuse a file that does not fit on the disk, before the first byte."""
     folder = partial.target.parent
     more = max((remote.size_bytes or 0) - partial.size(), 0)
     if partial.size():
@@ -460,25 +461,25 @@ def _require_room(partial: PartialFile, remote: RemoteFile, what: str) -> None:
 
 
 def _require_same(partial: PartialFile, remote: RemoteFile, host: str) -> None:
-    """Refuse to replace another file; the same one needs no beginning any more."""
+    """Refuse to replace another file."""
     path = partial.target
     if remote.is_at(path):
         partial.remove()
         return
     here = path.stat().st_size if path.is_file() else None
     if here == remote.size_bytes:
-        why = "both have the same size, and not the same date"
+        why = "the size is the same, but not the date"
     else:
-        why = f"{host} has {_bytes(remote.size_bytes)}, here are {_bytes(here)}"
+        why = f"it has {_bytes(here)}, the one on {host} {_bytes(remote.size_bytes)}"
     raise DlError(
-        f"{shown(path)} is there, and is not known to be the same file",
+        f"{shown(path)} exists and may be another file",
         why=why,
         hint="Move or remove it, then run the same command again.",
     )
 
 
 def _begun_mb(size: int) -> int:
-    """Megabytes, a begun one as a whole: 11.7 MB are all there at 12 of 12."""
+    """Megabytes, rounded up, so that 11.7 MB end at 12 of 12."""
     return -(-size // 1_000_000)
 
 

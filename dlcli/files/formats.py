@@ -1,9 +1,9 @@
-"""Text, YAML and CSV, read and written without surprises, whatever file names they hold.
+"""Read and write text, YAML and CSV that may hold any file name.
 
 File names are bytes on disk. Python carries bytes that aren't UTF-8 as surrogates; every text
 file that may hold a file name is written and read with `surrogateescape`, here and nowhere else.
 Nested mappings are read by dotted keys. One value of a YAML text that a person wrote can be
-changed or removed; comments and layout stay theirs.
+changed or removed; comments and layout stay.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file; None when it is empty.
 
     Raises:
-        DlError: the file isn't YAML, with the line that is at fault.
+        DlError: the file is not YAML; names the line.
     """
     import yaml
 
@@ -67,12 +67,12 @@ def _yaml_fault(error: Exception) -> str:
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    """Write plain values as YAML, whole or not at all, in the order given."""
+    """Write plain values as YAML, atomically, in the given order."""
     atomic_write(path, dump_yaml(value))
 
 
 def dump_yaml(value: Any) -> str:
-    """Plain values as YAML text, in the order given."""
+    """Plain values as YAML text, in the given order."""
     import yaml
 
     def dump(dumper: Any, allow_unicode: bool) -> str:
@@ -88,13 +88,13 @@ def dump_yaml(value: Any) -> str:
 
 
 def read_csv(path: Path, separator: str = ",") -> list[list[str]]:
-    """Read all rows of a CSV, header included; a byte order mark is no part of it.
+    """Read all rows of a CSV with its header, without a byte order mark.
 
     Args:
-        separator: what stands between its cells.
+        separator: the separator of its cells.
 
     Raises:
-        DlError: the file is not CSV.
+        DlError: the file is not a CSV.
     """
     try:
         text = read_text(path).removeprefix("\ufeff")
@@ -106,7 +106,7 @@ def read_csv(path: Path, separator: str = ",") -> list[list[str]]:
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    """Write rows as CSV (RFC 4180 quoting, `\\n` at line ends), whole or not at all."""
+    """Write rows as CSV (RFC 4180 quoting, `\\n` at line ends), atomically."""
     with (
         atomic(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
@@ -128,8 +128,8 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 def amended(text: str, path: Sequence[str], value: Any) -> str:
     """A YAML text with one value changed or added.
 
-    The text is edited in place; where that would not give the right values (several values in
-    one pair of braces, anchors), it is written anew, without its comments.
+    The text is edited in place. If that would not give the right values (several values in one pair
+    of braces, anchors), it is written again without its comments.
 
     Args:
         text: a YAML mapping, or nothing.
@@ -149,7 +149,7 @@ def without(text: str, path: Sequence[str]) -> str:
 
     Args:
         text: a YAML mapping.
-        path: the key of each level, the outermost first; all are there.
+        path: the key of each level, the outermost first; all must exist.
     """
     import yaml
 
@@ -157,7 +157,7 @@ def without(text: str, path: Sequence[str]) -> str:
 
 
 def _if_right(edited: str, wanted: Mapping[Any, Any]) -> str:
-    """An edited text; where it does not hold the right values, these written anew."""
+    """An edited text, or if it does not hold the right values, these as new YAML."""
     import yaml
 
     try:

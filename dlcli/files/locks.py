@@ -1,6 +1,6 @@
-"""One process at a time: a lock that names who has it, and a short one around a change.
+"""Locks: one that names its owner, and a short one around a change.
 
-The kernel drops a lock with the process that has it, however that ends.
+The kernel releases a lock when its process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dlcli.process import (
     utc_now,
 )
 
-# Tries in a second: as long as one that has just got the lock may take to write its name down.
+# One second of tries: as long as a new owner may take to write its name.
 TRIES, PAUSE_SECONDS = 100, 0.01
 
 
@@ -34,18 +34,18 @@ TRIES, PAUSE_SECONDS = 100, 0.01
 def held(
     file: Path, doing: str, hint: str = "Wait until it ends.", *, make_folder: bool = False
 ) -> Iterator[None]:
-    """Work on something alone.
+    """Hold a lock while the block runs.
 
-    What a killed process leaves in the file counts for nothing: the lock on it is what counts.
+    The lock on the file counts, not its content, which a killed process may have left.
 
     Args:
-        file: is there while the lock is held, and says by whom.
-        doing: what others are told: "dogscats is being worked on".
-        hint: what they can do.
-        make_folder: make the file's folder where it is missing.
+        file: the file to lock; it names the owner, and is removed at the end.
+        doing: the error for other processes: "dogscats is being worked on".
+        hint: what the user can do.
+        make_folder: make the file's folder if it is missing.
 
     Raises:
-        DlError: another process has the lock; says which.
+        DlError: another process has the lock; names it.
         OSError: the file can't be made.
     """
     descriptor = _take(file, doing, hint, make_folder)

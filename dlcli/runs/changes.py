@@ -1,4 +1,4 @@
-"""What was asked of a run while it was under way: more epochs, another rate, another batch size."""
+"""Changes of a run by `dl resume`: epochs, learning rate, batch size."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from dlcli.words import count
 
 @dataclass(frozen=True)
 class Change:
-    """One change, at the end of an epoch.
+    """One change, applied at the end of an epoch.
 
     Args:
-        after: epochs that were finished then.
-        phase: the number of the phase that training was in, from 0.
+        after: number of epochs finished at that time.
+        phase: the number of the phase at that time, from 0.
         phase_epochs: finished epochs of that phase.
-        epochs: how many there are to be in all; None: as before.
-        learning_rate: of every epoch from then on; None: as before.
-        batch_size: from then on; None: as before.
-        optimizer_anew: the optimizer began anew, for a finished run keeps no checkpoint.
-        when: in UTC.
+        epochs: total number of epochs; None: as before.
+        learning_rate: learning rate of all later epochs; None: as before.
+        batch_size: batch size of all later epochs; None: as before.
+        optimizer_anew: the optimizer started fresh, because a finished run has no checkpoint.
+        when: time of the change in UTC.
     """
 
     after: int
@@ -36,15 +36,15 @@ class Change:
     when: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """The same as plain values, without what stays as before."""
-        # by identity: 0 is no False, and is said
+        """The change as plain values, without unchanged ones."""
+        # by identity: 0 is kept, although it equals False
         unsaid = (None, False, "")
         said = asdict(self).items()
         return {name: value for name, value in said if not any(value is each for each in unsaid)}
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Change:
-        """What `describe` gave, as a value again."""
+        """Read back the result of `describe`."""
         return cls(**values)
 
     def __str__(self) -> str:
@@ -53,31 +53,31 @@ class Change:
             f"{count(self.epochs, 'epoch')} in all" if self.epochs else "",
             f"a learning rate of {self.learning_rate:g}" if self.learning_rate else "",
             f"batches of {self.batch_size}" if self.batch_size else "",
-            "the optimizer anew" if self.optimizer_anew else "",
+            "a fresh optimizer" if self.optimizer_anew else "",
         ]
         return f"from epoch {self.after + 1} on: {', '.join(filter(None, said))}"
 
 
 def change_lines(changes: Any) -> list[str]:
-    """What a run's record holds of its changes, a line for each.
+    """The changes in a run's record, one line each.
 
     Args:
-        changes: what each one's `describe` gave; what is in another form is told as it stands.
+        changes: results of `describe`; values of another form are printed as they are.
     """
     said = []
     for each in changes if isinstance(changes, list) else ():
         try:
             said.append(str(Change.from_description(each)))
-        except (TypeError, ValueError):  # of a newer version, or by somebody's hand
+        except (TypeError, ValueError):  # from a newer version, or edited by hand
             said.append(str(each))
     return said
 
 
 def changed_phases(phases: Sequence[Phase], changes: Sequence[Change]) -> tuple[Phase, ...]:
-    """A recipe's phases as they are after some changes, made one after another.
+    """A recipe's phases after some changes, applied in order.
 
-    More epochs lengthen the last phase, at its last rate; fewer are taken from the end, so that
-    the last phases may be gone.
+    More epochs extend the last phase at its last rate. Fewer epochs shorten the end, which may
+    remove the last phases.
     """
     rates = [phase.schedule.rates() for phase in phases]
     for change in changes:
@@ -94,13 +94,13 @@ def changed_phases(phases: Sequence[Phase], changes: Sequence[Change]) -> tuple[
 
 
 def batch_size_at(epoch: int, first: int, changes: Sequence[Change]) -> int:
-    """The batch size of an epoch, numbered from 1, where it was `first` in the beginning."""
+    """The batch size of an epoch, numbered from 1; `first` is the initial one."""
     asked = [change.batch_size for change in changes if change.batch_size and change.after < epoch]
     return asked[-1] if asked else first
 
 
 def _left(rates: Sequence[Sequence[float]], change: Change) -> Iterator[tuple[int, int]]:
-    """The epochs that were to come at a change: number of the phase, and within it, from 0."""
+    """The epochs left at a change: number of the phase and of the epoch in it, from 0."""
     for phase, each in enumerate(rates):
         for epoch in range(len(each)):
             if (phase, epoch) >= (change.phase, change.phase_epochs):
@@ -108,7 +108,7 @@ def _left(rates: Sequence[Sequence[float]], change: Change) -> Iterator[tuple[in
 
 
 def _resize(rates: list[list[float]], change: Change, left: int) -> None:
-    """Let so many epochs follow a change, 0 or more."""
+    """Set the number of epochs after a change, 0 or more."""
     planned = list(_left(rates, change))
     for phase, epoch in reversed(planned[left:]):
         del rates[phase][epoch]

@@ -1,6 +1,6 @@
-"""Which run a command is about, the words for why, and where that run's dataset is now.
+"""Choose the run that a command works on, and find its dataset.
 
-Runs and datasets move, and are copied: a dataset is looked for where it was, then where it may be.
+Runs and datasets may move or be copied. A dataset is looked up at its recorded path, then by name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dlcli.words import count
 
 @dataclass(frozen=True)
 class ChosenRun:
-    """A run, where its dataset is (None: nowhere), and the words for why it was taken."""
+    """A run, its dataset's folder (None if missing), and why the run was chosen."""
 
     run: Run
     root: Path | None
@@ -34,7 +34,7 @@ class ChosenRun:
 
 
 def choose_run(config: Config, named: str | None) -> ChosenRun:
-    """Decide on the run: named > the newest finished run of the current dataset.
+    """Choose the run: named > the newest finished run of the current dataset.
 
     Args:
         named: a run's folder, or its name.
@@ -59,7 +59,7 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     if newest is None:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
-            why="those there are of another dataset of that name" if finished else "",
+            why="the runs there are of another dataset of that name" if finished else "",
             hint="Train one: `dl train finetune`.",
         )
     say_moved(newest, choice.root)
@@ -68,10 +68,10 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
 
 
 def interrupted_run(config: Config) -> Run:
-    """The one run, of whichever dataset, that was interrupted.
+    """The only interrupted run of all datasets.
 
     Raises:
-        DlError: there is none, or there are several: says what to type for each, the newest first.
+        DlError: there is none, or there are several; lists the command for each, newest first.
     """
     runs_dir = config.settings().runs_dir
     statuses = {run: run.status for run in Run.all(runs_dir)}
@@ -79,9 +79,9 @@ def interrupted_run(config: Config) -> Run:
     if len(found) == 1:
         return found[0]
     if not found:
-        further = "Train one further: `dl resume RUN --epochs N`; `dl runs --all` lists them."
+        further = "To train one further: `dl resume RUN --epochs N`. `dl runs --all` lists them."
         raise DlError(
-            f"No run in {shown(runs_dir)} is interrupted",
+            f"No interrupted run in {shown(runs_dir)}",
             hint=further if statuses else "Train one: `dl train finetune`.",
         )
     found.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
@@ -98,7 +98,7 @@ def interrupted_run(config: Config) -> Run:
 
 
 def find_finished_run(named: str, runs_dir: Path) -> Run:
-    """A run of whichever dataset, as `find_run` finds it.
+    """A finished run of any dataset, as found by `find_run`.
 
     Raises:
         DlError: there is none, or it is not finished.
@@ -112,25 +112,25 @@ def find_finished_run(named: str, runs_dir: Path) -> Run:
         raise DlError(
             f"{run.name} is not finished",
             why=words[state],
-            hint=f"Go on with it: `dl resume {run.name}`.",
+            hint=f"Resume it: `dl resume {run.name}`.",
         )
     if state == "running":
         raise DlError(
             f"{run.name} is not finished",
             why="it is being trained",
-            hint="Wait for it, or take another run.",
+            hint="Wait for it, or use another run.",
         )
     return run
 
 
 def name_among(run: Run, runs_dir: Path) -> str:
-    """What finds a run again: `<dataset>/<name>` among the runs, its whole path elsewhere."""
+    """A name that finds a run: `<dataset>/<name>` in the runs folder, its whole path elsewhere."""
     inside = run.path.is_relative_to(runs_dir)
     return str(run.path.relative_to(runs_dir) if inside else run.path)
 
 
 def name_to_type(run: Run, runs_dir: Path) -> str:
-    """What finds a run again: its name, or where that finds another its dataset's before it."""
+    """A name to type for a run: its own, with its dataset's if that is ambiguous."""
     try:
         found = find_run(run.name, runs_dir).path
     except DlError:
@@ -142,7 +142,7 @@ def find_run(named: str, runs_dir: Path) -> Run:
     """A run given by its folder, its name, or `<dataset>/<name>`.
 
     Raises:
-        DlError: there is no such run, or its name stands in two datasets' folders.
+        DlError: there is no such run, or two datasets have a run of that name.
     """
     for path in (expanded(named), runs_dir / named):
         if named and Run(path).is_run:
@@ -159,22 +159,22 @@ def find_run(named: str, runs_dir: Path) -> Run:
         )
     raise DlError(
         f"No such run: {shown(named)}",
-        why=f"nothing of that name in {shown(runs_dir)}",
+        why=f"{shown(runs_dir)} has nothing of that name",
         hint=did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`.",
     )
 
 
 def same_runs(config: Config) -> str:
-    """What the next command needs typed to look among the same runs."""
+    """The option that makes the next command use the same runs folder; "" where it needs none."""
     named = config.is_flag("runs_dir")
     return f" --runs-dir {quoted(config.settings().runs_dir)}" if named else ""
 
 
 def may_be_of(run: Run, root: Path) -> bool:
-    """Whether a run was trained on a dataset, or on one of its name that is gone (moved, say).
+    """Whether a run was trained on a dataset, or on one of its name that no longer exists.
 
     Args:
-        run: in the folder of the dataset's name.
+        run: a run in the folder of the dataset's name.
         root: the dataset's folder.
     """
     recorded = run.dataset_path
@@ -182,10 +182,10 @@ def may_be_of(run: Run, root: Path) -> bool:
 
 
 def dataset_of(run: Run, data_dir: Path) -> Path | None:
-    """Where a run's dataset is: as recorded, else one of that name under the data folder (said).
+    """A run's dataset: at its recorded path, else by name in the data folder, with a message.
 
     Returns:
-        its folder; None where there is neither, or the run doesn't say.
+        its folder; None if there is neither, or the run does not record it.
 
     Raises:
         DlError: its `config.yaml` is missing or damaged.
@@ -202,7 +202,7 @@ def dataset_of(run: Run, data_dir: Path) -> Path | None:
 
 
 def require_whole(run: Run) -> None:
-    """Refuse a run that can't say what it is.
+    """Refuse a run whose `config.yaml` can't be read.
 
     Raises:
         DlError: its `config.yaml` is missing or damaged.
@@ -210,22 +210,22 @@ def require_whole(run: Run) -> None:
     try:
         _ = run.config
     except DlError as error:
-        hint = "Restore it, or take another run: `dl runs` lists them."
+        hint = "Restore it, or use another run. `dl runs` lists them."
         raise DlError(error.what, why=error.why, hint=hint) from error
 
 
 def say_moved(run: Run, root: Path) -> None:
-    """Say that a folder is taken for the one that a run was trained on, should that be gone."""
+    """Say which folder replaces a run's dataset that no longer exists."""
     recorded = run.dataset_path
     if recorded and not is_folder(recorded):
-        say(f"{shown(recorded)} is gone; taking {shown(root)}, the dataset of that name.")
+        say(f"{shown(recorded)} is gone. Using {shown(root)}, the dataset of that name.")
 
 
 def require_own(run: Run, root: Path) -> None:
-    """Refuse a dataset that is not the run's; say so where it is taken for one that is gone.
+    """Refuse a dataset that is not the run's; say so if it replaces one that is gone.
 
     Raises:
-        DlError: the run's own is elsewhere; or it is gone, and this one has another name and
+        DlError: the run's dataset is elsewhere; or it is gone, and this one has another name and
             other images.
     """
     if run.dataset == root.name and may_be_of(run, root):
@@ -236,10 +236,10 @@ def require_own(run: Run, root: Path) -> None:
     if recorded and not is_folder(recorded):
         other = _other_images(run, root)
         if other is None:
-            say(f"{shown(recorded)} is gone; taking {shown(root)}, which holds the same images.")
+            say(f"{shown(recorded)} is gone. Using {shown(root)}, which holds the same images.")
             return
         why = f"{shown(recorded)} is gone, and {shown(root / other)} holds other images"
-        hint = "Name a copy of it that keeps the times of files, as `rsync -a` and `cp -a` do."
+        hint = "Name a copy of it that keeps the times of files, as by `rsync -a` or `cp -a`."
     raise DlError(
         f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
         why=why,
@@ -249,7 +249,7 @@ def require_own(run: Run, root: Path) -> None:
 
 
 def _other_images(run: Run, root: Path) -> str | None:
-    """The split whose images are not those that a run was trained or judged on, if any."""
+    """The split whose images differ from those of a run's training or validation, if any."""
     recorded, dataset = below(run.config, "run", "dataset", "fingerprints"), open_dataset(root)
     splits = ("train", "valid")
     return next((s for s in splits if dataset.fingerprint(s) != below(recorded, s)), None)

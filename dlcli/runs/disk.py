@@ -1,4 +1,4 @@
-"""What runs take on disk, what else needs them, and removing them."""
+"""The size of runs on disk, what depends on them, and their removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dlcli.runs.ladder import Ladder
 from dlcli.runs.listing import Row
 from dlcli.runs.run import Run
 
-# What a frozen network's second name in a run is the same file as, see
+# The other name of a frozen network that is a hard link in a run, see
 # `inference.serving.make_engine`.
 IN_CACHE = "the network in the cache"
 
@@ -36,7 +36,7 @@ class Stored:
 
 
 def stored_files(run: Run) -> list[Stored]:
-    """Every file of a run, by name. What vanishes meanwhile is left out."""
+    """Every file of a run, by name. Files that vanish meanwhile are left out."""
     found: list[Stored] = []
     first: dict[tuple[int, int], str] = {}
     engine = os.path.relpath(run.engine, run.path)
@@ -57,20 +57,20 @@ def stored_files(run: Run) -> list[Stored]:
 
 
 def size_of(files: Sequence[Stored]) -> int:
-    """What files take together, in bytes; one with two names counts once."""
+    """The total size of files in bytes; a file with two names counts once."""
     return sum(file.size_bytes for file in files if file.same_as is None)
 
 
 def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:
-    """Those of a run's files that going on after a stop needs."""
+    """The files of a run's checkpoint."""
     return [file for file in files if file.name.startswith(f"{run.checkpoint.name}/")]
 
 
 def require_at_rest(run: Run) -> None:
-    """Refuse a run that is at work.
+    """Refuse a run that is being trained.
 
     Raises:
-        DlError: says by which process.
+        DlError: names the process.
     """
     status = run.status
     if status["state"] == "running":
@@ -86,16 +86,16 @@ def require_no_link(run: Run) -> None:
     if run.path.is_symlink():
         raise DlError(
             f"{shown(run.path)} is a link to {shown(run.path.readlink())}",
-            why="what lies elsewhere may be somebody else's",
+            why="files elsewhere may belong to someone else",
             hint="Remove the link itself with `rm`, or name the run's own folder.",
         )
 
 
 def remove_run(run: Run) -> None:
-    """Remove the folder of a run that is held.
+    """Remove the folder of a locked run.
 
-    Its status goes last: a removal that was cut short leaves something that is listed, and that
-    can be removed again. The lock goes after it, or another process could go on with the rest.
+    The status goes last, so that an interrupted removal leaves a run that is listed and can be
+    removed again. The lock goes after it, so that no other process resumes the rest.
     """
     for path in run.path.iterdir():
         if path in (run.status_file, run.lock_file):
@@ -109,12 +109,12 @@ def remove_run(run: Run) -> None:
 
 
 def remove_checkpoint(run: Run) -> None:
-    """Remove what going on after a stop needs; all else stays."""
+    """Remove a run's checkpoint; all else stays."""
     shutil.rmtree(run.checkpoint)
 
 
 def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:
-    """What would miss a run, in words: ensembles, unfinished runs that rest on it, its ladder.
+    """What depends on a run, in words: ensembles, unfinished runs, its ladder.
 
     Args:
         run: that may be removed.
@@ -134,7 +134,7 @@ def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:
 
 
 def _may_name(other: Run, run: Run) -> bool:
-    """Whether a run's settings hold another's name; odd names stand there as escapes."""
+    """Whether a run's settings contain another's name; odd names are escaped there."""
     try:
         return not run.name.isascii() or run.name.encode() in other.config_file.read_bytes()
     except OSError:
@@ -158,7 +158,7 @@ def _reasons(row: Row, run: Run) -> Iterator[str]:
 
 
 def _rests_on(other: Run, hyperparameters: Any, run: Run) -> Iterator[str]:
-    words = {"init_from": "began with its weights", "pseudo_label": "trains on its labels"}
+    words = {"init_from": "started from its weights", "pseudo_label": "trains on its labels"}
     for name, what in words.items():
         named = hyperparameters.get(name) if isinstance(hyperparameters, Mapping) else None
         if isinstance(named, str) and _is_named(run, named):
@@ -166,6 +166,6 @@ def _rests_on(other: Run, hyperparameters: Any, run: Run) -> Iterator[str]:
 
 
 def _is_named(run: Run, named: str) -> bool:
-    """Whether a path, or `<dataset>/<name>`, is a run's; all runs may have moved together."""
+    """Whether a path or `<dataset>/<name>` is that of a run; all runs may have moved together."""
     path = Path(named)
     return path.name == run.name and path.parent.name in ("", run.dataset)

@@ -1,4 +1,4 @@
-"""Choosing among listed runs: filters such as `val_accuracy>0.98`, and sorting by any value."""
+"""Filter listed runs, by conditions such as `val_accuracy>0.98`, and sort them by any value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Metric = Literal["val_loss", "val_accuracy"]
 
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
-# Columns of the table, and the values that are meant: of the first, epochs done.
+# Columns of the table, and the values that they stand for.
 _ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy", "public": "public_score"}
 
 
@@ -40,9 +40,9 @@ class Filter:
         return f"{self.key}{self.sign}{self.value}"
 
     def keeps(self, row: Row) -> bool:
-        """Whether a row meets the condition; one without such a value is neither above nor below.
+        """Whether a row meets the condition; a row without the value is neither above nor below.
 
-        `!=` keeps exactly what `=` doesn't.
+        `!=` is the exact opposite of `=`.
         """
         held = row.values.get(self.key)
         if self.sign in _ORDER:
@@ -51,17 +51,17 @@ class Filter:
 
 
 def read_filter(text: str) -> Filter:
-    """A filter as it is typed.
+    """Read a typed filter.
 
     Raises:
-        DlError: it isn't one.
+        DlError: it is not a filter.
     """
     found = _FILTER.fullmatch(text)
     if found is None:
         raise DlError(
-            f"{text!r} is no filter",
-            why="one is a key, a sign (= != < <= > >=) and a value",
-            hint="Put those with < or > in quotes, or the shell takes them for a file: "
+            f"{text!r} is not a filter",
+            why="expected a key, a sign (= != < <= > >=) and a value",
+            hint="Quote filters with < or >, which the shell reads as redirections: "
             "`'val_accuracy>0.98'`.",
             exit_code=ExitCode.USAGE,
         )
@@ -70,18 +70,18 @@ def read_filter(text: str) -> Filter:
 
 
 def is_filter(text: str) -> bool:
-    """Whether a word is a filter, and no run's name or folder."""
+    """Whether a word is a filter, not a run's name or folder."""
     return _FILTER.fullmatch(text) is not None
 
 
 def sort_key(text: str) -> tuple[str, bool]:
-    """What to sort by, and whether from the top down: `-val_loss`."""
+    """The key to sort by, and whether to sort in descending order: `-val_loss`."""
     key = text.removeprefix("-")
     return _ALIASES.get(key, key), text.startswith("-")
 
 
 def needs_settings(keys: Iterable[str]) -> bool:
-    """Whether some of these keys may stand in `config.yaml` alone."""
+    """Whether some of these keys may only be in `config.yaml`."""
     return any(key not in (*FIELDS, *TOLD) for key in keys)
 
 
@@ -89,7 +89,7 @@ def filtered(rows: Sequence[Row], filters: Sequence[Filter]) -> list[Row]:
     """The rows that meet all conditions, in their order.
 
     Raises:
-        DlError: a key that no row has, or a number compared with what is none.
+        DlError: no row has a key, or a number is compared with a text.
     """
     require_known([each.key for each in filters], rows)
     for each in filters:
@@ -100,7 +100,7 @@ def filtered(rows: Sequence[Row], filters: Sequence[Filter]) -> list[Row]:
 def sorted_by(rows: Sequence[Row], text: str) -> list[Row]:
     """The rows by a value, ascending, or descending by `-key`; those without one last.
 
-    Numbers come before text; those that are equal stay in their order.
+    Numbers come before text; equal values keep their order.
 
     Raises:
         DlError: a key that no row has.
@@ -113,7 +113,7 @@ def sorted_by(rows: Sequence[Row], text: str) -> list[Row]:
 
 
 def best_first(rows: Sequence[Row], metric: Metric) -> list[Row]:
-    """The finished runs that have a score, the best first; equal ones in their order."""
+    """The finished runs with a score, the best first; equal ones keep their order."""
     finished = [row for row in rows if row.state == "finished"]
     scored = [row for row in finished if not _is_missing(row.values[metric])]
     return sorted_by(scored, f"-{metric}" if metric == "val_accuracy" else metric)
@@ -144,7 +144,7 @@ def _require_number(each: Filter, rows: Sequence[Row]) -> None:
         raise DlError(
             f"`{each}` compares numbers with {each.value!r}",
             why=f"`{each.key}` is a number",
-            hint=f"Type one: `'{each.key}{each.sign}0.5'`.",
+            hint=f"Use a number: `'{each.key}{each.sign}0.5'`.",
             exit_code=ExitCode.USAGE,
         )
 
@@ -181,7 +181,7 @@ def _is_missing(held: Any) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """The number that is typed; whole ones exactly, however large."""
+    """A typed number; integers are exact, however large."""
     for kind in (int, float):
         try:
             number: float = kind(text)

@@ -1,8 +1,8 @@
-"""A ladder's folder: the plan, the run of each step, and whether it is finished.
+"""The folder of a ladder: its plan, the run of each step, and its state.
 
 ~/runs/dogscats-sample/202611231409-ladder/  ladder.yaml ladder.csv ladder.md ladder.png
 
-`ladder.yaml` is written at every step, so that a ladder killed at any moment goes on from there.
+`ladder.yaml` is written at every step, so that a ladder killed at any moment can be resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dlcli.runs.run import Run
 
 @dataclass(frozen=True)
 class Ladder:
-    """A ladder's folder and what stands in it."""
+    """A ladder's folder and its content."""
 
     path: Path
 
@@ -62,28 +62,28 @@ class Ladder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every step is done still, and was compared."""
+        """Whether every step is still done, and the comparison is written."""
         record = self.record()
         return record.get("state") == "finished" and all(map(self.is_done, record["plan"]["steps"]))
 
     def _is_whole(self) -> bool:
         try:
             record = self.record()
-        except DlError:  # a damaged one must not keep a new one from being
+        except DlError:  # a damaged ladder must not prevent a new one
             return False
         return isinstance(record, dict) and {"started", "plan", "runs", "failed"} <= record.keys()
 
     def record(self) -> dict[str, Any]:
-        """What `ladder.yaml` holds."""
+        """The content of `ladder.yaml`."""
         record: dict[str, Any] = read_yaml(self.file)
         return record
 
     def update(self, **changes: Any) -> None:
-        """Change some of `ladder.yaml`; the rest stays."""
+        """Change some values of `ladder.yaml`; the rest stays."""
         write_yaml(self.file, self.record() | changes)
 
     def run(self, step: str) -> Run | None:
-        """The run that a step was begun with; None where there is none, or it was removed."""
+        """The run of a step; None if there is none, or it was removed."""
         name = self.record()["runs"].get(step)
         run = Run(self.path.parent / name) if name else None
         return run if run and run.is_run else None
@@ -94,15 +94,15 @@ class Ladder:
         return run is not None and (run.state == "finished" or step in self.record()["failed"])
 
     def begin(self, step: str) -> None:
-        """Write down that this process trains a step from now on."""
+        """Record that this process begins to train a step."""
         failed = {name: why for name, why in self.record()["failed"].items() if name != step}
         self.update(at={"step": step, "since": utc_now(), **this_process()}, failed=failed)
 
     def adopt(self) -> None:
-        """Write down the run of the step that was last begun, if that isn't done yet.
+        """Record the run of the step that was begun last, if it isn't recorded yet.
 
-        A process may die before it can write the name down. Such a run is the one that the same
-        process began since it began the step.
+        A process may die before it records the name. Its run is the one that the same process began
+        after it began the step.
         """
         record = self.record()
         at = record.get("at")
@@ -118,10 +118,10 @@ class Ladder:
             self.update(runs=record["runs"] | {at["step"]: begun[-1]})
 
     def held(self) -> AbstractContextManager[None]:
-        """Climb it alone.
+        """Lock the ladder.
 
         Raises:
-            DlError: another process does; says which.
+            DlError: another process works on it; names it.
         """
-        hint = "Wait for it, or begin another beside it: `dl ladder --again`."
-        return held(self.path / "lock.yaml", f"{self.name} is being climbed", hint)
+        hint = "Wait for it, or start another one: `dl ladder --again`."
+        return held(self.path / "lock.yaml", f"{self.name} is being trained", hint)

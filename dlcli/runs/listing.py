@@ -1,7 +1,7 @@
-"""Many runs at once, a row for each; a damaged one is a row as well, and says what is wrong.
+"""List many runs quickly, a row for each; the row of a damaged run says what is wrong.
 
-Of a thousand runs a YAML parser takes longer than everything else that listing them takes. Files
-that `dl` wrote are as simple as the reader here needs them; whatever isn't is left to the parser.
+For a thousand runs a YAML parser takes longer than everything else. The reader here is enough for
+files that `dl` wrote; all others go to the parser.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dlcli.runs.run import STATES, Run
 from dlcli.settings.fields import coerce, settings_of
 
 DAMAGED = "damaged"
-# How many epochs a run is to have in all.
+# The key of a run's total number of epochs.
 PLANNED = "planned_epochs"
-# What every row has, None where the run has none of it; in the order of `--csv`.
+# The values of every row, None if the run lacks one; in the order of `--csv`.
 FIELDS = (
     "run",
     "dataset",
@@ -39,9 +39,9 @@ FIELDS = (
     "seconds",
     "public_score",
 )
-# What `status.yaml` tells besides, so that no other file is read for it.
+# Other values of `status.yaml`, so that no other file is read for them.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
-# By these a run is judged while it trains.
+# Scores of a run while it trains.
 SCORES = ("val_loss", "val_accuracy")
 NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score", PLANNED)
 
@@ -62,9 +62,9 @@ _LINE = re.compile(
     r"|'(?P<quoted>[ -&(-~]*)'"
     r"|(?P<words>[A-Za-z][A-Za-z0-9_.-]*(?: [A-Za-z0-9_.,-]+)*)))?"
 )
-# What a nested mapping begins with; text that begins below its key would be no mapping.
+# The first line of a nested mapping; a text that begins below its key is not one.
 _NESTED = re.compile(r"  [a-z_]+:(?: .*)?")
-# Words that mean something else than themselves, as a key too (YAML 1.1).
+# Words that YAML 1.1 reads as other values, as keys too.
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "null"}
 
 
@@ -73,10 +73,10 @@ class Row:
     """One run of a list.
 
     Args:
-        values: what it can be filtered and sorted by: `FIELDS`, what else `status.yaml` has, of
-            an unfinished run the best scores until now and `PLANNED`, and if they were asked for
-            the settings, by their dotted keys and their last names.
-        problem: what is wrong with its files; empty where nothing is.
+        values: values to filter and sort by: `FIELDS`, others of `status.yaml`, for an unfinished
+            run its best scores so far and `PLANNED`, and if requested the settings, by their
+            dotted keys and their last names.
+        problem: what is wrong with its files; "" if nothing is.
     """
 
     run: Run
@@ -108,15 +108,15 @@ def list_runs(runs_dir: Path, dataset: str | None = None, *, settings: bool = Fa
 
 
 def read_row(run: Run) -> Row:
-    """One run as it would be listed, settings included."""
+    """The row of one run, with settings."""
     return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
 
 
 def find_listed(named: str, runs_dir: Path) -> Run:
-    """A run as `find_run` finds it, or one that is damaged so far that it has no status.
+    """A run as found by `find_run`, or a damaged run without a status.
 
     Raises:
-        DlError: there is no such run, or its name stands in two datasets' folders.
+        DlError: there is no such run, or two datasets have a run of that name.
     """
     try:
         return find_run(named, runs_dir)
@@ -130,9 +130,9 @@ def find_listed(named: str, runs_dir: Path) -> Run:
 
 
 def epochs_of(row: Row) -> str:
-    """The best epoch of how many are done, "9/12"; of an unfinished run how many of those planned.
+    """The best epoch of all epochs, "9/12"; for an unfinished run epochs done of those planned.
 
-    A number alone is of epochs done, where nothing says of how many.
+    A single number is of epochs done, if the total is unknown.
     """
     done, best = row.values["epoch"], row.values["best_epoch"]
     planned = row.values.get(PLANNED)
@@ -152,13 +152,13 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _age(row: Row) -> tuple[str, str]:
-    """When a run began, as digits that sort as time does; of one that can't say, by its name."""
+    """When a run began, as digits in the order of time; if unknown, by its name."""
     started = str(row.values["started"] or row.run.name[:12])
     return re.sub(r"\D", "", started), row.run.name
 
 
 def _row(folder: Path, settings: bool) -> Row | None:
-    """The row of a folder; None where it is no run's."""
+    """The row of a folder; None if it is not a run."""
     run, path = Run(folder), os.fspath(folder)
     try:
         with os.scandir(path) as entries:
@@ -199,24 +199,24 @@ def _status(path: str, problems: list[str]) -> dict[str, Any]:
     for key in NUMBERS:
         held = values.get(key)
         if held is not None and (isinstance(held, bool) or not isinstance(held, int | float)):
-            problems.append(f"{key} in {_STATUS} is no number")
+            problems.append(f"{key} in {_STATUS} is not a number")
             values[key] = None
     return values
 
 
 def _state(run: Run, status: Mapping[str, Any], problems: list[str]) -> str:
-    """The state that is true now."""
+    """The current state."""
     state = status.get("state")
     if state == "running" and not at_work(status, run.lock_file):
         return "interrupted"
     if state not in STATES and not problems:
         unknown = f"has a state that this version doesn't know, {state}"
-        problems.append(f"{_STATUS} {unknown if state else 'names no state'}")
+        problems.append(f"{_STATUS} {unknown if state else 'has no state'}")
     return str(state)
 
 
 def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict[str, Any]:
-    """What `config.yaml` holds: the recipe alone, which needs no parser, or everything."""
+    """The settings in `config.yaml`: the recipe alone, without a parser, or all."""
     if not config:
         return {}
     recipe = _RECIPE.search(config)
@@ -226,14 +226,14 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
     if held and not isinstance(held.get("run"), dict):
         problems.append(f"{_CONFIG} lacks the block `run`")
     values = dict(flat(held))
-    # of two settings with one last name the first counts: what is shared stands before a recipe's
-    # own, and the record of the run behind both
+    # where two settings have the same last name, the first counts: shared settings come before the
+    # recipe's, and these before the record of the run
     short = {key.rpartition(".")[2]: values[key] for key in reversed(values)}
     return {**short, **values, "recipe": values.get("run.recipe")}
 
 
 def _look_at_history(run: Run, problems: list[str]) -> None:
-    """What is wrong with `history.csv` is a problem."""
+    """Add what is wrong with `history.csv` to the problems."""
     data = _content(os.fspath(run.history_file), problems)
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
@@ -244,7 +244,7 @@ def _look_at_history(run: Run, problems: list[str]) -> None:
 
 
 def _content(path: str, problems: list[str]) -> bytes:
-    """What a file holds; nothing where it can't be used, with the reason."""
+    """The content of a file; empty if it can't be used, with the reason in `problems`."""
     name = path.rpartition("/")[2]
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - thousands of paths are slow to make
@@ -266,15 +266,15 @@ def _content(path: str, problems: list[str]) -> bytes:
 
 
 def _parsed(path: str, problems: list[str]) -> dict[Any, Any]:
-    """A YAML file's mapping; empty where it is none, with the reason."""
+    """A YAML file's mapping; empty if it is not one, with the reason in `problems`."""
     name = path.rpartition("/")[2]
     try:
         held = read_yaml(Path(path))
-    except (DlError, RecursionError):  # the latter of ten thousand brackets
+    except (DlError, RecursionError):  # RecursionError: ten thousand brackets
         problems.append(f"{name} is not valid YAML")
         return {}
     if not isinstance(held, dict):
-        problems.append(f"{name} holds no lines of `key: value`")
+        problems.append(f"{name} has no lines of `key: value`")
         return {}
     return held
 
@@ -284,13 +284,13 @@ def _unread(name: str, error: OSError) -> str:
 
 
 def planned_epochs(config: Mapping[str, Any]) -> int | None:
-    """How many epochs a run was to have in all, whose status does not say it (before 0.2).
+    """The total number of epochs of a run whose status lacks it (before 0.2).
 
     Args:
-        config: what its `config.yaml` holds; a project recipe isn't loaded for a list.
+        config: the content of its `config.yaml`; a project recipe isn't loaded for a list.
 
     Returns:
-        as it was asked for, by `dl resume` last; None where the file doesn't say.
+        the number set by the schedule or the last `dl resume`; None if the file does not say.
     """
     try:
         recipe = config["run"]["recipe"]
@@ -308,13 +308,13 @@ def planned_epochs(config: Mapping[str, Any]) -> int | None:
 
 
 def best_so_far(history: Sequence[Mapping[str, float | str]]) -> dict[str, float | str]:
-    """The best epoch of a run whose status does not say it (before 0.2).
+    """The best epoch of a run whose status lacks it (before 0.2).
 
     Args:
         history: rows of `history.csv`.
 
     Returns:
-        `best_epoch`, `val_loss`, `val_accuracy`; nothing where there is no such epoch.
+        `best_epoch`, `val_loss`, `val_accuracy`; {} if there is no such epoch.
     """
     scored = [row for row in history if all(isinstance(row.get(n), float) for n in SCORES)]
     if not scored:
@@ -324,17 +324,17 @@ def best_so_far(history: Sequence[Mapping[str, float | str]]) -> dict[str, float
 
 
 def headlines(data: bytes) -> dict[str, Plain] | None:
-    """The values that stand at a YAML mapping's own level; what is nested below is passed over.
+    """The top-level values of a YAML mapping, without nested ones.
 
     Returns:
-        numbers as numbers, all else as text, nothing for a key without a value; None where a line
-        is out of the ordinary, so that only a YAML parser can say what it means.
+        numbers as numbers, all else as text, keys without a value left out; None if a line is
+        unusual, so that it needs a YAML parser.
     """
     try:
         lines = data.decode().split("\n")
     except UnicodeDecodeError:
         return None
-    if lines.pop():  # the last line has no end
+    if lines.pop():  # the last line is incomplete
         return None
     values: dict[str, Plain] = {}
     opened = in_block = False

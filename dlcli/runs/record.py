@@ -1,4 +1,4 @@
-"""A run's record: what `config.yaml` says of how the run was made, each value in its type."""
+"""A run's record in `config.yaml`: how the run was made, as typed values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RecordedDataset:
 
 @dataclass(frozen=True)
 class RecordedMember:
-    """A member of an ensemble, with its scores at the time that the ensemble was made."""
+    """A member of an ensemble, with its scores when the ensemble was made."""
 
     name: str
     path: Path
@@ -44,18 +44,18 @@ class RecordedMember:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run was made of.
+    """How a run was made.
 
     Args:
-        recipe: its name; "ensemble" of an ensemble.
-        recipe_file, recipe_digest: where a project recipe stood, and which text of it this was.
-        dataset: what it was trained on.
-        forward: what made the features; None where the network sees pixels.
-        pixels: how files become pixels where images go through the network; None of an ensemble.
-        pseudo_labels: the digest of the labels that the test images were given.
-        changes: what was asked of the run under way.
-        members: of an ensemble; of a trained run there are none.
-        command, host, git, versions: how, where and with what it was made.
+        recipe: the recipe's name; "ensemble" for an ensemble.
+        recipe_file, recipe_digest: a project recipe's file, and a hash of its text.
+        dataset: the dataset.
+        forward: the function from image to feature; None if the network takes pixels.
+        pixels: how files become pixels if images go through the network; None for an ensemble.
+        pseudo_labels: the digest of the test images' pseudo-labels.
+        changes: changes by `dl resume`.
+        members: the members of an ensemble; empty for a trained run.
+        command, host, git, versions: command, machine and software that made it.
     """
 
     recipe: str
@@ -74,14 +74,14 @@ class RunRecord:
 
 
 def read_record(file: Path, config: Mapping[str, Any]) -> RunRecord:
-    """The record in a run's `config.yaml`.
+    """Read the record in a run's `config.yaml`.
 
     Args:
-        file: the file, for its name.
-        config: what it holds.
+        file: the file, to name it in errors.
+        config: its content.
 
     Raises:
-        DlError: a value is missing or of another kind; names its key.
+        DlError: a value is missing or has another type; names its key.
     """
     known = {field.name for field in fields(RunRecord)}
     held = {key: value for key, value in config[RECORD].items() if key in known}
@@ -99,10 +99,10 @@ def read_record(file: Path, config: Mapping[str, Any]) -> RunRecord:
 
 
 def _read(kind: Any, held: Any, key: str) -> Any:
-    """A value of a YAML file in the type of an annotation; a block as a mapping or a dataclass.
+    """Convert a YAML value to the type of an annotation, a block to a mapping or dataclass.
 
     Raises:
-        ValueError: it is missing, of another kind, or not known; names its key.
+        ValueError: it is missing, unknown or of another type; names its key.
     """
     form, inside = get_origin(kind), get_args(kind)
     if form in (Union, UnionType):
@@ -117,7 +117,7 @@ def _read(kind: Any, held: Any, key: str) -> Any:
         return _read_block(kind, held, key)
     if kind is Path and isinstance(held, str):
         return Path(held)
-    # by its very type: `true` is an `int` too
+    # by its exact type: `true` is an `int` too
     if type(held) is kind or (kind is float and type(held) is int):
         return held
     expected = _WORDS.get(form or kind, "a block of `key: value`")
@@ -130,7 +130,7 @@ def _read_block(kind: Any, held: Mapping[str, Any], key: str) -> Any:
     kinds = get_type_hints(kind)
     for name in held:
         if name not in kinds:
-            raise ValueError(f"`{key}.{name}` is not known to this version of `dl`")
+            raise ValueError(f"this version of `dl` does not know `{key}.{name}`")
     for field in fields(kind):
         if field.name not in held and field.default is MISSING:
             raise ValueError(f"`{key}.{field.name}` is missing")

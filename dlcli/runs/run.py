@@ -36,7 +36,7 @@ _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and what stands in it."""
+    """A run's folder and its files."""
 
     path: Path
 
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def config_file(self) -> Path:
-        """Every resolved value, and where, when and with what it ran."""
+        """Every resolved setting, and when, where and with which software it ran."""
         return self.path / "config.yaml"
 
     @property
@@ -62,12 +62,12 @@ class Run:
 
     @property
     def lock_file(self) -> Path:
-        """Who works on it; there only while somebody does."""
+        """The process that works on it; exists only meanwhile."""
         return self.path / "lock.yaml"
 
     @property
     def log_file(self) -> Path:
-        """All that was said in training."""
+        """All messages of the training."""
         return self.path / "log.txt"
 
     @property
@@ -82,17 +82,17 @@ class Run:
 
     @property
     def best_model(self) -> Path:
-        """The model of the best epoch, preprocessing inside."""
+        """The model of the best epoch, with preprocessing."""
         return self.path / "models" / "best.keras"
 
     @property
     def last_model(self) -> Path:
-        """The model of the last epoch, preprocessing inside."""
+        """The model of the last epoch, with preprocessing."""
         return self.path / "models" / "last.keras"
 
     @property
     def engine(self) -> Path:
-        """The best model as files that predict without a backend."""
+        """The best model as files that predict without a Keras backend."""
         return self.path / "models" / "engine"
 
     @property
@@ -102,16 +102,16 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """What going on after a stop needs; gone once the run is finished."""
+        """The checkpoint for a resume; removed once the run is finished."""
         return self.path / "checkpoint"
 
     @property
     def tensorboard(self) -> Path:
-        """Event files of each epoch, where they were asked for."""
+        """TensorBoard's event files, if enabled."""
         return self.path / "tensorboard"
 
     def predictions_file(self, split: str, views: int = 0) -> Path:
-        """Path, true class, probabilities, of "valid" or "test"; by the mean of so many views."""
+        """Predictions of "valid" or "test"; with `views`, the mean of that many views."""
         return self.path / "predictions" / (f"{split}-tta{views}.csv" if views else f"{split}.csv")
 
     @property
@@ -126,7 +126,7 @@ class Run:
 
     @property
     def figures(self) -> Path:
-        """The report's pictures as PNGs."""
+        """The report's figures as PNGs."""
         return self.path / "figures"
 
     @property
@@ -140,7 +140,7 @@ class Run:
 
     @property
     def kaggle_file(self) -> Path:
-        """What was sent to Kaggle, when, and the score that came back."""
+        """Submissions to Kaggle: what was sent, when, and the score."""
         return self.path / "kaggle.yaml"
 
     @classmethod
@@ -155,7 +155,7 @@ class Run:
         """Make a new run's folder, `YYYYMMDDHHMM-recipe-p1-p2-p3-p4` in UTC.
 
         Raises:
-            DlError: a hundred runs of that name in that minute.
+            DlError: there are a hundred runs of that name in that minute.
         """
         stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
         name = "-".join([stamp, recipe, *telling])
@@ -173,7 +173,7 @@ class Run:
 
     @property
     def is_run(self) -> bool:
-        """Whether the folder is a run's; one that is closed to us is none."""
+        """Whether the folder is a run; False for one that can't be read."""
         with suppress(OSError):
             return self.status_file.is_file()
         return False
@@ -182,7 +182,7 @@ class Run:
     def status(self) -> dict[str, Any]:
         """What `status.yaml` holds now: epoch, scores, diagnosis, and a state that is true now.
 
-        A run that says it is running, and whose process is gone, is interrupted.
+        A run whose state is running, but whose process is gone, is interrupted.
         """
         status = self._written_status()
         if status.get("state") not in STATES:
@@ -193,14 +193,14 @@ class Run:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether `status.yaml` says nothing, or only a part of what it said."""
+        """Whether `status.yaml` is empty or cut short."""
         with suppress(OSError):
             whole = self.status_file.read_bytes().endswith(b"\n")
             return not whole or not self._written_status()
         return True
 
     def _written_status(self) -> dict[str, Any]:
-        """What `status.yaml` holds; nothing where it is missing or damaged."""
+        """The content of `status.yaml`; {} if it is missing or damaged."""
         try:
             status = read_yaml(self.status_file) if self.status_file.is_file() else None
         except DlError:  # one damaged file must not hide all other runs
@@ -213,11 +213,11 @@ class Run:
         return str(self.status["state"])
 
     def update_status(self, **changes: Any) -> None:
-        """Change some of `status.yaml`; the rest stays, and what other processes change too."""
+        """Change some values of `status.yaml`, and keep the rest and other processes' changes."""
         self._change_status(lambda status: status | changes)
 
     def add_to_status(self, name: str, entries: Mapping[str, Any]) -> None:
-        """Add to a mapping in `status.yaml`; what else it holds stays."""
+        """Add entries to a mapping in `status.yaml`, and keep the rest."""
         self._change_status(lambda status: status | {name: status.get(name, {}) | entries})
 
     def remove_from_status(self, *names: str) -> None:
@@ -232,11 +232,11 @@ class Run:
             file.parent.mkdir(exist_ok=True)
 
     def start(self, recipe: str, planned_epochs: int) -> None:
-        """Say that this process works on the run.
+        """Record that this process trains the run.
 
         Args:
-            recipe: what it trains, so that a list need not open `config.yaml` for it.
-            planned_epochs: how many there are to be in all.
+            recipe: the recipe's name, so that a list need not open `config.yaml`.
+            planned_epochs: total number of epochs.
         """
 
         def begun(status: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +270,7 @@ class Run:
         """The `run` block of `config.yaml`: recipe, dataset, input, versions, command.
 
         Raises:
-            DlError: the file is missing or damaged; names the key that is at fault.
+            DlError: the file is missing or damaged; names the wrong key.
         """
         from dlcli.runs.record import read_record
 
@@ -278,14 +278,14 @@ class Run:
 
     @property
     def is_ensemble(self) -> bool:
-        """Whether it has members in place of a model."""
+        """Whether it has members instead of a model."""
         return bool(self.record.members)
 
     def require_single(self, verb: str) -> None:
         """Refuse an ensemble.
 
         Args:
-            verb: what to do with one of its members instead: "Rerun".
+            verb: what to do with a member instead: "Rerun".
 
         Raises:
             DlError: names the members.
@@ -294,19 +294,19 @@ class Run:
             names = ", ".join(member.name for member in self.record.members)
             raise DlError(
                 f"{self.name} is an ensemble",
-                why="it is the mean of its members, and has no model of its own",
+                why="it is the mean of its members and has no model",
                 hint=f"{verb} one of its members: {names}.",
             )
 
     @property
     def predicts_from(self) -> Forward | None:
-        """What made the features that its predictions are made from; None: from pixels."""
+        """The function of the features that it predicts from; None: it predicts from pixels."""
         from_features = self.status.get("predicts_from") == "features"
         return self.record.forward if from_features else None
 
     @property
     def dataset_path(self) -> Path | None:
-        """Where the dataset was at training; None where the record is missing or damaged."""
+        """The dataset's recorded path; None if the record is missing or damaged."""
         try:
             return Path(below(self.config, "run", "dataset", "path"))
         except (DlError, TypeError):  # one damaged file must not hide all other runs
@@ -321,7 +321,7 @@ class Run:
         """
         classes = read_yaml(self.classes_file) if self.classes_file.is_file() else None
         if not isinstance(classes, list) or not classes:
-            why = "without it nobody can say which output is which class"
+            why = "without it the classes of the outputs are unknown"
             raise damaged(self.classes_file, why)
         return tuple(str(name) for name in classes)
 
@@ -335,29 +335,29 @@ class Run:
         return read_history(self.history_file)
 
     def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write `history.csv` whole; all rows have the same keys."""
+        """Write `history.csv` atomically; all rows have the same keys."""
         write_history(self.history_file, rows)
 
     def held(self) -> AbstractContextManager[None]:
-        """Train it, or remove it, alone.
+        """Lock the run, to train or to remove it.
 
         Raises:
-            DlError: another process does; says which.
+            DlError: another process works on it; names it.
         """
         return held(self.lock_file, f"{self.name} is being trained", _BUSY_HINT)
 
     def busy(self, owner: Mapping[str, Any]) -> DlError:
-        """The error of a run that a process works on; its owner as read from a file."""
+        """The error of a run that a process works on, by the owner read from a file."""
         return in_use(f"{self.name} is being trained", owner, _BUSY_HINT)
 
     def log(self, text: str) -> None:
-        """Add a line to `log.txt`, or several, with the time."""
+        """Add one or more lines to `log.txt`, with the time."""
         with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
 
 
 def read_history(file: Path) -> list[dict[str, float | str]]:
-    """The rows, numbers as numbers; [] where there is no file.
+    """The rows, with numbers as numbers; [] if there is no file.
 
     Raises:
         DlError: the file is damaged.
@@ -368,14 +368,14 @@ def read_history(file: Path) -> list[dict[str, float | str]]:
     if not header or any(len(row) != len(header) for row in rows):
         raise DlError(
             f"{shown(file)} is damaged",
-            why="expected a header and as many values in each row",
-            hint="Take another run, or restore the file.",
+            why="expected a header, and as many values in each row",
+            hint="Use another run, or restore the file.",
         )
     return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
 
 
 def write_history(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the file whole; all rows have the same keys. Without rows there is none."""
+    """Write the file atomically; all rows have the same keys. No rows, no file."""
     if rows:
         header = list(rows[0])
         write_csv(file, [header, *([row[key] for key in header] for row in rows)])
@@ -391,10 +391,10 @@ def _number(text: str) -> float | str:
 
 
 def writable_run(run: Run) -> Run:
-    """The folder that takes what is made of a run; its own where that can be written.
+    """The folder for new files of a run: its own, or if that can't be written, its stand-in.
 
     Raises:
-        DlError: neither that nor the one that stands in for it can be written.
+        DlError: neither can be written.
     """
     if _can_be_written(run):
         return run
@@ -402,29 +402,29 @@ def writable_run(run: Run) -> Run:
     try:
         kept_in.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno not in _NOT_ALLOWED:  # a full disk is said as such
+        if error.errno not in _NOT_ALLOWED:  # such as a full disk
             raise
         why = error.strerror or why
     if not _can_be_written(kept_in):
         raise DlError(
             f"{shown(run.path)} can't be written, and neither can {shown(kept_in.path)}",
             why=why,
-            hint="Copy the run to a folder of yours, or name another folder for what is made "
-            "with the environment variable XDG_STATE_HOME.",
+            hint="Copy the run to a folder of your own, or set another folder for new files by the "
+            "environment variable XDG_STATE_HOME.",
         )
     return kept_in
 
 
 def writable_run_said(run: Run) -> Run:
-    """The same, said where it is not the run's own folder."""
+    """The same, with a message if it is not the run's own folder."""
     kept_in = writable_run(run)
     if kept_in != run:
-        say(f"{shown(run.path)} can't be written: what is made goes to {shown(kept_in.path)}.")
+        say(f"{shown(run.path)} can't be written: new files go to {shown(kept_in.path)}.")
     return kept_in
 
 
 def runs_to_read(run: Run) -> tuple[Run, ...]:
-    """The folders that may hold what was made of a run, its own first."""
+    """The folders that may hold files of a run, its own first."""
     return (run,) if _can_be_written(run) else (run, stand_in(run))
 
 
@@ -434,7 +434,7 @@ def _can_be_written(run: Run) -> bool:
 
 
 def stand_in(run: Run) -> Run:
-    """What takes the place of a run's folder, for it alone: another person's may have its name."""
+    """The stand-in for a run's folder, unique because other users' runs may have the same name."""
     from hashlib import sha256
 
     config = run.config_file.read_bytes() if run.config_file.is_file() else b""

@@ -1,4 +1,4 @@
-"""A run's settings by dotted keys: where they are not the default, and where runs differ."""
+"""A run's settings: those that are not the default, and those in which runs differ."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
 from dlcli.settings.fields import coerce, plain, text_of
 
-# Where things lie, and what a machine can bear: they don't tell one training from another.
+# Paths and limits of the machine, which don't distinguish trainings.
 LOCATIONS = ("data_dir", "runs_dir", "dataset", "workers", "memory")
-# What `dl` decided on where nobody did: it stands in the file as if it had been asked for.
+# Values that `dl` chose by default; the file holds them as if they had been set.
 DECIDED = ("engine", "precision")
 IMAGE_SIZE = "image_size"
 
 CHANGES = "changes"
-# What is written or kept besides: no result depends on it.
+# Settings of additional files, which no result depends on.
 BESIDES = ("tensorboard", "keep_checkpoint")
-# Of a run's record, what its result depends on. The rest says who asked for it, from where, and
-# what follows from settings.
+# Values of a run's record that its result depends on. The others are about who made it and where,
+# or follow from settings.
 RECORDED = (
     "recipe_digest",
     "members",
@@ -49,10 +49,10 @@ class Changed:
     """A setting of a run that is not the default.
 
     Args:
-        key: dotted.
-        value: as `config.yaml` holds it.
-        default: today's, as YAML could hold it.
-        known: whether there is such a setting still.
+        key: its dotted key.
+        value: its value in `config.yaml`.
+        default: today's default as a plain value.
+        known: whether the setting still exists.
     """
 
     key: str
@@ -64,10 +64,10 @@ class Changed:
 def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
     """The settings of a run that are not the defaults, hyperparameters first.
 
-    What its recipe fixes, and where data and runs lie, is left out.
+    Values that its recipe fixes, and the folders of data and runs, are left out.
 
     Args:
-        config: what `Run.config` gave.
+        config: the value of `Run.config`.
     """
     recipe = str(config[RECORD].get("recipe"))
     fixed = {**_pinned(recipe), **_preset(config)}
@@ -88,7 +88,7 @@ def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
 
 
 def _pinned(recipe: str) -> Mapping[str, Any]:
-    """What a recipe fixes; nothing where there is no such recipe any more."""
+    """The settings that a recipe fixes; {} if the recipe no longer exists."""
     try:
         return recipe_class(recipe).pinned
     except DlError:
@@ -96,10 +96,10 @@ def _pinned(recipe: str) -> Mapping[str, Any]:
 
 
 def _own_size(recipe: str, config: Mapping[str, Any]) -> int:
-    """Pixels a side that are taken where nobody sets them: the recipe's, or the backbone's.
+    """The default pixels a side: the recipe's or the backbone's.
 
     Raises:
-        DlError: there is no such recipe or backbone any more.
+        DlError: the recipe or backbone no longer exists.
     """
     cls = recipe_class(recipe)
     if cls.layer is None:
@@ -108,7 +108,7 @@ def _own_size(recipe: str, config: Mapping[str, Any]) -> int:
 
 
 def _preset(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The amounts of augmentation that follow from the preset alone."""
+    """The amounts of augmentation of the preset."""
     written = config.get("augmentation")
     preset = written.get("preset") if isinstance(written, Mapping) else None
     if preset not in PRESETS:
@@ -119,11 +119,11 @@ def _preset(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that is not the same in all of some runs.
+    """A setting that differs among some runs.
 
     Args:
-        setting: its key; of a hyperparameter its own name, whichever recipe has it.
-        values: of each run, as YAML holds it; None where it is unset or the run has none.
+        setting: its key; a hyperparameter's name, for any recipe.
+        values: its plain value in each run; None if it is unset, or the run does not have it.
     """
 
     setting: str
@@ -131,16 +131,17 @@ class Difference:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The same as people write them."""
+        """The values as text for people."""
         if self.setting == CHANGES:
             return tuple("; ".join(change_lines(value)) for value in self.values)
         return tuple(map(text_of, self.values))
 
 
 def differing_settings(runs: Sequence[Run]) -> list[Difference]:
-    """The settings that are not the same in all of some runs, recipe and hyperparameters first.
+    """The settings that differ among some runs, recipe and hyperparameters first.
 
-    What is unset in one and unknown to another is the same; what no result depends on is left out.
+    Unset in one run and unknown to another count as equal. Settings that no result depends on are
+    left out.
 
     Raises:
         DlError: a run's `config.yaml` is missing or damaged.
@@ -156,7 +157,7 @@ def differing_settings(runs: Sequence[Run]) -> list[Difference]:
 
 
 def _settings(run: Run) -> tuple[dict[str, Any], ...]:
-    """A run's recipe, its hyperparameters, its settings, and what its record adds; dotted keys."""
+    """A run's recipe, hyperparameters, settings and recorded values, by dotted keys."""
     config = run.config
     record = {str(key): value for key, value in config[RECORD].items()}
     recipe = record.get("recipe")

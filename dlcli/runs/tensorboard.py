@@ -1,7 +1,7 @@
-"""TensorBoard: event files of a training, made from the rows of its history, and its server.
+"""TensorBoard: write event files from a training's history, and run its server.
 
 Training and validation are two folders with the same tags, so that TensorBoard draws their curves
-in one chart. The event files come from the `tensorboard` package, which doesn't need TensorFlow.
+in one chart. The `tensorboard` package writes the event files; it doesn't need TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,43 +17,42 @@ from typing import Any
 
 from dlcli.errors import DlError
 
-# Of each folder its tags, and the columns of `history.csv` behind them.
+# The tags of each folder, and their columns in `history.csv`.
 SIDES = {
     "train": {"loss": "loss", "accuracy": "accuracy", "learning_rate": "learning_rate"},
     "validation": {"loss": "val_loss", "accuracy": "val_accuracy"},
 }
 FILE = "events.out.tfevents."
 HOST = "127.0.0.1"
-# TensorBoard draws 1,000 points of a curve, chosen at random, unless it is told to draw more.
+# By default TensorBoard draws 1,000 random points of a curve.
 EVERY_POINT = {"scalars": 1_000_000}
 
 Row = Mapping[str, Any]
 
 
 def require_tensorboard() -> None:
-    """Refuse where TensorBoard isn't installed.
+    """Refuse if TensorBoard isn't installed.
 
     Raises:
         DlError: says how to install it.
     """
     spec = find_spec("tensorboard")
-    if spec is None or spec.origin is None:  # the latter is any folder of that name, a run's too
+    if spec is None or spec.origin is None:  # without an origin it is a folder, such as a run's
         raise DlError(
             "TensorBoard is not installed",
-            why="it is no part of what `dl` needs",
+            why="it is an optional package",
             hint="Install it: `pip install 'dlcli[tensorboard]'`.",
         )
 
 
 def begin_events(folder: Path, history: Sequence[Row], started: str, seconds: float) -> None:
-    """Write the events of all epochs there are, anew: what was in the folder before is removed.
+    """Write the events of all epochs so far, and remove earlier ones in the folder.
 
     Args:
-        folder: of the training; made if need be.
+        folder: the training's folder; made if missing.
         history: one mapping per epoch, as in `history.csv`.
         started: when the training began, ISO 8601.
-        seconds: that these epochs took; which of them took how much of it is not known, so they
-            are spread evenly.
+        seconds: total duration of these epochs, which is spread evenly over them.
     """
     began = _timestamp(started)
     times = [began + seconds * number / len(history) for number in range(1, len(history) + 1)]
@@ -61,33 +60,33 @@ def begin_events(folder: Path, history: Sequence[Row], started: str, seconds: fl
         place = folder / side
         place.mkdir(parents=True, exist_ok=True)
         before = list(place.glob(f"{FILE}*"))
-        # a new name: a TensorBoard that is looking on would not see that a file was replaced
+        # a new name: a running TensorBoard would not notice a replaced file
         _append(place / _new_name(), side, zip(history, times, strict=True))
         for file in before:
             file.unlink()
 
 
 def add_events(folder: Path, row: Row) -> None:
-    """Add those of an epoch that has just ended, after `begin_events`."""
+    """Add the events of one more epoch, after `begin_events`."""
     for side in SIDES:
         place = folder / side
-        place.mkdir(parents=True, exist_ok=True)  # somebody may have removed it meanwhile
+        place.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
         newest = max(place.glob(f"{FILE}*"), default=place / _new_name())
         _append(newest, side, [(row, time.time())])
 
 
 def serve(folder: Path, port: int | None) -> str:
-    """Start TensorBoard's server in the background, for as long as this process lives.
+    """Start TensorBoard's server in the background, until this process ends.
 
     Args:
-        folder: in which it looks for event files; a run is named by its path below.
-        port: to answer on; None: the first free one from 6006 on.
+        folder: the folder of event files; runs are named by their paths in it.
+        port: its port; None: the first free one from 6006 on.
 
     Returns:
         its address.
 
     Raises:
-        DlError: the port is taken or forbidden.
+        DlError: the port is in use or forbidden.
     """
     from tensorboard import program
 
@@ -96,19 +95,19 @@ def serve(folder: Path, port: int | None) -> str:
         argv=("",), logdir=str(folder), host=HOST, port=port, samples_per_plugin=EVERY_POINT
     )
     try:
-        with redirect_stderr(io.StringIO()):  # it tells how it reads files
+        with redirect_stderr(io.StringIO()):  # it reports how it reads files
             url: str = server.launch()
     except program.TensorBoardServerException as error:
         raise DlError(
             "TensorBoard can't be started",
             why=error.msg.removeprefix("TensorBoard "),
-            hint="Name another: `--port N`.",
+            hint="Use another port: `--port N`.",
         ) from error
     return url
 
 
 def _append(file: Path, side: str, rows: Iterable[tuple[Row, float]]) -> None:
-    """Add a record for each epoch to a file, in one piece; a new one begins with its version."""
+    """Append a record per epoch to a file, in one write; a new file begins with its version."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
@@ -119,7 +118,7 @@ def _append(file: Path, side: str, rows: Iterable[tuple[Row, float]]) -> None:
         event = Event(wall_time=time.time(), file_version="brain.Event:2")
         writer.write(event.SerializeToString())
     for row, when in rows:
-        if not isinstance(row.get("epoch"), int):  # of a file that somebody has edited
+        if not isinstance(row.get("epoch"), int):  # an edited file
             continue
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in _values(row, side)]
         event = Event(wall_time=when, step=row["epoch"], summary=Summary(value=values))
@@ -135,12 +134,12 @@ def _values(row: Row, side: str) -> Iterator[tuple[str, float]]:
 
 
 def _new_name() -> str:
-    # TensorBoard reads a folder's files by name: the time makes that the order of writing
+    # TensorBoard reads files by name, so the time in it keeps the order of writing
     return f"{FILE}{time.time():.6f}.dl"
 
 
 def _timestamp(started: str) -> float:
     try:
         return datetime.fromisoformat(started).timestamp()
-    except ValueError:  # of a file that somebody has edited
+    except ValueError:  # an edited file
         return time.time()

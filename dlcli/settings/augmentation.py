@@ -1,4 +1,4 @@
-"""The amounts of augmentation, and named sets of them."""
+"""Settings of augmentation: its amounts, and presets of them."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far images are changed at random; what is not set is the preset's."""
+    """Amounts of random augmentation; an unset amount comes from the preset."""
 
     preset: Literal["light", "mnist", "statefarm", "none"] = setting(
-        "light", "light: photos; mnist: signs that mustn't be flipped; statefarm; none"
+        "light", "light: photos; mnist: no flips, for signs and digits; statefarm; none"
     )
     rotation: float | None = setting(
-        None, "turn by up to so many degrees either way", at_least=0, below=181, unset="auto"
+        None, "rotate by up to this many degrees either way", at_least=0, below=181, unset="auto"
     )
     width_shift: float | None = setting(
         None, "shift by up to this share of the width", at_least=0, below=1, unset="auto"
@@ -56,7 +56,7 @@ class Augmentation:
     )
     shear: float | None = setting(
         None,
-        "slant: move the top against the bottom by up to this share of the height",
+        "shear: move the top against the bottom by up to this share of the height",
         at_least=0,
         below=1,
         unset="auto",
@@ -65,18 +65,18 @@ class Augmentation:
         None, "zoom in or out by up to this share", at_least=0, below=1, unset="auto"
     )
     horizontal_flip: bool | None = setting(
-        None, "mirror half of the images, left to right", unset="auto"
+        None, "flip half of the images left to right", unset="auto"
     )
     channel_shift: float | None = setting(
         None,
-        "make each colour brighter or darker by up to this much of 255",
+        "brighten or darken each colour by up to this much of 255",
         at_least=0,
         below=256,
         unset="auto",
     )
 
     def resolved(self) -> Augmentation:
-        """The same with the preset's values where none was set; 0 where it has none either."""
+        """The same with the preset's values for unset amounts, or 0."""
         names = [name for name in settings_of(Augmentation) if name != "preset"]
         nothing = {name: False if name == "horizontal_flip" else 0.0 for name in names}
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -88,7 +88,7 @@ class Augmentation:
         return not any(self.amounts().values())
 
     def amounts(self) -> dict[str, Any]:
-        """What it resolves to, by name, without the preset's own name."""
+        """The resolved amounts by name, without the preset's name."""
         resolved = dataclasses.asdict(self.resolved())
         del resolved["preset"]
         return resolved
@@ -98,7 +98,7 @@ class Augmentation:
         return Augmentation("none", **self.amounts())
 
     def __str__(self) -> str:
-        """What is changed, in words: "rotation 15, zoom 0.1, horizontal flip"."""
+        """The amounts in words: "rotation 15, zoom 0.1, horizontal flip"."""
         words = [
             name.replace("_", " ") + ("" if value is True else f" {value:.12g}")
             for name, value in self.amounts().items()
@@ -107,7 +107,7 @@ class Augmentation:
         return ", ".join(words) or "nothing"
 
     def describe(self) -> dict[str, Any]:
-        """Every value as YAML can hold it."""
+        """Every value as a plain value."""
         return {name: plain(value) for name, value in dataclasses.asdict(self.resolved()).items()}
 
 

@@ -1,4 +1,4 @@
-"""Settings of rented machines, the `aws:` block, and durations as people write them: `1h30m`."""
+"""Settings of rented boxes, the `aws:` block, and their types: durations, networks, patterns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from dlcli.settings.fields import Refused, setting
 
-# IP version -> the shortest prefix that may reach a box. A /8 is the most that any organisation was
-# ever given of IPv4, and none has a /16 of IPv6.
+# IP version -> the shortest prefix that may reach a box. No organisation was ever given more than
+# a /8 of IPv4, and none has a /16 of IPv6.
 WIDEST = {4: 8, 6: 16}
 
 OFF = "off"
@@ -45,9 +45,9 @@ class Networks(tuple[str, ...]):
         """Read networks; an address alone is a network of its own.
 
         Raises:
-            Refused: one is no network; or together they let in more than an organisation has.
+            Refused: one is not a network, or together they are more than an organisation has.
         """
-        # every command declares this block, few read it
+        # imported here: every command declares this block, few read it
         from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
         found = []
@@ -59,15 +59,15 @@ class Networks(tuple[str, ...]):
             found.append(network)
         if not found:
             raise Refused("no address is named")
-        # the whole internet in pieces is the whole internet
+        # joined first, because several networks may cover the whole internet
         four = collapse_addresses(each for each in found if isinstance(each, IPv4Network))
         six = collapse_addresses(each for each in found if isinstance(each, IPv6Network))
         wide: list[IPv4Network | IPv6Network] = [*four, *six]
         for network in wide:
             if network.prefixlen == 0:
-                raise Refused("it lets the whole internet in")
+                raise Refused("it admits the whole internet")
             if network.prefixlen < (most := WIDEST[network.version]):
-                raise Refused(f"{network} lets too many in: a /{most} is the most")
+                raise Refused(f"{network} admits too many addresses: at most a /{most}")
         return cls(map(str, found))
 
     def __str__(self) -> str:
@@ -114,43 +114,43 @@ def read_duration(text: str) -> Duration | None:
     """A duration as typed; None for `off`.
 
     Raises:
-        Refused: it is neither.
+        Refused: it is not a duration or `off`.
     """
     return None if text.strip().lower() == OFF else Duration.parse(text)
 
 
 @dataclass(frozen=True)
 class Aws:
-    """What `dl aws` rents, where, and for how long."""
+    """Settings of `dl aws`: what it rents, where, and for how long."""
 
-    profile: str | None = setting(None, "profile of ~/.aws/config; as boto3 finds it by default")
-    region: str | None = setting(None, "AWS region, such as eu-west-1; as boto3 finds it")
-    name: str | None = setting(None, "the box's name; the project folder's by default")
+    profile: str | None = setting(None, "profile of ~/.aws/config; by default boto3's choice")
+    region: str | None = setting(None, "AWS region, such as eu-west-1; by default boto3's choice")
+    name: str | None = setting(None, "name of the box; by default the project folder's name")
     type: str = setting("g6.xlarge", "instance type (see `dl aws types`)", metavar="TYPE")
-    disk: int = setting(128, "GB of the box's disk", at_least=8, below=16385)
+    disk: int = setting(128, "size of the box's disk in GB", at_least=8, below=16385)
     idle: Duration | None = setting(
         Duration(minutes=30),
-        "stop the box after so long with nothing to do",
+        "stop the box after being idle for this long",
         unset=OFF,
         metavar="TIME",
     )
     max_hours: int = setting(
-        24, "stop the box after so many hours whatever it does", at_least=1, below=8761
+        24, "stop the box after this many hours, even if busy", at_least=1, below=8761
     )
-    spot: bool = setting(False, "rent spare capacity: cheaper, and it may be taken away")
+    spot: bool = setting(False, "rent spare capacity: cheaper, but AWS may take it back")
     max_price: float | None = setting(
-        None, "most to pay for the machine, in dollars an hour", at_least=0.001
+        None, "highest price of the box, in dollars an hour", at_least=0.001
     )
     image: str | None = setting(
-        None, "machine image; the newest Deep Learning Base image by default", metavar="AMI"
+        None, "machine image; by default the newest Deep Learning Base image", metavar="AMI"
     )
-    vpc: str | None = setting(None, "network to be in; the region's default by default")
-    subnet: str | None = setting(None, "subnet to be in; one of the zone that has room")
+    vpc: str | None = setting(None, "VPC of the box; by default the region's default VPC")
+    subnet: str | None = setting(None, "subnet of the box; by default one in a zone with capacity")
     ingress: Networks | None = setting(
-        None, "who may reach port 22, as CIDR; this machine's address alone", metavar="CIDR"
+        None, "addresses that may reach port 22; by default only this machine's", metavar="CIDR"
     )
     exclude: Patterns | None = setting(
-        None, "file name patterns that stay here, beside those built in", metavar="PATTERNS"
+        None, "file patterns not to copy, besides the built-in ones", metavar="PATTERNS"
     )
-    ssh_key: Path | None = setting(None, "private key for ssh; one of dl's own by default")
-    bootstrap: Path | None = setting(None, "script to run on a new box, once it is set up")
+    ssh_key: Path | None = setting(None, "private key for ssh; by default one that `dl` makes")
+    bootstrap: Path | None = setting(None, "script to run on a new box after its setup")

@@ -1,8 +1,8 @@
-"""A setting declared once: a dataclass field with its type, default, help and bounds.
+"""Declare a setting once: a dataclass field with type, default, help and bounds.
 
-From the field come the command-line option, the YAML key, the environment variable and the entry
-in a run's `config.yaml`, through one coercion (`coerce`): YAML reads `1e-3` as a string, so the
-field's type decides, not the spelling.
+The field defines the command-line option, the YAML key, the environment variable and the entry in a
+run's `config.yaml`. All values go through `coerce`, where the field's type decides: YAML reads
+`1e-3` as a string.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def setting(
     """Declare a setting as a dataclass field.
 
     Args:
-        default: a value of the field's type; None where there may be none.
+        default: a value of the field's type, or None for an optional one.
         help: one line, shown by `--help`.
-        at_least, below: bounds of a number; the first is allowed, the second is not.
-        unset: the word for None: "auto" where `dl` then decides.
-        metavar: the word for its value in `--help`; by default one for its type.
+        at_least, below: bounds of a number; the first is inclusive, the second exclusive.
+        unset: the word for None: "auto" if `dl` then decides.
+        metavar: the name of its value in `--help`; by default one for its type.
     """
     bounds = {"at_least": at_least, "below": below}
     metadata = {"help": help, "unset": unset, "metavar": metavar, **bounds}
@@ -50,7 +50,7 @@ def setting(
 
 @dataclass(frozen=True)
 class Setting:
-    """One declared setting, as read back from its dataclass."""
+    """One declared setting, as read from its dataclass."""
 
     name: str
     type: Any
@@ -64,12 +64,12 @@ class Setting:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words allowed, where the type is a Literal; else ()."""
+        """The allowed words if the type is a Literal; else ()."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is typing.Literal else ()
 
     @property
     def expected(self) -> str:
-        """The values that are accepted, in words: "expected ..., received ...\""""
+        """The accepted values, in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         kind = {
@@ -85,12 +85,12 @@ class Setting:
         return ", ".join(filter(None, [kind, " and ".join(bounds), unset]))
 
     def text(self, value: Any) -> str:
-        """A value as a person would type it."""
+        """A value as a user would type it."""
         return self.unset if value is None else text_of(value)
 
 
 def settings_of(cls: type) -> dict[str, Setting]:
-    """All settings that a dataclass declares with `setting`, in their order."""
+    """All settings that a dataclass declares with `setting`, in order."""
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         hints |= _own_hints(base)
@@ -110,19 +110,19 @@ def settings_of(cls: type) -> dict[str, Setting]:
 
 @lru_cache
 def _own_hints(cls: type) -> dict[str, Any]:
-    """The types of a class's own annotations; `typing.get_type_hints` reads the bases' anew."""
+    """The types of a class's own annotations; `typing.get_type_hints` would read the bases too."""
     return inspect.get_annotations(cls, eval_str=True)
 
 
 def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
-    """Turn a value from YAML, the environment or a flag into the setting's type.
+    """Convert a value from YAML, the environment or a flag to the setting's type.
 
     Args:
-        value: text, or whatever YAML made of it.
-        base: the folder that a relative path is relative to; the current folder by default.
+        value: text, or the value that YAML read.
+        base: the folder for relative paths; by default the current folder.
 
     Raises:
-        DlError: the value can't be of that type, or is out of bounds; says what was expected.
+        DlError: the value has another type or is out of bounds; says what was expected.
     """
     if to.optional and means_nothing(value, to):
         return None
@@ -138,7 +138,7 @@ def coerce(value: Any, to: Setting, *, base: Path | None = None) -> Any:
 
 
 class Refused(ValueError):
-    """A type of our own says why it can't be made of a text."""
+    """Raised by a setting's own type: why it can't be read from a text."""
 
 
 def _refused(value: Any, to: Setting, why: str = "") -> DlError:
@@ -153,7 +153,7 @@ def _refused(value: Any, to: Setting, why: str = "") -> DlError:
 def means_nothing(value: Any, to: Setting) -> bool:
     """Whether a value is a word for none, such as `none`, or the setting's own."""
     if value is False:
-        return to.unset == "off"  # YAML takes `off` for a truth value
+        return to.unset == "off"  # YAML reads `off` as false
     return value is None or (
         isinstance(value, str) and value.strip().lower() in NOTHING | {to.unset}
     )
@@ -178,10 +178,10 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
             raise Refused(f"expected a path, and `./{value}` is a folder of that name")
         try:
             return (base or Path.cwd()) / Path(value).expanduser()
-        except RuntimeError as error:  # `~somebody` where nobody has that name
-            raise Refused("nobody on this machine has that name") from error
+        except RuntimeError as error:  # `~name` of an unknown user
+            raise Refused("no user of this machine has that name") from error
     if isinstance(value, bool | list | dict) and to.type in (int, float, str):
-        raise TypeError  # YAML's `seed: yes` is a slip, not the number 1
+        raise TypeError  # YAML's `seed: yes` is a mistake, not the number 1
     if to.type is int:
         if isinstance(value, float) and not value.is_integer():
             raise ValueError

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from dlcli.settings.fields import Refused
 
-# What other tools call the two that a schedule holds.
+# Names that other tools use for rates and epochs.
 RATE, EPOCHS = ("lr", "learning_rate"), ("epochs",)
 
 
@@ -19,8 +19,8 @@ RATE, EPOCHS = ("lr", "learning_rate"), ("epochs",)
 class Schedule:
     """Learning rates, each held for a number of epochs.
 
-    The course's rule "in all cases": some epochs at the default rate, then a tenth, then a
-    hundredth.
+    The course's rule "in all cases": some epochs at the default rate, then at a tenth and at a
+    hundredth of it.
 
     Args:
         steps: (learning rate, epochs) pairs, in order.
@@ -34,7 +34,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
-        """Read `RATExEPOCHS[,RATExEPOCHS...]`; a rate alone means one epoch.
+        """Read `RATExEPOCHS[,RATExEPOCHS...]`; a rate alone is for one epoch.
 
         Raises:
             Refused: says which part can't be read.
@@ -61,7 +61,7 @@ class Schedule:
 
     @property
     def epochs(self) -> int:
-        """Epochs in all."""
+        """Total number of epochs."""
         return sum(epochs for _, epochs in self.steps)
 
     @property
@@ -74,11 +74,11 @@ class Schedule:
         return [rate for rate, epochs in self.steps for _ in range(epochs)]
 
     def asked(self, name: str, value: str) -> Schedule:
-        """The same as another tool would be told, `lr` 0.01 or `epochs` 4.
+        """The schedule with another rate or other epochs, by a name that other tools use.
 
         Args:
-            name: one of `RATE`, the highest rate, or of `EPOCHS`, the epochs in all.
-            value: as it was typed; one that can't be read changes nothing.
+            name: one of `RATE`, for the highest rate, or of `EPOCHS`, for the total of epochs.
+            value: as typed; an unreadable value changes nothing.
         """
         with suppress(ValueError, Refused):
             if name in EPOCHS:
@@ -93,17 +93,17 @@ class Schedule:
         return Schedule(tuple((float(f"{r * factor:.6g}"), epochs) for r, epochs in self.steps))
 
     def with_epochs(self, epochs: int) -> Schedule:
-        """The same rates for another number of epochs in all.
+        """The same rates for another total number of epochs.
 
-        They are divided in the proportions of this schedule, by the largest remainder, at least one
-        epoch a step. Fewer epochs than steps train the first steps, one epoch each.
+        The epochs are divided in the proportions of this schedule, by the largest remainder, with
+        at least one epoch per step. With fewer epochs than steps the last steps are left out.
         """
         steps = self.steps[: max(epochs, 0)]
         total = sum(usual for _, usual in steps)
         # no step ends further below its share: the others take one epoch more than theirs at most
         counts = [max(1, epochs * usual // total - len(steps)) for _, usual in steps]
         for _ in range(epochs - sum(counts)):
-            # in whole numbers, so that equal shares are equal and the earlier step comes first
+            # in integers, so that equal remainders are equal and the earlier step wins
             missing = [
                 epochs * usual - total * count
                 for (_, usual), count in zip(steps, counts, strict=True)

@@ -1,7 +1,7 @@
-"""The settings that commands share, each declared once: type, default, help.
+"""The settings that commands share.
 
-Flags, environment, files and a run's `config.yaml` derive from here; a recipe's hyperparameters
-are declared in the recipe.
+Flags, environment variables, files and a run's `config.yaml` follow these declarations. A recipe's
+hyperparameters are declared in the recipe.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dlcli.settings.aws import Aws
 from dlcli.settings.fields import setting
 
 OnError = Literal["stop", "skip"]
-# What a pretrained network's part hangs on; these mean nothing where a recipe sees the pixels.
+# Settings of the pretrained network; they have no effect if a recipe takes the pixels.
 BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
 
 MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
@@ -24,57 +24,58 @@ MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
 
 @dataclass(frozen=True)
 class Kaggle:
-    """What a competition wants; `dataset.yaml` may set these for its dataset."""
+    """Settings of a competition; `dataset.yaml` may set these for its dataset."""
 
-    competition: str | None = setting(None, "the competition's name in its URL")
+    competition: str | None = setting(None, "name of the competition in its URL")
     positive: str | None = setting(
-        None, "the class whose probability a single column holds", metavar="CLASS"
+        None, "class whose probability a single column holds", metavar="CLASS"
     )
-    metric: MetricName | None = setting(None, "how the competition scores; known of some")
+    metric: MetricName | None = setting(None, "metric of the competition; known for some")
 
 
-# Blocks of settings within `Settings`, by the name of their field.
+# Blocks of settings in `Settings`, by the name of their field.
 BLOCKS: dict[str, type] = {"augmentation": Augmentation, "kaggle": Kaggle, "aws": Aws}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings that commands share. A recipe's hyperparameters stand under `train`."""
+    """Settings that commands share. A recipe's hyperparameters are in `train`."""
 
     data_dir: Path = setting(Path("~/data"), "folder that holds the datasets")
     runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
     dataset: str | None = setting(
         None,
-        "a path, or a name under the data folder; else the current folder's, or the last named",
+        "a path, or a name under the data folder; by default the current folder's, or the last "
+        "named",
         metavar="DATASET",
     )
     seed: int = setting(0, "seed of every random choice", at_least=0, below=2**32)
     workers: int | None = setting(
-        None, "threads that decode images; one per core", at_least=1, unset="auto"
+        None, "threads that decode images; by default one per core", at_least=1, unset="auto"
     )
     on_error: OnError = setting(
-        "stop", "unreadable images: name them all and stop, or leave them out"
+        "stop", "on unreadable images: stop and name them all, or skip them"
     )
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
     weights: Path | None = setting(None, "file with the backbone's weights")
     image_size: int | None = setting(
-        None, "pixels a side; the backbone's own by default", at_least=8, below=4097, unset="auto"
+        None, "pixels a side; by default the backbone's", at_least=8, below=4097, unset="auto"
     )
     engine: Literal["auto", "openvino", "keras"] = setting(
-        "auto", "what runs forward passes: OpenVINO on a CPU, Keras on a GPU"
+        "auto", "engine of forward passes: OpenVINO on a CPU, Keras on a GPU"
     )
     precision: Literal["auto", "f32", "bf16"] = setting(
-        "auto", "numbers of forward passes: bf16 where the processor has it"
+        "auto", "precision of forward passes: bf16 if the processor has it"
     )
     memory: float | None = setting(
         None,
-        "GiB of images or features that training holds in memory; a quarter of the machine's",
+        "GiB of images or features to hold in memory; by default a quarter of the machine's",
         at_least=0,
         unset="auto",
     )
-    tensorboard: bool = setting(False, "write TensorBoard logs into the run's `tensorboard/`")
+    tensorboard: bool = setting(False, "write TensorBoard logs to the run's `tensorboard/`")
     keep_checkpoint: bool = setting(
-        False, "keep a finished run's checkpoint, to train it further as if it had not ended"
+        False, "keep the checkpoint of the finished run, to resume with its optimizer"
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)
@@ -82,7 +83,7 @@ class Settings:
 
     @property
     def threads(self) -> int:
-        """Threads that decode: as set, or one for each core that this process may use."""
+        """Threads that decode: as set, or one per core that this process may use."""
         if self.workers:
             return self.workers
         if hasattr(os, "sched_getaffinity"):  # Linux: `taskset` and batch systems give fewer
@@ -91,12 +92,12 @@ class Settings:
 
     @property
     def memory_bytes(self) -> int:
-        """What may be held in memory: as set, or a quarter of the machine's."""
+        """Memory for images and features in bytes: as set, or a quarter of the machine's."""
         if self.memory is not None:
             return int(self.memory * 2**30)
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def blocks() -> dict[str, type]:
-    """The classes that declare settings, by what stands before their keys: "", "kaggle."."""
+    """The classes that declare settings, by the prefix of their keys: "", "kaggle."."""
     return {"": Settings, **{f"{name}.": cls for name, cls in BLOCKS.items()}}

@@ -1,1 +1,1 @@
-"""From a recipe and a dataset to a finished run, and going on after a stop."""
+"""From a recipe and a dataset to a finished run, and resuming after a stop."""

@@ -1,7 +1,7 @@
-"""Backbone and head, put together and compiled as one phase of training needs them.
+"""Build and compile backbone and head for one phase of training.
 
-Also what a new network begins with, random weights, a pretrained network's or those of a run, and
-the optimizer with a learning rate of its own for each layer.
+Also the initial weights of a new network (random, pretrained or a run's), and an optimizer with
+different learning rates per layer.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# Samples per step where nothing trains; any number gives the same probabilities.
+# Samples per step for prediction; any number gives the same probabilities.
 PREDICT_BATCH = 64
 
-# Samples that a head may measure before it is trained: enough for the mean of a channel.
+# Samples that a head may measure before training: enough for the mean of a channel.
 MEASURED = 512
 
 
 def require_layers(job: Job) -> None:
-    """Refuse, before the first epoch, to train layers of the backbone that there aren't.
+    """Refuse to train layers that the backbone doesn't have, before the first epoch.
 
     Raises:
-        DlError: says how many there are, or which name is nearest.
+        DlError: says how many layers there are, or which name is nearest.
     """
     phases = [phase for phase in job.phases if phase.trains_backbone]
     if phases and job.forward is not None:
@@ -50,16 +50,16 @@ def require_layers(job: Job) -> None:
 
 
 def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
-    """The backbone's layers that train in a phase, from the image to the top."""
+    """The backbone's layers that train in a phase, from the input up."""
     from dlcli.models.network import layers_from, layers_with_weights
 
     if phase.freeze_to:
         layers = layers_from(backbone, phase.freeze_to)
         if not layers:
             raise DlError(
-                f"Nothing of {backbone.name} trains from {phase.freeze_to!r} on",
-                why="no layer with weights stands there or above",
-                hint=f"Name a lower layer: `dl backbones {backbone.name}` lists them.",
+                f"No layer of {backbone.name} would train above {phase.freeze_to!r}",
+                why="it has no layers with weights from there on",
+                hint=f"Name a lower layer. `dl backbones {backbone.name}` lists them.",
             )
         return layers
     layers = layers_with_weights(backbone)
@@ -67,16 +67,16 @@ def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[kera
         raise DlError(
             f"Can't unfreeze {phase.unfreeze} layers of {backbone.name}",
             why=f"{len(layers)} of its layers can train",
-            hint=f"Take `--unfreeze {len(layers)}` for all of them, or fewer.",
+            hint=f"Use `--unfreeze {len(layers)}` for all of them, or less.",
         )
     return layers[len(layers) - phase.unfreeze :]
 
 
 def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
-    """What the recipe builds for samples of a shape, weights at random.
+    """Build the recipe's head for samples of a shape, with random weights.
 
     Raises:
-        DlError: a recipe of one's own fails in it, or gives another number of classes.
+        DlError: a project recipe fails in it, or outputs another number of classes.
     """
     n_classes, file = len(job.dataset.classes), recipe_file(job.name)
     try:
@@ -87,29 +87,29 @@ def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
         raise DlError(
             f"The recipe `{job.name}` can't build its head",
             why=f"{type(error).__name__}: {error}",
-            hint=f"Mend `head` in {shown(file)}; with `--debug` it is shown where it failed.",
+            hint=f"Mend `head` in {shown(file)}; `--debug` shows where it failed.",
         ) from error
     if head.output_shape != (None, n_classes):
         raise DlError(
-            f"The head of the recipe `{job.name}` doesn't answer for {n_classes} classes",
+            f"The head of the recipe `{job.name}` doesn't have {n_classes} classes as output",
             why=f"expected an output of shape (None, {n_classes}), received {head.output_shape}",
-            hint='Let its last layer be `Dense(n_classes, activation="softmax")`.',
+            hint='Make its last layer `Dense(n_classes, activation="softmax")`.',
         )
-    head.name = "head"  # by which it is found in the whole model
+    head.name = "head"  # the name by which it is found in the whole model
     return head
 
 
 class Network:
-    """What trains in one phase, compiled: the head alone, or the whole network.
+    """The compiled network of one phase: the head alone, or backbone and head.
 
     Args:
-        shape: of one sample of the phase's inputs.
+        shape: the shape of one sample of the phase's inputs.
         full_precision: compute in 32 bits, whatever the recipe says.
 
     Attributes:
-        backbone: None where the head alone is run.
-        head: what the recipe builds.
-        model: both.
+        backbone: None if the phase runs the head alone.
+        head: the recipe's layers.
+        model: backbone and head.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Network:
             metrics=["accuracy"],
             jit_compile=jit_compile(),
         )
-        self.optimizer = self.model.optimizer  # wrapped, where 16 bits need their loss scaled
+        self.optimizer = self.model.optimizer  # wrapped if 16 bits need loss scaling
         self.optimizer.build(self.model.trainable_variables)
         self.trained = [
             variable
@@ -155,14 +155,14 @@ class Network:
             self.head = build_head(self.job, tuple(self.backbone.output_shape[1:]))
             self.model = join(self.backbone, self.head)
         if self.mixed:
-            self.head.layers[-1].dtype_policy = "float32"  # probabilities need their digits
+            self.head.layers[-1].dtype_policy = "float32"  # 16 bits are too few for probabilities
 
     def weights(self) -> list[np.ndarray]:
-        """What training changes, in the model's order."""
+        """The weights that train, in the model's order."""
         return [to_numpy(variable) for variable in self.trained]
 
     def assign(self, weights: list[np.ndarray], optimizer: list[np.ndarray] | None = None) -> None:
-        """Put back what `weights` gave, and the optimizer's state."""
+        """Restore weights as returned by `weights`, and the optimizer's state."""
         for variable, value in zip(self.trained, weights, strict=True):
             variable.assign(value)
         if optimizer is not None:
@@ -170,15 +170,15 @@ class Network:
                 variable.assign(value)
 
     def renew_optimizer(self) -> None:
-        """Let the optimizer begin as in a new run; the weights stay."""
+        """Reset the optimizer as in a new run; the weights stay."""
         fresh = Network(self.job, self.phase, self._shape)
         self.assign(self.weights(), [to_numpy(each) for each in fresh.optimizer.variables])
 
     def assign_best(self, checkpoint: Path, progress: Progress) -> None:
-        """Put in the best epoch so far, which may be one of an earlier phase.
+        """Load the weights of the best epoch so far, which may be of an earlier phase.
 
-        What trains is always the backbone's last layers and then the head, so weights of a phase
-        that trained fewer or more of them fit from the end.
+        The trained layers are always the backbone's last ones and the head. So the weights of a
+        phase that trained fewer or more layers match from the end.
         """
         from dlcli.models.network import layers_with_weights
 
@@ -192,20 +192,20 @@ class Network:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within, the weights are their running means, where the recipe keeps these."""
+        """Use the running means of the weights within the block, if the recipe keeps these."""
         if self.job.recipe.ema is None:
             yield
             return
         now = self.weights()
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
-        self.assign(self.weights())  # copies: JAX gives the means' own memory back after a step
+        self.assign(self.weights())  # copies: JAX frees the memory of the means after a step
         try:
             yield
         finally:
             self.assign(now)
 
     def in_full_precision(self) -> Network:
-        """The same network computing in 32 bits, as it is judged and saved."""
+        """The same network in 32 bits, for validation and for saving."""
         if not self.mixed:
             return self
         network = Network(self.job, self.phase, self._shape, full_precision=True)
@@ -213,7 +213,7 @@ class Network:
         return network
 
     def complete(self) -> keras.Model:
-        """The model from pixels 0-255 to probabilities, backbone and preprocessing inside."""
+        """The model from pixels 0-255 to probabilities, with backbone and preprocessing."""
         if self.job.forward is None or self.backbone is not None:
             return self.model
         from dlcli.models.network import join
@@ -230,7 +230,7 @@ class Network:
 
         Args:
             step: called after each batch.
-            order: which samples; all, in order, by default.
+            order: numbers of the samples; all in order by default.
         """
         import numpy as np
 
@@ -243,7 +243,7 @@ class Network:
 
 
 def load_backbone(job: Job) -> keras.Model:
-    """The backbone up to the recipe's layer, frozen; as the run had it that the job begins with."""
+    """The backbone up to the recipe's layer, frozen; with the weights of `init_from`, if any."""
     backbone = load_pretrained(job)
     if job.init_from is not None:
         old = {layer.name: layer for layer in layers_within(load_model(job.init_from.best_model))}
@@ -254,7 +254,7 @@ def load_backbone(job: Job) -> keras.Model:
 
 
 def load_pretrained(job: Job) -> keras.Model:
-    """The backbone up to the recipe's layer, frozen, as it was published."""
+    """The backbone up to the recipe's layer, frozen, with its published weights."""
     from dlcli.models.backbones import get_backbone
     from dlcli.models.network import load_cut
 
@@ -264,7 +264,7 @@ def load_pretrained(job: Job) -> keras.Model:
 
 
 def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
-    """A model's layers with weights, those of models within it in their place."""
+    """A model's layers with weights; nested models are replaced by their layers."""
     import keras
 
     for layer in model.layers:
@@ -275,12 +275,12 @@ def layers_within(model: keras.Model) -> Iterator[keras.Layer]:
 
 
 def same_shapes(one: keras.Layer, other: keras.Layer) -> bool:
-    """Whether the one's weights fit the other."""
+    """Whether two layers have weights of the same shapes."""
     return [w.shape for w in one.weights] == [w.shape for w in other.weights]
 
 
 def to_numpy(variable: keras.Variable) -> np.ndarray:
-    """A variable's value, as an array of its own."""
+    """A variable's value, as a copy."""
     from keras import ops
 
     value: np.ndarray = ops.convert_to_numpy(variable.value)
@@ -288,7 +288,7 @@ def to_numpy(variable: keras.Variable) -> np.ndarray:
 
 
 def begin(job: Job, network: Network, train: Samples) -> None:
-    """Give a network that was never trained the weights that its recipe and the job want.
+    """Set the initial weights of a network, as its recipe and the job say.
 
     Raises:
         DlError: they don't fit.
@@ -296,8 +296,8 @@ def begin(job: Job, network: Network, train: Samples) -> None:
     carried = _carry_over(job, network, job.init_from) if job.init_from else frozenset()
     beginning = Beginning(lambda: _top(job), lambda: _sample(job, network, train), carried)
     job.recipe.begin(network.head, beginning)
-    # layers refer to each other in circles: networks that were read for their weights, of VGG16 a
-    # gigabyte, stay until somebody looks for such
+    # layers refer to each other in circles, so networks that were read for their weights (for VGG16
+    # a gigabyte) stay in memory until they are collected
     gc.collect()
 
 
@@ -310,13 +310,13 @@ def _top(job: Job) -> keras.Model | None:
     backbone = get_backbone(job.forward.backbone)
     try:
         return top_of(load_network(backbone, job.weights), backbone)
-    except DlError as error:  # weights without a top serve for all below it
-        say(f"No layers are carried over: {error.what}.")
+    except DlError as error:  # a file without the top still has all other layers
+        say(f"Pretrained top layers not used: {error.what}.")
         return None
 
 
 def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
-    """What the head receives for some of the training images, chosen at random."""
+    """The head's input for some training images, chosen at random."""
     import numpy as np
 
     order = train.some(MEASURED, job.settings.seed)
@@ -328,9 +328,9 @@ def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
 
 
 def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
-    """Take the head's layers from a run's best model that it has too, by name and shape.
+    """Copy the weights of head layers that a run's best model also has, by name and shape.
 
-    The backbone has the run's weights already, wherever it is loaded.
+    The backbone already has the run's weights.
 
     Returns:
         their names.
@@ -350,17 +350,17 @@ def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
     if not carried:
         names = " or ".join(layer.name for layer in in_head)
         raise DlError(
-            f"Nothing of {run.name} fits into this network",
-            why=f"it has no layer called {names} with weights of the same shapes",
-            hint="Begin with a run of a recipe like this one, on the same backbone.",
+            f"No weights of {run.name} fit this network",
+            why=f"the run has no layer {names} with weights of the same shapes",
+            hint="Use a run of a similar recipe on the same backbone.",
         )
     from_run = carried if network.backbone is None else ["the backbone", *carried]
-    say(f"Began with {run.name}: {', '.join(from_run)}.")
+    say(f"Started from {run.name}: {', '.join(from_run)}.")
     return frozenset(carried)
 
 
 def _require_same_below(job: Job, run: Run) -> None:
-    """Refuse a run whose network sees something else in an image than the stored features hold.
+    """Refuse a run whose backbone would compute other features than the stored ones.
 
     Raises:
         DlError: names a layer that was trained.
@@ -371,27 +371,27 @@ def _require_same_below(job: Job, run: Run) -> None:
     for ours, theirs in zip(pretrained, layers_within(load_backbone(job)), strict=True):
         if not all(map(np.array_equal, ours.get_weights(), theirs.get_weights())):
             raise DlError(
-                f"{run.name} can't be begun with on stored features",
-                why=f"its layer {ours.name} is not the pretrained one, which these rest on",
-                hint="Begin with a run on the same backbone in which this layer was frozen.",
+                f"Can't start from {run.name} on stored features",
+                why=f"its layer {ours.name} is not the pretrained one that computed the features",
+                hint="Use a run on the same backbone in which this layer was frozen.",
             )
 
 
 def grade(optimizer: keras.Optimizer, shares: Mapping[int, float]) -> None:
-    """Let some variables train at a share of the learning rate.
+    """Train some variables at a share of the learning rate.
 
-    Scaling gradients would not do: Adam and RMSprop divide by their size again.
+    Scaling the gradients would have no effect: Adam and RMSprop divide by their size.
 
     Args:
-        optimizer: any of Keras' but Nadam, whose steps count themselves.
-        shares: id of a variable -> share of the learning rate; 1 for those not named.
+        optimizer: any of Keras' but Nadam, which counts its steps itself.
+        shares: id of a variable -> share of the learning rate; 1 for all others.
     """
     plain: Any = type(optimizer)
 
     class Graded(plain):  # type: ignore[misc]
-        """The same, a step for each group of variables of one rate."""
+        """The same optimizer, with one update for each group of variables of the same rate."""
 
-        # PyTorch's optimizers take all variables at once, so the step of one variable is no place
+        # not in the update of one variable: PyTorch's optimizers update all variables at once
         def _backend_update_step(
             self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
         ) -> None:
@@ -407,13 +407,14 @@ def grade(optimizer: keras.Optimizer, shares: Mapping[int, float]) -> None:
 
 
 def decaying_shares(layers_from_the_top: list[keras.Layer], decay: float) -> dict[int, float]:
-    """Each layer at a share of the rate of the one above it, the head's being 1.
+    """Shares of the learning rate: each layer's is `decay` times that of the layer above it.
 
     Discriminative fine-tuning: Howard & Ruder 2018, arXiv:1801.06146, section 3.2.
 
     Args:
-        layers_from_the_top: of the backbone, the one next to the head first.
-        decay: the share, above 0 and at most 1.
+        layers_from_the_top: the backbone's layers, the one next to the head first; the head's
+            share is 1.
+        decay: the factor, above 0 and at most 1.
     """
     return {
         id(variable): decay**depth

@@ -1,9 +1,9 @@
-"""What going on after a stop needs, written after every epoch, whole or not at all.
+"""Checkpoints: what a resume needs, written atomically after every epoch.
 
-    checkpoint/state.npz      weights that train, optimizer, and where training stands
+    checkpoint/state.npz      weights that train, optimizer, and the progress of training
     checkpoint/best-3.npz     the weights of the best epoch so far
 
-Frozen weights are not copied: they come from the backbone's own file.
+Frozen weights are not stored: they come from the backbone's own file.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ STATE = "state.npz"
 
 @dataclass
 class Progress:
-    """Where training stands, at the end of an epoch.
+    """The progress of training at the end of an epoch.
 
     Args:
         phase: the number of the phase, from 0.
         phase_epochs: finished epochs of that phase.
-        best_epoch: the epoch with the least valid loss, from 1; 0 before the first.
-        best_phase: the phase that it belongs to.
-        best_loss: that loss.
-        since_best: epochs of this phase without a better one, for early stopping.
+        best_epoch: the epoch with the lowest valid loss, from 1; 0 before the first.
+        best_phase: the phase of that epoch.
+        best_loss: the loss of that epoch.
+        since_best: epochs of this phase since the best one, for early stopping.
         history: one row per finished epoch.
-        seconds: that they took.
+        seconds: duration of these epochs.
     """
 
     phase: int = 0
@@ -58,8 +58,8 @@ def save_checkpoint(
 ) -> None:
     """Write the end of an epoch.
 
-    The best epoch's weights go first, under their own name, so that a stop between the two
-    writes leaves the older pair whole.
+    The best epoch's weights are written first, under their own name, so that a stop between the
+    two writes leaves the older pair intact.
 
     Args:
         folder: the run's `checkpoint/`.
@@ -125,13 +125,13 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """Remove it, what says that it is there first: a removal cut short leaves none."""
+    """Remove the checkpoint, its state first, so that an interrupted removal leaves none."""
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def best_file(folder: Path, progress: Progress) -> Path:
-    """Where the best epoch's weights are."""
+    """The file of the best epoch's weights."""
     return folder / f"best-{progress.best_epoch}.npz"
 
 

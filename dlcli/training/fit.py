@@ -1,8 +1,8 @@
-"""Training: one loop over phases, epochs and batches, and what is kept of it.
+"""The training loop over phases, epochs and batches, with history and checkpoints.
 
-A frozen network is never run twice: where nothing below the head trains and nothing augments,
-the head trains on the feature store. Else the images go through the whole network. An epoch's
-batches say which samples, in which order, changed how, towards which labels.
+A frozen backbone runs only once per image: if only the head trains and nothing is augmented, the
+head trains on stored features. Otherwise the images go through the whole network. The batches of an
+epoch define the samples, their order, augmentation and labels.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# Lines about epochs that a phase prints, if its epochs are quick; slow ones have a line each.
+# Lines that a phase of quick epochs prints; slow epochs print a line each.
 LINES = 12
 
 Batch = tuple["np.ndarray", "np.ndarray", "np.ndarray | None"]
 
 
 class Interrupted(DlError):
-    """Training was stopped by Ctrl-C and can go on."""
+    """Training was stopped by Ctrl-C and can be resumed."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(
-            f"Interrupted. Go on with `dl resume {run.name}`.", exit_code=ExitCode.INTERRUPTED
+            f"Interrupted. To resume: `dl resume {run.name}`.", exit_code=ExitCode.INTERRUPTED
         )
 
 
 def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
-    """Train, from the beginning or from the run's last finished epoch.
+    """Train from the beginning or from the run's last finished epoch.
 
     Args:
-        job: what to train on what.
-        run: where checkpoints, history and the models go; held by this process.
-        samples: what `first_samples` gave, for a new run.
+        job: recipe, dataset and settings.
+        run: the folder for checkpoints, history and models; locked by this process.
+        samples: the result of `first_samples`, for a new run.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
-        DlError: unreadable images, features that can't be made.
+        DlError: unreadable images, or features that can't be computed.
     """
     try:
         run.start(job.name, job.epochs)
         seed_all(job.settings.seed)
         _train(job, run, samples)
     except KeyboardInterrupt as stop:
-        if run.state == "finished":  # only tidying up was cut short
+        if run.state == "finished":  # interrupted while tidying up
             raise
         _note(run, "interrupted", "Ctrl-C")
         raise Interrupted(run) from stop
@@ -75,7 +75,7 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
         raise DlError(
             f"Training stopped: can't use {shown(error.filename or run.path)}",
             why=error.strerror or str(error),
-            hint=f"Mend that, then go on with `dl resume {run.name}`.",
+            hint=f"Mend that, then run `dl resume {run.name}`.",
         ) from error
     except BaseException as error:
         _note(run, "failed", str(error))
@@ -83,10 +83,10 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
 
 
 def first_samples(job: Job) -> list[Samples]:
-    """Train and valid as the first phase needs them; made before there is a run.
+    """Train and valid as the first phase needs them; read before the run's folder is made.
 
     Raises:
-        DlError: unreadable images, weights that don't fit, layers to train that there aren't.
+        DlError: unreadable images, weights that don't fit, or layers that don't exist.
     """
     first = job.phases[0]
     if any(phase.trains_backbone for phase in job.phases):
@@ -95,12 +95,12 @@ def first_samples(job: Job) -> list[Samples]:
     samples = read_samples(job, first)
     if job.forward is None or job.on_features(first):
         start_backend()
-        build_head(job, samples[0].inputs.shape)  # a recipe of one's own may fail in it
+        build_head(job, samples[0].inputs.shape)  # a project recipe may fail in it
     return samples
 
 
 def _note(run: Run, state: str, reason: str) -> None:
-    """Write down how a run ended; a disk that is full may not take even this."""
+    """Record how a run ended, if the disk is not too full even for that."""
     with suppress(OSError):
         run.update_status(state=state, reason=reason)
         run.log(f"{state}: {reason}")
@@ -114,9 +114,9 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         run.write_history(progress.history)
         done = len(progress.history)
         if done < job.epochs:
-            say(f"Going on after epoch {done} of {job.epochs}.")
+            say(f"Resuming after epoch {done} of {job.epochs}.")
         else:
-            say("All epochs are done; what came of them is kept now.")
+            say("All epochs are done. Saving the results.")
     if job.settings.tensorboard:
         started = run.status["started"]
         begin_events(run.tensorboard, progress.history, started, progress.seconds)
@@ -126,7 +126,7 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         if number < progress.phase:
             continue
         if not job.same_samples(before, phase):
-            samples.clear()  # before the next are read: both may not fit into memory
+            samples.clear()  # before the next are read: memory may not hold both
             samples += read_samples(job, phase)
         before = phase
         network = Network(job, phase, samples[0].inputs.shape)
@@ -145,7 +145,7 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
 def _train_phase(
     job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
 ) -> None:
-    """Train one phase's epochs, from where it stopped."""
+    """Train one phase's remaining epochs."""
     phase, train = network.phase, samples[0]
     epochs = len(phase.schedule.rates())
     if progress.phase_epochs < epochs:
@@ -175,7 +175,7 @@ def _train_phase(
 
 
 def _described(job: Job, phase: Phase, train: Samples) -> str:
-    """What a phase trains on, in words."""
+    """Describe what a phase trains on."""
     what = "the images"
     if job.on_features(phase):
         what = "the stored features"
@@ -191,12 +191,12 @@ def _described(job: Job, phase: Phase, train: Samples) -> str:
 
 @dataclass(frozen=True)
 class Fit:
-    """One phase's training under way.
+    """The training of one phase, in progress.
 
     Args:
-        progress: how far the run has come; each epoch moves it on.
-        bar: counts the labelled images.
-        step: to be called between two batches, where Ctrl-C may stop the run.
+        progress: the progress of the run, updated by each epoch.
+        bar: the progress bar, which counts labelled images.
+        step: called between two batches, where Ctrl-C may stop the run.
     """
 
     job: Job
@@ -209,7 +209,7 @@ class Fit:
     step: Callable[[], None]
 
     def train_epochs(self) -> None:
-        """Train the epochs that are left, each kept as it ends, unless early stopping ends them."""
+        """Train and save the remaining epochs, or fewer by early stopping."""
         targets = targets_of(self.job, self.train)
         rates = self.network.phase.schedule.rates()
         for rate in rates[self.progress.phase_epochs :]:
@@ -217,7 +217,7 @@ class Fit:
             patience = self.job.recipe.early_stopping
             if patience and self.progress.since_best >= patience:
                 best = self.progress.best_epoch
-                self.bar.say(f"Stopped early: epoch {best} was the best so far.")
+                self.bar.say(f"Stopped early: epoch {best} is the best so far.")
                 break
             row, weights = self._epoch(targets, rate)
             self._keep(row, weights)
@@ -225,15 +225,15 @@ class Fit:
             self.step()
 
     def _apply_changes(self) -> None:
-        """Do what `dl resume` was asked for after the epoch that has just ended."""
+        """Apply the changes that `dl resume` recorded for the next epoch."""
         changes = [each for each in self.job.changes if each.after == len(self.progress.history)]
         if any(each.epochs for each in changes):
-            self.progress.since_best = 0  # more were asked for than early stopping would grant
+            self.progress.since_best = 0  # requested epochs are not stopped early at once
         if any(each.optimizer_anew for each in changes):
             self.network.renew_optimizer()
 
     def _epoch(self, targets: Targets, rate: float) -> tuple[dict[str, Any], list[np.ndarray]]:
-        """Train and judge one epoch; returns its row of the history, and the weights judged."""
+        """Train and validate one epoch; returns its row of the history and the weights."""
         import numpy as np
 
         started = time.perf_counter()
@@ -244,9 +244,9 @@ class Fit:
             weights = self.network.weights()
         if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
             raise DlError(
-                f"The numbers have left all bounds in epoch {epoch}",
+                f"Loss or predictions are not finite numbers in epoch {epoch}",
                 why=f"a learning rate of {rate:g} is too high for this network and data",
-                hint="Train with lower rates: `--schedule`.",
+                hint="Train with lower rates: `--lr` or `--schedule`.",
             )
         row = {
             "epoch": epoch,
@@ -261,7 +261,7 @@ class Fit:
         return row, weights
 
     def _train_epoch(self, targets: Targets, epoch: int, rate: float) -> tuple[float, float]:
-        """One look at every sample; returns the mean loss and accuracy while training."""
+        """Train on every sample once; returns the mean loss and accuracy while training."""
         self.network.optimizer.learning_rate = rate
         loss, right, seen = 0.0, 0.0, 0
         for batch, chosen in epoch_batches(self.job, self.network, self.train, targets, epoch):
@@ -275,7 +275,7 @@ class Fit:
         return loss / seen, right / seen
 
     def _keep(self, row: dict[str, Any], weights: list[np.ndarray]) -> None:
-        """Write down an epoch: from here on the run can be resumed after it."""
+        """Save an epoch, so that the run can be resumed after it."""
         run, network, progress = self.run, self.network, self.progress
         progress.history.append(row)
         progress.phase_epochs += 1
@@ -297,7 +297,7 @@ class Fit:
             add_events(run.tensorboard, row)
 
     def _tell(self, row: dict[str, Any]) -> None:
-        """Say how an epoch went; of quick ones a dozen lines tell as much as all would."""
+        """Print an epoch's result; of many quick epochs only about a dozen."""
         every = math.ceil(len(self.network.phase.schedule.rates()) / LINES)
         if self.progress.phase_epochs % every == 0 or self.bar.silent_seconds > 1:
             self.bar.say(
@@ -308,18 +308,18 @@ class Fit:
 
 
 class Targets:
-    """The labels of a split's samples, as the loss takes them.
+    """The labels of a split's samples, for the loss.
 
     Args:
         y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
-            what a model thinks of it.
-        labelled: how many are labelled for certain, the first ones; all by default.
+            a model's probabilities.
+        labelled: how many samples have true labels; they come first; all by default.
         label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
             2015, arXiv:1512.00567, section 7).
-        mixup: alpha of the Beta distribution that two samples are mixed by; 0: not at all (Zhang et
-            al. 2018, arXiv:1710.09412).
-        weigh_classes: whether rare classes count for more, so that among the labelled samples each
-            counts the same in all.
+        mixup: alpha of the Beta distribution for mixing two samples; 0: no mixing (Zhang et al.
+            2018, arXiv:1710.09412).
+        weigh_classes: whether rare classes get larger weights, so that all classes have the same
+            total weight among the labelled samples.
     """
 
     def __init__(
@@ -337,8 +337,8 @@ class Targets:
         self._weights = None
         if weigh_classes:
             share = y_prob[:labelled].mean(axis=0)
-            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; a class without samples
-            # weighs nothing
+            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; 0 for a class without
+            # samples
             weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)
             self._weights = (y_prob @ weights).astype(np.float32)
         smooth = y_prob * (1 - label_smoothing) + label_smoothing / n_classes
@@ -348,15 +348,15 @@ class Targets:
     def of(
         self, x: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """One batch as it is trained on.
+        """Prepare one batch for training.
 
         Args:
             x: samples, (n, ...).
             chosen: their numbers, int (n,).
-            rng: for mixing.
+            rng: random numbers for mixing.
 
         Returns:
-            samples, mixed if so wanted; labels (n, n_classes); weights (n,), or None.
+            samples, possibly mixed; labels (n, n_classes); weights (n,), or None.
         """
         import numpy as np
 
@@ -376,7 +376,7 @@ class Targets:
 
 
 def targets_of(job: Job, train: Samples) -> Targets:
-    """What the samples are trained towards, as the recipe wants it."""
+    """The labels of the training samples, with the recipe's smoothing, mixing and weights."""
     return Targets(
         train.y_prob,
         labelled=train.labelled,
@@ -389,16 +389,16 @@ def targets_of(job: Job, train: Samples) -> Targets:
 def epoch_batches(
     job: Job, network: Network, train: Samples, targets: Targets, epoch: int
 ) -> Iterator[tuple[Batch, np.ndarray]]:
-    """One look at every sample, the same for the same seed and epoch.
+    """The batches of one epoch, the same for the same seed and epoch.
 
     Args:
-        network: its generators, of dropout, are set to the epoch's beginning.
-        targets: what `targets_of` gave.
+        network: its random generators (dropout) are reset for the epoch.
+        targets: the result of `targets_of`.
         epoch: its number, from 1.
 
     Yields:
-        what `train_on_batch` takes: samples (n, ...), labels (n, n_classes), weights (n,) or None;
-        and the samples' numbers, int (n,).
+        arguments of `train_on_batch`: samples (n, ...), labels (n, n_classes), weights (n,) or
+        None; and the samples' numbers, int (n,).
     """
     import numpy as np
 

@@ -1,8 +1,8 @@
-"""What a network trains on: images, stored features, or either joined by images without labels.
+"""Inputs of training: images, stored features, or either with unlabelled images added.
 
-Each gives batches for an order of samples, so that training is one loop. The order comes from the
-seed and the epoch alone: a run that was stopped sees the same batches when it goes on. Stored
-features are held in memory where they fit, else read from disk.
+All give batches for an order of samples, so that one training loop serves them. The order depends
+on seed and epoch alone: a resumed run gets the same batches. Stored features are held in memory if
+they fit, else read from disk.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Inputs(Protocol):
 
     @property
     def from_disk(self) -> bool:
-        """Whether they are read from disk in every epoch, because memory would not hold them."""
+        """Whether samples are read from disk in every epoch, because memory can't hold them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
 
     def start_epoch(self, epoch: int) -> None:
-        """Show the samples as that epoch sees them, numbered from 1; 0: as they are."""
+        """Prepare the samples for an epoch, numbered from 1; 0: without augmentation."""
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """The numbers of all samples in a random order that they can be read in quickly."""
+        """The numbers of all samples, in a random order that is quick to read."""
 
     def batches(
         self, order: np.ndarray, batch_size: int
@@ -61,15 +61,15 @@ class Inputs(Protocol):
 
 
 class ImageInputs:
-    """The images of one split, decoded on threads; kept in memory where they fit.
+    """The images of one split, decoded by threads; held in memory if they fit.
 
     Args:
         workers: threads that decode.
         in_memory: whether to keep the pixels; else they are decoded in each epoch.
 
     Attributes:
-        unreadable: the images that are left out, because they can't be read.
-        augmenter: what changes the images in each epoch; None: nothing.
+        unreadable: images that are left out, because they can't be read.
+        augmenter: random augmentation in each epoch; None: none.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ImageInputs:
         return (self._rule.size, self._rule.size, 3)
 
     def start_epoch(self, epoch: int) -> None:
-        """Change the images from here on as that epoch does; 0: not at all."""
+        """Augment the images as in that epoch; 0: no augmentation."""
         self._changing = self.augmenter is not None and epoch > 0
         if self.augmenter:
             self.augmenter.start_at(epoch_place(epoch))
@@ -121,13 +121,13 @@ class ImageInputs:
             return
         paths = [self.paths[i] for i in order]
         for batch in read_batches(self._root, paths, self._rule, batch_size, self._workers):
-            refuse_unreadable(batch.unreadable)  # readable a moment ago, damaged since
+            refuse_unreadable(batch.unreadable)  # damaged since they were first read
             yield batch.pixels, order[batch.start : batch.start + batch.count]
 
     def _read_once(
         self, split: str, paths: Sequence[str], in_memory: bool
     ) -> tuple[np.ndarray | None, list[UnreadableImage]]:
-        """Decode every image once: it shows which can't be, and fills the memory if wanted."""
+        """Decode every image once, to find unreadable ones and to fill the memory."""
         import numpy as np
 
         size = self._rule.size
@@ -153,16 +153,17 @@ def read_images(
     memory_bytes: int,
     on_error: OnError,
 ) -> list[ImageInputs]:
-    """Some splits as images.
+    """Read some splits as images.
 
     Args:
         workers: threads that decode.
-        memory_bytes: for all of them together; those that don't fit are decoded in each epoch.
-        on_error: "stop" refuses unreadable images, those of all splits named at once; "skip"
-            leaves them out, and says how many.
+        memory_bytes: memory for all splits together; those that don't fit are decoded in each
+            epoch.
+        on_error: "stop" refuses unreadable images and names those of all splits at once; "skip"
+            leaves them out, and prints how many.
 
     Raises:
-        DlError: unreadable images, or none that is readable.
+        DlError: unreadable images, or no readable one.
     """
     kept = _kept(memory_bytes, {split: _bytes(rule, dataset.splits[split]) for split in splits})
     read = {
@@ -180,7 +181,7 @@ def read_images(
 
 
 def _kept(memory_bytes: int, sizes: Mapping[str, int]) -> set[str]:
-    """Which of several splits the memory holds, each whole; the smallest first."""
+    """The splits that fit into memory as a whole, the smallest first."""
     kept = set()
     for split in sorted(sizes, key=lambda split: sizes[split]):
         if sizes[split] <= memory_bytes:
@@ -194,7 +195,7 @@ def _bytes(rule: PixelRule, paths: Sequence[str]) -> int:
 
 
 def class_numbers(paths: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Each image's class number, by the name of its folder: int array of shape (n,)."""
+    """Each image's class number, by its folder's name: int array of shape (n,)."""
     import numpy as np
 
     numbers = {name: number for number, name in enumerate(classes)}
@@ -202,7 +203,7 @@ def class_numbers(paths: Sequence[str], classes: Sequence[str]) -> np.ndarray:
 
 
 def one_hot(y_true: np.ndarray, n_classes: int) -> np.ndarray:
-    """Class numbers, int (n,), as probabilities: 1 for the class, float32 (n, n_classes)."""
+    """Class numbers, int (n,), as one-hot probabilities, float32 (n, n_classes)."""
     import numpy as np
 
     rows: np.ndarray = np.eye(n_classes, dtype=np.float32)[y_true]
@@ -213,11 +214,10 @@ class FeatureInputs:
     """Rows of the feature store.
 
     Args:
-        passes: the features of one split's images: plain, and perhaps of the same images changed
-            at random. The epochs take them in turn, so that an epoch remains one look at each
-            image; the course showed all copies in each epoch.
-        memory_bytes: features are held up to this size: all passes, or the one in use, or a part
-            of it at a time.
+        passes: the features of one split's images, and perhaps of augmented copies. The epochs use
+            them in turn, so that an epoch still has each image once; the course used all copies in
+            each epoch.
+        memory_bytes: memory for features: of all passes, of the one in use, or of a part of it.
     """
 
     def __init__(self, passes: Sequence[Features], memory_bytes: int) -> None:
@@ -232,7 +232,7 @@ class FeatureInputs:
 
     @property
     def from_disk(self) -> bool:
-        """Whether they are read from disk in every epoch."""
+        """Whether features are read from disk in every epoch."""
         return not self._one_fits
 
     @property
@@ -241,7 +241,7 @@ class FeatureInputs:
         return tuple(self._passes[0].shape[1:])
 
     def start_epoch(self, epoch: int) -> None:
-        """Take the pass whose turn it is; 0: the plain one."""
+        """Switch to the epoch's pass; 0: the one without augmentation."""
         self._number = epoch % len(self._passes)
         if self._one_fits and self._number not in self._held:
             if not self._all_fit:
@@ -249,7 +249,7 @@ class FeatureInputs:
             self._held[self._number] = self._passes[self._number][:]
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """The numbers of all rows, in random order; from disk one that keeps chunks together."""
+        """The numbers of all rows in random order; on disk one that keeps chunks together."""
         if self._one_fits:
             return rng.permutation(len(self.paths))
         return shuffled_by_chunks(self._passes[self._number], self._window_rows, rng)
@@ -273,21 +273,21 @@ class FeatureInputs:
 
 
 def size_of(passes: Sequence[Features]) -> int:
-    """What these take in memory, in bytes."""
+    """The size of all passes in memory, in bytes."""
     return sum(each.rows.dtype.itemsize * each.rows.size for each in passes)
 
 
 class JoinedInputs:
     """Labelled and unlabelled samples, in every batch at the same ratio.
 
-    An epoch is one pass over the labelled samples; the unlabelled ones go round and round beside
-    them. Source: Lee 2013, "Pseudo-Label"; the course's statefarm notebook mixes in a quarter.
+    An epoch is one pass over the labelled samples; the unlabelled ones are cycled through.
+    Source: Lee 2013, "Pseudo-Label"; the course's statefarm notebook mixes in a quarter.
 
     Args:
-        labelled: the training samples; they come first in the numbering.
-        unlabelled: the others.
-        known: which of the others have a label from the run: bool (n_unlabelled,).
-        share: of the unlabelled in each batch, above 0 and below 1.
+        labelled: the training samples, numbered first.
+        unlabelled: the other samples.
+        known: which unlabelled samples have a label from the run: bool (n_unlabelled,).
+        share: share of unlabelled samples in each batch, above 0 and below 1.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ class JoinedInputs:
 
     @property
     def from_disk(self) -> bool:
-        """Whether the labelled ones are read from disk in every epoch."""
+        """Whether the labelled samples are read from disk in every epoch."""
         return self._labelled.from_disk
 
     @property
@@ -308,12 +308,12 @@ class JoinedInputs:
         return self._labelled.shape
 
     def start_epoch(self, epoch: int) -> None:
-        """Show both as that epoch sees them."""
+        """Prepare both for an epoch."""
         self._labelled.start_epoch(epoch)
         self._unlabelled.start_epoch(epoch)
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """All labelled samples in random order, then as many unlabelled ones as go with them."""
+        """All labelled samples in random order, then the unlabelled ones that join them."""
         import numpy as np
 
         first = self._labelled.shuffled(rng)
@@ -326,7 +326,7 @@ class JoinedInputs:
     def batches(
         self, order: np.ndarray, batch_size: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches of both kinds, each at its share of the batch."""
+        """Batches of labelled and unlabelled samples, at their shares."""
         import numpy as np
 
         offset = len(self._labelled.paths)

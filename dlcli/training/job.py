@@ -1,6 +1,6 @@
-"""What is trained on what: the resolved request, and the samples of its phases.
+"""The job of a training: recipe, dataset and settings, resolved, and the samples of its phases.
 
-Images without labels may join, labelled by a finished run.
+Unlabelled images may be added, with labels by a finished run.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a training needs.
+    """Everything that a training needs.
 
     Args:
         name: the recipe's.
@@ -63,11 +63,11 @@ class Job:
         settings: seed, workers and the rest.
         forward: the function that made or makes the features; None where the recipe sees pixels.
         weights: the file of the backbone's weights.
-        pixels: how files become pixels where images go through the network: exact, so that the
-            saved model gives the same numbers anywhere.
-        pseudo_labels: what the run named for it says of the test images.
-        init_from: the run whose weights to begin with.
-        changes: what was asked of the run under way.
+        pixels: how files become pixels if images go through the network; exact, so that the saved
+            model gives the same numbers anywhere.
+        pseudo_labels: predictions of the test images, used as labels.
+        init_from: the run with the initial weights.
+        changes: changes that were requested by `dl resume`.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Job:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The stretches of training, as they are to be now."""
+        """The phases of training, with the requested changes."""
         return changed_phases(self.recipe.phases(), self.changes)
 
     @property
@@ -102,27 +102,26 @@ class Job:
         return self.forward is not None and not phase.trains_backbone and bool(stored)
 
     def passes(self, phase: Phase) -> int:
-        """How many stored copies of changed images a phase trains on, beside the plain one.
+        """How many stored passes of augmented images a phase uses, besides the plain one.
 
-        The epochs, counted over all phases, take them in turn, so that more than there are epochs
-        would never be seen.
+        The epochs of all phases use them in turn, so there are never more than epochs.
         """
         wanted = self.recipe.augment_passes if phase.augment else 0
         return min(wanted, sum(phase.schedule.epochs for phase in self.phases))
 
     def same_samples(self, one: Phase, other: Phase) -> bool:
-        """Whether two phases see the images in the same way."""
+        """Whether two phases use the same samples."""
         kinds = [(self.on_features(phase), phase.augment) for phase in (one, other)]
         return kinds[0] == kinds[1]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs, and what they should be answered with.
+    """Inputs and their labels.
 
     Args:
         y_prob: array of shape (n_samples, n_classes), rows sum to 1.
-        labelled: how many are labelled by their folder; they come first.
+        labelled: how many are labelled by their folder; these come first.
     """
 
     inputs: Inputs
@@ -131,12 +130,12 @@ class Samples:
 
     @property
     def y_true(self) -> np.ndarray:
-        """Class numbers of those that are labelled, int (labelled,)."""
+        """Class numbers of the labelled samples, int (labelled,)."""
         y_true: np.ndarray = self.y_prob[: self.labelled].argmax(axis=1)
         return y_true
 
     def some(self, count: int, seed: int) -> np.ndarray:
-        """Numbers of labelled samples chosen at random, ascending: int (n,), n at most `count`."""
+        """Numbers of random labelled samples, ascending: int (n,), n at most `count`."""
         import numpy as np
 
         rng = np.random.default_rng(seed)
@@ -144,17 +143,17 @@ class Samples:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The image of each that is labelled."""
+        """The image of each labelled sample."""
         return self.inputs.paths[: self.labelled]
 
 
 def read_samples(
     job: Job, phase: Phase, splits: tuple[str, ...] = ("train", "valid")
 ) -> list[Samples]:
-    """Train and valid as a phase needs them: features (computed where they are missing) or images.
+    """Train and valid as a phase needs them: images, or features, computed if missing.
 
     Raises:
-        DlError: unreadable images, named all at once; features that can't be made.
+        DlError: unreadable images, named all at once; features that can't be computed.
     """
     pseudo = ("test",) if job.pseudo_labels and "train" in splits else ()
     read = _features if job.on_features(phase) else _images
@@ -181,7 +180,8 @@ def _with_pseudo_labels(job: Job, train: Inputs, labels: np.ndarray, test: Input
     rows = {path: row for row, path in enumerate(job.pseudo_labels.paths)}
     known = np.array([path in rows for path in test.paths])
     if not known.all():
-        say(f"{int((~known).sum()):,} of test left out: {job.recipe.pseudo_label} says nothing.")
+        left_out = int((~known).sum())
+        say(f"Left out {left_out:,} of test: {job.recipe.pseudo_label} does not label them.")
     theirs = job.pseudo_labels.y_prob[[rows.get(path, 0) for path in test.paths]]
     joined = JoinedInputs(train, test, known, job.recipe.pseudo_share)
     return Samples(joined, np.concatenate([labels, theirs]).astype(np.float32), len(labels))
@@ -214,7 +214,7 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
     ready = [_is_stored(job, view, changing) for view in views]
     missing = ready.count(False)
     what = count(missing, "augmented pass", "augmented passes")
-    require_room(missing, what, plain, changing, "Take fewer `--augment-passes`")
+    require_room(missing, what, plain, changing, "Use fewer `--augment-passes`")
     stores = []
     for number, (view, there) in enumerate(zip(views, ready, strict=True), start=1):
         if not there:
@@ -250,10 +250,10 @@ def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
 
 
 def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
-    """What a run says of a dataset's test images, a column for each of its classes in order.
+    """A run's predictions of a dataset's test images, with a column for each class in order.
 
     Raises:
-        DlError: other classes or another dataset than the run's own.
+        DlError: the dataset or its classes are not the run's.
     """
     if set(run.classes) != set(dataset.classes):
         raise DlError(
@@ -275,7 +275,7 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
     if run.dataset_path != dataset.root and now not in known:
         raise DlError(
             f"{run.name} is a run of another dataset than {shown(dataset.root)}",
-            why="the test images are not those that it knows",
+            why="its test images are different ones",
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
     labels = predictions_of_needed(run, dataset.root, config, "test")
@@ -283,10 +283,10 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
 
 
 def make_job(config: Config, recipe_name: str, root: Path) -> Job:
-    """Resolve all that `train` needs, and refuse early what can't work.
+    """Resolve everything that `train` needs, and refuse early what can't work.
 
     Raises:
-        DlError: a dataset that nothing can be learned from, unknown backbone, no weights.
+        DlError: a dataset that can't be trained on, an unknown backbone, missing weights.
     """
     recipe = config.recipe(recipe_name)
     pins = {name: Value(value, f"recipe {recipe_name}") for name, value in recipe.pinned.items()}
@@ -301,7 +301,7 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     if config.is_flag(f"train.{recipe_name}.pseudo_share") and not recipe.pseudo_label:
         raise DlError(
             "`--pseudo-share` has no effect without `--pseudo-label RUN`",
-            hint="Say both, or neither.",
+            hint="Use both, or neither.",
             exit_code=ExitCode.USAGE,
         )
     forward, weights, size = None, None, settings.image_size or recipe.image_size
@@ -332,18 +332,18 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
 
 def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
     run = find_finished_run(named, runs_dir)
-    run.require_single("Begin with")
+    run.require_single("Start from")
     if not run.best_model.is_file():
         raise DlError(
-            f"{run.name} has no model to begin with",
-            why=f"{shown(run.best_model)} is not there",
+            f"{run.name} has no model to start from",
+            why=f"{shown(run.best_model)} does not exist",
             hint="Name another run: `--init-from RUN`.",
         )
     return run
 
 
 def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> None:
-    """Refuse amounts of augmentation where nothing is augmented, and augmentation of no amount.
+    """Refuse amounts of augmentation without `--augment`, and `--augment` without amounts.
 
     Raises:
         DlError: says which option is missing.
@@ -351,13 +351,13 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
     if (flags := config.given_flags(AMOUNTS)) and not recipe.augment:
         raise DlError(
             f"`{flags[0]}` has no effect without `--augment`",
-            hint="Say `--augment` as well.",
+            hint="Add `--augment`.",
             exit_code=ExitCode.USAGE,
         )
     if recipe.augment and settings.augmentation.changes_nothing:
         raise DlError(
             "`--augment` would change nothing",
             why=f"the preset {settings.augmentation.preset!r} has no amounts, and none is set",
-            hint="Take another `--preset`, or set some, such as `--rotation 15`.",
+            hint="Use another `--preset`, or set an amount, such as `--rotation 15`.",
             exit_code=ExitCode.USAGE,
         )

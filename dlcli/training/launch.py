@@ -1,7 +1,7 @@
-"""From settings to a run that is ready to train, and from a run's `config.yaml` back to it.
+"""Start a new run from settings, or from the `config.yaml` of an old run.
 
-`dl rerun` makes a new run from the values that an old one recorded. `dl runs verify` compares what
-comes out.
+`dl rerun` trains a new run with the settings that an old one recorded. `dl runs verify` compares
+the results of the two.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def train(
 
     Args:
         root: the dataset's folder.
-        parent: the run that is trained again.
-        changes: to be made at the same epochs as then.
+        parent: the old run of a rerun.
+        changes: the old run's changes, applied at the same epochs.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
-        DlError: what can't work, before there is a run; or what went wrong in training.
+        DlError: before the run is made: what can't work; later: what failed in training.
     """
     said: list[str] = []
     with heard_by(said.append):
@@ -64,7 +64,7 @@ def train(
 
 
 def new_run(job: Job, parent: Run | None = None) -> Run:
-    """Make the run's folder, and write down every resolved value."""
+    """Make the run's folder, and record every resolved value."""
     resolved = _resolved(job, parent)
     run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
     write_yaml(run.config_file, resolved)
@@ -82,7 +82,7 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
         image_size=job.pixels.size,
         workers=job.settings.threads,
         memory=round(job.settings.memory_bytes / 2**30, 6),
-        # as named; a backbone's own file is found anew, on whatever machine
+        # as named; the backbone's own file is looked up again on each machine
         weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
     )
     if job.forward is not None:
@@ -125,7 +125,7 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
 
 
 def own_recipe(name: str) -> dict[str, str]:
-    """Where a recipe of one's own stands, and which text of it this was; nothing of a built-in."""
+    """A project recipe's file and a hash of its text; {} for a built-in recipe."""
     file = recipe_file(name)
     return {"recipe_file": str(file), "recipe_digest": recipe_digest(name)} if file else {}
 
@@ -136,17 +136,17 @@ def rerun(
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
 ) -> Run:
-    """Train again what a run trained, in a new run that names it as its parent.
+    """Train a new run with the settings of an old one, its parent.
 
     Args:
         run: any run with a recipe; it may be unfinished.
-        sets: what is to be otherwise: "dropout=0.3", "seed=1", "train.finetune.dropout=0.3".
-        runs_dir: where the new run goes; by default beside the old one's dataset folder.
-        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
-            say.
+        sets: settings to change: "dropout=0.3", "seed=1", "train.finetune.dropout=0.3".
+        runs_dir: the folder of runs for the new one; by default that of the old one.
+        data_dir: the folder in which a dataset that has moved is looked up by name; None: as in
+            the settings.
 
     Raises:
-        DlError: an ensemble; its dataset is gone; a setting that there isn't.
+        DlError: an ensemble; a missing dataset; an unknown setting.
         Interrupted: Ctrl-C; the new run can be resumed.
     """
     run.require_single("Rerun")
@@ -154,8 +154,8 @@ def rerun(
     root = dataset_of(run, data_dir or load_config().settings().data_dir)
     if root is None:
         raise DlError(
-            f"The dataset of {run.name} is not at {shown(dataset.path)} any more",
-            hint="Put it back, or name the folder that it lies in: `--data-dir FOLDER`.",
+            f"The dataset of {run.name} is no longer at {shown(dataset.path)}",
+            hint="Put it back, or name its parent folder: `--data-dir FOLDER`.",
         )
     values = read_config_file(run.config_file)
     values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
@@ -167,7 +167,7 @@ def rerun(
     config = Config(values).with_flags(flags)
     made = train(config, recipe, root, parent=run, changes=run.record.changes)
     for key in sorted(_keys(made.config) - _keys(run.config) - flags.keys()):
-        say(f"`{key}` did not exist then: it is {config.get(key).value} now, the default.")
+        say(f"The run has no `{key}`. Using the default: {config.get(key).value}.")
     return made
 
 
@@ -188,10 +188,10 @@ class Divergence:
 
 
 def verify(run: Run, data_dir: Path | None = None) -> Divergence | None:
-    """Train again what a run trained, somewhere else, and compare the histories.
+    """Rerun a run in a temporary folder, and compare the histories.
 
     Returns:
-        where they first differ; None: nowhere.
+        the first difference; None if there is none.
 
     Raises:
         DlError: what `rerun` raises; the run is not finished.
@@ -199,7 +199,7 @@ def verify(run: Run, data_dir: Path | None = None) -> Divergence | None:
     if run.state != "finished":
         raise DlError(
             f"{run.name} is not finished",
-            why=f"its state is {run.state}, and an end is what could be compared",
+            why=f"its state is {run.state}, and only finished runs can be compared",
             hint=f"Finish it: `dl resume {run.name}`.",
         )
     before = run.history
@@ -211,7 +211,7 @@ def verify(run: Run, data_dir: Path | None = None) -> Divergence | None:
 def first_difference(
     before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
 ) -> Divergence | None:
-    """Where two histories first differ; None: nowhere."""
+    """The first difference of two histories; None if there is none."""
     for number, (old, new) in enumerate(zip(before, now, strict=False), start=1):
         for column in old:
             if old[column] != new.get(column):
@@ -222,16 +222,17 @@ def first_difference(
 
 
 def _parsed(text: str, recipe: str, schedule: Schedule) -> tuple[str, str]:
-    """What `--set` was given as a setting's dotted key and its value.
+    """The dotted key and the value of a `--set`.
 
-    A name alone is the recipe's hyperparameter, or else a shared setting. `schedule` is the run's.
+    A name without dots is a hyperparameter of the recipe, or else a shared setting. `schedule` is
+    the run's.
     """
     name, equals, value = text.partition("=")
     if not equals:
         raise DlError(
-            f"`--set {text}` sets nothing",
+            f"`--set {text}` is not a setting",
             why="expected NAME=VALUE",
-            hint="For example `--set dropout=0.3`.",
+            hint="For example: `--set dropout=0.3`.",
             exit_code=ExitCode.USAGE,
         )
     name = name.strip().replace("-", "_") if "." not in name else name.strip()
@@ -239,15 +240,15 @@ def _parsed(text: str, recipe: str, schedule: Schedule) -> tuple[str, str]:
     if name == "dataset":
         raise DlError(
             "`dataset` can't be set",
-            why="a rerun is of the same images",
-            hint=f"To train on others: `dl train {recipe} -d {shown(value or 'PATH')}`.",
+            why="a rerun uses the same images",
+            hint=f"To train on other images: `dl train {recipe} -d {shown(value or 'PATH')}`.",
             exit_code=ExitCode.USAGE,
         )
     if not own and name in (*RATE, *EPOCHS):
         raise DlError(
             f"No setting is called `{name}`",
-            why="rates and epochs stand in one schedule",
-            hint=f"Change the run's own: `--set schedule={schedule.asked(name, value)}`.",
+            why="the schedule holds rates and epochs",
+            hint=f"Change the run's schedule: `--set schedule={schedule.asked(name, value)}`.",
             exit_code=ExitCode.USAGE,
         )
     key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name

@@ -1,4 +1,4 @@
-"""What a finished training leaves: models that Keras alone opens, predictions, scores."""
+"""Save the results of a finished training: models, predictions, scores, diagnosis."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     import keras
 
 
-# Training images that the diagnosis rests on: as many as a validation set has, and cheap.
+# Training images for the diagnosis: as many as a validation set has, and cheap.
 MEASURED = 2000
-# What a model that sees the pixels is to be held against.
+# The command of the model that a model on pixels is compared with.
 PRETRAINED = "dl train finetune"
 
 # What `status.yaml` tells of the models of a finished training; untrue once the run goes on.
@@ -43,7 +43,7 @@ OUTCOME = ("finished", "train_loss", "train_accuracy", "seconds", "diagnosis", "
 def keep_outcome(
     job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
 ) -> None:
-    """Save the last and the best model, predict with the best, and call the run finished.
+    """Save the last and the best model, predict with the best, and mark the run as finished.
 
     Args:
         job: what was trained on what.
@@ -62,9 +62,9 @@ def keep_outcome(
         with atomic(run.best_model) as temporary:
             try:
                 os.link(run.last_model, temporary)
-            except OSError:  # a file system without hard links; a full disk says so again
+            except OSError:  # no hard links on this file system; a full disk fails again below
                 shutil.copyfile(run.last_model, temporary)
-    if progress.best_phase != progress.phase:  # in which other layers trained
+    if progress.best_phase != progress.phase:  # other layers trained in the best phase
         shape = tuple(network.head.input_shape[1:])
         network = Network(job, best, shape, full_precision=True)
         model = network.complete()
@@ -108,16 +108,16 @@ def keep_outcome(
 
 
 def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:
-    """What answers for a photo without a backend; a run is whole without it."""
+    """Make the engine files for quick predictions; a run is complete without them."""
     try:
         frozen = (job.forward, job.weights) if on_features and job.forward and job.weights else None
         make_engine(run, model, frozen)
     except (OSError, DlError) as error:
-        say(f"Warning: `dl predict` will be slower for this run, by Keras: {error}")
+        say(f"Warning: `dl predict` will be slower for this run, because it uses Keras: {error}")
 
 
 def _on_train(job: Job, network: Network, train: Samples) -> Score:
-    """How the best model does on training images as they are, some of them where there are many."""
+    """The best model's score on training images without augmentation, or on some of many."""
     order = train.some(MEASURED, job.settings.seed)
     train.inputs.start_epoch(0)
     return measure(train.y_true[order], network.predict(train.inputs, order=order))
@@ -131,7 +131,7 @@ def _diagnosis(
     recipe = job.recipe
     history: list[dict[str, Any]] = progress.history
     if recipe.label_smoothing or recipe.mixup or recipe.class_weights:
-        # the loss while training is of other labels then, and compares with nothing
+        # the training loss then is of altered labels, so it compares with no other loss
         history = [row | {"loss": math.nan, "accuracy": math.nan} for row in history]
     normalises = any(
         isinstance(layer, keras.layers.BatchNormalization) for layer in network.head.layers
@@ -141,7 +141,7 @@ def _diagnosis(
 
 
 def _save(model: keras.Model, path: Path) -> None:
-    """Write a model that Keras alone can open: without the optimizer, which may be of our own."""
+    """Save a model that plain Keras can load: without the optimizer, which may be `Graded`."""
     import keras
 
     plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
@@ -150,11 +150,11 @@ def _save(model: keras.Model, path: Path) -> None:
 
 
 def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Options:
-    """What a training used, and what could be typed instead.
+    """The options that a training used, and those that the diagnosis may suggest.
 
     Args:
         root: the dataset's folder.
-        normalises: whether the network has batch normalisation that trains.
+        normalises: whether the network trains with batch normalisation.
     """
     whole = whole_of(root)
     return Options(

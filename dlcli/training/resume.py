@@ -1,6 +1,6 @@
-"""Go on with a run: as it began, with what is asked for besides, or not at all.
+"""Resume a run, unchanged or with changes of epochs, learning rate or batch size.
 
-A finished run goes on too: its checkpoint is made anew from its models.
+A finished run can be resumed too: its checkpoint is rebuilt from its models.
 """
 
 from __future__ import annotations
@@ -45,29 +45,28 @@ def resume(
     batch_size: int | None = None,
     data_dir: Path | None = None,
 ) -> None:
-    """Go on with a run that was stopped, to its end; or with a finished one, for more epochs.
+    """Resume a stopped run to its end, or a finished run for more epochs.
 
-    What is asked for holds from the next epoch on, and is recorded in `config.yaml`.
+    Changes apply from the next epoch on and are recorded in `config.yaml`.
 
     Args:
-        epochs: how many there are to be in all; None: as before.
-        learning_rate: of all that are left; None: as before.
-        batch_size: from now on; None: as before.
-        data_dir: where a dataset that has moved is looked for by its name; None: as the settings
-            say.
+        epochs: total number of epochs; None: as before.
+        learning_rate: learning rate of all remaining epochs; None: as before.
+        batch_size: batch size of all remaining epochs; None: as before.
+        data_dir: the folder in which a dataset that has moved is looked up by name; None: as in
+            the settings.
 
     Raises:
-        DlError: the run is at work, or finished and not asked for more epochs; its images are gone
-            or have changed, but for those of test, or its weights have, or a run that it needs is
-            gone.
+        DlError: the run is being trained; it is finished and no more epochs are requested; its
+            images (except test) or weights have changed or are gone; a run that it needs is gone.
     """
     if not os.access(run.path, os.W_OK):
         raise DlError(
             f"{shown(run.path)} can't be written",
             why="permission denied",
-            hint=f"Train it again in a run of yours: `dl rerun {run.name}`.",
+            hint=f"Train a copy of your own: `dl rerun {run.name}`.",
         )
-    # asked before `lock.yaml` is ours: to a run of another machine that passes for a sign of life
+    # checked before this process writes `lock.yaml`, which would look like a sign of life
     was_at_work = run.state == "running"
     with run.held():
         _require_stopped(run, epochs, was_at_work)
@@ -95,10 +94,10 @@ def resume(
                     revive(run, job)
                     change = replace(change, optimizer_anew=True) if change else None
                     say(
-                        f"The optimizer of {run.name} begins anew: a finished run keeps no "
-                        "checkpoint, but with `--keep-checkpoint`."
+                        f"The optimizer of {run.name} starts fresh: a finished run has no "
+                        "checkpoint unless trained with `--keep-checkpoint`."
                     )
-                # not before: without a checkpoint it would begin from nothing
+                # only now: without a checkpoint an interrupted run would start from scratch
                 run.update_status(state="interrupted", reason="more epochs were asked for")
                 set_aside(run)
             if change:
@@ -111,14 +110,14 @@ def resume(
 
 
 def _progress(run: Run, job: Job) -> Progress:
-    """Where training stands."""
+    """The progress of training."""
     if has_checkpoint(run.checkpoint):
         return load_checkpoint(run.checkpoint)[0]
     return progress_at_end(run, job) if run.state == "finished" else Progress()
 
 
 def _require_possible(run: Run, job: Job, change: Change) -> None:
-    """Refuse a change that has no effect, or can't have one.
+    """Refuse a change that can't have an effect.
 
     Raises:
         DlError: says why.
@@ -128,15 +127,15 @@ def _require_possible(run: Run, job: Job, change: Change) -> None:
     if wanted is not None and wanted < max(done + (run.state == "finished"), 1):
         raise DlError(
             f"{run.name} can't end after {wanted} epochs",
-            why=f"it has {done} already",
-            hint=f"Ask for more: `--epochs {done + 1}`.",
+            why=f"it already has {done}",
+            hint=f"Use `--epochs {done + 1}` or more.",
             exit_code=ExitCode.USAGE,
         )
     if done >= (wanted or total) and (change.learning_rate or change.batch_size):
         raise DlError(
-            f"No epoch of {run.name} is left that this could change",
+            f"{run.name} has no epochs left to change",
             why=f"all {done} are trained",
-            hint=f"Ask for more as well: `--epochs {done + 1}`.",
+            hint=f"Add epochs as well: `--epochs {done + 1}`.",
             exit_code=ExitCode.USAGE,
         )
 
@@ -158,7 +157,7 @@ def _reopen(run: Run, data_dir: Path) -> Job:
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
             f"The images of {shown(root)} have changed since {run.name} began",
-            why="names, sizes or times of files are others; a copy without their times, as by "
+            why="files have other names, sizes or times; a copy without their times, as by "
             "`cp -r`, counts as changed too",
             hint=f"Copy them with `cp -a` or `rsync -a`. {_anew(record, root)}",
         )
@@ -166,15 +165,15 @@ def _reopen(run: Run, data_dir: Path) -> Job:
     why, mend = "", ""
     own = own_recipe(job.name)
     if own.get("recipe_digest") != record.recipe_digest:
-        why = f"its recipe has changed since, {shown(record.recipe_file or own['recipe_file'])}"
+        why = f"its recipe has changed: {shown(record.recipe_file or own['recipe_file'])}"
     elif labels != record.pseudo_labels:
-        why = f"{job.recipe.pseudo_label} labels the test images differently now"
+        why = f"{job.recipe.pseudo_label} now labels the test images differently"
     elif job.forward != record.forward:
         then, now = (each and each.describe() for each in (record.forward, job.forward))
-        why = f"it ran with {then}, now it would with {now}"
-        mend = "Bring the weights and packages back that `config.yaml` names. "
+        why = f"it used {then}, and would now use {now}"
+        mend = "Restore the weights and packages that `config.yaml` names. "
     if why:
-        message = f"{run.name} can't go on as it began"
+        message = f"{run.name} can't be resumed unchanged"
         raise DlError(message, why=why, hint=mend + _anew(record, root))
     return replace(job, changes=record.changes)
 
@@ -193,10 +192,10 @@ def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
 
 
 def _require_begun_or_empty(run: Run) -> None:
-    """Refuse to begin anew over a model, where the checkpoint or the status is gone.
+    """Refuse to train over an existing model if the checkpoint or the status is gone.
 
     Raises:
-        DlError: there is a model, and nothing to go on from.
+        DlError: there is a model, but nothing to resume from.
     """
     whole = run.state == "finished" and not run.is_damaged
     if not whole and not has_checkpoint(run.checkpoint) and run.best_model.is_file():
@@ -211,13 +210,12 @@ def _require_begun_or_empty(run: Run) -> None:
 
 
 def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
-    """The settings with the folder in which the runs are that this one needs.
+    """The settings, with the folder of the runs that this run needs.
 
-    That is the one that was set then, or, should the runs have moved as a whole, the one that this
-    run lies in.
+    That is the folder that was set at the time, or, if all runs have moved, the folder of this run.
 
     Raises:
-        DlError: one is gone, or not finished any more.
+        DlError: a run is gone, or no longer finished.
     """
     recipe = config.recipe(run.record.recipe)
     beside = Value(run.path.parent.parent, "beside the run")
@@ -238,16 +236,16 @@ def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
 
 
 def _lacks(run: Run, named: str, why: str, root: Path) -> DlError:
-    hint = f"Bring it back as it was. {_anew(run.record, root)}"
-    return DlError(f"{run.name} can't go on without {named}", why=why, hint=hint)
+    hint = f"Restore that run. {_anew(run.record, root)}"
+    return DlError(f"{run.name} can't be resumed without {named}", why=why, hint=hint)
 
 
 def _anew(record: RunRecord, root: Path) -> str:
-    return f"To train anew: `dl train {record.recipe} -d {quoted(root)}`."
+    return f"To train a new run: `dl train {record.recipe} -d {quoted(root)}`."
 
 
 def progress_at_end(run: Run, job: Job) -> Progress:
-    """Where a finished run's training stood at its end.
+    """The progress of a finished run at its end.
 
     Raises:
         DlError: its history is damaged.
@@ -257,8 +255,8 @@ def progress_at_end(run: Run, job: Job) -> Progress:
     if not history or any(row.get("phase") not in names for row in history):
         raise DlError(
             f"{run.name} can't be trained further",
-            why=f"{shown(run.history_file)} is missing, or of other phases than the run has",
-            hint="Restore the file, or train anew: `dl rerun`.",
+            why=f"{shown(run.history_file)} is missing, or has other phases than the run",
+            hint="Restore the file, or train a new run: `dl rerun`.",
         )
     best = min(history, key=lambda row: row["val_loss"])
     last = history[-1]["phase"]
@@ -290,12 +288,12 @@ def _require_revivable(run: Run, job: Job) -> None:
         raise DlError(
             f"{run.name} can't be trained further",
             why=why,
-            hint="Train anew, with more epochs, `--schedule`, or with `--keep-checkpoint`.",
+            hint="Train a new run, with more `--epochs` or with `--keep-checkpoint`.",
         )
 
 
 def revive(run: Run, job: Job) -> Progress:
-    """Write the checkpoint of a finished run, which kept none; its optimizer begins anew.
+    """Write a checkpoint for a finished run without one; its optimizer starts fresh.
 
     Raises:
         DlError: a model is gone or damaged; or holds running means, which nothing can go on from.
@@ -313,9 +311,9 @@ def revive(run: Run, job: Job) -> Progress:
 
 
 def set_aside(run: Run) -> None:
-    """Put what was made of a finished run's model into a folder of its own, `before-epoch-13/`.
+    """Move the reports and exports of a finished run's model to a folder `before-epoch-13/`.
 
-    Of more epochs another may turn out the best; then none of it is true any more.
+    With more epochs another model may become the best; then they would be wrong.
     """
     made = [run.predictions_file("valid").parent, run.metrics_file, run.report_file, run.figures]
     made += [run.submission_file, run.exports]
@@ -325,12 +323,12 @@ def set_aside(run: Run) -> None:
         for path in there:
             path.rename(folder / path.name)
         names = ", ".join(path.name for path in there)
-        say(f"What was made of its model so far is in {shown(folder)}: {names}.")
+        say(f"Moved results of the model so far to {shown(folder)}: {names}.")
     run.remove_from_status(*OUTCOME)
 
 
 def _network_from(job: Job, phase: int, path: Path) -> Network:
-    """The network of a phase with a saved model's weights."""
+    """The network of a phase, with a saved model's weights."""
     import keras
 
     model = load_model(path)

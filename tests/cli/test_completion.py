@@ -75,7 +75,7 @@ def test_the_script_is_printed_and_its_place_is_said_apart(dl: Dl, shell: str) -
     said = ok(dl("completion", shell))
     assert "_DL_COMPLETE" in said.stdout
     assert f"dl completion {shell} > " in said.stderr
-    assert "Keep it" not in said.stdout
+    assert "To save it" not in said.stdout
 
 
 def test_an_unknown_shell_is_a_usage_error(dl: Dl) -> None:

@@ -89,11 +89,11 @@ def test_set_says_which_other_source_goes_first(
     dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "dl.yaml").write_text("seed: 5\n")
-    assert "~/dl.yaml says 5, and goes first." in ok(dl("config", "set", "seed", "1")).stderr
-    assert "goes first" not in ok(dl("config", "set", "--project", "seed", "6")).stderr
+    assert "~/dl.yaml overrides it with 5." in ok(dl("config", "set", "seed", "1")).stderr
+    assert "overrides" not in ok(dl("config", "set", "--project", "seed", "6")).stderr
     monkeypatch.setenv("DL_SEED", "7")
     said = ok(dl("config", "set", "--project", "seed", "8")).stderr
-    assert "DL_SEED says 7, and goes first." in said
+    assert "DL_SEED overrides it with 7." in said
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_path_prints_the_files_that_are_read(
     dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = home / ".config" / "dl" / "config.yaml"
-    missing = f"{user}  (not there)\n"
-    assert ok(dl("config", "path")).stdout == f"{missing}{home / 'dl.yaml'}  (not there)\n"
+    missing = f"{user}  (missing)\n"
+    assert ok(dl("config", "path")).stdout == f"{missing}{home / 'dl.yaml'}  (missing)\n"
     (home / "dl.yaml").touch()
     (home / "deep").mkdir()
     monkeypatch.chdir(home / "deep")

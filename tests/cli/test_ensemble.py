@@ -48,7 +48,7 @@ def test_it_shows_the_members_their_mean_and_the_ensemble(dl: Dl, root: Path) ->
         f"{'mean of these':{width}}          0.7500    0.5270",
         f"{name}          1.0000    0.4338",
     ]
-    assert "two alone has a lower log loss, 0.3993, than all together, 0.4338." in said.stderr
+    assert "two alone has a lower log loss, 0.3993, than the ensemble, 0.4338." in said.stderr
     assert f"Saved ~/runs/pets/{path.name}; next: `dl evaluate -d ~/data/pets`" in said.stderr
 
 

@@ -55,7 +55,7 @@ def test_a_damaged_record_is_one_error_that_says_where(
     run.config_file.write_text("seed: 0\ntrain:\n  linear: [\n")
     said = refused(dl(command, run.name)).stderr
     assert said.startswith(f"Error: ~/runs/tiny/{run.name}/config.yaml is not valid YAML: line ")
-    assert said.endswith("\nRestore it, or take another run: `dl runs` lists them.\n")
+    assert said.endswith("\nRestore it, or use another run. `dl runs` lists them.\n")
 
 
 def printed(capsys: pytest.CaptureFixture[str], classes: int, *, everything: bool) -> list[str]:

@@ -52,7 +52,7 @@ def test_the_table_and_a_sentence_on_each_step(dl: Dl, home: Path, quick: Path) 
     best = next(run for run in Run.all(home / "runs") if "finetune" in run.name)
     folder = f"~/runs/tiny/{ladder.name}"
     assert said.stderr.splitlines()[-2:] == [
-        f"Table: {folder}/ladder.md; picture: {folder}/ladder.png",
+        f"Table: {folder}/ladder.md; figure: {folder}/ladder.png",
         f"Best: finetune; next: `dl evaluate {best.name}`",
     ]
 
@@ -155,7 +155,7 @@ def test_a_finished_ladder_is_shown_again(dl: Dl, home: Path, quick: Path) -> No
     said = ok(dl("ladder", "-d", "tiny", "--full"))
     assert said.stdout == first.stdout
     assert (ladder / "ladder.yaml").read_bytes() == record
-    assert f"~/runs/tiny/{ladder.name} is finished; `--again` begins anew." in said.stderr
+    assert f"~/runs/tiny/{ladder.name} is finished. `--again` starts a new one." in said.stderr
     assert "Step" not in said.stderr
     ok(dl("ladder", "-d", "tiny", "--full", "--again"))
     assert len(list((home / "runs" / "tiny").glob("*-ladder*"))) == 2

@@ -28,7 +28,7 @@ def test_it_prints_a_rate_and_leaves_a_plot_and_a_table_but_no_run(
     first, second = said.stdout.splitlines()
     assert re.fullmatch(r"learning rate  (0\.0*[1-9]|[1-9]e-\d\d|[1-9])", first)
     assert re.fullmatch(r"tried          1e-07 to [\d.e+-]+ in \d+ steps", second)
-    assert "The plot is ~/runs/tiny/lr-find/finetune.png; next: `dl train finetune" in said.stderr
+    assert "Plot: ~/runs/tiny/lr-find/finetune.png; next: `dl train finetune" in said.stderr
     assert sorted(p.name for p in FOUND.iterdir()) == ["finetune.csv", "finetune.png"]
     assert Image.open(FOUND / "finetune.png").format == "PNG"
     assert Run.all(home / "runs") == []

@@ -131,7 +131,7 @@ def test_the_list_of_recipes_says_which_file_is_not_python(dl: Dl, home: Path) -
     make_project(home, broken=BROKEN, worse="def (:")
     page = ok(dl("train", "--help")).stdout
     assert re.search(r"^  broken +It asks for what nobody has\.$", page, re.MULTILINE)
-    assert re.search(r"^  worse +can't be loaded: `dl recipes` says why$", page, re.MULTILINE)
+    assert re.search(r"^  worse +can't be loaded; `dl recipes` says why$", page, re.MULTILINE)
     assert "can't be loaded: line 1: SyntaxError" in ok(dl("train", "worse", "--help")).stdout
 
 
@@ -206,7 +206,7 @@ def test_a_run_is_not_gone_on_with_where_its_recipe_has_changed(
     resume = [sys.executable, "-m", "dlcli", "resume", run.name]
     refused = subprocess.run(resume, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert "its recipe has changed since, ~/recipes/wide.py" in refused.stderr
+    assert "its recipe has changed: ~/recipes/wide.py" in refused.stderr
     make_project(home, wide=WIDE)
     ok(dl("resume", run.name))
 
@@ -293,9 +293,10 @@ def test_a_dataset_may_stand_behind_the_recipe(dl: Dl, home: Path, tiny: Path) -
 def test_train_and_resume_say_that_they_mean_other_epochs_and_rates(dl: Dl) -> None:
     page = " ".join(ok(dl("train", "finetune", "--help")).stdout.split())
     assert (
-        "train N epochs in each phase, in the proportions of --schedule; `dl resume` takes" in page
+        "epochs of each phase, divided in the proportions of --schedule; for `dl resume` the"
+        in page
     )
-    assert "keep their ratio to it; `dl resume` takes one rate for the rest" in page
+    assert "keep their ratio to it; for `dl resume` the rate of all remaining epochs" in page
     page = " ".join(ok(dl("resume", "--help")).stdout.split())
-    assert "epochs in all, the finished ones included; `dl train` counts those of each" in page
-    assert "for all epochs that are left; `dl train` scales its schedule" in page
+    assert "total epochs, including finished ones; `dl train` counts epochs of each" in page
+    assert "of all remaining epochs; `dl train` scales its schedule" in page

@@ -48,13 +48,11 @@ def test_of_several_interrupted_runs_each_is_listed_the_newest_first(dl: Dl, hom
 def test_where_no_run_is_interrupted_the_next_step_is_said(dl: Dl, home: Path) -> None:
     said = dl("resume")
     assert said.exit_code == 1
-    assert (
-        said.stderr == "Error: No run in ~/runs is interrupted\nTrain one: `dl train finetune`.\n"
-    )
+    assert said.stderr == "Error: No interrupted run in ~/runs\nTrain one: `dl train finetune`.\n"
     listed_run()
     assert dl("resume").stderr == (
-        "Error: No run in ~/runs is interrupted\n"
-        "Train one further: `dl resume RUN --epochs N`; `dl runs --all` lists them.\n"
+        "Error: No interrupted run in ~/runs\n"
+        "To train one further: `dl resume RUN --epochs N`. `dl runs --all` lists them.\n"
     )
 
 

@@ -119,8 +119,8 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--lr 0", "0.0 is not in the range x>0"),
         ("--lr nan", "'nanx8' needs a rate above 0"),
         ("--epochs 0", "0 is not in the range x>=1"),
-        ("--epochs 5 --schedule 1e-3", "`--schedule` says what `--epochs` says"),
-        ("--lr 1e-4 --schedule 1e-3", "`--schedule` says what `--lr` says"),
+        ("--epochs 5 --schedule 1e-3", "`--schedule` and `--epochs` exclude each other"),
+        ("--lr 1e-4 --schedule 1e-3", "`--schedule` and `--lr` exclude each other"),
     ],
 )
 def test_a_wrong_value_on_the_command_line_is_a_usage_error(
@@ -186,8 +186,8 @@ def test_an_error_that_is_a_bug_shows_where_it_is(dl: Dl, command: Does) -> None
     ("error", "words"),
     [
         (FileNotFoundError(2, "No such file or directory", "/x"), "Can't use /x: No such file"),
-        (PermissionError(13, "Permission denied", "/x"), "Not allowed to use /x: Permission den"),
-        (OSError(30, "Read-only file system", "/x"), "Not allowed to use /x: Read-only file s"),
+        (PermissionError(13, "Permission denied", "/x"), "No permission to use /x: Permission den"),
+        (OSError(30, "Read-only file system", "/x"), "No permission to use /x: Read-only file s"),
         (OSError(28, "No space left on device"), "No room to write: No space left on device"),
         (OSError("odd"), "Can't use a file: odd"),
     ],
@@ -229,7 +229,7 @@ def test_a_current_folder_that_is_gone_is_a_sentence(dl: Dl, home: Path) -> None
     said = dl("config", "show")
     os.chdir(home)
     assert said.exit_code == 1
-    assert "The current folder is gone" in said.stderr
+    assert "The current folder was moved or removed" in said.stderr
 
 
 # Ctrl-C, questions, pipes

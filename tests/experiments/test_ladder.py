@@ -90,8 +90,8 @@ def test_a_step_that_diverges_is_noted_and_the_others_go_on(
 ) -> None:
     monkeypatch.setenv("DL_TRAIN__LINEAR__SCHEDULE", "1e38x3")
     said = ok(dl("ladder", "-d", short_course, "--full"))
-    assert "linear failed. The numbers have left all bounds in epoch" in said.stderr
-    assert "linear    Failed. The numbers have left all bounds" in said.stdout
+    assert "linear failed. Loss or predictions are not finite numbers in epoch" in said.stderr
+    assert "linear    Failed. Loss or predictions are not finite numbers" in said.stdout
     ladder = only_ladder(home)
     assert run_of(ladder, "linear").state == "failed"
     assert run_of(ladder, "finetune").state == "finished"

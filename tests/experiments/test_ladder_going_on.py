@@ -53,7 +53,7 @@ def test_after_ctrl_c_the_same_command_goes_on(
         patched.setattr(fit, "save_checkpoint", stop)
         said = dl("ladder", "-d", short_course, "--full", "--again")
     assert said.exit_code == 130
-    assert f"Go on with `dl ladder -d {short_course} --full`." in said.stderr
+    assert f"To resume: `dl ladder -d {short_course} --full`." in said.stderr
     ladder = only_ladder(home)
     begun = ladder.record()["runs"]
     assert len(begun) == epochs - 1
@@ -96,7 +96,7 @@ def test_a_killed_ladder_goes_on_within_the_step(
     assert 2 <= len(begun) < 60
     said = ok(dl("ladder", "-d", short_course, "--full"))
     assert "1 of 2 steps done" in said.stderr
-    assert "Going on after epoch" in said.stderr
+    assert "Resuming after epoch" in said.stderr
     assert run_of(ladder, "finetune").path == run.path
     assert run.history[: len(begun)] == begun
     assert len(run.history) == 60
@@ -135,16 +135,19 @@ def test_with_other_settings_it_begins_anew_and_says_why(
     dl: Dl, home: Path, stopped: Ladder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = ok(dl("ladder", "--full", "--seed", "1"))
-    assert f"Beginning a new ladder, since `seed` is 1, no more 0: {stopped.name} " in said.stderr
+    assert (
+        f"Starting a new ladder, because `seed` is 1, not 0 as before. {stopped.name} "
+        in said.stderr
+    )
     assert len(ladders(home)) == 2
     with monkeypatch.context() as patched:
         patched.setenv("DL_TRAIN__FINETUNE__SCHEDULE", "1e-2")
         said = ok(dl("ladder", "--full"))
-    assert "since `schedule` of finetune is 0.01x1, no more 0.001x2" in said.stderr
+    assert "because `schedule` of finetune is 0.01x1, not 0.001x2" in said.stderr
     assert len(ladders(home)) == 3
     assert stopped.record()["state"] == "unfinished"
     said = ok(dl("ladder", "--full"))
-    assert f"Going on with ~/runs/tiny/{stopped.name}, 1 of 2 steps done" in said.stderr
+    assert f"Resuming ~/runs/tiny/{stopped.name}, 1 of 2 steps done" in said.stderr
 
 
 def test_with_other_images_it_begins_anew_and_says_why(
@@ -153,7 +156,7 @@ def test_with_other_images_it_begins_anew_and_says_why(
     picture(0, 77).save(short_course / "test" / "new.png")  # of no consequence
     picture(0, 78).save(short_course / "valid" / "cat" / "new.png")
     said = ok(dl("ladder", "--full"))
-    assert "since the images of valid/ have changed" in said.stderr
+    assert "because the images of valid/ have changed" in said.stderr
     assert len(ladders(home)) == 2
 
 
@@ -166,7 +169,7 @@ def test_one_process_at_a_time_climbs_a_ladder(dl: Dl, stopped: Ladder) -> None:
     with stopped.held():
         said = dl("ladder", "--full")
     assert said.exit_code == 1
-    assert "is being climbed" in said.stderr
+    assert "is being trained" in said.stderr
 
 
 def test_a_run_that_was_removed_is_trained_again(dl: Dl, home: Path, stopped: Ladder) -> None:

@@ -46,7 +46,7 @@ def test_a_cut_archive_is_to_be_downloaded_again(tmp_path: Path, name: str, shar
     path = packed(tmp_path / name, files)
     size = path.stat().st_size
     os.truncate(path, int(size * share) if name != "pets.tar" else int(20 * 2560 * share))
-    error = refused(path, tmp_path / "out", "is damaged|is no archive")
+    error = refused(path, tmp_path / "out", "is damaged|is not an archive")
     assert "Download it again." in error.hint
 
 
@@ -54,8 +54,8 @@ def test_a_cut_archive_is_to_be_downloaded_again(tmp_path: Path, name: str, shar
     ("content", "says"),
     [
         (b"", "it is empty"),
-        (b"<!DOCTYPE html><title>Sign in", "a web page, as a download brings"),
-        (b"hello", "none of a zip or tar"),
+        (b"<!DOCTYPE html><title>Sign in", "a web page, perhaps because the download"),
+        (b"hello", "not that of a zip or tar"),
         (b"Rar!\x1a\x07\x01\x00", "is a rar archive"),
         (b"7z\xbc\xaf\x27\x1c", "is a 7z archive"),
         pytest.param(gzip.compress(b"id,label\n1,cat\n", mtime=0), "is damaged", id="gzip"),

@@ -25,7 +25,7 @@ def test_a_disk_is_asked_where_the_folder_is_yet_to_be_made(tmp_path: Path) -> N
 def test_the_disk_is_named_by_where_it_is_mounted(other_disk: Path) -> None:
     with pytest.raises(DlError) as error:
         require_room(other_disk / "made", [1 << 60], "for it")
-    assert "it takes 1,152,921,504.6 GB, and the disk at /dev/shm has" in error.value.why
+    assert "it needs 1,152,921,504.6 GB, and the disk at /dev/shm has" in error.value.why
 
 
 def test_small_files_take_whole_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

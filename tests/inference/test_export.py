@@ -104,7 +104,7 @@ def test_a_model_that_answers_otherwise_is_refused(
     for variable in model.trainable_variables:
         variable.assign(keras.random.normal(variable.shape, seed=1))
     exported = run.path / "exports" / "openvino" / "model.xml"
-    with pytest.raises(DlError, match="answers otherwise than the run"):
+    with pytest.raises(DlError, match="output differs from the run"):
         check_export(run, model, exported, "openvino", tiny)
 
 
@@ -119,5 +119,5 @@ def test_what_can_not_be_exported_is_refused(dl: Dl, dl_once: Dl, home: Path, ti
     ok(dl("train", *LINEAR[1:]))
     ok(dl("ensemble", *(path.name for path in run.path.parent.iterdir())))
     (ensemble,) = run.path.parent.glob("*-ensemble*")
-    refused(dl("export", ensemble, "--format", "onnx"), "has no model of its own", "members")
+    refused(dl("export", ensemble, "--format", "onnx"), "has no model", "members")
     assert not list(ensemble.glob("exports*"))

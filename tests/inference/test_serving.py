@@ -116,7 +116,7 @@ def test_a_run_ends_well_without_them_and_it_is_said(
     shutil.rmtree(run.engine)
     run.engine.write_text("in the way")
     said = ok(dl("resume", run.name, "--epochs", "4")).stderr
-    assert "Warning: `dl predict` will be slower for this run, by Keras: " in said
+    assert "Warning: `dl predict` will be slower for this run, because it uses Keras: " in said
     assert run.state == "finished"
     photos, training = of_valid(tiny, run)
     assert photos == pytest.approx(training, abs=1e-5)

@@ -184,7 +184,7 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     assert dict(zip(found.paths, found.y_prob[:, 0], strict=True)) == pytest.approx(
         expected, abs=1e-5
     )
-    assert "predicted again" not in ok(dl("evaluate", *options)).stderr
+    assert "predicting" not in ok(dl("evaluate", *options)).stderr
     ok(dl("evaluate", "--tta", "2"))
     assert (tta_file(on_images).y_prob == mirrored.y_prob).all()
 

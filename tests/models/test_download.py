@@ -78,7 +78,7 @@ def test_a_download_that_is_not_what_keras_published_leaves_nothing(keras_home: 
 
 
 def test_a_download_that_breaks_off_leaves_nothing(keras_home: Path):
-    with serving(b"half", length=8) as url, pytest.raises(DlError, match="broke off"):
+    with serving(b"half", length=8) as url, pytest.raises(DlError, match="connection broke"):
         fetch_weights(published_at(url, b"", ""))
     assert files_in(keras_home) == []
 
@@ -94,7 +94,7 @@ def test_a_server_that_talks_nonsense_is_named(keras_home: Path):
         thread = threading.Thread(target=talk)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/mine.h5"
-        with pytest.raises(DlError, match=r"127\.0\.0\.1: what answers there does not speak HTTP"):
+        with pytest.raises(DlError, match=r"127\.0\.0\.1: the answer is not HTTP"):
             fetch_weights(published_at(url, b""))
         thread.join()
 
@@ -167,7 +167,7 @@ def test_a_download_that_broke_off_is_gone_on_with(keras_home: Path, monkeypatch
         monkeypatch.setattr(download, "DELAYS_SECONDS", ())
         with pytest.raises(DlError, match="not on this computer") as error:
             fetch_weights(row)
-        assert "are kept: the same command goes on from there.\nOr train" in error.value.hint
+        assert "The same command resumes from there.\nOr train" in error.value.hint
         assert fetch_weights(row).read_bytes() == content
         storage.break_download(500_000)
         (keras_home / "models" / "mine.h5").unlink()

@@ -97,7 +97,7 @@ def test_a_finished_runs_weights_are_begun_with(dl: Dl, home: Path, tiny: Path) 
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x6", *SMALL))
     first = only_run(home)
     said = ok(dl(*TRAIN, "--schedule", "1e-9", "--init-from", first.name)).stderr
-    assert f"Began with {first.name}: classes." in said
+    assert f"Started from {first.name}: classes." in said
     second = max((home / "runs" / "tiny").iterdir(), key=lambda path: path.stat().st_mtime)
     from dlcli.runs.run import Run
 
@@ -115,7 +115,7 @@ def test_a_run_whose_network_was_changed_below_is_no_beginning_on_stored_feature
     assert result.exit_code == 1
     assert "conv_head is not the pretrained one" in result.stderr
     result = dl("train", "cnn", "-d", tiny, "--image-size", "16", "--init-from", first.name)
-    assert "Nothing of" in result.stderr
+    assert "No weights of" in result.stderr
 
 
 def test_on_images_the_runs_whole_network_is_begun_with_and_kept(
@@ -127,7 +127,7 @@ def test_on_images_the_runs_whole_network_is_begun_with_and_kept(
     options = ("--schedule", "1e-12", "--augment", "--init-from", first.name)
     for more in (("--mixed-precision",), ("--unfreeze", "1")):
         said = ok(dl("train", "finetune", *SMALL, *options, *more)).stderr
-        assert f"Began with {first.name}: the backbone, classes." in said
+        assert f"Started from {first.name}: the backbone, classes." in said
 
     import keras
 

@@ -128,4 +128,4 @@ def test_weights_without_fully_connected_layers_leave_these_to_chance_and_it_is_
     weights = put_in_place("network", include_top=False)
     options = ("--units", "8", "--pool", "average", "--schedule", "1e-3", *KERAS)
     said = ok(dl("train", "vgg-fc", "-d", dataset, *options, "--weights", weights)).stderr
-    assert "No layers are carried over" in said
+    assert "Pretrained top layers not used" in said

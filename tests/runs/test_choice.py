@@ -51,7 +51,7 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
     other.mkdir(parents=True)
     run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
     choose_dataset(with_named(config(), str(other)))
-    with pytest.raises(DlError, match="those there are of another dataset of that name"):
+    with pytest.raises(DlError, match="the runs there are of another dataset of that name"):
         choose_run(config(), None)
     with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
         choose_run(config().with_flags({"dataset": str(other)}), "a")
@@ -126,7 +126,7 @@ def test_an_unknown_run_names_the_nearest(home: Path) -> None:
     with pytest.raises(DlError) as caught:
         find_run("202611231408-finetune", home / "runs")
     assert str(caught.value).startswith(
-        "No such run: 202611231408-finetune: nothing of that name in"
+        "No such run: 202611231408-finetune: ~/runs has nothing of that name"
     )
     assert "Did you mean `202611231409-finetune`?" in str(caught.value)
 
@@ -140,9 +140,9 @@ def test_a_name_that_can_be_no_folder_is_no_run(home: Path, named: str) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("interrupted", "it was interrupted\nGo on with it: `dl resume a`."),
-        ("failed", "it failed\nGo on with it: `dl resume a`."),
-        ("running", "it is being trained\nWait for it, or take another run."),
+        ("interrupted", "it was interrupted\nResume it: `dl resume a`."),
+        ("failed", "it failed\nResume it: `dl resume a`."),
+        ("running", "it is being trained\nWait for it, or use another run."),
     ],
 )
 def test_a_named_run_that_is_not_finished_says_why(home: Path, state: str, words: str) -> None:

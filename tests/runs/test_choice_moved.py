@@ -46,7 +46,7 @@ def test_all_commands_work_where_the_dataset_is_found_by_its_name(
     dl: Dl, home: Path, moved: Path
 ) -> None:
     write_yaml(moved / "dl.yaml", {"data_dir": "elsewhere"})
-    taken = f"{home}/data/tiny is gone; taking ~/elsewhere/tiny, the dataset of that name.\n"
+    taken = f"{home}/data/tiny is gone. Using ~/elsewhere/tiny, the dataset of that name.\n"
     first, second = runs_of(moved)
     listed = ok(dl("runs", "--all"))
     assert first.name in listed.stdout
@@ -54,7 +54,7 @@ def test_all_commands_work_where_the_dataset_is_found_by_its_name(
     assert f"{first.name}\n" in ok(dl("runs", "show", first.name)).stdout
     said = ok(dl("evaluate", first.name)).stderr
     assert taken in said
-    assert "predicted again" not in said  # a copy with the times of files is the same
+    assert "predicting" not in said  # a copy with the times of files is the same
     assert f"next: `dl submit {first.name}`\n" in said
     assert taken in ok(dl("submit", first.name)).stderr
     assert len(read_csv(first.submission_file)) == 6
@@ -101,9 +101,9 @@ def test_a_folder_of_another_name_is_taken_for_its_images(dl: Dl, home: Path, mo
     pets = (moved / "elsewhere" / "tiny").rename(moved / "elsewhere" / "pets")
     said = ok(dl("evaluate", run.name, "-d", pets)).stderr
     assert (
-        f"{home}/data/tiny is gone; taking ~/elsewhere/pets, which holds the same images.\n" in said
+        f"{home}/data/tiny is gone. Using ~/elsewhere/pets, which holds the same images.\n" in said
     )
-    assert "predicted again" not in said
+    assert "predicting" not in said
     assert f"next: `dl submit {run.name} --dataset " in said
     ok(dl("submit", run.name, "-d", pets))
 
@@ -120,7 +120,7 @@ def test_a_folder_of_another_name_with_other_images_is_refused(
             dl(command, run.name, "-d", pets),
             f"{run.name} is a run of tiny, not of ~/elsewhere/pets: {home}/data/tiny is gone, and "
             f"~/elsewhere/pets/{split} holds other images\n"
-            "Name a copy of it that keeps the times of files, as `rsync -a` and `cp -a` do.",
+            "Name a copy of it that keeps the times of files, as by `rsync -a` or `cp -a`.",
             exit_code=2,
         )
 

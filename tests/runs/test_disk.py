@@ -139,7 +139,7 @@ def test_an_ensemble_needs_its_members_wherever_all_runs_have_moved(home: Path) 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("init_from", "began with its weights"), ("pseudo_label", "trains on its labels")],
+    [("init_from", "started from its weights"), ("pseudo_label", "trains on its labels")],
 )
 def test_an_unfinished_run_needs_the_one_it_rests_on(home: Path, name: str, words: str) -> None:
     needed = listed_run()

@@ -62,10 +62,10 @@ def test_a_value_may_hold_signs_and_spaces_and_be_empty() -> None:
 
 @pytest.mark.parametrize("text", ["", "val_accuracy", "=3", ">0.9", "a b", "!", "x!3"])
 def test_what_is_no_filter_is_refused_and_quotes_are_named(text: str) -> None:
-    with pytest.raises(DlError, match="is no filter") as refused:
+    with pytest.raises(DlError, match="is not a filter") as refused:
         read_filter(text)
     assert refused.value.exit_code == ExitCode.USAGE
-    assert "quotes" in refused.value.hint
+    assert "Quote filters" in refused.value.hint
 
 
 @pytest.mark.parametrize(

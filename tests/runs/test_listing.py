@@ -129,18 +129,18 @@ DAMAGES = {
     "status binary": (write("status.yaml", bytes(range(256))), "status.yaml is not text"),
     "status not utf-8": (write("status.yaml", b"state: \xff\xfe\n"), "is not valid YAML"),
     "status not yaml": (write("status.yaml", "state: [\n"), "status.yaml is not valid YAML"),
-    "status a list": (write("status.yaml", "- a\n"), "holds no lines of `key: value`"),
+    "status a list": (write("status.yaml", "- a\n"), "has no lines of `key: value`"),
     "status all brackets": (write("status.yaml", "[" * 20_000 + "\n"), "is not valid YAML"),
     "status a folder": (as_folder, "status.yaml can't be read: Is a directory"),
-    "no state": (write("status.yaml", "epoch: 3\n"), "status.yaml names no state"),
-    "nested state": (write("status.yaml", "state: {a: 1}\n"), "status.yaml names no state"),
+    "no state": (write("status.yaml", "epoch: 3\n"), "status.yaml has no state"),
+    "nested state": (write("status.yaml", "state: {a: 1}\n"), "status.yaml has no state"),
     "state of a newer version": (
         write("status.yaml", "state: paused\nmood: good\n"),
         "status.yaml has a state that this version doesn't know, paused",
     ),
     "score that is none": (
         write("status.yaml", "state: finished\nval_loss: low\n"),
-        "val_loss in status.yaml is no number",
+        "val_loss in status.yaml is not a number",
     ),
     "config missing": (lambda run: run.config_file.unlink(), "config.yaml is missing"),
     "config cut": (cut("config.yaml", 5), "config.yaml ends within a line"),
@@ -208,7 +208,9 @@ def test_dates_and_the_like_become_text(home: Path) -> None:
 
 
 def test_a_failed_runs_reason_of_many_words_is_read(home: Path) -> None:
-    reason = "The numbers have left all bounds: " + "a learning rate of 10 is too high " * 5
+    reason = (
+        "Loss or predictions are not finite numbers: " + "a learning rate of 10 is too high " * 5
+    )
     listed_run(state="failed", reason=reason)
     assert only(home).values["reason"] == reason
 

@@ -109,7 +109,7 @@ def test_what_a_later_version_added_to_a_part_is_not_guessed_at(tmp_path: Path) 
     run = damaged(tmp_path, FINETUNE, "run.forward.crop", 0.9)
     with pytest.raises(DlError) as refusal:
         _ = run.record
-    assert "`run.forward.crop` is not known" in refusal.value.why
+    assert "does not know `run.forward.crop`" in refusal.value.why
 
 
 def test_a_command_says_what_is_wrong_with_a_record(dl: Dl, home: Path) -> None:

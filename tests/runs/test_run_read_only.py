@@ -55,7 +55,7 @@ def test_what_is_made_goes_elsewhere_is_said_and_found_again(
     (place,) = kept(home)
     folder = f"~/.local/state/dl/runs/tiny/{place.name}"
     assert place.name.startswith(f"{run.name}-")
-    where = f"~/runs/tiny/{run.name} can't be written: what is made goes to {folder}.\n"
+    where = f"~/runs/tiny/{run.name} can't be written: new files go to {folder}.\n"
     assert said.count(where) == said.count("can't be written") == 1
     assert f"Report: {folder}/report.html; next: `dl submit`" in said
     assert read_yaml(place.metrics_file)["images"] == 8
@@ -135,5 +135,5 @@ def test_where_nothing_can_be_written_it_says_so(bound: Dl, home: Path, two: lis
             bound(command, "sure"),
             "Error: ~/runs/tiny/sure can't be written, and neither can "
             "~/.local/state/dl/runs/tiny/sure-",
-            ": Permission denied\nCopy the run to a folder of yours, or ",
+            ": Permission denied\nCopy the run to a folder of your own, or ",
         )

@@ -215,10 +215,10 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
     result = dl(*TRAIN, "-d", tiny)
     assert result.exit_code == 1
     plain = f"~/data/tiny/features/{stores(tiny)[0].name}"
-    assert f"Error: No room for 2 augmented passes beside {plain}: it takes " in result.stderr
+    assert f"Error: No room for 2 augmented passes beside {plain}: it needs " in result.stderr
     assert result.stderr.endswith(
         " has 1.0 kB left\n"
-        "Take fewer `--augment-passes`, or free some space: `dl features ls` and `dl features rm` "
+        "Use fewer `--augment-passes`, or free some space: `dl features ls` and `dl features rm` "
         "list and remove features.\n"
     )
     assert len(stores(tiny)) == 1

@@ -90,7 +90,7 @@ def test_a_run_of_other_classes_or_of_another_dataset_is_no_source_of_labels(
     none = make_dataset(home / "data" / "none", test=0)
     tiny_sample = make_dataset(home / "data" / "tiny-sample", test=0)
     expected = {
-        three: "it knows cat, dog, not cat, dog, fox",
+        three: "its classes are cat, dog, not cat, dog, fox",
         other: "is a run of another dataset",
         none: "there is nothing to label\nTrain without `--pseudo-label`.",
         tiny_sample: "a sample has no test images\nTrain on the whole dataset: `-d ~/data/tiny`.",
@@ -129,11 +129,13 @@ def test_a_run_resumes_only_with_the_labels_that_it_began_with(
     away = labels.path.rename(home / "away")
     refused = dl("resume", stopped.name)
     assert refused.exit_code == 1
-    assert f"{stopped.name} can't go on without tiny/{labels.name}: No such run" in refused.stderr
-    assert "Bring it back as it was. To train anew: `dl train finetune -d " in refused.stderr
+    assert (
+        f"{stopped.name} can't be resumed without tiny/{labels.name}: No such run" in refused.stderr
+    )
+    assert "Restore that run. To train a new run: `dl train finetune -d " in refused.stderr
     away.rename(labels.path)
     refused = dl("resume", stopped.name)
-    assert "labels the test images differently now" in refused.stderr
+    assert "now labels the test images differently" in refused.stderr
     file.write_text(kept)
     ok(dl("resume", stopped.name))
     shutil.rmtree(labels.path)

@@ -55,9 +55,9 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     del config["on_error"]
     write_yaml(run.config_file, config)
     said = ok(dl("rerun", run.name)).stderr
-    assert "`train.finetune.mixup` did not exist then: it is 0.0 now, the default." in said
-    assert "`on_error` did not exist then: it is stop now, the default." in said
-    assert said.count("did not exist then") == 2
+    assert "The run has no `train.finetune.mixup`. Using the default: 0.0." in said
+    assert "The run has no `on_error`. Using the default: stop." in said
+    assert said.count("Using the default") == 2
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
         ("dropout", "expected NAME=VALUE"),
         ("dropuot=0.1", "Did you mean `train.finetune.dropout`"),
         ("dropout=2", "below 1"),
-        ("lr=1e-4", "Change the run's own: `--set schedule=0.0001x2`."),
-        ("epochs=3", "schedule\nChange the run's own: `--set schedule=0.01x3`."),
-        ("dataset=~/data/fish", "a rerun is of the same images"),
+        ("lr=1e-4", "Change the run's schedule: `--set schedule=0.0001x2`."),
+        ("epochs=3", "epochs\nChange the run's schedule: `--set schedule=0.01x3`."),
+        ("dataset=~/data/fish", "a rerun uses the same images"),
         ("dataset=~/data/fish", "`dl train finetune -d ~/data/fish`"),
     ],
 )
@@ -98,7 +98,7 @@ def test_a_run_is_verified_and_where_it_differs_is_found(
     assert (difference.epoch, difference.column, difference.before) == (2, "val_loss", 0.5)
     said = dl("runs", "verify", run.name)
     assert said.exit_code == 1
-    assert "Another history: val_loss of epoch 2 was 0.5, now it is " in said.stderr
+    assert "The history differs: val_loss of epoch 2 was 0.5, now it is " in said.stderr
     assert others(run) == []
 
 
@@ -123,7 +123,7 @@ def test_a_dataset_that_moved_is_found_by_its_name_and_said(
     run = only_run(home)
     (home / "disk").mkdir()
     tiny.rename(home / "disk" / "tiny")
-    refused(dl("rerun", run.name), "is not at ~/data/tiny any more", "--data-dir")
+    refused(dl("rerun", run.name), "is no longer at ~/data/tiny", "--data-dir")
     said = ok(dl("rerun", run.name, "--data-dir", home / "disk")).stderr
     assert "taking ~/disk/tiny" in said
     (again,) = others(run)

@@ -117,7 +117,7 @@ def test_a_killed_run_reads_as_interrupted_and_goes_on_from_its_last_epoch(
     assert refused.exit_code == 1
     assert f"dl resume {run.name}" in refused.stderr
     resumed = ok(dl("resume", run.name))
-    assert "Going on after epoch" in resumed.stderr
+    assert "Resuming after epoch" in resumed.stderr
     assert run.history[: len(begun)] == begun
     assert [row["epoch"] for row in run.history] == list(range(1, 61))
     assert not run.lock_file.exists()
@@ -225,13 +225,13 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
     assert stopped.config["train"]["finetune"]["init_from"] == f"tiny/{first.name}"
     model = first.best_model.rename(home / "kept.keras")
     said = dl("resume", stopped.name).stderr
-    assert f"{stopped.name} can't go on without tiny/{first.name}: " in said
+    assert f"{stopped.name} can't be resumed without tiny/{first.name}: " in said
     assert "best.keras is gone" in said
     model.rename(first.best_model)
     away = first.path.rename(home / "away")
     said = dl("resume", stopped.name).stderr
     assert "No such run: tiny/" in said
-    assert "Bring it back as it was. To train anew: `dl train finetune -d ~/data/tiny`." in said
+    assert "Restore that run. To train a new run: `dl train finetune -d ~/data/tiny`." in said
     away.rename(first.path)
     moved = (home / "runs").rename(home / "moved")
     ok(dl("resume", moved / "tiny" / stopped.name))
@@ -250,8 +250,8 @@ def test_a_dataset_that_has_moved_is_found_by_its_name_or_asked_for(
     assert f"The dataset of {stopped.name} is gone: " in refused.stderr
     assert "`--data-dir`" in refused.stderr
     said = ok(dl("resume", stopped.name, "--data-dir", home / "elsewhere")).stderr
-    assert "~/data/tiny is gone; taking ~/elsewhere/tiny, the dataset of that name." in said
-    assert "Going on after epoch 1 of 3." in said
+    assert "~/data/tiny is gone. Using ~/elsewhere/tiny, the dataset of that name." in said
+    assert "Resuming after epoch 1 of 3." in said
     assert stopped.state == "finished"
     assert Run(stopped.path).record.dataset == recorded
 

@@ -87,8 +87,8 @@ def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> N
     assert f"To train it further: `dl resume {stopped.name} --epochs 8`." in result.stderr
     ok(dl("evaluate"))
     said = ok(dl("resume", stopped.name, "--epochs", "6", "--lr", "1e-4")).stderr
-    assert "begins anew: a finished run keeps no checkpoint" in said
-    assert "Going on after epoch 4 of 6." in said
+    assert "starts fresh: a finished run has no checkpoint" in said
+    assert "Resuming after epoch 4 of 6." in said
     assert stopped.history[:4] == before
     assert [row["learning_rate"] for row in stopped.history[4:]] == [1e-4, 1e-4]
     # it goes on from the weights that it had: at such a rate the loss hardly moves
@@ -100,11 +100,11 @@ def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> N
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--epochs", "1"), "it has 2 already"),
+        (("--epochs", "1"), "it already has 2"),
         (("--epochs", "2", "--lr", "1e-3"), "all 2 are trained"),
         (("--epochs", "0"), "0 is not in the range"),
         (("--lr", "0"), "0"),
-        (("--dropout", "0.1"), "`dl resume` can't change `--dropout`: a run goes on as it began"),
+        (("--dropout", "0.1"), "`dl resume` can't change `--dropout`: only `--epochs`"),
     ],
     ids=str,
 )
@@ -127,7 +127,7 @@ def test_with_its_checkpoint_kept_a_finished_run_goes_on_as_if_it_had_not_ended(
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x2", "--keep-checkpoint", *SMALL))
     (run,) = (each for each in Run.all(home / "runs") if each != whole)
     said = ok(dl("resume", run.name, "--epochs", "4")).stderr
-    assert "begins anew" not in said
+    assert "starts fresh" not in said
     assert run.history_file.read_text() == whole.history_file.read_text()
     assert run.predictions_file("valid").read_text() == whole.predictions_file("valid").read_text()
 
@@ -204,7 +204,9 @@ def test_a_finished_run_without_its_models_is_refused_before_anything_changes(
     ok(dl("resume", stopped.name))
     stopped.last_model.unlink()
     before = stopped.status_file.read_bytes(), stopped.log_file.read_bytes()
-    refused(dl("resume", stopped.name, "--epochs", "6"), "models/last.keras is gone", "Train anew")
+    refused(
+        dl("resume", stopped.name, "--epochs", "6"), "models/last.keras is gone", "Train a new run"
+    )
     assert (stopped.status_file.read_bytes(), stopped.log_file.read_bytes()) == before
     assert not stopped.checkpoint.exists()
 

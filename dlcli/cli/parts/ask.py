@@ -1,4 +1,4 @@
-"""Asking before what costs something or can't be taken back; `--yes` answers."""
+"""Ask for confirmation before what costs money or can't be undone; `--yes` answers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
 
 def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> None:
-    """Ask; nothing happens without an answer.
+    """Ask for confirmation.
 
     Args:
         question: what would be done, with a question mark.
-        yes: whether it was answered on the command line.
-        otherwise: what is said where the answer is no.
+        yes: whether `--yes` was given.
+        otherwise: what to say if the answer is no.
 
     Raises:
-        DlError: there is nobody to ask.
+        DlError: there is no terminal to ask at.
         click.Abort: the answer is no.
     """
     if yes:
@@ -28,8 +28,8 @@ def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> No
     if not sys.stdin.isatty():
         raise DlError(
             otherwise,
-            why=f"it asks first, and there is no terminal to answer at: {question}",
-            hint="Say `--yes`.",
+            why=f"this asks for confirmation, and there is no terminal: {question}",
+            hint="Add `--yes`.",
             exit_code=ExitCode.USAGE,
         )
     if not click.confirm(question, err=True):

@@ -1,4 +1,4 @@
-"""What the shell completes: datasets, runs, recipes, backbones. It never fails, and stays light."""
+"""Shell completion of datasets, runs, recipes, backbones. It never fails, and imports little."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def words_for(setting: str) -> Iterable[str]:
 def complete_dataset(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Datasets under the data folder; folders, once a path is begun."""
+    """Datasets under the data folder, or folders if the word is a path."""
     if "/" in incomplete or incomplete.startswith(("~", ".")):
         return [CompletionItem(incomplete, type="dir")]
     return _starting(incomplete, _datasets()) or [CompletionItem(incomplete, type="dir")]

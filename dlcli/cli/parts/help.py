@@ -1,4 +1,4 @@
-"""Help pages: which options stand where, and how they are written."""
+"""Help pages: the order of options, and their layout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FIRST = "Most used"
 OWN = "Options"
 EVERYWHERE = "Options of every command"
-# What is longer stands in a line of its own, so that the second column keeps 50 of 80.
+# A longer option gets a line of its own, so that the second column keeps 50 of 80 columns.
 FIRST_COLUMN = 24
 # A default longer than this may be broken at the end of a line.
 UNBROKEN = 30
@@ -26,10 +26,10 @@ NO_BREAK = "\u00a0"
 
 
 class Page(click.Command):
-    """A command or group whose help keeps its own options apart from those that all have.
+    """A command or group whose help lists its own options apart from those of every command.
 
     Attributes:
-        first: the options that one types most, in their order; they stand above all others.
+        first: the most used options, in order; they are listed first.
     """
 
     first: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Page(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            # the dashes that all options have would make `--lr` look like `--help`
+            # without the dashes, which would make `--lr` similar to `--help`
             near = [each for each in error.possibilities or () if _alike(each, error.option_name)]
             raise click.NoSuchOption(error.option_name, error.message, near, ctx) from error
 
@@ -53,7 +53,7 @@ class Page(click.Command):
         return super().get_help(ctx).replace(NO_BREAK, " ")
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Nothing: the text says what the arguments are."""
+        """Print nothing: the text describes the arguments."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -64,7 +64,7 @@ class Page(click.Command):
                 title = self.section_of(param) if self._place(param) == len(self.first) else FIRST
                 sections.setdefault(title, []).append((term, _unbroken(text)))
         terms = [term for records in sections.values() for term, _ in records]
-        # one width for all sections, so that the page has one second column
+        # one width for all sections, so that their second columns align
         width = min(max(map(len, terms)), FIRST_COLUMN)
         order = [title for title in sections if title not in (OWN, EVERYWHERE)]
         for title in [*order, OWN, EVERYWHERE]:
@@ -73,12 +73,12 @@ class Page(click.Command):
                     formatter.write_dl([(f"{a:{width}}", b) for a, b in rows], FIRST_COLUMN)
 
     def _place(self, param: click.Parameter) -> int:
-        """Where an option stands among those that one types most; behind them, if it is none."""
+        """An option's position among the most used; after these for all others."""
         flag = max(param.opts, key=len)
         return self.first.index(flag) if flag in self.first else len(self.first)
 
     def section_of(self, param: click.Parameter) -> str:
-        """The title above an option; a parameter may name its own as `section`."""
+        """The title of an option's section; a parameter may set its own as `section`."""
         return str(getattr(param, "section", OWN))
 
 
@@ -87,13 +87,13 @@ class Command(Page):
 
 
 class Group(Page, click.Group):
-    """A group of commands, in the order in which one uses them.
+    """A group of commands, in the order of use.
 
-    An unknown command is answered with the nearest known one.
+    For an unknown command it suggests the nearest known one.
     """
 
     command_class = Command
-    # what its commands are called, should somebody mistype one
+    # the noun for its commands in errors
     kind = "command"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -113,7 +113,7 @@ class Group(Page, click.Group):
             )
 
     def summary(self, ctx: click.Context, name: str) -> str:
-        """What a command does, in one sentence."""
+        """A command's summary, one sentence."""
         command = self.get_command(ctx, name)
         help = (command.help if command else None) or ""
         return " ".join(help.partition("\n\n")[0].split())
@@ -129,7 +129,7 @@ class Group(Page, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        known = name in self.list_commands(ctx)  # a command is made once, by click itself
+        known = name in self.list_commands(ctx)  # only click makes the command, once
         if not (known or name.startswith("-") or self.get_command(ctx, name)):
             raise DlError(
                 f"`{ctx.command_path}` has no {self.kind} {name!r}",
@@ -139,7 +139,7 @@ class Group(Page, click.Group):
         return super().resolve_command(ctx, args)
 
     def meant(self, ctx: click.Context, name: str) -> str:
-        """The commands that somebody may have meant by an unknown one, as a sentence."""
+        """Suggest commands for an unknown one, as a sentence."""
         return did_you_mean(CALLED.get(name, name), self.list_commands(ctx))
 
 
@@ -151,7 +151,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 class DebugOption(click.Option):
-    """`--debug`, on every command: a traceback where there is an error."""
+    """`--debug`, on every command: show the traceback of an error."""
 
     section = EVERYWHERE
 
@@ -168,16 +168,16 @@ class DebugOption(click.Option):
 
 def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        os.environ["DL_DEBUG"] = "1"  # also for the processes that this one starts
+        os.environ["DL_DEBUG"] = "1"  # also for child processes
 
 
 def paragraphs(text: str) -> str:
-    """A recipe's text with "Source: ..." and the like as paragraphs, each broken on its own."""
+    """A recipe's text with lines such as "Source: ..." as separate paragraphs."""
     return re.sub(r"\n(?=[A-Z][a-z]+: )", "\n\n", text)
 
 
 def _unbroken(text: str) -> str:
-    """Help in which `[default: x]` stays in one line, if it isn't long."""
+    """Help in which a short `[default: x]` is not broken across lines."""
 
     def bind(found: re.Match[str]) -> str:
         whole = found[0]

@@ -1,8 +1,8 @@
-"""Command-line options made from declared settings, so that none is written twice.
+"""Command-line options made from declared settings.
 
-`@with_config("seed", "backbone")` gives a command those settings as options, and the ones that
-every command has, and calls it with a `Config` in which they are resolved. `@with_dataset` gives it
-a DATASET as well, as a word and by `-d`. `TTA` is `--tta N`, for the commands that predict.
+`@with_config("seed", "backbone")` gives a command those settings as options, adds the options of
+every command, and calls it with the resolved `Config`. `@with_dataset` also adds a DATASET, as an
+argument and as `-d`. `TTA` is `--tta N`, for commands that predict.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ TTA = click.option(
     "--tta",
     type=int,
     metavar="N",
-    help="test-time augmentation: the mean over each image and N changed views of it; changed as "
-    "in training, or else by --preset",
+    help="test-time augmentation: the mean over each image and N augmented views, augmented as in "
+    "training or by --preset",
 )
 
 
 class SettingType(click.ParamType):
-    """Lets a setting's own coercion read the text that was typed."""
+    """Reads the typed text by the setting's own coercion."""
 
     def __init__(self, setting: Setting, flag: str) -> None:
         self.setting, self.flag = setting, flag
@@ -45,7 +45,7 @@ class SettingType(click.ParamType):
             self.name = f"[{'|'.join(setting.choices)}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        # kept as text, so that "none" can't be mistaken for a flag that wasn't typed
+        # kept as text, so that "none" is not mistaken for an option that wasn't typed
         coerce(value, replace(self.setting, name=self.flag))
         return value
 
@@ -66,7 +66,7 @@ class SettingType(click.ParamType):
 
 
 class SettingOption(click.Option):
-    """One setting as an option; unset where it wasn't typed, so that other sources count."""
+    """One setting as an option; unset if it wasn't typed, so that other sources count."""
 
     def __init__(self, key: str) -> None:
         setting = declared(key)
@@ -103,12 +103,12 @@ class ConfigOption(click.Option):
             ["config_file", "--config"],
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="YAML file of settings; a run's config.yaml will do",
+            help="YAML file of settings, such as a run's config.yaml",
         )
 
 
 def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command options for some settings, and a resolved `Config` as first argument."""
+    """Give a command options for some settings, and the resolved `Config` as first argument."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -128,7 +128,7 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         options += [SettingOption(key) for key in SHARED if key not in keys]
         options += [ConfigOption(), DebugOption()]
         params = getattr(call, "__click_params__", [])
-        # click reads the decorators from the bottom up, so the list is kept in reverse
+        # in reverse order: click reads decorators from the bottom up
         call.__click_params__ = [*params, *reversed(options)]  # type: ignore[attr-defined]
         return call
 
@@ -136,9 +136,9 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 
 def with_dataset(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command what `with_config` gives, and the dataset: by `-d`, or as a word of its own.
+    """Give a command the same as `with_config`, and the dataset: by `-d`, or as an argument.
 
-    The `Config` holds the word as it would hold what `-d` names.
+    The `Config` holds the argument as if by `-d`.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Results on stdout: tables of aligned columns, and JSON; one way for all commands."""
+"""Print results on stdout: tables of aligned columns, text, and JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def print_table(
     remarks: bool = False,
     wide: bool = False,
 ) -> None:
-    """Print rows under a header; columns that hold numbers stand to the right.
+    """Print rows under a header; columns of numbers are right-aligned.
 
     On a terminal too narrow for it, or where `COLUMNS` says so, columns go, the least important
     first. Where the others have no room in a line of the terminal either, they go on in a line
@@ -40,7 +40,7 @@ def print_table(
     Args:
         header: column titles.
         rows: one value per column; None prints as nothing.
-        spare: titles of columns that a terminal too narrow goes without, the first one first.
+        spare: titles of columns to leave out on a narrow terminal, the first one first.
         remarks: whether the last column holds remarks, for which no other column has to go.
         wide: keep all columns.
     """
@@ -121,7 +121,7 @@ def fits(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
 
 
 def print_text(text: str, start: str = "") -> None:
-    """Print a sentence; on a terminal too narrow for it, it goes on between words, below itself."""
+    """Print a sentence, wrapped between words on a terminal."""
     _print_broken(printable(text), start)
 
 
@@ -139,7 +139,7 @@ def _broken(text: str, room: float) -> list[str]:
         return [text]
     from textwrap import wrap
 
-    # a path in one piece can be copied, wherever the terminal breaks it
+    # paths are not broken, so that they can be copied
     return wrap(text, max(int(room), 1), break_on_hyphens=False, break_long_words=False)
 
 
@@ -185,7 +185,7 @@ def _is_number(value: object) -> bool:
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes on a terminal: wide characters two, marks on others none."""
+    """The width of a text on a terminal: wide characters take two columns, combining marks none."""
     return sum(2 if east_asian_width(c) in "WF" else 0 if combining(c) else 1 for c in text)
 
 
@@ -197,5 +197,5 @@ def emit_json(value: Any) -> None:
 
 
 def finite(value: Any) -> Any:
-    """A value as JSON can hold it, which knows no infinity and has no word for no number."""
+    """A value for JSON, with None in place of infinity and NaN, which JSON does not have."""
     return None if isinstance(value, float) and not isfinite(value) else value

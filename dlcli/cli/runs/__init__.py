@@ -1,4 +1,4 @@
-"""`dl runs`: list what was trained, and take the best."""
+"""`dl runs`: list runs, and print the best."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS, PUBLIC = "seconds", "public_score"
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
 # What a terminal too narrow for the table goes without, unless it was asked for.
 SPARE = (SECONDS, "epochs")
-# The commands in the order in which one uses them, and the modules of those that are not here.
+# The commands in the order of use, and the modules of those that are not here.
 MODULES = {
     "ls": None,
     "show": "show",
@@ -47,7 +47,7 @@ MODULES = {
 
 
 class Runs(Group):
-    """The commands about runs; where none is typed, `ls`."""
+    """The commands about runs; the default is `ls`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)
@@ -72,7 +72,7 @@ class Runs(Group):
 
 
 def _with_ls(args: list[str]) -> list[str]:
-    """`--sort val_loss` and `val_accuracy>0.98` are for `ls`; another word is a command."""
+    """Insert `ls` before options and filters; any other word is a command."""
     first = args[0] if args else "-"
     named = first in (*COLUMNS, "val_accuracy")
     of_ls = named or first.startswith("-") or any(sign in first for sign in SIGNS)
@@ -81,9 +81,9 @@ def _with_ls(args: list[str]) -> list[str]:
 
 @click.group(cls=Runs, options_metavar="", subcommand_metavar="[COMMAND] [ARGS]...")
 def command() -> None:
-    """List runs; show, compare and remove them.
+    """List, show, compare and remove runs.
 
-    Without COMMAND it is `ls`: what that takes may follow at once.
+    The default COMMAND is `ls`; its options and filters may follow directly.
     """
 
 
@@ -92,7 +92,7 @@ def command() -> None:
 @click.option(
     "--sort",
     metavar="[-]KEY",
-    help="sort by a column or a setting; from the top down with a minus",
+    help="sort by a column or a setting; a minus sorts in descending order",
 )
 @ALL
 @WIDE
@@ -110,12 +110,12 @@ def ls(
 ) -> None:
     """List a dataset's runs, the newest first.
 
-    FILTER keeps some: `recipe=finetune`, `state!=failed`, `'val_accuracy>0.98'`,
-    `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of
-    `config.yaml`, by its last name or whole. Signs: = != < <= > >=.
+    FILTER selects runs: `recipe=finetune`, `state!=failed`, `'val_accuracy>0.98'`,
+    `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of `config.yaml`,
+    by its last name or its full key. Signs: = != < <= > >=.
     """
     if as_json and as_csv:
-        raise click.UsageError("Say `--json` or `--csv`, not both.")
+        raise click.UsageError("Use `--json` or `--csv`, not both.")
     keys = [read_filter(text).key for text in filters] + ([sort_key(sort)[0]] if sort else [])
     found = select_runs(config, filters, everything, keys)
     kept = sorted_by(found.kept, sort) if sort else found.kept
@@ -139,13 +139,13 @@ def ls(
     type=click.Choice(["val_loss", "val_accuracy"]),
     default="val_loss",
     show_default=True,
-    help="the score that decides",
+    help="score to compare by",
 )
 @with_config("dataset")
 def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
-    """Print the name of the best finished run of a dataset: `dl submit $(dl runs best)`.
+    """Print the name of a dataset's best finished run.
 
-    FILTER as in `dl runs ls`.
+    For example `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
     """
     from dlcli.runs.choice import may_be_of, name_to_type
 
@@ -158,15 +158,15 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
         passes = " passes the filters" if filters and runs.rows else ""
         raise DlError(
             f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
-            why="those there are of another dataset of that name" if ranked else "",
-            hint="`dl runs` lists what there is." if runs.rows else TRAIN_ONE,
+            why="the runs there are of another dataset of that name" if ranked else "",
+            hint="`dl runs` lists all." if runs.rows else TRAIN_ONE,
         )
-    say(f"The best of {len(ranked):,} by {metric}, {found.values[metric]:.4f}")
+    say(f"Best of {len(ranked):,} by {metric}: {found.values[metric]:.4f}")
     click.echo(name_to_type(found.run, runs_dir))
 
 
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide: bool) -> None:
-    """The table: a column for each key that was asked for too, and what is wrong, if anything.
+    """Print the table, with a column for each requested key, and problems if there are any.
 
     So are public scores, where there are any.
     """
@@ -199,14 +199,14 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:
-    """Seconds to a tenth, to the right in their column."""
+    """Seconds to a tenth, right-aligned."""
     texts = ["" if value is None else f"{value:,.1f}" for value in seconds]
     width = max(map(len, [SECONDS, *texts]))
     return [text.rjust(width) for text in texts]
 
 
 def _plain(row: Row, keys: Sequence[str]) -> dict[str, Any]:
-    """A row as JSON and CSV hold it: the same keys in each."""
+    """A row for JSON and CSV, always with the same keys."""
     from dlcli.runs.listing import FIELDS
 
     asked = dict.fromkeys([*FIELDS, *keys])

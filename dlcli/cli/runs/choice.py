@@ -1,4 +1,4 @@
-"""Which runs a command is about: filters, and the dataset whose runs are meant."""
+"""Choose the runs that a command works on: by dataset, filters or names."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ ALL = click.option("--all", "everything", is_flag=True, help="runs of all datase
 
 
 def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, Path | None]:
-    """The name of the dataset whose runs are meant, and its folder; both None for all datasets.
+    """The name and the folder of the dataset whose runs to use; both None for all datasets.
 
-    Runs are listed without their dataset too: they may have been copied here alone.
+    The dataset need not exist: its runs may have been copied without it.
     """
     from dlcli.data.choice import choose_dataset
     from dlcli.runs.run import Run
 
     if everything:
         if config.is_flag("dataset"):
-            raise click.UsageError("`--all` lists the runs of all datasets: leave out `-d`.")
+            raise click.UsageError("`--all` and `-d` exclude each other: leave out one of them.")
         return None, None
     try:
         choice = choose_dataset(config)
@@ -42,11 +42,11 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
         settings = config.settings()
         named = settings.dataset
         if named is None and Run.all(settings.runs_dir):
-            hint = "Of all datasets: `dl runs --all`; of one: `-d NAME`."
-            raise DlError(error.what, why="which one's runs are meant?", hint=hint) from error
+            hint = "Name the dataset, `-d NAME`, or list the runs of all: `dl runs --all`."
+            raise DlError(error.what, hint=hint) from error
         if not named or not (settings.runs_dir / named).is_dir():
             raise
-        say(f"Runs of {shown(named)}, a dataset that is not here")
+        say(f"Runs of {shown(named)}, a dataset that does not exist here")
         return named, None
     say(str(choice))
     return choice.root.name, choice.root
@@ -54,13 +54,13 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs of one dataset, or of all, and those of them that pass some filters.
+    """The runs of one dataset or of all, and those that pass the filters.
 
     Args:
-        runs_dir: where runs are.
-        dataset, root: the dataset's name and folder, as `choose_runs` tells them.
-        rows: all of them, the newest first.
-        kept: those that pass.
+        runs_dir: the runs folder.
+        dataset, root: the dataset's name and folder, as by `choose_runs`.
+        rows: all runs, the newest first.
+        kept: the runs that pass.
     """
 
     runs_dir: Path
@@ -71,11 +71,11 @@ class Selection:
 
     @property
     def place(self) -> Path:
-        """The folder that they lie in."""
+        """The folder of the runs."""
         return self.runs_dir if self.dataset is None else self.runs_dir / self.dataset
 
     def require_some(self) -> None:
-        """Refuse to go on with nothing.
+        """Refuse an empty selection.
 
         Raises:
             DlError: no run passes, or there is none.
@@ -98,17 +98,17 @@ def select_runs(
     *,
     settings: bool = False,
 ) -> Selection:
-    """The runs that are meant, and those that pass the filters.
+    """Select runs by dataset and filters.
 
     Args:
         config: the settings.
-        filters: as they were typed.
-        everything: whether the runs of all datasets are meant.
-        keys: what else is asked of each run.
-        settings: whether each row has the run's settings; else only where a filter or key asks.
+        filters: the filters as typed.
+        everything: whether to use the runs of all datasets.
+        keys: other keys that are needed of each run.
+        settings: whether each row has the run's settings; else only if a filter or key needs them.
 
     Raises:
-        DlError: no dataset is known, or a filter is none.
+        DlError: no dataset is known, or a filter is wrong.
     """
     from dlcli.runs.filters import filtered, needs_settings, read_filter
     from dlcli.runs.listing import list_runs
@@ -122,12 +122,12 @@ def select_runs(
 
 
 def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> list[Run]:
-    """The runs that were named; where none was, the dataset's newest two, the older first, said.
+    """The named runs, or by default the dataset's newest two, the older first, with a message.
 
     Args:
         config: the settings.
-        named: as they were typed.
-        finished: whether none but finished runs will do.
+        named: the names as typed.
+        finished: whether to use finished runs only.
 
     Raises:
         DlError: there is no such run, or there are no two.
@@ -137,7 +137,7 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
 
     if named:
         if config.is_flag("dataset"):
-            raise click.UsageError("`-d` is for the newest two runs: leave it out, or the names.")
+            raise click.UsageError("`-d` selects the newest two runs: leave it out, or the names.")
         find = find_finished_run if finished else find_run
         return [find(name, config.settings().runs_dir) for name in named]
     found = select_runs(config, ["state=finished" if finished else f"state!={DAMAGED}"])
@@ -145,8 +145,8 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     if len(of_it) < 2:
         raise DlError(
             f"No two {'finished ' if finished else ''}runs in {shown(found.place)}",
-            why="it takes two, and none was named",
-            hint="`dl runs --all` lists what there is." if found.rows else TRAIN_ONE,
+            why="the default is the newest two",
+            hint="`dl runs --all` lists all." if found.rows else TRAIN_ONE,
         )
     newer, older = (row.run for row in of_it[:2])
     say(f"The newest two: {shown(older.name)} and {shown(newer.name)}")

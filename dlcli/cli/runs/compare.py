@@ -1,4 +1,4 @@
-"""`dl runs diff` and `dl runs compare`: runs beside each other."""
+"""`dl runs diff` and `dl runs compare`: compare runs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ SECONDS = "seconds"
 @JSON
 @with_config("dataset")
 def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
-    """Show the settings in which two runs differ, and nothing else.
+    """Show the settings in which two runs differ.
 
-    Without RUN RUN: the newest two of the current dataset. Settings are what stands in
-    `config.yaml`: hyperparameters, versions and images among them.
+    The default is the newest two runs of the current dataset. Settings are all values of
+    `config.yaml`, including hyperparameters, versions and images.
     """
     from dlcli.report.compare import names_of
     from dlcli.runs.settings import differing_settings
@@ -51,7 +51,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     elif differences:
         _print_differences(differences, _titles(differences, names_of(runs)))
     else:
-        say(f"{' and '.join(map(shown, names_of(runs)))} differ in no setting.")
+        say(f"{' and '.join(map(shown, names_of(runs)))} have the same settings.")
 
 
 @click.command("compare", cls=Command)
@@ -60,7 +60,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"the PNG of the curves to write  [default: {PICTURE} beside the first run]",
+    help=f"PNG of the curves  [default: {PICTURE} beside the first run]",
 )
 @WIDE
 @JSON
@@ -68,10 +68,10 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
 def compare_command(
     config: Config, named: tuple[str, ...], out: Path | None, wide: bool, as_json: bool
 ) -> None:
-    """Hold finished runs against each other: scores, settings, curves, and what chance explains.
+    """Compare finished runs: scores, settings, curves, chance.
 
-    Without RUN: the newest two of the current dataset. Scores are those on the validation images
-    that all of them have predictions of.
+    The default is the newest two runs of the current dataset. Scores are on the validation images
+    that all runs have predictions of. The output says which differences chance can explain.
     """
     from dlcli.report.compare import compare
 
@@ -89,14 +89,14 @@ def _require_png(out: Path | None) -> None:
     if out is not None and out.suffix.lower() != ".png":
         raise DlError(
             f"Can't write {shown(out)}",
-            why="the picture is a PNG",
-            hint=f"Call it {shown(out.with_suffix('.png'))}.",
+            why="the figure is a PNG",
+            hint=f"Name it {shown(out.with_suffix('.png'))}.",
             exit_code=ExitCode.USAGE,
         )
 
 
 def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path | None:
-    """Write the picture of the curves; None where there are none, or no place for it, said."""
+    """Write the figure of the curves; None, with a message, if that is not possible."""
     from dlcli.report.compare import names_of
     from dlcli.report.figures import draw_comparison
 
@@ -107,7 +107,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
         else:
             without.append(each.letter)
     if without:
-        say(f"No curve of {', '.join(without)}: there is no history; an ensemble has none.")
+        say(f"No curve of {', '.join(without)}: it has no history, as an ensemble has none.")
     if not drawn:
         return None
     path = out or runs[0].path.parent / PICTURE
@@ -116,7 +116,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
     except OSError as error:
         if out is not None:
             raise
-        say(f"No picture: {shown(path)}: {error.strerror}. Name another place: `--out FILE`.")
+        say(f"No figure: {shown(path)}: {error.strerror}. Name another file: `--out FILE`.")
         return None
     say(f"Curves: {shown(path)}")
     return path
@@ -137,15 +137,15 @@ def _print(comparison: Comparison, wide: bool) -> None:
     if comparison.differences:
         _print_differences(comparison.differences, [each.letter for each in comparison.runs])
     else:
-        click.echo("They differ in no setting.")
+        click.echo("All settings are the same.")
     click.echo()
     for contrast in comparison.contrasts:
         print_text(contrast.about_loss)
         print_text(contrast.about_accuracy)
     if (several := len(comparison.contrasts)) > 1:
         print_text(
-            f"Among {several} comparisons chance finds a difference sooner than in one: each p is "
-            "corrected for that, by Holm's method."
+            f"With {several} comparisons, chance finds a difference more often than with one. Each "
+            "p is corrected for that by Holm's method."
         )
 
 
@@ -172,7 +172,7 @@ def _plain(differences: Sequence[Difference]) -> dict[str, list[Any]]:
 
 
 def _as_json(comparison: Comparison, picture: Path | None) -> dict[str, Any]:
-    """All of it as JSON can hold it."""
+    """The comparison as plain values for JSON."""
     from dataclasses import asdict
 
     path = {each.letter: str(each.run.path) for each in comparison.runs}

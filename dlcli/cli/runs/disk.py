@@ -1,4 +1,4 @@
-"""`dl runs du` and `dl runs rm`: what runs take on disk, and making room."""
+"""`dl runs du` and `dl runs rm`: show the size of runs, and remove them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @JSON
 @with_config("dataset")
 def du_command(config: Config, everything: bool, as_json: bool) -> None:
-    """Show what runs take on disk, the largest first."""
+    """Show the size of runs on disk, the largest first."""
     from dlcli.runs.disk import checkpoint_of, size_of, stored_files
     from dlcli.runs.listing import list_runs
 
@@ -69,21 +69,22 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
         [*zip([*names, "in all"], [*states, ""], parts, sizes, strict=True)],
     )
     if checkpoints:
-        say("Checkpoints are for going on; next: `dl runs rm --checkpoints RUN`")
+        say("Checkpoints are only for resuming; next: `dl runs rm --checkpoints RUN`")
 
 
 @click.command("rm", cls=Command)
 @click.argument("named", metavar="[RUN]... [FILTER]...", nargs=-1, shell_complete=complete_run)
 @ALL
-@click.option("--checkpoints", is_flag=True, help="remove no more than what resuming needs")
+@click.option("--checkpoints", is_flag=True, help="remove only the checkpoints")
 @YES
 @with_config("dataset")
 def rm_command(
     config: Config, named: tuple[str, ...], everything: bool, checkpoints: bool, yes: bool
 ) -> None:
-    """Remove runs, or their checkpoints, by RUN, or all that pass each FILTER.
+    """Remove runs, or their checkpoints.
 
-    It says how large they are and what else needs them, then asks once. FILTER as in `dl runs ls`.
+    Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
+    and what depends on them, then asks once.
     """
     from dlcli.runs.disk import (
         checkpoint_of,
@@ -112,24 +113,25 @@ def rm_command(
     many = words.count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
     consent(f"Remove {many}, {words.size(sum(sizes.values()))}?", yes)
     for run in sizes:
-        with run.held():  # `dl resume` holds it too, before the run is at work
+        with run.held():  # `dl resume` locks it too, before it trains
             (remove_checkpoint if checkpoints else remove_run)(run)
-    say(f"Removed {many.removeprefix('this ')}.")
+    of_one = f"the checkpoint of {run.name}" if checkpoints else run.name
+    say(f"Removed {many if len(sizes) > 1 else of_one}.")
 
 
 def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
-    """The runs that were named, each once; or those that pass the filters.
+    """The named runs, each once, or those that pass the filters.
 
     Raises:
         DlError: there is no such run, or none passes.
-        click.UsageError: names and filters, or neither: a list of what goes is one or the other.
+        click.UsageError: both names and filters, or neither.
     """
     from dlcli.runs.filters import is_filter
     from dlcli.runs.listing import find_listed
 
     filters = [word for word in named if is_filter(word)]
     if not named:
-        raise click.UsageError("Say which: `dl runs rm RUN`, or by a filter, `state=failed`.")
+        raise click.UsageError("Name runs, `dl runs rm RUN`, or filter them, `state=failed`.")
     if len(filters) == len(named):
         found = select_runs(config, filters, everything)
         found.require_some()
@@ -137,20 +139,20 @@ def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
     if filters:
         raise click.UsageError(f"`{filters[0]}` is a filter: name runs, or filter them, not both.")
     if everything or config.is_flag("dataset"):
-        raise click.UsageError("`--all` and `-d` go with filters alone: leave them out.")
+        raise click.UsageError("`--all` and `-d` are only for filters: leave them out.")
     runs = [find_listed(word, config.settings().runs_dir) for word in named]
     return list({run.path.resolve(): run for run in runs}.values())
 
 
 def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
-    """Say what will not work any more."""
+    """Warn of what will not work afterwards."""
     from dlcli.runs.disk import needed_by
     from dlcli.runs.listing import list_runs
 
     if checkpoints:
         for run in runs:
             if run.state != "finished":
-                say(f"Warning: {run.name} is {run.state}; without it, it can't be resumed.")
+                say(f"Warning: {run.name} is {run.state}; without the checkpoint it can't resume.")
         return
     others = [row for row in list_runs(runs_dir) if row.run not in runs]
     for run in runs:
@@ -159,7 +161,7 @@ def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
 
 
 def _megabytes(title: str, sizes: Sequence[int]) -> list[str]:
-    """Sizes in a column of MB, to the right."""
+    """Sizes in MB, right-aligned."""
     texts = [f"{size / 1e6:,.1f}" for size in sizes]
     width = max(map(len, [title, *texts]))
     return [text.rjust(width) for text in texts]

@@ -1,4 +1,4 @@
-"""`dl runs report` and `dl runs tensorboard`: the curves of a dataset's runs, as a page or live."""
+"""`dl runs report` and `dl runs tensorboard`: a dataset's runs as a page or in TensorBoard."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ PAGE = "report.html"
     "to",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help=f"the page to write  [default: {PAGE} beside the runs]",
+    help=f"file of the page  [default: {PAGE} beside the runs]",
 )
 @with_config("dataset")
 def report_command(config: Config, filters: tuple[str, ...], to: Path | None) -> None:
-    """Write a page on a dataset's runs: table, curves, settings, and what chance explains.
+    """Write a page on a dataset's runs: table, curves, settings.
 
-    FILTER as in `dl runs ls`.
+    The page also says which differences chance can explain. FILTER is as in `dl runs ls`.
     """
     from dlcli.report.runs_page import write_runs_page
     from dlcli.runs.filters import read_filter
@@ -51,8 +51,8 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     if to is not None and not to.parent.is_dir():
         raise DlError(
             f"Can't write {shown(to)}",
-            why=f"no folder {shown(to.parent)}",
-            hint="Make it first, or name another place.",
+            why=f"there is no folder {shown(to.parent)}",
+            hint="Make the folder, or name another file.",
             exit_code=ExitCode.USAGE,
         )
     found = select_runs(config, filters, settings=True)
@@ -65,7 +65,7 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
 
 
 def _next(rows: Sequence[Row], config: Config) -> str:
-    """What one does with the best run, or to have one."""
+    """The next command: for the best run, or to train one."""
     from dlcli.runs.choice import name_to_type, same_runs
     from dlcli.runs.filters import best_first
 
@@ -82,14 +82,14 @@ def _next(rows: Sequence[Row], config: Config) -> str:
     "--port",
     type=click.IntRange(1, 65535),
     metavar="N",
-    help="port of 127.0.0.1 to answer on  [default: the first free one from 6006 on]",
+    help="port on 127.0.0.1  [default: the first free one from 6006 on]",
 )
 @with_config("dataset")
 def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None) -> None:
     """Show the curves of runs in TensorBoard, until Ctrl-C.
 
-    All runs of a dataset where none is named. They need not have been trained with
-    `--tensorboard`: the curves come from their `history.csv`.
+    The default is all runs of the dataset. The curves come from `history.csv`, so that the runs
+    need not be trained with `--tensorboard`.
     """
     from tempfile import TemporaryDirectory
 
@@ -119,7 +119,7 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
 
 
 def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
-    """Those of some runs that have a history, with it; says which have none.
+    """The runs that have a history, with it; prints which have none.
 
     Raises:
         DlError: none has.
@@ -127,22 +127,22 @@ def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
     found = []
     for row in rows:
         if row.problem:
-            say(f"Left out, damaged: {row.run.name}: {row.problem}.")
+            say(f"Left out {row.run.name}, which is damaged: {row.problem}.")
         elif history := row.run.history:
             found.append((row, history))
         else:
-            say(f"Left out, without a history: {row.run.name}.")
+            say(f"Left out {row.run.name}, which has no history.")
     if not found:
         raise DlError(
             "There are no curves to show",
-            why="no run here has a history",
-            hint="`dl runs` lists what there is.",
+            why="none of the runs has a history",
+            hint="`dl runs` lists all.",
         )
     return found
 
 
 def _be_told_of_the_end() -> None:
-    """Take a terminal that is closed, and a plain `kill`, for Ctrl-C: the event files then go."""
+    """Treat a closed terminal and a `kill` as Ctrl-C, so that the event files are removed."""
     for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""`dl runs show`: one run, as far as its files tell."""
+"""`dl runs show`: show one run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dlcli.runs.run import Run
     from dlcli.runs.settings import Changed
 
-# What is worth a line, where the run has it; the rest stands in `--json`.
+# Values that get a line if the run has them; `--json` has the others.
 LINES = (
     "run",
     "dataset",
@@ -51,7 +51,10 @@ SENTENCES = ("reason", "problem")
 @JSON
 @with_config()
 def show_command(config: Config, named: str, as_json: bool) -> None:
-    """Show a RUN: settings that are not the defaults, scores, diagnosis, files, what next."""
+    """Show a RUN: changed settings, scores, diagnosis, files.
+
+    Also prints the next command. Changed settings are those that are not the defaults.
+    """
     from dlcli.runs.disk import stored_files
     from dlcli.runs.listing import find_listed, read_row
 
@@ -90,7 +93,7 @@ def _print(
             start, text = f"{name:14}  ", text_of(value)
             if name in SENTENCES:
                 print_text(text, start)
-            else:  # in one piece, so that it can be copied
+            else:  # unbroken, so that it can be copied
                 click.echo(start + printable(text))
     click.echo()
     resumed = change_lines(changes)
@@ -108,7 +111,7 @@ def _print(
             [[each.name, each.val_accuracy, each.val_loss] for each in members],
         )
     elif not resumed:
-        click.echo("All settings are the defaults.")
+        click.echo("All settings have their defaults.")
     for text in resumed:
         print_text(f"Changed {text}.")
     if diagnosis:
@@ -128,9 +131,9 @@ def _default(changed: Changed, text: str) -> str:
 
 
 def _changed(run: Run) -> tuple[Sequence[Changed], Any]:
-    """The settings that are not the defaults, and what `dl resume` recorded to have changed.
+    """The settings that are not the defaults, and the changes by `dl resume`.
 
-    None where the file can't say.
+    Both are empty if the file can't be read.
     """
     from dlcli.runs.settings import changed_settings
 
@@ -149,7 +152,7 @@ def _members(run: Run) -> Sequence[RecordedMember]:
 
 
 def _diagnosis(run: Run) -> Diagnosis | None:
-    """What a finished training showed; None where there is none, or one of another version's."""
+    """The diagnosis of a finished training; None if missing, or from another version."""
     from dlcli.evaluation.diagnosis import Diagnosis
 
     try:
@@ -182,7 +185,7 @@ def _plain(
 
 
 def _next(row: Row, config: Config, named: str) -> str:
-    """What one does with a run in this state."""
+    """The next command for a run in this state."""
     import shlex
 
     from dlcli.runs.choice import same_runs
@@ -190,9 +193,9 @@ def _next(row: Row, config: Config, named: str) -> str:
     run = row.run
     words = f"{shlex.quote(named)}{same_runs(config)}"
     if row.state == "damaged":
-        return f"Damaged: {row.problem}. Restore that, or remove it: `dl runs rm {words}`"
+        return f"Damaged: {row.problem}. Restore the file, or remove the run: `dl runs rm {words}`"
     if row.state == "running":
-        return "It is being trained: wait for it."
+        return "The run is being trained. Wait for it."
     if row.state == "finished":
         done = "submit" if run.report_file.is_file() else "evaluate"
         return f"Next: `dl {done} {words}`"

@@ -1,4 +1,4 @@
-"""`dl runs verify`: does the same come out again?"""
+"""`dl runs verify`: check that a run is reproducible."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dlcli.progress import say
 @click.argument("run", shell_complete=complete_run)
 @with_config()
 def verify_command(config: Config, run: str) -> None:
-    """Train RUN again, elsewhere, and say whether its history is the same.
+    """Train RUN again, and check that its history is the same.
 
-    Nothing of it is kept. The same seed on the same machine gives the same history; another
-    processor adds in another order, so that the last digits may differ.
+    The new run is temporary. The same seed on the same machine gives the same history. Another
+    processor adds in another order, so the last digits may differ.
     """
     from dlcli.runs.choice import find_run
     from dlcli.training.launch import verify
@@ -28,11 +28,11 @@ def verify_command(config: Config, run: str) -> None:
     difference = verify(old, config.settings().data_dir)
     if difference is None:
         click.echo(f"the same history: {len(old.history)} epochs")
-        say(f"{old.name} can be made again from its settings.")
+        say(f"{old.name} is reproducible from its settings.")
         return
     raise DlError(
-        f"Another history: {difference.column} of epoch {difference.epoch} was "
+        f"The history differs: {difference.column} of epoch {difference.epoch} was "
         f"{difference.before}, now it is {difference.now}",
-        why="up to there they are the same",
-        hint=f"What ran then is in {old.name}'s `config.yaml`: versions, platform, images.",
+        why="earlier values are the same",
+        hint=f"Compare versions, platform and images with `config.yaml` of {old.name}.",
     )

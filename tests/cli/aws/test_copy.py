@@ -102,7 +102,7 @@ def test_deletion_lists_and_asks_first(dl: Dl, project: Path, sshd: Sshd) -> Non
     (project / "notes.zip").unlink()
     (project / "more.py").write_text("more")
     there = sshd.home / "projects" / "dogs"
-    result = refused(dl("aws", "put", "--delete"), "Nothing was done", "Say `--yes`", exit_code=2)
+    result = refused(dl("aws", "put", "--delete"), "Nothing was done", "Add `--yes`", exit_code=2)
     assert "To be deleted on the box, 1 file:\n  notes.zip\n" in result.stderr
     assert names(there) == {"train.py", ".gitignore", "notes.zip"}
     result = ok(dl("aws", "put", "--delete", "--yes"))

@@ -68,7 +68,7 @@ def test_a_connection_that_breaks_is_gone_on_with_in_this_call_and_in_the_next(
     (home / f"data/.downloads/{SLUG}.zip").unlink()
     monkeypatch.setattr(download, "DELAYS_SECONDS", ())
     server.break_download(130_000)
-    refused(dl("data", "get", SLUG, "--dataset", "second"), "the same command goes on from there")
+    refused(dl("data", "get", SLUG, "--dataset", "second"), "The same command resumes from there")
     assert not (home / "data/second").exists()
     ok(dl("data", "get", SLUG, "--dataset", "second"))
     assert sum(server.storage.sent) <= whole + download.CHUNK_BYTES

@@ -27,7 +27,7 @@ def test_room_for_the_archive_and_for_what_is_in_it_is_looked_for_first(
     for free in (whole + 50_000, 2 * whole, 2 * whole + largest - 4096):
         free_at(monkeypatch, lambda path, free=free: free)
         refused(
-            dl("data", "get", SLUG), "No room for the archive and its content: it takes 598.0 kB"
+            dl("data", "get", SLUG), "No room for the archive and its content: it needs 598.0 kB"
         )
         assert "DownloadDataFiles" not in server.calls
         assert not (home / "data").exists()
@@ -56,6 +56,6 @@ def test_what_has_come_needs_no_room_again(
     whole, largest = len(server.competitions[SLUG].whole()), len(FILES["train.zip"])
     monkeypatch.setattr(download, "DELAYS_SECONDS", ())
     server.break_download(150_000)
-    refused(dl("data", "get", SLUG), "the same command goes on from there")
+    refused(dl("data", "get", SLUG), "The same command resumes from there")
     free_at(monkeypatch, lambda path: 2 * whole + largest - 50_000)
     ok(dl("data", "get", SLUG))

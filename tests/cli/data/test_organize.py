@@ -137,9 +137,9 @@ def test_what_can_not_be_unpacked_is_said_and_leaves_nothing(dl: Dl, home: Path)
     before = tree(home, hidden=True)
     for name, says in (
         ("locked.zip", "is encrypted and needs a password"),
-        ("evil.zip", "`../evil.jpg` in it would land outside of its folder"),
+        ("evil.zip", "`../evil.jpg` in it would be outside its folder"),
         ("cut.zip", "~/cut.zip is damaged: its end is missing"),
-        ("page.zip", "it is a web page, as a download brings for which one has to sign in"),
+        ("page.zip", "it is a web page, perhaps because the download needs a login"),
         ("other.7z", "Unpack it, `7z x ~/other.7z -o~/other`, then name its folder"),
         ("a.rar", "Unpack it, `unrar x ~/a.rar ~/a/`, then name its folder"),
     ):

@@ -17,7 +17,11 @@ from dlcli.data.dataset import open_dataset
     [
         (("organize", "nowhere"), 1, "Error: No such folder: ~/nowhere"),
         (("organize", "empty"), 1, "Error: No training images in ~/empty"),
-        (("organize", "odd.zip"), 1, "Error: ~/odd.zip is no archive: its content is none of a"),
+        (
+            ("organize", "odd.zip"),
+            1,
+            "Error: ~/odd.zip is not an archive: its content is not that of a",
+        ),
         (("organize",), 2, "Missing argument 'SRC'"),
         (("split", "nowhere"), 1, "Error: No such dataset: nowhere"),
         (("split", "pet"), 1, "Did you mean `pets`?"),

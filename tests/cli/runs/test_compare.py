@@ -62,7 +62,7 @@ def test_diff_shows_what_differs_and_nothing_else(dl: Dl, root: Path) -> None:
 
 def test_diff_says_that_nothing_differs(dl: Dl, root: Path) -> None:
     said = ok(dl("runs", "diff", "one", "pets/one"))
-    assert (said.stdout, said.stderr) == ("", "one and one differ in no setting.\n")
+    assert (said.stdout, said.stderr) == ("", "one and one have the same settings.\n")
     assert json.loads(ok(dl("runs", "diff", "one", "one", "--json")).stdout)["settings"] == {}
 
 
@@ -134,11 +134,11 @@ def test_without_names_it_takes_two_runs_that_there_are(
     run_of("two").config_file.unlink()
     said = dl("runs", verb, "-d", root)
     assert said.exit_code == 1
-    assert f"No two {finished}runs in ~/runs/pets: it takes two, and none was named" in said.stderr
+    assert f"No two {finished}runs in ~/runs/pets: the default is the newest two" in said.stderr
     assert "`dl runs --all`" in said.stderr
     said = dl("runs", verb, "one", "two", "-d", root)
     assert said.exit_code == 2
-    assert "`-d` is for the newest two runs" in said.stderr
+    assert "`-d` selects the newest two runs" in said.stderr
 
 
 def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
@@ -148,15 +148,15 @@ def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
 
 def test_runs_that_differ_in_nothing_are_said_to(dl: Dl, root: Path) -> None:
     write_yaml(run_of("two").config_file, run_of("one").config)
-    assert "\nThey differ in no setting.\n" in ok(dl("runs", "compare", "one", "two")).stdout
+    assert "\nAll settings are the same.\n" in ok(dl("runs", "compare", "one", "two")).stdout
 
 
 def test_with_more_runs_chance_is_corrected_and_that_is_said(dl: Dl, root: Path) -> None:
     predicted_run(root, "three", dict.fromkeys(NAMES, (0.5, 0.5)))
     lines = ok(dl("runs", "compare", "one", "two", "three")).stdout.splitlines()
     assert lines[-1] == (
-        "Among 2 comparisons chance finds a difference sooner than in one: each p is corrected "
-        "for that, by Holm's method."
+        "With 2 comparisons, chance finds a difference more often than with one. Each p is "
+        "corrected for that by Holm's method."
     )
     assert [line[:34] for line in lines[-5:-1:2]] == [
         "B's log loss is lower than A's by ",
@@ -198,7 +198,7 @@ def test_a_place_for_the_picture_that_will_not_do_is_refused(
 ) -> None:
     said = dl("runs", "compare", "one", "two", "--out", "a.svg")
     assert (said.exit_code, said.stdout) == (2, "")
-    assert "Call it a.png." in said.stderr
+    assert "Name it a.png." in said.stderr
     said = dl("runs", "compare", "one", "two", "--out", home / "none" / "a.png")
     assert said.exit_code == 1
     assert "~/none/a.png: No such file or directory" in said.stderr
@@ -208,14 +208,14 @@ def test_where_the_usual_place_will_not_do_the_rest_is_shown(dl: Dl, root: Path)
     (Path.home() / "runs/pets/compare.png").mkdir()
     said = ok(dl("runs", "compare", "one", "two"))
     assert "more than chance explains" in said.stdout
-    assert "No picture: ~/runs/pets/compare.png: Is a directory. Name another" in said.stderr
+    assert "No figure: ~/runs/pets/compare.png: Is a directory. Name another" in said.stderr
 
 
 def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
     ok(dl("ensemble", "one", "two"))
     (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
     said = ok(dl("runs", "compare", "one", path.name))
-    assert "No curve of B: there is no history; an ensemble has none." in said.stderr
+    assert "No curve of B: it has no history, as an ensemble has none." in said.stderr
     assert f"B  {path.name}  ensemble" in said.stdout
     assert "members" in said.stdout
     ok(dl("ensemble", "one", path.name))

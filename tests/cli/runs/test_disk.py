@@ -80,7 +80,7 @@ def test_where_nobody_can_answer_yes_has_to_be_typed(
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     said = dl("runs", "rm", three[0].name)
     assert said.exit_code == 2
-    no_terminal = r"there is no terminal to answer at: Remove this run, \d+ bytes\?\nSay `--yes`"
+    no_terminal = r"there is no terminal: Remove this run, \d+ bytes\?\nAdd `--yes`"
     assert re.search(no_terminal, said.stderr)
     assert three[0].path.exists()
     ok(dl("runs", "rm", three[0].name, "--yes"))
@@ -142,7 +142,7 @@ def test_checkpoints_go_alone_and_what_can_not_be_resumed_then_is_told(
     assert f"~/runs/tiny/{three[0].name}/checkpoint: 1.0 MB" in said.stderr
     assert f"~/runs/tiny/{three[2].name} has no checkpoint." in said.stderr
     (warning,) = [line for line in said.stderr.splitlines() if line.startswith("Warning")]
-    assert warning == f"Warning: {three[1].name} is failed; without it, it can't be resumed."
+    assert warning == f"Warning: {three[1].name} is failed; without the checkpoint it can't resume."
     assert said.stderr.endswith("Removed 2 checkpoints.\n")
     assert [run.checkpoint.exists() for run in three[:2]] == [False, False]
     assert three[0].best_model.exists()
@@ -204,18 +204,18 @@ def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> Non
     assert "No run here has a `droput`" in dl("runs", "rm", "droput=0", "--yes").stderr
     said = dl("runs", "rm", "state=failed")
     assert said.exit_code == 2
-    assert "there is no terminal to answer at: Remove this run" in said.stderr
+    assert "there is no terminal: Remove this run" in said.stderr
     assert all(run.path.exists() for run in three)
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "Say which: `dl runs rm RUN`, or by a filter"),
-        (("--all",), "Say which"),
+        ((), "Name runs, `dl runs rm RUN`, or filter them"),
+        (("--all",), "Name runs, "),
         (("202611231409-finetune-e3", "state=failed"), "`state=failed` is a filter"),
-        (("202611231409-finetune-e3", "--all"), "go with filters alone"),
-        (("202611231409-finetune-e3", "-d", "tiny"), "go with filters alone"),
+        (("202611231409-finetune-e3", "--all"), "are only for filters"),
+        (("202611231409-finetune-e3", "-d", "tiny"), "are only for filters"),
     ],
 )
 def test_runs_are_named_or_filtered_and_never_all_by_default(

@@ -53,7 +53,7 @@ def test_a_folder_that_is_not_there_is_named(dl: Dl, dataset: Path) -> None:
     listed_run()
     said = dl("runs", "report", "--to", "/nonexist/x.html")
     assert said.exit_code == 2
-    assert "Can't write /nonexist/x.html: no folder /nonexist\n" in said.stderr
+    assert "Can't write /nonexist/x.html: there is no folder /nonexist\n" in said.stderr
 
 
 def test_what_comes_next_is_the_best_run_or_to_have_one(dl: Dl, dataset: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_comes_next_is_the_best_run_or_to_have_one(dl: Dl, dataset: Path) -
 def test_runs_of_a_dataset_that_is_not_here_have_a_page_too(dl: Dl, home: Path) -> None:
     listed_run(dataset="gone", record={"dataset": {"images": {"train": 16, "valid": 8}}})
     said = ok(dl("runs", "report", "-d", "gone"))
-    assert "Runs of gone, a dataset that is not here" in said.stderr
+    assert "Runs of gone, a dataset that does not exist here" in said.stderr
     page = (home / "runs/gone/report.html").read_text()
     assert "<dt>train images</dt><dd>16</dd>" in page
 

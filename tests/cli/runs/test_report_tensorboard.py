@@ -155,8 +155,8 @@ def test_runs_that_are_named_are_shown_alone_and_damaged_ones_are_left_out(cache
     sides = [f"{run.dataset}/{run.name}/{side}" for run in (first, other) for side in SIDES]
     assert sorted(found) == sorted(sides)
     assert said.splitlines()[:3] == [
-        f"Left out, damaged: {damaged.name}: history.csv has rows of different lengths.",
-        f"Left out, without a history: {ensemble.name}.",
+        f"Left out {damaged.name}, which is damaged: history.csv has rows of different lengths.",
+        f"Left out {ensemble.name}, which has no history.",
         "TensorBoard shows 2 runs; Ctrl-C ends it.",
     ]
 
@@ -165,7 +165,7 @@ def test_without_any_curve_it_says_so(dl: Dl, cache: Path) -> None:
     last_named_dataset()
     said = dl("runs", "tensorboard")
     assert said.exit_code == 1
-    assert "There are no curves to show: no run here has a history" in said.stderr
+    assert "There are no curves to show: none of the runs has a history" in said.stderr
 
 
 def test_a_port_that_is_taken_is_refused(dl: Dl, cache: Path) -> None:

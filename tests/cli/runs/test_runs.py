@@ -111,7 +111,7 @@ def test_runs_without_their_dataset_are_listed(dl: Dl, dataset: Path, three: lis
     dataset.rmdir()
     said = ok(dl("runs", "-d", "tiny"))
     assert said.stdout.splitlines() == TABLE
-    assert "Runs of tiny, a dataset that is not here" in said.stderr
+    assert "Runs of tiny, a dataset that does not exist here" in said.stderr
     assert ok(dl("runs", "best", "-d", "tiny")).stdout == "202611231411-ensemble-m2\n"
     refused = dl("runs", "-d", "nowhere")
     assert refused.exit_code == 1
@@ -123,8 +123,8 @@ def test_where_no_dataset_is_named_it_says_how_to_see_the_runs_there_are(dl: Dl)
     listed_run()
     said = dl("runs")
     assert (said.exit_code, said.stdout) == (1, "")
-    assert "No dataset is named: which one's runs" in said.stderr
-    assert "`dl runs --all`; of one: `-d NAME`." in said.stderr
+    assert "No dataset is named\n" in said.stderr
+    assert "`-d NAME`, or list the runs of all: `dl runs --all`." in said.stderr
     ok(dl("runs", "--all"))
     ok(dl("runs", "-d", "tiny"))
 
@@ -195,15 +195,15 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
     [
         ("dropuot=1", "No run here has a `dropuot`", "Did you mean `dropout`?"),
         ("--sort val_los", "No run here has a `val_los`", "Did you mean `val_loss`?"),
-        ("val_accuracy", "'val_accuracy' is no filter", "in quotes"),
-        ("--sort val_loss best", "'best' is no filter", "in quotes"),
+        ("val_accuracy", "'val_accuracy' is not a filter", "Quote filters"),
+        ("--sort val_loss best", "'best' is not a filter", "Quote filters"),
         ("val_loss<low", "`val_loss<low` compares numbers with 'low'", "`'val_loss<0.5'`"),
-        ("--json --csv", "Say `--json` or `--csv`, not both.", ""),
-        ("--all -d tiny", "`--all` lists the runs of all datasets: leave out `-d`.", ""),
+        ("--json --csv", "Use `--json` or `--csv`, not both.", ""),
+        ("--all -d tiny", "`--all` and `-d` exclude each other: leave out one of them.", ""),
         ("shwo", "`dl runs` has no command 'shwo'", "Did you mean `show`?"),
         ("best --metric f1", "'f1' is not one of 'val_loss', 'val_accuracy'", ""),
         ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
-        ("rm", "Say which", "`dl runs rm RUN`"),
+        ("rm", "Name runs", "`dl runs rm RUN`"),
         ("show", "Missing argument 'RUN'", ""),
     ],
 )
@@ -225,7 +225,7 @@ def test_the_best_is_its_name_alone_so_that_another_command_takes_it(
 ) -> None:
     said = ok(dl("runs", "best"))
     assert said.stdout == "202611231411-ensemble-m2\n"
-    assert "The best of 2 by val_loss, 0.2000" in said.stderr
+    assert "Best of 2 by val_loss: 0.2000" in said.stderr
     assert ok(dl("runs", "best", "recipe!=ensemble")).stdout == "202611231409-finetune-e3\n"
     listed_run("202611231412-fc", recipe="fc", val_accuracy=0.99, val_loss=0.5)
     assert ok(dl("runs", "best", "--metric", "val_accuracy")).stdout == "202611231412-fc\n"
@@ -250,7 +250,7 @@ def test_the_best_of_another_dataset_of_the_same_name_is_left_out(
     write_yaml(three[0].config_file, {"run": about})
     said = dl("runs", "best")
     assert said.exit_code == 1
-    assert "those there are of another dataset of that name" in said.stderr
+    assert "the runs there are of another dataset of that name" in said.stderr
 
 
 def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:

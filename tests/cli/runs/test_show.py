@@ -64,11 +64,11 @@ def test_what_resuming_changed_is_shown(dl: Dl, dataset: Path) -> None:
     shown = ok(dl("runs", "show", run.name)).stdout
     assert "Changed from epoch 13 on: a learning rate of 0.0001, batches of 32.\n" in shown
     assert "Changed from epoch 14 on: 14 epochs in all.\n" in shown
-    assert "All settings are the defaults." not in shown
+    assert "All settings have their defaults." not in shown
     found = json.loads(ok(dl("runs", "show", run.name, "--json")).stdout)
     assert found["changes"] == [change, ends]
     unchanged = listed_run("plain", hyperparameters=plain)
-    assert "All settings are the defaults.\n" in ok(dl("runs", "show", unchanged.name)).stdout
+    assert "All settings have their defaults.\n" in ok(dl("runs", "show", unchanged.name)).stdout
 
 
 def test_sentences_are_broken_between_words_on_a_terminal(dataset: Path) -> None:
@@ -89,7 +89,7 @@ def test_what_comes_next_hangs_on_the_state(dl: Dl, dataset: Path, home: Path) -
         [
             ({"state": "failed"}, "Next: `dl resume 0`, or `dl runs rm 0`"),
             ({"state": "interrupted"}, "Next: `dl resume 1`, or `dl runs rm 1`"),
-            ({"state": "running", **this_process()}, "It is being trained: wait for it."),
+            ({"state": "running", **this_process()}, "The run is being trained. Wait for it."),
             ({"state": "odd"}, "Damaged: status.yaml has a state that this version doesn't know"),
         ]
     ):

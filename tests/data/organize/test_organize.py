@@ -198,7 +198,7 @@ def test_a_dry_run_leaves_nothing_on_the_disk(
 REFUSED: list[tuple[Tree, str]] = [
     ({"readme.txt": b"nothing"}, "No training images in .*a.zip"),
     ({"train/1.jpg": b"1", "train/2.jpg": b"2"}, "2 of 2 images in .*a.zip/train"),
-    ({"train.zip": b"hello"}, r"train.zip in .*a.zip is no archive"),
+    ({"train.zip": b"hello"}, r"train.zip in .*a.zip is not an archive"),
     ({"train.7z": b"7z"}, "No training images in .*a.zip: train.7z is an archive"),
     ({**KAGGLE, "../evil.jpg": b"evil"}, "is not unpacked"),
     ({**KAGGLE, "train/dog/dog.1.jpg": b"twice"}, "would be overwritten"),

@@ -30,7 +30,7 @@ def test_a_broken_connection_is_gone_on_with(go, storage: Storage, path: Path, c
     out, err = capfd.readouterr()
     assert out == ""
     assert err.count("Trying again in 0 s.") == 3
-    assert "127.0.0.1: the connection broke off. Trying" in err
+    assert "127.0.0.1: the connection broke. Trying" in err
 
 
 def test_a_link_is_fresh_for_each_try(storage: Storage, path: Path) -> None:
@@ -66,11 +66,11 @@ def test_ctrl_c_says_what_is_kept_and_the_next_call_that_it_goes_on(
     monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(DlError) as stopped:
         go()
-    said = "Interrupted. 458.8 kB are kept: the same command goes on from there."
+    said = "Interrupted. Kept 458.8 kB. The same command resumes from there."
     assert (str(stopped.value), stopped.value.exit_code) == (said, ExitCode.INTERRUPTED)
     capfd.readouterr()
     assert go()
-    assert capfd.readouterr().err == "Going on with the archive after 458.8 kB of 1.0 MB.\n"
+    assert capfd.readouterr().err == "Resuming the archive after 458.8 kB of 1.0 MB.\n"
 
 
 @pytest.mark.parametrize("begun", [False, True])

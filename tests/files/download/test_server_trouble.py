@@ -32,8 +32,8 @@ def test_trouble_that_stays_is_said_with_what_is_kept(go, storage: Storage, path
     with pytest.raises(DlError) as error:
         go()
     assert str(error.value) == (
-        "Can't fetch the archive: 127.0.0.1 answers 502 Bad Gateway\n"
-        "458.8 kB are kept: the same command goes on from there."
+        "Can't download the archive: 127.0.0.1 answers 502 Bad Gateway\n"
+        "Kept 458.8 kB. The same command resumes from there."
     )
 
 
@@ -60,7 +60,7 @@ def test_a_server_is_left_alone_as_long_as_it_asks(
 
 def test_nobody_waits_for_an_hour(go, storage: Storage) -> None:
     storage.refuse("Download", 429, headers={"Retry-After": "3600"})
-    with pytest.raises(DlError, match=r"429 Too Many Requests, and asks .* for 60 minutes"):
+    with pytest.raises(DlError, match=r"429 Too Many Requests, and asks to wait 60 minutes"):
         go()
 
 
@@ -71,14 +71,14 @@ def test_offline_is_said_without_the_links_signature(path: Path, monkeypatch) ->
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.zip?Signature=secret"
         with pytest.raises(DlError) as error:
             fetch(lambda: url, path, what="the archive")
-    assert "Can't fetch the archive: 127.0.0.1: Connection refused" in str(error.value)
+    assert "Can't download the archive: 127.0.0.1: Connection refused" in str(error.value)
     assert "secret" not in str(error.value)
     assert error.value.__cause__ is None
 
 
 @pytest.mark.parametrize("url", ["http://[::/?Signature=secret", "nonsense?Signature=secret", ""])
 def test_what_is_no_url_is_said_without_it(path: Path, url: str) -> None:
-    with pytest.raises(DlError, match="Can't fetch from the server: ") as error:
+    with pytest.raises(DlError, match="Can't download from the server: ") as error:
         fetch(lambda: url, path, what="the archive")
     assert "secret" not in str(error.value)
 
