@@ -258,7 +258,7 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
     if set(run.classes) != set(dataset.classes):
         raise DlError(
             f"{run.name} can't label the test images of {shown(dataset.root)}",
-            why=f"it knows {', '.join(run.classes)}, not {', '.join(dataset.classes)}",
+            why=f"its classes are {', '.join(run.classes)}, not {', '.join(dataset.classes)}",
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
     if not dataset.splits["test"]:

@@ -125,6 +125,6 @@ def test_a_dataset_that_moved_is_found_by_its_name_and_said(
     tiny.rename(home / "disk" / "tiny")
     refused(dl("rerun", run.name), "is no longer at ~/data/tiny", "--data-dir")
     said = ok(dl("rerun", run.name, "--data-dir", home / "disk")).stderr
-    assert "taking ~/disk/tiny" in said
+    assert "Using ~/disk/tiny" in said
     (again,) = others(run)
     assert again.history_file.read_text() == run.history_file.read_text()
