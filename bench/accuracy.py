@@ -43,7 +43,7 @@ def measure() -> Result:
         "2,002 photos of dogs and cats, 400 put aside by `dl data split --valid 400`; "
         f"{SEEDS} seeds of the split and of training; mean and spread (standard deviation) over "
         f"them. The ensemble's log loss was below its members' mean in {better} of {SEEDS}.",
-        ["recipe", "accuracy", "spread", "least", "log loss", "spread", "most"],
+        ["recipe", "accuracy", "spread", "lowest", "log loss", "spread", "highest"],
         [_row(name, each) for name, each in scores.items()],
         "mean accuracy of imagenet-linear at least 0.97, of the others 0.985 (aim of finetune: "
         "0.992, and log loss 0.025); the ensemble's log loss below its members' mean",

@@ -51,7 +51,7 @@ def measure() -> Result:
         "The course's steps on handwritten digits",
         f"scikit-learn's 1,797 digits at 32x32 pixels, a fifth put aside; {SEEDS} seeds of the "
         "split and of training; `--preset mnist`.",
-        ["step", "valid accuracy", "spread", "least"],
+        ["step", "valid accuracy", "spread", "lowest"],
         [
             [name, f"{mean(each):.4f}", f"{stdev(each):.4f}", f"{min(each):.4f}"]
             for name, each in accuracies.items()

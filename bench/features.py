@@ -57,8 +57,8 @@ def measure() -> Result:
     return Result(
         "`dl features` against Keras",
         "2,002 JPEG photos to the 1,280 pooled features of EfficientNet-Lite0, 320x320 pixels; "
-        "median of 5 runs, interleaved. Loading the network does not count; writing to disk counts "
-        "for `dl`.",
+        "median of 5 runs, interleaved. The times exclude loading the network, and those of `dl` "
+        "include writing to disk.",
         ["what", "images/s", "times Keras"],
         rows,
         "3 times Keras' images/s (goal: 4)",

@@ -27,8 +27,8 @@ def measure() -> Result:
         rows, ratio = compare(home, dataset, times=3)
     return Result(
         "`dl features` with VGG16 against Keras",
-        "256 JPEG photos to the 4,096 numbers of fc2; median of 3 runs, interleaved. Loading the "
-        "network does not count; writing to disk counts for `dl`.",
+        "256 JPEG photos to the 4,096 numbers of fc2; median of 3 runs, interleaved. The times "
+        "exclude loading the network, and those of `dl` include writing to disk.",
         ["what", "images/s", "times Keras"],
         rows,
         "2 times Keras' images/s",

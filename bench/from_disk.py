@@ -34,7 +34,7 @@ for epoch in range(1, 5):
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print("found", len(train.paths) / min(seconds[1:]), peak)
 """
-MEMORY = {"in memory": "8", "from disk, 128 MiB of it held": "0.125"}
+MEMORY = {"in memory": "8", "from disk, 128 MiB held in memory": "0.125"}
 
 
 def measure() -> Result:
@@ -56,7 +56,7 @@ def measure() -> Result:
     whole, part = rate.values()
     return Result(
         "`dl train fc` on features read from disk",
-        "1,902 photos' convolutions (10x10x1280 numbers an image, "
+        "The output of the convolutions for 1,902 photos (10x10x1280 numbers per image, "
         f"{1902 * 10 * 10 * 1280 * 4 / 2**20:,.0f} MiB; {size / 2**20:,.0f} MiB on disk, in the "
         "system's cache), EfficientNet-Lite0; the best of 3 epochs, median of 3 processes.",
         ["features", "images/s", "times in memory", "peak, MiB"],

@@ -32,6 +32,6 @@ def measure() -> Result:
             ["importing TensorFlow and Keras alone", f"{imported:.1f}"],
             ["**the difference**", f"**{trained - imported:.1f}**"],
         ],
-        "importing the backend and 3 s",
+        "importing TensorFlow and Keras, plus 3 s",
         trained - imported <= 3,
     )

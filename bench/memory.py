@@ -38,7 +38,7 @@ def measure() -> Result:
     assert os.name == "posix"  # ru_maxrss is in KiB there
     return Result(
         "Memory of `dl features`",
-        "Peak resident memory of the process, layer `conv` (10x10x1280 numbers an image).",
+        "Peak resident memory of the process, layer `conv` (10x10x1280 numbers per image).",
         ["images", "features, MiB", "peak, MiB"],
         rows,
         "constant in the number of images",

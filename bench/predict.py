@@ -32,7 +32,7 @@ def measure() -> Result:
         run(home, str(weights), python=("-c", WEIGHTS))
         options = ("vgg-fc", "--weights", str(weights), "--schedule", "1e-4")
         rows.append(_compared(home, "VGG16, `vgg-fc`", *options))
-    header = ["model", "`dl predict`, s", "Keras, s", "times as quick"]
+    header = ["model", "`dl predict`, s", "Keras, s", "times as fast"]
     return Result(
         "One photo",
         f"Whole processes, median of {TIMES}, interleaved. Keras loads `models/best.keras`.",

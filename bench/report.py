@@ -48,7 +48,8 @@ def write_page() -> None:
         "# Benchmarks\n\n"
         "`make bench` makes this page (`python -m bench [NAME...]` runs some benchmarks) and keeps "
         "its figures in `bench/results/`. Times on shared machines vary, so trust the ratios "
-        "within one benchmark. *Interleaved* means that the compared programs take turns.\n"
+        "within one benchmark. *Interleaved* means that the compared programs take turns. A "
+        "*budget* is the limit that a benchmark has to keep; a goal is a stricter one.\n"
     )
     parts = [intro]
     for file in sorted(RESULTS.glob("*.json")):
@@ -58,7 +59,7 @@ def write_page() -> None:
         met = "met" if kept["met"] else "**not met yet**"
         parts.append(
             f"\n## {kept['title']}\n\n{kept['text']}\n\n{lines}\n\n"
-            f"Budget: {kept['budget']}: {met}.\n\n"
+            f"Budget ({met}): {kept['budget']}.\n\n"
             f"*{kept['date']}, {kept['machine']}. `python -m bench {file.stem}`*\n"
         )
     PAGE.write_text("".join(parts))

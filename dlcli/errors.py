@@ -1,4 +1,4 @@
-"""Errors that a user can mend: what happened, why, and how to mend it."""
+"""Errors that a user can correct: what happened, why, and what to do."""
 
 from __future__ import annotations
 

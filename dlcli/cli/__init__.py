@@ -1,4 +1,4 @@
-"""`dl`: parse, call one function, print. One file a command or group, imported when met."""
+"""`dl`: parse, call one function, print. One file per command or group, imported when used."""
 
 from __future__ import annotations
 

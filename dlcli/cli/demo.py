@@ -1,4 +1,4 @@
-"""`dl demo`: the everyday path on pictures that come with `dl`."""
+"""`dl demo`: the everyday path on images that come with `dl`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose the dataset that a command works on, and say why that one."""
+"""Choose the dataset that a command works on, and say why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dataset: a folder of pictures, read as samples and classes.
+"""A dataset: a folder of images, read as samples and classes.
 
     dogscats/  train/<class>/*.jpg  valid/<class>/*.jpg  test/*.jpg or test/<any>/*.jpg
                dataset.yaml

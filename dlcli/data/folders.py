@@ -1,4 +1,4 @@
-"""Folders of images: list one, tell images from other files, tell a split by its folder's name."""
+"""Folders of images: list one, find its images, recognise a split by its folder's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Journals: what a command is about to do to a folder, written down before it is done.
+"""Journals: the moves that a command is about to make in a folder, on disk before the first one.
 
 Only one process at a time works on a folder. Journals are in `<root>/.dl/`, one file per operation.
 Their content never changes; the file's name holds the state, so that every step is one atomic

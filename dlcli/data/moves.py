@@ -1,4 +1,4 @@
-"""Move and copy people's files safely; nothing else in `dl` does.
+"""Move and copy users' files safely; no other module of `dl` does.
 
 plan -> journal -> apply -> done. No file is replaced: a name clash is an error before anything
 moves. An operation that was killed at any step can be finished, `finish`, or taken back, `undo`.

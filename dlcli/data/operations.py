@@ -1,4 +1,4 @@
-"""Work on a folder: finish what was killed there first, take back what was done last."""
+"""Operations on a folder: finish one that was killed, undo the last one."""
 
 from __future__ import annotations
 

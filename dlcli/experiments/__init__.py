@@ -1,1 +1,1 @@
-"""Several runs for one question: the ladder, ensembles, the search for a learning rate."""
+"""Experiments of several runs: the ladder, ensembles, the learning-rate finder."""

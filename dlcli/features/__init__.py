@@ -1,1 +1,1 @@
-"""What a pretrained network sees in each image, computed once and kept on disk."""
+"""The output of a pretrained network for each image, computed once and kept on disk."""

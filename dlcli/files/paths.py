@@ -1,4 +1,4 @@
-"""Paths: as people type and read them, where `dl` keeps its files, where a project begins.
+"""Paths: how they are typed and shown, where `dl` keeps its files, where a project begins.
 
 `dl`'s own folders follow the XDG base directory rules.
 """

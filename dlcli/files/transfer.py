@@ -1,4 +1,4 @@
-"""Moving and copying one file so that nothing is replaced and nothing can be lost.
+"""Move or copy one file, so that no file is replaced or lost.
 
 `os.rename` replaces silently, so a move is link + unlink: at every moment the file has its old
 name, its new one, or both. Each function may be called again after it was killed anywhere, and

@@ -1,1 +1,1 @@
-"""What a trained run says: its predictions, photos from anywhere, exports."""
+"""A trained run in use: its predictions, photos from anywhere, exports."""

@@ -1,7 +1,7 @@
 """Train new fully connected layers on a network's stored convolutions.
 
-The recipe cuts the network after its convolutions and stores their output. On that it trains a
-small model in seconds: one or more hidden Dense layers, without dropout unless it overfits. If the
+The recipe cuts the network after its convolutions and stores their output. It trains a small model
+on that output, in seconds: one or more hidden Dense layers, by default without dropout. If the
 pretrained network ends in layers of the same names and shapes, as VGG16 does, the new layers begin
 with their weights.
 

@@ -1,4 +1,4 @@
-"""One run directory: the only place where its file names live.
+"""One run directory. Only this module knows its file names.
 
 ~/runs/<dataset>/202611231409-finetune-e12-lr0.001-t1/
 

@@ -1,4 +1,4 @@
-"""`dl data`: make a dataset of a folder of pictures, split it, take a sample, undo."""
+"""`dl data`: make a dataset of a folder of images, split it, take a sample, undo."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From what people download to a dataset: archives, folders, CSVs of labels or pixels."""
+"""From a download to a dataset: archives, folders, CSVs of labels or pixels."""

@@ -1,4 +1,4 @@
-"""CSVs as tables, and the forms in which their values name images.
+"""CSVs as tables, and the ways in which their values name images.
 
 A value is an image's name or path, with or without suffix, or its number: 1 for 0001.jpg.
 """
