@@ -1,8 +1,8 @@
-"""What the commands do, for Python: `dlcli.organize`, `dlcli.train`, `dlcli.Run` and the rest.
+"""The Python interface: `dlcli.organize`, `dlcli.train`, `dlcli.Run` and the rest.
 
 Each verb reads the same settings as its command (`dl.yaml`, `DL_*`, `~/.config/dl/config.yaml`) and
-takes others as keywords: `seed=1`, `dropout=0.3`, `backbone="vgg16"`. It says on stderr what its
-command says there; `quiet=True` keeps that back.
+takes others as keywords: `seed=1`, `dropout=0.3`, `backbone="vgg16"`. Its messages go to stderr, as
+those of the command do; `quiet=True` turns them off.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(Folder):
-    """A dataset: samples by split, as they lay on disk when it was opened.
+    """A dataset: samples by split, as they were on disk when it was opened.
 
     Example:
         pets = dlcli.Dataset.open("pets").split(valid=0.2, seed=1)
@@ -67,13 +67,13 @@ class Dataset(Folder):
     def split(
         self, valid: float | None = None, *, seed: int | None = None, quiet: bool = False
     ) -> Dataset:
-        """Move a random part of train/ to valid/, of each class the same share.
+        """Move a random part of train/ to valid/, the same share of each class.
 
         Args:
             valid: how many images (int), or which share of train/ (float below 1); by default 2000,
                 or 0.2 where train/ has fewer than 10,000.
-            seed: of the choice; by default as set.
-            quiet: say nothing on stderr.
+            seed: of the random choice; by default the setting.
+            quiet: print no messages.
 
         Returns:
             the dataset as it is now.
@@ -97,20 +97,20 @@ class Dataset(Folder):
         replace: bool = False,
         quiet: bool = False,
     ) -> Dataset:
-        """Copy a random part to a dataset of its own, `<name>-sample` beside this one.
+        """Copy a random part into a new dataset, `<name>-sample` beside this one.
 
         Args:
-            train: how many images of train/, at most.
-            valid: how many images of valid/, at most.
-            seed: of the choice; by default as set.
-            replace: make it again where there is another sample.
-            quiet: say nothing on stderr.
+            train: at most so many images of train/.
+            valid: at most so many images of valid/.
+            seed: of the random choice; by default the setting.
+            replace: replace a sample that exists.
+            quiet: print no messages.
 
         Returns:
             the sample.
 
         Raises:
-            DlError: another sample is there, and `replace` is not given.
+            DlError: another sample exists, and `replace` is not set.
         """
         from dlcli.data.splits import sample
 
@@ -133,7 +133,7 @@ class Dataset(Folder):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a run did on its validation images.
+    """The scores of a run on its validation images.
 
     Args:
         metrics: what `metrics.yaml` holds: `accuracy`, `log_loss`, scores of each class.
@@ -176,7 +176,7 @@ class Run(RunFolder):
             raise DlError(
                 f"{shown(run.path)} is not a run",
                 why="it holds no status.yaml",
-                hint="`dl runs --all` lists the runs there are.",
+                hint="`dl runs --all` lists all runs.",
             )
         return run
 
@@ -185,7 +185,7 @@ class Run(RunFolder):
         """Open the newest finished run of a dataset.
 
         Args:
-            dataset: opened, its folder, or its name; by default the one that commands would take.
+            dataset: an opened one, its folder, or its name; by default the one that commands take.
 
         Raises:
             DlError: no run of it is finished.
@@ -197,10 +197,10 @@ class Run(RunFolder):
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
-        """The predictions that the run holds, by the name of the file: "valid", "test".
+        """The stored predictions, by the name of their file: "valid", "test".
 
-        Each has `paths`, `classes`, `true_classes`, `y_true`, their numbers in `classes`, which
-        test images don't have, and `y_prob`, (n_samples, n_classes).
+        Each has `paths`, `classes`, `true_classes`, `y_true` (their numbers in `classes`; test
+        images have none) and `y_prob`, array of shape (n_samples, n_classes).
 
         Raises:
             DlError: a file is damaged.
@@ -211,7 +211,7 @@ class Run(RunFolder):
     def model(self) -> keras.Model:
         """The best epoch's model: RGB pixels 0-255 (n, size, size, 3) -> (n, n_classes).
 
-        Keras is set up as `dl` does it, if it wasn't imported before. Models that carry code are
+        If Keras is not imported yet, `dl` chooses its backend. A model that contains code is
         refused.
 
         Raises:
@@ -224,15 +224,15 @@ class Run(RunFolder):
         return load_model(self.best_model)
 
     def evaluate(self, *, tta: int = 0, quiet: bool = False, **settings: Any) -> Evaluation:
-        """Judge the run on its validation images; writes `metrics.yaml`, `report.html`, figures.
+        """Score the run on its validation images; write `metrics.yaml`, `report.html`, figures.
 
         Args:
-            tta: changed views of each image to take the mean with; 0: none.
-            quiet: say nothing on stderr.
+            tta: average over so many augmented views of each image as well; 0: none.
+            quiet: print no messages.
             **settings: such as `workers`, `seed`, `rotation`.
 
         Raises:
-            DlError: the run is not finished, or its images and its predictions are both gone.
+            DlError: the run is not finished, or neither images nor predictions exist.
         """
         from dlcli.report.evaluate import evaluate_run
 
@@ -243,11 +243,11 @@ class Run(RunFolder):
     def predict(
         self, photos: Iterable[str | Path] | str | Path, *, quiet: bool = False, **settings: Any
     ) -> Predictions:
-        """Say what the run sees in photos from anywhere; nothing is written.
+        """Predict the classes of photos from anywhere; nothing is written.
 
         Args:
             photos: image files and folders of them, or one of either.
-            quiet: say nothing on stderr.
+            quiet: print no messages.
             **settings: such as `workers`, `on_error="skip"`.
 
         Returns:
@@ -278,14 +278,14 @@ class Run(RunFolder):
         """Write `submission.csv` from the run's predictions of the test images, and check it.
 
         Args:
-            clip: keep probabilities this far from 0 and 1; "auto": as far as is best on the
-                validation images; 0: not at all.
-            sample_submission: the competition's; by default the one in the dataset.
-            tta: changed views of each image to take the mean with; 0: none.
-            send: send it to Kaggle, and wait up to a minute for its score.
-            message: shown beside it on Kaggle; by default the run's name and its valid score.
-            yes: send also a file that was sent before, or the last submission of the day.
-            quiet: say nothing on stderr.
+            clip: keep probabilities this far from 0 and 1; "auto": the distance that is best on
+                the validation images; 0: no clipping.
+            sample_submission: the competition's file; by default the one in the dataset.
+            tta: average over so many augmented views of each image as well; 0: none.
+            send: send the file to Kaggle, and wait up to a minute for its score.
+            message: shown on Kaggle; by default the run's name and its validation score.
+            yes: send even if the file was sent before, or only one submission is left today.
+            quiet: print no messages.
             **settings: such as `competition`, `positive`, `metric`, `workers`.
 
         Returns:
@@ -293,8 +293,8 @@ class Run(RunFolder):
                 was sent, `entry` with Kaggle's `state` and `public_score`.
 
         Raises:
-            DlError: no test images, or the sample submission wants others; to send: no
-                competition is known, or Kaggle doesn't take it.
+            DlError: there are no test images, or the sample submission names others. When sending:
+                no competition is known, or Kaggle refuses the file.
         """
         from dlcli.kaggle.send import WAIT_SECONDS, open_sender, wait_for_score
         from dlcli.kaggle.send import send as send_file
@@ -303,7 +303,7 @@ class Run(RunFolder):
         def confirm(question: str) -> None:
             if not yes:
                 hint = "`yes=True` sends it."
-                raise DlError("The file is written; nothing was sent", why=question, hint=hint)
+                raise DlError("The file is written but not sent", why=question, hint=hint)
 
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):
@@ -324,26 +324,27 @@ class Run(RunFolder):
         batch_size: int | None = None,
         quiet: bool = False,
     ) -> Run:
-        """Go on with a run that was stopped, in its own folder, or train a finished one further.
+        """Continue a run that was stopped, in the same folder, or train a finished one further.
 
         Args:
-            epochs: how many there are to be in all; None: as before.
-            lr: learning rate of the epochs that are left; None: as before.
+            epochs: the number in all; None: as before.
+            lr: learning rate of the remaining epochs; None: as before.
             batch_size: images per step from now on; None: as before.
-            quiet: say nothing on stderr.
+            quiet: print no messages.
 
         Returns:
             the run as it is now.
 
         Raises:
-            DlError: it is at work, finished and not asked for more, or its images have changed.
+            DlError: it is being trained, it is finished and `epochs` asks for no more, or its
+                images have changed.
         """
         from dlcli.training.resume import resume
 
         options = {"--epochs": epochs, "--lr": lr, "--batch-size": batch_size}
         with hushed(quiet), _recorded("resume", self.path, options):
             resume(
-                Run(self.path),  # as it is now, whatever was read of this one before
+                Run(self.path),  # reads the files again: this object keeps what it read
                 epochs=epochs,
                 learning_rate=lr,
                 batch_size=batch_size,
@@ -352,7 +353,7 @@ class Run(RunFolder):
         return Run(self.path)
 
     def _finished(self, settings: Mapping[str, Any]) -> tuple[Config, RunFolder, Path | None]:
-        """The settings, the run, which is finished, and where its dataset is (None: gone)."""
+        """The settings, this run (it must be finished), and its dataset's folder (None: gone)."""
         from dlcli.runs.choice import dataset_of, find_finished_run
 
         config = _config(**settings)
@@ -379,7 +380,7 @@ class Runs(tuple[Run, ...]):
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Runs:
-        """The runs of some rows of a list."""
+        """The runs of these rows."""
         rows = tuple(rows)
         runs = cls(Run(row.run.path) for row in rows)
         runs.rows = rows
@@ -397,11 +398,11 @@ class Runs(tuple[Run, ...]):
 
 
 def list_runs(dataset: Folder | str | None = None, *, runs_dir: str | Path | None = None) -> Runs:
-    """List the runs, the newest first; a damaged one is listed too, and says what is wrong.
+    """List the runs, the newest first. A damaged one is listed too, with what is wrong.
 
     Args:
-        dataset: opened, or its name; None: of all.
-        runs_dir: the folder that holds the runs; by default as set.
+        dataset: an opened one, or its name; None: all datasets.
+        runs_dir: the folder that holds the runs; by default the setting.
     """
     from dlcli.runs.listing import list_runs
 
@@ -420,22 +421,22 @@ def organize(
     label_column: str | None = None,
     quiet: bool = False,
 ) -> Dataset:
-    """Make a dataset of a folder or an archive as downloaded.
+    """Make a dataset of a folder or an archive that was downloaded.
 
     Args:
         source: the folder, zip or tar, which stays as it is unless `move`.
         dataset: the folder to make, or a name under the data folder; by default the source's name.
         move: move the files instead of copying them.
-        labels: a CSV that holds the labels: a path, or one in what was downloaded.
+        labels: a CSV that holds the labels: a path, or a name inside the download.
         id_column: its column that names the images.
         label_column: its column that names their classes.
-        quiet: say nothing on stderr.
+        quiet: print no messages.
 
     Returns:
-        the dataset; the one that is there, where the same was organised before.
+        the dataset; the existing one if the same source was organised before.
 
     Raises:
-        DlError: nothing to organise, or something stands in the way.
+        DlError: there are no images, or the dataset's folder holds something else.
     """
     from dlcli.data.organize import organize as organizing
     from dlcli.data.organize.labels import Naming
@@ -460,20 +461,20 @@ def compute_features(
     quiet: bool = False,
     **settings: Any,
 ) -> dict[str, Features]:
-    """Compute what a pretrained network sees in each image, once, and keep it on disk.
+    """Compute a pretrained network's features of each image once, and keep them on disk.
 
     Args:
-        dataset: opened, its folder, or its name.
+        dataset: an opened one, its folder, or its name.
         layer: where the network is cut: "pooled", "conv" or "imagenet" (see `dl features`).
-        quiet: say nothing on stderr.
+        quiet: print no messages.
         **settings: such as `backbone`, `weights`, `image_size`, `workers`, `on_error`.
 
     Returns:
-        by split, for splits with images: `paths`, and `rows` on disk, which give arrays of shape
-            (n, ...), float32: `features["train"].rows[:]`.
+        for each split with images: `paths`, and `rows` on disk; `features["train"].rows[:]` is
+            an array of shape (n, ...), float32.
 
     Raises:
-        DlError: unreadable images, no room, or no such backbone.
+        DlError: an image is unreadable, the disk is full, or the backbone is not known.
     """
     from dlcli.features import compute
     from dlcli.models.engines import resolve_forward
@@ -496,16 +497,16 @@ def train(
 
     Args:
         recipe: its name, such as "finetune"; `dl recipes` lists them.
-        dataset: opened, its folder, or its name.
-        quiet: say nothing on stderr.
-        **hyperparameters: the recipe's, and settings: `dropout=0.3`, `schedule="1e-3x4"`, `seed=1`;
-            `epochs` and `lr` change the schedule, as `--epochs` and `--lr` do.
+        dataset: an opened one, its folder, or its name.
+        quiet: print no messages.
+        **hyperparameters: of the recipe, and settings: `dropout=0.3`, `seed=1`. `epochs` and `lr`
+            change the schedule, as `--epochs` and `--lr` do.
 
     Returns:
         the finished run.
 
     Raises:
-        DlError: what can't work, before there is a run; or what went wrong in training.
+        DlError: an argument is wrong (no run is made then), or training failed.
         KeyboardInterrupt: the run can be resumed.
     """
     from dlcli.training.launch import train as train_recipe
@@ -522,7 +523,7 @@ def train(
 
 
 def _config(recipe: str = "", /, **given: Any) -> Config:
-    """Every source of settings, with what a caller gave on top, as flags are."""
+    """All settings, with what a caller gave in the place of flags."""
     config = load_config()
     for warning in config.warnings:
         say(f"Warning: {warning}")
@@ -538,7 +539,7 @@ def _opened(dataset: Folder | str | Path) -> Folder:
 def _recorded(
     verb: str, word: str | Path, options: Mapping[str, Any], more: str = ""
 ) -> Iterator[None]:
-    """Record the command that does the same, in the place of the one that started Python."""
+    """Record the `dl` command that does the same, not the one that started Python."""
     import shlex
 
     words = ["dl", verb, str(word)]
