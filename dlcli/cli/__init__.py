@@ -93,7 +93,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     help="show the version",
 )
 def root() -> None:
-    """From a folder of pictures to a Kaggle submission.
+    """From a folder of images to a Kaggle submission.
 
     \b
     dl data split ~/data/dogscats   move part of train/ to valid/

@@ -149,8 +149,9 @@ def sample(
 def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
-    It may be unfinished. Call `undo` again to take back the one before. A named DATASET excludes
-    its sample. Copies are removed only if they and their originals are unchanged.
+    The operation may be unfinished. Call `undo` again to take back the operation before it. If you
+    name a DATASET, its sample is not taken back. Copies are removed only if they and their
+    originals are unchanged.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option

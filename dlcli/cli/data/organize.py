@@ -66,12 +66,12 @@ def command(
 ) -> None:
     """Make a dataset of SRC, a downloaded folder or archive.
 
-    Understands Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), one folder
-    per class, with or without train/, val/ and test/ around them, labels in a CSV, images as a CSV
-    of pixels, and zip and tar archives of all these, nested ones too.
+    SRC may hold Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), or a folder
+    per class, with or without train/, val/ and test/ around them. Labels may be in a CSV, and
+    images may be rows of pixels in a CSV. SRC may also be a zip or tar archive, or hold archives.
 
-    DEST is a path, or a name under the data folder. The default is SRC's name there. SRC stays as
-    it is, unless it is DEST itself or --move is given.
+    DEST is a path, or a name under the data folder. The default is SRC's name there. SRC does not
+    change, unless it is DEST itself or you add --move.
     """
     from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize
