@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -12,7 +13,7 @@ from pathlib import Path
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, is_folder, shown
-from dlcli.process import exists
+from dlcli.process import SILENT_SECONDS, exists
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
@@ -61,19 +62,22 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it exists, and `replace` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path.parent.glob(_LEFT.format("*", escape(path.name))))
-    built = _aside(path)
-    shutil.rmtree(built, ignore_errors=True)  # left by an earlier process of our number
+    # only old ones: a process of another machine may be building the same folder
+    _remove_left(filter(_is_old, path.parent.glob(_LEFT.format("*", escape(path.name)))))
+    built, replaced = _aside(path), _aside(path.with_name(f"old-{path.name}"))
+    for each in (built, replaced):  # left by an earlier process of our number
+        shutil.rmtree(each, ignore_errors=True)
     built.mkdir()
     try:
         yield built
         sync_tree(built)
-        if replace:
-            shutil.rmtree(path, ignore_errors=True)
+        if replace and path.is_dir():
+            path.rename(replaced)  # a kill while it is removed would leave half of it
         built.rename(path)
     finally:
         shutil.rmtree(built, ignore_errors=True)
     sync_folder(path.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -84,6 +88,14 @@ def remove_leftovers(folder: Path) -> None:
 def _aside(path: Path) -> Path:
     """The temporary path of this process for `path`."""
     return path.with_name(_LEFT.format(os.getpid(), path.name))
+
+
+def _is_old(folder: Path) -> bool:
+    """Whether nothing was added to it for so long that no process builds it."""
+    try:
+        return time.time() - folder.stat().st_mtime > SILENT_SECONDS
+    except FileNotFoundError:  # finished by now
+        return False
 
 
 def _remove_left(temporaries: Iterable[Path]) -> None:

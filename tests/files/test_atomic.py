@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -147,8 +148,29 @@ def test_what_a_killed_maker_of_a_folder_left_goes_with_the_next(tmp_path: Path)
         child = in_a_child(lambda path=path: make(path, "new", replace=True, at_end=die))  # type: ignore[misc]
         assert os.WTERMSIG(child) == signal.SIGKILL
     assert contents(tmp_path / "onnx") == {"model.bin": "old"}
-    assert len(list(tmp_path.iterdir())) == 3
+    make(tmp_path / "onnx", "old", replace=True)
+    assert len(list(tmp_path.iterdir())) == 3, "new ones may be of another machine's process"
+    for left in tmp_path.glob(".dl-*"):
+        os.utime(left, (0, 0))
     make(tmp_path / "onnx", "newer", replace=True)
     assert len(list(tmp_path.iterdir())) == 2, "only what was to become this folder"
     remove_leftovers(tmp_path)
     assert contents(tmp_path) == {"onnx/model.bin": "newer"}
+
+
+def test_a_kill_while_a_folder_is_replaced_leaves_a_whole_one(tmp_path: Path) -> None:
+    make(tmp_path / "onnx", "old")
+
+    def die_removing(folder: Path, ignore_errors: bool) -> None:
+        if folder.exists():
+            (folder / "model.bin").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def replace() -> None:
+        shutil.rmtree = die_removing  # type: ignore[assignment]
+        make(tmp_path / "onnx", "new", replace=True)
+
+    assert os.WTERMSIG(in_a_child(replace)) == signal.SIGKILL
+    assert contents(tmp_path) == {"onnx/model.bin": "new"}
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["onnx"]
