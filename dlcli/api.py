@@ -205,7 +205,7 @@ class Run(RunFolder):
         Raises:
             DlError: a file is damaged.
         """
-        files = sorted((self.path / "predictions").glob("*.csv"))
+        files = sorted(self.predictions_file("valid").parent.glob("*.csv"))
         return {file.stem: read_predictions(file) for file in files}
 
     def model(self) -> keras.Model:
@@ -507,7 +507,7 @@ def train(
 
     Raises:
         DlError: an argument is wrong (no run is made then), or training failed.
-        KeyboardInterrupt: the run can be resumed.
+        Interrupted: Ctrl-C while it trains; the run can be resumed.
     """
     from dlcli.training.launch import train as train_recipe
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MANAGED, NAME, OWNER, PROJECT = "dl:managed", "dl:name", "dl:owner", "dl:project"
 UNTIL, TOKEN = "dl:until", "dl:token"
-TAGS = (MANAGED, NAME, OWNER, PROJECT, UNTIL, TOKEN)
 # These cost money, now or soon. AWS forgets the others within the hour.
 LIVE = ("pending", "running", "stopping", "stopped")
 RUNNING = ("pending", "running")

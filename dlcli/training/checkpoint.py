@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 STATE = "state.npz"
+_DAMAGED_HINT = "Train a new run: this one can't be resumed."
 
 
 @dataclass
@@ -65,7 +66,7 @@ def save_checkpoint(
         folder: the run's `checkpoint/`.
         weights: those that train, in the model's order.
         optimizer: its variables.
-        judged: the weights that the valid loss is of, where it is of their running means.
+        judged: the weights with this valid loss, if they are running means; None: `weights`.
     """
     folder.mkdir(exist_ok=True)
     if progress.best_epoch == len(progress.history):
@@ -98,7 +99,7 @@ def load_checkpoint(
             progress = Progress(**json.loads(str(file["progress"])))
             return progress, _arrays(file, "weights"), _arrays(file, "optimizer")
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise damaged(folder / STATE, error, "Train anew: the run can't go on.") from error
+        raise damaged(folder / STATE, error, _DAMAGED_HINT) from error
 
 
 def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
@@ -116,7 +117,7 @@ def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return _arrays(file, "weights")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise damaged(path, error, "Train anew: the run can't go on.") from error
+        raise damaged(path, error, _DAMAGED_HINT) from error
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -89,7 +89,7 @@ class Job:
 
     @property
     def epochs(self) -> int:
-        """How many there are to be in all."""
+        """Total number of epochs, with the requested changes."""
         return sum(phase.schedule.epochs for phase in self.phases)
 
     def batch_size(self, epoch: int) -> int:

@@ -36,7 +36,7 @@ MEASURED = 2000
 # The command of the model that a model on pixels is compared with.
 PRETRAINED = "dl train finetune"
 
-# What `status.yaml` tells of the models of a finished training; untrue once the run goes on.
+# What `status.yaml` says of the models of a finished training; no longer true after a resume.
 OUTCOME = ("finished", "train_loss", "train_accuracy", "seconds", "diagnosis", "predicted")
 
 

@@ -105,7 +105,7 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
         rows = list_runs(runs_dir, choose_runs(config)[0])
     chosen = _with_curves(rows)
     cache_home().mkdir(parents=True, exist_ok=True)
-    _be_told_of_the_end()
+    _end_on_signals()
     with TemporaryDirectory(prefix="tensorboard-", dir=cache_home()) as folder:
         names = names_of([row.run for row, _ in chosen])
         for name, (row, history) in zip(names, chosen, strict=True):
@@ -141,7 +141,7 @@ def _with_curves(rows: Sequence[Row]) -> list[tuple[Row, History]]:
     return found
 
 
-def _be_told_of_the_end() -> None:
+def _end_on_signals() -> None:
     """Treat a closed terminal and a `kill` as Ctrl-C, so that the event files are removed."""
     for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_DFL:
