@@ -14,10 +14,9 @@ import click
 from dlcli.words import printable
 
 GAP = "  "
-# How far what has no room in its row's line stands in, below it.
+# The indent of a row's further lines.
 BELOW = 4
-
-# Stands for a number that there is none of.
+# Printed for a number that is not defined.
 UNDEFINED = "-"
 
 WIDE = click.option("--wide", is_flag=True, help="keep every column, however narrow the terminal")
@@ -33,15 +32,15 @@ def print_table(
 ) -> None:
     """Print rows under a header; columns of numbers are right-aligned.
 
-    On a terminal too narrow for it, or where `COLUMNS` says so, columns go, the least important
-    first. Where the others have no room in a line of the terminal either, they go on in a line
-    below; text in the last one goes on below itself.
+    If the terminal, or the width in `COLUMNS`, is too narrow, columns are left out, the least
+    important first. If the others do not fit on a line of the terminal either, each row continues
+    on further lines, and text in the last column is wrapped.
 
     Args:
         header: column titles.
         rows: one value per column; None prints as nothing.
         spare: titles of columns to leave out on a narrow terminal, the first one first.
-        remarks: whether the last column holds remarks, for which no other column has to go.
+        remarks: whether the last column holds remarks; no other column is left out for them.
         wide: keep all columns.
     """
     lines = [list(header), *([_text(value) for value in row] for row in rows)]
@@ -73,12 +72,12 @@ def print_table(
 
 
 def kept_columns(widths: Sequence[int], spare: Sequence[int], room: float) -> list[int]:
-    """The columns that stay where a line has so much room.
+    """The numbers of the columns that fit on a line.
 
     Args:
         widths: of all columns.
-        spare: columns that may go, one after the other until the rest fits.
-        room: the characters in a line.
+        spare: columns to leave out, one after the other until the rest fits.
+        room: the width of a line in characters.
     """
     stay = list(range(len(widths)))
     for column in spare:
@@ -89,15 +88,15 @@ def kept_columns(widths: Sequence[int], spare: Sequence[int], room: float) -> li
 
 
 def shared_lines(widths: Sequence[int], room: float, *, text: bool = False) -> list[list[int]]:
-    """The columns that share a line: all of them, where they have room.
+    """The numbers of the columns on each line of a row: all on one line, if they fit.
 
-    Else a row breaks behind its widest column, the name, and wherever a line is full; lines below
-    the first stand in.
+    Otherwise a row breaks after its widest column, the name, and wherever a line is full; further
+    lines are indented.
 
     Args:
         widths: of all columns.
-        room: the characters in a line.
-        text: whether the last column holds text: it alone goes below, where that will do.
+        room: the width of a line in characters.
+        text: whether the last column holds text; it alone goes to a second line, if that is enough.
     """
     columns = list(range(len(widths)))
     if _together(widths) <= room:
@@ -115,7 +114,7 @@ def shared_lines(widths: Sequence[int], room: float, *, text: bool = False) -> l
 
 
 def fits(header: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
-    """Whether the columns of a table have room in one line."""
+    """Whether a table fits on the lines of the terminal."""
     lines = [header, *([_text(value) for value in row] for row in rows)]
     return _together(max(map(_width, column)) for column in zip(*lines, strict=True)) <= _room()
 
@@ -126,7 +125,7 @@ def print_text(text: str, start: str = "") -> None:
 
 
 def _print_broken(text: str, start: str) -> None:
-    """Print a text behind a beginning; what has no room goes on below itself."""
+    """Print a text after a start; further lines are indented by the width of the start."""
     indent = _width(start)
     for piece in _broken(text, _room() - indent):
         click.echo((start + piece).rstrip())
@@ -134,7 +133,7 @@ def _print_broken(text: str, start: str) -> None:
 
 
 def _broken(text: str, room: float) -> list[str]:
-    """A text in lines of so many characters, broken between words."""
+    """Break a text between words into lines of a width in characters."""
     if _width(text) <= room:
         return [text]
     from textwrap import wrap
@@ -144,7 +143,7 @@ def _broken(text: str, room: float) -> list[str]:
 
 
 def _room() -> float:
-    """The characters in a line of the terminal; no end of them where the output goes elsewhere."""
+    """The width of the terminal in characters; infinity if stdout is not a terminal."""
     if not sys.stdout.isatty():
         return inf
     from shutil import get_terminal_size
@@ -153,12 +152,12 @@ def _room() -> float:
 
 
 def _together(widths: Iterable[int]) -> int:
-    """The width of columns side by side."""
+    """The width of columns on one line."""
     return sum(width + len(GAP) for width in widths) - len(GAP)
 
 
 def _longest_word(texts: Iterable[str], most: float) -> int:
-    """The width of the longest word, but for those that are wider than `most`."""
+    """The width of the longest word, without those that are wider than `most`."""
     widths = (_width(word) for text in texts for word in text.split())
     return max((width for width in widths if width <= most), default=0)
 

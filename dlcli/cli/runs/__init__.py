@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from dlcli.runs.listing import Row
 
 SECONDS, PUBLIC = "seconds", "public_score"
-# With a name of 39 characters and a run that was interrupted they fit 80, but for the spare ones.
+# Without `SPARE` they fit on 80 characters, with a name of 39 and the state `interrupted`.
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
-# What a terminal too narrow for the table goes without, unless it was asked for.
+# Columns that a narrow terminal leaves out, unless a filter or `--sort` names them.
 SPARE = (SECONDS, "epochs")
 # The commands in the order of use, and the modules of those that are not here.
 MODULES = {
@@ -166,9 +166,9 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
 
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide: bool) -> None:
-    """Print the table, with a column for each requested key, and problems if there are any.
+    """Print the table, with a column for each requested key.
 
-    So are public scores, where there are any.
+    Public scores and problems get a column if a run has any.
     """
     from dlcli.runs.listing import epochs_of
 

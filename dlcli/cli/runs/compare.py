@@ -150,7 +150,7 @@ def _print(comparison: Comparison, wide: bool) -> None:
 
 
 def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence[str]:
-    """What stands above each run's settings: its name, or where that has no room a letter."""
+    """The title of each run's column: its name, or a letter if the names do not fit."""
     from dlcli.report.compare import letter
 
     if fits(["setting", *names], [[each.setting, *each.texts] for each in differences]):
