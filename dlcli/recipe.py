@@ -75,16 +75,20 @@ class Recipe:
     """The hyperparameters that every recipe has; a recipe's class adds its own."""
 
     schedule: Schedule = setting(
-        Schedule(((1e-3, 1),)), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule(((1e-3, 1),)),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     batch_size: int = setting(64, "images per step", at_least=1)
     early_stopping: int | None = setting(
-        None, "end a phase after this many epochs without a better valid loss", at_least=1
+        None,
+        "end a phase after this many epochs without a lower validation loss; by default never",
+        at_least=1,
     )
     augment: bool = setting(False, "random augmentation, new in every epoch")
     augment_passes: int = setting(
         0,
-        "augment stored features: this many changed copies beside the plain one",
+        "features of this many augmented copies, computed once and used in turn; 0: new "
+        "augmentation in every epoch",
         at_least=0,
         below=1000,
     )
@@ -99,7 +103,8 @@ class Recipe:
     class_weights: bool = setting(False, "weight images so that every class counts the same")
     ema: float | None = setting(
         None,
-        "judge and keep running means of the weights; the value is their momentum",
+        "validate and save exponential moving averages of the weights; the value is their "
+        "momentum, such as 0.99",
         at_least=0,
         below=1,
     )
@@ -107,13 +112,13 @@ class Recipe:
         False, "compute in 16 bits where that is enough; faster on a GPU"
     )
     init_from: str | None = setting(
-        None, "begin with this run's weights in layers of the same name", metavar="RUN"
+        None, "begin with the weights of this run, in layers with the same name", metavar="RUN"
     )
     pseudo_label: str | None = setting(
-        None, "also train on the test images, with labels from this run", metavar="RUN"
+        None, "also train on the test images, with this run's predictions as labels", metavar="RUN"
     )
     pseudo_share: float = setting(
-        0.25, "share of each batch for these test images", at_least=0.01, below=1
+        0.25, "with --pseudo-label, share of test images in each batch", at_least=0.01, below=1
     )
 
     # The backbone's layer that the head sits on (see `dl features --layer`); None if the head gets

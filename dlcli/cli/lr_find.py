@@ -9,7 +9,7 @@ import click
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json
-from dlcli.cli.train import Recipes, more_about, recipe_keys, summary
+from dlcli.cli.train import Recipes, more_about, recipe_keys
 from dlcli.config import Config
 from dlcli.files.paths import shown
 from dlcli.progress import say
@@ -58,7 +58,8 @@ def lr_find_command(name: str) -> click.Command:
         others = config.retyped(key for key in keys if key != schedule)
         say(f"{plot}; next: `dl train {name}{rates}{others}{same}`")
 
-    return click.command(name, cls=Command, help=summary(name), epilog=more_about(name))(lr_find)
+    help = f"Find a good learning rate for `dl train {name}`.\n\n`dl lr-find --help` says how."
+    return click.command(name, cls=Command, help=help, epilog=more_about(name))(lr_find)
 
 
 @click.group(
@@ -70,9 +71,9 @@ def lr_find_command(name: str) -> click.Command:
 def command() -> None:
     """Find a good learning rate (learning-rate range test).
 
-    Trains the recipe briefly while the rate rises from 1e-7 to 10, one step per batch. The
-    suggestion is a tenth of the rate with the lowest loss. Writes a plot and a table, and makes no
-    run. If there is no suggestion, use more steps: `--steps 300`.
+    The command trains the recipe for 100 steps, while the learning rate rises from 1e-7 to 10. It
+    suggests a tenth of the rate with the lowest loss. It prints where it wrote a plot and a table,
+    and makes no run. If it suggests no rate, use more steps: `--steps 300`.
     """
 
 

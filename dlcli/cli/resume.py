@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     "--epochs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="total epochs, including finished ones; `dl train` counts epochs of each phase",
+    help="total epochs of all phases, with the finished ones (in `dl train`: of each phase)",
 )
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="learning rate of all remaining epochs; `dl train` scales its schedule",
+    help="rate of all remaining epochs (in `dl train`: the highest rate)",
 )
 @click.option(
     "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"
@@ -50,11 +50,11 @@ def command(
 ) -> None:
     """Resume a stopped RUN from its last finished epoch.
 
-    The run continues in its own folder. The default RUN is the interrupted run of any dataset; if
-    there are several, `dl resume` lists them.
+    The run continues in its own folder. Without RUN, it is the only interrupted run in the runs
+    folder. If there are several, `dl resume` lists them.
 
-    `--epochs` also resumes a finished run. Changes apply from the next epoch on and are recorded in
-    the run's `config.yaml`. To change other settings, use `dl rerun`.
+    To train a finished run further, give a larger number of `--epochs`. Changes apply from the next
+    epoch on and are recorded in the run's `config.yaml`. To change other settings, use `dl rerun`.
     """
     import shlex
 

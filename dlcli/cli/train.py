@@ -81,7 +81,7 @@ def summary(name: str) -> str:
 
 def more_about(name: str) -> str:
     """A hint on where the rest of a recipe's text is."""
-    return f"`dl recipes {name}` shows what it teaches, its sources and expected scores."
+    return f"`dl recipes {name}` explains the recipe, with its sources and expected scores."
 
 
 def recipe_keys(name: str) -> list[str]:
@@ -137,15 +137,15 @@ def schedule_options(name: str) -> list[click.Option]:
         ["--epochs"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="epochs of each phase, divided in the proportions of --schedule; for `dl resume` the "
-        f"total  [default: {usual.epochs}]",
+        help="epochs of each phase; the rates of --schedule keep their shares; in `dl resume` "
+        f"N is the total of all phases  [default: {usual.epochs}]",
     )
     lr = ScheduleOption(
         ["--lr"],
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="highest learning rate; the others of --schedule keep their ratio to it; for `dl "
-        f"resume` the rate of all remaining epochs  [default: {usual.highest_rate:g}]",
+        help="highest learning rate; --schedule scales its other rates with it; in `dl resume` the "
+        f"rate of all remaining epochs  [default: {usual.highest_rate:g}]",
     )
     return [option for option in (epochs, lr) if option.name not in declared]
 

@@ -1,4 +1,4 @@
-"""Train fully connected layers with batch normalisation on stored convolutions.
+"""Train fully connected layers with batch normalisation on convolutional features.
 
 This is `fc` with BatchNormalization in each hidden layer (Ioffe & Szegedy 2015, arXiv:1502.03167)
 and with dropout. Batch normalisation regularises and allows higher rates. If hidden layers begin
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bn(Fc):
-    """Hidden Dense layers with batch normalisation on stored convolutions."""
+    """Hidden Dense layers with batch normalisation on convolutional features."""
 
     schedule: Schedule = setting(
-        Schedule.parse("3e-4x6,3e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("3e-4x6,3e-5x4"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     dropout: float = setting(
-        0.5, "share of each hidden layer that each training step drops", at_least=0, below=1
+        0.5, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1
     )
 
     def hidden_layers(self, number: int) -> Iterator[keras.Layer]:

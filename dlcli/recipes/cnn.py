@@ -30,16 +30,20 @@ class Cnn(Recipe):
     """Convolutions, a hidden Dense layer, and one for the classes."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-3x8,1e-4x5"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-3x8,1e-4x5"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     variant: Literal["vgg", "statefarm"] = setting(
-        "vgg", "vgg: two convolutions a block, pooled by 2; statefarm: one, pooled by 3"
+        "vgg",
+        "vgg: 2 convolutions and 2x2 pooling in each block; statefarm: 1 convolution and 3x3 "
+        "pooling",
     )
     batchnorm: bool = setting(
-        False, "normalise the pixels and each layer's output; statefarm always does"
+        False,
+        "batch normalisation of the pixels and of each layer's output; statefarm always has it",
     )
     dropout: float = setting(
-        0.0, "share that each training step drops before the last layer", at_least=0, below=1
+        0.0, "share of the last layer's inputs to set to 0 at random", at_least=0, below=1
     )
     layer: ClassVar[str | None] = None
     simpler: ClassVar[str | None] = "dl train cnn --variant statefarm"

@@ -27,7 +27,8 @@ class Dense(Recipe):
     """BatchNormalization, a hidden Dense layer, and one for the classes."""
 
     schedule: Schedule = setting(
-        Schedule.parse("3e-4x4,3e-5x2"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("3e-4x4,3e-5x2"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     units: int = setting(512, "outputs of the hidden layer", at_least=1)
     layer: ClassVar[str | None] = None

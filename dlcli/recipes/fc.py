@@ -1,4 +1,4 @@
-"""Train new fully connected layers on a network's stored convolutions.
+"""Train new fully connected layers on convolutional features.
 
 The recipe cuts the network after its convolutions and stores their output. It trains a small model
 on that output, in seconds: one or more hidden Dense layers, by default without dropout. If the
@@ -37,23 +37,28 @@ DROPOUT_OLD = 0.5
 
 @dataclass(frozen=True)
 class Fc(Recipe):
-    """Hidden Dense layers on stored convolutions."""
+    """Hidden Dense layers on convolutional features."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-3x4,1e-4x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-3x4,1e-4x4"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "average", "how positions in the image are combined: mean, maximum, or all of them kept"
+        "average",
+        "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
     units: int = setting(512, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(1, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.0, "share of each hidden layer that each training step drops", at_least=0, below=1
+        0.0, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1
     )
     carry_over: bool = setting(
-        True, "begin with the weights of the pretrained network's own hidden layers"
+        True, "begin with the pretrained network's own hidden layers, if they have the same shape"
     )
-    rescale: bool = setting(False, "scale these weights for another dropout, as the course did")
+    rescale: bool = setting(
+        False,
+        "with --carry-over, scale those weights to the new dropout, as the fast.ai course did",
+    )
     layer: ClassVar[str | None] = "conv"
     simpler: ClassVar[str | None] = "dl train finetune"
     richer: ClassVar[str | None] = "dl train finetune --unfreeze 3"

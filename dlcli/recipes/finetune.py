@@ -38,27 +38,31 @@ class Finetune(Recipe):
     """A new last layer on a pretrained network; its last layers too, if asked."""
 
     schedule: Schedule = setting(
-        Schedule.parse("3e-3x8,3e-4x4"), "learning rates and epochs of the new last layer"
+        Schedule.parse("3e-3x8,3e-4x4"),
+        "rates and epochs of the new last layer: 1e-3x2 is 2 epochs at 1e-3",
     )
     dropout: float = setting(
-        0.5, "share of the features that each training step drops", at_least=0, below=1
+        0.5, "share of the features to set to 0 at random", at_least=0, below=1
     )
     unfreeze: int = setting(
-        0, "after the new layer, also train the network's last N layers with weights", at_least=0
+        0,
+        "add a second phase, which also trains the network's last N layers with weights",
+        at_least=0,
     )
     freeze_to: str | None = setting(
         None,
-        "after the new layer, also train the network from this layer up",
+        "add a second phase, which also trains the network from this layer to its last",
         metavar="LAYER",
     )
     unfreeze_schedule: Schedule | None = setting(
         None,
-        "rates and epochs of that phase; a tenth of the schedule's rates by default",
+        "rates and epochs of the second phase; by default --schedule at a tenth of its rates",
         unset="auto",
     )
     layer_decay: float | None = setting(
         None,
-        "learning rate of each network layer, as a share of the rate above it",
+        "in the second phase, rate of each network layer as a share of the next layer's; by "
+        "default they are equal",
         at_least=0.01,
         below=1,
     )

@@ -29,7 +29,8 @@ class ImagenetLinear(Recipe):
     """One Dense layer on 1000 probabilities."""
 
     schedule: Schedule = setting(
-        Schedule.parse("0.1x12,0.01x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("0.1x12,0.01x4"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     layer: ClassVar[str | None] = "imagenet"
     richer: ClassVar[str | None] = "dl train finetune"

@@ -1,4 +1,4 @@
-"""Train a linear model on the pixels: the score that every other recipe has to beat.
+"""Train a linear model on the pixels, as a baseline for the other recipes.
 
 BatchNormalization scales pixels of 0 to 255 to mean 0 and deviation 1, so that one learning rate
 fits all of them. One Dense layer follows. The model underfits. The recipes that come after it show
@@ -27,7 +27,8 @@ class Linear(Recipe):
     """BatchNormalization and one Dense layer on the pixels."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-4x4,1e-5x2"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-4x4,1e-5x2"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     layer: ClassVar[str | None] = None
     richer: ClassVar[str | None] = "dl train dense"

@@ -25,15 +25,17 @@ class VggBn(Bn):
     """VGG16's own two hidden layers of 4096, with batch normalisation in each."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-4x4,1e-5x4"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-4x4,1e-5x4"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "flatten", "how positions in the image are combined: mean, maximum, or all of them kept"
+        "flatten",
+        "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
-        0.6, "share of each hidden layer that each training step drops", at_least=0, below=1
+        0.6, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = "dl train vgg-finetune"

@@ -1,4 +1,4 @@
-"""Train VGG16's own fully connected layers without dropout, on its stored convolutions.
+"""Train VGG16's own fully connected layers without dropout.
 
 This is the course's second step with VGG16. Trained with dropout 0.5, the network fits its training
 images worse than its validation images, so the recipe removes the dropout. It cuts the network
@@ -31,10 +31,12 @@ class VggFc(Fc):
     """VGG16's own two hidden layers of 4096, as they are."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-5x8"), "learning rates and epochs, such as 1e-3x2,1e-4x2"
+        Schedule.parse("1e-5x8"),
+        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     pool: Literal["average", "max", "flatten"] = setting(
-        "flatten", "how positions in the image are combined: mean, maximum, or all of them kept"
+        "flatten",
+        "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)

@@ -1,4 +1,4 @@
-"""Fine-tune VGG16, as the course's first lesson does.
+"""Fine-tune VGG16, as in the first lesson of the fast.ai course.
 
 This is `finetune` on VGG16 (Simonyan & Zisserman 2015) at the course's rate, Adam at 1e-3. It
 trains for three epochs, since each takes only seconds, and keeps the best. Dropout 0.5 is what
@@ -26,7 +26,8 @@ class VggFinetune(Finetune):
     """A new last layer on VGG16; its last layers too, if asked."""
 
     schedule: Schedule = setting(
-        Schedule.parse("1e-3x3"), "learning rates and epochs of the new last layer"
+        Schedule.parse("1e-3x3"),
+        "rates and epochs of the new last layer: 1e-3x2 is 2 epochs at 1e-3",
     )
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = None

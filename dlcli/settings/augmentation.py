@@ -43,7 +43,9 @@ class Augmentation:
     """Amounts of random augmentation; an unset amount comes from the preset."""
 
     preset: Literal["light", "mnist", "statefarm", "none"] = setting(
-        "light", "light: photos; mnist: no flips, for signs and digits; statefarm; none"
+        "light",
+        "default amounts: light (photos), mnist (digits, signs; no flips), statefarm (drivers), "
+        "none",
     )
     rotation: float | None = setting(
         None, "rotate by up to this many degrees either way", at_least=0, below=181, unset="auto"
@@ -56,20 +58,20 @@ class Augmentation:
     )
     shear: float | None = setting(
         None,
-        "shear: move the top against the bottom by up to this share of the height",
+        "slant sideways by up to this share of the height",
         at_least=0,
         below=1,
         unset="auto",
     )
     zoom: float | None = setting(
-        None, "zoom in or out by up to this share", at_least=0, below=1, unset="auto"
+        None, "zoom in or out by up to this share of the size", at_least=0, below=1, unset="auto"
     )
     horizontal_flip: bool | None = setting(
         None, "flip half of the images left to right", unset="auto"
     )
     channel_shift: float | None = setting(
         None,
-        "brighten or darken each colour by up to this much of 255",
+        "brighten or darken each colour channel by up to this (channels hold 0 to 255)",
         at_least=0,
         below=256,
         unset="auto",

@@ -147,7 +147,9 @@ class Aws:
     vpc: str | None = setting(None, "VPC of the box; by default the region's default VPC")
     subnet: str | None = setting(None, "subnet of the box; by default one in a zone with capacity")
     ingress: Networks | None = setting(
-        None, "addresses that may reach port 22; by default only this machine's", metavar="CIDR"
+        None,
+        "addresses that may reach port 22, in CIDR form; by default only this computer's",
+        metavar="CIDR",
     )
     exclude: Patterns | None = setting(
         None, "file patterns not to copy, besides the built-in ones", metavar="PATTERNS"

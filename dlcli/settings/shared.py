@@ -26,11 +26,13 @@ MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
 class Kaggle:
     """Settings of a competition; `dataset.yaml` may set these for its dataset."""
 
-    competition: str | None = setting(None, "name of the competition in its URL")
+    competition: str | None = setting(None, "the competition's name, as in its URL")
     positive: str | None = setting(
-        None, "class whose probability a single column holds", metavar="CLASS"
+        None, "class whose probability to submit, if the submission has one column", metavar="CLASS"
     )
-    metric: MetricName | None = setting(None, "metric of the competition; known for some")
+    metric: MetricName | None = setting(
+        None, "metric of the competition; `dl` knows it for some competitions"
+    )
 
 
 # Blocks of settings in `Settings`, by the name of their field.
@@ -45,7 +47,7 @@ class Settings:
     runs_dir: Path = setting(Path("~/runs"), "folder that holds the runs")
     dataset: str | None = setting(
         None,
-        "a path, or a name under the data folder; by default the current folder's, or the last "
+        "path, or name in the data folder; by default the current folder's dataset, else the last "
         "named",
         metavar="DATASET",
     )
@@ -57,25 +59,31 @@ class Settings:
         "stop", "on unreadable images: stop and name them all, or skip them"
     )
     backbone: str = setting("efficientnet-lite0", "pretrained network (see `dl backbones`)")
-    weights: Path | None = setting(None, "file with the backbone's weights")
+    weights: Path | None = setting(
+        None, "file with the backbone's weights; by default `dl` finds or downloads it"
+    )
     image_size: int | None = setting(
-        None, "pixels a side; by default the backbone's", at_least=8, below=4097, unset="auto"
+        None,
+        "width and height in pixels; by default the backbone's, or 64 without a backbone",
+        at_least=8,
+        below=4097,
+        unset="auto",
     )
     engine: Literal["auto", "openvino", "keras"] = setting(
-        "auto", "engine of forward passes: OpenVINO on a CPU, Keras on a GPU"
+        "auto", "engine of forward passes; auto: OpenVINO on a CPU, Keras on a GPU"
     )
     precision: Literal["auto", "f32", "bf16"] = setting(
-        "auto", "precision of forward passes: bf16 if the processor has it"
+        "auto", "precision of forward passes; auto: bf16 if the processor has it, else f32"
     )
     memory: float | None = setting(
         None,
-        "GiB of images or features to hold in memory; by default a quarter of the machine's",
+        "GiB of images or features to hold in memory; by default a quarter of all memory",
         at_least=0,
         unset="auto",
     )
     tensorboard: bool = setting(False, "write TensorBoard logs to the run's `tensorboard/`")
     keep_checkpoint: bool = setting(
-        False, "keep the checkpoint of the finished run, to resume with its optimizer"
+        False, "keep the checkpoint, with the optimizer's state, when the run finishes"
     )
     augmentation: Augmentation = field(default_factory=Augmentation)
     kaggle: Kaggle = field(default_factory=Kaggle)

@@ -274,7 +274,7 @@ def test_what_people_type_first_fills_the_first_24_lines_of_a_recipes_help(
     assert shown == [each for each in MOST_USED if each in shown]
     assert not re.search(r"^  (--epochs|--seed|--backbone|--dropout) ", rest, re.M)
     last = " ".join(rest.split("\n\n")[-1].split())
-    assert last == f"`dl recipes {name}` shows what it teaches, its sources and expected scores."
+    assert last == f"`dl recipes {name}` explains the recipe, with its sources and expected scores."
 
 
 def test_finetune_has_all_that_people_type_first(dl: Dl) -> None:
@@ -292,11 +292,10 @@ def test_a_dataset_may_stand_behind_the_recipe(dl: Dl, home: Path, tiny: Path) -
 
 def test_train_and_resume_say_that_they_mean_other_epochs_and_rates(dl: Dl) -> None:
     page = " ".join(ok(dl("train", "finetune", "--help")).stdout.split())
-    assert (
-        "epochs of each phase, divided in the proportions of --schedule; for `dl resume` the"
-        in page
-    )
-    assert "keep their ratio to it; for `dl resume` the rate of all remaining epochs" in page
+    assert "in `dl resume` N is the total of all phases" in page
+    assert "in `dl resume` the rate of all remaining epochs" in page
     page = " ".join(ok(dl("resume", "--help")).stdout.split())
-    assert "total epochs, including finished ones; `dl train` counts epochs of each" in page
-    assert "of all remaining epochs; `dl train` scales its schedule" in page
+    assert (
+        "total epochs of all phases, with the finished ones (in `dl train`: of each phase)" in page
+    )
+    assert "rate of all remaining epochs (in `dl train`: the highest rate)" in page
