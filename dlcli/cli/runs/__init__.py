@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from dlcli.runs.listing import Row
 
 SECONDS, PUBLIC = "seconds", "public_score"
-# Without `SPARE` they fit on 80 characters, with a name of 39 and the state `interrupted`.
+# Without `seconds` they fit on 80 characters, with a name of 39 and the state `interrupted`.
 COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
-# Columns that a narrow terminal leaves out, unless a filter or `--sort` names them.
-SPARE = (SECONDS, "epochs")
+# Columns that a narrow terminal leaves out, unless a filter or `--sort` names their key.
+SPARE = {SECONDS: SECONDS, "epochs": "epoch"}
 # The commands in the order of use, and the modules of those that are not here.
 MODULES = {
     "ls": None,
@@ -194,7 +194,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
     if problems:
         header.append("problem")
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
-    spare = [title for title in SPARE if title not in keys]
+    spare = [title for title, key in SPARE.items() if key not in keys]
     print_table(header, table, spare, remarks=problems, wide=wide)
 
 

@@ -99,6 +99,13 @@ def test_the_table_fits_80_columns_with_an_interrupted_run_and_the_usual_names(
     assert "1,234.5" in at_terminal("-m", "dlcli", "runs", "--sort", "seconds")
 
 
+def test_a_narrow_terminal_keeps_the_columns_that_are_asked_for(dataset: Path) -> None:
+    listed_run("202611231409-vgg-finetune-e3-lr0.001-t1", seconds=1234.5)
+    assert "epochs" not in at_terminal("-m", "dlcli", "runs", columns=60).splitlines()[1]
+    for words in (["--sort", "epochs"], ["epoch>1"]):
+        assert "epochs" in at_terminal("-m", "dlcli", "runs", "ls", *words, columns=60)
+
+
 def test_runs_of_all_datasets_are_named_with_theirs(dl: Dl, home: Path, three: list[Run]) -> None:
     listed_run("202611231412-linear", dataset="fish")
     said = ok(dl("runs", "--all"))
