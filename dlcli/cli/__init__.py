@@ -17,26 +17,26 @@ from dlcli.version import __version__
 # In the order of use; each is a module of this package with a `command`. The texts are here, so
 # that `dl --help` and completion import none of the modules.
 COMMANDS = {
-    "demo": "Try the everyday path on handwritten digits.",
+    "demo": "Try the main commands on handwritten digits.",
     "data": "Organise images into a dataset, split it, take a sample.",
-    "features": "Compute a pretrained network's features of all images, once.",
+    "features": "Compute a pretrained network's features of all images.",
     "train": "Train a recipe, and save everything in a run directory.",
     "lr-find": "Find a good learning rate (learning-rate range test).",
     "resume": "Resume a stopped run, or train a finished one further.",
     "rerun": "Train a new run with the settings of an old one.",
     "ensemble": "Average the predictions of several runs.",
-    "ladder": "Climb the course's models in order, and compare them.",
+    "ladder": "Train the course's recipes in order, and compare them.",
     "evaluate": "Compute the metrics of a run, and write a report.",
     "runs": "List runs; show, compare and remove them.",
-    "predict": "Say what a run sees in photos, from anywhere.",
+    "predict": "Predict the classes of photos with a run.",
     "export": "Write a run's model as ONNX, OpenVINO, LiteRT or SavedModel.",
     "submit": "Write a submission file and send it to Kaggle.",
     "kaggle": "Show your rank and submissions in a competition.",
     "aws": "Rent a GPU box, work on it, and end it.",
     "recipes": "List the recipes.",
     "backbones": "List the pretrained networks.",
-    "config": "Show and change settings, with the origin of each.",
-    "completion": "Print a shell's completion script for `dl`.",
+    "config": "Show settings and where they come from, and change them.",
+    "completion": "Print the shell script that completes `dl` commands.",
 }
 
 # Groups whose commands a bare word may mean, the likeliest first: `dl ls`, `dl up`.
@@ -93,7 +93,7 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     help="show the version",
 )
 def root() -> None:
-    """From a folder of images to a Kaggle submission.
+    """Turn a folder of images into a Kaggle submission.
 
     \b
     dl data split ~/data/dogscats   move part of train/ to valid/
@@ -102,7 +102,7 @@ def root() -> None:
     dl evaluate                     metrics and figures of the newest run
     dl submit --clip 0.05           write submission.csv and send it
 
-    New here? `dl demo` takes this path on its own images.
+    New here? `dl demo` runs such commands on handwritten digits that come with `dl`.
     """
 
 

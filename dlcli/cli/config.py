@@ -26,13 +26,13 @@ from dlcli.progress import say
 from dlcli.settings.fields import plain
 
 PROJECT = click.option(
-    "--project", is_flag=True, help=f"in the project's {PROJECT_FILE}, not your own file"
+    "--project", is_flag=True, help=f"use the project's {PROJECT_FILE}, not your own file"
 )
 
 
 @click.group(cls=Group)
 def command() -> None:
-    """Show and change settings, with the origin of each."""
+    """Show settings and where they come from, and change them."""
 
 
 @command.command("show", cls=Command)
@@ -53,7 +53,7 @@ def show(config: Config, origin: bool, as_json: bool) -> None:
 @click.argument("key", shell_complete=complete_setting)
 @with_config()
 def get(config: Config, key: str) -> None:
-    """Print one setting, as `dl config set` takes it."""
+    """Print one setting, in the form that `dl config set` takes."""
     click.echo(declared(key).text(config.get(key).value))
 
 
@@ -62,7 +62,11 @@ def get(config: Config, key: str) -> None:
 @click.argument("value")
 @PROJECT
 def set_(key: str, value: str, project: bool) -> None:
-    """Save a setting in your own file, or in the project's."""
+    """Save a setting in your own file, or in the project's.
+
+    KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. `dl config path`
+    prints where the two files are.
+    """
     if key == "backbone":
         from dlcli.models.backbones import get_backbone
 

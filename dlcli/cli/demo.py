@@ -25,9 +25,10 @@ NAME = "digits-demo"
 @click.command(cls=Command)
 @with_config()
 def command(config: Config) -> None:
-    """Try the everyday path on 1,797 handwritten digits.
+    """Try the main commands on 1,797 handwritten digits.
 
-    It downloads nothing and takes about a minute.
+    It writes the dataset `digits-demo` and a run of it, prints each command that it runs, and takes
+    about a minute. It downloads nothing and sends nothing.
     """
     from dlcli.data.demo import write_digits
 

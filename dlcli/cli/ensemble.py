@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
     """Average the predictions of several runs.
 
-    The result is a run with the mean probabilities of each RUN. `dl evaluate` and `dl submit` take
-    it like any other run.
+    The ensemble is a new run. Its probabilities are the mean of those of the named runs.
+    `dl evaluate` and `dl submit` take it like any other run.
     """
     from dlcli.experiments.ensemble import choose_members, make_ensemble
 

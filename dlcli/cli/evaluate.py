@@ -26,7 +26,12 @@ WORST = 10
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--all", "everything", is_flag=True, help=f"every class, not only the {WORST} worst")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help=f"print all classes, not only the {WORST} with the lowest F1",
+)
 @WIDE
 @JSON
 @TTA

@@ -30,7 +30,7 @@ class FormatName(click.Choice[str]):
     "format_name",
     type=FormatName(FORMATS),
     required=True,
-    help="the format; `tflite` is `litert`",
+    help="the format; `tflite` is another name of `litert`",
 )
 @click.option(
     "--to",
@@ -43,9 +43,9 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     """Export a RUN's best model to another format.
 
     Formats are ONNX, OpenVINO, LiteRT (TensorFlow Lite) and SavedModel. model.yaml beside the model
-    describes the classes in order, the pixels it takes, and how much its output differs from the
-    run's predictions, if the package that runs it is installed. The default RUN is the newest
-    finished run of the current dataset.
+    names the classes in order and the pixels that the model takes. If the package that runs the
+    format is installed, model.yaml also says how much the model's output differs from the run's
+    predictions. Without RUN, the command takes the newest finished run of the current dataset.
     """
     from dlcli.runs.choice import choose_run
     from dlcli.runs.run import writable_run_said

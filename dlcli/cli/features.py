@@ -27,12 +27,16 @@ LAYERS = ("pooled", "conv", "imagenet")
     type=click.Choice(LAYERS),
     default="pooled",
     show_default=True,
-    help="cut the network before its last layer, after its convolutions, or not at all",
+    help="output to store; pooled: before the last layer; conv: after the convolutions; imagenet: "
+    "the class probabilities",
 )
 @with_config("dataset", *FUNCTION, "workers", "on_error")
 @click.pass_context
 def command(ctx: click.Context, config: Config, layer: str) -> None:
-    """Compute a pretrained network's features of all images, once."""
+    """Compute a pretrained network's features of all images.
+
+    The features are stored in the dataset's folder, and training uses them. So each image goes
+    through the network only once, however many runs you train."""
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return

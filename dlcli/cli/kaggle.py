@@ -33,7 +33,8 @@ AROUND = 2
 def command() -> None:
     """Show your rank and submissions in a competition.
 
-    The competition is `-c NAME`, else the dataset's, which `dl data get` has saved.
+    Name the competition with `-c NAME`. Without `-c`, it is the one that `dl data get` recorded in
+    the dataset.
     """
 
 
@@ -103,9 +104,10 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
 @JSON
 @with_config(*KEYS)
 def status(config: Config, as_json: bool) -> None:
-    """Show your rank, and compare valid with public scores.
+    """Show your rank, and compare validation and public scores.
 
-    The table and the correlation show how well valid scores predict public ones.
+    Public scores are Kaggle's. A table and a correlation show how well the scores on your
+    validation images predict them.
     """
     from dlcli.kaggle.competitions import rules_page
     from dlcli.kaggle.leaderboard import overview, sent_by_runs, truth
@@ -192,7 +194,12 @@ def submissions(config: Config, as_json: bool) -> None:
 
 @command.command(cls=Command)
 @click.option(
-    "--top", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="teams"
+    "--top",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="number of best teams to show",
 )
 @JSON
 @with_config(*KEYS)

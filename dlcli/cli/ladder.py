@@ -35,9 +35,11 @@ KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """Train the course's recipes in order, and compare them.
 
-    The steps go from a linear model on the pixels to new layers on a pretrained network. Each step
-    is a run. The same command resumes a stopped ladder and shows a finished one again.
-    Hyperparameters come from the settings, such as `train.cnn.schedule`.
+    The course is fast.ai's of 2017. The steps go from a linear model on the pixels to new layers on
+    a pretrained network. Each step is a run. It trains on the dataset's sample (see `dl data
+    sample`), or with --full on the whole dataset. The same command resumes a stopped ladder and
+    shows a finished one again. Hyperparameters come from the settings, such as
+    `train.cnn.schedule`.
     """
     from dlcli.data.choice import choose_dataset
     from dlcli.experiments.ladder import choose_images, climb

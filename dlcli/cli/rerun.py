@@ -13,12 +13,19 @@ from dlcli.config import Config
 
 @click.command(cls=Command)
 @click.argument("run", shell_complete=complete_run)
-@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="a setting to change")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="a setting to change; may be given several times",
+)
 @with_config()
 def command(config: Config, run: str, sets: tuple[str, ...]) -> None:
     """Train a new run with the settings that RUN recorded.
 
-    Today's defaults and `dl.yaml` don't apply. Only `--set` changes settings.
+    All settings are those of RUN, not the present defaults or those of `dl.yaml`. `--set` changes
+    single settings.
     """
     from dlcli.runs.choice import find_run, same_runs
     from dlcli.training.launch import rerun

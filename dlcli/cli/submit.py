@@ -50,8 +50,8 @@ class Clip(click.ParamType):
     "--clip",
     "bound",
     type=Clip(),
-    help="keep probabilities at least C away from 0 and 1; auto: choose C on the validation "
-    "images; by default none",
+    help="keep every probability at least C away from 0 and 1; auto: the C that is best on the "
+    "validation images  [default: none]",
 )
 @click.option(
     "--sample-submission",
@@ -69,7 +69,7 @@ class Clip(click.ParamType):
 @click.option(
     "--wait/--no-wait",
     default=None,
-    help="wait for the score without a limit, or not at all  [default: wait a minute]",
+    help="wait for the score as long as it takes, or not at all  [default: wait a minute]",
 )
 @YES
 @TTA

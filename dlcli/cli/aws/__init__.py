@@ -18,7 +18,7 @@ MODULES = {
     "ls": ("ls", "List your boxes and what they cost."),
     "audit": ("ls", "List everything in EC2 that costs money or lets others in."),
     "ssh": ("connect", "Open a shell on a box, or run a command there."),
-    "tmux": ("connect", "Open a shell on a box that survives a lost connection."),
+    "tmux": ("connect", "Open a shell that keeps running if the connection is lost."),
     "put": ("copy", "Copy the project, datasets, runs or features to a box."),
     "get": ("copy", "Copy the project, datasets, runs or features from a box."),
     "forward": ("connect", "Open Jupyter, TensorBoard or another port of a box."),
@@ -54,5 +54,6 @@ def command() -> None:
     dl aws ssh                opens a shell on it
     dl aws down               ends it and says what it cost
 
-    A box stops itself when it is idle. It is named after the current project, or by `-n NAME`.
+    A box stops itself when it is idle. Name it with `-n NAME`. Without `-n`, the box takes the name
+    of the project folder.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @YES
 @with_config(*NAMED, "aws.max_hours", "aws.max_price")
 def start_command(config: Config, trust: bool, yes: bool) -> None:
-    """Start a stopped box. Its disk holds what was on it.
+    """Start a stopped box. Its disk is as it was.
 
     A running box is left as it is.
     """
@@ -60,7 +60,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 @YES
 @with_config(*NAMED)
 def stop_command(config: Config, yes: bool) -> None:
-    """Stop a box. What runs on it ends; its disk stays and costs little.
+    """Stop a box. Its programs end; its disk stays and costs little.
 
     A stopped box is left as it is.
     """
@@ -95,7 +95,8 @@ def down_command(config: Config, yes: bool) -> None:
     """End a box and remove its disk.
 
     It also removes everything else that belongs to the box, checks that nothing is left, and says
-    what the box cost since its last start. It looks in one region only. It is safe to run again.
+    what the box cost since its last start. The command looks in one region only. You can safely run
+    it again.
     """
     from dlcli.aws.boxes import elsewhere, find_boxes
     from dlcli.aws.host_keys import forget

@@ -31,7 +31,7 @@ TRUST = click.option(
     "--trust-host-key",
     "trust",
     is_flag=True,
-    help="trust the host key that the box shows, if none is known yet",
+    help="trust the box's host key without a check, if `dl` knows none yet",
 )
 
 
@@ -54,8 +54,9 @@ def reached(config: Config, trust: bool = False) -> tuple[Host, Callable[[], Hos
 def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
     """Open a shell on a box, or run a COMMAND there.
 
-    The exit code is that of the COMMAND. The box's shell reads a COMMAND of one argument:
-    `dl aws ssh 'nvidia-smi | head'`. Several arguments run unchanged: `dl aws ssh ls 'my photos'`.
+    The exit code is that of COMMAND. If COMMAND is one argument, the box's shell reads it as a
+    line: `dl aws ssh 'nvidia-smi | head'`. If COMMAND is several arguments, they are not changed:
+    `dl aws ssh ls 'my photos'`.
     """
     import shlex
 
@@ -73,9 +74,10 @@ def ssh_command(config: Config, words: tuple[str, ...], trust: bool) -> int:
 @TRUST
 @with_config(*NAMED)
 def tmux_command(config: Config, cc: bool, session: str, trust: bool) -> int:
-    """Open a shell on a box that survives a lost connection.
+    """Open a shell that keeps running if the connection is lost.
 
-    Programs in it run on when the connection is lost. Run the same command to come back.
+    The shell is a tmux session on the box. Programs in it keep running without a connection. Run
+    the same command again to return to it.
     """
     import shlex
 
@@ -100,9 +102,9 @@ def forward_command(config: Config, words: tuple[str, ...], trust: bool) -> None
     """Open Jupyter, TensorBoard or another port of a box.
 
     The ports are open on this computer, on 127.0.0.1 only, until Ctrl-C. Without an argument it
-    opens Jupyter and TensorBoard. `9999:8888` opens the box's port 8888 as port 9999 here. A lost
-    connection is made again. Jupyter's address contains its token: anyone who has it can run code
-    on the box.
+    opens Jupyter and TensorBoard. `9999:8888` opens the box's port 8888 as port 9999 here. If the
+    connection is lost, the command connects again. Jupyter's address contains a secret token:
+    anyone who has the address can run code on the box.
     """
     from dlcli.aws.forward import forward, pages, read_tunnels
 
@@ -125,9 +127,9 @@ def ssh_config_command(config: Config) -> None:
     """Add your running boxes to the ssh configuration.
 
     ssh, scp, rsync and editors then know them as `dl-NAME`. A box outside your usual region is
-    `dl-NAME-REGION`, so that a name never changes its box. The entries are in a separate file. One
-    line at the top of `~/.ssh/config` includes it; nothing else there changes. Run it again after
-    boxes were rented, started or ended.
+    `dl-NAME-REGION`, so a name always means the same box. The entries are in a separate file. One
+    line at the top of `~/.ssh/config` includes it; nothing else there changes. Run the command
+    again after you rent, start or end a box.
     """
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.system_ssh import names_for, our_file, write_entries

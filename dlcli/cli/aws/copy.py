@@ -41,12 +41,12 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--overwrite",
                 is_flag=True,
-                help="replace files even where the destination has newer ones",
+                help="replace files even if the destination has newer ones",
             ),
             click.option(
                 "--delete",
                 is_flag=True,
-                help="delete what the destination has and the source has not; asks first",
+                help="delete files that only the destination has; asks first",
             ),
             YES,
             TRUST,
@@ -63,11 +63,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def put_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features to a box.
 
-    WHAT is `project` (the default), `dataset`, `runs` or `features`. NAME is a dataset; for runs
-    also DATASET/RUN. `-d NAME` does the same. `~/data/x` here becomes `~/data/x` on the box. The
-    project is the git checkout of the current folder, and becomes `~/projects/NAME`; files that git
-    ignores stay here. Passwords and keys stay here too: `.env*`, `*.pem`, `.aws/`, `.ssh/` and what
-    `--exclude` names. If it is interrupted, run the same command again: it continues.
+    WHAT is `project` (the default), `dataset`, `runs` or `features`. NAME is a dataset, and
+    may also be given by `-d`. For runs, NAME may be DATASET/RUN. `~/data/x` here becomes `~/data/x`
+    on the box. If the command is interrupted, run it again: it continues.
+
+    The project is the git checkout of the current folder. On the box it is `~/projects/NAME`. Files
+    that git ignores are not copied. Passwords and keys are not copied either: `.env*`, `*.pem`,
+    `.aws/`, `.ssh/` and what `--exclude` names.
     """
     _transfer(config, "put", **typed)
 
@@ -77,7 +79,8 @@ def put_command(config: Config, **typed: Any) -> None:
 def get_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features from a box.
 
-    WHAT and NAME are those of `dl aws put`. Files that are newer here stay, unless `--overwrite`.
+    WHAT and NAME are as in `dl aws put`. A file that is newer here stays, unless you add
+    `--overwrite`.
     """
     _transfer(config, "get", with_history=False, **typed)
 

@@ -37,9 +37,9 @@ ALL_REGIONS = click.option("--all-regions", is_flag=True, help="look in every re
 def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
     """List your boxes, running and stopped, and what they cost.
 
-    `so far` is the cost since the last start; for a stopped box, the cost of its disk since it was
-    made. `24 h` is the cost of another day in the same state. `idle` and `stops in` come from the
-    box itself, over ssh.
+    `so far` is the cost since the last start. For a stopped box, it is the cost of the disk since
+    the disk was made. `24 h` is the cost of another day in the same state. `idle` and `stops in`
+    come from the box itself, over ssh.
     """
     from dlcli.aws.boxes import boxes_everywhere
     from dlcli.aws.prices import costs_of
@@ -142,18 +142,26 @@ def _plain_box(box: Box, cost: Cost, state: Watched | None, now: datetime) -> di
 
 @click.command("audit", cls=Command)
 @ALL_REGIONS
-@click.option("--fix", "mend", is_flag=True, help="remove what dl made and no box uses")
+@click.option(
+    "--fix",
+    "mend",
+    is_flag=True,
+    help="remove what dl made and no box uses, and rules that open your boxes to the internet",
+)
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @YES
 @with_config(*ACCOUNT)
 def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, yes: bool) -> int:
     """List everything in EC2 that costs money or lets others in.
 
-    It lists all machines, whoever made them, and unused disks and elastic addresses. It lists the
-    rules in your boxes' security groups that dl did not make, and other machines' groups that are
-    open to the whole internet. The exit code is 1 if it finds anything. `--fix` removes what dl
-    made for you and no box uses, and closes your boxes' groups to the internet. It never ends a
-    machine: `dl aws down` ends a box. It does not look at services other than EC2.
+    The list has all machines, whoever made them; disks and elastic addresses that no machine uses;
+    rules in your boxes' security groups that dl did not make; security groups of other machines
+    that are open to the whole internet. The exit code is 1 if the command finds anything. It does
+    not look at services other than EC2.
+
+    `--fix` removes disks and security groups that dl made for you and that no box uses. It also
+    removes rules that open your boxes to the whole internet. It never ends a machine: use
+    `dl aws down`.
     """
     from dlcli.aws.audit import audit, fix
 
@@ -217,7 +225,8 @@ def types_command(config: Config, as_json: bool) -> None:
     """List the GPU types that the region offers now, cheapest first.
 
     `$/h` is the on-demand price. `spot` is the present price of spare capacity in the cheapest
-    zone; AWS may take it back at any time. Disk and address cost extra: see `dl aws up --dry-run`.
+    zone; AWS may take a spot box back at any time. Disk and address cost extra: see `dl aws up
+    --dry-run`.
     """
     from dlcli.aws.instance_types import gpu_types
     from dlcli.aws.prices import dollars, list_prices, spot_prices

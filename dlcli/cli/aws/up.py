@@ -37,8 +37,12 @@ HOW = (
 
 @click.command("up", cls=Command)
 @click.argument("type", metavar="[TYPE]", required=False)
-@click.option("--az", metavar="ZONE", help="the only zone to try, such as us-east-1a or a")
-@click.option("--substitute", is_flag=True, help="take the nearest type if TYPE is not offered")
+@click.option(
+    "--az", metavar="ZONE", help="the only zone to try: us-east-1a, or only its letter, a"
+)
+@click.option(
+    "--substitute", is_flag=True, help="if AWS does not offer TYPE, take the most similar type"
+)
 @click.option("--dry-run", is_flag=True, help="print the plan and its price; change nothing")
 @TRUST
 @YES
@@ -54,9 +58,10 @@ def up_command(
 ) -> None:
     """Rent a box, or start a stopped one.
 
-    It shows what it will do and what that costs, then asks. If it is interrupted, run the same
-    command again: it continues. The box stops itself when it is idle, and after `--max-hours` even
-    if it is busy.
+    The command prints its plan and the price, then asks. If it is interrupted, run the same command
+    again: it continues. TYPE is one of `dl aws types`; the default is the setting `aws.type`, at
+    first g6.xlarge. The box stops itself when it is idle, and after `--max-hours` even if it is
+    busy.
     """
     from dlcli.aws.keys import own_key, present_key
     from dlcli.aws.launch import carry_out

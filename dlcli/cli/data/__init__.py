@@ -49,10 +49,10 @@ class Share(click.ParamType):
 
 @click.group(cls=Group)
 def command() -> None:
-    """Organise images into classes, split off a validation set, take a sample.
+    """Organise images into classes, make a validation set and a sample.
 
-    DATASET is a path, or a name under the data folder. `-d DATASET` names it too. The default is
-    the one last named.
+    DATASET is a path, or a name in the data folder. It may also be given by `-d`. The default is
+    the dataset of the current folder, else the last one named.
     """
 
 
@@ -64,8 +64,8 @@ command.add_command(organize)
 @click.option(
     "--valid",
     type=Share(),
-    help="images to move: a number, or a fraction of train  "
-    "[default: 2000, or 0.2 where there are fewer than 10,000]",
+    help="images to move: a number, or a fraction of train/  "
+    "[default: 2000, or 0.2 if train/ has fewer than 10,000 images]",
 )
 @DRY_RUN
 @JSON
@@ -73,7 +73,7 @@ command.add_command(organize)
 def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> None:
     """Move a random part of train/ to valid/.
 
-    Each class gives the same share. It keeps at least one image in train/.
+    The same share of each class moves. At least one image of each class stays in train/.
     """
     from dlcli.data import splits
     from dlcli.data.choice import again
@@ -113,7 +113,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     metavar="N",
     help="images to take from valid/",
 )
-@click.option("--replace", is_flag=True, help="replace an existing sample that differs")
+@click.option("--replace", is_flag=True, help="replace an existing sample, if it has other images")
 @DRY_RUN
 @JSON
 @with_dataset("seed")
@@ -122,7 +122,7 @@ def sample(
 ) -> None:
     """Copy a random part to DATASET-sample for fast experiments.
 
-    Each class gives the same share, at most all of its images.
+    The same share of each class is copied. DATASET itself does not change.
     """
     from dlcli.data import splits
     from dlcli.data.choice import again

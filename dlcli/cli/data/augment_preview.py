@@ -41,7 +41,8 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 def command(config: Config, named: str | None, output: Path) -> None:
     """Draw an image and eight random augmentations of it.
 
-    IMAGE is a file. For a DATASET, or `-d DATASET`, --seed chooses an image of train/.
+    IMAGE is a file. If you name a DATASET instead, `dl` draws an image of its train/, chosen by
+    --seed.
     """
     from dlcli.report.augment_preview import preview
 

@@ -41,8 +41,9 @@ def command(
 ) -> None:
     """Download a COMPETITION's data from Kaggle as a dataset.
 
-    COMPETITION is its URL or its name in the URL. If the connection breaks, the same command
-    continues the download. The dataset records its competition for `dl submit`.
+    COMPETITION is the URL of the competition, or its name as in the URL. If the connection breaks,
+    run the same command again to continue the download. The dataset records its competition for
+    `dl submit`.
     """
     from dlcli.data.choice import folder_named, remember
     from dlcli.data.organize.labels import Naming

@@ -30,13 +30,21 @@ if TYPE_CHECKING:
 def with_labels(command: Callable[..., None]) -> Callable[..., None]:
     """`--labels`, `--id-column` and `--label-column`."""
     for option in (
-        click.option("--label-column", metavar="NAME", help="column of the CSV with the classes"),
-        click.option("--id-column", metavar="NAME", help="column of the CSV that names the images"),
+        click.option(
+            "--label-column",
+            metavar="NAME",
+            help="column of the CSV that holds the classes; by default `dl` finds it",
+        ),
+        click.option(
+            "--id-column",
+            metavar="NAME",
+            help="column of the CSV that holds the images' names; by default `dl` finds it",
+        ),
         click.option(
             "--labels",
             metavar="FILE",
             type=click.Path(),
-            help="CSV of the labels: a path, or the name of one in the download",
+            help="CSV file of the labels: a path, or a file's name in the download",
         ),
     ):
         command = option(command)
@@ -70,8 +78,9 @@ def command(
     per class, with or without train/, val/ and test/ around them. Labels may be in a CSV, and
     images may be rows of pixels in a CSV. SRC may also be a zip or tar archive, or hold archives.
 
-    DEST is a path, or a name under the data folder. The default is SRC's name there. SRC does not
-    change, unless it is DEST itself or you add --move.
+    DEST is a path, or a name in the data folder. Without DEST, it is the data folder's folder with
+    the name of SRC. The files are copied, and SRC does not change. With --move, or if DEST is SRC
+    itself, the files are moved.
     """
     from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize

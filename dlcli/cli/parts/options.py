@@ -29,8 +29,9 @@ TTA = click.option(
     "--tta",
     type=int,
     metavar="N",
-    help="test-time augmentation: the mean over each image and N augmented views, augmented as in "
-    "training or by --preset",
+    help="test-time augmentation: predict the mean over each image and N augmented copies, with "
+    "the "
+    "amounts of the training or of --preset",
 )
 
 

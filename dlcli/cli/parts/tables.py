@@ -19,7 +19,9 @@ BELOW = 4
 # Printed for a number that is not defined.
 UNDEFINED = "-"
 
-WIDE = click.option("--wide", is_flag=True, help="keep every column, however narrow the terminal")
+WIDE = click.option(
+    "--wide", is_flag=True, help="print all columns, even if the terminal is too narrow"
+)
 
 
 def print_table(

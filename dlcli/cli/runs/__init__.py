@@ -83,7 +83,7 @@ def _with_ls(args: list[str]) -> list[str]:
 def command() -> None:
     """List, show, compare and remove runs.
 
-    The default COMMAND is `ls`; its options and filters may follow directly.
+    Without COMMAND, `dl runs` lists the runs, with the filters and options of `dl runs ls`.
     """
 
 
@@ -110,9 +110,10 @@ def ls(
 ) -> None:
     """List a dataset's runs, the newest first.
 
-    FILTER selects runs: `recipe=finetune`, `state!=failed`, `'val_accuracy>0.98'`,
-    `'dropout<=0.5'`. Its key is a column, a value of `status.yaml`, or a setting of `config.yaml`,
-    by its last name or its full key. Signs: = != < <= > >=.
+    FILTER selects runs by a key, a sign and a value: `recipe=finetune`, `state!=failed`,
+    `'val_accuracy>0.98'`. The key is a column of the list, a value in the run's `status.yaml`, or a
+    setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. The signs are = != < <= >
+    and >=. Put quotes around < and >.
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
@@ -145,7 +146,7 @@ def ls(
 def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     """Print the name of a dataset's best finished run.
 
-    For example `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
+    Use it in another command: `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
     """
     from dlcli.runs.choice import may_be_of, name_to_type
 

@@ -36,8 +36,8 @@ SECONDS = "seconds"
 def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in which two runs differ.
 
-    The default is the newest two runs of the current dataset. Settings are all values of
-    `config.yaml`, including hyperparameters, versions and images.
+    Without RUN, the command compares the newest two runs of the current dataset. It compares all
+    values of `config.yaml`: settings, hyperparameters, versions of packages, numbers of images.
     """
     from dlcli.report.compare import names_of
     from dlcli.runs.settings import differing_settings
@@ -68,10 +68,11 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
 def compare_command(
     config: Config, named: tuple[str, ...], out: Path | None, wide: bool, as_json: bool
 ) -> None:
-    """Compare finished runs: scores, settings, curves, chance.
+    """Compare the scores, settings and curves of finished runs.
 
-    The default is the newest two runs of the current dataset. Scores are on the validation images
-    that all runs have predictions of. The output says which differences chance can explain.
+    Without RUN, the command compares the newest two runs of the current dataset. It computes the
+    scores on the validation images that all runs have in common, and says which differences chance
+    can explain.
     """
     from dlcli.report.compare import compare
 

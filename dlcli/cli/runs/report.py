@@ -41,9 +41,10 @@ PAGE = "report.html"
 )
 @with_config("dataset")
 def report_command(config: Config, filters: tuple[str, ...], to: Path | None) -> None:
-    """Write a page on a dataset's runs: table, curves, settings.
+    """Write an HTML page on a dataset's runs.
 
-    The page also says which differences chance can explain. FILTER is as in `dl runs ls`.
+    The page has a table, the curves and the settings of the runs. It says which differences chance
+    can explain. FILTER is as in `dl runs ls`.
     """
     from dlcli.report.runs_page import write_runs_page
     from dlcli.runs.filters import read_filter
@@ -88,8 +89,8 @@ def _next(rows: Sequence[Row], config: Config) -> str:
 def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None) -> None:
     """Show the curves of runs in TensorBoard, until Ctrl-C.
 
-    The default is all runs of the dataset. The curves come from `history.csv`, so that the runs
-    need not be trained with `--tensorboard`.
+    Without RUN, it shows all runs of the dataset. The curves come from `history.csv`, so it also
+    shows runs that were trained without `--tensorboard`.
     """
     from tempfile import TemporaryDirectory
 

@@ -53,7 +53,8 @@ SENTENCES = ("reason", "problem")
 def show_command(config: Config, named: str, as_json: bool) -> None:
     """Show a RUN: changed settings, scores, diagnosis, files.
 
-    Also prints the next command. Changed settings are those that are not the defaults.
+    Changed settings are those that differ from the defaults. The diagnosis says whether the run
+    underfits or overfits. The last line suggests the next command.
     """
     from dlcli.runs.disk import stored_files
     from dlcli.runs.listing import find_listed, read_row

@@ -18,8 +18,8 @@ from dlcli.progress import say
 def verify_command(config: Config, run: str) -> None:
     """Train RUN again, and check that its history is the same.
 
-    The new run is temporary. The same seed on the same machine gives the same history. Another
-    processor adds in another order, so the last digits may differ.
+    The new run is removed afterwards. On the same machine, the same seed gives the same history.
+    On another processor, the last digits may differ, because it sums numbers in another order.
     """
     from dlcli.runs.choice import find_run
     from dlcli.training.launch import verify
