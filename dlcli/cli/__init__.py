@@ -20,7 +20,7 @@ COMMANDS = {
     "demo": "Try the main commands on handwritten digits.",
     "data": "Organise images into a dataset, split it, take a sample.",
     "features": "Compute a pretrained network's features of all images.",
-    "train": "Train a recipe, and save everything in a run directory.",
+    "train": "Train a recipe, and save everything in the run's folder.",
     "lr-find": "Find a good learning rate (learning-rate range test).",
     "resume": "Resume a stopped run, or train a finished one further.",
     "rerun": "Train a new run with the settings of an old one.",
@@ -98,7 +98,7 @@ def root() -> None:
     \b
     dl data split ~/data/dogscats   move part of train/ to valid/
     dl features                     compute a pretrained network's features, once
-    dl train finetune               train, and save everything in a run directory
+    dl train finetune               train, and save everything in the run's folder
     dl evaluate                     metrics and figures of the newest run
     dl submit --clip 0.05           write submission.csv and send it
 

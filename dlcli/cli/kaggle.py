@@ -33,8 +33,8 @@ AROUND = 2
 def command() -> None:
     """Show your rank and submissions in a competition.
 
-    Name the competition with `-c NAME`. Without `-c`, it is the one that `dl data get` recorded in
-    the dataset.
+    Name the competition with `-c NAME`. Without `-c`, it is the competition that `dl data get`
+    recorded in the dataset.
     """
 
 

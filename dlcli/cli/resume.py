@@ -50,8 +50,8 @@ def command(
 ) -> None:
     """Resume a stopped RUN from its last finished epoch.
 
-    The run continues in its own folder. Without RUN, it is the only interrupted run in the runs
-    folder. If there are several, `dl resume` lists them.
+    The run continues in its own folder. Without RUN, the command takes the interrupted run in the
+    runs folder. If there are several, it lists them.
 
     To train a finished run further, give a larger number of `--epochs`. Changes apply from the next
     epoch on and are recorded in the run's `config.yaml`. To change other settings, use `dl rerun`.

@@ -177,7 +177,7 @@ def train_command(name: str) -> click.Command:
     subcommand_metavar="[OPTIONS]",
 )
 def command() -> None:
-    """Train a recipe, and save everything in a run directory."""
+    """Train a recipe, and save everything in the run's folder."""
 
 
 def run_training(config: Config, recipe: str, members: int | None = None) -> None:

@@ -57,7 +57,7 @@ class Fc(Recipe):
     )
     rescale: bool = setting(
         False,
-        "with --carry-over, scale those weights to the new dropout, as the fast.ai course did",
+        "with --carry-over, scale the weights to the new dropout, as the fast.ai course did",
     )
     layer: ClassVar[str | None] = "conv"
     simpler: ClassVar[str | None] = "dl train finetune"

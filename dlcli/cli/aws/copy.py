@@ -63,8 +63,8 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def put_command(config: Config, **typed: Any) -> None:
     """Copy the project, a dataset, runs or features to a box.
 
-    WHAT is `project` (the default), `dataset`, `runs` or `features`. NAME is a dataset, and
-    may also be given by `-d`. For runs, NAME may be DATASET/RUN. `~/data/x` here becomes `~/data/x`
+    WHAT is `project` (the default), `dataset`, `runs` or `features`. NAME is a dataset; you
+    may also name it by `-d`. For runs, NAME may be DATASET/RUN. `~/data/x` here becomes `~/data/x`
     on the box. If the command is interrupted, run it again: it continues.
 
     The project is the git checkout of the current folder. On the box it is `~/projects/NAME`. Files

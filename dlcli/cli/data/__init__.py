@@ -51,7 +51,7 @@ class Share(click.ParamType):
 def command() -> None:
     """Organise images into classes, make a validation set and a sample.
 
-    DATASET is a path, or a name in the data folder. It may also be given by `-d`. The default is
+    DATASET is a path, or a name in the data folder. You may also name it by `-d`. The default is
     the dataset of the current folder, else the last one named.
     """
 

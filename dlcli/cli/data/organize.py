@@ -78,9 +78,9 @@ def command(
     per class, with or without train/, val/ and test/ around them. Labels may be in a CSV, and
     images may be rows of pixels in a CSV. SRC may also be a zip or tar archive, or hold archives.
 
-    DEST is a path, or a name in the data folder. Without DEST, it is the data folder's folder with
-    the name of SRC. The files are copied, and SRC does not change. With --move, or if DEST is SRC
-    itself, the files are moved.
+    DEST is a path, or a name in the data folder. Without DEST, the dataset takes the name of SRC
+    and goes to the data folder. The files are copied, and SRC does not change. With --move, or if
+    DEST is SRC itself, the files are moved.
     """
     from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize

@@ -37,7 +37,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in which two runs differ.
 
     Without RUN, the command compares the newest two runs of the current dataset. It compares all
-    values of `config.yaml`: settings, hyperparameters, versions of packages, numbers of images.
+    values of `config.yaml`: settings, hyperparameters, versions of packages and numbers of images.
     """
     from dlcli.report.compare import names_of
     from dlcli.runs.settings import differing_settings
