@@ -344,7 +344,7 @@ class Run(RunFolder):
         options = {"--epochs": epochs, "--lr": lr, "--batch-size": batch_size}
         with hushed(quiet), _recorded("resume", self.path, options):
             resume(
-                Run(self.path),  # reads the files again: this object keeps what it read
+                self,
                 epochs=epochs,
                 learning_rate=lr,
                 batch_size=batch_size,

@@ -69,6 +69,7 @@ def resume(
     # checked before this process writes `lock.yaml`, which would look like a sign of life
     was_at_work = run.state == "running"
     with run.held():
+        run = Run(run.path)  # its config may have been read before the lock, and changed since
         _require_stopped(run, epochs, was_at_work)
         remove_leftovers(run.path)
         job = _reopen(run, data_dir or load_config().settings().data_dir)

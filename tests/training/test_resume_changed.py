@@ -16,6 +16,7 @@ from support.small_run import SMALL, only_run
 
 from dlcli.runs.run import Run
 from dlcli.training import checkpoint, fit
+from dlcli.training.resume import resume
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
@@ -77,6 +78,13 @@ def test_a_run_may_end_sooner(dl: Dl, stopped: Run) -> None:
     ok(dl("resume", stopped.name, "--epochs", "2"))
     assert len(stopped.history) == 2
     assert stopped.state == "finished"
+
+
+def test_a_run_that_was_read_before_keeps_its_earlier_changes(stopped: Run) -> None:
+    assert stopped.record.changes == ()
+    resume(stopped, epochs=3)
+    resume(stopped, epochs=4)
+    assert [change.epochs for change in Run(stopped.path).record.changes] == [3, 4]
 
 
 def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> None:
