@@ -302,8 +302,11 @@ class Run(RunFolder):
 
         def confirm(question: str) -> None:
             if not yes:
-                hint = "`yes=True` sends it."
-                raise DlError("The file is written but not sent", why=question, hint=hint)
+                raise DlError(
+                    "The file is written but not sent",
+                    why=f"this asks for confirmation: {question}",
+                    hint="To send it, pass `yes=True`.",
+                )
 
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):

@@ -123,7 +123,7 @@ def why_missing(name: str) -> str:
     file = f"{OWN_FOLDER}/{name.replace('-', '_')}.py"
     folder = _own_folder()
     if folder is None:
-        return f"{name!r} is not built in, and no {PROJECT_FILE} has a {file} beside it"
+        return f"{name!r} is not built in, and there is no project here (no {PROJECT_FILE})"
     return f"{name!r} is not built in, and {shown(folder.parent / file)} does not exist"
 
 
@@ -266,7 +266,7 @@ def _broken(file: Path, error: BaseException) -> DlError:
     where = f"line {lines[-1]}: " if lines else ""
     mend = f"Mend it, or move it out of `{OWN_FOLDER}/`"
     if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "dlcli":
-        mend = f"Import from the new place: `{IMPORTS}`"
+        mend = f"Correct its import: `{IMPORTS}`"
     return DlError(
         f"The recipe {shown(file)} can't be loaded",
         why=where + text,

@@ -296,7 +296,7 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
             head, _, rest = str(name).partition(".")
             raise DlError(
                 f"{origin}: `{key}` must be indented below `{head}:`",
-                why="only `dl config` and the environment write a setting in one line",
+                why="a name with a dot is for `dl config`, not for a file",
                 hint=f"Write `{head}:` and, on the next line, `  {rest}: {value}`.",
             )
         if isinstance(value, dict):
@@ -305,7 +305,7 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
             if value is not None:
                 raise DlError(
                     f"{origin}: `{key}` holds other settings, not {value!r}",
-                    hint=f"Below it {below}.",
+                    hint=f"Below it, write {below}.",
                 )
         else:
             flat[key] = value
@@ -313,11 +313,11 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
 
 
 def _below(key: str) -> str:
-    """What may stand below a key, in words; empty for a setting's own."""
+    """What to write below a key, in words; empty for a setting's own."""
     if own_recipe_of(key) and key.count(".") == 1:
-        return "stand the recipe's hyperparameters, each as `name: value`"
+        return "the recipe's hyperparameters, each as `name: value`"
     known = [each.split(".")[-1] for each in declarations() if each.startswith(f"{key}.")]
-    return f"may stand {', '.join(known)}" if known else ""
+    return f"one or more of {', '.join(known)}, each as `name: value`" if known else ""
 
 
 def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:

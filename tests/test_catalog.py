@@ -229,7 +229,7 @@ def test_an_unknown_recipe_names_the_nearest_and_where_it_was_looked_for(home: P
         recipe_class("fintune")
     assert caught.value.exit_code == ExitCode.USAGE
     assert "Did you mean `finetune`" in caught.value.hint
-    assert "no dl.yaml has a recipes/fintune.py beside it" in caught.value.why
+    assert "there is no project here (no dl.yaml)" in caught.value.why
     make_project(home, wide_head=WIDE)
     with pytest.raises(DlError) as caught:
         recipe_class("wide-haed")

@@ -92,7 +92,7 @@ def test_of_a_recipe_that_is_not_here_the_file_is_named(home: Path, tmp_path: Pa
     with pytest.raises(DlError) as caught:
         load_config(tmp_path / "config.yaml", environ={})
     assert "No setting is called `train.wide.units`" in caught.value.what
-    assert "no dl.yaml has a recipes/wide.py beside it" in caught.value.why
+    assert "there is no project here (no dl.yaml)" in caught.value.why
     make_project(home, wide=WIDE)
     config = load_config(tmp_path / "config.yaml", environ={})
     assert config.recipe("wide").hyperparameters()["units"] == 3

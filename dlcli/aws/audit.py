@@ -225,7 +225,7 @@ def _addresses(cloud: Cloud, there: _Region) -> list[Finding]:
             id=address.get("AllocationId", address["PublicIp"]),
             region=cloud.region,
             name="",
-            what=f"{address['PublicIp']}, elastic, unused, not made by dl",
+            what=f"{address['PublicIp']}, elastic IP, unused, not made by dl",
             usd_per_hour=IPV4,
         )
         for address in there.addresses

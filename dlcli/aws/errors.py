@@ -147,8 +147,8 @@ def _answered(error: Any) -> DlError:
         return DlError(
             "AWS does not accept the credentials",
             why=why,
-            hint=f"{HOW_TO_LOG_IN} If they are right, this computer's clock may be wrong, or the "
-            "region may be disabled for the account.",
+            hint=f"{HOW_TO_LOG_IN} If the credentials are right, this computer's clock may be "
+            "wrong, or the region may be disabled for the account.",
         )
     if code in FORBIDDEN:
         return DlError(
@@ -174,7 +174,8 @@ def _answered(error: Any) -> DlError:
         return DlError(
             "AWS has no machine of this type free",
             why=why,
-            hint="Try again later, or try another TYPE or region.",
+            hint="Try again later. Or choose another TYPE (`dl aws types` lists them), or another "
+            "region: `--region NAME`.",
         )
     return DlError(
         f"AWS could not {_as_action(call)}",

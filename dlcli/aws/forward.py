@@ -129,7 +129,7 @@ def _read(word: str) -> Tunnel:
             return Tunnel(names.get(remote, ""), local, remote)
     raise DlError(
         f"Cannot forward {word!r}",
-        why="expected `jupyter`, `tensorboard`, or a port here and on the box, such as 9999:8888",
+        why="expected `jupyter`, `tensorboard`, a port, or two ports HERE:BOX, such as 9999:8888",
         hint="Use port numbers from 1 to 65535.",
         exit_code=ExitCode.USAGE,
     )
@@ -200,8 +200,8 @@ def _require_patience(host: Host, since: float, opened: bool) -> None:
         raise DlError(
             f"{host.called} does not open the ports",
             why="it accepts connections, but ssh ends before the ports are open",
-            hint="Its sshd may forbid it: check `AllowTcpForwarding` there, with "
-            f"`dl aws ssh{host.options}`.",
+            hint="Its sshd may forbid tunnels. Log in with "
+            f"`dl aws ssh{host.options}` and check `AllowTcpForwarding` in /etc/ssh/sshd_config.",
         )
 
 

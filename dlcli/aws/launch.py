@@ -142,7 +142,7 @@ def _elected(cloud: Cloud, mine: Box) -> Box:
 
 def _give_way(cloud: Cloud, mine: Box, first: Box) -> None:
     """End the younger of two boxes. The order goes last: a later call needs it to know the box."""
-    say(f"Another call launched {first.id} first, so {mine.id} ends.")
+    say(f"Another `dl aws up` launched {first.id} first. Ending {mine.id}, the second one.")
     with explained():
         cloud.ec2.terminate_instances(InstanceIds=[mine.id])
     forget_order(cloud.region, mine.name)

@@ -157,8 +157,8 @@ def order_box(
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
         why="; ".join(dict.fromkeys(refusal.why for refusal in refused.values())),
-        hint=f"Try again later, or try another TYPE (`dl aws types{cloud.options}`), another region"
-        + (", or without `--spot`." if new.spec.spot else "."),
+        hint=f"Try again later, or choose another TYPE (`dl aws types{cloud.options}`) or region."
+        + (" Or leave out `--spot`." if new.spec.spot else ""),
     )
 
 

@@ -102,10 +102,10 @@ def learn_host_keys(cloud: Cloud, box: Box, host: Host, *, trust: bool = False) 
         options = host.options
         raise DlError(
             f"The console of {box.name} ({box.id}) does not show its host key",
-            why="without it, another machine could answer in its place",
+            why="without this key, `dl` can't tell the box from another machine",
             hint=f"Run `dl aws up{options}` again in some minutes, or accept the key unverified: "
             f"`dl aws up{options} --trust-host-key`. "
-            f"It costs money until `dl aws stop{options}`.",
+            f"The box costs money until `dl aws stop{options}`.",
         )
     trust_first(host)
 

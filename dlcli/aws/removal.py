@@ -75,8 +75,8 @@ def down(cloud: Cloud, name: str) -> list[Box]:
         time.sleep(POLL_SECONDS)
     if left:
         raise DlError(
-            f"{cloud.region} still has something of {name}",
-            why=", ".join(map(str, left)),
+            f"Not everything of {name} in {cloud.region} was removed",
+            why=f"still there: {', '.join(map(str, left))}",
             hint=f"Run `dl aws down{cloud.named(name).options}` again in a minute; "
             f"`dl aws audit{cloud.options}` lists what costs money.",
         )

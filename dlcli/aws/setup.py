@@ -173,10 +173,10 @@ def install_watchdog(box: Named, settings: Aws, run: Runner, *, anew: bool = Fal
     watched = read_watchdog(run(STATUS)[1])
     if code or watched is None:
         raise DlError(
-            f"The watchdog of {box} does not run, so an idle box would not be stopped",
+            f"The watchdog of {box} does not run",
             why=" ".join(_indented(error or said).split()) or "it has not written its status",
-            hint="Without it the box stops two hours after its start, earlier than announced. "
-            f"Try `dl aws up{box.options}` again, or end it: `dl aws down{box.options}`.",
+            hint="Without its watchdog the box stops two hours after its start, idle or busy. "
+            f"Try `dl aws up{box.options}` again, or end the box: `dl aws down{box.options}`.",
         )
     return watched
 

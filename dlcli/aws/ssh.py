@@ -208,7 +208,7 @@ def explained(host: Host | str) -> Iterator[None]:
     except BadHostKeyException as error:
         assert isinstance(host, Host)  # only `connect` compares keys
         raise DlError(
-            f"The host key of {where} has changed, so it may be another machine",
+            f"The host key of {where} has changed",
             why=f"expected {fingerprint_of(error.expected_key.asbytes())}, "
             f"received {fingerprint_of(error.key.asbytes())}",
             hint=how_to_forget(host),
@@ -233,9 +233,9 @@ def _require_known(host: Host) -> None:
     if not known(host.alias):
         raise DlError(
             f"The host key of {host.called} is not known",
-            why="without it, another machine could answer in its place",
-            hint="The box shows it on its console some minutes after its first start. Try again "
-            "then, or accept the key unverified: "
+            why="without this key, `dl` can't tell the box from another machine",
+            hint="The box shows the key on its console some minutes after its first start. Try "
+            "again then, or accept the key unverified: "
             f"`dl aws ssh{host.options} --trust-host-key`.",
         )
 

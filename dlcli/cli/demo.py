@@ -35,7 +35,10 @@ def command(config: Config) -> None:
     settings = config.settings()
     folder = settings.data_dir / NAME
     write_digits(folder)
-    say(f"Wrote 1,000 labelled digits and 797 others to {shown(folder)}, laid out as by Kaggle.")
+    say(
+        f"Wrote 1,000 labelled images of digits and 797 test images to {shown(folder)}, in the "
+        "layout of a Kaggle competition."
+    )
     try:
         run = walk(folder, settings.runs_dir)
     except subprocess.CalledProcessError as error:
@@ -43,7 +46,7 @@ def command(config: Config) -> None:
     say("")
     click.echo(f"Report      {shown(run.report_file)}")
     click.echo(f"Submission  {shown(run.submission_file)}")
-    say("Open the report in a browser. Next, your own pictures: `dl data organize FOLDER`")
+    say("Open the report in a browser. Next, with your own images: `dl data organize FOLDER`")
 
 
 def walk(folder: Path, runs_dir: Path) -> Run:

@@ -250,7 +250,7 @@ def sync(config: Config, as_json: bool) -> None:
         return
     _print_entries(changed)
     for run, entry in news.lost:
-        say(f"{entry.file}.csv of {run.name} never reached Kaggle: its sending was interrupted.")
+        say(f"{entry.file}.csv of {run.name} never reached Kaggle: the upload was interrupted.")
     if news.waiting:
         say(f"Still being sent or scored: {len(news.waiting):,}. Run `dl kaggle sync` later.")
     say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status{here.named}`")
@@ -296,8 +296,8 @@ def _truth_text(held: Truth) -> list[str]:
         return []
     inside = f"{held.inside:,} of {held.runs:,} within the expected range"
     difference = round(held.difference, 4) + 0.0  # no minus before a zero
-    of = "1 run" if held.runs == 1 else f"the mean of {held.runs:,} runs"
-    said = [f"Public minus valid: {difference:+.4f} in {of}; {inside}."]
+    of = "in 1 run" if held.runs == 1 else f"on average over {held.runs:,} runs"
+    said = [f"Public minus valid score: {difference:+.4f} {of}. Public scores: {inside}."]
     if held.correlation is not None and held.ranks is not None:
         said.append(
             f"Correlation of valid and public scores: {held.correlation:.2f}; of their ranks: "

@@ -226,7 +226,7 @@ def _print_outcome(entry: Entry, named: str) -> None:
             "The public score is within the range that the validation images predicted."
             if entry.is_as_promised
             else "The public score is outside the range that the validation images predicted. By "
-            "chance that happens to 1 in 20. Or the score is of a part of the test images, or the "
-            "test images differ from the validation images."
+            "chance this happens to 1 run in 20. Other reasons: Kaggle scores only a part of the "
+            "test images, or they differ from the validation images."
         )
     say(f"Next: `dl kaggle status{named}`")

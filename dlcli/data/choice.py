@@ -55,8 +55,8 @@ def choose_dataset(config: Config) -> Choice:
     raise DlError(
         "No dataset is named",
         why="no earlier command named one either",
-        hint="Make one from a folder of images, `dl data organize FOLDER`, or name one: "
-        "`dl data split DATASET`, `-d DATASET` in other commands. `dl data ls` lists them.",
+        hint="`dl data ls` lists datasets. Name one: `-d DATASET`, or in `dl data` commands "
+        "without `-d`, as in `dl data split DATASET`. Or make one: `dl data organize FOLDER`.",
     )
 
 

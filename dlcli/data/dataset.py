@@ -65,7 +65,7 @@ class Dataset:
         """The class name of one sample of train or valid, given its path relative to the root."""
         split, _, rest = path.partition("/")
         if split == "test":
-            raise ValueError(f"test images have no class, asked for that of {path!r}")
+            raise ValueError(f"{path!r} is a test image, and test images have no class")
         return rest.partition("/")[0]
 
     def fingerprint(self, split: str) -> str:
@@ -171,7 +171,7 @@ def dataset_settings(root: Path) -> dict[str, Any]:
         if name != KAGGLE:
             raise DlError(
                 f"{shown(path)}: no setting is called `{name}`",
-                hint=f"{did_you_mean(name, (KAGGLE,))} It holds a competition's settings.",
+                hint=f"{did_you_mean(name, (KAGGLE,))} This file takes only the block `{KAGGLE}:`.",
             )
     return value
 
@@ -191,7 +191,7 @@ def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
     listing = read_folder(root / split)
     if listing.images and split != "test":
         raise DlError(
-            f"Images lie directly in {shown(root / split)}, as {shown(listing.images[0])}",
+            f"Images lie directly in {shown(root / split)}, such as {shown(listing.images[0])}",
             why="the folder of an image names its class",
             hint=f"Run `dl data organize {quoted(root)}`, or move them to one folder per class.",
         )

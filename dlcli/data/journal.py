@@ -103,7 +103,7 @@ class Journal:
             raise DlError(
                 f"Can't read the journal {shown(self.path)}",
                 why=str(error),
-                hint="It holds none of your files. Look at what it lists, then remove it.",
+                hint="The journal only lists files. Read it, then remove it: your images stay.",
             ) from error
 
     def renamed(self, state: State) -> Journal:

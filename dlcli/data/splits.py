@@ -264,7 +264,8 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
         same_files = made["fingerprints"] == operation.details["fingerprints"]
         raise DlError(
             f"{shown(target)} is a different sample",
-            why=f"it was made with {options}" + ("" if same_files else ", of other images"),
+            why=f"it was made with {options}"
+            + ("" if same_files else ", and the dataset has changed since"),
             hint="Add `--replace` to replace it.",
         )
     return False

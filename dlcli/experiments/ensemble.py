@@ -214,7 +214,7 @@ def _require_same_images(runs: Sequence[Run]) -> None:
             where = f"those of {one} and {other} differ"
             raise DlError(
                 f"{first.name} and {run.name} had different validation images",
-                why=f"those of {one} changed between them" if one == other else where,
+                why=f"those of {one} changed between the two runs" if one == other else where,
                 hint="Make an ensemble of runs of one dataset, trained on the same images.",
             )
 

@@ -71,10 +71,7 @@ def in_use(doing: str, owner: Mapping[str, Any], hint: str) -> DlError:
         owner: what `this_owner` gave, read back from a file; {} where that can't be read.
     """
     if owner and not is_here(owner):
-        hint += (
-            " If that machine is gone, try again "
-            f"{SILENT_SECONDS // 60} minutes after its last sign of life."
-        )
+        hint += f" If that computer is off, wait {SILENT_SECONDS // 60} minutes, then try again."
     return DlError(doing, why=owner_text(owner), hint=hint)
 
 

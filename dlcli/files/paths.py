@@ -76,8 +76,8 @@ def make_numbered(folder: Path, most: int = 100) -> Path:
             made.mkdir()
             return made
     raise DlError(
-        f"{shown(folder)} stands there {most} times already",
-        hint="Remove some of them; a name that holds the time is another one in a minute.",
+        f"{shown(folder)} and {most - 1} numbered folders of that name exist already",
+        hint="Remove some of them. If the name holds the time, waiting a minute is enough.",
     )
 
 

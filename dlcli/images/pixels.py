@@ -119,7 +119,8 @@ def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImage(path, f"{image.width}x{image.height} pixels: a bomb")
+                size = f"{image.width}x{image.height}"
+                raise UnreadableImage(path, f"{size} pixels, more than `dl` decodes")
             if at_least:
                 image.draft("RGB", (at_least, at_least))
             if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would clip, not scale

@@ -205,7 +205,7 @@ def _match_ids(
         written = {int(i): i for i in sample.ids}  # 0003.jpg has the id 3, or 3.jpg the id 0003
         numbers = [written.get(int(i), i) for i in forms[STEMS]]
         if wanted <= set(numbers):
-            how, ids = "file names as numbers", numbers
+            how, ids = "the numbers in file names", numbers
     row_of = {i: row for row, i in enumerate(ids) if i in wanted}
     counts = Counter(ids)
     twice = [i for i in row_of if counts[i] > 1]

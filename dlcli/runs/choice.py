@@ -59,7 +59,7 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     if newest is None:
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
-            why="the runs there are of another dataset of that name" if finished else "",
+            why="all runs there belong to another dataset of that name" if finished else "",
             hint="Train one: `dl train finetune`.",
         )
     say_moved(newest, choice.root)
@@ -79,7 +79,8 @@ def interrupted_run(config: Config) -> Run:
     if len(found) == 1:
         return found[0]
     if not found:
-        further = "To train one further: `dl resume RUN --epochs N`. `dl runs --all` lists them."
+        further = "To train a finished run for more epochs: `dl resume RUN --epochs N`."
+        further += " `dl runs --all` lists runs."
         raise DlError(
             f"No interrupted run in {shown(runs_dir)}",
             hint=further if statuses else "Train one: `dl train finetune`.",

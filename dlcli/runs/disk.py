@@ -149,7 +149,7 @@ def _reasons(row: Row, run: Run) -> Iterator[str]:
     members = config["run"].get("members")
     for member in members if isinstance(members, list) else ():
         if isinstance(member, Mapping) and _is_named(run, str(member.get("path"))):
-            yield f"{row.run.name}, an ensemble, predicts by it"
+            yield f"the ensemble {row.run.name} predicts with it"
     if row.state == "finished":
         return
     train = config.get("train")

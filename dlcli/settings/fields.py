@@ -175,11 +175,11 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
         if not isinstance(value, str | Path):
             raise TypeError
         if str(value).strip().lower() in NOTHING:
-            raise Refused(f"expected a path, and `./{value}` is a folder of that name")
+            raise Refused(f"expected a path; write `./{value}` for a folder of that name")
         try:
             return (base or Path.cwd()) / Path(value).expanduser()
         except RuntimeError as error:  # `~name` of an unknown user
-            raise Refused("no user of this machine has that name") from error
+            raise Refused("the name after `~` is not a user of this computer") from error
     if isinstance(value, bool | list | dict) and to.type in (int, float, str):
         raise TypeError  # YAML's `seed: yes` is a mistake, not the number 1
     if to.type is int:

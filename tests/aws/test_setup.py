@@ -150,7 +150,7 @@ def test_a_box_without_a_watchdog_at_work_is_an_error(
     with pytest.raises(DlError, match="The watchdog of fish does not run") as refused:
         install_watchdog(FISH, Aws(), Remote(home_of_box, watchdog))
     assert refused.value.why.startswith(why)
-    assert "stops two hours after its start, earlier than announced" in refused.value.hint
+    assert "stops two hours after its start, idle or busy" in refused.value.hint
 
 
 def test_a_full_disk_is_said(home_of_box: BoxHome) -> None:

@@ -203,7 +203,7 @@ def test_no_folder_is_called_none_by_mistake(
     refused = dl("data", "ls", "--data-dir", "none")
     assert refused.exit_code == 2
     assert (
-        "`--data-dir` can't be 'none': expected a path, and `./none` is a folder of that name"
+        "`--data-dir` can't be 'none': expected a path; write `./none` for a folder of that name"
         in (refused.stderr)
     )
     ok(dl("data", "ls", "--data-dir", "./none"))

@@ -118,7 +118,7 @@ def test_runs_of_other_images_are_refused(dl: Dl, root: Path, home: Path) -> Non
 def test_runs_before_and_after_a_change_of_the_images_are_refused(dl: Dl, root: Path) -> None:
     make_pictures(root / "valid", each=1, first=2000)
     predicted_run(root, "three", dict.fromkeys(VALID, (0.5, 0.5)))
-    assert "those of ~/data/pets changed between them" in refused(dl, "one", "three")
+    assert "those of ~/data/pets changed between the two runs" in refused(dl, "one", "three")
 
 
 def test_runs_with_other_classes_are_refused_and_the_classes_named(dl: Dl, root: Path) -> None:

@@ -63,7 +63,10 @@ def test_status_says_rank_percentile_and_whether_valid_tells_the_truth(
     ]
     assert all(re.fullmatch(r"0\.\d{3}-\d\.\d{3}", row[3]) for row in rows)
     assert "Outside" not in said.stderr
-    assert "+0.0000 in the mean of 3 runs; 3 of 3 within the expected range" in said.stderr
+    assert (
+        "+0.0000 on average over 3 runs. Public scores: 3 of 3 within the expected range"
+        in said.stderr
+    )
     assert "Correlation of valid and public scores: 1.00; of their ranks: 1.00." in said.stderr
     plain = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
     assert plain["rank"] == {"place": 6, "teams": 20, "percentile": 30.0}

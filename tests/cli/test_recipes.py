@@ -168,7 +168,7 @@ def test_an_own_recipe_trains_and_its_run_is_judged_without_it(
     assert said.exit_code == 2
     said = dl("config", "get", "seed", *config)
     assert said.exit_code == 1
-    assert "no dl.yaml has a recipes/wide.py beside it" in said.stderr
+    assert "there is no project here (no dl.yaml)" in said.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def test_where_no_run_is_interrupted_the_next_step_is_said(dl: Dl, home: Path) -
     listed_run()
     assert dl("resume").stderr == (
         "Error: No interrupted run in ~/runs\n"
-        "To train one further: `dl resume RUN --epochs N`. `dl runs --all` lists them.\n"
+        "To train a finished run for more epochs: `dl resume RUN --epochs N`. "
+        "`dl runs --all` lists runs.\n"
     )
 
 

@@ -39,7 +39,7 @@ def test_home_is_shown_as_a_tilde(home: Path) -> None:
 def test_a_new_folder_of_a_name_that_is_taken_gets_a_number_up_to_an_end(tmp_path: Path) -> None:
     made = [make_numbered(tmp_path / "runs" / "dense", most=3).name for _ in range(3)]
     assert made == ["dense", "dense-2", "dense-3"]
-    with pytest.raises(DlError, match="stands there 3 times already"):
+    with pytest.raises(DlError, match="and 2 numbered folders of that name exist already"):
         make_numbered(tmp_path / "runs" / "dense", most=3)
 
 

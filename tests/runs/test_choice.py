@@ -51,7 +51,7 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
     other.mkdir(parents=True)
     run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
     choose_dataset(with_named(config(), str(other)))
-    with pytest.raises(DlError, match="the runs there are of another dataset of that name"):
+    with pytest.raises(DlError, match="all runs there belong to another dataset of that name"):
         choose_run(config(), None)
     with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
         choose_run(config().with_flags({"dataset": str(other)}), "a")

@@ -134,7 +134,7 @@ def test_an_ensemble_needs_its_members_wherever_all_runs_have_moved(home: Path) 
     other = {"name": member.name, "path": f"/old/runs/fish/{member.name}"}
     listed_run("202611231410-a", record={"members": [other, elsewhere]})
     listed_run("202611231411-b", record={"members": [other]})
-    assert reasons(home, member) == ["202611231410-a, an ensemble, predicts by it"]
+    assert reasons(home, member) == ["the ensemble 202611231410-a predicts with it"]
 
 
 @pytest.mark.parametrize(

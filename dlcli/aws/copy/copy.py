@@ -88,8 +88,8 @@ def prepare(
     if delete and direction == "get" and not complete:
         raise DlError(
             f"Some of {printable(there)} on the box cannot be read, so `--delete` is refused",
-            why="it would delete here what cannot be listed there",
-            hint=f"Make it readable (`dl aws ssh{options}`), or leave out `--delete`.",
+            why="it would delete the copies here of files that it can't see on the box",
+            hint=f"Make the folder readable (`dl aws ssh{options}`), or leave out `--delete`.",
         )
     if folders.is_project:
         near, ignored = listed_project(folders.here, with_history)
@@ -273,7 +273,7 @@ def _nothing(direction: Direction, folders: Folders, there: str, options: str) -
     around = folders.there.rpartition("/")[0] or "."
     return DlError(
         f"{printable(there)} on the box is empty or missing",
-        why=f"{folders.what} would be there",
+        why=f"{folders.what} should be there",
         hint=f"See what is there: `dl aws ssh{options} ls {shlex.quote(around)}`.",
     )
 

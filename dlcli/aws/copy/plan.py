@@ -267,7 +267,7 @@ def _unfit(path: str, entry: Entry, source: Listing, target: Listing) -> str | N
         return "a name that leads out of the folder"
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
     if any(path in source for path in above):  # a forged listing
-        return "inside what is not a folder"
+        return "a path whose parent is not a folder"
     # a file is not replaced by a folder, and a link is not followed
     in_the_way = any(path in target for path in above)
     return "a file or a link at the destination is in the way" if in_the_way else None

@@ -160,7 +160,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     if kind == "project":
         if named is not None:
             raise click.UsageError(
-                "`project` takes no NAME and no `-d`: it is the project of this folder."
+                "Leave out NAME and `-d`: `project` copies the project of this folder."
             )
         root = checkout_around(Path.cwd())
         there = f"{PROJECTS}/{root.name}"

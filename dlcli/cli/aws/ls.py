@@ -57,13 +57,14 @@ def ls_command(config: Config, all_regions: bool, as_json: bool) -> None:
         return
     where = "all regions" if all_regions else cloud.region
     if not found:
-        say(f"No boxes in {where}; next: `dl aws up --dry-run{cloud.options}`")
+        nowhere = "any region" if all_regions else cloud.region
+        say(f"No boxes in {nowhere}; next: `dl aws up --dry-run{cloud.options}`")
         return
     _print(found, costs, states, all_regions, now)
     hourly = [_rate(box, costs[box.id]) for box in found]
     known = [each for each in hourly if each is not None]
     more = "" if len(known) == len(hourly) else ", plus boxes of unknown price"
-    say(f"{count(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h in all{more}")
+    say(f"{count(len(found), 'box', 'boxes')} in {where}: ${sum(known):,.3f}/h together{more}")
 
 
 def _rate(box: Box, cost: Cost) -> float | None:
@@ -189,7 +190,10 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
         say(f"Nothing was found, but {count(len(failed), 'region')} did not answer.")
         return ExitCode.ERROR
     if not found:
-        say(f"Nothing in {where}: no machine, no unused disk or address, no open security group.")
+        say(
+            f"Found nothing in {where}: no machine, no unused disk or address, no open security "
+            "group."
+        )
         return ExitCode.OK
     say(f"{count(len(found), 'finding')} in {where}; {_following(cloud, found, all_regions)}")
     return ExitCode.ERROR

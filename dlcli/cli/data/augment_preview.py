@@ -51,7 +51,7 @@ def command(config: Config, named: str | None, output: Path) -> None:
     say(f"Image {shown(image)}")
     preview(image, settings.augmentation, settings.seed, output)
     _print_amounts(config, settings.augmentation)
-    after = "nothing changes the image: set an amount, such as `--rotation 15`"
+    after = "these settings don't change the image: set an amount, such as `--rotation 15`"
     if not settings.augmentation.changes_nothing:
         given = config.given_flags(AMOUNTS)
         after = f"next: `{' '.join(['dl train cnn --augment', *given])}{root}`"

@@ -145,9 +145,9 @@ def _say_done_before(found: Path, goal: Path) -> None:
         say(packed)
     if new := new_since(found, goal):
         say(
-            f"Warning: {count(len(new), 'new file')} in {shown(found)} not copied, such as "
-            f"{shown(new[0])}. To add new files, take everything back, "
-            f"`dl data undo{again(goal, '')}`, up to `organize`, then organise again."
+            f"Warning, not copied: {count(len(new), 'new file')} in {shown(found)}, such as "
+            f"{shown(new[0])}. To add new files, run `dl data undo{again(goal, '')}` until it has "
+            "taken back `organize`, then organise again."
         )
 
 

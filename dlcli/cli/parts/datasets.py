@@ -54,7 +54,7 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     if operation is None:
         if as_json:
             emit_json({"moves": []})
-        say("Nothing to do: it is organised already.")
+        say("Nothing to do: the dataset is organised already.")
         return
     pairs = [(move.source, move.target) for move in operation.moves]
     start, goal = operation.source, operation.root
@@ -123,7 +123,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
             for row in found
         ],
     )
-    say(f"In {shown(data_dir)}. The classes of one: `dl data ls DATASET`")
+    say(f"Datasets in {shown(data_dir)}. List the classes of one: `dl data ls DATASET`")
 
 
 def verb_of(operation: Operation) -> str:

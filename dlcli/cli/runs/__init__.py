@@ -159,7 +159,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
         passes = " passes the filters" if filters and runs.rows else ""
         raise DlError(
             f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
-            why="the runs there are of another dataset of that name" if ranked else "",
+            why="all runs there belong to another dataset of that name" if ranked else "",
             hint="`dl runs` lists all." if runs.rows else TRAIN_ONE,
         )
     say(f"Best of {len(ranked):,} by {metric}: {found.values[metric]:.4f}")

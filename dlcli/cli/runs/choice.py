@@ -42,7 +42,7 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
         settings = config.settings()
         named = settings.dataset
         if named is None and Run.all(settings.runs_dir):
-            hint = "Name the dataset, `-d NAME`, or list the runs of all: `dl runs --all`."
+            hint = "Name the dataset, `-d NAME`, or list all runs: `dl runs --all`."
             raise DlError(error.what, hint=hint) from error
         if not named or not (settings.runs_dir / named).is_dir():
             raise
@@ -86,7 +86,7 @@ class Selection:
             every = " --all" if self.dataset is None else ""
             raise DlError(
                 f"No run{of} in {shown(self.runs_dir)}{passes}",
-                hint=f"`dl runs{every}` lists what there is." if self.rows else TRAIN_ONE,
+                hint=f"List them without filters: `dl runs{every}`." if self.rows else TRAIN_ONE,
             )
 
 
@@ -137,15 +137,15 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
 
     if named:
         if config.is_flag("dataset"):
-            raise click.UsageError("`-d` selects the newest two runs: leave it out, or the names.")
+            raise click.UsageError("`-d` selects the newest two runs: leave out `-d` or the names.")
         find = find_finished_run if finished else find_run
         return [find(name, config.settings().runs_dir) for name in named]
     found = select_runs(config, ["state=finished" if finished else f"state!={DAMAGED}"])
     of_it = [row for row in found.kept if found.root is None or may_be_of(row.run, found.root)]
     if len(of_it) < 2:
         raise DlError(
-            f"No two {'finished ' if finished else ''}runs in {shown(found.place)}",
-            why="the default is the newest two",
+            f"Fewer than two {'finished ' if finished else ''}runs in {shown(found.place)}",
+            why="without names, the command takes the newest two",
             hint="`dl runs --all` lists all." if found.rows else TRAIN_ONE,
         )
     newer, older = (row.run for row in of_it[:2])

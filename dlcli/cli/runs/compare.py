@@ -108,7 +108,7 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
         else:
             without.append(each.letter)
     if without:
-        say(f"No curve of {', '.join(without)}: it has no history, as an ensemble has none.")
+        say(f"Without a curve: {', '.join(without)}. A run without a history has none (ensembles).")
     if not drawn:
         return None
     path = out or runs[0].path.parent / PICTURE

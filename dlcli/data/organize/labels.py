@@ -206,7 +206,7 @@ def _labels_in(
             f"No column of {shown(table.file)} names the images"
             if naming.id_column is None
             else f"Column `{shown(naming.id_column)}` of {shown(table.file)} does not name images",
-            why=f"the name of an image is {shown(images[0])}",
+            why=f"expected names such as {shown(images[0])}",
             hint=NAMING,
         )
     id_column, form = chosen
@@ -237,7 +237,7 @@ def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Nam
             return DlError(f"No CSV has a column `{shown(name)}`", why=why, hint=hint or NAMING)
     return DlError(
         f"No column of {files} names the images",
-        why=f"the name of an image is {shown(images[0])}",
+        why=f"expected names such as {shown(images[0])}",
         hint=NAMING,
     )
 
@@ -404,7 +404,8 @@ def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Colu
     if bad := [number for number in numbers if len(picked[number]) != 1]:
         raise DlError(
             f"{len(bad):,} rows of {shown(table.file)} have no class, or several",
-            why=f"line {bad[0] + 2} has {len(picked[bad[0]])} ones in {_listed([*bits])}",
+            why=f"in {_listed([*bits])} a line should have one 1, line {bad[0] + 2} has "
+            f"{len(picked[bad[0]])}",
             hint="Each image needs one label. Name the column: `--label-column NAME`.",
         )
     labels = tuple(each[0] if len(each) == 1 else "" for each in picked)

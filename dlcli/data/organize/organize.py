@@ -210,7 +210,8 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
         raise DlError(
             f"{shown(target)} was made from an earlier state of {shown(source)}",
             why="the source has changed since",
-            hint=f"Take that back, `dl data undo {quoted(target)}`, or name another folder.",
+            hint=f"Take the earlier `organize` back, `dl data undo {quoted(target)}`, or name "
+            "another folder for the dataset.",
         )
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(source)):
         raise DlError(

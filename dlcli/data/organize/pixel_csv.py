@@ -107,7 +107,7 @@ def _fault(names: Sequence[str], file: str) -> str:
     if not count:
         return ""
     if count < 4 or isqrt(count) ** 2 != count:
-        return f"{file} has {count} columns of pixels, which is not a square number of 4 or more"
+        return f"{file} has {count} columns of pixels; expected a square number, at least 4"
     numbers = [int(names[place][5:]) for place in places]
     if any(each != [*range(each[0], each[0] + count)] for each in (places, numbers)):
         first, last = names[places[0]], names[places[-1]]
@@ -225,7 +225,7 @@ def _names(
             raise DlError(
                 f"{shown(table.file.name)} can't be drawn",
                 why=f"row {number:,} would have the same name as {other}, {shown(name)}",
-                hint="Leave only one of the two files there."
+                hint="Leave only one of these two CSVs in the folder."
                 if table.id is None
                 else "Change one of the two ids, or remove the row.",
             )

@@ -232,8 +232,8 @@ def _require_classes_in_train(moves: list[Move]) -> None:
         example = next(m for m in moves if m.target.startswith(f"valid/{strangers[0]}/"))
         raise DlError(
             f"Class `{shown(strangers[0])}` has no training images",
-            why=f"all of them are for validation, such as {shown(example.source)}",
-            hint="Move some of them to the training folder, or leave that class out.",
+            why=f"its images are all for validation, such as {shown(example.source)}",
+            hint="Move some of its images to the training folder, or leave that class out.",
         )
 
 
@@ -254,8 +254,8 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
     if layout.archives:
         return DlError(
             f"No training images in {shown(source)}",
-            why=f"{shown(layout.archives[0])} is an archive",
-            hint="Unpack all of it by hand, then name the folder.",
+            why=f"{shown(layout.archives[0])} is an archive, which `dl` did not unpack",
+            hint="Unpack all of it by hand, then name the folder: `dl data organize FOLDER`.",
         )
     for name in layout.tables:
         if why := fault_of_pixels(source / name):

@@ -93,7 +93,7 @@ def test_a_changed_host_key_is_refused_with_what_to_do(
     remember(box, [HostKey(other.kind, other.data)])
     subprocess.run([program("git"), "init", "-q"], check=True)
     result = refused(
-        dl("aws", *words), "has changed, so it may be another machine", f"ssh-keygen -R {box}"
+        dl("aws", *words), "The host key of", "has changed: expected", f"ssh-keygen -R {box}"
     )
     assert sshd.host_key.fingerprint in result.stderr
     assert known(box) == (other,)
@@ -105,13 +105,13 @@ def test_what_a_changed_host_key_asks_for_works(dl: Dl, box: str, sshd: Sshd) ->
     sshd.stop()
     sshd.new_host_key()
     sshd.start()
-    result = refused(dl("aws", "ssh", "true"), "has changed, so it may be another machine")
+    result = refused(dl("aws", "ssh", "true"), "The host key of", "has changed: expected")
     refused(
-        dl("aws", "ssh", "--trust-host-key", "true"), "has changed, so it may be another machine"
+        dl("aws", "ssh", "--trust-host-key", "true"), "The host key of", "has changed: expected"
     )
     forgetting = result.stderr.split("`")[1]
     subprocess.run(["bash", "-c", forgetting], check=True, capture_output=True)
-    refused(dl("aws", "ssh", "true"), "has changed, so it may be another machine")
+    refused(dl("aws", "ssh", "true"), "The host key of", "has changed: expected")
     subprocess.run(["bash", "-c", forgetting], check=True, capture_output=True)
     result = ok(dl("aws", "ssh", "--trust-host-key", "true"))
     assert "but not verified" in result.stderr

@@ -109,7 +109,7 @@ def test_the_list_holds_ones_own_boxes_alone(dl: Dl, aws: Account) -> None:
 
 
 def test_an_account_without_costs_passes_the_audit(dl: Dl, aws: Account) -> None:
-    assert "Nothing in us-east-1: no machine" in ok(dl("aws", "audit")).stderr
+    assert "Found nothing in us-east-1: no machine" in ok(dl("aws", "audit")).stderr
 
 
 def test_an_audit_lists_what_hangs_loose_and_mends_what_is_ours(dl: Dl, aws: Account) -> None:

@@ -106,7 +106,9 @@ def test_a_preset_without_amounts_changes_nothing_and_says_so(
     dl: Dl, home: Path, image: Path
 ) -> None:
     said = ok(dl(*PREVIEW, image, "--preset", "none")).stderr
-    assert said.endswith("nothing changes the image: set an amount, such as `--rotation 15`\n")
+    assert said.endswith(
+        "these settings don't change the image: set an amount, such as `--rotation 15`\n"
+    )
     shown = tiles(home / "augment-preview.png", (320, 160))
     assert (shown == shown[0]).all()
 

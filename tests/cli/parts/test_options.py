@@ -121,5 +121,5 @@ def test_a_copy_of_two_datasets_is_refused_without_the_network(
 
 @pytest.mark.parametrize("direction", ["put", "get"])
 def test_a_copy_of_the_project_takes_no_dataset(dl: Dl, pets: Path, direction: str) -> None:
-    said = "takes no NAME and no `-d`"
+    said = "Leave out NAME and `-d`"
     refused(dl("aws", direction, "project", "-d", "pets"), said, exit_code=2)

@@ -134,7 +134,7 @@ def test_without_names_it_takes_two_runs_that_there_are(
     run_of("two").config_file.unlink()
     said = dl("runs", verb, "-d", root)
     assert said.exit_code == 1
-    assert f"No two {finished}runs in ~/runs/pets: the default is the newest two" in said.stderr
+    assert f"Fewer than two {finished}runs in ~/runs/pets: without names" in said.stderr
     assert "`dl runs --all`" in said.stderr
     said = dl("runs", verb, "one", "two", "-d", root)
     assert said.exit_code == 2
@@ -215,7 +215,7 @@ def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
     ok(dl("ensemble", "one", "two"))
     (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
     said = ok(dl("runs", "compare", "one", path.name))
-    assert "No curve of B: it has no history, as an ensemble has none." in said.stderr
+    assert "Without a curve: B. A run without a history has none (ensembles)." in said.stderr
     assert f"B  {path.name}  ensemble" in said.stdout
     assert "members" in said.stdout
     ok(dl("ensemble", "one", path.name))

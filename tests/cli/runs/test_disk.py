@@ -97,7 +97,7 @@ def test_what_needs_a_run_is_told_before_it_goes(dl: Dl, three: list[Run]) -> No
     write_yaml(listed_run("202611231411-ensemble-m2").config_file, {"run": about})
     said = ok(dl("runs", "rm", again.name, "--yes"))
     assert (
-        f"Warning: {again.name} is needed: 202611231411-ensemble-m2, an ensemble, predicts by it."
+        f"Warning: {again.name} is needed: the ensemble 202611231411-ensemble-m2 predicts with it."
     ) in said.stderr
 
 
@@ -200,7 +200,10 @@ def test_filters_are_those_of_the_list(
 def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> None:
     said = dl("runs", "rm", "state=interrupted", "--yes")
     assert said.exit_code == 1
-    assert "No run of tiny in ~/runs passes the filters\n`dl runs` lists" in said.stderr
+    assert (
+        "No run of tiny in ~/runs passes the filters\nList them without filters: `dl runs`."
+        in said.stderr
+    )
     assert "No run here has a `droput`" in dl("runs", "rm", "droput=0", "--yes").stderr
     said = dl("runs", "rm", "state=failed")
     assert said.exit_code == 2

@@ -131,7 +131,7 @@ def test_where_no_dataset_is_named_it_says_how_to_see_the_runs_there_are(dl: Dl)
     said = dl("runs")
     assert (said.exit_code, said.stdout) == (1, "")
     assert "No dataset is named\n" in said.stderr
-    assert "`-d NAME`, or list the runs of all: `dl runs --all`." in said.stderr
+    assert "`-d NAME`, or list all runs: `dl runs --all`." in said.stderr
     ok(dl("runs", "--all"))
     ok(dl("runs", "-d", "tiny"))
 
@@ -257,7 +257,7 @@ def test_the_best_of_another_dataset_of_the_same_name_is_left_out(
     write_yaml(three[0].config_file, {"run": about})
     said = dl("runs", "best")
     assert said.exit_code == 1
-    assert "the runs there are of another dataset of that name" in said.stderr
+    assert "all runs there belong to another dataset of that name" in said.stderr
 
 
 def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:

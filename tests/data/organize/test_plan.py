@@ -128,7 +128,7 @@ def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
         ([], "No training images", "no files like cat.12.jpg", "train/<class>/"),
         (["notes.txt"], "No training images", "no files like", "train/<class>/"),
         (["test/1.jpg"], "No training images", "it has no train/", "train/<class>/"),
-        (["train.zip"], "No training images", "train.zip is an archive", "Unpack all of it"),
+        (["train.zip"], "No training images", "train.zip is an archive, which", "Unpack all of it"),
         (["labels.csv"], "No training images", "it has no train/", "train/<class>/"),
         (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Several folders in .* could be the dataset",
          "x/ has a train/, and y/ has images too", "/x`"),
@@ -152,7 +152,7 @@ def test_what_can_not_be_organised_is_told_with_a_way_out(
 
 def test_columns_of_pixels_that_make_no_square_are_told(tmp_path: Path) -> None:
     for header, why in (
-        ("label,pixel0,pixel1,pixel2", "has 3 columns of pixels, which is not a square number"),
+        ("label,pixel0,pixel1,pixel2", "has 3 columns of pixels; expected a square number"),
         ("label,pixel0,pixel2,pixel1,pixel3", "`pixel0` to `pixel3` of train.csv are not in order"),
         ("label,x,pixel0,pixel1,pixel2,pixel3", "besides its pixels train.csv has `label`, `x`"),
     ):
