@@ -108,13 +108,13 @@ class Agreement:
     def __str__(self) -> str:
         if self.predictions is None:
             return (
-                f"Checked on noise, without images: probabilities within {self.keras:.1g} of "
-                "Keras'."
+                "Checked on noise, without images. Probabilities differ from Keras' by "
+                f"{self.keras:.1g} at most."
             )
         return (
             f"Checked on {self.images} validation images: {self.same_class} have the class that "
-            f"the run predicted, probabilities within {self.predictions:.1g} of the run's, made in "
-            f"{self.run_precision}, and within {self.keras:.1g} of Keras' in f32."
+            f"the run predicted. Probabilities differ from the run's ({self.run_precision}) by "
+            f"{self.predictions:.1g} at most, and from Keras' (f32) by {self.keras:.1g} at most."
         )
 
 

@@ -24,7 +24,7 @@ def members_of(run: Run) -> list[Run]:
     if gone:
         raise DlError(
             f"{gone[0].name}, a member of {run.name}, is gone",
-            why=f"it is not at {shown(gone[0].path)}, and an ensemble predicts by its members",
+            why=f"it is not at {shown(gone[0].path)}, and an ensemble can't predict without it",
             hint="Put it back, or make an ensemble of other runs: `dl ensemble RUN RUN`.",
         )
     return [member for _, member in members if member is not None]
@@ -41,7 +41,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
     if run.path in above:
         raise DlError(
             f"{run.name} is a member of itself",
-            why="its mean would never end",
+            why="an ensemble can't be computed from itself",
             hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
         )
     for recorded in run.record.members:

@@ -65,8 +65,8 @@ def predictions_of(
         raise DlError(
             f"The dataset of {run.name} is gone, so {split} can't be predicted"
             + (f" with `--tta {views}`" if views else ""),
-            why=f"neither {shown(run.record.dataset.path)} nor a dataset of that name is there"
-            + (f", and {shown(file)} is of other views" if file.is_file() else ""),
+            why=f"neither {shown(run.record.dataset.path)} nor a dataset of that name exists"
+            + (f", and {shown(file)} was made with other augmentation" if file.is_file() else ""),
             hint="Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
         )
     dataset = open_dataset(root)
@@ -77,7 +77,7 @@ def predictions_of(
     if holder(run, split, None, how):
         say(f"The images in {shown(root / split)} have changed: predicting them again.")
     elif file.is_file():
-        say(f"{shown(file)} is of other views: predicting {split} again.")
+        say(f"{shown(file)} was made with other augmentation: predicting {split} again.")
     _ = run.classes  # fails, if it does, before anything costs time
     if run.is_ensemble:
         members = members_of(run)

@@ -128,7 +128,7 @@ def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Pred
             raise DlError(
                 "The predictions of an ensemble's members name different classes",
                 why=f"{names_are(set(member.classes) ^ set(classes))} not in all of them",
-                hint="Remove the wrong predictions file from its run: it is made again.",
+                hint="Remove the wrong predictions file from its run. `dl` makes it again.",
             )
     paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
     if not paths:

@@ -96,7 +96,7 @@ def tta_of(run: Run, config: Config, count: int) -> Tta:
     if augmentation.changes_nothing:
         raise DlError(
             f"`--tta {count}` would change nothing",
-            why=f"the preset {augmentation.preset!r} has no amounts, and none is set"
+            why=f"all amounts of the preset {augmentation.preset!r} are 0, and you set none"
             if augmentation.preset == "none"
             else "every amount of augmentation is 0",
             hint="Use another `--preset`, or set an amount, such as `--rotation 15`.",

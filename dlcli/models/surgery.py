@@ -73,7 +73,7 @@ def _uncuttable(network: keras.Model, name: str, order: list[str], possible: lis
     nearest = " or ".join(f"`{each}`" for each in below + above)
     return DlError(
         f"{network.name} can't be split after {name!r}",
-        why="it has no layers on one side, or another path bypasses it",
+        why="that layer has no layers on one side, or another path bypasses it",
         hint=f"Split after {nearest}." if nearest else "",
         exit_code=ExitCode.USAGE,
     )

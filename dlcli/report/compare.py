@@ -230,8 +230,8 @@ def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: 
         trained = below(run.config, "run", "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:
             say(
-                f"Warning: the validation images changed after {run.name} was trained. It may have "
-                "been trained on some of the present ones."
+                f"Warning: the validation images changed after {run.name} was trained. The run may "
+                "have been trained on some of those that are now in `valid/`."
             )
     if len(set(map(str, judged))) > 1:
         differ = "may differ" if None in judged else "differ"

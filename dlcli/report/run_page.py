@@ -276,7 +276,7 @@ def select(y_true: Ints, y_prob: Floats, seed: int = 0) -> list[Gallery]:
         Gallery(
             "most-correct",
             "Most correct of each class",
-            "Correct with the highest probability: typical images to the network." + limit,
+            "Correct, with the highest probability for the true class." + limit,
             tuple(_of_each_class(y_true, right, -of_truth, y_prob.shape[1])),
             none_right,
         ),

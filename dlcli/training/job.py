@@ -181,7 +181,8 @@ def _with_pseudo_labels(job: Job, train: Inputs, labels: np.ndarray, test: Input
     known = np.array([path in rows for path in test.paths])
     if not known.all():
         left_out = int((~known).sum())
-        say(f"Left out {left_out:,} of test: {job.recipe.pseudo_label} does not label them.")
+        run = job.recipe.pseudo_label
+        say(f"Left out {left_out:,} of the test images: {run} has no labels for them.")
     theirs = job.pseudo_labels.y_prob[[rows.get(path, 0) for path in test.paths]]
     joined = JoinedInputs(train, test, known, job.recipe.pseudo_share)
     return Samples(joined, np.concatenate([labels, theirs]).astype(np.float32), len(labels))
@@ -357,7 +358,7 @@ def _require_augmenting(recipe: Recipe, config: Config, settings: Settings) -> N
     if recipe.augment and settings.augmentation.changes_nothing:
         raise DlError(
             "`--augment` would change nothing",
-            why=f"the preset {settings.augmentation.preset!r} has no amounts, and none is set",
+            why=f"with the preset {settings.augmentation.preset!r}, every amount is 0",
             hint="Use another `--preset`, or set an amount, such as `--rotation 15`.",
             exit_code=ExitCode.USAGE,
         )

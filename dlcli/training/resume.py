@@ -200,13 +200,13 @@ def _require_begun_or_empty(run: Run) -> None:
     """
     whole = run.state == "finished" and not run.is_damaged
     if not whole and not has_checkpoint(run.checkpoint) and run.best_model.is_file():
-        why = "its checkpoint is gone; training would begin anew, over that model"
+        why = "its checkpoint is gone, and training from the start would overwrite its model"
         if run.is_damaged:
             why = f"{shown(run.status_file)} is damaged, or {why}"
         raise DlError(
-            f"{run.name} has a model, and nothing to go on from",
+            f"{run.name} has a model, but can't be resumed",
             why=why,
-            hint=f"Restore the file, or train again in a new run: `dl rerun {run.name}`.",
+            hint=f"Restore the file, or train a new run: `dl rerun {run.name}`.",
         )
 
 
@@ -282,7 +282,7 @@ def _require_revivable(run: Run, job: Job) -> None:
     gone = [path for path in (run.best_model, run.last_model) if not path.is_file()]
     why = ""
     if job.recipe.ema is not None:
-        why = "its models hold the running means of the weights, and the weights are gone"
+        why = "its files hold averaged weights (`--ema`); the weights themselves were not kept"
     elif gone:
         why = f"{shown(gone[0])} is gone, and it keeps no checkpoint"
     if why:
@@ -324,7 +324,7 @@ def set_aside(run: Run) -> None:
         for path in there:
             path.rename(folder / path.name)
         names = ", ".join(path.name for path in there)
-        say(f"Moved results of the model so far to {shown(folder)}: {names}.")
+        say(f"Moved the results of the previous model to {shown(folder)}: {names}.")
     run.remove_from_status(*OUTCOME)
 
 

@@ -163,7 +163,7 @@ def test_other_amounts_predict_anew_and_it_is_said(dl: Dl, tiny: Path, on_images
     mirrored = tta_file(on_images)
     options = ("--tta", "2", "--preset", "mnist", "--rotation", "20")
     said = ok(dl("evaluate", *options))
-    assert "valid-tta2.csv is of other views: predicting valid again." in said.stderr
+    assert "valid-tta2.csv was made with other augmentation: predicting valid again." in said.stderr
     assert "next: `dl submit --tta 2 --preset mnist --rotation 20`" in said.stderr
     assert "mirrored" not in said.stderr
     assert "dl evaluate --tta 2 --preset mnist --rotation 20" in on_images.report_file.read_text()
@@ -230,8 +230,8 @@ def test_without_the_images_only_what_was_predicted_serves(
     on_images.predictions_file("valid").unlink()
     ok(dl("evaluate", on_images.name, "--tta", "2"))
     for options, why in (
-        (("--tta", "3"), "nor a dataset of that name is there\n"),
-        (("--tta", "2", "--rotation", "3"), "valid-tta2.csv is of other views"),
+        (("--tta", "3"), "nor a dataset of that name exists\n"),
+        (("--tta", "2", "--rotation", "3"), "valid-tta2.csv was made with other augmentation"),
     ):
         failed = dl("evaluate", on_images.name, *options)
         assert failed.exit_code == 1
@@ -265,7 +265,7 @@ def test_an_ensemble_is_the_mean_of_its_members_views(dl: Dl, home: Path, tiny: 
     assert "2 views by each member" in whole.report_file.read_text()
     assert "View" not in ok(dl("evaluate", "--tta", "2")).stderr
     other = ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
-    assert other.stderr.count("is of other views") == 3
+    assert other.stderr.count("was made with other augmentation") == 3
     shutil.rmtree(members[0].path)
     ok(dl("evaluate", "--tta", "2", "--preset", "mnist"))
     assert dl("evaluate", "--tta", "2").exit_code == 1

@@ -37,7 +37,11 @@ def test_what_has_no_effect_is_a_usage_error(dl: Dl, command: str) -> None:
 def test_views_that_change_nothing_are_refused(dl: Dl, home: Path, tiny: Path) -> None:
     ok(dl("train", "linear", "-d", tiny, "--image-size", "16", "--schedule", "1e-3x2"))
     nothing = "`--tta 2` would change nothing"
-    refused(dl("evaluate", "--tta", "2", "--preset", "none"), nothing, "'none' has no amounts")
+    refused(
+        dl("evaluate", "--tta", "2", "--preset", "none"),
+        nothing,
+        "all amounts of the preset 'none' are 0",
+    )
     zeros = ("--rotation", "0", "--width-shift", "0", "--height-shift", "0", "--zoom", "0")
     refused(dl("submit", "--tta", "2", *zeros, "--no-horizontal-flip"), nothing, "is 0")
     assert not only_run(home).predictions_file("valid", 2).exists()

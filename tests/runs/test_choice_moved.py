@@ -77,7 +77,7 @@ def test_a_dataset_that_is_not_found_is_asked_for(dl: Dl, home: Path, moved: Pat
     result = refused(
         dl("submit", run.name),
         f"The dataset of {run.name} is gone, so test can't be predicted: "
-        f"neither {home}/data/tiny nor a dataset of that name is there\n"
+        f"neither {home}/data/tiny nor a dataset of that name exists\n"
         "Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
     )
     assert "taking" not in result.stderr
