@@ -45,8 +45,9 @@ def measure() -> Result:
         f"them. The ensemble's log loss was below its members' mean in {better} of {SEEDS}.",
         ["recipe", "accuracy", "spread", "lowest", "log loss", "spread", "highest"],
         [_row(name, each) for name, each in scores.items()],
-        "mean accuracy of imagenet-linear at least 0.97, of the others 0.985 (aim of finetune: "
-        "0.992, and log loss 0.025); the ensemble's log loss below its members' mean",
+        "a mean accuracy of at least 0.97 for imagenet-linear and 0.985 for the others (goal "
+        "for finetune: 0.992, and a log loss of 0.025); the ensemble's log loss below its members' "
+        "mean",
         met and losses[ENSEMBLE] < losses[MEMBERS],
     )
 

@@ -61,6 +61,6 @@ def measure() -> Result:
         "system's cache), EfficientNet-Lite0; the best of 3 epochs, median of 3 processes.",
         ["features", "images/s", "times in memory", "peak, MiB"],
         [[n, f"{rate[n]:,.0f}", f"{rate[n] / whole:.2f}", f"{peak[n]:,.0f}"] for n in MEMORY],
-        "half the images/s of training in memory",
+        "half the images/s of training in memory, before rounding",
         part >= whole / 2,
     )
