@@ -232,6 +232,7 @@ def fetch(
     what: str,
     digest: str = "",
     has_other_way: bool = False,
+    wait: bool = False,
 ) -> bool:
     """Download a file completely; an interrupted download is kept for the next call.
 
@@ -243,21 +244,24 @@ def fetch(
         what: a name for the file: "the files of dog-breed-identification".
         digest: its md5 or sha256, in hex; "" if unknown.
         has_other_way: give up within `OFFLINE_SECONDS` if nothing comes at all.
+        wait: if another process downloads the file, wait for it, and use its file unchecked.
 
     Returns:
         False if the file exists already.
 
     Raises:
         NotFetched: the download failed; says why.
-        DlError: another file exists; another process downloads it; no room; Ctrl-C, if something
-            is kept. Errors of `open_url` pass through.
+        DlError: another file exists; another process downloads it, and `wait` is false; no room;
+            Ctrl-C, if something is kept. Errors of `open_url` pass through.
 
     Example:
         fetch(lambda: storage_url(slug), Path("data/dogs.zip"), what="dogs.zip")
     """
     partial = PartialFile(path)
     lock = path.with_name(f".{path.name}.lock")
-    with held(lock, f"{shown(path)} is being fetched", make_folder=True):
+    with held(lock, f"{shown(path)} is being fetched", make_folder=True, wait=wait):
+        if wait and path.is_file():
+            return False
         try:
             return _tried(open_url, partial, what, digest, has_other_way)
         except KeyboardInterrupt as stop:

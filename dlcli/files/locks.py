@@ -6,6 +6,7 @@ The kernel releases a lock when its process ends, however it ends.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from dlcli.process import (
     this_owner,
     utc_now,
 )
+from dlcli.progress import say
 
 # One second of tries: as long as a new owner may take to write its name.
 TRIES, PAUSE_SECONDS = 100, 0.01
@@ -32,7 +34,12 @@ TRIES, PAUSE_SECONDS = 100, 0.01
 
 @contextmanager
 def held(
-    file: Path, doing: str, hint: str = "Wait until it ends.", *, make_folder: bool = False
+    file: Path,
+    doing: str,
+    hint: str = "Wait until it ends.",
+    *,
+    make_folder: bool = False,
+    wait: bool = False,
 ) -> Iterator[None]:
     """Hold a lock while the block runs.
 
@@ -43,12 +50,13 @@ def held(
         doing: the error for other processes: "dogscats is being worked on".
         hint: what the user can do.
         make_folder: make the file's folder if it is missing.
+        wait: wait for another process that has the lock, and say which.
 
     Raises:
-        DlError: another process has the lock; names it.
+        DlError: another process has the lock, and `wait` is false; names it.
         OSError: the file can't be made.
     """
-    descriptor = _take(file, doing, hint, make_folder)
+    descriptor = _take(file, doing, hint, make_folder, wait)
     try:
         with suppress(OSError):  # a full disk must not stop the undo that would make room
             os.ftruncate(descriptor, 0)
@@ -120,10 +128,11 @@ def _beating(descriptor: int) -> Iterator[None]:
         thread.join()
 
 
-def _take(file: Path, doing: str, hint: str, make_folder: bool) -> int:
+def _take(file: Path, doing: str, hint: str, make_folder: bool, wait: bool) -> int:
     """The lock's descriptor."""
     owner: dict[str, Any] = {}
-    for _ in range(TRIES):
+    said = False
+    for _ in itertools.count() if wait else range(TRIES):
         try:
             if make_folder:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -140,8 +149,13 @@ def _take(file: Path, doing: str, hint: str, make_folder: bool) -> int:
         except BlockingIOError:
             owner = _read(file)
             if owner and at_work(owner, file):  # else it is what a killed one left
-                os.close(descriptor)
-                break
+                if not wait:
+                    os.close(descriptor)
+                    break
+                if not said:
+                    say(f"Waiting: {doing} {owner_text(owner)}")
+                    said = True
+                _lock(descriptor, fcntl.LOCK_EX)  # its owner removes this file: lock the next one
         os.close(descriptor)
         time.sleep(PAUSE_SECONDS)
     raise in_use(doing, owner, hint)

@@ -47,6 +47,8 @@ def weights_hash(path: Path) -> str:
 def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
     """Find a backbone's weights; download them to Keras' cache if they are missing.
 
+    If another process downloads them, wait for it.
+
     Args:
         backbone: a row of the table.
         weights: a file to use in place of the backbone's own.
@@ -74,7 +76,14 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
         )
     url, what = backbone.source.url, f"the weights of {backbone.name}"
     try:
-        fetch(lambda: url, path, what=what, digest=backbone.source.digest, has_other_way=True)
+        fetch(
+            lambda: url,
+            path,
+            what=what,
+            digest=backbone.source.digest,
+            has_other_way=True,
+            wait=True,  # jobs that start at the same time on a fresh machine
+        )
     except (NotFetched, OSError) as error:
         if isinstance(error, NotFetched):
             why, again = error.why, error.hint

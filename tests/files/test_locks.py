@@ -109,6 +109,43 @@ def test_of_many_one_at_a_time_has_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+WAIT = """
+import sys
+from pathlib import Path
+from dlcli.files.locks import held
+
+with held(Path(sys.argv[1]), "It is taken", wait=True):
+    print("held", flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["ends", "is killed"])
+def test_who_waits_says_for_whom_once_and_has_it_next(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "lock.yaml"
+    process = holder(file)
+    waiting = [
+        subprocess.Popen(
+            [sys.executable, "-c", WAIT, str(file)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    said = []
+    for each in waiting:
+        assert each.stderr is not None
+        said.append(each.stderr.readline())
+    process.kill() if end == "is killed" else process.communicate("\n")
+    for each, first in zip(waiting, said, strict=True):
+        out, err = each.communicate(timeout=60)
+        assert (each.returncode, out, err) == (0, "held\n", "")
+        assert first.startswith(f"Waiting: It is taken by process {process.pid} of ")
+        assert first.count("\n") == 1
+    process.communicate()
+    assert not file.exists()
+
+
 def test_what_was_locked_may_be_removed_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

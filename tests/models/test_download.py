@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 from support.storage_host import Storage
 
 from dlcli.errors import DlError
-from dlcli.files import download
+from dlcli.files import download, locks
 from dlcli.models.backbones import BACKBONES, Backbone, Download
 from dlcli.models.weights import fetch_weights
 
@@ -24,15 +26,24 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def serving(content: bytes, *, status: int = 200, length: int | None = None) -> Iterator[str]:
-    """A web server with one file; its URL."""
+def serving(
+    content: bytes,
+    *,
+    status: int = 200,
+    length: int | None = None,
+    sends: threading.Event | None = None,
+) -> Iterator[str]:
+    """A web server with one file, of which the last byte waits for an event; its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(content) if length is None else length))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[:-1])
+            if sends is not None:
+                sends.wait(60)
+            self.wfile.write(content[-1:])
 
         def log_message(self, *args: object) -> None:
             pass
@@ -176,4 +187,39 @@ def test_a_download_that_broke_off_is_gone_on_with(keras_home: Path, monkeypatch
     finally:
         storage.stop()
     assert storage.sent[1] < len(content)
+    assert files_in(keras_home) == ["mine.h5"]
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from dlcli.files.download import fetch
+
+fetch(lambda: sys.argv[1], Path(sys.argv[2]), what="the weights")
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_weights_that_another_process_downloads_are_waited_for(
+    keras_home: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    content, path = bytes(range(256)) * 999, keras_home / "models" / "mine.h5"
+    sends, said = threading.Event(), []
+    with serving(content, sends=sends) as url:
+        other = subprocess.Popen([sys.executable, "-c", FETCH, url, str(path)])
+
+        def hear(text: str) -> None:
+            said.append(text)
+            if killed:
+                other.kill()
+            sends.set()
+
+        monkeypatch.setattr(locks, "say", hear)
+        end = time.monotonic() + 60
+        while not path.with_name("mine.h5.partial").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        assert fetch_weights(published_at(url, content)).read_bytes() == content
+        assert (other.wait() == 0) is not killed
+    (waiting,) = said
+    assert waiting.startswith(f"Waiting: {path} is being fetched by process {other.pid} of ")
     assert files_in(keras_home) == ["mine.h5"]
