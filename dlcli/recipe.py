@@ -87,8 +87,8 @@ class Recipe:
     augment: bool = setting(False, "random augmentation, new in every epoch")
     augment_passes: int = setting(
         0,
-        "features of this many augmented copies, computed once and used in turn; 0: new "
-        "augmentation in every epoch",
+        "with --augment on a pretrained network: store features of this many augmented copies, "
+        "and use another copy in each epoch; 0: new augmentation in every epoch",
         at_least=0,
         below=1000,
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "--epochs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="total epochs of all phases, with the finished ones (in `dl train`: of each phase)",
+    help="total epochs of all phases, finished epochs included (in `dl train`: of each phase)",
 )
 @click.option(
     "--lr",

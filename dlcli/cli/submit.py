@@ -63,7 +63,7 @@ class Clip(click.ParamType):
     "--message",
     "-m",
     metavar="TEXT",
-    help="text to show on Kaggle; by default the run's name and its valid score",
+    help="text to show on Kaggle; by default the run's name and its validation score",
 )
 @click.option("--no-upload", is_flag=True, help="write the file, do not send it")
 @click.option(

@@ -46,7 +46,7 @@ class Finetune(Recipe):
     )
     unfreeze: int = setting(
         0,
-        "add a second phase, which also trains the network's last N layers with weights",
+        "add a second phase, which also trains the network's last N layers that have weights",
         at_least=0,
     )
     freeze_to: str | None = setting(

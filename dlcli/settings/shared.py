@@ -48,7 +48,7 @@ class Settings:
     dataset: str | None = setting(
         None,
         "path, or name in the data folder; by default the current folder's dataset, else the last "
-        "named",
+        "you named",
         metavar="DATASET",
     )
     seed: int = setting(0, "seed of every random choice", at_least=0, below=2**32)

@@ -296,6 +296,7 @@ def test_train_and_resume_say_that_they_mean_other_epochs_and_rates(dl: Dl) -> N
     assert "in `dl resume` the rate of all remaining epochs" in page
     page = " ".join(ok(dl("resume", "--help")).stdout.split())
     assert (
-        "total epochs of all phases, with the finished ones (in `dl train`: of each phase)" in page
+        "total epochs of all phases, finished epochs included (in `dl train`: of each phase)"
+        in page
     )
     assert "rate of all remaining epochs (in `dl train`: the highest rate)" in page

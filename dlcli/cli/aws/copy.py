@@ -67,9 +67,9 @@ def put_command(config: Config, **typed: Any) -> None:
     may also name it by `-d`. For runs, NAME may be DATASET/RUN. `~/data/x` here becomes `~/data/x`
     on the box. If the command is interrupted, run it again: it continues.
 
-    The project is the git checkout of the current folder. On the box it is `~/projects/NAME`. Files
-    that git ignores are not copied. Passwords and keys are not copied either: `.env*`, `*.pem`,
-    `.aws/`, `.ssh/` and what `--exclude` names.
+    The project is the git checkout of the current folder. On the box it is in `~/projects/`,
+    in a folder of the same name. Files that git ignores are not copied. Passwords and keys are not
+    copied either: `.env*`, `*.pem`, `.aws/`, `.ssh/` and what `--exclude` names.
     """
     _transfer(config, "put", **typed)
 

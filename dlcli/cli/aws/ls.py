@@ -155,10 +155,10 @@ def _plain_box(box: Box, cost: Cost, state: Watched | None, now: datetime) -> di
 def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, yes: bool) -> int:
     """List everything in EC2 that costs money or lets others in.
 
-    The list has all machines, whoever made them; disks and elastic addresses that no machine uses;
-    rules in your boxes' security groups that dl did not make; security groups of other machines
-    that are open to the whole internet. The exit code is 1 if the command finds anything. It does
-    not look at services other than EC2.
+    The list has all machines, whoever made them, and the disks and elastic addresses that no
+    machine uses. Of your boxes' security groups, it has each rule that dl did not make. Of other
+    machines' security groups, it has those that are open to the whole internet. The exit code is
+    1 if the command finds anything. It does not look at services other than EC2.
 
     `--fix` removes disks and security groups that dl made for you and that no box uses. It also
     removes rules that open your boxes to the whole internet. It never ends a machine: use

@@ -52,7 +52,7 @@ def command() -> None:
     """Organise images into classes, make a validation set and a sample.
 
     DATASET is a path, or a name in the data folder. You may also name it by `-d`. The default is
-    the dataset of the current folder, else the last one named.
+    the dataset of the current folder, else the last one that you named in a command.
     """
 
 
@@ -149,9 +149,9 @@ def sample(
 def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
-    The operation may be unfinished. Call `undo` again to take back the operation before it. If you
-    name a DATASET, its sample is not taken back. Copies are removed only if they and their
-    originals are unchanged.
+    It also takes back an operation that was interrupted. Call `undo` again to take back the
+    operation before it. If you name a DATASET, its sample stays: to remove the sample, name
+    DATASET-sample. Copies are removed only if they and their originals are unchanged.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
@@ -180,7 +180,7 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
 
 @command.command("ls")
 @JSON
-@with_dataset()
+@with_dataset(about="path, or name in the data folder; by default all datasets are listed")
 def ls(config: Config, as_json: bool) -> None:
     """List all datasets, or the classes of one dataset."""
     from dlcli.data import operations

@@ -29,9 +29,8 @@ TTA = click.option(
     "--tta",
     type=int,
     metavar="N",
-    help="test-time augmentation: predict the mean over each image and N augmented copies, with "
-    "the "
-    "amounts of the training or of --preset",
+    help="test-time augmentation: average the predictions for each image and N copies "
+    "of it, augmented as in training unless you give --preset or an amount",
 )
 
 
@@ -136,10 +135,16 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
-def with_dataset(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_dataset(
+    *keys: str, about: str | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the same as `with_config`, and the dataset: by `-d`, or as an argument.
 
     The `Config` holds the argument as if by `-d`.
+
+    Args:
+        keys: other settings that become options.
+        about: the help of `-d`; by default the setting's.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,6 +158,10 @@ def with_dataset(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
             return function(with_named(config, named), **arguments)
 
+        if about is not None:
+            for option in call.__click_params__:  # type: ignore[attr-defined]
+                if isinstance(option, SettingOption) and option.key == "dataset":
+                    option.help = about
         return call
 
     return decorate
