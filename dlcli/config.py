@@ -32,6 +32,7 @@ from dlcli.files.formats import amended, read_text, read_yaml, without
 from dlcli.files.paths import config_home, find_project_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, means_nothing, plain, settings_of
+from dlcli.settings.schedule import EPOCHS, RATE
 from dlcli.settings.shared import BLOCKS, Settings, blocks
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
@@ -39,6 +40,8 @@ RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 RECORD = "run"
 
 TRAIN = "train."
+# The recipe that examples name first.
+USUAL = "finetune"
 
 
 @dataclass(frozen=True)
@@ -391,14 +394,28 @@ def declared(key: str) -> Setting:
     """
     recipe = recipe_of(key)
     there = recipe in built_in_names() or own_recipe_of(key)
-    near = _declared_by(recipe) if there else _shared()
-    if key in near:
-        return near[key]
-    known = {**declarations(), **near}
+    of_block = _declared_by(recipe) if there else _shared()
+    if key in of_block:
+        return of_block[key]
+    name = key.rpartition(".")[2]
+    if name in (*RATE, *EPOCHS):
+        schedule = f"{TRAIN}{recipe if there else USUAL}.schedule"
+        usual = declared(schedule)
+        raise DlError(
+            f"No setting is called `{key}`",
+            why="a recipe's schedule holds rates and epochs",
+            hint=f"For example: `dl config set {schedule} {usual.text(usual.default)}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    known = {**declarations(), **of_block}
+    homes = [each for each in known if each.endswith(f".{key}")]
+    homes.sort(key=lambda each: recipe_of(each) != USUAL)
+    meant = " or ".join(f"`{each}`" for each in homes[:2])
+    near = f"Did you mean {meant}?" if homes else did_you_mean(key, tuple(known))
     raise DlError(
         f"No setting is called `{key}`",
         why=why_missing(recipe) if recipe else "",
-        hint=f"{did_you_mean(key, tuple(known))} `dl config show` lists them all.",
+        hint=f"{near} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )
 

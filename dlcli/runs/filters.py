@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
 from dlcli.settings.fields import FALSE, NOTHING, TRUE
+from dlcli.settings.schedule import RATE
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
 Metric = Literal["val_loss", "val_accuracy"]
@@ -128,6 +129,15 @@ def require_known(keys: Iterable[str], rows: Sequence[Row]) -> None:
     for key in keys:
         if key in FIELDS or not rows or any(key in row.values for row in rows):
             continue
+        if key in RATE:
+            held = (row.values.get("schedule") for row in rows)
+            schedule = next(filter(None, held), "0.01x8,0.001x4")
+            raise DlError(
+                f"No run here has a `{key}`",
+                why="a run's schedule holds rates and epochs",
+                hint=f"Its key is `schedule`, as in `schedule={schedule}`.",
+                exit_code=ExitCode.USAGE,
+            )
         known = dict.fromkeys(name for row in rows for name in row.values)
         names = [*FIELDS, *(name for name in known if "." not in name and name not in FIELDS)]
         raise DlError(

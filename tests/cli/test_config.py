@@ -103,6 +103,11 @@ def test_set_says_which_other_source_goes_first(
         (["seed", "abc"], "`seed` can't be 'abc': expected a whole number, at least 0"),
         (["kaggle", "dogs"], "No setting is called `kaggle`"),
         (["train.fintune.schedule", "1e-3"], "Did you mean `train.finetune.schedule`"),
+        (["lr", "0.01"], "`dl config set train.finetune.schedule "),
+        (["epochs", "5"], "a recipe's schedule holds rates and epochs"),
+        (["train.cnn.lr", "0.01"], "`dl config set train.cnn.schedule "),
+        (["dropout", "0.3"], "Did you mean `train.finetune.dropout` or "),
+        (["batch_size", "32"], "Did you mean `train.finetune.batch_size` or "),
         (["seed"], "Missing argument"),
     ],
 )

@@ -60,6 +60,19 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     assert said.count("Using the default") == 2
 
 
+def test_an_option_of_train_is_answered_with_the_schedule_to_set(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    for option in ("--lr", "--learning-rate"):
+        refused = dl("rerun", run.name, option, "1e-4")
+        assert refused.exit_code == 2
+        assert "`--set schedule=0.0001x2`" in refused.stderr
+    assert "`--set schedule=0.01x3`" in dl("rerun", run.name, "--epochs", "3").stderr
+    assert others(run) == []
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

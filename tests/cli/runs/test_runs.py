@@ -201,6 +201,7 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
     ("words", "what", "mend"),
     [
         ("dropuot=1", "No run here has a `dropuot`", "Did you mean `dropout`?"),
+        ("lr=0.01", "a run's schedule holds rates and epochs", "as in `schedule=1e-3x"),
         ("--sort val_los", "No run here has a `val_los`", "Did you mean `val_loss`?"),
         ("val_accuracy", "'val_accuracy' is not a filter", "Quote filters"),
         ("--sort val_loss best", "'best' is not a filter", "Quote filters"),
