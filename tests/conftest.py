@@ -221,7 +221,9 @@ def short_course(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def datasets(home: Path) -> Path:
     """A data folder with three datasets: dogscats, dogscats-sample and fish."""
     for name in ("dogscats", "dogscats-sample", "fish"):
-        (home / "data" / name / "train" / "cat").mkdir(parents=True)
+        folder = home / "data" / name / "train" / "cat"
+        folder.mkdir(parents=True)
+        (folder / "1.jpg").touch()
     return home / "data"
 
 

@@ -131,17 +131,17 @@ def _plain(store: Any) -> dict[str, Any]:
 @with_config("dataset")
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     """Remove features: NAME, as listed by `dl features ls`, or --all."""
-    from dlcli.data.choice import choose_dataset
+    from dlcli.data.choice import again, choose_dataset
     from dlcli.features.store import remove_features, stored_features
 
-    choice = choose_dataset(config)
+    choice = choose_dataset(config, lasting=False)
     say(str(choice))
     stores = stored_features(choice.root)
     names = tuple(store.folder.name for store in stores)
     if (name is None) == (not everything):
         raise DlError(
             "Name the features to remove, or use `--all`",
-            hint="`dl features ls` lists them.",
+            hint=f"`dl features ls{again(choice.root)}` lists them.",
             exit_code=ExitCode.USAGE,
         )
     chosen = [store for store in stores if everything or store.folder.name == name]

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
+from dlcli.data.folders import is_image
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
@@ -27,10 +28,15 @@ class Choice:
         return f"Dataset {shown(self.root)} ({self.why})"
 
 
-def choose_dataset(config: Config) -> Choice:
+def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     """Choose the dataset: named > the setting > the current folder's > last named.
 
-    A dataset that is named on the command line is remembered for the next command.
+    A dataset that is named on the command line is remembered for the next command, if it has
+    training images.
+
+    Args:
+        config: the settings.
+        lasting: whether a named dataset may be remembered.
 
     Raises:
         DlError: the named dataset does not exist, or none is known.
@@ -39,7 +45,8 @@ def choose_dataset(config: Config) -> Choice:
     if settings.dataset is not None:
         root = find_dataset(settings.dataset, settings.data_dir)
         if config.is_flag("dataset"):
-            remember(root)
+            if lasting and _has_images(root):
+                remember(root)
             return Choice(root, "named")
         origin = config.get("dataset").origin
         return Choice(root, f"by {'' if origin == 'DL_DATASET' else '`dataset` in '}{origin}")
@@ -158,6 +165,11 @@ def dataset_names(data_dir: Path) -> tuple[str, ...]:
     except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(sorted(names))
+
+
+def _has_images(root: Path) -> bool:
+    """Whether a folder has an image in a class's folder of train/."""
+    return any(is_image(path.name) for path in root.glob("train/*/[!.]*"))
 
 
 def _dataset_around(folder: Path, data_dir: Path) -> Path | None:

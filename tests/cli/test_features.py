@@ -269,6 +269,13 @@ def test_rm_refuses_what_it_does_not_know(
     assert len(stores(dogscats)) == 1
 
 
+def test_rm_leaves_the_current_dataset_as_it_is(dl: Dl, home: Path, dogscats: Path) -> None:
+    make_dataset(home / "data" / "mine", train=4, valid=2)
+    ok(dl("features", "ls", "-d", "dogscats"))
+    ok(dl("features", "rm", "--all", "--yes", "-d", "mine"))
+    assert "Dataset ~/data/dogscats (last named)" in ok(dl("features", "ls")).stderr
+
+
 @pytest.mark.parametrize("typed", [("-d", "other"), ("--layer", "conv"), ("--data-dir", "x")])
 def test_options_before_a_subcommand_are_refused_and_not_dropped(
     dl: Dl, dogscats: Path, typed: tuple[str, ...]

@@ -43,6 +43,21 @@ def test_a_dataset_named_by_the_option_is_remembered_too(datasets: Path) -> None
     assert choose_dataset(config()).root == datasets / "fish"
 
 
+@pytest.mark.parametrize("below", ["", "train", "train/cat"])
+def test_a_named_folder_without_images_is_not_remembered(datasets: Path, below: str) -> None:
+    (datasets / "empty" / below).mkdir(parents=True)
+    choose_dataset(with_named(config(), "fish"))
+    assert choose_dataset(with_named(config(), "empty")).root == datasets / "empty"
+    assert last_named() == datasets / "fish"
+
+
+def test_a_choice_that_does_not_last_is_not_remembered(datasets: Path) -> None:
+    choose_dataset(with_named(config(), "fish"))
+    choice = choose_dataset(with_named(config(), "dogscats"), lasting=False)
+    assert (choice.root, choice.why) == (datasets / "dogscats", "named")
+    assert last_named() == datasets / "fish"
+
+
 def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
     datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +141,8 @@ def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
 
 def test_a_dataset_whose_name_has_odd_bytes_is_remembered(datasets: Path) -> None:
     odd = datasets / "a b\n\udcff'"
-    odd.mkdir()
+    (odd / "train" / "cat").mkdir(parents=True)
+    (odd / "train" / "cat" / "1.jpg").touch()
     choose_dataset(with_named(config(), str(odd)))
     assert choose_dataset(config()).root == odd
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.small_folders import make
 
 from dlcli.config import Config, load_config
 from dlcli.data.choice import choose_dataset, with_named
@@ -48,7 +49,7 @@ def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
 
 def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, home: Path) -> None:
     other = home / "elsewhere" / "fish"
-    other.mkdir(parents=True)
+    make(other, "train/cat/1.jpg")
     run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
     choose_dataset(with_named(config(), str(other)))
     with pytest.raises(DlError, match="all runs there belong to another dataset of that name"):

@@ -24,10 +24,17 @@ TRAIN_ONE = "Train one: `dl train finetune`."
 ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
 
 
-def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, Path | None]:
+def choose_runs(
+    config: Config, everything: bool = False, *, lasting: bool = True
+) -> tuple[str | None, Path | None]:
     """The name and the folder of the dataset whose runs to use; both None for all datasets.
 
     The dataset need not exist: its runs may have been copied without it.
+
+    Args:
+        config: the settings.
+        everything: whether to use the runs of all datasets.
+        lasting: whether a named dataset may be remembered.
     """
     from dlcli.data.choice import choose_dataset
     from dlcli.runs.run import Run
@@ -37,7 +44,7 @@ def choose_runs(config: Config, everything: bool = False) -> tuple[str | None, P
             raise click.UsageError("`--all` and `-d` exclude each other: leave out one of them.")
         return None, None
     try:
-        choice = choose_dataset(config)
+        choice = choose_dataset(config, lasting=lasting)
     except DlError as error:
         settings = config.settings()
         named = settings.dataset
@@ -80,13 +87,15 @@ class Selection:
         Raises:
             DlError: no run passes, or there is none.
         """
+        from dlcli.data.choice import again
+
         if not self.kept:
             of = "" if self.dataset is None else f" of {shown(self.dataset)}"
             passes = " passes the filters" if self.rows else ""
-            every = " --all" if self.dataset is None else ""
+            same = " --all" if self.dataset is None else again(self.root)
             raise DlError(
                 f"No run{of} in {shown(self.runs_dir)}{passes}",
-                hint=f"List them without filters: `dl runs{every}`." if self.rows else TRAIN_ONE,
+                hint=f"List them without filters: `dl runs{same}`." if self.rows else TRAIN_ONE,
             )
 
 
@@ -97,6 +106,7 @@ def select_runs(
     keys: Sequence[str] = (),
     *,
     settings: bool = False,
+    lasting: bool = True,
 ) -> Selection:
     """Select runs by dataset and filters.
 
@@ -106,6 +116,7 @@ def select_runs(
         everything: whether to use the runs of all datasets.
         keys: other keys that are needed of each run.
         settings: whether each row has the run's settings; else only if a filter or key needs them.
+        lasting: whether a named dataset may be remembered.
 
     Raises:
         DlError: no dataset is known, or a filter is wrong.
@@ -115,7 +126,7 @@ def select_runs(
 
     wanted = [read_filter(text) for text in filters]
     asked = settings or needs_settings([*(each.key for each in wanted), *keys])
-    dataset, root = choose_runs(config, everything)
+    dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
     rows = list_runs(runs_dir, dataset, settings=asked)
     return Selection(runs_dir, dataset, root, rows, filtered(rows, wanted))

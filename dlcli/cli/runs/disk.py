@@ -133,7 +133,7 @@ def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
     if not named:
         raise click.UsageError("Name runs, `dl runs rm RUN`, or filter them, `state=failed`.")
     if len(filters) == len(named):
-        found = select_runs(config, filters, everything)
+        found = select_runs(config, filters, everything, lasting=False)
         found.require_some()
         return [row.run for row in found.kept]
     if filters:

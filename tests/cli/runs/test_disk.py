@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.command_result import Dl, ok
 from support.listed_runs import listed_run, sized
+from support.small_folders import make
 
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
@@ -195,6 +196,15 @@ def test_filters_are_those_of_the_list(
     said = dl("runs", "rm", *words, "--yes")
     assert len(Run.all(Path.home() / "runs")) == left, said
     assert said.exit_code == (1 if left == 4 else 0)
+
+
+def test_rm_leaves_the_current_dataset_as_it_is(dl: Dl, home: Path, three: list[Run]) -> None:
+    make(home / "data/fish", "train/cat/1.jpg", "train/dog/1.jpg")
+    listed_run("202611231413-fc", "fish")
+    none = dl("runs", "rm", "recipe=fc", "-d", "fish", "--yes")
+    assert "List them without filters: `dl runs -d ~/data/fish`." in none.stderr
+    ok(dl("runs", "rm", "recipe=finetune", "-d", "fish", "--yes"))
+    assert "Dataset ~/data/tiny (last named)" in ok(dl("runs")).stderr
 
 
 def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> None:
