@@ -39,9 +39,15 @@ class Clip(click.ParamType):
         if word == "auto":
             return "auto"
         try:
-            return 0.0 if word == "none" else float(word)
+            bound = 0.0 if word == "none" else float(word)
         except ValueError:
             self.fail(f"{value!r} is not a number such as 0.05, auto or none.")
+        if not 0 <= bound < 1:  # how much less than 1 depends on the number of classes
+            self.fail(
+                f"{value!r} is not at least 0 and below 1, or below 0.5 for two classes. "
+                "Try 0.005 to 0.02, which suits good models."
+            )
+        return bound
 
 
 @click.command(cls=Command)

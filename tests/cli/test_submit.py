@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
-from support.command_result import Dl, ok
+from support.command_result import Dl, ok, refused
 from support.loaded_modules import BACKENDS, loaded
+from support.small_folders import make
 
 from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.clipping import TRIED, clip
@@ -146,6 +147,26 @@ def test_a_bound_that_leaves_nothing_is_a_usage_error(dl: Dl, run: Run) -> None:
     failed = dl("submit", run.name, "--clip", "0.5")
     assert failed.exit_code == 2
     assert "Can't clip at 0.5: for 2 classes the bound is at least 0 and below 0.5" in failed.stderr
+
+
+@pytest.mark.parametrize("bound", ["2", "1", "-0.1", "nan"])
+def test_a_bound_for_no_number_of_classes_is_refused_before_anything_is_looked_for(
+    dl: Dl, bound: str
+) -> None:
+    refused(dl("submit", "--clip", bound), f"'{bound}' is not at least 0 and below 1", exit_code=2)
+
+
+def test_for_a_sample_the_hint_is_the_whole_dataset(dl: Dl, run: Run, home: Path) -> None:
+    pets = home / "data/pets"
+    make(home / "data/pets-sample", "train/cat/1.png", "train/dog/2.png", "valid/cat/1.png")
+    trained = Run.create(home / "runs", "pets-sample", "finetune", ())
+    write_yaml(trained.config_file, {"run": {"dataset": {"path": f"{pets}-sample"}}})
+    write_yaml(trained.status_file, {"state": "finished", "started": "2026-11-23T14:09:31Z"})
+    refused(
+        dl("submit", "-d", "pets-sample"),
+        "No images in ~/data/pets-sample/test: there is nothing to predict\n"
+        "This is a sample. Submit the whole dataset: `dl submit -d ~/data/pets`.",
+    )
 
 
 def test_clipping_class_names_is_a_usage_error(dl: Dl, run: Run, home: Path) -> None:
