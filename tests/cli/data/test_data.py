@@ -104,8 +104,8 @@ def test_what_organize_leaves_out_is_said(dl: Dl, home: Path) -> None:
     make(mix, "train/a.2.jpg")
     again = ok(dl("data", "organize", "Downloads/mix")).stderr
     assert "is organised already" in again
-    assert "Warning: 1 new file in ~/Downloads/mix not copied, such as train/a.2.jpg" in again
-    assert "`dl data undo`, up to" in again
+    assert "Warning, not copied: 1 new file in ~/Downloads/mix, such as train/a.2.jpg" in again
+    assert "`dl data undo` until it has taken back `organize`" in again
     make(mix, "train/stray.jpg")  # which has no class in its name: organising would refuse
     assert "is organised already" in ok(dl("data", "organize", "Downloads/mix")).stderr
 
