@@ -43,10 +43,10 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     """Export a RUN's best model to another format.
 
     Formats are ONNX, OpenVINO, LiteRT (TensorFlow Lite) and SavedModel. The file model.yaml beside
-    the model lists the classes in order, and says which pixels the model takes. If the package that
-    runs the format is installed, model.yaml also says how much the model's output differs from the
-    run's predictions. Without RUN, the command takes the newest finished run of the current
-    dataset.
+    the model lists the classes in order, and describes the model's input: image size, channels and
+    range of values. If the package that runs the format is installed, model.yaml also says how much
+    the model's output differs from the run's predictions. Without RUN, the command takes the newest
+    finished run of the current dataset.
     """
     from dlcli.runs.choice import choose_run
     from dlcli.runs.run import writable_run_said

@@ -137,8 +137,8 @@ def schedule_options(name: str) -> list[click.Option]:
         ["--epochs"],
         type=click.IntRange(min=1),
         metavar="N",
-        help="epochs of each phase, divided among its rates as in --schedule; in `dl resume` N is "
-        f"the total of all phases  [default: {usual.epochs}]",
+        help="epochs of each phase; each rate of --schedule keeps its share of them; in "
+        f"`dl resume` N is the total of all phases  [default: {usual.epochs}]",
     )
     lr = ScheduleOption(
         ["--lr"],

@@ -61,8 +61,8 @@ class Finetune(Recipe):
     )
     layer_decay: float | None = setting(
         None,
-        "in the second phase, rate of each network layer as a share of the next layer's; by "
-        "default they are equal",
+        "in the second phase, each network layer's rate is this times the rate of the layer after "
+        "it; by default all rates are equal",
         at_least=0.01,
         below=1,
     )

@@ -156,9 +156,9 @@ def audit_command(config: Config, all_regions: bool, mend: bool, as_json: bool, 
     """List everything in EC2 that costs money or lets others in.
 
     The list has all machines, whoever made them, and the disks and elastic addresses that no
-    machine uses. Of your boxes' security groups, it has each rule that dl did not make. Of other
-    machines' security groups, it has those that are open to the whole internet. The exit code is
-    1 if the command finds anything. It does not look at services other than EC2.
+    machine uses. It also has what lets others in: each rule of your boxes' security groups that dl
+    did not make, and each security group of another machine that is open to the whole internet.
+    The exit code is 1 if the command finds anything. It does not look at services other than EC2.
 
     `--fix` removes disks and security groups that dl made for you and that no box uses. It also
     removes rules that open your boxes to the whole internet. It never ends a machine: use

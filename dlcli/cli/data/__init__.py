@@ -150,7 +150,8 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
     It also takes back an operation that was interrupted. Call `undo` again to take back the
-    operation before it. If you name a DATASET, its sample stays: to remove the sample, name
+    operation before it. Without DATASET, `undo` removes the dataset's sample if making it was the
+    last operation. If you name a DATASET, its sample stays; to remove the sample, name
     DATASET-sample. Copies are removed only if they and their originals are unchanged.
     """
     from dlcli.data import operations

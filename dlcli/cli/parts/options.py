@@ -29,8 +29,8 @@ TTA = click.option(
     "--tta",
     type=int,
     metavar="N",
-    help="test-time augmentation: average the predictions for each image and N copies "
-    "of it, augmented as in training unless you give --preset or an amount",
+    help="test-time augmentation: average the predictions for each image and N augmented copies "
+    "of it; augmentation is as in training, unless you give an option of augmentation",
 )
 
 
