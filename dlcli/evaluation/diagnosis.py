@@ -208,6 +208,11 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             f"{written(train.guess_loss)} of guessing by class frequencies, with an accuracy of "
             f"{percent(train.accuracy)}."
         )
+    if _exploded(train, seen) and not overfits and share >= TRIFLE:
+        return "underfitting", (
+            f"Underfitting: the loss on training images was {written(seen.train_loss)} while "
+            f"training, above the {written(train.guess_loss)} of guessing by class frequencies."
+        )
     if seen.fell and falling and HIGH <= share < VERY_HIGH and not overfits:
         return _still_learning(seen.fell)
     far_apart = valid.loss > FAR_APART * train.loss
@@ -239,7 +244,10 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             f"Not clear: the loss is {both}. The difference can't be measured with {few}."
         )
     if abs(gap) <= noise:
-        return "good fit", f"Good fit: the loss is {both}, within the noise of {few}."
+        return "good fit", (
+            f"Good fit: the loss is {both}. The difference is no larger than chance explains with "
+            f"{few}."
+        )
     little = "a small difference" if gap > 0 else "no sign of overfitting"
     return "good fit", f"Good fit: the loss is {both}, {little}."
 
@@ -274,6 +282,11 @@ def _unsettled(train: Score, seen: Trends) -> bool:
     return learned and train.loss - train.noise > max(
         NOTABLE_CHANGE * seen.train_loss, HIGH * train.guess_loss
     )
+
+
+def _exploded(train: Score, seen: Trends) -> bool:
+    """Whether the kept epoch's training loss is far above guessing, as with a rate too high."""
+    return seen.train_loss > NOTABLE_RISE * train.guess_loss
 
 
 def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bool:
@@ -312,9 +325,9 @@ def _remedies(
     kind: Kind, train: Score, valid: Score, seen: Trends, options: Options
 ) -> tuple[str, ...]:
     if kind == "not settled":
-        return ("more epochs or smaller batches, `--schedule` and `--batch-size`",)
+        return (f"more epochs or smaller batches, `{options.longer}` and `--batch-size`",)
     if kind == "still learning":
-        return ("more epochs, `--schedule`",)
+        return (f"more epochs, `{options.longer}`",)
     if kind == "overfitting" or (kind == "good fit" and seen.rose):
         return against_overfitting(options)
     if kind == "not clear":
@@ -325,7 +338,9 @@ def _remedies(
     return against_underfitting(
         options,
         # worse than guessing or than before: the learning rate is too high
-        diverged=seen.diverged is not None or train.loss > NOTABLE_RISE * train.guess_loss,
+        diverged=seen.diverged is not None
+        or train.loss > NOTABLE_RISE * train.guess_loss
+        or _exploded(train, seen),
         more_epochs=seen.fell is not None or seen.single,
         held_back=_held_back(train, valid, seen, options),
         less_dropout=not _overfits(train, valid),

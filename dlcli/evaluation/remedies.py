@@ -27,6 +27,9 @@ class Options:
         pretrained: the command that trains on a pretrained network; None if this one did.
         simpler, richer: the commands of the neighbouring recipes in the course's order, if any.
         find_rate: the command that finds a learning rate, if there is one.
+        augment: the options for augmentation.
+        longer: the option for more epochs.
+        slower: the option for lower learning rates.
     """
 
     augments: bool = False
@@ -37,6 +40,9 @@ class Options:
     simpler: str | None = None
     richer: str | None = None
     find_rate: str | None = None
+    augment: str = "--augment"
+    longer: str = "--schedule"
+    slower: str = "--schedule"
 
 
 def against_overfitting(options: Options) -> tuple[str, ...]:
@@ -47,7 +53,7 @@ def against_overfitting(options: Options) -> tuple[str, ...]:
         more = f"--dropout {(1 + options.dropout) / 2:.2g}"
     found = (
         _with_command("the whole dataset", options.full),
-        _with_command("augmentation", "--augment") if not options.augments else "",
+        _with_command("augmentation", options.augment) if not options.augments else "",
         _with_command("a pretrained network", options.pretrained),
         _with_command("more dropout" if options.dropout else "dropout", more),
         _with_command("a simpler model", options.simpler),
@@ -79,7 +85,7 @@ def against_underfitting(
     find = _with_command("another learning rate", options.find_rate)
     rates: tuple[str, ...] = ()
     if diverged:
-        rates = (_with_command("lower learning rates", "--schedule"), find)
+        rates = (_with_command("lower learning rates", options.slower), find)
     elif more_epochs:
         rates = (_with_command("more epochs or a higher learning rate", "--schedule"),)
     richer = (

@@ -69,12 +69,10 @@ class Contrast:
             if low == high == 0:
                 return f"{self.best} and {self.other} have the same log loss on each of {images}."
         holms = f", {_chance(self.loss_p)}" if self.several else ""
-        chance = (
-            "more than chance explains" if self.loss_p < LEVEL else f"within the noise of {images}"
-        )
+        more = "more" if self.loss_p < LEVEL else "no more"
         return (
             f"{self.best}'s log loss is lower than {self.other}'s by {abs(self.test.loss):.4f} "
-            f"({within}{images}{holms}): {chance}."
+            f"({within}{images}{holms}): {more} than chance explains."
         )
 
     @property

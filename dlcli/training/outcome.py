@@ -136,7 +136,9 @@ def _diagnosis(
     normalises = any(
         isinstance(layer, keras.layers.BatchNormalization) for layer in network.head.layers
     )
-    options = options_of(recipe, job.name, job.dataset.root, normalises)
+    # a resume may have changed the schedule
+    trained = dataclasses.replace(recipe, schedule=job.phases[0].schedule)
+    options = options_of(trained, job.name, job.dataset.root, normalises)
     return diagnose(train, valid, history, options)
 
 
@@ -157,6 +159,7 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         normalises: whether the network trains with batch normalisation.
     """
     whole = whole_of(root)
+    frozen = recipe.layer and not any(phase.trains_backbone for phase in recipe.phases())
     return Options(
         augments=recipe.augment,
         dropout=getattr(recipe, "dropout", None),
@@ -166,4 +169,8 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         simpler=recipe.simpler,
         richer=recipe.richer,
         find_rate=f"dl lr-find {name}",
+        # without stored passes every image goes through the frozen network in every epoch
+        augment="--augment --augment-passes 5" if frozen else "--augment",
+        longer=f"--epochs {2 * recipe.schedule.epochs}",
+        slower=f"--lr {recipe.schedule.highest_rate / 10:.3g}",
     )

@@ -68,7 +68,10 @@ def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
 
 def test_the_table_has_the_finding_and_the_first_remedy():
     text = said(FINETUNE, Options(full="--full")).in_short
-    assert text.endswith("within the noise of 400 images. Next: the whole dataset, `--full`.")
+    assert text.endswith(
+        "The difference is no larger than chance explains with 400 images. Next: the whole "
+        "dataset, `--full`."
+    )
     assert said(FINETUNE).in_short == said(FINETUNE).sentence
 
 
@@ -163,6 +166,14 @@ class TestUnderfitting:
         assert "above the 0.693 of guessing" in found.sentence
         assert found.next[0].startswith("lower learning rates")
 
+    def test_a_training_loss_that_exploded_asks_for_a_lower_rate_though_it_falls(self):
+        history = rows((300.0, 0.5, 2.0), (105.0, 0.6, 0.4))
+        scores = Score(0.4, 0.05, 0.9, SEEN), Score(0.4, 0.05, 0.9, PAIR)
+        found = said((*scores, history), Options(slower="--lr 5"))
+        assert found.kind == "underfitting"
+        assert "was 105.0 while training, above the 0.693 of guessing" in found.sentence
+        assert found.next[0] == "lower learning rates, `--lr 5`"
+
     def test_where_the_loss_still_falls_it_is_still_learning(self):
         falling = rows((0.69, 0.5, 0.68), (0.46, 0.9, 0.45), (0.31, 0.97, 0.3))
         found = said((Score(0.3, 0.01, 0.975, SEEN), Score(0.31, 0.02, 0.97, PAIR), falling))
@@ -230,6 +241,8 @@ class TestHistory:
         assert found.kind == "still learning"
         assert "fell from 0.200 to 0.0300" in found.sentence
         assert found.next == ("more epochs, `--schedule`",)
+        doubled = said((*self.FIT, self.OVERSHOT[:2]), Options(longer="--epochs 24"))
+        assert doubled.next == ("more epochs, `--epochs 24`",)
 
     @pytest.mark.parametrize("history", [[], rows((math.nan,) * 3), [{"epoch": 1}]])
     def test_a_history_without_numbers_says_nothing(self, history):
@@ -246,7 +259,7 @@ class TestTooLittle:
     def test_the_noise_is_that_of_the_fewer_images(self):
         train = Score(0.02, 0.015, 1, (10, 10))
         valid = Score(0.03, 0.002, 0.99, (5000, 5000))
-        assert said((train, valid, [])).sentence.endswith("within the noise of 20 images.")
+        assert said((train, valid, [])).sentence.endswith("chance explains with 20 images.")
 
     def test_few_images_need_a_wider_gap_than_many(self):
         train = Score(0.02, 0.003, 1, SEEN)

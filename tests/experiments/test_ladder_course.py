@@ -9,6 +9,7 @@ import pytest
 
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
 from dlcli.experiments.ladder import RUNGS
+from dlcli.settings.schedule import Schedule
 from dlcli.training.outcome import options_of
 
 
@@ -50,3 +51,12 @@ def test_a_sample_names_its_dataset_and_pixels_a_pretrained_network(tmp_path: Pa
     assert options.pretrained == "dl train finetune"
     options = options_of(make_recipe("fc", {}), "fc", tmp_path / "pets", normalises=False)
     assert (options.full, options.pretrained) == (None, None)
+
+
+def test_options_keep_a_frozen_network_fast_and_change_the_schedule(tmp_path: Path) -> None:
+    given = {"schedule": Schedule.parse("50x10,5x2")}
+    options = options_of(make_recipe("finetune", given), "finetune", tmp_path, normalises=False)
+    assert options.augment == "--augment --augment-passes 5"
+    assert (options.longer, options.slower) == ("--epochs 24", "--lr 5")
+    for name, more in (("cnn", {}), ("finetune", {"unfreeze": 2})):
+        assert options_of(make_recipe(name, more), name, tmp_path, False).augment == "--augment"

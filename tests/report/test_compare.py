@@ -86,7 +86,7 @@ def test_a_difference_made_by_few_images_is_noise(root: Path) -> None:
     assert low < 0 < high
     assert contrast.about_loss == (
         f"A's log loss is lower than B's by {contrast.test.loss:.4f} "
-        f"(95 % interval {low:.4f} to {high:.4f}, 40 images): within the noise of 40 images."
+        f"(95 % interval {low:.4f} to {high:.4f}, 40 images): no more than chance explains."
     )
     assert contrast.about_accuracy == (
         "Only A is correct on 2 images, only B on 0 (p = 0.50): within chance."
@@ -107,7 +107,7 @@ def test_one_image_alone_decides_nothing(root: Path) -> None:
     contrast = only(compare([one, two]))
     assert contrast.about_loss == (
         f"A's log loss is lower than B's by {math.log(9):.4f} (1 image): "
-        "within the noise of 1 image."
+        "no more than chance explains."
     )
     assert contrast.about_accuracy == (
         "Only A is correct on 1 image, only B on 0 (p = 1.00): within chance."
@@ -132,7 +132,7 @@ def test_what_a_correction_leaves_to_chance_is_said_to_be_chance() -> None:
     corrected = Contrast("B", "A", found, 0.08, 0.13, several=True)
     assert corrected.about_loss == (
         "B's log loss is lower than A's by 0.0040 (95 % interval 0.0002 to 0.0078, 400 images, "
-        "p = 0.080): within the noise of 400 images."
+        "p = 0.080): no more than chance explains."
     )
     alone = dataclasses.replace(corrected, loss_p=0.04, accuracy_p=0.0004, several=False)
     assert alone.about_loss.endswith("0.0078, 400 images): more than chance explains.")
