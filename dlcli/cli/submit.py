@@ -166,9 +166,14 @@ def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> Non
             )
         if COURSE in curve.bounds and done.bound != COURSE:
             say(f"With `--clip {COURSE:g}` the log loss would be {curve.at(COURSE):.4f}.")
+    elif round(done.clipped_loss, 4) > round(done.loss, 4):
+        say(
+            f"Clipping at {done.bound:g} makes the validation log loss worse "
+            f"({done.clipped_loss:.4f}, unclipped {done.loss:.4f}). Leave out `--clip`, or use "
+            "`--clip auto`."
+        )
     elif round(done.clipped_loss, 4) > round(curve.at(curve.best), 4):  # a visible gain
-        what = f"With `--clip {curve.best:g}`" if curve.best else "Unclipped"
-        say(f"{what} the valid log loss would be {curve.at(curve.best):.4f}.")
+        say(f"With `--clip {curve.best:g}` the valid log loss would be {curve.at(curve.best):.4f}.")
     elif bound is None:
         say("Clipping would not improve the valid log loss.")
 

@@ -113,7 +113,7 @@ def clip(y_prob: np.ndarray, bound: float) -> np.ndarray:
         raise DlError(
             f"Can't clip at {bound:g}",
             why=f"for {n_classes} classes the bound is at least 0 and below {most(n_classes):g}",
-            hint="Try 0.005 to 0.02, which suits good models.",
+            hint="Use `--clip auto`, which chooses the bound on the validation images.",
             exit_code=ExitCode.USAGE,
         )
     if bound == 0:

@@ -123,6 +123,16 @@ def test_without_clipping_what_it_would_gain_is_printed(dl: Dl, run: Run) -> Non
     assert "would be" not in again.stderr
 
 
+def test_a_bound_that_makes_the_loss_worse_is_said_to(dl: Dl, run: Run) -> None:
+    many(run, np.tile([[0.999, 0.001]], (200, 1)), ["cat"] * 200)
+    said = ok(dl("submit", run.name, "--clip", "0.05"))
+    assert (
+        "Clipping at 0.05 makes the validation log loss worse (0.0513, unclipped 0.0010). Leave "
+        "out `--clip`, or use `--clip auto`.\n"
+    ) in said.stderr
+    assert "would be" not in said.stderr
+
+
 def test_the_positive_class_may_come_from_the_dataset_and_be_overruled_by_a_flag(
     dl: Dl, run: Run, home: Path
 ) -> None:
