@@ -100,6 +100,7 @@ def resume(
                     )
                 # only now: without a checkpoint an interrupted run would start from scratch
                 run.update_status(state="interrupted", reason="more epochs were asked for")
+            if "finished" in run.status:  # or was, and a kill came between
                 set_aside(run)
             if change:
                 change = replace(change, when=utc_now())

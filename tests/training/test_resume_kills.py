@@ -202,3 +202,23 @@ def test_a_training_killed_right_before_any_of_its_files_is_there_is_the_same_to
         next_words = ("resume", run.name)
     assert run is not None
     assert_same(run, whole)
+
+
+@pytest.mark.parametrize("name", ["predictions", "metrics.yaml", "figures"])
+def test_what_a_kill_left_of_the_model_before_is_set_aside_by_the_next_resume(
+    forks: Forks, runs: Path, tiny: Path, name: str
+) -> None:
+    words = ("train", "finetune", "--schedule", "1e-3x2", "-d", str(tiny), *SMALLEST)
+    run = run_of(forks.start(*words), runs)
+    ok(forks.end())
+    ok(forks.run("evaluate", run.name))
+    more = ("resume", run.name, "--epochs", "3")
+    killed = forks.run(*more, first=f"die_before('before-epoch-3/{name}')")
+    assert killed.exit_code == -signal.SIGKILL, killed.stderr
+    assert run.state == "interrupted"
+    ok(forks.run(*more))
+    aside = sorted(file.name for file in run.path.glob("before-epoch-3*/*"))
+    assert aside == ["figures", "metrics.yaml", "predictions", "report.html"]
+    assert not run.report_file.exists()
+    assert not run.metrics_file.exists()
+    assert list(run.path.glob("before-epoch-4*")) == []
