@@ -370,19 +370,24 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
         except (requests.RequestException, OSError, ValueError) as error:
             asked.set_exception(error)
 
+    def answer() -> Response:
+        # in a thread: name resolution alone may take a minute
+        Thread(target=ask, daemon=True).start()
+        try:
+            return asked.result(seconds)
+        except TimeoutError:  # only here: below, one may come from the disk
+            raise requests.Timeout from None
+
     broken = (
         requests.ConnectionError,
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,
-        TimeoutError,
     )
     asked: Future[Response] = Future()
     with requests.Session() as session:
         session.auth = lambda request: request  # else it would send the host's login in ~/.netrc
         try:
-            # in a thread: name resolution alone may take a minute
-            Thread(target=ask, daemon=True).start()
-            with asked.result(seconds) as response:
+            with answer() as response:
                 yield response
         except broken as error:
             raise _Broken(f"{_host(url)}: {reason(error, seconds)}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from datetime import timedelta
@@ -35,6 +36,18 @@ def test_trouble_that_stays_is_said_with_what_is_kept(go, storage: Storage, path
         "Can't download the archive: 127.0.0.1 answers 502 Bad Gateway\n"
         "Kept 458.8 kB. The same command resumes from there."
     )
+
+
+def test_a_disk_that_does_not_answer_is_no_trouble_of_the_server(
+    go, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out", "archive.zip.partial")
+
+    monkeypatch.setattr(download, "_copy", write)
+    with pytest.raises(TimeoutError, match=r"archive\.zip\.partial"):
+        go()
+    assert len(storage.calls) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 418, 299, 204])
