@@ -62,8 +62,8 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     raise DlError(
         "No dataset is named",
         why="no earlier command named one either",
-        hint="`dl data ls` lists datasets. Name one: `-d DATASET`, or in `dl data` commands "
-        "without `-d`, as in `dl data split DATASET`. Or make one: `dl data organize FOLDER`.",
+        hint="`dl data ls` lists datasets. Name one: `-d DATASET`. After a `dl data` command, "
+        "type the name alone: `dl data split DATASET`. Or make one: `dl data organize FOLDER`.",
     )
 
 

@@ -264,9 +264,9 @@ def _require_originals(operation: Operation) -> None:
     if copies and not any(is_unchanged(copy, original) for copy, original in copies):
         raise DlError(
             f"Nothing was undone in {shown(operation.root)}",
-            why=f"the originals in {shown(operation.source)} are gone or changed, so these may be "
-            "the only copies",
-            hint="If you don't need them, remove the folder.",
+            why=f"the originals in {shown(operation.source)} are gone or changed, so the images "
+            f"in {shown(operation.root)} may be the only copies",
+            hint="If you don't need them, remove that folder yourself.",
         )
 
 

@@ -204,9 +204,9 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
     falling = seen.fell is not None and seen.falls_markedly
     if train.loss > train.guess_loss:
         return "underfitting", (
-            f"Underfitting: even on training images the loss is {on_train}, above the "
-            f"{written(train.guess_loss)} of guessing by class frequencies, with an accuracy of "
-            f"{percent(train.accuracy)}."
+            f"Underfitting: even on training images the loss is {on_train} and the accuracy "
+            f"{percent(train.accuracy)}. Guessing by class frequencies gives a lower loss, "
+            f"{written(train.guess_loss)}."
         )
     if _exploded(train, seen) and not overfits and share >= TRIFLE:
         return "underfitting", (
@@ -229,9 +229,10 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         )
     if _held_back(train, valid, seen, options):
         held = f"dropout {options.dropout:g}{' and augmentation' if options.augments else ''}"
+        it = "both" if options.augments else "dropout"
         return "underfitting", (
             f"Underfitting: the accuracy on training images was {percent(seen.train_accuracy)} "
-            f"while training with {held}, and is {percent(train.accuracy)} without."
+            f"while training with {held}. Without {it}, the accuracy is {percent(train.accuracy)}."
         )
     if seen.fell and falling and share >= TRIFLE:
         return _still_learning(seen.fell)

@@ -186,7 +186,8 @@ def _going_on(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Con
     if not seeds:
         return last
     which = " to ".join(f"`--seed {seed}`" for seed in sorted({seeds[0], seeds[-1]}))
-    return f"train again with {which} in place of `--members {count}`, then {last}"
+    each = "once for each of " if len(seeds) > 1 else "with "
+    return f"train again {each}{which} in place of `--members {count}`, then {last}"
 
 
 def _refuse_twice(runs: Sequence[Run]) -> None:

@@ -41,10 +41,11 @@ class PixelRule:
 
     def __str__(self) -> str:
         size = f"{self.size}x{self.size}"
-        exact = f"decoded by Pillow, RGB, its bilinear filter straight to {size}"
+        exact = f"decoded to RGB and resized to {size} (bilinear) by Pillow"
         if self.decode == "exact":
             return exact
-        return f"JPEGs decoded scaled in the DCT, RGB, OpenCV straight to {size}; others {exact}"
+        scaled = f"decoded to RGB at a reduced size (DCT scaling), then resized to {size} by OpenCV"
+        return f"JPEGs: {scaled}; other images: {exact}"
 
 
 class UnreadableImage(Exception):

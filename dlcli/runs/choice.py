@@ -240,7 +240,10 @@ def require_own(run: Run, root: Path) -> None:
             say(f"{shown(recorded)} is gone. Using {shown(root)}, which holds the same images.")
             return
         why = f"{shown(recorded)} is gone, and {shown(root / other)} holds other images"
-        hint = "Name a copy of it that keeps the times of files, as by `rsync -a` or `cp -a`."
+        hint = (
+            "Name a copy of the run's dataset. Make copies with `cp -a` or `rsync -a`: these keep "
+            "the times of files, by which `dl` recognises images."
+        )
     raise DlError(
         f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
         why=why,

@@ -67,7 +67,9 @@ class Networks(tuple[str, ...]):
             if network.prefixlen == 0:
                 raise Refused("it admits the whole internet")
             if network.prefixlen < (most := WIDEST[network.version]):
-                raise Refused(f"{network} admits too many addresses: at most a /{most}")
+                raise Refused(
+                    f"{network} admits too many addresses: use /{most} or a longer prefix"
+                )
         return cls(map(str, found))
 
     def __str__(self) -> str:

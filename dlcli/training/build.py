@@ -57,8 +57,8 @@ def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[kera
         layers = layers_from(backbone, phase.freeze_to)
         if not layers:
             raise DlError(
-                f"No layer of {backbone.name} would train above {phase.freeze_to!r}",
-                why="it has no layers with weights from there on",
+                f"No layer of {backbone.name} would train from {phase.freeze_to!r} up",
+                why="neither this layer nor any layer above it has weights",
                 hint=f"Name a lower layer. `dl backbones {backbone.name}` lists them.",
             )
         return layers

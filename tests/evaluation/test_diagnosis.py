@@ -140,7 +140,7 @@ class TestUnderfitting:
         found = said(MUCH_DROPOUT, Options(dropout=0.95, augments=True, richer="--unfreeze 2"))
         assert found.sentence.replace(words.NBSP, " ") == (
             "Underfitting: the accuracy on training images was 90.7 % while training with dropout "
-            "0.95 and augmentation, and is 98.6 % without."
+            "0.95 and augmentation. Without both, the accuracy is 98.6 %."
         )
         assert found.next[0] == "less dropout, `--dropout 0.47`"
 
@@ -163,7 +163,7 @@ class TestUnderfitting:
     def test_a_loss_above_a_guessers_asks_for_lower_rates(self):
         found = said((Score(5.53, 0.2, 0.62, SEEN), Score(6.08, 0.4, 0.6, PAIR), []), Options())
         assert found.kind == "underfitting"
-        assert "above the 0.693 of guessing" in found.sentence
+        assert "gives a lower loss, 0.693." in found.sentence
         assert found.next[0].startswith("lower learning rates")
 
     def test_a_training_loss_that_exploded_asks_for_a_lower_rate_though_it_falls(self):

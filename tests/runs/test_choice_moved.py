@@ -120,7 +120,8 @@ def test_a_folder_of_another_name_with_other_images_is_refused(
             dl(command, run.name, "-d", pets),
             f"{run.name} is a run of tiny, not of ~/elsewhere/pets: {home}/data/tiny is gone, and "
             f"~/elsewhere/pets/{split} holds other images\n"
-            "Name a copy of it that keeps the times of files, as by `rsync -a` or `cp -a`.",
+            "Name a copy of the run's dataset. Make copies with `cp -a` or `rsync -a`: these keep "
+            "the times of files, by which `dl` recognises images.",
             exit_code=2,
         )
 

@@ -166,7 +166,7 @@ def test_the_saved_model_gives_the_runs_probabilities_to_keras_alone(
 ) -> None:
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", "--precision", "f32", *SMALL))
     run = only_run(home)
-    assert run.config["run"]["pixel_rule"].endswith("bilinear filter straight to 64x64")
+    assert run.config["run"]["pixel_rule"].endswith("resized to 64x64 (bilinear) by Pillow")
     script = f"""
 import sys
 sys.modules["dlcli"] = None  # an import of it would fail

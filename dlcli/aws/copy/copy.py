@@ -88,7 +88,7 @@ def prepare(
     if delete and direction == "get" and not complete:
         raise DlError(
             f"Some of {printable(there)} on the box cannot be read, so `--delete` is refused",
-            why="it would delete the copies here of files that it can't see on the box",
+            why="it would also delete local copies of files that it can't see on the box",
             hint=f"Make the folder readable (`dl aws ssh{options}`), or leave out `--delete`.",
         )
     if folders.is_project:

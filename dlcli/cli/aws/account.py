@@ -81,7 +81,7 @@ def limits(box: Box) -> str:
     from datetime import UTC, datetime, timedelta
 
     if box.until is None:
-        return "only its watchdog stops it"
+        return "its tags do not show when it stops"
     left = box.until - datetime.now(UTC) + timedelta(seconds=30)  # to the nearest minute
     ends = "ends and loses its disk" if box.spot else "stops"
     return f"{ends} in {span(left)}, even if it is busy"

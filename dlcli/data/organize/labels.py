@@ -404,8 +404,8 @@ def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Colu
     if bad := [number for number in numbers if len(picked[number]) != 1]:
         raise DlError(
             f"{len(bad):,} rows of {shown(table.file)} have no class, or several",
-            why=f"in {_listed([*bits])} a line should have one 1, line {bad[0] + 2} has "
-            f"{len(picked[bad[0]])}",
+            why=f"expected a single 1 per line in the columns {_listed([*bits])}, found "
+            f"{len(picked[bad[0]])} in line {bad[0] + 2}",
             hint="Each image needs one label. Name the column: `--label-column NAME`.",
         )
     labels = tuple(each[0] if len(each) == 1 else "" for each in picked)

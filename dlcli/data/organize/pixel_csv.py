@@ -223,8 +223,9 @@ def _names(
         mine = f"row {number:,} of {shown(table.file.name)}"
         if (other := taken.setdefault(f"{table.split}/{name}", mine)) != mine:
             raise DlError(
-                f"{shown(table.file.name)} can't be drawn",
-                why=f"row {number:,} would have the same name as {other}, {shown(name)}",
+                f"{shown(table.file.name)} can't be turned into images",
+                why=f"the image of row {number:,} would have the same name as that of {other}: "
+                f"{shown(name)}",
                 hint="Leave only one of these two CSVs in the folder."
                 if table.id is None
                 else "Change one of the two ids, or remove the row.",
@@ -290,7 +291,7 @@ def _first_bad(
 def _no_pixels(table: PixelTable, number: int, values: int | None = None) -> DlError:
     row = f"row {number:,} below the header"
     return DlError(
-        f"{shown(table.file.name)} can't be drawn",
+        f"{shown(table.file.name)} can't be turned into images",
         why=f"{row} has values other than {table.side**2} whole numbers from 0 to 255"
         if values is None
         else f"{row} has {values:,} values, the header {table.width:,}",

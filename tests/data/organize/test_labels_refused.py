@@ -41,7 +41,7 @@ A = {"labels.csv": "id,label\n1,a\n2,b\n"}
         (
             {"x.csv": "id,label\n8,a\n9,b\n"},
             Naming(label_column="label"),
-            "names the images: the name of an",
+            "names the images: expected names such as",
         ),
         ({}, Naming(label_column="label"), "No CSV has a column `label`: there is no CSV"),
     ],

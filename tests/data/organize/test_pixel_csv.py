@@ -157,17 +157,23 @@ def with_ids(*ids: str) -> bytes:
     [
         (
             {"train.csv": with_ids("a", "b", "c", "b")},
-            "train.csv can't be drawn: row 4 would have the same name as row 2 of train.csv, b.png",
+            (
+                "train.csv can't be turned into images: the image of row 4 would have the same "
+                "name as that of row 2 of train.csv: b.png"
+            ),
         ),
         (
             {"train.csv": with_ids("a", "b", "a")},
-            "train.csv can't be drawn: row 3 would have the same name as row 1 of train.csv, a.png",
+            (
+                "train.csv can't be turned into images: the image of row 3 would have the same "
+                "name as that of row 1 of train.csv: a.png"
+            ),
         ),
         (
             {"Training.csv": digits(2, labelled=True)[1], "train.csv": digits(4, labelled=True)[1]},
             (
-                "train.csv can't be drawn: row 1 would have the same name as row 1 of "
-                "Training.csv, 1.png"
+                "train.csv can't be turned into images: the image of row 1 would have the same "
+                "name as that of row 1 of Training.csv: 1.png"
             ),
         ),
         (
