@@ -86,7 +86,7 @@ def test_a_source_that_cannot_all_be_listed_deletes_nothing_here(sshd: Sshd, dat
         with pytest.raises(DlError, match="`--delete` is refused") as error:
             prepare(client, "get", dogs(data), delete=True)
         assert prepare(client, "get", dogs(data)).plan.delete == ()
-    assert "would delete here" in error.value.why
+    assert "would also delete local copies" in error.value.why
     assert tree(data) == before
 
 
