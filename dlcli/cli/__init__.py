@@ -62,6 +62,8 @@ class Root(Group):
 
     def meant(self, ctx: click.Context, name: str) -> str:
         """Suggest commands of that name in groups, or else root commands of a similar name."""
+        if name in ("help", "version"):
+            return f"Did you mean `dl --{name}`?"
         inner = CALLED.get(name, name)
         found = [f"`dl {group} {inner}`" for group in GROUPS if inner in self._inside(ctx, group)]
         if not found:

@@ -21,7 +21,13 @@ FUNCTION = (*BACKBONE_SETTINGS, "image_size")
 LAYERS = ("pooled", "conv", "imagenet")
 
 
-@click.group(cls=Group, invoke_without_command=True)
+class Features(Group):
+    """The group that computes features itself, of the dataset after `-d`."""
+
+    before_dataset = "-d"
+
+
+@click.group(cls=Features, invoke_without_command=True)
 @click.option(
     "--layer",
     type=click.Choice(LAYERS),

@@ -16,6 +16,7 @@ from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -45,12 +46,11 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 
     from dlcli.evaluation.metrics import rounded
     from dlcli.files.formats import csv_text
-    from dlcli.inference.photos import find_photos, predict_photos
+    from dlcli.inference.photos import predict_photos
 
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
-    run, named = _run_and_photos(config, words)
-    photos = find_photos(_listed(named))
+    run, photos = _run_and_photos(config, words)
     predictions = predict_photos(run, photos, config)
     paths, y_prob = predictions.paths, predictions.y_prob
     best = [predictions.classes[number] for number in y_prob.argmax(axis=1)]
@@ -72,28 +72,30 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     say(f"{count(len(best), 'photo')} by {run.name}: {counts}")
 
 
-def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, tuple[str, ...]]:
-    """The run, named or the newest, and the remaining words."""
+def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[str]]:
+    """The run, named or the newest, and the photos of the remaining words."""
+    from dlcli.inference.photos import find_photos
     from dlcli.runs.choice import choose_run, find_finished_run
 
     if not words:
         raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
     first, *others = words
     if _is_photo(first, config.settings().runs_dir):
+        photos = find_photos(_listed(words))  # a missing file says more than a missing run
         chosen = choose_run(config, None)
         say(str(chosen))
-        return chosen.run, words
+        return chosen.run, photos
     if config.is_flag("dataset"):
         run = choose_run(config, first).run
     else:  # its dataset may be anywhere, or gone
         run = find_finished_run(first, config.settings().runs_dir)
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
-    return run, tuple(others)
+    return run, find_photos(_listed(others))
 
 
 def _is_photo(word: str, runs_dir: Path) -> bool:
-    """Whether a word names a photo, a folder or the list, not a run."""
+    """Whether a word names a photo, a folder or the list, not a run; they need not exist."""
     import os
 
     from dlcli.data.folders import is_image
@@ -102,10 +104,13 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     path = expanded(word)
     if any(Run(each).config_file.is_file() for each in (path, runs_dir / word)):
         return False
-    return word == LIST or path.exists() or is_image(word) or os.sep in word
+    if word == LIST or path.exists() or is_image(word) or os.sep in word:
+        return True
+    has_suffix = path.suffix[1:2].isalpha()  # the rate in `-lr0.003-t1` is none
+    return has_suffix and word not in [run.name for run in Run.all(runs_dir)]
 
 
-def _listed(named: tuple[str, ...]) -> list[str]:
+def _listed(named: Sequence[str]) -> list[str]:
     """The named files, with `-` replaced by the list on standard input."""
     import os
     import sys

@@ -27,6 +27,7 @@ class Recipes(Group):
     """
 
     kind = "recipe"
+    before_dataset = "finetune"
 
     def __init__(
         self, *args: Any, recipe_command: Callable[[str], click.Command], **kwargs: Any

@@ -10,8 +10,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.config import Config
-from dlcli.data.choice import choose_dataset
+from dlcli.config import Config, load_config
+from dlcli.data.choice import choose_dataset, dataset_names
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.formats import below, damaged
@@ -158,10 +158,14 @@ def find_run(named: str, runs_dir: Path) -> Run:
             hint="Name its folder too: "
             + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
         )
+    hint = did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`."
+    if named in dataset_names(load_config().settings().data_dir):
+        typed = f"-d {shlex.quote(named)}"
+        hint = f"{shown(named)} is a dataset: `{typed}`. `dl runs {typed}` lists its runs."
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"{shown(runs_dir)} has nothing of that name",
-        hint=did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`.",
+        hint=hint,
     )
 
 

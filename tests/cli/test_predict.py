@@ -156,6 +156,17 @@ def test_what_can_not_be_meant_is_refused_with_what_to_type(
     refused(dl("predict", run, album, "-d", "other"), "is a run of tiny, not of", exit_code=2)
 
 
+@pytest.mark.parametrize("named", ["README.md", "nofile.jpg", "photos/none"])
+def test_a_file_that_does_not_exist_is_named_before_any_run_is_looked_for(
+    dl: Dl, named: str
+) -> None:
+    refused(dl("predict", named), f"No such photo: {named}\nCheck the path.")
+
+
+def test_a_mistyped_run_whose_name_ends_in_a_rate_is_not_taken_for_a_photo(dl: Dl) -> None:
+    refused(dl("predict", "202611231408-finetune-lr0.003-t1", "1.jpg"), "No such run")
+
+
 def test_the_photo_that_is_named_is_read_wherever_a_link_leads(
     dl: Dl, home: Path, album: Path
 ) -> None:

@@ -80,6 +80,8 @@ def test_a_mistyped_word_is_a_usage_error_that_names_the_nearest(
         ("runs delete x", "`rm`"),
         ("runs list", "`ls`"),
         ("upload", "`submit`"),
+        ("help", "`dl --help`"),
+        ("version", "`dl --version`"),
     ],
 )
 def test_a_command_of_a_group_typed_without_it_is_pointed_to(
@@ -88,6 +90,22 @@ def test_a_command_of_a_group_typed_without_it_is_pointed_to(
     said = dl(*words.split())
     assert said.exit_code == 2
     assert f"Did you mean {meant}?" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        ("train dogscats", "dl train finetune dogscats"),
+        ("lr-find dogscats", "dl lr-find finetune dogscats"),
+        ("features dogscats-sample", "dl features -d dogscats-sample"),
+    ],
+)
+def test_a_dataset_in_place_of_a_command_is_told_where_it_belongs(
+    dl: Dl, datasets: Path, words: str, right: str
+) -> None:
+    said = dl(*words.split())
+    assert said.exit_code == 2
+    assert f"{words.split()[1]} is a dataset: `{right}`." in said.stderr
 
 
 def test_every_group_is_searched_for_a_word_but_the_second_that_has_the_recipes() -> None:

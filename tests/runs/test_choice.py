@@ -132,6 +132,14 @@ def test_an_unknown_run_names_the_nearest(home: Path) -> None:
     assert "Did you mean `202611231409-finetune`?" in str(caught.value)
 
 
+def test_a_dataset_in_place_of_a_run_is_told_how_to_be_named(datasets: Path, home: Path) -> None:
+    make_run(home, "dogscats", "dogscat", state="finished")
+    with pytest.raises(DlError, match="No such run: dogscats") as caught:
+        find_run("dogscats", home / "runs")
+    said = "dogscats is a dataset: `-d dogscats`. `dl runs -d dogscats` lists its runs."
+    assert caught.value.hint == said
+
+
 @pytest.mark.parametrize("named", ["~nobody-of-that-name/run", "r\0n", ""])
 def test_a_name_that_can_be_no_folder_is_no_run(home: Path, named: str) -> None:
     with pytest.raises(DlError, match="No such run"):

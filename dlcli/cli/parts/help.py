@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -95,6 +96,8 @@ class Group(Page, click.Group):
     command_class = Command
     # the noun for its commands in errors
     kind = "command"
+    # what to type before a dataset; None if no command of it takes one
+    before_dataset: str | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -140,6 +143,12 @@ class Group(Page, click.Group):
 
     def meant(self, ctx: click.Context, name: str) -> str:
         """Suggest commands for an unknown one, as a sentence."""
+        from dlcli.config import load_config
+        from dlcli.data.choice import dataset_names
+
+        if self.before_dataset and name in dataset_names(load_config().settings().data_dir):
+            right = f"{ctx.command_path} {self.before_dataset} {shlex.quote(name)}"
+            return f"{name} is a dataset: `{right}`."
         return did_you_mean(CALLED.get(name, name), self.list_commands(ctx))
 
 
