@@ -161,7 +161,7 @@ def find_run(named: str, runs_dir: Path) -> Run:
     hint = did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`."
     if named in dataset_names(load_config().settings().data_dir):
         typed = f"-d {shlex.quote(named)}"
-        hint = f"{shown(named)} is a dataset: `{typed}`. `dl runs {typed}` lists its runs."
+        hint = f"{shown(named)} is a dataset, named by `{typed}`. `dl runs {typed}` lists its runs."
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"{shown(runs_dir)} has nothing of that name",

@@ -136,7 +136,7 @@ def test_a_dataset_in_place_of_a_run_is_told_how_to_be_named(datasets: Path, hom
     make_run(home, "dogscats", "dogscat", state="finished")
     with pytest.raises(DlError, match="No such run: dogscats") as caught:
         find_run("dogscats", home / "runs")
-    said = "dogscats is a dataset: `-d dogscats`. `dl runs -d dogscats` lists its runs."
+    said = "dogscats is a dataset, named by `-d dogscats`. `dl runs -d dogscats` lists its runs."
     assert caught.value.hint == said
 
 

@@ -136,7 +136,7 @@ class Group(Page, click.Group):
         if not (known or name.startswith("-") or self.get_command(ctx, name)):
             raise DlError(
                 f"`{ctx.command_path}` has no {self.kind} {name!r}",
-                hint=f"{self.meant(ctx, name)} `{ctx.command_path} --help` lists them.",
+                hint=f"{self.meant(ctx, name)} `{ctx.command_path} --help` lists the {self.kind}s.",
                 exit_code=ExitCode.USAGE,
             )
         return super().resolve_command(ctx, args)
