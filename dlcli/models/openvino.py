@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from errno import ENOSPC
@@ -77,8 +76,7 @@ def _cannot_write(folder: Path, why: str) -> DlError:
 
 
 def _export_in_child(spec: dict[str, object], folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # what is there is damaged
-    with atomic_folder(folder) as built:
+    with atomic_folder(folder, replace=True) as built:  # what is there is damaged
         child = subprocess.run(
             # -P: do not import a keras.py from the current folder
             [sys.executable, "-P", "-m", "dlcli.models.openvino", json.dumps(spec), str(built)],
@@ -92,6 +90,8 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
             raise DlError(said["what"], why=said["why"], hint=said["hint"])
         if child.returncode:
             raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
+        if _is_whole(folder):  # another process may be reading it
+            raise FileExistsError(f"{folder} was made by another process")
 
 
 def _export(spec: dict[str, str | int], folder: Path) -> None:

@@ -125,6 +125,21 @@ def test_another_process_may_be_quicker(
     assert [path.name for path in own_cache.parent.iterdir()] == [own_cache.name]
 
 
+def test_what_another_process_made_right_after_the_look_is_kept(
+    network: tuple[Forward, Path], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, is_whole = iter([False]), openvino._is_whole
+    monkeypatch.setattr(openvino, "_is_whole", lambda folder: next(looks, is_whole(folder)))
+    before = (own_cache / "model.bin").stat()
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        assert (own_cache / "model.bin").stat().st_ino == before.st_ino
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert exported(*network).with_name("model.bin").stat().st_ino == before.st_ino
+
+
 def test_a_cache_that_can_not_be_written_is_said_with_what_to_do(
     network: tuple[Forward, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
