@@ -37,6 +37,7 @@ POLLS = (2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0)
 # Kaggle may not know a new submission yet.
 UNKNOWN_POLLS = 4
 FEW = 2
+_NOT_SENT = "To only write the file, use `dl submit --no-upload`, or in Python leave out `send`."
 
 
 def require_left(kaggle: Kaggle, slug: str) -> Limits:
@@ -52,14 +53,13 @@ def require_left(kaggle: Kaggle, slug: str) -> Limits:
         raise DlError(
             f"Kaggle does not accept submissions to {slug} from this account",
             why="you have not accepted its rules, or it has ended for good",
-            hint=f"Accept the rules at {rules_page(slug)} , then run the same command again. To "
-            "write the file without sending it, add `--no-upload`.",
+            hint=f"Accept the rules at {rules_page(slug)} , then run the same command again. "
+            f"{_NOT_SENT}",
         )
     raise DlError(
         f"No submission to {slug} is left today",
         why=f"sent today: {limits.today}",
-        hint="Run the same command again after 00:00 UTC. To write the file without sending it, "
-        "add `--no-upload`.",
+        hint=f"Run the same command again after 00:00 UTC. {_NOT_SENT}",
     )
 
 
