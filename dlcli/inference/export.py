@@ -254,7 +254,7 @@ def check_export(
             why=f"a probability differs by {by_keras:.2g} from Keras'",
             hint=_REMOVED,
         )
-    forward = run.predicts_from
+    forward = run.features_forward
     precision = forward.precision if forward else "f32"
     if predicted is None:
         return Agreement(0, by_keras, None, 0, precision)

@@ -209,7 +209,7 @@ def _predict(
         for each view (None: the images as they are) the readable images and their probabilities,
         (n_samples, n_classes).
     """
-    if forward := run.predicts_from:
+    if forward := run.features_forward:
         stored, head = _features(run, forward, config, dataset, split, views), start_head(run)
         return [(each.paths, predict_rows(head, each.rows)) for each in stored]
     paths, predicted = dataset.splits[split], []

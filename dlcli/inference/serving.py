@@ -86,7 +86,7 @@ def start_serving(run: Run, config: Config, images: int) -> tuple[PixelRule, Eng
     """
     if opened := open_engine(run, images):
         return opened
-    if forward := run.predicts_from:
+    if forward := run.features_forward:
         engine = start_engine(forward, same_weights(run, config, forward))
         return forward.pixels, WithHead(engine, start_head(run))
     assert run.record.pixels is not None  # of an ensemble alone

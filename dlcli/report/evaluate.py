@@ -100,7 +100,7 @@ def _training(run: Run) -> dict[str, object]:
     forward = record.forward
     return {
         **({"backbone": forward.backbone, "layer": forward.layer} if forward else {}),
-        "pixels": (run.predicts_from or record).pixels,
+        "pixels": (run.features_forward or record).pixels,
         **dict(flat(below(config, "train", record.recipe))),
         "seed": config.get("seed"),
         "changed": "; ".join(map(str, record.changes)) or None,

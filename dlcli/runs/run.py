@@ -299,7 +299,7 @@ class Run:
             )
 
     @property
-    def predicts_from(self) -> Forward | None:
+    def features_forward(self) -> Forward | None:
         """The function of the features that it predicts from; None: it predicts from pixels."""
         from_features = self.status.get("predicts_from") == "features"
         return self.record.forward if from_features else None
