@@ -118,8 +118,9 @@ def path() -> None:
         click.echo(f"{file}" if file.is_file() else f"{file}  (missing)")
 
 
-for each in (set_, unset, path):
-    each.params.append(DebugOption())
+set_.params.append(DebugOption())
+unset.params.append(DebugOption())
+path.params.append(DebugOption())
 
 
 def _file(project: bool = False) -> Path:

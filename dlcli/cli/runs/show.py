@@ -76,8 +76,25 @@ def _print(
     diagnosis: Diagnosis | None,
     files: Sequence[Stored],
 ) -> None:
-    from dlcli.runs.changes import change_lines
     from dlcli.runs.disk import size_of
+
+    _print_head(row)
+    click.echo()
+    _print_settings(row.run, changed, changes)
+    if diagnosis:
+        click.echo()
+        for line in diagnosis.lines:
+            print_text(line)
+    click.echo()
+    rows: list[list[object]] = [
+        [file.name, file.size_bytes, f"the same file as {file.same_as}" if file.same_as else ""]
+        for file in files
+    ]
+    print_table(["file", "bytes", ""], [*rows, ["in all", size_of(files), ""]])
+
+
+def _print_head(row: Row) -> None:
+    """Print the values that have a line, without those that the run lacks."""
     from dlcli.runs.listing import PLANNED
     from dlcli.settings.fields import text_of
 
@@ -96,7 +113,13 @@ def _print(
                 print_text(text, start)
             else:  # unbroken, so that it can be copied
                 click.echo(start + printable(text))
-    click.echo()
+
+
+def _print_settings(run: Run, changed: Sequence[Changed], changes: Any) -> None:
+    """Print the changed settings, or an ensemble's members, and the changes by `dl resume`."""
+    from dlcli.runs.changes import change_lines
+    from dlcli.settings.fields import text_of
+
     resumed = change_lines(changes)
     if changed:
         print_table(
@@ -106,7 +129,7 @@ def _print(
                 for each in changed
             ],
         )
-    elif members := _members(row.run):
+    elif members := _members(run):
         print_table(
             ["member", "valid accuracy", "log loss"],
             [[each.name, each.val_accuracy, each.val_loss] for each in members],
@@ -115,16 +138,6 @@ def _print(
         click.echo("All settings have their defaults.")
     for text in resumed:
         print_text(f"Changed {text}.")
-    if diagnosis:
-        click.echo()
-        for line in diagnosis.lines:
-            print_text(line)
-    click.echo()
-    rows: list[list[object]] = [
-        [file.name, file.size_bytes, f"the same file as {file.same_as}" if file.same_as else ""]
-        for file in files
-    ]
-    print_table(["file", "bytes", ""], [*rows, ["in all", size_of(files), ""]])
 
 
 def _default(changed: Changed, text: str) -> str:
@@ -190,10 +203,11 @@ def _next(row: Row, config: Config, named: str) -> str:
     import shlex
 
     from dlcli.runs.choice import same_runs
+    from dlcli.runs.listing import DAMAGED
 
     run = row.run
     words = f"{shlex.quote(named)}{same_runs(config)}"
-    if row.state == "damaged":
+    if row.state == DAMAGED:
         return f"Damaged: {row.problem}. Restore the file, or remove the run: `dl runs rm {words}`"
     if row.state == "running":
         return "The run is being trained. Wait for it."
