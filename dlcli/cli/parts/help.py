@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FIRST = "Most used"
 OWN = "Options"
+AUGMENTATION = "Augmentation"
 EVERYWHERE = "Options of every command"
 # A longer option gets a line of its own, so that the second column keeps 50 of 80 columns.
 FIRST_COLUMN = 24
@@ -67,8 +68,9 @@ class Page(click.Command):
         terms = [term for records in sections.values() for term, _ in records]
         # one width for all sections, so that their second columns align
         width = min(max(map(len, terms)), FIRST_COLUMN)
-        order = [title for title in sections if title not in (OWN, EVERYWHERE)]
-        for title in [*order, OWN, EVERYWHERE]:
+        last = (OWN, AUGMENTATION, EVERYWHERE)
+        order = [title for title in sections if title not in last]
+        for title in [*order, *last]:
             if rows := sections.get(title):
                 with formatter.section(title):
                     formatter.write_dl([(f"{a:{width}}", b) for a, b in rows], FIRST_COLUMN)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from dlcli.cli.parts.complete import complete_dataset
-from dlcli.cli.parts.help import EVERYWHERE, DebugOption
+from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption
 from dlcli.config import Config, declared, load_config
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
@@ -76,7 +76,7 @@ class SettingOption(click.Option):
         elif key.startswith("train."):
             self.section = "Hyperparameters"
         elif key.startswith("augmentation."):
-            self.section = "Augmentation"
+            self.section = AUGMENTATION
         flag = "--" + setting.name.replace("_", "-")
         names = ["setting__" + key.replace(".", "__").replace("-", "_")]
         help = setting.help

@@ -76,11 +76,17 @@ def test_what_one_types_most_comes_first_and_what_all_commands_have_last(dl: Dl)
     assert titles == [
         "Most used:",
         "Hyperparameters:",
-        "Augmentation:",
         "Options:",
+        "Augmentation:",
         "Options of every command:",
     ]
     assert page.index("  -d, --dataset") < page.index("  --schedule") < page.index("  --data-dir")
+
+
+@pytest.mark.parametrize("words", ["submit", "evaluate", "ladder"])
+def test_the_options_of_a_command_come_before_those_of_augmentation(dl: Dl, words: str) -> None:
+    page = ok(dl(words, "--help")).stdout
+    assert page.index("\nOptions:") < page.index("\nAugmentation:")
 
 
 def test_positional_arguments_are_not_listed_as_options(dl: Dl) -> None:
