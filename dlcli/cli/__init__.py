@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
+from io import StringIO
 
 import click
 
@@ -120,7 +120,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DlError as error:
         return _fail(str(error), error, error.exit_code)
     except click.ClickException as error:
-        error.show(sys.stderr)
+        text = StringIO()
+        error.show(text)
+        say(text.getvalue().rstrip("\n"))  # wraps between words on a terminal
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         # click aborts for Ctrl-C, for the end of input, and for "no" to a question

@@ -22,6 +22,17 @@ class FormatName(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(ALIASES.get(value, value), param, ctx)
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return f"Choose from {self._names()}."
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return f"{value!r} is not one of {self._names()}."
+
+    def _names(self) -> str:
+        """The formats, each with its older name."""
+        older = {name: f" (or {alias})" for alias, name in ALIASES.items()}
+        return ", ".join(f"{name}{older.get(name, '')}" for name in self.choices)
+
 
 @click.command(cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.parts.help import Command, Group
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, WholeNumber, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import DlError
@@ -195,7 +195,7 @@ def submissions(config: Config, as_json: bool) -> None:
 @command.command(cls=Command)
 @click.option(
     "--top",
-    type=click.IntRange(1),
+    type=WholeNumber(min=1),
     default=10,
     show_default=True,
     metavar="N",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_dataset
+from dlcli.cli.parts.options import JSON, WholeNumber, with_dataset
 from dlcli.cli.parts.tables import emit_json
 from dlcli.cli.train import Recipes, more_about, recipe_keys
 from dlcli.config import Config
@@ -24,7 +24,7 @@ def lr_find_command(name: str) -> click.Command:
 
     @click.option(
         "--steps",
-        type=click.IntRange(min=10),  # over 8 decades: with fewer, a step is about a decade
+        type=WholeNumber(min=10),  # over 8 decades: with fewer, a step is about a decade
         default=100,
         show_default=True,
         metavar="N",

@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_config
 from dlcli.cli.train import print_result
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     metavar="N",
     help="total epochs of all phases, finished epochs included (in `dl train`: of each phase)",
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=PositiveNumber(),
     metavar="X",
     help="rate of all remaining epochs (in `dl train`: the highest rate)",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), metavar="N", help="images per step from now on"
+    "--batch-size", type=WholeNumber(min=1), metavar="N", help="images per step from now on"
 )
 @with_config()
 @click.pass_context

@@ -9,7 +9,7 @@ import click
 
 from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed_file
 from dlcli.cli.parts.help import Command, DebugOption, Group
-from dlcli.cli.parts.options import with_dataset
+from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_dataset
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
@@ -136,14 +136,14 @@ def schedule_options(name: str) -> list[click.Option]:
     usual = declared["schedule"].default
     epochs = ScheduleOption(
         ["--epochs"],
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         metavar="N",
         help="epochs of each phase; each rate of --schedule keeps its share of them; in "
         f"`dl resume` N is the total of all phases  [default: {usual.epochs}]",
     )
     lr = ScheduleOption(
         ["--lr"],
-        type=click.FloatRange(min=0, min_open=True),
+        type=PositiveNumber(),
         metavar="X",
         help="highest learning rate; --schedule scales its other rates with it; in `dl resume` the "
         f"rate of all remaining epochs  [default: {usual.highest_rate:g}]",
@@ -156,7 +156,7 @@ def train_command(name: str) -> click.Command:
 
     @click.option(
         "--members",
-        type=click.IntRange(min=2),
+        type=WholeNumber(min=2),
         metavar="N",
         help="train N runs with consecutive seeds, and make an ensemble of them",
     )

@@ -13,6 +13,7 @@ from types import ModuleType
 import click
 import pytest
 from support.command_result import Dl, ok
+from support.terminal import at_terminal
 
 from dlcli.cli import COMMANDS, GROUPS, root
 from dlcli.cli.parts.help import Command
@@ -53,6 +54,7 @@ def test_the_version_is_printed_by_either_door(dl: Dl) -> None:
         ("train fintune", "`dl train` has no recipe 'fintune'", "`finetune`"),
         ("recipes fintune", "There is no recipe 'fintune'", "`finetune`"),
         ("train finetune --bacbone x", "No such option", "'--backbone'"),
+        ("train finetune --lrate 3", "No such option", "'--lr'"),
         ("submit --no-uplod", "No such option", "'--no-upload'"),
         ("config get sed", "No setting is called `sed`", "`seed`"),
     ],
@@ -133,10 +135,10 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--seed", "requires an argument"),
         (". extra", "unexpected extra argument"),
         ("--learning-rate 1e-4", "Did you mean `--lr`?"),
-        ("--lr fast", "'fast' is not a valid float"),
-        ("--lr 0", "0.0 is not in the range x>0"),
+        ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
+        ("--lr 0", "`--lr` can't be '0': expected a number above 0"),
         ("--lr nan", "'nanx8' needs a rate above 0"),
-        ("--epochs 0", "0 is not in the range x>=1"),
+        ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
         ("--epochs 5 --schedule 1e-3", "`--schedule` and `--epochs` exclude each other"),
         ("--lr 1e-4 --schedule 1e-3", "`--schedule` and `--lr` exclude each other"),
     ],
@@ -147,6 +149,18 @@ def test_a_wrong_value_on_the_command_line_is_a_usage_error(
     said = dl("train", "finetune", *words.split())
     assert said.exit_code == 2
     assert message in said.stderr
+
+
+def test_an_unknown_or_missing_format_names_those_there_are(dl: Dl) -> None:
+    for words in (["--format", "x"], []):
+        assert "openvino, litert (or tflite)" in dl("export", *words).stderr
+
+
+def test_a_usage_error_breaks_no_word_on_a_terminal() -> None:
+    code = "from dlcli.cli import main; main(['submit', '--clip', 'abc'])"
+    said = at_terminal("-c", code)
+    assert "is not a number such as 0.05, auto or\nnone." in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_an_option_is_not_taken_for_another_by_its_dashes(dl: Dl) -> None:

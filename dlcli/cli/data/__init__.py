@@ -19,7 +19,7 @@ from dlcli.cli.parts.datasets import (
     warn_of,
 )
 from dlcli.cli.parts.help import Group
-from dlcli.cli.parts.options import JSON, with_dataset
+from dlcli.cli.parts.options import JSON, WholeNumber, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.files.paths import quoted, shown
@@ -99,7 +99,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
 @command.command()
 @click.option(
     "--train",
-    type=click.IntRange(1),
+    type=WholeNumber(min=1),
     default=1500,
     show_default=True,
     metavar="N",
@@ -107,7 +107,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
 )
 @click.option(
     "--valid",
-    type=click.IntRange(1),
+    type=WholeNumber(min=1),
     default=1000,
     show_default=True,
     metavar="N",

@@ -40,8 +40,10 @@ class Page(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
+            options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+            names = [name for each in options for name in (*each.opts, *each.secondary_opts)]
             # without the dashes, which would make `--lr` similar to `--help`
-            near = [each for each in error.possibilities or () if _alike(each, error.option_name)]
+            near = [name for name in names if _alike(error.option_name, name)]
             raise click.NoSuchOption(error.option_name, error.message, near, ctx) from error
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
@@ -155,10 +157,11 @@ class Group(Page, click.Group):
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether two options have similar names."""
+    """Whether a typed option has a similar name as another, or begins with it."""
     from difflib import get_close_matches
 
-    return bool(get_close_matches(one.lstrip("-"), [other.lstrip("-")]))
+    typed, known = one.lstrip("-"), other.lstrip("-")
+    return typed.startswith(known) or bool(get_close_matches(typed, [known]))
 
 
 class DebugOption(click.Option):

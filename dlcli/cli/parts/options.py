@@ -18,6 +18,7 @@ import click
 from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption
 from dlcli.config import Config, declared, load_config
+from dlcli.errors import DlError, ExitCode
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
 
@@ -32,6 +33,39 @@ TTA = click.option(
     help="test-time augmentation: average the predictions for each image and N augmented copies "
     "of it; augmentation is as in training, unless you give an option of augmentation",
 )
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, which an error names in words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            bounds = f"from {self.min} to {self.max}" if self.max else f"of at least {self.min}"
+            raise _refused(value, param, f"a whole number {bounds}") from error
+
+
+class PositiveNumber(click.FloatRange):
+    """A number above 0, as an error says."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise _refused(value, param, "a number above 0") from error
+
+
+def _refused(value: Any, param: click.Parameter | None, expected: str) -> DlError:
+    flag = max(param.opts, key=len) if param else "The number"
+    return DlError(
+        f"`{flag}` can't be {value!r}", why=f"expected {expected}", exit_code=ExitCode.USAGE
+    )
 
 
 class SettingType(click.ParamType):

@@ -11,7 +11,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.options import WholeNumber, with_config
 from dlcli.cli.runs.choice import FILTERS, choose_runs, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
@@ -81,7 +81,7 @@ def _next(rows: Sequence[Row], config: Config) -> str:
 @click.argument("named", metavar="[RUN]...", nargs=-1, shell_complete=complete_run)
 @click.option(
     "--port",
-    type=click.IntRange(1, 65535),
+    type=WholeNumber(1, 65535),
     metavar="N",
     help="port on 127.0.0.1  [default: the first free one from 6006 on]",
 )

@@ -35,7 +35,7 @@ from dlcli.data.dataset import open_dataset
         (("split", "one", "--valid", "2"), 1, "leaves 1 to move"),
         (("sample", "one"), 1, "has only class `cat`"),
         (("sample", "pets", "--train", "1"), 2, "1 is too few for a sample of 2 classes"),
-        (("sample", "pets", "--train", "0"), 2, "is not in the range"),
+        (("sample", "pets", "--train", "0"), 2, "expected a whole number of at least 1"),
         (("undo", "pets"), 1, "Error: Nothing to undo in ~/data/pets"),
         (("undo",), 1, "Error: No dataset is named"),
         (("spilt",), 2, "Did you mean `split`?"),
