@@ -120,6 +120,12 @@ class Dataset(Folder):
             say(f"The sample is in {shown(folder)}")
         return self._at(folder)
 
+    def __repr__(self) -> str:
+        """Name, number of classes and number of images in each split, without the paths."""
+        images = ", ".join(f"{split} {len(paths):,}" for split, paths in self.splits.items())
+        classes = count(len(self.classes), "class", "classes")
+        return f"Dataset {shown(self.name)}: {classes}, {images}"
+
     def _repr_html_(self) -> str:
         """The number of images by class and split, as Jupyter shows it."""
         labels = {split: self.labels(split) for split in ("train", "valid")}
@@ -142,6 +148,11 @@ class Evaluation:
 
     metrics: Mapping[str, Any]
     report: Path
+
+    def __repr__(self) -> str:
+        """The main scores, and where the report is."""
+        scores = f"accuracy {self.metrics['accuracy']:.4f}, log loss {self.metrics['log_loss']:.4f}"
+        return f"Evaluation: {scores}; report {shown(self.report)}"
 
     def _repr_html_(self) -> str:
         """The report itself: scores, curves, confusion matrix and the five galleries."""
@@ -393,11 +404,22 @@ class Runs(tuple[Run, ...]):
         """A flat dictionary for each run: name, state, scores, every setting by its dotted key."""
         return [dict(row.values) for row in self.rows]
 
+    def __repr__(self) -> str:
+        """A line for each run: its name, its state and, if it has them, its scores."""
+        return "\n".join(["Runs:", *map(_line, self.rows)])
+
     def _repr_html_(self) -> str:
         """The table that `dl runs` prints, as Jupyter shows it."""
         from dlcli.runs.listing import FIELDS
 
         return html_table(FIELDS, ([row.values[field] for field in FIELDS] for row in self.rows))
+
+
+def _line(row: Row) -> str:
+    """A run's name and state, with its scores if it has any."""
+    scores = {"accuracy": row.values["val_accuracy"], "log loss": row.values["val_loss"]}
+    told = [f"{name} {value:.4f}" for name, value in scores.items() if value is not None]
+    return ", ".join([f"{row.run.dataset}/{row.run.name} {row.state}", *told])
 
 
 def list_runs(dataset: Folder | str | None = None, *, runs_dir: str | Path | None = None) -> Runs:

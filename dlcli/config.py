@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -430,11 +431,15 @@ def key_named(name: str, recipe: str = "") -> str:
     """
     homes: dict[str, type] = {f"{TRAIN}{recipe}.": recipe_class(recipe)} if recipe else {}
     homes |= blocks()
-    home = next(
-        (home for home, cls in homes.items() if name in settings_of(cls)), next(iter(homes))
+    for home, cls in homes.items():
+        if name in settings_of(cls):
+            return f"{home}{name}"
+    known = [*(("epochs", "lr") if recipe else ()), *chain(*map(settings_of, homes.values()))]
+    raise DlError(
+        f"No setting is called `{name}`",
+        hint=f"{did_you_mean(name, known)} `dl config show` lists them all.",
+        exit_code=ExitCode.USAGE,
     )
-    declared(key := f"{home}{name}")
-    return key
 
 
 def recipe_of(key: str) -> str:

@@ -142,9 +142,24 @@ def test_epochs_and_lr_change_the_schedule(tiny: Path) -> None:
         dlcli.train("linear", tiny, epochs=0, quiet=True)
 
 
+def test_what_python_prints_is_short(home: Path, tiny: Path) -> None:
+    root = make_dataset(home / "data" / "pets", train=6, valid=3, test=2)
+    pets = dlcli.Dataset.open(root)
+    assert repr(pets) == str(pets) == "Dataset pets: 2 classes, train 12, valid 6, test 2"
+    run = dlcli.train("linear", tiny, epochs=1, quiet=True, **SMALL_SETTINGS)
+    scores = r"accuracy [01]\.\d{4}, log loss \d+\.\d{4}"
+    assert re.fullmatch(f"Evaluation: {scores}; report .*html", repr(run.evaluate(quiet=True)))
+    runs = repr(dlcli.list_runs("tiny")).splitlines()
+    assert runs[0] == "Runs:"
+    assert re.fullmatch(f"tiny/{run.name} finished, {scores}", runs[1]) and len(runs) == 2
+
+
 def test_a_setting_that_is_not_there_is_named(tiny: Path) -> None:
     with pytest.raises(DlError, match="batch_size"):
         dlcli.train("linear", tiny, batch_sise=4)
+    with pytest.raises(DlError, match="Did you mean `epochs`") as refused:
+        dlcli.train("finetune", tiny, epoch=3)
+    assert "`epoch`" in str(refused.value)
     with pytest.raises(DlError, match="batch_size"):
         dlcli.train("linear", tiny, batch_size=0)
 
