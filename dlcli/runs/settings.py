@@ -136,6 +136,15 @@ class Difference:
             return tuple("; ".join(change_lines(value)) for value in self.values)
         return tuple(map(text_of, self.values))
 
+    def differs(self, ensembles: Sequence[bool]) -> bool:
+        """Whether runs differ in it, apart from ensembles that do not have it.
+
+        Args:
+            ensembles: whether each run is an ensemble.
+        """
+        having = zip(self.texts, self.values, ensembles, strict=True)
+        return len({text for text, value, lacks in having if value is not None or not lacks}) > 1
+
 
 def differing_settings(runs: Sequence[Run]) -> list[Difference]:
     """The settings that differ among some runs, recipe and hyperparameters first.
@@ -152,8 +161,9 @@ def differing_settings(runs: Sequence[Run]) -> list[Difference]:
         for one in group
         for key in one
     }
+    ensembles = [isinstance(below(run.config, RECORD, "members"), list) for run in runs]
     found = [Difference(key, row) for key, row in rows.items() if key not in BESIDES]
-    return [each for each in found if len(set(each.texts)) > 1]
+    return [each for each in found if each.differs(ensembles)]
 
 
 def _settings(run: Run) -> tuple[dict[str, Any], ...]:

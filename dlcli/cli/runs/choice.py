@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlcli.config import Config
+from dlcli.config import RECORD, Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
@@ -143,6 +143,7 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     Raises:
         DlError: there is no such run, or there are no two.
     """
+    from dlcli.files.formats import below
     from dlcli.runs.choice import find_finished_run, find_run, may_be_of
     from dlcli.runs.listing import DAMAGED
 
@@ -159,6 +160,11 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
             why="without names, the command takes the newest two",
             hint="`dl runs --all` lists all." if found.rows else TRAIN_ONE,
         )
-    newer, older = (row.run for row in of_it[:2])
-    say(f"The newest two: {shown(older.name)} and {shown(newer.name)}")
+    newer = of_it[0].run
+    recorded = below(newer.config, RECORD, "members")
+    members = {below(each, "name") for each in recorded} if isinstance(recorded, list) else set()
+    others = [row.run for row in of_it[1:] if row.run.name not in members]
+    older = next(iter(others), of_it[1].run)
+    skipped = ", without its members" if older != of_it[1].run else ""
+    say(f"The newest two: {shown(older.name)} and {shown(newer.name)}{skipped}")
     return [older, newer]

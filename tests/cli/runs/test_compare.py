@@ -225,6 +225,16 @@ def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
     assert "Curves" not in found.stderr
 
 
+def test_an_ensemble_is_not_compared_with_its_own_member(dl: Dl, root: Path) -> None:
+    third = predicted_run(root, "earlier", dict.fromkeys(NAMES, (0.5, 0.5)))
+    third.update_status(state="finished", started="2026-11-23T13:00:00Z")
+    ok(dl("ensemble", "one", "two"))
+    (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
+    said = ok(dl("runs", "compare", "-d", root))
+    assert f"The newest two: earlier and {path.name}, without its members\n" in said.stderr
+    assert "members" in said.stdout and "forward.layer" not in said.stdout
+
+
 def test_runs_that_can_not_be_compared_are_refused(dl: Dl, root: Path) -> None:
     for words, code, why in (
         (("one",), 2, "at least two runs"),
