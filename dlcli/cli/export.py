@@ -65,7 +65,6 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     chosen = choose_run(config, run)
     say(str(chosen))
     folder = absolute(to) if to else writable_run_said(chosen.run).exports / format_name
-    say(f"Exporting to {format_name}, which takes a moment.")
     made = export_run(chosen.run, format_name, folder, chosen.root, replace=to is None)
     if made.agreement:
         say(str(made.agreement))
@@ -74,4 +73,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
             f"Not checked: {made.runtime} is not installed. Install it: "
             "`pip install 'dlcli[export]'`."
         )
-    say(f"Exported {shown(made.model)}; {RECORD} beside it describes its input")
+    say(
+        f"Exported {shown(made.model)}; next: run it with {made.runtime}; {RECORD} beside it "
+        "describes input and output"
+    )

@@ -20,6 +20,7 @@ from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.inference.predict import holder
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.models.saved import export_model, load_model
+from dlcli.progress import say
 from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def export_run(
     """
     wanted = FORMATS[format_name]
     _require_possible(run, format_name, folder, replace)
+    say(f"Exporting to {format_name}, which takes a moment.")
     start_backend("tensorflow")
     model = load_model(run.best_model)
     with atomic_folder(folder, replace=replace) as built:
@@ -172,7 +174,7 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
     Raises:
         DlError: an ensemble; packages are missing; the folder exists.
     """
-    run.require_single("Export")
+    run.require_single(f"dl export RUN --format {format_name}")
     missing = [name for name in FORMATS[format_name].exporters if find_spec(name) is None]
     if missing:
         raise DlError(

@@ -281,21 +281,22 @@ class Run:
         """Whether it has members instead of a model."""
         return bool(self.record.members)
 
-    def require_single(self, verb: str) -> None:
+    def require_single(self, command: str) -> None:
         """Refuse an ensemble.
 
         Args:
-            verb: what to do with a member instead: "Rerun".
+            command: what to type for a member instead, with RUN for its name: "dl rerun RUN".
 
         Raises:
             DlError: names the members.
         """
         if self.is_ensemble:
-            names = ", ".join(member.name for member in self.record.members)
+            names = [member.name for member in self.record.members]
             raise DlError(
                 f"{self.name} is an ensemble",
                 why="it is the mean of its members and has no model",
-                hint=f"{verb} one of its members: {names}.",
+                hint=f"Name one of its members: `{command.replace('RUN', names[0])}`. "
+                f"They are {', '.join(names)}.",
             )
 
     @property

@@ -333,7 +333,7 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
 
 def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
     run = find_finished_run(named, runs_dir)
-    run.require_single("Start from")
+    run.require_single("--init-from RUN")
     if not run.best_model.is_file():
         raise DlError(
             f"{run.name} has no model to start from",

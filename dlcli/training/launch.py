@@ -149,7 +149,7 @@ def rerun(
         DlError: an ensemble; a missing dataset; an unknown setting.
         Interrupted: Ctrl-C; the new run can be resumed.
     """
-    run.require_single("Rerun")
+    run.require_single("dl rerun RUN")
     recipe, dataset = run.record.recipe, run.record.dataset
     root = dataset_of(run, data_dir or load_config().settings().data_dir)
     if root is None:

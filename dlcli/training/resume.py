@@ -190,7 +190,7 @@ def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
         )
     if was_at_work and status["state"] == "running":
         raise run.busy(status)
-    run.require_single("Resume")
+    run.require_single("dl resume RUN")
 
 
 def _require_begun_or_empty(run: Run) -> None:

@@ -31,6 +31,7 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     run = train(dl_once, home, tiny, *CNN)
     said = ok(dl("export", run.name, "--format", name)).stderr
     assert "Checked on 8 validation images: 8 have the class that the run predicted" in said
+    assert f"next: run it with {FORMATS[name].runtime}; model.yaml beside it" in said
     folder = run.path / "exports" / name
     record = read_yaml(folder / RECORD)
     assert (folder / record["model"]).exists()
@@ -87,6 +88,18 @@ def test_without_images_it_is_checked_on_noise_and_that_is_said(
     checked = read_yaml(run.path / "exports" / "openvino" / RECORD)["checked"]
     assert checked["images"] == 0
     assert checked["predictions"] is None
+
+
+def test_an_ensemble_is_refused_before_anything_begins(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    run = train(dl_once, home, tiny, *LINEAR)
+    ok(dl("rerun", run.name, "--set", "seed=1"))
+    names = sorted(path.name for path in run.path.parent.iterdir())
+    ok(dl("ensemble", *names))
+    said = dl("export", "--format", "litert")
+    refused(said, f"`dl export {names[0]} --format litert`")
+    assert "Exporting" not in said.stderr
 
 
 def test_a_model_that_answers_otherwise_is_refused(
