@@ -151,6 +151,8 @@ def _train_phase(
     if progress.phase_epochs < epochs:
         planned = count(epochs, "epoch")
         say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
+        if (every := _epochs_a_line(epochs)) > 1:
+            say(f"Of quick epochs, 1 in {every} is shown.")
     first = len(progress.history) - progress.phase_epochs + 1
     with (
         between_steps() as step,
@@ -298,13 +300,18 @@ class Fit:
 
     def _tell(self, row: dict[str, Any]) -> None:
         """Print an epoch's result; of many quick epochs only about a dozen."""
-        every = math.ceil(len(self.network.phase.schedule.rates()) / LINES)
+        every = _epochs_a_line(len(self.network.phase.schedule.rates()))
         if self.progress.phase_epochs % every == 0 or self.bar.silent_seconds > 1:
             self.bar.say(
                 f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
                 f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
                 f"rate {row['learning_rate']:g}"
             )
+
+
+def _epochs_a_line(epochs: int) -> int:
+    """How many quick epochs there are to each line that is printed."""
+    return math.ceil(epochs / LINES)
 
 
 class Targets:
