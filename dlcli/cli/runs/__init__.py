@@ -130,7 +130,12 @@ def ls(
     else:
         of = f"{len(kept):,} of " if filters else ""
         runs = count(len(found.rows), "run")
-        say(f"{of}{runs} in {place}; next: `dl runs show RUN`, `dl runs best`")
+        after = "`dl runs show RUN`, `dl runs best`"
+        if stopped := next((row.run for row in kept if row.state == "interrupted"), None):
+            from dlcli.runs.choice import name_to_type
+
+            after = f"`dl resume {name_to_type(stopped, found.runs_dir)}`"
+        say(f"{of}{runs} in {place}; next: {after}")
 
 
 @command.command(cls=Command)

@@ -68,7 +68,9 @@ def test_an_unfinished_run_tells_how_far_it_came_and_its_best_scores(dl: Dl, dat
     scores = [{"val_loss": 0.5, "val_accuracy": 0.75}, {"val_loss": 0.25, "val_accuracy": 0.875}]
     run.write_history([{"epoch": n, **each} for n, each in enumerate(scores, start=1)])
     run.update_status(best_epoch=2, **scores[1])
-    cells = ok(dl("runs")).stdout.splitlines()[1].split()
+    said = ok(dl("runs"))
+    assert f"1 run in ~/runs/tiny; next: `dl resume {run.name}`" in said.stderr
+    cells = said.stdout.splitlines()[1].split()
     assert cells[1:] == ["interrupted", "2/3", "0.2500", "0.8750"]
     assert "epochs          2 of 3, the best 2\n" in ok(dl("runs", "show", run.name)).stdout
 
