@@ -88,7 +88,7 @@ def test_a_twin_of_a_call_that_was_killed_before_the_election_ends_with_the_next
     assert len(aws.instances()) == 2
     monkeypatch.setenv("HOME", str(tmp_path / "second"))
     said = ok(dl("aws", "up", "-y")).stderr
-    assert f"launched {first['InstanceId']} first, so {twin['InstanceId']} ends" in said
+    assert f"launched {first['InstanceId']} first. Ending {twin['InstanceId']}" in said
     assert [each["InstanceId"] for each in aws.instances()] == [first["InstanceId"]]
 
 

@@ -51,7 +51,7 @@ def test_tflite_is_litert(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
     assert [path.name for path in exports.iterdir()] == ["litert"]
     record = read_yaml(exports / "litert" / RECORD)
     assert (record["format"], record["model"]) == ("litert", "model.tflite")
-    refused(dl("export", "--format", "tflight"), "'litert'", exit_code=2)
+    refused(dl("export", "--format", "tflight"), "litert (or tflite)", exit_code=2)
 
 
 @pytest.mark.pretrained
