@@ -51,8 +51,8 @@ def lr_find_command(name: str) -> click.Command:
             return
         if found.test.open_ended:
             say(
-                "The loss never rose again, so the test found no rate that is too high. Train at a "
-                "lower rate too, and compare."
+                "The loss did not rise even at the highest rates, so the suggestion may be too "
+                "high. Also train at a lower rate, and compare."
             )
         rates = f" --schedule {_as_typed(found.schedule)}"
         others = config.retyped(key for key in keys if key != schedule)

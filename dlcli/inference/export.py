@@ -266,7 +266,8 @@ def check_export(
         raise DlError(
             "The exported model's output differs from the run's predictions",
             why=f"a probability differs by {by_run:.2g} from `predictions/valid.csv`",
-            hint="It was removed. Predict again: remove that file, then `dl evaluate`.",
+            hint="The export was removed. The predictions may be out of date: remove that CSV, run "
+            f"`dl evaluate {run.name}`, then export again.",
         )
     return Agreement(len(pixels), by_keras, by_run, same, precision)
 

@@ -371,8 +371,9 @@ def _require_same_below(job: Job, run: Run) -> None:
     for ours, theirs in zip(pretrained, layers_within(load_backbone(job)), strict=True):
         if not all(map(np.array_equal, ours.get_weights(), theirs.get_weights())):
             raise DlError(
-                f"Can't start from {run.name} on stored features",
-                why=f"its layer {ours.name} is not the pretrained one that computed the features",
+                f"Stored features can't be used when starting from {run.name}",
+                why=f"the weights of its layer {ours.name} differ from the pretrained ones, "
+                "which computed the features",
                 hint="Use a run on the same backbone in which this layer was frozen.",
             )
 

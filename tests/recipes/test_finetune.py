@@ -113,7 +113,7 @@ def test_a_run_whose_network_was_changed_below_is_no_beginning_on_stored_feature
     first = only_run(home)
     result = dl(*TRAIN, "--init-from", first.name)
     assert result.exit_code == 1
-    assert "conv_head is not the pretrained one" in result.stderr
+    assert "conv_head differ from the pretrained ones" in result.stderr
     result = dl("train", "cnn", "-d", tiny, "--image-size", "16", "--init-from", first.name)
     assert "No weights of" in result.stderr
 
