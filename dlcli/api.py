@@ -309,7 +309,7 @@ class Run(RunFolder):
         """
         from dlcli.kaggle.send import WAIT_SECONDS, open_sender, wait_for_score
         from dlcli.kaggle.send import send as send_file
-        from dlcli.kaggle.submit import require_possible, submit_run
+        from dlcli.kaggle.submit import plan_submission, submit_run
 
         def confirm(question: str) -> None:
             if not yes:
@@ -322,9 +322,9 @@ class Run(RunFolder):
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):
             config, run, root = self._finished(settings)
-            require_possible(root, config, clip, sample)
-            kaggle = open_sender(config, root) if send else None
-            done = submit_run(run, root, config, bound=clip, sample_file=sample, views=tta)
+            plan = plan_submission(root, config, bound=clip, sample_file=sample)
+            kaggle = open_sender(plan) if send else None
+            done = submit_run(run, plan, tta)
             if kaggle is None:
                 return done
             entry = send_file(kaggle, run, done, message=message, views=tta, confirm=confirm)

@@ -44,8 +44,8 @@ class Clip(click.ParamType):
             self.fail(f"{value!r} is not a number such as 0.05, auto or none.")
         if not 0 <= bound < 1:  # how much less than 1 depends on the number of classes
             self.fail(
-                f"{value!r} is not at least 0 and below 1, or below 0.5 for two classes. "
-                "Try 0.005 to 0.02, which suits good models."
+                f"expected at least 0 and below 1 (below 0.5 for two classes), not {value!r}. "
+                "`--clip auto` finds the best bound."
             )
         return bound
 
@@ -108,7 +108,7 @@ def command(
     """
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
-    from dlcli.kaggle.submit import require_possible, submit_run, with_competition
+    from dlcli.kaggle.submit import plan_submission, submit_run
     from dlcli.runs.choice import choose_run
 
     if no_upload and (message is not None or wait is not None):
@@ -116,17 +116,9 @@ def command(
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say(str(chosen))
-    slug = with_competition(config, chosen.root).settings().kaggle.competition
-    require_possible(chosen.root, config, bound or 0.0, sample_submission)
-    kaggle = open_sender(config, chosen.root) if slug and not no_upload else None
-    done = submit_run(
-        chosen.run,
-        chosen.root,
-        config,
-        bound=bound or 0.0,
-        sample_file=sample_submission,
-        views=views,
-    )
+    plan = plan_submission(chosen.root, config, bound=bound or 0.0, sample_file=sample_submission)
+    kaggle = open_sender(plan) if plan.competition and not no_upload else None
+    done = submit_run(chosen.run, plan, views)
     for note in done.notes:
         say(note)
     _print_scores(done, bound)

@@ -16,14 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli import words
-from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
 from dlcli.files.locks import held
 from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
-from dlcli.kaggle.submit import Submitted, with_competition
+from dlcli.kaggle.submit import SubmissionPlan, Submitted
 from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run, writable_run
@@ -63,25 +62,20 @@ def require_left(kaggle: Kaggle, slug: str) -> Limits:
     )
 
 
-def open_sender(config: Config, root: Path | None) -> Kaggle:
+def open_sender(plan: SubmissionPlan) -> Kaggle:
     """The account, checked before time is spent on predictions that cannot be sent.
-
-    Args:
-        config: the settings; an option `-c` takes precedence over the dataset's competition.
-        root: the dataset's folder; None if it is gone.
 
     Raises:
         DlError: no competition is set, there are no credentials, or no submission is left.
     """
-    slug = with_competition(config, root).settings().kaggle.competition
-    if not slug:
+    if not plan.competition:
         raise DlError(
             "There is no competition to send to",
             why="none is set",
             hint="Pass `competition=`, or set `kaggle.competition`.",
         )
     kaggle = open_kaggle()
-    require_left(kaggle, slug)
+    require_left(kaggle, plan.competition)
     return kaggle
 
 

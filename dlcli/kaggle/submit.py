@@ -93,57 +93,78 @@ def with_competition(config: Config, root: Path | None) -> Config:
     return config.with_values(config.values | {COMPETITION: named})
 
 
-def require_possible(
-    root: Path | None, config: Config, bound: float | Literal["auto"], sample_file: Path | None
-) -> None:
-    """Refuse what the files here show to be impossible, before anything is predicted or asked.
+@dataclass(frozen=True)
+class SubmissionPlan:
+    """A submission that the files here show to be possible.
 
-    Raises:
-        DlError: no test images, a sample submission that can't be read, or a bound that changes
-            nothing.
+    Args:
+        root: the dataset's folder; None if it is gone.
+        config: the settings, with the dataset's competition.
+        metric: the competition's metric; None if unknown.
+        bound: the least distance of probabilities from 0 and 1 (see `clipping.clip`); "auto" for
+            the best on the validation images.
+        sample: the competition's sample submission; None if there is none.
     """
-    wants = with_competition(config, root).settings().kaggle
-    metric = metric_of(wants.competition, wants.metric)
-    if bound and metric is not None and not metric.clipped:
-        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
-    _sample(sample_file, root)
-    if root is not None:
-        require_images(open_dataset(root), "test")
+
+    root: Path | None
+    config: Config
+    metric: Metric | None
+    bound: float | Literal["auto"]
+    sample: SampleSubmission | None
+
+    @property
+    def competition(self) -> str | None:
+        """The competition's name, if one is set."""
+        return self.config.settings().kaggle.competition
 
 
-def submit_run(
-    run: Run,
+def plan_submission(
     root: Path | None,
     config: Config,
     *,
     bound: float | Literal["auto"] = 0.0,
     sample_file: Path | None = None,
-    views: int = 0,
-) -> Submitted:
+) -> SubmissionPlan:
+    """Plan a submission, before anything is predicted or Kaggle is asked.
+
+    Args:
+        root: the dataset's folder; None if it is gone.
+        config: the settings.
+        bound: see `SubmissionPlan`.
+        sample_file: the competition's sample submission; by default the one in the dataset.
+
+    Raises:
+        DlError: there are no test images, the sample submission can't be read, or `bound` has no
+            effect.
+    """
+    config = with_competition(config, root)
+    wants = config.settings().kaggle
+    metric = metric_of(wants.competition, wants.metric)
+    if bound and metric is not None and not metric.clipped:
+        raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
+    sample = _sample(sample_file, root)
+    if root is not None:
+        require_images(open_dataset(root), "test")
+    return SubmissionPlan(root, config, metric, bound, sample)
+
+
+def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
     """Write a run's `submission.csv` and check it.
 
     Args:
         run: a finished run.
-        root: its dataset's folder; None if it is gone.
-        config: the settings.
-        bound: the least distance of probabilities from 0 and 1 (see `clipping.clip`); "auto" for
-            the best on the validation images.
-        sample_file: the competition's sample submission; by default the one in the dataset.
+        plan: what `plan_submission` gave.
         views: augmented views of each image in the mean prediction; 0 for none.
 
     Raises:
-        DlError: there are no test images, the ids or columns do not match, or `bound` has no
+        DlError: a test image can't be read, the ids or columns do not match, or `bound` has no
             effect.
     """
-    require_possible(root, config, bound, sample_file)
-    config = with_competition(config, root)
-    wants = config.settings().kaggle
-    metric = metric_of(wants.competition, wants.metric)
+    root, config, metric, sample = plan.root, plan.config, plan.metric, plan.sample
     kept_in = writable_run_said(run)
     valid = predictions_of(run, root, config, "valid", views)
     tried = curve(valid.y_true, valid.y_prob, config.settings().seed)
-    is_clipped = bool(bound)
-    bound = tried.chosen if bound == "auto" else bound
+    bound = tried.chosen if plan.bound == "auto" else plan.bound
     clipped = clip(valid.y_prob, bound)
     test = predictions_of(run, root, config, "test", views)
     left_out = _left_out(test, root)
@@ -154,7 +175,6 @@ def submit_run(
             hint="Replace them, or add `--on-error skip`, which gives them the mean of the "
             "validation images' probabilities.",
         )
-    sample = _sample(sample_file, root)
     everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
     positive, origin, notes = _positive(config, sample, everything.classes)
     submission = make_submission(
@@ -163,7 +183,7 @@ def submit_run(
         positive=positive,
         origin=origin,
     )
-    if submission.labels and is_clipped:
+    if submission.labels and plan.bound:
         raise _pointless("the submission holds class names, not probabilities")
     with atomic(kept_in.submission_file) as temporary:  # a file that fails its check replaces none
         write_csv(temporary, [submission.header, *submission.rows])
@@ -189,7 +209,7 @@ def submit_run(
         expected=None
         if _unfit(metric, submission)
         else _expected(metric, valid.y_true, clipped, len(submission.rows)),
-        competition=wants.competition,
+        competition=plan.competition,
     )
 
 

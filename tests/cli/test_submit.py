@@ -163,7 +163,9 @@ def test_a_bound_that_leaves_nothing_is_a_usage_error(dl: Dl, run: Run) -> None:
 def test_a_bound_for_no_number_of_classes_is_refused_before_anything_is_looked_for(
     dl: Dl, bound: str
 ) -> None:
-    refused(dl("submit", "--clip", bound), f"'{bound}' is not at least 0 and below 1", exit_code=2)
+    refused(
+        dl("submit", "--clip", bound), f"(below 0.5 for two classes), not '{bound}'", exit_code=2
+    )
 
 
 def test_for_a_sample_the_hint_is_the_whole_dataset(dl: Dl, run: Run, home: Path) -> None:

@@ -19,21 +19,6 @@ from dlcli.runs.run import Run
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
 
-def test_the_course_goes_from_the_pixels_to_a_pretrained_network() -> None:
-    assert [rung.name for rung in RUNGS] == [
-        "linear",
-        "dense",
-        "cnn",
-        "cnn +augment",
-        "cnn +batchnorm",
-        "cnn +dropout",
-        "imagenet-linear",
-        "finetune",
-        "fc",
-        "bn",
-    ]
-
-
 def test_a_step_never_has_what_a_later_one_adds() -> None:
     plain, *_, last = [rung.hyperparameters for rung in RUNGS if rung.recipe == "cnn"]
     assert plain == {"augment": False, "batchnorm": False, "dropout": 0.0}
