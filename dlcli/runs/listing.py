@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,8 @@ def _row(folder: Path, settings: bool) -> Row | None:
     state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
     if state != "finished" and not problems and PLANNED not in status:
-        status |= best_so_far(run.history)
+        with suppress(DlError):  # empty lines alone
+            status |= best_so_far(run.history)
         status[PLANNED] = planned_epochs(_parsed(os.fspath(run.config_file), problems))
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
@@ -303,7 +305,7 @@ def planned_epochs(config: Mapping[str, Any]) -> int | None:
         written = config["train"][recipe]
         values = {key: coerce(written[key], declared[key]) for key in declared if key in written}
         return sum(phase.schedule.epochs for phase in make_recipe(recipe, values).phases())
-    except (DlError, KeyError, TypeError, AttributeError):
+    except (DlError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
@@ -316,7 +318,7 @@ def best_so_far(history: Sequence[Mapping[str, float | str]]) -> dict[str, float
     Returns:
         `best_epoch`, `val_loss`, `val_accuracy`; {} if there is no such epoch.
     """
-    scored = [row for row in history if all(isinstance(row.get(n), float) for n in SCORES)]
+    scored = [row for row in history if all(isinstance(row.get(n), int | float) for n in SCORES)]
     if not scored:
         return {}
     best = min(scored, key=lambda row: float(row["val_loss"]))

@@ -152,7 +152,7 @@ def _train_phase(
         planned = count(epochs, "epoch")
         say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
         if (every := _epochs_a_line(epochs)) > 1:
-            say(f"Of quick epochs, 1 in {every} is shown.")
+            say(f"If epochs are quick, about 1 in {every} is printed.")
     first = len(progress.history) - progress.phase_epochs + 1
     with (
         between_steps() as step,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.listed_runs import listed_run
 
 from dlcli.runs.changes import Change
-from dlcli.runs.listing import best_so_far, planned_epochs
+from dlcli.runs.listing import best_so_far, list_runs, planned_epochs
 
 pytestmark = pytest.mark.usefixtures("small_backbone")
 
@@ -49,3 +51,21 @@ def test_the_best_until_now_is_by_validation_loss() -> None:
 )
 def test_without_scores_there_is_no_best(history: list[dict[str, float | str]]) -> None:
     assert best_so_far(history) == {}
+
+
+def test_a_best_accuracy_without_a_fraction_counts() -> None:
+    history: list[dict[str, float | str]] = [{"epoch": 1, "val_loss": 0.25, "val_accuracy": 1}]
+    assert best_so_far(history) == {"best_epoch": 1, "val_loss": 0.25, "val_accuracy": 1}
+
+
+def test_epochs_that_are_not_a_number_can_not_be_told() -> None:
+    changes = [{"after": 1, "epochs": "many"}]
+    assert planned_epochs({"run": {"recipe": "finetune", "changes": changes}}) is None
+
+
+@pytest.mark.parametrize("content", ["\n", "\n\n"])
+def test_an_unfinished_run_with_an_empty_history_is_listed(home: Path, content: str) -> None:
+    run = listed_run(state="interrupted", planned_epochs=None)
+    run.history_file.write_text(content)
+    (row,) = list_runs(home / "runs")
+    assert (row.state, row.values["planned_epochs"]) == ("interrupted", 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,16 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
     assert config["run"]["pixels"] == {"size": 16, "decode": "exact"}
     ok(dl("submit"))
     assert len(read_predictions(run.predictions_file("test")).paths) == 5
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(12, 1), (30, 3)])
+def test_of_many_quick_epochs_some_are_printed_and_that_is_said(
+    dl: Dl, tiny: Path, epochs: int, every: int
+) -> None:
+    said = ok(dl("train", "linear", "-d", tiny, "--schedule", f"1e-3x{epochs}", *SMALL)).stderr
+    assert (f"about 1 in {every} is printed" in said) == (every > 1)
+    # a loaded machine may be slow, and slow epochs have a line each
+    assert epochs // every <= len(re.findall("^epoch ", said, re.MULTILINE)) <= epochs
 
 
 def test_a_file_system_without_hard_links_holds_a_run(
