@@ -9,6 +9,7 @@ Nothing here writes, and nothing decodes a picture: 25,000 files are listed in a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,13 +177,14 @@ def dataset_settings(root: Path) -> dict[str, Any]:
     return value
 
 
-def find_sample_submission(root: Path) -> Path | None:
-    """Kaggle's sample submission at the root of a dataset, in any of its spellings."""
-    for name in read_folder(root).others:
-        plain = name.lower().replace("_", "").replace("-", "")
-        if plain.startswith("samplesubmission") and plain.endswith(".csv"):
-            return root / name
-    return None
+def find_sample_submissions(root: Path) -> list[Path]:
+    """Kaggle's sample submissions at the root of a dataset, in any of their spellings."""
+    return [
+        root / name
+        for name in read_folder(root).others
+        if re.search(r"sample.*submi|submi.*(sample|format)", name, re.IGNORECASE)
+        and name.lower().endswith(".csv")
+    ]
 
 
 def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:

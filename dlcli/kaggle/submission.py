@@ -6,35 +6,33 @@ one, the file has `id` and either one probability (two classes) or a column per 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, did_you_mean
-from dlcli.files.formats import read_csv
 from dlcli.files.paths import shown
 from dlcli.inference.predictions import Predictions
+from dlcli.kaggle.columns import classes_named, is_neutral
+from dlcli.kaggle.sample import (
+    MOST_NAMED,
+    SampleSubmission,
+    is_number,
+    match_ids,
+    with_first_row,
+)
+from dlcli.words import short
 
-MOST_NAMED = 5
-STEMS = "file names without suffix"
+if TYPE_CHECKING:
+    import numpy as np
 
-
-@dataclass(frozen=True)
-class SampleSubmission:
-    """A competition's sample submission.
-
-    Args:
-        header: column names, the id's first.
-        ids: the ids in order, each once.
-        example: the first row's first value: a number, or a class name.
-    """
-
-    file: Path
-    header: tuple[str, ...]
-    ids: tuple[str, ...]
-    example: str
+# Metrics of labels: a probability in their column scores as a wrong label, or not at all.
+LABEL_METRICS = ("accuracy", "f1")
+# How a sample submission writes that an image is of a class or not.
+_NO_YES = (("0", "1"), ("0.0", "1.0"), ("false", "true"), ("no", "yes"), ("n", "y"))
+# Two classes, of which any column but a class's own is about the second.
+_OPPOSITES = (*_NO_YES, ("absent", "present"), ("f", "t"), ("neg", "pos"), ("negative", "positive"))
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,10 @@ class Submission:
     """A submission's content.
 
     Args:
+        header: column names; () if the competition's file has no header.
         rows: the text of each cell.
         notes: decisions that the user should know, one sentence each.
-        labels: whether it holds class names instead of probabilities.
+        labels: whether it holds labels (class names, 0 and 1) instead of probabilities.
     """
 
     header: tuple[str, ...]
@@ -53,25 +52,13 @@ class Submission:
     labels: bool = False
 
 
-def read_sample_submission(file: Path) -> SampleSubmission:
-    """Read a competition's sample submission.
+@dataclass(frozen=True)
+class _Values:
+    """The cells of the value columns, one row per id, with what to say about them."""
 
-    Raises:
-        DlError: it has no rows, no value column, or an id twice.
-    """
-    header, *rows = (read_csv(file) if file.is_file() else []) or [[]]
-    rows = [row for row in rows if row]
-    if len(header) < 2 or not rows or any(len(row) != len(header) for row in rows):
-        raise DlError(
-            f"{shown(file)} is not a sample submission",
-            why="expected a header, and rows of an id and at least one value",
-            hint="Give the right file with `--sample-submission FILE`.",
-        )
-    ids = tuple(row[0] for row in rows)
-    if len(set(ids)) < len(ids):
-        twice = Counter(ids).most_common(1)[0][0]
-        raise DlError(f"{shown(file)} has the id {twice!r} twice", hint="Correct the file.")
-    return SampleSubmission(file, tuple(header), ids, rows[0][1])
+    rows: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+    labels: bool = False
 
 
 def make_submission(
@@ -80,14 +67,17 @@ def make_submission(
     *,
     positive: str | None = None,
     origin: str = "named",
+    metric: str | None = None,
 ) -> Submission:
     """Put predictions of the test images into the competition's form.
 
     Args:
         predictions: of the test images, already clipped if wanted.
         sample: the competition's sample submission; None for the plain form.
-        positive: the class whose probability a single column holds; by default the last by name.
+        positive: the class that a single column is about; by default the one that its name means,
+            or the last by name if the column could be about any.
         origin: where `positive` was set, in words.
+        metric: the name of the competition's metric, if it is known.
 
     Raises:
         DlError: the ids or columns do not match the images or classes.
@@ -96,24 +86,23 @@ def make_submission(
     classes = predictions.classes
     if positive is not None and positive not in classes:
         raise DlError(f"There is no class {positive!r}", hint=did_you_mean(positive, classes))
-    row_of, ids = _match_ids(predictions.paths, sample, notes)
-    value_columns = sample.header[1:] if sample else _default_columns(classes, positive)
-    id_column = sample.header[0] if sample else "id"
-    by_id = [predictions.y_prob[row_of[i]] for i in ids]
-    column, labels = value_columns[0], False
-    if len(value_columns) > 1:
-        order = _match_columns(value_columns, classes, sample)
-        values = [tuple(f"{probs[k]:.9g}" for k in order) for probs in by_id]
-    elif _wants_labels(column, classes, sample, positive):
-        labels = True
-        notes.append(f"Column {column!r} holds the name of the likeliest class.")
-        values = [(classes[int(probs.argmax())],) for probs in by_id]
+    if sample is not None:
+        sample = with_first_row(sample, predictions.paths, classes)
+        if not sample.header:
+            notes.append(f"{shown(sample.file)} has no header, so the submission has none.")
+    row_of, ids = match_ids(predictions.paths, sample, notes)
+    columns = sample.columns if sample else _default_columns(classes, positive)
+    y_prob = predictions.y_prob[[row_of[i] for i in ids]]
+    if len(columns) > 1:
+        order = _match_columns(columns, classes, sample)
+        made = _Values([tuple(f"{probs[k]:.9g}" for k in order) for probs in y_prob])
     else:
-        chosen, how = _single_class(column, classes, positive, origin)
-        notes.append(f"Column {column!r} holds the probability of {chosen!r} ({how}).")
-        values = [(f"{probs[classes.index(chosen)]:.9g}",) for probs in by_id]
-    rows = tuple((i, *value) for i, value in zip(ids, values, strict=True))
-    return Submission((id_column, *value_columns), rows, tuple(notes), labels)
+        made = _single_column(
+            y_prob, classes, columns[0], sample, positive=positive, origin=origin, metric=metric
+        )
+    rows = tuple((i, *value) for i, value in zip(ids, made.rows, strict=True))
+    header = sample.header if sample else ("id", *columns)
+    return Submission(header, rows, (*notes, *made.notes), made.labels)
 
 
 def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> None:
@@ -127,6 +116,8 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
         DlError: columns or rows differ, an id occurs twice, or a row does not hold probabilities.
     """
     header, *body = map(tuple, rows or [[]])
+    if rows and not submission.header:
+        header, body = (), [header, *body]
     ids = [row[0] for row in submission.rows]
     if header != submission.header:
         raise DlError(f"The submission's columns are {[*header]}, not {[*submission.header]}")
@@ -143,7 +134,9 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
         except ValueError:
             values = []
         # NaN fails both. With nine digits each, a sum of many may be off in the last ones
-        good = len(values) == len(header) - 1 and all(0 <= value <= 1 for value in values)
+        good = len(values) == len(submission.rows[0]) - 1 and all(
+            0 <= value <= 1 for value in values
+        )
         if not good or (len(values) > 1 and abs(sum(values) - 1) > 1e-6):
             raise DlError(
                 f"The submission's row for {row[0]!r} does not hold probabilities",
@@ -152,97 +145,186 @@ def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> N
             )
 
 
-def _wants_labels(
-    column: str, classes: tuple[str, ...], sample: SampleSubmission | None, positive: str | None
-) -> bool:
-    """Whether a single column is for class names: the sample has one, or there are many classes.
+def _single_column(
+    y_prob: np.ndarray,
+    classes: tuple[str, ...],
+    column: str,
+    sample: SampleSubmission | None,
+    *,
+    positive: str | None,
+    origin: str,
+    metric: str | None,
+) -> _Values:
+    """The values of a single column: class names, 0 or 1, or the probability of one class.
 
-    If the two classes are 0 and 1, a sample's 0 may be a name or a probability. It is read as a
-    probability: a competition that wants names refuses probabilities with an error, but one that
-    wants probabilities accepts names in silence.
+    If the two classes are 0 and 1, a sample's 0 may be a label or a probability. It is read as a
+    probability unless the metric is known to be of labels: a competition that wants labels refuses
+    probabilities with an error, but one that wants probabilities accepts labels in silence.
+
+    Args:
+        y_prob: array of shape (n_ids, n_classes).
     """
-    if sample is not None and sample.example in classes:
-        return set(classes) != {"0", "1"}
-    return len(classes) > 2 and column not in classes and positive is None
+    place = f"Column {column!r}" if column else "Column 2"
+    seen = sample.values if sample else ()
+    wants_labels = metric in LABEL_METRICS
+    likeliest = y_prob.argmax(axis=1)
+
+    def names(spelled: Sequence[str], *notes: str) -> _Values:
+        first = f"{place} holds the name of the likeliest class."
+        return _Values([(spelled[k],) for k in likeliest], (first, *notes), labels=True)
+
+    spelled = _spellings(classes, seen, sample)
+    if spelled and (wants_labels or set(classes) != {"0", "1"}):
+        return names(spelled)
+    about = classes_named(column, classes)
+    no_yes = _no_yes(seen)
+    is_other_text = bool(seen) and no_yes is None
+    names_fit = len(classes) > 2 or is_other_text or (wants_labels and not seen)
+    if names_fit and positive is None and not about:
+        return names(classes, *_odd_value(seen, classes))
+    chosen, how = _single_class(column, about, classes, sample, positive=positive, origin=origin)
+    notes = (
+        [f"Warning: the column's name means {about[0]!r}."] if about not in ((), (chosen,)) else []
+    )
+    number = classes.index(chosen)
+    if wants_labels or (no_yes and not is_number(no_yes[0])):
+        no, yes = no_yes or _NO_YES[0]
+        note = f"{place} holds {yes} if the likeliest class is {chosen!r} ({how}), else {no}."
+        cells = [(yes if k == number else no,) for k in likeliest]
+        return _Values(cells, (note, *notes), labels=True)
+    notes.insert(0, f"{place} holds the probability of {chosen!r} ({how}).")
+    if metric is None and seen and set(seen) <= {"0", "1"}:
+        notes.append("If the competition scores labels, 0 or 1, add `--metric accuracy`.")
+    return _Values([(f"{p:.9g}",) for p in y_prob[:, number]], tuple(notes))
+
+
+def _odd_value(seen: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A warning about a sample whose values are not class names."""
+    if not seen:
+        return ()
+    name = short(seen[0])
+    if set(seen[0].split()) <= set(classes):
+        return (f"Warning: the sample has several classes in a row, {name!r}; `dl` writes one.",)
+    return (f"Warning: the sample submission has {name!r}, not a class.",)
+
+
+def _spellings(
+    classes: tuple[str, ...], seen: tuple[str, ...], sample: SampleSubmission | None
+) -> tuple[str, ...] | None:
+    """How the sample writes each class's name; None if its values are not class names.
+
+    Raises:
+        DlError: it writes some in another way, and does not show how it writes the others.
+    """
+    if not seen:
+        return None
+    for change in (str, str.lower, str.upper, str.capitalize, str.title):
+        spelled = tuple(change(name) for name in classes)
+        if set(seen) <= set(spelled) and len(set(spelled)) == len(classes):
+            return spelled
+    shown_as: dict[str, str] = {}
+    for text in seen:
+        meant = classes_named(text, classes)
+        if len(meant) != 1:
+            return None
+        shown_as[meant[0]] = text
+    missing = [name for name in classes if name not in shown_as]
+    if not missing and len(seen) == len(classes):
+        return tuple(shown_as[name] for name in classes)
+    name, text = next(iter(shown_as.items()))
+    raise DlError(
+        f"The labels of {shown(sample.file) if sample else 'the sample'} are not the class names",
+        why=f"it has {text!r} for {name!r}, and does not show each class once",
+        hint="Name the class folders as the competition writes them, then train again.",
+    )
+
+
+def _no_yes(seen: tuple[str, ...]) -> tuple[str, str] | None:
+    """How the sample writes no and yes; None if it does not hold numbers or such words."""
+    if not seen:
+        return None
+    for pair in _NO_YES:
+        for change in (str, str.capitalize, str.upper):
+            no, yes = map(change, pair)
+            if set(seen) <= {no, yes}:
+                return no, yes
+    return _NO_YES[0] if all(map(is_number, seen)) else None
 
 
 def _single_class(
-    column: str, classes: tuple[str, ...], positive: str | None, origin: str
+    column: str,
+    about: tuple[str, ...],
+    classes: tuple[str, ...],
+    sample: SampleSubmission | None,
+    *,
+    positive: str | None,
+    origin: str,
 ) -> tuple[str, str]:
-    """The class whose probability a single column holds, and the reason."""
+    """The class that a single column is about, and the reason.
+
+    Args:
+        about: the classes that the column's name means.
+
+    Raises:
+        DlError: the column's name is that of no class, or of several.
+    """
     if positive is not None:
         return positive, origin
-    if column in classes:
-        return column, "the column's name; to change it, add `--positive CLASS`"
-    return max(classes), "the last by name; to change it, add `--positive CLASS`"
+    if len(about) == 1:
+        return about[0], "the column's name; to change it, add `--positive CLASS`"
+    if not about and (is_neutral(column) or tuple(map(str.lower, classes)) in _OPPOSITES):
+        return max(classes), "the last by name; to change it, add `--positive CLASS`"
+    file = shown(sample.file) if sample else "the submission"
+    fault = "could be about several classes" if about else "is not the name of a class"
+    raise DlError(
+        f"Column {column!r} of {file} {fault}",
+        why=f"the classes are {_listed(about or classes)}",
+        hint="Name the class whose probability the column holds: `--positive CLASS`.",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for an error's text, the first few of many."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(map(repr, names[:MOST_NAMED])) + more
 
 
 def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
     return ("label",) if len(classes) == 2 or positive else classes
 
 
-def _match_ids(
-    paths: tuple[str, ...],
-    sample: SampleSubmission | None,
-    notes: list[str],
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Id -> row of the predictions, and the ids in order."""
-    names = [PurePosixPath(path) for path in paths]
-    forms: dict[str, list[str]] = {
-        STEMS: [name.stem for name in names],
-        "file names": [name.name for name in names],
-        "paths": ["/".join(name.parts[1:]) for name in names],
-    }
-    if sample is None:
-        for form in forms.values():
-            if len(set(form)) == len(form):
-                return {i: row for row, i in enumerate(form)}, tuple(sorted(form, key=_natural))
-        raise AssertionError("paths are unique")
-    wanted = set(sample.ids)
-    how = max(forms, key=lambda each: len(wanted & set(forms[each])))
-    ids = forms[how]
-    if not wanted <= set(ids) and all(i.isdecimal() for i in (*wanted, *forms[STEMS])):
-        written = {int(i): i for i in sample.ids}  # 0003.jpg has the id 3, or 3.jpg the id 0003
-        numbers = [written.get(int(i), i) for i in forms[STEMS]]
-        if wanted <= set(numbers):
-            how, ids = "the numbers in file names", numbers
-    row_of = {i: row for row, i in enumerate(ids) if i in wanted}
-    counts = Counter(ids)
-    twice = [i for i in row_of if counts[i] > 1]
-    missing = [i for i in sample.ids if i not in row_of]
-    if twice or missing:
-        bad, problem = twice or missing, "ids without a test image"
-        if twice:
-            problem = "ids that match several test images"
-        raise DlError(
-            f"{shown(sample.file)} has {problem}",
-            why=f"{len(bad):,} of {len(sample.ids):,}, such as "
-            f"{', '.join(map(repr, bad[:MOST_NAMED]))}; ids were compared with {how}",
-            hint="Complete the test folder, or give another file with `--sample-submission FILE`.",
-        )
-    if extra := len(ids) - len(row_of):
-        notes.append(f"Test images left out, because {shown(sample.file)} lacks them: {extra:,}.")
-    return row_of, sample.ids
-
-
 def _match_columns(
     columns: tuple[str, ...], classes: tuple[str, ...], sample: SampleSubmission | None
 ) -> list[int]:
     """The class number of each column, by name."""
-    if set(columns) != set(classes) or len(columns) != len(classes):
-        file = shown(sample.file) if sample else "the submission"
-        odd = sorted(set(columns) ^ set(classes))
+    file = shown(sample.file) if sample else "the submission"
+    if sample is not None and not sample.header:
+        raise DlError(
+            f"{file} has no header, which names the class of each column",
+            why=f"its first line begins with a test image, {sample.ids[0]!r}",
+            hint=f"Add a first line to it, such as `id,{','.join(classes[:MOST_NAMED])}`.",
+        )
+    if set(columns) == set(classes):
+        return [classes.index(column) for column in columns]
+    meant = {column: classes_named(column, classes) for column in columns}
+    for column, found in meant.items():
+        rivals = [other for other in columns if meant[other] == found]
+        if found and (len(found) > 1 or len(rivals) > 1):
+            fault = "could be about several classes"
+            if len(found) == 1:
+                fault = f"and {rivals[1]!r} could both be about {found[0]!r}"
+            raise DlError(
+                f"Column {column!r} of {file} {fault}",
+                why=f"the classes are {_listed(classes if len(found) == 1 else found)}",
+                hint="Name the class folders as the competition writes them, then train again.",
+            )
+    odd = sorted(column for column, found in meant.items() if not found)
+    missing = sorted(set(classes) - {name for found in meant.values() for name in found})
+    if odd or missing or len(columns) != len(classes):
         raise DlError(
             f"The columns of {file} are not the classes",
             why=f"expected {len(classes)} classes, found {len(columns)} columns; "
-            f"not in both: {', '.join(map(repr, odd[:MOST_NAMED]))}",
+            f"not in both: {', '.join(map(repr, sorted([*odd, *missing])[:MOST_NAMED]))}",
             hint="Rename the class folders, or give another file with `--sample-submission FILE`.",
         )
-    return [classes.index(column) for column in columns]
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    """The sort key that puts `2` before `10`: numbers by value, the rest as text."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)
-    ]
+    return [classes.index(meant[column][0]) for column in columns]

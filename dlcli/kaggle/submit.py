@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dlcli.config import Config
-from dlcli.data.dataset import SETTINGS, dataset_settings, find_sample_submission, open_dataset
+from dlcli.data.dataset import SETTINGS, dataset_settings, find_sample_submissions, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import expected_accuracy_range, expected_loss_range
 from dlcli.evaluation.clipping import Curve, clip, curve
@@ -18,14 +18,10 @@ from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.paths import shown
 from dlcli.inference.predict import predictions_of, require_images
 from dlcli.inference.predictions import Predictions
+from dlcli.kaggle.columns import classes_named
 from dlcli.kaggle.competitions import Metric, metric_of, positive_of, slug_of
-from dlcli.kaggle.submission import (
-    SampleSubmission,
-    Submission,
-    check_submission,
-    make_submission,
-    read_sample_submission,
-)
+from dlcli.kaggle.sample import SampleSubmission, choose_sample, read_sample_submission
+from dlcli.kaggle.submission import Submission, check_submission, make_submission
 from dlcli.runs.run import Run, writable_run_said
 
 if TYPE_CHECKING:
@@ -46,7 +42,7 @@ class Submitted:
         content: its checked bytes.
         rows: the number of ids in it.
         notes: decisions that the user should know, one sentence each.
-        labels: whether it holds class names instead of probabilities.
+        labels: whether it holds labels (class names, 0 and 1) instead of probabilities.
         metric: the competition's metric; None if unknown.
         bound: the least distance of probabilities from 0 and 1; 0 without clipping.
         curve: log loss on the validation images by bound; None if clipping has no effect.
@@ -104,6 +100,7 @@ class SubmissionPlan:
         bound: the least distance of probabilities from 0 and 1 (see `clipping.clip`); "auto" for
             the best on the validation images.
         sample: the competition's sample submission; None if there is none.
+        sample_why: why it was taken, if the dataset has several.
     """
 
     root: Path | None
@@ -111,6 +108,7 @@ class SubmissionPlan:
     metric: Metric | None
     bound: float | Literal["auto"]
     sample: SampleSubmission | None
+    sample_why: str = ""
 
     @property
     def competition(self) -> str | None:
@@ -142,10 +140,10 @@ def plan_submission(
     metric = metric_of(wants.competition, wants.metric)
     if bound and metric is not None and not metric.clipped:
         raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
-    sample = _sample(sample_file, root)
+    sample, why = _sample(sample_file, root)
     if root is not None:
         require_images(open_dataset(root), "test")
-    return SubmissionPlan(root, config, metric, bound, sample)
+    return SubmissionPlan(root, config, metric, bound, sample, why)
 
 
 def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
@@ -182,18 +180,19 @@ def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
         sample,
         positive=positive,
         origin=origin,
+        metric=metric.name if metric else None,
     )
     if submission.labels and plan.bound:
-        raise _pointless("the submission holds class names, not probabilities")
+        raise _pointless("the submission holds labels, not probabilities")
     with atomic(kept_in.submission_file) as temporary:  # a file that fails its check replaces none
-        write_csv(temporary, [submission.header, *submission.rows])
+        header = [submission.header] if submission.header else []
+        write_csv(temporary, [*header, *submission.rows])
         check_submission(read_csv(temporary), submission)
         content = temporary.read_bytes()
-    form = (
-        f"Sample submission: {shown(sample.file)}."
-        if sample
-        else "No sample submission found, so the file has the plain form."
-    )
+    form = "No sample submission found, so the file has the plain form."
+    if sample is not None:
+        why = f": {plan.sample_why}" if plan.sample_why else ""
+        form = f"Sample submission: {shown(sample.file)}{why}."
     matters = not submission.labels and (metric is None or metric.clipped)
     return Submitted(
         file=kept_in.submission_file,
@@ -226,7 +225,7 @@ def _positive(
         odd = f"Warning: {wants.competition} wants the probability of {known!r}."
         notes = (odd,) if known not in (None, wants.positive) else ()
         return wants.positive, _origin(config, "kaggle.positive"), notes
-    if known is None or (sample is not None and sample.header[1] in classes):
+    if known is None or (sample is not None and classes_named(sample.columns[0], classes)):
         return None, "", ()
     return known, f"as {wants.competition} wants it", ()
 
@@ -234,7 +233,7 @@ def _positive(
 def _unfit(metric: Metric | None, submission: Submission) -> tuple[str, ...]:
     """A warning about a file that the competition cannot score well."""
     if metric is not None and metric.clipped and submission.labels:
-        return (f"Warning: the file holds class names, but {metric.words} needs probabilities.",)
+        return (f"Warning: the file holds labels, but {metric.words} needs probabilities.",)
     return ()
 
 
@@ -292,8 +291,12 @@ def _about(left_out: list[str]) -> tuple[str, ...]:
     return (f"Unreadable test images: {count:,}, such as {example}. They get {mean}.",)
 
 
-def _sample(named: Path | None, root: Path | None) -> SampleSubmission | None:
+def _sample(named: Path | None, root: Path | None) -> tuple[SampleSubmission | None, str]:
+    """The sample submission, and why it was taken if there are several."""
     if named is not None and not named.is_file():
         raise DlError(f"{shown(named)} does not exist", hint="Check `--sample-submission`.")
-    file = named or (find_sample_submission(root) if root else None)
-    return read_sample_submission(file) if file else None
+    if named is not None:
+        return read_sample_submission(named), ""
+    files = find_sample_submissions(root) if root else []
+    # only to choose from several are the test images needed
+    return choose_sample(files, open_dataset(root).splits["test"] if root and files else ())

@@ -101,6 +101,47 @@ def test_the_sample_in_the_dataset_decides_on_ids_and_columns(dl: Dl, run: Run, 
     assert "Sample submission: ~/data/pets/sample_submission.csv" in said.stderr
 
 
+def test_a_column_that_names_the_other_class_gets_that_ones_probability(
+    dl: Dl, run: Run, home: Path
+) -> None:
+    sample(home / "data" / "pets", "id,is_cat\n1,0\n2,0\n10,0\n")
+    said = ok(dl("submit", run.name))
+    assert run.submission_file.read_text() == "id,is_cat\n1,0.9\n2,0\n10,0.2\n"
+    assert "add `--metric accuracy`" in said.stderr
+    ok(dl("submit", run.name, "--metric", "accuracy"))
+    assert run.submission_file.read_text() == "id,is_cat\n1,1\n2,0\n10,0\n"
+    # the column's name counts before what is known of the competition
+    ok(dl("submit", run.name, "-c", "dogs-vs-cats-redux-kernels-edition", "--no-upload"))
+    assert read_csv(run.submission_file)[1] == ["1", "0.9"]
+    sample(home / "data" / "pets", "id,feline\n1,0\n2,0\n10,0\n")
+    refused(dl("submit", run.name), "Column 'feline' of ~/data/pets/sample_submission.csv is not")
+
+
+def test_a_sample_without_a_header_makes_a_file_without_one(dl: Dl, run: Run, home: Path) -> None:
+    sample(home / "data" / "pets", "10.png,0.5\n1.png,0.5\n2.png,0.5\n")
+    said = ok(dl("submit", run.name))
+    assert run.submission_file.read_text() == "10.png,0.8\n1.png,0.1\n2.png,1\n"
+    assert "sample_submission.csv has no header, so the submission has none." in said.stderr
+    assert "Column 2 holds the probability of 'dog'" in said.stderr
+    assert "rows            3" in said.stdout
+
+
+def test_of_two_samples_the_one_taken_is_said_and_why(dl: Dl, run: Run, home: Path) -> None:
+    pets = home / "data" / "pets"
+    (pets / "sample_submission_stg1.csv").write_text("image,label\n1.png,0.5\n")
+    (pets / "sample_submission_stg2.csv").write_text(
+        "image,label\n1.png,0.5\ntest_stg2/2.png,0.5\ntest_stg2/10.png,0.5\n"
+    )
+    said = ok(dl("submit", run.name))
+    assert (
+        "Sample submission: ~/data/pets/sample_submission_stg2.csv: it names 3 test images, "
+        "sample_submission_stg1.csv names 1.\n"
+    ) in said.stderr
+    assert run.submission_file.read_text() == (
+        "image,label\n1.png,0.1\ntest_stg2/2.png,1\ntest_stg2/10.png,0.8\n"
+    )
+
+
 def test_clipping_is_of_the_file_and_of_the_printed_loss(dl: Dl, run: Run) -> None:
     said = ok(dl("submit", run.name, "--clip", "0.05"))
     assert read_csv(run.submission_file)[1:] == [["1", "0.1"], ["2", "0.95"], ["10", "0.8"]]
@@ -268,7 +309,7 @@ def test_names_of_classes_for_a_competition_that_wants_probabilities_promise_no_
 ) -> None:
     sample(home / "data" / "pets", "id,label\n1,cat\n2,cat\n10,cat\n")
     said = ok(dl("submit", run.name, "--metric", "log_loss"))
-    assert "Warning: the file holds class names, but log loss needs prob" in said.stderr
+    assert "Warning: the file holds labels, but log loss needs prob" in said.stderr
     assert "expected" not in said.stdout
     ok(dl("submit", run.name, "--metric", "accuracy"))
     for bound in ("0.05", "auto"):  # the same, whatever would be chosen

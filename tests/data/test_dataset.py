@@ -12,7 +12,7 @@ from support.small_folders import make
 
 from dlcli.data.dataset import (
     dataset_settings,
-    find_sample_submission,
+    find_sample_submissions,
     open_dataset,
     require_trainable,
 )
@@ -172,13 +172,22 @@ def test_settings_are_those_of_dataset_yaml(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sample_submission.csv", "sampleSubmission.csv", "sample_submission_stg1.csv"]
+    "name",
+    [
+        "sample_submission.csv",
+        "sampleSubmission.csv",
+        "Sample-Submission.CSV",
+        "sample_submission_stg1.csv",
+        "stage_2_sample_submission.csv",
+        "submission_format.csv",
+    ],
 )
 def test_the_sample_submission_is_found_under_its_spellings(tmp_path: Path, name: str) -> None:
     (tmp_path / "labels.csv").touch()
-    assert find_sample_submission(tmp_path) is None
+    (tmp_path / "submission.csv").touch()
+    assert find_sample_submissions(tmp_path) == []
     (tmp_path / name).touch()
-    assert find_sample_submission(tmp_path) == tmp_path / name
+    assert find_sample_submissions(tmp_path) == [tmp_path / name]
 
 
 def test_listing_needs_neither_numpy_nor_yaml() -> None:

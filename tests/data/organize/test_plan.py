@@ -97,6 +97,13 @@ def test_images_beside_folders_of_classes_that_a_table_names_are_those_to_predic
     assert plan.notes == ("3 images that sample_submission.csv names are test images.",)
 
 
+def test_a_sample_without_a_header_names_its_first_image_too(tmp_path: Path) -> None:
+    paths = ("cat.1.jpg", "dog.2.jpg", "3.jpg", "4.jpg")
+    form = {"sample_submission.csv": b"3,0.5\n4,0.5\n"}
+    plan = plan_organize(plant(make(tmp_path, *paths), form), tmp_path / "new")
+    assert {move.target for move in plan.moves} >= {"test/3.jpg", "test/4.jpg"}
+
+
 def test_where_there_is_a_test_folder_no_table_takes_images_from_those_to_learn_from(
     tmp_path: Path,
 ) -> None:
