@@ -113,14 +113,14 @@ def read_row(run: Run) -> Row:
     return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
 
 
-def find_listed(named: str, runs_dir: Path) -> Run:
+def find_listed(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
     """A run as found by `find_run`, or a damaged run without a status.
 
     Raises:
         DlError: there is no such run, or two datasets have a run of that name.
     """
     try:
-        return find_run(named, runs_dir)
+        return find_run(named, runs_dir, data_dir)
     except DlError:
         folders = [Path(name) / named for name in ("", *_folders(runs_dir))]
         places = [expanded(named), *(runs_dir / folder for folder in folders)]

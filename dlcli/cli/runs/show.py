@@ -59,7 +59,8 @@ def show_command(config: Config, named: str, as_json: bool) -> None:
     from dlcli.runs.disk import stored_files
     from dlcli.runs.listing import find_listed, read_row
 
-    run = find_listed(named, config.settings().runs_dir)
+    settings = config.settings()
+    run = find_listed(named, settings.runs_dir, settings.data_dir)
     row, files = read_row(run), stored_files(run)
     (changed, changes), diagnosis = _changed(run), _diagnosis(run)
     if as_json:
