@@ -131,17 +131,11 @@ def find_listed(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run
 
 
 def epochs_of(row: Row) -> str:
-    """The best epoch of all epochs, "9/12"; for an unfinished run epochs done of those planned.
-
-    A single number is of epochs done, if the total is unknown.
-    """
-    done, best = row.values["epoch"], row.values["best_epoch"]
-    planned = row.values.get(PLANNED)
+    """The number of epochs, "12"; for an unfinished run those done of those planned, "9/12"."""
+    done, planned = row.values["epoch"], row.values.get(PLANNED)
     if planned and row.state != "finished":
         return f"{done or 0}/{planned}"
-    if done is None:
-        return ""
-    return f"{best}/{done}" if row.state == "finished" and best else f"{done}"
+    return "" if done is None else f"{done}"
 
 
 def _folders(folder: Path) -> list[str]:

@@ -216,10 +216,11 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
     missing = ready.count(False)
     what = count(missing, "augmented pass", "augmented passes")
     require_room(missing, what, plain, changing, "Use fewer `--augment-passes`")
+    least = " (as many as there are epochs)" if len(views) < job.recipe.augment_passes else ""
     stores = []
     for number, (view, there) in enumerate(zip(views, ready, strict=True), start=1):
         if not there:
-            say(f"Augmented pass {number} of {len(views)}")
+            say(f"Augmented pass {number} of {len(views)}{least}")
         stores.append(_stored(job, view, changing))
     passes = [
         [

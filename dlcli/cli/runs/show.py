@@ -101,10 +101,10 @@ def _print_head(row: Row) -> None:
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:
-        best = row.values["best_epoch"]
         planned = row.values.get(PLANNED)
         of = f" of {planned}" if planned and planned != row.values["epoch"] else ""
-        lines["epochs"] = f"{row.values['epoch']}{of}" + (f", the best {best}" if best else "")
+        lines["epochs"] = f"{row.values['epoch']}{of}"
+        lines["best epoch"] = row.values["best_epoch"]
     if row.problem:
         lines["problem"] = row.problem
     for name, value in lines.items():
