@@ -40,7 +40,7 @@ def utc_now() -> str:
 def this_process() -> dict[str, Any]:
     """This process as plain values: its number, start time and machine."""
     pid = os.getpid()
-    return {"pid": pid, "pid_start": _start(pid), "host": _host()}
+    return {"pid": pid, "pid_start": _start(pid), "host": host_name()}
 
 
 def this_owner(since: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def owner_text(owner: Mapping[str, Any]) -> str:
 
 def is_here(owner: Mapping[str, Any]) -> bool:
     """Whether the recorded process is of this machine."""
-    return owner.get("host") == _host()
+    return owner.get("host") == host_name()
 
 
 def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
@@ -107,7 +107,8 @@ def exists(pid: int) -> bool:
     return True
 
 
-def _host() -> str:
+def host_name() -> str:
+    """The name of this machine."""
     from socket import gethostname
 
     return gethostname()
@@ -155,7 +156,7 @@ def provenance() -> dict[str, Any]:
         "command": command_line(),
         "folder": str(Path.cwd()),
         "git": _git_commit(Path.cwd()),
-        "host": _host(),
+        "host": host_name(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "versions": versions,
