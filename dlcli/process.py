@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # How often a process touches its sign of life, and after how long a silence it counts as gone.
 BEAT_SECONDS = 30
-SILENT_SECONDS = 600
+GONE_SECONDS = 600
 
 # The command line to record while a Python caller runs.
 _command = ""
@@ -77,7 +77,7 @@ def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
     """Whether the recorded process is still running.
 
     A process of another machine can't be checked. It counts as gone when its last sign of life is
-    `SILENT_SECONDS` old, or that far in the future because of a wrong clock.
+    `GONE_SECONDS` old, or that far in the future because of a wrong clock.
 
     Args:
         owner: the record, read back from a file; anything else counts as not running.
@@ -85,7 +85,7 @@ def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
     """
     if not is_here(owner):
         try:
-            return abs(time.time() - sign.stat().st_mtime) < SILENT_SECONDS
+            return abs(time.time() - sign.stat().st_mtime) < GONE_SECONDS
         except OSError:
             return False
     pid = owner.get("pid")
