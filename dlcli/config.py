@@ -129,13 +129,19 @@ class Config:
         return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
     def with_schedule(
-        self, recipe: str, epochs: int | None = None, lr: float | None = None
+        self,
+        recipe: str,
+        epochs: int | None = None,
+        lr: float | None = None,
+        *,
+        option: str = "--schedule",
     ) -> Config:
         """The same, with another number of epochs or highest rate in a recipe's schedule.
 
         Args:
             epochs: of each phase; None: as they are.
             lr: the highest learning rate; None: as it is.
+            option: what a schedule is typed by.
 
         Raises:
             DlError: a schedule was typed as well, or the rate is not a number above 0.
@@ -145,7 +151,7 @@ class Config:
         key = f"{TRAIN}{recipe}.schedule"
         if self.is_flag(key):
             raise DlError(
-                f"`--schedule` and `{'--lr' if epochs is None else '--epochs'}` exclude each other",
+                f"`{option}` and `{'--lr' if epochs is None else '--epochs'}` exclude each other",
                 why="a schedule holds the rates and the epochs",
                 hint="Leave out one of the two.",
                 exit_code=ExitCode.USAGE,

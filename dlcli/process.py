@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # How often a process touches its sign of life, and after how long a silence it counts as gone.
 BEAT_SECONDS = 30
-SILENT_SECONDS = 600
+GONE_SECONDS = 600
 
 # The command line to record while a Python caller runs.
 _command = ""
@@ -40,7 +40,7 @@ def utc_now() -> str:
 def this_process() -> dict[str, Any]:
     """This process as plain values: its number, start time and machine."""
     pid = os.getpid()
-    return {"pid": pid, "pid_start": _start(pid), "host": _host()}
+    return {"pid": pid, "pid_start": _start(pid), "host": host_name()}
 
 
 def this_owner(since: str) -> dict[str, Any]:
@@ -70,14 +70,14 @@ def owner_text(owner: Mapping[str, Any]) -> str:
 
 def is_here(owner: Mapping[str, Any]) -> bool:
     """Whether the recorded process is of this machine."""
-    return owner.get("host") == _host()
+    return owner.get("host") == host_name()
 
 
 def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
     """Whether the recorded process is still running.
 
     A process of another machine can't be checked. It counts as gone when its last sign of life is
-    `SILENT_SECONDS` old, or that far in the future because of a wrong clock.
+    `GONE_SECONDS` old, or that far in the future because of a wrong clock.
 
     Args:
         owner: the record, read back from a file; anything else counts as not running.
@@ -85,7 +85,7 @@ def at_work(owner: Mapping[str, Any], sign: Path) -> bool:
     """
     if not is_here(owner):
         try:
-            return abs(time.time() - sign.stat().st_mtime) < SILENT_SECONDS
+            return abs(time.time() - sign.stat().st_mtime) < GONE_SECONDS
         except OSError:
             return False
     pid = owner.get("pid")
@@ -107,7 +107,8 @@ def exists(pid: int) -> bool:
     return True
 
 
-def _host() -> str:
+def host_name() -> str:
+    """The name of this machine."""
     from socket import gethostname
 
     return gethostname()
@@ -155,7 +156,7 @@ def provenance() -> dict[str, Any]:
         "command": command_line(),
         "folder": str(Path.cwd()),
         "git": _git_commit(Path.cwd()),
-        "host": _host(),
+        "host": host_name(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "versions": versions,

@@ -25,7 +25,7 @@ _listeners: list[Callable[[str], None]] = []
 _hushed = False
 
 # Seconds of waiting after which a message is due, so that `dl` does not seem to hang.
-SILENT_SECONDS = 20.0
+MESSAGE_SECONDS = 20.0
 
 # What is counted once, not in epochs.
 ONCE = range(1)
@@ -213,7 +213,7 @@ class Patience:
     def pause(self, seconds: float, why: str = "") -> None:
         """Wait between two checks."""
         now = time.monotonic()
-        if now - self._said > SILENT_SECONDS:
+        if now - self._said > MESSAGE_SECONDS:
             self._said = now
             so_far = f"{now - self._began:.0f} s so far, {self.seconds:.0f} s at most"
             say(f"Waiting for {self.what}, {so_far}" + (f": {why}." if why else ""))

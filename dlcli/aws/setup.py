@@ -48,7 +48,7 @@ WATCHDOG = "/usr/local/lib/dl/watchdog.sh"
 # Prints the watchdog's last status, and the box's time, for clocks differ.
 STATUS = ("sh", "-c", "cat /run/dl/watchdog; date +now=%s")
 # The watchdog looks each minute; silent for longer, it does not run.
-SILENT_SECONDS = 180
+WATCHDOG_GONE_SECONDS = 180
 
 DISTRIBUTION = "dlcli"
 PACKAGE_FOLDER = Path(__file__).parent.parent
@@ -199,7 +199,7 @@ def read_watchdog(text: str) -> Watched | None:
             int(said[key]) for key in ("now", "checked", "stops_at", "idle")
         )
         # seconds may pass between its look and our question
-        if now - checked > SILENT_SECONDS:
+        if now - checked > WATCHDOG_GONE_SECONDS:
             return None
         return Watched(
             idle=timedelta(seconds=idle and idle + now - checked),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlcli import words
-from dlcli.cli.parts.help import Command, Group
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.complete import complete_dataset
+from dlcli.cli.parts.help import CALLED, Command, Group
+from dlcli.cli.parts.options import JSON, with_config, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode, did_you_mean
@@ -16,18 +18,62 @@ from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # The features depend on these settings, the images and the layer.
 FUNCTION = (*BACKBONE_SETTINGS, "image_size")
 LAYERS = ("pooled", "conv", "imagenet")
 
 
 class Features(Group):
-    """The group that computes features itself, of the dataset after `-d`."""
+    """The group that computes features itself: a word that is not a command is the dataset."""
 
-    before_dataset = "-d"
+    before_dataset = ""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named, words = None, self._words(ctx, args)
+        if words and not self._is_command(words[0]):
+            named = words[0]
+            place = len(args) - len(words)
+            args = [*args[:place], *args[place + 1 :]]
+        rest = super().parse_args(ctx, args)
+        ctx.params["named"] = named
+        return rest
+
+    def _words(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """What was typed from the first word on that is not of an option."""
+        with suppress(click.UsageError):  # parsing again says what is wrong
+            return self.make_parser(ctx).parse_args(list(args))[1]
+        return []
+
+    def _is_command(self, word: str) -> bool:
+        """Whether a word is a command of the group, or is like one and not a dataset."""
+        from dlcli.config import load_config
+        from dlcli.data.choice import dataset_meant
+
+        if CALLED.get(word, word) in self.commands:
+            return True
+        nearest = did_you_mean(word, tuple(self.commands))
+        if not nearest.startswith("Did you mean"):
+            return False
+        return dataset_meant(word, load_config().settings().data_dir) is None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            return found
+        datasets = complete_dataset(ctx, self.params[0], incomplete)
+        # in bash, "any folder" would hide the commands
+        return found + [each for each in datasets if not found or each.type == "plain"]
 
 
-@click.group(cls=Features, invoke_without_command=True)
+@click.group(
+    cls=Features,
+    invoke_without_command=True,
+    options_metavar="[OPTIONS] [DATASET]",
+    subcommand_metavar="| COMMAND [ARGS]...",
+)
 @click.option(
     "--layer",
     type=click.Choice(LAYERS),
@@ -38,7 +84,7 @@ class Features(Group):
 )
 @with_config("dataset", *FUNCTION, "workers", "on_error")
 @click.pass_context
-def command(ctx: click.Context, config: Config, layer: str) -> None:
+def command(ctx: click.Context, config: Config, layer: str, named: str | None) -> None:
     """Compute a pretrained network's features of all images.
 
     The features are stored in the dataset's folder, and training uses them. So each image goes
@@ -46,13 +92,13 @@ def command(ctx: click.Context, config: Config, layer: str) -> None:
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
-    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset, with_named
     from dlcli.data.dataset import open_dataset
     from dlcli.features.compute import compute_features
     from dlcli.features.store import skipped, stored_rows
     from dlcli.models.engines import resolve_forward
 
-    choice = choose_dataset(config)
+    choice = choose_dataset(with_named(config, named))
     say(str(choice))
     dataset, settings = open_dataset(choice.root), config.settings()
     forward, weights = resolve_forward(settings, layer)  # type: ignore[arg-type]
@@ -81,16 +127,17 @@ def _refuse_options_before(ctx: click.Context) -> None:
 
     given = [p for p in ctx.command.params if p.name and p.expose_value]
     given = [p for p in given if ctx.get_parameter_source(p.name) is ParameterSource.COMMANDLINE]
-    if given:
-        option, subcommand = given[0].opts[-1], ctx.invoked_subcommand
+    typed = [ctx.params["named"]] if ctx.params["named"] else [p.opts[-1] for p in given]
+    if typed:
+        subcommand = ctx.invoked_subcommand
         raise click.UsageError(
-            f"{option} has no effect before `{subcommand}`. Type it after `{subcommand}`.", ctx
+            f"{typed[0]} has no effect before `{subcommand}`. Type it after `{subcommand}`.", ctx
         )
 
 
 @command.command("ls", cls=Command)
 @JSON
-@with_config("dataset")
+@with_dataset()
 def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and their size on disk."""
     from dlcli.data.choice import choose_dataset
@@ -137,7 +184,7 @@ def _plain(store: Any) -> dict[str, Any]:
 @with_config("dataset")
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     """Remove features: NAME, as listed by `dl features ls`, or --all."""
-    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name
     from dlcli.features.store import remove_features, stored_features
 
     choice = choose_dataset(config, lasting=False)
@@ -152,7 +199,10 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
         )
     chosen = [store for store in stores if everything or store.folder.name == name]
     if not chosen and not everything:
-        raise DlError(f"No features have the name {name!r}", hint=did_you_mean(str(name), names))
+        hint = did_you_mean(str(name), names)
+        if root := dataset_meant(str(name), config.settings().data_dir):
+            hint = f"{shown(str(name))} is a dataset: `dl features rm --all -d {typed_name(root)}`."
+        raise DlError(f"No features have the name {name!r}", hint=hint)
     for store in chosen:
         what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.files.paths import shown
@@ -31,7 +31,7 @@ KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 @click.option("--full", is_flag=True, help="train on the whole dataset, not on its sample")
 @click.option("--again", "anew", is_flag=True, help="start a new ladder, even if one exists")
 @JSON
-@with_config("dataset", "workers", *KEYS)
+@with_dataset("workers", *KEYS)
 def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """Train the course's recipes in order, and compare them.
 

@@ -75,20 +75,25 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[str]]:
     """The run, named or the newest, and the photos of the remaining words."""
     from dlcli.inference.photos import find_photos
-    from dlcli.runs.choice import choose_run, find_finished_run
+    from dlcli.runs.choice import choose_run, find_finished_run, names_dataset
 
     if not words:
         raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
     first, *others = words
-    if _is_photo(first, config.settings().runs_dir):
+    settings = config.settings()
+    if _is_photo(first, settings.runs_dir):
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
         chosen = choose_run(config, None)
         say(str(chosen))
         return chosen.run, photos
-    if config.is_flag("dataset"):
+    if names_dataset(config, first):
+        chosen = choose_run(config, first)
+        say(str(chosen))
+        run = chosen.run
+    elif config.is_flag("dataset"):
         run = choose_run(config, first).run
     else:  # its dataset may be anywhere, or gone
-        run = find_finished_run(first, config.settings().runs_dir)
+        run = find_finished_run(first, settings.runs_dir, settings.data_dir)
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
     return run, find_photos(_listed(others))

@@ -68,7 +68,7 @@ def command(
         run = name_to_type(stopped, settings.runs_dir)
         say(f"Run {shown(stopped.path)} (the one that was interrupted)")
     else:
-        stopped = find_run(run, settings.runs_dir)
+        stopped = find_run(run, settings.runs_dir, settings.data_dir)
     require_whole(stopped)
     resume(
         stopped,

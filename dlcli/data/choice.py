@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -150,6 +151,29 @@ def find_dataset(named: str, data_dir: Path) -> Path:
         hint=did_you_mean(path.name, dataset_names(data_dir))
         or "Make one: `dl data organize SRC`, or name its folder.",
     )
+
+
+def dataset_meant(word: str, data_dir: Path) -> Path | None:
+    """The folder of the dataset that a word names, where it could name something else.
+
+    Returns:
+        a folder under the data folder, or any with a train/; None if the word names neither.
+    """
+    try:
+        root = find_dataset(word, data_dir)
+    except DlError:
+        return None
+    is_dataset = root.parent == absolute(data_dir) or (root / "train").is_dir()
+    return root if is_dataset else None
+
+
+def typed_name(root: Path) -> str:
+    """A dataset as it can be typed: its name, or its path if that names another or none."""
+    try:
+        found = find_dataset(root.name, load_config().settings().data_dir)
+    except DlError:
+        found = None
+    return shlex.quote(root.name) if found == root else quoted(root)
 
 
 def folder_named(name: str, data_dir: Path) -> Path:

@@ -19,7 +19,7 @@ from dlcli.inference.predict import has_predictions, holder, member_predictions
 from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
-from dlcli.runs.choice import ChosenRun, choose_run, same_runs
+from dlcli.runs.choice import ChosenRun, named_run, same_runs
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain
 from dlcli.training.fit import Interrupted
@@ -91,7 +91,7 @@ def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
             hint="Name them, `dl ensemble RUN RUN`, or train some, `dl train RECIPE --members 5`.",
             exit_code=ExitCode.USAGE,
         )
-    return [choose_run(config, name) for name in named]
+    return [named_run(config, name) for name in named]
 
 
 def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, is_folder, shown
-from dlcli.process import SILENT_SECONDS, exists
+from dlcli.process import exists, host_name
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
-# A temporary name: the process's number and the final name. Users have files like `.2024-notes`.
-_LEFT = ".dl-{}-{}"
+# A temporary name: process, machine, a random part, and the final name. 0.1.0 wrote the first and
+# the last. Users have files like `.2024-notes`.
+_TEMPORARY = re.compile(r"\.dl-(\d+)-(?:([0-9a-f]{8})-[0-9a-f]{8}-)?")
+# A process of another machine can't be checked, but none writes for so long.
+_LEFT_SECONDS = 24 * 60 * 60
 
 
 @contextmanager
@@ -62,11 +66,8 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it exists, and `replace` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # only old ones: a process of another machine may be building the same folder
-    _remove_left(filter(_is_old, path.parent.glob(_LEFT.format("*", escape(path.name)))))
+    _remove_left(path.parent.glob(f".dl-*-{escape(path.name)}"))
     built, replaced = _aside(path), _aside(path.with_name(f"old-{path.name}"))
-    for each in (built, replaced):  # left by an earlier process of our number
-        shutil.rmtree(each, ignore_errors=True)
     built.mkdir()
     try:
         yield built
@@ -82,30 +83,44 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed processes left below a folder."""
-    _remove_left(folder.rglob(_LEFT.format("*", "*")))
+    _remove_left(folder.rglob(".dl-*"))
 
 
 def _aside(path: Path) -> Path:
-    """The temporary path of this process for `path`."""
-    return path.with_name(_LEFT.format(os.getpid(), path.name))
+    """A new temporary path for `path`, which no other process and no other machine uses."""
+    return path.with_name(f".dl-{os.getpid()}-{_machine()}-{os.urandom(4).hex()}-{path.name}")
 
 
-def _is_old(folder: Path) -> bool:
-    """Whether nothing was added to it for so long that no process builds it."""
+def _machine() -> str:
+    """This machine, in 8 hex digits; its name may be too long for a file's name."""
+    from zlib import crc32
+
+    known = host_name()
+    with suppress(OSError):  # each container numbers its processes anew; a Mac has none
+        known += str(Path("/proc/self/ns/pid").readlink())
+    return f"{crc32(os.fsencode(known)):08x}"
+
+
+def _remove_left(paths: Iterable[Path]) -> None:
+    for path in filter(_is_left, list(paths)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _is_left(path: Path) -> bool:
+    """Whether it is temporary, and its process has ended."""
+    temporary = _TEMPORARY.match(path.name)
+    if not temporary:
+        return False
+    pid, machine = temporary.groups()
+    if machine == _machine():
+        return not exists(int(pid))
     try:
-        return time.time() - folder.stat().st_mtime > SILENT_SECONDS
+        return time.time() - path.stat().st_mtime > _LEFT_SECONDS
     except FileNotFoundError:  # finished by now
         return False
-
-
-def _remove_left(temporaries: Iterable[Path]) -> None:
-    for path in list(temporaries):
-        pid = path.name.split("-")[1]
-        if pid.isdecimal() and not exists(int(pid)):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

@@ -19,7 +19,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import dump_yaml, read_yaml
 from dlcli.process import (
     BEAT_SECONDS,
-    SILENT_SECONDS,
+    GONE_SECONDS,
     at_work,
     is_here,
     owner_text,
@@ -79,7 +79,7 @@ def in_use(doing: str, owner: Mapping[str, Any], hint: str) -> DlError:
         owner: what `this_owner` gave, read back from a file; {} where that can't be read.
     """
     if owner and not is_here(owner):
-        hint += f" If that computer is off, wait {SILENT_SECONDS // 60} minutes, then try again."
+        hint += f" If that computer is off, wait {GONE_SECONDS // 60} minutes, then try again."
     return DlError(doing, why=owner_text(owner), hint=hint)
 
 

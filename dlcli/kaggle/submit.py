@@ -165,14 +165,7 @@ def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
     bound = tried.chosen if plan.bound == "auto" else plan.bound
     clipped = clip(valid.y_prob, bound)
     test = predictions_of(run, root, config, "test", views)
-    left_out = _left_out(test, root)
-    if left_out and config.settings().on_error == "stop":
-        raise DlError(
-            f"Test images without a prediction: {len(left_out):,}",
-            why=f"they can't be read, such as {shown(left_out[0])}",
-            hint="Replace them, or add `--on-error skip`, which gives them the mean of the "
-            "validation images' probabilities.",
-        )
+    left_out = _left_out(test, root, config)
     everything = _completed(test, left_out, valid.y_prob.mean(axis=0))
     positive, origin, notes = _positive(config, sample, everything.classes)
     submission = make_submission(
@@ -184,30 +177,22 @@ def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
     )
     if submission.labels and plan.bound:
         raise _pointless("the submission holds labels, not probabilities")
-    with atomic(kept_in.submission_file) as temporary:  # a file that fails its check replaces none
-        header = [submission.header] if submission.header else []
-        write_csv(temporary, [*header, *submission.rows])
-        check_submission(read_csv(temporary), submission)
-        content = temporary.read_bytes()
-    form = "No sample submission found, so the file has the plain form."
-    if sample is not None:
-        why = f": {plan.sample_why}" if plan.sample_why else ""
-        form = f"Sample submission: {shown(sample.file)}{why}."
+    content = _written(kept_in.submission_file, submission)
     matters = not submission.labels and (metric is None or metric.clipped)
+    unfit = _unfit(metric, submission)
+    expected = None if unfit else _expected(metric, valid.y_true, clipped, len(submission.rows))
     return Submitted(
         file=kept_in.submission_file,
         content=content,
         rows=len(submission.rows),
-        notes=(form, *_about(left_out), *submission.notes, *notes, *_unfit(metric, submission)),
+        notes=(_form(plan), *_about(left_out), *submission.notes, *notes, *unfit),
         labels=submission.labels,
         metric=metric,
         bound=bound,
         curve=tried if matters else None,
         loss=tried.plain,
         clipped_loss=log_loss(valid.y_true, clipped),
-        expected=None
-        if _unfit(metric, submission)
-        else _expected(metric, valid.y_true, clipped, len(submission.rows)),
+        expected=expected,
         competition=plan.competition,
     )
 
@@ -265,10 +250,22 @@ def _origin(config: Config, key: str) -> str:
     return "named" if config.is_flag(key) else f"`{key}` in {config.get(key).origin}"
 
 
-def _left_out(test: Predictions, root: Path | None) -> list[str]:
-    """The test images without a prediction, because they can't be read."""
+def _left_out(test: Predictions, root: Path | None, config: Config) -> list[str]:
+    """The test images without a prediction, because they can't be read.
+
+    Raises:
+        DlError: there are some, and `on_error` does not skip them.
+    """
     images = open_dataset(root).splits["test"] if root is not None else ()
-    return sorted(set(images) - set(test.paths))
+    left_out = sorted(set(images) - set(test.paths))
+    if left_out and config.settings().on_error == "stop":
+        raise DlError(
+            f"Test images without a prediction: {len(left_out):,}",
+            why=f"they can't be read, such as {shown(left_out[0])}",
+            hint="Replace them, or add `--on-error skip`, which gives them the mean of the "
+            "validation images' probabilities.",
+        )
+    return left_out
 
 
 def _completed(test: Predictions, left_out: list[str], prior: np.ndarray) -> Predictions:
@@ -281,6 +278,22 @@ def _completed(test: Predictions, left_out: list[str], prior: np.ndarray) -> Pre
         y_prob=np.concatenate([test.y_prob, np.tile(prior, (len(left_out), 1))]),
         true_classes=("",) * (len(test.paths) + len(left_out)),
     )
+
+
+def _written(file: Path, submission: Submission) -> bytes:
+    """Write a submission, check what was written, and give its bytes."""
+    with atomic(file) as temporary:  # a file that fails its check replaces none
+        header = [submission.header] if submission.header else []
+        write_csv(temporary, [*header, *submission.rows])
+        check_submission(read_csv(temporary), submission)
+        return temporary.read_bytes()
+
+
+def _form(plan: SubmissionPlan) -> str:
+    if plan.sample is None:
+        return "No sample submission found, so the file has the plain form."
+    why = f": {plan.sample_why}" if plan.sample_why else ""
+    return f"Sample submission: {shown(plan.sample.file)}{why}."
 
 
 def _about(left_out: list[str]) -> tuple[str, ...]:

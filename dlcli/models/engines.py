@@ -6,7 +6,6 @@ backend is used on a GPU, and if OpenVINO is not installed.
 
 from __future__ import annotations
 
-import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -79,11 +78,12 @@ def start_engine(forward: Forward, weights: Path) -> Engine:
         from dlcli.models.openvino import exported
 
         model = exported(forward, weights)
+        before = model.stat()
         try:
             return OpenVinoEngine(model, forward.precision)
         except RuntimeError:  # damaged in the cache: make it again
-            shutil.rmtree(model.parent)
-            return OpenVinoEngine(exported(forward, weights), forward.precision)
+            model = exported(forward, weights, damaged=before)
+            return OpenVinoEngine(model, forward.precision)
     start_backend()
     backbone = get_backbone(forward.backbone)
     with dtype_policy("mixed_bfloat16" if forward.precision == "bf16" else "float32"):

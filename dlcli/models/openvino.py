@@ -30,12 +30,14 @@ MODEL = ("model.xml", "model.bin")  # the graph and its weights
 FAILED_AS_SAID = 3  # the child's exit code for an error that it explains
 
 
-def exported(forward: Forward, weights: Path) -> Path:
+def exported(forward: Forward, weights: Path, *, damaged: os.stat_result | None = None) -> Path:
     """The network's OpenVINO file, from the cache or exported now.
 
     Args:
         forward: the network, its cut and image size.
         weights: the file of its weights.
+        damaged: of an exported file that can't be read, so that it is exported again, but one
+            that another process has made since is used.
 
     Raises:
         DlError: the weights are not this network's, or there is no space for the file.
@@ -52,18 +54,20 @@ def exported(forward: Forward, weights: Path) -> Path:
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     name = f"{forward.backbone}-{forward.layer}-{forward.pixels.size}-{key}"
     folder = cache_home() / "openvino" / name
-    if not _is_whole(folder):
+    if not _is_whole(folder, damaged):
         say(f"Preparing {forward.backbone} for OpenVINO, once. It is kept in {shown(folder)}")
         try:
-            _export_in_child(spec | {"weights": str(weights)}, folder)
+            _export_in_child(spec | {"weights": str(weights)}, folder, damaged)
         except OSError as error:
-            if not _is_whole(folder):  # else another process was quicker
+            if not _is_whole(folder, damaged):  # else another process was quicker
                 raise _cannot_write(folder, error.strerror or str(error)) from error
     return folder / MODEL[0]
 
 
-def _is_whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in MODEL)
+def _is_whole(folder: Path, damaged: os.stat_result | None) -> bool:
+    if not all((folder / name).is_file() for name in MODEL):
+        return False
+    return damaged is None or not os.path.samestat(damaged, (folder / MODEL[0]).stat())
 
 
 def _cannot_write(folder: Path, why: str) -> DlError:
@@ -75,7 +79,7 @@ def _cannot_write(folder: Path, why: str) -> DlError:
     )
 
 
-def _export_in_child(spec: dict[str, object], folder: Path) -> None:
+def _export_in_child(spec: dict[str, object], folder: Path, damaged: os.stat_result | None) -> None:
     with atomic_folder(folder, replace=True) as built:  # what is there is damaged
         child = subprocess.run(
             # -P: do not import a keras.py from the current folder
@@ -90,7 +94,7 @@ def _export_in_child(spec: dict[str, object], folder: Path) -> None:
             raise DlError(said["what"], why=said["why"], hint=said["hint"])
         if child.returncode:
             raise RuntimeError(f"exporting {folder.name} failed:\n{child.stderr}")
-        if _is_whole(folder):  # another process may be reading it
+        if _is_whole(folder, damaged):  # another process may be reading it
             raise FileExistsError(f"{folder} was made by another process")
 
 

@@ -53,6 +53,7 @@ class Line:
     loss: str
     accuracy: str
     epochs: str
+    best_epoch: str
     seconds: str
     started: str
     problem: str
@@ -182,6 +183,7 @@ def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:
         loss=_number(values["val_loss"], 4),
         accuracy=_number(values["val_accuracy"], 4),
         epochs=epochs_of(row),
+        best_epoch=_number(values["best_epoch"], 0),
         seconds=_number(values["seconds"], 1),
         started=_minute(str(values["started"] or "")),
         problem=row.problem,

@@ -47,6 +47,20 @@ class Change:
         """Read back the result of `describe`."""
         return cls(**values)
 
+    def without(self, epochs: int | None, lr: float | None) -> Change | None:
+        """The change in a rerun with other epochs or another rate; None if nothing is left of it.
+
+        Args:
+            epochs, lr: what the rerun was asked for, which this change must not override.
+        """
+        kept = self
+        if epochs is not None:  # trained in one go, so that the optimizer continues
+            kept = replace(kept, epochs=None, optimizer_anew=False)
+        if lr is not None:
+            kept = replace(kept, learning_rate=None)
+        does = (kept.epochs, kept.learning_rate, kept.batch_size, kept.optimizer_anew)
+        return kept if any(does) else None
+
     def __str__(self) -> str:
         """In words: "from epoch 4 on: 20 epochs in all, batches of 32"."""
         said = [

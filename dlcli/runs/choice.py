@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config, load_config
-from dlcli.data.choice import choose_dataset, dataset_names
+from dlcli.data.choice import choose_dataset, dataset_meant, typed_name, with_named
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.formats import below, damaged
@@ -37,20 +37,16 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     """Choose the run: named > the newest finished run of the current dataset.
 
     Args:
-        named: a run's folder, or its name.
+        named: a run's folder, or its name; or a dataset, as if it were named by `-d`.
 
     Raises:
         DlError: no such run, not finished, or none finished.
     """
-    settings = config.settings()
-    runs_dir = settings.runs_dir
     if named is not None:
-        run = find_finished_run(named, runs_dir)
-        if not config.is_flag("dataset"):
-            return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
-        root = choose_dataset(config).root
-        require_own(run, root)
-        return ChosenRun(run, root, "named")
+        if not names_dataset(config, named):
+            return named_run(config, named)
+        config = with_named(config, named)
+    runs_dir = config.settings().runs_dir
     choice = choose_dataset(config)
     statuses = {run: run.status for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
@@ -65,6 +61,29 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
     return ChosenRun(newest, choice.root, why)
+
+
+def names_dataset(config: Config, word: str) -> bool:
+    """Whether a word in place of a run is the name or the path of a dataset, and not of a run."""
+    settings = config.settings()
+    if _runs_named(word, settings.runs_dir):
+        return False
+    return dataset_meant(word, settings.data_dir) is not None
+
+
+def named_run(config: Config, named: str) -> ChosenRun:
+    """The finished run of a name, with its dataset.
+
+    Raises:
+        DlError: no such run, not finished, or not a run of the dataset of `-d`.
+    """
+    settings = config.settings()
+    run = find_finished_run(named, settings.runs_dir, settings.data_dir)
+    if not config.is_flag("dataset"):
+        return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
+    root = choose_dataset(config).root
+    require_own(run, root)
+    return ChosenRun(run, root, "named")
 
 
 def interrupted_run(config: Config) -> Run:
@@ -98,13 +117,13 @@ def interrupted_run(config: Config) -> Run:
     )
 
 
-def find_finished_run(named: str, runs_dir: Path) -> Run:
+def find_finished_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
     """A finished run of any dataset, as found by `find_run`.
 
     Raises:
         DlError: there is none, or it is not finished.
     """
-    run = find_run(named, runs_dir)
+    run = find_run(named, runs_dir, data_dir)
     if run.is_damaged:
         hint = f"Restore it, take another run, or train it again: `dl rerun {run.name}`."
         raise damaged(run.status_file, "it is empty, or ends amid a line", hint)
@@ -139,17 +158,16 @@ def name_to_type(run: Run, runs_dir: Path) -> str:
     return run.name if found == run.path else name_among(run, runs_dir)
 
 
-def find_run(named: str, runs_dir: Path) -> Run:
+def find_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
     """A run given by its folder, its name, or `<dataset>/<name>`.
+
+    Args:
+        data_dir: the data folder, to recognise a dataset; None: as in the settings.
 
     Raises:
         DlError: there is no such run, or two datasets have a run of that name.
     """
-    for path in (expanded(named), runs_dir / named):
-        if named and Run(path).is_run:
-            return Run(Path(os.path.abspath(path)))
-    runs = Run.all(runs_dir)
-    found = [run for run in runs if run.path.name == named]
+    found = _runs_named(named, runs_dir)
     if len(found) == 1:
         return found[0]
     if found:
@@ -158,15 +176,24 @@ def find_run(named: str, runs_dir: Path) -> Run:
             hint="Name its folder too: "
             + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
         )
-    hint = did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`."
-    if named in dataset_names(load_config().settings().data_dir):
-        typed = f"-d {shlex.quote(named)}"
-        hint = f"{shown(named)} is a dataset, named by `{typed}`. `dl runs {typed}` lists its runs."
+    known = [run.name for run in Run.all(runs_dir)]
+    hint = did_you_mean(named, known) or "Train one: `dl train finetune`."
+    if root := dataset_meant(named, data_dir or load_config().settings().data_dir):
+        listed = f"`dl runs -d {typed_name(root)}`"
+        hint = f"{shown(named)} is a dataset, not a run. {listed} lists its runs."
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"{shown(runs_dir)} has nothing of that name",
         hint=hint,
     )
+
+
+def _runs_named(named: str, runs_dir: Path) -> list[Run]:
+    """The run at a path, or all runs of a name."""
+    for path in (expanded(named), runs_dir / named):
+        if named and Run(path).is_run:
+            return [Run(Path(os.path.abspath(path)))]
+    return [run for run in Run.all(runs_dir) if run.path.name == named]
 
 
 def same_runs(config: Config) -> str:

@@ -113,14 +113,14 @@ def read_row(run: Run) -> Row:
     return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
 
 
-def find_listed(named: str, runs_dir: Path) -> Run:
+def find_listed(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
     """A run as found by `find_run`, or a damaged run without a status.
 
     Raises:
         DlError: there is no such run, or two datasets have a run of that name.
     """
     try:
-        return find_run(named, runs_dir)
+        return find_run(named, runs_dir, data_dir)
     except DlError:
         folders = [Path(name) / named for name in ("", *_folders(runs_dir))]
         places = [expanded(named), *(runs_dir / folder for folder in folders)]
@@ -131,17 +131,11 @@ def find_listed(named: str, runs_dir: Path) -> Run:
 
 
 def epochs_of(row: Row) -> str:
-    """The best epoch of all epochs, "9/12"; for an unfinished run epochs done of those planned.
-
-    A single number is of epochs done, if the total is unknown.
-    """
-    done, best = row.values["epoch"], row.values["best_epoch"]
-    planned = row.values.get(PLANNED)
+    """The number of epochs, "12"; for an unfinished run those done of those planned, "9/12"."""
+    done, planned = row.values["epoch"], row.values.get(PLANNED)
     if planned and row.state != "finished":
         return f"{done or 0}/{planned}"
-    if done is None:
-        return ""
-    return f"{best}/{done}" if row.state == "finished" and best else f"{done}"
+    return "" if done is None else f"{done}"
 
 
 def _folders(folder: Path) -> list[str]:

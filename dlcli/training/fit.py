@@ -151,8 +151,6 @@ def _train_phase(
     if progress.phase_epochs < epochs:
         planned = count(epochs, "epoch")
         say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
-        if (every := _epochs_a_line(epochs)) > 1:
-            say(f"If epochs are quick, about 1 in {every} is printed.")
     first = len(progress.history) - progress.phase_epochs + 1
     with (
         between_steps() as step,

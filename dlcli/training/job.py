@@ -216,10 +216,11 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
     missing = ready.count(False)
     what = count(missing, "augmented pass", "augmented passes")
     require_room(missing, what, plain, changing, "Use fewer `--augment-passes`")
+    least = " (as many as there are epochs)" if len(views) < job.recipe.augment_passes else ""
     stores = []
     for number, (view, there) in enumerate(zip(views, ready, strict=True), start=1):
         if not there:
-            say(f"Augmented pass {number} of {len(views)}")
+            say(f"Augmented pass {number} of {len(views)}{least}")
         stores.append(_stored(job, view, changing))
     passes = [
         [
@@ -311,10 +312,10 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
         size = forward.pixels.size
     begun, labels = None, None
     if recipe.init_from:
-        begun = _run_to_begin_with(recipe.init_from, settings.runs_dir)
+        begun = _run_to_begin_with(recipe.init_from, settings)
         recipe = replace(recipe, init_from=name_among(begun, settings.runs_dir))
     if recipe.pseudo_label:
-        labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir)
+        labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir, settings.data_dir)
         labels = pseudo_labels_of(labeller, config, dataset)
         recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
     return Job(
@@ -331,8 +332,8 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     )
 
 
-def _run_to_begin_with(named: str, runs_dir: Path) -> Run:
-    run = find_finished_run(named, runs_dir)
+def _run_to_begin_with(named: str, settings: Settings) -> Run:
+    run = find_finished_run(named, settings.runs_dir, settings.data_dir)
     run.require_single("--init-from RUN")
     if not run.best_model.is_file():
         raise DlError(

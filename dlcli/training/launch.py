@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,9 @@ def rerun(
     sets: Sequence[str] = (),
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    *,
+    epochs: int | None = None,
+    lr: float | None = None,
 ) -> Run:
     """Train a new run with the settings of an old one, its parent.
 
@@ -144,9 +148,11 @@ def rerun(
         runs_dir: the folder of runs for the new one; by default that of the old one.
         data_dir: the folder in which a dataset that has moved is looked up by name; None: as in
             the settings.
+        epochs, lr: change the old run's schedule, as `Config.with_schedule` does; a project recipe
+            may declare its own setting of such a name.
 
     Raises:
-        DlError: an ensemble; a missing dataset; an unknown setting.
+        DlError: an ensemble; a missing dataset; an unknown setting; two schedules.
         Interrupted: Ctrl-C; the new run can be resumed.
     """
     run.require_single("dl rerun RUN")
@@ -160,12 +166,18 @@ def rerun(
     values = read_config_file(run.config_file)
     values["runs_dir"] = Value(runs_dir or run.path.parent.parent, "where the run is")
     schedule = Config(values).get(f"train.{recipe}.schedule").value
+    own = settings_of(recipe_class(recipe))
+    typed = {"epochs": epochs, "lr": lr}
+    sets = [*sets, *(f"{name}={typed[name]}" for name in typed if typed[name] and name in own)]
+    epochs, lr = None if "epochs" in own else epochs, None if "lr" in own else lr
     flags = dict(_parsed(text, recipe, schedule) for text in sets)
     now, before = open_dataset(root).fingerprints(), dataset.fingerprints
     for split in [split for split in ("train", "valid") if now[split] != before[split]]:
         say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
     config = Config(values).with_flags(flags)
-    made = train(config, recipe, root, parent=run, changes=run.record.changes)
+    config = config.with_schedule(recipe, epochs, lr, option="--set schedule")
+    changes = tuple(filter(None, (each.without(epochs, lr) for each in run.record.changes)))
+    made = train(config, recipe, root, parent=run, changes=changes)
     for key in sorted(_keys(made.config) - _keys(run.config) - flags.keys()):
         say(f"The run has no `{key}`. Using the default: {config.get(key).value}.")
     return made
@@ -245,10 +257,12 @@ def _parsed(text: str, recipe: str, schedule: Schedule) -> tuple[str, str]:
             exit_code=ExitCode.USAGE,
         )
     if not own and name in (*RATE, *EPOCHS):
+        option = f"--{'lr' if name in RATE else name} {shlex.quote(value)}"
         raise DlError(
             f"No setting is called `{name}`",
             why="the schedule holds rates and epochs",
-            hint=f"Change the run's schedule: `--set schedule={schedule.asked(name, value)}`.",
+            hint=f"Change the run's schedule: `{option}`, "
+            f"or `--set schedule={schedule.asked(name, value)}`.",
             exit_code=ExitCode.USAGE,
         )
     key = f"train.{recipe}.{name}" if own or not _is_shared(name) else name

@@ -86,28 +86,20 @@ def resume(
                 batch_size=batch_size,
             )
             _require_possible(run, job, change)
-        if run.state == "finished" and not has_checkpoint(run.checkpoint):
+        lacks_checkpoint = run.state == "finished" and not has_checkpoint(run.checkpoint)
+        if lacks_checkpoint:
             _require_revivable(run, job)
         run.log(command_line())
         with heard_by(run.log):
+            if lacks_checkpoint:
+                _revive(run, job, progress)
             if run.state == "finished":
-                if not has_checkpoint(run.checkpoint):
-                    revive(run, job)
-                    change = replace(change, optimizer_anew=True) if change else None
-                    say(
-                        f"The optimizer of {run.name} starts fresh: a finished run has no "
-                        "checkpoint unless trained with `--keep-checkpoint`."
-                    )
                 # only now: without a checkpoint an interrupted run would start from scratch
                 run.update_status(state="interrupted", reason="more epochs were asked for")
             if "finished" in run.status:  # or was, and a kill came between
-                set_aside(run)
+                _set_aside(run)
             if change:
-                change = replace(change, when=utc_now())
-                job = replace(job, changes=(*job.changes, change))
-                record = run.config[RECORD] | {"changes": [each.describe() for each in job.changes]}
-                write_yaml(run.config_file, run.config | {RECORD: record})
-                say(f"Changed {change}.")
+                job = _changed(run, job, replace(change, optimizer_anew=lacks_checkpoint))
             fit(job, run)
 
 
@@ -115,7 +107,17 @@ def _progress(run: Run, job: Job) -> Progress:
     """The progress of training."""
     if has_checkpoint(run.checkpoint):
         return load_checkpoint(run.checkpoint)[0]
-    return progress_at_end(run, job) if run.state == "finished" else Progress()
+    return _progress_at_end(run, job) if run.state == "finished" else Progress()
+
+
+def _changed(run: Run, job: Job, change: Change) -> Job:
+    """The job with one more change, which `config.yaml` records as made now."""
+    change = replace(change, when=utc_now())
+    job = replace(job, changes=(*job.changes, change))
+    record = run.config[RECORD] | {"changes": [each.describe() for each in job.changes]}
+    write_yaml(run.config_file, run.config | {RECORD: record})
+    say(f"Changed {change}.")
+    return job
 
 
 def _require_possible(run: Run, job: Job, change: Change) -> None:
@@ -246,7 +248,7 @@ def _anew(record: RunRecord, root: Path) -> str:
     return f"To train a new run: `dl train {record.recipe} -d {quoted(root)}`."
 
 
-def progress_at_end(run: Run, job: Job) -> Progress:
+def _progress_at_end(run: Run, job: Job) -> Progress:
     """The progress of a finished run at its end.
 
     Raises:
@@ -294,25 +296,26 @@ def _require_revivable(run: Run, job: Job) -> None:
         )
 
 
-def revive(run: Run, job: Job) -> Progress:
+def _revive(run: Run, job: Job, progress: Progress) -> None:
     """Write a checkpoint for a finished run without one; its optimizer starts fresh.
 
     Raises:
-        DlError: a model is gone or damaged; or holds running means, which nothing can go on from.
+        DlError: a model is damaged.
     """
-    _require_revivable(run, job)
     start_backend()
-    progress = progress_at_end(run, job)
     best = _network_from(job, progress.best_phase, run.best_model).weights()
     last = _network_from(job, progress.phase, run.last_model)
     optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
     run.checkpoint.mkdir(exist_ok=True)
     save_best(run.checkpoint, progress, best)
     save_checkpoint(run.checkpoint, progress, last.weights(), optimizer)
-    return progress
+    say(
+        f"The optimizer of {run.name} starts fresh: a finished run has no checkpoint unless "
+        "trained with `--keep-checkpoint`."
+    )
 
 
-def set_aside(run: Run) -> None:
+def _set_aside(run: Run) -> None:
     """Move the reports and exports of a finished run's model to a folder `before-epoch-13/`.
 
     With more epochs another model may become the best; then they would be wrong.

@@ -213,6 +213,6 @@ def test_a_long_wait_says_how_long_it_has_been(
     dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled_at_the_third_look(aws, monkeypatch)
-    monkeypatch.setattr("dlcli.progress.SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("dlcli.progress.MESSAGE_SECONDS", 0.0)
     said = ok(dl("aws", "up", "-y")).stderr
     assert said.count("Waiting for the host keys of cats, 0 s so far, 300 s at most") == 3

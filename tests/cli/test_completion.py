@@ -67,6 +67,8 @@ def test_bash_completes_datasets_and_runs(complete: Callable[[str], list[str]], 
     (home / "data" / "My pets & co").mkdir()
     assert complete("dl data split ") == [r"My\ pets\ \&\ co", "dogs", "dogs-sample"]
     assert complete("dl features -d dogs-") == ["dogs-sample"]
+    assert complete("dl features dogs-") == ["dogs-sample"]
+    assert complete("dl features l") == ["ls"]
     assert complete("dl evaluate ") == ["202611231410-finetune", "202611231409-linear"]
 
 

@@ -50,6 +50,26 @@ def test_features_are_computed_said_and_kept(dl: Dl, dogscats: Path) -> None:
     assert again == result
 
 
+def test_the_dataset_may_be_a_word(dl: Dl, home: Path, dogscats: Path) -> None:
+    named = ok(dl("features", "dogscats", *QUICK))
+    assert named.stderr.startswith("Dataset ~/data/dogscats (named)\n")
+    make_dataset(home / "data" / "mine", train=4, valid=2)
+    assert ok(dl("features", *QUICK, dogscats)).stderr == named.stderr
+    assert ok(dl("features", dogscats, *QUICK, "-d", "dogscats")).stderr == named.stderr
+    assert len(json.loads(ok(dl("features", "ls", "dogscats", "--json")).stdout)) == 1
+    for words, said in (
+        ("dogscats -d mine", "Two datasets are named"),
+        ("dogcats", "No such dataset: dogcats"),
+        ("dogscats mine", "mine is a dataset: `dl features mine`."),
+        ("dogscats ls", "dogscats has no effect before `ls`"),
+        ("rm dogscats", "dogscats is a dataset: `dl features rm --all -d dogscats`."),
+        ("list", "Did you mean `ls`?"),
+    ):
+        result = dl("features", *words.split())
+        assert result.exit_code in (1, 2)
+        assert said in result.stderr
+
+
 def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Path) -> None:
     for options in (
         ("--layer", "imagenet"),

@@ -99,7 +99,8 @@ def test_a_command_of_a_group_typed_without_it_is_pointed_to(
     [
         ("train dogscats", "dl train finetune dogscats"),
         ("lr-find dogscats", "dl lr-find finetune dogscats"),
-        ("features dogscats-sample", "dl features -d dogscats-sample"),
+        ("train ~/data/dogscats", "dl train finetune dogscats"),
+        ("runs dogscats", "dl runs -d dogscats"),
     ],
 )
 def test_a_dataset_in_place_of_a_command_is_told_where_it_belongs(

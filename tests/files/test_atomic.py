@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,13 +94,52 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
 
     assert os.WTERMSIG(in_a_child(die_writing)) == signal.SIGKILL
     (left,) = folder.iterdir()
-    own = (".2024-notes.txt", ".dl-notes", ".dl-my-notes", "dl-1-a")
-    kept = [folder / name for name in (*own, f".dl-{os.getpid()}-at-work")]
+    own = (".2024-notes.txt", ".dl-notes", ".dl-my-notes", "dl-1-a", ".dl-1-a-b-c")
+    kept = [folder / name for name in own]
     for file in kept:
         file.touch()
+    with atomic(folder / "at-work") as ours:
+        ours.touch()
+        remove_leftovers(tmp_path)
+        assert not left.exists()
+        assert sorted(folder.iterdir()) == sorted([*kept, ours])
+
+
+def test_two_writers_of_one_file_have_a_temporary_file_each(tmp_path: Path) -> None:
+    file = tmp_path / "status.yaml"
+    with atomic(file) as one, atomic(file) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("status.yaml", "one")]
+
+
+def test_what_0_1_0_left_goes_once_it_is_old(tmp_path: Path) -> None:
+    old, new = tmp_path / ".dl-4194305-best.keras", tmp_path / ".dl-4194305-last.keras"
+    for file in (old, new):
+        file.touch()
+    os.utime(old, (0, 0))
     remove_leftovers(tmp_path)
-    assert not left.exists()
-    assert sorted(folder.iterdir()) == sorted(kept)
+    assert list(tmp_path.iterdir()) == [new], "a new one may be of another machine's process"
+
+
+def test_what_another_machine_writes_stays_until_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process_here(pid: int) -> bool:
+        return False
+
+    with monkeypatch.context() as other:
+        other.setattr("socket.gethostname", lambda: "gpu-box")
+        writing = atomic(tmp_path / "best.keras")
+        theirs = writing.__enter__()
+    theirs.write_text("half")
+    monkeypatch.setattr("dlcli.files.atomic.exists", no_process_here)
+    remove_leftovers(tmp_path)
+    assert theirs.exists()
+    day = time.time() - 25 * 3600
+    os.utime(theirs, (day, day))
+    remove_leftovers(tmp_path)
+    assert not theirs.exists()
 
 
 def make(path: Path, text: str, *, replace: bool = False, at_end: Callable[[], None] = int) -> None:
@@ -148,10 +188,6 @@ def test_what_a_killed_maker_of_a_folder_left_goes_with_the_next(tmp_path: Path)
         child = in_a_child(lambda path=path: make(path, "new", replace=True, at_end=die))  # type: ignore[misc]
         assert os.WTERMSIG(child) == signal.SIGKILL
     assert contents(tmp_path / "onnx") == {"model.bin": "old"}
-    make(tmp_path / "onnx", "old", replace=True)
-    assert len(list(tmp_path.iterdir())) == 3, "new ones may be of another machine's process"
-    for left in tmp_path.glob(".dl-*"):
-        os.utime(left, (0, 0))
     make(tmp_path / "onnx", "newer", replace=True)
     assert len(list(tmp_path.iterdir())) == 2, "only what was to become this folder"
     remove_leftovers(tmp_path)

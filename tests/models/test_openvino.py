@@ -13,7 +13,7 @@ import pytest
 
 from dlcli.errors import DlError
 from dlcli.images.pixels import Batch
-from dlcli.models import openvino
+from dlcli.models import engines, openvino
 from dlcli.models.engines import resolve_forward, start_engine
 from dlcli.models.forward import Forward
 from dlcli.models.openvino import exported
@@ -67,7 +67,7 @@ def test_networks_that_differ_have_files_of_their_own(
     network: tuple[Forward, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward, weights = network
-    monkeypatch.setattr(openvino, "_export_in_child", lambda spec, folder: None)
+    monkeypatch.setattr(openvino, "_export_in_child", lambda spec, folder, damaged: None)
     others = (
         replace(forward, layer="conv"),
         replace(forward, weights_hash="0" * 16),
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_made_again(
     wanted = outputs(network)
     again = shutil.copytree(own_cache, tmp_path / "again")
 
-    def make(spec: dict[str, object], folder: Path) -> None:
+    def make(spec: dict[str, object], folder: Path, damaged: object) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         again.rename(folder)
 
@@ -106,6 +106,30 @@ def test_a_damaged_file_is_made_again(
         file.write_bytes(file.read_bytes()[: 500 if damage == "cut short" else 0])
     assert np.array_equal(outputs(network), wanted)
     assert not again.exists()
+
+
+def test_a_damaged_file_that_another_process_has_replaced_is_not_made_again(
+    network: tuple[Forward, Path],
+    own_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = outputs(network)
+    whole = shutil.copytree(own_cache, tmp_path / "whole")
+    (own_cache / "model.xml").write_bytes(b"")
+    open_engine = engines.OpenVinoEngine
+
+    def open_slowly(model: Path, precision: str) -> engines.OpenVinoEngine:
+        try:
+            return open_engine(model, precision)
+        finally:
+            if whole.exists():  # what the other process makes while this one reads
+                own_cache.rename(tmp_path / "damaged")
+                whole.rename(own_cache)
+
+    monkeypatch.setattr(engines, "OpenVinoEngine", open_slowly)
+    monkeypatch.setattr(subprocess, "run", None)  # whoever exports would fail
+    assert np.array_equal(outputs(network), wanted)
 
 
 def test_another_process_may_be_quicker(
@@ -129,7 +153,7 @@ def test_what_another_process_made_right_after_the_look_is_kept(
     network: tuple[Forward, Path], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, is_whole = iter([False]), openvino._is_whole
-    monkeypatch.setattr(openvino, "_is_whole", lambda folder: next(looks, is_whole(folder)))
+    monkeypatch.setattr(openvino, "_is_whole", lambda *asked: next(looks, is_whole(*asked)))
     before = (own_cache / "model.bin").stat()
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:

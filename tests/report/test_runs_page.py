@@ -70,12 +70,12 @@ def test_the_runs_stand_in_the_order_of_their_loss(home: Path, pets: Path) -> No
     listed_run("202611231411-cnn", "pets", recipe="cnn", state="interrupted", epoch=1)
     header, *rows = cells(page_of(home), "runs")
     assert header[:5] == ["run", "", "valid loss", "valid accuracy", "epochs"]
-    assert header[5:] == ["state", "recipe", "seconds", "started, UTC"]
-    scores = ["0.9500", "1/3", "finished", "finetune", "61.5", "2026-11-23 14:09"]
+    assert header[5:] == ["best epoch", "state", "recipe", "seconds", "started, UTC"]
+    scores = ["0.9500", "3", "1", "finished", "finetune", "61.5", "2026-11-23 14:09"]
     assert rows == [
         ["202611231410-two", "A", "0.3880", *scores],
         ["202611231409-one", "B", "0.4000", *scores],
-        ["202611231411-cnn", "", "", "", "1/3", "interrupted", "cnn", "", "2026-11-23 14:11"],
+        ["202611231411-cnn", "", "", "", "1/3", "", "interrupted", "cnn", "", "2026-11-23 14:11"],
     ]
 
 

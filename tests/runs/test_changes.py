@@ -99,3 +99,11 @@ def test_a_change_is_said_in_words_and_comes_back_from_what_is_recorded() -> Non
         "phase_epochs": 0,
         "epochs": 2,
     }
+
+
+def test_a_rerun_leaves_out_what_it_was_asked_otherwise() -> None:
+    change = Change(2, 0, 2, epochs=5, learning_rate=1e-3, batch_size=8, optimizer_anew=True)
+    assert change.without(None, None) == change
+    assert change.without(4, None) == Change(2, 0, 2, learning_rate=1e-3, batch_size=8)
+    assert change.without(4, 1e-4) == Change(2, 0, 2, batch_size=8)
+    assert Change(2, 0, 2, epochs=5, optimizer_anew=True).without(4, None) is None

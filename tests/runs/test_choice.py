@@ -64,6 +64,33 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
     assert named == ChosenRun(run, other, "named")
 
 
+def test_a_dataset_in_place_of_a_run_means_its_newest_finished_run(
+    datasets: Path, home: Path
+) -> None:
+    run = make_run(home, "fish", "a", state="finished", started="2026-11-23T14:09:31Z")
+    for word in ("fish", "~/data/fish", str(datasets / "fish")):
+        chosen = choose_run(config(), word)
+        why = "the newest finished run of fish, the dataset named"
+        assert chosen == ChosenRun(run, datasets / "fish", why)
+    with pytest.raises(DlError, match="Two datasets are named"):
+        choose_run(config().with_flags({"dataset": "dogscats"}), "fish")
+    assert choose_run(config(), str(home / "runs" / "fish" / "a")).why == "named"
+    with pytest.raises(DlError, match="No such run: ~/runs/fish"):  # a folder without train/
+        choose_run(config(), "~/runs/fish")
+
+
+def test_a_run_that_has_a_datasets_name_is_the_run(datasets: Path, home: Path) -> None:
+    run = make_run(home, "dogscats", "fish", state="finished")
+    assert choose_run(config(), "fish") == ChosenRun(run, datasets / "dogscats", "named")
+
+
+def test_a_dataset_is_recognised_in_the_data_folder_of_the_command_line(home: Path) -> None:
+    make(home / "elsewhere" / "birds", "train/cat/1.jpg")
+    with pytest.raises(DlError) as caught:
+        find_run("birds", home / "runs", home / "elsewhere")
+    assert "`dl runs -d ~/elsewhere/birds` lists its runs" in caught.value.hint
+
+
 @pytest.mark.parametrize("damage", ["", "run: {}", "run: {dataset: 5}", "[1"])
 def test_a_damaged_run_does_not_hide_the_others(datasets: Path, home: Path, damage: str) -> None:
     choose_dataset(with_named(config(), "fish"))
@@ -136,7 +163,7 @@ def test_a_dataset_in_place_of_a_run_is_told_how_to_be_named(datasets: Path, hom
     make_run(home, "dogscats", "dogscat", state="finished")
     with pytest.raises(DlError, match="No such run: dogscats") as caught:
         find_run("dogscats", home / "runs")
-    said = "dogscats is a dataset, named by `-d dogscats`. `dl runs -d dogscats` lists its runs."
+    said = "dogscats is a dataset, not a run. `dl runs -d dogscats` lists its runs."
     assert caught.value.hint == said
 
 

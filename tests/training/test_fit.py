@@ -81,11 +81,11 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
 
 
 @pytest.mark.parametrize(("epochs", "every"), [(12, 1), (30, 3)])
-def test_of_many_quick_epochs_some_are_printed_and_that_is_said(
+def test_of_many_quick_epochs_some_are_printed_and_no_line_explains_it(
     dl: Dl, tiny: Path, epochs: int, every: int
 ) -> None:
     said = ok(dl("train", "linear", "-d", tiny, "--schedule", f"1e-3x{epochs}", *SMALL)).stderr
-    assert (f"about 1 in {every} is printed" in said) == (every > 1)
+    assert "is printed" not in said
     # a loaded machine may be slow, and slow epochs have a line each
     assert epochs // every <= len(re.findall("^epoch ", said, re.MULTILINE)) <= epochs
 

@@ -60,16 +60,35 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     assert said.count("Using the default") == 2
 
 
-def test_an_option_of_train_is_answered_with_the_schedule_to_set(
+def test_another_rate_and_other_epochs_change_the_schedule_that_is_recorded(
     dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
-    for option in ("--lr", "--learning-rate"):
-        refused = dl("rerun", run.name, option, "1e-4")
-        assert refused.exit_code == 2
-        assert "`--set schedule=0.0001x2`" in refused.stderr
-    assert "`--set schedule=0.01x3`" in dl("rerun", run.name, "--epochs", "3").stderr
+    ok(dl("rerun", run.name, "--lr", "1e-4", "--epochs", "1"))
+    (again,) = others(run)
+    trained = run.config["train"]["finetune"]
+    assert again.config["train"]["finetune"] == trained | {"schedule": "0.0001x1"}
+    assert [row["learning_rate"] for row in again.history] == [1e-4]
+    assert "-e1-lr0.0001" in again.name
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("--lr 1e-4 --set schedule=1e-3x2", "`--set schedule` and `--lr` exclude each other"),
+        ("--epochs 3 --set schedule=1e-3", "`--set schedule` and `--epochs` exclude each other"),
+        ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
+        ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
+        ("--learning-rate 1e-4", "Did you mean `--lr`?"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_before_anything_is_trained(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path, words: str, why: str
+) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
+    run = only_run(home)
+    refused(dl("rerun", run.name, *words.split()), why, exit_code=2)
     assert others(run) == []
 
 
@@ -79,8 +98,8 @@ def test_an_option_of_train_is_answered_with_the_schedule_to_set(
         ("dropout", "expected NAME=VALUE"),
         ("dropuot=0.1", "Did you mean `train.finetune.dropout`"),
         ("dropout=2", "below 1"),
-        ("lr=1e-4", "Change the run's schedule: `--set schedule=0.0001x2`."),
-        ("epochs=3", "epochs\nChange the run's schedule: `--set schedule=0.01x3`."),
+        ("lr=1e-4", "Change the run's schedule: `--lr 1e-4`, or `--set schedule=0.0001x2`."),
+        ("epochs=3", "schedule: `--epochs 3`, or `--set schedule=0.01x3`."),
         ("dataset=~/data/fish", "a rerun uses the same images"),
         ("dataset=~/data/fish", "`dl train finetune -d ~/data/fish`"),
     ],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.files.paths import shown
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -100,7 +100,7 @@ class Group(Page, click.Group):
     command_class = Command
     # the noun for its commands in errors
     kind = "command"
-    # what to type before a dataset; None if no command of it takes one
+    # what to type before a dataset, after the group; None if no command of it takes one
     before_dataset: str | None = None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -148,11 +148,12 @@ class Group(Page, click.Group):
     def meant(self, ctx: click.Context, name: str) -> str:
         """Suggest commands for an unknown one, as a sentence."""
         from dlcli.config import load_config
-        from dlcli.data.choice import dataset_names
+        from dlcli.data.choice import dataset_meant, typed_name
 
-        if self.before_dataset and name in dataset_names(load_config().settings().data_dir):
-            right = f"{ctx.command_path} {self.before_dataset} {shlex.quote(name)}"
-            return f"{name} is a dataset: `{right}`."
+        data_dir = load_config().settings().data_dir
+        if self.before_dataset is not None and (root := dataset_meant(name, data_dir)):
+            before = f"{ctx.command_path} {self.before_dataset}".rstrip()
+            return f"{shown(name)} is a dataset: `{before} {typed_name(root)}`."
         return did_you_mean(CALLED.get(name, name), self.list_commands(ctx))
 
 

@@ -49,6 +49,8 @@ MODULES = {
 class Runs(Group):
     """The commands about runs; the default is `ls`."""
 
+    before_dataset = "-d"
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)
 

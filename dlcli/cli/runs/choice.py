@@ -151,7 +151,8 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
         if config.is_flag("dataset"):
             raise click.UsageError("`-d` selects the newest two runs: leave out `-d` or the names.")
         find = find_finished_run if finished else find_run
-        return [find(name, config.settings().runs_dir) for name in named]
+        settings = config.settings()
+        return [find(name, settings.runs_dir, settings.data_dir) for name in named]
     found = select_runs(config, ["state=finished" if finished else f"state!={DAMAGED}"])
     of_it = [row for row in found.kept if found.root is None or may_be_of(row.run, found.root)]
     if len(of_it) < 2:

@@ -140,7 +140,8 @@ def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
         raise click.UsageError(f"`{filters[0]}` is a filter: name runs, or filter them, not both.")
     if everything or config.is_flag("dataset"):
         raise click.UsageError("`--all` and `-d` are only for filters: leave them out.")
-    runs = [find_listed(word, config.settings().runs_dir) for word in named]
+    settings = config.settings()
+    runs = [find_listed(word, settings.runs_dir, settings.data_dir) for word in named]
     return list({run.path.resolve(): run for run in runs}.values())
 
 

@@ -59,7 +59,8 @@ def show_command(config: Config, named: str, as_json: bool) -> None:
     from dlcli.runs.disk import stored_files
     from dlcli.runs.listing import find_listed, read_row
 
-    run = find_listed(named, config.settings().runs_dir)
+    settings = config.settings()
+    run = find_listed(named, settings.runs_dir, settings.data_dir)
     row, files = read_row(run), stored_files(run)
     (changed, changes), diagnosis = _changed(run), _diagnosis(run)
     if as_json:
@@ -100,10 +101,10 @@ def _print_head(row: Row) -> None:
 
     lines = {name: row.values.get(name) for name in LINES}
     if row.values["epoch"] is not None:
-        best = row.values["best_epoch"]
         planned = row.values.get(PLANNED)
         of = f" of {planned}" if planned and planned != row.values["epoch"] else ""
-        lines["epochs"] = f"{row.values['epoch']}{of}" + (f", the best {best}" if best else "")
+        lines["epochs"] = f"{row.values['epoch']}{of}"
+        lines["best epoch"] = row.values["best_epoch"]
     if row.problem:
         lines["problem"] = row.problem
     for name, value in lines.items():

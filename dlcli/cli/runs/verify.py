@@ -24,7 +24,8 @@ def verify_command(config: Config, run: str) -> None:
     from dlcli.runs.choice import find_run
     from dlcli.training.launch import verify
 
-    old = find_run(run, config.settings().runs_dir)
+    settings = config.settings()
+    old = find_run(run, settings.runs_dir, settings.data_dir)
     difference = verify(old, config.settings().data_dir)
     if difference is None:
         click.echo(f"the same history: {len(old.history)} epochs")

@@ -21,7 +21,7 @@ TABLE = [
     "run                       state     epochs  val_loss  accuracy  seconds",
     "202611231411-ensemble-m2  finished            0.2000    0.9500",
     "202611231410-cnn-e3       failed    1/3",
-    "202611231409-finetune-e3  finished  2/3       0.2500    0.9000  1,234.6",
+    "202611231409-finetune-e3  finished  3         0.2500    0.9000  1,234.6",
 ]
 
 
@@ -72,7 +72,7 @@ def test_an_unfinished_run_tells_how_far_it_came_and_its_best_scores(dl: Dl, dat
     assert f"1 run in ~/runs/tiny; next: `dl resume {run.name}`" in said.stderr
     cells = said.stdout.splitlines()[1].split()
     assert cells[1:] == ["interrupted", "2/3", "0.2500", "0.8750"]
-    assert "epochs          2 of 3, the best 2\n" in ok(dl("runs", "show", run.name)).stdout
+    assert "epochs          2 of 3\nbest epoch      2\n" in ok(dl("runs", "show", run.name)).stdout
 
 
 def test_a_run_says_itself_how_many_epochs_are_planned_whatever_its_recipe(
@@ -83,9 +83,11 @@ def test_a_run_says_itself_how_many_epochs_are_planned_whatever_its_recipe(
     )
     early = listed_run("202611231409-fc", recipe="fc", planned_epochs=12)
     cells = [line.split() for line in ok(dl("runs")).stdout.splitlines()[1:]]
-    assert [each[2] for each in cells] == ["2/9", "2/3"]
+    assert [each[2] for each in cells] == ["2/9", "3"]
     assert "epochs          2 of 9\n" in ok(dl("runs", "show", stopped.name)).stdout
-    assert "epochs          3 of 12, the best 2\n" in ok(dl("runs", "show", early.name)).stdout
+    assert (
+        "epochs          3 of 12\nbest epoch      2\n" in ok(dl("runs", "show", early.name)).stdout
+    )
 
 
 def test_the_table_fits_80_columns_with_an_interrupted_run_and_the_usual_names(

@@ -41,7 +41,8 @@ def test_one_run_is_shown_with_what_differs_what_it_found_and_its_files(
     lines = said.stdout.splitlines()
     assert lines[0] == "run             202611231409-finetune-e3"
     assert "command         dl train x" in lines
-    assert "epochs          3, the best 2" in lines
+    assert "epochs          3" in lines
+    assert "best epoch      2" in lines
     changed = lines[lines.index("") + 1 :]
     assert changed[0].split() == ["setting", "value", "default"]
     assert changed[2].split() == ["seed", "3", "0"]
