@@ -41,6 +41,8 @@ RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
 RECORD = "run"
 
 TRAIN = "train."
+# Origins of values. A schedule of which only the rate was typed may still get other epochs.
+DEFAULT, FLAG, RATE_ALONE = "default", "flag", "flag --lr"
 # The recipe that examples name first.
 USUAL = "finetune"
 
@@ -112,11 +114,11 @@ class Config:
             found = self.values[key]
             return found.read(key) if isinstance(found, Unread) else found
         default = declared(key).default
-        return Value(default.expanduser() if isinstance(default, Path) else default, "default")
+        return Value(default.expanduser() if isinstance(default, Path) else default, DEFAULT)
 
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same, with flags that override all else."""
-        given = {key: Value(coerce(v, declared(key)), "flag") for key, v in flags.items()}
+        given = {key: Value(coerce(v, declared(key)), FLAG) for key, v in flags.items()}
         return self.with_values(self.values | given)
 
     def with_values(self, values: Mapping[str, Value]) -> Config:
@@ -156,12 +158,19 @@ class Config:
                 hint="Leave out one of the two.",
                 exit_code=ExitCode.USAGE,
             )
-        schedule = self.get(key).value
+        schedule, fits = self.get(key).value, self.fits_epochs(recipe)
         if epochs is not None:
-            schedule = schedule.with_epochs(epochs)
+            schedule, fits = schedule.with_epochs(epochs), False
         if lr is not None:
             schedule = schedule.with_highest_rate(lr)
-        return self.with_flags({key: str(schedule)})
+        config = self.with_flags({key: str(schedule)})
+        if fits:
+            config.values[key] = replace(config.values[key], origin=RATE_ALONE)
+        return config
+
+    def fits_epochs(self, recipe: str) -> bool:
+        """Whether nobody chose a recipe's epochs, so that they may suit the dataset."""
+        return self.get(f"{TRAIN}{recipe}.schedule").origin in (DEFAULT, RATE_ALONE)
 
     def given_flags(self, keys: Iterable[str]) -> list[str]:
         """The typed settings among some, as options: `--preset mnist`, `--no-augment`."""
@@ -187,7 +196,7 @@ class Config:
 
     def is_flag(self, key: str) -> bool:
         """Whether the value was typed on the command line."""
-        return key in self.values and self.values[key].origin == "flag"
+        return key in self.values and self.values[key].origin in (FLAG, RATE_ALONE)
 
     def items(self) -> Iterator[tuple[str, Value]]:
         """Every setting, including recipes', with value and origin."""

@@ -7,9 +7,10 @@ the YAML keys, the run's name and the docs are made from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.settings.fields import plain, setting, settings_of
@@ -26,6 +27,10 @@ __all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "setting"]
 # takes some hundred steps to follow: after a few epochs on 1,500 images the network would still use
 # the averages that it began with, and predict no better than chance.
 MOMENTUM = 0.9
+
+# What a new head on stored features needs, see `Recipe.fitted`: steps for two classes, and more for
+# each further class; no more epochs than this for it.
+STEPS, STEPS_A_CLASS, MOST_EPOCHS = 200, 10, 200
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,8 @@ class Recipe:
     # The commands that train a simpler and a richer model, if the course has one.
     simpler: ClassVar[str | None] = None
     richer: ClassVar[str | None] = None
+    # Whether small datasets and many classes get more epochs than `schedule` has by default.
+    fits: ClassVar[bool] = False
     # Pixels a side if the head gets the pixels, unless `image_size` is set.
     image_size: ClassVar[int] = 64
 
@@ -147,6 +154,36 @@ class Recipe:
                 else "Leave it out.",
                 exit_code=ExitCode.USAGE,
             )
+
+    def fitted(self, images: int, classes: int) -> Self:
+        """The recipe with as many epochs as a dataset needs, in place of the default number.
+
+        A step sees `batch_size` images, so an epoch of a small dataset has few steps, and with many
+        classes few of a step's images show each class. The schedule gets at least 200 steps, and 10
+        more for each class beyond two, in the same proportions, but never more than 200 epochs. A
+        phase that runs the backbone for each image keeps the default: it would take too long.
+
+        Means of 4 random splits of 507 photos of 60 breeds of dogs and 3 of 2,002 photos of dogs
+        and cats (EfficientNet-Lite0), the best epoch's valid log loss at the default number of
+        epochs, then at these:
+
+        | train images, classes | finetune      | fc            | bn            | imagenet-linear |
+        | 20, 2                 | 0.272   0.068 | 0.110   0.052 | 0.311   0.054 | 0.424   0.112   |
+        | 200, 2                | 0.055   0.033 | 0.028   0.025 | 0.028   0.014 | 0.198   0.074   |
+        | 66, 10                | 0.864   0.207 | 0.634   0.121 | 0.903   0.161 | 1.400   0.134   |
+        | 198, 30               | 0.828   0.303 | 0.815   0.228 | 1.166   0.349 | 1.976   0.306   |
+        | 177, 60               | 1.653   0.708 | 2.147   0.609 | 2.678   0.973 | 3.037   0.480   |
+        | 402, 60               | 0.781   0.381 | 0.841   0.313 | 1.309   0.473 | 2.280   0.346   |
+
+        With 1,602 images of two classes, the default has more steps and stays.
+        """
+        if not self.fits or (self.augment and not self.augment_passes):
+            return self
+        steps = STEPS + STEPS_A_CLASS * max(0, classes - 2)
+        needed = min(MOST_EPOCHS, math.ceil(steps / math.ceil(images / self.batch_size)))
+        if needed <= self.schedule.epochs:
+            return self
+        return replace(self, schedule=self.schedule.with_epochs(needed))
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Build the layers to train: (n, *input_shape) -> (n, n_classes) probabilities."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dlcli.recipes
 from dlcli.catalog import built_in_names, make_recipe, recipe_class, recipe_text
@@ -91,3 +95,34 @@ def test_unfreezing_comes_after_the_head_at_a_tenth_of_its_rates_unless_told_oth
 def test_what_is_said_of_a_finetune_in_its_runs_name() -> None:
     values = {"schedule": Schedule.parse("1e-3x8,1e-4x4"), "unfreeze": 2, "augment": True}
     assert make_recipe("finetune", values).telling() == ("e24", "lr0.001", "t3", "aug")
+
+
+@given(
+    st.sampled_from(["finetune", "fc", "bn", "imagenet-linear"]),
+    st.integers(1, 100_000),
+    st.integers(2, 1000),
+    st.integers(1, 512),
+)
+def test_small_datasets_and_many_classes_get_more_epochs(
+    name: str, images: int, classes: int, batch_size: int
+) -> None:
+    recipe = replace(make_recipe(name, {}), batch_size=batch_size)
+    fitted = recipe.fitted(images, classes)
+    usual, steps = recipe.schedule.epochs, fitted.schedule.epochs * math.ceil(images / batch_size)
+    assert fitted.schedule.epochs >= usual
+    assert steps >= 200 + 10 * (classes - 2) or fitted.schedule.epochs == 200
+    if fitted.schedule.epochs > usual:  # no more than needed
+        assert steps - math.ceil(images / batch_size) < 200 + 10 * (classes - 2)
+    assert [rate for rate, _ in fitted.schedule.steps] == [r for r, _ in recipe.schedule.steps]
+    assert replace(fitted, schedule=recipe.schedule) == recipe
+
+
+def test_only_phases_on_stored_features_get_more_epochs() -> None:
+    finetune = make_recipe("finetune", {})
+    assert replace(finetune, augment=True).fitted(20, 2).schedule.epochs == 12
+    assert replace(finetune, augment=True, augment_passes=3).fitted(20, 2).schedule.epochs == 200
+    assert make_recipe("cnn", {}).fitted(20, 2) == make_recipe("cnn", {})
+    head, last = replace(finetune, unfreeze=2).fitted(20, 2).phases()
+    assert (head.schedule.epochs, str(last.schedule)) == (200, "0.0003x8,3e-05x4")
+    head, last = replace(finetune, unfreeze=2).fitted(1_602, 2).phases()
+    assert (head.schedule.epochs, last.schedule.epochs) == (12, 12)

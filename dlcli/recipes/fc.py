@@ -60,6 +60,7 @@ class Fc(Recipe):
         "with --carry-over, scale the weights to the new dropout, as the fast.ai course did",
     )
     layer: ClassVar[str | None] = "conv"
+    fits: ClassVar[bool] = True
     simpler: ClassVar[str | None] = "dl train finetune"
     richer: ClassVar[str | None] = "dl train finetune --unfreeze 3"
 

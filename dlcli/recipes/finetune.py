@@ -23,14 +23,17 @@ loss was 0.046.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.recipe import Phase, Recipe, Schedule, setting
 
 if TYPE_CHECKING:
     import keras
+
+# The second phase's rates, as a share of the first one's.
+SECOND_PHASE = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Finetune(Recipe):
         below=1,
     )
 
+    fits: ClassVar[bool] = True
     simpler: ClassVar[str | None] = "dl train imagenet-linear"
     richer: ClassVar[str | None] = "dl train fc"
 
@@ -88,6 +92,13 @@ class Finetune(Recipe):
                     exit_code=ExitCode.USAGE,
                 )
 
+    def fitted(self, images: int, classes: int) -> Self:
+        """More epochs for the new layer alone: the second phase runs the network for each image."""
+        fitted = super().fitted(images, classes)
+        if fitted is self or not (self.unfreeze or self.freeze_to) or self.unfreeze_schedule:
+            return fitted
+        return replace(fitted, unfreeze_schedule=self.schedule.scaled(SECOND_PHASE))
+
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:
         """Softmax regression on the features: (n, *input_shape) -> (n, n_classes)."""
         from keras import Input, Sequential, layers
@@ -106,7 +117,7 @@ class Finetune(Recipe):
         head = Phase("head", self.schedule, self.augment)
         if not (self.unfreeze or self.freeze_to):
             return (head,)
-        schedule = self.unfreeze_schedule or self.schedule.scaled(0.1)
+        schedule = self.unfreeze_schedule or self.schedule.scaled(SECOND_PHASE)
         decay = self.layer_decay or 1.0
         last = Phase("unfreeze", schedule, self.augment, self.unfreeze, self.freeze_to, decay)
         return (head, last)

@@ -33,6 +33,7 @@ class ImagenetLinear(Recipe):
         "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
     )
     layer: ClassVar[str | None] = "imagenet"
+    fits: ClassVar[bool] = True
     richer: ClassVar[str | None] = "dl train finetune"
 
     def head(self, input_shape: tuple[int, ...], n_classes: int) -> keras.Model:

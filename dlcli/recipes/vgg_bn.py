@@ -37,6 +37,7 @@ class VggBn(Bn):
     dropout: float = setting(
         0.6, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1
     )
+    fits: ClassVar[bool] = False  # the course's epochs
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = "dl train vgg-finetune"
     richer: ClassVar[str | None] = "dl train vgg-finetune --unfreeze 3"

@@ -40,6 +40,7 @@ class VggFc(Fc):
     )
     units: int = setting(4096, "outputs of each hidden layer", at_least=1)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
+    fits: ClassVar[bool] = False  # the course's epochs
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = "dl train vgg-finetune"
     richer: ClassVar[str | None] = "dl train vgg-finetune --unfreeze 3"

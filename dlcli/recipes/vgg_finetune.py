@@ -29,6 +29,7 @@ class VggFinetune(Finetune):
         Schedule.parse("1e-3x3"),
         "rates and epochs of the new last layer: 1e-3x2 is 2 epochs at 1e-3",
     )
+    fits: ClassVar[bool] = False  # the course's epochs
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}
     simpler: ClassVar[str | None] = None
     richer: ClassVar[str | None] = "dl train vgg-fc"

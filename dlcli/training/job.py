@@ -297,6 +297,8 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
     dataset = open_dataset(root)
     require_trainable(dataset)
     before = dataset.fingerprints()
+    if config.fits_epochs(recipe_name):
+        recipe = recipe.fitted(len(dataset.splits["train"]), len(dataset.classes))
     _require_augmenting(recipe, config, settings)
     if settings.tensorboard:
         require_tensorboard()
