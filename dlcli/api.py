@@ -441,6 +441,8 @@ def organize(
     dataset: str | Path | None = None,
     *,
     move: bool = False,
+    link: bool = False,
+    flatten: bool = False,
     labels: str | None = None,
     id_column: str | None = None,
     label_column: str | None = None,
@@ -452,6 +454,8 @@ def organize(
         source: the folder, zip or tar, which stays as it is unless `move`.
         dataset: the folder to make, or a name under the data folder; by default the source's name.
         move: move the files instead of copying them.
+        link: make links to the files instead of copies.
+        flatten: take images from subfolders of class folders, too.
         labels: a CSV that holds the labels: a path, or a name inside the download.
         id_column: its column that names the images.
         label_column: its column that names their classes.
@@ -462,17 +466,24 @@ def organize(
 
     Raises:
         DlError: there are no images, or the dataset's folder holds something else.
+        ValueError: both `move` and `link`.
     """
     from dlcli.data.organize import organize as organizing
     from dlcli.data.organize.labels import Naming
     from dlcli.files.archives import without_suffix
 
+    if move and link:
+        raise ValueError("organize takes `move` or `link`, not both")
     found = absolute(Path(source))
     name = os.fspath(dataset or (without_suffix(found.name) if found.is_file() else found.name))
     goal = folder_named(name, load_config().settings().data_dir)
     with hushed(quiet):
-        naming = Naming(labels, id_column, label_column)
-        outcome = organizing.organize(found, goal, move=move, naming=naming)
+        how = organizing.How(
+            kind="move" if move else "link" if link else "copy",
+            naming=Naming(labels, id_column, label_column),
+            flatten=flatten,
+        )
+        outcome = organizing.organize(found, goal, how)
         for note in organizing.notes_of(outcome.operation) if outcome else ():
             say(note)
         say(f"The dataset is in {shown(goal)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # Imports for training alone are in function bodies, because completion of runs imports this module.
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -161,6 +162,35 @@ def provenance() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "versions": versions,
     }
+
+
+def install_command(extra: str) -> str:
+    """The command that installs the missing packages of an extra for this very interpreter.
+
+    It names these packages, not `dlcli[extra]`: the `dlcli` of the package index is another
+    project.
+
+    Args:
+        extra: a name in `project.optional-dependencies`, as the installed metadata knows it.
+    """
+    import shlex
+    from importlib import metadata
+    from importlib.util import find_spec
+
+    wanted: dict[str, str] = {}
+    for line in metadata.requires("dlcli") or ():
+        requirement, _, marker = line.partition(";")
+        if re.search(rf"extra == ['\"]{extra}['\"]", marker):
+            wanted[re.split(r"[^\w.-]", requirement, maxsplit=1)[0]] = requirement.strip()
+    missing = [name for name in wanted if not [*metadata.distributions(name=name)]]
+    packages = shlex.join(wanted[name] for name in missing or wanted)
+    environment = Path(sys.prefix)
+    if (environment / "pipx_metadata.json").is_file():
+        return f"pipx inject {shlex.quote(environment.name)} {packages}"
+    interpreter = shlex.quote(sys.executable)
+    if find_spec("pip") is None:  # made by uv
+        return f"uv pip install --python {interpreter} {packages}"
+    return f"{interpreter} -m pip install {packages}"
 
 
 def command_line() -> str:

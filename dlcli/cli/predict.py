@@ -103,13 +103,13 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     """Whether a word names a photo, a folder or the list, not a run; they need not exist."""
     import os
 
-    from dlcli.data.folders import is_image
+    from dlcli.images.formats import has_usual_suffix
     from dlcli.runs.run import Run
 
     path = expanded(word)
     if any(Run(each).config_file.is_file() for each in (path, runs_dir / word)):
         return False
-    if word == LIST or path.exists() or is_image(word) or os.sep in word:
+    if word == LIST or path.exists() or has_usual_suffix(word) or os.sep in word:
         return True
     has_suffix = path.suffix[1:2].isalpha()  # the rate in `-lr0.003-t1` is none
     return has_suffix and word not in [run.name for run in Run.all(runs_dir)]

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
-from dlcli.data.folders import is_image
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.paths import absolute, expanded, quoted, shown, state_home
+from dlcli.images.formats import is_image
 from dlcli.progress import say
 
 
@@ -193,7 +193,7 @@ def dataset_names(data_dir: Path) -> tuple[str, ...]:
 
 def _has_images(root: Path) -> bool:
     """Whether a folder has an image in a class's folder of train/."""
-    return any(is_image(path.name) for path in root.glob("train/*/[!.]*"))
+    return any(is_image(path) for path in root.glob("train/*/[!.]*"))
 
 
 def _dataset_around(folder: Path, data_dir: Path) -> Path | None:

@@ -13,13 +13,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from dlcli.data.folders import Listing, class_images, read_folder, split_named
+from dlcli.data.folders import Listing, read_folder, require_images, split_named, too_deep, walk
 from dlcli.data.journal import unfinished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import absolute, quoted, shown
+from dlcli.images.formats import left_out
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
@@ -47,11 +49,13 @@ class Dataset:
         classes: sorted names of the folders in `train/` that hold at least one image.
         splits: for each of `SPLITS` the sorted paths of its images, relative to `root`, with
             forward slashes: "train/cat/a.jpg", "test/1.jpg".
+        others: paths of the files in the splits' folders that are not images, likewise.
     """
 
     root: Path
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[str, ...]]
+    others: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -105,8 +109,8 @@ def open_dataset(root: Path) -> Dataset:
     a name, never a position.
 
     Raises:
-        DlError: the folder is missing or empty, its images are not in their places, or a
-            `dl data` command has moved only a part of them.
+        DlError: the folder is missing or empty, its images are not in their places, a class has
+            files but not an image, or a `dl data` command has moved only a part of them.
     """
     root = absolute(root)
     top = read_folder(root)
@@ -118,7 +122,10 @@ def open_dataset(root: Path) -> Dataset:
             "back.",
         )
     _require_organized(root, top)
-    splits = {split: _samples(root, split, split in top.folders) for split in SPLITS}
+    found = {split: _files(root, split, split in top.folders) for split in SPLITS}
+    if deep := {folder: n for files in found.values() for folder, n in files.deep.items()}:
+        raise too_deep(root, deep, root)
+    splits = {split: files.images for split, files in found.items()}
     classes = tuple(sorted({path.split("/", 2)[1] for path in splits["train"]}))
     strangers = {path.split("/", 2)[1] for path in splits["valid"]} - set(classes)
     if strangers:
@@ -127,7 +134,7 @@ def open_dataset(root: Path) -> Dataset:
             why="a network can't learn a class that it never sees",
             hint=f"Move some images to {shown(root / 'train')}, or remove the folder from valid/.",
         )
-    return Dataset(root, classes, splits)
+    return Dataset(root, classes, splits, tuple(p for f in found.values() for p in f.others))
 
 
 def require_trainable(dataset: Dataset) -> None:
@@ -187,21 +194,45 @@ def find_sample_submissions(root: Path) -> list[Path]:
     ]
 
 
-def _samples(root: Path, split: str, present: bool) -> tuple[str, ...]:
+class _Files(NamedTuple):
+    """What the folder of one split holds; paths relative to the dataset.
+
+    Args:
+        images: sorted.
+        others: files that are not images.
+        deep: the number of images in each folder below a class's folder.
+    """
+
+    images: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    deep: Mapping[str, int] = MappingProxyType({})
+
+
+def _files(root: Path, split: str, present: bool) -> _Files:
     if not present:
-        return ()
-    listing = read_folder(root / split)
-    if listing.images and split != "test":
+        return _Files()
+    top = read_folder(root / split)
+    if top.images and split != "test":
         raise DlError(
-            f"Images lie directly in {shown(root / split)}, such as {shown(listing.images[0])}",
+            f"Images lie directly in {shown(root / split)}, such as {shown(top.images[0])}",
             why="the folder of an image names its class",
             hint=f"Run `dl data organize {quoted(root)}`, or move them to one folder per class.",
         )
-    samples = [f"{split}/{name}" for name in listing.images]
-    for folder in listing.folders:
-        names = class_images(root / split / folder)
-        samples += [f"{split}/{folder}/{name}" for name in names]
-    return tuple(sorted(samples))
+    images = [f"{split}/{name}" for name in top.images]
+    others = [f"{split}/{name}" for name in top.others]
+    deep: dict[str, int] = {}
+    for folder in top.folders:
+        base = f"{split}/{folder}"
+        for inner, listing in walk(root / base):
+            prefix = f"{base}/{inner}/" if inner else f"{base}/"
+            others += [prefix + name for name in listing.others]
+            if inner and listing.images:
+                deep[prefix] = len(listing.images)
+            elif listing.images:
+                images += [prefix + name for name in listing.images]
+            elif not inner and split != "test":
+                require_images(root / base, [root / base / name for name in listing.others])
+    return _Files(tuple(sorted(images)), tuple(others), deep)
 
 
 def _require_organized(root: Path, top: Listing) -> None:
@@ -218,10 +249,12 @@ def _require_organized(root: Path, top: Listing) -> None:
         inside = read_folder(root / "train")
         if inside.images or any(read_folder(root / "train" / f).images for f in inside.folders):
             return
+        folders = [root / "train", *(root / "train" / name for name in inside.folders)]
+        files = [folder / name for folder in folders for name in read_folder(folder).others]
         raise DlError(
             f"No images in {shown(root / 'train')}",
-            why="the images of each class belong in train/<class>/",
-            hint="Put them there.",
+            why=left_out(files).removesuffix(".") or "images belong in train/<class>/",
+            hint="Put the images of each class into train/<class>/.",
         )
     if top.images or any(read_folder(root / folder).images for folder in top.folders):
         raise DlError(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.errors import DlError
 from dlcli.files.paths import quoted, shown
+from dlcli.images.formats import TEXT, fault_of, is_image, left_out
+from dlcli.words import count
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+_MOST_NAMED = 20
 
 # val/ and validation/ from other tools, test1/ and test_stg1/ from Kaggle.
 _SPLIT_NAMES = {"train": r"train", "valid": r"val|valid|validation", "test": r"test(_?stg)?\d*"}
@@ -26,9 +29,10 @@ class Listing:
 
 
 def read_folder(folder: Path) -> Listing:
-    """List one folder: images by their suffix, folders, other files; hidden entries left out.
+    """List one folder: images, folders, other files; hidden entries left out.
 
-    Hidden covers `._cat.jpg`, which macOS leaves in archives. A link counts as what it points to.
+    Hidden covers `._cat.jpg`, which macOS leaves in archives. A link counts as what it points to, a
+    broken one as a file. A pipe or device is not an image, whatever its name.
 
     Raises:
         DlError: no such folder, not a folder, or no permission to read it.
@@ -41,7 +45,7 @@ def read_folder(folder: Path) -> Listing:
                     continue
                 if entry.is_dir():
                     folders.append(entry.name)
-                elif is_image(entry.name):
+                elif (entry.is_file() or entry.is_symlink()) and is_image(entry.path):
                     images.append(entry.name)
                 else:
                     others.append(entry.name)
@@ -62,11 +66,6 @@ def read_folder(folder: Path) -> Listing:
     return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
 
 
-def is_image(name: str) -> bool:
-    """Whether a file's suffix is that of an image, in upper or lower case."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
-
-
 def split_named(folder: str) -> str | None:
     """The split that a downloaded folder's name stands for: "valid" for "val"; None for others."""
     for split, names in _SPLIT_NAMES.items():
@@ -75,18 +74,70 @@ def split_named(folder: str) -> str | None:
     return None
 
 
-def class_images(folder: Path) -> tuple[str, ...]:
-    """Names of the images in a class's folder, or in any folder of test images.
+def walk(folder: Path) -> Iterator[tuple[str, Listing]]:
+    """List a folder and all visible folders below it, parents first.
+
+    Yields:
+        each folder's path relative to `folder`, "" for itself, and what it holds. A link to a
+        parent folder is not followed.
 
     Raises:
-        DlError: some lie one folder deeper, where they would be overlooked.
+        DlError: as `read_folder`.
     """
+    yield from _walk(folder, "", (folder,))
+
+
+def _walk(folder: Path, inner: str, above: tuple[Path, ...]) -> Iterator[tuple[str, Listing]]:
     listing = read_folder(folder)
-    for deeper in listing.folders:
-        if read_folder(folder / deeper).images:
-            raise DlError(
-                f"{shown(folder / deeper)} lies one folder too deep",
-                why=f"images belong directly in {shown(folder)}",
-                hint="Move its images up, or move the folder out of the dataset.",
-            )
-    return listing.images
+    yield inner, listing
+    for name in listing.folders:
+        deeper = folder / name
+        if deeper.is_symlink() and deeper.resolve() in {each.resolve() for each in above}:
+            continue
+        yield from _walk(deeper, f"{inner}/{name}" if inner else name, (*above, deeper))
+
+
+def in_groups(found: Mapping[str, int]) -> str:
+    """Folders with the number of images in each, one line each; of many only the first."""
+    lines = [f"  {shown(name)}: {count(number, 'image')}" for name, number in found.items()]
+    if len(lines) > _MOST_NAMED:
+        lines[_MOST_NAMED:] = [f"  ... and {len(lines) - _MOST_NAMED:,} more"]
+    return "\n".join(lines)
+
+
+def require_images(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse a class of which every file is left out. A folder of text files is not a class.
+
+    Args:
+        folder: the folder of the class.
+        files: its files; none is an image.
+
+    Raises:
+        DlError: counts the files by suffix and reason.
+    """
+    if all(fault_of(file) == TEXT for file in files):
+        return
+    raise DlError(
+        f"Class `{shown(folder.name)}` has no image in {shown(folder)}",
+        why=left_out(files).removesuffix("."),
+        hint="Convert them to JPEG or PNG, or move the folder away if it is not a class.",
+    )
+
+
+def too_deep(root: Path, found: Mapping[str, int], target: Path | None = None) -> DlError:
+    """The error for images in subfolders of class folders.
+
+    Args:
+        root: the dataset, or the download.
+        found: the number of images in each such subfolder, by its path relative to `root`.
+        target: the dataset that the hint makes of it; None for the reader's choice.
+    """
+    images = count(sum(found.values()), "image")
+    where = count(len(found), "subfolder")
+    lie = "lies" if sum(found.values()) == 1 else "lie"
+    return DlError(
+        f"{images} of {shown(root)} {lie} too deep, in {where} of class folders:\n"
+        + in_groups(found),
+        hint="Images belong directly in the folder of their class. To take them from there, run "
+        f"`dl data organize {quoted(root)} {quoted(target) if target else 'DEST'} --flatten`.",
+    )

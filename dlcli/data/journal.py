@@ -49,21 +49,23 @@ class Operation:
 
     Args:
         name: its command: "organize", "split", "sample".
-        kind: "move", or "copy" where the sources stay.
+        kind: "move"; or, where the sources stay, "copy" or "link", for links to them.
         root: the folder that the targets are relative to; its `.dl/` holds the journal.
         moves: the files.
         origin: the folder that the sources are relative to; None for the root itself.
         made: new folders, relative to the root, outermost first; "" is the root.
         details: what the plan was made from, such as the seed, as plain values.
+        links: the text of each symbolic link that moves, by its source: a relative one changes.
     """
 
     name: str
-    kind: Literal["move", "copy"]
+    kind: Literal["move", "copy", "link"]
     root: Path
     moves: tuple[Move, ...]
     origin: Path | None = None
     made: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> Path:
@@ -98,6 +100,7 @@ class Journal:
                 origin=Path(header["origin"]) if header["origin"] else None,
                 made=tuple(header["made"]),
                 details=header["details"],
+                links=header.get("links", {}),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DlError(
@@ -143,6 +146,7 @@ def write_journal(operation: Operation) -> Journal:
         "origin": str(operation.origin) if operation.origin else None,
         "made": operation.made,
         "details": dict(operation.details),
+        "links": dict(operation.links),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # ASCII: odd bytes and newlines in names become escapes, so that a line is a line

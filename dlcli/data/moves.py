@@ -8,25 +8,42 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dlcli.data.journal import FOLDER, Held, Journal, Operation, journals, unfinished, write_journal
+from dlcli.data.journal import (
+    FOLDER,
+    Held,
+    Journal,
+    Operation,
+    journals,
+    unfinished,
+    write_journal,
+)
 from dlcli.errors import DlError
 from dlcli.files.atomic import require_room, sync_folder
-from dlcli.files.paths import shown
+from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import (
     copy_file,
     is_unchanged,
+    link_file,
+    link_text,
     move_back,
     move_file,
     remove_copy,
+    remove_link,
     sweep,
     sync_file,
 )
 from dlcli.progress import Bar, track
+
+_TRANSFER: dict[str, Callable[[str, str], bool]] = {
+    "move": move_file,
+    "copy": copy_file,
+    "link": link_file,
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,9 @@ def carry_out(held: Held, operation: Operation) -> Outcome:
             it can then be finished or taken back.
     """
     _require_free(operation.root, [move.target for move in operation.moves])
+    if operation.kind == "move":
+        _require_own_folders(operation)
+        operation = replace(operation, links=_links_among(operation))
     _require_writable(operation)
     if operation.kind == "copy":
         _require_space(operation)
@@ -99,7 +119,7 @@ def undo(held: Held) -> Outcome:
         operation = journal.read()
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
-        else:
+        elif operation.kind == "copy":
             _require_originals(operation)
     if journal.state != "undoing":
         journal = journal.renamed("undoing")
@@ -123,7 +143,7 @@ def last(root: Path) -> Journal:
 
 def _forward(journal: Journal) -> Outcome:
     operation = journal.read()
-    transfer = move_file if operation.kind == "move" else copy_file
+    transfer = _TRANSFER[operation.kind]
     missing = []
     with _resumable(operation, "finishes") as bar:
         for folder in filter(None, operation.made):
@@ -151,11 +171,11 @@ def _back(held: Held, journal: Journal) -> Outcome:
                 f"{operation.source}/{move.source}",
                 f"{operation.root}/{move.target}",
             )
-            if operation.kind == "copy":
-                if not remove_copy(target, source):
-                    kept.append(move.target)
-            elif not move_back(target, source):
-                missing.append(move.target)
+            if operation.kind == "move":
+                if not move_back(target, source, operation.links.get(move.source, "")):
+                    missing.append(move.target)
+            elif not (remove_copy if operation.kind == "copy" else remove_link)(target, source):
+                kept.append(move.target)
             bar.advance()
         _settle(operation)
         _remove_empty(operation.root, [folder for folder in operation.made if folder])
@@ -227,6 +247,34 @@ def _require_free(root: Path, paths: Sequence[str]) -> None:
             why="another file has that name",
             hint="Nothing was moved. Rename one of the two, or move it away.",
         )
+
+
+def _require_own_folders(operation: Operation) -> None:
+    """Refuse to move files out of a folder, or into one, that is a link to another place.
+
+    What it points to may be a pool of images for several datasets.
+    """
+    sources = _folders(move.source for move in operation.moves)
+    targets = _folders(move.target for move in operation.moves)
+    folders = [operation.source / name for name in sources]
+    folders += [operation.root / name for name in targets]
+    linked = [folder for folder in folders if folder.is_symlink()]
+    if linked:
+        source = operation.source
+        links = source.with_name(f"{source.name}-links")
+        raise DlError(
+            f"{shown(linked[0])} is a link to {shown(linked[0].resolve())}",
+            why=f"`{operation.name}` would move images out of that folder or into it",
+            hint="Make a dataset of links to the images, and use that one: "
+            f"`dl data organize {quoted(source)} {quoted(links)} --link`.",
+        )
+
+
+def _links_among(operation: Operation) -> dict[str, str]:
+    """The text of each symbolic link among the files, by its source."""
+    root = f"{operation.source}/"
+    texts = ((move.source, link_text(root + move.source)) for move in operation.moves)
+    return {source: text for source, text in texts if text}
 
 
 def _require_writable(operation: Operation) -> None:

@@ -33,8 +33,11 @@ _CANNOT_LINK = {
 _TIME_STEP_SECONDS = 2
 
 
-def move_file(source: str, target: str) -> bool:
+def move_file(source: str, target: str, link: str = "") -> bool:
     """Give a file a new name, on the same file system or another.
+
+    Args:
+        link: the text that a symbolic link gets; by default one that points to the same file.
 
     Returns:
         False where there is neither source nor target: somebody removed the file.
@@ -52,7 +55,7 @@ def move_file(source: str, target: str) -> bool:
         _free_claim(target, source)
     try:
         if os.path.islink(source):
-            _link_anew(source, target)
+            os.symlink(link or _link_text(source, target), target)
         else:
             os.link(source, target, follow_symlinks=False)
     except FileNotFoundError:
@@ -68,12 +71,16 @@ def move_file(source: str, target: str) -> bool:
     return True
 
 
-def move_back(target: str, source: str) -> bool:
-    """Undo `move_file(source, target)`, whether it was killed, never begun, or finished."""
+def move_back(target: str, source: str, link: str = "") -> bool:
+    """Undo `move_file(source, target)`, whether it was killed, never begun, or finished.
+
+    Args:
+        link: the text that the symbolic link had; "" for a file.
+    """
     if _is_claim(target, source):
         os.unlink(target)
         return True
-    return move_file(target, source)
+    return move_file(target, source, link)
 
 
 def copy_file(source: str, target: str, *, durable: bool = False) -> bool:
@@ -124,6 +131,42 @@ def remove_copy(target: str, source: str) -> bool:
     return False
 
 
+def link_file(source: str, target: str) -> bool:
+    """Make a symbolic link to a file; a link in the file's path is resolved, the file's own is not.
+
+    Returns:
+        False where there is neither source nor target.
+
+    Raises:
+        FileExistsError: there is another file at the target.
+        OSError: no permission.
+    """
+    if not os.path.lexists(source):
+        return os.path.lexists(target)
+    if not _is_link_to(target, source):
+        os.symlink(_place(source), target)
+    return True
+
+
+def link_text(path: str) -> str:
+    """What a symbolic link says; "" for a file, and where there is nothing."""
+    return os.readlink(path) if os.path.islink(path) else ""
+
+
+def remove_link(target: str, source: str) -> bool:
+    """Undo `link_file(source, target)`.
+
+    Returns:
+        False where the target stays: it is not that link any more.
+    """
+    if not os.path.lexists(target):
+        return True
+    if not _is_link_to(target, source):
+        return False
+    os.unlink(target)
+    return True
+
+
 def is_unchanged(copy: str, original: str) -> bool:
     """Whether a copy still has its original's size and time; False where either is missing."""
     try:
@@ -146,13 +189,23 @@ def sync_file(path: str) -> None:
         os.fsync(file.fileno())
 
 
-def _link_anew(source: str, target: str) -> None:
-    """Make a symbolic link that points, from its new folder, to what the old one points to."""
+def _is_link_to(path: str, file: str) -> bool:
+    return link_text(path) == _place(file)
+
+
+def _place(file: str) -> str:
+    """A file's path without links, but for the file itself."""
+    folder, name = os.path.split(file)
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def _link_text(source: str, target: str) -> str:
+    """The text of a symbolic link that points, from its new folder, to what the old one does."""
     text = os.readlink(source)
     before, after = (os.path.realpath(os.path.dirname(path)) for path in (source, target))
     if before != after and not os.path.isabs(text):
         text = os.path.relpath(os.path.join(before, text), after)
-    os.symlink(text, target)
+    return text
 
 
 def _move_without_link(source: str, target: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
+from dlcli.images.formats import NOT_A_FILE, heic_fault, is_heic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,6 +103,9 @@ def load_image(path: Path, at_least: int | None = None) -> Image.Image:
 
 def _read(path: Path) -> bytes:
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe would wait
+            raise UnreadableImage(path, NOT_A_FILE)
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImage(path, error.strerror or str(error)) from error
@@ -117,6 +122,8 @@ def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image
     import numpy as np
     from PIL import Image
 
+    if is_heic(data) and (fault := heic_fault()):
+        raise UnreadableImage(path, fault)
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:

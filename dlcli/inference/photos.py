@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import Config
-from dlcli.data.folders import read_folder
+from dlcli.data.folders import walk
 from dlcli.errors import DlError
 from dlcli.files.formats import damaged
 from dlcli.files.paths import expanded, shown
+from dlcli.images.formats import left_out
 from dlcli.images.pixels import MOST_NAMED
 from dlcli.inference.members import members_of
 from dlcli.inference.predictions import Predictions, aligned, mean_of
 from dlcli.inference.serving import predict_images, start_serving
+from dlcli.progress import say
 from dlcli.runs.run import Run
 
 ROOT = Path("/")
@@ -24,7 +26,7 @@ def find_photos(named: Iterable[str]) -> list[str]:
     """The named photos, each once, in the order in which they are found.
 
     Missing files are kept if any other file exists: they are later reported, or left out, together
-    with those that can't be read.
+    with those that can't be read. Files in folders that are not images are left out, which is said.
 
     Args:
         named: files of any suffix, and folders: all visible images in them and below.
@@ -34,11 +36,16 @@ def find_photos(named: Iterable[str]) -> list[str]:
     """
     found: dict[Path, str] = {}
     missing: dict[Path, str] = {}
+    others: dict[Path, Path] = {}
     names = list(named)
     for name in names:
         path = expanded(name)
         if name and path.is_dir():
-            each = list(_below(path))
+            each = []
+            for inner, listing in walk(path):
+                each += [path / inner / image for image in listing.images]
+                below = (path / inner / other for other in listing.others)
+                others |= {_place(other): other for other in below}
         elif name and path.exists():
             each = [path]
         elif name:
@@ -54,18 +61,14 @@ def find_photos(named: Iterable[str]) -> list[str]:
         raise DlError(f"No such photo: {which}{more}", hint="Check the path.")
     if not found:
         where = ", ".join(map(shown, names)) or "the list"
-        raise DlError(f"No photos in {where}", hint="Name image files, or folders with images.")
+        raise DlError(
+            f"No photos in {where}",
+            why=left_out(others.values()).removesuffix("."),
+            hint="Name image files, or folders with images.",
+        )
+    if left := left_out(other for place, other in others.items() if place not in found):
+        say(left)
     return list(found.values())
-
-
-def _below(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    here = folder.resolve()
-    if here in above:  # a link to a parent folder
-        return
-    listing = read_folder(folder)
-    yield from (folder / name for name in listing.images)
-    for name in listing.folders:
-        yield from _below(folder / name, (*above, here))
 
 
 def _place(photo: Path) -> Path:

@@ -11,7 +11,7 @@ from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals
 from dlcli.data.moves import Outcome
 from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.organize import made_of, organize, require_target, settle_made
+from dlcli.data.organize.organize import How, made_of, organize, require_target, settle_made
 from dlcli.data.organize.plan import AS_FOUND
 from dlcli.data.organize.staging import Download, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
@@ -60,7 +60,7 @@ def get(
         require_target(archive, root, "Choose another name: `--dataset NAME`.")
         _fetch(connect(), slug, archive, root)
         try:
-            outcome = organize(archive, root, naming=naming)
+            outcome = organize(archive, root, How(naming=naming))
         except ArchiveError as error:
             anew = f"To download it again: `rm {quoted(archive)}`, then the same command."
             hint = f"{error.hint.removesuffix(AGAIN).rstrip()} {anew}".lstrip()

@@ -74,13 +74,17 @@ def test_a_class_only_in_valid_is_an_error_that_names_it(tmp_path: Path) -> None
     [
         ([], "No images in", "Check the path."),
         (["train.zip"], "found train.zip, an archive", "dl data organize"),
-        (["train/notes.txt"], "No images in .*train", "Put them there."),
+        (["train/notes.txt"], "No images in .*train", "Put the images of each class"),
         (["cat/1.jpg", "dog/1.jpg"], "not organised yet", "dl data organize"),
         (["cat.1.jpg"], "not organised yet", "dl data organize"),
         (["train/cat.1.jpg", "test1/1.jpg"], "has test1/ where test/ is", "dl data organize"),
         (["train/a/1.jpg", "val/a/2.jpg"], "has val/ where valid/ is", "dl data organize"),
         (["train/cat.1.jpg"], "Images lie directly in .* as cat.1.jpg", "dl data organize"),
-        (["train/a/b/1.jpg", "train/a/1.jpg"], "too deep", "Move its images up"),
+        (
+            ["train/a/b/1.jpg", "train/a/1.jpg"],
+            "1 image of .* lies too deep, in 1 subfolder",
+            " --flatten`",
+        ),
     ],
 )
 def test_a_folder_that_is_no_dataset_is_told_with_a_way_out(

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from dlcli.data.folders import class_images, is_image, read_folder, split_named
+from dlcli.data.folders import read_folder, split_named, walk
 from dlcli.errors import DlError
-
-
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.gif", "a.bmp", "a.webp", "a.TIFF"])
-def test_an_image_is_known_by_its_suffix_in_any_case(name: str) -> None:
-    assert is_image(name)
-
-
-@pytest.mark.parametrize("name", ["a.txt", "jpg", "a.jpg.zip", "a", "a.csv"])
-def test_other_files_are_no_images(name: str) -> None:
-    assert not is_image(name)
 
 
 def test_a_folder_is_listed_sorted_without_hidden_entries(tmp_path: Path) -> None:
@@ -60,10 +51,20 @@ def test_a_downloaded_folder_is_known_by_its_name(folder: str, split: str | None
     assert split_named(folder) == split
 
 
-def test_images_that_lie_too_deep_are_not_overlooked(tmp_path: Path) -> None:
-    (tmp_path / "cat" / "kittens").mkdir(parents=True)
-    (tmp_path / "cat" / "a.jpg").touch()
-    assert class_images(tmp_path / "cat") == ("a.jpg",)
-    (tmp_path / "cat" / "kittens" / "b.jpg").touch()
-    with pytest.raises(DlError, match="kittens lies one folder too deep"):
-        class_images(tmp_path / "cat")
+def test_a_folder_is_walked_with_its_subfolders_and_never_in_a_circle(tmp_path: Path) -> None:
+    for name in ("cat/kittens/2019/a.jpg", "cat/b.jpg", "cat/.hidden/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "cat" / "kittens" / "up").symlink_to("..")
+    (tmp_path / "cat" / "kittens" / "self").symlink_to(".")
+    found = [(inner, listing.images) for inner, listing in walk(tmp_path / "cat")]
+    assert found == [("", ("b.jpg",)), ("kittens", ()), ("kittens/2019", ("a.jpg",))]
+
+
+@pytest.mark.timeout(20)  # opening the pipe would wait for ever
+def test_a_pipe_is_never_an_image_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("pipe.jpg", "pipe", "target"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "link").symlink_to("target")
+    assert read_folder(tmp_path).images == ()
+    assert len(read_folder(tmp_path).others) == 4

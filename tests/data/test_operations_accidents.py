@@ -165,7 +165,7 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
     expected = tree(whole / "dogscats")
 
     def act(folder: Path) -> None:
-        organize.organize(folder / "kaggle", other_disk / folder.name, move=True)
+        organize.organize(folder / "kaggle", other_disk / folder.name, organize.How("move"))
 
     number = 1
     while True:

@@ -16,6 +16,7 @@ from dlcli.cli.parts.datasets import (
     print_counts,
     print_datasets,
     print_plan,
+    say_left_out,
     warn_of,
 )
 from dlcli.cli.parts.help import Group
@@ -87,9 +88,13 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     outcome = splits.split(root, valid, seed)
     warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
-    for name in singletons(dataset):
-        if not any(path.startswith(f"valid/{name}/") for path in dataset.splits["valid"]):
-            say(f"Class `{shown(name)}` has a single image. It stays in train/.")
+    say_left_out(dataset)
+    alone = sorted(set(singletons(dataset)) - set(dataset.labels("valid")))
+    if len(alone) == 1:
+        say(f"Class `{shown(alone[0])}` has a single image. It stays in train/.")
+    elif alone:
+        such = f"{len(alone):,} classes, such as `{shown(alone[0])}`,"
+        say(f"{such} have a single image each. These images stay in train/.")
     say(
         f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}; "
         f"next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
@@ -173,7 +178,8 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
         if is_staged(operation) and made_of(operation).exists():
             done += f", which you can remove: {shown(made_of(operation))} has them too"
     else:
-        done = f"removed {count(outcome.files, 'copy', 'copies')} from {shown(root)}"
+        made = ("link",) if operation.kind == "link" else ("copy", "copies")
+        done = f"removed {count(outcome.files, *made)} from {shown(root)}"
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
     say(f"Took back `{operation.name}`: {done}. To do it again: `{as_typed(operation)}`")
@@ -194,6 +200,7 @@ def ls(config: Config, as_json: bool) -> None:
     root = _choose(config)
     operations.settle(root)
     dataset = open_dataset(root)
+    say_left_out(dataset)
     if as_json:
         print_counts(dataset, as_json)
         return

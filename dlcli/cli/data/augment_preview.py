@@ -61,10 +61,10 @@ def command(config: Config, named: str | None, output: Path) -> None:
 def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and the argument that makes the next command take its dataset."""
     from dlcli.data.choice import again, choose_dataset, typed_option, with_named
-    from dlcli.data.folders import is_image
+    from dlcli.images.formats import has_usual_suffix
     from dlcli.report.augment_preview import training_image
 
-    if named and (is_image(named) or expanded(named).is_file()):
+    if named and (has_usual_suffix(named) or expanded(named).is_file()):
         if typed_option(config):
             raise click.UsageError(
                 f"{shown(named)} is an image, and `-d` names a dataset: leave out one of them."

@@ -56,6 +56,8 @@ def with_labels(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("target", metavar="[DEST]", required=False)
 @click.option("-d", "--dataset", "option", metavar="DEST", help="the same as DEST")
 @click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")
+@click.option("--link", is_flag=True, help="make links to the files in DEST instead of copies")
+@click.option("--flatten", is_flag=True, help="take images from subfolders of class folders")
 @with_labels
 @DRY_RUN
 @JSON
@@ -66,6 +68,8 @@ def command(
     target: str | None,
     option: str | None,
     move: bool,
+    link: bool,
+    flatten: bool,
     labels: str | None,
     id_column: str | None,
     label_column: str | None,
@@ -80,7 +84,7 @@ def command(
 
     DEST is a path, or a name in the data folder. Without DEST, the dataset takes the name of SRC
     and goes to the data folder. The files are copied, and SRC does not change. With --move, or if
-    DEST is SRC itself, the files are moved.
+    DEST is SRC itself, the files are moved. With --link, DEST holds links to the files of SRC.
     """
     from dlcli.data.choice import folder_named, one_name, remember
     from dlcli.data.organize import organize
@@ -93,13 +97,19 @@ def command(
     own_name = without_suffix(found.name) if found.is_file() else found.name
     name = one_name(target, option, lambda name: folder_named(name, root))
     goal = folder_named(own_name if name is None else name, root)
-    naming = Naming(labels, id_column, label_column)
+    if move and link:
+        raise click.UsageError("Use `--move` or `--link`, not both.")
+    how = organize.How(
+        kind="move" if move else "link" if link else "copy",
+        naming=Naming(labels, id_column, label_column),
+        flatten=flatten,
+    )
     if dry_run:
-        planned = organize.to_organize(found, goal, move=move, naming=naming)
+        planned = organize.to_organize(found, goal, how)
         print_plan(planned, as_json)
         _say_notes(organize.notes_of(planned) if planned else ())
         return
-    outcome = organize.organize(found, goal, move=move, naming=naming)
+    outcome = organize.organize(found, goal, how)
     remember(goal)
     tell(outcome, found, goal, as_json)
 
@@ -133,7 +143,8 @@ def _say_done(outcome: Outcome) -> None:
     _say_notes(notes_of(outcome.operation))
     warn_of(outcome)
     past = {"move": "Moved", "copy": "Copied", "unpack": "Unpacked", "make": "Made"}
-    say(f"{past[verb_of(outcome.operation)]} {count(outcome.files, 'file')}.")
+    verb, files = verb_of(outcome.operation), count(outcome.files, "file")
+    say(f"Made links to {files}." if verb == "link" else f"{past[verb]} {files}.")
 
 
 def _say_done_before(found: Path, goal: Path) -> None:

@@ -35,6 +35,14 @@ def print_counts(dataset: Dataset, as_json: bool) -> None:
         click.echo(f"{split:6} {len(paths):>7,} images")
 
 
+def say_left_out(dataset: Dataset) -> None:
+    """Say which files of a dataset's splits are not images."""
+    from dlcli.images.formats import left_out
+
+    if left := left_out(dataset.root / name for name in dataset.others):
+        say(left)
+
+
 def _plain(dataset: Dataset) -> dict[str, Any]:
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
     return {
@@ -60,7 +68,7 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     start, goal = operation.source, operation.root
     if backwards:
         pairs, start, goal = [(b, a) for a, b in pairs], goal, start
-        verb = "remove" if operation.kind == "copy" else "move"
+        verb = "move" if operation.kind == "move" else "remove"
     else:
         verb, start = verb_of(operation), made_of(operation)
     if as_json:
@@ -127,7 +135,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
 
 
 def verb_of(operation: Operation) -> str:
-    """What an operation does to files: "copy", "move", "unpack", or "make" for drawn images."""
+    """What an operation does to files: "copy", "move", "link", "unpack"; "make" if drawn."""
     from dlcli.data.organize.organize import is_staged, made_of
 
     if not is_staged(operation):
@@ -155,6 +163,10 @@ def as_typed(operation: Operation) -> str:
         moves = operation.kind == "move" and operation.source != operation.root
         if moves and source == operation.source:
             words.append("--move")
+        if operation.kind == "link":
+            words.append("--link")
+        if operation.details.get("flatten"):
+            words.append("--flatten")
     for option in ("train", "valid", "seed"):
         if operation.details.get(option) is not None:
             words += [f"--{option}", str(operation.details[option])]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.folders import Listing, class_images, read_folder, split_named
+from dlcli.data.folders import Listing, read_folder, split_named, walk
 from dlcli.errors import DlError
 from dlcli.files.archives import is_archive
 from dlcli.files.paths import quoted, shown
@@ -38,17 +38,24 @@ class Image(NamedTuple):
         base: the folder of its split, relative to the download: "imgs/train/".
         folder: the folder in that, named after its class or anything; "" where there is none.
         name: its file name.
+        deeper: the subfolder of `folder` that it is in: "kittens", "2019/may"; usually "".
     """
 
     base: str
     folder: str
     name: str
+    deeper: str = ""
 
     @property
     def path(self) -> str:
         """Its path, relative to the download."""
-        inner = f"{self.folder}/" if self.folder else ""
-        return f"{self.base}{inner}{self.name}"
+        return f"{self.place}{self.name}"
+
+    @property
+    def place(self) -> str:
+        """The path of its folder, relative to the download: "" or with a slash at its end."""
+        inner = "/".join(filter(None, (self.folder, self.deeper)))
+        return f"{self.base}{inner}/" if inner else self.base
 
     @property
     def label(self) -> str:
@@ -67,6 +74,8 @@ class Layout:
         images: the images of "train", "valid" and "test", each in a fixed order.
         has_train: whether there is a training folder; else all images but test ones are "train".
         beside: images outside the folders of splits, where there are such folders.
+        others: the files among the images, in the folders of splits and classes, that are none.
+        empty: the class folders that have such files alone.
         tables: CSVs and dataset.yaml, at the top or in an outer folder.
         archives: archives, in the same places.
     """
@@ -76,6 +85,8 @@ class Layout:
     images: Mapping[str, tuple[Image, ...]]
     has_train: bool
     beside: tuple[str, ...]
+    others: tuple[str, ...]
+    empty: tuple[str, ...]
     tables: tuple[str, ...]
     settings: tuple[str, ...]
     archives: tuple[str, ...]
@@ -94,21 +105,24 @@ def read_layout(source: Path) -> Layout:
     """Read the layout of a downloaded folder.
 
     Raises:
-        DlError: two folders could be the dataset; images are one folder too deep.
+        DlError: two folders could be the dataset.
     """
     prefix, around = _go_in(source)
     top = read_folder(source / prefix)
     splits = {name: split for name in top.folders if (split := split_of(name))}
     images: dict[str, list[Image]] = {"train": [], "valid": [], "test": []}
+    read = _Reader(source)
     for folder, split in splits.items():
-        images[split] += _images_below(source, f"{prefix}{folder}/", split)
+        images[split] += read.split(f"{prefix}{folder}/", split)
     beside = [Image(prefix, "", name) for name in top.images]
     has_train = "train" in splits.values()
     for folder in top.folders:
         if folder not in splits:
-            inner = source / prefix / folder
-            names = _listing(inner).images if has_train else class_images(inner)
-            beside += [Image(prefix, folder, name) for name in names]
+            if has_train:
+                names = _listing(source / prefix / folder).images
+                beside += [Image(prefix, folder, name) for name in names]
+            else:
+                beside += read.folder(prefix, folder)
     if not has_train:
         images["train"] = beside
     others = [f"{prefix}{name}" for name in top.others]
@@ -121,6 +135,8 @@ def read_layout(source: Path) -> Layout:
         images={split: tuple(found) for split, found in images.items()},
         has_train=has_train,
         beside=tuple(sorted(image.path for image in beside)) if has_train else (),
+        others=tuple(read.others),
+        empty=tuple(read.empty),
         tables=tuple(name for name in others if name.lower().endswith(".csv")),
         settings=tuple(name for name in others if name.rpartition("/")[2] == SETTINGS),
         archives=tuple(name for name in others if is_archive(name)),
@@ -173,18 +189,47 @@ def _inner(folder: Path, top: Listing) -> str | None:
     return name if goes_on or tell_classes(only.images) else None
 
 
-def _images_below(source: Path, base: str, split: str) -> list[Image]:
-    """The images in a split's folder and in its subfolders."""
-    listing = read_folder(source / base)
-    if not listing.images and len(listing.folders) == 1:
-        (only,) = listing.folders  # train/train/, from an archive unpacked in its own folder
-        names = _listing(source / base / only).images
-        if split_of(only) == split or (split != "test" and tell_classes(names)):
-            return _images_below(source, f"{base}{only}/", split)
-    images = [Image(base, "", name) for name in listing.images]
-    for folder in listing.folders:
-        images += [Image(base, folder, name) for name in class_images(source / base / folder)]
-    return images
+class _Reader:
+    """Reads the images of splits and classes, and notes what is left out.
+
+    Args:
+        source: the download; all paths are relative to it.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self.others: list[str] = []
+        self.empty: list[str] = []
+
+    def split(self, base: str, split: str) -> list[Image]:
+        """The images in a split's folder and in its subfolders."""
+        listing = read_folder(self.source / base)
+        if not listing.images and len(listing.folders) == 1:
+            (only,) = listing.folders  # train/train/, from an archive unpacked in its own folder
+            names = _listing(self.source / base / only).images
+            if split_of(only) == split or (split != "test" and tell_classes(names)):
+                return self.split(f"{base}{only}/", split)
+        self._leave_out(base, listing)
+        images = [Image(base, "", name) for name in listing.images]
+        for folder in listing.folders:
+            images += self.folder(base, folder, is_class=split != "test")
+        return images
+
+    def folder(self, base: str, folder: str, *, is_class: bool = True) -> list[Image]:
+        """The images in a class's folder, or any folder of test images, and below."""
+        images: list[Image] = []
+        before = len(self.others)
+        for inner, listing in walk(self.source / base / folder):
+            place = "/".join(filter(None, (folder, inner)))
+            self._leave_out(f"{base}{place}/", listing)
+            images += [Image(base, folder, name, inner) for name in listing.images]
+        if is_class and not images and len(self.others) > before:
+            self.empty.append(f"{base}{folder}")
+        return images
+
+    def _leave_out(self, base: str, listing: Listing) -> None:
+        tables = (name for name in listing.others if not name.lower().endswith(".csv"))
+        self.others += [base + name for name in tables]
 
 
 def _listing(folder: Path) -> Listing:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from dlcli.data.dataset import FEATURES, SETTINGS
 from dlcli.data.folders import read_folder
@@ -28,21 +29,36 @@ from dlcli.data.organize.staging import (
 )
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import quoted, shown
+from dlcli.images.formats import left_out
 
 _ANOTHER_NAME = "Name another folder, one that is empty or does not exist yet."
 
 
-def organize(
-    source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
-) -> Outcome | None:
+@dataclass(frozen=True)
+class How:
+    """How a dataset is made.
+
+    Args:
+        kind: "copy", "move" or "link" the files of a folder.
+        naming: where the labels are, as far as the user says it.
+        flatten: take images from subfolders of class folders, too.
+    """
+
+    kind: Literal["copy", "move", "link"] = "copy"
+    naming: Naming = AS_FOUND
+    flatten: bool = False
+
+
+AS_USUAL = How()
+
+
+def organize(source: Path, target: Path, how: How = AS_USUAL) -> Outcome | None:
     """Turn a download into a dataset.
 
     Args:
         source: the folder to read, or an archive (zip, tar), which is never changed.
         target: the dataset's folder. If it is `source` itself, the files move in place; else they
             are copied or unpacked, and `source` stays as it is.
-        move: move a folder's files to `target` instead of copying them.
-        naming: where the labels are, as far as the user says it.
 
     Returns:
         what was done; `notes_of` it are for the user. None where it was already done before.
@@ -52,7 +68,7 @@ def organize(
     """
     _require_paths(source, target)
     with working_in(target, "organize") as (held, finished):
-        download = _download(source, target, move)
+        download = _download(source, target, how)
         if finished and _is_made_of(finished.operation, source, download):
             return finished
         if not _is_to_do(source, target, download):
@@ -60,12 +76,12 @@ def organize(
                 discard(staging_folder(download, target))
             return None
         if download is None:
-            operation = _operation(source, source, target, move, naming)
+            operation = _operation(source, source, target, how)
             return carry_out(held, operation) if operation else None
         is_new = stage(download, target)
         folder = staging_folder(download, target)
         try:
-            operation = _staged(download, folder, target, naming)
+            operation = _staged(download, folder, target, how)
             outcome = carry_out(held, operation)
         except BaseException:
             if is_new and not unfinished(target):  # else its files are still being moved
@@ -75,21 +91,19 @@ def organize(
         return outcome
 
 
-def to_organize(
-    source: Path, target: Path, *, move: bool = False, naming: Naming = AS_FOUND
-) -> Operation | None:
+def to_organize(source: Path, target: Path, how: How = AS_USUAL) -> Operation | None:
     """The operation that `organize` would carry out; None where nothing is to be done."""
     _require_paths(source, target)
-    download = _download(source, target, move)
+    download = _download(source, target, how)
     if not _is_to_do(source, target, download):
         return None
     if download is None:
-        return _operation(source, source, target, move, naming)
+        return _operation(source, source, target, how)
     folder = staging_folder(download, target)
     if folder.exists():
-        return _staged(download, folder, target, naming)
+        return _staged(download, folder, target, how)
     with hollow(download) as names:
-        return _staged(download, names, target, naming)
+        return _staged(download, names, target, how)
 
 
 def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> None:
@@ -148,12 +162,13 @@ def new_since(source: Path, target: Path) -> tuple[str, ...]:
     Empty where the source can't be organised any more: the dataset doesn't need it.
     """
     made = [journal.read() for journal in journals(target) if journal.name == "organize"]
-    if source == target or not made or made[-1].kind != "copy":
+    if source == target or not made or made[-1].kind == "move":
         return ()
     known = {move.source for operation in made for move in operation.moves}
     details = made[-1].details
     try:
-        moves = plan_organize(source, target, Naming(**details.get("naming", {}))).moves
+        naming, flatten = Naming(**details.get("naming", {})), details.get("flatten", False)
+        moves = plan_organize(source, target, naming, flatten=flatten).moves
     except DlError:
         return ()
     return tuple(move.source for move in moves if move.source not in known)
@@ -175,21 +190,29 @@ def _require_no_file(target: Path, hint: str = _ANOTHER_NAME) -> None:
         raise DlError(f"{shown(target)} is a file", why="a dataset is a folder", hint=hint)
 
 
-def _download(source: Path, target: Path, move: bool) -> Download | None:
+def _download(source: Path, target: Path, how: How) -> Download | None:
     """What has to be unpacked or drawn first; None where nothing has to.
 
     Raises:
-        DlError: `move` is asked for, but the source is never changed.
+        DlError: its files are to be moved or linked, but the source is never changed.
     """
     download = download_of(source)
     if download and _is_in_place(source, target) and _has_images(source):
         return None  # the folder is a dataset, whatever archives are in it
-    if download and move:
+    if how.kind == "link" and _is_in_place(source, target):
+        raise DlError(
+            f"{shown(target)} can't be made of links to itself",
+            hint="Name a new folder for the dataset: `dl data organize "
+            f"{quoted(source)} DEST --link`.",
+            exit_code=ExitCode.USAGE,
+        )
+    if download and how.kind != "copy":
         what = "an archive" if source.is_file() else f"made of {shown(download.packed[0].name)}"
         raise DlError(
-            "`--move` only moves the files of a folder",
+            f"`--{how.kind}` only {how.kind}s the files of a folder",
             why=f"{shown(source)} is {what}, which stays as it is",
-            hint="Leave out `--move`, and remove it yourself afterwards.",
+            hint=f"Leave out `--{how.kind}`"
+            + (", and remove it yourself afterwards." if how.kind == "move" else "."),
             exit_code=ExitCode.USAGE,
         )
     return download
@@ -228,34 +251,39 @@ def _operation(
     source: Path,
     folder: Path,
     target: Path,
-    move: bool,
-    naming: Naming,
+    how: How,
     download: Download | None = None,
 ) -> Operation | None:
     """The plan for a folder; None where nothing in it has to move."""
     in_place = _is_in_place(source, target)
-    plan = plan_organize(folder, folder if in_place and folder == source else target, naming)
+    goal = folder if in_place and folder == source else target
+    plan = plan_organize(folder, goal, how.naming, flatten=how.flatten)
     moves = plan.moves
     if in_place and folder != source:  # the CSVs are in place already
         moves = tuple(move for move in moves if "/" in move.target)
     if not moves:
         return None
-    said = {"naming": {key: value for key, value in asdict(naming).items() if value is not None}}
+    said: dict[str, Any] = {"flatten": True} if how.flatten else {}
+    if how.naming.is_given:
+        named = asdict(how.naming)
+        said["naming"] = {key: value for key, value in named.items() if value is not None}
     drawn = drawn_in(folder) if folder != source else []
     notes = [*drawn, *plan.notes, *filter(None, [left_packed(source, download)])]
+    if folder != source and source.is_dir():  # the files beside its archives
+        others = [source / name for name in read_layout(source).others]
+        notes += filter(None, [left_out(others)])
     origin = {"source": str(source), "stamp": download.stamp} if download else {}
-    details = {"notes": notes, **(said if naming.is_given else {}), **origin}
+    details = {"notes": notes, **said, **origin}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
-    return Operation(
-        "organize", "move" if move else "copy", target, moves, origin=folder, details=details
-    )
+    kind = how.kind if folder == source else "move"  # what was unpacked is moved
+    return Operation("organize", kind, target, moves, origin=folder, details=details)
 
 
-def _staged(download: Download, folder: Path, target: Path, naming: Naming) -> Operation:
+def _staged(download: Download, folder: Path, target: Path, how: How) -> Operation:
     """The plan for a folder that was unpacked or drawn, or that holds the names alone."""
     try:
-        operation = _operation(download.source, folder, target, True, naming, download)
+        operation = _operation(download.source, folder, target, how, download)
     except DlError as error:
         raise _in_words_of(download, folder, error) from error
     assert operation is not None, "its train/ moves"

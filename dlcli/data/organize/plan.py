@@ -5,12 +5,12 @@ Planning reads folders and writes nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.folders import is_image, read_folder
+from dlcli.data.folders import read_folder, require_images, too_deep
 from dlcli.data.journal import Move
 from dlcli.data.organize.labels import NAMING, Labels, Naming, named_in, read_labels
 from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
@@ -19,6 +19,7 @@ from dlcli.data.organize.tables import require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown
+from dlcli.images.formats import is_image, left_out
 from dlcli.words import count
 
 AS_FOUND = Naming()
@@ -37,7 +38,9 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan:
+def plan_organize(
+    source: Path, target: Path, naming: Naming = AS_FOUND, *, flatten: bool = False
+) -> Plan:
     """Plan how a downloaded folder becomes a dataset.
 
     Understands flat files with their class in the name (`train/cat.12.jpg`) or in a CSV, class
@@ -48,28 +51,38 @@ def plan_organize(source: Path, target: Path, naming: Naming = AS_FOUND) -> Plan
         source: the folder to read.
         target: the dataset's folder; the same as `source` to organise it in place.
         naming: where the labels are, as far as the user says it.
+        flatten: take images from subfolders of class folders, too.
 
     Returns:
         the plan; without moves where a folder is already organised in place.
 
     Raises:
-        DlError: no such folder, no training images, or images of unknown class.
+        DlError: no such folder, no training images, images of unknown class or in subfolders.
     """
     require_folder(source)
     layout = read_layout(source)
     if not layout.images["train"]:
         raise _nothing_to_learn_from(layout)
+    everything = [image for images in layout.images.values() for image in images]
+    deep = Counter(image.place for image in everything if image.deeper)
+    if deep and not flatten:
+        raise too_deep(source, deep, target)
+    names = _flat_names(everything)
     learn, test, told = _told_apart(layout, naming)
     labels = _labels(layout, learn, test, naming)
+    if not labels:
+        for folder in layout.empty:
+            files = [source / each for each in layout.others if each.startswith(f"{folder}/")]
+            require_images(source / folder, files)
     moves = []
     for split, images in learn.items():
         named = labels.of if labels else _labels_by_name(layout, images)
-        moves += [Move(i.path, f"{split}/{named[i.path]}/{i.name}") for i in images]
+        moves += [Move(i.path, f"{split}/{named[i.path]}/{names[i]}") for i in images]
     _require_told_apart(source, moves, labels)
     _require_classes_in_train(moves)
     for image in test:
         inner = f"{image.folder}/" if image.folder and image not in layout.images["train"] else ""
-        moves.append(Move(image.path, f"test/{inner}{image.name}"))
+        moves.append(Move(image.path, f"test/{inner}{names[image]}"))
     beside = [*layout.tables, *layout.settings]
     if labels and labels.file.is_relative_to(source):
         beside.append(str(labels.file.relative_to(source)))
@@ -87,7 +100,7 @@ def require_folder(source: Path) -> None:
     if not source.is_file():
         read_folder(source)
         return
-    if not is_image(source.name) and not source.name.lower().endswith(".csv"):
+    if not is_image(source) and not source.name.lower().endswith(".csv"):
         raise DlError(
             f"{shown(source)} is not an archive, image or CSV",
             why="it holds nothing to organise",
@@ -98,6 +111,21 @@ def require_folder(source: Path) -> None:
         why="expected a folder of images, or an archive of them",
         hint=f"Name its folder: `dl data organize {quoted(source.parent)}`.",
     )
+
+
+def _flat_names(images: Sequence[Image]) -> dict[Image, str]:
+    """The name of each image in the folder of its class.
+
+    If two folders hold a file of one name, those in subfolders have their path before it:
+    "2019_may_1.jpg".
+    """
+    taken = Counter((image.base, image.folder, image.name) for image in images)
+    names = {}
+    for image in images:
+        is_alone = taken[image.base, image.folder, image.name] == 1
+        before = "" if is_alone or not image.deeper else f"{image.deeper}/"
+        names[image] = f"{before}{image.name}".replace("/", "_")
+    return names
 
 
 def _told_apart(
@@ -246,6 +274,8 @@ def _notes(layout: Layout, told: list[str], labels: Labels | None) -> list[str]:
             f"Warning: left out {count(len(layout.beside), 'image')} outside the training folder, "
             f"such as {shown(layout.beside[0])}."
         )
+    if left := left_out(layout.source / name for name in layout.others):
+        notes.append(left)
     return notes
 
 
@@ -264,9 +294,11 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
                 why=why,
                 hint=f"Mend the header of {shown(name)}, or download it again.",
             )
+    left = left_out(source / name for name in layout.others)
     return DlError(
         f"No training images in {shown(source)}",
-        why="it has no train/, no folders of classes, and no files like cat.12.jpg",
+        why=left.removesuffix(".")
+        or "it has no train/, no folders of classes, and no files like cat.12.jpg",
         hint=sort_by_hand(source),
     )
 

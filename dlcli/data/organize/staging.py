@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.folders import is_image, read_folder
+from dlcli.data.folders import read_folder
 from dlcli.data.journal import Operation
 from dlcli.data.organize.layout import read_layout, split_of
 from dlcli.data.organize.pixel_csv import draw, pixel_table
@@ -33,6 +33,7 @@ from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folde
 from dlcli.files.formats import read_text
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
+from dlcli.images.formats import has_usual_suffix, is_image, kind_of
 
 WHOLE, PARTIAL = ".unpacked", ".partial"
 # The file in such a folder that lists what was drawn.
@@ -200,7 +201,7 @@ def _build(download: Download, into: Path, *, hollow: bool) -> None:
             f"{shown(str(deeper.relative_to(into)))} is nested in more than {MOST_NESTED} archives",
         )
     files = [*_files(into)]
-    if not any(is_image(file.name) for file in files):
+    if not any(map(is_image, files)):
         _draw([file for file in files if _is_csv(file)], into, hollow)
 
 
@@ -219,16 +220,14 @@ def _copy(download: Download, into: Path, hollow: bool) -> None:
     """Copy what is used besides archives: images, CSVs, settings."""
     source = download.source
     files = [
-        file
-        for file in _files(source)
-        if is_image(file.name) or _is_csv(file) or file.name == SETTINGS
+        file for file in _files(source) if _is_csv(file) or file.name == SETTINGS or is_image(file)
     ]
     if not hollow:
         require_room(into, (file.stat().st_size for file in files), f"to copy {shown(source)}")
     for file in files:
         copy = into / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if hollow and is_image(file.name):
+        if hollow and has_usual_suffix(file.name):
             copy.touch()
         else:
             copy_file(str(file), str(copy))
@@ -252,8 +251,9 @@ def _unpack_beside(
     stem = without_suffix(place.name)
     with open_archive(archive, budget, called) as opened:
         tops = {path.partition("/")[0] for path in opened.files}
-        is_file = tops == {*opened.files} and len(tops) == 1 and not any(map(is_image, tops))
-        into = place.parent if is_file or tops == {stem} else place.with_name(stem)
+        is_file = tops == {*opened.files} and len(tops) == 1
+        is_table = is_file and not any(map(has_usual_suffix, tops))
+        into = place.parent if is_table or tops == {stem} else place.with_name(stem)
         opened.unpack(into, is_wanted)
 
 
@@ -275,7 +275,8 @@ def _is_csv(file: Path) -> bool:
 
 def _is_read(path: str) -> bool:
     """Whether a plan reads a file's content, not its name alone."""
-    return path.lower().endswith(".csv") or can_unpack(path)
+    by_name = has_usual_suffix(path) or kind_of(path)
+    return path.lower().endswith(".csv") or can_unpack(path) or not by_name
 
 
 def _files(folder: Path) -> Iterator[Path]:
