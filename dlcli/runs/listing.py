@@ -21,7 +21,8 @@ from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
 from dlcli.runs.run import STATES, Run
-from dlcli.settings.fields import coerce, settings_of
+from dlcli.settings.fields import Refused, coerce, settings_of
+from dlcli.settings.schedule import RATE, Schedule
 
 DAMAGED = "damaged"
 # The key of a run's total number of epochs.
@@ -76,7 +77,7 @@ class Row:
     Args:
         values: values to filter and sort by: `FIELDS`, others of `status.yaml`, for an unfinished
             run its best scores so far and `PLANNED`, and if requested the settings, by their
-            dotted keys and their last names.
+            dotted keys and their last names, and the highest rate of the schedule as `lr`.
         problem: what is wrong with its files; "" if nothing is.
     """
 
@@ -225,7 +226,15 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
     # where two settings have the same last name, the first counts: shared settings come before the
     # recipe's, and these before the record of the run
     short = {key.rpartition(".")[2]: values[key] for key in reversed(values)}
-    return {**short, **values, "recipe": values.get("run.recipe")}
+    return {**_rates(short), **short, **values, "recipe": values.get("run.recipe")}
+
+
+def _rates(settings: Mapping[str, Any]) -> dict[str, float]:
+    """The highest rate of the schedule, by each name that people use; {} if there is none."""
+    try:
+        return dict.fromkeys(RATE, Schedule.parse(str(settings["schedule"])).highest_rate)
+    except (KeyError, Refused):
+        return {}
 
 
 def _look_at_history(run: Run, problems: list[str]) -> None:

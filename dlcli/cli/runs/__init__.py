@@ -114,8 +114,8 @@ def ls(
 
     FILTER selects runs by a key, a sign and a value: `recipe=finetune`, `state!=failed`,
     `'val_accuracy>0.98'`. The key is a column of the list, a value in the run's `status.yaml`, or a
-    setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. The signs are = != < <= >
-    and >=. Put quotes around < and >.
+    setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. `lr` is the highest rate
+    of the run's schedule. The signs are = != < <= > and >=. Put quotes around < and >.
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
@@ -129,6 +129,9 @@ def ls(
     place = shown(found.place)
     if not found.rows:
         say(f"No runs in {place}; next: `dl train finetune`")
+    elif not kept:
+        say(f"None of {count(len(found.rows), 'run')} in {place} passes the filters.")
+        say(f"Values of the runs: {found.values_there}")
     else:
         of = f"{len(kept):,} of " if filters else ""
         runs = count(len(found.rows), "run")
@@ -164,10 +167,13 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     runs_dir = config.settings().runs_dir
     if found is None:
         passes = " passes the filters" if filters and runs.rows else ""
+        hint = "`dl runs` lists all." if runs.rows else TRAIN_ONE
+        if passes and not runs.kept:
+            hint = f"Values of the runs: {runs.values_there}\n{hint}"
         raise DlError(
             f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
             why="all runs there belong to another dataset of that name" if ranked else "",
-            hint="`dl runs` lists all." if runs.rows else TRAIN_ONE,
+            hint=hint,
         )
     say(f"Best of {len(ranked):,} by {metric}: {found.values[metric]:.4f}")
     click.echo(name_to_type(found.run, runs_dir))
@@ -194,7 +200,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
             row.values["val_loss"],
             row.values["val_accuracy"],
             took,
-            *(row.values.get(key) for key in more),
+            *(_cell(row, key) for key in more),
         ]
         for row, took in zip(rows, seconds, strict=True)
     ]
@@ -204,6 +210,15 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
     spare = [title for title, key in SPARE.items() if key not in keys]
     print_table(header, table, spare, remarks=problems, wide=wide)
+
+
+def _cell(row: Row, key: str) -> Any:
+    """A value for the table; a setting as people write it, such as 1e-05."""
+    from dlcli.runs.listing import FIELDS, TOLD
+    from dlcli.settings.fields import text_of
+
+    value = row.values.get(key)
+    return value if key in (*FIELDS, *TOLD) or isinstance(value, int) else text_of(value)
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dlcli.runs.filters import Filter
     from dlcli.runs.listing import Row
     from dlcli.runs.run import Run
 
@@ -67,6 +68,7 @@ class Selection:
         runs_dir: the runs folder.
         dataset, root: the dataset's name and folder, as by `choose_runs`.
         rows: all runs, the newest first.
+        filters: the conditions.
         kept: the runs that pass.
     """
 
@@ -74,6 +76,7 @@ class Selection:
     dataset: str | None
     root: Path | None
     rows: Sequence[Row]
+    filters: Sequence[Filter]
     kept: Sequence[Row]
 
     @property
@@ -93,10 +96,18 @@ class Selection:
             of = "" if self.dataset is None else f" of {shown(self.dataset)}"
             passes = " passes the filters" if self.rows else ""
             same = " --all" if self.dataset is None else again(self.root)
-            raise DlError(
-                f"No run{of} in {shown(self.runs_dir)}{passes}",
-                hint=f"List them without filters: `dl runs{same}`." if self.rows else TRAIN_ONE,
-            )
+            hint = TRAIN_ONE
+            if self.rows:
+                hint = f"Values of the runs: {self.values_there}\n"
+                hint += f"List them without filters: `dl runs{same}`."
+            raise DlError(f"No run{of} in {shown(self.runs_dir)}{passes}", hint=hint)
+
+    @property
+    def values_there(self) -> str:
+        """The values that runs have of the filters' keys, for a filter that none passes."""
+        from dlcli.runs.filters import values_there
+
+        return values_there(self.rows, self.filters)
 
 
 def select_runs(
@@ -129,7 +140,14 @@ def select_runs(
     dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
     rows = list_runs(runs_dir, dataset, settings=asked)
-    return Selection(runs_dir, dataset, root, rows, filtered(rows, wanted))
+    return Selection(
+        runs_dir=runs_dir,
+        dataset=dataset,
+        root=root,
+        rows=rows,
+        filters=wanted,
+        kept=filtered(rows, wanted),
+    )
 
 
 def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> list[Run]:

@@ -211,7 +211,8 @@ def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> Non
     said = dl("runs", "rm", "state=interrupted", "--yes")
     assert said.exit_code == 1
     assert (
-        "No run of tiny in ~/runs passes the filters\nList them without filters: `dl runs`."
+        "No run of tiny in ~/runs passes the filters\n"
+        "Values of the runs: state: failed, finished\nList them without filters: `dl runs`."
         in said.stderr
     )
     assert "No run here has a `droput`" in dl("runs", "rm", "droput=0", "--yes").stderr

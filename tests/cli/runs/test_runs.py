@@ -205,7 +205,7 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
     ("words", "what", "mend"),
     [
         ("dropuot=1", "No run here has a `dropuot`", "Did you mean `dropout`?"),
-        ("lr=0.01", "a run's schedule holds rates and epochs", "as in `schedule=1e-3x"),
+        ("nonsuch=1", "No run here has a `nonsuch`", "Keys: run, dataset, state"),
         ("--sort val_los", "No run here has a `val_los`", "Did you mean `val_loss`?"),
         ("val_accuracy", "'val_accuracy' is not a filter", "Quote filters"),
         ("--sort val_loss best", "'best' is not a filter", "Quote filters"),
@@ -227,6 +227,30 @@ def test_what_can_not_be_meant_is_a_usage_error(
     assert what in said.stderr
     assert mend in said.stderr
     assert said.stdout == ""
+
+
+def test_lr_is_the_highest_rate_of_a_schedule(dl: Dl, dataset: Path) -> None:
+    listed_run("202611231409-low", hyperparameters={"schedule": "1e-5x2,1e-6x1"})
+    listed_run("202611231410-high", hyperparameters={"schedule": "0.001x1,0.01x2"})
+    for word in ("lr>0.005", "learning_rate=1e-2"):
+        (row,) = json.loads(ok(dl("runs", word, "--json")).stdout)
+        assert row["run"] == "202611231410-high"
+    assert ok(dl("runs", "lr<=1e-5")).stdout.splitlines()[1].split()[-1] == "1e-05"
+    low, _ = json.loads(ok(dl("runs", "--sort", "lr", "--json")).stdout)
+    assert low["run"] == "202611231409-low"
+
+
+def test_a_filter_that_no_run_passes_names_the_values_of_the_runs(dl: Dl, three: list[Run]) -> None:
+    said = ok(dl("runs", "recipe=fintune", "batch_size=1"))
+    assert said.stdout == ""
+    assert said.stderr.splitlines()[1:] == [
+        "None of 3 runs in ~/runs/tiny passes the filters.",
+        "Values of the runs: recipe: cnn, ensemble, finetune; batch_size: 16, none",
+    ]
+    for words in ("best recipe=fc", "rm recipe=fc --yes"):
+        refused = dl("runs", *words.split())
+        assert refused.exit_code == 1
+        assert "Values of the runs: recipe: cnn, ensemble, finetune\n" in refused.stderr
 
 
 # The best
@@ -271,7 +295,8 @@ def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:
     assert "No finished run of tiny in ~/runs\nTrain one: `dl train finetune`." in said.stderr
     listed_run()
     said = dl("runs", "best", "val_accuracy>0.99")
-    assert "No finished run of tiny in ~/runs passes the filters\n`dl runs` lists" in said.stderr
+    assert "No finished run of tiny in ~/runs passes the filters\n" in said.stderr
+    assert "Values of the runs: val_accuracy: 0.9\n`dl runs` lists all." in said.stderr
     assert (said.exit_code, said.stdout) == (1, "")
 
 
