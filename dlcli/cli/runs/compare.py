@@ -164,8 +164,22 @@ def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence
 
 
 def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
+    """Print a column for each run, or if the columns don't fit, a line for each value.
+
+    In the second form, a line names all runs that have its value.
+    """
     rows = [[each.setting, *each.texts] for each in differences]
-    print_table(["setting", *names], rows)
+    if fits(header := ["setting", *names], rows):
+        print_table(header, rows)
+        return
+    lines = []
+    for each in differences:
+        setting = each.setting
+        for text in filter(None, dict.fromkeys(each.texts)):
+            having = [name for name, own in zip(names, each.texts, strict=True) if own == text]
+            lines.append([setting, ", ".join(having), text])
+            setting = ""
+    print_table(["setting", "runs", "value"], lines)
 
 
 def _plain(differences: Sequence[Difference]) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ from support.loaded_modules import BACKENDS, loaded
 from support.pictures import make_dataset
 from support.predicted_run import predicted_run
 from support.small_run import SMALL
+from support.terminal import at_terminal
 
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
@@ -105,6 +106,24 @@ def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Pa
     )
     assert said.stderr == "Curves: ~/runs/pets/compare.png\n"
     assert Image.open(Path.home() / "runs/pets/compare.png").width == 1800
+
+
+def test_settings_that_are_too_wide_have_a_line_for_each_value(root: Path) -> None:
+    for name, schedule in (("three", "0.003x8,0.0003x4,0.00003x2"), ("four", "0.01x8,0.001x4")):
+        run = predicted_run(root, name, dict.fromkeys(NAMES, (0.5, 0.5)))
+        values = {"schedule": schedule, "dropout": 0.3}
+        write_yaml(run.config_file, run.config | {"train": {"finetune": values}})
+    runs = ("one", "two", "three", "four")
+    said = at_terminal("-m", "dlcli", "runs", "compare", *runs, columns=50)
+    lines = said.splitlines()
+    start = lines.index("setting   runs     value")
+    assert lines[start + 1 : start + 5] == [
+        "dropout   B, C, D  0.3",
+        "schedule  C        0.003x8,0.0003x4,0.00003x2",
+        "          D        0.01x8,0.001x4",
+        "seed      B        1",
+    ]
+    assert "setting  " in at_terminal("-m", "dlcli", "runs", "compare", *runs, columns=160)
 
 
 @pytest.mark.parametrize(("verb", "third"), [("diff", "failed"), ("compare", "finished")])
