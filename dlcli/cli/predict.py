@@ -83,7 +83,7 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     settings = config.settings()
     if _is_photo(first, settings.runs_dir):
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
-        chosen = choose_run(config, None)
+        chosen = choose_run(config, None, of_new_images=True)
         say(str(chosen))
         return chosen.run, photos
     if names_dataset(config, first):

@@ -20,12 +20,12 @@ from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
 from dlcli.runs.choice import ChosenRun, named_run, same_runs
+from dlcli.runs.record import ENSEMBLE
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain
 from dlcli.training.fit import Interrupted
 from dlcli.training.launch import train
 
-RECIPE = "ensemble"
 # Settings that `--config` may take from an ensemble, which has no network and no random choice.
 SHARED = ("data_dir", "runs_dir", "dataset", "workers", "on_error")
 
@@ -123,7 +123,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
 
     runs_dir = config.settings().runs_dir
-    run = Run.create(runs_dir, home.run.dataset, RECIPE, (f"m{len(runs)}",))
+    run = Run.create(runs_dir, home.run.dataset, ENSEMBLE, (f"m{len(runs)}",))
     config_values = _resolved(home, classes, scored, config)
     write_yaml(run.config_file, config_values)
     write_yaml(run.classes_file, list(classes))
@@ -133,7 +133,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     whole = _score(run, predictions["valid"])
     run.update_status(  # last: until then the folder is not a run
         state="finished",
-        recipe=RECIPE,
+        recipe=ENSEMBLE,
         started=started,
         finished=utc_now(),
         predicted=_predicted(runs, {split: now[split] for split in predictions}),
@@ -258,7 +258,7 @@ def _resolved(
         "dataset": dataset["path"],
         "workers": settings.threads,
         RECORD: {
-            "recipe": RECIPE,
+            "recipe": ENSEMBLE,
             "members": [
                 {
                     "name": each.run.name,

@@ -43,6 +43,8 @@ FIELDS = (
 )
 # Other values of `status.yaml`, so that no other file is read for them.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
+# Values that are times in UTC, ISO 8601, to the microsecond.
+TIMES = ("started", "finished")
 # Scores of a run while it trains.
 SCORES = ("val_loss", "val_accuracy")
 NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score", PLANNED)
@@ -114,21 +116,31 @@ def read_row(run: Run) -> Row:
     return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
 
 
-def find_listed(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
+def find_listed(
+    named: str, runs_dir: Path, data_dir: Path | None = None, *, whole: bool = False
+) -> Run:
     """A run as found by `find_run`, or a damaged run without a status.
 
+    Args:
+        named: what was typed.
+        runs_dir: the folder of all runs.
+        data_dir: the data folder, to recognise a dataset; None: as in the settings.
+        whole: whether to refuse a part of a name.
+
     Raises:
-        DlError: there is no such run, or two datasets have a run of that name.
+        DlError: there is no such run, or there are several.
     """
     try:
-        return find_run(named, runs_dir, data_dir)
+        return find_run(named, runs_dir, data_dir, whole=True)
     except DlError:
         folders = [Path(name) / named for name in ("", *_folders(runs_dir))]
         places = [expanded(named), *(runs_dir / folder for folder in folders)]
         found = {Path(os.path.abspath(p)) for p in places if named and Run(p).config_file.is_file()}
-        if len(found) != 1:
+        if len(found) == 1:
+            return Run(found.pop())
+        if whole:
             raise
-        return Run(found.pop())
+        return find_run(named, runs_dir, data_dir)
 
 
 def epochs_of(row: Row) -> str:

@@ -119,7 +119,19 @@ def test_a_member_that_is_gone_is_named_once_it_is_needed(
     only_ensemble(home).predictions_file("test").unlink()
     said = dl("submit")
     assert said.exit_code == 1
-    assert "two, a member of " in said.stderr
+    name = only_ensemble(home).name
+    assert f"The ensemble {name} can't predict: its member two is gone\n" in said.stderr
+    assert "Put back ~/runs/pets/two, or name another run" in said.stderr
+
+
+def test_photos_are_predicted_by_the_newest_run_that_has_its_members(
+    dl: Dl, home: Path, pair: tuple[Run, Run]
+) -> None:
+    ok(dl("ensemble", "one", "two"))
+    name = only_ensemble(home).name
+    shutil.rmtree(pair[1].path)
+    said = dl("predict", "-d", "pets", home / "data/pets/valid")
+    assert f"Passed over {name}: its member two is gone.\nRun ~/runs/pets/one (" in said.stderr
 
 
 def test_members_are_found_where_the_folder_of_runs_is_now(

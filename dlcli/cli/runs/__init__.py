@@ -16,7 +16,7 @@ from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.runs.filters import SIGNS, best_first, read_filter, sort_key, sorted_by
-from dlcli.words import count
+from dlcli.words import count, to_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,10 +214,12 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
 
 def _cell(row: Row, key: str) -> Any:
     """A value for the table; a setting as people write it, such as 1e-05."""
-    from dlcli.runs.listing import FIELDS, TOLD
+    from dlcli.runs.listing import FIELDS, TIMES, TOLD
     from dlcli.settings.fields import text_of
 
     value = row.values.get(key)
+    if key in TIMES and value is not None:
+        return to_second(str(value))
     return value if key in (*FIELDS, *TOLD) or isinstance(value, int) else text_of(value)
 
 

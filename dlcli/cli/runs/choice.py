@@ -187,3 +187,37 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     skipped = ", without its members" if older != of_it[1].run else ""
     say(f"The newest two: {shown(older.name)} and {shown(newer.name)}{skipped}")
     return [older, newer]
+
+
+def named_or_last(config: Config, named: str | None, *, trained: bool = False) -> Run:
+    """The named run, or by default the newest one of the dataset, with a message.
+
+    Args:
+        config: the settings.
+        named: the name as typed; or a dataset, as if it were named by `-d`.
+        trained: whether to pass over ensembles.
+
+    Raises:
+        DlError: there is no such run, or none of the dataset.
+    """
+    from dlcli.data.choice import again, with_named
+    from dlcli.runs.choice import may_be_of, names_dataset
+    from dlcli.runs.listing import find_listed
+    from dlcli.runs.record import ENSEMBLE
+
+    settings = config.settings()
+    if named and names_dataset(config, named):
+        config = with_named(config, named)
+    elif named:
+        if config.is_flag("dataset"):
+            raise click.UsageError("`-d` selects the newest run: leave out `-d` or the name.")
+        return find_listed(named, settings.runs_dir, settings.data_dir)
+    found = select_runs(config, [f"recipe!={ENSEMBLE}"] if trained else [])
+    of_it = (row.run for row in found.kept if not found.root or may_be_of(row.run, found.root))
+    run = next(of_it, None)
+    if run is None:
+        hint = f"List all: `dl runs{again(found.root)}`." if found.rows else TRAIN_ONE
+        what = "trained run" if trained else "run"
+        raise DlError(f"No {what} in {shown(found.place)}", hint=hint)
+    say(f"Run {shown(run.path)} (the newest of {shown(run.dataset)})")
+    return run

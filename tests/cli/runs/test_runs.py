@@ -216,7 +216,7 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
         ("best --metric f1", "'f1' is not one of 'val_loss', 'val_accuracy'", ""),
         ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
         ("rm", "Name runs", "`dl runs rm RUN`"),
-        ("show", "Missing argument 'RUN'", ""),
+        ("show x -d tiny", "`-d` selects the newest run", ""),
     ],
 )
 def test_what_can_not_be_meant_is_a_usage_error(
@@ -227,6 +227,17 @@ def test_what_can_not_be_meant_is_a_usage_error(
     assert what in said.stderr
     assert mend in said.stderr
     assert said.stdout == ""
+
+
+def test_times_are_shown_to_the_second_and_kept_as_they_are(dl: Dl, dataset: Path) -> None:
+    recorded = "2026-11-23T14:09:31.123456Z"
+    run = listed_run(started=recorded, finished=recorded)
+    shown = "2026-11-23T14:09:31Z"
+    for words in ("--sort started", "finished!=none"):
+        assert ok(dl("runs", *words.split())).stdout.splitlines()[1].endswith(f"  {shown}")
+    assert f"started         {shown}" in ok(dl("runs", "show", run.name)).stdout
+    (row,) = json.loads(ok(dl("runs", "--json")).stdout)
+    assert row["started"] == recorded
 
 
 def test_lr_is_the_highest_rate_of_a_schedule(dl: Dl, dataset: Path) -> None:
