@@ -230,7 +230,7 @@ def find_run(
     if root := dataset_meant(named, data_dir or load_config().settings().data_dir):
         listed = f"`dl runs -d {typed_name(root)}`"
         hint = f"{shown(named)} is a dataset, not a run. {listed} lists its runs."
-    elif alike := _with_part(named, runs):
+    elif alike := runs_with_part(named, runs):
         if not whole:
             return _only_one(named, alike, runs_dir)
         hint = "Name it in full: " + " or ".join(f"`{run.name}`" for run in alike[:2])
@@ -249,7 +249,7 @@ def _runs_named(named: str, runs_dir: Path) -> list[Run]:
     return [run for run in Run.all(runs_dir) if run.path.name == named]
 
 
-def _with_part(part: str, runs: Sequence[Run]) -> list[Run]:
+def runs_with_part(part: str, runs: Sequence[Run]) -> list[Run]:
     """The runs whose names begin with a text, else those whose names contain it.
 
     `X` is not a part of `X-2`, the second run of that name: `X` may have been removed.
