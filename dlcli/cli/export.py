@@ -60,7 +60,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     finished run of the current dataset.
     """
     from dlcli.runs.choice import choose_run
-    from dlcli.runs.run import writable_run_said
+    from dlcli.runs.stand_in import writable_run_said
 
     chosen = choose_run(config, run)
     say(str(chosen))

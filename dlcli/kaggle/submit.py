@@ -26,7 +26,8 @@ from dlcli.kaggle.submission import (
     make_submission,
     read_sample_submission,
 )
-from dlcli.runs.run import Run, writable_run_said
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import writable_run_said
 
 if TYPE_CHECKING:
     import numpy as np
