@@ -155,6 +155,7 @@ def test_a_dataset_that_can_not_be_written_is_said(dl: Dl, dogscats: Path) -> No
 def test_a_full_disk_is_said_and_the_next_call_goes_on(dl: Dl, dogscats: Path) -> None:
     code = (
         "import resource, sys; from dlcli.cli import main\n"
+        "sys.dont_write_bytecode = True  # it would be cut off at that size, for all\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "sys.exit(main(sys.argv[1:]))"
     )
