@@ -133,12 +133,6 @@ def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
     return ready_split(folder, dataset, split) is not None
 
 
-def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
-    """Read one split's features whole; raises what `open_features` does."""
-    features = open_features(folder, dataset, split)
-    return Features(features.rows[:], features.paths)
-
-
 def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
     """Open one split's features on disk, without reading them into memory.
 

@@ -13,13 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.dot_images import TINY, TinyEngine, check, colours, compute, paint, state
+from support.dot_images import (
+    TINY,
+    TinyEngine,
+    check,
+    colours,
+    compute,
+    load_features,
+    paint,
+    state,
+)
 from support.pictures import make_dataset
 
 from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import compute_features, features_ready, load_features, store_folder
+from dlcli.features.compute import compute_features, features_ready, store_folder
 from dlcli.features.key import feature_key
 from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
 from dlcli.images.pixels import PixelRule
