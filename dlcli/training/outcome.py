@@ -189,4 +189,6 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         augment="--augment --augment-passes 5" if frozen else "--augment",
         longer=f"--epochs {2 * recipe.schedule.epochs}",
         slower=f"--lr {recipe.schedule.highest_rate / 10:.3g}",
+        faster=f"--lr {recipe.schedule.highest_rate * 3:.3g}",
+        smaller_batches=f"--batch-size {max(recipe.batch_size // 2, 1)}",
     )
