@@ -48,6 +48,8 @@ def test_the_commands_that_take_a_dataset_as_a_word() -> None:
         "data undo",
         "data ls",
         "data augment-preview",
+        "features ls",
+        "ladder",
     ]
     assert {"train linear", "train finetune", "lr-find linear"} <= {*TAKE_A_WORD}
 
