@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,14 @@ def test_with_more_runs_chance_is_corrected_and_that_is_said(dl: Dl, root: Path)
         "B's log loss is lower than C's by ",
     ]
     assert all(", p " in line for line in lines[-5:-1:2])
+
+
+def test_runs_of_the_same_predictions_share_their_sentences(dl: Dl, root: Path) -> None:
+    shutil.copytree(run_of("one").path, run_of("twin").path)
+    said = ok(dl("runs", "compare", "one", "two", "twin")).stdout
+    assert said.count("B's log loss is lower than A and C's by 0.0179 (") == 1
+    assert said.count("Only B is correct on 1 image, only A and C on 0 (") == 1
+    assert "lower than C's" not in said
 
 
 def test_json_has_all_numbers(dl: Dl, root: Path) -> None:
