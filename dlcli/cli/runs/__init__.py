@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli.parts.help import Command, Group, Page
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, OneOf, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
 from dlcli.cli.runs.choice import ALL, FILTERS, TRAIN_ONE, select_runs
 from dlcli.config import Config
@@ -85,7 +85,9 @@ def _with_ls(args: list[str]) -> list[str]:
 def command() -> None:
     """List, show, compare and remove runs.
 
-    Without COMMAND, `dl runs` lists the runs, with the filters and options of `dl runs ls`.
+    Without COMMAND, `dl runs` lists the runs, with the filters and options of `dl runs ls`. A run's
+    name says when it began (UTC), its recipe and its main values: `-e12-lr0.003-t1` is 12 epochs,
+    0.003 as the first learning rate, 1 trained layer.
     """
 
 
@@ -147,7 +149,7 @@ def ls(
 @FILTERS
 @click.option(
     "--metric",
-    type=click.Choice(["val_loss", "val_accuracy"]),
+    type=OneOf(["val_loss", "val_accuracy"]),
     default="val_loss",
     show_default=True,
     help="score to compare by",
