@@ -45,6 +45,13 @@ LINES = (
     "parameters",
 )
 SENTENCES = ("reason", "problem")
+# The names for people, as in the other tables; the keys are those of `status.yaml`.
+NAMES = {
+    "val_loss": "valid loss",
+    "val_accuracy": "valid accuracy",
+    "train_loss": "train loss",
+    "train_accuracy": "train accuracy",
+}
 
 
 @click.command("show", cls=Command)
@@ -112,7 +119,7 @@ def _print_head(row: Row) -> None:
         lines["problem"] = row.problem
     for name, value in lines.items():
         if value is not None:
-            start, text = f"{name:14}  ", text_of(value)
+            start, text = f"{NAMES.get(name, name):14}  ", text_of(value)
             if name in SENTENCES:
                 print_text(text, start)
             else:  # unbroken, so that it can be copied

@@ -43,6 +43,7 @@ def test_one_run_is_shown_with_what_differs_what_it_found_and_its_files(
     assert "command         dl train x" in lines
     assert "epochs          3" in lines
     assert "best epoch      2" in lines
+    assert "valid accuracy  0.9" in lines
     changed = lines[lines.index("") + 1 :]
     assert changed[0].split() == ["setting", "value", "default"]
     assert changed[2].split() == ["seed", "3", "0"]
