@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 MOST_NAMED = 10
@@ -54,13 +54,18 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     Returns:
         "Did you mean `finetune`?", or where none is near, a list of known words, ten at most.
     """
+    if near := nearest(word, known):
+        return f"Did you mean {near}?"
+    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+    return f"Known: {', '.join(known[:MOST_NAMED])}{more}." if known else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The one or two known words that are most like an unknown one: "`finetune` or `fc`"."""
     from difflib import get_close_matches
 
     as_known = {name.lower(): name for name in known}
     begun = [name for name in as_known if name.startswith(word.lower()) and len(word) > 2]
     alike = get_close_matches(word.lower(), as_known, n=2, cutoff=0.55)
     near = [as_known[name] for name in dict.fromkeys([*begun, *alike])][:2]
-    if near:
-        return "Did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
-    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
-    return f"Known: {', '.join(known[:MOST_NAMED])}{more}." if known else ""
+    return " or ".join(f"`{name}`" for name in near)

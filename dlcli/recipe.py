@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Names for a recipe's file to import.
-__all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "setting"]
+__all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "rates", "setting"]
 
 # Momentum of batch normalisation's running averages, which a network uses to predict. Keras' 0.99
 # takes some hundred steps to follow: after a few epochs on 1,500 images the network would still use
@@ -31,6 +31,16 @@ MOMENTUM = 0.9
 # What a new head on stored features needs, see `Recipe.fitted`: steps for two classes, and more for
 # each further class; no more epochs than this for it.
 STEPS, STEPS_A_CLASS, MOST_EPOCHS = 200, 10, 200
+
+
+def rates(default: str) -> Any:
+    """The setting of a recipe's schedule.
+
+    Args:
+        default: as people write it: `1e-3x2,1e-4x4`.
+    """
+    words = "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4"
+    return setting(Schedule.parse(default), words)
 
 
 @dataclass(frozen=True)
@@ -79,10 +89,7 @@ class Beginning:
 class Recipe:
     """The hyperparameters that every recipe has; a recipe's class adds its own."""
 
-    schedule: Schedule = setting(
-        Schedule(((1e-3, 1),)),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-3x1")
     batch_size: int = setting(64, "images per step", at_least=1)
     early_stopping: int | None = setting(
         None,

@@ -60,6 +60,12 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def to_second(time: str) -> str:
+    """A recorded time in UTC without the fraction of its second: "2026-11-23T14:09:31Z"."""
+    whole, fraction, _ = time.partition(".")
+    return f"{whole}Z" if fraction else time
+
+
 def span(time: timedelta) -> str:
     """A span in its two largest units: `3 d 4 h`, `1 h 5 min`, `12 min`, `40 s`."""
     seconds = max(0, int(time.total_seconds()))

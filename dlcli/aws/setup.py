@@ -42,8 +42,6 @@ BOOTSTRAP, WHEELS, LOG = (
 LOG_LINES = 25
 # The exit code of `follow` while the setup runs: EX_TEMPFAIL.
 GOING_ON = 75
-# EC2's limit on user data, before encoding.
-MOST_BYTES = 16_384
 WATCHDOG = "/usr/local/lib/dl/watchdog.sh"
 # Prints the watchdog's last status, and the box's time, for clocks differ.
 STATUS = ("sh", "-c", "cat /run/dl/watchdog; date +now=%s")

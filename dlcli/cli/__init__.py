@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from io import StringIO
 
 import click
 
 from dlcli.cli.parts.help import CALLED, DebugOption, Group
+from dlcli.cli.parts.usage import usage_text
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
@@ -98,11 +98,12 @@ def root() -> None:
     """Turn a folder of images into a Kaggle submission.
 
     \b
-    dl data split ~/data/dogscats   move part of train/ to valid/
-    dl features                     compute a pretrained network's features, once
-    dl train finetune               train, and save everything in the run's folder
-    dl evaluate                     metrics and figures of the newest run
-    dl submit --clip 0.05           write submission.csv and send it
+    dl data organize ~/Downloads/dogscats   make a dataset of a download
+    dl data split                           move part of train/ to valid/
+    dl features                             run a pretrained network, once
+    dl train finetune                       train a new last layer on its output
+    dl evaluate                             metrics and figures of the run
+    dl submit                               write the submission and send it
 
     New here? `dl demo` runs such commands on handwritten digits that come with `dl`.
     """
@@ -119,11 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else ExitCode.OK
     except DlError as error:
         return _fail(str(error), error, error.exit_code)
-    except click.ClickException as error:
-        text = StringIO()
-        error.show(text)
-        say(text.getvalue().rstrip("\n"))  # wraps between words on a terminal
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message())
         return error.exit_code
+    except click.ClickException as error:
+        return _fail(usage_text(error), error, error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         # click aborts for Ctrl-C, for the end of input, and for "no" to a question
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):

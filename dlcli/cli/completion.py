@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dlcli.cli.parts.help import Command, DebugOption
+from dlcli.cli.parts.options import OneOf
 from dlcli.progress import say
 
 INSTALL = {
@@ -16,7 +17,7 @@ QUOTED = 'printf -v value %q "$value"; COMPREPLY+=("$value")'
 
 
 @click.command(cls=Command)
-@click.argument("shell", type=click.Choice(tuple(INSTALL)))
+@click.argument("shell", type=OneOf(tuple(INSTALL)))
 def command(shell: str) -> None:
     """Print the shell script that completes `dl` commands.
 

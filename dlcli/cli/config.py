@@ -20,7 +20,7 @@ from dlcli.config import (
     save_setting,
     user_file,
 )
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.progress import say
 from dlcli.settings.fields import plain
@@ -36,17 +36,34 @@ def command() -> None:
 
 
 @command.command("show", cls=Command)
+@click.argument("word", required=False, shell_complete=complete_setting)
 @click.option("--origin", is_flag=True, help="also print where each value comes from")
 @JSON
 @with_config()
-def show(config: Config, origin: bool, as_json: bool) -> None:
-    """Print every setting."""
+def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
+    """Print every setting, or those whose names contain WORD.
+
+    WORD may be a section: `dl config show aws`, `dl config show train.finetune`.
+    """
+    kept = {key: value for key, value in config.items() if _matches(key, word)}
+    if not kept:
+        raise DlError(
+            f"No setting's name contains {word!r}",
+            hint=f"{did_you_mean(str(word), all_keys())} `dl config show` lists them all.",
+            exit_code=ExitCode.USAGE,
+        )
     if as_json:
-        emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in config.items()})
+        emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in kept.items()})
         return
-    rows = [[key, shown(declared(key).text(v.value)), v.origin] for key, v in config.items()]
+    rows = [[key, shown(declared(key).text(v.value)), v.origin] for key, v in kept.items()]
     columns = 3 if origin else 2
-    print_table(["setting", "value", "origin"][:columns], [row[:columns] for row in rows])
+    header = ["setting", "value", "origin"][:columns]
+    print_table(header, [row[:columns] for row in rows], ragged=True)
+
+
+def _matches(key: str, word: str | None) -> bool:
+    """Whether a setting's name contains a word, written as a setting or as an option."""
+    return (word or "").lower().removeprefix("--").replace("-", "_") in key.replace("-", "_")
 
 
 @command.command("get", cls=Command)

@@ -52,7 +52,7 @@ def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> Non
         emit_json({**whole, "members": members, "members_mean": mean})
     else:
         rows = [[each.run.name, each.val_accuracy, each.val_loss] for each in everyone]
-        rows.insert(-1, ["mean of these", made.mean_accuracy, made.mean_loss])
+        rows.insert(-1, ["mean score of members", made.mean_accuracy, made.mean_loss])
         print_table(["run", "valid accuracy", "log loss"], rows)
     if better := made.better_member:
         say(

@@ -120,4 +120,6 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
     if root is None and has_predictions(run, "test", None, how):
         words = f"{shlex.quote(named or run.name)}{same_tta(config, views)}"
         return f"next: `dl submit {words}{same_runs(config)}`"
-    return "there are no test images to submit"
+    by = f" {shlex.quote(named)}" if named else ""
+    photos = f"dl predict{by} PHOTO...{same_runs(config)}"
+    return f"there are no test images to submit; next: `{photos}`"

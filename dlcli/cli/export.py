@@ -9,26 +9,21 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.options import OneOf, with_config
 from dlcli.config import Config
-from dlcli.files.paths import absolute, shown
-from dlcli.inference.export import ALIASES, FORMATS, RECORD, export_run
+from dlcli.files.paths import absolute, quoted, shown
+from dlcli.inference.export import ALIASES, EXAMPLE, FORMATS, RECORD, export_run
 from dlcli.progress import say
 
 
-class FormatName(click.Choice[str]):
+class FormatName(OneOf):
     """A format, by its name or by an older one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(ALIASES.get(value, value), param, ctx)
 
-    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
-        return f"Choose from {self._names()}."
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        return f"{value!r} is not one of {self._names()}."
-
-    def _names(self) -> str:
+    @property
+    def listed(self) -> str:
         """The formats, each with its older name."""
         older = {name: f" (or {alias})" for alias, name in ALIASES.items()}
         return ", ".join(f"{name}{older.get(name, '')}" for name in self.choices)
@@ -60,7 +55,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     finished run of the current dataset.
     """
     from dlcli.runs.choice import choose_run
-    from dlcli.runs.run import writable_run_said
+    from dlcli.runs.stand_in import writable_run_said
 
     chosen = choose_run(config, run)
     say(str(chosen))
@@ -73,7 +68,8 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
             f"Not checked: {made.runtime} is not installed. Install it: "
             "`pip install 'dlcli[export]'`."
         )
+    script = quoted(made.folder / EXAMPLE)
     say(
-        f"Exported {shown(made.model)}; next: run it with {made.runtime}; {RECORD} beside it "
-        "describes input and output"
+        f"Exported {shown(made.model)}. {RECORD} beside it describes input and output. Next, run "
+        f"it with {made.runtime}, without `dl`: `python {script} PHOTO`"
     )

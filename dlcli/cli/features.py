@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import click
 from dlcli import words
 from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import CALLED, Command, Group
-from dlcli.cli.parts.options import JSON, with_config, with_dataset
+from dlcli.cli.parts.options import JSON, OneOf, with_config, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.files.paths import shown
+from dlcli.files.paths import expanded, shown
 from dlcli.progress import say
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
@@ -32,8 +33,9 @@ class Features(Group):
     before_dataset = ""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named, words = None, self._words(ctx, args)
-        if words and not self._is_command(words[0]):
+        named = None
+        typed, words = self._typed(ctx, args)
+        if words and not self._is_command(words[0], typed.get("setting__data_dir")):
             named = words[0]
             place = len(args) - len(words)
             args = [*args[:place], *args[place + 1 :]]
@@ -41,13 +43,13 @@ class Features(Group):
         ctx.params["named"] = named
         return rest
 
-    def _words(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """What was typed from the first word on that is not of an option."""
+    def _typed(self, ctx: click.Context, args: list[str]) -> tuple[Mapping[str, Any], list[str]]:
+        """The options by name, and the words from the first one on that is not of an option."""
         with suppress(click.UsageError):  # parsing again says what is wrong
-            return self.make_parser(ctx).parse_args(list(args))[1]
-        return []
+            return self.make_parser(ctx).parse_args(list(args))[:2]
+        return {}, []
 
-    def _is_command(self, word: str) -> bool:
+    def _is_command(self, word: str, data_dir: str | None) -> bool:
         """Whether a word is a command of the group, or is like one and not a dataset."""
         from dlcli.config import load_config
         from dlcli.data.choice import dataset_meant
@@ -57,7 +59,8 @@ class Features(Group):
         nearest = did_you_mean(word, tuple(self.commands))
         if not nearest.startswith("Did you mean"):
             return False
-        return dataset_meant(word, load_config().settings().data_dir) is None
+        folder = expanded(data_dir) if data_dir else load_config().settings().data_dir
+        return dataset_meant(word, folder) is None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = super().shell_complete(ctx, incomplete)
@@ -76,7 +79,7 @@ class Features(Group):
 )
 @click.option(
     "--layer",
-    type=click.Choice(LAYERS),
+    type=OneOf(LAYERS),
     default="pooled",
     show_default=True,
     help="output to store; pooled: before the last layer; conv: after the convolutions; imagenet: "
@@ -88,13 +91,14 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     """Compute a pretrained network's features of all images.
 
     The features are stored in the dataset's folder, and training uses them. So each image goes
-    through the network only once, however many runs you train."""
+    through the network only once, however many runs you train. Name the dataset by DATASET or `-d`.
+    """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
     from dlcli.data.choice import again, choose_dataset, with_named
     from dlcli.data.dataset import open_dataset
-    from dlcli.features.compute import compute_features
+    from dlcli.features.compute import compute_features, missing_splits
     from dlcli.features.store import skipped, stored_rows
     from dlcli.models.engines import resolve_forward
 
@@ -105,6 +109,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     size = f"{forward.pixels.size}x{forward.pixels.size} pixels"
     engine = f"{forward.engine} in {forward.precision}"
     say(f"{forward.backbone}, layer {layer}, {size}, on {engine}")
+    found = not missing_splits(dataset, forward)
     folder = compute_features(
         dataset, forward, weights, workers=settings.threads, on_error=settings.on_error
     )
@@ -117,7 +122,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
         after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
     else:
         after = f"dl data split{again(dataset.root, '')}"
-    done = f"Features are in {shown(folder)}"
+    done = f"Features are {'already computed, ' if found else ''}in {shown(folder)}"
     say(f"{done}; next: `{after}`" if layer == "pooled" else done)
 
 

@@ -83,11 +83,11 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     settings = config.settings()
     if _is_photo(first, settings.runs_dir):
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
-        chosen = choose_run(config, None)
+        chosen = choose_run(config, None, of_new_images=True)
         say(str(chosen))
         return chosen.run, photos
     if names_dataset(config, first):
-        chosen = choose_run(config, first)
+        chosen = choose_run(config, first, of_new_images=True)
         say(str(chosen))
         run = chosen.run
     elif config.is_flag("dataset"):
@@ -104,15 +104,19 @@ def _is_photo(word: str, runs_dir: Path) -> bool:
     import os
 
     from dlcli.images.formats import has_usual_suffix
+    from dlcli.runs.choice import runs_with_part
     from dlcli.runs.run import Run
 
     path = expanded(word)
     if any(Run(each).config_file.is_file() for each in (path, runs_dir / word)):
         return False
-    if word == LIST or path.exists() or has_usual_suffix(word) or os.sep in word:
+    if word == LIST or path.exists() or has_usual_suffix(word):
         return True
+    runs = Run.all(runs_dir)
     has_suffix = path.suffix[1:2].isalpha()  # the rate in `-lr0.003-t1` is none
-    return has_suffix and word not in [run.name for run in Run.all(runs_dir)]
+    if has_suffix:
+        return word not in [run.name for run in runs]
+    return os.sep in word and not runs_with_part(word, runs)
 
 
 def _listed(named: Sequence[str]) -> list[str]:

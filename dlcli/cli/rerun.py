@@ -6,12 +6,13 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_config
+from dlcli.cli.runs.choice import named_or_last
 from dlcli.cli.train import Training, print_result
 from dlcli.config import Config
 
 
 @click.command(cls=Training)
-@click.argument("run", shell_complete=complete_run)
+@click.argument("named", metavar="[RUN]", required=False, shell_complete=complete_run)
 @click.option(
     "--set",
     "sets",
@@ -31,19 +32,19 @@ from dlcli.config import Config
     metavar="X",
     help="highest learning rate; the other rates of RUN's schedule scale with it",
 )
-@with_config()
+@with_config("dataset")
 def command(
-    config: Config, run: str, sets: tuple[str, ...], epochs: int | None, lr: float | None
+    config: Config, named: str | None, sets: tuple[str, ...], epochs: int | None, lr: float | None
 ) -> None:
     """Train a new run with the settings that RUN recorded.
 
-    All settings are those of RUN, not the present defaults or those of `dl.yaml`. `--set` changes
-    single settings. `--epochs` and `--lr` change RUN's schedule, as in `dl train`.
+    Without RUN, it takes the newest run of the current dataset. All settings are those of RUN, not
+    the present defaults or those of `dl.yaml`. `--set` changes single settings. `--epochs` and
+    `--lr` change RUN's schedule, as in `dl train`.
     """
-    from dlcli.runs.choice import find_run, same_runs
+    from dlcli.runs.choice import same_runs
     from dlcli.training.launch import rerun
 
-    settings = config.settings()
-    old = find_run(run, settings.runs_dir, settings.data_dir)
-    new = rerun(old, sets, data_dir=settings.data_dir, epochs=epochs, lr=lr)
+    old = named_or_last(config, named, trained=True)
+    new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

@@ -10,7 +10,7 @@ import click
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import TTA, with_config
+from dlcli.cli.parts.options import TTA, refused_value, with_config
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
@@ -41,11 +41,13 @@ class Clip(click.ParamType):
         try:
             bound = 0.0 if word == "none" else float(word)
         except ValueError:
-            self.fail(f"{value!r} is not a number such as 0.05, auto or none.")
+            raise refused_value(value, param, "a number such as 0.05, auto or none") from None
         if not 0 <= bound < 1:  # how much less than 1 depends on the number of classes
-            self.fail(
-                f"expected at least 0 and below 1 (below 0.5 for two classes), not {value!r}. "
-                "`--clip auto` finds the best bound."
+            raise refused_value(
+                value,
+                param,
+                "at least 0 and below 1 (below 0.5 for two classes)",
+                "`--clip auto` finds the best bound.",
             )
         return bound
 
@@ -126,7 +128,10 @@ def command(
     if kaggle is not None:
         _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
     elif not no_upload:
-        say("Not sent: no competition is set. Add `-c NAME` to send it.")
+        say(
+            "Not sent: no competition is set. To send it, add `-c NAME`: NAME ends the "
+            "competition's Kaggle address."
+        )
 
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:

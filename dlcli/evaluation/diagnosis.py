@@ -29,6 +29,7 @@ from dlcli.evaluation.remedies import (
     Options,
     against_overfitting,
     against_underfitting,
+    to_finish,
     to_go_further,
 )
 from dlcli.words import count, percent
@@ -201,27 +202,32 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             "Nothing learned yet: the model is not measurably better than guessing by class "
             "frequencies, neither on training nor on validation images."
         )
-    falling = seen.fell is not None and seen.falls_markedly
-    if train.loss > train.guess_loss:
+    if train.loss > max(train.guess_loss, valid.guess_loss):
         return "underfitting", (
             f"Underfitting: even on training images the loss is {on_train} and the accuracy "
-            f"{percent(train.accuracy)}. Guessing by class frequencies gives a lower loss, "
-            f"{written(train.guess_loss)}."
+            f"{percent(train.accuracy)}. Guessing by class frequencies gives a lower loss."
         )
     if _exploded(train, seen) and not overfits and share >= TRIFLE:
         return "underfitting", (
             f"Underfitting: the loss on training images was {written(seen.train_loss)} while "
-            f"training, above the {written(train.guess_loss)} of guessing by class frequencies."
+            "training, above that of guessing by class frequencies."
         )
-    if seen.fell and falling and HIGH <= share < VERY_HIGH and not overfits:
-        return _still_learning(seen.fell)
+    if _little_to_gain(valid):
+        return "good fit", (
+            f"Good fit: the loss is {both}. All validation images are classified correctly, so "
+            "there is little to gain."
+        )
+    if seen.fell and valid.beats_guessing:
+        return "still learning", (
+            f"Still learning: the validation loss fell from {written(seen.fell[0])} half-way to "
+            f"{written(seen.fell[1])} in epoch {seen.best}."
+        )
     far_apart = valid.loss > FAR_APART * train.loss
     certain = (train.loss - train.noise) / train.guess_loss  # one image may cause most of a loss
     if certain >= _least_left(overfits, far_apart):
         higher = f" On the validation images it is higher still, {on_valid}." if overfits else ""
         return "underfitting", (
-            f"Underfitting: even on training images the loss is {on_train}; guessing by class "
-            f"frequencies gives {written(train.guess_loss)}.{higher}"
+            f"Underfitting: the loss is high even on training images, {on_train}.{higher}"
         )
     if overfits:
         return "overfitting", (
@@ -234,11 +240,10 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
             f"Underfitting: the accuracy on training images was {percent(seen.train_accuracy)} "
             f"while training with {held}. Without {it}, the accuracy is {percent(train.accuracy)}."
         )
-    if seen.fell and falling and share >= TRIFLE:
-        return _still_learning(seen.fell)
     gap, noise = valid.loss - train.loss, math.hypot(train.noise, valid.noise)
-    noisier = valid if valid.noise >= train.noise else train
-    few = count(noisier.images, "image")
+    few = count(valid.images, "validation image")
+    if train.noise > valid.noise:
+        few = count(train.images, "training image")
     # a difference that is not significant may still be large
     if not gap + noise < HIGH * valid.guess_loss:
         return "not clear", (
@@ -260,11 +265,9 @@ def _least_left(overfits: bool, far_apart: bool) -> float:
     return NEARLY_ALL if far_apart else VERY_HIGH
 
 
-def _still_learning(fell: tuple[float, float]) -> tuple[Kind, str]:
-    return "still learning", (
-        "Still learning: the last epoch was the best, and its training loss fell from "
-        f"{_pair(fell)}."
-    )
+def _little_to_gain(valid: Score) -> bool:
+    """Whether every validation image is classified correctly, with a trifle of a loss."""
+    return valid.accuracy == 1 and valid.loss < TRIFLE * valid.guess_loss
 
 
 def _overfits(train: Score, valid: Score) -> bool:
@@ -326,11 +329,13 @@ def _remedies(
     kind: Kind, train: Score, valid: Score, seen: Trends, options: Options
 ) -> tuple[str, ...]:
     if kind == "not settled":
-        return (f"more epochs or smaller batches, `{options.longer}` and `--batch-size`",)
+        return (f"more epochs, `{options.longer}`", f"smaller batches, `{options.smaller_batches}`")
     if kind == "still learning":
-        return (f"more epochs, `{options.longer}`",)
+        return to_finish(options)
+    if kind == "good fit" and _little_to_gain(valid):
+        return ()
     if kind == "overfitting" or (kind == "good fit" and seen.rose):
-        return against_overfitting(options)
+        return against_overfitting(options, learned=valid.beats_guessing)
     if kind == "not clear":
         further = to_go_further(options)[:1] if options.full else ()
         return tuple(dict.fromkeys((*further, MORE_IMAGES)))

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 # Random batches change an epoch's training loss by a few per cent.
 NOTABLE_CHANGE = 1.1
 # A rise by less than this factor, such as from 0.45 to 0.52, does not change the remedies.
 NOTABLE_RISE = 1.25
+# A training is unfinished if its best epoch is among its last fifth, and the validation loss fell
+# by 3 % or more since half-way. Sixty dog breeds: after 60 epochs with a fall of 5 %, 120 epochs
+# gave 0.502 in place of 0.527, but augmentation 0.563.
+LATE = 5
+CLEAR_FALL = 1.03
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class Trends:
         best: the kept epoch's number; 0 if unknown.
         train_loss, train_accuracy: averages over the kept epoch while it trained; NaN if unknown.
         before: the training loss of the previous epoch of the same phase; NaN without one.
-        to_the_end: whether the kept epoch was the last of all.
+        fell: the validation loss of the epoch half-way through the last phase and of the kept
+            epoch, if that is among the last ones and the loss fell clearly; else None.
         rose: the validation loss of the kept epoch and of its phase's last epoch, if it rose by
             more than noise while the training loss fell; else None.
         diverged: the training loss of the same two epochs, if it rose notably; else None.
@@ -110,21 +117,10 @@ class Trends:
     train_loss: float = math.nan
     train_accuracy: float = math.nan
     before: float = math.nan
-    to_the_end: bool = False
+    fell: tuple[float, float] | None = None
     rose: tuple[float, float] | None = None
     diverged: tuple[float, float] | None = None
     single: bool = False
-
-    @property
-    def fell(self) -> tuple[float, float] | None:
-        """The training loss of the last two epochs, if the last was the best and the loss fell."""
-        falls = self.to_the_end and self.train_loss < self.before
-        return (self.before, self.train_loss) if falls else None
-
-    @property
-    def falls_markedly(self) -> bool:
-        """Whether the training loss fell in the last epoch by more than noise of the batches."""
-        return self.fell is not None and self.fell[0] > NOTABLE_CHANGE * self.fell[1]
 
 
 def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) -> Trends:
@@ -148,6 +144,7 @@ def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) ->
     last = k
     while last + 1 < len(phases) and phases[last + 1] == phases[k]:
         last += 1
+    first = phases.index(phases[k])
     before = train[k - 1] if k and phases[k - 1] == phases[k] else math.nan
     rose = diverged = None
     if last >= k + 2:
@@ -162,8 +159,28 @@ def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) ->
         train_loss=train[k],
         train_accuracy=found["accuracy"].train[k] if "accuracy" in found else math.nan,
         before=before,
-        to_the_end=k == len(history) - 1,
+        fell=_fall(valid[first:], k - first, trifle) if last == len(phases) - 1 else None,
         rose=rose,
         diverged=diverged,
         single=single,
     )
+
+
+def _fall(losses: Sequence[float], kept: int, trifle: float) -> tuple[float, float] | None:
+    """The loss half-way and in the kept epoch, if that is late and the fall is no chance.
+
+    All are measured on the same images, so chance shows as rises between epochs.
+
+    Args:
+        losses: the validation loss of each epoch of a phase.
+        kept: the index of its lowest.
+        trifle: a fall below a quarter of it does not count: more of it may follow.
+    """
+    half, last = max(len(losses) // 2 - 1, 0), len(losses) - 1
+    if kept <= half or last - kept > len(losses) // LATE:
+        return None
+    wavered = max(after - before for before, after in pairwise(losses[half : kept + 1]))
+    fell = losses[half] - losses[kept]
+    if losses[half] > CLEAR_FALL * losses[kept] and fell > max(trifle / 4, 2 * wavered):
+        return losses[half], losses[kept]
+    return None

@@ -29,7 +29,8 @@ class Options:
         find_rate: the command that finds a learning rate, if there is one.
         augment: the options for augmentation.
         longer: the option for more epochs.
-        slower: the option for lower learning rates.
+        slower, faster: the options for a lower and a higher learning rate.
+        smaller_batches: the option for them.
     """
 
     augments: bool = False
@@ -41,20 +42,37 @@ class Options:
     richer: str | None = None
     find_rate: str | None = None
     augment: str = "--augment"
-    longer: str = "--schedule"
-    slower: str = "--schedule"
+    longer: str = "--epochs 24"
+    slower: str = "--lr 0.0003"
+    faster: str = "--lr 0.009"
+    smaller_batches: str = "--batch-size 32"
 
 
-def against_overfitting(options: Options) -> tuple[str, ...]:
-    """More data, augmentation, a pretrained network, regularisation, a simpler model."""
+def to_finish(options: Options) -> tuple[str, ...]:
+    """More epochs, or a higher learning rate, for a training that ended too early."""
+    found = (
+        _with_command("more epochs", options.longer),
+        _with_command("a higher learning rate", options.faster),
+        _with_command("the learning-rate finder", options.find_rate),
+    )
+    return tuple(filter(None, found))
+
+
+def against_overfitting(options: Options, *, learned: bool = True) -> tuple[str, ...]:
+    """More data, augmentation, a pretrained network, regularisation, a simpler model.
+
+    Args:
+        learned: whether validation beats guessing. If not, a pretrained network comes first.
+    """
     more = None
     if options.dropout is not None and options.dropout < MOST_DROPOUT:
         # 0 becomes the usual 0.5; then each step halves the share that is kept
         more = f"--dropout {(1 + options.dropout) / 2:.2g}"
+    pretrained = _with_command("a pretrained network", options.pretrained)
+    changed = _with_command("augmentation", options.augment) if not options.augments else ""
     found = (
         _with_command("the whole dataset", options.full),
-        _with_command("augmentation", options.augment) if not options.augments else "",
-        _with_command("a pretrained network", options.pretrained),
+        *((changed, pretrained) if learned else (pretrained, changed)),
         _with_command("more dropout" if options.dropout else "dropout", more),
         _with_command("a simpler model", options.simpler),
     )
@@ -87,7 +105,7 @@ def against_underfitting(
     if diverged:
         rates = (_with_command("lower learning rates", options.slower), find)
     elif more_epochs:
-        rates = (_with_command("more epochs or a higher learning rate", "--schedule"),)
+        rates = to_finish(options)[:2]
     richer = (
         _with_command("a richer model", options.richer),
         _with_command("a pretrained network", options.pretrained)
@@ -97,9 +115,7 @@ def against_underfitting(
     found = (less, *rates, *richer) if held_back else (*rates, less, *richer)
     if not rates:
         found = (*found, find)
-    return tuple(filter(None, found)) or (
-        _with_command("more epochs or another learning rate", "--schedule"),
-    )
+    return tuple(filter(None, found)) or to_finish(options)
 
 
 def to_go_further(options: Options) -> tuple[str, ...]:

@@ -20,12 +20,12 @@ from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
 from dlcli.runs.choice import ChosenRun, named_run, same_runs
+from dlcli.runs.record import ENSEMBLE
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain
 from dlcli.training.fit import Interrupted
 from dlcli.training.launch import train
 
-RECIPE = "ensemble"
 # Settings that `--config` may take from an ensemble, which has no network and no random choice.
 SHARED = ("data_dir", "runs_dir", "dataset", "workers", "on_error")
 
@@ -123,7 +123,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
 
     runs_dir = config.settings().runs_dir
-    run = Run.create(runs_dir, home.run.dataset, RECIPE, (f"m{len(runs)}",))
+    run = Run.create(runs_dir, home.run.dataset, ENSEMBLE, (f"m{len(runs)}",))
     config_values = _resolved(home, classes, scored, config)
     write_yaml(run.config_file, config_values)
     write_yaml(run.classes_file, list(classes))
@@ -133,7 +133,7 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     whole = _score(run, predictions["valid"])
     run.update_status(  # last: until then the folder is not a run
         state="finished",
-        recipe=RECIPE,
+        recipe=ENSEMBLE,
         started=started,
         finished=utc_now(),
         predicted=_predicted(runs, {split: now[split] for split in predictions}),
@@ -165,29 +165,38 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
             say(Diagnosis.of(runs[-1].status["diagnosis"]).in_short)
         return make_ensemble([ChosenRun(run, root, "just trained") for run in runs], config)
     except Interrupted as stop:
-        then = _going_on(runs, list(seeds)[len(runs) + 1 :], count, config)
-        raise DlError(stop.what, hint=f"Then {then}", exit_code=stop.exit_code) from stop
+        then = _remaining(runs, seeds[len(runs) + 1 :], count, config)
+        raise DlError(stop.what, hint=then, exit_code=stop.exit_code) from stop
     except KeyboardInterrupt as stop:
         if not runs:
             raise
-        then = _going_on(runs, list(seeds)[len(runs) :], count, config)
-        raise DlError(
-            "Interrupted", hint=f"To continue, {then}", exit_code=ExitCode.INTERRUPTED
-        ) from stop
+        then = _remaining(runs, seeds[len(runs) :], count, config)
+        raise DlError("Interrupted", hint=then, exit_code=ExitCode.INTERRUPTED) from stop
 
 
-def _going_on(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Config) -> str:
-    """What is left to do after a stop, when only some seeds are trained."""
-    ensemble, names = f"dl ensemble{same_runs(config)}", [run.name for run in runs]
-    if len(runs) == count:
-        return f"make the ensemble: `{' '.join([ensemble, *names])}`."
-    finished = f" (finished: {', '.join(names)})" if names else ""
-    last = f"make the ensemble: `{ensemble}` with the names of all {count}{finished}."
-    if not seeds:
-        return last
-    which = " to ".join(f"`--seed {seed}`" for seed in sorted({seeds[0], seeds[-1]}))
-    each = "once for each of " if len(seeds) > 1 else "with "
-    return f"train again {each}{which} in place of `--members {count}`, then {last}"
+def _remaining(runs: Sequence[Run], seeds: Sequence[int], count: int, config: Config) -> str:
+    """What is left to do after a stop, one step a line.
+
+    Args:
+        runs: the finished members.
+        seeds: of the members that no run was begun for.
+        count: the number of all members.
+    """
+    steps = []
+    if seeds:
+        members = "last member" if len(seeds) == 1 else f"other {len(seeds)} members"
+        step = f"Train the {members}: the same command"
+        step += f" with `--seed {seeds[0]}` in place of `--members {count}`"
+        if len(seeds) > 1:
+            step += f", and so on up to `--seed {seeds[-1]}`"
+        steps.append(f"{step}.")
+    ensemble = " ".join([f"dl ensemble{same_runs(config)}", *(run.name for run in runs)])
+    if others := count - len(runs):
+        names = "name of the other run" if others == 1 else f"names of the other {others} runs"
+        steps.append(f"Make the ensemble: `{ensemble}`, with the {names} added.")
+    else:
+        steps.append(f"Make the ensemble: `{ensemble}`.")
+    return "\n".join(steps)
 
 
 def _refuse_twice(runs: Sequence[Run]) -> None:
@@ -249,7 +258,7 @@ def _resolved(
         "dataset": dataset["path"],
         "workers": settings.threads,
         RECORD: {
-            "recipe": RECIPE,
+            "recipe": ENSEMBLE,
             "members": [
                 {
                     "name": each.run.name,

@@ -106,7 +106,7 @@ def compute_features(
     """
     folder = store_folder(dataset, forward)
     wanted = [split for split in splits if dataset.splits[split]]
-    missing = [split for split in wanted if not features_ready(folder, dataset, split)]
+    missing = missing_splits(dataset, forward, splits)
     for split in wanted:
         if split not in missing and (left_out := skipped(folder, split)):
             say(f"Left out {len(left_out):,} of {split}: recorded earlier as unreadable.")
@@ -114,29 +114,48 @@ def compute_features(
         return folder
     start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
-    with writing(folder), held(folder):
-        if function_of(folder) != forward:
-            start()  # it may fail, and should before the images are listed
-            claim(folder, forward)
-        for split in missing:
-            if not features_ready(folder, dataset, split):  # or another process just made them
-                unreadable += _compute_split(
-                    folder, dataset, split, forward, start, workers, on_error
-                )
-        refuse_unreadable(unreadable)
-        forget_before(folder, dataset)
+    try:
+        with writing(folder), held(folder):
+            if function_of(folder) != forward:
+                start()  # it may fail, and should before the images are listed
+                claim(folder, forward)
+            for split in missing:
+                if not features_ready(folder, dataset, split):  # or another process just made them
+                    unreadable += _compute_split(
+                        folder, dataset, split, forward, start, workers, on_error
+                    )
+            refuse_unreadable(unreadable)
+            forget_before(folder, dataset)
+    except KeyboardInterrupt:
+        _say_kept(folder, dataset, wanted)
+        raise
     return folder
+
+
+def missing_splits(dataset: Dataset, forward: Forward, splits: Sequence[str] = SPLITS) -> list[str]:
+    """The splits with images whose features are not stored, or not of the images as they are."""
+    folder = store_folder(dataset, forward)
+    with_images = [split for split in splits if dataset.splits[split]]
+    return [split for split in with_images if not features_ready(folder, dataset, split)]
+
+
+def _say_kept(folder: Path, dataset: Dataset, splits: Sequence[str]) -> None:
+    """Say how many images need not be computed again after Ctrl-C."""
+    found = [each for split in splits if (each := read_split(folder, split))]
+    kept = sum(each.images for each in found)
+    total = sum(len(dataset.splits[split]) for split in splits)
+    if kept:
+        say(
+            f"The features of {kept:,} of {total:,} images are kept in {shown(folder)}. The same "
+            "command continues from there."
+        )
+    else:
+        say("No features are stored yet. The same command starts again.")
 
 
 def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
     """Whether one split's features are complete and match its images as they are now."""
     return ready_split(folder, dataset, split) is not None
-
-
-def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
-    """Read one split's features whole; raises what `open_features` does."""
-    features = open_features(folder, dataset, split)
-    return Features(features.rows[:], features.paths)
 
 
 def open_features(folder: Path, dataset: Dataset, split: str) -> Features:

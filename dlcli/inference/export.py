@@ -46,6 +46,28 @@ _REMOVED = "It was removed. Try another `--format`, or other versions of the pac
 
 # The description of an exported model's input and output, beside it.
 RECORD = "model.yaml"
+# A script beside the model that runs it on a photo, without `dl`.
+EXAMPLE = "example.py"
+_SCRIPT = """\
+\"\"\"Print the probable classes of a photo: `python example.py PHOTO`.\"\"\"
+
+import sys
+from pathlib import Path
+
+import numpy
+import {runtime}
+from PIL import Image
+
+MODEL = str(Path(__file__).with_name({name!r}))
+CLASSES = {classes!r}
+
+image = Image.open(sys.argv[1]).convert("RGB")
+image = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
+pixels = numpy.asarray(image, numpy.float32)[None]
+{run}
+for number in numpy.argsort(-probabilities)[:5]:
+    print(f"{{probabilities[number]:.4f}}  {{CLASSES[number]}}")
+"""
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,8 @@ class Format:
         name: the name of the file or folder.
         exporters: packages that write it, besides Keras and TensorFlow.
         runtime: the package that runs it.
+        example: lines of Python that run the file MODEL on `pixels`, float32 of shape
+            (1, size, size, 3), and set `probabilities`.
         batch: how to pass several images, if special.
     """
 
@@ -64,21 +88,50 @@ class Format:
     name: str
     exporters: tuple[str, ...]
     runtime: str
+    example: str
     batch: str = "any number of images"
 
 
 FORMATS = {
-    "onnx": Format("onnx", "model.onnx", ("onnx", "tf2onnx"), "onnxruntime"),
-    "openvino": Format("openvino", "model.xml", ("openvino",), "openvino"),
+    "onnx": Format(
+        "onnx",
+        "model.onnx",
+        ("onnx", "tf2onnx"),
+        "onnxruntime",
+        example="session = onnxruntime.InferenceSession(MODEL)\n"
+        "probabilities = session.run(None, {session.get_inputs()[0].name: pixels})[0][0]",
+    ),
+    "openvino": Format(
+        "openvino",
+        "model.xml",
+        ("openvino",),
+        "openvino",
+        example='exact = {"INFERENCE_PRECISION_HINT": "f32"}\n'
+        'compiled = openvino.Core().compile_model(MODEL, "CPU", exact)\n'
+        "probabilities = compiled(pixels)[0][0]",
+    ),
     "litert": Format(
         "litert",
         "model.tflite",
         (),
         "tensorflow",
+        example="interpreter = tensorflow.lite.Interpreter(MODEL)\n"
+        "interpreter.allocate_tensors()\n"
+        'interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)\n'
+        "interpreter.invoke()\n"
+        'output = interpreter.get_output_details()[0]["index"]\n'
+        "probabilities = interpreter.get_tensor(output)[0]",
         batch="one image; for n of them resize_tensor_input to [n, height, width, 3], "
         "then allocate_tensors",
     ),
-    "tf": Format("tf_saved_model", "saved_model", (), "tensorflow"),
+    "tf": Format(
+        "tf_saved_model",
+        "saved_model",
+        (),
+        "tensorflow",
+        example="model = tensorflow.saved_model.load(MODEL)\n"
+        "probabilities = model.serve(pixels).numpy()[0]",
+    ),
 }
 # What a format was called before.
 ALIASES = {"tflite": "litert"}
@@ -112,10 +165,17 @@ class Agreement:
                 "Checked on noise, without images. Probabilities differ from Keras' by "
                 f"{self.keras:.1g} at most."
             )
-        return (
+        said = (
             f"Checked on {self.images} validation images: {self.same_class} have the class that "
-            f"the run predicted. Probabilities differ from the run's ({self.run_precision}) by "
-            f"{self.predictions:.1g} at most, and from Keras' (f32) by {self.keras:.1g} at most."
+            "the run predicted. Probabilities differ from those of the run's model in Keras by "
+            f"{self.keras:.1g} at most"
+        )
+        if self.run_precision == "f32":
+            return f"{said}, and from the run's predictions by {self.predictions:.1g} at most."
+        return (
+            f"{said}: the export is exact. The run's own predictions differ from it by up to "
+            f"{self.predictions:.1g}, because the run computed features in {self.run_precision} "
+            "and the export computes in f32."
         )
 
 
@@ -124,7 +184,7 @@ class Exported:
     """An exported model.
 
     Args:
-        folder: the folder of model and description.
+        folder: the folder of model, description and example.
         model: the file, or the folder of a SavedModel.
         runtime: the package that runs it.
         agreement: the result of the check; None if that package is not installed.
@@ -165,6 +225,7 @@ def export_run(
         if find_spec(wanted.runtime):
             agreement = check_export(run, model, built / wanted.name, format_name, root)
         write_yaml(built / RECORD, _record(run, format_name, model, agreement))
+        (built / EXAMPLE).write_text(_example(run, wanted, model.input_shape[1]), "utf-8")
     return Exported(folder, folder / wanted.name, wanted.runtime, agreement)
 
 
@@ -187,6 +248,17 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
             why="its content would be lost",
             hint="Name a new folder with `--to`.",
         )
+
+
+def _example(run: Run, wanted: Format, size: int) -> str:
+    """The script that runs the exported model on a photo."""
+    return _SCRIPT.format(
+        runtime=wanted.runtime,
+        name=wanted.name,
+        classes=list(run.classes),
+        size=size,
+        run=wanted.example,
+    )
 
 
 def _record(

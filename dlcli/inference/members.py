@@ -8,7 +8,7 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.inference.predictions import names_are
-from dlcli.runs.record import RecordedMember
+from dlcli.runs.choice import find_member, missing_members
 from dlcli.runs.run import Run
 
 
@@ -19,22 +19,19 @@ def members_of(run: Run) -> list[Run]:
         DlError: one is gone, or the ensemble is among its own members.
     """
     _refuse_cycle(run, ())
-    members = [(each, _find(run, each)) for each in run.record.members]
-    gone = [each for each, member in members if member is None]
-    if gone:
+    if gone := missing_members(run):
+        names = ", ".join(each.name for each in gone)
+        left = [each.name for each in run.record.members if each not in gone]
+        hint = f"Put back {shown(gone[0].path)}, or name another run: `dl runs` lists them."
+        if len(left) > 1:
+            hint += f"\nMake an ensemble of the other members: `dl ensemble {' '.join(left)}`."
         raise DlError(
-            f"{gone[0].name}, a member of {run.name}, is gone",
-            why=f"it is not at {shown(gone[0].path)}, and an ensemble can't predict without it",
-            hint="Put it back, or make an ensemble of other runs: `dl ensemble RUN RUN`.",
+            f"The ensemble {run.name} can't predict",
+            why=f"its members {names} are gone" if len(gone) > 1 else f"its member {names} is gone",
+            hint=hint,
         )
-    return [member for _, member in members if member is not None]
-
-
-def _find(run: Run, recorded: RecordedMember) -> Run | None:
-    path = recorded.path
-    # the folder of all runs may have moved as a whole, for example to another machine
-    moved = run.path.parent.parent / path.parent.name / path.name
-    return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
+    found = (find_member(run, each) for each in run.record.members)
+    return [member for member in found if member is not None]
 
 
 def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
@@ -45,7 +42,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
             hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
         )
     for recorded in run.record.members:
-        if member := _find(run, recorded):
+        if member := find_member(run, recorded):
             _refuse_cycle(member, (*above, run.path))
 
 

@@ -34,7 +34,8 @@ from dlcli.inference.serving import predict_images, same_weights, start_head, st
 from dlcli.inference.tta import made_by, tta_of
 from dlcli.models.forward import Forward
 from dlcli.progress import say
-from dlcli.runs.run import Run, runs_to_read, writable_run
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import runs_to_read, writable_run
 
 if TYPE_CHECKING:
     import numpy as np

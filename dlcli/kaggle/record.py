@@ -23,7 +23,8 @@ from dlcli.files.paths import shown, state_home
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import METRICS, Metric, Sent
 from dlcli.progress import say
-from dlcli.runs.run import Run, runs_to_read, stand_in, writable_run
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import runs_to_read, stand_in, writable_run
 
 # Being sent; only Kaggle's list can tell what became of it.
 SENDING = "sending"

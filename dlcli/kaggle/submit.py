@@ -22,7 +22,8 @@ from dlcli.kaggle.columns import classes_named
 from dlcli.kaggle.competitions import Metric, metric_of, positive_of, slug_of
 from dlcli.kaggle.sample import SampleSubmission, choose_sample, read_sample_submission
 from dlcli.kaggle.submission import Submission, check_submission, make_submission
-from dlcli.runs.run import Run, writable_run_said
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import writable_run_said
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlcli.recipe import MOMENTUM, Beginning, Schedule, setting
+from dlcli.recipe import MOMENTUM, Beginning, Schedule, rates, setting
 from dlcli.recipes.fc import Fc
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 class Bn(Fc):
     """Hidden Dense layers with batch normalisation on convolutional features."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("3e-4x6,3e-5x4"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("3e-4x6,3e-5x4")
     dropout: float = setting(
         0.5, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1
     )

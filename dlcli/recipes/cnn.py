@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from dlcli.recipe import MOMENTUM, Recipe, Schedule, setting
+from dlcli.recipe import MOMENTUM, Recipe, Schedule, rates, setting
 
 if TYPE_CHECKING:
     import keras
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 class Cnn(Recipe):
     """Convolutions, a hidden Dense layer, and one for the classes."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("1e-3x8,1e-4x5"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-3x8,1e-4x5")
     variant: Literal["vgg", "statefarm"] = setting(
         "vgg",
         "vgg: 2 convolutions and 2x2 pooling in each block; statefarm: 1 convolution and 3x3 "

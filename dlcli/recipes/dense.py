@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.recipe import MOMENTUM, Recipe, Schedule, setting
+from dlcli.recipe import MOMENTUM, Recipe, Schedule, rates, setting
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 class Dense(Recipe):
     """BatchNormalization, a hidden Dense layer, and one for the classes."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("3e-4x4,3e-5x2"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("3e-4x4,3e-5x2")
     units: int = setting(512, "outputs of the hidden layer", at_least=1)
     layer: ClassVar[str | None] = None
     simpler: ClassVar[str | None] = "dl train linear"

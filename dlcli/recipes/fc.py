@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from dlcli.errors import DlError, ExitCode
-from dlcli.recipe import Beginning, Recipe, Schedule, setting
+from dlcli.recipe import Beginning, Recipe, Schedule, rates, setting
 
 if TYPE_CHECKING:
     import keras
@@ -39,10 +39,7 @@ DROPOUT_OLD = 0.5
 class Fc(Recipe):
     """Hidden Dense layers on convolutional features."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("1e-3x4,1e-4x4"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-3x4,1e-4x4")
     pool: Literal["average", "max", "flatten"] = setting(
         "average",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.recipe import Recipe, Schedule, setting
+from dlcli.recipe import Recipe, Schedule, rates
 
 if TYPE_CHECKING:
     import keras
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 class ImagenetLinear(Recipe):
     """One Dense layer on 1000 probabilities."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("0.1x12,0.01x4"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("0.1x12,0.01x4")
     layer: ClassVar[str | None] = "imagenet"
     fits: ClassVar[bool] = True
     richer: ClassVar[str | None] = "dl train finetune"

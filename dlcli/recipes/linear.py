@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from dlcli.recipe import MOMENTUM, Recipe, Schedule, setting
+from dlcli.recipe import MOMENTUM, Recipe, Schedule, rates
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 class Linear(Recipe):
     """BatchNormalization and one Dense layer on the pixels."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("1e-4x4,1e-5x2"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-4x4,1e-5x2")
     layer: ClassVar[str | None] = None
     richer: ClassVar[str | None] = "dl train dense"
 

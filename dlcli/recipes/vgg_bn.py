@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from dlcli.recipe import Schedule, setting
+from dlcli.recipe import Schedule, rates, setting
 from dlcli.recipes.bn import Bn
 
 
@@ -24,10 +24,7 @@ from dlcli.recipes.bn import Bn
 class VggBn(Bn):
     """VGG16's own two hidden layers of 4096, with batch normalisation in each."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("1e-4x4,1e-5x4"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-4x4,1e-5x4")
     pool: Literal["average", "max", "flatten"] = setting(
         "flatten",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",

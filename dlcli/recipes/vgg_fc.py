@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlcli.recipe import Schedule, setting
+from dlcli.recipe import Schedule, rates, setting
 from dlcli.recipes.fc import Fc
 
 if TYPE_CHECKING:
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 class VggFc(Fc):
     """VGG16's own two hidden layers of 4096, as they are."""
 
-    schedule: Schedule = setting(
-        Schedule.parse("1e-5x8"),
-        "rates and epochs: 1e-3x2,1e-4x4 is 2 epochs at 1e-3, then 4 at 1e-4",
-    )
+    schedule: Schedule = rates("1e-5x8")
     pool: Literal["average", "max", "flatten"] = setting(
         "flatten",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",

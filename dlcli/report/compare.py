@@ -13,8 +13,9 @@ from dlcli.files.formats import below
 from dlcli.files.paths import quoted, shown
 from dlcli.inference.predictions import Predictions, aligned, read_predictions
 from dlcli.progress import say
-from dlcli.runs.run import Run, runs_to_read
+from dlcli.runs.run import Run
 from dlcli.runs.settings import Difference, differing_settings
+from dlcli.runs.stand_in import runs_to_read
 from dlcli.words import count
 
 

@@ -15,7 +15,8 @@ from dlcli.inference.tta import same_tta, tta_of
 from dlcli.progress import say
 from dlcli.report.run_page import Report, write_report
 from dlcli.runs.record import RunRecord
-from dlcli.runs.run import Run, writable_run_said
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import writable_run_said
 
 
 def evaluate_run(

@@ -6,19 +6,25 @@ Runs and datasets may move or be copied. A dataset is looked up at its recorded 
 from __future__ import annotations
 
 import os
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.config import Config, load_config
 from dlcli.data.choice import choose_dataset, dataset_meant, typed_name, with_named
 from dlcli.data.dataset import open_dataset
-from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.errors import MOST_NAMED, DlError, ExitCode, did_you_mean
 from dlcli.files.formats import below, damaged
 from dlcli.files.paths import expanded, is_folder, quoted, shown
 from dlcli.progress import say
 from dlcli.runs.run import Run
 from dlcli.words import count
+
+if TYPE_CHECKING:
+    from dlcli.runs.record import RecordedMember
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class ChosenRun:
         return f"Run {shown(self.run.path)} ({self.why})"
 
 
-def choose_run(config: Config, named: str | None) -> ChosenRun:
+def choose_run(config: Config, named: str | None, *, of_new_images: bool = False) -> ChosenRun:
     """Choose the run: named > the newest finished run of the current dataset.
 
     Args:
-        named: a run's folder, or its name; or a dataset, as if it were named by `-d`.
+        named: a run's folder, or its name, or a part of that; or a dataset, as if it were named by
+            `-d`.
+        of_new_images: whether it has to predict images; then an ensemble that lacks a member is
+            passed over, with a message.
 
     Raises:
         DlError: no such run, not finished, or none finished.
@@ -51,11 +60,13 @@ def choose_run(config: Config, named: str | None) -> ChosenRun:
     statuses = {run: run.status for run in Run.all(runs_dir, choice.root.name)}
     finished = [run for run in statuses if statuses[run]["state"] == "finished"]
     finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
-    newest = next((run for run in finished if may_be_of(run, choice.root)), None)
+    own = [run for run in finished if may_be_of(run, choice.root)]
+    newest = next((run for run in own if not (of_new_images and _lacks_members(run))), None)
     if newest is None:
+        why = "all runs there belong to another dataset of that name"
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
-            why="all runs there belong to another dataset of that name" if finished else "",
+            why=why if finished and not own else "",
             hint="Train one: `dl train finetune`.",
         )
     say_moved(newest, choice.root)
@@ -84,6 +95,34 @@ def named_run(config: Config, named: str) -> ChosenRun:
     root = choose_dataset(config).root
     require_own(run, root)
     return ChosenRun(run, root, "named")
+
+
+def _lacks_members(run: Run) -> bool:
+    """Whether a member of an ensemble is gone, with a message."""
+    try:
+        gone = missing_members(run)
+    except DlError:  # the command that opens the run says what is damaged
+        return False
+    if gone:
+        say(f"Passed over {run.name}: its member {gone[0].name} is gone.")
+    return bool(gone)
+
+
+def missing_members(run: Run) -> list[RecordedMember]:
+    """The members of an ensemble that are neither at their recorded paths nor beside it.
+
+    Raises:
+        DlError: the run's record is damaged.
+    """
+    return [each for each in run.record.members if find_member(run, each) is None]
+
+
+def find_member(run: Run, recorded: RecordedMember) -> Run | None:
+    """The run of an ensemble's member; None if it is gone."""
+    path = recorded.path
+    # the folder of all runs may have moved as a whole, for example to another machine
+    moved = run.path.parent.parent / path.parent.name / path.name
+    return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
 
 
 def interrupted_run(config: Config) -> Run:
@@ -152,20 +191,30 @@ def name_among(run: Run, runs_dir: Path) -> str:
 def name_to_type(run: Run, runs_dir: Path) -> str:
     """A name to type for a run: its own, with its dataset's if that is ambiguous."""
     try:
-        found = find_run(run.name, runs_dir).path
+        found = find_run(run.name, runs_dir, whole=True).path
     except DlError:
         found = None
     return run.name if found == run.path else name_among(run, runs_dir)
 
 
-def find_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
-    """A run given by its folder, its name, or `<dataset>/<name>`.
+def find_run(
+    named: str, runs_dir: Path, data_dir: Path | None = None, *, whole: bool = False
+) -> Run:
+    """A run given by its folder, its name, `<dataset>/<name>`, or a part of these.
+
+    A whole name wins over a part, the beginning of a name over a part amid it. A message says which
+    run a part stands for.
+
+    Args:
+        named: what was typed.
+        runs_dir: the folder of all runs.
 
     Args:
         data_dir: the data folder, to recognise a dataset; None: as in the settings.
+        whole: whether to refuse a part of a name: `dl` recorded the name, or nobody is asked.
 
     Raises:
-        DlError: there is no such run, or two datasets have a run of that name.
+        DlError: there is no such run, or there are several.
     """
     found = _runs_named(named, runs_dir)
     if len(found) == 1:
@@ -176,11 +225,15 @@ def find_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
             hint="Name its folder too: "
             + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
         )
-    known = [run.name for run in Run.all(runs_dir)]
-    hint = did_you_mean(named, known) or "Train one: `dl train finetune`."
+    runs = Run.all(runs_dir)
+    hint = did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`."
     if root := dataset_meant(named, data_dir or load_config().settings().data_dir):
         listed = f"`dl runs -d {typed_name(root)}`"
         hint = f"{shown(named)} is a dataset, not a run. {listed} lists its runs."
+    elif alike := runs_with_part(named, runs):
+        if not whole:
+            return _only_one(named, alike, runs_dir)
+        hint = "Name it in full: " + " or ".join(f"`{run.name}`" for run in alike[:2])
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"{shown(runs_dir)} has nothing of that name",
@@ -194,6 +247,45 @@ def _runs_named(named: str, runs_dir: Path) -> list[Run]:
         if named and Run(path).is_run:
             return [Run(Path(os.path.abspath(path)))]
     return [run for run in Run.all(runs_dir) if run.path.name == named]
+
+
+def runs_with_part(part: str, runs: Sequence[Run]) -> list[Run]:
+    """The runs whose names begin with a text, else those whose names contain it.
+
+    `X` is not a part of `X-2`, the second run of that name: `X` may have been removed.
+    """
+    dataset, slash, part = part.rpartition("/")
+    if not part:
+        return []
+    numbered = re.compile(rf"{re.escape(part)}-\d+")
+    among = [
+        run
+        for run in runs
+        if part in run.name
+        and not (slash and run.dataset != dataset)
+        and not numbered.fullmatch(run.name)
+    ]
+    return [run for run in among if run.name.startswith(part)] or among
+
+
+def _only_one(part: str, runs: Sequence[Run], runs_dir: Path) -> Run:
+    """The one run whose name has a part, with a message.
+
+    Raises:
+        DlError: there are several; lists them, the newest first.
+    """
+    if len(runs) == 1:
+        say(f"{shown(part)} stands for {runs[0].name}.")
+        return runs[0]
+    newest = sorted(runs, key=lambda run: run.name, reverse=True)
+    names = [shown(name_to_type(run, runs_dir)) for run in newest[:MOST_NAMED]]
+    if len(runs) > MOST_NAMED:
+        names.append(f"and {len(runs) - MOST_NAMED} more")
+    raise DlError(
+        f"{shown(part)} is part of the names of {len(runs)} runs: which one?",
+        hint="\n".join(names),
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def same_runs(config: Config) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from operator import ge, gt, le, lt
 from typing import Any, Literal
 
-from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.errors import DlError, ExitCode, nearest
 from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
-from dlcli.settings.fields import FALSE, NOTHING, TRUE
+from dlcli.settings.fields import FALSE, NOTHING, TRUE, text_of
 from dlcli.settings.schedule import RATE
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
@@ -19,6 +19,8 @@ Metric = Literal["val_loss", "val_accuracy"]
 
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
+# Of more values than these, only so many are named; of numbers the lowest and the highest.
+MOST_VALUES = 8
 # Columns of the table, and the values that they stand for.
 _ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy", "public": "public_score"}
 
@@ -124,27 +126,43 @@ def require_known(keys: Iterable[str], rows: Sequence[Row]) -> None:
     """Refuse keys that no row has.
 
     Raises:
-        DlError: names the nearest.
+        DlError: names the nearest, and lists the keys.
     """
     for key in keys:
         if key in FIELDS or not rows or any(key in row.values for row in rows):
             continue
-        if key in RATE:
-            held = (row.values.get("schedule") for row in rows)
-            schedule = next(filter(None, held), "0.01x8,0.001x4")
-            raise DlError(
-                f"No run here has a `{key}`",
-                why="a run's schedule holds rates and epochs",
-                hint=f"Its key is `schedule`, as in `schedule={schedule}`.",
-                exit_code=ExitCode.USAGE,
-            )
         known = dict.fromkeys(name for row in rows for name in row.values)
-        names = [*FIELDS, *(name for name in known if "." not in name and name not in FIELDS)]
-        raise DlError(
-            f"No run here has a `{key}`",
-            hint=did_you_mean(key, [*known] if "." in key else names),
-            exit_code=ExitCode.USAGE,
-        )
+        rates = [name for name in RATE[:1] if name in known]
+        trained = [name.rpartition(".")[2] for name in known if name.startswith("train.")]
+        listed = ", ".join(dict.fromkeys([*FIELDS, *rates, *trained]))
+        hint = f"Keys: {listed}, and every other setting in `config.yaml`."
+        if near := nearest(key, [name for name in known if "." in key or "." not in name]):
+            hint = f"Did you mean {near}?\n{hint}"
+        raise DlError(f"No run here has a `{key}`", hint=hint, exit_code=ExitCode.USAGE)
+
+
+def values_there(rows: Sequence[Row], filters: Iterable[Filter]) -> str:
+    """The values that runs have of the keys of filters: "recipe: fc, finetune; lr: 0.001, 0.003".
+
+    Of many numbers these are the lowest and the highest, of many texts some.
+    """
+    said = []
+    for key in dict.fromkeys(each.key for each in filters):
+        values = [row.values.get(key) for row in rows]
+        held = {_shortly(value): value for value in values if not _is_missing(value)}
+        texts = sorted(held, key=lambda text: _place(held[text]))
+        if len(texts) > MOST_VALUES and all(map(_is_number, held.values())):
+            texts = [f"{texts[0]} to {texts[-1]}"]
+        elif len(texts) > MOST_VALUES:
+            texts[MOST_VALUES:] = [f"and {len(texts) - MOST_VALUES} more"]
+        if any(map(_is_missing, values)):
+            texts.append("none")
+        said.append(f"{key}: {', '.join(texts)}")
+    return "; ".join(said)
+
+
+def _shortly(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
 
 
 def _require_number(each: Filter, rows: Sequence[Row]) -> None:

@@ -21,7 +21,8 @@ from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
 from dlcli.runs.run import STATES, Run
-from dlcli.settings.fields import coerce, settings_of
+from dlcli.settings.fields import Refused, coerce, settings_of
+from dlcli.settings.schedule import RATE, Schedule
 
 DAMAGED = "damaged"
 # The key of a run's total number of epochs.
@@ -42,6 +43,8 @@ FIELDS = (
 )
 # Other values of `status.yaml`, so that no other file is read for them.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
+# Values that are times in UTC, ISO 8601, to the microsecond.
+TIMES = ("started", "finished")
 # Scores of a run while it trains.
 SCORES = ("val_loss", "val_accuracy")
 NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score", PLANNED)
@@ -76,7 +79,7 @@ class Row:
     Args:
         values: values to filter and sort by: `FIELDS`, others of `status.yaml`, for an unfinished
             run its best scores so far and `PLANNED`, and if requested the settings, by their
-            dotted keys and their last names.
+            dotted keys and their last names, and the highest rate of the schedule as `lr`.
         problem: what is wrong with its files; "" if nothing is.
     """
 
@@ -113,21 +116,31 @@ def read_row(run: Run) -> Row:
     return _row(run.path, True) or Row(run, _values(run, {}, DAMAGED), f"{_STATUS} is missing")
 
 
-def find_listed(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
+def find_listed(
+    named: str, runs_dir: Path, data_dir: Path | None = None, *, whole: bool = False
+) -> Run:
     """A run as found by `find_run`, or a damaged run without a status.
 
+    Args:
+        named: what was typed.
+        runs_dir: the folder of all runs.
+        data_dir: the data folder, to recognise a dataset; None: as in the settings.
+        whole: whether to refuse a part of a name.
+
     Raises:
-        DlError: there is no such run, or two datasets have a run of that name.
+        DlError: there is no such run, or there are several.
     """
     try:
-        return find_run(named, runs_dir, data_dir)
+        return find_run(named, runs_dir, data_dir, whole=True)
     except DlError:
         folders = [Path(name) / named for name in ("", *_folders(runs_dir))]
         places = [expanded(named), *(runs_dir / folder for folder in folders)]
         found = {Path(os.path.abspath(p)) for p in places if named and Run(p).config_file.is_file()}
-        if len(found) != 1:
+        if len(found) == 1:
+            return Run(found.pop())
+        if whole:
             raise
-        return Run(found.pop())
+        return find_run(named, runs_dir, data_dir)
 
 
 def epochs_of(row: Row) -> str:
@@ -225,7 +238,15 @@ def _settings(run: Run, config: bytes, whole: bool, problems: list[str]) -> dict
     # where two settings have the same last name, the first counts: shared settings come before the
     # recipe's, and these before the record of the run
     short = {key.rpartition(".")[2]: values[key] for key in reversed(values)}
-    return {**short, **values, "recipe": values.get("run.recipe")}
+    return {**_rates(short), **short, **values, "recipe": values.get("run.recipe")}
+
+
+def _rates(settings: Mapping[str, Any]) -> dict[str, float]:
+    """The highest rate of the schedule, by each name that people use; {} if there is none."""
+    try:
+        return dict.fromkeys(RATE, Schedule.parse(str(settings["schedule"])).highest_rate)
+    except (KeyError, Refused):
+        return {}
 
 
 def _look_at_history(run: Run, problems: list[str]) -> None:

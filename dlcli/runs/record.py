@@ -15,6 +15,9 @@ from dlcli.images.pixels import PixelRule
 from dlcli.models.forward import Forward
 from dlcli.runs.changes import Change
 
+# The recipe that the record of an ensemble names.
+ENSEMBLE = "ensemble"
+
 _WORDS = {str: "text", Path: "text", int: "a whole number", float: "a number", tuple: "a list"}
 
 

@@ -1,14 +1,10 @@
 """One run directory. Only this module knows its file names.
 
 ~/runs/<dataset>/202611231409-finetune-e12-lr0.001-t1/
-
-What is made of a run whose folder can't be written is kept under the state folder.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -20,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlError
 from dlcli.files.formats import below, damaged, read_csv, read_yaml, write_csv, write_yaml
 from dlcli.files.locks import alone_in, held, in_use
-from dlcli.files.paths import make_numbered, shown, state_home
+from dlcli.files.paths import make_numbered, shown
 from dlcli.process import at_work, this_owner, utc_now
-from dlcli.progress import say
 
 if TYPE_CHECKING:
     from dlcli.models.forward import Forward
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
 STATES = ("running", "finished", "failed", "interrupted")
 
 _BUSY_HINT = "Wait for it, or stop that process first."
-_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
@@ -389,55 +383,3 @@ def _number(text: str) -> float | str:
         except ValueError:
             continue
     return text
-
-
-def writable_run(run: Run) -> Run:
-    """The folder for new files of a run: its own, or if that can't be written, its stand-in.
-
-    Raises:
-        DlError: neither can be written.
-    """
-    if _can_be_written(run):
-        return run
-    kept_in, why = stand_in(run), "permission denied"
-    try:
-        kept_in.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno not in _NOT_ALLOWED:  # such as a full disk
-            raise
-        why = error.strerror or why
-    if not _can_be_written(kept_in):
-        raise DlError(
-            f"{shown(run.path)} can't be written, and neither can {shown(kept_in.path)}",
-            why=why,
-            hint="Copy the run to a folder of your own, or set another folder for new files by the "
-            "environment variable XDG_STATE_HOME.",
-        )
-    return kept_in
-
-
-def writable_run_said(run: Run) -> Run:
-    """The same, with a message if it is not the run's own folder."""
-    kept_in = writable_run(run)
-    if kept_in != run:
-        say(f"{shown(run.path)} can't be written: new files go to {shown(kept_in.path)}.")
-    return kept_in
-
-
-def runs_to_read(run: Run) -> tuple[Run, ...]:
-    """The folders that may hold files of a run, its own first."""
-    return (run,) if _can_be_written(run) else (run, stand_in(run))
-
-
-def _can_be_written(run: Run) -> bool:
-    inside = [each for each in (run.predictions_file("valid").parent, run.figures) if each.exists()]
-    return all(os.access(folder, os.W_OK | os.X_OK) for folder in (run.path, *inside))
-
-
-def stand_in(run: Run) -> Run:
-    """The stand-in for a run's folder, unique because other users' runs may have the same name."""
-    from hashlib import sha256
-
-    config = run.config_file.read_bytes() if run.config_file.is_file() else b""
-    name = f"{run.name}-{sha256(config).hexdigest()[:8]}"
-    return Run(state_home() / "runs" / run.dataset / name)

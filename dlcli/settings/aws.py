@@ -112,15 +112,6 @@ class Duration(timedelta):
         return text or "0s"
 
 
-def read_duration(text: str) -> Duration | None:
-    """A duration as typed; None for `off`.
-
-    Raises:
-        Refused: it is not a duration or `off`.
-    """
-    return None if text.strip().lower() == OFF else Duration.parse(text)
-
-
 @dataclass(frozen=True)
 class Aws:
     """Settings of `dl aws`: what it rents, where, and for how long."""

@@ -26,7 +26,9 @@ MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
 class Kaggle:
     """Settings of a competition; `dataset.yaml` may set these for its dataset."""
 
-    competition: str | None = setting(None, "the competition's name, as in its URL")
+    competition: str | None = setting(
+        None, "the competition's short name, the last part of its Kaggle address"
+    )
     positive: str | None = setting(
         None, "class whose probability to submit, if the submission has one column", metavar="CLASS"
     )

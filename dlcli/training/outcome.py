@@ -51,42 +51,25 @@ def keep_outcome(
         samples: the last phase's, train and valid.
         progress: which epoch was the best.
     """
-    phases = job.phases
-    best, last = phases[progress.best_phase], network.phase
-    on_features = job.on_features(best)
     with network.averaged():
         network = network.in_full_precision()
         model = network.complete()
         _save(model, run.last_model)
-    if progress.best_epoch == len(progress.history):
-        with atomic(run.best_model) as temporary:
-            try:
-                os.link(run.last_model, temporary)
-            except OSError:  # no hard links on this file system; a full disk fails again below
-                shutil.copyfile(run.last_model, temporary)
     if progress.best_phase != progress.phase:  # other layers trained in the best phase
-        shape = tuple(network.head.input_shape[1:])
-        network = Network(job, best, shape, full_precision=True)
+        network, samples = _in_best_phase(job, network, samples, progress)
         model = network.complete()
-        if not job.same_samples(best, last):
-            samples = read_samples(job, best)
     network.assign_best(run.checkpoint, progress)
-    if progress.best_epoch != len(progress.history):
-        _save(model, run.best_model)
+    _save_best(run, model, progress)
     train, valid = samples
     y_prob = network.predict(valid.inputs)
     on_valid = measure(valid.y_true, y_prob)
     on_train = _on_train(job, network, train)
     diagnosis = _diagnosis(job, network, on_train, on_valid, progress)
+    on_features = job.on_features(job.phases[progress.best_phase])
     _keep_engine(run, model, job, on_features)
     keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
-    if on_features and job.forward is not None:
-        store = store_folder(job.dataset, job.forward)
-        if features_ready(store, job.dataset, "test"):
-            test = open_features(store, job.dataset, "test")
-            test_prob = predict_rows(network.head.predict_on_batch, test.rows)
-            before = job.fingerprints["test"]
-            keep_predictions(run, job.dataset, "test", test.paths, test_prob, before)
+    if on_features:
+        _predict_stored_test(job, run, network)
     run.update_status(
         state="finished",
         finished=utc_now(),
@@ -105,6 +88,39 @@ def keep_outcome(
         run.log(line)
     if not job.settings.keep_checkpoint:
         remove_checkpoint(run.checkpoint)
+
+
+def _in_best_phase(
+    job: Job, network: Network, samples: list[Samples], progress: Progress
+) -> tuple[Network, list[Samples]]:
+    """The network and the samples of the phase with the best epoch, which is not the last phase."""
+    best, shape = job.phases[progress.best_phase], tuple(network.head.input_shape[1:])
+    if not job.same_samples(best, network.phase):
+        samples = read_samples(job, best)
+    return Network(job, best, shape, full_precision=True), samples
+
+
+def _save_best(run: Run, model: keras.Model, progress: Progress) -> None:
+    """Save the model of the best epoch; if that is the last epoch, its file is there already."""
+    if progress.best_epoch != len(progress.history):
+        _save(model, run.best_model)
+        return
+    with atomic(run.best_model) as temporary:
+        try:
+            os.link(run.last_model, temporary)
+        except OSError:  # no hard links on this file system; a full disk fails again below
+            shutil.copyfile(run.last_model, temporary)
+
+
+def _predict_stored_test(job: Job, run: Run, network: Network) -> None:
+    """Predict the test images, if their features are stored."""
+    if job.forward is None:
+        return
+    store = store_folder(job.dataset, job.forward)
+    if features_ready(store, job.dataset, "test"):
+        test = open_features(store, job.dataset, "test")
+        y_prob = predict_rows(network.head.predict_on_batch, test.rows)
+        keep_predictions(run, job.dataset, "test", test.paths, y_prob, job.fingerprints["test"])
 
 
 def _keep_engine(run: Run, model: keras.Model, job: Job, on_features: bool) -> None:
@@ -173,4 +189,6 @@ def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Optio
         augment="--augment --augment-passes 5" if frozen else "--augment",
         longer=f"--epochs {2 * recipe.schedule.epochs}",
         slower=f"--lr {recipe.schedule.highest_rate / 10:.3g}",
+        faster=f"--lr {recipe.schedule.highest_rate * 3:.3g}",
+        smaller_batches=f"--batch-size {max(recipe.batch_size // 2, 1)}",
     )

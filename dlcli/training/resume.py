@@ -225,11 +225,11 @@ def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
     beside = Value(run.path.parent.parent, "beside the run")
     for named in filter(None, (recipe.init_from, recipe.pseudo_label)):
         try:
-            needed = find_run(named, config.settings().runs_dir)
+            needed = find_run(named, config.settings().runs_dir, whole=True)
         except DlError:
             config = config.with_values(config.values | {"runs_dir": beside})
             try:
-                needed = find_run(named, config.settings().runs_dir)
+                needed = find_run(named, config.settings().runs_dir, whole=True)
             except DlError as error:
                 raise _lacks(run, named, error.what, root) from error
         if needed.state != "finished":

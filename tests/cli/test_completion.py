@@ -83,4 +83,4 @@ def test_the_script_is_printed_and_its_place_is_said_apart(dl: Dl, shell: str) -
 def test_an_unknown_shell_is_a_usage_error(dl: Dl) -> None:
     said = dl("completion", "tcsh")
     assert said.exit_code == 2
-    assert "'bash', 'zsh', 'fish'" in said.stderr
+    assert said.stderr == "Error: SHELL can't be 'tcsh': expected one of bash, zsh, fish\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command_result import Dl, ok
+from support.terminal import at_terminal
 
 from dlcli.config import all_keys
 
@@ -47,6 +48,35 @@ def test_show_origin_says_where_each_value_came_from(
     assert row(table, "image_size") == ["96", "other.yaml"]
     assert row(table, "runs_dir") == ["~/runs", "flag"]
     assert row(table, "backbone") == ["efficientnet-lite0", "default"]
+
+
+def test_show_takes_a_word_of_the_names_to_print(dl: Dl) -> None:
+    def keys(*words: str) -> list[str]:
+        return [
+            line.split()[0] for line in ok(dl("config", "show", *words)).stdout.splitlines()[1:]
+        ]
+
+    assert keys("DISK") == ["aws.disk"]
+    assert keys("aws") == [key for key in all_keys() if key.startswith("aws.")]
+    assert keys("--", "--batch-size") == [key for key in all_keys() if key.endswith("batch_size")]
+    assert keys("train.vgg_fc.d") == ["train.vgg-fc.dropout"]
+    assert list(json.loads(ok(dl("config", "show", "seed", "--json")).stdout)) == ["seed"]
+    said = dl("config", "show", "sed")
+    assert said.exit_code == 2
+    assert said.stderr.startswith("Error: No setting's name contains 'sed'\nDid you mean `seed`")
+
+
+def test_an_origin_stays_beside_its_value_on_a_terminal(home: Path) -> None:
+    (home / ".config" / "dl").mkdir(parents=True)
+    (home / ".config" / "dl" / "config.yaml").write_text("seed: 1\n")
+    code = "from dlcli.cli import main; main(['config', 'show', '--origin'])"
+    header, *rows = at_terminal("-c", code).splitlines()
+    assert header.split() == ["setting", "value", "origin"]
+    assert [row.split()[0] for row in rows if row.endswith("default")] == [
+        key for key in all_keys() if key != "seed"
+    ]
+    seed = [row.split() for row in rows].index(["seed", "1"])
+    assert rows[seed + 1].split() == ["~/.config/dl/config.yaml"]
 
 
 def test_show_as_json_holds_plain_values(dl: Dl, home: Path) -> None:
@@ -108,7 +138,7 @@ def test_set_says_which_other_source_goes_first(
         (["train.cnn.lr", "0.01"], "`dl config set train.cnn.schedule "),
         (["dropout", "0.3"], "Did you mean `train.finetune.dropout` or "),
         (["batch_size", "32"], "Did you mean `train.finetune.batch_size` or "),
-        (["seed"], "Missing argument"),
+        (["seed"], "`dl config set` needs VALUE"),
     ],
 )
 def test_set_refuses_what_it_does_not_know(

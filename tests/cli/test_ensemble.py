@@ -45,7 +45,7 @@ def test_it_shows_the_members_their_mean_and_the_ensemble(dl: Dl, root: Path) ->
         f"{'run':{width}}  valid accuracy  log loss",
         f"{'one':{width}}          0.5000    0.6547",
         f"{'two':{width}}          1.0000    0.3993",
-        f"{'mean of these':{width}}          0.7500    0.5270",
+        f"{'mean score of members':{width}}          0.7500    0.5270",
         f"{name}          1.0000    0.4338",
     ]
     assert "two alone has a lower log loss, 0.3993, than the ensemble, 0.4338." in said.stderr

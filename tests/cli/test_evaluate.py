@@ -30,7 +30,11 @@ def test_without_test_images_there_is_nothing_to_submit(dl: Dl, home: Path) -> N
     pets = make_dataset(home / "data" / "pets", train=4, valid=2, test=0)
     ok(dl(*LINEAR, "-d", pets))
     said = ok(dl("evaluate")).stderr
-    assert said.endswith("; there are no test images to submit\n")
+    end = "; there are no test images to submit; next: `dl predict PHOTO...`\n"
+    assert said.endswith(end)
+    (run,) = (each.name for each in (home / "runs" / "pets").iterdir())
+    named = ok(dl("evaluate", run)).stderr
+    assert named.endswith(end.replace("PHOTO", f"{run} PHOTO"))
 
 
 def test_a_run_without_its_dataset_is_submitted_by_the_predictions_that_it_has(

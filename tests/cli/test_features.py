@@ -47,10 +47,13 @@ def test_features_are_computed_said_and_kept(dl: Dl, dogscats: Path) -> None:
         "--engine openvino --precision f32 --image-size 64`\n"
     )
     again = ok(dl("features", *QUICK))
-    assert again == result
+    assert again.stdout == result.stdout
+    already = f"Features are already computed, in ~/data/dogscats/features/{store.name}; next: "
+    assert already in again.stderr
 
 
 def test_the_dataset_may_be_a_word(dl: Dl, home: Path, dogscats: Path) -> None:
+    ok(dl("features", "dogscats", *QUICK))
     named = ok(dl("features", "dogscats", *QUICK))
     assert named.stderr.startswith("Dataset ~/data/dogscats (named)\n")
     make_dataset(home / "data" / "mine", train=4, valid=2)
@@ -68,6 +71,15 @@ def test_the_dataset_may_be_a_word(dl: Dl, home: Path, dogscats: Path) -> None:
         result = dl("features", *words.split())
         assert result.exit_code in (1, 2)
         assert said in result.stderr
+
+
+def test_a_dataset_that_is_like_a_command_is_found_in_the_data_folder_that_is_typed(
+    dl: Dl, home: Path
+) -> None:
+    make_dataset(home / "disk" / "lsun", train=4, valid=2)
+    said = ok(dl("features", "--data-dir", "~/disk", "lsun", *QUICK)).stderr
+    assert said.startswith("Dataset ~/disk/lsun (named)")
+    assert "Did you mean `ls`?" in dl("features", "lsun", *QUICK).stderr
 
 
 def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Path) -> None:
@@ -121,7 +133,11 @@ def test_unreadable_images_are_named_or_left_out(dl: Dl, dogscats: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "said"),
     [
-        (("--layer", "pool"), 2, "is not one of 'pooled', 'conv', 'imagenet'"),
+        (
+            ("--layer", "pool"),
+            2,
+            "`--layer` can't be 'pool': expected one of pooled, conv, imagenet",
+        ),
         (("--engine", "tensorrt"), 2, "expected one of auto, openvino, keras"),
         (("--precision", "f16"), 2, "expected one of auto, f32, bf16"),
         (("--workers", "0"), 2, "at least 1"),
@@ -155,6 +171,7 @@ def test_a_dataset_that_can_not_be_written_is_said(dl: Dl, dogscats: Path) -> No
 def test_a_full_disk_is_said_and_the_next_call_goes_on(dl: Dl, dogscats: Path) -> None:
     code = (
         "import resource, sys; from dlcli.cli import main\n"
+        "sys.dont_write_bytecode = True  # it would be cut off at that size, for all\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -41,6 +41,9 @@ def test_a_table_has_the_class_and_each_probability(dl: Dl, home: Path, album: P
         assert float(cat) + float(dog) == pytest.approx(1, abs=1e-3)
     assert f"the newest finished run of {only_run(home).dataset}" in result.stderr
     assert f"2 photos by {only_run(home).name}: " in result.stderr
+    for part in ("linear", "tiny/linear"):
+        said = ok(dl("predict", part, album / "0.png"))
+        assert f"{part} stands for {only_run(home).name}.\n" in said.stderr
 
 
 def test_json_and_csv_hold_every_digit_and_nothing_else(
@@ -150,7 +153,7 @@ def test_what_can_not_be_meant_is_refused_with_what_to_type(
     refused(dl("predict"), "Name photos", exit_code=2)
     refused(dl("predict", run), f"`dl predict {run} PHOTO...`", exit_code=2)
     refused(dl("predict", album / "9.png"), "No such photo: ~/album/9.png")
-    refused(dl("predict", run[:-1], album), "No such run", "Did you mean")
+    refused(dl("predict", f"{run[:-1]}x", album), "No such run", "Did you mean")
     refused(dl("predict", run, album, "--json", "--csv"), "not both", exit_code=2)
     (home / "data" / "other" / "train" / "cat").mkdir(parents=True)
     refused(dl("predict", run, album, "-d", "other"), "is a run of tiny, not of", exit_code=2)

@@ -53,9 +53,13 @@ def test_the_version_is_printed_by_either_door(dl: Dl) -> None:
         ("config shw", "`dl config` has no command 'shw'", "`show`"),
         ("train fintune", "`dl train` has no recipe 'fintune'", "`finetune`"),
         ("recipes fintune", "There is no recipe 'fintune'", "`finetune`"),
-        ("train finetune --bacbone x", "No such option", "'--backbone'"),
-        ("train finetune --lrate 3", "No such option", "'--lr'"),
-        ("submit --no-uplod", "No such option", "'--no-upload'"),
+        (
+            "train finetune --bacbone x",
+            "`dl train finetune` has no option `--bacbone`",
+            "`--backbone`",
+        ),
+        ("train finetune --lrate 3", "has no option `--lrate`", "`--lr`"),
+        ("submit --no-uplod", "has no option `--no-uplod`", "`--no-upload`"),
         ("config get sed", "No setting is called `sed`", "`seed`"),
     ],
 )
@@ -81,6 +85,8 @@ def test_a_mistyped_word_is_a_usage_error_that_names_the_nearest(
         ("delete x", "`dl runs rm` or `dl features rm`"),
         ("runs delete x", "`rm`"),
         ("runs list", "`ls`"),
+        ("config list", "`show`"),
+        ("config ls", "`show`"),
         ("upload", "`submit`"),
         ("help", "`dl --help`"),
         ("version", "`dl --version`"),
@@ -133,7 +139,7 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--batch-size 0", "`--batch-size` can't be '0': expected a whole number, at least 1"),
         ("--engine gpu", "`--engine` can't be 'gpu': expected one of auto, openvino, keras"),
         ("--schedule fast", "'fast' is not RATExEPOCHS, such as 1e-3x2"),
-        ("--seed", "requires an argument"),
+        ("--seed", "Error: `--seed` requires an argument."),
         (". extra", "unexpected extra argument"),
         ("--learning-rate 1e-4", "Did you mean `--lr`?"),
         ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
@@ -157,18 +163,35 @@ def test_an_unknown_or_missing_format_names_those_there_are(dl: Dl) -> None:
         assert "openvino, litert (or tflite)" in dl("export", *words).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("completion", "`dl completion` needs SHELL: one of bash, zsh, fish\n`dl completion --"),
+        ("export", "`dl export` needs `--format`: one of onnx, openvino, litert (or tflite), tf"),
+        ("evaluate --all=3", "`--all` does not take a value."),
+        ("runs --json --csv", "Use `--json` or `--csv`, not both\n`dl runs ls --help` describes"),
+        ("aws put no x", "WHAT can't be 'no': expected one of project, dataset, runs, features"),
+    ],
+)
+def test_every_usage_error_is_what_why_and_what_to_type(dl: Dl, words: str, said: str) -> None:
+    result = dl(*words.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {said}")
+    assert "\t" not in result.stderr
+
+
 def test_a_usage_error_breaks_no_word_on_a_terminal() -> None:
     code = "from dlcli.cli import main; main(['submit', '--clip', 'abc'])"
     said = at_terminal("-c", code)
-    assert "is not a number such as 0.05, auto or\nnone." in said
+    assert "expected a number such as 0.05, auto or none" in " ".join(said.split())
     assert max(map(len, said.splitlines())) <= 80
 
 
 def test_an_option_is_not_taken_for_another_by_its_dashes(dl: Dl) -> None:
     said = dl("train", "--lr", "3")
     assert said.exit_code == 2
-    assert said.stderr.endswith("Error: No such option '--lr'.\n")
-    assert "Did you mean '--help'?" in dl("train", "--hlep").stderr
+    assert said.stderr.startswith("Error: `dl train` has no option `--lr`\n`dl train --help`")
+    assert "Did you mean `--help`?" in dl("train", "--hlep").stderr
 
 
 # What goes wrong

@@ -88,7 +88,7 @@ def test_without_a_sample_the_file_has_ids_and_one_probability_and_says_whose(
     assert run.submission_file.read_text() == "id,label\n1,0.1\n2,1\n10,0.8\n"
     assert "(the newest finished run of pets, the dataset named)" in said.stderr
     assert "holds the probability of 'dog' (the last by name" in said.stderr
-    assert "Not sent: no competition is set. Add `-c NAME` to send it." in said.stderr
+    assert "Not sent: no competition is set. To send it, add `-c NAME`: NAME ends" in said.stderr
     assert "rows            3" in said.stdout
 
 
@@ -204,9 +204,8 @@ def test_a_bound_that_leaves_nothing_is_a_usage_error(dl: Dl, run: Run) -> None:
 def test_a_bound_for_no_number_of_classes_is_refused_before_anything_is_looked_for(
     dl: Dl, bound: str
 ) -> None:
-    refused(
-        dl("submit", "--clip", bound), f"(below 0.5 for two classes), not '{bound}'", exit_code=2
-    )
+    said = f"`--clip` can't be '{bound}': expected at least 0 and below 1 (below 0.5 for two"
+    refused(dl("submit", "--clip", bound), said, exit_code=2)
 
 
 def test_for_a_sample_the_hint_is_the_whole_dataset(dl: Dl, run: Run, home: Path) -> None:
@@ -261,7 +260,7 @@ def test_auto_clips_nothing_where_that_gains_nothing(dl: Dl, run: Run) -> None:
 def test_what_is_no_bound_is_a_usage_error(dl: Dl, run: Run) -> None:
     failed = dl("submit", run.name, "--clip", "some")
     assert failed.exit_code == 2
-    assert "'some' is not a number such as 0.05, auto or none." in failed.stderr
+    assert "`--clip` can't be 'some': expected a number such as 0.05, auto or none" in failed.stderr
 
 
 @pytest.mark.parametrize("said", [("-c", "digit-recognizer"), ("--metric", "accuracy")])

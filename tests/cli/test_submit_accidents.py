@@ -151,7 +151,7 @@ def test_a_damaged_record_is_said_and_hides_no_other(
 def test_a_run_that_can_not_be_written_is_sent_and_its_score_kept_elsewhere(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.runs.run._can_be_written", lambda place: place != run)
+    monkeypatch.setattr("dlcli.runs.stand_in._can_be_written", lambda place: place != run)
     ok(dl("submit", run.name, "--no-wait"))
     assert not run.kaggle_file.exists()
     assert only_entry(run).state == "pending"

@@ -7,6 +7,7 @@ import pytest
 from support.course_trainings import (
     BARELY_TRAINED,
     BATCHNORM,
+    BREEDS,
     CNN,
     DIGITS,
     FINETUNE,
@@ -28,7 +29,7 @@ CASES = {
     "much dropout": (MUCH_DROPOUT, Options(dropout=0.95), "underfitting"),
     "twenty images": (TWENTY_IMAGES, Options(dropout=0.5), "overfitting"),
     "twenty to judge by": (TWENTY_TO_JUDGE_BY, Options(dropout=0.5), "not clear"),
-    "barely trained": (BARELY_TRAINED, Options(dropout=0.5), "underfitting"),
+    "barely trained": (BARELY_TRAINED, Options(dropout=0.5), "still learning"),
     "linear": (LINEAR, Options(normalises=True), "underfitting"),
     "cnn": (CNN, Options(), "underfitting"),
     "batchnorm": (BATCHNORM, Options(augments=True, normalises=True), "not settled"),
@@ -69,8 +70,8 @@ def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
 def test_the_table_has_the_finding_and_the_first_remedy():
     text = said(FINETUNE, Options(full="--full")).in_short
     assert text.endswith(
-        "The difference is no larger than chance explains with 400 images. Next: the whole "
-        "dataset, `--full`."
+        "The difference is no larger than chance explains with 400 validation images. Next: "
+        "the whole dataset, `--full`."
     )
     assert said(FINETUNE).in_short == said(FINETUNE).sentence
 
@@ -104,6 +105,12 @@ class TestOverfitting:
             "dropout, `--dropout 0.5`",
         )
 
+    def test_a_pretrained_network_comes_first_where_validation_is_no_better_than_guessing(self):
+        train, valid = Score(0.21, 0.02, 0.95, SEEN), Score(2.46, 0.2, 0.5, PAIR)
+        found = said((train, valid, []), Options(pretrained="dl train finetune"))
+        assert found.kind == "overfitting"
+        assert found.next[0] == "a pretrained network, `dl train finetune`"
+
 
 class TestUnderfitting:
     def test_the_rate_comes_first_where_training_rose(self):
@@ -113,7 +120,7 @@ class TestUnderfitting:
             in (found.evidence)
         )
         assert found.next == (
-            "lower learning rates, `--schedule`",
+            "lower learning rates, `--lr 0.0003`",
             "another learning rate, `dl lr-find linear`",
             "a richer model, `dl train dense`",
         )
@@ -125,10 +132,12 @@ class TestUnderfitting:
         learned = Score(0.6, 0.01, 0.7, SEEN), valid, []
         assert said(learned).kind == "overfitting"
 
-    def test_more_epochs_come_first_where_the_last_was_the_best(self):
-        found = said(BARELY_TRAINED, Options(dropout=0.5, richer="--unfreeze 2"))
+    def test_more_epochs_come_first_where_there_was_only_one(self):
+        scores, one_epoch = BARELY_TRAINED[:2], BARELY_TRAINED[2][:1]
+        found = said((*scores, one_epoch), Options(dropout=0.5, richer="--unfreeze 2"))
         assert found.next == (
-            "more epochs or a higher learning rate, `--schedule`",
+            "more epochs, `--epochs 24`",
+            "a higher learning rate, `--lr 0.009`",
             "less dropout, `--dropout 0.25`",
             "a richer model, `--unfreeze 2`",
         )
@@ -163,7 +172,8 @@ class TestUnderfitting:
     def test_a_loss_above_a_guessers_asks_for_lower_rates(self):
         found = said((Score(5.53, 0.2, 0.62, SEEN), Score(6.08, 0.4, 0.6, PAIR), []), Options())
         assert found.kind == "underfitting"
-        assert "gives a lower loss, 0.693." in found.sentence
+        assert found.sentence.endswith("gives a lower loss.")
+        assert found.evidence.endswith("Guessing by class frequencies: 0.693.")
         assert found.next[0].startswith("lower learning rates")
 
     def test_a_training_loss_that_exploded_asks_for_a_lower_rate_though_it_falls(self):
@@ -171,7 +181,7 @@ class TestUnderfitting:
         scores = Score(0.4, 0.05, 0.9, SEEN), Score(0.4, 0.05, 0.9, PAIR)
         found = said((*scores, history), Options(slower="--lr 5"))
         assert found.kind == "underfitting"
-        assert "was 105.0 while training, above the 0.693 of guessing" in found.sentence
+        assert "was 105.0 while training, above that of guessing" in found.sentence
         assert found.next[0] == "lower learning rates, `--lr 5`"
 
     def test_where_the_loss_still_falls_it_is_still_learning(self):
@@ -195,7 +205,7 @@ class TestGuessing:
         found = said((always, always, rows((0.4, 0.9, 0.4))))
         assert found.kind == "nothing learned"
         assert "Guessing by class frequencies: 0.325." in found.evidence
-        assert found.next == ("more epochs or a higher learning rate, `--schedule`",)
+        assert found.next == ("more epochs, `--epochs 24`", "a higher learning rate, `--lr 0.009`")
 
     def test_a_loss_worse_than_a_guessers_with_an_accuracy_above_it_is_something(self):
         assert said(LINEAR).kind == "underfitting"
@@ -236,13 +246,34 @@ class TestHistory:
         noisy = Score(valid.loss, 0.1, valid.accuracy, valid.counts)
         assert "rose" not in said((train, noisy, self.OVERSHOT)).evidence
 
-    def test_a_training_loss_falling_still_in_the_last_and_best_epoch_is_still_learning(self):
-        found = said((*self.FIT, self.OVERSHOT[:2]))
+    def test_a_validation_loss_falling_still_in_the_last_and_best_epoch_is_still_learning(self):
+        options = Options(longer="--epochs 4", faster="--lr 3", find_rate="dl lr-find it")
+        found = said((*self.FIT, self.OVERSHOT[:2]), options)
         assert found.kind == "still learning"
-        assert "fell from 0.200 to 0.0300" in found.sentence
-        assert found.next == ("more epochs, `--schedule`",)
-        doubled = said((*self.FIT, self.OVERSHOT[:2]), Options(longer="--epochs 24"))
-        assert doubled.next == ("more epochs, `--epochs 24`",)
+        assert "fell from 0.0500 half-way to 0.0400 in epoch 2." in found.sentence
+        assert found.next == (
+            "more epochs, `--epochs 4`",
+            "a higher learning rate, `--lr 3`",
+            "the learning-rate finder, `dl lr-find it`",
+        )
+
+    def test_an_unfinished_training_is_still_learning_though_validation_is_behind(self):
+        assert said(BREEDS).kind == "still learning"
+        assert said(BREEDS, Options(longer="--epochs 8")).next[0] == "more epochs, `--epochs 8`"
+
+    @pytest.mark.parametrize(
+        "losses",
+        [
+            (3.3, 2.5, 1.9, 1.88, 1.7, 1.75, 1.8, 1.9),  # the best is not among the last
+            (3.3, 2.5, 1.9, 1.91),  # it rises
+            (2.0, 1.9, 1.89, 1.88),  # by 1 %
+            (2.0, 1.9, 1.95, 1.84),  # by no more than it wavers
+        ],
+    )
+    def test_a_validation_loss_that_ends_flat_or_wavers_is_learning_no_more(self, losses):
+        train, valid, _ = BREEDS
+        history = rows(*((loss / 2, 0.9, loss) for loss in losses))
+        assert said((train, valid, history)).kind == "overfitting"
 
     @pytest.mark.parametrize("history", [[], rows((math.nan,) * 3), [{"epoch": 1}]])
     def test_a_history_without_numbers_says_nothing(self, history):
@@ -253,13 +284,18 @@ class TestTooLittle:
     def test_four_images_clear_nobody(self):
         training = (Score(0.02, 0.003, 1, SEEN), Score(0.4, 0.3, 0.75, (2, 2)), [])
         found = said(training, Options(full="-d all"))
-        assert found.kind == "not clear" and "can't be measured with 4 images" in found.sentence
+        assert (
+            found.kind == "not clear"
+            and "can't be measured with 4 validation images" in found.sentence
+        )
         assert found.next == ("the whole dataset, `-d all`", "more images")
 
     def test_the_noise_is_that_of_the_fewer_images(self):
         train = Score(0.02, 0.015, 1, (10, 10))
         valid = Score(0.03, 0.002, 0.99, (5000, 5000))
-        assert said((train, valid, [])).sentence.endswith("chance explains with 20 images.")
+        assert said((train, valid, [])).sentence.endswith(
+            "chance explains with 20 training images."
+        )
 
     def test_few_images_need_a_wider_gap_than_many(self):
         train = Score(0.02, 0.003, 1, SEEN)
@@ -282,6 +318,12 @@ class TestTooLittle:
             found = said(training)
             assert found.kind == "not clear" and found.next == ()
             assert not re.search(r"\b(nan|inf)\b", plain(found))
+
+    def test_with_all_images_right_and_a_low_loss_nothing_richer_is_named(self):
+        right = (Score(0.01, 0.002, 0.999, SEEN), Score(0.01, 0.002, 1.0, PAIR), [])
+        found = said(right, Options(richer="dl train fc"))
+        assert found.kind == "good fit" and found.next == ()
+        assert found.sentence.endswith("classified correctly, so there is little to gain.")
 
     def test_perfect_scores_are_a_good_fit(self):
         perfect = Score(0.0, 0.0, 1.0, PAIR)

@@ -119,7 +119,19 @@ def test_a_member_that_is_gone_is_named_once_it_is_needed(
     only_ensemble(home).predictions_file("test").unlink()
     said = dl("submit")
     assert said.exit_code == 1
-    assert "two, a member of " in said.stderr
+    name = only_ensemble(home).name
+    assert f"The ensemble {name} can't predict: its member two is gone\n" in said.stderr
+    assert "Put back ~/runs/pets/two, or name another run" in said.stderr
+
+
+def test_photos_are_predicted_by_the_newest_run_that_has_its_members(
+    dl: Dl, home: Path, pair: tuple[Run, Run]
+) -> None:
+    ok(dl("ensemble", "one", "two"))
+    name = only_ensemble(home).name
+    shutil.rmtree(pair[1].path)
+    said = dl("predict", "-d", "pets", home / "data/pets/valid")
+    assert f"Passed over {name}: its member two is gone.\nRun ~/runs/pets/one (" in said.stderr
 
 
 def test_members_are_found_where_the_folder_of_runs_is_now(
@@ -265,8 +277,10 @@ def test_ctrl_c_in_a_member_says_how_to_go_on_and_that_works(
     (stopped,) = [run.name for run in trained(home) if run.state == "interrupted"]
     (finished,) = [run.name for run in trained(home) if run.state == "finished"]
     assert f"`dl resume {stopped}`" in said.stderr
-    assert "`--seed 2` in place of `--members 3`" in said.stderr
-    assert f"with the names of all 3 (finished: {finished})" in said.stderr
+    assert said.stderr.splitlines()[-2:] == [
+        "Train the last member: the same command with `--seed 2` in place of `--members 3`.",
+        f"Make the ensemble: `dl ensemble {finished}`, with the names of the other 2 runs added.",
+    ]
     assert ensembles(home) == []
     ok(dl("resume", stopped))
     ok(dl(*command, "--schedule", "1e-2", "--seed", "2"))

@@ -8,21 +8,31 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.dot_images import TINY, TinyEngine, check, colours, compute, paint, state
+from support.dot_images import (
+    TINY,
+    TinyEngine,
+    check,
+    colours,
+    compute,
+    load_features,
+    paint,
+    state,
+)
 from support.pictures import make_dataset
 
 from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import compute_features, features_ready, load_features, store_folder
+from dlcli.features.compute import compute_features, features_ready, store_folder
 from dlcli.features.key import feature_key
 from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
-from dlcli.images.pixels import PixelRule
+from dlcli.images.pixels import Batch, PixelRule
 from dlcli.models.engines import resolve_forward
 from dlcli.models.forward import Forward
 from dlcli.settings.shared import Settings
@@ -69,6 +79,40 @@ def test_a_second_call_touches_nothing_and_starts_no_network(
     assert state(folder) == before
     assert engine.started == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_says_how_many_features_are_kept_and_the_same_command_continues(
+    root: Path,
+    engine: TinyEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run = engine.run
+
+    def stopped_at(images: int) -> Callable[[Iterable[Batch]], Iterator[tuple[Batch, np.ndarray]]]:
+        def stop(batches: Iterable[Batch]) -> Iterator[tuple[Batch, np.ndarray]]:
+            for each in run(batches):
+                if engine.seen > images:
+                    raise KeyboardInterrupt
+                yield each
+
+        return stop
+
+    monkeypatch.setattr(engine, "run", stopped_at(0))
+    with pytest.raises(KeyboardInterrupt):
+        compute(root)
+    assert "No features are stored yet. The same command starts again." in capfd.readouterr().err
+    engine.seen = 0
+    monkeypatch.setattr(engine, "run", stopped_at(9))
+    with pytest.raises(KeyboardInterrupt):
+        compute(root)
+    (store,) = (root / "features").iterdir()
+    said = f"The features of 8 of 22 images are kept in ~/data/dots/features/{store.name}. The"
+    assert said in capfd.readouterr().err  # two chunks of four
+    engine.seen = 0
+    monkeypatch.setattr(engine, "run", run)
+    compute(root)
+    assert engine.seen == 22 - 8
 
 
 def test_only_the_splits_asked_for_are_computed(root: Path, engine: TinyEngine) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.children import killed_before_change
-from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, paint
+from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, load_features, paint
 
 from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import features_ready, load_features, store_folder
+from dlcli.features.compute import features_ready, store_folder
 from dlcli.features.split_log import read_split
 from dlcli.features.store import stored_features
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import signal
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.children import no_file_above
 
 from dlcli.files.atomic import atomic, atomic_folder, atomic_write, remove_leftovers
 from dlcli.files.formats import write_csv, write_yaml
@@ -75,8 +75,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     file.write_text("old")
 
     def write_too_much() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        no_file_above(10_000)
         write(file)
 
     assert os.WEXITSTATUS(in_a_child(write_too_much)) == errno.EFBIG

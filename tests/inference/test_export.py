@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from support.small_run import SMALL, only_run
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
-from dlcli.inference.export import FORMATS, RECORD, check_export
+from dlcli.inference.export import EXAMPLE, FORMATS, RECORD, Agreement, check_export
 from dlcli.runs.run import Run
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
@@ -31,8 +34,16 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     run = train(dl_once, home, tiny, *CNN)
     said = ok(dl("export", run.name, "--format", name)).stderr
     assert "Checked on 8 validation images: 8 have the class that the run predicted" in said
-    assert f"next: run it with {FORMATS[name].runtime}; model.yaml beside it" in said
     folder = run.path / "exports" / name
+    script = folder / "example.py"
+    typed = f"`python ~/{script.relative_to(home)} PHOTO`"
+    assert said.endswith(f"run it with {FORMATS[name].runtime}, without `dl`: {typed}\n")
+    photo = tiny / "valid" / "dog" / "dog.1000.png"
+    printed = subprocess.check_output([sys.executable, script, photo], text=True).split()
+    (row,) = json.loads(ok(dl("predict", run.name, photo, "--json")).stdout)
+    assert float(printed[printed.index("dog") - 1]) == pytest.approx(
+        row["probabilities"]["dog"], abs=2e-4
+    )
     record = read_yaml(folder / RECORD)
     assert (folder / record["model"]).exists()
     assert record["classes"] == ["cat", "dog"]
@@ -42,6 +53,14 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     assert record["checked"]["images"] == 8
     assert record["checked"]["keras"] < 1e-5
     assert record["checked"]["predictions"] < 1e-5
+
+
+def test_a_run_in_bf16_is_told_apart_from_the_export_that_is_exact() -> None:
+    said = str(Agreement(58, 2e-7, 0.152, 57, "bf16"))
+    assert "58 validation images: 57 have the class that the run predicted" in said
+    assert "the run's model in Keras by 2e-07 at most: the export is exact" in said
+    assert "differ from it by up to 0.2, because the run computed features in bf16" in said
+    assert "the run's predictions by 2e-07 at most" in str(Agreement(8, 0.0, 2e-7, 8, "f32"))
 
 
 def test_tflite_is_litert(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
@@ -71,7 +90,7 @@ def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
     own.mkdir(parents=True)
     (own / "old").touch()
     ok(dl("export", "--format", "openvino"))
-    assert {path.name for path in own.iterdir()} == {"model.xml", "model.bin", RECORD}
+    assert {path.name for path in own.iterdir()} == {"model.xml", "model.bin", RECORD, EXAMPLE}
     again = dl("export", "--format", "openvino", "--to", own)
     refused(again, "exists already", "--to")
     ok(dl("export", "--format", "openvino", "--to", home / "for" / "phone"))

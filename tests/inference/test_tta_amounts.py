@@ -29,7 +29,7 @@ def test_what_has_no_effect_is_a_usage_error(dl: Dl, command: str) -> None:
     for count in ("0", "-1", "1000"):
         said = dl(command, "--tta", count)
         refused(said, f"`--tta` can't be {count}", "at least 1", "Leave `--tta` out")
-    refused(dl(command, "--tta", "x"), "'x' is not a valid integer")
+    refused(dl(command, "--tta", "x"), "`--tta` can't be 'x'", "the augmented copies of each image")
     for flag in (("--preset", "mnist"), ("--rotation", "3"), ("--no-horizontal-flip",)):
         refused(dl(command, *flag), f"`{' '.join(flag)}` has no effect without `--tta N`")
 

@@ -191,9 +191,12 @@ def test_what_lies_in_the_current_folder_is_not_imported(
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(
-    network: tuple[Forward, Path], own_cache: Path
+    network: tuple[Forward, Path], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(own_cache)
+    # it would be cut off at that size, for all
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:

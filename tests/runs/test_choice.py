@@ -10,7 +10,7 @@ from support.small_folders import make
 
 from dlcli.config import Config, load_config
 from dlcli.data.choice import choose_dataset, with_named
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import write_yaml
 from dlcli.runs.choice import ChosenRun, choose_run, find_run
 from dlcli.runs.run import Run
@@ -186,3 +186,37 @@ def test_a_named_run_that_is_not_finished_says_why(home: Path, state: str, words
     with pytest.raises(DlError) as caught:
         choose_run(config(), "a")
     assert str(caught.value) == f"a is not finished: {words}"
+
+
+def test_a_part_of_a_name_stands_for_the_only_run_that_has_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fish = make_run(home, "fish", "202611231409-finetune-e3", state="finished")
+    birds = make_run(home, "birds", "202611231410-fc-e12", state="failed")
+    make_run(home, "birds", "202611231411-fc-e12", state="failed")
+    for part in ("e3", "202611231409", "fish/2026", "fish/e3", "finetune"):
+        assert find_run(part, home / "runs") == fish
+    assert capsys.readouterr().err.startswith("e3 stands for 202611231409-finetune-e3.\n")
+    assert find_run("202611231410", home / "runs") == birds
+    with pytest.raises(DlError, match="fc is part of the names of 2 runs") as several:
+        find_run("fc", home / "runs")
+    assert several.value.hint == "202611231411-fc-e12\n202611231410-fc-e12"
+    assert several.value.exit_code == ExitCode.USAGE
+    with pytest.raises(DlError, match="No such run: e3") as refused:
+        find_run("e3", home / "runs", whole=True)
+    assert refused.value.hint == "Name it in full: `202611231409-finetune-e3`"
+
+
+def test_a_whole_name_and_a_beginning_win_over_a_part(home: Path) -> None:
+    whole = make_run(home, "fish", "a", state="finished")
+    begun = make_run(home, "fish", "bn-a", state="finished")
+    make_run(home, "fish", "c-bn", state="finished")
+    assert find_run("a", home / "runs") == whole
+    assert find_run("bn", home / "runs") == begun
+
+
+def test_the_second_run_of_a_name_does_not_stand_for_the_first(home: Path) -> None:
+    make_run(home, "fish", "202611231409-fc-2", state="finished")
+    for named in ("202611231409-fc", "fish/202611231409-fc"):
+        with pytest.raises(DlError, match="No such run"):
+            find_run(named, home / "runs")

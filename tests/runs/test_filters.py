@@ -21,6 +21,7 @@ from dlcli.runs.filters import (
     needs_settings,
     read_filter,
     sorted_by,
+    values_there,
 )
 from dlcli.runs.listing import FIELDS, Row
 from dlcli.runs.run import Run
@@ -204,3 +205,12 @@ def test_the_best_is_finished_and_has_a_score() -> None:
     ]
     assert [each.run.name for each in best_first(rows, "val_loss")] == ["001", "004", "000"]
     assert [each.run.name for each in best_first(rows, "val_accuracy")] == ["000", "004", "001"]
+
+
+def test_of_many_values_some_are_named() -> None:
+    rows = [row(n, rate=n / 10, name=f"n{n:02}", rest=None if n else 0.123456) for n in range(20)]
+    of = [Filter(key, "=", "") for key in ("rate", "name", "rest")]
+    assert values_there(rows, of) == (
+        "rate: 0 to 1.9; name: n00, n01, n02, n03, n04, n05, n06, n07, and 12 more; "
+        "rest: 0.1235, none"
+    )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.settings.aws import Duration, read_duration
+from dlcli.settings.aws import Duration
 from dlcli.settings.fields import Refused
 
 
@@ -17,7 +17,7 @@ from dlcli.settings.fields import Refused
     [("30m", 1800), ("4h", 14400), ("1h30m", 5400), ("2d", 172800), ("90s", 90), (" 1 H ", 3600)],
 )
 def test_a_number_with_its_unit_is_a_duration(text: str, seconds: int) -> None:
-    assert read_duration(text) == timedelta(seconds=seconds)
+    assert Duration.parse(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,7 @@ def test_a_number_with_its_unit_is_a_duration(text: str, seconds: int) -> None:
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(Refused):
-        read_duration(text)
-
-
-def test_off_is_none() -> None:
-    assert read_duration("off") is None
+        Duration.parse(text)
 
 
 @given(st.integers(1, 365 * 86400))

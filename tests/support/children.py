@@ -122,5 +122,10 @@ def drop_rights() -> None:
 
 
 def no_file_above(size: int) -> None:
-    """The kernel then refuses to write on, as it does on a full disk."""
+    """The kernel then refuses to write on, as it does on a full disk.
+
+    Python would cut what it compiles off at that size, without an error, for all who come after.
+    """
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for its children
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlcli.data.dataset import SPLITS, open_dataset
-from dlcli.features.compute import compute_features, load_features, store_folder
+from dlcli.data.dataset import SPLITS, Dataset, open_dataset
+from dlcli.features.compute import Features, compute_features, open_features, store_folder
 from dlcli.images.pixels import Batch, PixelRule
 from dlcli.models.forward import Forward
 from dlcli.settings.shared import OnError
@@ -35,6 +35,12 @@ class TinyEngine:
         for batch in batches:
             self.seen += len(batch.pixels)
             yield batch, batch.pixels.mean((1, 2)).astype(np.float32)
+
+
+def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
+    """One split's features, in memory."""
+    features = open_features(folder, dataset, split)
+    return Features(features.rows[:], features.paths)
 
 
 def paint(path: Path, colour: int) -> None:

@@ -39,7 +39,8 @@ def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, ti
 def test_what_is_set_is_otherwise(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
-    ok(dl("rerun", run.name, "--set", "dropout=0.25", "--set", "seed=4"))
+    said = ok(dl("rerun", "--set", "dropout=0.25", "--set", "seed=4"))
+    assert f"Run ~/runs/tiny/{run.name} (the newest of tiny)\n" in said.stderr
     (again,) = others(run)
     assert again.config["train"]["finetune"] == run.config["train"]["finetune"] | {"dropout": 0.25}
     assert again.config["seed"] == 4

@@ -27,6 +27,7 @@ from dlcli.aws.copy.plan import (
 from dlcli.aws.ssh import Unreachable, connect, home_of, reached_again, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
+from dlcli.files.atomic import existing
 from dlcli.files.paths import shown
 from dlcli.progress import Bar, say, track
 from dlcli.words import printable
@@ -246,7 +247,7 @@ def _require_room(client: SSHClient, direction: Direction, here: Path, size_byte
         DlError: says how much is free.
     """
     if direction == "get":
-        place = next(folder for folder in (here, *here.parents) if folder.is_dir())
+        place = existing(here)
         free, where = shutil.disk_usage(place).free, shown(place)
     else:
         code, out, _ = run(client, ["sh", "-c", 'df -P -k "$HOME"'])

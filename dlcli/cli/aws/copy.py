@@ -11,7 +11,7 @@ from dlcli.cli.aws.account import NAMED
 from dlcli.cli.aws.connect import TRUST, reached
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.options import OneOf, with_config
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import absolute, expanded, shown
@@ -35,7 +35,7 @@ MOST_NAMED = 20
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for decorate in reversed(
         (
-            click.argument("kind", metavar="[WHAT]", type=click.Choice(KINDS), default=KINDS[0]),
+            click.argument("kind", metavar="[WHAT]", type=OneOf(KINDS), default=KINDS[0]),
             click.argument("named", metavar="[NAME]", required=False),
             click.option("--dry-run", is_flag=True, help="print what would be done; do nothing"),
             click.option(

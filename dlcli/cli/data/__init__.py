@@ -20,7 +20,7 @@ from dlcli.cli.parts.datasets import (
     warn_of,
 )
 from dlcli.cli.parts.help import Group
-from dlcli.cli.parts.options import JSON, WholeNumber, with_dataset
+from dlcli.cli.parts.options import JSON, WholeNumber, refused_value, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.files.paths import quoted, shown
@@ -44,7 +44,7 @@ class Share(click.ParamType):
         except ValueError:
             share = 0
         if not (0 < share < 1 if isinstance(share, float) else share >= 1):
-            self.fail(f"{value!r} is not a number of images (400) or a fraction (0.2).")
+            raise refused_value(value, param, "a number of images (400) or a fraction (0.2)")
         return share
 
 

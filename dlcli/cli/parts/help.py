@@ -154,7 +154,11 @@ class Group(Page, click.Group):
         if self.before_dataset is not None and (root := dataset_meant(name, data_dir)):
             before = f"{ctx.command_path} {self.before_dataset}".rstrip()
             return f"{shown(name)} is a dataset: `{before} {typed_name(root)}`."
-        return did_you_mean(CALLED.get(name, name), self.list_commands(ctx))
+        known = self.list_commands(ctx)
+        word = CALLED.get(name, name)
+        if word == "ls" and "ls" not in known and "show" in known:
+            word = "show"
+        return did_you_mean(word, known)
 
 
 def _alike(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption
+from dlcli.cli.parts.usage import typed_name_of
 from dlcli.config import Config, declared, load_config
 from dlcli.errors import DlError, ExitCode
 from dlcli.progress import say
@@ -25,14 +26,6 @@ from dlcli.settings.fields import Setting, coerce
 SHARED = ("data_dir", "runs_dir")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 SHORT = {"dataset": "-d", "kaggle.competition": "-c", "aws.name": "-n"}
-
-TTA = click.option(
-    "--tta",
-    type=int,
-    metavar="N",
-    help="test-time augmentation: average the predictions for each image and N augmented copies "
-    "of it; augmentation is as in training, unless you give an option of augmentation",
-)
 
 
 class WholeNumber(click.IntRange):
@@ -43,7 +36,7 @@ class WholeNumber(click.IntRange):
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             bounds = f"from {self.min} to {self.max}" if self.max else f"of at least {self.min}"
-            raise _refused(value, param, f"a whole number {bounds}") from error
+            raise refused_value(value, param, f"a whole number {bounds}") from error
 
 
 class PositiveNumber(click.FloatRange):
@@ -58,14 +51,64 @@ class PositiveNumber(click.FloatRange):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            raise _refused(value, param, "a number above 0") from error
+            raise refused_value(value, param, "a number above 0") from error
 
 
-def _refused(value: Any, param: click.Parameter | None, expected: str) -> DlError:
-    flag = max(param.opts, key=len) if param else "The number"
+class OneOf(click.Choice[str]):
+    """One of some words, which an error lists."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise refused_value(value, param, f"one of {self.listed}") from error
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return f"one of {self.listed}"
+
+    @property
+    def listed(self) -> str:
+        """The words, as an error lists them."""
+        return ", ".join(self.choices)
+
+
+def refused_value(
+    value: Any, param: click.Parameter | None, expected: str, hint: str = ""
+) -> DlError:
+    """The error of a value that an option or an argument can't have.
+
+    Args:
+        expected: what it takes, in words.
+    """
+    name = typed_name_of(param) if param else "The value"
     return DlError(
-        f"`{flag}` can't be {value!r}", why=f"expected {expected}", exit_code=ExitCode.USAGE
+        f"{name} can't be {value!r}",
+        why=f"expected {expected}",
+        hint=hint,
+        exit_code=ExitCode.USAGE,
     )
+
+
+class Copies(click.ParamType):
+    """A number of augmented copies; `require_views` checks its bounds."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(value)
+        except ValueError as error:
+            expected = "a whole number, the augmented copies of each image"
+            raise refused_value(value, param, expected) from error
+
+
+TTA = click.option(
+    "--tta",
+    type=Copies(),
+    metavar="N",
+    help="test-time augmentation: average the predictions for each image and N augmented copies "
+    "of it; augmentation is as in training, unless you give an option of augmentation",
+)
 
 
 class SettingType(click.ParamType):

@@ -31,6 +31,7 @@ def print_table(
     *,
     remarks: bool = False,
     wide: bool = False,
+    ragged: bool = False,
 ) -> None:
     """Print rows under a header; columns of numbers are right-aligned.
 
@@ -44,6 +45,7 @@ def print_table(
         spare: titles of columns to leave out on a narrow terminal, the first one first.
         remarks: whether the last column holds remarks; no other column is left out for them.
         wide: keep all columns.
+        ragged: whether rows that fit stay on one line, even if others continue on a second.
     """
     lines = [list(header), *([_text(value) for value in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
@@ -65,11 +67,14 @@ def print_table(
     groups = shared_lines(needed, _room(), text=not right[-1])
     for line in lines:
         cells = list(map(_filled, line, widths, right))
-        for group in groups:
-            start = "" if group is groups[0] else " " * BELOW
+        mine = groups
+        if ragged and _together([*widths[:-1], _width(line[-1])]) <= _room():
+            mine = [list(range(len(widths)))]
+        for group in mine:
+            start = "" if group is mine[0] else " " * BELOW
             start += "".join(cells[i] + GAP for i in group[:-1])
             end = cells[group[-1]].rstrip()
-            if group is groups[0] or (start + end).strip():
+            if group is mine[0] or (start + end).strip():
                 _print_broken(end, start)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlcli.cli.parts.help import Command, Group, Page
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, OneOf, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
 from dlcli.cli.runs.choice import ALL, FILTERS, TRAIN_ONE, select_runs
 from dlcli.config import Config
@@ -16,7 +16,7 @@ from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.runs.filters import SIGNS, best_first, read_filter, sort_key, sorted_by
-from dlcli.words import count
+from dlcli.words import count, to_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,9 @@ def _with_ls(args: list[str]) -> list[str]:
 def command() -> None:
     """List, show, compare and remove runs.
 
-    Without COMMAND, `dl runs` lists the runs, with the filters and options of `dl runs ls`.
+    Without COMMAND, `dl runs` lists the runs, with the filters and options of `dl runs ls`. A run's
+    name says when it began (UTC), its recipe and its main values: `-e12-lr0.003-t1` is 12 epochs,
+    0.003 as the first learning rate, 1 trained layer.
     """
 
 
@@ -114,8 +116,8 @@ def ls(
 
     FILTER selects runs by a key, a sign and a value: `recipe=finetune`, `state!=failed`,
     `'val_accuracy>0.98'`. The key is a column of the list, a value in the run's `status.yaml`, or a
-    setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. The signs are = != < <= >
-    and >=. Put quotes around < and >.
+    setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. `lr` is the highest rate
+    of the run's schedule. The signs are = != < <= > and >=. Put quotes around < and >.
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
@@ -129,6 +131,9 @@ def ls(
     place = shown(found.place)
     if not found.rows:
         say(f"No runs in {place}; next: `dl train finetune`")
+    elif not kept:
+        say(f"None of {count(len(found.rows), 'run')} in {place} passes the filters.")
+        say(f"Values of the runs: {found.values_there}")
     else:
         of = f"{len(kept):,} of " if filters else ""
         runs = count(len(found.rows), "run")
@@ -144,7 +149,7 @@ def ls(
 @FILTERS
 @click.option(
     "--metric",
-    type=click.Choice(["val_loss", "val_accuracy"]),
+    type=OneOf(["val_loss", "val_accuracy"]),
     default="val_loss",
     show_default=True,
     help="score to compare by",
@@ -164,10 +169,13 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     runs_dir = config.settings().runs_dir
     if found is None:
         passes = " passes the filters" if filters and runs.rows else ""
+        hint = "`dl runs` lists all." if runs.rows else TRAIN_ONE
+        if passes and not runs.kept:
+            hint = f"Values of the runs: {runs.values_there}\n{hint}"
         raise DlError(
             f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
             why="all runs there belong to another dataset of that name" if ranked else "",
-            hint="`dl runs` lists all." if runs.rows else TRAIN_ONE,
+            hint=hint,
         )
     say(f"Best of {len(ranked):,} by {metric}: {found.values[metric]:.4f}")
     click.echo(name_to_type(found.run, runs_dir))
@@ -194,7 +202,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
             row.values["val_loss"],
             row.values["val_accuracy"],
             took,
-            *(row.values.get(key) for key in more),
+            *(_cell(row, key) for key in more),
         ]
         for row, took in zip(rows, seconds, strict=True)
     ]
@@ -204,6 +212,17 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
     spare = [title for title, key in SPARE.items() if key not in keys]
     print_table(header, table, spare, remarks=problems, wide=wide)
+
+
+def _cell(row: Row, key: str) -> Any:
+    """A value for the table; a setting as people write it, such as 1e-05."""
+    from dlcli.runs.listing import FIELDS, TIMES, TOLD
+    from dlcli.settings.fields import text_of
+
+    value = row.values.get(key)
+    if key in TIMES and value is not None:
+        return to_second(str(value))
+    return value if key in (*FIELDS, *TOLD) or isinstance(value, int) else text_of(value)
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:

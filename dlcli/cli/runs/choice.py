@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dlcli.runs.filters import Filter
     from dlcli.runs.listing import Row
     from dlcli.runs.run import Run
 
@@ -67,6 +68,7 @@ class Selection:
         runs_dir: the runs folder.
         dataset, root: the dataset's name and folder, as by `choose_runs`.
         rows: all runs, the newest first.
+        filters: the conditions.
         kept: the runs that pass.
     """
 
@@ -74,6 +76,7 @@ class Selection:
     dataset: str | None
     root: Path | None
     rows: Sequence[Row]
+    filters: Sequence[Filter]
     kept: Sequence[Row]
 
     @property
@@ -93,10 +96,18 @@ class Selection:
             of = "" if self.dataset is None else f" of {shown(self.dataset)}"
             passes = " passes the filters" if self.rows else ""
             same = " --all" if self.dataset is None else again(self.root)
-            raise DlError(
-                f"No run{of} in {shown(self.runs_dir)}{passes}",
-                hint=f"List them without filters: `dl runs{same}`." if self.rows else TRAIN_ONE,
-            )
+            hint = TRAIN_ONE
+            if self.rows:
+                hint = f"Values of the runs: {self.values_there}\n"
+                hint += f"List them without filters: `dl runs{same}`."
+            raise DlError(f"No run{of} in {shown(self.runs_dir)}{passes}", hint=hint)
+
+    @property
+    def values_there(self) -> str:
+        """The values that runs have of the filters' keys, for a filter that none passes."""
+        from dlcli.runs.filters import values_there
+
+        return values_there(self.rows, self.filters)
 
 
 def select_runs(
@@ -129,7 +140,14 @@ def select_runs(
     dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
     rows = list_runs(runs_dir, dataset, settings=asked)
-    return Selection(runs_dir, dataset, root, rows, filtered(rows, wanted))
+    return Selection(
+        runs_dir=runs_dir,
+        dataset=dataset,
+        root=root,
+        rows=rows,
+        filters=wanted,
+        kept=filtered(rows, wanted),
+    )
 
 
 def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> list[Run]:
@@ -169,3 +187,37 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     skipped = ", without its members" if older != of_it[1].run else ""
     say(f"The newest two: {shown(older.name)} and {shown(newer.name)}{skipped}")
     return [older, newer]
+
+
+def named_or_last(config: Config, named: str | None, *, trained: bool = False) -> Run:
+    """The named run, or by default the newest one of the dataset, with a message.
+
+    Args:
+        config: the settings.
+        named: the name as typed; or a dataset, as if it were named by `-d`.
+        trained: whether to pass over ensembles.
+
+    Raises:
+        DlError: there is no such run, or none of the dataset.
+    """
+    from dlcli.data.choice import again, with_named
+    from dlcli.runs.choice import may_be_of, names_dataset
+    from dlcli.runs.listing import find_listed
+    from dlcli.runs.record import ENSEMBLE
+
+    settings = config.settings()
+    if named and names_dataset(config, named):
+        config = with_named(config, named)
+    elif named:
+        if config.is_flag("dataset"):
+            raise click.UsageError("`-d` selects the newest run: leave out `-d` or the name.")
+        return find_listed(named, settings.runs_dir, settings.data_dir)
+    found = select_runs(config, [f"recipe!={ENSEMBLE}"] if trained else [])
+    of_it = (row.run for row in found.kept if not found.root or may_be_of(row.run, found.root))
+    run = next(of_it, None)
+    if run is None:
+        hint = f"List all: `dl runs{again(found.root)}`." if found.rows else TRAIN_ONE
+        what = "trained run" if trained else "run"
+        raise DlError(f"No {what} in {shown(found.place)}", hint=hint)
+    say(f"Run {shown(run.path)} (the newest of {shown(run.dataset)})")
+    return run

@@ -21,7 +21,8 @@ from dlcli.words import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dlcli.report.compare import Comparison
+    from dlcli.evaluation.chance import Paired
+    from dlcli.report.compare import Comparison, Contrast
     from dlcli.runs.run import Run
     from dlcli.runs.settings import Difference
 
@@ -140,7 +141,7 @@ def _print(comparison: Comparison, wide: bool) -> None:
     else:
         click.echo("All settings are the same.")
     click.echo()
-    for contrast in comparison.contrasts:
+    for contrast in _merged(comparison.contrasts):
         print_text(contrast.about_loss)
         print_text(contrast.about_accuracy)
     if (several := len(comparison.contrasts)) > 1:
@@ -148,6 +149,19 @@ def _print(comparison: Comparison, wide: bool) -> None:
             f"With {several} comparisons, chance finds a difference more often than with one. Each "
             "p is corrected for that by Holm's method."
         )
+
+
+def _merged(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """The contrasts, with one for all runs of the same predictions, such as equal members."""
+    from dataclasses import replace
+
+    same: dict[Paired, list[Contrast]] = {}
+    for each in contrasts:
+        same.setdefault(each.test, []).append(each)
+    return [
+        replace(group[0], other=" and ".join(each.other for each in group))
+        for group in same.values()
+    ]
 
 
 def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence[str]:
@@ -164,8 +178,22 @@ def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence
 
 
 def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
+    """Print a column for each run, or if the columns don't fit, a line for each value.
+
+    In the second form, a line names all runs that have its value.
+    """
     rows = [[each.setting, *each.texts] for each in differences]
-    print_table(["setting", *names], rows)
+    if fits(header := ["setting", *names], rows):
+        print_table(header, rows)
+        return
+    lines = []
+    for each in differences:
+        setting = each.setting
+        for text in filter(None, dict.fromkeys(each.texts)):
+            having = [name for name, own in zip(names, each.texts, strict=True) if own == text]
+            lines.append([setting, ", ".join(having), text])
+            setting = ""
+    print_table(["setting", "runs", "value"], lines)
 
 
 def _plain(differences: Sequence[Difference]) -> dict[str, list[Any]]:

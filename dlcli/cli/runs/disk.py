@@ -84,7 +84,7 @@ def rm_command(
     """Remove runs, or their checkpoints.
 
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
-    and what depends on them, then asks once.
+    and what depends on them, then asks once. With `--yes`, type the whole name of each RUN.
     """
     from dlcli.runs.disk import (
         checkpoint_of,
@@ -97,7 +97,7 @@ def rm_command(
     )
 
     sizes: dict[Run, int] = {}
-    for run in _meant(config, named, everything):
+    for run in _meant(config, named, everything, yes):
         require_no_link(run)
         require_at_rest(run)
         files = stored_files(run)
@@ -110,16 +110,18 @@ def rm_command(
         return
     _warn(list(sizes), config.settings().runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
-    many = words.count(len(sizes), what) if len(sizes) > 1 else f"this {what}"
-    consent(f"Remove {many}, {words.size(sum(sizes.values()))}?", yes)
+    asked = words.count(len(sizes), what)
+    if len(sizes) == 1:
+        (run,) = sizes
+        asked = f"the checkpoint of {run.name}" if checkpoints else run.name
+    consent(f"Remove {asked}, {words.size(sum(sizes.values()))}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` locks it too, before it trains
             (remove_checkpoint if checkpoints else remove_run)(run)
-    of_one = f"the checkpoint of {run.name}" if checkpoints else run.name
-    say(f"Removed {many if len(sizes) > 1 else of_one}.")
+    say(f"Removed {asked}.")
 
 
-def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
+def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) -> list[Run]:
     """The named runs, each once, or those that pass the filters.
 
     Raises:
@@ -141,7 +143,8 @@ def _meant(config: Config, named: Sequence[str], everything: bool) -> list[Run]:
     if everything or config.is_flag("dataset"):
         raise click.UsageError("`--all` and `-d` are only for filters: leave them out.")
     settings = config.settings()
-    runs = [find_listed(word, settings.runs_dir, settings.data_dir) for word in named]
+    # a part of a name stands for a run only if its whole name is asked about
+    runs = [find_listed(word, settings.runs_dir, settings.data_dir, whole=yes) for word in named]
     return list({run.path.resolve(): run for run in runs}.values())
 
 

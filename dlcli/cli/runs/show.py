@@ -10,10 +10,11 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
+from dlcli.cli.runs.choice import named_or_last
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.progress import say
-from dlcli.words import printable
+from dlcli.words import printable, to_second
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,30 +45,38 @@ LINES = (
     "parameters",
 )
 SENTENCES = ("reason", "problem")
+# The names for people, as in the other tables; the keys are those of `status.yaml`.
+NAMES = {
+    "val_loss": "valid loss",
+    "val_accuracy": "valid accuracy",
+    "train_loss": "train loss",
+    "train_accuracy": "train accuracy",
+}
 
 
 @click.command("show", cls=Command)
-@click.argument("named", metavar="RUN", shell_complete=complete_run)
+@click.argument("named", metavar="[RUN]", required=False, shell_complete=complete_run)
 @JSON
-@with_config()
-def show_command(config: Config, named: str, as_json: bool) -> None:
+@with_config("dataset")
+def show_command(config: Config, named: str | None, as_json: bool) -> None:
     """Show a RUN: changed settings, scores, diagnosis, files.
 
-    Changed settings are those that differ from the defaults. The diagnosis says whether the run
-    underfits or overfits. The last line suggests the next command.
+    Without RUN, it shows the newest run of the current dataset. Changed settings are those that
+    differ from the defaults. The diagnosis says whether the run underfits or overfits. The last
+    line suggests the next command.
     """
+    from dlcli.runs.choice import name_to_type
     from dlcli.runs.disk import stored_files
-    from dlcli.runs.listing import find_listed, read_row
+    from dlcli.runs.listing import read_row
 
-    settings = config.settings()
-    run = find_listed(named, settings.runs_dir, settings.data_dir)
+    run = named_or_last(config, named)
     row, files = read_row(run), stored_files(run)
     (changed, changes), diagnosis = _changed(run), _diagnosis(run)
     if as_json:
         emit_json(_plain(row, changed, changes, diagnosis, files))
     else:
         _print(row, changed, changes, diagnosis, files)
-    say(_next(row, config, named))
+    say(_next(row, config, name_to_type(run, config.settings().runs_dir)))
 
 
 def _print(
@@ -96,10 +105,11 @@ def _print(
 
 def _print_head(row: Row) -> None:
     """Print the values that have a line, without those that the run lacks."""
-    from dlcli.runs.listing import PLANNED
+    from dlcli.runs.listing import PLANNED, TIMES
     from dlcli.settings.fields import text_of
 
     lines = {name: row.values.get(name) for name in LINES}
+    lines |= {name: to_second(str(lines[name])) for name in TIMES if lines[name] is not None}
     if row.values["epoch"] is not None:
         planned = row.values.get(PLANNED)
         of = f" of {planned}" if planned and planned != row.values["epoch"] else ""
@@ -109,7 +119,7 @@ def _print_head(row: Row) -> None:
         lines["problem"] = row.problem
     for name, value in lines.items():
         if value is not None:
-            start, text = f"{name:14}  ", text_of(value)
+            start, text = f"{NAMES.get(name, name):14}  ", text_of(value)
             if name in SENTENCES:
                 print_text(text, start)
             else:  # unbroken, so that it can be copied

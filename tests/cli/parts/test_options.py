@@ -48,6 +48,8 @@ def test_the_commands_that_take_a_dataset_as_a_word() -> None:
         "data undo",
         "data ls",
         "data augment-preview",
+        "features ls",
+        "ladder",
     ]
     assert {"train linear", "train finetune", "lr-find linear"} <= {*TAKE_A_WORD}
 
@@ -97,7 +99,7 @@ def test_a_dataset_may_be_called_as_the_word_for_no_setting(dl: Dl, home: Path, 
 
 def test_an_image_and_a_dataset_are_two_things(dl: Dl, home: Path, pets: Path) -> None:
     image = pets / "train/cat/1.jpg"
-    said = "is an image, and `-d` names a dataset: leave out one of them."
+    said = "is an image, and `-d` names a dataset: leave out one of them\n"
     refused(dl("data", "augment-preview", image, "-d", "birds"), said, exit_code=2)
 
 

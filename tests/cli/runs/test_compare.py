@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from support.loaded_modules import BACKENDS, loaded
 from support.pictures import make_dataset
 from support.predicted_run import predicted_run
 from support.small_run import SMALL
+from support.terminal import at_terminal
 
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
@@ -107,6 +109,24 @@ def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Pa
     assert Image.open(Path.home() / "runs/pets/compare.png").width == 1800
 
 
+def test_settings_that_are_too_wide_have_a_line_for_each_value(root: Path) -> None:
+    for name, schedule in (("three", "0.003x8,0.0003x4,0.00003x2"), ("four", "0.01x8,0.001x4")):
+        run = predicted_run(root, name, dict.fromkeys(NAMES, (0.5, 0.5)))
+        values = {"schedule": schedule, "dropout": 0.3}
+        write_yaml(run.config_file, run.config | {"train": {"finetune": values}})
+    runs = ("one", "two", "three", "four")
+    said = at_terminal("-m", "dlcli", "runs", "compare", *runs, columns=50)
+    lines = said.splitlines()
+    start = lines.index("setting   runs     value")
+    assert lines[start + 1 : start + 5] == [
+        "dropout   B, C, D  0.3",
+        "schedule  C        0.003x8,0.0003x4,0.00003x2",
+        "          D        0.01x8,0.001x4",
+        "seed      B        1",
+    ]
+    assert "setting  " in at_terminal("-m", "dlcli", "runs", "compare", *runs, columns=160)
+
+
 @pytest.mark.parametrize(("verb", "third"), [("diff", "failed"), ("compare", "finished")])
 def test_without_names_the_newest_two_are_taken_the_older_first(
     dl: Dl, root: Path, verb: str, third: str
@@ -163,6 +183,14 @@ def test_with_more_runs_chance_is_corrected_and_that_is_said(dl: Dl, root: Path)
         "B's log loss is lower than C's by ",
     ]
     assert all(", p " in line for line in lines[-5:-1:2])
+
+
+def test_runs_of_the_same_predictions_share_their_sentences(dl: Dl, root: Path) -> None:
+    shutil.copytree(run_of("one").path, run_of("twin").path)
+    said = ok(dl("runs", "compare", "one", "two", "twin")).stdout
+    assert said.count("B's log loss is lower than A and C's by 0.0179 (") == 1
+    assert said.count("Only B is correct on 1 image, only A and C on 0 (") == 1
+    assert "lower than C's" not in said
 
 
 def test_json_has_all_numbers(dl: Dl, root: Path) -> None:

@@ -81,11 +81,25 @@ def test_where_nobody_can_answer_yes_has_to_be_typed(
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     said = dl("runs", "rm", three[0].name)
     assert said.exit_code == 2
-    no_terminal = r"there is no terminal: Remove this run, \d+ bytes\?\nAdd `--yes`"
+    no_terminal = rf"there is no terminal: Remove {three[0].name}, \d+ bytes\?\nAdd `--yes`"
     assert re.search(no_terminal, said.stderr)
     assert three[0].path.exists()
     ok(dl("runs", "rm", three[0].name, "--yes"))
     assert not three[0].path.exists()
+
+
+def test_a_part_of_a_name_removes_a_run_only_if_its_whole_name_was_asked_about(
+    dl: Dl, three: list[Run]
+) -> None:
+    said = dl("runs", "rm", "cnn")
+    assert f"there is no terminal: Remove {three[1].name}, " in said.stderr
+    said = dl("runs", "rm", "cnn", "--yes")
+    assert said.exit_code == 1
+    assert (
+        f"No such run: cnn: ~/runs has nothing of that name\nName it in full: `{three[1].name}`"
+        in said.stderr
+    )
+    assert three[1].path.exists()
 
 
 def test_what_needs_a_run_is_told_before_it_goes(dl: Dl, three: list[Run]) -> None:
@@ -211,13 +225,14 @@ def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> Non
     said = dl("runs", "rm", "state=interrupted", "--yes")
     assert said.exit_code == 1
     assert (
-        "No run of tiny in ~/runs passes the filters\nList them without filters: `dl runs`."
+        "No run of tiny in ~/runs passes the filters\n"
+        "Values of the runs: state: failed, finished\nList them without filters: `dl runs`."
         in said.stderr
     )
     assert "No run here has a `droput`" in dl("runs", "rm", "droput=0", "--yes").stderr
     said = dl("runs", "rm", "state=failed")
     assert said.exit_code == 2
-    assert "there is no terminal: Remove this run" in said.stderr
+    assert f"there is no terminal: Remove {three[1].name}, " in said.stderr
     assert all(run.path.exists() for run in three)
 
 

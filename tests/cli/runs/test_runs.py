@@ -205,18 +205,22 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
     ("words", "what", "mend"),
     [
         ("dropuot=1", "No run here has a `dropuot`", "Did you mean `dropout`?"),
-        ("lr=0.01", "a run's schedule holds rates and epochs", "as in `schedule=1e-3x"),
+        ("nonsuch=1", "No run here has a `nonsuch`", "Keys: run, dataset, state"),
         ("--sort val_los", "No run here has a `val_los`", "Did you mean `val_loss`?"),
         ("val_accuracy", "'val_accuracy' is not a filter", "Quote filters"),
         ("--sort val_loss best", "'best' is not a filter", "Quote filters"),
         ("val_loss<low", "`val_loss<low` compares numbers with 'low'", "`'val_loss<0.5'`"),
-        ("--json --csv", "Use `--json` or `--csv`, not both.", ""),
-        ("--all -d tiny", "`--all` and `-d` exclude each other: leave out one of them.", ""),
+        ("--json --csv", "Use `--json` or `--csv`, not both\n", ""),
+        ("--all -d tiny", "`--all` and `-d` exclude each other: leave out one of them\n", ""),
         ("shwo", "`dl runs` has no command 'shwo'", "Did you mean `show`?"),
-        ("best --metric f1", "'f1' is not one of 'val_loss', 'val_accuracy'", ""),
+        (
+            "best --metric f1",
+            "`--metric` can't be 'f1': expected one of val_loss, val_accuracy",
+            "",
+        ),
         ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
         ("rm", "Name runs", "`dl runs rm RUN`"),
-        ("show", "Missing argument 'RUN'", ""),
+        ("show x -d tiny", "`-d` selects the newest run", ""),
     ],
 )
 def test_what_can_not_be_meant_is_a_usage_error(
@@ -227,6 +231,41 @@ def test_what_can_not_be_meant_is_a_usage_error(
     assert what in said.stderr
     assert mend in said.stderr
     assert said.stdout == ""
+
+
+def test_times_are_shown_to_the_second_and_kept_as_they_are(dl: Dl, dataset: Path) -> None:
+    recorded = "2026-11-23T14:09:31.123456Z"
+    run = listed_run(started=recorded, finished=recorded)
+    shown = "2026-11-23T14:09:31Z"
+    for words in ("--sort started", "finished!=none"):
+        assert ok(dl("runs", *words.split())).stdout.splitlines()[1].endswith(f"  {shown}")
+    assert f"started         {shown}" in ok(dl("runs", "show", run.name)).stdout
+    (row,) = json.loads(ok(dl("runs", "--json")).stdout)
+    assert row["started"] == recorded
+
+
+def test_lr_is_the_highest_rate_of_a_schedule(dl: Dl, dataset: Path) -> None:
+    listed_run("202611231409-low", hyperparameters={"schedule": "1e-5x2,1e-6x1"})
+    listed_run("202611231410-high", hyperparameters={"schedule": "0.001x1,0.01x2"})
+    for word in ("lr>0.005", "learning_rate=1e-2"):
+        (row,) = json.loads(ok(dl("runs", word, "--json")).stdout)
+        assert row["run"] == "202611231410-high"
+    assert ok(dl("runs", "lr<=1e-5")).stdout.splitlines()[1].split()[-1] == "1e-05"
+    low, _ = json.loads(ok(dl("runs", "--sort", "lr", "--json")).stdout)
+    assert low["run"] == "202611231409-low"
+
+
+def test_a_filter_that_no_run_passes_names_the_values_of_the_runs(dl: Dl, three: list[Run]) -> None:
+    said = ok(dl("runs", "recipe=fintune", "batch_size=1"))
+    assert said.stdout == ""
+    assert said.stderr.splitlines()[1:] == [
+        "None of 3 runs in ~/runs/tiny passes the filters.",
+        "Values of the runs: recipe: cnn, ensemble, finetune; batch_size: 16, none",
+    ]
+    for words in ("best recipe=fc", "rm recipe=fc --yes"):
+        refused = dl("runs", *words.split())
+        assert refused.exit_code == 1
+        assert "Values of the runs: recipe: cnn, ensemble, finetune\n" in refused.stderr
 
 
 # The best
@@ -271,7 +310,8 @@ def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:
     assert "No finished run of tiny in ~/runs\nTrain one: `dl train finetune`." in said.stderr
     listed_run()
     said = dl("runs", "best", "val_accuracy>0.99")
-    assert "No finished run of tiny in ~/runs passes the filters\n`dl runs` lists" in said.stderr
+    assert "No finished run of tiny in ~/runs passes the filters\n" in said.stderr
+    assert "Values of the runs: val_accuracy: 0.9\n`dl runs` lists all." in said.stderr
     assert (said.exit_code, said.stdout) == (1, "")
 
 

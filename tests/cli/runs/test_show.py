@@ -43,6 +43,7 @@ def test_one_run_is_shown_with_what_differs_what_it_found_and_its_files(
     assert "command         dl train x" in lines
     assert "epochs          3" in lines
     assert "best epoch      2" in lines
+    assert "valid accuracy  0.9" in lines
     changed = lines[lines.index("") + 1 :]
     assert changed[0].split() == ["setting", "value", "default"]
     assert changed[2].split() == ["seed", "3", "0"]
@@ -113,3 +114,16 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes(dl: Dl, dataset: Path, name: s
         assert f"problem         {name}" in said.stdout
         ok(dl("runs", "show", run.name, "--json"))
         ok(dl("runs", "du"))
+
+
+def test_without_a_name_the_newest_run_of_the_dataset_is_shown(dl: Dl, three: list[Run]) -> None:
+    said = ok(dl("runs", "show"))
+    assert f"Run ~/runs/tiny/{three[2].name} (the newest of tiny)\n" in said.stderr
+    assert said.stdout == ok(dl("runs", "show", three[2].name)).stdout
+    assert f"`dl evaluate {three[2].name}`" in said.stderr
+
+
+def test_without_a_run_there_is_none_to_show(dl: Dl, dataset: Path) -> None:
+    said = dl("runs", "show")
+    assert said.exit_code == 1
+    assert "No run in ~/runs/tiny\nTrain one: `dl train finetune`." in said.stderr
