@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from support.children import killed_before_change
 from support.command_result import Dl, ok
 from support.pictures import make_dataset
+from support.small_folders import make, tree
 
-from dlcli.data.demo import write_digits
+from dlcli.data import demo
+from dlcli.data.demo import MARKER, write_digits
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml
 
@@ -41,6 +48,62 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DlError, match="was not made by `dl demo`"):
         write_digits(tmp_path)
     assert (tmp_path / "photo.jpg").exists()
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three labelled digits and a test image; the demo then makes few changes."""
+    digits = SimpleNamespace(images=np.zeros((4, 8, 8)), target=np.arange(4))
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: digits)
+    monkeypatch.setattr(demo, "LABELLED", 3)
+
+
+@pytest.mark.forks
+def test_killed_at_any_change_the_next_demo_is_whole(tmp_path: Path, few_digits: None) -> None:
+    root = tmp_path / "digits"
+    write_digits(root)
+    whole = tree(root, hidden=True)
+    for number in range(1, 200):
+        (root / "features").mkdir()
+        (root / "features/array").write_bytes(b"of the old demo")
+        killed = killed_before_change(number, partial(write_digits, root))
+        write_digits(root)
+        assert tree(root, hidden=True) == whole
+        if not killed:
+            break
+    assert number > 20
+
+
+@pytest.mark.forks
+def test_what_an_earlier_version_left_after_a_kill_is_replaced(
+    tmp_path: Path, few_digits: None
+) -> None:
+    """It removed the old demo in place, then wrote the new one in place, its marker in between."""
+    root = tmp_path / "digits"
+    write_digits(root)
+    whole = tree(root, hidden=True)
+    for number in range(1, 50):
+        (root / MARKER).unlink()
+        killed = killed_before_change(number, partial(shutil.rmtree, root))
+        write_digits(root)
+        assert tree(root, hidden=True) == whole
+        if not killed:
+            break
+    assert number > 5
+
+
+@pytest.mark.parametrize("photo", ["train/7/mine.jpg", "7.123.jpg", "mine/1.png", "notes.txt"])
+def test_a_folder_with_other_files_is_left_alone_though_it_has_digits(
+    tmp_path: Path, few_digits: None, photo: str
+) -> None:
+    root = tmp_path / "digits"
+    write_digits(root)
+    (root / MARKER).unlink()
+    make(root, photo)
+    before = tree(root)
+    with pytest.raises(DlError, match="was not made by `dl demo`"):
+        write_digits(root)
+    assert tree(root) == before
 
 
 def test_a_second_demo_finds_the_same_images(tmp_path: Path) -> None:
