@@ -37,27 +37,38 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
 
     The course is fast.ai's of 2017. The steps go from a linear model on the pixels to new layers on
     a pretrained network. Each step is a run. It trains on the dataset's sample (see `dl data
-    sample`), or with --full on the whole dataset. The same command resumes a stopped ladder and
-    shows a finished one again. Hyperparameters come from the settings, such as
-    `train.cnn.schedule`.
+    sample`), or with --full on the whole dataset. Ctrl-C shows the results so far. The same command
+    resumes a stopped ladder and shows a finished one again. Hyperparameters come from the settings,
+    such as `train.cnn.schedule`.
     """
     from dlcli.data.choice import choose_dataset
-    from dlcli.experiments.ladder import choose_images, climb
-    from dlcli.report.ladder import MARKDOWN, PICTURE, best_of
+    from dlcli.experiments.ladder import Stopped, choose_images, climb
+    from dlcli.report.ladder import best_of
 
     named = choose_dataset(config)
     choice = choose_images(named, full)
     say(str(choice))
-    ladder, results = climb(config, choice.root, anew)
+    try:
+        ladder, results = climb(config, choice.root, anew)
+    except Stopped as stop:
+        if stop.ladder and stop.results:
+            _show(stop.ladder, choice.root, stop.results, as_json)
+        raise
+    _show(ladder, choice.root, results, as_json)
+    if best := best_of(results):
+        say(f"Best: {best.step}; next: `{_next(config, choice.root, best)}`")
+
+
+def _show(ladder: Ladder, root: Path, results: Sequence[Result], as_json: bool) -> None:
+    from dlcli.report.ladder import MARKDOWN, PICTURE
+
     if as_json:
-        emit_json(_plain(ladder, choice.root, results))
+        emit_json(_plain(ladder, root, results))
     else:
         print_table(HEADER, _aligned([result.cells for result in results]))
         click.echo()
         print_table(["step", "what it shows"], [[each.step, each.finding] for each in results])
     say(f"Table: {shown(ladder.path / MARKDOWN)}; figure: {shown(ladder.path / PICTURE)}")
-    if best := best_of(results):
-        say(f"Best: {best.step}; next: `{_next(config, choice.root, best)}`")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -71,6 +71,21 @@ class Rung:
         return {name: getattr(cls, name) for name in sorted(others)} | dict(self.values)
 
 
+class Stopped(DlError):
+    """A ladder was stopped by Ctrl-C, and can be resumed.
+
+    Args:
+        ladder: None if it had not begun.
+        results: of the finished steps.
+    """
+
+    def __init__(self, ladder: Ladder | None, results: Sequence[Result]) -> None:
+        # `--again` would start from scratch
+        command = command_line().replace(" --again", "")
+        super().__init__(f"Interrupted. To resume: `{command}`.", exit_code=ExitCode.INTERRUPTED)
+        self.ladder, self.results = ladder, results
+
+
 RUNGS = (
     Rung("linear"),
     Rung("dense"),
@@ -118,9 +133,11 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
         anew: start a new ladder, even if one with the same plan exists.
 
     Raises:
-        DlError: before the first step: what can't work; later: Ctrl-C or what stops all training.
-            The next call resumes the ladder.
+        Stopped: Ctrl-C; it has the results so far, which are also written. The next call resumes
+            the ladder.
+        DlError: before the first step: what can't work; later: what stops all training.
     """
+    ladder = None
     try:
         plan = _plan(config, root)
         runs_dir = config.settings().runs_dir
@@ -138,12 +155,17 @@ def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[
                 write_results(ladder.path, results, _ground(root))
                 ladder.update(state="finished", finished=utc_now())
     except (Interrupted, KeyboardInterrupt) as stop:
-        # `--again` would start from scratch
-        command = command_line().replace(" --again", "")
-        raise DlError(
-            f"Interrupted. To resume: `{command}`.", exit_code=ExitCode.INTERRUPTED
-        ) from stop
+        raise Stopped(ladder, _results_so_far(ladder, root) if ladder else []) from stop
     return ladder, results
+
+
+def _results_so_far(ladder: Ladder, root: Path) -> list[Result]:
+    """The results of the finished steps, written as tables and figure too."""
+    ladder.adopt()
+    results = [_result(ladder, rung) for rung in RUNGS if ladder.is_done(rung.name)]
+    if results:
+        write_results(ladder.path, results, _ground(root))
+    return results
 
 
 def _find(ladders: Sequence[Ladder], plan: Mapping[str, Any]) -> Ladder | None:

@@ -78,6 +78,8 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             path.rename(replaced)  # a kill while it is removed would leave half of it
         built.rename(path)
     finally:
+        if replaced.is_dir() and not path.exists():  # Ctrl-C between the two renames
+            replaced.rename(path)
         shutil.rmtree(built, ignore_errors=True)
     sync_folder(path.parent)
     shutil.rmtree(replaced, ignore_errors=True)

@@ -148,6 +148,35 @@ def test_where_every_step_failed_there_is_no_best(
     assert (ladder / "ladder.png").is_file()
 
 
+def test_ctrl_c_shows_the_table_and_figure_so_far(
+    dl: Dl, home: Path, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_at_once(monkeypatch, home, stopping=("linear",))
+    said = dl("ladder", "-d", "tiny", "--full")
+    assert (said.exit_code, said.stdout) == (130, "")
+    train_at_once(monkeypatch, home, stopping=("finetune",))
+    said = dl("ladder", "-d", "tiny", "--full")
+    assert said.exit_code == 130
+    assert [line.split()[0] for line in said.stdout.splitlines() if line] == [
+        *("step", "linear", "cnn"),
+        *("step", "linear", "cnn"),
+    ]
+    (ladder,) = (home / "runs" / "tiny").glob("*-ladder")
+    folder = f"~/runs/tiny/{ladder.name}"
+    assert said.stderr.splitlines()[-2:] == [
+        f"Table: {folder}/ladder.md; figure: {folder}/ladder.png",
+        "Interrupted. To resume: `dl ladder -d tiny --full`.",
+    ]
+    assert (ladder / "ladder.png").is_file()
+    assert "finetune" not in (ladder / "ladder.md").read_text()
+    train_at_once(monkeypatch, home)
+    ok(dl("ladder", "-d", "tiny", "--full"))
+    assert "finetune" in (ladder / "ladder.md").read_text()
+    train_at_once(monkeypatch, home, stopping=("finetune",))
+    said = dl("ladder", "-d", "tiny", "--full", "--again", "--json")
+    assert [each["step"] for each in json.loads(said.stdout)["steps"]] == ["linear", "cnn +augment"]
+
+
 def test_a_finished_ladder_is_shown_again(dl: Dl, home: Path, quick: Path) -> None:
     first = ok(dl("ladder", "-d", "tiny", "--full"))
     (ladder,) = (home / "runs" / "tiny").glob("*-ladder")

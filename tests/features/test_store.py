@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -297,3 +298,23 @@ def test_a_removed_store_is_gone_and_a_half_removed_one_can_be_named(
     assert not folder.exists()
     compute(root)
     check(root)
+
+
+def test_a_removal_killed_at_any_change_is_finished_by_the_next(
+    root: Path, engine: TinyEngine, tmp_path: Path
+) -> None:
+    folder = compute(root)
+    whole = shutil.copytree(folder, tmp_path / "whole")
+    for number in range(1, 200):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(whole, folder)
+        killed = killed_before_change(number, partial(remove_features, folder))
+        for store in stored_features(root):
+            remove_features(store.folder)
+        assert stored_features(root) == []
+        if folder.exists():  # the manifest was gone before the folder
+            compute(root)
+            check(root)
+        if not killed:
+            break
+    assert number > 10

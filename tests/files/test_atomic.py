@@ -8,10 +8,11 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.children import no_file_above
+from support.children import killed_before_change, no_file_above
 
 from dlcli.files.atomic import atomic, atomic_folder, atomic_write, remove_leftovers
 from dlcli.files.formats import write_csv, write_yaml
@@ -209,3 +210,38 @@ def test_a_kill_while_a_folder_is_replaced_leaves_a_whole_one(tmp_path: Path) ->
     assert contents(tmp_path) == {"onnx/model.bin": "new"}
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["onnx"]
+
+
+def test_killed_at_any_change_the_next_call_replaces_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "onnx"
+    for number in range(1, 50):
+        make(folder, "old", replace=True)
+        killed = killed_before_change(number, partial(make, folder, "new", replace=True))
+        assert not folder.exists() or contents(folder)["model.bin"] in ("old", "new")
+        make(folder, "newer", replace=True)
+        assert contents(folder) == {"model.bin": "newer"}
+        if not killed:
+            break
+    assert number > 5
+    for left in tmp_path.glob(".dl-*"):
+        os.utime(left, (0, 0))
+    make(folder, "last", replace=True)
+    assert contents(tmp_path) == {"onnx/model.bin": "last"}
+
+
+def test_ctrl_c_while_a_folder_is_replaced_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "onnx", "old")
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if rename_calls.pop():
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    rename_calls = [False, True, False]
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "onnx", "new", replace=True)
+    assert contents(tmp_path) == {"onnx/model.bin": "old"}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.children import killed_before_change
 from support.listed_runs import listed_run
 
 from dlcli.errors import DlError
@@ -173,3 +176,27 @@ def test_damaged_runs_and_ladders_name_nobody(home: Path) -> None:
     (home / "runs" / "tiny" / "1-ladder").mkdir()
     (home / "runs" / "tiny" / "1-ladder" / "ladder.yaml").write_text("runs: [")
     assert reasons(home, run) == []
+
+
+@pytest.mark.forks
+@pytest.mark.parametrize("remove", [remove_run, remove_checkpoint])
+def test_a_removal_killed_at_any_change_is_finished_by_the_next(
+    home: Path, remove: Callable[[Run], None]
+) -> None:
+    def removed(run: Run) -> None:
+        with run.held():
+            remove(run)
+
+    for number in range(1, 100):
+        run = with_checkpoint(with_models(listed_run(f"2026112314{number:02}-finetune-e3")))
+        killed = killed_before_change(number, partial(removed, run))
+        for row in list_runs(home / "runs"):
+            if row.run.path == run.path and (remove is remove_run or run.checkpoint.exists()):
+                removed(run)
+        left = [row.run for row in list_runs(home / "runs")]
+        assert (run in left) == (remove is remove_checkpoint)
+        assert not run.checkpoint.exists()
+        shutil.rmtree(run.path, ignore_errors=True)
+        if not killed:
+            break
+    assert number > 3
