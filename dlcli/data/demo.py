@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 
 from dlcli.data.dataset import FEATURES, SPLITS
-from dlcli.data.folders import is_image
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_folder
 from dlcli.files.formats import write_csv
@@ -72,7 +71,8 @@ def _is_demo(folder: Path) -> bool:
     ours = {*SPLITS, FEATURES, SAMPLE_SUBMISSION}
     if any(path.name not in ours and not path.name.startswith(".dl") for path in folder.iterdir()):
         return False
-    images = [path for path in folder.rglob("*") if is_image(path.name)]
-    dated = [path for path in images if path.stat().st_mtime == PUBLISHED]
+    below = [path for split in SPLITS for path in (folder / split).rglob("*")]
+    images = [path for path in below if not path.is_dir()]
+    dated = [path for path in images if path.lstat().st_mtime == PUBLISHED]
     named = all(re.fullmatch(r"(\d\.)?\d+\.png", path.name) for path in images)
     return named and len(images) - len(dated) <= 1
