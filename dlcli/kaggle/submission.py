@@ -44,12 +44,14 @@ class Submission:
         rows: the text of each cell.
         notes: decisions that the user should know, one sentence each.
         labels: whether it holds labels (class names, 0 and 1) instead of probabilities.
+        about: the class that a single column is about; None for class names, or several columns.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     labels: bool = False
+    about: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class _Values:
     rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
     labels: bool = False
+    about: str | None = None
 
 
 def make_submission(
@@ -102,7 +105,7 @@ def make_submission(
         )
     rows = tuple((i, *value) for i, value in zip(ids, made.rows, strict=True))
     header = sample.header if sample else ("id", *columns)
-    return Submission(header, rows, (*notes, *made.notes), made.labels)
+    return Submission(header, rows, (*notes, *made.notes), made.labels, made.about)
 
 
 def check_submission(rows: Sequence[Sequence[str]], submission: Submission) -> None:
@@ -189,13 +192,14 @@ def _single_column(
     number = classes.index(chosen)
     if wants_labels or (no_yes and not is_number(no_yes[0])):
         no, yes = no_yes or _NO_YES[0]
-        note = f"{place} holds {yes} if the likeliest class is {chosen!r} ({how}), else {no}."
-        cells = [(yes if k == number else no,) for k in likeliest]
-        return _Values(cells, (note, *notes), labels=True)
+        note = f"{place} holds {yes} where {chosen!r} is likely ({how}), else {no}."
+        cells = [(yes if p > 0.5 else no,) for p in y_prob[:, number]]
+        return _Values(cells, (note, *notes), labels=True, about=chosen)
     notes.insert(0, f"{place} holds the probability of {chosen!r} ({how}).")
     if metric is None and seen and set(seen) <= {"0", "1"}:
         notes.append("If the competition scores labels, 0 or 1, add `--metric accuracy`.")
-    return _Values([(f"{p:.9g}",) for p in y_prob[:, number]], tuple(notes))
+    cells = [(f"{p:.9g}",) for p in y_prob[:, number]]
+    return _Values(cells, tuple(notes), about=chosen)
 
 
 def _odd_value(seen: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:

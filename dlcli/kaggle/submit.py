@@ -181,7 +181,10 @@ def submit_run(run: Run, plan: SubmissionPlan, views: int = 0) -> Submitted:
     content = _written(kept_in.submission_file, submission)
     matters = not submission.labels and (metric is None or metric.clipped)
     unfit = _unfit(metric, submission)
-    expected = None if unfit else _expected(metric, valid.y_true, clipped, len(submission.rows))
+    judged = valid.y_true, clipped
+    if submission.about is not None and len(valid.classes) > 2:
+        judged = _of_one_class(*judged, valid.classes.index(submission.about))
+    expected = None if unfit else _expected(metric, *judged, len(submission.rows))
     return Submitted(
         file=kept_in.submission_file,
         content=content,
@@ -221,6 +224,21 @@ def _unfit(metric: Metric | None, submission: Submission) -> tuple[str, ...]:
     if metric is not None and metric.clipped and submission.labels:
         return (f"Warning: the file holds labels, but {metric.words} needs probabilities.",)
     return ()
+
+
+def _of_one_class(y_true: Ints, y_prob: np.ndarray, number: int) -> tuple[Ints, np.ndarray]:
+    """Labels and probabilities of one class against all others, as a competition judges them.
+
+    Args:
+        y_prob: array of shape (n_samples, n_classes).
+
+    Returns:
+        1 for that class and 0 for others, and an array of shape (n_samples, 2).
+    """
+    import numpy as np
+
+    of_class = y_prob[:, number]
+    return (y_true == number).astype(int), np.column_stack([1 - of_class, of_class])
 
 
 def _expected(

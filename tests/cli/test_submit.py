@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import log_loss
 from support.command_result import Dl, ok, refused
 from support.loaded_modules import BACKENDS, loaded
+from support.predicted_run import predicted_run
 from support.small_folders import make
 
 from dlcli.data.dataset import open_dataset
@@ -115,6 +116,24 @@ def test_a_column_that_names_the_other_class_gets_that_ones_probability(
     assert read_csv(run.submission_file)[1] == ["1", "0.9"]
     sample(home / "data" / "pets", "id,feline\n1,0\n2,0\n10,0\n")
     refused(dl("submit", run.name), "Column 'feline' of ~/data/pets/sample_submission.csv is not")
+
+
+def test_one_class_of_several_is_judged_against_all_others(dl: Dl, home: Path) -> None:
+    pets = ("cat", "dog", "fox")
+    root = make(home / "data/zoo", *(f"{s}/{c}/1.png" for s in ("train", "valid") for c in pets))
+    make(root, "test/1.png", "test/2.png")
+    rows = [0.4, 0.3, 0.3], [0.1, 0.8, 0.1], [0.6, 0.1, 0.3]
+    valid = dict(zip((f"valid/{name}/1.png" for name in pets), rows, strict=True))
+    test = dict(zip(("test/1.png", "test/2.png"), rows[::2], strict=True))
+    zoo = predicted_run(root, "202611231409-finetune-e3", valid, test, columns=pets)
+    sample(root, "id,is_cat\n1,0\n2,0\n")
+    said = ok(dl("submit", zoo.name, "--metric", "accuracy"))
+    # at 0.4 the image is more likely something else; the fox is taken for a cat
+    assert zoo.submission_file.read_text() == "id,is_cat\n1,0\n2,1\n"
+    assert "expected accuracy  0.3333  (95 %" in said.stdout
+    said = ok(dl("submit", zoo.name, "--metric", "log_loss"))
+    loss = log_loss([1, 0, 0], [[0.6, 0.4], [0.9, 0.1], [0.4, 0.6]])
+    assert f"expected log loss  {loss:.4f}  (95 %" in said.stdout
 
 
 def test_a_sample_without_a_header_makes_a_file_without_one(dl: Dl, run: Run, home: Path) -> None:
