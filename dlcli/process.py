@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,45 @@ def host_name() -> str:
     from socket import gethostname
 
     return gethostname()
+
+
+def machine_id() -> str:
+    """This machine, in 8 hex digits; its name may be too long for a file's name."""
+    from zlib import crc32
+
+    known = host_name()
+    with suppress(OSError):  # each container numbers its processes anew; a Mac has none
+        known += str(Path("/proc/self/ns/pid").readlink())
+    return f"{crc32(os.fsencode(known)):08x}"
+
+
+def session_id() -> str | None:
+    """The terminal session of this process, as a file's name; None if its leader has ended.
+
+    A number of a process is used again, so the leader's start is part of the name. On a Mac, where
+    that is unknown, the terminal's name takes its place.
+    """
+    leader = os.getsid(0)
+    if not exists(leader):
+        return None
+    return f"{machine_id()}-{leader}-{_start(leader) or _terminal()}"
+
+
+def session_ended(name: str) -> bool | None:
+    """Whether a session has ended, by its `session_id`; None for one of another machine."""
+    machine, leader, began = name.split("-", maxsplit=2)
+    if machine != machine_id():
+        return None
+    start = _start(int(leader))
+    return not exists(int(leader)) or (start is not None and began != str(start))
+
+
+def _terminal() -> str:
+    """The terminal of the standard streams: "ttys003"; "" without one."""
+    for stream in (0, 1, 2):
+        with suppress(OSError):
+            return Path(os.ttyname(stream)).name
+    return ""
 
 
 def _user() -> str:

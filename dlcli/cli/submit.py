@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -203,6 +204,9 @@ def _send(
     from dlcli.kaggle.send import WAIT_SECONDS, send, wait_for_score
 
     otherwise = "The file is written; nothing was sent"
+    if not chosen.lasts and sys.stdin.isatty():  # a script is not stopped: it named no other
+        where = f"{shown(chosen.run.dataset)}, the dataset last named in another terminal"
+        consent(f"Send the predictions of {where}?", yes, otherwise)
     entry = send(
         kaggle,
         chosen.run,

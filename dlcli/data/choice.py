@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,15 +17,25 @@ from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
 from dlcli.files.paths import absolute, expanded, quoted, shown, state_home
 from dlcli.images.formats import is_image
+from dlcli.process import session_ended, session_id
 from dlcli.progress import say
+
+# A session of another machine, which has the same home folder, can't be checked.
+FORGOTTEN_SECONDS = 30 * 24 * 60 * 60
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A dataset's folder, and why it was chosen."""
+    """A dataset's folder, and why it was chosen.
+
+    Args:
+        lasts: whether the next command will choose it too. A command in another terminal may
+            change what was last named there.
+    """
 
     root: Path
     why: str
+    lasts: bool = True
 
     def __str__(self) -> str:
         return f"Dataset {shown(self.root)} ({self.why})"
@@ -32,8 +44,9 @@ class Choice:
 def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     """Choose the dataset: named > the setting > the current folder's > last named.
 
-    A dataset that is named on the command line is remembered for the next command, if it has
-    training images.
+    A dataset that is named on the command line is remembered for the next command in the same
+    terminal, if it has training images. A terminal in which none was named takes the one last named
+    in another.
 
     Args:
         config: the settings.
@@ -54,10 +67,10 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     if here := _dataset_around(Path.cwd(), settings.data_dir):
         return Choice(here, "of the current folder")
     if last := last_named():
-        if last.is_dir():
-            return Choice(last, "last named")
+        if last.root.is_dir():
+            return last
         raise DlError(
-            f"{shown(last)}, the dataset last named, no longer exists",
+            f"{shown(last.root)}, the dataset {last.why}, no longer exists",
             hint="Name another: a path, or a name under the data folder.",
         )
     raise DlError(
@@ -120,11 +133,14 @@ def again(root: Path | None, flag: str = "-d ") -> str:
         root: the dataset's folder.
         flag: the option that the next command names a dataset by; "" for a positional.
     """
+    if root is None:
+        return ""
     try:
-        taken = choose_dataset(load_config()).root
+        taken = choose_dataset(load_config())
     except DlError:
         taken = None
-    return "" if root is None or taken == root else f" {flag}{quoted(root)}"
+    is_taken = taken is not None and taken.lasts and taken.root == root
+    return "" if is_taken else f" {flag}{quoted(root)}"
 
 
 def find_dataset(named: str, data_dir: Path) -> Path:
@@ -207,22 +223,54 @@ def _dataset_around(folder: Path, data_dir: Path) -> Path | None:
 
 
 def _state_file() -> Path:
+    """The dataset last named in any terminal, as 0.1.0 kept it."""
     return state_home() / "dataset"
 
 
+def _sessions() -> Path:
+    """A file for each terminal session, so that no process writes what another one wrote."""
+    return state_home() / "datasets"
+
+
 def remember(root: Path) -> None:
-    """Record a dataset as the one last named on a command line."""
-    file = _state_file()
+    """Record a dataset as the one last named on a command line, in this terminal and in any."""
+    files = [_state_file()]
+    if session := session_id():
+        files.append(_sessions() / session)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(file, str(root) + "\n")
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(file, f"{root}\n")
+        _forget_ended()
     except OSError as error:  # a home that can't be written: the command itself goes on
-        say(f"Warning: can't remember the dataset in {shown(file)}: {error.strerror}.")
+        say(
+            f"Warning: can't remember the dataset in {shown(_state_file())}: {error.strerror}. "
+            "Add `-d DATASET` to the next command."
+        )
 
 
-def last_named() -> Path | None:
-    """The dataset last named on a command line, if any."""
+def _forget_ended() -> None:
+    """Remove what sessions left that have ended."""
+    for file in _sessions().glob("[!.]*"):
+        with suppress(FileNotFoundError, ValueError):  # removed by another process; not ours
+            ended = session_ended(file.name)
+            if ended is None:
+                ended = time.time() - file.stat().st_mtime > FORGOTTEN_SECONDS
+            if ended:
+                file.unlink()
+
+
+def last_named() -> Choice | None:
+    """The dataset last named on a command line in this terminal, else in another one, if any."""
+    if (session := session_id()) and (root := _recorded(_sessions() / session)):
+        return Choice(root, "last named")
+    if root := _recorded(_state_file()):
+        return Choice(root, "last named in another terminal", lasts=False)
+    return None
+
+
+def _recorded(file: Path) -> Path | None:
     try:
-        return Path(read_text(_state_file()).removesuffix("\n"))
+        return Path(read_text(file).removesuffix("\n"))
     except (FileNotFoundError, NotADirectoryError):
         return None

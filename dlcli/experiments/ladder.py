@@ -121,7 +121,7 @@ def choose_images(choice: Choice, full: bool) -> Choice:
             why="a ladder trains on a sample, to take minutes and not hours",
             hint=f"Make one: `dl data sample{again(root, '')}`. `--full` trains on all images.",
         )
-    return Choice(sample, f"the sample of {root.name}, the dataset {choice.why}")
+    return Choice(sample, f"the sample of {root.name}, the dataset {choice.why}", choice.lasts)
 
 
 def climb(config: Config, root: Path, anew: bool = False) -> tuple[Ladder, list[Result]]:

@@ -7,14 +7,14 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, is_folder, shown
-from dlcli.process import exists, host_name
+from dlcli.process import exists, machine_id
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
@@ -92,17 +92,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def _aside(path: Path) -> Path:
     """A new temporary path for `path`, which no other process and no other machine uses."""
-    return path.with_name(f".dl-{os.getpid()}-{_machine()}-{os.urandom(4).hex()}-{path.name}")
-
-
-def _machine() -> str:
-    """This machine, in 8 hex digits; its name may be too long for a file's name."""
-    from zlib import crc32
-
-    known = host_name()
-    with suppress(OSError):  # each container numbers its processes anew; a Mac has none
-        known += str(Path("/proc/self/ns/pid").readlink())
-    return f"{crc32(os.fsencode(known)):08x}"
+    return path.with_name(f".dl-{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}-{path.name}")
 
 
 def _remove_left(paths: Iterable[Path]) -> None:
@@ -119,7 +109,7 @@ def _is_left(path: Path) -> bool:
     if not temporary:
         return False
     pid, machine = temporary.groups()
-    if machine == _machine():
+    if machine == machine_id():
         return not exists(int(pid))
     try:
         return time.time() - path.stat().st_mtime > _LEFT_SECONDS

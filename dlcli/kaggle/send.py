@@ -112,10 +112,11 @@ def send(
         sync(kaggle, runs, slug, submitted.metric, is_sending=True)
         digest = sha256(submitted.content).hexdigest()[:DIGITS]
         limits = require_left(kaggle, slug)
+        these = f"the predictions of dataset {run.dataset}"
         if twin := sent_before(runs, slug, digest):
-            confirm(f"The same file was sent before: {_known(twin)}. Send it again?")
+            confirm(f"The same file was sent before: {_known(twin)}. Send {these} again?")
         if limits.left < FEW:
-            confirm(f"Only {limits.left} submission to {slug} is left today. Send it?")
+            confirm(f"Only {limits.left} submission to {slug} is left today. Send {these}?")
         kept = writable_run(run).sent_file(digest)
         kept.parent.mkdir(exist_ok=True)
         atomic_write(kept, submitted.content)

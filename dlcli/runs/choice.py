@@ -29,11 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChosenRun:
-    """A run, its dataset's folder (None if missing), and why the run was chosen."""
+    """A run, its dataset's folder (None if missing), and why the run was chosen.
+
+    Args:
+        lasts: as of its dataset's `Choice`.
+    """
 
     run: Run
     root: Path | None
     why: str
+    lasts: bool = True
 
     def __str__(self) -> str:
         return f"Run {shown(self.run.path)} ({self.why})"
@@ -71,7 +76,7 @@ def choose_run(config: Config, named: str | None, *, of_new_images: bool = False
         )
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
-    return ChosenRun(newest, choice.root, why)
+    return ChosenRun(newest, choice.root, why, choice.lasts)
 
 
 def names_dataset(config: Config, word: str) -> bool:

@@ -16,6 +16,7 @@ from support.kaggle_package import forget_kaggle
 from support.kaggle_server import KEY, KaggleServer
 
 import dlcli
+from dlcli.data.choice import remember
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
 from dlcli.kaggle import send
@@ -90,7 +91,7 @@ def test_the_same_file_is_sent_again_only_if_that_is_wanted(
 ) -> None:
     ok(dl("submit", run.name))
     again = refused(dl("submit", run.name), "The same file was sent before", exit_code=2)
-    assert "public score 0.10536. Send it again?" in again.stderr
+    assert "public score 0.10536. Send the predictions of dataset pets again?" in again.stderr
     other = finished_run(root, "202611241200-finetune-e3")
     refused(dl("submit", other.name), "The same file was sent before", "--yes", exit_code=2)
     assert len(server.sent) == 1
@@ -105,7 +106,8 @@ def test_the_last_one_of_the_day_is_asked_for_and_none_is_sent_beyond_it(
     server.competitions[SLUG].daily_limit = 2
     ok(dl("submit", run.name))
     words = "--clip", "0.2"
-    refused(dl("submit", run.name, *words), "1 submission", "is left today", exit_code=2)
+    last = refused(dl("submit", run.name, *words), "1 submission", "is left today", exit_code=2)
+    assert "Send the predictions of dataset pets?" in last.stderr
     ok(dl("submit", run.name, *words, "--yes"))
     assert len(server.sent) == 2
     none = refused(dl("submit", run.name, "--clip", "0.3", "--yes"), "No submission to", "00:00")
@@ -175,13 +177,33 @@ def test_wait_waits_as_long_as_it_takes_and_no_wait_not_at_all(
     assert server.calls[-1] == "CreateSubmission"
 
 
+class Terminal(io.StringIO):
+    """Answers, as if typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_dataset_that_another_terminal_named_is_asked_about(
+    dl: Dl, server: KaggleServer, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(root)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("dlcli.data.choice.session_id", lambda: "0123abcd-1-2")
+        elsewhere.setattr("sys.stdin", Terminal("n\n"))
+        said = dl("submit")
+        assert "pets, the dataset last named in another terminal? [y/N]" in said.stderr
+        assert (said.exit_code, server.sent) == (1, [])
+        elsewhere.setattr("sys.stdin", io.StringIO())
+        ok(dl("submit"))  # of a script: nobody answers
+    assert len(server.sent) == 1
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert "another terminal" not in dl("submit").stderr
+
+
 def test_an_answer_of_no_sends_nothing_and_says_so(
     dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     server.competitions[SLUG].daily_limit = 1
     monkeypatch.setattr("sys.stdin", Terminal("n\n"))
     said = dl("submit", run.name)

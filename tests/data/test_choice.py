@@ -2,19 +2,125 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from dlcli import process
 from dlcli.config import Config, load_config
-from dlcli.data.choice import again, choose_dataset, find_dataset, last_named, with_named
+from dlcli.data.choice import (
+    FORGOTTEN_SECONDS,
+    Choice,
+    again,
+    choose_dataset,
+    find_dataset,
+    last_named,
+    with_named,
+)
 from dlcli.errors import DlError
 from dlcli.files.paths import state_home
+from dlcli.process import machine_id, session_ended, session_id
 
 
 def config(**environ: str) -> Config:
     """The settings where the environment says this."""
     return load_config(environ=environ)
+
+
+# Names the datasets that are typed, one command each, then says what a further command takes.
+OTHER_TERMINAL = """
+import sys
+from dlcli.config import load_config
+from dlcli.data.choice import again, choose_dataset, with_named
+for name in sys.argv[1:]:
+    choose_dataset(with_named(load_config(), name))
+taken = choose_dataset(load_config())
+print(str(taken) + again(taken.root))
+"""
+
+
+def other_terminal(*names: str) -> subprocess.Popen[str]:
+    """Name datasets in a session of its own, one command each."""
+    command = [sys.executable, "-c", OTHER_TERMINAL, *names]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True)
+
+
+def printed(terminal: subprocess.Popen[str]) -> str:
+    """What a session printed, after its end."""
+    out, _ = terminal.communicate(timeout=60)
+    assert terminal.returncode == 0
+    return out
+
+
+def test_each_terminal_has_its_own_last_named_dataset(datasets: Path) -> None:
+    choose_dataset(with_named(config(), "fish"))
+    # at the same time, so that one could lose what the other wrote
+    others = [other_terminal(name) for name in ("dogscats", "fish", "dogscats")]
+    assert [printed(each) for each in others] == [
+        "Dataset ~/data/dogscats (last named)\n",
+        "Dataset ~/data/fish (last named)\n",
+        "Dataset ~/data/dogscats (last named)\n",
+    ]
+    assert choose_dataset(config()) == Choice(datasets / "fish", "last named")
+
+
+def test_a_terminal_that_named_none_takes_and_names_the_one_of_another(datasets: Path) -> None:
+    choose_dataset(with_named(config(), "fish"))
+    # the next command names it, because the other terminal may name another meanwhile
+    fallback = "Dataset ~/data/fish (last named in another terminal) -d ~/data/fish\n"
+    assert printed(other_terminal()) == fallback
+
+
+def test_what_0_1_0_remembered_is_taken(datasets: Path) -> None:
+    state_home().mkdir(parents=True)
+    (state_home() / "dataset").write_text(f"{datasets / 'fish'}\n")
+    assert choose_dataset(config()).root == datasets / "fish"
+    choose_dataset(with_named(config(), "dogscats"))
+    assert (state_home() / "dataset").read_text() == f"{datasets / 'dogscats'}\n"
+
+
+def test_a_dataset_of_another_terminal_that_is_gone_is_an_error(datasets: Path) -> None:
+    printed(other_terminal("fish"))
+    (datasets / "fish").rename(datasets / "fishes")
+    with pytest.raises(DlError, match="the dataset last named in another terminal, no longer"):
+        choose_dataset(config())
+
+
+def test_sessions_that_have_ended_are_forgotten(datasets: Path) -> None:
+    printed(other_terminal("dogscats"))
+    sessions = state_home() / "datasets"
+    (ended,) = sessions.iterdir()
+    recent, old = sessions / "0123abcd-12-345", sessions / "0123abcd-12-678"
+    for far in (recent, old):
+        far.write_text("/far/away\n")
+    long_ago = time.time() - FORGOTTEN_SECONDS - 1
+    os.utime(old, (long_ago, long_ago))
+    (sessions / "notes").touch()  # not ours
+    assert session_ended(ended.name)
+    choose_dataset(with_named(config(), "fish"))
+    left = {each.name for each in sessions.iterdir()}
+    assert left == {"0123abcd-12-345", "notes", session_id()}
+
+
+def test_without_proc_the_terminal_tells_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_start", lambda pid: None)  # as on a Mac
+    monkeypatch.setattr(process, "_terminal", lambda: "ttys003")
+    name = f"{machine_id()}-{os.getsid(0)}-ttys003"
+    assert session_id() == name
+    assert not session_ended(name)
+
+
+def test_a_session_whose_leader_has_ended_has_no_name(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getsid", lambda pid: 0)  # as where it is outside of the container
+    assert session_id() is None
+    choose_dataset(with_named(config(), "fish"))
+    assert choose_dataset(config()).why == "last named in another terminal"
 
 
 def test_a_dataset_is_named_again_only_where_another_would_be_taken(
@@ -48,14 +154,14 @@ def test_a_named_folder_without_images_is_not_remembered(datasets: Path, below: 
     (datasets / "empty" / below).mkdir(parents=True)
     choose_dataset(with_named(config(), "fish"))
     assert choose_dataset(with_named(config(), "empty")).root == datasets / "empty"
-    assert last_named() == datasets / "fish"
+    assert last_named() == Choice(datasets / "fish", "last named")
 
 
 def test_a_choice_that_does_not_last_is_not_remembered(datasets: Path) -> None:
     choose_dataset(with_named(config(), "fish"))
     choice = choose_dataset(with_named(config(), "dogscats"), lasting=False)
     assert (choice.root, choice.why) == (datasets / "dogscats", "named")
-    assert last_named() == datasets / "fish"
+    assert last_named() == Choice(datasets / "fish", "last named")
 
 
 def test_the_setting_goes_before_the_current_folder_and_is_not_remembered(
@@ -87,7 +193,7 @@ def test_the_dataset_of_the_current_folder_goes_before_the_last_named(
     monkeypatch.chdir(datasets / "dogscats" / below)
     choice = choose_dataset(config())
     assert (choice.root, choice.why) == (datasets / "dogscats", "of the current folder")
-    assert last_named() == datasets / "fish"
+    assert last_named() == Choice(datasets / "fish", "last named")
 
 
 def test_a_folder_with_a_train_folder_is_a_dataset_wherever_it_lies(
