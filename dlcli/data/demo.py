@@ -43,7 +43,7 @@ def write_digits(folder: Path) -> None:
         )
     digits = load_digits()
     test_ids = []
-    with atomic_folder(folder, replace=True) as built:
+    with atomic_folder(folder.resolve(), replace=True) as built:  # a link to another disk stays
         (built / "train").mkdir()
         (built / "test").mkdir()
         (built / MARKER).touch()
@@ -66,6 +66,8 @@ def _is_demo(folder: Path) -> bool:
     a killed one left a folder without it. The images in such a folder have the demo's names and
     time; one may have been killed before it got its time.
     """
+    if not folder.is_dir():
+        return False
     if (folder / MARKER).exists():
         return True
     ours = {*SPLITS, FEATURES, SAMPLE_SUBMISSION}

@@ -106,6 +106,22 @@ def test_a_folder_with_other_files_is_left_alone_though_it_has_digits(
     assert tree(root) == before
 
 
+def test_a_link_to_another_disk_stays(tmp_path: Path, few_digits: None) -> None:
+    (tmp_path / "digits").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        write_digits(tmp_path / "digits")
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "elsewhere"]
+        assert (tmp_path / "digits").is_symlink()
+        assert (tmp_path / "elsewhere" / MARKER).is_file()
+
+
+def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "digits").write_text("mine")
+    with pytest.raises(DlError, match="was not made by `dl demo`"):
+        write_digits(tmp_path / "digits")
+    assert (tmp_path / "digits").read_text() == "mine"
+
+
 def test_a_second_demo_finds_the_same_images(tmp_path: Path) -> None:
     root = tmp_path / "digits"
     write_digits(root)
