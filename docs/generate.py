@@ -81,7 +81,8 @@ SHARED = """\
 ## Options of every recipe
 
 A recipe takes these options if it uses them. A recipe on the pixels has no backbone, and a recipe
-that fixes its backbone offers no choice.
+that fixes its backbone offers no choice. A recipe that can augment also takes the [amounts of
+augmentation](augmentation.md).
 """
 
 

@@ -59,8 +59,8 @@ class Clip(click.ParamType):
     "--clip",
     "bound",
     type=Clip(),
-    help="keep every probability at least C away from 0 and 1; auto: the C that is best on the "
-    "validation images  [default: none]",
+    help="keep every probability between C and 1 - C, of n classes between C/(n-1) and 1 - C; "
+    "auto: the C that is best on the validation images  [default: none]",
 )
 @click.option(
     "--sample-submission",

@@ -213,8 +213,6 @@ def find_run(
     Args:
         named: what was typed.
         runs_dir: the folder of all runs.
-
-    Args:
         data_dir: the data folder, to recognise a dataset; None: as in the settings.
         whole: whether to refuse a part of a name: `dl` recorded the name, or nobody is asked.
 

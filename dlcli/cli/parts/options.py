@@ -107,7 +107,8 @@ TTA = click.option(
     type=Copies(),
     metavar="N",
     help="test-time augmentation: average the predictions for each image and N augmented copies "
-    "of it; augmentation is as in training, unless you give an option of augmentation",
+    "of it; augmentation is as in training, else as in the settings, else mirroring alone; an "
+    "option changes it",
 )
 
 

@@ -37,8 +37,8 @@ SECONDS = "seconds"
 def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in which two runs differ.
 
-    Without RUN, the command compares the newest two runs of the current dataset. It compares all
-    values of `config.yaml`: settings, hyperparameters, versions of packages and numbers of images.
+    Without RUN, the command compares the newest two runs of the current dataset. It compares the
+    settings, hyperparameters, versions of packages and images that `config.yaml` records.
     """
     from dlcli.report.compare import names_of
     from dlcli.runs.settings import differing_settings
@@ -71,9 +71,9 @@ def compare_command(
 ) -> None:
     """Compare the scores, settings and curves of finished runs.
 
-    Without RUN, the command compares the newest two runs of the current dataset. It computes the
-    scores on the validation images that all runs have in common, and says which differences chance
-    can explain.
+    Without RUN, the command compares the newest two finished runs of the current dataset. It
+    computes the scores on the validation images that all runs have in common, and says which
+    differences chance can explain.
     """
     from dlcli.report.compare import compare
 
