@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,9 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     from dlcli.data.choice import again, choose_dataset, with_named
     from dlcli.data.dataset import open_dataset
     from dlcli.features.compute import compute_features, missing_splits
+    from dlcli.features.rules import changed_of
     from dlcli.features.store import skipped, stored_rows
+    from dlcli.images.headers import told
     from dlcli.models.engines import resolve_forward
 
     choice = choose_dataset(with_named(config, named))
@@ -113,11 +115,15 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     folder = compute_features(
         dataset, forward, weights, workers=settings.threads, on_error=settings.on_error
     )
+    changed: dict[str, Sequence[str]] = {}
     for split, rows in stored_rows(folder).items():
         if dataset.splits[split]:
+            changed |= changed_of(folder, dataset, split)
             left_out = len(skipped(folder, split))
             left = f", {left_out:,} left out" if left_out else ""
             click.echo(f"{split:6} {rows:>7,} images{left}")
+    if line := told(changed):
+        say(line)
     if dataset.splits["valid"]:
         after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
     else:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.data.dataset import FEATURES, SPLITS, Dataset
+from dlcli.data.dataset import SPLITS, Dataset
 from dlcli.errors import DlError
-from dlcli.features.key import store_name
+from dlcli.features.rules import kept_as, rows_to_keep
 from dlcli.features.split_log import (
     Listed,
     StoredSplit,
@@ -37,12 +37,13 @@ from dlcli.features.store import (
     held,
     next_before,
     ready_split,
-    rows_of_same_files,
     skipped,
+    store_folder,
     writing,
 )
 from dlcli.files.paths import quoted, shown
 from dlcli.images.pixels import (
+    Change,
     PixelRule,
     UnreadableImage,
     is_readable,
@@ -75,11 +76,6 @@ class Features:
     paths: tuple[str, ...]
 
 
-def store_folder(dataset: Dataset, forward: Forward) -> Path:
-    """The folder of a function's features of a dataset."""
-    return dataset.root / FEATURES / store_name(forward)
-
-
 def compute_features(
     dataset: Dataset,
     forward: Forward,
@@ -104,8 +100,9 @@ def compute_features(
     Raises:
         DlError: unreadable images; no space or no permission; another process computes them.
     """
-    folder = store_folder(dataset, forward)
     wanted = [split for split in splits if dataset.splits[split]]
+    forward = kept_as(dataset, forward, wanted)
+    folder = store_folder(dataset, forward)
     missing = missing_splits(dataset, forward, splits)
     for split in wanted:
         if split not in missing and (left_out := skipped(folder, split)):
@@ -134,8 +131,8 @@ def compute_features(
 
 def missing_splits(dataset: Dataset, forward: Forward, splits: Sequence[str] = SPLITS) -> list[str]:
     """The splits with images whose features are not stored, or not of the images as they are."""
-    folder = store_folder(dataset, forward)
     with_images = [split for split in splits if dataset.splits[split]]
+    folder = store_folder(dataset, kept_as(dataset, forward, with_images))
     return [split for split in with_images if not features_ready(folder, dataset, split)]
 
 
@@ -188,10 +185,10 @@ def _compute_split(
     begun, total = growing.images, len(growing.listing)
     if 0 < begun < total:
         say(f"Features of {split}: resuming after {begun:,} of {total:,} images.")
-    known: dict[str, tuple[bcolz.carray, int]] = {}
-    for stored, numbers in rows_of_same_files(folder, growing.listing[begun:]):
+    known: dict[str, tuple[bcolz.carray, int, Sequence[Change]]] = {}
+    for stored, numbers, changed in rows_to_keep(dataset, forward, growing.listing[begun:]):
         array = _open(stored, "r")
-        known |= {path: (array, number) for path, number in numbers.items()}
+        known |= {path: (array, row, changed.get(path, ())) for path, row in numbers.items()}
     if known:
         say(f"Features of {split}: {len(known):,} of {total:,} images are stored already.")
     paths = [listed.path for listed in growing.listing[begun:]]
@@ -202,12 +199,12 @@ def _compute_split(
     ):
         for path in paths:
             if path in known:
-                array, number = known[path]
-                growing.add(array[number])
+                array, number, changes = known[path]
+                growing.add(path, array[number], changes)
             elif isinstance(row := next(computed), UnreadableImage):
                 growing.skip(path, row.reason)
             else:
-                growing.add(row)
+                growing.add(path, *row)
             bar.advance()
     growing.flush()
     if on_error == "stop" and growing.skipped:
@@ -249,6 +246,7 @@ class _GrowingRows:
         self._images = 0
         self._rows: list[np.ndarray] = []
         self._skipped: dict[str, str] = {}
+        self._changed: dict[str, list[Change]] = {}
 
     @property
     def images(self) -> int:
@@ -265,10 +263,12 @@ class _GrowingRows:
         self._images += 1
         self._skipped[path] = why
 
-    def add(self, row: np.ndarray) -> None:
+    def add(self, path: str, row: np.ndarray, changes: Sequence[Change]) -> None:
         """Add the next image's row; rows are written when they fill a chunk."""
         self._images += 1
         self._rows.append(row)
+        if changes:
+            self._changed[path] = list(changes)
         if len(self._rows) == CHUNK_ROWS:
             self.flush()
 
@@ -285,8 +285,10 @@ class _GrowingRows:
             if len(rows) < CHUNK_ROWS:
                 self._array.flush()
         if self._stored and self._images:
-            self._stored = self._stored.plus(self._images, len(self._rows), self._skipped)
-            self._images, self._rows, self._skipped = 0, [], {}
+            self._stored = self._stored.plus(
+                self._images, len(self._rows), self._skipped, self._changed
+            )
+            self._images, self._rows, self._skipped, self._changed = 0, [], {}, {}
 
     def finish(self) -> None:
         """Mark the array as finished.

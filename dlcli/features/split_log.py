@@ -3,7 +3,8 @@
     train.csv    path, size, time and inode of each image, in order; written first
     train.bc/    the rows: a bcolz array, one file for each chunk
     train.log    JSON lines: a header; then for each chunk its number of images and of rows, its
-                 checksum, and which images were left out and why
+                 checksum, which images were left out and why, and which ones the rule for pixels
+                 turns or scales
     train.done   the log, renamed when the last image is stored
 
 Files are synced only at the end, and bcolz rewrites its count of rows in place. So after a kill or
@@ -13,12 +14,13 @@ listing and its chunks, and what does not match counts as missing.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ from typing import Any, NamedTuple
 from dlcli.files.atomic import atomic_write, sync_folder
 from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.transfer import sync_file
+from dlcli.images.pixels import Change
 
 SUFFIXES = (".done", ".log", ".csv", ".bc")
 
@@ -60,12 +63,15 @@ class Chunk:
         rows: how many have a row; only the last chunk may be partly filled.
         crc32: checksum of the file that holds the rows.
         skipped: path -> why it was left out.
+        changed: path -> what version 2 of the rule for pixels does to the image, by whichever
+            version its row was made; None: unknown, as in logs of before that version.
     """
 
     images: int
     rows: int
     crc32: int | None
     skipped: dict[str, str]
+    changed: dict[str, list[Change]] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,16 @@ class StoredSplit:
         return {path: why for chunk in self.chunks for path, why in chunk.skipped.items()}
 
     @property
+    def changed(self) -> dict[str, list[Change]] | None:
+        """Path -> what version 2 of the rule for pixels does; None if it is not recorded."""
+        found: dict[str, list[Change]] = {}
+        for chunk in self.chunks:
+            if chunk.changed is None:
+                return None
+            found |= chunk.changed
+        return found
+
+    @property
     def with_rows(self) -> tuple[Listed, ...]:
         """The image of each row, in order."""
         skipped = self.skipped
@@ -131,10 +147,16 @@ class StoredSplit:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def plus(self, images: int, rows: int, skipped: dict[str, str]) -> StoredSplit:
+    def plus(
+        self,
+        images: int,
+        rows: int,
+        skipped: dict[str, str],
+        changed: dict[str, list[Change]],
+    ) -> StoredSplit:
         """Log one more chunk, whose rows are already in their file."""
         crc32 = _chunk_crc32(self.folder, self.split, len(self.chunks))
-        chunk = Chunk(images, rows, crc32, skipped)
+        chunk = Chunk(images, rows, crc32, skipped, changed)
         with _path(self.folder, self.split, ".log").open("a", encoding="ascii") as file:
             file.write(_line(asdict(chunk)))
         return replace(self, chunks=(*self.chunks, chunk))
@@ -147,6 +169,18 @@ class StoredSplit:
         header = _header(self.folder, self.split, self.shape)
         atomic_write(log, "".join(map(_line, [header, *map(asdict, self.chunks)])))
         self._write_sizes()
+
+    def record_changed(self, changed: Mapping[str, Iterable[Change]]) -> None:
+        """Record what the rule for pixels does to the images of a finished split."""
+        paths = iter(self.listing)
+        chunks = []
+        for chunk in self.chunks:
+            mine = [listed.path for listed in itertools.islice(paths, chunk.images)]
+            own = {path: list(changed[path]) for path in mine if path in changed}
+            chunks.append(replace(chunk, changed=own))
+        header = _header(self.folder, self.split, self.shape)
+        lines = map(_line, [header, *map(asdict, chunks)])
+        atomic_write(_path(self.folder, self.split, ".done"), "".join(lines))
 
     def finish(self) -> None:
         """Sync all files to disk, then mark the split as finished, as the last step."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
-from dlcli.features.key import feature_key
+from dlcli.features.key import feature_key, store_name
 from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
 from dlcli.files import atomic, locks
 from dlcli.files.formats import read_yaml, write_yaml
@@ -42,6 +42,11 @@ class StoredFeatures:
     unfinished: tuple[str, ...]
     size_bytes: int
     manifest: dict[str, Any]
+
+
+def store_folder(dataset: Dataset, forward: Forward) -> Path:
+    """The folder of a function's features of a dataset."""
+    return dataset.root / FEATURES / store_name(forward)
 
 
 def stored_features(root: Path) -> list[StoredFeatures]:

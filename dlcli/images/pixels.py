@@ -5,24 +5,29 @@ from __future__ import annotations
 import stat
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
+from dlcli.images.depth import is_deep, to_8_bits
 from dlcli.images.formats import NOT_A_FILE, heic_fault, is_heic
+from dlcli.images.orientation import JPEG_MAGIC, orientation_in, orientation_of, upright
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+RuleVersion = Literal[1, 2]
+NEWEST: RuleVersion = 2
+Change = Literal["turned", "scaled"]
+
 # Pillow warns above 89 million pixels and refuses above twice that; the decoders here do too.
 MAX_PIXELS = 178_956_970
-JPEG_MAGIC = b"\xff\xd8\xff"
 MOST_NAMED = 20
 
 
@@ -36,18 +41,37 @@ class PixelRule:
             leave out detail that resizing would drop anyway (scaling in the DCT domain, to at
             least `size` a side), and OpenCV resizes the rest: 3 times as fast, and pixels differ by
             a few of 255.
+        version: 1 takes images as they are stored, and of deep pixels what Pillow makes of them,
+            which may be white or black. 2 turns images upright by their EXIF orientation, and
+            scales deep pixels (`images/depth`). A record without a version is of version 1.
     """
 
     size: int
     decode: Literal["exact", "scaled"] = "exact"
+    version: RuleVersion = 1
 
     def __str__(self) -> str:
         size = f"{self.size}x{self.size}"
-        exact = f"decoded to RGB and resized to {size} (bilinear) by Pillow"
+        if self.version == 1:
+            exact = f"decoded to RGB and resized to {size} (bilinear) by Pillow"
+            scaled = "decoded to RGB at a reduced size (DCT scaling)"
+        else:
+            turned = "turned upright by the EXIF orientation"
+            exact = (
+                f"decoded to RGB (more than 8 bits scaled to 8), {turned} and resized to {size} "
+                "(bilinear) by Pillow"
+            )
+            scaled = f"decoded to RGB at a reduced size (DCT scaling), {turned}"
         if self.decode == "exact":
             return exact
-        scaled = f"decoded to RGB at a reduced size (DCT scaling), then resized to {size} by OpenCV"
-        return f"JPEGs: {scaled}; other images: {exact}"
+        return f"JPEGs: {scaled}, then resized to {size} by OpenCV; other images: {exact}"
+
+    def describe(self) -> dict[str, Any]:
+        """The fields as plain values, for a record or a hash."""
+        described = asdict(self)
+        if self.version == 1:  # as it was written, and hashed, before there was another version
+            del described["version"]
+        return described
 
 
 class UnreadableImage(Exception):
@@ -58,11 +82,25 @@ class UnreadableImage(Exception):
         self.path, self.reason = path, reason
 
 
-def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
-    """Decode and resize one image.
+class Decoded(NamedTuple):
+    """One decoded image.
 
-    Returns:
-        array of shape (size, size, 3), uint8, RGB, 0-255.
+    Args:
+        pixels: array of shape (size, size, 3), uint8, RGB, 0-255.
+        changes: what version 2 of the rule does to it, by whichever version it was decoded.
+    """
+
+    pixels: np.ndarray
+    changes: tuple[Change, ...]
+
+
+def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
+    """Decode and resize one image: uint8 (size, size, 3), RGB; raises what `decode` does."""
+    return decode(path, rule).pixels
+
+
+def decode(path: Path, rule: PixelRule) -> Decoded:
+    """Decode and resize one image.
 
     Raises:
         UnreadableImage: the file is empty, damaged, not an image, or a decompression bomb.
@@ -72,12 +110,12 @@ def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
     from PIL import Image
 
     data = _read(path)
-    if rule.decode == "scaled" and (pixels := _decode_scaled(data, rule.size)) is not None:
-        return pixels
-    image = _decode(path, data)
+    if rule.decode == "scaled" and (decoded := _decode_scaled(data, rule)) is not None:
+        return decoded
+    image, changes = _decode(path, data, rule.version)
     if image.size != (rule.size, rule.size):
         image = image.resize((rule.size, rule.size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return Decoded(np.asarray(image), changes)
 
 
 def is_readable(path: Path, rule: PixelRule) -> bool:
@@ -89,16 +127,17 @@ def is_readable(path: Path, rule: PixelRule) -> bool:
     return True
 
 
-def load_image(path: Path, at_least: int | None = None) -> Image.Image:
+def load_image(path: Path, version: RuleVersion, at_least: int | None = None) -> Image.Image:
     """Decode one image as 8-bit RGB.
 
     Args:
+        version: of the rule for pixels.
         at_least: pixels a side that are enough, which lets the decoder save work.
 
     Raises:
         UnreadableImage: the file is empty, damaged, not an image, or a decompression bomb.
     """
-    return _decode(path, _read(path), at_least)
+    return _decode(path, _read(path), version, at_least)[0]
 
 
 def _read(path: Path) -> bytes:
@@ -116,7 +155,9 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image:
+def _decode(
+    path: Path, data: bytes, version: RuleVersion, at_least: int | None = None
+) -> tuple[Image.Image, tuple[Change, ...]]:
     import io
 
     import numpy as np
@@ -131,22 +172,50 @@ def _decode(path: Path, data: bytes, at_least: int | None = None) -> Image.Image
                 raise UnreadableImage(path, f"{size} pixels, more than `dl` decodes")
             if at_least:
                 image.draft("RGB", (at_least, at_least))
-            if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would clip, not scale
-                gray = np.asarray(image) >> 8
-                return Image.fromarray(gray.astype(np.uint8)).convert("RGB")
-            return image.convert("RGB")
+            deep, orientation = is_deep(image), orientation_of(image)
+            if version == 1:
+                rgb = _as_stored(image)
+            else:
+                rgb = (to_8_bits(image, data) if deep else image).convert("RGB")
+                if orientation > 1 and image.format != "TIFF":  # Pillow turns a TIFF as it loads it
+                    rgb = Image.fromarray(upright(np.asarray(rgb), orientation))
+            return rgb, changes_by(orientation, deep)
     # SyntaxError: a PNG whose chunks are broken; RuntimeError: damaged AVIF and DDS
     except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError) as error:
         reason = "not an image" if "cannot identify" in str(error) else str(error)
         raise UnreadableImage(path, reason) from error
+    except ImportError as error:
+        reason = f"16-bit colours need the package opencv-python-headless: {error}"
+        raise UnreadableImage(path, reason) from error
 
 
-def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
-    """Decode a JPEG at the smallest scale that is no smaller than `size`, and resize it.
+def _as_stored(image: Image.Image) -> Image.Image:
+    """An image as 8-bit RGB by version 1 of the rule."""
+    import numpy as np
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):  # 16-bit gray: Pillow would clip, not scale
+        gray = np.asarray(image) >> 8
+        image = Image.fromarray(gray.astype(np.uint8))
+    return image.convert("RGB")
+
+
+def changes_by(orientation: int, deep: bool) -> tuple[Change, ...]:
+    """What version 2 of the rule does to an image of an orientation, and perhaps of deep pixels."""
+    changes: list[Change] = []
+    if orientation > 1:
+        changes.append("turned")
+    if deep:
+        changes.append("scaled")
+    return tuple(changes)
+
+
+def _decode_scaled(data: bytes, rule: PixelRule) -> Decoded | None:
+    """Decode a JPEG at the smallest scale that is no smaller than the rule's size, and resize it.
 
     Returns:
-        array of shape (size, size, 3), uint8; None if it must be decoded exactly: another format,
-        CMYK, a side that is too short, or damage, which Pillow explains.
+        None if it must be decoded exactly: another format, CMYK, a side that is too short, or
+        damage, which Pillow explains.
     """
     if not data.startswith(JPEG_MAGIC):
         return None
@@ -160,6 +229,7 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
             hint="Reinstall the packages simplejpeg and opencv-python-headless, or decode exactly "
             "with `--precision f32`.",
         ) from error
+    size = rule.size
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         cmyk, small = colorspace in ("CMYK", "YCCK"), min(height, width) < size
@@ -170,11 +240,14 @@ def _decode_scaled(data: bytes, size: int) -> np.ndarray | None:
         )
     except ValueError:
         return None
+    orientation = orientation_in(data)
+    if rule.version > 1 and orientation > 1:
+        pixels = upright(pixels, orientation)
     # bilinear uses only 2 pixels a side; stronger reduction averages all of them
     near = max(pixels.shape[:2]) <= 1.5 * size
     how = cv2.INTER_LINEAR if near else cv2.INTER_AREA
-    resized: np.ndarray = cv2.resize(pixels, (size, size), interpolation=how)
-    return resized
+    resized = cv2.resize(pixels, (size, size), interpolation=how)
+    return Decoded(resized, changes_by(orientation, deep=False))
 
 
 @dataclass(frozen=True)
@@ -186,12 +259,14 @@ class Batch:
         pixels: array of shape (n, size, size, 3), uint8.
         unreadable: images that can't be decoded; `pixels` has no rows for them.
         count: the number of images, unreadable ones included.
+        changes: path -> what version 2 of the rule does to the image; the others are left out.
     """
 
     start: int
     pixels: np.ndarray
     unreadable: tuple[UnreadableImage, ...]
     count: int
+    changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
 
 
 def read_batches(
@@ -215,17 +290,20 @@ def read_batches(
 
         chunk = paths[start : start + batch_size]
         pixels = np.empty((len(chunk), rule.size, rule.size, 3), np.uint8)
-        unreadable, row = [], 0
+        unreadable, changed, row = [], {}, 0
         for path in chunk:
             try:
-                pixels[row] = load_pixels(root / path, rule)
+                pixels[row], changes = decode(root / path, rule)
                 row += 1
             except UnreadableImage as error:
                 unreadable.append(error)
-        return Batch(start, pixels[:row], tuple(unreadable), len(chunk))
+                continue
+            if changes:
+                changed[path] = changes
+        return Batch(start, pixels[:row], tuple(unreadable), len(chunk), changed)
 
-    # Pillow warns about EXIF blocks, which are not used. The filter is for the whole process,
-    # because `catch_warnings` does not work with threads.
+    # Pillow warns about damaged EXIF blocks, which count as none. The filter is for the whole
+    # process, because `catch_warnings` does not work with threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     yield from work_ahead(load, range(0, len(paths), batch_size), workers)
 

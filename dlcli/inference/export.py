@@ -309,7 +309,9 @@ def check_export(
     """
     import numpy as np
 
-    pixels, predicted = _images_to_check(run, root, model.input_shape[1])
+    rule = run.record.pixels
+    assert rule is not None  # of an ensemble alone
+    pixels, predicted = _images_to_check(run, root, rule)
     try:
         with silent(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TensorFlow's, of moving its interpreter elsewhere
@@ -345,11 +347,11 @@ def check_export(
 
 
 def _images_to_check(
-    run: Run, root: Path | None, size: int
+    run: Run, root: Path | None, rule: PixelRule
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels of some validation images, and the run's predictions of them; else noise.
 
-    They are decoded exactly, as the description of the model says.
+    They are decoded as the description of the model says.
     """
     import numpy as np
 
@@ -359,11 +361,11 @@ def _images_to_check(
         pixels, rows = [], []
         for row in range(0, len(known.paths), step):
             with suppress(UnreadableImage):
-                pixels.append(load_pixels(root / known.paths[row], PixelRule(size)))
+                pixels.append(load_pixels(root / known.paths[row], rule))
                 rows.append(row)
         if rows:
             return np.stack(pixels).astype(np.float32), known.y_prob[rows]
-    noise = np.random.default_rng(0).uniform(0, 255, (8, size, size, 3))
+    noise = np.random.default_rng(0).uniform(0, 255, (8, rule.size, rule.size, 3))
     return noise.astype(np.float32), None
 
 

@@ -16,10 +16,10 @@ from dlcli.features.compute import (
     compute_features,
     features_ready,
     open_features,
-    store_folder,
 )
+from dlcli.features.rules import kept_as
 from dlcli.features.split_log import array_path
-from dlcli.features.store import require_room, size_bytes
+from dlcli.features.store import require_room, size_bytes, store_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import View
 from dlcli.inference.members import members_of
@@ -234,7 +234,10 @@ def _features(
     """The features of each view by the run's backbone; computed if they aren't stored."""
     settings = config.settings()
     weights = same_weights(run, config, plain)
-    functions = [dataclasses.replace(plain, view=view) for view in views]
+    plain = kept_as(dataset, plain, (split,))
+    functions = [
+        kept_as(dataset, dataclasses.replace(plain, view=view), (split,)) for view in views
+    ]
     folders = [store_folder(dataset, function) for function in functions]
     ready = [features_ready(folder, dataset, split) for folder in folders]
     like = store_folder(dataset, plain)

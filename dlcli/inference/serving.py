@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -194,7 +193,7 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
     with atomic_folder(run.engine, replace=True) as built:
         pixels = frozen[0].pixels if frozen else run.record.pixels
         assert pixels is not None
-        record: dict[str, Any] = {"model": digest_of(run.best_model), "pixels": asdict(pixels)}
+        record: dict[str, Any] = {"model": digest_of(run.best_model), "pixels": pixels.describe()}
         record |= {"precision": "f32", "head": False}
         if frozen and frozen[0].engine == "openvino":
             record |= {"precision": frozen[0].precision, "head": True}

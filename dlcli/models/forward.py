@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.images.augmentation import View
-from dlcli.images.pixels import PixelRule
+from dlcli.images.pixels import PixelRule, RuleVersion
 from dlcli.models.network import Layer
 
 
@@ -34,9 +34,14 @@ class Forward:
 
     def describe(self) -> dict[str, Any]:
         """The fields as plain values, for a manifest or a run's config."""
-        described = dataclasses.asdict(self) | {"pixels": dataclasses.asdict(self.pixels)}
+        described = dataclasses.asdict(self) | {"pixels": self.pixels.describe()}
         del described["view"]
         return described | ({"view": self.view.describe()} if self.view else {})
+
+    def by_rule(self, version: RuleVersion) -> Forward:
+        """The same by a version of the rule for pixels."""
+        pixels = dataclasses.replace(self.pixels, version=version)
+        return dataclasses.replace(self, pixels=pixels)
 
     @classmethod
     def from_description(cls, values: dict[str, Any]) -> Forward:

@@ -10,7 +10,7 @@ from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import Augmenter
-from dlcli.images.pixels import UnreadableImage, load_image
+from dlcli.images.pixels import NEWEST, UnreadableImage, load_image
 from dlcli.settings.augmentation import Augmentation
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _decode(image: Path) -> np.ndarray:
     import numpy as np
 
     try:
-        picture = load_image(image, at_least=SIDE)
+        picture = load_image(image, NEWEST, at_least=SIDE)
     except UnreadableImage as error:
         raise DlError(
             f"Can't read {shown(image)}",

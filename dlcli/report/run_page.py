@@ -21,6 +21,7 @@ from dlcli.evaluation.metrics import checked, confusion_matrix
 from dlcli.evaluation.verdict import confusions, verdict
 from dlcli.files.atomic import atomic_write
 from dlcli.files.paths import shown
+from dlcli.images.pixels import NEWEST, RuleVersion
 from dlcli.report import charts, figures
 from dlcli.report.thumbnails import Thumbnail, thumbnails
 from dlcli.runs.run import Run
@@ -58,6 +59,7 @@ class Report:
         history: a mapping per epoch of epoch, loss, accuracy, val_loss, val_accuracy,
             learning_rate, phase, as far as known; may be empty.
         settings: the run's settings, in the order to show.
+        version: of the run's rule for pixels, by which its images are shown.
         commands: the commands that make this run and this page again.
         seed: of the random choice of images.
     """
@@ -72,6 +74,7 @@ class Report:
     paths: Sequence[str]
     history: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    version: RuleVersion = NEWEST
     commands: Sequence[str] = ()
     seed: int = 0
 
@@ -126,9 +129,8 @@ def write_report(report: Report, folder: Path) -> Path:
     """
     run = Run(folder)
     galleries = select(report.y_true, report.y_prob, report.seed)
-    pictures = thumbnails(
-        report.root, report.paths, (i for gallery in galleries for i in gallery.samples)
-    )
+    chosen = (i for gallery in galleries for i in gallery.samples)
+    pictures = thumbnails(report.root, report.paths, chosen, report.version)
     tiles = _tiles(report, pictures)
     confusion = confusion_matrix(report.y_true, report.y_prob)
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.images.pixels import UnreadableImage, load_image
+from dlcli.images.pixels import NEWEST, RuleVersion, UnreadableImage, load_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,31 +47,31 @@ class Thumbnail:
         return f"data:image/{kind};base64,{b64encode(buffer.getvalue()).decode()}"
 
 
-def thumbnails(root: Path, paths: Sequence[str], samples: Iterable[int]) -> dict[int, Thumbnail]:
+def thumbnails(
+    root: Path, paths: Sequence[str], samples: Iterable[int], version: RuleVersion = NEWEST
+) -> dict[int, Thumbnail]:
     """Decode the images of some samples on several threads.
 
     Args:
         root: the folder that `paths` are relative to.
         paths: of all samples.
         samples: indices into `paths`.
+        version: of the rule for pixels, so that images are shown as the network saw them.
 
     Returns:
         one thumbnail per sample; a placeholder if the file is missing or not an image.
     """
     wanted = sorted(set(samples))
     with ThreadPoolExecutor(WORKERS) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about EXIF blocks, which are not used
-        pictures = list(pool.map(lambda i: thumbnail(root / paths[i]), wanted))
+        warnings.simplefilter("ignore")  # about damaged EXIF blocks, which count as none
+        pictures = list(pool.map(lambda i: thumbnail(root / paths[i], version), wanted))
     return dict(zip(wanted, pictures, strict=True))
 
 
-def thumbnail(path: Path) -> Thumbnail:
-    """Decode one image as a thumbnail; a placeholder if it can't be read.
-
-    The EXIF orientation is not applied, because the network is given the pixels as they are stored.
-    """
+def thumbnail(path: Path, version: RuleVersion = NEWEST) -> Thumbnail:
+    """Decode one image as a thumbnail; a placeholder if it can't be read."""
     try:
-        image = load_image(path, at_least=SIDE)
+        image = load_image(path, version, at_least=SIDE)
     except UnreadableImage:
         return Thumbnail(placeholder(), readable=False)
     image.thumbnail((SIDE, SIDE))

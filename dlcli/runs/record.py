@@ -125,7 +125,7 @@ def _read(kind: Any, held: Any, key: str) -> Any:
         return held
     expected = _WORDS.get(form or kind, "a block of `key: value`")
     if form is Literal:
-        expected = " or ".join(inside)
+        expected = " or ".join(map(str, inside))
     raise ValueError(f"`{key}` should be {expected}, not {held!r:.40}")
 
 

@@ -38,6 +38,7 @@ RECORDED = (
     "forward.weights_hash",
     "forward.layer",
     "forward.pixels.decode",
+    "pixels.version",
     "versions",
     "git",
     "platform",

@@ -20,12 +20,13 @@ from dlcli.data.dataset import (
     whole_of,
 )
 from dlcli.errors import DlError, ExitCode
-from dlcli.features.compute import compute_features, features_ready, open_features, store_folder
-from dlcli.features.store import require_room
+from dlcli.features.compute import compute_features, features_ready, open_features
+from dlcli.features.rules import kept_as
+from dlcli.features.store import require_room, store_folder
 from dlcli.features.windows import shares_of
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import Augmenter, View
-from dlcli.images.pixels import PixelRule
+from dlcli.images.pixels import NEWEST, PixelRule, RuleVersion
 from dlcli.inference.predict import predictions_of_needed
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.models.engines import resolve_forward
@@ -234,7 +235,7 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
 
 
 def _is_stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> bool:
-    folder = store_folder(job.dataset, forward)
+    folder = store_folder(job.dataset, kept_as(job.dataset, forward, splits))
     return all(features_ready(folder, job.dataset, split) for split in splits)
 
 
@@ -284,8 +285,12 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
     return aligned([labels], dataset.classes)[0]
 
 
-def make_job(config: Config, recipe_name: str, root: Path) -> Job:
+def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = None) -> Job:
     """Resolve everything that `train` needs, and refuse early what can't work.
+
+    Args:
+        like: the run that is resumed or rerun, whose version of the rule for pixels stays; None:
+            that of the run with the initial weights, or the newest.
 
     Raises:
         DlError: a dataset that can't be trained on, an unknown backbone, missing weights.
@@ -320,18 +325,25 @@ def make_job(config: Config, recipe_name: str, root: Path) -> Job:
         labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir, settings.data_dir)
         labels = pseudo_labels_of(labeller, config, dataset)
         recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
+    version = _version_of(like or begun)
     return Job(
         name=recipe_name,
         recipe=recipe,
         dataset=dataset,
         fingerprints=before,
         settings=settings,
-        forward=forward,
+        forward=forward.by_rule(version) if forward else None,
         weights=weights,
-        pixels=PixelRule(size),
+        pixels=PixelRule(size, version=version),
         pseudo_labels=labels,
         init_from=begun,
     )
+
+
+def _version_of(run: Run | None) -> RuleVersion:
+    """The version of the rule for pixels to train by, after that of another run."""
+    pixels = run.record.pixels if run else None
+    return pixels.version if pixels else NEWEST
 
 
 def _run_to_begin_with(named: str, settings: Settings) -> Run:

@@ -54,7 +54,8 @@ def train(
     """
     said: list[str] = []
     with heard_by(said.append):
-        job = dataclasses.replace(make_job(config, recipe_name, root), changes=changes)
+        job = make_job(config, recipe_name, root, like=parent)
+        job = dataclasses.replace(job, changes=changes)
         samples = first_samples(job)
     run = new_run(job, parent)
     with run.held(), heard_by(run.log):
@@ -115,7 +116,7 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
             },
             "classes": list(job.dataset.classes),
             "forward": job.forward.describe() if job.forward else None,
-            "pixels": dataclasses.asdict(job.pixels),
+            "pixels": job.pixels.describe(),
             "pixel_rule": str(job.pixels),
             "pseudo_labels": job.pseudo_labels.digest if job.pseudo_labels else None,
             "parent": name_among(parent, job.settings.runs_dir) if parent else None,

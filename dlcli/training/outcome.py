@@ -14,7 +14,9 @@ from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis, Score, diagnose, measure
 from dlcli.evaluation.metrics import rounded
 from dlcli.evaluation.remedies import Options
-from dlcli.features.compute import features_ready, open_features, store_folder
+from dlcli.features.compute import features_ready, open_features
+from dlcli.features.rules import kept_as
+from dlcli.features.store import store_folder
 from dlcli.files.atomic import atomic
 from dlcli.files.paths import quoted
 from dlcli.inference.predict import keep_predictions, predict_rows
@@ -116,7 +118,7 @@ def _predict_stored_test(job: Job, run: Run, network: Network) -> None:
     """Predict the test images, if their features are stored."""
     if job.forward is None:
         return
-    store = store_folder(job.dataset, job.forward)
+    store = store_folder(job.dataset, kept_as(job.dataset, job.forward, ("test",)))
     if features_ready(store, job.dataset, "test"):
         test = open_features(store, job.dataset, "test")
         y_prob = predict_rows(network.head.predict_on_batch, test.rows)

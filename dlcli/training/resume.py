@@ -156,7 +156,7 @@ def _reopen(run: Run, data_dir: Path) -> Job:
             hint="Put it back, or name its folder's parent with `--data-dir`, then resume again.",
         )
     config = _with_needed_runs(run, root, Config(read_config_file(run.config_file)))
-    job = make_job(config, record.recipe, root)
+    job = make_job(config, record.recipe, root, like=run)
     before = record.dataset.fingerprints
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(

@@ -232,7 +232,7 @@ def test_ls_shows_each_store_and_what_it_costs(dl: Dl, dogscats: Path) -> None:
     assert listed[1]["rows"] == {"train": 20, "valid": 8, "test": 5}
     assert listed[1]["folder"] == str(pooled)
     assert listed[1]["unfinished"] == []
-    assert listed[1]["function"]["pixels"] == {"size": 64, "decode": "exact"}
+    assert listed[1]["function"]["pixels"] == {"size": 64, "decode": "exact", "version": 2}
     files = [path for path in pooled.rglob("*") if path.is_file()]
     assert listed[1]["size_bytes"] == sum(path.stat().st_size for path in files)
 

@@ -29,9 +29,16 @@ from support.pictures import make_dataset
 from dlcli.data.dataset import SPLITS, Dataset, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import compute_features, features_ready, store_folder
+from dlcli.features.compute import compute_features, features_ready
 from dlcli.features.key import feature_key
-from dlcli.features.store import function_of, remove_features, skipped, stored_features, stored_rows
+from dlcli.features.store import (
+    function_of,
+    remove_features,
+    skipped,
+    store_folder,
+    stored_features,
+    stored_rows,
+)
 from dlcli.images.pixels import Batch, PixelRule
 from dlcli.models.engines import resolve_forward
 from dlcli.models.forward import Forward

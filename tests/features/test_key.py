@@ -19,6 +19,7 @@ OTHERS = {
     "weights_hash": replace(FORWARD, weights_hash="4567"),
     "layer": replace(FORWARD, layer="conv"),
     "pixels.size": replace(FORWARD, pixels=PixelRule(225)),
+    "pixels.version": replace(FORWARD, pixels=PixelRule(224, version=2)),
     "pixels.decode": replace(FORWARD, pixels=PixelRule(224, "scaled")),
     "engine": replace(FORWARD, engine="keras"),
     "precision": replace(FORWARD, precision="bf16"),

@@ -13,9 +13,9 @@ from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, load_fea
 from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import features_ready, store_folder
+from dlcli.features.compute import features_ready
 from dlcli.features.split_log import read_split
-from dlcli.features.store import stored_features
+from dlcli.features.store import store_folder, stored_features
 
 pytestmark = [pytest.mark.forks, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, paint, s
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
-from dlcli.features.compute import store_folder
-from dlcli.features.store import held, remove_features, stored_features
+from dlcli.features.store import held, remove_features, store_folder, stored_features
 from dlcli.images.pixels import Batch
 
 pytestmark = pytest.mark.forks
@@ -78,9 +77,9 @@ def stop_after(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     growing = compute_module._GrowingRows
     add, added = growing.add, []
 
-    def stopping(self: object, row: np.ndarray) -> None:
-        add(self, row)  # type: ignore[arg-type]
-        added.append(row)
+    def stopping(self: object, path: str, row: np.ndarray, changes: Sequence[str]) -> None:
+        add(self, path, row, changes)  # type: ignore[arg-type]
+        added.append(path)
         if len(added) == rows:
             raise Stopped
 

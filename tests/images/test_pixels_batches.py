@@ -8,7 +8,6 @@ import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +18,9 @@ from dlcli.errors import DlError
 from dlcli.images import pixels
 from dlcli.images.pixels import (
     Batch,
+    Decoded,
     PixelRule,
     UnreadableImage,
-    load_pixels,
     read_batches,
     refuse_unreadable,
 )
@@ -69,13 +68,13 @@ def test_no_more_than_a_few_batches_are_decoded_ahead(
     pile: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[Path] = []
-    load = load_pixels
+    decode = pixels.decode
 
-    def counted(path: Path, rule: PixelRule) -> np.ndarray:
+    def counted(path: Path, rule: PixelRule) -> Decoded:
         decoded.append(path)
-        return load(path, rule)
+        return decode(path, rule)
 
-    monkeypatch.setattr(pixels, "load_pixels", counted)
+    monkeypatch.setattr(pixels, "decode", counted)
     workers = 2
     for used, _ in enumerate(read_batches(pile.root, pile.paths * 40, PixelRule(8), 4, workers)):
         assert len(decoded) <= 4 * (used + 1 + 2 * workers)

@@ -16,7 +16,14 @@ from support.pictures import make_pictures
 from support.small_run import OPENVINO
 
 from dlcli.images.pixels import PixelRule, UnreadableImage, read_batches
-from dlcli.models.engines import Engine, KerasEngine, resolve_forward, rows_of, start_engine
+from dlcli.models.engines import (
+    Computed,
+    Engine,
+    KerasEngine,
+    resolve_forward,
+    rows_of,
+    start_engine,
+)
 from dlcli.models.forward import Forward
 
 pytestmark = pytest.mark.slow
@@ -86,7 +93,8 @@ def test_every_path_gets_its_row_or_the_reason_why_not(
             assert isinstance(result, UnreadableImage)
             assert result.path == tmp_path / path
         else:
-            assert np.array_equal(result, row)
+            assert isinstance(result, Computed)
+            assert np.array_equal(result.row, row)
 
 
 def test_nothing_but_damaged_images_is_no_trouble(tmp_path: Path) -> None:
@@ -108,8 +116,8 @@ def test_an_engine_may_be_stopped_amid_its_work_and_used_again(
         rows = rows_of(root, paths, forward, lambda: engine, 2)
         first = next(rows)
         rows.close()
-    assert isinstance(first, np.ndarray)
-    assert np.array_equal(run(root, paths, forward, engine)[0], first)
+    assert isinstance(first, Computed)
+    assert np.array_equal(run(root, paths, forward, engine)[0], first.row)
 
 
 def test_photos_of_any_brightness_give_numbers(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.small_run import OPENVINO
 
 from dlcli.errors import DlError
-from dlcli.images.pixels import PixelRule
+from dlcli.images.pixels import NEWEST, PixelRule
 from dlcli.models import engines
 from dlcli.models.engines import resolve_forward, start_engine
 from dlcli.models.forward import Forward
@@ -66,7 +66,7 @@ def test_bf16_and_scaled_decoding_come_together_where_the_processor_has_bf16(
     monkeypatch.setattr(engines, "computes_bf16", lambda engine: capable)
     forward, _ = resolve_forward(Settings(), "pooled")
     assert forward.precision == ("bf16" if capable else "f32")
-    assert forward.pixels == PixelRule(320, "scaled" if capable else "exact")
+    assert forward.pixels == PixelRule(320, "scaled" if capable else "exact", NEWEST)
 
 
 @pytest.mark.parametrize("missing", ["simplejpeg", "cv2"])
@@ -81,7 +81,7 @@ def test_without_scaled_decoders_every_pixel_is_decoded(
 
 def test_f32_is_exact_throughout() -> None:
     forward, _ = resolve_forward(OPENVINO, "pooled")
-    assert (forward.precision, forward.pixels) == ("f32", PixelRule(64, "exact"))
+    assert (forward.precision, forward.pixels) == ("f32", PixelRule(64, "exact", NEWEST))
 
 
 def test_the_image_size_is_the_backbones_best_unless_it_is_set() -> None:

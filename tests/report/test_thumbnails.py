@@ -29,10 +29,12 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     assert picture.image.getpixel((0, 0)) == (128, 128, 128)
 
 
-def test_a_picture_is_shown_as_stored_whatever_exif_says(tmp_path):
+def test_a_picture_is_shown_as_the_network_saw_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # "turn me by 90 degrees"
-    assert thumbnail(save(tmp_path / "a.jpg", exif=exif)).image.size == (SIDE, SIDE * 3 // 4)
+    path = save(tmp_path / "a.jpg", exif=exif)
+    assert thumbnail(path, version=1).image.size == (SIDE, SIDE * 3 // 4)
+    assert thumbnail(path, version=2).image.size == (SIDE * 3 // 4, SIDE)
 
 
 def test_a_tiny_picture_keeps_every_pixel(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from dlcli.data.dataset import SPLITS, Dataset, open_dataset
-from dlcli.features.compute import Features, compute_features, open_features, store_folder
+from dlcli.features.compute import Features, compute_features, open_features
+from dlcli.features.store import store_folder
 from dlcli.images.pixels import Batch, PixelRule
 from dlcli.models.forward import Forward
 from dlcli.settings.shared import OnError

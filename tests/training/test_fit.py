@@ -75,7 +75,7 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
     run = only_run(home)
     config = run.config
     assert "backbone" not in config
-    assert config["run"]["pixels"] == {"size": 16, "decode": "exact"}
+    assert config["run"]["pixels"] == {"size": 16, "decode": "exact", "version": 2}
     ok(dl("submit"))
     assert len(read_predictions(run.predictions_file("test")).paths) == 5
 

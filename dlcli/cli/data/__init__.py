@@ -16,6 +16,7 @@ from dlcli.cli.parts.datasets import (
     print_counts,
     print_datasets,
     print_plan,
+    say_changes,
     say_left_out,
     warn_of,
 )
@@ -201,6 +202,7 @@ def ls(config: Config, as_json: bool) -> None:
     operations.settle(root)
     dataset = open_dataset(root)
     say_left_out(dataset)
+    say_changes(dataset)
     if as_json:
         print_counts(dataset, as_json)
         return

@@ -11,6 +11,7 @@ from dlcli.cli.parts.datasets import (
     DRY_RUN,
     print_counts,
     print_plan,
+    say_changes,
     verb_of,
     warn_of,
 )
@@ -130,6 +131,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
     else:
         _say_done(outcome)
     print_counts(dataset := open_dataset(goal), as_json)
+    say_changes(dataset)
     if dataset.splits["valid"]:
         after = f"dl features{again(goal)}"
     else:

@@ -43,6 +43,15 @@ def say_left_out(dataset: Dataset) -> None:
         say(left)
 
 
+def say_changes(dataset: Dataset) -> None:
+    """Say how many images are turned or scaled as they are decoded."""
+    from dlcli.images.headers import changed_images, told
+
+    every = [path for paths in dataset.splits.values() for path in paths]
+    if line := told(changed_images(dataset.root, every)):
+        say(line)
+
+
 def _plain(dataset: Dataset) -> dict[str, Any]:
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
     return {

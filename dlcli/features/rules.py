@@ -1,0 +1,74 @@
+"""Features by one version of the rule for pixels that serve the other, where both give the same.
+
+The versions differ only for images that are turned or scaled (`images.pixels.Change`). The log of a
+split names these images. It has them from decoding; for a store of before version 2 they are told
+once by the images' headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from dlcli.data.dataset import Dataset
+from dlcli.errors import DlError
+from dlcli.features.split_log import Listed, StoredSplit, list_images, read_split
+from dlcli.features.store import function_of, held, rows_of_same_files, store_folder
+from dlcli.images.headers import changed_images
+from dlcli.images.pixels import Change
+from dlcli.models.forward import Forward
+
+
+def kept_as(dataset: Dataset, forward: Forward, splits: Iterable[str]) -> Forward:
+    """The function under whose key the features of some splits are kept.
+
+    That is `forward` itself, or the same by the other version of the rule for pixels: if only that
+    has a store, and no image of these splits is one for which the versions differ.
+    """
+    other = _by_other_rule(forward)
+    folder = store_folder(dataset, other)
+    if function_of(folder) is None or function_of(store_folder(dataset, forward)) is not None:
+        return forward
+    same = not any(changed_of(folder, dataset, split) for split in splits)
+    return other if same else forward
+
+
+def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Sequence[Change]]:
+    """The images of a split that version 2 of the rule turns or scales: path -> what it does.
+
+    Args:
+        folder: a store that may have recorded them; what is found out for its rows is recorded.
+    """
+    paths = dataset.splits[split]
+    stored = read_split(folder, split)
+    if stored is None or not stored.finished or not stored.is_of(list_images(dataset.root, paths)):
+        return changed_images(dataset.root, paths)
+    if stored.changed is not None:
+        return stored.changed
+    changed = changed_images(dataset.root, paths)
+    with suppress(OSError, DlError), held(folder):  # it may be closed, or in use
+        if read_split(folder, split) == stored:
+            stored.record_changed(changed)
+    return changed
+
+
+def rows_to_keep(
+    dataset: Dataset, forward: Forward, listing: Sequence[Listed]
+) -> Iterator[tuple[StoredSplit, dict[str, int], Mapping[str, Sequence[Change]]]]:
+    """Find stored rows of the same files that this function would compute again.
+
+    Yields:
+        stored rows; the row number of each image, path -> number; and which of these images are
+        turned or scaled.
+    """
+    for function in (_by_other_rule(forward), forward):
+        for stored, numbers in rows_of_same_files(store_folder(dataset, function), listing):
+            changed = changed_images(dataset.root, numbers)
+            if function != forward:
+                numbers = {path: row for path, row in numbers.items() if path not in changed}
+            yield stored, numbers, changed
+
+
+def _by_other_rule(forward: Forward) -> Forward:
+    return forward.by_rule(1 if forward.pixels.version == 2 else 2)
