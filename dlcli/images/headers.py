@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from dlcli import words
 from dlcli.images.depth import is_deep
-from dlcli.images.orientation import JPEG_MAGIC, may_be_turned, orientation_of
+from dlcli.images.orientation import is_upright_jpeg, orientation_of
 from dlcli.images.pixels import MAX_PIXELS, Change, changes_by
 
 # Bytes that hold the header of most JPEGs, up to their pixels or to their EXIF.
@@ -42,7 +42,7 @@ def changes_to(path: Path) -> tuple[Change, ...]:
             return ()
         with path.open("rb") as file:
             head = file.read(HEAD)
-            if head.startswith(JPEG_MAGIC) and not may_be_turned(head):
+            if is_upright_jpeg(head):
                 return ()
             shallow_png = head.startswith(PNG_MAGIC) and head[PNG_DEPTH : PNG_DEPTH + 1] <= b"\x08"
             if shallow_png and PNG_WITH_EXIF.isdisjoint(_png_chunks(file)):
@@ -52,7 +52,7 @@ def changes_to(path: Path) -> tuple[Change, ...]:
                 if image.width * image.height > MAX_PIXELS:
                     return ()
                 deep = is_deep(image)
-                return changes_by(orientation_of(image), deep)
+                return changes_by(orientation_of(image, head), deep)
     except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
         return ()
 

@@ -18,12 +18,17 @@ ORIENTATION = 0x0112
 START_OF_SCAN, APP1 = b"\xff\xda", b"\xff\xe1"
 
 
-def orientation_of(image: Image.Image) -> int:
+def orientation_of(image: Image.Image, data: bytes) -> int:
     """The orientation of an opened image, 1 to 8, as Pillow reads it: in EXIF, else in XMP.
 
     It loads a PNG, which may have its EXIF behind its pixels. Ask before a TIFF is loaded: Pillow
     then turns it.
+
+    Args:
+        data: the bytes of its file, or the first of them.
     """
+    if is_upright_jpeg(data):
+        return 1
     if image.format == "PNG":
         image.load()
     try:
@@ -39,26 +44,28 @@ def orientation_in(jpeg: bytes) -> int:
 
     from PIL import Image
 
-    if not may_be_turned(jpeg):  # saves Pillow's work, a tenth of a millisecond
+    if is_upright_jpeg(jpeg):  # opening it takes Pillow a tenth of a millisecond
         return 1
     try:
         with Image.open(io.BytesIO(jpeg)) as image:
-            return orientation_of(image)
+            return orientation_of(image, jpeg)
     except (OSError, ValueError, SyntaxError):
         return 1
 
 
-def may_be_turned(jpeg: bytes) -> bool:
-    """Whether a JPEG, or its beginning, has a segment for EXIF or XMP before its pixels.
+def is_upright_jpeg(data: bytes) -> bool:
+    """Whether a file is a JPEG without a segment for EXIF or XMP, by its first bytes.
 
-    True if that can't be told: the bytes end before the pixels, or the segments are damaged.
+    False if that can't be told: they end before its pixels, or a segment is damaged.
     """
+    if not data.startswith(JPEG_MAGIC):
+        return False
     place = 2
-    while (marker := jpeg[place : place + 2]) != START_OF_SCAN:
+    while (marker := data[place : place + 2]) != START_OF_SCAN:
         if marker == APP1 or not b"\xff\xc0" <= marker < b"\xff\xff":
-            return True
-        place += 2 + int.from_bytes(jpeg[place + 2 : place + 4])
-    return False
+            return False
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    return True
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -172,7 +172,7 @@ def _decode(
                 raise UnreadableImage(path, f"{size} pixels, more than `dl` decodes")
             if at_least:
                 image.draft("RGB", (at_least, at_least))
-            deep, orientation = is_deep(image), orientation_of(image)
+            deep, orientation = is_deep(image), orientation_of(image, data)
             if version == 1:
                 rgb = _as_stored(image)
             else:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset, picture
+from support.turned import save_turned
 
 from dlcli.features.store import held
 from dlcli.files.formats import read_csv
@@ -91,6 +94,23 @@ def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Pat
         ok(dl("features", "-d", "dogscats", *QUICK, *options))
     assert len(stores(dogscats)) == 3
     assert {name.name.split("-")[2] for name in stores(dogscats)} == {"imagenet", "pooled"}
+
+
+def test_images_that_are_turned_or_scaled_are_counted_wherever_they_are_read(
+    dl: Dl, dogscats: Path, home: Path
+) -> None:
+    for name in ("cat.1", "cat.2"):
+        path = dogscats / "train" / "cat" / f"{name}.png"
+        save_turned(Image.open(path), path, 6)
+    deep = np.asarray(picture(0, 3).convert("L")).astype(np.uint16) * 16
+    Image.fromarray(deep).save(dogscats / "test" / "1.png")
+    line = "2 images are turned upright, as EXIF says; 1 image of more than 8 bits is scaled"
+    assert line in ok(dl("data", "organize", dogscats, home / "data" / "copy")).stderr
+    assert line in ok(dl("data", "ls", "copy")).stderr
+    for _ in range(2):
+        assert line in ok(dl("features", "-d", dogscats, *QUICK)).stderr
+    (store,) = stores(dogscats)
+    assert "version: 2" in (store / "manifest.yaml").read_text()
 
 
 def test_keras_runs_the_network_where_it_is_asked_to(dl: Dl, dogscats: Path) -> None:

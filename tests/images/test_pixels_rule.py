@@ -15,7 +15,7 @@ from support.turned import DEEP, EIGHT, save_deep, save_turned
 
 from dlcli.images.depth import scaled
 from dlcli.images.headers import changed_images, changes_to, told
-from dlcli.images.orientation import may_be_turned
+from dlcli.images.orientation import is_upright_jpeg
 from dlcli.images.pixels import PixelRule, RuleVersion, decode, load_pixels
 
 EXACT, SCALED = PixelRule(32, version=2), PixelRule(32, "scaled", version=2)
@@ -117,11 +117,11 @@ def test_a_jpeg_without_a_segment_for_exif_is_not_opened_twice(tmp_path: Path) -
     buffer = io.BytesIO()
     UPRIGHT.save(buffer, "jpeg", icc_profile=b"\xff\xe1" * 400)
     plain = buffer.getvalue()
-    assert not may_be_turned(plain)
+    assert is_upright_jpeg(plain)
     turned = save_turned(UPRIGHT, tmp_path / "a.jpg", 6).read_bytes()
-    assert may_be_turned(turned)
+    assert not is_upright_jpeg(turned)
     for length in (0, 2, 3, 30):  # too short to tell
-        assert may_be_turned(plain[:length])
+        assert not is_upright_jpeg(plain[:length])
 
 
 # Depth
