@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,8 @@ from dlcli.images.pixels import MAX_PIXELS, Change, changes_by
 HEAD = 4096
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH = 24  # where a PNG has its number of bits a sample
-PNG_WITH_EXIF = {b"eXIf", b"iTXt", b"tEXt", b"zTXt"}
+# What Pillow reads an orientation from: a chunk, or a text by its keyword.
+PNG_EXIF, PNG_EXIF_TEXTS = b"eXIf", (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
 
 def changed_images(root: Path, paths: Iterable[str]) -> dict[str, tuple[Change, ...]]:
@@ -45,7 +46,7 @@ def changes_to(path: Path) -> tuple[Change, ...]:
             if is_upright_jpeg(head):
                 return ()
             shallow_png = head.startswith(PNG_MAGIC) and head[PNG_DEPTH : PNG_DEPTH + 1] <= b"\x08"
-            if shallow_png and PNG_WITH_EXIF.isdisjoint(_png_chunks(file)):
+            if shallow_png and not _png_has_exif(file):
                 return ()
             file.seek(0)
             with Image.open(file) as image:
@@ -57,12 +58,16 @@ def changes_to(path: Path) -> tuple[Change, ...]:
         return ()
 
 
-def _png_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """The names of a PNG's chunks."""
-    file.seek(len(PNG_MAGIC))
-    while len(head := file.read(8)) == 8:
-        yield head[4:]
-        file.seek(int.from_bytes(head[:4]) + 4, 1)  # its content and its checksum
+def _png_has_exif(file: BinaryIO) -> bool:
+    """Whether a PNG has EXIF or XMP, before its pixels or behind them."""
+    place = len(PNG_MAGIC)
+    file.seek(place)
+    while len(head := file.read(8 + len(PNG_EXIF_TEXTS[0]))) >= 8:
+        if head[4:8] == PNG_EXIF or head[8:].startswith(PNG_EXIF_TEXTS):
+            return True
+        place += 12 + int.from_bytes(head[:4])  # length, name and checksum
+        file.seek(place)
+    return False
 
 
 def told(changed: Mapping[str, Iterable[str]]) -> str:

@@ -21,7 +21,7 @@ START_OF_SCAN, APP1 = b"\xff\xda", b"\xff\xe1"
 def orientation_of(image: Image.Image, data: bytes) -> int:
     """The orientation of an opened image, 1 to 8, as Pillow reads it: in EXIF, else in XMP.
 
-    It loads a PNG, which may have its EXIF behind its pixels. Ask before a TIFF is loaded: Pillow
+    It loads a PNG that may have its EXIF behind its pixels. Ask before a TIFF is loaded: Pillow
     then turns it.
 
     Args:
@@ -29,7 +29,7 @@ def orientation_of(image: Image.Image, data: bytes) -> int:
     """
     if is_upright_jpeg(data):
         return 1
-    if image.format == "PNG":
+    if image.format == "PNG" and "exif" not in image.info:
         image.load()
     try:
         orientation = image.getexif().get(ORIENTATION, 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from support.pictures import picture
 from support.turned import DEEP, EIGHT, save_deep, save_turned
 
@@ -83,6 +84,21 @@ def test_exif_behind_the_pixels_of_a_png_counts(tmp_path: Path) -> None:
         file.write(data[end:])
     assert decode(path, EXACT).changes == changes_to(path) == ("turned",)
     assert np.array_equal(pixels_of(path), np.asarray(UPRIGHT.resize((32, 32), 2)))
+
+
+def test_a_png_with_other_texts_is_not_decoded_to_tell(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_text("date:create", "2026-11-29")
+    UPRIGHT.save(tmp_path / "plain.png", pnginfo=texts)
+    data = (tmp_path / "plain.png").read_bytes()
+    place = data.index(b"IDAT") + 20
+    (tmp_path / "plain.png").write_bytes(data[:place] + bytes(9) + data[place + 9 :])
+    assert changes_to(tmp_path / "plain.png") == ()
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+    texts.add_itxt("XML:com.adobe.xmp", xmp)
+    UPRIGHT.save(tmp_path / "xmp.png", pnginfo=texts)
+    assert decode(tmp_path / "xmp.png", EXACT).changes == ("turned",)
+    assert changes_to(tmp_path / "xmp.png") == ("turned",)
 
 
 @pytest.mark.parametrize("value", [0, 1, 9, 300])
