@@ -287,15 +287,15 @@ def test_rm_asks_and_leaves_alone_what_it_was_not_told_to_remove(
     (store,) = stores(dogscats)
     answer("n\n", monkeypatch, tmp_path)
     kept = ok(dl("features", "rm", store.name))
-    assert f"Remove {store.name} (156.5 kB)? [y/N]" in kept.stderr
-    assert f"Kept {store.name} (156.5 kB).\n" in kept.stderr
+    assert f"Remove {store.name} (156.6 kB)? [y/N]" in kept.stderr
+    assert f"Kept {store.name} (156.6 kB).\n" in kept.stderr
     assert store.is_dir()
     answer("", monkeypatch, tmp_path)
     assert dl("features", "rm", store.name).exit_code != 0  # nobody is there to answer
     assert store.is_dir()
     answer("y\n", monkeypatch, tmp_path)
     removed = ok(dl("features", "rm", store.name))
-    assert f"Removed {store.name} (156.5 kB).\n" in removed.stderr
+    assert f"Removed {store.name} (156.6 kB).\n" in removed.stderr
     assert not store.exists()
 
 
