@@ -77,12 +77,18 @@ def say(text: str) -> None:
         print("\n".join(lines), file=sys.stderr, flush=True)
     except BrokenPipeError:
         nobody_reads()
+    except OSError:  # a full disk, or a terminal that was closed: the work is worth more
+        nobody_reads(2)
 
 
-def nobody_reads() -> None:
-    """Continue without output, because the reader of a pipe, such as `head`, has ended."""
+def nobody_reads(*streams: int) -> None:
+    """Continue without output, because the reader of a pipe, such as `head`, has ended.
+
+    Args:
+        streams: 1 for stdout, 2 for stderr; by default both.
+    """
     nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
+    for stream in streams or (1, 2):
         os.dup2(nothing, stream)
     os.close(nothing)
 

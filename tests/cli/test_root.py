@@ -345,6 +345,24 @@ def test_a_reader_that_has_enough_is_no_error_worth_a_word() -> None:
     writer.stderr.close()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("words", "code"), [("recipes", 0), ("data ls nosuch", 1)])
+def test_a_closed_stream_is_as_the_null_device(closed: str, words: str, code: int) -> None:
+    def typed(redirected: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f'exec "$@" {words} {redirected}', "sh", *DL]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    said, wanted = typed(closed), typed(closed.replace("&-", "/dev/null"))
+    assert said.returncode == code
+    assert (said.stdout, said.stderr) == (wanted.stdout, wanted.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_messages_that_cannot_be_written_stop_no_command() -> None:
+    command = ["sh", "-c", 'exec "$@" data ls 2>/dev/full', "sh", *DL]
+    assert subprocess.run(command).returncode == 0
+
+
 def test_names_that_the_terminals_encoding_lacks_are_shown_as_escapes(home: Path) -> None:
     (home / "data" / "日本" / "train" / "cat").mkdir(parents=True)
     latin = {**os.environ, "PYTHONIOENCODING": "latin-1"}
