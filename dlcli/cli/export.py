@@ -13,6 +13,7 @@ from dlcli.cli.parts.options import OneOf, with_config
 from dlcli.config import Config
 from dlcli.files.paths import absolute, quoted, shown
 from dlcli.inference.export import ALIASES, EXAMPLE, FORMATS, RECORD, export_run
+from dlcli.process import install_command
 from dlcli.progress import say
 
 
@@ -66,7 +67,7 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     else:
         say(
             f"Not checked: {made.runtime} is not installed. Install it: "
-            "`pip install 'dlcli[export]'`."
+            f"`{install_command('export')}`."
         )
     script = quoted(made.folder / EXAMPLE)
     say(

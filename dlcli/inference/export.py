@@ -20,6 +20,7 @@ from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.inference.predict import holder
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.models.saved import export_model, load_model
+from dlcli.process import install_command
 from dlcli.progress import say
 from dlcli.runs.run import Run
 
@@ -240,7 +241,7 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
     if missing:
         raise DlError(
             f"{format_name} needs {' and '.join(missing)}, which can't be found",
-            hint="Install the packages for exports: `pip install 'dlcli[export]'`.",
+            hint=f"Install the packages for exports: `{install_command('export')}`.",
         )
     if folder.exists() and not replace:
         raise DlError(

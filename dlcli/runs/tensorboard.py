@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.process import install_command
 
 # The tags of each folder, and their columns in `history.csv`.
 SIDES = {
@@ -41,7 +42,7 @@ def require_tensorboard() -> None:
         raise DlError(
             "TensorBoard is not installed",
             why="it is an optional package",
-            hint="Install it: `pip install 'dlcli[tensorboard]'`.",
+            hint=f"Install it: `{install_command('tensorboard')}`.",
         )
 
 

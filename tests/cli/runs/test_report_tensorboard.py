@@ -22,6 +22,7 @@ from support.command_result import Dl
 from support.listed_runs import last_named_dataset, listed_run
 from support.missing_tools import missing
 
+from dlcli.process import install_command
 from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 @pytest.fixture(autouse=True)
 def installed() -> None:
     if importlib.util.find_spec("tensorboard") is None:
-        missing("TensorBoard is not installed: pip install 'dlcli[tensorboard]'")
+        missing(f"TensorBoard is not installed: {install_command('tensorboard')}")
 
 
 @pytest.fixture
