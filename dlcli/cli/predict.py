@@ -47,6 +47,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     from dlcli.evaluation.metrics import rounded
     from dlcli.files.formats import csv_text
     from dlcli.inference.photos import predict_photos
+    from dlcli.inference.predictions import class_columns
 
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
@@ -62,7 +63,7 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     if as_json:
         emit_json([plain(*row) for row in zip(paths, best, y_prob, strict=True)])
     elif as_csv:
-        header = ["path", "class", *predictions.classes]
+        header = ["path", "class", *class_columns(predictions.classes, ("path", "class"))]
         rows = zip(paths, best, y_prob, strict=True)
         body = ([path, name, *(f"{p:.9g}" for p in row)] for path, name, row in rows)
         click.echo(csv_text([header, *body]).encode(errors="surrogateescape"), nl=False)
@@ -136,11 +137,14 @@ def _listed(named: Sequence[str]) -> list[str]:
 
 
 def _print_table(predictions: Predictions, best: list[str]) -> None:
+    from dlcli.inference.predictions import class_columns
+
     classes, y_prob = predictions.classes, predictions.y_prob
     if len(classes) <= MOST_COLUMNS:
         rows = zip(predictions.paths, best, y_prob, strict=True)
         cells = [[shown(path), name, *map(float, row)] for path, name, row in rows]
-        print_table(["photo", "class", *classes], cells)
+        columns = class_columns(classes, ("photo", "class"))
+        print_table(["photo", "class", *columns], cells)
         return
     order = (-y_prob).argsort(axis=1, kind="stable")[:, :3]
     ranked = zip(predictions.paths, y_prob, order, strict=True)

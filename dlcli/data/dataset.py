@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -135,6 +135,22 @@ def open_dataset(root: Path) -> Dataset:
             hint=f"Move some images to {shown(root / 'train')}, or remove the folder from valid/.",
         )
     return Dataset(root, classes, splits, tuple(p for f in found.values() for p in f.others))
+
+
+def look_alikes(classes: Iterable[str]) -> list[tuple[str, ...]]:
+    """Classes whose names differ only by case, width, Unicode form, or spaces around them.
+
+    Returns:
+        each group, sorted.
+    """
+    import unicodedata
+
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
+        plain = unicodedata.normalize("NFKC", visible).strip()
+        groups.setdefault(unicodedata.normalize("NFKC", plain.casefold()), []).append(name)
+    return [tuple(sorted(names)) for names in groups.values() if len(names) > 1]
 
 
 def require_trainable(dataset: Dataset) -> None:

@@ -34,6 +34,7 @@ _OTHER_KINDS = {
     "video": (".avi", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"),
     "PDF or PostScript": (".eps", ".pdf", ".ps"),
 }
+DATA_KINDS = frozenset(_OTHER_KINDS)
 _KIND_OF = {suffix: kind for kind, suffixes in _OTHER_KINDS.items() for suffix in suffixes}
 _MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"),

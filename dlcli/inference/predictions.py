@@ -24,6 +24,21 @@ if TYPE_CHECKING:
 COLUMNS = ("path", "true_class")
 
 
+def class_columns(classes: Sequence[str], own: Sequence[str]) -> list[str]:
+    """The names of the classes' columns beside a table's own columns; none occurs twice.
+
+    A class that is called like one of `own`, "path", gets an underscore, "path_"; so that names
+    stay apart, a class "path_" then gets one more.
+    """
+    return [f"{name}_" if name.rstrip("_") in own else name for name in classes]
+
+
+def _classes_of(columns: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
+    """The classes, given the names of their columns; the inverse of `class_columns`."""
+    names = (name.removesuffix("_") if name.rstrip("_") in own else name for name in columns)
+    return tuple(names)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """A model's predictions of some images.
@@ -81,7 +96,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     write_csv(
         path,
         [
-            [*COLUMNS, *predictions.classes],
+            [*COLUMNS, *class_columns(predictions.classes, COLUMNS)],
             *([name, true, *(f"{p:.9g}" for p in probs)] for name, true, probs in rows),
         ],
     )
@@ -107,7 +122,8 @@ def read_predictions(path: Path) -> Predictions:
     except ValueError as error:
         raise damaged(path, error, "Remove it: it is made again.") from error
     paths, true = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
-    return Predictions(paths, tuple(header[2:]), y_prob.reshape(len(rows), len(header) - 2), true)
+    classes = _classes_of(header[2:], COLUMNS)
+    return Predictions(paths, classes, y_prob.reshape(len(rows), len(header) - 2), true)
 
 
 def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Predictions]:

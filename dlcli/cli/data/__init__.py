@@ -18,6 +18,7 @@ from dlcli.cli.parts.datasets import (
     print_plan,
     say_changes,
     say_left_out,
+    say_look_alikes,
     warn_of,
 )
 from dlcli.cli.parts.help import Group
@@ -203,6 +204,7 @@ def ls(config: Config, as_json: bool) -> None:
     dataset = open_dataset(root)
     say_left_out(dataset)
     say_changes(dataset)
+    say_look_alikes(dataset)
     if as_json:
         print_counts(dataset, as_json)
         return

@@ -12,6 +12,7 @@ from dlcli.cli.parts.datasets import (
     print_counts,
     print_plan,
     say_changes,
+    say_look_alikes,
     verb_of,
     warn_of,
 )
@@ -132,6 +133,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
         _say_done(outcome)
     print_counts(dataset := open_dataset(goal), as_json)
     say_changes(dataset)
+    say_look_alikes(dataset)
     if dataset.splits["valid"]:
         after = f"dl features{again(goal)}"
     else:

@@ -8,7 +8,8 @@ choice is reported; where it is ambiguous, it is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from dlcli.data.organize.tables import (
 )
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.archive_members import MOST_NAME_BYTES
-from dlcli.files.paths import shown
+from dlcli.files.paths import quoted, shown
 
 _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
 NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."
@@ -45,7 +46,10 @@ _LABEL_NAMES = (
     "y",
 )
 _ZERO, _ONE = ("0", "0.0"), ("1", "1.0")
-_MOST_NAMED = 4
+# Columns of which a value may be several tags.
+_TAG_NAMES = ("tag", "tags", "attributes", "attributeids", "keywords")
+_NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
+_MOST_NAMED, _MOST_GRADES = 4, 11
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def named_in(file: Path, images: Sequence[str]) -> set[str]:
     table = read_table(file)
     if not table or not table.header:
         return set()
-    ids = set(table.column(table.header[0]))
+    ids = set(table.ids(table.header[0]))
     form = best_form(ids, images)
     ids.add(table.header[0])  # of a sample submission without a header, the first line's id
     return {image for image in images if form.of(image) in ids}
@@ -214,17 +218,83 @@ def _labels_in(
     rows = _rows_of(table, id_column, form, images)
     _require_rows(table, id_column, rows, images)
     column = choose_label_column(table, id_column, [*rows.values()], naming.label_column)
+    if naming.label_column is None:
+        _require_classes(table, column, rows)
     of = _labels_of(table, column, rows, id_column, form)
     notes = [
         f"Labels: {column} of {shown(table.file.name)}, matched to images by `{shown(id_column)}`."
     ]
     known = {form.of(image) for image in (*images, *elsewhere)}
-    if strangers := [each for each in table.column(id_column) if each and each not in known]:
+    if strangers := [each for each in table.ids(id_column) if each and each not in known]:
         notes.append(
             f"Rows of {shown(table.file.name)} without an image: {len(strangers):,}, such as "
             f"`{shown(strangers[0])}`."
         )
+    if numbers := _as_numbers(set(of.values())):
+        notes.append(
+            f"The {len(numbers):,} classes are numbers, {_span(numbers)}: `dl` learns each as a "
+            "class, without their order."
+        )
     return Labels(table.file, of, tuple(notes), column.is_sure)
+
+
+def _require_classes(table: Table, column: Column, rows: Mapping[str, list[int]]) -> None:
+    """Refuse a column that `dl` chose, and that does not hold one class per image.
+
+    Raises:
+        DlError: it holds several tags per image, or continuous numbers.
+    """
+    values = {column.labels[number] for numbers in rows.values() for number in numbers} - {""}
+    name = column.names[0]
+    where = f"Column `{shown(name)}` of {shown(table.file)}"
+    if tagged := _tagged(name, values):
+        raise DlError(
+            f"{where} holds several tags per image",
+            why=f"such as `{shown(tagged)}`",
+            hint="`dl` learns one class per image. To make each combination of tags a class, name "
+            f"the column: `--label-column {quoted(Path(name))}`.",
+        )
+    fractions = [value for value in values if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", value)]
+    is_number = all(map(_NUMBER.fullmatch, values))
+    if is_number and (fractions or 2 < len(rows) < 2 * len(values)):
+        such = min(fractions or values)
+        raise DlError(
+            f"{where} holds continuous numbers",
+            why=f"such as {shown(such)}; {len(rows):,} images have {len(values):,} values",
+            hint="`dl` learns classes, not numbers. Name a column of classes, such as ranges of "
+            "them: `--label-column NAME`.",
+        )
+
+
+def _tagged(column: str, values: Set[str]) -> str:
+    """A value of several tags; "" where each value is one class.
+
+    Tags recur in other combinations. Names of several words share words too, "golden retriever"
+    and "labrador retriever", but there are more words than names.
+    """
+    for separator in "|;, ":
+        tags = {value: {tag.strip() for tag in value.split(separator)} for value in values}
+        several = [value for value in values if len(tags[value]) > 1]
+        seen = Counter(tag for each in tags.values() for tag in each)
+        recur = any(seen[tag] > 1 for value in several for tag in tags[value])
+        is_sure = separator in "|;" or plain_name(column) in _TAG_NAMES
+        if recur and (is_sure or len(seen) < len(values)):
+            return min(several)
+    return ""
+
+
+def _as_numbers(labels: Set[str]) -> list[int]:
+    """Three or more labels that are all whole numbers, in numeric order; else []."""
+    if len(labels) < 3 or not all(re.fullmatch(r"[0-9]{1,9}", label) for label in labels):
+        return []
+    numbers = sorted(map(int, labels))
+    return numbers if len({*numbers}) == len(labels) else []
+
+
+def _span(numbers: Sequence[int]) -> str:
+    if len(numbers) > _MOST_GRADES:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Naming) -> DlError:
@@ -249,7 +319,7 @@ def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str
     few = images[:: max(1, len(images) // 50)]
     matches: list[tuple[str, Form]] = []
     for name in [naming.id_column] if naming.id_column else table.header:
-        ids = set(table.column(name))
+        ids = set(table.ids(name))
         if name == naming.id_column or best_form(ids, few).matched:
             form = best_form(ids, images)
             matches.append((name, form))
@@ -284,7 +354,7 @@ def _rows_of(
 ) -> dict[str, list[int]]:
     """The numbers of each image's rows."""
     numbers: dict[str, list[int]] = {}
-    for number, value in enumerate(table.column(id_column)):
+    for number, value in enumerate(table.ids(id_column)):
         numbers.setdefault(value, []).append(number)
     return {image: numbers[key] for image in images if (key := form.of(image)) in numbers}
 
@@ -407,7 +477,8 @@ def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Colu
             f"{len(bad):,} rows of {shown(table.file)} have no class, or several",
             why=f"expected a single 1 per line in the columns {_listed([*bits])}, found "
             f"{len(picked[bad[0]])} in line {bad[0] + 2}",
-            hint="Each image needs one label. Name the column: `--label-column NAME`.",
+            hint="`dl` learns one class per image. If each column is a tag of its own, name one: "
+            "`--label-column NAME`.",
         )
     labels = tuple(each[0] if len(each) == 1 else "" for each in picked)
     return Column(tuple(bits), labels, is_sure=True)
@@ -421,7 +492,7 @@ def _may_be_labels(table: Table, name: str, numbers: Sequence[int]) -> bool:
 
 def _is_numeric(table: Table, name: str, numbers: Sequence[int]) -> bool:
     values = {table.column(name)[number] for number in numbers}
-    return all(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value) for value in values)
+    return all(map(_NUMBER.fullmatch, values))
 
 
 def _is_same(table: Table, one: str, other: str, numbers: Sequence[int]) -> bool:

@@ -6,6 +6,7 @@ A value is an image's name or path, with or without suffix, or its number: 1 for
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -46,9 +47,13 @@ class Table:
         """A column's cells, stripped of blanks."""
         return self._columns[name]
 
+    def ids(self, name: str) -> tuple[str, ...]:
+        """A column's cells as names of images: in Unicode form NFC, as `Form.of` gives names."""
+        return tuple(_composed(cell) for cell in self.column(name))
+
     def is_unique(self, name: str) -> bool:
         """Whether no value of a column occurs twice."""
-        cells = self.column(name)
+        cells = self.ids(name)
         return len(set(cells)) == len(cells)
 
 
@@ -69,8 +74,8 @@ class Form:
     ids: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, image: str) -> str:
-        """The value that names an image."""
-        tail = "/".join(image.split("/")[-self.parts :])
+        """The value that names an image, in Unicode form NFC: macOS stores names in NFD."""
+        tail = _composed("/".join(image.split("/")[-self.parts :]))
         value = tail if self.has_suffix else tail.rpartition(".")[0]
         return self.ids.get(int(value), value) if self.ids and _is_number(value) else value
 
@@ -106,12 +111,18 @@ def _rows(file: Path) -> list[list[str]]:
     """A CSV's rows, at least one.
 
     Raises:
-        DlError: it is empty, UTF-16, or not a CSV.
+        DlError: it is empty, not in UTF-8, or not a CSV.
     """
     text = read_text(file)
     if text.startswith(_UTF_16):
         why = "it is UTF-16, not UTF-8"
         raise _unusable(file, why, "Save it as UTF-8, as `iconv -f UTF-16 -t UTF-8` does.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # bytes that were not UTF-8 are surrogates
+        why = f"line {text.count(chr(10), 0, error.start) + 1} is not UTF-8"
+        hint = "Save it as UTF-8, as `iconv -f LATIN1 -t UTF-8` does."
+        raise _unusable(file, why, hint) from error
     try:
         rows = read_csv(file, _separator(text))
     except DlError as error:
@@ -172,6 +183,10 @@ def _separator(text: str) -> str:
 def plain_name(column: str) -> str:
     """A column's name in lower case, letters and digits alone: "imageid" for "Image_ID"."""
     return re.sub(r"[\W_]", "", column.lower())
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 def _value(cell: str) -> str:
