@@ -1,7 +1,7 @@
 """The setup of a box: its watchdog, Python, `dl`, Jupyter and TensorBoard.
 
-The scripts are in `box/`. The box gets the same version of `dl` as this computer: from the package
-index, or as a wheel written from the running package without a build tool.
+The scripts are in `box/`. The box gets the `dl` of this computer, as a wheel written from the
+running package without a build tool; the package index has another project of its name.
 """
 
 from __future__ import annotations
@@ -136,12 +136,10 @@ def provision(box: Named, settings: Aws, run: Runner) -> None:
     """
     script = own_script(settings)
     install_watchdog(box, settings, run)
-    arguments = [version()]
-    if not from_index():
-        with TemporaryDirectory() as folder:
-            wheel = write_wheel(Path(folder))
-            arguments.append(f"{WHEELS}/{wheel.name}")
-            _place(box, run, arguments[-1], wheel.read_bytes())
+    with TemporaryDirectory() as folder:
+        wheel = write_wheel(Path(folder))
+        arguments = [version(), f"{WHEELS}/{wheel.name}"]
+        _place(box, run, arguments[-1], wheel.read_bytes())
     if script:
         _place(box, run, f"{FOLDER}/own-bootstrap", script.read_bytes())
     _place(box, run, BOOTSTRAP, (BOX / "bootstrap.sh").read_bytes())
@@ -256,19 +254,6 @@ def version() -> str:
         DlError: the package is not installed.
     """
     return _distribution().version
-
-
-def from_index() -> bool:
-    """Whether `dl` was installed from a package index, so that the box can do the same.
-
-    Raises:
-        DlError: the package is not installed.
-    """
-    found = _distribution()
-    # PEP 610: this file exists if the source was a folder, a file, a URL or a repository
-    named = found.read_text("direct_url.json") is None
-    installed = Path(str(found.locate_file(DISTRIBUTION))).resolve()
-    return named and installed == PACKAGE_FOLDER.resolve()
 
 
 def write_wheel(folder: Path) -> Path:

@@ -109,6 +109,8 @@ def compute_features(
             say(f"Left out {len(left_out):,} of {split}: recorded earlier as unreadable.")
     if not missing:
         return folder
+    if not folder.is_relative_to(dataset.root):
+        say(f"{shown(dataset.root)} is read-only: features go to {shown(folder.parent)}.")
     start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
     try:

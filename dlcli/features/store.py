@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from dlcli.features.key import feature_key, store_name
 from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
 from dlcli.files import atomic, locks
 from dlcli.files.formats import read_yaml, write_yaml
-from dlcli.files.paths import shown
+from dlcli.files.paths import cache_home, shown
 from dlcli.models.forward import Forward
 
 MANIFEST = "manifest.yaml"
@@ -45,14 +47,34 @@ class StoredFeatures:
 
 
 def store_folder(dataset: Dataset, forward: Forward) -> Path:
-    """The folder of a function's features of a dataset."""
-    return dataset.root / FEATURES / store_name(forward)
+    """The folder of a function's features of a dataset, which may not exist yet.
+
+    A dataset that can't be written keeps new stores in the cache folder, where they are found again
+    by the dataset's path. A store that came with the dataset is used from there.
+    """
+    root, name = dataset.root, store_name(forward)
+    inside, cached = _places(root)
+    if (inside / name).exists() or _is_writable(inside if inside.exists() else root):
+        return inside / name
+    return cached / name
+
+
+def _places(root: Path) -> tuple[Path, Path]:
+    """Where a dataset's stores may be: in its own folder, and in the cache."""
+    path = os.path.realpath(root)
+    digest = sha256(os.fsencode(path)).hexdigest()[:12]
+    return root / FEATURES, cache_home() / FEATURES / f"{root.name}-{digest}"
+
+
+def _is_writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def stored_features(root: Path) -> list[StoredFeatures]:
     """Every store of a dataset, by name."""
     found = []
-    for manifest in sorted((root / FEATURES).glob(f"*/{MANIFEST}")):
+    manifests = (place.glob(f"*/{MANIFEST}") for place in _places(root))
+    for manifest in (each for found_there in manifests for each in sorted(found_there)):
         folder = manifest.parent
         done = stored_rows(folder)
         begun = tuple(s for s in SPLITS if s not in done and array_path(folder, s).exists())
@@ -196,8 +218,7 @@ def writing(folder: Path) -> Iterator[None]:
             why=error.strerror or str(error),
             hint="Free some space, then run the same command again. It resumes from there."
             if full
-            else "Features are stored with the dataset. Make its folder writable, or copy the "
-            "dataset to one that is.",
+            else "Make that folder writable, or copy the dataset to one that is.",
         ) from error
 
 

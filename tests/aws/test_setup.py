@@ -129,14 +129,13 @@ def test_a_setup_goes_on_when_the_connection_is_dropped_and_the_next_call_joins_
 
 
 @pytest.mark.usefixtures("small_wheel")
-def test_a_version_of_the_index_comes_from_the_index(
-    home_of_box: BoxHome, monkeypatch: pytest.MonkeyPatch
+def test_dl_never_comes_from_the_index_which_has_another_project_of_its_name(
+    home_of_box: BoxHome,
 ) -> None:
-    monkeypatch.setattr(setup, "from_index", lambda: True)
-    write_package(home_of_box.index, "dlcli", "0.1.0", "published")
+    write_package(home_of_box.index, "dlcli", "0.1.0", "of a stranger")
+    write_package(home_of_box.index, "dlcli", "9.9.9", "of a stranger")
     provision(FISH, Aws(), Remote(home_of_box))
-    assert home_of_box.dl() == "dlcli 0.1.0 published"
-    assert not (home_of_box.home / ".dl/wheels").exists()
+    assert home_of_box.dl() == "dlcli 0.1.0 mine"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
-from email.message import Message
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -16,25 +15,6 @@ from dlcli.aws import setup
 from dlcli.errors import DlError
 
 PACKAGE = Path(dlcli.__file__).parent
-
-
-class Installed(importlib.metadata.Distribution):
-    """An installation as its installer describes it."""
-
-    def __init__(self, folder: Path, direct_url: str | None) -> None:
-        self.folder, self.direct_url = folder, direct_url
-
-    def read_text(self, filename: str) -> str | None:
-        return self.direct_url if filename == "direct_url.json" else ""
-
-    def locate_file(self, path: object) -> Path:
-        return self.folder / str(path)
-
-    @property
-    def metadata(self) -> Message:
-        about = Message()
-        about["Version"] = "1.2.3"
-        return about
 
 
 def test_pip_installs_it_and_dl_runs_from_there(tmp_path: Path) -> None:
@@ -77,33 +57,11 @@ def test_of_the_same_files_come_the_same_bytes(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
-@pytest.mark.parametrize(
-    ("direct_url", "elsewhere", "expected"),
-    [
-        (None, False, True),
-        ('{"dir_info": {"editable": true}, "url": "file:///src/dl"}', False, False),
-        ('{"url": "https://github.com/x/y", "vcs_info": {"vcs": "git"}}', False, False),
-        (None, True, False),  # the index has one, and another is running
-    ],
-)
-def test_the_index_has_what_was_installed_from_it_by_name(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    direct_url: str | None,
-    elsewhere: bool,
-    expected: bool,
-) -> None:
-    installed = Installed(tmp_path if elsewhere else PACKAGE.parent, direct_url)
-    monkeypatch.setattr(setup, "distribution", lambda name: installed)
-    assert setup.from_index() is expected
-    assert setup.version() == "1.2.3"
-
-
 def test_without_an_installation_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(setup, "distribution", absent)
     with pytest.raises(DlError, match="cannot be copied to a box") as refused:
-        setup.from_index()
+        setup.version()
     assert "`pip install -e .`" in refused.value.hint

@@ -211,22 +211,38 @@ def test_a_full_disk_is_said_and_what_was_computed_counts(
     assert "resuming after 4 of 14 images" in capfd.readouterr().err
 
 
-def test_a_dataset_that_may_not_be_written_is_said_with_what_to_do(
-    engine: TinyEngine, capfd: pytest.CaptureFixture[str]
+def test_a_read_only_dataset_keeps_its_features_in_the_cache(
+    engine: TinyEngine, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        root = Path(folder) / "dots"
+        root, cache = Path(folder) / "dots", Path(folder) / "cache"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
         paint(root / "train" / "a" / "1.bmp", 1)
-        for path in (Path(folder), root):
+        cache.mkdir()
+        for path in (Path(folder), root, cache):
             path.chmod(0o555)
-        code = forked(lambda: compute(root), become_nobody)
-        for path in (Path(folder), root):
-            path.chmod(0o755)
-        assert code == 1
+        # nor may the cache be written: what to do is said
+        assert forked(lambda: compute(root), become_nobody) == 1
         said = capfd.readouterr().err
-        assert f"Can't write features to {root}/features" in said
+        assert f"Can't write features to {cache}/dl/features/dots-" in said
         assert "Permission denied" in said
         assert "copy the dataset" in said
+        cache.chmod(0o777)
+
+        def twice() -> None:
+            made = compute(root)
+            done = engine.seen
+            assert compute(root) == made
+            assert engine.seen == done, "they are found there again"
+            assert [each.folder for each in stored_features(root)] == [made]
+
+        assert forked(twice, become_nobody) == 0
+        for path in (Path(folder), root):
+            path.chmod(0o755)
+        said = capfd.readouterr().err
+        assert f"{root} is read-only: features go to {cache}/dl/features/dots-" in said
+        assert said.count("read-only") == 1
+        assert not (root / "features").exists()
 
 
 def test_finished_features_need_no_permission_to_write(engine: TinyEngine) -> None:

@@ -68,9 +68,10 @@ class BoxHome:
         )
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    def set_up(self, *arguments: str) -> tuple[int, list[str]]:
+    def set_up(self, version: str = VERSION, wheel: str = "") -> tuple[int, list[str]]:
         """Run the bootstrap; its exit code, and the steps that it said."""
-        code, out, err = self.run(["bash", str(SCRIPT), *(arguments or (VERSION,))])
+        wheel = wheel or str(self.index / f"dlcli-{version}-py3-none-any.whl")
+        code, out, err = self.run(["bash", str(SCRIPT), version, wheel])
         assert err == ""
         return code, out.splitlines()
 

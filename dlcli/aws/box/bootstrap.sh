@@ -114,11 +114,10 @@ job_at_work() {
 }
 
 install_packages() {
-    local wanted="dlcli[gpu,tensorboard]==$version" identity="$version from the index" line
-    if [ -n "$wheel" ]; then
-        wanted="$(realpath "$wheel")[gpu,tensorboard]"
-        identity="$version $(sha256sum <"$wheel")"
-    fi
+    # never from the package index: it has another project of this name
+    local wanted identity line
+    wanted="$(realpath "$wheel")[gpu,tensorboard]"
+    identity="$version $(sha256sum <"$wheel")"
     # a running job may still import from the installed package
     if is_new packages "$identity" && [ -e "$here/done-packages" ] && job_at_work; then
         step 'A job is running: dl is not updated now; run the setup again after it'
@@ -202,7 +201,7 @@ own_script() {
 }
 
 main() {
-    version=$1 wheel=${2:-}
+    version=$1 wheel=$2
     trap '' HUP PIPE
     mkdir -p "$here" "$units" "$HOME/.local/bin" "$HOME/runs"
     exec 3>&1 >>"$log" 2>&1 </dev/null
