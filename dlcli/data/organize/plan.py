@@ -68,7 +68,7 @@ def plan_organize(
     deep = Counter(image.place for image in everything if image.deeper)
     if deep and not flatten:
         raise too_deep(source, deep, target)
-    names = _flat_names(everything)
+    names = _flat_names(everything) if deep else {}
     learn, test, told = _told_apart(layout, naming)
     labels = _labels(layout, learn, test, naming)
     if not labels:
@@ -78,12 +78,12 @@ def plan_organize(
     moves = []
     for split, images in learn.items():
         named = labels.of if labels else _labels_by_name(layout, images)
-        moves += [Move(i.path, f"{split}/{named[i.path]}/{names[i]}") for i in images]
+        moves += [Move(i.path, f"{split}/{named[i.path]}/{names.get(i, i.name)}") for i in images]
     _require_told_apart(source, moves, labels)
     _require_classes_in_train(moves)
     for image in test:
         inner = f"{image.folder}/" if image.folder and image not in layout.images["train"] else ""
-        moves.append(Move(image.path, f"test/{inner}{names[image]}"))
+        moves.append(Move(image.path, f"test/{inner}{names.get(image, image.name)}"))
     beside = [*layout.tables, *layout.settings]
     if labels and labels.file.is_relative_to(source):
         beside.append(str(labels.file.relative_to(source)))
