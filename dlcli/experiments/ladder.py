@@ -21,6 +21,7 @@ from dlcli.data.dataset import SAMPLE, open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.paths import shown
+from dlcli.images.headers import changed_images
 from dlcli.process import command_line, utc_now
 from dlcli.progress import say
 from dlcli.report.ladder import Ground, Result, write_results
@@ -201,19 +202,26 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any], of: str = "") ->
 def _plan(config: Config, root: Path) -> dict[str, Any]:
     """Everything that determines the results of the steps, as plain values.
 
+    Where no image is turned or scaled, both versions of the rule for pixels are the same, and the
+    plan names the first: a ladder that was begun under it goes on.
+
     Raises:
         DlError: something that a step needs is missing.
     """
-    steps = {}
+    steps: dict[str, Any] = {}
+    splits = open_dataset(root).splits
+    changed = changed_images(root, [*splits["train"], *splits["valid"]])
     for rung in RUNGS:
         job = make_job(_configured(config, rung), rung.recipe, root)
-        settings = job.settings
+        settings, forward = job.settings, job.forward
+        if forward and not changed:
+            forward = forward.by_rule(1)
         steps[rung.name] = {
             "recipe": rung.recipe,
             **job.recipe.hyperparameters(),
             "image_size": job.pixels.size,
             "augmentation": settings.augmentation.describe() if job.recipe.augment else None,
-            "forward": job.forward.describe() if job.forward else None,
+            "forward": forward.describe() if forward else None,
         }
     return {
         "dataset": str(root),

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.children import killed_before_change
 from support.command_result import Dl, ok
 from support.forked_commands import Forks
 from support.pictures import picture
 from support.small_ladder import STEPS, ladders, only_ladder, run_of, train_at_once
+from support.turned import save_turned
 
 from dlcli.config import load_config
 from dlcli.experiments import ladder as ladder_module
@@ -205,3 +207,17 @@ def test_a_damaged_ladder_keeps_no_new_one_from_beginning(
         (home / "runs" / "tiny" / name / "ladder.yaml").write_text(text)
     ok(dl("ladder", "-d", short_course, "--full"))
     assert len(ladders(home)) == 4
+
+
+def test_a_ladder_begun_before_images_were_turned_goes_on_where_none_is(
+    dl: Dl, home: Path, short_course: Path, stopped: Ladder
+) -> None:
+    plan = stopped.record()["plan"]
+    assert "version" not in plan["steps"]["finetune"]["forward"]["pixels"]
+    assert "1 of 2 steps done" in ok(dl("ladder", "--full")).stderr
+    turned = next((short_course / "train").rglob("*.*"))
+    with Image.open(turned) as image:
+        save_turned(image.convert("RGB"), turned.with_name("turned.png"), 6)
+    ok(dl("ladder", "--full"))
+    newest = ladders(home)[-1].record()["plan"]
+    assert newest["steps"]["finetune"]["forward"]["pixels"]["version"] == 2
