@@ -10,6 +10,7 @@ import click
 
 from dlcli import words
 from dlcli.cli.parts.complete import complete_dataset
+from dlcli.cli.parts.datasets import and_next
 from dlcli.cli.parts.help import CALLED, Command, Group
 from dlcli.cli.parts.options import JSON, OneOf, with_config, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
@@ -96,7 +97,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
         return
-    from dlcli.data.choice import again, choose_dataset, with_named
+    from dlcli.data.choice import choose_dataset, with_named
     from dlcli.data.dataset import open_dataset
     from dlcli.features.compute import compute_features, missing_splits
     from dlcli.features.rules import changed_of
@@ -124,12 +125,10 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
             click.echo(f"{split:6} {rows:>7,} images{left}")
     if line := told(changed):
         say(line)
-    if dataset.splits["valid"]:
-        after = " ".join(["dl train finetune", *config.given_flags(FUNCTION)]) + again(dataset.root)
-    else:
-        after = f"dl data split{again(dataset.root, '')}"
     done = f"Features are {'already computed, ' if found else ''}in {shown(folder)}"
-    say(f"{done}; next: `{after}`" if layer == "pooled" else done)
+    if layer == "pooled":
+        done += and_next(dataset, " ".join(["dl train finetune", *config.given_flags(FUNCTION)]))
+    say(done)
 
 
 def _refuse_options_before(ctx: click.Context) -> None:
@@ -151,7 +150,7 @@ def _refuse_options_before(ctx: click.Context) -> None:
 @with_dataset()
 def ls(config: Config, as_json: bool) -> None:
     """List a dataset's features and their size on disk."""
-    from dlcli.data.choice import choose_dataset
+    from dlcli.data.choice import again, choose_dataset
     from dlcli.features.store import stored_features
 
     choice = choose_dataset(config)
@@ -161,7 +160,7 @@ def ls(config: Config, as_json: bool) -> None:
         emit_json([_plain(store) for store in stores])
         return
     if not stores:
-        say("No features yet; next: `dl features`")
+        say(f"No features yet; next: `dl features{again(choice.root)}`")
         return
     print_table(
         ["features", "train", "valid", "test", "MB", "unfinished"],

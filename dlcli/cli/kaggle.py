@@ -81,8 +81,10 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
         choice = choose_dataset(config)
     except DlError as error:
         if needs_dataset or config.settings().kaggle.competition is None:
-            hint = "Name one: `-d DATASET`" + ("." if needs_dataset else ", or `-c COMPETITION`.")
-            raise DlError(error.what, why=error.why, hint=f"{hint} {error.hint}") from error
+            if needs_dataset:
+                raise
+            hint = f"Name a dataset, or `-c COMPETITION`. {error.hint}"
+            raise DlError(error.what, why=error.why, hint=hint) from error
         config = with_competition(config, None)
     else:
         say(str(choice))

@@ -112,12 +112,11 @@ def command(
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
     from dlcli.kaggle.submit import plan_submission, submit_run
-    from dlcli.runs.choice import choose_run
 
     if no_upload and (message is not None or wait is not None):
         raise click.UsageError("`--no-upload` does not go with `--message`, `--wait`, `--no-wait`.")
     views = require_views(config, tta)
-    chosen = choose_run(config, run)
+    chosen = _choose(config, run)
     say(str(chosen))
     plan = plan_submission(chosen.root, config, bound=bound or 0.0, sample_file=sample_submission)
     kaggle = open_sender(plan) if plan.competition and not no_upload else None
@@ -133,6 +132,22 @@ def command(
             "Not sent: no competition is set. To send it, add `-c NAME`: NAME ends the "
             "competition's Kaggle address."
         )
+
+
+def _choose(config: Config, named: str | None) -> ChosenRun:
+    """The run to submit. If there is none, a lack of test images is said before one is trained."""
+    from dlcli.data.choice import choose_dataset, with_named
+    from dlcli.data.dataset import open_dataset
+    from dlcli.inference.predict import require_images
+    from dlcli.runs.choice import choose_run, names_dataset
+
+    try:
+        return choose_run(config, named)
+    except DlError:
+        if named is None or names_dataset(config, named):
+            root = choose_dataset(with_named(config, named)).root
+            require_images(open_dataset(root), "test")
+        raise
 
 
 def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:

@@ -71,13 +71,22 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
             return last
         raise DlError(
             f"{shown(last.root)}, the dataset {last.why}, no longer exists",
-            hint="Name another: a path, or a name under the data folder.",
+            hint=_name_one(settings.data_dir),
         )
     raise DlError(
         "No dataset is named",
         why="no earlier command named one either",
-        hint="`dl data ls` lists datasets. Name one: `-d DATASET`. After a `dl data` command, "
-        "type the name alone: `dl data split DATASET`. Or make one: `dl data organize FOLDER`.",
+        hint=_name_one(settings.data_dir),
+    )
+
+
+def _name_one(data_dir: Path) -> str:
+    """How to name a dataset, or to make the first one."""
+    if not dataset_names(data_dir):
+        return "Make one: `dl data organize FOLDER`. Or name one elsewhere: `-d DATASET`."
+    return (
+        "`dl data ls` lists datasets. Name one: `-d DATASET`. After a `dl data` command, type the "
+        "name alone: `dl data split DATASET`. Or make one: `dl data organize FOLDER`."
     )
 
 
@@ -159,7 +168,7 @@ def find_dataset(named: str, data_dir: Path) -> Path:
             raise DlError(
                 f"{shown(candidate)} is a file",
                 why="a dataset is a folder",
-                hint="Make a dataset of it: `dl data organize`.",
+                hint=f"Make a dataset of it: `dl data organize {quoted(candidate)}`.",
             )
     raise DlError(
         f"No such dataset: {shown(named)}",

@@ -159,18 +159,40 @@ def require_trainable(dataset: Dataset) -> None:
     Raises:
         DlError: fewer than two classes, or no image in `valid/`.
     """
+    if error := untrainable(dataset):
+        raise error
+
+
+def untrainable(dataset: Dataset) -> DlError | None:
+    """Why a dataset can't be trained on, and what to do about it; None if it can."""
+    train = shown(dataset.root / "train")
     if len(dataset.classes) < 2:
-        raise DlError(
+        return DlError(
             f"{shown(dataset.root)} has only {_classes(dataset.classes)}",
             why="training needs at least two classes",
-            hint=f"Add a second folder of images to {shown(dataset.root / 'train')}.",
+            hint=f"Add a second folder of images to {train}.",
         )
-    if not dataset.splits["valid"]:
-        raise DlError(
-            f"No images in {shown(dataset.root / 'valid')}",
-            why="training needs images to validate on",
-            hint=f"Run `dl data split {quoted(dataset.root)}`.",
-        )
+    if dataset.splits["valid"]:
+        return None
+    why, hint = (
+        "training needs images to validate on",
+        f"Run `dl data split {quoted(dataset.root)}`.",
+    )
+    if not can_be_split(dataset):
+        why += ", and each class has a single image"
+        hint = f"Add images of the same classes to {train}."
+    return DlError(f"No images in {shown(dataset.root / 'valid')}", why=why, hint=hint)
+
+
+def can_be_split(dataset: Dataset) -> bool:
+    """Whether images could move from train to valid: a class has more than the one that stays."""
+    return len(dataset.splits["train"]) > len(dataset.classes)
+
+
+def has_images(root: Path, split: str) -> bool:
+    """Whether a split has an image; quicker than to read the whole dataset."""
+    folder = root / split
+    return folder.is_dir() and any(listing.images for _, listing in walk(folder))
 
 
 def dataset_settings(root: Path) -> dict[str, Any]:

@@ -56,10 +56,13 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
         size = max(1, round(size * total))
     spare = {name: len(paths) - 1 for name, paths in by_class.items()}
     if size > sum(spare.values()):
+        movable = sum(spare.values())
         raise DlError(
             f"Can't move {size:,} of {total:,} images to valid/",
-            why=f"each class keeps at least one, which leaves {sum(spare.values()):,} to move",
-            hint="Use a smaller `--valid N`, or add images.",
+            why=f"each class keeps at least one, which leaves {movable:,} to move",
+            hint=f"Use `--valid {movable}` or less, or add images."
+            if movable
+            else f"Add images of the same classes to {shown(dataset.root / 'train')}.",
         )
     shares = apportion({name: len(paths) for name, paths in by_class.items()}, size, most=spare)
     chosen = _choose(by_class, shares, np.random.default_rng(seed))
@@ -169,13 +172,14 @@ def to_split(root: Path, size: float | None, seed: int) -> Operation:
     """The operation that `split` would carry out."""
     dataset = open_dataset(root)
     if dataset.splits["valid"]:
-        undoable = any(journal.name == "split" for journal in journals(root))
+        made = journals(root)
+        undoable = made and made[-1].name == "split"
         raise DlError(
             f"{shown(root / 'valid')} already holds images",
             why="a dataset is split once",
             hint=f"`dl data undo {quoted(root)}` takes the split back."
             if undoable
-            else "Move them back to train/ to split again.",
+            else f"To split again, move them back to {shown(root / 'train')}.",
         )
     moves = plan_split(dataset, size, seed)
     return Operation("split", "move", root, tuple(moves), details={"valid": size, "seed": seed})

@@ -199,7 +199,7 @@ def checked(y_true: Ints, y_prob: Floats) -> tuple[Ints, Floats]:
     if not len(y_true):
         raise DlError(
             "There are no predictions to evaluate",
-            hint="Put labelled images into `valid/`, for example with `dl data split`.",
+            hint="Put images that can be read into `valid/`.",
         )
     if y_true.min() < 0 or y_true.max() >= y_prob.shape[1]:
         raise ValueError(f"expected labels 0 to {y_prob.shape[1] - 1}, received {y_true.max()}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.inference.predictions import names_are
-from dlcli.runs.choice import find_member, missing_members
+from dlcli.runs.choice import missing_members
 from dlcli.runs.run import Run
 
 
@@ -30,7 +30,7 @@ def members_of(run: Run) -> list[Run]:
             why=f"its members {names} are gone" if len(gone) > 1 else f"its member {names} is gone",
             hint=hint,
         )
-    found = (find_member(run, each) for each in run.record.members)
+    found = (run.member(each) for each in run.record.members)
     return [member for member in found if member is not None]
 
 
@@ -42,7 +42,7 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
             hint=f"Mend `members` in {shown(run.config_file)}, or take another run.",
         )
     for recorded in run.record.members:
-        if member := find_member(run, recorded):
+        if member := run.member(recorded):
             _refuse_cycle(member, (*above, run.path))
 
 

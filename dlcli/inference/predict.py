@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli import words
 from dlcli.config import Config
-from dlcli.data.dataset import Dataset, open_dataset, whole_of
+from dlcli.data.dataset import Dataset, open_dataset, untrainable, whole_of
 from dlcli.errors import DlError
 from dlcli.features.compute import (
     Features,
@@ -106,12 +106,11 @@ def require_images(dataset: Dataset, split: str) -> None:
     if dataset.splits[split]:
         return
     folder = shown(dataset.root / split)
-    hint = f"Run `dl data split {quoted(dataset.root)}`, then train."
-    if split == "test":
-        whole = whole_of(dataset.root)
-        hint = f"Put images into {folder}."
-        if whole is not None:
-            hint = f"This is a sample. Submit the whole dataset: `dl submit -d {quoted(whole)}`."
+    hint = f"Put images into {folder}."
+    if split == "valid" and (error := untrainable(dataset)):
+        hint = error.hint
+    elif whole := whole_of(dataset.root):
+        hint = f"This is a sample. Submit the whole dataset: `dl submit -d {quoted(whole)}`."
     raise DlError(f"No images in {folder}", why="there is nothing to predict", hint=hint)
 
 

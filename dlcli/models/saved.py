@@ -32,7 +32,7 @@ def load_model(path: Path) -> keras.Model:
         raise DlError(
             f"{shown(path)} can't be loaded",
             why=" ".join(str(error).split()),
-            hint="Use another run, or train a new one with `dl train`.",
+            hint="Use another run, or train it again: `dl rerun RUN`.",
         ) from error
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlcli.config import Config, load_config
-from dlcli.data.choice import choose_dataset, dataset_meant, typed_name, with_named
+from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name, with_named
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import MOST_NAMED, DlError, ExitCode, did_you_mean
 from dlcli.files.formats import below, damaged
@@ -63,16 +63,19 @@ def choose_run(config: Config, named: str | None, *, of_new_images: bool = False
     runs_dir = config.settings().runs_dir
     choice = choose_dataset(config)
     statuses = {run: run.status for run in Run.all(runs_dir, choice.root.name)}
-    finished = [run for run in statuses if statuses[run]["state"] == "finished"]
-    finished.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
+    finished = _newest_first(statuses, "finished")
     own = [run for run in finished if may_be_of(run, choice.root)]
     newest = next((run for run in own if not (of_new_images and _lacks_members(run))), None)
     if newest is None:
         why = "all runs there belong to another dataset of that name"
+        hint = train_one(runs_dir, choice.root)
+        stopped = _newest_first(statuses, "interrupted")
+        if run := next((run for run in stopped if may_be_of(run, choice.root)), None):
+            hint = f"Resume the interrupted run: `{_resuming(run, config)}`. {hint}"
         raise DlError(
             f"No finished run of {choice.root.name} in {shown(runs_dir)}",
             why=why if finished and not own else "",
-            hint="Train one: `dl train finetune`.",
+            hint=hint,
         )
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
@@ -119,15 +122,7 @@ def missing_members(run: Run) -> list[RecordedMember]:
     Raises:
         DlError: the run's record is damaged.
     """
-    return [each for each in run.record.members if find_member(run, each) is None]
-
-
-def find_member(run: Run, recorded: RecordedMember) -> Run | None:
-    """The run of an ensemble's member; None if it is gone."""
-    path = recorded.path
-    # the folder of all runs may have moved as a whole, for example to another machine
-    moved = run.path.parent.parent / path.parent.name / path.name
-    return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
+    return [each for each in run.record.members if run.member(each) is None]
 
 
 def interrupted_run(config: Config) -> Run:
@@ -138,20 +133,21 @@ def interrupted_run(config: Config) -> Run:
     """
     runs_dir = config.settings().runs_dir
     statuses = {run: run.status for run in Run.all(runs_dir)}
-    found = [run for run, status in statuses.items() if status["state"] == "interrupted"]
+    found = _newest_first(statuses, "interrupted")
     if len(found) == 1:
         return found[0]
     if not found:
         further = "To train a finished run for more epochs: `dl resume RUN --epochs N`."
         further += " `dl runs --all` lists runs."
+        failed = [run for run in _newest_first(statuses, "failed") if not run.is_damaged]
+        if failed:
+            further = f"To resume a failed run: `{_resuming(failed[0], config)}`. {further}"
         raise DlError(
             f"No interrupted run in {shown(runs_dir)}",
-            hint=further if statuses else "Train one: `dl train finetune`.",
+            hint=further if statuses else train_one(runs_dir),
         )
-    found.sort(key=lambda run: (str(statuses[run].get("started", "")), run.name), reverse=True)
     commands = [
-        f"`dl resume {shlex.quote(name_to_type(run, runs_dir))}{same_runs(config)}`, "
-        f"{count(statuses[run].get('epoch') or 0, 'epoch')} done"
+        f"`{_resuming(run, config)}`, {count(statuses[run].get('epoch') or 0, 'epoch')} done"
         for run in found
     ]
     raise DlError(
@@ -159,6 +155,19 @@ def interrupted_run(config: Config) -> Run:
         hint="\n".join(commands),
         exit_code=ExitCode.USAGE,
     )
+
+
+def _newest_first(statuses: Mapping[Run, Mapping[str, Any]], state: str) -> list[Run]:
+    """The runs in a state, by the time at which they began."""
+    found = [run for run in statuses if statuses[run]["state"] == state]
+    age = {run: (str(statuses[run].get("started", "")), run.name) for run in found}
+    return sorted(found, key=age.__getitem__, reverse=True)
+
+
+def _resuming(run: Run, config: Config) -> str:
+    """The command that resumes a run."""
+    name = name_to_type(run, config.settings().runs_dir)
+    return f"dl resume {shlex.quote(name)}{same_runs(config)}"
 
 
 def find_finished_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
@@ -229,7 +238,7 @@ def find_run(
             + " or ".join(f"`{run.path.parent.name}/{named}`" for run in found),
         )
     runs = Run.all(runs_dir)
-    hint = did_you_mean(named, [run.name for run in runs]) or "Train one: `dl train finetune`."
+    hint = did_you_mean(named, [run.name for run in runs]) or train_one(runs_dir)
     if root := dataset_meant(named, data_dir or load_config().settings().data_dir):
         listed = f"`dl runs -d {typed_name(root)}`"
         hint = f"{shown(named)} is a dataset, not a run. {listed} lists its runs."
@@ -295,6 +304,33 @@ def same_runs(config: Config) -> str:
     """The option that makes the next command use the same runs folder; "" where it needs none."""
     named = config.is_flag("runs_dir")
     return f" --runs-dir {quoted(config.settings().runs_dir)}" if named else ""
+
+
+def train_one(runs_dir: Path, root: Path | None = None) -> str:
+    """The hint to train a run, where a command lacks one.
+
+    Args:
+        runs_dir: the runs folder in which the command looked.
+        root: the dataset's folder; None if the command is not about one.
+    """
+    return f"Train one: `{training(runs_dir, root)}`."
+
+
+def training(runs_dir: Path, root: Path | None = None, recipe: str = "finetune") -> str:
+    """The command that trains a run; see `train_one`."""
+    which = again(root)
+    if root is None:
+        try:
+            choose_dataset(load_config())
+        except DlError:
+            which = " -d DATASET"
+    return f"dl train {recipe}{which}{in_runs_dir(runs_dir)}"
+
+
+def in_runs_dir(runs_dir: Path) -> str:
+    """The option that makes the next command use this runs folder; "" where it needs none."""
+    usual = load_config().settings().runs_dir
+    return "" if usual == runs_dir else f" --runs-dir {quoted(runs_dir)}"
 
 
 def may_be_of(run: Run, root: Path) -> bool:

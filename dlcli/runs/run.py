@@ -21,7 +21,7 @@ from dlcli.process import at_work, this_owner, utc_now
 
 if TYPE_CHECKING:
     from dlcli.models.forward import Forward
-    from dlcli.runs.record import RunRecord
+    from dlcli.runs.record import RecordedMember, RunRecord
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -275,6 +275,13 @@ class Run:
         """Whether it has members instead of a model."""
         return bool(self.record.members)
 
+    def member(self, recorded: RecordedMember) -> Run | None:
+        """The run of an ensemble's member; None if it is gone."""
+        path = recorded.path
+        # the folder of all runs may have moved as a whole, for example to another machine
+        moved = self.path.parent.parent / path.parent.name / path.name
+        return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
+
     def require_single(self, command: str) -> None:
         """Refuse an ensemble.
 
@@ -282,16 +289,20 @@ class Run:
             command: what to type for a member instead, with RUN for its name: "dl rerun RUN".
 
         Raises:
-            DlError: names the members.
+            DlError: names the members that are there.
         """
-        if self.is_ensemble:
-            names = [member.name for member in self.record.members]
-            raise DlError(
-                f"{self.name} is an ensemble",
-                why="it is the mean of its members and has no model",
-                hint=f"Name one of its members: `{command.replace('RUN', names[0])}`. "
-                f"They are {', '.join(names)}.",
-            )
+        if not self.is_ensemble:
+            return
+        names = [run.name for run in map(self.member, self.record.members) if run]
+        hint = "All of its members are gone. Name another run: `dl runs` lists them."
+        if names:
+            hint = f"Name one of its members: `{command.replace('RUN', names[0])}`. "
+            hint += f"They are {', '.join(names)}."
+        raise DlError(
+            f"{self.name} is an ensemble",
+            why="it is the mean of its members and has no model",
+            hint=hint,
+        )
 
     @property
     def features_forward(self) -> Forward | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.command_result import Dl, ok
-from support.pictures import make_dataset, make_pictures
+from support.pictures import make_dataset
 
 from dlcli.files.formats import read_csv, read_yaml
 
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_history_and_predictions(dl: Dl, home: Path
 
 @pytest.mark.parametrize("command", [["evaluate"], ["submit"]])
 def test_without_a_run_the_next_step_is_to_train(dl: Dl, home: Path, command: list[str]) -> None:
-    make_pictures(home / "data" / "dogscats" / "train")
+    make_dataset(home / "data" / "dogscats", valid=0)
     result = dl(*command, "-d", "dogscats")
     assert result.exit_code == 1
     assert "dl train finetune" in result.stderr

@@ -48,7 +48,10 @@ def test_of_several_interrupted_runs_each_is_listed_the_newest_first(dl: Dl, hom
 def test_where_no_run_is_interrupted_the_next_step_is_said(dl: Dl, home: Path) -> None:
     said = dl("resume")
     assert said.exit_code == 1
-    assert said.stderr == "Error: No interrupted run in ~/runs\nTrain one: `dl train finetune`.\n"
+    assert (
+        said.stderr
+        == "Error: No interrupted run in ~/runs\nTrain one: `dl train finetune -d DATASET`.\n"
+    )
     listed_run()
     assert dl("resume").stderr == (
         "Error: No interrupted run in ~/runs\n"

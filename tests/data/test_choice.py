@@ -231,11 +231,18 @@ def test_the_data_folder_itself_is_no_dataset(
         choose_dataset(config())
 
 
-def test_without_any_of_these_the_error_says_how_to_name_one() -> None:
+def test_without_any_of_these_the_error_says_how_to_name_one(datasets: Path) -> None:
     with pytest.raises(DlError) as caught:
         choose_dataset(config())
     assert "`-d DATASET`" in str(caught.value)
     assert "`dl data ls`" in str(caught.value)
+
+
+def test_where_there_is_no_dataset_the_error_says_how_to_make_one() -> None:
+    with pytest.raises(DlError) as caught:
+        choose_dataset(config())
+    assert "`dl data organize FOLDER`" in str(caught.value)
+    assert "`dl data ls`" not in str(caught.value)
 
 
 def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:

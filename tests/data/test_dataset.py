@@ -108,6 +108,10 @@ def test_one_class_can_be_opened_but_not_trained_on(tmp_path: Path) -> None:
 
 def test_without_valid_there_is_nothing_to_judge_training_on(tmp_path: Path) -> None:
     root = make(tmp_path / "two words", "train/cat/1.jpg", "train/dog/2.jpg")
+    with pytest.raises(DlError, match="each class has a single image") as error:
+        require_trainable(open_dataset(root))
+    assert "dl data split" not in error.value.hint
+    make(root, "train/dog/4.jpg")
     with pytest.raises(DlError, match="No images in") as error:
         require_trainable(open_dataset(root))
     assert f"`dl data split '{root}'`" in error.value.hint

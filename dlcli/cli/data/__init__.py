@@ -12,6 +12,7 @@ from dlcli.cli.data.get import command as get
 from dlcli.cli.data.organize import command as organize
 from dlcli.cli.parts.datasets import (
     DRY_RUN,
+    and_next,
     as_typed,
     print_counts,
     print_datasets,
@@ -80,7 +81,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     """
     from dlcli.data import splits
     from dlcli.data.choice import again
-    from dlcli.data.dataset import open_dataset
+    from dlcli.data.dataset import SAMPLE, open_dataset, untrainable
     from dlcli.data.splits import singletons
 
     root, seed = _choose(config), config.settings().seed
@@ -97,10 +98,11 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     elif alone:
         such = f"{len(alone):,} classes, such as `{shown(alone[0])}`,"
         say(f"{such} have a single image each. These images stay in train/.")
-    say(
-        f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}; "
-        f"next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
-    )
+    moved = f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}"
+    after = and_next(dataset, "dl features")
+    if untrainable(dataset) is None and not root.with_name(root.name + SAMPLE).exists():
+        after = f"; next: `dl data sample{again(root, '')}`, or `dl features{again(root)}`"
+    say(moved + after)
 
 
 @command.command()

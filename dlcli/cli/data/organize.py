@@ -9,6 +9,7 @@ import click
 
 from dlcli.cli.parts.datasets import (
     DRY_RUN,
+    and_next,
     print_counts,
     print_plan,
     say_changes,
@@ -124,7 +125,6 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
         found: the folder or archive.
         goal: the dataset's folder.
     """
-    from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
 
     if outcome is None:
@@ -134,11 +134,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
     print_counts(dataset := open_dataset(goal), as_json)
     say_changes(dataset)
     say_look_alikes(dataset)
-    if dataset.splits["valid"]:
-        after = f"dl features{again(goal)}"
-    else:
-        after = f"dl data split{again(goal, '')}"
-    say(f"The dataset is in {shown(goal)}; next: `{after}`")
+    say(f"The dataset is in {shown(goal)}{and_next(dataset, 'dl features')}")
 
 
 def _say_done(outcome: Outcome) -> None:

@@ -35,6 +35,24 @@ def print_counts(dataset: Dataset, as_json: bool) -> None:
         click.echo(f"{split:6} {len(paths):>7,} images")
 
 
+def and_next(dataset: Dataset, command: str) -> str:
+    """The end of a message: the next command, or what the dataset lacks until it can be trained on.
+
+    Args:
+        dataset: as it is now.
+        command: the next command if nothing is lacking, without the dataset.
+    """
+    from dlcli.data.choice import again
+    from dlcli.data.dataset import can_be_split, untrainable
+
+    error = untrainable(dataset)
+    if error is None:
+        return f"; next: `{command}{again(dataset.root)}`"
+    if len(dataset.classes) > 1 and can_be_split(dataset):
+        return f"; next: `dl data split{again(dataset.root, '')}`"
+    return f". {error.what}: {error.why}. {error.hint}"
+
+
 def say_left_out(dataset: Dataset) -> None:
     """Say which files of a dataset's splits are not images."""
     from dlcli.images.formats import left_out

@@ -10,7 +10,7 @@ import click
 from dlcli.cli.parts.help import Command, Group, Page
 from dlcli.cli.parts.options import JSON, OneOf, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
-from dlcli.cli.runs.choice import ALL, FILTERS, TRAIN_ONE, select_runs
+from dlcli.cli.runs.choice import ALL, FILTERS, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
@@ -130,18 +130,23 @@ def ls(
         _print_rows(kept, keys, everything, wide)
     place = shown(found.place)
     if not found.rows:
-        say(f"No runs in {place}; next: `dl train finetune`")
+        from dlcli.runs.choice import training
+
+        say(f"No runs in {place}; next: `{training(found.runs_dir, found.root)}`")
     elif not kept:
         say(f"None of {count(len(found.rows), 'run')} in {place} passes the filters.")
         say(f"Values of the runs: {found.values_there}")
     else:
         of = f"{len(kept):,} of " if filters else ""
         runs = count(len(found.rows), "run")
-        after = "`dl runs show RUN`, `dl runs best`"
+        after = "`dl runs show RUN`"
+        if found.dataset is not None and best_first(found.rows, "val_loss"):
+            after += f", `dl runs best{found.same}`"
         if stopped := next((row.run for row in kept if row.state == "interrupted"), None):
-            from dlcli.runs.choice import name_to_type
+            from dlcli.runs.choice import name_to_type, same_runs
 
-            after = f"`dl resume {name_to_type(stopped, found.runs_dir)}`"
+            named = name_to_type(stopped, found.runs_dir)
+            after = f"`dl resume {named}{same_runs(config)}`"
         say(f"{of}{runs} in {place}; next: {after}")
 
 
@@ -160,7 +165,7 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
     Use it in another command: `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
     """
-    from dlcli.runs.choice import may_be_of, name_to_type
+    from dlcli.runs.choice import may_be_of, name_to_type, train_one
 
     runs = select_runs(config, filters)
     ranked = best_first(runs.kept, metric)
@@ -169,9 +174,11 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
     runs_dir = config.settings().runs_dir
     if found is None:
         passes = " passes the filters" if filters and runs.rows else ""
-        hint = "`dl runs` lists all." if runs.rows else TRAIN_ONE
+        hint = train_one(runs_dir, runs.root)
+        if runs.rows:
+            hint += f" `{runs.listing}` lists all."
         if passes and not runs.kept:
-            hint = f"Values of the runs: {runs.values_there}\n{hint}"
+            hint = f"Values of the runs: {runs.values_there}\n`{runs.listing}` lists all."
         raise DlError(
             f"No finished run of {shown(str(runs.dataset))} in {shown(runs_dir)}{passes}",
             why="all runs there belong to another dataset of that name" if ranked else "",

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dlcli.runs.run import Run
 
 FILTERS = click.argument("filters", metavar="[FILTER]...", nargs=-1)
-TRAIN_ONE = "Train one: `dl train finetune`."
 ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
 
 
@@ -84,22 +83,41 @@ class Selection:
         """The folder of the runs."""
         return self.runs_dir if self.dataset is None else self.runs_dir / self.dataset
 
+    @property
+    def listing(self) -> str:
+        """The command that lists all of these runs."""
+        return f"dl runs{self.same}"
+
+    @property
+    def same(self) -> str:
+        """The options that make another command take these runs."""
+        import shlex
+
+        from dlcli.data.choice import again
+        from dlcli.runs.choice import in_runs_dir
+
+        which = again(self.root)
+        if self.dataset is None:
+            which = " --all"
+        elif self.root is None:
+            which = f" -d {shlex.quote(self.dataset)}"
+        return f"{which}{in_runs_dir(self.runs_dir)}"
+
     def require_some(self) -> None:
         """Refuse an empty selection.
 
         Raises:
             DlError: no run passes, or there is none.
         """
-        from dlcli.data.choice import again
+        from dlcli.runs.choice import train_one
 
         if not self.kept:
             of = "" if self.dataset is None else f" of {shown(self.dataset)}"
             passes = " passes the filters" if self.rows else ""
-            same = " --all" if self.dataset is None else again(self.root)
-            hint = TRAIN_ONE
+            hint = train_one(self.runs_dir, self.root)
             if self.rows:
                 hint = f"Values of the runs: {self.values_there}\n"
-                hint += f"List them without filters: `dl runs{same}`."
+                hint += f"List them without filters: `{self.listing}`."
             raise DlError(f"No run{of} in {shown(self.runs_dir)}{passes}", hint=hint)
 
     @property
@@ -150,6 +168,23 @@ def select_runs(
     )
 
 
+def after(run: Run, config: Config) -> str:
+    """The next command for a finished run: its report, then its submission or photos."""
+    import shlex
+
+    from dlcli.data.dataset import has_images
+    from dlcli.inference.predict import has_predictions
+    from dlcli.runs.choice import dataset_of, name_to_type, same_runs
+
+    settings = config.settings()
+    words = f"{shlex.quote(name_to_type(run, settings.runs_dir))}{same_runs(config)}"
+    if not run.report_file.is_file():
+        return f"dl evaluate {words}"
+    root = dataset_of(run, settings.data_dir)
+    can_submit = has_images(root, "test") if root else has_predictions(run, "test", None)
+    return f"dl submit {words}" if can_submit else f"dl predict {words} PHOTO..."
+
+
 def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> list[Run]:
     """The named runs, or by default the dataset's newest two, the older first, with a message.
 
@@ -162,7 +197,7 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
         DlError: there is no such run, or there are no two.
     """
     from dlcli.files.formats import below
-    from dlcli.runs.choice import find_finished_run, find_run, may_be_of
+    from dlcli.runs.choice import find_finished_run, find_run, may_be_of, train_one, training
     from dlcli.runs.listing import DAMAGED
 
     if named:
@@ -174,10 +209,15 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     found = select_runs(config, ["state=finished" if finished else f"state!={DAMAGED}"])
     of_it = [row for row in found.kept if found.root is None or may_be_of(row.run, found.root)]
     if len(of_it) < 2:
+        hint = train_one(found.runs_dir, found.root)
+        if of_it:
+            hint = f"Train another: `{training(found.runs_dir, found.root, 'fc')}`."
+        if found.rows:
+            hint += f" `{found.listing}` lists all."
         raise DlError(
             f"Fewer than two {'finished ' if finished else ''}runs in {shown(found.place)}",
             why="without names, the command takes the newest two",
-            hint="`dl runs --all` lists all." if found.rows else TRAIN_ONE,
+            hint=hint,
         )
     newer = of_it[0].run
     recorded = below(newer.config, RECORD, "members")
@@ -200,8 +240,8 @@ def named_or_last(config: Config, named: str | None, *, trained: bool = False) -
     Raises:
         DlError: there is no such run, or none of the dataset.
     """
-    from dlcli.data.choice import again, with_named
-    from dlcli.runs.choice import may_be_of, names_dataset
+    from dlcli.data.choice import with_named
+    from dlcli.runs.choice import may_be_of, names_dataset, train_one
     from dlcli.runs.listing import find_listed
     from dlcli.runs.record import ENSEMBLE
 
@@ -216,7 +256,9 @@ def named_or_last(config: Config, named: str | None, *, trained: bool = False) -
     of_it = (row.run for row in found.kept if not found.root or may_be_of(row.run, found.root))
     run = next(of_it, None)
     if run is None:
-        hint = f"List all: `dl runs{again(found.root)}`." if found.rows else TRAIN_ONE
+        hint = train_one(found.runs_dir, found.root)
+        if found.rows:
+            hint += f" `{found.listing}` lists all."
         what = "trained run" if trained else "run"
         raise DlError(f"No {what} in {shown(found.place)}", hint=hint)
     say(f"Run {shown(run.path)} (the newest of {shown(run.dataset)})")

@@ -12,7 +12,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import WholeNumber, with_config
-from dlcli.cli.runs.choice import FILTERS, choose_runs, select_runs
+from dlcli.cli.runs.choice import FILTERS, after, choose_runs, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import cache_home, shown
@@ -47,7 +47,8 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     can explain. FILTER is as in `dl runs ls`.
     """
     from dlcli.report.runs_page import write_runs_page
-    from dlcli.runs.filters import read_filter
+    from dlcli.runs.choice import training
+    from dlcli.runs.filters import best_first, read_filter
 
     if to is not None and not to.parent.is_dir():
         raise DlError(
@@ -62,19 +63,9 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     page = to or found.place / PAGE
     asked = [str(read_filter(text)) for text in filters]
     write_runs_page(page, found.kept, found.dataset, found.root, asked)
-    say(f"Report: {shown(page)}; next: `{_next(found.kept, config)}`")
-
-
-def _next(rows: Sequence[Row], config: Config) -> str:
-    """The next command: for the best run, or to train one."""
-    from dlcli.runs.choice import name_to_type, same_runs
-    from dlcli.runs.filters import best_first
-
-    best = next(iter(best_first(rows, "val_loss")), None)
-    if best is None:
-        return "dl train finetune"
-    done = "submit" if best.run.report_file.is_file() else "evaluate"
-    return f"dl {done} {name_to_type(best.run, config.settings().runs_dir)}{same_runs(config)}"
+    best = next(iter(best_first(found.kept, "val_loss")), None)
+    command = after(best.run, config) if best else training(found.runs_dir, found.root)
+    say(f"Report: {shown(page)}; next: `{command}`")
 
 
 @click.command("tensorboard", cls=Command)

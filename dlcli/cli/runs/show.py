@@ -10,7 +10,7 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
-from dlcli.cli.runs.choice import named_or_last
+from dlcli.cli.runs.choice import after, named_or_last
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.progress import say
@@ -216,13 +216,11 @@ def _next(row: Row, config: Config, named: str) -> str:
     from dlcli.runs.choice import same_runs
     from dlcli.runs.listing import DAMAGED
 
-    run = row.run
     words = f"{shlex.quote(named)}{same_runs(config)}"
     if row.state == DAMAGED:
         return f"Damaged: {row.problem}. Restore the file, or remove the run: `dl runs rm {words}`"
     if row.state == "running":
         return "The run is being trained. Wait for it."
     if row.state == "finished":
-        done = "submit" if run.report_file.is_file() else "evaluate"
-        return f"Next: `dl {done} {words}`"
+        return f"Next: `{after(row.run, config)}`"
     return f"Next: `dl resume {words}`, or `dl runs rm {words}`"

@@ -155,7 +155,7 @@ def test_without_names_it_takes_two_runs_that_there_are(
     said = dl("runs", verb, "-d", root)
     assert said.exit_code == 1
     assert f"Fewer than two {finished}runs in ~/runs/pets: without names" in said.stderr
-    assert "`dl runs --all`" in said.stderr
+    assert "Train another: `dl train fc`. `dl runs` lists all." in said.stderr
     said = dl("runs", verb, "one", "two", "-d", root)
     assert said.exit_code == 2
     assert "`-d` selects the newest two runs" in said.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 from support.command_result import Dl, ok
 from support.listed_runs import listed_run
 from support.loaded_modules import BACKENDS, loaded
+from support.pictures import make_pictures
 
 from dlcli.runs.run import Run
 
@@ -61,6 +62,8 @@ def test_what_comes_next_is_the_best_run_or_to_have_one(dl: Dl, dataset: Path) -
     assert ok(dl("runs", "report")).stderr.endswith("next: `dl train finetune`\n")
     run = listed_run("202611231410-x")
     run.report_file.write_text("")
+    assert ok(dl("runs", "report")).stderr.endswith(f"next: `dl predict {run.name} PHOTO...`\n")
+    make_pictures(dataset, ("test",), 1)
     assert ok(dl("runs", "report")).stderr.endswith(f"next: `dl submit {run.name}`\n")
 
 

@@ -130,7 +130,7 @@ def test_runs_without_their_dataset_are_listed(dl: Dl, dataset: Path, three: lis
 
 
 def test_where_no_dataset_is_named_it_says_how_to_see_the_runs_there_are(dl: Dl) -> None:
-    assert "`dl data split DATASET`" in dl("runs").stderr
+    assert "`dl data organize FOLDER`" in dl("runs").stderr
     listed_run()
     said = dl("runs")
     assert (said.exit_code, said.stdout) == (1, "")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.command_result import Dl, ok
 from support.listed_runs import listed_run
+from support.pictures import make_pictures
 from support.terminal import at_terminal
 
 from dlcli.process import this_process
@@ -99,6 +100,8 @@ def test_what_comes_next_hangs_on_the_state(dl: Dl, dataset: Path, home: Path) -
         assert ok(dl("runs", "show", str(number))).stderr.startswith(following)
     run = listed_run("judged")
     run.report_file.touch()
+    assert ok(dl("runs", "show", "judged")).stderr == "Next: `dl predict judged PHOTO...`\n"
+    make_pictures(dataset, ("test",), 1)
     elsewhere = ("--runs-dir", str(home / "runs"))
     said = ok(dl("runs", "show", "judged", *elsewhere))
     assert said.stderr == f"Next: `dl submit judged --runs-dir {'~/runs'}`\n"
