@@ -19,11 +19,12 @@ from dlcli.features import compute
 from dlcli.report import figures
 from dlcli.runs.run import Run
 
-# The commands that a hint is followed through, the first one included.
-MOST_STEPS = 4
+# How many commands an error may lead through until one works, and how many are typed in all.
+MOST_STEPS = 3
+MOST_TYPED = 10
 # What only a person can fill in: DATASET, RUN, PHOTO...
 PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b|\.\.\.")
-# These only look: the same error may follow.
+# These only list what there is.
 LOOKING = ("dl data ls", "dl runs")
 
 EVERYDAY = (
@@ -39,12 +40,14 @@ EVERYDAY = (
     "runs --all",
     "runs best -d tiny",
     "runs show -d tiny",
-    "runs report -d tiny",
     "runs compare -d tiny",
     "rerun -d tiny",
     "resume",
 )
 LAST_NAMED = ("data split", "features", "train finetune", "evaluate", "submit", "runs", "runs best")
+OF_A_RUN = ("evaluate", "submit", "resume", "rerun", "runs show")
+# These change nothing, however they end.
+READING = ("dl data ls", "dl runs", "dl features ls")
 
 
 class Scene:
@@ -53,10 +56,13 @@ class Scene:
     Args:
         home: the test's.
         dl: the command line.
+
+    `is_changed` is whether a command has changed anything since the state was made.
     """
 
     def __init__(self, home: Path, dl: Dl) -> None:
         self.home, self.dl = home, dl
+        self.is_changed = False
         self.root = home / "data" / "tiny"
 
     def do(self, *commands: str) -> None:
@@ -248,11 +254,6 @@ def split_undone(scene: Scene) -> None:
     scene.do("data undo tiny")
 
 
-def split_anew(scene: Scene) -> None:
-    split_undone(scene)
-    scene.do("data split tiny --seed 5")
-
-
 def run_moved(scene: Scene) -> None:
     """The dataset of the run is elsewhere now."""
     scene.train()
@@ -332,7 +333,6 @@ STATES = (
     reported,
     reported_untested,
     split_undone,
-    split_anew,
     run_moved,
     interrupted_moved,
     status_damaged,
@@ -360,51 +360,75 @@ def scene(
 def test_every_hint_leads_on(scene: Scene, tmp_path: Path, state: Callable[[Scene], None]) -> None:
     state(scene)
     shutil.copytree(scene.home, tmp_path / "home", symlinks=True)
-    named = [
-        f"{first} {run.name}"
-        for run in scene.runs
-        for first in ("evaluate", "submit", "resume", "rerun", "runs show")
-    ]
+    commands = [*EVERYDAY]
+    if state in (nothing, gone, sample_named, run_moved, other_named, other_named_unorganised):
+        commands += LAST_NAMED
+    if scene.runs:  # the newest: an ensemble, if there is one
+        commands += [f"{command} {scene.runs[-1].name}" for command in OF_A_RUN]
     stuck = []
-    for command in (*EVERYDAY, *LAST_NAMED, *named):
+    for command in commands:
+        scene.is_changed = False
         if said := followed(scene, f"dl {command}"):
             stuck.append("\n".join(said))
-        shutil.rmtree(scene.home)
-        shutil.copytree(tmp_path / "home", scene.home, symlinks=True)
+        if scene.is_changed:
+            shutil.rmtree(scene.home)
+            shutil.copytree(tmp_path / "home", scene.home, symlinks=True)
     assert not stuck, "\n\n".join(stuck)
 
 
 def followed(scene: Scene, first: str) -> list[str]:
-    """Follow what a command advises; if that does not lead on, all that was said."""
-    told, typed = [], [first]
-    begun = result = type_in(scene, first, told)
-    while (advised := advice(result)) and (len(typed) == 1 or result.exit_code):
-        command = advised[0]
-        if command in typed:
-            return [*told, f"advised again: {command}"]
-        typed.append(command)
-        if len(typed) > MOST_STEPS:
-            return [*told, "no end"]
+    """Follow what a command advises, then type it again; what was said, if that leads nowhere."""
+    told: list[str] = []
+    errors: dict[str, str] = {}
+    steps, aim = [first], first
+    while steps:
+        command = steps[-1]
         result = type_in(scene, command, told)
-    other = typed[-1].startswith(LOOKING) or typed[-1].split()[:2] == first.split()[:2]
-    if result.exit_code or not begun.exit_code or other:
-        return []
-    again = type_in(scene, first, told)
-    return [*told, "the same again"] if again.stderr == begun.stderr else []
+        advised = advice(result)
+        if result.exit_code == 0:
+            steps.pop()
+            if command == aim and command not in errors:  # now what it calls the next step
+                steps, aim = advised, ""
+        elif not advised:
+            return []
+        elif errors.get(command) == result.stderr or len(told) > MOST_TYPED:
+            return [*told, "It leads nowhere."]
+        else:
+            errors[command] = result.stderr
+            if is_another_aim(advised[0], command):
+                steps, aim = advised, advised[0]
+            elif len(steps) > MOST_STEPS:
+                return [*told, "It is too far."]
+            else:
+                steps += advised
+    return []
+
+
+def is_another_aim(advised: str, command: str) -> bool:
+    """Whether a command is advised after which the first one may still fail.
+
+    It lists what there is; or does the same for another run or dataset; or makes a new run, where
+    the one that was named is no good.
+    """
+    if advised.startswith(LOOKING) or advised.split()[1] == command.split()[1]:
+        return True
+    names_run = re.search(r"\d{12}-", command) is not None
+    return names_run and advised.split()[1] in ("rerun", "train", "ensemble", "evaluate")
 
 
 def advice(result: Result) -> list[str]:
-    """The commands that a result advises, without those that a person has to complete."""
+    """The first command that a result advises, unless a person has to complete it."""
     said = result.stderr
     if result.exit_code == 0:
-        said = said[max(said.rfind("next"), said.rfind("Next")) :] if "next" in said.lower() else ""
+        said = said[said.lower().rfind("next") :]
     found = re.findall(r"`(dl [^`]+)`", said)
-    return [each for each in found if not PLACEHOLDER.search(each)]
+    return [each for each in found if not PLACEHOLDER.search(each)][:1]
 
 
 def type_in(scene: Scene, command: str, told: list[str]) -> Result:
     """Type a command, and add what it says to what was told."""
     words = shlex.split(command.replace("~", str(scene.home)))
     result = scene.dl(*words[1:])
+    scene.is_changed |= result.exit_code == 0 and not command.startswith(READING)
     told.append(f"$ {command}\n{result.stderr}")
     return result
