@@ -363,8 +363,9 @@ def test_every_hint_leads_on(scene: Scene, tmp_path: Path, state: Callable[[Scen
     commands = [*EVERYDAY]
     if state in (nothing, gone, sample_named, run_moved, other_named, other_named_unorganised):
         commands += LAST_NAMED
-    if scene.runs:  # the newest: an ensemble, if there is one
-        commands += [f"{command} {scene.runs[-1].name}" for command in OF_A_RUN]
+    if runs := [run.name for run in scene.runs]:
+        named = next((name for name in runs if "ensemble" in name), runs[-1])
+        commands += [f"{command} {named}" for command in OF_A_RUN]
     stuck = []
     for command in commands:
         scene.is_changed = False
@@ -432,3 +433,41 @@ def type_in(scene: Scene, command: str, told: list[str]) -> Result:
     scene.is_changed |= result.exit_code == 0 and not command.startswith(READING)
     told.append(f"$ {command}\n{result.stderr}")
     return result
+
+
+def test_if_no_class_has_an_image_to_spare_nothing_asks_for_a_split(scene: Scene) -> None:
+    one_each(scene)
+    for command in ("data split tiny", "train finetune -d tiny", "features tiny"):
+        said = scene.dl(*command.split()).stderr
+        assert "Add images of the same classes to ~/data/tiny/train.\n" in said
+        assert "`dl data split" not in said
+
+
+def test_a_dataset_of_one_class_is_told_what_training_needs(scene: Scene) -> None:
+    one_class(scene)
+    for command in ("data split tiny", "features tiny"):
+        said = ok(scene.dl(*command.split())).stderr
+        assert "training needs at least two classes. Add a second folder of images" in said
+        assert "next: " not in said
+
+
+def test_a_hint_names_the_dataset_if_another_was_named_last(scene: Scene) -> None:
+    other_named_unorganised(scene)
+    for command in ("evaluate", "runs", "runs best", "runs show", "features ls"):
+        said = scene.dl(*command.split(), "-d", "tiny").stderr
+        assert " -d ~/data/tiny`" in said
+
+
+def test_a_lack_of_test_images_is_said_before_a_run_is_trained(scene: Scene) -> None:
+    untested(scene)
+    said = refused(scene.dl("submit", "-d", "tiny"), "No images in ~/data/tiny/test").stderr
+    assert "dl train" not in said
+
+
+def test_of_an_ensemble_a_member_that_is_there_is_advised(scene: Scene) -> None:
+    member_gone(scene)
+    made, left = scene.runs
+    said = refused(scene.dl("rerun", made.name), f"`dl rerun {left.name}`").stderr
+    assert f"They are {left.name}.\n" in said
+    shutil.rmtree(left.path)
+    refused(scene.dl("rerun", made.name), "All of its members are gone.")
