@@ -30,7 +30,7 @@ from dlcli.catalog import (
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import amended, read_text, read_yaml, without
-from dlcli.files.paths import config_home, find_project_file, shown
+from dlcli.files.paths import config_home, find_project_file, shown, with_home
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, means_nothing, plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE
@@ -114,7 +114,7 @@ class Config:
             found = self.values[key]
             return found.read(key) if isinstance(found, Unread) else found
         default = declared(key).default
-        return Value(default.expanduser() if isinstance(default, Path) else default, DEFAULT)
+        return Value(with_home(default) if isinstance(default, Path) else default, DEFAULT)
 
     def with_flags(self, flags: Mapping[str, Any]) -> Config:
         """The same, with flags that override all else."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli.aws.errors import explained
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.paths import find_project_file
+from dlcli.files.paths import find_project_file, home
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def project_folder(folder: Path) -> Path:
 def project_name(folder: Path) -> str:
     """The project's name, in characters that a tag and an ssh alias allow."""
     project = project_folder(folder)
-    if project == Path.home():
+    if project == home():
         return FALLBACK
     return re.sub(r"[^A-Za-z0-9._-]+", "-", project.name).strip("-._")[:63] or FALLBACK
 

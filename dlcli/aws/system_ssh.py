@@ -20,7 +20,7 @@ from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
 from dlcli.files.formats import read_text
 from dlcli.files.locks import alone_in
-from dlcli.files.paths import config_home
+from dlcli.files.paths import config_home, home
 
 CONNECT_SECONDS = 15
 # A connection counts as lost after three of these intervals without an answer.
@@ -139,7 +139,7 @@ def our_file() -> Path:
 
 def users_file() -> Path:
     """The user's own ssh configuration."""
-    return Path.home() / ".ssh" / "config"
+    return home() / ".ssh" / "config"
 
 
 def entry_name(name: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import OneOf, with_config
+from dlcli.cli.parts.options import OneOf, TypedPath, with_config
 from dlcli.config import Config
 from dlcli.files.paths import absolute, quoted, shown
 from dlcli.inference.export import ALIASES, EXAMPLE, FORMATS, RECORD, export_run
@@ -42,7 +42,7 @@ class FormatName(OneOf):
 @click.option(
     "--to",
     metavar="FOLDER",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     help="folder of the exported model  [default: exports/ in the run]",
 )
 @with_config("dataset")

@@ -11,7 +11,7 @@ import click
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import TTA, refused_value, with_config
+from dlcli.cli.parts.options import TTA, TypedPath, refused_value, with_config
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
@@ -64,7 +64,7 @@ class Clip(click.ParamType):
 )
 @click.option(
     "--sample-submission",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     metavar="FILE",
     help="the competition's sample submission; by default the one in the dataset",
 )

@@ -11,16 +11,37 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.words import printable
 
 PROJECT_FILE = "dl.yaml"
 
 
+def home() -> Path:
+    """The home folder.
+
+    Raises:
+        DlError: there is none: HOME is not set, and the user has no account on this computer.
+    """
+    try:
+        found = Path.home()
+    except RuntimeError:
+        why = "HOME is not set, and this user has no account on this computer"
+    else:
+        if found.is_absolute():
+            return found
+        why = f"HOME is {printable(str(found))}, which is not an absolute path"
+    raise DlError(
+        "There is no home folder",
+        why=why,
+        hint="Set HOME to a folder that you may write to: `export HOME=FOLDER`.",
+    )
+
+
 def _home(variable: str, default: str) -> Path:
     named = Path(os.environ.get(variable, ""))
     # the specification has relative paths ignored
-    return (named if named.is_absolute() else Path.home() / default) / "dl"
+    return (named if named.is_absolute() else home() / default) / "dl"
 
 
 def config_home() -> Path:
@@ -46,20 +67,44 @@ def find_project_file(folder: Path) -> Path | None:
     return None
 
 
-def expanded(path: str) -> Path:
-    """A path as it was typed, with `~` as the home folder."""
+def expanded(path: str | Path) -> Path:
+    """A path as it was typed, with `~` as the home folder; a file may be named `~notes`, too."""
     try:
         return Path(path).expanduser()
     except RuntimeError:  # `~somebody`, where nobody has that name
         return Path(path)
 
 
+def with_home(path: str | Path) -> Path:
+    """A path as it was typed, with `~` as the home folder.
+
+    Raises:
+        DlError: it begins with `~` and the name of nobody, or there is no home folder.
+    """
+    found = expanded(path)
+    first = found.parts[0] if found.parts else ""
+    if first == "~":
+        home()  # raises
+    if first.startswith("~") and not os.path.lexists(first):
+        raise DlError(
+            f"There is no path {shown(found)}",
+            why="the name after `~` is not a user of this computer",
+            hint=f"Check the path. For a folder of that name, type `./{shown(first)}`.",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
 def shown(path: Path | str) -> str:
     """A path as people write it: `~` for home, printable whatever bytes its name has."""
     text = os.fspath(path)
-    home = str(Path.home())
-    if text == home or text.startswith(home.rstrip("/") + "/"):
-        text = "~" + text[len(home) :]
+    try:
+        short = str(home())
+    except DlError:
+        short = "/"
+    # `~` for "/" saves nothing, and `~tmp` is the home of a user `tmp`
+    if short != "/" and (text == short or text.startswith(f"{short}/")):
+        text = "~" + text[len(short) :]
     return printable(text)
 
 
@@ -90,8 +135,12 @@ def is_folder(path: Path) -> bool:
 
 
 def absolute(path: Path) -> Path:
-    """The path from the root of the file system, `~` opened, links left as they are."""
-    return Path(os.path.abspath(path.expanduser()))
+    """The path from the root of the file system, `~` opened, links left as they are.
+
+    Raises:
+        DlError: as `with_home`.
+    """
+    return Path(os.path.abspath(with_home(path)))
 
 
 def quoted(path: Path) -> str:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files import download  # `ANSWER_SECONDS` is read through it: tests set it
 from dlcli.files.download import LONGEST_WAIT_SECONDS, reason, retry_after
-from dlcli.files.paths import shown
+from dlcli.files.paths import expanded, shown
 from dlcli.kaggle.competitions import COMPETITIONS, DataFile, Limits, Sent, Standing, rules_page
 from dlcli.kaggle.upload import Broken, upload
 from dlcli.progress import say
@@ -426,7 +426,7 @@ def no_credentials() -> DlError:
 
 def _holds(file: Path) -> bool:
     try:
-        return bool(file.expanduser().read_text(errors="replace").strip())
+        return bool(expanded(file).read_text(errors="replace").strip())
     except OSError:
         return False
 
@@ -436,7 +436,7 @@ def _key_file() -> Path | None:
     folders = [os.environ.get("KAGGLE_CONFIG_DIR"), "~/.kaggle"]
     folders.append(str(Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "kaggle"))
     for folder in filter(None, folders):
-        file = Path(folder).expanduser() / "kaggle.json"
+        file = expanded(folder) / "kaggle.json"
         if not file.is_file():
             continue
         try:

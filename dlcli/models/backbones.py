@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
+from dlcli.files.paths import home
 from dlcli.models.preprocessing import CAFFE, INCLUDED, LITE, TF, TORCH, Preprocessing
 from dlcli.process import install_command
 
@@ -69,8 +70,8 @@ class Download:
     @property
     def path(self) -> Path:
         """The file in Keras' cache, which may not exist."""
-        home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-        return Path(home) / "models" / self.file
+        folder = os.environ.get("KERAS_HOME") or home() / ".keras"
+        return Path(folder) / "models" / self.file
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,9 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
             raise Refused(f"expected a path; write `./{value}` for a folder of that name")
         try:
             return (base or Path.cwd()) / Path(value).expanduser()
-        except RuntimeError as error:  # `~name` of an unknown user
+        except RuntimeError as error:
+            if Path(value).parts[0] == "~":
+                raise Refused("there is no home folder: HOME is not set") from error
             raise Refused("the name after `~` is not a user of this computer") from error
     if isinstance(value, bool | list | dict) and to.type in (int, float, str):
         raise TypeError  # YAML's `seed: yes` is a mistake, not the number 1

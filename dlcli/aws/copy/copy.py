@@ -28,7 +28,7 @@ from dlcli.aws.ssh import Unreachable, connect, home_of, reached_again, run, wai
 from dlcli.aws.system_ssh import Host
 from dlcli.errors import DlError
 from dlcli.files.atomic import existing
-from dlcli.files.paths import shown
+from dlcli.files.paths import home, shown
 from dlcli.progress import Bar, say, track
 from dlcli.words import printable
 
@@ -80,7 +80,7 @@ def prepare(
         DlError: a folder is a whole home or disk, the source is empty, the destination has no
             room, or the source cannot be listed completely although `delete` is set.
     """
-    require_narrow(folders.here, Path.home())
+    require_narrow(folders.here, home())
     require_remote(folders.there)
     there = f"{home_of(client)}/{folders.there}"
     elsewhere = dict(folders.elsewhere)

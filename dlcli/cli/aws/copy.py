@@ -14,7 +14,7 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import OneOf, with_config
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.paths import absolute, expanded, shown
+from dlcli.files.paths import absolute, expanded, home, shown
 from dlcli.progress import say
 from dlcli.words import count, printable, size
 
@@ -152,7 +152,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     from dlcli.data.choice import folder_named, one_name, typed_option
     from dlcli.data.dataset import FEATURES
 
-    settings, home = config.settings(), Path.home()
+    settings = config.settings()
     named = one_name(
         named, typed_option(config), lambda name: folder_named(name, settings.data_dir)
     )
@@ -168,10 +168,10 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     if kind == "runs":
         here = _runs(settings.runs_dir, direction, named)
         inside = here.relative_to(settings.runs_dir).as_posix() if named else ""
-        there = counterpart(here, home, f"runs/{inside}".rstrip("/"))
+        there = counterpart(here, home(), f"runs/{inside}".rstrip("/"))
         return Folders(f"runs {inside}".strip(), here, there, exclude)
     root = _dataset(config, direction, named)
-    there = counterpart(root, home, f"data/{root.name}")
+    there = counterpart(root, home(), f"data/{root.name}")
     if kind == "features":
         if direction == "put" and not (root / FEATURES).is_dir():
             raise DlError(

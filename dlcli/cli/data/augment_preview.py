@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import with_config
+from dlcli.cli.parts.options import TypedPath, with_config
 from dlcli.cli.parts.tables import print_table
 from dlcli.config import Config
 from dlcli.files.paths import expanded, shown
@@ -31,7 +31,7 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.argument("named", metavar="[DATASET|IMAGE]", required=False, shell_complete=_complete)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     default=OUTPUT,
     show_default=True,
     metavar="FILE",

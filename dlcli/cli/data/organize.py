@@ -18,7 +18,7 @@ from dlcli.cli.parts.datasets import (
     warn_of,
 )
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, TypedPath, with_config
 from dlcli.config import Config
 from dlcli.files.paths import absolute, shown
 from dlcli.progress import say
@@ -55,7 +55,7 @@ def with_labels(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command("organize", cls=Command)
-@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("source", metavar="SRC", type=TypedPath())
 @click.argument("target", metavar="[DEST]", required=False)
 @click.option("-d", "--dataset", "option", metavar="DEST", help="the same as DEST")
 @click.option("--move", is_flag=True, help="move the files to DEST instead of copying them")

@@ -7,6 +7,7 @@ argument and as `-d`. `TTA` is `--tta N`, for commands that predict.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -20,6 +21,7 @@ from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption
 from dlcli.cli.parts.usage import typed_name_of
 from dlcli.config import Config, declared, load_config
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import with_home
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
 
@@ -87,6 +89,16 @@ def refused_value(
         hint=hint,
         exit_code=ExitCode.USAGE,
     )
+
+
+class TypedPath(click.Path):
+    """A path, with `~` as the home folder: the shell leaves it in `--to=~/page.html`."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(dir_okay=dir_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return with_home(os.fsdecode(super().convert(value, param, ctx)))
 
 
 class Copies(click.ParamType):
@@ -180,7 +192,7 @@ class ConfigOption(click.Option):
         super().__init__(
             ["config_file", "--config"],
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=TypedPath(),
             help="YAML file of settings, such as a run's config.yaml",
         )
 

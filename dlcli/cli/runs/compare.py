@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, TypedPath, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, fits, print_table, print_text
 from dlcli.cli.runs.choice import named_or_newest
 from dlcli.config import Config
@@ -59,7 +59,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
 @click.argument("named", metavar="[RUN RUN [RUN]...]", nargs=-1, shell_complete=complete_run)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=TypedPath(),
     metavar="FILE",
     help=f"PNG of the curves  [default: {PICTURE} beside the first run]",
 )

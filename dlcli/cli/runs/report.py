@@ -11,7 +11,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import WholeNumber, with_config
+from dlcli.cli.parts.options import TypedPath, WholeNumber, with_config
 from dlcli.cli.runs.choice import FILTERS, after, choose_runs, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
@@ -35,7 +35,7 @@ PAGE = "report.html"
 @click.option(
     "--to",
     "to",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=TypedPath(dir_okay=False),
     metavar="FILE",
     help=f"file of the page  [default: {PAGE} beside the runs]",
 )
