@@ -53,10 +53,11 @@ def printable(text: str) -> str:
     """Text for a terminal, with control characters and invalid bytes as escapes."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in SPACES else _escaped(c) for c in text)
+    return "".join(c if c.isprintable() or c in SPACES else escaped(c) for c in text)
 
 
-def _escaped(character: str) -> str:
+def escaped(character: str) -> str:
+    """A character as Python writes it in ASCII: `\\u732b`."""
     return character.encode("unicode_escape").decode()
 
 

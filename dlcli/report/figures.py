@@ -6,8 +6,8 @@ They do not use pyplot, whose global state keeps figures in memory and may open 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from dlcli.files.atomic import atomic
 from dlcli.files.paths import shown
 from dlcli.report.charts import WIDE, strengths
 from dlcli.report.thumbnails import TINY, Thumbnail
-from dlcli.words import NBSP, short
+from dlcli.words import NBSP, escaped, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,8 @@ DPI = 150
 QUICK = 3  # PNG compression: 3 times faster than the default, 6 % larger
 MOST_COUNTED = 30  # classes; with more, a matrix has no room for its counts
 MOST_LABELLED = 130  # classes; with more, names would be too small to read
+LONGEST_LABEL = 14.4  # ems; room for 24 characters
+EM = 100  # pixels of the font in which labels are measured
 GALLERY_COLUMNS, TILE, GAP, MARGIN = 6, 160, 16, 32  # of a gallery: tiles, then pixels
 NARROWEST = 160  # pixels; the least width of a sheet's column, so that its title fits
 
@@ -96,7 +98,7 @@ def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
         for epoch, name in curve.phases:
             axes.axvline(epoch - 0.5, color=RULE, linewidth=0.8, zorder=0)
             axes.text(
-                epoch - 0.5, 1.01, f" {shown(name)}", transform=axes.get_xaxis_transform(),
+                epoch - 0.5, 1.01, f" {drawable(name)}", transform=axes.get_xaxis_transform(),
                 fontsize=7, color=MUTED, parse_math=False,
             )  # fmt: skip
         axes.set_xlabel("epoch", color=MUTED, fontsize=8)
@@ -126,10 +128,12 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     labelled = n <= MOST_LABELLED
     side = max(1.5, min(0.62 * n, 5 + 0.055 * n, 12))  # inches: 120 classes get a larger sheet
     size = max(3.5, min(9.0, side * 72 / n * 0.75))  # points
-    names = [short(shown(name), 24) for name in classes]
-    longest = max(map(len, names)) * size * 0.6 / 72 if labelled else 0
-    left = 0.35 + longest
-    above = 0.75 + (longest if (turned := n > 4) else size / 72)
+    font = _font(EM)
+    names = [_fitting(name, font, LONGEST_LABEL * EM) for name in classes] if labelled else []
+    # inches; a tenth of an em for what hinting adds
+    longest = max((font.getlength(name) / EM + 0.1 for name in names), default=0) * size / 72
+    left = 0.4 + longest
+    above = 0.75 + (longest if (turned := longest > 0.95 * side / n) else size / 72)
     # own layout: matplotlib's layout and ticks take a second for 120 classes
     width, height = max(left + side + 0.25, 2.8), above + side + 0.25
     figure = Figure(figsize=(width, height))
@@ -151,11 +155,10 @@ def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
                     fontsize=max(4.0, 11 - 0.25 * n),
                 )  # fmt: skip
     gap = 0.06 * n / side  # 0.06 inches, in cells
-    if labelled:
-        for i, name in enumerate(names):
-            label: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
-            axes.text(-0.5 - gap, i, name, ha="right", va="center", **label)
-            axes.text(i, -0.5 - gap, name, ha="center", va="bottom", rotation=90 * turned, **label)
+    for i, name in enumerate(names):
+        label: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
+        axes.text(-0.5 - gap, i, name, ha="right", va="center", **label)
+        axes.text(i, -0.5 - gap, name, ha="center", va="bottom", rotation=90 * turned, **label)
     figure.text(
         (left + side / 2) / width, 1 - 0.5 / height, "predicted", ha="center", color=MUTED,
         fontsize=8,
@@ -171,7 +174,7 @@ def draw_gallery(
     path: Path,
     title: str,
     samples: Sequence[int],
-    captions: Mapping[int, tuple[str, str]],
+    captions: Mapping[int, tuple[str, str, str]],
     pictures: Mapping[int, Thumbnail],
 ) -> None:
     """Draw images in rows of six, with their true and predicted classes below.
@@ -179,18 +182,19 @@ def draw_gallery(
     Args:
         path: the PNG to write.
         samples: the samples to show, in order; may be empty.
-        captions: two lines for each sample.
+        captions: three lines for each sample; one that is too long loses its middle.
         pictures: a thumbnail for each sample.
     """
     from PIL import Image, ImageDraw
 
     rows = -(-len(samples) // GALLERY_COLUMNS)
-    step_x, step_y, top = TILE + GAP, TILE + 52, 72
+    step_x, step_y, top = TILE + GAP, TILE + 70, 72
     inside = GALLERY_COLUMNS * step_x - GAP
     size = (2 * MARGIN + inside, top + rows * step_y + MARGIN // 2)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, 26), title, INK, _font(20))
+    large = _font(20)
+    draw.text((MARGIN, 26), _fitting(title, large, inside), INK, large)
     bold, small = _font(13, "DejaVuSans-Bold"), _font(13)
     for place, sample in enumerate(samples):
         x, y = MARGIN + place % GALLERY_COLUMNS * step_x, top + place // GALLERY_COLUMNS * step_y
@@ -199,8 +203,10 @@ def draw_gallery(
         how = Image.Resampling.NEAREST if pictures[sample].tiny else Image.Resampling.LANCZOS
         width, height = (max(1, round(side * scale)) for side in picture.size)
         sheet.paste(picture.resize((width, height), how), (x, y + TILE - height))
-        draw.text((x, y + TILE + 6), _fitting(captions[sample][0], bold, TILE), INK, bold)
-        draw.text((x, y + TILE + 24), _fitting(captions[sample][1], small, TILE), MUTED, small)
+        for number, line in enumerate(captions[sample]):
+            font, colour = (small, MUTED) if number else (bold, INK)
+            where = x, y + TILE + 6 + 18 * number
+            draw.text(where, _fitting(line, font, TILE), colour, font)
     with atomic(path) as temporary:
         sheet.save(temporary, compress_level=QUICK)
 
@@ -232,7 +238,7 @@ def draw_sheet(
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 26), _fitting(title, large, inside), INK, large)
     for number, line in enumerate(lines):
-        draw.text((MARGIN, 60 + 20 * number), line, MUTED, small)
+        draw.text((MARGIN, 60 + 20 * number), _fitting(line, small, inside), MUTED, small)
     for place, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = MARGIN + place % 3 * step_x, top + place // 3 * step_y
         sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (x, y))
@@ -243,32 +249,67 @@ def draw_sheet(
 
 def calm(axes: Axes, title: str) -> None:
     """Set a plot's title, and remove its frame and ticks."""
-    axes.set_title(shown(title), loc="left", fontsize=10, color=INK, pad=14, parse_math=False)
+    axes.set_title(drawable(title), loc="left", fontsize=10, color=INK, pad=14, parse_math=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(labelsize=8, labelcolor=MUTED, length=0)
 
 
 def save(path: Path, figure: Figure) -> None:
     """Write a figure as a PNG in one step."""
-    with atomic(path) as temporary, warnings.catch_warnings():
-        # characters that the font lacks show as boxes; the page shows them correctly
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+    with atomic(path) as temporary:
         figure.savefig(temporary, dpi=DPI, facecolor="white", pil_kwargs={"compress_level": QUICK})
 
 
+def drawable(text: str) -> str:
+    """The text, with escapes for characters that the font lacks, such as 猫 and most emoji.
+
+    The page shows them: browsers look for them in all fonts of the computer.
+    """
+    return "".join(_pieces(text))
+
+
 def _font(pixels: int, name: str = "DejaVuSans") -> ImageFont.FreeTypeFont:
-    import matplotlib
     from PIL import ImageFont
 
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), pixels)
+    return ImageFont.truetype(_font_file(name), pixels)
 
 
-def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, cut to a width in pixels."""
-    text = shown(text)
-    while font.getlength(text) > width:
-        text = text[:-2] + "…"
-    return text
+def _font_file(name: str) -> Path:
+    """A font that comes with matplotlib."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf")
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """The characters that are in the font and in its bold form."""
+    from matplotlib.ft2font import FT2Font
+
+    plain, bold = (FT2Font(_font_file(name)) for name in ("DejaVuSans", "DejaVuSans-Bold"))
+    return frozenset(plain.get_charmap()) & frozenset(bold.get_charmap())
+
+
+def _pieces(text: str) -> list[str]:
+    """The characters of a text; escapes for those that the font lacks."""
+    return [c if ord(c) in _characters() else escaped(c) for c in shown(text)]
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """The text, its middle left out where it is wider than a width in pixels.
+
+    The ends tell names apart.
+    """
+    pieces = _pieces(text)
+    fitted = "".join(pieces)
+    share = width / max(width, font.getlength(fitted))
+    # a start from which few tries are left; escapes in the middle are wider than the ends
+    kept = min(len(pieces), 40 + int(share * len(pieces)))
+    while font.getlength(fitted) > width and kept > 1:
+        kept -= 1
+        end = kept // 2
+        fitted = "".join([*pieces[: kept - end], "…", *pieces[len(pieces) - end :]])
+    return fitted
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
@@ -293,7 +334,7 @@ def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, 
     from matplotlib.figure import Figure
 
     lines = {i: {each.metric: each for each in curves(rows)} for i, (_, rows) in enumerate(runs)}
-    names = [short(shown(name), 60) for name, _ in runs]
+    names = [short(drawable(name), 60) for name, _ in runs]
     columns = max(1, LEGEND_CHARACTERS // (max(map(len, [*names, BEST])) + 10))
     rows = -(-(len(runs) + 1) // columns)
     figure = Figure(figsize=(COMPARISON_INCHES, 3.6 + 0.2 * rows), layout="constrained")

@@ -12,7 +12,7 @@ from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import write_csv
 from dlcli.files.paths import shown
-from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, save
+from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, drawable, save
 from dlcli.words import NBSP, loss, percent
 
 if TYPE_CHECKING:
@@ -145,8 +145,7 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    name = shown(ground.dataset).replace("$", r"\$")  # else matplotlib reads a formula
-    calm(above, f"Accuracy on {name}")
+    calm(above, f"Accuracy on {ground.dataset}")
     _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
     _draw_guess(above, ground.accuracy, percent(ground.accuracy))
     above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
@@ -165,7 +164,7 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
                 place, 0.5, "failed", transform=axes.get_xaxis_transform(), ha="center",
                 fontsize=8, color=WRONG,
             )  # fmt: skip
-    names = [each.step.replace(" ", "\n").replace("-", "-\n") for each in results]
+    names = [drawable(each.step).replace(" ", "\n").replace("-", "-\n") for each in results]
     below.set_xticks(range(len(results)), names)
     above.set_xlim(-0.5, len(results) - 0.2)
     handles, labels = above.get_legend_handles_labels()

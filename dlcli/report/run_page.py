@@ -112,10 +112,10 @@ class Tile:
         return self.true == self.predicted
 
     @property
-    def lines(self) -> tuple[str, str]:
-        """True and predicted class, in words."""
+    def lines(self) -> tuple[str, str, str]:
+        """True class, predicted class and its probability, in words."""
         true, predicted = words.short(self.true), words.short(self.predicted)
-        return f"true: {true}", f"predicted: {predicted}, {self.probability}"
+        return f"true: {true}", f"predicted: {predicted}", self.probability
 
 
 def write_report(report: Report, folder: Path) -> Path:
