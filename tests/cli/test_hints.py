@@ -77,6 +77,10 @@ class Scene:
         self.make(valid=valid, test=test)
         self.do(*([] if valid else ["data split tiny"]), "train finetune -d tiny")
 
+    def empty(self) -> None:
+        for path in self.home.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     @property
     def runs(self) -> list[Run]:
         return [Run(path) for path in sorted(self.home.glob("runs/*/*"))]
@@ -372,8 +376,8 @@ def test_every_hint_leads_on(scene: Scene, tmp_path: Path, state: Callable[[Scen
         if said := followed(scene, f"dl {command}"):
             stuck.append("\n".join(said))
         if scene.is_changed:
-            shutil.rmtree(scene.home)
-            shutil.copytree(tmp_path / "home", scene.home, symlinks=True)
+            scene.empty()  # not the folder itself: it is the current one
+            shutil.copytree(tmp_path / "home", scene.home, symlinks=True, dirs_exist_ok=True)
     assert not stuck, "\n\n".join(stuck)
 
 
