@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from operator import ge, gt, le, lt
 from typing import Any, Literal
 
@@ -23,6 +24,15 @@ _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTA
 MOST_VALUES = 8
 # Columns of the table, and the values that they stand for.
 _ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy", "public": "public_score"}
+# Results, and the decimals that lists print of them. Settings are printed in full.
+_DECIMALS = {
+    "val_loss": 4,
+    "val_accuracy": 4,
+    "train_loss": 4,
+    "train_accuracy": 4,
+    "public_score": 4,
+    "seconds": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +55,13 @@ class Filter:
     def keeps(self, row: Row) -> bool:
         """Whether a row meets the condition; a row without the value is neither above nor below.
 
-        `!=` is the exact opposite of `=`.
+        A result equals what a list prints of it, or what was typed with more digits. `!=` is the
+        exact opposite of `=`.
         """
         held = row.values.get(self.key)
         if self.sign in _ORDER:
             return _is_ordered(held, _ORDER[self.sign], self.value)
-        return _is(held, self.value) != (self.sign == "!=")
+        return _is(held, self.value, _DECIMALS.get(self.key)) != (self.sign == "!=")
 
 
 def read_filter(text: str) -> Filter:
@@ -149,7 +160,7 @@ def values_there(rows: Sequence[Row], filters: Iterable[Filter]) -> str:
     said = []
     for key in dict.fromkeys(each.key for each in filters):
         values = [row.values.get(key) for row in rows]
-        held = {_shortly(value): value for value in values if not _is_missing(value)}
+        held = {_printed(key, value): value for value in values if not _is_missing(value)}
         texts = sorted(held, key=lambda text: _place(held[text]))
         if len(texts) > MOST_VALUES and all(map(_is_number, held.values())):
             texts = [f"{texts[0]} to {texts[-1]}"]
@@ -161,8 +172,10 @@ def values_there(rows: Sequence[Row], filters: Iterable[Filter]) -> str:
     return "; ".join(said)
 
 
-def _shortly(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
+def _printed(key: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return text_of(value)
+    return f"{value:.{_DECIMALS[key]}f}" if key in _DECIMALS else f"{value:.4g}"
 
 
 def _require_number(each: Filter, rows: Sequence[Row]) -> None:
@@ -177,13 +190,19 @@ def _require_number(each: Filter, rows: Sequence[Row]) -> None:
         )
 
 
-def _is(held: Any, text: str) -> bool:
+def _is(held: Any, text: str, decimals: int | None) -> bool:
     if _is_missing(held):
         return text.lower() in NOTHING
     if isinstance(held, bool):
         return text.lower() in (TRUE if held else FALSE)
     if _is_number(held):
-        return bool(held == _number(text))
+        if decimals is not None:
+            text = text.replace(",", "")  # as lists group thousands
+        number = _number(text)
+        if decimals is not None and number is not None and math.isfinite(number):
+            typed = -int(Decimal(text).as_tuple().exponent)
+            held = round(held, max(decimals, typed))
+        return bool(held == number)
     return str(held) == text
 
 

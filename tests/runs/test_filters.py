@@ -90,6 +90,36 @@ def test_numbers_are_compared_as_numbers(text: str, kept: bool) -> None:
     assert keeps(text, x=0.001) is kept
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("accuracy=0.8713", True),  # as the list prints it
+        ("accuracy!=0.8713", False),
+        ("accuracy=0.87129", True),
+        ("accuracy=0.87128", False),
+        ("accuracy=0.8712871287", True),
+        ("accuracy=0.87", False),  # the list would print 0.8700
+        ("accuracy=1", False),
+        ("accuracy=inf", False),
+        ("val_loss=0.0014", True),
+        ("val_loss=1.4e-3", True),
+        ("seconds=1,234.6", True),
+        ("seconds=1234.56", True),
+        ("dropout=0.5", False),  # a setting is printed in full
+    ],
+)
+def test_a_result_is_found_as_a_list_prints_it(text: str, kept: bool) -> None:
+    results = {"val_accuracy": 88 / 101, "val_loss": 0.00143, "seconds": 1234.56}
+    assert keeps(text, **results, dropout=0.50001) is kept
+
+
+def test_the_values_that_an_error_lists_can_be_typed() -> None:
+    rows = [row(val_accuracy=88 / 101, seconds=12345.678)]
+    filters = [read_filter("accuracy=3"), read_filter("seconds=3")]
+    assert values_there(rows, filters) == "val_accuracy: 0.8713; seconds: 12345.7"
+    assert keeps("seconds=12345.7", seconds=12345.678)
+
+
 def test_text_is_compared_as_text() -> None:
     assert keeps("started>=2026-11", started="2026-11-23T14:09:31Z")
     assert keeps("started>2025", started="2026-11-23T14:09:31Z")
