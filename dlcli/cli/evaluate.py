@@ -8,7 +8,7 @@ import click
 
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, TTA, with_config
+from dlcli.cli.parts.options import JSON, with_config, with_tta
 from dlcli.cli.parts.tables import UNDEFINED, WIDE, emit_json, print_table, print_text
 from dlcli.config import Config
 from dlcli.files.paths import quoted, shown
@@ -34,7 +34,7 @@ WORST = 10
 )
 @WIDE
 @JSON
-@TTA
+@with_tta
 @with_config("dataset", "workers", "weights", "on_error", "seed", *AMOUNTS)
 def command(
     config: Config, run: str | None, everything: bool, wide: bool, as_json: bool, tta: int | None
@@ -46,11 +46,11 @@ def command(
     """
     from dlcli.inference.tta import require_views
     from dlcli.report.evaluate import evaluate_run
-    from dlcli.runs.choice import choose_run
+    from dlcli.runs.choice import choose_run, say_chosen
 
     views = require_views(config, tta)
     chosen = choose_run(config, run)
-    say(str(chosen))
+    say_chosen(chosen, config, "evaluate")
     metrics, page = evaluate_run(chosen.run, chosen.root, config, views)
     if as_json:
         emit_json(metrics)
@@ -105,9 +105,14 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
     from dlcli.data.dataset import open_dataset, whole_of
     from dlcli.inference.predict import has_predictions
     from dlcli.inference.tta import made_by, same_tta
-    from dlcli.runs.choice import same_runs
+    from dlcli.runs.choice import missing_members, same_runs
 
     run, root = chosen.run, chosen.root
+    how = made_by(run, config, views) if views else None
+    test = open_dataset(root).fingerprint("test") if root else None
+    gone = missing_members(run)
+    if gone and not has_predictions(run, "test", test, how):
+        return f"its member {gone[0].name} is gone, so it can predict no other images"
     if root and open_dataset(root).splits["test"]:
         same = [shlex.quote(named), *config.given_flags(("data_dir", "dataset"))] if named else []
         taken = "".join(f" {each}" for each in same) or again(root)
@@ -116,7 +121,6 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
         recipe = run.record.recipe
         trained = f"dl train {recipe}" if recipe in recipe_names() else "dl train RECIPE"
         return f"next, on the whole dataset: `{trained} -d {quoted(whole)}{same_runs(config)}`"
-    how = made_by(run, config, views) if views else None
     if root is None and has_predictions(run, "test", None, how):
         words = f"{shlex.quote(named or run.name)}{same_tta(config, views)}"
         return f"next: `dl submit {words}{same_runs(config)}`"

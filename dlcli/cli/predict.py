@@ -69,14 +69,15 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
         click.echo(csv_text([header, *body]).encode(errors="surrogateescape"), nl=False)
     else:
         _print_table(predictions, best)
-    counts = ", ".join(f"{name} {number:,}" for name, number in Counter(best).most_common())
-    say(f"{count(len(best), 'photo')} by {run.name}: {counts}")
+    each = Counter(best).most_common()
+    counts = ", ".join(f"{shown(name)}: {count(number, 'photo')}" for name, number in each)
+    say(f"{count(len(best), 'photo')} by {run.name}; {counts}")
 
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[str]]:
     """The run, named or the newest, and the photos of the remaining words."""
     from dlcli.inference.photos import find_photos
-    from dlcli.runs.choice import choose_run, find_finished_run, names_dataset
+    from dlcli.runs.choice import choose_run, find_finished_run, names_dataset, say_chosen
 
     if not words:
         raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
@@ -85,11 +86,11 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     if _is_photo(first, settings.runs_dir):
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
         chosen = choose_run(config, None, of_new_images=True)
-        say(str(chosen))
+        say_chosen(chosen, config, "predict", "PHOTO...")
         return chosen.run, photos
     if names_dataset(config, first):
         chosen = choose_run(config, first, of_new_images=True)
-        say(str(chosen))
+        say_chosen(chosen, config, "predict", "PHOTO...")
         run = chosen.run
     elif config.is_flag("dataset"):
         run = choose_run(config, first).run

@@ -11,7 +11,7 @@ import click
 from dlcli.cli.parts.ask import YES, consent
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import TTA, TypedPath, refused_value, with_config
+from dlcli.cli.parts.options import TypedPath, refused_value, with_config, with_tta
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
@@ -81,7 +81,7 @@ class Clip(click.ParamType):
     help="wait for the score as long as it takes, or not at all  [default: wait a minute]",
 )
 @YES
-@TTA
+@with_tta
 @with_config(
     "dataset",
     "kaggle.competition",
@@ -112,12 +112,13 @@ def command(
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
     from dlcli.kaggle.submit import plan_submission, submit_run
+    from dlcli.runs.choice import say_chosen
 
     if no_upload and (message is not None or wait is not None):
         raise click.UsageError("`--no-upload` does not go with `--message`, `--wait`, `--no-wait`.")
     views = require_views(config, tta)
     chosen = _choose(config, run)
-    say(str(chosen))
+    say_chosen(chosen, config, "submit")
     plan = plan_submission(chosen.root, config, bound=bound or 0.0, sample_file=sample_submission)
     kaggle = open_sender(plan) if plan.competition and not no_upload else None
     done = submit_run(chosen.run, plan, views)

@@ -358,9 +358,10 @@ def _images_to_check(
 
     known = _predicted(run, root) if root else None
     if root and known:
-        step = -(-len(known.paths) // IMAGES_CHECKED)  # spread, to have some of every class
+        total = len(known.paths)
+        wanted = min(total, IMAGES_CHECKED)
         pixels, rows = [], []
-        for row in range(0, len(known.paths), step):
+        for row in (number * total // wanted for number in range(wanted)):  # of every class
             with suppress(UnreadableImage):
                 pixels.append(load_pixels(root / known.paths[row], rule))
                 rows.append(row)

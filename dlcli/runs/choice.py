@@ -5,6 +5,7 @@ Runs and datasets may move or be copied. A dataset is looked up at its recorded 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -26,6 +27,9 @@ from dlcli.words import count
 if TYPE_CHECKING:
     from dlcli.runs.record import RecordedMember
 
+# 0.9: two trainings that differ in their seed alone often differ by some percent.
+CLEARLY_LOWER = 0.9
+
 
 @dataclass(frozen=True)
 class ChosenRun:
@@ -33,12 +37,15 @@ class ChosenRun:
 
     Args:
         lasts: as of its dataset's `Choice`.
+        better: if nobody named the run, one that judged the same images with a clearly lower log
+            loss.
     """
 
     run: Run
     root: Path | None
     why: str
     lasts: bool = True
+    better: Run | None = None
 
     def __str__(self) -> str:
         return f"Run {shown(self.run.path)} ({self.why})"
@@ -79,7 +86,55 @@ def choose_run(config: Config, named: str | None, *, of_new_images: bool = False
         )
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
-    return ChosenRun(newest, choice.root, why, choice.lasts)
+    losses = {run: _loss(statuses[run]) for run in own}
+    better = next(
+        (
+            run
+            for run in sorted(own, key=lambda run: losses[run])
+            if losses[run] < CLEARLY_LOWER * losses[newest]
+            and _judged_same_images(run, newest)
+            and not (of_new_images and _lacks_members(run))
+        ),
+        None,
+    )
+    return ChosenRun(newest, choice.root, why, choice.lasts, better)
+
+
+def say_chosen(chosen: ChosenRun, config: Config, command: str, further: str = "") -> None:
+    """Say which run a command takes, and which other one has a clearly lower valid log loss.
+
+    Args:
+        chosen: the run.
+        config: the settings.
+        command: what was typed before RUN: "submit".
+        further: what has to follow RUN: "--format onnx".
+    """
+    say(str(chosen))
+    if (better := chosen.better) is None:
+        return
+    name = shlex.quote(name_to_type(better, config.settings().runs_dir))
+    typed = " ".join(filter(None, ("dl", command, name, further)))
+    say(
+        f"Lower valid log loss: {shown(better.name)} {_loss(better.status):.4f} (this run "
+        f"{_loss(chosen.run.status):.4f}). To take it: `{typed}{same_runs(config)}`"
+    )
+
+
+def _loss(status: Mapping[str, Any]) -> float:
+    """The recorded valid log loss; infinity if there is none."""
+    loss = status.get("val_loss")
+    return loss if isinstance(loss, int | float) and math.isfinite(loss) else math.inf
+
+
+def _judged_same_images(run: Run, other: Run) -> bool:
+    """Whether two runs have the same validation images, so that their losses compare."""
+    try:
+        mine, theirs = (
+            below(each.config, "run", "dataset", "fingerprints", "valid") for each in (run, other)
+        )
+    except DlError:
+        return False
+    return bool(mine == theirs)
 
 
 def names_dataset(config: Config, word: str) -> bool:
@@ -246,6 +301,8 @@ def find_run(
         if not whole:
             return _only_one(named, alike, runs_dir)
         hint = "Name it in full: " + " or ".join(f"`{run.name}`" for run in alike[:2])
+    elif named == "best":
+        hint = "`dl runs best` prints the best run's name: `dl runs show $(dl runs best)`."
     raise DlError(
         f"No such run: {shown(named)}",
         why=f"{shown(runs_dir)} has nothing of that name",

@@ -127,3 +127,12 @@ def test_a_narrow_terminal_keeps_a_class_whole_and_loses_f1_first(
     ]
     print_metrics(found, everything=False, wide=True)
     assert capsys.readouterr().out.splitlines()[-1].endswith("1.0000  1.0000       1")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "submit"])
+def test_the_help_tells_the_default_that_a_preset_has_for_several_views(
+    dl: Dl, command: str
+) -> None:
+    said = " ".join(ok(dl(command, "--help")).stdout.split())
+    assert "none [default: those of the training, else of the settings" in said
+    assert "[default: light]" not in said

@@ -40,7 +40,7 @@ def test_a_table_has_the_class_and_each_probability(dl: Dl, home: Path, album: P
         assert name == ("cat" if float(cat) > float(dog) else "dog")
         assert float(cat) + float(dog) == pytest.approx(1, abs=1e-3)
     assert f"the newest finished run of {only_run(home).dataset}" in result.stderr
-    assert f"2 photos by {only_run(home).name}: " in result.stderr
+    assert f"2 photos by {only_run(home).name}; " in result.stderr
     for part in ("linear", "tiny/linear"):
         said = ok(dl("predict", part, album / "0.png"))
         assert f"{part} stands for {only_run(home).name}.\n" in said.stderr

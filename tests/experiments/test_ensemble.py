@@ -115,6 +115,9 @@ def test_a_member_that_is_gone_is_named_once_it_is_needed(
 ) -> None:
     ok(dl("ensemble", "one", "two"))
     shutil.rmtree(pair[1].path)
+    assert (
+        "next: `dl submit" in ok(dl("evaluate", "-d", "pets")).stderr
+    )  # its predictions are there
     ok(dl("submit", "-d", "pets"))
     only_ensemble(home).predictions_file("test").unlink()
     said = dl("submit")
@@ -122,6 +125,8 @@ def test_a_member_that_is_gone_is_named_once_it_is_needed(
     name = only_ensemble(home).name
     assert f"The ensemble {name} can't predict: its member two is gone\n" in said.stderr
     assert "Put back ~/runs/pets/two, or name another run" in said.stderr
+    said = ok(dl("evaluate"))
+    assert said.stderr.endswith("; its member two is gone, so it can predict no other images\n")
 
 
 def test_photos_are_predicted_by_the_newest_run_that_has_its_members(

@@ -12,7 +12,7 @@ from dlcli.config import Config, load_config
 from dlcli.data.choice import choose_dataset, with_named
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import write_yaml
-from dlcli.runs.choice import ChosenRun, choose_run, find_run
+from dlcli.runs.choice import ChosenRun, choose_run, find_run, say_chosen
 from dlcli.runs.run import Run
 
 
@@ -45,6 +45,55 @@ def test_the_newest_finished_run_of_the_dataset_is_taken_by_its_start(
     chosen = choose_run(config(), None)
     assert (chosen.run, chosen.root) == (newest, datasets / "fish")
     assert chosen.why == "the newest finished run of fish, the dataset last named"
+
+
+def scored(home: Path, name: str, loss: float | None, fingerprint: str = "same") -> Run:
+    """A finished run of fish with a valid log loss on validation images of a fingerprint."""
+    started = f"2026-11-23T14:{name[-1]}0:00Z"
+    run = make_run(home, "fish", name, state="finished", started=started, val_loss=loss)
+    dataset = {"path": str(home / "data" / "fish"), "fingerprints": {"valid": fingerprint}}
+    write_yaml(run.config_file, {"run": {"dataset": dataset}})
+    return run
+
+
+@pytest.mark.parametrize(
+    ("losses", "better"),
+    [
+        ([0.0014, 0.0020, 0.0104], 0),
+        ([0.0100, 0.0104], None),  # a seed alone may do that
+        ([0.0104, 0.0014], None),
+        ([None, 0.0104], None),
+        ([0.5, None], 0),
+    ],
+)
+def test_a_run_with_a_clearly_lower_log_loss_than_the_newest_is_said(
+    datasets: Path,
+    home: Path,
+    losses: list[float | None],
+    better: int | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    choose_dataset(with_named(config(), "fish"))
+    runs = [scored(home, f"run{number}", loss) for number, loss in enumerate(losses)]
+    chosen = choose_run(config(), None)
+    assert chosen.run == runs[-1]
+    assert chosen.better == (None if better is None else runs[better])
+    say_chosen(chosen, config(), "export", "--format onnx")
+    said = capsys.readouterr().err
+    assert ("Lower valid log loss" in said) == (better is not None)
+    if losses[-1] == 0.0104 and better == 0:
+        assert said.endswith(
+            "Lower valid log loss: run0 0.0014 (this run 0.0104). To take it: "
+            "`dl export run0 --format onnx`\n"
+        )
+
+
+def test_losses_on_other_validation_images_are_not_compared(datasets: Path, home: Path) -> None:
+    choose_dataset(with_named(config(), "fish"))
+    scored(home, "run0", 0.001, "before the second split")
+    scored(home, "run1", 0.0104)
+    assert choose_run(config(), None).better is None
+    assert choose_run(config(), "run1").better is None  # it was named
 
 
 def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, home: Path) -> None:

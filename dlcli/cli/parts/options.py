@@ -2,7 +2,7 @@
 
 `@with_config("seed", "backbone")` gives a command those settings as options, adds the options of
 every command, and calls it with the resolved `Config`. `@with_dataset` also adds a DATASET, as an
-argument and as `-d`. `TTA` is `--tta N`, for commands that predict.
+argument and as `-d`. `with_tta` adds `--tta N`, for commands that predict.
 """
 
 from __future__ import annotations
@@ -114,16 +114,6 @@ class Copies(click.ParamType):
             raise refused_value(value, param, expected) from error
 
 
-TTA = click.option(
-    "--tta",
-    type=Copies(),
-    metavar="N",
-    help="test-time augmentation: average the predictions for each image and N augmented copies "
-    "of it; augmentation is as in training, else as in the settings, else mirroring alone; an "
-    "option changes it",
-)
-
-
 class SettingType(click.ParamType):
     """Reads the typed text by the setting's own coercion."""
 
@@ -223,6 +213,23 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
         return call
 
     return decorate
+
+
+def with_tta(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--tta N`, and the default that `--preset` then has; above `with_config`."""
+    for option in command.__click_params__:  # type: ignore[attr-defined]
+        if isinstance(option, SettingOption) and option.key == "augmentation.preset":
+            usual = "those of the training, else of the settings, else mirroring alone"
+            option.help = f"{declared(option.key).help}  [default: {usual}]"
+    tta = click.option(
+        "--tta",
+        type=Copies(),
+        metavar="N",
+        help="test-time augmentation: average the predictions for each image and N augmented "
+        "copies of it; augmentation is as in training, else as in the settings, else mirroring "
+        "alone; an option changes it",
+    )
+    return tta(command)
 
 
 def with_dataset(

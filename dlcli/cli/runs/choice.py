@@ -25,11 +25,12 @@ ALL = click.option("--all", "everything", is_flag=True, help="runs of all datase
 
 
 def choose_runs(
-    config: Config, everything: bool = False, *, lasting: bool = True
+    config: Config, everything: bool = False, *, lasting: bool = False
 ) -> tuple[str | None, Path | None]:
     """The name and the folder of the dataset whose runs to use; both None for all datasets.
 
-    The dataset need not exist: its runs may have been copied without it.
+    The dataset need not exist: its runs may have been copied without it. A question about the runs
+    of another dataset does not change the one last named.
 
     Args:
         config: the settings.
@@ -135,7 +136,7 @@ def select_runs(
     keys: Sequence[str] = (),
     *,
     settings: bool = False,
-    lasting: bool = True,
+    lasting: bool = False,
 ) -> Selection:
     """Select runs by dataset and filters.
 
@@ -229,13 +230,16 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     return [older, newer]
 
 
-def named_or_last(config: Config, named: str | None, *, trained: bool = False) -> Run:
+def named_or_last(
+    config: Config, named: str | None, *, trained: bool = False, lasting: bool = False
+) -> Run:
     """The named run, or by default the newest one of the dataset, with a message.
 
     Args:
         config: the settings.
         named: the name as typed; or a dataset, as if it were named by `-d`.
         trained: whether to pass over ensembles.
+        lasting: whether a named dataset may be remembered.
 
     Raises:
         DlError: there is no such run, or none of the dataset.
@@ -252,7 +256,8 @@ def named_or_last(config: Config, named: str | None, *, trained: bool = False) -
         if config.is_flag("dataset"):
             raise click.UsageError("`-d` selects the newest run: leave out `-d` or the name.")
         return find_listed(named, settings.runs_dir, settings.data_dir)
-    found = select_runs(config, [f"recipe!={ENSEMBLE}"] if trained else [])
+    filters = [f"recipe!={ENSEMBLE}"] if trained else []
+    found = select_runs(config, filters, lasting=lasting)
     of_it = (row.run for row in found.kept if not found.root or may_be_of(row.run, found.root))
     run = next(of_it, None)
     if run is None:

@@ -70,6 +70,7 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
     )
     if checkpoints:
         say("Checkpoints are only for resuming; next: `dl runs rm --checkpoints RUN`")
+    say("Features take space too: `dl features ls` shows how much, `dl features rm` removes them.")
 
 
 @click.command("rm", cls=Command)
@@ -84,7 +85,8 @@ def rm_command(
     """Remove runs, or their checkpoints.
 
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
-    and what depends on them, then asks once. With `--yes`, type the whole name of each RUN.
+    and what depends on them, then asks once. With `--yes`, type the whole name
+    of each RUN, or a FILTER.
     """
     from dlcli.runs.disk import (
         checkpoint_of,
@@ -135,7 +137,7 @@ def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) ->
     if not named:
         raise click.UsageError("Name runs, `dl runs rm RUN`, or filter them, `state=failed`.")
     if len(filters) == len(named):
-        found = select_runs(config, filters, everything, lasting=False)
+        found = select_runs(config, filters, everything)
         found.require_some()
         return [row.run for row in found.kept]
     if filters:

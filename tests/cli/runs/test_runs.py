@@ -57,6 +57,19 @@ def test_filters_and_sorting_may_follow_at_once(dl: Dl, three: list[Run]) -> Non
     assert "1 of 3 runs in ~/runs/tiny" in said.stderr
 
 
+def test_a_question_about_another_dataset_leaves_the_one_last_named(
+    dl: Dl, three: list[Run], home: Path
+) -> None:
+    listed_run("202611231500-fc-e3", "fish", recipe="fc")
+    listed_run("202611231501-fc-e3", "fish", recipe="fc")
+    image = home / "data" / "fish" / "train" / "cod" / "1.jpg"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    for words in (["best"], ["ls"], ["show"], ["diff"], ["report"], ["du"]):
+        ok(dl("runs", *words, "-d", "fish"))
+        assert "Dataset ~/data/tiny (last named)" in ok(dl("runs")).stderr, words
+
+
 def test_a_setting_that_is_asked_for_has_a_column(dl: Dl, three: list[Run]) -> None:
     said = ok(dl("runs", "batch_size=16", "--sort", "seed"))
     assert said.stdout.splitlines()[0].split()[-2:] == ["batch_size", "seed"]
@@ -311,7 +324,7 @@ def test_without_a_best_it_says_what_there_is(dl: Dl, dataset: Path) -> None:
     listed_run()
     said = dl("runs", "best", "val_accuracy>0.99")
     assert "No finished run of tiny in ~/runs passes the filters\n" in said.stderr
-    assert "Values of the runs: val_accuracy: 0.9\n`dl runs` lists all." in said.stderr
+    assert "Values of the runs: val_accuracy: 0.9000\n`dl runs` lists all." in said.stderr
     assert (said.exit_code, said.stdout) == (1, "")
 
 

@@ -130,3 +130,9 @@ def test_without_a_run_there_is_none_to_show(dl: Dl, dataset: Path) -> None:
     said = dl("runs", "show")
     assert said.exit_code == 1
     assert "No run in ~/runs/tiny\nTrain one: `dl train finetune`." in said.stderr
+
+
+def test_the_word_best_shows_how_the_best_run_is_named(dl: Dl, three: list[Run]) -> None:
+    said = dl("runs", "show", "best")
+    assert said.exit_code != 0
+    assert "`dl runs show $(dl runs best)`" in said.stderr
