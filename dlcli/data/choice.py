@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
+from dlcli.data.dataset import SAMPLE
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
@@ -71,7 +72,7 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
             return last
         raise DlError(
             f"{shown(last.root)}, the dataset {last.why}, no longer exists",
-            hint=_name_one(settings.data_dir),
+            hint=_instead_of(last.root, settings.data_dir),
         )
     raise DlError(
         "No dataset is named",
@@ -88,6 +89,14 @@ def _name_one(data_dir: Path) -> str:
         "`dl data ls` lists datasets. Name one: `-d DATASET`. After a `dl data` command, type the "
         "name alone: `dl data split DATASET`. Or make one: `dl data organize FOLDER`."
     )
+
+
+def _instead_of(gone: Path, data_dir: Path) -> str:
+    """What to type if a dataset is gone: for a sample, the whole one."""
+    whole = gone.name.removesuffix(SAMPLE)
+    if whole != gone.name and whole in dataset_names(data_dir):
+        return f"Name the whole dataset: `-d {shlex.quote(whole)}`. `dl data ls` lists datasets."
+    return _name_one(data_dir)
 
 
 def with_named(config: Config, word: str | None) -> Config:

@@ -304,7 +304,9 @@ def _require_organized(root: Path, top: Listing) -> None:
     raise DlError(
         f"No images in {shown(root)}",
         why=f"found {shown(archives[0])}, an archive" if archives else "",
-        hint=organize if archives else "Check the path.",
+        hint=organize
+        if archives
+        else "Check the path, or name another dataset: `-d DATASET`. `dl data ls` lists datasets.",
     )
 
 

@@ -170,6 +170,28 @@ def remove_features(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def remove_with_features(root: Path) -> int:
+    """Remove a folder that holds nothing but features.
+
+    Returns:
+        their size in bytes; 0 if the folder holds something else, and stays.
+
+    Raises:
+        DlError: a process is computing them.
+    """
+    there = root / FEATURES
+    if not root.is_dir() or [path.name for path in root.iterdir()] != [FEATURES]:
+        return 0
+    stores = stored_features(root)
+    if there.is_symlink() or {store.folder for store in stores} != set(there.iterdir()):
+        return 0
+    for store in stores:
+        remove_features(store.folder)
+    there.rmdir()
+    root.rmdir()
+    return sum(store.size_bytes for store in stores)
+
+
 def function_of(folder: Path) -> Forward | None:
     """The function that made a store.
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from support.small_folders import make
 
 from dlcli import process
 from dlcli.config import Config, load_config
@@ -248,8 +250,18 @@ def test_where_there_is_no_dataset_the_error_says_how_to_make_one() -> None:
 def test_a_last_named_dataset_that_is_gone_is_an_error(datasets: Path) -> None:
     choose_dataset(with_named(config(), "fish"))
     (datasets / "fish").rename(datasets / "fishes")
-    with pytest.raises(DlError, match="~/data/fish, the dataset last named, no longer exists"):
+    with pytest.raises(DlError, match="~/data/fish, the dataset last named, no longer") as error:
         choose_dataset(config())
+    assert "`-d DATASET`" in error.value.hint
+
+
+def test_instead_of_a_sample_that_is_gone_the_whole_dataset_is_named(datasets: Path) -> None:
+    sample = make(datasets / "fish-sample", "train/cod/1.jpg")
+    choose_dataset(with_named(config(), "fish-sample"))
+    shutil.rmtree(sample)
+    with pytest.raises(DlError, match="no longer exists") as error:
+        choose_dataset(config())
+    assert "`-d fish`" in error.value.hint
 
 
 def test_a_dataset_whose_name_has_odd_bytes_is_remembered(datasets: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlcli import words
 from dlcli.cli.data.augment_preview import command as augment_preview
 from dlcli.cli.data.get import command as get
 from dlcli.cli.data.organize import command as organize
@@ -26,12 +27,17 @@ from dlcli.cli.parts.help import Group
 from dlcli.cli.parts.options import JSON, WholeNumber, refused_value, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.errors import MOST_NAMED
 from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# A sample with a larger share of the images saves little time.
+HARDLY_SMALLER = 2 / 3
 
 
 class Share(click.ParamType):
@@ -92,12 +98,22 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     say_left_out(dataset)
-    alone = sorted(set(singletons(dataset)) - set(dataset.labels("valid")))
+    lacking = sorted(set(dataset.classes) - set(dataset.labels("valid")))
+    alone = sorted(set(singletons(dataset)) & set(lacking))
     if len(alone) == 1:
         say(f"Class `{shown(alone[0])}` has a single image. It stays in train/.")
     elif alone:
         such = f"{len(alone):,} classes, such as `{shown(alone[0])}`,"
         say(f"{such} have a single image each. These images stay in train/.")
+    if few := sorted(set(lacking) - set(alone)):
+        names = [f"`{shown(name)}`" for name in few[:MOST_NAMED]]
+        if len(few) > MOST_NAMED:
+            names.append(f"and {len(few) - MOST_NAMED:,} more")
+        say(
+            f"No validation image for {count(len(few), 'class', 'classes')}: {', '.join(names)}. "
+            f"For some of each, split again: `dl data undo{again(root, '')}`, then a larger "
+            "`--valid N`."
+        )
     moved = f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}"
     after = and_next(dataset, "dl features")
     if untrainable(dataset) is None and not root.with_name(root.name + SAMPLE).exists():
@@ -144,11 +160,18 @@ def sample(
     folder, outcome = splits.sample(root, train, valid, seed, replace=replace)
     if outcome is None:
         say("The same sample already exists.")
-    print_counts(open_dataset(folder), as_json)
+    print_counts(taken := open_dataset(folder), as_json)
     say(
         f"The sample is in {shown(folder)}; next: `dl features{again(root)}`, "
         f"or `dl features -d {quoted(folder)}`"
     )
+    whole = len(open_dataset(root).splits["train"])
+    fewer = max(len(taken.classes), whole // 4)
+    if fewer < len(taken.splits["train"]) > HARDLY_SMALLER * whole:
+        say(
+            "It is hardly smaller than the dataset. For a smaller one: "
+            f"`dl data sample{again(root, '')} --train {fewer} --replace`"
+        )
 
 
 @command.command()
@@ -161,12 +184,14 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     It also takes back an operation that was interrupted. Call `undo` again to take back the
     operation before it. Without DATASET, `undo` removes the dataset's sample if making it was the
     last operation. If you name a DATASET, its sample stays; to remove the sample, name
-    DATASET-sample. Copies are removed only if they and their originals are unchanged.
+    DATASET-sample. Copies are removed only if they and their originals are unchanged. The sample's
+    features go with it.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
     from dlcli.data.moves import last
     from dlcli.data.organize.organize import is_staged, made_of
+    from dlcli.features.store import remove_with_features
 
     root = _choose(config)
     if typed_option(config) is None:
@@ -184,6 +209,10 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     else:
         made = ("link",) if operation.kind == "link" else ("copy", "copies")
         done = f"removed {count(outcome.files, *made)} from {shown(root)}"
+    if operation.name == "sample":
+        if size := remove_with_features(root):
+            done += f", with the sample's features ({words.size(size)})"
+        _go_back(root, operation.source)
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
     say(f"Took back `{operation.name}`: {done}. To do it again: `{as_typed(operation)}`")
@@ -215,6 +244,16 @@ def ls(config: Config, as_json: bool) -> None:
     print_table(["class", "train", "valid"], rows)
     click.echo()
     print_counts(dataset, as_json)
+
+
+def _go_back(sample: Path, whole: Path) -> None:
+    """If a removed sample is the dataset last named, let it be the whole dataset again."""
+    from dlcli.data.choice import last_named, remember
+
+    last = last_named()
+    if last and last.root == sample and not sample.exists() and whole.is_dir():
+        remember(whole)
+        say(f"The current dataset is {shown(whole)} again.")
 
 
 def _choose(config: Config) -> Path:

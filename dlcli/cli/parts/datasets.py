@@ -15,6 +15,8 @@ from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dlcli.data.dataset import Dataset
     from dlcli.data.journal import Operation
     from dlcli.data.moves import Outcome
@@ -145,6 +147,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     from dlcli.data import operations
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS, open_dataset
+    from dlcli.features.store import stored_features
 
     data_dir = config.settings().data_dir
     try:
@@ -159,6 +162,9 @@ def print_datasets(config: Config, as_json: bool) -> None:
         try:
             operations.settle(data_dir / name)
             row |= _plain(open_dataset(data_dir / name))
+            row["features_bytes"] = sum(
+                store.size_bytes for store in stored_features(data_dir / name)
+            )
         except DlError as error:
             row["problem"] = error.what
         found.append(row | {"current": data_dir / name == current})
@@ -168,20 +174,27 @@ def print_datasets(config: Config, as_json: bool) -> None:
     if not found:
         say(f"No datasets in {shown(data_dir)}; next: `dl data organize SRC`")
         return
+    sized = ["features"] if any(row.get("features_bytes") for row in found) else []
     print_table(
-        ["", "dataset", *SPLITS, "classes", "problem"],
+        ["", "dataset", *SPLITS, "classes", *sized, "problem"],
         [
             [
                 "*" if row["current"] else "",
                 row["name"],
                 *(row.get(split) for split in SPLITS),
                 len(row["classes"]) if "classes" in row else None,
+                *(_features_size(row) for _ in sized),
                 row["problem"],
             ]
             for row in found
         ],
     )
     say(f"Datasets in {shown(data_dir)}. List the classes of one: `dl data ls DATASET`")
+
+
+def _features_size(row: Mapping[str, Any]) -> str:
+    size = row.get("features_bytes")
+    return words.size(size) if size else ""
 
 
 def verb_of(operation: Operation) -> str:

@@ -22,6 +22,14 @@ def kaggle(home: Path) -> Path:
     return make(home / "Downloads" / "pets", *labelled, *test, "sample_submission.csv")
 
 
+def store(root: Path) -> Path:
+    """Features of a dataset, 1 kB of them."""
+    folder = root / "features" / "some-pooled-0123abcd"
+    folder.mkdir(parents=True)
+    (folder / "manifest.yaml").write_bytes(b"# " + b"-" * 998)
+    return folder
+
+
 COUNTS = """\
 train       16 images
 valid        4 images
@@ -49,11 +57,12 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
         "The sample is in ~/data/pets-sample; next: `dl features`, "
         "or `dl features -d ~/data/pets-sample`\n"
     )
+    store(home / "data" / "pets-sample")
     result = ok(dl("data", "ls"))
     assert result.stdout == (
-        "   dataset      train  valid  test  classes  problem\n"
+        "   dataset      train  valid  test  classes  features  problem\n"
         "*  pets            16      4     3        2\n"
-        "   pets-sample      6      4     0        2\n"
+        "   pets-sample      6      4     0        2  1.0 kB\n"
     )
     result = ok(dl("data", "ls", "pets"))
     assert result.stdout == (
@@ -83,6 +92,52 @@ def test_undo_without_a_name_takes_the_last_back_be_it_a_sample(dl: Dl, kaggle: 
         "dl data organize ~/Downloads/pets ~/data/pets",
     ):
         assert f"To do it again: `{again}`" in ok(dl("data", "undo")).stderr
+
+
+def test_the_whole_folder_of_a_sample_goes_with_its_features(
+    dl: Dl, home: Path, kaggle: Path
+) -> None:
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split"))
+    ok(dl("data", "sample", "--train", "6"))
+    sample = home / "data" / "pets-sample"
+    store(sample)
+    ok(dl("data", "ls", "pets-sample"))  # now it is the current dataset
+    said = ok(dl("data", "undo", "-d", "pets-sample")).stderr
+    assert "with the sample's features (1.0 kB)" in said
+    assert "The current dataset is ~/data/pets again." in said
+    assert not sample.exists()
+    assert "Dataset ~/data/pets (last named)" in ok(dl("data", "ls")).stderr
+
+
+def test_what_else_is_in_a_sample_stays_with_its_features(dl: Dl, home: Path, kaggle: Path) -> None:
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split"))
+    ok(dl("data", "sample", "--train", "6"))
+    sample = home / "data" / "pets-sample"
+    kept = store(sample)
+    (sample / "notes.txt").touch()
+    assert "features" not in ok(dl("data", "undo", "-d", "pets-sample")).stderr
+    assert kept.is_dir()
+
+
+def test_a_sample_that_is_hardly_smaller_says_how_to_make_a_smaller_one(
+    dl: Dl, home: Path, kaggle: Path
+) -> None:
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split"))
+    smaller = "`dl data sample --train 4 --replace`"
+    assert smaller in ok(dl("data", "sample")).stderr
+    assert "hardly" not in ok(dl("data", "sample", "--train", "4", "--replace")).stderr
+
+
+def test_classes_that_get_no_validation_image_are_named(dl: Dl, home: Path) -> None:
+    common = [f"common/{number}.jpg" for number in range(40)]
+    rare = [f"{name}/{number}.jpg" for name in ("rare", "scarce") for number in range(2)]
+    make(home / "Downloads" / "mix", *common, *rare)
+    ok(dl("data", "organize", "Downloads/mix"))
+    said = ok(dl("data", "split", "--valid", "4")).stderr
+    assert "No validation image for 2 classes: `rare`, `scarce`." in said
 
 
 def test_features_of_what_was_taken_back_are_not_in_the_way(
