@@ -426,7 +426,8 @@ def declared(key: str) -> Setting:
     known = {**declarations(), **of_block}
     homes = [each for each in known if each.endswith(f".{key}")]
     homes.sort(key=lambda each: recipe_of(each) != USUAL)
-    meant = " or ".join(f"`{each}`" for each in homes[:2])
+    meant = ", ".join(f"`{each}`" for each in homes[:-1])
+    meant = f"{meant} or `{homes[-1]}`" if meant else "".join(f"`{each}`" for each in homes)
     near = f"Did you mean {meant}?" if homes else did_you_mean(key, tuple(known))
     raise DlError(
         f"No setting is called `{key}`",
@@ -434,6 +435,13 @@ def declared(key: str) -> Setting:
         hint=f"{near} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )
+
+
+def whole_key(key: str) -> str:
+    """A dotted key by its last part, if no other key ends so; else what was typed."""
+    keys = all_keys()
+    homes = [each for each in keys if each.endswith(f".{key}")]
+    return homes[0] if len(homes) == 1 and key not in keys else key
 
 
 def key_named(name: str, recipe: str = "") -> str:

@@ -19,6 +19,7 @@ from dlcli.config import (
     remove_setting,
     save_setting,
     user_file,
+    whole_key,
 )
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
@@ -43,7 +44,8 @@ def command() -> None:
 def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
     """Print every setting, or those whose names contain WORD.
 
-    WORD may be a section: `dl config show aws`, `dl config show train.finetune`.
+    WORD may be a section: `dl config show aws`, `dl config show train.finetune`. `--origin` also
+    prints which file, variable or option each value comes from.
     """
     kept = {key: value for key, value in config.items() if _matches(key, word)}
     if not kept:
@@ -71,6 +73,7 @@ def _matches(key: str, word: str | None) -> bool:
 @with_config()
 def get(config: Config, key: str) -> None:
     """Print one setting, in the form that `dl config set` takes."""
+    key = whole_key(key)
     click.echo(declared(key).text(config.get(key).value))
 
 
@@ -81,9 +84,10 @@ def get(config: Config, key: str) -> None:
 def set_(key: str, value: str, project: bool) -> None:
     """Save a setting in your own file, or in the project's.
 
-    KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. `dl config path`
-    prints where the two files are.
+    KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. If no other name ends
+    so, its last part is enough. `dl config path` prints where the two files are.
     """
+    key = whole_key(key)
     if key == "backbone":
         from dlcli.models.backbones import get_backbone
 
@@ -114,7 +118,7 @@ def unset(key: str, project: bool) -> None:
 
     The rest of the file stays as it is, including comments.
     """
-    file = _file(project)
+    file, key = _file(project), whole_key(key)
     there = remove_setting(file, key)
     say(f"{key} is {'no longer' if there else 'not'} set in {shown(file)}")
     if key not in all_keys():  # an unknown setting has no other value

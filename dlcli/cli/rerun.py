@@ -9,9 +9,57 @@ from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_config
 from dlcli.cli.runs.choice import named_or_last
 from dlcli.cli.train import Training, print_result
 from dlcli.config import Config
+from dlcli.errors import DlError, ExitCode
 
 
-@click.command(cls=Training)
+def _as_set(option: str, words: list[str]) -> str | None:
+    """The `--set` that means an option of `dl train`; None if it isn't one.
+
+    Args:
+        option: its name, such as "--dropout" or "--no-augment".
+        words: the whole command line after `dl rerun`.
+    """
+    import shlex
+
+    from dlcli.config import all_keys, declared
+
+    name = option.removeprefix("--").replace("-", "_")
+    by_name = {key.rpartition(".")[2]: key for key in all_keys()}
+    off = name not in by_name
+    name = name.removeprefix("no_") if off else name
+    if name not in by_name:
+        return None
+    if declared(by_name[name]).type is bool:
+        return f"--set {name}={'false' if off else 'true'}"
+    after = iter(words)
+    value = "VALUE"
+    for word in after:
+        if word == option:
+            value = next(after, value)
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return f"--set {name}={shlex.quote(value)}"
+
+
+class Rerun(Training):
+    """`dl rerun`, which knows the options of `dl train` that it takes by `--set`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed_words = list(args)  # click takes words out of `args`
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if (typed := _as_set(error.option_name, typed_words)) is None:
+                raise
+            raise DlError(
+                f"`{ctx.command_path}` has no option `{error.option_name}`",
+                why="it changes settings by `--set`",
+                hint=f"Type: `{typed}`",
+                exit_code=ExitCode.USAGE,
+            ) from error
+
+
+@click.command(cls=Rerun)
 @click.argument("named", metavar="[RUN]", required=False, shell_complete=complete_run)
 @click.option(
     "--set",
@@ -39,12 +87,13 @@ def command(
     """Train a new run with the settings that RUN recorded.
 
     Without RUN, it takes the newest run of the current dataset. All settings are those of RUN, not
-    the present defaults or those of `dl.yaml`. `--set` changes single settings. `--epochs` and
-    `--lr` change RUN's schedule, as in `dl train`.
+    the present defaults or those of `dl.yaml`. `--set` changes single settings:
+    `dl rerun RUN --set dropout=0.2 --set seed=1`. `--epochs` and `--lr` change RUN's schedule, as
+    in `dl train`.
     """
     from dlcli.runs.choice import same_runs
     from dlcli.training.launch import rerun
 
-    old = named_or_last(config, named, trained=True)
+    old = named_or_last(config, named, trained=True, lasting=True)
     new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

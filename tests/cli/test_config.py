@@ -115,6 +115,13 @@ def test_set_writes_the_persons_own_file_or_the_projects(
     assert (home / "project" / "deep" / "dl.yaml").read_text() == "seed: 3\n"
 
 
+def test_the_last_part_of_a_name_is_enough_if_no_other_name_ends_so(dl: Dl, home: Path) -> None:
+    said = ok(dl("config", "set", "variant", "statefarm"))
+    assert said.stderr == "train.cnn.variant is statefarm in ~/.config/dl/config.yaml\n"
+    assert ok(dl("config", "get", "variant")).stdout == "statefarm\n"
+    assert "train.cnn.variant is no longer set" in ok(dl("config", "unset", "variant")).stderr
+
+
 def test_set_says_which_other_source_goes_first(
     dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,8 +143,8 @@ def test_set_says_which_other_source_goes_first(
         (["lr", "0.01"], "`dl config set train.finetune.schedule "),
         (["epochs", "5"], "a recipe's schedule holds rates and epochs"),
         (["train.cnn.lr", "0.01"], "`dl config set train.cnn.schedule "),
-        (["dropout", "0.3"], "Did you mean `train.finetune.dropout` or "),
-        (["batch_size", "32"], "Did you mean `train.finetune.batch_size` or "),
+        (["dropout", "0.3"], "Did you mean `train.finetune.dropout`, `train.bn.dropout`, "),
+        (["batch_size", "32"], "`train.finetune.batch_size`, `train.bn.batch_size`, "),
         (["seed"], "`dl config set` needs VALUE"),
     ],
 )

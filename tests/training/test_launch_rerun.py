@@ -82,6 +82,11 @@ def test_another_rate_and_other_epochs_change_the_schedule_that_is_recorded(
         ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
         ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
         ("--learning-rate 1e-4", "Did you mean `--lr`?"),
+        ("--dropout 0.2", "Type: `--set dropout=0.2`"),
+        ("--batch-size=32", "Type: `--set batch_size=32`"),
+        ("--augment", "Type: `--set augment=true`"),
+        ("--no-augment", "Type: `--set augment=false`"),
+        ("--dropuot 0.2", "has no option `--dropuot`"),
     ],
 )
 def test_a_wrong_schedule_is_refused_before_anything_is_trained(
