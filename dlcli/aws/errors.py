@@ -11,6 +11,10 @@ from typing import Any
 
 from dlcli.errors import DlError
 
+WITHOUT_ACCOUNT = (
+    "`dl` needs credentials to read prices and quotas and to rent. Prices without an account: "
+    "https://aws.amazon.com/ec2/pricing/on-demand/"
+)
 HOW_TO_LOG_IN = "`aws configure` stores keys; `aws sso login` opens a single sign-on session."
 
 # No machine of this type is free here; another zone may have one.
@@ -195,7 +199,7 @@ def _unanswered(error: Exception) -> DlError:
             why="neither the environment, ~/.aws nor the profile has any"
             if isinstance(error, raised.NoCredentialsError)
             else why,
-            hint=f"{HOW_TO_LOG_IN} To use another profile, set `aws.profile`.",
+            hint=f"{HOW_TO_LOG_IN} To use another profile, set `aws.profile`.\n{WITHOUT_ACCOUNT}",
         )
     if isinstance(error, raised.ProfileNotFound):
         return DlError(
