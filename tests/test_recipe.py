@@ -95,6 +95,9 @@ def test_unfreezing_comes_after_the_head_at_a_tenth_of_its_rates_unless_told_oth
 def test_what_is_said_of_a_finetune_in_its_runs_name() -> None:
     values = {"schedule": Schedule.parse("1e-3x8,1e-4x4"), "unfreeze": 2, "augment": True}
     assert make_recipe("finetune", values).telling() == ("e24", "lr0.001", "t3", "aug")
+    values = {"dropout": 0.75, "augment": True}
+    assert make_recipe("finetune", values).telling() == ("e12", "lr0.003", "t1", "d0.75-aug")
+    assert make_recipe("finetune", {"dropout": 0.0}).telling() == ("e12", "lr0.003", "t1", "d0")
 
 
 @given(

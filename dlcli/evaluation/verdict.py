@@ -48,11 +48,11 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
         sentences.append(f"{always}: the model has not learned anything yet.")
     if metrics["log_loss"] > baseline["log_loss"] and low > baseline["accuracy"]:
         sentences.append(
-            "Its log loss is worse than the "
+            "The model's log loss is worse than the "
             f"{loss(baseline['log_loss'])} of guessing: a few confident mistakes cost more than "
             "all correct answers gain. Clipping helps."
         )
-    sure = f"Its mean confidence is {percent(metrics['mean_confidence'])}"
+    sure = f"The model's mean confidence is {percent(metrics['mean_confidence'])}"
     if metrics["mean_confidence"] > high:
         sentences.append(f"{sure}, above its accuracy: it is over-confident. Clipping may help.")
     elif metrics["mean_confidence"] < low:

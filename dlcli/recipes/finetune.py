@@ -123,8 +123,10 @@ class Finetune(Recipe):
         return (head, last)
 
     def telling(self) -> tuple[str, ...]:
-        """Epochs, first rate, layers that train, augmentation."""
+        """Epochs, first rate, layers that train; dropout if changed, and augmentation."""
         epochs = sum(phase.schedule.epochs for phase in self.phases())
         trains = f"from-{self.freeze_to}" if self.freeze_to else f"t{1 + self.unfreeze}"
-        telling = (f"e{epochs}", f"lr{self.schedule.steps[0][0]:g}", trains)
-        return (*telling, "aug") if self.augment else telling
+        dropout = f"d{self.dropout:g}" if self.dropout != type(self).dropout else ""
+        changed = "-".join(filter(None, (dropout, "aug" if self.augment else "")))
+        telling = (f"e{epochs}", f"lr{self.schedule.steps[0][0]:g}", trains, changed)
+        return tuple(filter(None, telling))
