@@ -182,7 +182,7 @@ def remove_with_features(root: Path) -> int:
     there = root / FEATURES
     if not root.is_dir() or [path.name for path in root.iterdir()] != [FEATURES]:
         return 0
-    stores = stored_features(root)
+    stores = [store for store in stored_features(root) if store.folder.parent == there]
     if there.is_symlink() or {store.folder for store in stores} != set(there.iterdir()):
         return 0
     for store in stores:

@@ -69,7 +69,7 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
         f"class  train  valid\ncat        8      2\ndog        8      2\n\n{COUNTS}"
     )
     result = ok(dl("data", "undo", "pets-sample"))
-    assert "Took back `sample`: removed 10 copies from ~/data/pets-sample. " in result.stderr
+    assert "Took back `sample`: removed 10 copies from ~/data/pets-sample, with" in result.stderr
     result = ok(dl("data", "undo", "pets"))
     assert result.stderr == (
         "Dataset ~/data/pets (named)\n"
