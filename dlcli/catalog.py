@@ -22,8 +22,9 @@ from typing import Any
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.recipe import Recipe
+from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import coerce, plain, settings_of
-from dlcli.settings.shared import blocks
+from dlcli.settings.shared import BACKBONE_SETTINGS, blocks
 
 OWN_FOLDER = "recipes"
 # In 0.1.0 `setting` and `Schedule` came from modules of their own.
@@ -66,6 +67,17 @@ def recipe_class(name: str) -> type[Recipe]:
     if isinstance(loaded, DlError):
         raise loaded
     return loaded
+
+
+def recipe_keys(name: str) -> list[str]:
+    """The settings that a command which trains a recipe takes."""
+    cls = recipe_class(name)
+    keys = [f"train.{name}.{field}" for field in settings_of(cls)]
+    keys += AMOUNTS
+    keys += ["seed", "image_size", "workers", "memory", "on_error"]
+    if cls.layer is not None:
+        keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
+    return keys
 
 
 def recipe_text(name: str) -> str:

@@ -94,7 +94,7 @@ def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, A
 
 def _next(config: Config, root: Path, best: Result) -> str:
     """The next command: train the best step on the whole dataset, or its report if it was."""
-    from dlcli.cli.train import recipe_keys
+    from dlcli.catalog import recipe_keys
     from dlcli.data.choice import again
     from dlcli.data.dataset import whole_of
     from dlcli.runs.choice import same_runs

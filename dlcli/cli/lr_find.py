@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dlcli.catalog import recipe_keys
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, WholeNumber, with_dataset
 from dlcli.cli.parts.tables import emit_json
-from dlcli.cli.train import Recipes, more_about, recipe_keys
+from dlcli.cli.train import Recipes, more_about
 from dlcli.config import Config
 from dlcli.files.paths import shown
 from dlcli.progress import say
@@ -71,8 +72,9 @@ def lr_find_command(name: str) -> click.Command:
 def command() -> None:
     """Find a good learning rate (learning-rate range test).
 
-    The command trains the recipe for 100 steps, while the learning rate rises from 1e-7 to 10. It
-    suggests a tenth of the rate with the lowest loss. It prints where it wrote a plot and a table,
+    The command trains the recipe for 100 steps, while the learning rate rises from 1e-7 to 10. On
+    stored features it suggests the rate at which the validation loss made half of its fall, else a
+    tenth of the rate with the lowest training loss. It prints where it wrote a plot and a table,
     and makes no run. If it suggests no rate, use more steps: `--steps 300`.
     """
 

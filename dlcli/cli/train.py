@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
-from dlcli.catalog import recipe_class, recipe_names, recipe_text, shadowed_file
+from dlcli.catalog import recipe_class, recipe_keys, recipe_names, recipe_text, shadowed_file
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_dataset
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import settings_of
-from dlcli.settings.shared import BACKBONE_SETTINGS
 
 
 class Recipes(Group):
@@ -83,17 +81,6 @@ def summary(name: str) -> str:
 def more_about(name: str) -> str:
     """A hint on where the rest of a recipe's text is."""
     return f"`dl recipes {name}` explains the recipe, with its sources and expected scores."
-
-
-def recipe_keys(name: str) -> list[str]:
-    """The settings that a command which trains a recipe takes."""
-    cls = recipe_class(name)
-    keys = [f"train.{name}.{field}" for field in settings_of(cls)]
-    keys += AMOUNTS
-    keys += ["seed", "image_size", "workers", "memory", "on_error"]
-    if cls.layer is not None:
-        keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
-    return keys
 
 
 class ScheduleOption(click.Option):

@@ -29,6 +29,7 @@ from dlcli.evaluation.remedies import (
     Options,
     against_overfitting,
     against_underfitting,
+    more_epochs_of,
     to_finish,
     to_go_further,
 )
@@ -43,6 +44,7 @@ Kind = Literal[
     "nothing learned",
     "not settled",
     "underfitting",
+    "overconfident",
     "overfitting",
     "still learning",
     "good fit",
@@ -152,11 +154,14 @@ class Diagnosis:
     @property
     def lines(self) -> list[str]:
         """The finding, its numbers and any remedies, one line each."""
-        first = "Try" if len(self.next) == 1 else "Try, in this order:"
-        if self.kind == "good fit":
-            first = "To go further:"
-        tries = [f"{first} {'; '.join(self.next)}."] if self.next else []
-        return [self.sentence, self.evidence, *tries]
+        if not self.next:
+            return [self.sentence, self.evidence]
+        further = self.kind == "good fit"
+        if len(self.next) == 1:
+            only = f"{'To go further:' if further else 'Try'} {self.next[0]}."
+            return [self.sentence, self.evidence, only]
+        first = "To go further, in this order:" if further else "Try, in this order:"
+        return [self.sentence, self.evidence, first, *(f"- {each}" for each in self.next)]
 
 
 def diagnose(
@@ -215,9 +220,16 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
     if _little_to_gain(valid):
         return "good fit", (
             f"Good fit: the loss is {both}. All validation images are classified correctly, so "
-            "there is little to gain."
+            f"accuracy has nothing to gain.{_of_loss(seen)}"
         )
-    if seen.fell and valid.beats_guessing:
+    wrecked = valid.loss > valid.guess_loss
+    if wrecked and overfits and valid.beats_guessing:
+        return "overconfident", (
+            f"Overconfident: the loss is {both}. Guessing by class frequencies gives a lower loss, "
+            f"though the accuracy is {percent(valid.accuracy)}: mistakes get high probabilities, "
+            "as after a learning rate that is too high."
+        )
+    if seen.fell and valid.beats_guessing and not wrecked:
         return "still learning", (
             f"Still learning: the validation loss fell from {written(seen.fell[0])} half-way to "
             f"{written(seen.fell[1])} in epoch {seen.best}."
@@ -256,6 +268,14 @@ def _finding(train: Score, valid: Score, seen: Trends, options: Options) -> tupl
         )
     little = "a small difference" if gap > 0 else "no sign of overfitting"
     return "good fit", f"Good fit: the loss is {both}, {little}."
+
+
+def _of_loss(seen: Trends) -> str:
+    """What is left to gain in the log loss, if every validation image is classified correctly."""
+    if not seen.fell_at_all:
+        return ""
+    half_way, kept = map(written, seen.fell_at_all)
+    return f" The log loss still fell, from {half_way} half-way to {kept} in epoch {seen.best}."
 
 
 def _least_left(overfits: bool, far_apart: bool) -> float:
@@ -333,9 +353,10 @@ def _remedies(
     if kind == "still learning":
         return to_finish(options)
     if kind == "good fit" and _little_to_gain(valid):
-        return ()
-    if kind == "overfitting" or (kind == "good fit" and seen.rose):
-        return against_overfitting(options, learned=valid.beats_guessing)
+        return (more_epochs_of(options),) if seen.fell_at_all else ()
+    wrecked = valid.loss > valid.guess_loss
+    if kind in ("overconfident", "overfitting") or (kind == "good fit" and seen.rose):
+        return against_overfitting(options, learned=valid.beats_guessing, wrecked=wrecked)
     if kind == "not clear":
         further = to_go_further(options)[:1] if options.full else ()
         return tuple(dict.fromkeys((*further, MORE_IMAGES)))
@@ -350,6 +371,8 @@ def _remedies(
         more_epochs=seen.fell is not None or seen.single,
         held_back=_held_back(train, valid, seen, options),
         less_dropout=not _overfits(train, valid),
+        # random first weights may be worse than guessing too, but with nothing learned
+        faster=kind == "nothing learned" or not wrecked,
     )
 
 

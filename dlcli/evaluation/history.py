@@ -107,6 +107,7 @@ class Trends:
         before: the training loss of the previous epoch of the same phase; NaN without one.
         fell: the validation loss of the epoch half-way through the last phase and of the kept
             epoch, if that is among the last ones and the loss fell clearly; else None.
+        fell_at_all: the same, however small the fall is beside the loss of guessing.
         rose: the validation loss of the kept epoch and of its phase's last epoch, if it rose by
             more than noise while the training loss fell; else None.
         diverged: the training loss of the same two epochs, if it rose notably; else None.
@@ -118,6 +119,7 @@ class Trends:
     train_accuracy: float = math.nan
     before: float = math.nan
     fell: tuple[float, float] | None = None
+    fell_at_all: tuple[float, float] | None = None
     rose: tuple[float, float] | None = None
     diverged: tuple[float, float] | None = None
     single: bool = False
@@ -154,12 +156,16 @@ def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) ->
         bound = max(NOTABLE_RISE * valid[k], valid[k] + max(noise, trifle))
         if all(train[i] < train[k] and valid[i] > bound for i in ends):
             rose = (valid[k], valid[last])
+    fell = fell_at_all = None
+    if last == len(phases) - 1:
+        fell, fell_at_all = (_fall(valid[first:], k - first, least) for least in (trifle, 0.0))
     return Trends(
         best=best,
         train_loss=train[k],
         train_accuracy=found["accuracy"].train[k] if "accuracy" in found else math.nan,
         before=before,
-        fell=_fall(valid[first:], k - first, trifle) if last == len(phases) - 1 else None,
+        fell=fell,
+        fell_at_all=fell_at_all,
         rose=rose,
         diverged=diverged,
         single=single,

@@ -18,21 +18,21 @@ MORE_IMAGES = "more images"
 
 @dataclass(frozen=True)
 class Options:
-    """What a training used, and the commands and options for alternatives.
+    """What a training used, and the whole commands for alternatives.
 
     Args:
+        again: the command that trains the same once more.
         dropout: its share; None if the recipe has none.
         normalises: whether the network has batch normalisation that trains.
-        full: the option for the whole dataset, such as "-d dogscats"; None if it was used.
+        full: the command that trains on the whole dataset; None if this one did.
         pretrained: the command that trains on a pretrained network; None if this one did.
         simpler, richer: the commands of the neighbouring recipes in the course's order, if any.
         find_rate: the command that finds a learning rate, if there is one.
-        augment: the options for augmentation.
-        longer: the option for more epochs.
-        slower, faster: the options for a lower and a higher learning rate.
-        smaller_batches: the option for them.
+        augment: the settings for augmentation.
+        epochs, highest_rate, batch_size: of its first phase.
     """
 
+    again: str = "dl rerun RUN"
     augments: bool = False
     dropout: float | None = None
     normalises: bool = False
@@ -41,38 +41,78 @@ class Options:
     simpler: str | None = None
     richer: str | None = None
     find_rate: str | None = None
-    augment: str = "--augment"
-    longer: str = "--epochs 24"
-    slower: str = "--lr 0.0003"
-    faster: str = "--lr 0.009"
-    smaller_batches: str = "--batch-size 32"
+    augment: tuple[str, ...] = ("augment=true",)
+    epochs: int = 12
+    highest_rate: float = 0.003
+    batch_size: int = 64
+
+    def with_set(self, *settings: str) -> str:
+        """The command with other hyperparameters, such as "dropout=0.75"."""
+        return " ".join([self.again, *(f"--set {each}" for each in settings)])
+
+    @property
+    def longer(self) -> str:
+        """The command for twice the epochs."""
+        return f"{self.again} --epochs {2 * self.epochs}"
+
+    @property
+    def slower(self) -> str:
+        """The command for a tenth of the learning rate."""
+        return f"{self.again} --lr {self.highest_rate / 10:.3g}"
+
+    @property
+    def faster(self) -> str:
+        """The command for three times the learning rate."""
+        return f"{self.again} --lr {self.highest_rate * 3:.3g}"
+
+    @property
+    def smaller_batches(self) -> str:
+        """The command for half the batch size."""
+        return self.with_set(f"batch_size={max(self.batch_size // 2, 1)}")
 
 
 def to_finish(options: Options) -> tuple[str, ...]:
     """More epochs, or a higher learning rate, for a training that ended too early."""
     found = (
-        _with_command("more epochs", options.longer),
+        more_epochs_of(options),
         _with_command("a higher learning rate", options.faster),
         _with_command("the learning-rate finder", options.find_rate),
     )
     return tuple(filter(None, found))
 
 
-def against_overfitting(options: Options, *, learned: bool = True) -> tuple[str, ...]:
+def more_epochs_of(options: Options) -> str:
+    """More epochs."""
+    return _with_command("more epochs", options.longer)
+
+
+def lower_rates(options: Options) -> tuple[str, ...]:
+    """A lower learning rate, or the one that the finder suggests."""
+    slower = _with_command("lower learning rates", options.slower)
+    return tuple(filter(None, (slower, _with_command("another learning rate", options.find_rate))))
+
+
+def against_overfitting(
+    options: Options, *, learned: bool = True, wrecked: bool = False
+) -> tuple[str, ...]:
     """More data, augmentation, a pretrained network, regularisation, a simpler model.
 
     Args:
         learned: whether validation beats guessing. If not, a pretrained network comes first.
+        wrecked: whether the validation loss is above that of guessing. Then lower rates come next.
     """
+    rates = lower_rates(options) if wrecked else ()
     more = None
     if options.dropout is not None and options.dropout < MOST_DROPOUT:
         # 0 becomes the usual 0.5; then each step halves the share that is kept
-        more = f"--dropout {(1 + options.dropout) / 2:.2g}"
+        more = options.with_set(f"dropout={(1 + options.dropout) / 2:.2g}")
     pretrained = _with_command("a pretrained network", options.pretrained)
-    changed = _with_command("augmentation", options.augment) if not options.augments else ""
+    changed = ""
+    if not options.augments:
+        changed = _with_command("augmentation", options.with_set(*options.augment))
+    full = _with_command("the whole dataset", options.full)
     found = (
-        _with_command("the whole dataset", options.full),
-        *((changed, pretrained) if learned else (pretrained, changed)),
+        *((*rates, full, changed, pretrained) if learned else (full, pretrained, *rates, changed)),
         _with_command("more dropout" if options.dropout else "dropout", more),
         _with_command("a simpler model", options.simpler),
     )
@@ -86,6 +126,7 @@ def against_underfitting(
     more_epochs: bool = False,
     held_back: bool = False,
     less_dropout: bool = True,
+    faster: bool = True,
 ) -> tuple[str, ...]:
     """More epochs or another learning rate, less regularisation, a richer model.
 
@@ -94,18 +135,19 @@ def against_underfitting(
         more_epochs: whether the loss may still fall.
         held_back: whether dropout limits training, so that less of it comes first.
         less_dropout: whether less dropout is a remedy at all.
+        faster: whether a higher learning rate is.
     """
     less = ""
     if options.dropout and less_dropout:
         # the course removed dropout completely; halving also tries values between
         share = options.dropout / 2 if options.dropout > 0.2 else 0
-        less = _with_command("less dropout", f"--dropout {share:.2g}")
+        less = _with_command("less dropout", options.with_set(f"dropout={share:.2g}"))
     find = _with_command("another learning rate", options.find_rate)
     rates: tuple[str, ...] = ()
     if diverged:
-        rates = (_with_command("lower learning rates", options.slower), find)
+        rates = lower_rates(options)
     elif more_epochs:
-        rates = to_finish(options)[:2]
+        rates = to_finish(options)[:2] if faster else (more_epochs_of(options), find)
     richer = (
         _with_command("a richer model", options.richer),
         _with_command("a pretrained network", options.pretrained)
@@ -115,7 +157,7 @@ def against_underfitting(
     found = (less, *rates, *richer) if held_back else (*rates, less, *richer)
     if not rates:
         found = (*found, find)
-    return tuple(filter(None, found)) or to_finish(options)
+    return tuple(filter(None, found)) or (to_finish(options) if faster else lower_rates(options))
 
 
 def to_go_further(options: Options) -> tuple[str, ...]:

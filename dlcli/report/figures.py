@@ -416,19 +416,23 @@ def draw_range(
     title: str,
     learning_rates: np.ndarray,
     losses: np.ndarray,
-    smoothed: np.ndarray,
+    curve: np.ndarray,
     *,
-    lowest: int | None = None,
+    label: str = "running mean",
+    marked: int | None = None,
+    mark: str = "lowest",
     suggestion: float | None = None,
 ) -> None:
-    """Draw the loss by learning rate: each batch faintly, and the running mean.
+    """Draw the loss by learning rate: each batch faintly, and the curve that decides.
 
     Args:
         path: the PNG to write.
         learning_rates: of each step, float (n_steps,), rising.
         losses: of each step's batch, float (n_steps,).
-        smoothed: their running mean, float (n_steps,).
-        lowest: the step at which the mean was lowest, marked with the suggestion.
+        curve: their running mean, or the validation loss, float (n_steps,).
+        label: what the curve is.
+        marked: the step from which the suggestion is computed, marked with it.
+        mark: what that step is.
         suggestion: a rate to train with; None where the test suggests none.
     """
     from matplotlib.figure import Figure
@@ -439,11 +443,12 @@ def draw_range(
     axes.tick_params(which="minor", length=0)
     axes.set_xscale("log")
     axes.plot(learning_rates, losses, color=TRAIN, alpha=FAINT, linewidth=1, label="each batch")
-    axes.plot(learning_rates, smoothed, color=VALID, linewidth=2, label="running mean")
+    axes.plot(learning_rates, curve, color=VALID, linewidth=2, label=label)
     axes.set_xlim(learning_rates[0] / 1.5, learning_rates[-1] * 1.5)
-    axes.set_ylim(*_loss_range(smoothed))
-    if lowest is not None and suggestion is not None:
-        _mark_suggestion(axes, learning_rates[lowest], smoothed[lowest], suggestion)
+    axes.set_ylim(*_loss_range(curve))
+    if marked is not None and suggestion is not None:
+        rate = learning_rates[marked]
+        _mark_suggestion(axes, rate, curve[marked], f"{mark}: {rate:.2g}", suggestion)
     axes.set_xlabel("learning rate", color=MUTED, fontsize=8)
     axes.set_ylabel("loss", color=MUTED, fontsize=8)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -451,11 +456,11 @@ def draw_range(
     save(path, figure)
 
 
-def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
+def _loss_range(curve: np.ndarray) -> tuple[float, float]:
     """The range of the axis: the fall, and a little above; the final rise is cut off."""
     import numpy as np
 
-    finite = smoothed[np.isfinite(smoothed)]
+    finite = curve[np.isfinite(curve)]
     if not len(finite):
         return 0.0, 1.0
     lowest = int(np.argmin(finite))
@@ -464,12 +469,12 @@ def _loss_range(smoothed: np.ndarray) -> tuple[float, float]:
     return bottom - 0.4 * room, top + 0.8 * room
 
 
-def _mark_suggestion(axes: Axes, rate: float, loss: float, suggestion: float) -> None:
-    """Mark the suggestion, and the lowest running mean, from which it is computed."""
+def _mark_suggestion(axes: Axes, rate: float, loss: float, text: str, suggestion: float) -> None:
+    """Mark the suggestion, and the point from which it is computed."""
     axes.plot([rate], [loss], "o", color=VALID, markersize=6)
     axes.annotate(
-        f"lowest: {rate:.2g}", (rate, loss), (0, -14),
-        textcoords="offset points", ha="center", fontsize=8, color=VALID,
+        text, (rate, loss), (-8, -14),
+        textcoords="offset points", ha="right", fontsize=8, color=VALID,
     )  # fmt: skip
     axes.axvline(suggestion, color=WRONG, linewidth=1.2, linestyle=(0, (4, 3)))
     axes.annotate(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.catalog import recipe_keys
+from dlcli.config import Config
 from dlcli.data.dataset import whole_of
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis, Score, diagnose, measure
@@ -25,6 +28,7 @@ from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.recipe import Recipe
 from dlcli.runs.run import Run
+from dlcli.runs.settings import changed_settings
 from dlcli.training.build import Network
 from dlcli.training.checkpoint import Progress, remove_checkpoint
 from dlcli.training.job import Job, Samples, read_samples
@@ -66,7 +70,7 @@ def keep_outcome(
     y_prob = network.predict(valid.inputs)
     on_valid = measure(valid.y_true, y_prob)
     on_train = _on_train(job, network, train)
-    diagnosis = _diagnosis(job, network, on_train, on_valid, progress)
+    diagnosis = _diagnosis(job, run, network, on_train, on_valid, progress)
     on_features = job.on_features(job.phases[progress.best_phase])
     _keep_engine(run, model, job, on_features)
     keep_predictions(run, job.dataset, "valid", valid.paths, y_prob, job.fingerprints["valid"])
@@ -142,7 +146,7 @@ def _on_train(job: Job, network: Network, train: Samples) -> Score:
 
 
 def _diagnosis(
-    job: Job, network: Network, train: Score, valid: Score, progress: Progress
+    job: Job, run: Run, network: Network, train: Score, valid: Score, progress: Progress
 ) -> Diagnosis:
     import keras
 
@@ -156,7 +160,14 @@ def _diagnosis(
     )
     # a resume may have changed the schedule
     trained = dataclasses.replace(recipe, schedule=job.phases[0].schedule)
-    options = options_of(trained, job.name, job.dataset.root, normalises)
+    options = options_of(
+        trained,
+        job.name,
+        job.dataset.root,
+        normalises,
+        run=shlex.quote(run.name),
+        typed=_typed(run, job.name),
+    )
     return diagnose(train, valid, history, options)
 
 
@@ -169,28 +180,40 @@ def _save(model: keras.Model, path: Path) -> None:
         plain.save(temporary)
 
 
-def options_of(recipe: Recipe, name: str, root: Path, normalises: bool) -> Options:
-    """The options that a training used, and those that the diagnosis may suggest.
+def _typed(run: Run, recipe: str) -> str:
+    """The options that give another training a run's settings, but for the schedule."""
+    keys = set(recipe_keys(recipe)) - {f"train.{recipe}.schedule"}
+    changed = {e.key: e.value for e in changed_settings(run.config) if e.known and e.key in keys}
+    flags = Config({}).with_flags(changed).given_flags(changed)
+    return "".join(f" {flag}" for flag in flags)
+
+
+def options_of(
+    recipe: Recipe, name: str, root: Path, normalises: bool, *, run: str = "RUN", typed: str = ""
+) -> Options:
+    """The options that a training used, and the commands that the diagnosis may suggest.
 
     Args:
         root: the dataset's folder.
         normalises: whether the network trains with batch normalisation.
+        run: the run's name, as typed.
+        typed: the options with which `dl train` and `dl lr-find` get the run's settings.
     """
     whole = whole_of(root)
     frozen = recipe.layer and not any(phase.trains_backbone for phase in recipe.phases())
     return Options(
+        again=f"dl rerun {run}",
         augments=recipe.augment,
         dropout=getattr(recipe, "dropout", None),
         normalises=normalises,
-        full=f"-d {quoted(whole)}" if whole else None,
+        full=f"dl train {name}{typed} -d {quoted(whole)}" if whole else None,
         pretrained=PRETRAINED if recipe.layer is None else None,
         simpler=recipe.simpler,
         richer=recipe.richer,
-        find_rate=f"dl lr-find {name}",
+        find_rate=f"dl lr-find {name}{typed}",
         # without stored passes every image goes through the frozen network in every epoch
-        augment="--augment --augment-passes 5" if frozen else "--augment",
-        longer=f"--epochs {2 * recipe.schedule.epochs}",
-        slower=f"--lr {recipe.schedule.highest_rate / 10:.3g}",
-        faster=f"--lr {recipe.schedule.highest_rate * 3:.3g}",
-        smaller_batches=f"--batch-size {max(recipe.batch_size // 2, 1)}",
+        augment=("augment=true", "augment_passes=5") if frozen else ("augment=true",),
+        epochs=recipe.schedule.epochs,
+        highest_rate=recipe.schedule.highest_rate,
+        batch_size=recipe.batch_size,
     )

@@ -44,7 +44,7 @@ def test_json_holds_the_same(dl: Dl, home: Path, tiny: Path) -> None:
     assert found["steps"] <= 100
     assert Path(found["figure"]) == home / FOUND / "finetune.png"
     assert Path(found["table"]).is_file()
-    assert found["schedule"].startswith(f"{float(rate)!r}x8,")
+    assert found["schedule"].startswith(f"{float(rate)!r}x33,")
 
 
 def test_the_next_command_repeats_what_was_typed_and_trains_at_that_rate(

@@ -51,8 +51,9 @@ def test_real_trainings_are_called_what_they_were(training, options, kind):
 
 
 def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
-    options = Options(dropout=0.5, full="-d dogscats", simpler="dl train dense")
-    finding, numbers, remedies = plain(said(TWENTY_IMAGES, options)).splitlines()
+    full = "dl train fc -d dogscats"
+    options = Options(dropout=0.5, full=full, simpler="dl train dense")
+    finding, numbers, *remedies = plain(said(TWENTY_IMAGES, options)).splitlines()
     assert finding == (
         "Overfitting: the loss is 0.188 on the validation images and 0.0028 on training images. "
         "The difference is larger than chance explains."
@@ -61,10 +62,20 @@ def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
         "Training images: loss 0.0028 ± 0.0004, accuracy 100 % (20 images). Validation images: "
         "loss 0.188 ± 0.0261, accuracy 92.8 % (400 images). Guessing by class frequencies: 0.693."
     )
-    assert remedies == (
-        "Try, in this order: the whole dataset, `-d dogscats`; augmentation, `--augment`; more "
-        "dropout, `--dropout 0.75`; a simpler model, `dl train dense`."
+    assert remedies == [
+        "Try, in this order:",
+        "- the whole dataset, `dl train fc -d dogscats`",
+        "- augmentation, `dl rerun RUN --set augment=true`",
+        "- more dropout, `dl rerun RUN --set dropout=0.75`",
+        "- a simpler model, `dl train dense`",
+    ]
+
+
+def test_a_single_remedy_stands_on_the_line_that_names_it():
+    assert plain(said(FINETUNE, Options(full="dl train it -d all"))).endswith(
+        "\nTo go further: the whole dataset, `dl train it -d all`."
     )
+    assert plain(said(TWENTY_IMAGES, Options(augments=True))).endswith("\nTry more images.")
 
 
 def test_the_table_has_the_finding_and_the_first_remedy():
@@ -100,9 +111,9 @@ class TestOverfitting:
         assert said(TWENTY_IMAGES, used).next == ("more images",)
         none = Options(dropout=0.0, pretrained="dl train finetune")
         assert said(TWENTY_IMAGES, none).next == (
-            "augmentation, `--augment`",
+            "augmentation, `dl rerun RUN --set augment=true`",
             "a pretrained network, `dl train finetune`",
-            "dropout, `--dropout 0.5`",
+            "dropout, `dl rerun RUN --set dropout=0.5`",
         )
 
     def test_a_pretrained_network_comes_first_where_validation_is_no_better_than_guessing(self):
@@ -110,6 +121,46 @@ class TestOverfitting:
         found = said((train, valid, []), Options(pretrained="dl train finetune"))
         assert found.kind == "overfitting"
         assert found.next[0] == "a pretrained network, `dl train finetune`"
+
+
+class TestOverconfident:
+    """A validation loss above that of guessing, of a model that names many images correctly."""
+
+    FALLING = rows((9.0, 0.3, 9.0), (3.0, 0.6, 7.0), (0.4, 0.9, 6.0), (0.0, 1.0, 5.654))
+    WRECKED = (
+        Score(0.0, 0.0, 1.0, (6,) * 46 + (10,) * 13),
+        Score(5.654, 1.2, 0.77, (1,) * 19 + (2,) * 41),
+        FALLING,
+    )
+
+    def test_lower_rates_come_first_though_the_loss_still_falls(self):
+        options = Options(highest_rate=1.0, find_rate="dl lr-find finetune", simpler="dl train it")
+        found = said(self.WRECKED, options)
+        assert found.kind == "overconfident"
+        assert "Guessing by class frequencies gives a lower loss, though the accuracy" in (
+            found.sentence
+        )
+        assert found.next == (
+            "lower learning rates, `dl rerun RUN --lr 0.1`",
+            "another learning rate, `dl lr-find finetune`",
+            "augmentation, `dl rerun RUN --set augment=true`",
+            "a simpler model, `dl train it`",
+        )
+
+    def test_lower_rates_come_before_augmentation_where_validation_is_at_chance_too(self):
+        train, valid, history = self.WRECKED
+        at_chance = Score(valid.loss, valid.loss_error, 0.01, valid.counts)
+        found = said((train, at_chance, history))
+        assert found.kind == "overfitting"
+        assert found.next[0] == "lower learning rates, `dl rerun RUN --lr 0.0003`"
+
+    def test_a_first_epoch_worse_than_guessing_asks_for_no_higher_rate(self):
+        train, valid = (Score(loss, 0.05, 0.1, (10,) * 60) for loss in (4.2, 4.3))
+        found = said((train, valid, rows((4.4, 0.1, 4.3))), Options(find_rate="dl lr-find it"))
+        assert found.next[:2] == (
+            "more epochs, `dl rerun RUN --epochs 24`",
+            "another learning rate, `dl lr-find it`",
+        )
 
 
 class TestUnderfitting:
@@ -120,7 +171,7 @@ class TestUnderfitting:
             in (found.evidence)
         )
         assert found.next == (
-            "lower learning rates, `--lr 0.0003`",
+            "lower learning rates, `dl rerun RUN --lr 0.0003`",
             "another learning rate, `dl lr-find linear`",
             "a richer model, `dl train dense`",
         )
@@ -136,9 +187,9 @@ class TestUnderfitting:
         scores, one_epoch = BARELY_TRAINED[:2], BARELY_TRAINED[2][:1]
         found = said((*scores, one_epoch), Options(dropout=0.5, richer="--unfreeze 2"))
         assert found.next == (
-            "more epochs, `--epochs 24`",
-            "a higher learning rate, `--lr 0.009`",
-            "less dropout, `--dropout 0.25`",
+            "more epochs, `dl rerun RUN --epochs 24`",
+            "a higher learning rate, `dl rerun RUN --lr 0.009`",
+            "less dropout, `dl rerun RUN --set dropout=0.25`",
             "a richer model, `--unfreeze 2`",
         )
 
@@ -151,7 +202,7 @@ class TestUnderfitting:
             "Underfitting: the accuracy on training images was 90.7 % while training with dropout "
             "0.95 and augmentation. Without both, the accuracy is 98.6 %."
         )
-        assert found.next[0] == "less dropout, `--dropout 0.47`"
+        assert found.next[0] == "less dropout, `dl rerun RUN --set dropout=0.47`"
 
     def test_an_epoch_in_which_the_loss_fell_far_says_nothing_about_dropout(self):
         train, valid, _ = MUCH_DROPOUT
@@ -179,10 +230,10 @@ class TestUnderfitting:
     def test_a_training_loss_that_exploded_asks_for_a_lower_rate_though_it_falls(self):
         history = rows((300.0, 0.5, 2.0), (105.0, 0.6, 0.4))
         scores = Score(0.4, 0.05, 0.9, SEEN), Score(0.4, 0.05, 0.9, PAIR)
-        found = said((*scores, history), Options(slower="--lr 5"))
+        found = said((*scores, history), Options(again="dl rerun it", highest_rate=50))
         assert found.kind == "underfitting"
         assert "was 105.0 while training, above that of guessing" in found.sentence
-        assert found.next[0] == "lower learning rates, `--lr 5`"
+        assert found.next[0] == "lower learning rates, `dl rerun it --lr 5`"
 
     def test_where_the_loss_still_falls_it_is_still_learning(self):
         falling = rows((0.69, 0.5, 0.68), (0.46, 0.9, 0.45), (0.31, 0.97, 0.3))
@@ -205,7 +256,10 @@ class TestGuessing:
         found = said((always, always, rows((0.4, 0.9, 0.4))))
         assert found.kind == "nothing learned"
         assert "Guessing by class frequencies: 0.325." in found.evidence
-        assert found.next == ("more epochs, `--epochs 24`", "a higher learning rate, `--lr 0.009`")
+        assert found.next == (
+            "more epochs, `dl rerun RUN --epochs 24`",
+            "a higher learning rate, `dl rerun RUN --lr 0.009`",
+        )
 
     def test_a_loss_worse_than_a_guessers_with_an_accuracy_above_it_is_something(self):
         assert said(LINEAR).kind == "underfitting"
@@ -227,7 +281,10 @@ class TestHistory:
             "After epoch 2, whose model was kept, the validation loss rose from 0.0400 to 0.300 "
             "while the training loss fell."
         ) in found.evidence
-        assert found.next == ("the whole dataset, `--full`", "augmentation, `--augment`")
+        assert found.next == (
+            "the whole dataset, `--full`",
+            "augmentation, `dl rerun RUN --set augment=true`",
+        )
 
     @pytest.mark.parametrize(
         "history",
@@ -247,19 +304,19 @@ class TestHistory:
         assert "rose" not in said((train, noisy, self.OVERSHOT)).evidence
 
     def test_a_validation_loss_falling_still_in_the_last_and_best_epoch_is_still_learning(self):
-        options = Options(longer="--epochs 4", faster="--lr 3", find_rate="dl lr-find it")
+        options = Options(epochs=2, highest_rate=1, find_rate="dl lr-find it")
         found = said((*self.FIT, self.OVERSHOT[:2]), options)
         assert found.kind == "still learning"
         assert "fell from 0.0500 half-way to 0.0400 in epoch 2." in found.sentence
         assert found.next == (
-            "more epochs, `--epochs 4`",
-            "a higher learning rate, `--lr 3`",
+            "more epochs, `dl rerun RUN --epochs 4`",
+            "a higher learning rate, `dl rerun RUN --lr 3`",
             "the learning-rate finder, `dl lr-find it`",
         )
 
     def test_an_unfinished_training_is_still_learning_though_validation_is_behind(self):
         assert said(BREEDS).kind == "still learning"
-        assert said(BREEDS, Options(longer="--epochs 8")).next[0] == "more epochs, `--epochs 8`"
+        assert said(BREEDS, Options(epochs=4)).next[0] == "more epochs, `dl rerun RUN --epochs 8`"
 
     @pytest.mark.parametrize(
         "losses",
@@ -323,7 +380,18 @@ class TestTooLittle:
         right = (Score(0.01, 0.002, 0.999, SEEN), Score(0.01, 0.002, 1.0, PAIR), [])
         found = said(right, Options(richer="dl train fc"))
         assert found.kind == "good fit" and found.next == ()
-        assert found.sentence.endswith("classified correctly, so there is little to gain.")
+        assert found.sentence.endswith("classified correctly, so accuracy has nothing to gain.")
+
+    def test_a_log_loss_that_still_falls_is_told_though_all_images_are_right(self):
+        right = Score(0.01, 0.002, 0.999, SEEN), Score(0.01, 0.002, 1.0, PAIR)
+        falling = rows(*((loss, 1, loss) for loss in (0.04, 0.0125, 0.0111, 0.01)))
+        found = said((*right, falling))
+        assert found.kind == "good fit"
+        assert found.sentence.endswith(
+            "so accuracy has nothing to gain. The log loss still fell, from 0.0125 half-way to "
+            "0.0100 in epoch 4."
+        )
+        assert found.next == ("more epochs, `dl rerun RUN --epochs 24`",)
 
     def test_perfect_scores_are_a_good_fit(self):
         perfect = Score(0.0, 0.0, 1.0, PAIR)

@@ -74,8 +74,20 @@ def test_what_is_said_is_whole_and_the_same_each_time(train, valid, history, opt
     found = diagnose(train, valid, history, options)
     assert found == diagnose(train, valid, history, options)
     assert not re.search(r"\b(nan|inf|None)\b", " ".join(found.lines))
-    assert len(found.lines) in (2, 3) and all(line.endswith(".") for line in found.lines)
+    finding, evidence, *tries = found.lines
+    assert finding.endswith(".") and evidence.endswith(".")
+    assert len(tries) == (len(found.next) if len(found.next) < 2 else len(found.next) + 1)
     assert len(set(found.next)) == len(found.next) and all(found.next)
+
+
+@given(scores, scores, histories, chosen)
+def test_a_validation_loss_above_that_of_guessing_asks_for_no_higher_rate(
+    train, valid, history, options
+):
+    found = diagnose(train, valid, history, options)
+    if valid.usable and valid.loss > valid.guess_loss and found.kind != "nothing learned":
+        assert found.kind != "still learning"
+        assert "higher learning rate" not in " ".join(found.next)
 
 
 @given(scores, scores, histories, chosen)

@@ -47,7 +47,7 @@ def test_a_sample_names_its_dataset_and_pixels_a_pretrained_network(tmp_path: Pa
     (tmp_path / "pets").mkdir()
     sample = tmp_path / "pets-sample"
     options = options_of(make_recipe("cnn", {}), "cnn", sample, normalises=False)
-    assert options.full == f"-d {tmp_path / 'pets'}"
+    assert options.full == f"dl train cnn -d {tmp_path / 'pets'}"
     assert options.pretrained == "dl train finetune"
     options = options_of(make_recipe("fc", {}), "fc", tmp_path / "pets", normalises=False)
     assert (options.full, options.pretrained) == (None, None)
@@ -56,7 +56,8 @@ def test_a_sample_names_its_dataset_and_pixels_a_pretrained_network(tmp_path: Pa
 def test_options_keep_a_frozen_network_fast_and_change_the_schedule(tmp_path: Path) -> None:
     given = {"schedule": Schedule.parse("50x10,5x2")}
     options = options_of(make_recipe("finetune", given), "finetune", tmp_path, normalises=False)
-    assert options.augment == "--augment --augment-passes 5"
-    assert (options.longer, options.slower) == ("--epochs 24", "--lr 5")
+    assert options.augment == ("augment=true", "augment_passes=5")
+    assert (options.longer, options.slower) == ("dl rerun RUN --epochs 24", "dl rerun RUN --lr 5")
     for name, more in (("cnn", {}), ("finetune", {"unfreeze": 2})):
-        assert options_of(make_recipe(name, more), name, tmp_path, False).augment == "--augment"
+        options = options_of(make_recipe(name, more), name, tmp_path, False)
+        assert options.augment == ("augment=true",)

@@ -23,7 +23,7 @@ def shaped(losses: list[float]) -> RangeTest:
 
 def draw(path: Path, title: str, test: RangeTest) -> None:
     arrays = (test.learning_rates, test.losses, test.smoothed)
-    draw_range(path, title, *arrays, lowest=test.lowest, suggestion=test.suggestion)
+    draw_range(path, title, *arrays, marked=test.marked, suggestion=test.suggestion)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,24 @@ def test_the_suggestion_is_marked_where_there_is_one(
     image = Image.open(tmp_path / "a.png").convert("RGB")
     assert image.size == (960, 600)
     assert ((np.asarray(image) == RED).all(axis=-1).sum() > 100) == marked
+
+
+def test_the_validation_loss_of_a_phase_on_features_is_drawn_in_place_of_the_mean(
+    tmp_path: Path,
+) -> None:
+    test = shaped([*np.linspace(4.2, 0, 100)])
+    arrays = (test.learning_rates, test.losses, test.losses)
+    draw_range(
+        tmp_path / "a.png",
+        "finetune on dogs",
+        *arrays,
+        label="validation images",
+        marked=50,
+        mark="half of the fall",
+        suggestion=0.01,
+    )
+    image = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert (image == RED).all(axis=-1).sum() > 100
 
 
 def test_a_datasets_odd_name_is_no_formula_and_no_control_character(tmp_path: Path) -> None:
