@@ -54,7 +54,7 @@ def store_folder(dataset: Dataset, forward: Forward) -> Path:
     """
     root, name = dataset.root, store_name(forward)
     inside, cached = _places(root)
-    if (inside / name).exists() or _is_writable(inside if inside.exists() else root):
+    if (inside / name).exists() or _is_writable(inside if inside.is_dir() else root):
         return inside / name
     return cached / name
 
