@@ -45,7 +45,7 @@ def whole_box(kept: BoxHome) -> BoxHome:
 
 def begin(box: BoxHome) -> str:
     """Begin in the background; the folder to follow it by."""
-    code, out, err = box.run(["bash", str(SCRIPT), "start", VERSION])
+    code, out, err = box.run(["bash", str(SCRIPT), "start", VERSION, box.wheel()])
     assert (code, err) == (0, "")
     return out.strip()
 

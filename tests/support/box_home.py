@@ -68,10 +68,13 @@ class BoxHome:
         )
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
+    def wheel(self, version: str = VERSION) -> str:
+        """The wheel of dlcli that this computer would send."""
+        return str(self.index / f"dlcli-{version}-py3-none-any.whl")
+
     def set_up(self, version: str = VERSION, wheel: str = "") -> tuple[int, list[str]]:
         """Run the bootstrap; its exit code, and the steps that it said."""
-        wheel = wheel or str(self.index / f"dlcli-{version}-py3-none-any.whl")
-        code, out, err = self.run(["bash", str(SCRIPT), version, wheel])
+        code, out, err = self.run(["bash", str(SCRIPT), version, wheel or self.wheel(version)])
         assert err == ""
         return code, out.splitlines()
 

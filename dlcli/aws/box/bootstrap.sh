@@ -1,10 +1,10 @@
 #!/bin/bash
 # Set up a box: Python, dlcli, Jupyter and TensorBoard on localhost, tmux, the owner's script.
 #
-#   bootstrap.sh VERSION [WHEEL]        run the setup
-#   bootstrap.sh start VERSION [WHEEL]  run it in the background; prints its folder
-#   bootstrap.sh follow FOLDER BYTES    print its output after so many bytes; exits with its code,
-#                                       or 75 while it runs
+#   bootstrap.sh VERSION WHEEL        run the setup
+#   bootstrap.sh start VERSION WHEEL  run it in the background; prints its folder
+#   bootstrap.sh follow FOLDER BYTES  print its output after so many bytes; exits with its code, or
+#                                     75 while it runs
 #
 # It may run again at any time; it then does what is missing. The log is ~/.dl/bootstrap.log;
 # standard output has one line per step.
