@@ -48,7 +48,7 @@ def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Seque
         return stored.changed
     changed = changed_images(dataset.root, paths)
     with suppress(OSError, DlError), held(folder):  # it may be closed, or in use
-        if read_split(folder, split) == stored:
+        if read_split(folder, split) == stored and stored.believed().finished:
             stored.record_changed(changed)
     return changed
 

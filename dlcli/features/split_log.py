@@ -178,9 +178,9 @@ class StoredSplit:
             mine = [listed.path for listed in itertools.islice(paths, chunk.images)]
             own = {path: list(changed[path]) for path in mine if path in changed}
             chunks.append(replace(chunk, changed=own))
-        header = _header(self.folder, self.split, self.shape)
-        lines = map(_line, [header, *map(asdict, chunks)])
-        atomic_write(_path(self.folder, self.split, ".done"), "".join(lines))
+        log = _path(self.folder, self.split, ".done")
+        header = _whole_lines(log)[0]  # a new one would vouch for files damaged since
+        atomic_write(log, "".join(map(_line, [header, *map(asdict, chunks)])))
 
     def finish(self) -> None:
         """Sync all files to disk, then mark the split as finished, as the last step."""

@@ -120,6 +120,22 @@ def test_an_unrecorded_store_that_cannot_be_written_is_told_by_headers_each_time
     assert "changed" not in (folder / "train.done").read_text()
 
 
+@pytest.mark.parametrize("damaged", ["meta/storage", "data/__1.blp"])
+def test_nothing_is_recorded_for_damaged_rows(root: Path, engine: TinyEngine, damaged: str) -> None:
+    folder = compute(root)
+    of_before(folder)
+    (folder / "train.bc" / damaged).write_bytes(b"damaged")
+    log = (folder / "train.done").read_bytes()
+    stored = read_split(folder, "train")
+    assert stored is not None
+    assert changed_of(folder, open_dataset(root), "train") == {}
+    assert (folder / "train.done").read_bytes() == log
+    stored.record_changed({})  # damaged after it was believed
+    stored = read_split(folder, "train")
+    assert stored is not None
+    assert not stored.believed().finished
+
+
 def test_what_an_image_was_changed_by_is_kept_when_its_row_moves(
     root: Path, engine: TinyEngine
 ) -> None:
