@@ -72,7 +72,7 @@ def test_a_class_only_in_valid_is_an_error_that_names_it(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("paths", "says", "hint"),
     [
-        ([], "No images in", "Check the path."),
+        ([], "No images in", "Check the path, or name another dataset: `-d DATASET`."),
         (["train.zip"], "found train.zip, an archive", "dl data organize"),
         (["train/notes.txt"], "No images in .*train", "Put the images of each class"),
         (["cat/1.jpg", "dog/1.jpg"], "not organised yet", "dl data organize"),

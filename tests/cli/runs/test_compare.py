@@ -141,9 +141,9 @@ def test_without_names_the_newest_two_are_taken_the_older_first(
     assert said.stdout == dl("runs", verb, "two", "a").stdout
     three.update_status(state="failed")
     if verb == "compare":
-        assert "The newest two: one and two\n" in ok(dl("runs", verb)).stderr
+        assert "The newest two: one and two\n" in ok(dl("runs", verb, "-d", root)).stderr
     three.status_file.write_text("")
-    assert "The newest two: one and two\n" in ok(dl("runs", verb)).stderr
+    assert "The newest two: one and two\n" in ok(dl("runs", verb, "-d", root)).stderr
 
 
 @pytest.mark.parametrize(("verb", "finished"), [("diff", ""), ("compare", "finished ")])
@@ -155,7 +155,7 @@ def test_without_names_it_takes_two_runs_that_there_are(
     said = dl("runs", verb, "-d", root)
     assert said.exit_code == 1
     assert f"Fewer than two {finished}runs in ~/runs/pets: without names" in said.stderr
-    assert "Train another: `dl train fc`. `dl runs` lists all." in said.stderr
+    assert "`dl train fc -d ~/data/pets`. `dl runs -d ~/data/pets` lists all." in said.stderr
     said = dl("runs", verb, "one", "two", "-d", root)
     assert said.exit_code == 2
     assert "`-d` selects the newest two runs" in said.stderr
