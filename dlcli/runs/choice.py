@@ -225,13 +225,15 @@ def _resuming(run: Run, config: Config) -> str:
     return f"dl resume {shlex.quote(name)}{same_runs(config)}"
 
 
-def find_finished_run(named: str, runs_dir: Path, data_dir: Path | None = None) -> Run:
+def find_finished_run(
+    named: str, runs_dir: Path, data_dir: Path | None = None, *, whole: bool = False
+) -> Run:
     """A finished run of any dataset, as found by `find_run`.
 
     Raises:
         DlError: there is none, or it is not finished.
     """
-    run = find_run(named, runs_dir, data_dir)
+    run = find_run(named, runs_dir, data_dir, whole=whole)
     if run.is_damaged:
         hint = f"Restore it, take another run, or train it again: `dl rerun {run.name}`."
         raise damaged(run.status_file, "it is empty, or ends amid a line", hint)

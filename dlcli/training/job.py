@@ -318,11 +318,14 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
         forward, weights = resolve_forward(settings, recipe.layer)  # type: ignore[arg-type]
         size = forward.pixels.size
     begun, labels = None, None
+    recorded = like is not None  # no part of a name: another run may have it
     if recipe.init_from:
-        begun = _run_to_begin_with(recipe.init_from, settings)
+        begun = _run_to_begin_with(recipe.init_from, settings, whole=recorded)
         recipe = replace(recipe, init_from=name_among(begun, settings.runs_dir))
     if recipe.pseudo_label:
-        labeller = find_finished_run(recipe.pseudo_label, settings.runs_dir, settings.data_dir)
+        labeller = find_finished_run(
+            recipe.pseudo_label, settings.runs_dir, settings.data_dir, whole=recorded
+        )
         labels = pseudo_labels_of(labeller, config, dataset)
         recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
     version = _version_of(like or begun)
@@ -346,8 +349,8 @@ def _version_of(run: Run | None) -> RuleVersion:
     return pixels.version if pixels else NEWEST
 
 
-def _run_to_begin_with(named: str, settings: Settings) -> Run:
-    run = find_finished_run(named, settings.runs_dir, settings.data_dir)
+def _run_to_begin_with(named: str, settings: Settings, *, whole: bool) -> Run:
+    run = find_finished_run(named, settings.runs_dir, settings.data_dir, whole=whole)
     run.require_single("--init-from RUN")
     if not run.best_model.is_file():
         raise DlError(

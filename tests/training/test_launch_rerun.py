@@ -154,6 +154,20 @@ def test_histories_differ_where_they_first_do(one: list, other: list) -> None:  
         assert one[same : same + 1] != other[same : same + 1]
 
 
+def test_a_recorded_run_that_is_gone_is_not_replaced_by_one_with_a_longer_name(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    ok(dl_once(*TRAIN, "-d", tiny))
+    first = only_run(home)
+    ok(dl(*TRAIN, "--init-from", first.name))
+    (second,) = others(first)
+    longer = first.path.rename(first.path.with_name(f"{first.name}-old")).name
+    said = dl("rerun", second.name)
+    assert said.exit_code == 1
+    assert f"No such run: tiny/{first.name}" in said.stderr
+    assert f"Name it in full: `{longer}`" in said.stderr
+
+
 def test_a_dataset_that_moved_is_found_by_its_name_and_said(
     dl: Dl, dl_once: Dl, home: Path, tiny: Path
 ) -> None:
