@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import ge, gt, le, lt
@@ -200,8 +201,9 @@ def _is(held: Any, text: str, decimals: int | None) -> bool:
             text = text.replace(",", "")  # as lists group thousands
         number = _number(text)
         if decimals is not None and number is not None and math.isfinite(number):
-            typed = -int(Decimal(text).as_tuple().exponent)
-            held = round(held, max(decimals, typed))
+            with suppress(ArithmeticError):  # an exponent that is too large for Decimal
+                typed = -int(Decimal(text).as_tuple().exponent)
+                held = round(held, max(decimals, typed))
         return bool(held == number)
     return str(held) == text
 

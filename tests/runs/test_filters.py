@@ -206,6 +206,12 @@ def test_an_unknown_key_is_refused_and_the_nearest_named(sort: bool) -> None:
         assert near in refused.value.hint
 
 
+@pytest.mark.parametrize("text", ["1e-99999999999999999999", "0e99999999999999999999"])
+def test_a_number_may_have_any_exponent(text: str) -> None:
+    assert keeps(f"val_loss={text}", val_loss=0.0)
+    assert not keeps(f"val_loss={text}", val_loss=0.00001)
+
+
 def test_what_every_list_shows_is_known_though_no_run_has_it() -> None:
     rows = [row()]
     assert filtered(rows, [Filter("val_loss", "<", "1")]) == []
