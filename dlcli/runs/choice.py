@@ -86,11 +86,12 @@ def choose_run(config: Config, named: str | None, *, of_new_images: bool = False
         )
     say_moved(newest, choice.root)
     why = f"the newest finished run of {choice.root.name}, the dataset {choice.why}"
-    losses = {run: _loss(statuses[run]) for run in own}
+    older = own[own.index(newest) + 1 :]  # the newer ones were passed over
+    losses = {run: _loss(statuses[run]) for run in [newest, *older]}
     better = next(
         (
             run
-            for run in sorted(own, key=lambda run: losses[run])
+            for run in sorted(older, key=losses.__getitem__)
             if losses[run] < CLEARLY_LOWER * losses[newest]
             and _judged_same_images(run, newest)
             and not (of_new_images and _lacks_members(run))

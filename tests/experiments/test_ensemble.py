@@ -134,9 +134,11 @@ def test_photos_are_predicted_by_the_newest_run_that_has_its_members(
 ) -> None:
     ok(dl("ensemble", "one", "two"))
     name = only_ensemble(home).name
+    only_ensemble(home).update_status(val_loss=0.001)
     shutil.rmtree(pair[1].path)
     said = dl("predict", "-d", "pets", home / "data/pets/valid")
     assert f"Passed over {name}: its member two is gone.\nRun ~/runs/pets/one (" in said.stderr
+    assert said.stderr.count("Passed over") == 1
 
 
 def test_members_are_found_where_the_folder_of_runs_is_now(
