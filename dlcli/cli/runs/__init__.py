@@ -137,14 +137,14 @@ def ls(
         say(f"None of {count(len(found.rows), 'run')} in {place} passes the filters.")
         say(f"Values of the runs: {found.values_there}")
     else:
+        from dlcli.runs.choice import in_runs_dir, name_to_type, same_runs
+
         of = f"{len(kept):,} of " if filters else ""
         runs = count(len(found.rows), "run")
-        after = "`dl runs show RUN`"
+        after = f"`dl runs show RUN{in_runs_dir(found.runs_dir)}`"
         if found.dataset is not None and best_first(found.rows, "val_loss"):
             after += f", `dl runs best{found.same}`"
         if stopped := next((row.run for row in kept if row.state == "interrupted"), None):
-            from dlcli.runs.choice import name_to_type, same_runs
-
             named = name_to_type(stopped, found.runs_dir)
             after = f"`dl resume {named}{same_runs(config)}`"
         say(f"{of}{runs} in {place}; next: {after}")

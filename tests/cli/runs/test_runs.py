@@ -37,6 +37,14 @@ def test_without_a_command_the_runs_of_the_current_dataset_are_listed(
     assert ok(dl("runs", "ls")).stdout == said.stdout
 
 
+def test_the_next_command_looks_in_the_same_runs_folder(
+    dl: Dl, three: list[Run], home: Path
+) -> None:
+    (home / "runs").rename(home / "elsewhere")
+    said = ok(dl("runs", "--runs-dir", home / "elsewhere")).stderr
+    assert "`dl runs show RUN --runs-dir ~/elsewhere`, `dl runs best --runs-dir" in said
+
+
 def names(dl: Dl, *words: str) -> list[str]:
     return [row["recipe"] for row in json.loads(ok(dl("runs", *words, "--json")).stdout)]
 
