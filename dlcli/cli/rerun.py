@@ -12,15 +12,13 @@ from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 
 
-def _as_set(option: str, words: list[str]) -> str | None:
-    """The `--set` that means an option of `dl train`; None if it isn't one.
+def _by_set(option: str, words: list[str]) -> list[str] | None:
+    """The words with `--set` in place of an option of `dl train`; None if it isn't one.
 
     Args:
         option: its name, such as "--dropout" or "--no-augment".
         words: the whole command line after `dl rerun`.
     """
-    import shlex
-
     from dlcli.config import all_keys, declared
 
     name = option.removeprefix("--").replace("-", "_")
@@ -29,16 +27,20 @@ def _as_set(option: str, words: list[str]) -> str | None:
     name = name.removeprefix("no_") if off else name
     if name not in by_name:
         return None
-    if declared(by_name[name]).type is bool:
-        return f"--set {name}={'false' if off else 'true'}"
-    after = iter(words)
-    value = "VALUE"
-    for word in after:
-        if word == option:
-            value = next(after, value)
-        elif word.startswith(f"{option}="):
-            value = word.partition("=")[2]
-    return f"--set {name}={shlex.quote(value)}"
+    is_switch = declared(by_name[name]).type is bool
+    changed: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        typed, sign, value = word.partition("=")
+        if typed != option:
+            changed.append(word)
+            continue
+        if is_switch:
+            value = "false" if off else "true"
+        elif not sign:
+            value = next(rest, "VALUE")
+        changed += ["--set", f"{name}={value}"]
+    return changed
 
 
 class Rerun(Training):
@@ -49,12 +51,14 @@ class Rerun(Training):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if (typed := _as_set(error.option_name, typed_words)) is None:
+            if (words := _by_set(error.option_name, typed_words)) is None:
                 raise
+            import shlex
+
             raise DlError(
                 f"`{ctx.command_path}` has no option `{error.option_name}`",
                 why="it changes settings by `--set`",
-                hint=f"Type: `{typed}`",
+                hint=f"Type: `{ctx.command_path} {shlex.join(words)}`",
                 exit_code=ExitCode.USAGE,
             ) from error
 

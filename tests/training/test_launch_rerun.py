@@ -82,10 +82,12 @@ def test_another_rate_and_other_epochs_change_the_schedule_that_is_recorded(
         ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
         ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
         ("--learning-rate 1e-4", "Did you mean `--lr`?"),
-        ("--dropout 0.2", "Type: `--set dropout=0.2`"),
-        ("--batch-size=32", "Type: `--set batch_size=32`"),
-        ("--augment", "Type: `--set augment=true`"),
-        ("--no-augment", "Type: `--set augment=false`"),
+        ("--dropout 0.2", "Type: `dl rerun RUN --set dropout=0.2`"),
+        ("--batch-size=32", "Type: `dl rerun RUN --set batch_size=32`"),
+        ("--batch-size", "Type: `dl rerun RUN --set batch_size=VALUE`"),
+        ("--weights=a~b --lr 1", "Type: `dl rerun RUN --set 'weights=a~b' --lr 1`"),
+        ("--augment", "Type: `dl rerun RUN --set augment=true`"),
+        ("--no-augment --epochs 3", "Type: `dl rerun RUN --set augment=false --epochs 3`"),
         ("--dropuot 0.2", "has no option `--dropuot`"),
     ],
 )
@@ -94,6 +96,7 @@ def test_a_wrong_schedule_is_refused_before_anything_is_trained(
 ) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     run = only_run(home)
+    why = why.replace("RUN", run.name)
     refused(dl("rerun", run.name, *words.split()), why, exit_code=2)
     assert others(run) == []
 
