@@ -203,7 +203,9 @@ def _plan(config: Config, root: Path) -> dict[str, Any]:
     """Everything that determines the results of the steps, as plain values.
 
     Where no image is turned or scaled, both versions of the rule for pixels are the same, and the
-    plan names the first: a ladder that was begun under it goes on.
+    plan names the first: a ladder that was begun under it goes on. Schedules are held as fitted to
+    the number of images, `Recipe.fitted`. So a new default is a new plan, and a ladder that was
+    begun under another default starts anew.
 
     Raises:
         DlError: something that a step needs is missing.
