@@ -102,7 +102,7 @@ def compute_features(
     """
     wanted = [split for split in splits if dataset.splits[split]]
     forward = kept_as(dataset, forward, wanted)
-    folder = store_folder(dataset, forward)
+    folder = store_folder(dataset, forward, wanted)
     missing = missing_splits(dataset, forward, splits)
     for split in wanted:
         if split not in missing and (left_out := skipped(folder, split)):
@@ -134,7 +134,7 @@ def compute_features(
 def missing_splits(dataset: Dataset, forward: Forward, splits: Sequence[str] = SPLITS) -> list[str]:
     """The splits with images whose features are not stored, or not of the images as they are."""
     with_images = [split for split in splits if dataset.splits[split]]
-    folder = store_folder(dataset, kept_as(dataset, forward, with_images))
+    folder = store_folder(dataset, kept_as(dataset, forward, with_images), with_images)
     return [split for split in with_images if not features_ready(folder, dataset, split)]
 
 

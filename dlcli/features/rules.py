@@ -14,7 +14,7 @@ from pathlib import Path
 from dlcli.data.dataset import Dataset
 from dlcli.errors import DlError
 from dlcli.features.split_log import Listed, StoredSplit, list_images, read_split
-from dlcli.features.store import function_of, held, rows_of_same_files, store_folder
+from dlcli.features.store import function_of, held, rows_of_same_files, store_folder, store_folders
 from dlcli.images.headers import changed_images
 from dlcli.images.pixels import Change
 from dlcli.models.forward import Forward
@@ -27,8 +27,9 @@ def kept_as(dataset: Dataset, forward: Forward, splits: Iterable[str]) -> Forwar
     has a store, and no image of these splits is one for which the versions differ.
     """
     other = _by_other_rule(forward)
-    folder = store_folder(dataset, other)
-    if function_of(folder) is None or function_of(store_folder(dataset, forward)) is not None:
+    splits = tuple(splits)
+    folder, own = (store_folder(dataset, each, splits) for each in (other, forward))
+    if function_of(folder) is None or function_of(own) is not None:
         return forward
     same = not any(changed_of(folder, dataset, split) for split in splits)
     return other if same else forward
@@ -63,11 +64,14 @@ def rows_to_keep(
         turned or scaled.
     """
     for function in (_by_other_rule(forward), forward):
-        for stored, numbers in rows_of_same_files(store_folder(dataset, function), listing):
-            changed = changed_images(dataset.root, numbers)
-            if function != forward:
-                numbers = {path: row for path, row in numbers.items() if path not in changed}
-            yield stored, numbers, changed
+        for folder in store_folders(dataset, function):
+            if function_of(folder) != function:
+                continue
+            for stored, numbers in rows_of_same_files(folder, listing):
+                changed = changed_images(dataset.root, numbers)
+                if function != forward:
+                    numbers = {path: row for path, row in numbers.items() if path not in changed}
+                yield stored, numbers, changed
 
 
 def _by_other_rule(forward: Forward) -> Forward:

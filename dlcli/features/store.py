@@ -46,17 +46,25 @@ class StoredFeatures:
     manifest: dict[str, Any]
 
 
-def store_folder(dataset: Dataset, forward: Forward) -> Path:
-    """The folder of a function's features of a dataset, which may not exist yet.
+def store_folder(dataset: Dataset, forward: Forward, splits: Iterable[str] = SPLITS) -> Path:
+    """The folder of a function's features of some splits, which may not exist yet.
 
     A dataset that can't be written keeps new stores in the cache folder, where they are found again
-    by the dataset's path. A store that came with the dataset is used from there.
+    by the dataset's path. A store that came with the dataset is used from there, if it has the
+    features of these splits.
     """
-    root, name = dataset.root, store_name(forward)
-    inside, cached = _places(root)
-    if (inside / name).exists() or _is_writable(inside if inside.is_dir() else root):
-        return inside / name
-    return cached / name
+    inside, cached = store_folders(dataset, forward)
+    if inside.is_dir() and not _is_writable(inside):
+        wanted = [split for split in splits if dataset.splits[split]]
+        return inside if all(ready_split(inside, dataset, split) for split in wanted) else cached
+    parent = inside.parent if inside.parent.is_dir() else dataset.root
+    return inside if inside.exists() or _is_writable(parent) else cached
+
+
+def store_folders(dataset: Dataset, forward: Forward) -> tuple[Path, Path]:
+    """Where a function's features may be: in the dataset's folder, and in the cache."""
+    inside, cached = (place / store_name(forward) for place in _places(dataset.root))
+    return inside, cached
 
 
 def _places(root: Path) -> tuple[Path, Path]:
@@ -134,6 +142,8 @@ def rows_of_same_files(
             if stored is None or not (stored.finished or place != folder):
                 continue
             stored = stored.believed()
+            if not stored.finished and not _is_writable(place):  # opening it would write
+                continue
             numbers = {
                 wanted[listed.file]: number
                 for number, listed in enumerate(stored.with_rows)

@@ -237,9 +237,9 @@ def _features(
     functions = [
         kept_as(dataset, dataclasses.replace(plain, view=view), (split,)) for view in views
     ]
-    folders = [store_folder(dataset, function) for function in functions]
+    folders = [store_folder(dataset, function, (split,)) for function in functions]
     ready = [features_ready(folder, dataset, split) for folder in folders]
-    like = store_folder(dataset, plain)
+    like = store_folder(dataset, plain, (split,))
     if any(views) and features_ready(like, dataset, split):
         missing = ready.count(False)
         what = words.count(missing, "view")

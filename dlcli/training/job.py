@@ -235,7 +235,7 @@ def _features(job: Job, phase: Phase, splits: tuple[str, ...]) -> list[Inputs]:
 
 
 def _is_stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> bool:
-    folder = store_folder(job.dataset, kept_as(job.dataset, forward, splits))
+    folder = store_folder(job.dataset, kept_as(job.dataset, forward, splits), splits)
     return all(features_ready(folder, job.dataset, split) for split in splits)
 
 

@@ -122,7 +122,7 @@ def _predict_stored_test(job: Job, run: Run, network: Network) -> None:
     """Predict the test images, if their features are stored."""
     if job.forward is None:
         return
-    store = store_folder(job.dataset, kept_as(job.dataset, job.forward, ("test",)))
+    store = store_folder(job.dataset, kept_as(job.dataset, job.forward, ("test",)), ("test",))
     if features_ready(store, job.dataset, "test"):
         test = open_features(store, job.dataset, "test")
         y_prob = predict_rows(network.head.predict_on_batch, test.rows)

@@ -258,6 +258,47 @@ def test_finished_features_need_no_permission_to_write(engine: TinyEngine) -> No
         assert code == 0
 
 
+@pytest.mark.parametrize("lack", ["a split", "the rows of a new image", "a chunk", "the manifest"])
+def test_what_a_read_only_store_lacks_goes_to_the_cache(
+    engine: TinyEngine, monkeypatch: pytest.MonkeyPatch, lack: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = Path(folder) / "dots", Path(folder) / "cache"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        for number in range(6):
+            paint(root / "train" / "a" / f"{number}.bmp", number)
+        paint(root / "valid" / "a" / "6.bmp", 6)
+        inside = compute(root, splits=("train",) if lack == "a split" else ("train", "valid"))
+        computed = {"a split": 1, "the rows of a new image": 1, "a chunk": 6, "the manifest": 7}
+        if lack == "the rows of a new image":
+            paint(root / "train" / "a" / "7.bmp", 7)
+        elif lack == "a chunk":
+            (inside / "train.bc" / "data" / "__1.blp").unlink()
+        elif lack == "the manifest":
+            (inside / "manifest.yaml").unlink()
+        cache.mkdir()
+        for path in [Path(folder), *root.rglob("*"), root]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        cache.chmod(0o777)
+        before, engine.seen = state(root), 0
+
+        def complete() -> None:
+            if lack == "a split":  # of what it has it is used from there
+                assert compute(root, splits=("train",)) == inside
+            made = compute(root)
+            assert made.is_relative_to(cache)
+            check(root, splits=("train", "valid"))
+            assert engine.seen == computed[lack]
+            assert compute(root) == made
+            assert engine.seen == computed[lack]
+
+        code = forked(complete, become_nobody)
+        for path in [Path(folder), *root.rglob("*"), root]:
+            path.chmod(0o755)
+        assert code == 0
+        assert state(root) == before
+
+
 def test_two_processes_do_not_work_on_one_store(root: Path, engine: TinyEngine) -> None:
     folder = compute(root, splits=("train",))
     ready, go = os.pipe(), os.pipe()
