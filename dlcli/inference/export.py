@@ -57,12 +57,13 @@ from pathlib import Path
 
 import numpy
 import {runtime}
-from PIL import Image
+from PIL import {imports}
 
 MODEL = str(Path(__file__).with_name({name!r}))
 CLASSES = {classes!r}
 
-image = Image.open(sys.argv[1]).convert("RGB")
+# A photo of 8 bits a channel. Deeper ones, which `dl` scales to 8, may become white here.
+image = {opened}.convert("RGB")
 image = image.resize(({size}, {size}), Image.Resampling.BILINEAR)
 pixels = numpy.asarray(image, numpy.float32)[None]
 {run}
@@ -253,11 +254,17 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
 
 def _example(run: Run, wanted: Format, size: int) -> str:
     """The script that runs the exported model on a photo."""
+    assert run.record.pixels is not None  # of an ensemble alone
+    turns = run.record.pixels.version > 1
     return _SCRIPT.format(
         runtime=wanted.runtime,
         name=wanted.name,
         classes=list(run.classes),
         size=size,
+        imports="Image, ImageOps" if turns else "Image",
+        opened="ImageOps.exif_transpose(Image.open(sys.argv[1]))"
+        if turns
+        else "Image.open(sys.argv[1])",
         run=wanted.example,
     )
 

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.command_result import Dl, ok, refused
 from support.small_run import SMALL, only_run
+from support.turned import save_turned
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
@@ -53,6 +55,27 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     assert record["checked"]["images"] == 8
     assert record["checked"]["keras"] < 1e-5
     assert record["checked"]["predictions"] < 1e-5
+
+
+def test_the_example_turns_a_photo_upright_as_the_run_does(
+    dl: Dl, dl_once: Dl, home: Path, tiny: Path
+) -> None:
+    run = train(dl_once, home, tiny, *LINEAR)
+    ok(dl("export", "--format", "openvino"))
+    script = run.path / "exports" / "openvino" / EXAMPLE
+    with Image.open(tiny / "valid" / "dog" / "dog.1000.png") as image:
+        photo = save_turned(image.convert("RGB"), home / "turned.png", 6)
+    printed = subprocess.check_output([sys.executable, script, photo], text=True).split()
+    (row,) = json.loads(ok(dl("predict", run.name, photo, "--json")).stdout)
+    assert float(printed[printed.index("dog") - 1]) == pytest.approx(
+        row["probabilities"]["dog"], abs=2e-4
+    )
+    # by version 1 a photo stays as it is stored
+    config = (run.path / "config.yaml").read_text()
+    assert "    version: 2\n" in config
+    (run.path / "config.yaml").write_text(config.replace("    version: 2\n", ""))
+    ok(dl("export", "--format", "openvino", "--to", home / "old"))
+    assert "ImageOps" not in (home / "old" / EXAMPLE).read_text()
 
 
 def test_a_run_in_bf16_is_told_apart_from_the_export_that_is_exact() -> None:
