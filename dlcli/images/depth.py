@@ -117,6 +117,8 @@ def _samples(image: Image.Image) -> np.ndarray:
 
 def _declared_bits(image: Image.Image) -> int | None:
     """How many bits a value has by the file's own word; None: it only names a type."""
+    if image.mode == "F":
+        return None
     if image.format == "TIFF":
         bits = _tag(image, BITS_PER_SAMPLE)
         return None if bits in (16, 32) else bits

@@ -229,6 +229,12 @@ def test_a_declared_depth_counts_whatever_the_maximum(tmp_path: Path) -> None:
     assert load_pixels(tmp_path / "a.pgm", PixelRule(2, version=2))[0, :, 0].tolist() == [1, 255]
 
 
+def test_whole_floats_have_no_declared_depth(tmp_path: Path) -> None:
+    values = np.array([0, 3, 200], "<f4").tobytes()
+    (tmp_path / "a.pfm").write_bytes(b"Pf\n3 1\n-1.0\n" + values)
+    assert load_pixels(tmp_path / "a.pfm", PixelRule(3, version=2))[0, :, 0].max() == 200
+
+
 # What is said, and what is told by headers alone
 
 
