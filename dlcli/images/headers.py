@@ -45,15 +45,15 @@ def changes_to(path: Path) -> tuple[Change, ...]:
             head = file.read(HEAD)
             if is_upright_jpeg(head):
                 return ()
-            shallow_png = head.startswith(PNG_MAGIC) and head[PNG_DEPTH : PNG_DEPTH + 1] <= b"\x08"
-            if shallow_png and not _png_has_exif(file):
+            upright_png = head.startswith(PNG_MAGIC) and not _png_has_exif(file)
+            if upright_png and head[PNG_DEPTH : PNG_DEPTH + 1] <= b"\x08":
                 return ()
             file.seek(0)
             with Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     return ()
                 deep = is_deep(image)
-                return changes_by(orientation_of(image, head), deep)
+                return changes_by(1 if upright_png else orientation_of(image, head), deep)
     except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
         return ()
 

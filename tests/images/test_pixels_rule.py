@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from support.pictures import picture
 from support.turned import DEEP, EIGHT, save_deep, save_turned
 
@@ -99,6 +99,15 @@ def test_a_png_with_other_texts_is_not_decoded_to_tell(tmp_path: Path) -> None:
     UPRIGHT.save(tmp_path / "xmp.png", pnginfo=texts)
     assert decode(tmp_path / "xmp.png", EXACT).changes == ("turned",)
     assert changes_to(tmp_path / "xmp.png") == ("turned",)
+
+
+def test_a_deep_png_without_exif_is_not_decoded_to_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(path)
+    monkeypatch.setattr(PngImageFile, "load", None)
+    assert changes_to(path) == ("scaled",)
 
 
 @pytest.mark.parametrize("value", [0, 1, 9, 300])
