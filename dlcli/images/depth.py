@@ -50,7 +50,8 @@ def to_8_bits(image: Image.Image, data: bytes) -> Image.Image:
     image.load()  # finds damage, about which OpenCV says little
     if image.mode == "F" or image.mode.startswith("I"):
         return Image.fromarray(scaled(_samples(image), _declared_bits(image)))
-    colours = _colours(data)
+    # OpenCV reads no CMYK of 16 bits, and prints lines of its own about it
+    colours = None if image.mode == "CMYK" else _colours(data)
     # of a format that OpenCV does not read, Pillow has kept the upper 8 of 16 bits
     return image if colours is None else Image.fromarray(scaled(colours))
 

@@ -188,6 +188,29 @@ def test_a_deep_image_is_turned_too(tmp_path: Path) -> None:
     assert np.array_equal(pixels_of(tmp_path / "a.png")[..., 0], wanted)
 
 
+def test_cmyk_of_16_bits_is_cut_to_8_without_a_word_of_opencv(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    eight = np.asarray(UPRIGHT.convert("CMYK"))
+    height, width, bands = eight.shape
+    data = (eight.astype("<u2") * 257).tobytes()
+    bits = struct.pack("<4H", 16, 16, 16, 16)
+    # size, bits, no compression, CMYK, place, bands, rows, bytes
+    tags = [(256, width), (257, height), (258, 8 + len(data)), (259, 1), (262, 5), (273, 8)]
+    tags += [(277, bands), (278, height), (279, len(data))]
+    entries = b"".join(
+        struct.pack("<HHII", tag, 3 if tag == 258 else 4, 4 if tag == 258 else 1, value)
+        for tag, value in tags
+    )
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(bits))
+    count = struct.pack("<H", len(tags))
+    (tmp_path / "a.tif").write_bytes(head + data + bits + count + entries + bytes(4))
+    wanted = Image.fromarray(eight, "CMYK").convert("RGB").resize((32, 32), 2)
+    assert np.array_equal(pixels_of(tmp_path / "a.tif"), np.asarray(wanted))
+    assert decode(tmp_path / "a.tif", EXACT).changes == ("scaled",)
+    assert capfd.readouterr() == ("", "")
+
+
 def png_of_16_bits(pixels: np.ndarray) -> bytes:
     height, width, bands = pixels.shape
 
