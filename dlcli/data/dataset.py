@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from dlcli.data.journal import unfinished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import absolute, quoted, shown
-from dlcli.images.formats import left_out
+from dlcli.images.formats import is_unread_photo, left_out
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
@@ -50,12 +50,14 @@ class Dataset:
         splits: for each of `SPLITS` the sorted paths of its images, relative to `root`, with
             forward slashes: "train/cat/a.jpg", "test/1.jpg".
         others: paths of the files in the splits' folders that are not images, likewise.
+        deep: the number of images in each folder that lies too deep to be read: "train/cat/a/b/".
     """
 
     root: Path
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[str, ...]]
     others: tuple[str, ...] = ()
+    deep: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ def open_dataset(root: Path) -> Dataset:
 
     Raises:
         DlError: the folder is missing or empty, its images are not in their places, a class has
-            files but not an image, or a `dl data` command has moved only a part of them.
+            only photos that can't be read, or a `dl data` command has moved only a part of them.
     """
     root = absolute(root)
     top = read_folder(root)
@@ -123,7 +125,9 @@ def open_dataset(root: Path) -> Dataset:
         )
     _require_organized(root, top)
     found = {split: _files(root, split, split in top.folders) for split in SPLITS}
-    if deep := {folder: n for files in found.values() for folder, n in files.deep.items()}:
+    deep = {folder: n for files in found.values() for folder, n in files.deep.items()}
+    # 0.1.0 looked one folder below a class: runs exist of datasets with images below that
+    if any(folder.count("/") == 3 for folder in deep):  # train/cat/kittens/
         raise too_deep(root, deep, root)
     splits = {split: files.images for split, files in found.items()}
     classes = tuple(sorted({path.split("/", 2)[1] for path in splits["train"]}))
@@ -134,7 +138,8 @@ def open_dataset(root: Path) -> Dataset:
             why="a network can't learn a class that it never sees",
             hint=f"Move some images to {shown(root / 'train')}, or remove the folder from valid/.",
         )
-    return Dataset(root, classes, splits, tuple(p for f in found.values() for p in f.others))
+    others = tuple(path for files in found.values() for path in files.others)
+    return Dataset(root, classes, splits, others, deep)
 
 
 def look_alikes(classes: Iterable[str]) -> list[tuple[str, ...]]:
@@ -261,15 +266,20 @@ def _files(root: Path, split: str, present: bool) -> _Files:
     deep: dict[str, int] = {}
     for folder in top.folders:
         base = f"{split}/{folder}"
+        has_image = False
+        left: list[str] = []
         for inner, listing in walk(root / base):
             prefix = f"{base}/{inner}/" if inner else f"{base}/"
-            others += [prefix + name for name in listing.others]
+            left += [prefix + name for name in listing.others]
+            has_image = has_image or bool(listing.images)
             if inner and listing.images:
                 deep[prefix] = len(listing.images)
-            elif listing.images:
+            else:
                 images += [prefix + name for name in listing.images]
-            elif not inner and split != "test":
-                require_images(root / base, [root / base / name for name in listing.others])
+        others += left
+        files = [root / name for name in left]
+        if split != "test" and not has_image and any(map(is_unread_photo, files)):
+            require_images(root / base, files)
     return _Files(tuple(sorted(images)), tuple(others), deep)
 
 

@@ -35,6 +35,9 @@ _OTHER_KINDS = {
     "PDF or PostScript": (".eps", ".pdf", ".ps"),
 }
 DATA_KINDS = frozenset(_OTHER_KINDS)
+_HEIC = "HEIC"
+# Photos that people take for images, and that are not decoded.
+_PHOTO_KINDS = (_HEIC, "camera raw", "DICOM")
 _KIND_OF = {suffix: kind for kind, suffixes in _OTHER_KINDS.items() for suffix in suffixes}
 _MAGIC = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"),
@@ -97,6 +100,11 @@ def fault_of(path: str | Path) -> str:
     return "" if _is_known_to_pillow(path) else NOT_AN_IMAGE
 
 
+def is_unread_photo(path: str | Path) -> bool:
+    """Whether a file holds a photo that can't be decoded: HEIC, a camera's raw file, DICOM."""
+    return fault_of(path).startswith(_PHOTO_KINDS)
+
+
 def is_heic(head: bytes) -> bool:
     """Whether a file's first bytes are those of HEIC or another HEIF image coded as HEVC."""
     if head[4:8] != b"ftyp":
@@ -111,7 +119,7 @@ def heic_fault() -> str:
     try:
         import pillow_heif
     except ImportError:
-        return f"HEIC; to read it: `{install_command('heic')}`"
+        return f"{_HEIC}; to read it: `{install_command('heic')}`"
     pillow_heif.register_heif_opener()
     return ""
 

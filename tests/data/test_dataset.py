@@ -95,6 +95,29 @@ def test_a_folder_that_is_no_dataset_is_told_with_a_way_out(
     assert hint in error.value.hint
 
 
+def test_files_that_no_one_takes_for_photos_are_left_out_of_a_dataset(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/notes/a.mat")
+    (root / "train/notes/a.mat").write_bytes(b"\0\1\2")
+    assert open_dataset(root).classes == ("a", "b")
+    assert open_dataset(root).others == ("train/notes/a.mat",)
+    (root / "train/notes/1.nef").touch()
+    with pytest.raises(DlError, match="Class `notes` has no image"):
+        open_dataset(root)
+
+
+def test_a_class_with_images_in_a_subfolder_alone_is_told_so(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.nef", "train/b/deep/1.jpg")
+    with pytest.raises(DlError, match="lies too deep"):
+        open_dataset(root)
+
+
+def test_images_too_deep_for_0_1_0_to_be_seen_are_left_out(tmp_path: Path) -> None:
+    root = make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "train/b/c/d/1.jpg")
+    dataset = open_dataset(root)
+    assert dataset.splits["train"] == ("train/a/1.jpg", "train/b/1.jpg")
+    assert dict(dataset.deep) == {"train/b/c/d/": 1}
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(DlError, match="No such folder"):
         open_dataset(tmp_path / "nowhere")

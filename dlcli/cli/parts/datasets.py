@@ -56,11 +56,15 @@ def and_next(dataset: Dataset, command: str) -> str:
 
 
 def say_left_out(dataset: Dataset) -> None:
-    """Say which files of a dataset's splits are not images."""
+    """Say which files of a dataset's splits are not images, and which images lie too deep."""
+    from dlcli.data.folders import too_deep
     from dlcli.images.formats import left_out
 
     if left := left_out(dataset.root / name for name in dataset.others):
         say(left)
+    if dataset.deep:
+        error = too_deep(dataset.root, dataset.deep, dataset.root)
+        say(f"Warning: left out: {error.what}\n{error.hint}")
 
 
 def say_changes(dataset: Dataset) -> None:

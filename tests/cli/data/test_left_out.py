@@ -69,9 +69,19 @@ def test_a_class_left_empty_is_an_error(dl: Dl, tmp_path: Path) -> None:
     for split in ("train", "valid"):
         root = make(tmp_path / split, "train/cat/1.jpg", "train/cat/2.jpg", "train/dog/1.jpg")
         (source / "fox").rename(make(root, f"{split}/notes.txt") / split / "fox")
+        assert "3 .bin" in ok(dl("data", "ls", root)).stderr
+        (root / split / "fox" / "0.nef").touch()
         for command in ("split", "ls"):
             refused(dl("data", command, root), "Class `fox` has no image in")
+        (root / split / "fox" / "0.nef").unlink()
         (root / split / "fox").rename(source / "fox")
+
+
+def test_images_of_an_older_dataset_that_lie_too_deep_are_said(dl: Dl, tmp_path: Path) -> None:
+    root = make(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "train/dog/a/b/1.jpg")
+    said = ok(dl("data", "ls", root)).stderr
+    assert f"Warning: left out: 1 image of {root} lies too deep" in said
+    assert "  train/dog/a/b/: 1 image\n" in said
 
 
 def test_a_folder_of_text_is_not_a_class(dl: Dl, tmp_path: Path) -> None:
