@@ -176,8 +176,9 @@ def _single_column(
         first = f"{place} holds the name of the likeliest class."
         return _Values([(spelled[k],) for k in likeliest], (first, *notes), labels=True)
 
-    spelled = _spellings(classes, seen, sample)
-    if spelled and (wants_labels or set(classes) != {"0", "1"}):
+    asks_probability = positive is not None or (len(classes) == 2 and not wants_labels)
+    spelled = _spellings(classes, seen, sample, or_numbers=asks_probability)
+    if spelled and (wants_labels or set(spelled) != {"0", "1"}):
         return names(spelled)
     about = classes_named(column, classes)
     no_yes = _no_yes(seen)
@@ -213,9 +214,17 @@ def _odd_value(seen: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ..
 
 
 def _spellings(
-    classes: tuple[str, ...], seen: tuple[str, ...], sample: SampleSubmission | None
+    classes: tuple[str, ...],
+    seen: tuple[str, ...],
+    sample: SampleSubmission | None,
+    *,
+    or_numbers: bool,
 ) -> tuple[str, ...] | None:
     """How the sample writes each class's name; None if its values are not class names.
+
+    Args:
+        seen: the sample's values.
+        or_numbers: whether numbers may be probabilities: 0 in each row names no `class_0`.
 
     Raises:
         DlError: it writes some in another way, and does not show how it writes the others.
@@ -235,6 +244,8 @@ def _spellings(
     missing = [name for name in classes if name not in shown_as]
     if not missing and len(seen) == len(classes):
         return tuple(shown_as[name] for name in classes)
+    if or_numbers and all(map(is_number, seen)):
+        return None
     name, text = next(iter(shown_as.items()))
     raise DlError(
         f"The labels of {shown(sample.file) if sample else 'the sample'} are not the class names",

@@ -304,6 +304,20 @@ def test_a_sample_that_spells_one_class_in_its_own_way_must_show_all() -> None:
         make_submission(DOG, sample(["id", "pet"], ["1", "2"], "dogs"))
 
 
+@pytest.mark.parametrize(
+    ("positive", "metric"), [("class_1", None), ("class_1", "log_loss"), (None, "log_loss")]
+)
+def test_0_in_each_row_is_no_class_where_a_probability_is_asked_for(
+    positive: str | None, metric: str | None
+) -> None:
+    numbered = dataclasses.replace(DOG, classes=("class_0", "class_1"))
+    form = sample(["id", "label"], ["1", "2"], "0")
+    made = make_submission(numbered, form, positive=positive, metric=metric)
+    assert made.rows == (("1", "0.1"), ("2", "0.8"))
+    with pytest.raises(DlError, match="are not the class names"):
+        make_submission(numbered, form, metric="accuracy")
+
+
 def test_a_value_that_is_no_class_is_warned_of() -> None:
     made = make_submission(PETS, sample(["id", "species"], ["1", "2"], "Sugar beet"))
     assert made.rows == (("1", "cat"), ("2", "fox"))
