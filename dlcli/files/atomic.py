@@ -20,7 +20,9 @@ from dlcli.process import exists, machine_id
 _BLOCK_BYTES = 4096
 # A temporary name: process, machine, a random part, and the final name. 0.1.0 wrote the first and
 # the last. Users have files like `.2024-notes`.
-_TEMPORARY = re.compile(r"\.dl-(\d+)-(?:([0-9a-f]{8})-[0-9a-f]{8}-)?")
+_TEMPORARY = re.compile(r"\.dl-(\d+)-(?:([0-9a-f]{8})-[0-9a-f]{8}(?:\.old)?-)?")
+# Most file systems take names of 255 bytes; what comes before the final name takes up to 37.
+_MOST_NAME_BYTES = 200
 # A process of another machine can't be checked, but none writes for so long.
 _LEFT_SECONDS = 24 * 60 * 60
 # From so many files on, one sync of the whole disk is quicker than one for each file.
@@ -68,8 +70,12 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it exists, and `replace` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path.parent.glob(f".dl-*-{escape(path.name)}"))
-    built, replaced = _aside(path), _aside(path.with_name(f"old-{path.name}"))
+    name = escape(_end(path.name))
+    for old in filter(_is_left, list(path.parent.glob(f".dl-*.old-{name}"))):
+        if not path.exists():  # killed between the two renames
+            old.rename(path)
+    _remove_left(path.parent.glob(f".dl-*-{name}"))
+    built, replaced = _aside(path), _aside(path, ".old")
     built.mkdir()
     try:
         yield built
@@ -90,9 +96,18 @@ def remove_leftovers(folder: Path) -> None:
     _remove_left(folder.rglob(".dl-*"))
 
 
-def _aside(path: Path) -> Path:
+def _aside(path: Path, mark: str = "") -> Path:
     """A new temporary path for `path`, which no other process and no other machine uses."""
-    return path.with_name(f".dl-{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}-{path.name}")
+    unique = f"{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}{mark}"
+    return path.with_name(f".dl-{unique}-{_end(path.name)}")
+
+
+def _end(name: str) -> str:
+    """A name, or the end of a long one, with its suffixes."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _MOST_NAME_BYTES:
+        return name
+    return encoded[-_MOST_NAME_BYTES:].decode(errors="ignore")  # the first character may be cut
 
 
 def _remove_left(paths: Iterable[Path]) -> None:

@@ -229,6 +229,47 @@ def test_killed_at_any_change_the_next_call_replaces_the_folder(tmp_path: Path) 
     assert contents(tmp_path) == {"onnx/model.bin": "last"}
 
 
+@pytest.mark.parametrize("name", ["x" * 250 + ".npy", "\u00e9" * 125 + ".npy", "y" * 255])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, name: str) -> None:
+    atomic_write(tmp_path / name, "text")
+    with atomic(tmp_path / name) as temporary:
+        assert temporary.suffix == (tmp_path / name).suffix
+        temporary.write_text("new")
+    assert contents(tmp_path) == {name: "new"}
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    folder = tmp_path / f"z{name[1:]}"
+    assert os.WTERMSIG(in_a_child(lambda: make(folder, "half", at_end=die))) == signal.SIGKILL
+    make(folder, "old")
+    make(folder, "new", replace=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({name, folder.name})
+
+
+def test_a_kill_between_the_two_renames_loses_no_folder(tmp_path: Path) -> None:
+    make(tmp_path / "onnx", "old")
+    rename = Path.rename
+
+    def once(path: Path, target: Path) -> Path:
+        rename(path, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return target
+
+    def replace() -> None:
+        Path.rename = once  # type: ignore[method-assign,assignment]
+        make(tmp_path / "onnx", "new", replace=True)
+
+    def fail() -> None:
+        raise ValueError
+
+    assert os.WTERMSIG(in_a_child(replace)) == signal.SIGKILL
+    assert not (tmp_path / "onnx").exists()
+    with pytest.raises(ValueError):
+        make(tmp_path / "onnx", "newer", replace=True, at_end=fail)
+    assert contents(tmp_path) == {"onnx/model.bin": "old"}
+
+
 def test_ctrl_c_while_a_folder_is_replaced_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
