@@ -207,22 +207,29 @@ def install_command(extra: str) -> str:
     """The command that installs the missing packages of an extra for this very interpreter.
 
     It names these packages, not an extra of `dlcli`: the package index has another project of that
-    name.
+    name. Where the metadata does not know the extra, `dl` runs from its source, which does.
 
     Args:
-        extra: a name in `project.optional-dependencies`, as the installed metadata knows it.
+        extra: a name in `project.optional-dependencies`.
     """
     import shlex
     from importlib import metadata
     from importlib.util import find_spec
 
+    try:
+        declared = metadata.requires("dlcli") or ()
+    except metadata.PackageNotFoundError:
+        declared = ()
     wanted: dict[str, str] = {}
-    for line in metadata.requires("dlcli") or ():
+    for line in declared:
         requirement, _, marker = line.partition(";")
         if re.search(rf"extra == ['\"]{extra}['\"]", marker):
             wanted[re.split(r"[^\w.-]", requirement, maxsplit=1)[0]] = requirement.strip()
     missing = [name for name in wanted if not [*metadata.distributions(name=name)]]
     packages = shlex.join(wanted[name] for name in missing or wanted)
+    if not wanted:
+        source = Path(__file__).parents[1]
+        packages = f"-e {shlex.quote(f'{source}[{extra}]')}"
     environment = Path(sys.prefix)
     if (environment / "pipx_metadata.json").is_file():
         return f"pipx inject {shlex.quote(environment.name)} {packages}"

@@ -58,6 +58,20 @@ def test_the_command_fits_the_way_in_which_dl_is_installed(
     assert install_command("heic") == "pipx inject dlcli 'pillow-heif<2,>=1.1'"
 
 
+def test_where_the_metadata_does_not_know_an_extra_the_source_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = f"{shlex.quote(sys.executable)} -m pip install -e '{ROOT}[heic]'"
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: None)
+    assert install_command("heic") == source
+
+    def not_installed(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", not_installed)
+    assert install_command("heic") == source
+
+
 def test_no_text_installs_the_package_of_that_name_from_an_index() -> None:
     texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "dlcli").rglob("*.py")]
     assert [text for text in texts if "dlcli[" in text.read_text()] == []
