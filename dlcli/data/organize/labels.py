@@ -256,13 +256,15 @@ def _require_classes(table: Table, column: Column, rows: Mapping[str, list[int]]
         )
     fractions = [value for value in values if re.fullmatch(r"[-+]?\d*\.\d*[1-9]\d*", value)]
     is_number = all(map(_NUMBER.fullmatch, values))
-    if is_number and (fractions or 2 < len(rows) < 2 * len(values)):
+    nearly_all_differ = len(rows) > 2 and len(values) > 0.9 * len(rows)
+    if is_number and (fractions or nearly_all_differ):
         such = min(fractions or values)
         raise DlError(
             f"{where} holds continuous numbers",
             why=f"such as {shown(such)}; {len(rows):,} images have {len(values):,} values",
             hint="`dl` learns classes, not numbers. Name a column of classes, such as ranges of "
-            "them: `--label-column NAME`.",
+            "them: `--label-column NAME`. To make each number a class: "
+            f"`--label-column {quoted(Path(name))}`.",
         )
 
 

@@ -53,6 +53,14 @@ def test_what_is_not_one_class_per_image_is_named(
     assert "`dl` learns" in caught.value.hint
 
 
+def test_few_whole_numbers_are_classes(tmp_path: Path) -> None:
+    plan = planned(tmp_path / "1", SIX, table("id,level", 0, 1, 2, 3, 0, 1))
+    assert labels_of(plan)["d.jpg"] == "3"
+    with pytest.raises(DlError) as caught:
+        planned(tmp_path / "2", SIX, table("id,age", 31, 20, 33, 21, 9, 14))
+    assert "`--label-column age`" in caught.value.hint
+
+
 def test_a_column_that_is_named_is_taken_as_classes(tmp_path: Path) -> None:
     plan = planned(tmp_path / "1", SIX, table("id,tags", *PLANET), Naming(label_column="tags"))
     assert labels_of(plan)["a.jpg"] == "clear primary"
