@@ -118,14 +118,22 @@ def _flat_names(images: Sequence[Image]) -> dict[Image, str]:
     """The name of each image in the folder of its class.
 
     If two folders hold a file of one name, those in subfolders have their path before it:
-    "2019_may_1.jpg".
+    "2019_may_1.jpg". If that name is taken too, a number follows: "2019_may_1-2.jpg".
     """
-    taken = Counter((image.base, image.folder, image.name) for image in images)
-    names = {}
-    for image in images:
-        is_alone = taken[image.base, image.folder, image.name] == 1
-        before = "" if is_alone or not image.deeper else f"{image.deeper}/"
-        names[image] = f"{before}{image.name}".replace("/", "_")
+    found = Counter((image.base, image.folder, image.name) for image in images)
+    alike = [i for i in images if i.deeper and found[i.base, i.folder, i.name] > 1]
+    names = {image: image.name for image in images}
+    for image in alike:
+        del names[image]
+    taken = {(image.base, image.folder, name) for image, name in names.items()}
+    for image in alike:
+        flat = Path(f"{image.deeper}/{image.name}".replace("/", "_"))
+        name, number = flat.name, 1
+        while (image.base, image.folder, name) in taken:
+            number += 1
+            name = f"{flat.stem}-{number}{flat.suffix}"
+        names[image] = name
+        taken.add((image.base, image.folder, name))
     return names
 
 

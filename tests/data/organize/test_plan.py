@@ -122,6 +122,16 @@ def test_settings_and_tables_beside_the_images_come_along(tmp_path: Path) -> Non
     assert len(moves) == 4
 
 
+def test_flat_names_that_occur_twice_are_numbered(tmp_path: Path) -> None:
+    root = make(tmp_path, "dog/9.jpg", "cat/a_b_1.jpg", "cat/a/b/1.jpg", "cat/a_b/1.jpg")
+    moves = plan_organize(root, root / "new", flatten=True).moves
+    assert [move.target for move in moves if move.source.startswith("cat/")] == [
+        "train/cat/a_b_1-2.jpg",
+        "train/cat/a_b_1-3.jpg",
+        "train/cat/a_b_1.jpg",
+    ]
+
+
 def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
     make(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "test1/1.jpg", "labels.csv")
     assert plan_organize(tmp_path, tmp_path).moves == (Move("test1/1.jpg", "test/1.jpg"),)
