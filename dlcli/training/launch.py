@@ -31,6 +31,7 @@ from dlcli.settings.schedule import EPOCHS, RATE, Schedule
 from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
 from dlcli.training.fit import first_samples, fit
 from dlcli.training.job import Job, make_job
+from dlcli.words import count
 
 
 def train(
@@ -56,6 +57,7 @@ def train(
     with heard_by(said.append):
         job = make_job(config, recipe_name, root, like=parent)
         job = dataclasses.replace(job, changes=changes)
+        _say_fitted(job, config.recipe(recipe_name).schedule)
         samples = first_samples(job)
     run = new_run(job, parent)
     with run.held(), heard_by(run.log):
@@ -63,6 +65,18 @@ def train(
             run.log(text)
         fit(job, run, samples)
     return run
+
+
+def _say_fitted(job: Job, usual: Schedule) -> None:
+    """Say why the epochs are not the recipe's default (`Recipe.fitted`)."""
+    now, before = job.recipe.schedule.epochs, usual.epochs
+    if now > before:
+        images = count(len(job.dataset.splits["train"]), "image")
+        classes = count(len(job.dataset.classes), "class", "classes")
+        say(
+            f"{now} epochs, not the usual {before}: {images} of {classes} need more steps. "
+            "`--epochs N` sets another number."
+        )
 
 
 def new_run(job: Job, parent: Run | None = None) -> Run:

@@ -88,7 +88,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import SAMPLE, open_dataset, untrainable
-    from dlcli.data.splits import singletons
+    from dlcli.data.splits import share_of_each, singletons
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -111,8 +111,8 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
             names.append(f"and {len(few) - MOST_NAMED:,} more")
         say(
             f"No validation image for {count(len(few), 'class', 'classes')}: {', '.join(names)}. "
-            f"For some of each, split again: `dl data undo{again(root, '')}`, then a larger "
-            "`--valid N`."
+            f"For some of each, split again: `dl data undo{again(root, '')}`, then "
+            f"`dl data split{again(root, '')} --valid {share_of_each(dataset):g}`."
         )
     moved = f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}"
     after = and_next(dataset, "dl features")
@@ -162,8 +162,8 @@ def sample(
         say("The same sample already exists.")
     print_counts(taken := open_dataset(folder), as_json)
     say(
-        f"The sample is in {shown(folder)}; next: `dl features{again(root)}`, "
-        f"or `dl features -d {quoted(folder)}`"
+        f"The sample is in {shown(folder)}; next: `dl features{again(root)}` for the whole "
+        f"dataset, or `dl features -d {quoted(folder)}` for the sample"
     )
     whole = len(open_dataset(root).splits["train"])
     fewer = max(len(taken.classes), whole // 4)

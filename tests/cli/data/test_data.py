@@ -54,8 +54,8 @@ def test_from_a_download_to_a_sample_and_all_the_way_back(dl: Dl, home: Path, ka
     assert result.stdout == "train        6 images\nvalid        4 images\ntest         0 images\n"
     assert result.stderr == (
         "Dataset ~/data/pets (last named)\n"
-        "The sample is in ~/data/pets-sample; next: `dl features`, "
-        "or `dl features -d ~/data/pets-sample`\n"
+        "The sample is in ~/data/pets-sample; next: `dl features` for the "
+        "whole dataset, or `dl features -d ~/data/pets-sample` for the sample\n"
     )
     store(home / "data" / "pets-sample")
     result = ok(dl("data", "ls"))
@@ -138,6 +138,10 @@ def test_classes_that_get_no_validation_image_are_named(dl: Dl, home: Path) -> N
     ok(dl("data", "organize", "Downloads/mix"))
     said = ok(dl("data", "split", "--valid", "4")).stderr
     assert "No validation image for 2 classes: `rare`, `scarce`." in said
+    again = re.search(r"`(dl data split --valid [\d.]+)`", said)
+    assert again
+    ok(dl("data", "undo"))
+    assert "No validation image" not in ok(dl(*again[1].split()[1:])).stderr
 
 
 def test_features_of_what_was_taken_back_are_not_in_the_way(
