@@ -42,3 +42,10 @@ def test_the_commands_keep_what_was_typed_and_change_what_they_say(
     newest = max(Run.all(home / "runs"), key=lambda each: str(each.status["started"]))
     values = newest.config["train"]["finetune"]
     assert (values["dropout"], values["schedule"]) == (0.65, "0.003x2,0.001x1")
+
+
+def test_more_epochs_than_usual_are_explained(dl: Dl, tiny: Path) -> None:
+    said = ok(dl("train", "finetune", "-d", tiny, "--early-stopping", "1", *SMALL)).stderr
+    assert " epochs, not the usual 12: " in said
+    assert "`--epochs N` sets another number." in said
+    assert "not the usual" not in ok(dl("train", "finetune", "--epochs", "1", *SMALL)).stderr
