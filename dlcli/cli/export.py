@@ -51,11 +51,10 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
 
     Formats are ONNX, OpenVINO, LiteRT (TensorFlow Lite) and SavedModel. For a phone or a small
     device use `litert`, for a server `onnx` or `openvino`, which is fast on Intel processors, for
-    TensorFlow Serving `tf`. The file model.yaml beside
-    the model lists the classes in order, and describes the model's input: image size, channels and
-    range of values. If the package that runs the format is installed, model.yaml also says how much
-    the model's output differs from the run's predictions. Without RUN, the command takes the newest
-    finished run of the current dataset.
+    TensorFlow Serving `tf`. The file model.yaml beside the model lists the classes in order, and
+    describes the model's input: image size, channels and range of values. If the package that runs
+    the format is installed, model.yaml also says how much the model's output differs from the run's
+    predictions. Without RUN, the command takes the newest finished run of the current dataset.
     """
     from dlcli.runs.choice import choose_run, say_chosen
     from dlcli.runs.stand_in import writable_run_said

@@ -102,7 +102,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
     from dlcli.features.compute import compute_features, missing_splits
     from dlcli.features.rules import changed_of
     from dlcli.features.store import skipped, stored_rows
-    from dlcli.images.headers import told
+    from dlcli.images.headers import changes_sentence
     from dlcli.models.engines import resolve_forward
 
     choice = choose_dataset(with_named(config, named))
@@ -123,7 +123,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
             left_out = len(skipped(folder, split))
             left = f", {left_out:,} left out" if left_out else ""
             click.echo(f"{split:6} {rows:>7,} images{left}")
-    if line := told(changed):
+    if line := changes_sentence(changed):
         say(line)
     done = f"Features are {'already computed, ' if found else ''}in {shown(folder)}"
     if layer == "pooled":

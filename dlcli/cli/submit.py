@@ -130,7 +130,7 @@ def command(
         _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
     elif not no_upload:
         say(
-            "Not sent: no competition is set. To send it, add `-c NAME`: NAME ends the "
+            "Not sent: no competition is set. To send it, add `-c NAME`, the last part of the "
             "competition's Kaggle address."
         )
 

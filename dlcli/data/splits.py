@@ -139,16 +139,19 @@ def singletons(dataset: Dataset) -> tuple[str, ...]:
     return tuple(name for name in dataset.classes if counts[name] == 1)
 
 
-def share_of_each(dataset: Dataset) -> float:
-    """The least of 0.05, 0.1 ... 0.95 that gives each class with two images one to validate on."""
+def enough_for_each(dataset: Dataset) -> int:
+    """How many images to move, so that each class with two images gets one to validate on.
+
+    The least such number, in steps of a twentieth of the images; never more than can be moved.
+    """
     counts = Counter((*dataset.labels("train"), *dataset.labels("valid")))
     spare = {name: count - 1 for name, count in counts.items()}
     for twentieths in range(1, 19):
         size = min(round(twentieths / 20 * sum(counts.values())), sum(spare.values()))
         shares = apportion(counts, size, most=spare)
         if all(shares[name] for name in counts if spare[name]):
-            return twentieths / 20
-    return 0.95
+            return size
+    return sum(spare.values())
 
 
 def _by_class(dataset: Dataset, name: str) -> dict[str, list[str]]:

@@ -43,7 +43,7 @@ from dlcli.features.store import (
 )
 from dlcli.files.paths import quoted, shown
 from dlcli.images.pixels import (
-    Change,
+    PixelChange,
     PixelRule,
     UnreadableImage,
     is_readable,
@@ -187,7 +187,7 @@ def _compute_split(
     begun, total = growing.images, len(growing.listing)
     if 0 < begun < total:
         say(f"Features of {split}: resuming after {begun:,} of {total:,} images.")
-    known: dict[str, tuple[bcolz.carray, int, Sequence[Change]]] = {}
+    known: dict[str, tuple[bcolz.carray, int, Sequence[PixelChange]]] = {}
     for stored, numbers, changed in rows_to_keep(dataset, forward, growing.listing[begun:]):
         array = _open(stored, "r")
         known |= {path: (array, row, changed.get(path, ())) for path, row in numbers.items()}
@@ -248,7 +248,7 @@ class _GrowingRows:
         self._images = 0
         self._rows: list[np.ndarray] = []
         self._skipped: dict[str, str] = {}
-        self._changed: dict[str, list[Change]] = {}
+        self._changed: dict[str, list[PixelChange]] = {}
 
     @property
     def images(self) -> int:
@@ -265,7 +265,7 @@ class _GrowingRows:
         self._images += 1
         self._skipped[path] = why
 
-    def add(self, path: str, row: np.ndarray, changes: Sequence[Change]) -> None:
+    def add(self, path: str, row: np.ndarray, changes: Sequence[PixelChange]) -> None:
         """Add the next image's row; rows are written when they fill a chunk."""
         self._images += 1
         self._rows.append(row)

@@ -1,8 +1,8 @@
-"""Features by one version of the rule for pixels that serve the other, where both give the same.
+"""Reuse stored features where both versions of the rule for pixels give the same.
 
-The versions differ only for images that are turned or scaled (`images.pixels.Change`). The log of a
-split names these images. It has them from decoding; for a store of before version 2 they are told
-once by the images' headers.
+The versions differ only for images that are turned or scaled (`images.pixels.PixelChange`). The log
+of a split names these images. It has them from decoding. For a store of before version 2, their
+headers are read once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dlcli.errors import DlError
 from dlcli.features.split_log import Listed, StoredSplit, list_images, read_split
 from dlcli.features.store import function_of, held, rows_of_same_files, store_folder, store_folders
 from dlcli.images.headers import changed_images
-from dlcli.images.pixels import Change
+from dlcli.images.pixels import PixelChange
 from dlcli.models.forward import Forward
 
 
@@ -35,7 +35,7 @@ def kept_as(dataset: Dataset, forward: Forward, splits: Iterable[str]) -> Forwar
     return other if same else forward
 
 
-def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Sequence[Change]]:
+def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Sequence[PixelChange]]:
     """The images of a split that version 2 of the rule turns or scales: path -> what it does.
 
     Args:
@@ -56,7 +56,7 @@ def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Seque
 
 def rows_to_keep(
     dataset: Dataset, forward: Forward, listing: Sequence[Listed]
-) -> Iterator[tuple[StoredSplit, dict[str, int], Mapping[str, Sequence[Change]]]]:
+) -> Iterator[tuple[StoredSplit, dict[str, int], Mapping[str, Sequence[PixelChange]]]]:
     """Find stored rows of the same files that this function would compute again.
 
     Yields:

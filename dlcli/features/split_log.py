@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from dlcli.files.atomic import atomic_write, sync_folder
 from dlcli.files.formats import read_csv, write_csv
 from dlcli.files.transfer import sync_file
-from dlcli.images.pixels import Change
+from dlcli.images.pixels import PixelChange
 
 SUFFIXES = (".done", ".log", ".csv", ".bc")
 
@@ -71,7 +71,7 @@ class Chunk:
     rows: int
     crc32: int | None
     skipped: dict[str, str]
-    changed: dict[str, list[Change]] | None = None
+    changed: dict[str, list[PixelChange]] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class StoredSplit:
         return {path: why for chunk in self.chunks for path, why in chunk.skipped.items()}
 
     @property
-    def changed(self) -> dict[str, list[Change]] | None:
+    def changed(self) -> dict[str, list[PixelChange]] | None:
         """Path -> what version 2 of the rule for pixels does; None if it is not recorded."""
-        found: dict[str, list[Change]] = {}
+        found: dict[str, list[PixelChange]] = {}
         for chunk in self.chunks:
             if chunk.changed is None:
                 return None
@@ -152,7 +152,7 @@ class StoredSplit:
         images: int,
         rows: int,
         skipped: dict[str, str],
-        changed: dict[str, list[Change]],
+        changed: dict[str, list[PixelChange]],
     ) -> StoredSplit:
         """Log one more chunk, whose rows are already in their file."""
         crc32 = _chunk_crc32(self.folder, self.split, len(self.chunks))
@@ -170,7 +170,7 @@ class StoredSplit:
         atomic_write(log, "".join(map(_line, [header, *map(asdict, self.chunks)])))
         self._write_sizes()
 
-    def record_changed(self, changed: Mapping[str, Iterable[Change]]) -> None:
+    def record_changed(self, changed: Mapping[str, Iterable[PixelChange]]) -> None:
         """Record what the rule for pixels does to the images of a finished split."""
         paths = iter(self.listing)
         chunks = []

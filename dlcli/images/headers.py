@@ -10,7 +10,7 @@ from typing import BinaryIO
 from dlcli import words
 from dlcli.images.depth import is_deep
 from dlcli.images.orientation import is_upright_jpeg, orientation_of
-from dlcli.images.pixels import MAX_PIXELS, Change, changes_by
+from dlcli.images.pixels import MAX_PIXELS, PixelChange, changes_by
 
 # Bytes that hold the header of most JPEGs, up to their pixels or to their EXIF.
 HEAD = 4096
@@ -20,7 +20,7 @@ PNG_DEPTH = 24  # where a PNG has its number of bits a sample
 PNG_EXIF, PNG_EXIF_TEXTS = b"eXIf", (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
 
-def changed_images(root: Path, paths: Iterable[str]) -> dict[str, tuple[Change, ...]]:
+def changed_images(root: Path, paths: Iterable[str]) -> dict[str, tuple[PixelChange, ...]]:
     """The images that version 2 of the rule turns or scales: path -> what it does.
 
     Files that can't be read are left out.
@@ -34,7 +34,7 @@ def changed_images(root: Path, paths: Iterable[str]) -> dict[str, tuple[Change, 
     return {path: changes for path, changes in found.items() if changes}
 
 
-def changes_to(path: Path) -> tuple[Change, ...]:
+def changes_to(path: Path) -> tuple[PixelChange, ...]:
     """What version 2 of the rule does to one image; () if it can't be read."""
     from PIL import Image
 
@@ -70,7 +70,7 @@ def _png_has_exif(file: BinaryIO) -> bool:
     return False
 
 
-def told(changed: Mapping[str, Iterable[str]]) -> str:
+def changes_sentence(changed: Mapping[str, Iterable[str]]) -> str:
     """How many images are turned and scaled, as a sentence; "" if none is.
 
     Args:

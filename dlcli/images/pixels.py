@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 RuleVersion = Literal[1, 2]
 NEWEST: RuleVersion = 2
-Change = Literal["turned", "scaled"]
+PixelChange = Literal["turned", "scaled"]
 
 # Pillow warns above 89 million pixels and refuses above twice that; the decoders here do too.
 MAX_PIXELS = 178_956_970
@@ -91,7 +91,7 @@ class Decoded(NamedTuple):
     """
 
     pixels: np.ndarray
-    changes: tuple[Change, ...]
+    changes: tuple[PixelChange, ...]
 
 
 def load_pixels(path: Path, rule: PixelRule) -> np.ndarray:
@@ -157,7 +157,7 @@ def _read(path: Path) -> bytes:
 
 def _decode(
     path: Path, data: bytes, version: RuleVersion, at_least: int | None = None
-) -> tuple[Image.Image, tuple[Change, ...]]:
+) -> tuple[Image.Image, tuple[PixelChange, ...]]:
     import io
 
     import numpy as np
@@ -200,9 +200,9 @@ def _as_stored(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def changes_by(orientation: int, deep: bool) -> tuple[Change, ...]:
+def changes_by(orientation: int, deep: bool) -> tuple[PixelChange, ...]:
     """What version 2 of the rule does to an image of an orientation, and perhaps of deep pixels."""
-    changes: list[Change] = []
+    changes: list[PixelChange] = []
     if orientation > 1:
         changes.append("turned")
     if deep:
@@ -266,7 +266,7 @@ class Batch:
     pixels: np.ndarray
     unreadable: tuple[UnreadableImage, ...]
     count: int
-    changes: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[PixelChange, ...]] = field(default_factory=dict)
 
 
 def read_batches(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dlcli.backend import dtype_policy, gpu_has_bf16, has_gpu, silence_openvino, start_backend
 from dlcli.errors import DlError
-from dlcli.images.pixels import NEWEST, Batch, Change, PixelRule, UnreadableImage, read_batches
+from dlcli.images.pixels import NEWEST, Batch, PixelChange, PixelRule, UnreadableImage, read_batches
 from dlcli.models.backbones import get_backbone
 from dlcli.models.forward import Forward
 from dlcli.models.network import Layer, load_cut
@@ -98,7 +98,7 @@ class Computed(NamedTuple):
     """
 
     row: np.ndarray
-    changes: tuple[Change, ...]
+    changes: tuple[PixelChange, ...]
 
 
 def rows_of(

@@ -89,7 +89,7 @@ def test_without_a_sample_the_file_has_ids_and_one_probability_and_says_whose(
     assert run.submission_file.read_text() == "id,label\n1,0.1\n2,1\n10,0.8\n"
     assert "(the newest finished run of pets, the dataset named)" in said.stderr
     assert "holds the probability of 'dog' (the last by name" in said.stderr
-    assert "Not sent: no competition is set. To send it, add `-c NAME`: NAME ends" in said.stderr
+    assert "Not sent: no competition is set. To send it, add `-c NAME`, the last" in said.stderr
     assert "rows            3" in said.stdout
 
 

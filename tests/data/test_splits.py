@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dlcli.data.dataset import Dataset
 from dlcli.data.journal import Move
-from dlcli.data.splits import apportion, plan_sample, plan_split, singletons
+from dlcli.data.splits import apportion, enough_for_each, plan_sample, plan_split, singletons
 from dlcli.errors import DlError
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 200), min_size=1, max_size=8)
@@ -154,3 +154,9 @@ def test_a_sample_has_each_class_and_no_more_than_there_is(
 def test_a_sample_smaller_than_the_number_of_classes_is_refused() -> None:
     with pytest.raises(DlError, match="2 is too few for a sample of 3 classes"):
         plan_sample(dataset({"a": 9, "b": 9, "c": 9}, {"a": 1}), 2, 1, 0)
+
+
+@given(COUNTS.filter(lambda counts: max(counts.values()) > 1))
+def test_the_number_that_is_enough_for_each_class_can_be_moved(counts: dict[str, int]) -> None:
+    moved = classes(plan_split(dataset(counts), enough_for_each(dataset(counts)), 0))
+    assert set(moved) == {name for name, count in counts.items() if count > 1}

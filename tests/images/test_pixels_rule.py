@@ -15,7 +15,7 @@ from support.pictures import picture
 from support.turned import DEEP, EIGHT, save_deep, save_turned
 
 from dlcli.images.depth import scaled
-from dlcli.images.headers import changed_images, changes_to, told
+from dlcli.images.headers import changed_images, changes_sentence, changes_to
 from dlcli.images.orientation import is_upright_jpeg
 from dlcli.images.pixels import PixelRule, RuleVersion, decode, load_pixels
 
@@ -281,10 +281,10 @@ def test_headers_tell_nothing_of_what_is_no_image(tmp_path: Path) -> None:
 
 
 def test_it_is_said_how_many_are_turned_and_scaled() -> None:
-    assert told({}) == ""
+    assert changes_sentence({}) == ""
     one = {"a": ("turned",)}
-    assert told(one) == "1 image is turned upright, as EXIF says."
-    turned, scaled = told(one | {"b": ("turned", "scaled")}).split("; ")
+    assert changes_sentence(one) == "1 image is turned upright, as EXIF says."
+    turned, scaled = changes_sentence(one | {"b": ("turned", "scaled")}).split("; ")
     assert turned == "2 images are turned upright, as EXIF says"
     assert scaled == "1 image of more than 8 bits is scaled to 8 bits."
 

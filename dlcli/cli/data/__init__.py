@@ -88,7 +88,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import SAMPLE, open_dataset, untrainable
-    from dlcli.data.splits import share_of_each, singletons
+    from dlcli.data.splits import enough_for_each, singletons
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -112,7 +112,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
         say(
             f"No validation image for {count(len(few), 'class', 'classes')}: {', '.join(names)}. "
             f"For some of each, split again: `dl data undo{again(root, '')}`, then "
-            f"`dl data split{again(root, '')} --valid {share_of_each(dataset):g}`."
+            f"`dl data split{again(root, '')} --valid {enough_for_each(dataset)}`."
         )
     moved = f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}"
     after = and_next(dataset, "dl features")

@@ -69,10 +69,10 @@ def say_left_out(dataset: Dataset) -> None:
 
 def say_changes(dataset: Dataset) -> None:
     """Say how many images are turned or scaled as they are decoded."""
-    from dlcli.images.headers import changed_images, told
+    from dlcli.images.headers import changed_images, changes_sentence
 
     every = [path for paths in dataset.splits.values() for path in paths]
-    if line := told(changed_images(dataset.root, every)):
+    if line := changes_sentence(changed_images(dataset.root, every)):
         say(line)
 
 

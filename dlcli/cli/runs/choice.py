@@ -169,7 +169,7 @@ def select_runs(
     )
 
 
-def after(run: Run, config: Config) -> str:
+def next_command(run: Run, config: Config) -> str:
     """The next command for a finished run: its report, then its submission or photos."""
     import shlex
 

@@ -85,8 +85,8 @@ def rm_command(
     """Remove runs, or their checkpoints.
 
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
-    and what depends on them, then asks once. With `--yes`, type the whole name
-    of each RUN, or a FILTER.
+    and what depends on them, then asks once. With `--yes`, type the whole name of each RUN, or a
+    FILTER.
     """
     from dlcli.runs.disk import (
         checkpoint_of,

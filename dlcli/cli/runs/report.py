@@ -12,7 +12,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import TypedPath, WholeNumber, with_config
-from dlcli.cli.runs.choice import FILTERS, after, choose_runs, select_runs
+from dlcli.cli.runs.choice import FILTERS, choose_runs, next_command, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import cache_home, shown
@@ -64,7 +64,7 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     asked = [str(read_filter(text)) for text in filters]
     write_runs_page(page, found.kept, found.dataset, found.root, asked)
     best = next(iter(best_first(found.kept, "val_loss")), None)
-    command = after(best.run, config) if best else training(found.runs_dir, found.root)
+    command = next_command(best.run, config) if best else training(found.runs_dir, found.root)
     say(f"Report: {shown(page)}; next: `{command}`")
 
 

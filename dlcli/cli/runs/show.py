@@ -10,7 +10,7 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
-from dlcli.cli.runs.choice import after, named_or_last
+from dlcli.cli.runs.choice import named_or_last, next_command
 from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.progress import say
@@ -222,5 +222,5 @@ def _next(row: Row, config: Config, named: str) -> str:
     if row.state == "running":
         return "The run is being trained. Wait for it."
     if row.state == "finished":
-        return f"Next: `{after(row.run, config)}`"
+        return f"Next: `{next_command(row.run, config)}`"
     return f"Next: `dl resume {words}`, or `dl runs rm {words}`"
