@@ -126,15 +126,19 @@ def machine_id() -> str:
 
 
 def session_id() -> str | None:
-    """The terminal session of this process, as a file's name; None if its leader has ended.
+    """The terminal session of this process, as a file's name; None if it can't be told.
 
     A number of a process is used again, so the leader's start is part of the name. On a Mac, where
-    that is unknown, the terminal's name takes its place.
+    that is unknown, the terminal's name takes its place. Where the leader has ended or is outside
+    of the container, the eldest process of this one's line in the session takes its place.
     """
     leader = os.getsid(0)
+    start = _start(leader)
+    if not start and (eldest := _eldest_in_session()):
+        leader, start = eldest, _start(eldest)
     if not exists(leader):
         return None
-    return f"{machine_id()}-{leader}-{_start(leader) or _terminal()}"
+    return f"{machine_id()}-{leader}-{start or _terminal()}"
 
 
 def session_ended(name: str) -> bool | None:
@@ -164,19 +168,36 @@ def _user() -> str:
         return str(os.geteuid())
 
 
+def _eldest_in_session() -> int | None:
+    """This process or its farthest ancestor, as far as all are in one session; None if unknown."""
+    eldest, session = None, os.getsid(0)
+    pid = os.getpid()
+    while (fields := _stat(pid)) and int(fields[3]) == session:
+        eldest, pid = pid, int(fields[1])
+    return eldest
+
+
 def _start(pid: int) -> int | None:
     """When a process started, in clock ticks since the machine's start; None if unknown.
 
     It tells processes apart that get the same number, after a while or, in a container, at once. A
     zombie process counts as ended.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    if not (fields := _stat(pid)):
         return None
-    # proc(5): field 2, the name, may hold spaces and brackets; 3 is the state, 22 the start
-    state, *fields = stat.rpartition(")")[2].split()
-    return 0 if state in "ZX" else int(fields[18])
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """What the system tells of a process: state, parent, group, session and more; [] if unknown.
+
+    These are the fields of proc(5) from the third. The second, the name, may hold spaces and
+    brackets.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def provenance() -> dict[str, Any]:

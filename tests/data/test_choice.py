@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -109,17 +110,45 @@ def test_sessions_that_have_ended_are_forgotten(datasets: Path) -> None:
 
 
 def test_without_proc_the_terminal_tells_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_start", lambda pid: None)  # as on a Mac
+    monkeypatch.setattr(process, "_stat", lambda pid: [])  # as on a Mac
+    monkeypatch.setattr(os, "getsid", lambda pid: os.getpid())
     monkeypatch.setattr(process, "_terminal", lambda: "ttys003")
-    name = f"{machine_id()}-{os.getsid(0)}-ttys003"
+    name = f"{machine_id()}-{os.getpid()}-ttys003"
     assert session_id() == name
     assert not session_ended(name)
 
 
-def test_a_session_whose_leader_has_ended_has_no_name(
+def test_a_session_whose_leader_has_ended_keeps_what_was_last_named(datasets: Path) -> None:
+    named = [sys.executable, "-c", OTHER_TERMINAL, "fish"]
+    unnamed = named[:-1]
+    both = f"sleep 1; {shlex.join(named)}; {shlex.join(unnamed)}"
+    # the leader starts a shell that outlives it
+    leader = ["bash", "-c", f"({both}) &"]
+    said = subprocess.run(leader, start_new_session=True, capture_output=True, text=True).stdout
+    assert said == 2 * "Dataset ~/data/fish (last named)\n"
+
+
+def test_a_leader_outside_of_the_container_is_replaced_by_the_eldest_within(
     datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getsid", lambda pid: 0)  # as where it is outside of the container
+    shell, own = os.getppid() or 1, os.getpid()
+    processes = {
+        own: ["R", str(shell), "0", "0", *15 * ["0"], "1200"],
+        shell: ["S", "0", "0", "0", *15 * ["0"], "1100"],  # its parent has no number here
+    }
+    monkeypatch.setattr(os, "getsid", lambda pid: 0)
+    monkeypatch.setattr(process, "_stat", lambda pid: processes.get(pid, []))
+    monkeypatch.setattr(process, "exists", processes.__contains__)
+    assert session_id() == f"{machine_id()}-{shell}-1100"
+    choose_dataset(with_named(config(), "fish"))
+    assert choose_dataset(config()).why == "last named"
+
+
+def test_without_proc_a_session_whose_leader_has_ended_has_no_name(
+    datasets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_stat", lambda pid: [])
+    monkeypatch.setattr(process, "exists", lambda pid: False)
     assert session_id() is None
     choose_dataset(with_named(config(), "fish"))
     assert choose_dataset(config()).why == "last named in another terminal"
