@@ -35,6 +35,8 @@ from dlcli.files.paths import shown
 from dlcli.progress import Patience, say
 
 if TYPE_CHECKING:
+    from paramiko import SSHClient
+
     from dlcli.aws.boxes import Box
     from dlcli.aws.cloud import Cloud
     from dlcli.aws.keys import Key
@@ -119,7 +121,7 @@ def arrive(
     started: bool = False,
     trust: bool = False,
 ) -> None:
-    """Wait until a running box is ready for work; set up a new one.
+    """Wait until a running box is ready for work; set up a new one, repair a silent watchdog.
 
     Args:
         started: whether it was stopped before; its watchdog then gets the present limits.
@@ -137,9 +139,13 @@ def _arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, started: bool, trus
         if started:
             say(f"Waiting for {box.name} to accept a connection ({USUALLY})")
         host = reach(cloud, box, settings, trust=trust)
-        if started:
-            with closing(connect(host)) as client:
-                install_watchdog(cloud.named(box.name), settings, partial(run, client), anew=True)
+        with closing(connect(host)) as client:
+            if not started and _is_watched(client):
+                return
+            if not started:
+                say(f"The watchdog of {box.name} does not run. Installing it again")
+            named, there = cloud.named(box.name), partial(run, client)
+            install_watchdog(named, settings, there, anew=started)
         return
     host = host_of(cloud, box, key)
     say(f"Waiting for the host keys of {box.name}, then for ssh ({USUALLY})")
@@ -148,6 +154,11 @@ def _arrive(cloud: Cloud, box: Box, key: Key, settings: Aws, started: bool, trus
     with closing(connect(host)) as client:
         provision(cloud.named(box.name), settings, partial(run, client))
     forget_order(box.region, box.name)
+
+
+def _is_watched(client: SSHClient) -> bool:
+    """Whether a box's watchdog has written its status lately."""
+    return read_watchdog(run(client, STATUS)[1]) is not None
 
 
 def wait_for_port(host: Host) -> None:

@@ -42,6 +42,7 @@ def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(reach, "host_of", host_of)
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(reach, "_is_watched", lambda client: True)
     return folder
 
 
@@ -183,6 +184,26 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
     ok(dl("aws", "stop", "-y"))
     ok(dl("aws", "up", "-y", "--max-hours", "6"))
     assert found == [("cats", 5, True), ("cats", 6, True)]
+
+
+def test_up_repairs_a_watchdog_that_does_not_run(
+    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [DlError("The watchdog of cats does not run"), None]
+
+    def install(box: Named, settings: Aws, run: Runner, *, anew: bool) -> None:
+        assert not anew
+        if answer := answers.pop(0):
+            raise answer
+
+    monkeypatch.setattr(reach, "install_watchdog", install)
+    ok(dl("aws", "up", "-y"))
+    monkeypatch.setattr(reach, "_is_watched", lambda client: False)
+    monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["false"])
+    refused(dl("aws", "extend", "2h"), "Repair its watchdog: `dl aws up -n cats`")
+    refused(dl("aws", "up", "-y"), "The watchdog of cats does not run")
+    assert "Installing it again" in ok(dl("aws", "up", "-y")).stderr
+    assert answers == []
 
 
 @pytest.mark.parametrize("command", ["up", "start"])

@@ -32,7 +32,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
 
     A running box is left as it is.
     """
-    from dlcli.aws.boxes import find_box
+    from dlcli.aws.boxes import find_box, wait_for
     from dlcli.aws.launch import start
     from dlcli.aws.order import alone_with
     from dlcli.aws.prices import require_within
@@ -45,6 +45,7 @@ def start_command(config: Config, trust: bool, yes: bool) -> None:
         require_within(box.type, cost, settings.max_price, cloud.options)
     if box.running:
         say(f"{name} is already running.")
+        box = wait_for(cloud, box.id, "running")  # it may have no address yet
     else:
         say(f"Cost: {cost}")
         consent(f"Start {name}, {box.type}?", yes)
