@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.aws.errors import WITHOUT_ACCOUNT, explained
+from dlcli.aws.errors import HOW_TO_LOG_IN, WITHOUT_ACCOUNT, explained
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import find_project_file, home
 from dlcli.progress import say
@@ -87,8 +87,8 @@ class Cloud:
         if not self._session.region_name:
             with explained():
                 keys = self._session.get_credentials()
-            both = " Credentials are missing too: `aws configure` asks for both."
-            both = "" if keys else f"{both}\n{WITHOUT_ACCOUNT}"
+            both = f" Credentials are missing too.\n{HOW_TO_LOG_IN}\n{WITHOUT_ACCOUNT}"
+            both = "" if keys else both
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",

@@ -11,11 +11,18 @@ from typing import Any
 
 from dlcli.errors import DlError
 
+# For orientation, where AWS can't be asked: its list prices of 2026, for Linux.
 WITHOUT_ACCOUNT = (
-    "`dl` needs credentials to read prices and quotas and to rent. Prices without an account: "
+    "Nothing was rented or changed. `dl` needs credentials to read prices and quotas and to rent.\n"
+    "Prices in us-east-1 in 2026, on demand: g4dn.xlarge (T4) $0.526/h, g6.xlarge (L4) $0.805/h, "
+    "g5.xlarge (A10G) $1.006/h. Today's, without an account: "
     "https://aws.amazon.com/ec2/pricing/on-demand/"
 )
-HOW_TO_LOG_IN = "`aws configure` stores keys; `aws sso login` opens a single sign-on session."
+HOW_TO_LOG_IN = (
+    "With the AWS CLI: `aws configure` stores keys, `aws sso login` opens a single sign-on session."
+    "\nWithout it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Make a key at "
+    "https://console.aws.amazon.com/iam/home#/security_credentials ."
+)
 
 # No machine of this type is free here; another zone may have one.
 NEXT_ZONE = frozenset(
@@ -151,7 +158,7 @@ def _answered(error: Any) -> DlError:
         return DlError(
             "AWS does not accept the credentials",
             why=why,
-            hint=f"{HOW_TO_LOG_IN} If the credentials are right, this computer's clock may be "
+            hint=f"{HOW_TO_LOG_IN}\nIf the credentials are right, this computer's clock may be "
             "wrong, or the region may be disabled for the account.",
         )
     if code in FORBIDDEN:
@@ -199,7 +206,7 @@ def _unanswered(error: Exception) -> DlError:
             why="neither the environment, ~/.aws nor the profile has any"
             if isinstance(error, raised.NoCredentialsError)
             else why,
-            hint=f"{HOW_TO_LOG_IN} To use another profile, set `aws.profile`.\n{WITHOUT_ACCOUNT}",
+            hint=f"{HOW_TO_LOG_IN}\nTo use another profile, set `aws.profile`.\n{WITHOUT_ACCOUNT}",
         )
     if isinstance(error, raised.ProfileNotFound):
         return DlError(
@@ -236,8 +243,8 @@ def _log_in_again() -> str:
     import os
 
     profile = os.environ.get("AWS_PROFILE")
-    named = f" --profile {profile}" if profile else ""
-    return f"Log in again: `aws sso login{named}`. If you use a session token, fetch a new one."
+    named = f" --profile {profile}`" if profile else "`, with `--profile NAME` if you use a profile"
+    return f"Log in again: `aws sso login{named}. If you use a session token, fetch a new one."
 
 
 def _as_action(operation: str) -> str:

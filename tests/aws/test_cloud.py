@@ -64,6 +64,7 @@ def test_without_credentials_it_says_how_to_log_in(
     with pytest.raises(DlError, match="No AWS credentials were found") as raised:
         open_cloud(Aws()).regions()
     assert "aws configure" in raised.value.hint
+    assert "g6.xlarge (L4) $0.805/h" in raised.value.hint
     assert raised.value.hint.endswith("https://aws.amazon.com/ec2/pricing/on-demand/")
 
 
@@ -83,7 +84,9 @@ def test_a_region_has_to_be_known(aws: Account, monkeypatch: pytest.MonkeyPatch)
         bare.delenv("AWS_ACCESS_KEY_ID")
         with pytest.raises(DlError, match="No AWS region is known") as raised:
             open_cloud(Aws())
-        assert "Credentials are missing too: `aws configure` asks for both" in raised.value.hint
+        assert (
+            "Credentials are missing too.\nWith the AWS CLI: `aws configure`" in raised.value.hint
+        )
         assert "https://aws.amazon.com/ec2/pricing/on-demand/" in raised.value.hint
     assert open_cloud(Aws(region="eu-west-1")).region == "eu-west-1"
     with pytest.raises(DlError, match="region"):
