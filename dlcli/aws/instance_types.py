@@ -222,14 +222,18 @@ def require_offered(cloud: Cloud, box: Box, wanted: str) -> None:
     """Refuse a type for an existing box if the region does not offer it.
 
     Raises:
-        DlError: names the nearest type, and the command that changes the box to it.
+        DlError: names the nearest type, and the command that leads to it.
     """
     if describe(cloud.ec2, [wanted]):
         return
     near, words = _nearest_in_words(cloud, wanted)
     others = f"List the types on offer with `dl aws types{cloud.options}`."
     options = cloud.named(box.name).options
-    become = f"Change it with `dl aws resize {near.name}{options}`. " if near else ""
+    become = ""
+    if near is not None and near.name == box.type:
+        become = f"Use it with `dl aws up{options}`. "
+    elif near is not None:
+        become = f"Change it with `dl aws resize {near.name}{options}`. "
     raise DlError(words, hint=f"{box.name} is a {box.type}. {become}{others}")
 
 

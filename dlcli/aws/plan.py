@@ -301,7 +301,7 @@ def prepare(
     plan = plan_up(spec, existing, cloud.options)
     cost = hourly(cloud, spec.type, spec.disk_gb, spec.spot, plan.zones[0])
     if not spec.spot:  # for spot boxes EC2 enforces the price
-        require_within(spec.type, cost, spec.max_price, cloud.options)
+        require_within(spec.type, cost, spec.max_price, cloud.options, is_new=True)
     if key is None:
         return Prepared(spec, existing, plan, cost, kind=kind)
     script = user_data(spec.idle, spec.max_hours)

@@ -282,12 +282,15 @@ def _costs(cloud: Cloud, boxes: Sequence[Box]) -> dict[str, Cost]:
     }
 
 
-def require_within(name: str, cost: Cost, most: float | None, options: str) -> None:
+def require_within(
+    name: str, cost: Cost, most: float | None, options: str, *, is_new: bool = False
+) -> None:
     """Refuse a type whose price is above `max_price`, or unknown while one is set.
 
     Args:
         most: dollars an hour; None for any.
         options: options for the account and region, for the hint.
+        is_new: whether a box is rented, which could be a spot box as well.
 
     Raises:
         DlError: gives the price, if it is known.
@@ -304,8 +307,8 @@ def require_within(name: str, cost: Cost, most: float | None, options: str) -> N
         raise DlError(
             f"{name} costs {dollars(cost.compute)}/h",
             why=f"`max_price` is {dollars(most)}/h",
-            hint=f"List cheaper types with `dl aws types --max-price {most:g}{options}`, or try "
-            "`--spot`.",
+            hint=f"List cheaper types with `dl aws types --max-price {most:g}{options}`, or "
+            + ("try `--spot`." if is_new else "raise `--max-price`."),
         )
 
 

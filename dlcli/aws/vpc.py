@@ -45,8 +45,8 @@ def my_address() -> str:
         raise DlError(
             "The public address of this computer is not known",
             why=f"{CHECK_IP} did not give it: {_reason(error)}",
-            hint="Check the network. Or give the address yourself: `dl aws up --ingress "
-            "203.0.113.7`, or for good `dl config set aws.ingress 203.0.113.7`.",
+            hint="Check the network. Or set this computer's address yourself: "
+            "`dl config set aws.ingress ADDRESS`.",
         ) from error
 
 

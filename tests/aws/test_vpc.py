@@ -56,7 +56,7 @@ def test_offline_the_address_is_not_known(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(DlError, match="address of this computer is not known") as raised:
         vpc_module.my_address()
     assert raised.value.why == "http://127.0.0.1:9 did not give it: Connection refused"
-    assert "--ingress" in raised.value.hint
+    assert "aws.ingress" in raised.value.hint
 
 
 def test_a_group_is_made_once_and_reconciled_as_often_as_one_likes(aws: Account) -> None:

@@ -83,7 +83,7 @@ def prepare(
     require_narrow(folders.here, home())
     require_remote(folders.there)
     there = f"{home_of(client)}/{folders.there}"
-    elsewhere = dict(folders.elsewhere)
+    elsewhere = {each: f"{other}{options}" for each, other in folders.elsewhere.items()}
     ignored: set[str] = set()
     far, complete = listed_there(client, there)
     if delete and direction == "get" and not complete:

@@ -149,7 +149,7 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
     """
     from dlcli.aws.copy.lists import checkout_around
     from dlcli.aws.copy.plan import PROJECTS, Folders, counterpart
-    from dlcli.data.choice import folder_named, one_name, typed_option
+    from dlcli.data.choice import folder_named, one_name, typed_name, typed_option
     from dlcli.data.dataset import FEATURES
 
     settings = config.settings()
@@ -176,11 +176,11 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
         if direction == "put" and not (root / FEATURES).is_dir():
             raise DlError(
                 f"{root.name} has no features yet",
-                hint=f"Compute them: `dl features -d {root.name}`.",
+                hint=f"Compute them: `dl features -d {typed_name(root)}`.",
             )
         what = f"features of {root.name}"
         return Folders(what, root / FEATURES, f"{there}/{FEATURES}", exclude)
-    other = f"dl aws {direction} features"
+    other = f"dl aws {direction} features {typed_name(root)}"
     return Folders(f"dataset {root.name}", root, there, exclude, {f"/{FEATURES}/": other})
 
 
@@ -257,12 +257,19 @@ def _ask(prepared: Prepared, yes: bool) -> None:
 
 def following(kind: str, prepared: Prepared, options: str) -> str:
     """The command that usually follows a copy."""
+    import shlex
+
+    from dlcli.data.choice import typed_name
+
     if prepared.direction == "put":
         return f"dl aws ssh{options}"
-    name = prepared.folders.what.rpartition(" ")[2]
+    here = prepared.folders.here
     if kind == "runs":
-        return f"dl runs show {name}" if "/" in name else "dl runs --all"
-    return "git status" if kind == "project" else f"dl train finetune -d {name}"
+        name = prepared.folders.what.removeprefix("runs").strip()
+        return f"dl runs show {shlex.quote(name)}" if "/" in name else "dl runs --all"
+    if kind == "project":
+        return "git status"
+    return f"dl train finetune -d {typed_name(here.parent if kind == 'features' else here)}"
 
 
 def _say_done(prepared: Prepared, command: str) -> None:

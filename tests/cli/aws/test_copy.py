@@ -117,7 +117,10 @@ def test_a_dataset_is_the_same_folder_there(dl: Dl, project: Path, home: Path, s
     result = ok(dl("aws", "put", "dataset", "tiny"))
     there = sshd.home / "data" / "tiny"
     assert names(there) == {name for name in names(root) if not name.startswith("features/")}
-    assert "Left out 1, `dl aws put features` copies them: features/x.bc." in result.stderr
+    assert (
+        "Left out 1, `dl aws put features tiny -n dogs` copies them: features/x.bc."
+        in result.stderr
+    )
     ok(dl("aws", "put", "features"))  # the dataset last named
     assert names(there) == names(root)
     subprocess.run(["rm", "-r", root], check=True)

@@ -9,7 +9,11 @@ import pytest
 from support.aws_account import Account
 from support.command_result import Dl, Result, ok, refused
 
+from dlcli.aws.boxes import Box
 from dlcli.aws.cloud import Cloud, Usual, open_cloud
+from dlcli.aws.keys import own_key
+from dlcli.aws.reach import host_of
+from dlcli.aws.system_ssh import Host
 from dlcli.settings.aws import Aws
 
 REGION = "us-west-2"
@@ -66,6 +70,38 @@ def test_what_to_type_about_a_spot_box_means_it(dl: Dl, there: Account) -> None:
 def test_an_audit_of_all_regions_says_how_to_end_what_it_found(dl: Dl, there: Account) -> None:
     ok(dl("aws", "up", "-y", "--region", REGION))
     assert named(refused(dl("aws", "audit", "--all-regions"), "1 finding")) == {"down"}
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "advised"),
+    [
+        ((), "aws ssh", "dl aws up -n cats"),
+        (("aws up -y",), "aws up g5.xlarge", "dl aws resize g5.xlarge -n cats"),
+        (("aws up -y", "aws stop -y"), "aws ssh", "dl aws start -n cats"),
+        (("aws up --spot -y",), "aws resize g5.xlarge", "dl aws down -n cats"),
+        (("config set aws.ssh_key ~/none.pem",), "aws up", "dl config set aws.ssh_key none"),
+    ],
+)
+def test_a_hint_that_is_followed_leads_on(
+    dl: Dl,
+    aws: Account,
+    cats: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: tuple[str, ...],
+    command: str,
+    advised: str,
+) -> None:
+    def reached(cloud: Cloud, box: Box, settings: Aws, *, trust: bool) -> Host:
+        return host_of(cloud, box, own_key(settings.ssh_key))
+
+    monkeypatch.setattr("dlcli.aws.reach.reach", reached)
+    monkeypatch.setattr("dlcli.aws.system_ssh.interactive", lambda argv: 0)
+    for each in before:
+        ok(dl(*each.split()))
+    first = refused(dl(*command.split()), f"`{advised}`")
+    ok(dl(*advised.split()[1:], *([] if "config" in advised else ["-y"])))
+    again = dl(*command.split(), *([] if "ssh" in command else ["-y"]))
+    assert again.exit_code == 0 or again.stderr != first.stderr
 
 
 def test_where_the_region_is_the_usual_one_it_need_not_be_typed(

@@ -32,6 +32,10 @@ def test_a_type_that_is_gone_is_answered_with_the_nearest(dl: Dl, aws: Account, 
     ok(dl("aws", "up", "p2.xlarge", "--yes", "--substitute"))
     (instance,) = aws.instances()
     assert instance["InstanceType"] == "g4dn.xlarge"
+    refused(
+        dl("aws", "up", "p2.xlarge", "--yes", "--substitute"),
+        "cats is a g4dn.xlarge. Use it with `dl aws up -n cats`",
+    )
 
 
 def test_a_type_that_is_gone_is_said_where_the_own_address_can_not_be_learned(
