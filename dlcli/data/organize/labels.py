@@ -26,7 +26,9 @@ from dlcli.files.archive_members import MOST_NAME_BYTES
 from dlcli.files.paths import quoted, shown
 
 _ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
-NAMING = "Name them: `--labels FILE --id-column NAME --label-column NAME`."
+_COLUMNS = "`--labels FILE --id-column NAME --label-column NAME`"
+_CORRECT = f"Correct the names in the CSV, or name other columns: {_COLUMNS}."
+NAMING = f"Name them: {_COLUMNS}."
 
 # Names of label columns in competitions, in lower case, letters and digits alone.
 _LABEL_NAMES = (
@@ -211,8 +213,8 @@ def _labels_in(
             f"No column of {shown(table.file)} names the images"
             if naming.id_column is None
             else f"Column `{shown(naming.id_column)}` of {shown(table.file)} does not name images",
-            why=f"expected names such as {shown(images[0])}",
-            hint=NAMING,
+            why=_names_differ(table, naming.id_column or table.header[0], images),
+            hint=_CORRECT,
         )
     id_column, form = chosen
     rows = _rows_of(table, id_column, form, images)
@@ -310,9 +312,15 @@ def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Nam
             return DlError(f"No CSV has a column `{shown(name)}`", why=why, hint=hint or NAMING)
     return DlError(
         f"No column of {files} names the images",
-        why=f"expected names such as {shown(images[0])}",
-        hint=NAMING,
+        why=_names_differ(tables[0], tables[0].header[0], images),
+        hint=_CORRECT,
     )
+
+
+def _names_differ(table: Table, column: str, images: Sequence[str]) -> str:
+    """The name of an image, and what a column holds in its place."""
+    found = next(filter(None, table.ids(column)), "nothing")
+    return f"expected names such as {shown(images[0])}, found {shown(found)}"
 
 
 def _id_column(table: Table, images: Sequence[str], naming: Naming) -> tuple[str, Form] | None:
@@ -366,6 +374,12 @@ def _require_rows(
 ) -> None:
     """Refuse images without a row, and a row that names several images."""
     if missing := [image for image in images if image not in rows]:
+        if Path(id_column).stem in {Path(image).stem for image in missing}:
+            raise DlError(
+                f"{shown(table.file)} has no header, which names its columns",
+                why=f"its first line names an image, {shown(id_column)}",
+                hint="Add a first line to it, such as `id,label`.",
+            )
         raise DlError(
             f"{len(missing):,} of {len(images):,} training images have no row in "
             f"{shown(table.file)}, such as {shown(missing[0])}",

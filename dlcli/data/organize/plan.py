@@ -233,11 +233,12 @@ def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
     if not unknown:
         return labels
     flat = [image for image in images if not image.folder]
+    beside = quoted(Path(layout.tables[0])) if len(layout.tables) == 1 else "FILE"
     raise DlError(
         f"{len(unknown):,} of {len(flat):,} images in {shown(layout.source / unknown[0].base)} "
         f"have no class in their names, such as {shown(unknown[0].name)}",
         why="flat files need names like cat.12.jpg, or a CSV of their classes beside them",
-        hint=f"{sort_by_hand(layout.source)} Or name a CSV: `--labels FILE`.",
+        hint=f"{sort_by_hand(layout.source)} Or name a CSV: `--labels {beside}`.",
     )
 
 
