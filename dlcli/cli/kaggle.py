@@ -254,7 +254,8 @@ def sync(config: Config, as_json: bool) -> None:
     for run, entry in news.lost:
         say(f"{entry.file}.csv of {run.name} never reached Kaggle: the upload was interrupted.")
     if news.waiting:
-        say(f"Still being sent or scored: {len(news.waiting):,}. Run `dl kaggle sync` later.")
+        later = f"`dl kaggle sync{here.named}`"
+        say(f"Still being sent or scored: {len(news.waiting):,}. Run {later} later.")
     say(f"New from Kaggle: {len(changed):,}; next: `dl kaggle status{here.named}`")
 
 

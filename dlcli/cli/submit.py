@@ -109,6 +109,7 @@ def command(
     Without RUN it takes the newest finished run of the current dataset. The file is sent only if a
     competition is known: from `-c`, from `dl data get`, or from the settings.
     """
+    from dlcli.data.choice import again
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
     from dlcli.kaggle.submit import plan_submission, submit_run
@@ -127,7 +128,8 @@ def command(
     _print_scores(done, bound)
     say(f"Saved {shown(done.file)}")
     if kaggle is not None:
-        _send(kaggle, chosen, done, message=message, wait=wait, yes=yes, views=views)
+        named = config.retyped(["kaggle.competition"]) + again(chosen.root)
+        _send(kaggle, chosen, done, named, message=message, wait=wait, yes=yes, views=views)
     elif not no_upload:
         say(
             "Not sent: no competition is set. To send it, add `-c NAME`, the last part of the "
@@ -210,13 +212,13 @@ def _send(
     kaggle: Kaggle,
     chosen: ChosenRun,
     done: Submitted,
+    named: str,
     *,
     message: str | None,
     wait: bool | None,
     yes: bool,
     views: int,
 ) -> None:
-    from dlcli.data.choice import again
     from dlcli.kaggle.send import WAIT_SECONDS, send, wait_for_score
 
     otherwise = "The file is written; nothing was sent"
@@ -232,8 +234,9 @@ def _send(
         confirm=lambda question: consent(question, yes, otherwise),
     )
     if wait is not False:
-        entry = wait_for_score(kaggle, chosen.run, entry, None if wait else WAIT_SECONDS)
-    _print_outcome(entry, again(chosen.root))
+        seconds = None if wait else WAIT_SECONDS
+        entry = wait_for_score(kaggle, chosen.run, entry, seconds, named)
+    _print_outcome(entry, named)
 
 
 def _print_outcome(entry: Entry, named: str) -> None:

@@ -117,7 +117,9 @@ class Kaggle:
                 if (ref := self._arrived(slug, file.name, before)) is not None:
                     return ref
                 if is_last:
-                    hint = f"Check with `dl kaggle sync` if it arrived. {unclear.error.hint}"
+                    hint = (
+                        f"Check with `dl kaggle sync -c {slug}` if it arrived. {unclear.error.hint}"
+                    )
                     raise DlError(unclear.error.what, why=unclear.error.why, hint=hint) from unclear
         raise AssertionError("the last attempt returns or raises")
 

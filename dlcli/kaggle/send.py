@@ -131,17 +131,20 @@ def send(
     return entry
 
 
-def wait_for_score(kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None) -> Entry:
+def wait_for_score(
+    kaggle: Kaggle, run: Run, entry: Entry, seconds: float | None, named: str = ""
+) -> Entry:
     """Ask Kaggle until an entry is scored or the time is up, and record the answer.
 
     Args:
         seconds: time limit; None for none.
+        named: options for the competition and the dataset, for the message after Ctrl-C.
     """
     say("Waiting for the score. Ctrl-C stops waiting; the submission stands.")
     try:
         entry = _polled(kaggle, entry, None if seconds is None else time.monotonic() + seconds)
     except KeyboardInterrupt:
-        say("The submission stands. Get its score later with `dl kaggle sync`.")
+        say(f"The submission stands. Get its score later with `dl kaggle sync{named}`.")
         raise
     keep(run, [entry])
     return entry

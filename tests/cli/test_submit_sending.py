@@ -156,15 +156,18 @@ def test_a_score_that_takes_long_is_picked_up_later(
 ) -> None:
     monkeypatch.setattr("dlcli.kaggle.send.WAIT_SECONDS", 0.05)
     server.slow_scoring = 50
-    said = ok(dl("submit", run.name))
-    assert "get the score later: `dl kaggle sync -d ~/data/pets`" in said.stderr
+    (run.path.parents[2] / "data/pets/dataset.yaml").unlink()  # the option alone names it
+    said = ok(dl("submit", run.name, "-c", SLUG))
+    sync = f"kaggle sync --competition {SLUG} -d"
+    assert f"get the score later: `dl {sync} ~/data/pets`" in said.stderr
     assert only_entry(run).state == "pending"
     for sent in server.sent:
         sent.polls = 0
-    said = ok(dl("kaggle", "sync", "-d", "pets"))
+    said = ok(dl(*sync.split(), "pets"))
     assert "New from Kaggle: 1" in said.stderr
+    assert f"next: `dl kaggle status --competition {SLUG}`" in said.stderr
     assert only_entry(run).public_score == read_yaml(run.status_file)["public_score"] == 0.10536
-    assert "New from Kaggle: 0" in ok(dl("kaggle", "sync")).stderr
+    assert "New from Kaggle: 0" in ok(dl("kaggle", "sync", "-c", SLUG)).stderr
 
 
 def test_wait_waits_as_long_as_it_takes_and_no_wait_not_at_all(

@@ -124,5 +124,5 @@ def test_an_order_that_did_not_arrive_is_sent_again_once(
     server.refuse("CreateSubmission", 500, times=9)
     with pytest.raises(DlError, match="a problem at the moment") as error:
         account.submit(SLUG, file, "")
-    assert "Check with `dl kaggle sync` if it arrived" in error.value.hint
+    assert f"Check with `dl kaggle sync -c {SLUG}` if it arrived" in error.value.hint
     assert server.calls.count("CreateSubmission") == 4
