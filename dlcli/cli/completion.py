@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from os.path import dirname
+
 import click
 
 from dlcli.cli.parts.help import Command, DebugOption
 from dlcli.cli.parts.options import OneOf
 from dlcli.progress import say
 
-INSTALL = {
-    "bash": "dl completion bash > ~/.local/share/bash-completion/completions/dl",
-    "zsh": "dl completion zsh > ~/.zfunc/_dl  (with ~/.zfunc in $fpath before compinit)",
-    "fish": "dl completion fish > ~/.config/fish/completions/dl.fish",
+FILES = {
+    "bash": "~/.local/share/bash-completion/completions/dl",
+    "zsh": "~/.zfunc/_dl",
+    "fish": "~/.config/fish/completions/dl.fish",
 }
 QUOTED = 'printf -v value %q "$value"; COMPREPLY+=("$value")'
 
 
 @click.command(cls=Command)
-@click.argument("shell", type=OneOf(tuple(INSTALL)))
+@click.argument("shell", type=OneOf(tuple(FILES)))
 def command(shell: str) -> None:
     """Print the shell script that completes `dl` commands.
 
@@ -34,7 +36,9 @@ def command(shell: str) -> None:
     if shell == "bash":  # unlike the others, bash does not quote names with spaces
         script = script.replace("COMPREPLY+=($value)", QUOTED)
     click.echo(script)
-    say(f"To save it: {INSTALL[shell]}")
+    file = FILES[shell]
+    before = " Put ~/.zfunc in $fpath before compinit." if shell == "zsh" else ""
+    say(f"To save it: `mkdir -p {dirname(file)} && dl completion {shell} > {file}`.{before}")
 
 
 command.params.append(DebugOption())

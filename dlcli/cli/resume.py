@@ -61,7 +61,8 @@ def command(
     from dlcli.runs.choice import find_run, interrupted_run, name_to_type, require_whole, same_runs
     from dlcli.training.resume import resume
 
-    _require_known([*([run] if run and run.startswith("-") else []), *ctx.args])
+    typed = run if run and not run.startswith("-") else None
+    _require_known([*([run] if run and not typed else []), *ctx.args], typed or "RUN")
     settings = config.settings()
     if run is None:
         stopped = interrupted_run(config)
@@ -80,12 +81,12 @@ def command(
     print_result(stopped, f"dl evaluate {shlex.quote(run)}{same_runs(config)}")
 
 
-def _require_known(more: Sequence[str]) -> None:
+def _require_known(more: Sequence[str], run: str) -> None:
     """Refuse options of `dl train` that a resume can't change; click passes them unparsed."""
     if more:
         raise DlError(
             f"`dl resume` can't change `{more[0]}`",
             why="only `--epochs`, `--lr` and `--batch-size` of a run can change",
-            hint="Train a new run with another setting: `dl rerun RUN --set dropout=0.3`.",
+            hint=f"Train a new run with another setting: `dl rerun {run} --set dropout=0.3`.",
             exit_code=ExitCode.USAGE,
         )

@@ -237,7 +237,8 @@ def sample(
             raise DlError(
                 f"{len(outcome.missing):,} images disappeared from {shown(root)} during the copy",
                 why=f"one of them is {shown(outcome.missing[0])}",
-                hint="Run `dl data sample` again once nothing else changes that folder.",
+                hint=f"Run `dl data sample {quoted(root)}` again once nothing else changes that "
+                "folder.",
             )
         if target.exists():
             target.rename(replaced)

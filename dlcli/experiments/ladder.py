@@ -254,7 +254,7 @@ def _require_same_images(plan: Mapping[str, Any], root: Path) -> None:
             raise DlError(
                 f"The images of {shown(root / split)} have changed since the ladder began",
                 why="its steps could not be compared",
-                hint="`dl ladder` starts a new one.",
+                hint=f"`dl ladder{again(root)}` starts a new one.",
             )
 
 

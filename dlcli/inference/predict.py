@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlcli import words
 from dlcli.config import Config
+from dlcli.data.choice import again
 from dlcli.data.dataset import Dataset, open_dataset, untrainable, whole_of
 from dlcli.errors import DlError
 from dlcli.features.compute import (
@@ -252,7 +253,8 @@ def _features(
     if not all(ready) and any(views):
         held = sum(size_bytes(array_path(folder, split)) for folder in folders)
         where = f"{words.size(held)} in {shown(folders[0].parent)}"
-        say(f"Stored the views of {split}, {where}; `dl features ls` lists them.")
+        listing = f"`dl features ls{again(dataset.root)}`"
+        say(f"Stored the views of {split}, {where}; {listing} lists them.")
     return [open_features(folder, dataset, split) for folder in folders]
 
 

@@ -15,6 +15,7 @@ from dlcli.errors import DlError
 from dlcli.files.download import NotFetched, fetch
 from dlcli.files.paths import shown
 from dlcli.models.backbones import Embedded
+from dlcli.settings.shared import Settings
 
 if TYPE_CHECKING:
     import h5py
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 Shapes = Counter[tuple[int, ...]]
+# The default backbone, whose weights need no download.
+EMBEDDED = Settings.backbone
 
 
 def weights_file(backbone: Backbone, weights: Path | None = None) -> Path:
@@ -93,7 +96,7 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
             f"The weights of {backbone.name} are not on this computer and can't be downloaded",
             why=why,
             hint=f"{again}\n"
-            "Or train on the embedded network: `dl train finetune`.\n"
+            f"Or train on the embedded network: `dl train finetune --backbone {EMBEDDED}`.\n"
             "Or give a file that has them: `--weights FILE`.\n"
             f"Or download {url} ({backbone.weights_mb} MB) on another computer, and copy it to "
             f"{shown(path)}.",

@@ -260,7 +260,7 @@ def _progress_at_end(run: Run, job: Job) -> Progress:
         raise DlError(
             f"{run.name} can't be trained further",
             why=f"{shown(run.history_file)} is missing, or has other phases than the run",
-            hint="Restore the file, or train a new run: `dl rerun`.",
+            hint=f"Restore the file, or train a new run: `dl rerun {run.name}`.",
         )
     best = min(history, key=lambda row: row["val_loss"])
     last = history[-1]["phase"]

@@ -51,6 +51,7 @@ def test_the_version_is_printed_by_either_door(dl: Dl) -> None:
         ("trian", "`dl` has no command 'trian'", "`train`"),
         ("data splitt", "`dl data` has no command 'splitt'", "`split`"),
         ("config shw", "`dl config` has no command 'shw'", "`show`"),
+        ("kaggle submit", "`dl kaggle` has no command 'submit'", "`dl submit`"),
         ("train fintune", "`dl train` has no recipe 'fintune'", "`finetune`"),
         ("recipes fintune", "There is no recipe 'fintune'", "`finetune`"),
         (

@@ -125,7 +125,7 @@ def test_offline_one_message_says_what_to_do(keras_home: Path):
     assert "The weights of vgg16 are not on this computer" in message
     assert "127.0.0.1: Connection refused" in message
     assert "Try again later." in message
-    assert "`dl train finetune`" in message
+    assert "`dl train finetune --backbone efficientnet-lite0`" in message
     assert "`--weights FILE`" in message
     assert f"download {url} (528 MB) on another computer" in message
     assert str(keras_home / "models" / "mine.h5") in message

@@ -154,6 +154,9 @@ class Group(Page, click.Group):
         if self.before_dataset is not None and (root := dataset_meant(name, data_dir)):
             before = f"{ctx.command_path} {self.before_dataset}".rstrip()
             return f"{shown(name)} is a dataset: `{before} {typed_name(root)}`."
+        top = ctx.find_root()
+        if isinstance(top.command, Group) and name in top.command.list_commands(top):
+            return f"Did you mean `{top.command_path} {name}`?"
         known = self.list_commands(ctx)
         word = CALLED.get(name, name)
         if word == "ls" and "ls" not in known and "show" in known:
