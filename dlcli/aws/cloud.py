@@ -92,8 +92,8 @@ class Cloud:
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",
-                hint="Add `--region us-east-1`, or set it for good: "
-                f"`dl config set aws.region us-east-1`.{both}",
+                hint="Set it: `dl config set aws.region us-east-1`. For one command, most take "
+                f"`--region us-east-1`.{both}",
             )
         self.region: str = self._session.region_name
         self._typed_region = region

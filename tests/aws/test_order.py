@@ -42,6 +42,7 @@ def test_where_no_zone_has_any_all_are_named(dl: Dl, aws: Account, cats: Path) -
     said = refused(dl("aws", "up", "-y"), "No zone of us-east-1 has a g6.xlarge free").stderr
     assert said.count("We have none (InsufficientInstanceCapacity)") == 1
     assert said.count("us-east-1f") == 2  # in the plan, and when it was tried
+    refused(dl("aws", "up", "--az", "a", "--spot", "-y"), "Or leave out `--az` and `--spot`.")
     assert aws.instances() == []
     ok(dl("aws", "down", "-y"))
     assert aws.tagged() == {}
