@@ -74,7 +74,8 @@ A recipe is one way to build and train a network. `dl recipes` lists them. [Trai
 describes what they have in common, [Adding a recipe](adding-a-recipe.md) how to write one.
 
 Set a hyperparameter with its option, in a file of settings below `train:` and the recipe's name, or
-in the environment, as `DL_TRAIN__FINETUNE__DROPOUT`; see [Settings](config.md).
+in the environment, as `DL_TRAIN__FINETUNE__DROPOUT`; see [Settings](config.md). The tables show the
+defaults. Some recipes train more epochs than that on [small datasets](train.md#schedules).
 """
 
 SHARED = """\

@@ -84,8 +84,8 @@ def get(config: Config, key: str) -> None:
 def set_(key: str, value: str, project: bool) -> None:
     """Save a setting in your own file, or in the project's.
 
-    KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. If no other name ends
-    so, its last part is enough. `dl config path` prints where the two files are.
+    KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. Its last part is
+    enough if no other name ends with it. `dl config path` prints where the two files are.
     """
     key = whole_key(key)
     if key == "backbone":

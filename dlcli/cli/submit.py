@@ -59,7 +59,7 @@ class Clip(click.ParamType):
     "--clip",
     "bound",
     type=Clip(),
-    help="keep every probability between C and 1 - C, of n classes between C/(n-1) and 1 - C; "
+    help="keep every probability between C and 1 - C (n classes: between C/(n-1) and 1 - C); "
     "auto: the C that is best on the validation images  [default: none]",
 )
 @click.option(

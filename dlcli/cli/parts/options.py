@@ -226,8 +226,8 @@ def with_tta(command: Callable[..., Any]) -> Callable[..., Any]:
         type=Copies(),
         metavar="N",
         help="test-time augmentation: average the predictions for each image and N augmented "
-        "copies of it; augmentation is as in training, else as in the settings, else mirroring "
-        "alone; an option changes it",
+        "copies of it; the copies are changed as in training, else as the settings say, else only "
+        "mirrored; an option such as --rotation changes that",
     )
     return tta(command)
 
