@@ -98,7 +98,6 @@ class Bar:
 
     def __init__(self, progress: Progress | None = None, task: TaskID | None = None) -> None:
         self._progress, self._task = progress, task
-        self._said = time.monotonic()
         self.done = 0
 
     def advance(self, by: int = 1) -> None:
@@ -107,14 +106,8 @@ class Bar:
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, by)
 
-    @property
-    def silent_seconds(self) -> float:
-        """Seconds since the last message."""
-        return time.monotonic() - self._said
-
     def say(self, text: str) -> None:
         """Print a message above the bar."""
-        self._said = time.monotonic()
         if self._progress is None:
             say(text)
             return

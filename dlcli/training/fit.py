@@ -7,6 +7,7 @@ epoch define the samples, their order, augmentation and labels.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# Lines that a phase of quick epochs prints; slow epochs print a line each.
-LINES = 12
+# Most lines that a phase on stored features prints: its epochs take milliseconds. Where images go
+# through the network in every epoch, each epoch has a line.
+MOST_LINES = 15
 
 Batch = tuple["np.ndarray", "np.ndarray", "np.ndarray | None"]
 
@@ -148,8 +150,11 @@ def _train_phase(
     """Train one phase's remaining epochs."""
     phase, train = network.phase, samples[0]
     epochs = len(phase.schedule.rates())
+    every = epochs_a_line(epochs) if job.on_features(phase) else 1
     if progress.phase_epochs < epochs:
         planned = count(epochs, "epoch")
+        if every > 1:
+            planned += f", shown in steps of {every}"
         say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
     first = len(progress.history) - progress.phase_epochs + 1
     with (
@@ -171,6 +176,7 @@ def _train_phase(
             progress=progress,
             bar=bar,
             step=step,
+            every=every,
         ).train_epochs()
 
 
@@ -197,6 +203,7 @@ class Fit:
         progress: the progress of the run, updated by each epoch.
         bar: the progress bar, which counts labelled images.
         step: called between two batches, where Ctrl-C may stop the run.
+        every: how many epochs there are to each line.
     """
 
     job: Job
@@ -207,6 +214,7 @@ class Fit:
     progress: Progress
     bar: Bar
     step: Callable[[], None]
+    every: int = 1
 
     def train_epochs(self) -> None:
         """Train and save the remaining epochs, or fewer by early stopping."""
@@ -297,19 +305,21 @@ class Fit:
             add_events(run.tensorboard, row)
 
     def _tell(self, row: dict[str, Any]) -> None:
-        """Print an epoch's result; of many quick epochs only about a dozen."""
-        every = _epochs_a_line(len(self.network.phase.schedule.rates()))
-        if self.progress.phase_epochs % every == 0 or self.bar.silent_seconds > 1:
+        """Print an epoch's result: the phase's first and last epoch, and each `every`th."""
+        done, planned = self.progress.phase_epochs, len(self.network.phase.schedule.rates())
+        if done in (1, planned) or row["epoch"] % self.every == 0:
             self.bar.say(
-                f"epoch {row['epoch']:>2}  loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
+                f"epoch {row['epoch']:>{len(str(self.job.epochs))}}  "
+                f"loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
                 f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
                 f"rate {row['learning_rate']:g}"
             )
 
 
-def _epochs_a_line(epochs: int) -> int:
-    """How many quick epochs there are to each line that is printed."""
-    return math.ceil(epochs / LINES)
+def epochs_a_line(epochs: int) -> int:
+    """How many epochs of a phase on stored features there are to each line: 1, 2, 5, 10, 20 ..."""
+    steps = (step * 10**power for power in itertools.count() for step in (1, 2, 5))
+    return next(step for step in steps if epochs <= MOST_LINES * step)
 
 
 class Targets:

@@ -80,14 +80,22 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
     assert len(read_predictions(run.predictions_file("test")).paths) == 5
 
 
-@pytest.mark.parametrize(("epochs", "every"), [(12, 1), (30, 3)])
-def test_of_many_quick_epochs_some_are_printed_and_no_line_explains_it(
-    dl: Dl, tiny: Path, epochs: int, every: int
+@pytest.mark.parametrize(
+    ("epochs", "every"), [(1, 1), (12, 1), (15, 1), (16, 2), (30, 2), (31, 5), (112, 10), (200, 20)]
+)
+def test_a_phase_on_features_has_at_most_fifteen_lines_in_round_steps(
+    epochs: int, every: int
 ) -> None:
-    said = ok(dl("train", "linear", "-d", tiny, "--schedule", f"1e-3x{epochs}", *SMALL)).stderr
-    assert "is printed" not in said
-    # a loaded machine may be slow, and slow epochs have a line each
-    assert epochs // every <= len(re.findall("^epoch ", said, re.MULTILINE)) <= epochs
+    assert fit.epochs_a_line(epochs) == every
+
+
+def test_epochs_are_shown_in_the_steps_that_are_said_however_slow_the_machine(
+    dl: Dl, tiny: Path
+) -> None:
+    said = ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3x17", *SMALL)).stderr
+    assert "17 epochs, shown in steps of 2.\n" in said
+    shown = re.findall(r"^epoch ([ \d]\d)  loss", said, re.MULTILINE)
+    assert shown == [f"{epoch:2}" for epoch in (1, *range(2, 17, 2), 17)]
 
 
 def test_a_file_system_without_hard_links_holds_a_run(
