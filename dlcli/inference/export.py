@@ -162,23 +162,26 @@ class Agreement:
         return asdict(self)
 
     def __str__(self) -> str:
+        by_keras = f"differs from that of the run's model in Keras by {_at_most(self.keras)}"
         if self.predictions is None:
-            return (
-                "Checked on noise, without images. Probabilities differ from Keras' by "
-                f"{self.keras:.1g} at most."
-            )
+            return f"Checked on noise, without images. Each probability {by_keras}."
         said = (
             f"Checked on {self.images} validation images: {self.same_class} have the class that "
-            "the run predicted. Probabilities differ from those of the run's model in Keras by "
-            f"{self.keras:.1g} at most"
+            f"the run predicted. Each probability {by_keras}"
         )
+        by_run = _at_most(self.predictions)
         if self.run_precision == "f32":
-            return f"{said}, and from the run's predictions by {self.predictions:.1g} at most."
+            return f"{said}, and from that of the run's predictions by {by_run}."
         return (
-            f"{said}: the export is exact. The run's own predictions differ from it by up to "
-            f"{self.predictions:.1g}, because the run computed features in {self.run_precision} "
-            "and the export computes in f32."
+            f"{said}. It differs from that of the run's predictions by {by_run}: the run computed "
+            f"features in {self.run_precision}, which is quicker and less precise, the exported "
+            "model computes in f32."
         )
+
+
+def _at_most(difference: float) -> str:
+    """A largest difference of a probability in words: 0.3 at most."""
+    return "less than 0.0001" if difference < 1e-4 else f"{difference:.1g} at most"
 
 
 @dataclass(frozen=True)

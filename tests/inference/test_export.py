@@ -78,12 +78,17 @@ def test_the_example_turns_a_photo_upright_as_the_run_does(
     assert "ImageOps" not in (home / "old" / EXAMPLE).read_text()
 
 
-def test_a_run_in_bf16_is_told_apart_from_the_export_that_is_exact() -> None:
+def test_what_was_compared_with_what_is_said_with_each_number() -> None:
     said = str(Agreement(58, 2e-7, 0.152, 57, "bf16"))
-    assert "58 validation images: 57 have the class that the run predicted" in said
-    assert "the run's model in Keras by 2e-07 at most: the export is exact" in said
-    assert "differ from it by up to 0.2, because the run computed features in bf16" in said
-    assert "the run's predictions by 2e-07 at most" in str(Agreement(8, 0.0, 2e-7, 8, "f32"))
+    assert said == (
+        "Checked on 58 validation images: 57 have the class that the run predicted. Each "
+        "probability differs from that of the run's model in Keras by less than 0.0001. It "
+        "differs from that of the run's predictions by 0.2 at most: the run computed features in "
+        "bf16, which is quicker and less precise, the exported model computes in f32."
+    )
+    exact = str(Agreement(8, 0.0, 3e-4, 8, "f32"))
+    assert exact.endswith(", and from that of the run's predictions by 0.0003 at most.")
+    assert "without images. Each probability" in str(Agreement(0, 0.0, None, 0, "f32"))
 
 
 def test_tflite_is_litert(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:
