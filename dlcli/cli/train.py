@@ -194,12 +194,13 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 def print_result(run: Any, next_command: str) -> None:
     """Print the scores of a finished run, their diagnosis, its folder and the next command."""
     from dlcli.evaluation.diagnosis import Diagnosis
+    from dlcli.runs.attempts import told
 
     status = run.status
     click.echo(
         f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
-        f"(epoch {status['best_epoch']} of {status['epoch']})"
+        f"(best epoch: {status['best_epoch']} of {status['epoch']})"
     )
-    for line in Diagnosis.of(status["diagnosis"]).lines:
+    for line in told(run, Diagnosis.of(status["diagnosis"])):
         say(line)
     say(f"Saved {shown(run.path)}; next: `{next_command}`")

@@ -154,14 +154,19 @@ class Diagnosis:
     @property
     def lines(self) -> list[str]:
         """The finding, its numbers and any remedies, one line each."""
-        if not self.next:
-            return [self.sentence, self.evidence]
+        return self.lines_after("")
+
+    def lines_after(self, before: str) -> list[str]:
+        """The same, with a sentence before the remedies: "It gained nothing. "."""
         further = self.kind == "good fit"
-        if len(self.next) == 1:
-            only = f"{'To go further:' if further else 'Try'} {self.next[0]}."
-            return [self.sentence, self.evidence, only]
-        first = "To go further, in this order:" if further else "Try, in this order:"
-        return [self.sentence, self.evidence, first, *(f"- {each}" for each in self.next)]
+        if not self.next:
+            tries = [before.strip()] if before else []
+        elif len(self.next) == 1:
+            tries = [f"{before}{'To go further:' if further else 'Try'} {self.next[0]}."]
+        else:
+            start = "To go further, in this order:" if further else "Try, in this order:"
+            tries = [before + start, *(f"- {each}" for each in self.next)]
+        return [self.sentence, self.evidence, *tries]
 
 
 def diagnose(

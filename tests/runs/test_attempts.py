@@ -1,0 +1,128 @@
+"""Advice that knows what was tried: which runs are attempts at a remedy, and what is then said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.listed_runs import listed_run
+
+from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.runs.attempts import Trained, attempts_at, last_gain, told
+from dlcli.runs.run import Run
+
+SETTINGS = {
+    "schedule": "0.003x8,0.0003x4",
+    "dropout": "0.5",
+    "augment": "false",
+    "augment_passes": "0",
+    "tail": "1",
+}
+BASE = Trained("base", "finetune", SETTINGS, ("t", "v"), 0.5)
+AUGMENTATION = "augmentation, `dl rerun base --set augment=true --set augment_passes=5`"
+DROPOUT = "more dropout, `dl rerun base --set dropout=0.75`"
+EPOCHS = "more epochs, `dl rerun base --epochs 24`"
+RATE = "lower learning rates, `dl rerun base --lr 0.0003`"
+LINEAR = "a simpler model, `dl train imagenet-linear`"
+UNFREEZE = "a richer model, `dl train finetune --unfreeze 3`"
+WHOLE = "the whole dataset, `dl train finetune --dropout 0.5 -d dogs`"
+FINDER = "another learning rate, `dl lr-find finetune`"
+MORE = "more images"
+ALL = (AUGMENTATION, DROPOUT, EPOCHS, RATE, LINEAR, UNFREEZE, WHOLE, FINDER, MORE)
+
+
+def trained(name: str = "other", loss: float = 0.4, **settings: str) -> Trained:
+    return replace(BASE, name=name, val_loss=loss, settings=SETTINGS | settings)
+
+
+@pytest.mark.parametrize(
+    ("run", "remedy"),
+    [
+        (trained(augment="true", augment_passes="5"), AUGMENTATION),
+        (replace(trained(), settings={"augment": "true", "augment_passes": "5"}), AUGMENTATION),
+        (trained(dropout="0.75"), DROPOUT),
+        (trained(schedule="0.003x16,0.0003x8"), EPOCHS),
+        (trained(schedule="0.0003x8,3e-05x4"), RATE),
+        (replace(trained(tail="2"), recipe="imagenet-linear"), LINEAR),
+        (trained(unfreeze="3"), UNFREEZE),
+    ],
+)
+def test_a_run_with_a_remedys_change_alone_is_an_attempt_at_it(run: Trained, remedy: str) -> None:
+    assert attempts_at(ALL, BASE, [BASE, run]) == {remedy: run}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        trained(dropout="0.75", tail="2"),
+        trained(dropout="0.6"),
+        trained(augment="true"),
+        replace(trained(dropout="0.75"), recipe="fc"),
+        trained(),
+    ],
+)
+def test_a_run_that_differs_in_more_or_not_as_far_is_no_attempt(run: Trained) -> None:
+    assert attempts_at(ALL, BASE, [BASE, run]) == {}
+
+
+def test_whatever_a_project_recipe_names_or_sets_is_no_error() -> None:
+    odd = replace(BASE, settings={"epochs": "4", "schedule": "by hand"})
+    remedies = ("a richer model, `dl train it's`", EPOCHS, RATE, "a simpler model, `make it`")
+    longer = replace(odd, name="longer", settings={"epochs": "24", "schedule": "by hand"})
+    assert attempts_at(remedies, odd, [odd, longer]) == {EPOCHS: longer}
+
+
+def test_of_several_attempts_the_best_counts() -> None:
+    runs = [trained("a", 0.41, dropout="0.75"), trained("b", 0.4, dropout="0.75")]
+    assert attempts_at(ALL, BASE, runs)[DROPOUT].name == "b"
+
+
+def test_a_rerun_without_a_clear_gain_leads_back_to_the_run_that_it_began_from() -> None:
+    first = replace(trained("first", 0.49), parent="base")
+    second = replace(trained("second", 0.48), parent="first")
+    assert last_gain(second, [BASE, first, second]) == BASE
+    assert last_gain(replace(second, val_loss=0.4), [BASE, first, second]).name == "second"
+    assert last_gain(second, [second]) == second  # its parent is gone, or had other images
+    itself = replace(second, parent="second")
+    assert last_gain(itself, [itself]) == itself
+
+
+FOUND = {"kind": "overfitting", "sentence": "Overfitting.", "evidence": "Numbers."}
+
+
+def run_of(name: str, loss: float, *, parent: str | None = None, **given: Any) -> Run:
+    images = {"train": "t", "valid": given.pop("valid", "v")}
+    record = {"dataset": {"fingerprints": images}, "parent": parent and f"tiny/{parent}"}
+    found = FOUND | {"next": [DROPOUT, LINEAR]}
+    return listed_run(name, record=record, val_loss=loss, diagnosis=found, **given)
+
+
+def lines_of(run: Run) -> list[str]:
+    return told(run, Diagnosis.of(run.status["diagnosis"]))
+
+
+def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
+    base = run_of("base", 0.5)
+    advised = ["Overfitting.", "Numbers.", "Try, in this order:", f"- {DROPOUT}", f"- {LINEAR}"]
+    assert lines_of(base) == advised
+    run_of("elsewhere", 0.3, hyperparameters={"dropout": 0.75}, valid="w")
+    run_of("stopped", 0.3, hyperparameters={"dropout": 0.75}, state="interrupted")
+    assert lines_of(base) == advised
+    more = {"dropout": 0.75}
+    again = run_of("again", 0.48, hyperparameters=more, settings={"seed": 1}, parent="base")
+    tried = ["Tried already:", "- more dropout: valid loss 0.4800, again"]
+    assert lines_of(base) == ["Overfitting.", "Numbers.", f"Try {LINEAR}.", *tried]
+    gained = "No clear gain over base, valid loss 0.5000."
+    assert lines_of(again) == ["Overfitting.", "Numbers.", f"{gained} Try {LINEAR}.", *tried]
+    run_of("linear", 0.3, recipe="imagenet-linear")
+    assert lines_of(again) == [
+        *("Overfitting.", "Numbers.", gained, *tried),
+        "- a simpler model: valid loss 0.3000, linear",
+        "What to try after the best of them: `dl runs show linear`",
+    ]
+
+
+def test_a_run_of_0_1_0_or_without_a_loss_has_its_own_advice() -> None:
+    old = listed_run(diagnosis=FOUND | {"next": [MORE]}, val_loss=None)
+    assert lines_of(old)[2:] == ["Try more images."]
