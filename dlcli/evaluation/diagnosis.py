@@ -187,10 +187,11 @@ def diagnose(
     # for two independent means of equal noise; on the same images the noise is rather less
     seen = trends(history, math.sqrt(2) * valid.noise, TRIFLE * valid.guess_loss)
     kind, sentence = _finding(train, valid, seen, options)
+    beside = [*_beside(kind, valid, seen), *_while_training(train, seen, options)]
     return Diagnosis(
         kind,
         sentence,
-        " ".join([_measured(train, valid), *_beside(kind, valid, seen)]),
+        " ".join([_measured(train, valid), *beside]),
         _remedies(kind, train, valid, seen, options),
     )
 
@@ -333,6 +334,20 @@ def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bo
         and seen.train_loss > max(HIGH * train.guess_loss, 2 * train.loss)
         and train.loss > TRIFLE * train.guess_loss
     )
+
+
+def _while_training(train: Score, seen: Trends, options: Options) -> list[str]:
+    """What the kept epoch's own training loss is, if it is notably different from the measured."""
+    lower, higher = sorted((train.loss, seen.train_loss))
+    if not higher > NOTABLE_CHANGE * lower:  # or unknown
+        return []
+    used = {"dropout": options.dropout, "augmentation": options.augments}
+    both = " and ".join(name for name, is_used in used.items() if is_used)
+    during, after = (f", with {both}", ", without") if both else ("", "")
+    loss = f"Epoch {seen.best}'s training loss, {written(seen.train_loss)}"
+    return [
+        f"{loss}, is a mean over the epoch{during}; the losses here are measured after it{after}."
+    ]
 
 
 def _beside(kind: Kind, valid: Score, seen: Trends) -> list[str]:

@@ -71,6 +71,24 @@ def test_the_block_after_a_training_gives_finding_numbers_and_remedies():
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "during", "after"),
+    [
+        (Options(), "", ""),
+        (Options(dropout=0.5), ", with dropout", ", without"),
+        (Options(dropout=0.5, augments=True), ", with dropout and augmentation", ", without"),
+    ],
+)
+def test_a_training_loss_of_the_epoch_that_is_another_is_explained(options, during, after):
+    train, valid = Score(0.1, 0.01, 1.0, PAIR), Score(0.3, 0.01, 0.9, PAIR)
+    found = said((train, valid, rows((0.2, 0.9, 0.3))), options).evidence
+    assert found.endswith(
+        f" Epoch 1's training loss, 0.200, is a mean over the epoch{during}; the losses here are "
+        f"measured after it{after}."
+    )
+    assert "Epoch 1's" not in said((train, valid, rows((0.105, 0.9, 0.3))), options).evidence
+
+
 def test_a_single_remedy_stands_on_the_line_that_names_it():
     assert plain(said(FINETUNE, Options(full="dl train it -d all"))).endswith(
         "\nTo go further: the whole dataset, `dl train it -d all`."
