@@ -68,11 +68,11 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
         wide: whether all columns are, however narrow the terminal.
     """
     low, high = metrics["accuracy_interval_95"]
-    print_text(f"images    {metrics['images']:,}")
+    print_text(f"images    {metrics['images']:,}  (in valid/)")
     print_text(f"accuracy  {metrics['accuracy']:.4f}  (95 % interval {low:.4f} to {high:.4f})")
-    print_text(f"log loss  {metrics['log_loss']:.4f}")
+    print_text(f"log loss  {metrics['log_loss']:.4f}  (lower is better)")
     baseline = metrics["baseline"]["accuracy"]
-    print_text(f"baseline  {baseline:.4f}  (always the most frequent class)")
+    print_text(f"baseline  {baseline:.4f}  (accuracy of always answering the most frequent class)")
     click.echo()
     classes = list(metrics["classes"].items())
     if len(classes) > WORST and not everything:
@@ -88,6 +88,8 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
         ("f1", "images"),
         wide=wide,
     )
+    if any(score is None for _, scores in classes for score in scores.values()):
+        print_text(f"{UNDEFINED}: undefined, no image is of this class or was classified as it.")
 
 
 def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, int]:

@@ -318,7 +318,7 @@ class Fit:
 
 def epochs_a_line(epochs: int) -> int:
     """How many epochs of a phase on stored features there are to each line: 1, 2, 5, 10, 20 ..."""
-    steps = (step * 10**power for power in itertools.count() for step in (1, 2, 5))
+    steps = (step * int(10**zeros) for zeros in itertools.count() for step in (1, 2, 5))
     return next(step for step in steps if epochs <= MOST_LINES * step)
 
 

@@ -62,6 +62,9 @@ def test_a_damaged_record_is_one_error_that_says_where(
     assert said.endswith("\nRestore it, or use another run. `dl runs` lists them.\n")
 
 
+WHAT_IS_UNDEFINED = "-: undefined, no image is of this class or was classified as it."
+
+
 def printed(capsys: pytest.CaptureFixture[str], classes: int, *, everything: bool) -> list[str]:
     """What is printed of a guesser with 3 images a class, who takes class 7's for class 0's."""
     y_true = np.repeat(np.arange(classes), 3)
@@ -88,14 +91,18 @@ def test_of_many_classes_the_scores_come_first_then_the_ten_worst(
         "breed 0     0.5000  1.0000  0.6667       3",
         "breed 6     0.6000  1.0000  0.7500       3",
         *(f"breed {n}     1.0000  1.0000  1.0000       3" for n in (1, 2, 3, 4, 8, 9)),
+        WHAT_IS_UNDEFINED,
     ]
+    assert lines[0] == "images    360  (in valid/)"
 
 
 def test_all_classes_are_printed_where_they_are_asked_for_or_few(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = printed(capsys, 120, everything=True)
-    assert [line.rsplit(maxsplit=4)[0] for line in lines[6:]] == [f"breed {n}" for n in range(120)]
+    assert [line.rsplit(maxsplit=4)[0] for line in lines[6:-1]] == [
+        f"breed {n}" for n in range(120)
+    ]
     assert lines[5].startswith("class ")
     assert printed(capsys, 10, everything=False) == printed(capsys, 10, everything=True)
 
@@ -106,11 +113,12 @@ def test_a_score_that_is_undefined_is_no_number(capsys: pytest.CaptureFixture[st
     assert found["classes"]["fox"]["recall"] is None
     assert list(found["classes"]["owl"].values()) == [None, None, None, 0]
     print_metrics(found, everything=False, wide=False)
-    assert capsys.readouterr().out.splitlines()[-4:] == [
+    assert capsys.readouterr().out.splitlines()[-5:] == [
         "cat       1.0000  1.0000  1.0000       2",
         "dog            -  0.0000  0.0000       1",
         "fox       0.0000       -  0.0000       0",
         "owl            -       -       -       0",
+        WHAT_IS_UNDEFINED,
     ]
 
 
