@@ -47,22 +47,27 @@ def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:
 
 
 def require_same_classes(runs: Sequence[Run]) -> None:
-    """Refuse runs with different classes.
+    """Refuse an ensemble of runs with different classes.
 
     Raises:
         DlError: says which classes differ.
     """
     first, *others = runs
     for run in others:
-        known, here = set(first.classes), set(run.classes)
-        if known != here:
-            only = [
-                f"{names_are(names)} only in {of.name}"
-                for names, of in ((known - here, first), (here - known, run))
-                if names
-            ]
-            raise DlError(
-                f"{first.name} and {run.name} have different classes",
-                why=", ".join(only),
-                hint="Make an ensemble of runs with the same classes.",
-            )
+        if set(first.classes) != set(run.classes):
+            hint = "Make an ensemble of runs with the same classes."
+            raise different_classes(first, set(first.classes), run, set(run.classes), hint)
+
+
+def different_classes(one: Run, known: set[str], other: Run, here: set[str], hint: str) -> DlError:
+    """The error of two runs with different classes: how many they have, and some that differ."""
+    only = [
+        f"{names_are(names)} only in {run.name}"
+        for names, run in ((known - here, one), (here - known, other))
+        if names
+    ]
+    return DlError(
+        f"{one.name} and {other.name} have different classes",
+        why=f"{len(known):,} and {len(here):,}; {', '.join(only)}",
+        hint=hint,
+    )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # The columns before the classes. Classes are found by position, so that a class may have any name.
 COLUMNS = ("path", "true_class")
+# Of more classes than these, only so many are named.
+FEW = 4
 
 
 def class_columns(classes: Sequence[str], own: Sequence[str]) -> list[str]:
@@ -178,6 +180,7 @@ def mean_of(members: Sequence[Predictions]) -> Predictions:
 
 
 def names_are(names: set[str]) -> str:
-    """Class names in words, with their verb: "`cat`, `dog` are"."""
-    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names))
-    return f"{quoted} {'is' if len(names) == 1 else 'are'}"
+    """Class names in words, some of many, with their verb: "`cat`, `dog` are"."""
+    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names)[:FEW])
+    more = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
+    return f"{quoted}{more} {'is' if len(names) == 1 else 'are'}"

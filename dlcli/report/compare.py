@@ -11,6 +11,7 @@ from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import below
 from dlcli.files.paths import quoted, shown
+from dlcli.inference.members import different_classes
 from dlcli.inference.predictions import Predictions, aligned, read_predictions
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -199,13 +200,9 @@ def _predicted_in(run: Run) -> Run:
 def _require_same_classes(runs: Sequence[Run], each: Sequence[Predictions]) -> None:
     first = set(each[0].classes)
     for run, predictions in zip(runs[1:], each[1:], strict=True):
-        if others := first ^ set(predictions.classes):
-            named = ", ".join(f"`{shown(name)}`" for name in sorted(others))
-            raise DlError(
-                f"{runs[0].name} and {run.name} have different classes",
-                why=f"only one of them has {named}",
-                hint="Compare runs with the same classes. `dl runs diff` shows their settings.",
-            )
+        if first != (classes := set(predictions.classes)):
+            hint = "Compare runs with the same classes. `dl runs diff` shows their settings."
+            raise different_classes(runs[0], first, run, classes, hint)
 
 
 def _require_common_images(each: Sequence[Predictions]) -> None:

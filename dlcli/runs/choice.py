@@ -153,10 +153,12 @@ def named_run(config: Config, named: str) -> ChosenRun:
         DlError: no such run, not finished, or not a run of the dataset of `-d`.
     """
     settings = config.settings()
-    run = find_finished_run(named, settings.runs_dir, settings.data_dir)
     if not config.is_flag("dataset"):
+        run = find_finished_run(named, settings.runs_dir, settings.data_dir)
         return ChosenRun(run, dataset_of(run, settings.data_dir), "named")
     root = choose_dataset(config).root
+    named = within(root.name, named, settings.runs_dir)
+    run = find_finished_run(named, settings.runs_dir, settings.data_dir)
     require_own(run, root)
     return ChosenRun(run, root, "named")
 
@@ -340,6 +342,12 @@ def runs_with_part(part: str, runs: Sequence[Run]) -> list[Run]:
     return [run for run in among if run.name.startswith(part)] or among
 
 
+def within(dataset: str, named: str, runs_dir: Path) -> str:
+    """A run's name or a part of it, with its dataset's if a run of that dataset has it."""
+    inside = f"{dataset}/{named}"
+    return inside if runs_with_part(inside, Run.all(runs_dir, dataset)) else named
+
+
 def _only_one(part: str, runs: Sequence[Run], runs_dir: Path) -> Run:
     """The one run whose name has a part, with a message.
 
@@ -454,7 +462,7 @@ def require_own(run: Run, root: Path) -> None:
     if run.dataset == root.name and may_be_of(run, root):
         say_moved(run, root)
         return
-    why, hint = "", "Leave out `-d`, or name a run of that dataset."
+    why, hint = "", ""
     recorded = run.dataset_path
     if recorded and not is_folder(recorded):
         other = _other_images(run, root)
@@ -466,10 +474,15 @@ def require_own(run: Run, root: Path) -> None:
             "Name a copy of the run's dataset. Make copies with `cp -a` or `rsync -a`: these keep "
             "the times of files, by which `dl` recognises images."
         )
-    raise DlError(
-        f"{run.name} is a run of {run.dataset}, not of {shown(root)}",
+    raise not_of(run, root, why, hint)
+
+
+def not_of(run: Run, dataset: str | Path, why: str = "", hint: str = "") -> DlError:
+    """The error of a run that is not one of the dataset of `-d`."""
+    return DlError(
+        f"{run.name} is a run of {run.dataset}, not of {shown(dataset)}",
         why=why,
-        hint=hint,
+        hint=hint or "Leave out `-d`, or name a run of that dataset.",
         exit_code=ExitCode.USAGE,
     )
 

@@ -11,8 +11,11 @@ from decimal import Decimal
 from operator import ge, gt, le, lt
 from typing import Any, Literal
 
+from dlcli.catalog import recipe_names
 from dlcli.errors import DlError, ExitCode, nearest
 from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
+from dlcli.runs.record import ENSEMBLE
+from dlcli.runs.run import STATES
 from dlcli.settings.fields import FALSE, NOTHING, TRUE, text_of
 from dlcli.settings.schedule import RATE
 
@@ -87,6 +90,13 @@ def read_filter(text: str) -> Filter:
 def is_filter(text: str) -> bool:
     """Whether a word is a filter, not a run's name or folder."""
     return _FILTER.fullmatch(text) is not None
+
+
+def word_filter(word: str) -> Filter | None:
+    """The filter that a bare word stands for, if it is the name of a recipe or a state."""
+    if word in (*recipe_names(), ENSEMBLE):
+        return Filter("recipe", "=", word)
+    return Filter("state", "=", word) if word in (*STATES, DAMAGED) else None
 
 
 def sort_key(text: str) -> tuple[str, bool]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlcli.catalog import recipe_class
 from dlcli.config import RECORD, declared
-from dlcli.errors import DlError
+from dlcli.errors import MOST_NAMED, DlError
 from dlcli.files.formats import below, flat
 from dlcli.models.backbones import get_backbone
 from dlcli.runs.changes import change_lines
@@ -22,7 +22,9 @@ LOCATIONS = ("data_dir", "runs_dir", "dataset", "workers", "memory")
 DECIDED = ("engine", "precision")
 IMAGE_SIZE = "image_size"
 
-CHANGES = "changes"
+CHANGES, CLASSES = "changes", "classes"
+# The classes that a table names of more than `MOST_NAMED`.
+SUCH_AS = 3
 # Settings of additional files, which no result depends on.
 BESIDES = ("tensorboard", "keep_checkpoint")
 # Values of a run's record that its result depends on. The others are about who made it and where,
@@ -31,7 +33,7 @@ RECORDED = (
     "recipe_digest",
     "members",
     CHANGES,
-    "classes",
+    CLASSES,
     "dataset.images",
     "dataset.fingerprints",
     "pseudo_labels",
@@ -137,6 +139,18 @@ class Difference:
             return tuple("; ".join(change_lines(value)) for value in self.values)
         return tuple(map(text_of, self.values))
 
+    @property
+    def brief(self) -> tuple[str, ...]:
+        """The texts for a table; of many classes the number, and some that not all runs have."""
+        if self.setting != CLASSES:
+            return self.texts
+        held = [value if isinstance(value, list) else [] for value in self.values]
+        common = set(held[0]).intersection(*held)
+        return tuple(
+            text if len(names) <= MOST_NAMED else _such_as(names, common)
+            for names, text in zip(held, self.texts, strict=True)
+        )
+
     def differs(self, ensembles: Sequence[bool]) -> bool:
         """Whether runs differ in it, apart from ensembles that do not have it.
 
@@ -145,6 +159,12 @@ class Difference:
         """
         having = zip(self.texts, self.values, ensembles, strict=True)
         return len({text for text, value, lacks in having if value is not None or not lacks}) > 1
+
+
+def _such_as(names: Sequence[str], common: Collection[str]) -> str:
+    """The number of classes, and some of those that not all runs have."""
+    own = [name for name in names if name not in common] or names
+    return f"{len(names):,}, such as {', '.join(own[:SUCH_AS])}"
 
 
 def differing_settings(runs: Sequence[Run]) -> list[Difference]:

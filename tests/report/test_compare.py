@@ -201,7 +201,7 @@ def test_runs_with_other_classes_are_refused_and_the_classes_named(root: Path) -
     make_pictures(root / "train", ("cat", "dog", "fox"), 2)
     row = {"valid/cat/cat.1000.png": (0.5, 0.3, 0.2)}
     three = predicted_run(root, "three", row, columns=("cat", "dog", "fox"))
-    with pytest.raises(DlError, match="only one of them has `fox`"):
+    with pytest.raises(DlError, match="classes: 2 and 3; `fox` is only in three"):
         compare([answered(root, "one", drawn(1, 0.7)), three])
 
 

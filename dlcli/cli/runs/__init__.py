@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli.parts.help import Command, Group, Page
+from dlcli.cli.parts.help import CALLED, Command, Group, Page
 from dlcli.cli.parts.options import JSON, OneOf, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
-from dlcli.cli.runs.choice import ALL, FILTERS, select_runs
-from dlcli.config import Config
-from dlcli.errors import DlError
+from dlcli.cli.runs.choice import ALL, FILTERS, select_runs, word_meant
+from dlcli.config import Config, load_config
+from dlcli.errors import DlError, nearest
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.runs.filters import SIGNS, best_first, read_filter, sort_key, sorted_by
+from dlcli.runs.filters import SIGNS, best_first, sort_key, sorted_by, word_filter
 from dlcli.words import count, to_second
 
 if TYPE_CHECKING:
@@ -72,11 +72,18 @@ class Runs(Group):
             return Page.shell_complete(ls, click.Context(ls, ctx), incomplete)
         return super().shell_complete(ctx, incomplete)
 
+    def meant(self, ctx: click.Context, name: str) -> str:
+        """Suggest a command; or a recipe, dataset or run, if no command is near."""
+        near = nearest(CALLED.get(name, name), self.list_commands(ctx))
+        return (not near and word_meant(name, load_config().settings())) or super().meant(ctx, name)
+
 
 def _with_ls(args: list[str]) -> list[str]:
-    """Insert `ls` before options and filters; any other word is a command."""
+    """Insert `ls` before options, filters, recipes and states; any other word is a command."""
     first = args[0] if args else "-"
-    named = first in (*COLUMNS, "val_accuracy")
+    if first in MODULES:
+        return args
+    named = first in (*COLUMNS, "val_accuracy") or word_filter(first) is not None
     of_ls = named or first.startswith("-") or any(sign in first for sign in SIGNS)
     return ["ls", *args] if of_ls and first not in ("-h", "--help") else args
 
@@ -117,12 +124,14 @@ def ls(
     FILTER selects runs by a key, a sign and a value: `recipe=finetune`, `state!=failed`,
     `'val_accuracy>0.98'`. The key is a column of the list, a value in the run's `status.yaml`, or a
     setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. `lr` is the highest rate
-    of the run's schedule. The signs are = != < <= > and >=. Put quotes around < and >.
+    of the run's schedule. The signs are = != < <= > and >=. Put quotes around < and >. The name of
+    a recipe or a state is enough: `dl runs finetune`, `dl runs failed`.
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
-    keys = [read_filter(text).key for text in filters] + ([sort_key(sort)[0]] if sort else [])
-    found = select_runs(config, filters, everything, keys)
+    to_sort = [sort_key(sort)[0]] if sort else []
+    found = select_runs(config, filters, everything, to_sort)
+    keys = [*(each.key for each in found.filters), *to_sort]
     kept = sorted_by(found.kept, sort) if sort else found.kept
     if as_json or as_csv:
         _print_plain([_plain(row, keys) for row in kept], keys, as_json)

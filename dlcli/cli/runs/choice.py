@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from dlcli.config import RECORD, Config
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dlcli.runs.filters import Filter
     from dlcli.runs.listing import Row
     from dlcli.runs.run import Run
+    from dlcli.settings.shared import Settings
 
 FILTERS = click.argument("filters", metavar="[FILTER]...", nargs=-1)
 ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
@@ -92,8 +94,6 @@ class Selection:
     @property
     def same(self) -> str:
         """The options that make another command take these runs."""
-        import shlex
-
         from dlcli.data.choice import again
         from dlcli.runs.choice import in_runs_dir
 
@@ -142,7 +142,7 @@ def select_runs(
 
     Args:
         config: the settings.
-        filters: the filters as typed.
+        filters: the filters as typed; also the name of a recipe or a state, alone.
         everything: whether to use the runs of all datasets.
         keys: other keys that are needed of each run.
         settings: whether each row has the run's settings; else only if a filter or key needs them.
@@ -151,10 +151,10 @@ def select_runs(
     Raises:
         DlError: no dataset is known, or a filter is wrong.
     """
-    from dlcli.runs.filters import filtered, needs_settings, read_filter
+    from dlcli.runs.filters import filtered, needs_settings
     from dlcli.runs.listing import list_runs
 
-    wanted = [read_filter(text) for text in filters]
+    wanted = [_filter_of(text, config.settings()) for text in filters]
     asked = settings or needs_settings([*(each.key for each in wanted), *keys])
     dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
@@ -169,10 +169,51 @@ def select_runs(
     )
 
 
+def _filter_of(text: str, settings: Settings) -> Filter:
+    """The filter that was typed, with a message if it is a word alone.
+
+    Raises:
+        DlError: it is not a filter.
+    """
+    from dlcli.runs.filters import is_filter, read_filter, word_filter
+
+    if found := word_filter(text):
+        say(f"{text} stands for {found}.")
+        return found
+    if not is_filter(text) and (hint := word_meant(text, settings)):
+        raise DlError(f"{shown(text)!r} is not a filter", hint=hint, exit_code=ExitCode.USAGE)
+    return read_filter(text)
+
+
+def word_meant(word: str, settings: Settings) -> str:
+    """What a word may mean that is neither a command nor a filter, as a hint; "" if unknown.
+
+    Datasets and runs get the command that shows them. Of a misspelt word, the nearest recipes,
+    datasets and runs are named.
+    """
+    from dlcli.catalog import recipe_names
+    from dlcli.data.choice import dataset_meant, dataset_names, typed_name
+    from dlcli.errors import nearest
+    from dlcli.runs.choice import runs_with_part
+    from dlcli.runs.run import Run
+
+    if root := dataset_meant(word, settings.data_dir):
+        return f"{shown(word)} is a dataset: `dl runs -d {typed_name(root)}`."
+    runs = Run.all(settings.runs_dir)
+    if found := runs_with_part(word, runs):
+        which = f"{found[0].name} is a run" if len(found) == 1 else "It is part of runs' names"
+        return f"{which}: `dl runs show {shlex.quote(word)}`."
+    names = {
+        "recipe": recipe_names(),
+        "dataset": dataset_names(settings.data_dir),
+        "run": [run.name for run in runs],
+    }
+    near = [f"the {kind} {alike}" for kind in names if (alike := nearest(word, names[kind]))]
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
 def next_command(run: Run, config: Config) -> str:
     """The next command for a finished run: its report, then its submission or photos."""
-    import shlex
-
     from dlcli.data.dataset import has_images
     from dlcli.inference.predict import has_predictions
     from dlcli.runs.choice import dataset_of, name_to_type, same_runs
@@ -184,6 +225,31 @@ def next_command(run: Run, config: Config) -> str:
     root = dataset_of(run, settings.data_dir)
     can_submit = has_images(root, "test") if root else has_predictions(run, "test", None)
     return f"dl submit {words}" if can_submit else f"dl predict {words} PHOTO..."
+
+
+def find_named(config: Config, named: Sequence[str], find: Callable[..., Run]) -> list[Run]:
+    """The named runs, each as by `find`; with `-d`, runs of that dataset.
+
+    Args:
+        config: the settings.
+        named: the names as typed.
+        find: `find_run`, `find_finished_run` or `find_listed`.
+
+    Raises:
+        DlError: there is no such run, or it is one of another dataset.
+    """
+    from dlcli.runs.choice import not_of, within
+
+    settings = config.settings()
+    dataset = choose_runs(config)[0] if config.is_flag("dataset") else None
+    found = []
+    for name in named:
+        typed = name if dataset is None else within(dataset, name, settings.runs_dir)
+        run = find(typed, settings.runs_dir, settings.data_dir)
+        if dataset not in (None, run.dataset):
+            raise not_of(run, dataset)
+        found.append(run)
+    return found
 
 
 def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> list[Run]:
@@ -202,11 +268,7 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     from dlcli.runs.listing import DAMAGED
 
     if named:
-        if config.is_flag("dataset"):
-            raise click.UsageError("`-d` selects the newest two runs: leave out `-d` or the names.")
-        find = find_finished_run if finished else find_run
-        settings = config.settings()
-        return [find(name, settings.runs_dir, settings.data_dir) for name in named]
+        return find_named(config, named, find_finished_run if finished else find_run)
     found = select_runs(config, ["state=finished" if finished else f"state!={DAMAGED}"])
     of_it = [row for row in found.kept if found.root is None or may_be_of(row.run, found.root)]
     if len(of_it) < 2:
@@ -231,7 +293,12 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
 
 
 def named_or_last(
-    config: Config, named: str | None, *, trained: bool = False, lasting: bool = False
+    config: Config,
+    named: str | None,
+    *,
+    trained: bool = False,
+    finished: bool = False,
+    lasting: bool = False,
 ) -> Run:
     """The named run, or by default the newest one of the dataset, with a message.
 
@@ -239,6 +306,7 @@ def named_or_last(
         config: the settings.
         named: the name as typed; or a dataset, as if it were named by `-d`.
         trained: whether to pass over ensembles.
+        finished: whether to pass over runs that are not finished.
         lasting: whether a named dataset may be remembered.
 
     Raises:
@@ -249,14 +317,13 @@ def named_or_last(
     from dlcli.runs.listing import find_listed
     from dlcli.runs.record import ENSEMBLE
 
-    settings = config.settings()
     if named and names_dataset(config, named):
         config = with_named(config, named)
     elif named:
-        if config.is_flag("dataset"):
-            raise click.UsageError("`-d` selects the newest run: leave out `-d` or the name.")
-        return find_listed(named, settings.runs_dir, settings.data_dir)
+        return find_named(config, [named], find_listed)[0]
     filters = [f"recipe!={ENSEMBLE}"] if trained else []
+    if finished:
+        filters.append("state=finished")
     found = select_runs(config, filters, lasting=lasting)
     of_it = (row.run for row in found.kept if not found.root or may_be_of(row.run, found.root))
     run = next(of_it, None)
@@ -265,6 +332,8 @@ def named_or_last(
         if found.rows:
             hint += f" `{found.listing}` lists all."
         what = "trained run" if trained else "run"
+        if finished:
+            what = f"finished {what}"
         raise DlError(f"No {what} in {shown(found.place)}", hint=hint)
     say(f"Run {shown(run.path)} (the newest of {shown(run.dataset)})")
     return run

@@ -168,7 +168,7 @@ def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence
     """The title of each run's column: its name, or a letter if the names do not fit."""
     from dlcli.report.compare import letter
 
-    if fits(["setting", *names], [[each.setting, *each.texts] for each in differences]):
+    if fits(["setting", *names], [[each.setting, *each.brief] for each in differences]):
         return names
     letters = [letter(number) for number in range(len(names))]
     for each, name in zip(letters, names, strict=True):
@@ -182,15 +182,15 @@ def _print_differences(differences: Sequence[Difference], names: Sequence[str]) 
 
     In the second form, a line names all runs that have its value.
     """
-    rows = [[each.setting, *each.texts] for each in differences]
+    rows = [[each.setting, *each.brief] for each in differences]
     if fits(header := ["setting", *names], rows):
         print_table(header, rows)
         return
     lines = []
     for each in differences:
         setting = each.setting
-        for text in filter(None, dict.fromkeys(each.texts)):
-            having = [name for name, own in zip(names, each.texts, strict=True) if own == text]
+        for text in filter(None, dict.fromkeys(each.brief)):
+            having = [name for name, own in zip(names, each.brief, strict=True) if own == text]
             lines.append([setting, ", ".join(having), text])
             setting = ""
     print_table(["setting", "runs", "value"], lines)

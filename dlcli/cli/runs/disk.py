@@ -12,13 +12,14 @@ from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
-from dlcli.cli.runs.choice import ALL, choose_runs, select_runs
+from dlcli.cli.runs.choice import ALL, choose_runs, find_named, select_runs
 from dlcli.config import Config
+from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dlcli.runs.run import Run
@@ -78,15 +79,22 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
 @ALL
 @click.option("--checkpoints", is_flag=True, help="remove only the checkpoints")
 @YES
+@click.option("--force", is_flag=True, help="with `--yes`: also remove runs that are needed")
 @with_config("dataset")
 def rm_command(
-    config: Config, named: tuple[str, ...], everything: bool, checkpoints: bool, yes: bool
+    config: Config,
+    named: tuple[str, ...],
+    everything: bool,
+    checkpoints: bool,
+    yes: bool,
+    force: bool,
 ) -> None:
     """Remove runs, or their checkpoints.
 
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
-    and what depends on them, then asks once. With `--yes`, type the whole name of each RUN, or a
-    FILTER.
+    and what needs them, then asks once. With `--yes`, type the whole name of each RUN, or a FILTER
+    with its sign; a run that an ensemble, an unfinished run or a ladder needs then stays, unless
+    what needs it goes too, or `--force` is given.
     """
     from dlcli.runs.disk import (
         checkpoint_of,
@@ -110,13 +118,19 @@ def rm_command(
         say(f"{shown(run.checkpoint if checkpoints else run.path)}: {words.size(sizes[run])}")
     if not sizes:
         return
-    _warn(list(sizes), config.settings().runs_dir, checkpoints)
     what = "checkpoint" if checkpoints else "run"
     asked = words.count(len(sizes), what)
     if len(sizes) == 1:
         (run,) = sizes
         asked = f"the checkpoint of {run.name}" if checkpoints else run.name
-    consent(f"Remove {asked}, {words.size(sum(sizes.values()))}?", yes)
+    question = f"Remove {asked}, {words.size(sum(sizes.values()))}"
+    if checkpoints:
+        _warn_of_stopped(list(sizes))
+    elif needed := _needed(list(sizes), config.settings().runs_dir):
+        if yes and not force:
+            raise _refused(needed)
+        question += _though(needed)
+    consent(f"{question}?", yes)
     for run in sizes:
         with run.held():  # `dl resume` locks it too, before it trains
             (remove_checkpoint if checkpoints else remove_run)(run)
@@ -130,10 +144,15 @@ def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) ->
         DlError: there is no such run, or none passes.
         click.UsageError: both names and filters, or neither.
     """
-    from dlcli.runs.filters import is_filter
+    from functools import partial
+
+    from dlcli.runs.filters import is_filter, word_filter
     from dlcli.runs.listing import find_listed
 
-    filters = [word for word in named if is_filter(word)]
+    filters = [word for word in named if is_filter(word) or word_filter(word)]
+    for word in filters:
+        if yes and (meant := word_filter(word)):
+            raise click.UsageError(f"`{word}` is not a run's whole name. Type `{meant}`.")
     if not named:
         raise click.UsageError("Name runs, `dl runs rm RUN`, or filter them, `state=failed`.")
     if len(filters) == len(named):
@@ -142,28 +161,48 @@ def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) ->
         return [row.run for row in found.kept]
     if filters:
         raise click.UsageError(f"`{filters[0]}` is a filter: name runs, or filter them, not both.")
-    if everything or config.is_flag("dataset"):
-        raise click.UsageError("`--all` and `-d` are only for filters: leave them out.")
-    settings = config.settings()
+    if everything:
+        raise click.UsageError("`--all` is only for filters: leave it out.")
     # a part of a name stands for a run only if its whole name is asked about
-    runs = [find_listed(word, settings.runs_dir, settings.data_dir, whole=yes) for word in named]
+    runs = find_named(config, named, partial(find_listed, whole=yes))
     return list({run.path.resolve(): run for run in runs}.values())
 
 
-def _warn(runs: Sequence[Run], runs_dir: Path, checkpoints: bool) -> None:
-    """Warn of what will not work afterwards."""
+def _warn_of_stopped(runs: Sequence[Run]) -> None:
+    """Warn of runs that can't resume without their checkpoints."""
+    for run in runs:
+        if run.state != "finished":
+            say(f"Warning: {run.name} is {run.state}; without the checkpoint it can't resume.")
+
+
+def _needed(runs: Sequence[Run], runs_dir: Path) -> dict[Run, list[str]]:
+    """The runs that something needs which does not go with them, and what that is; warns of it."""
     from dlcli.runs.disk import needed_by
     from dlcli.runs.listing import list_runs
 
-    if checkpoints:
-        for run in runs:
-            if run.state != "finished":
-                say(f"Warning: {run.name} is {run.state}; without the checkpoint it can't resume.")
-        return
     others = [row for row in list_runs(runs_dir) if row.run not in runs]
-    for run in runs:
-        for reason in needed_by(run, others, runs_dir):
+    found = {run: reasons for run in runs if (reasons := needed_by(run, others, runs_dir))}
+    for run, reasons in found.items():
+        for reason in reasons:
             say(f"Warning: {run.name} is needed: {reason}.")
+    return found
+
+
+def _though(needed: Mapping[Run, Sequence[str]]) -> str:
+    """The end of the question, which says that runs are needed."""
+    reasons = [reason for each in needed.values() for reason in each]
+    if len(reasons) == 1:
+        return f", although {reasons[0]}"
+    return f", although {words.count(len(needed), 'run is', 'runs are')} needed"
+
+
+def _refused(needed: Mapping[Run, Sequence[str]]) -> DlError:
+    """The error of needed runs that `--yes` does not remove."""
+    names = [run.name for run in needed]
+    return DlError(
+        f"{names[0]} is needed" if len(names) == 1 else f"{len(names)} runs are needed",
+        hint="Nothing was removed. To remove needed runs too, add `--force`.",
+    )
 
 
 def _megabytes(title: str, sizes: Sequence[int]) -> list[str]:

@@ -12,7 +12,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import TypedPath, WholeNumber, with_config
-from dlcli.cli.runs.choice import FILTERS, choose_runs, next_command, select_runs
+from dlcli.cli.runs.choice import FILTERS, choose_runs, find_named, next_command, select_runs
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import cache_home, shown
@@ -48,7 +48,7 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     """
     from dlcli.report.runs_page import write_runs_page
     from dlcli.runs.choice import training
-    from dlcli.runs.filters import best_first, read_filter
+    from dlcli.runs.filters import best_first
 
     if to is not None and not to.parent.is_dir():
         raise DlError(
@@ -61,7 +61,7 @@ def report_command(config: Config, filters: tuple[str, ...], to: Path | None) ->
     found.require_some()
     assert found.dataset is not None
     page = to or found.place / PAGE
-    asked = [str(read_filter(text)) for text in filters]
+    asked = list(map(str, found.filters))
     write_runs_page(page, found.kept, found.dataset, found.root, asked)
     best = next(iter(best_first(found.kept, "val_loss")), None)
     command = next_command(best.run, config) if best else training(found.runs_dir, found.root)
@@ -90,11 +90,10 @@ def tensorboard_command(config: Config, named: tuple[str, ...], port: int | None
     from dlcli.runs.tensorboard import begin_events, require_tensorboard, serve
 
     require_tensorboard()
-    runs_dir = config.settings().runs_dir
     if named:
-        rows = [read_row(run) for run in dict.fromkeys(find_listed(n, runs_dir) for n in named)]
+        rows = list(map(read_row, dict.fromkeys(find_named(config, named, find_listed))))
     else:
-        rows = list_runs(runs_dir, choose_runs(config)[0])
+        rows = list_runs(config.settings().runs_dir, choose_runs(config)[0])
     chosen = _with_curves(rows)
     cache_home().mkdir(parents=True, exist_ok=True)
     _end_on_signals()

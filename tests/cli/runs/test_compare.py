@@ -156,9 +156,27 @@ def test_without_names_it_takes_two_runs_that_there_are(
     assert said.exit_code == 1
     assert f"Fewer than two {finished}runs in ~/runs/pets: without names" in said.stderr
     assert "`dl train fc -d ~/data/pets`. `dl runs -d ~/data/pets` lists all." in said.stderr
-    said = dl("runs", verb, "one", "two", "-d", root)
-    assert said.exit_code == 2
-    assert "`-d` selects the newest two runs" in said.stderr
+
+
+@pytest.mark.parametrize("verb", ["diff", "compare"])
+def test_d_says_whose_runs_are_compared(dl: Dl, root: Path, verb: str) -> None:
+    fish = shutil.copytree(root, root.parent / "fish")
+    predicted_run(fish, "two", dict.fromkeys(NAMES, (0.5, 0.5)))
+    assert "is the name of 2 runs" in dl("runs", verb, "one", "two").stderr
+    said = ok(dl("runs", verb, "one", "two", "-d", root))
+    assert "Dataset ~/data/pets (named)\n" in said.stderr
+    assert said.stdout == ok(dl("runs", verb, "pets/one", "pets/two")).stdout
+
+
+def test_of_many_classes_diff_names_some(dl: Dl, root: Path) -> None:
+    for name, kinds in (
+        ("one", ["ant", "bee"]),
+        ("two", ["ant", *(f"c{n:02}" for n in range(20))]),
+    ):
+        run = run_of(name)
+        write_yaml(run.config_file, run.config | {"run": run.config["run"] | {"classes": kinds}})
+    told = ok(dl("runs", "diff", "one", "two")).stdout
+    assert "  ant, bee  21, such as c00, c01, c02\n" in told
 
 
 def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:

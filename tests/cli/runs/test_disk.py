@@ -91,29 +91,63 @@ def test_where_nobody_can_answer_yes_has_to_be_typed(
 def test_a_part_of_a_name_removes_a_run_only_if_its_whole_name_was_asked_about(
     dl: Dl, three: list[Run]
 ) -> None:
-    said = dl("runs", "rm", "cnn")
+    said = dl("runs", "rm", "cnn-e3")
     assert f"there is no terminal: Remove {three[1].name}, " in said.stderr
-    said = dl("runs", "rm", "cnn", "--yes")
+    said = dl("runs", "rm", "cnn-e3", "--yes")
     assert said.exit_code == 1
     assert (
-        f"No such run: cnn: ~/runs has nothing of that name\nName it in full: `{three[1].name}`"
+        f"No such run: cnn-e3: ~/runs has nothing of that name\nName it in full: `{three[1].name}`"
         in said.stderr
     )
     assert three[1].path.exists()
 
 
-def test_what_needs_a_run_is_told_before_it_goes(dl: Dl, three: list[Run]) -> None:
-    member = {"name": three[0].name, "path": str(three[0].path)}
-    about = {"recipe": "ensemble", "dataset": {"path": "/x"}, "members": [member]}
-    write_yaml(three[2].config_file, {"run": about})
-    together = ok(dl("runs", "rm", three[2].name, three[0].name, "--yes"))
-    assert "Warning" not in together.stderr
-    again = listed_run("202611231409-finetune-e3")
-    write_yaml(listed_run("202611231411-ensemble-m2").config_file, {"run": about})
-    said = ok(dl("runs", "rm", again.name, "--yes"))
-    assert (
-        f"Warning: {again.name} is needed: the ensemble 202611231411-ensemble-m2 predicts with it."
-    ) in said.stderr
+def test_the_name_of_a_recipe_is_a_filter_which_yes_does_not_take(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = dl("runs", "rm", "cnn", "--yes")
+    assert said.exit_code == 2
+    assert "`cnn` is not a run's whole name. Type `recipe=cnn`.\n" in said.stderr
+    answer(monkeypatch, "y\n")
+    said = ok(dl("runs", "rm", "cnn"))
+    assert "cnn stands for recipe=cnn.\n" in said.stderr
+    assert [run.path.exists() for run in three] == [True, False, True]
+
+
+def ensemble_of(member: Run, ensemble: Run) -> None:
+    members = [{"name": member.name, "path": str(member.path)}]
+    about = {"recipe": "ensemble", "dataset": {"path": "/x"}, "members": members}
+    write_yaml(ensemble.config_file, {"run": about})
+
+
+def test_a_run_that_an_ensemble_needs_is_not_removed_by_yes_alone(dl: Dl, three: list[Run]) -> None:
+    ensemble_of(three[0], three[2])
+    said = dl("runs", "rm", three[1].name, three[0].name, "--yes")
+    assert said.exit_code == 1
+    assert said.stderr.splitlines()[2:] == [
+        f"Warning: {three[0].name} is needed: the ensemble {three[2].name} predicts with it.",
+        f"Error: {three[0].name} is needed",
+        "Nothing was removed. To remove needed runs too, add `--force`.",
+    ]
+    assert all(run.path.exists() for run in three)
+    ok(dl("runs", "rm", three[0].name, "--yes", "--force"))
+    assert not three[0].path.exists()
+
+
+def test_the_question_names_what_needs_a_run(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensemble_of(three[0], three[2])
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    asked = dl("runs", "rm", three[0].name).stderr
+    assert f"bytes, although the ensemble {three[2].name} predicts with it?" in asked
+
+
+def test_a_needed_run_goes_with_all_that_needs_it(dl: Dl, three: list[Run]) -> None:
+    ensemble_of(three[0], three[2])
+    together = ok(dl("runs", "rm", "val_loss<0.3", "--yes"))
+    assert "needed" not in together.stderr
+    assert [run.path.exists() for run in three] == [False, True, False]
 
 
 @pytest.mark.parametrize("option", ["--yes", "--checkpoints"])
@@ -242,8 +276,7 @@ def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> Non
         ((), "Name runs, `dl runs rm RUN`, or filter them"),
         (("--all",), "Name runs, "),
         (("202611231409-finetune-e3", "state=failed"), "`state=failed` is a filter"),
-        (("202611231409-finetune-e3", "--all"), "are only for filters"),
-        (("202611231409-finetune-e3", "-d", "tiny"), "are only for filters"),
+        (("202611231409-finetune-e3", "--all"), "is only for filters"),
     ],
 )
 def test_runs_are_named_or_filtered_and_never_all_by_default(
@@ -253,6 +286,16 @@ def test_runs_are_named_or_filtered_and_never_all_by_default(
     assert said.exit_code == 2
     assert why in said.stderr
     assert all(run.path.exists() for run in three)
+
+
+def test_d_says_whose_runs_are_named(dl: Dl, three: list[Run]) -> None:
+    twin = listed_run(three[0].name, "fish")
+    ok(dl("runs", "rm", three[0].name, "-d", "fish", "--yes"))
+    assert (three[0].path.exists(), twin.path.exists()) == (True, False)
+    (Path.home() / "runs/fish").mkdir(exist_ok=True)
+    said = dl("runs", "rm", three[0].name, "-d", "fish", "--yes")
+    assert said.exit_code == 2
+    assert f"{three[0].name} is a run of tiny, not of fish\nLeave out `-d`" in said.stderr
 
 
 def test_a_run_in_a_folder_with_a_sign_in_its_name_is_no_filter(dl: Dl, home: Path) -> None:

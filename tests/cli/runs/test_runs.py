@@ -65,6 +65,27 @@ def test_filters_and_sorting_may_follow_at_once(dl: Dl, three: list[Run]) -> Non
     assert "1 of 3 runs in ~/runs/tiny" in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("finetune",), ["finetune"]),
+        (("ls", "ensemble"), ["ensemble"]),
+        (("failed", "--json"), ["cnn"]),
+        (("ls", "finished", "seed=0", "finetune"), ["finetune"]),
+    ],
+)
+def test_a_recipe_or_a_state_alone_is_a_filter(
+    dl: Dl, three: list[Run], words: tuple[str, ...], names: list[str]
+) -> None:
+    said = ok(dl("runs", *words, "--json"))
+    assert [row["recipe"] for row in json.loads(said.stdout)] == names
+    assert " stands for " in said.stderr
+
+
+def test_what_a_bare_word_stands_for_is_said(dl: Dl, three: list[Run]) -> None:
+    assert "finetune stands for recipe=finetune.\n" in ok(dl("runs", "best", "finetune")).stderr
+
+
 def test_a_question_about_another_dataset_leaves_the_one_last_named(
     dl: Dl, three: list[Run], home: Path
 ) -> None:
@@ -241,7 +262,12 @@ def test_a_damaged_run_says_what_is_wrong_in_a_column_that_is_there_for_it(
         ),
         ("best recepi=cnn", "No run here has a `recepi`", "Did you mean `recipe`?"),
         ("rm", "Name runs", "`dl runs rm RUN`"),
-        ("show x -d tiny", "`-d` selects the newest run", ""),
+        ("ls fintune", "'fintune' is not a filter\n", "Did you mean the recipe `finetune`"),
+        ("fintune", "`dl runs` has no command 'fintune'", "Did you mean the recipe `finetune`"),
+        ("ls tiny", "'tiny' is not a filter\n", "tiny is a dataset: `dl runs -d tiny`."),
+        ("tinny", "`dl runs` has no command 'tinny'", "Did you mean the dataset `tiny`?"),
+        ("cnn-e3", "no command 'cnn-e3'", "202611231410-cnn-e3 is a run: `dl runs show cnn-e3`."),
+        ("best 202611231410-cnn-e4", "not a filter", "the run `202611231410-cnn-e3`"),
     ],
 )
 def test_what_can_not_be_meant_is_a_usage_error(

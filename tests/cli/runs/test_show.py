@@ -126,6 +126,16 @@ def test_without_a_name_the_newest_run_of_the_dataset_is_shown(dl: Dl, three: li
     assert f"`dl evaluate {three[2].name}`" in said.stderr
 
 
+def test_d_says_whose_run_is_shown(dl: Dl, three: list[Run]) -> None:
+    listed_run("202611231500-finetune-e3", "fish")
+    (Path.home() / "data/fish").mkdir()
+    for word in ("finetune-e3", "202611231500-finetune-e3"):
+        assert "dataset         fish\n" in ok(dl("runs", "show", word, "-d", "fish")).stdout
+    said = dl("runs", "show", "cnn-e3", "-d", "fish")
+    assert said.exit_code == 2
+    assert "202611231410-cnn-e3 is a run of tiny, not of fish\n" in said.stderr
+
+
 def test_without_a_run_there_is_none_to_show(dl: Dl, dataset: Path) -> None:
     said = dl("runs", "show")
     assert said.exit_code == 1
