@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from dlcli.words import printable
@@ -26,6 +28,9 @@ _hushed = False
 
 # Seconds of waiting after which a message is due, so that `dl` does not seem to hang.
 MESSAGE_SECONDS = 20.0
+
+# A message's last line should not be shorter than so many characters, such as a word alone.
+SHORT = 16
 
 # What is counted once, not in epochs.
 ONCE = range(1)
@@ -65,20 +70,39 @@ def say(text: str) -> None:
     lines = [printable(line) for line in text.split("\n")]
     if sys.stderr.isatty():  # wrapped at spaces: the terminal would break words
         from shutil import get_terminal_size
-        from textwrap import fill
 
         width = get_terminal_size().columns
-        lines = [
-            # a command in backticks stays on one line, so that it can be copied
-            fill(whole, width, break_long_words=False, break_on_hyphens=False).replace("\0", " ")
-            for whole in (re.sub("`[^`]*`", lambda m: m[0].replace(" ", "\0"), t) for t in lines)
-        ]
+        lines = [piece for line in lines for piece in _wrapped(line, width)]
     try:
         print("\n".join(lines), file=sys.stderr, flush=True)
     except BrokenPipeError:
         nobody_reads()
     except OSError:  # a full disk, or a terminal that was closed: the work is worth more
         nobody_reads(2)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The lines of a message on a terminal.
+
+    A command in backticks stays on one line, so that it can be copied. A message that does not fit
+    breaks before "next:" if the rest then fits, and its last line is not a single short word.
+    """
+    if len(text) <= width:
+        return [text]
+    before, semicolon, after = text.partition("; next: ")
+    if semicolon and len(f"next: {after}") <= width:
+        return [*_wrapped(f"{before};", width), f"next: {after}"]
+
+    def lines_of(most: int) -> list[str]:
+        return wrap(whole, most, break_long_words=False, break_on_hyphens=False)
+
+    whole = re.sub("`[^`]*`", lambda m: m[0].replace(" ", "\0"), text)
+    lines = lines_of(width)
+    narrower = map(lines_of, range(width - 1, width // 2, -1))
+    alike = takewhile(lambda found: len(found) <= len(lines), narrower)
+    if len(lines) > 1 and len(lines[-1]) < SHORT:
+        lines = next((found for found in alike if len(found[-1]) >= SHORT), lines)
+    return [line.replace("\0", " ") for line in lines]
 
 
 def nobody_reads(*streams: int) -> None:

@@ -56,7 +56,18 @@ def test_at_a_terminal_a_command_stays_on_one_line_to_be_copied() -> None:
     command = "`dl evaluate 202611230939-finetune-e12-lr0.003-t1`"
     script = f"from dlcli.progress import say; say('Saved ~/runs/dogscats; next: {command}')"
     written = at_terminal("-c", script, columns=60)
+    assert written.splitlines() == ["Saved ~/runs/dogscats;", f"next: {command}"]
+    written = at_terminal("-c", script, columns=56)
     assert written.splitlines() == ["Saved ~/runs/dogscats; next:", command]
+
+
+def test_no_message_ends_with_a_word_alone_on_its_line() -> None:
+    words = "Features take space too: `dl features ls` shows how much, `dl features rm` frees it."
+    written = at_terminal("-c", f"from dlcli.progress import say; say({words!r})")
+    assert written.splitlines() == [
+        "Features take space too: `dl features ls` shows how much,",
+        "`dl features rm` frees it.",
+    ]
 
 
 EPOCHS = """

@@ -70,7 +70,8 @@ class Root(Group):
             return super().meant(ctx, name)
         *others, last = found
         either = f"{', '.join(others)} or {last}" if others else last
-        return f"Did you mean {either}?"
+        also = " `dl data undo` removes a dataset that `dl` made." if inner == "rm" else ""
+        return f"Did you mean {either}?{also}"
 
     def _inside(self, ctx: click.Context, group: str) -> list[str]:
         """The commands of one of the groups."""

@@ -11,6 +11,9 @@ from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import (
+    DEFAULT,
+    FLAG,
+    RATE_ALONE,
     Config,
     all_keys,
     declared,
@@ -45,7 +48,8 @@ def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
     """Print every setting, or those whose names contain WORD.
 
     WORD may be a section: `dl config show aws`, `dl config show train.finetune`. `--origin` also
-    prints which file, variable or option each value comes from.
+    prints where each value comes from. The last of these that sets it counts: the default, your
+    file, the project's file, an environment variable, the `--config` file, an option.
     """
     kept = {key: value for key, value in config.items() if _matches(key, word)}
     if not kept:
@@ -57,10 +61,22 @@ def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
     if as_json:
         emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in kept.items()})
         return
-    rows = [[key, shown(declared(key).text(v.value)), v.origin] for key, v in kept.items()]
+    rows = [[key, shown(declared(key).text(v.value)), _source(v.origin)] for key, v in kept.items()]
     columns = 3 if origin else 2
-    header = ["setting", "value", "origin"][:columns]
+    header = ["setting", "value", "comes from"][:columns]
     print_table(header, [row[:columns] for row in rows], ragged=True)
+
+
+def _source(origin: str) -> str:
+    """Where a value comes from, in words: "your file ~/.config/dl/config.yaml"."""
+    if origin in (FLAG, RATE_ALONE):
+        return "option"
+    project = find_project_file(Path.cwd())
+    kinds = {DEFAULT: "", shown(user_file()): "your file "}
+    if project is not None:
+        kinds[shown(project)] = "project file "
+    usual = "environment variable " if origin.startswith("DL_") else "--config "
+    return f"{kinds.get(origin, usual)}{origin}"
 
 
 def _matches(key: str, word: str | None) -> bool:

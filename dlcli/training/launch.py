@@ -193,8 +193,14 @@ def rerun(
     config = config.with_schedule(recipe, epochs, lr, option="--set schedule")
     changes = tuple(filter(None, (each.without(epochs, lr) for each in run.record.changes)))
     made = train(config, recipe, root, parent=run, changes=changes)
-    for key in sorted(_keys(made.config) - _keys(run.config) - flags.keys()):
-        say(f"The run has no `{key}`. Using the default: {config.get(key).value}.")
+    new = _keys(made.config) - _keys(run.config) - flags.keys()
+    if "augmentation" in made.config and "augmentation" not in run.config:
+        preset = made.config["augmentation"]["preset"]
+        say(f"The run had no augmentation. Using the preset {preset}.")
+        new = {key for key in new if not key.startswith("augmentation.")}
+    for key in sorted(new):
+        used = declared(key).text(config.get(key).value)
+        say(f"The run has no `{key}`. Using the default: {used}.")
     return made
 
 

@@ -35,6 +35,7 @@ from dlcli.training.fit import fit
 from dlcli.training.job import Job, make_job
 from dlcli.training.launch import own_recipe
 from dlcli.training.outcome import OUTCOME
+from dlcli.words import count
 
 
 def resume(
@@ -117,6 +118,9 @@ def _changed(run: Run, job: Job, change: Change) -> Job:
     record = run.config[RECORD] | {"changes": [each.describe() for each in job.changes]}
     write_yaml(run.config_file, run.config | {RECORD: record})
     say(f"Changed {change}.")
+    if change.epochs is not None:
+        total = count(change.epochs, "epoch")
+        say(f"The run will have {total} in all. Its name stays, with the epochs first planned.")
     return job
 
 

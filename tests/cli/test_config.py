@@ -42,11 +42,11 @@ def test_show_origin_says_where_each_value_came_from(
     table = ok(
         dl("config", "show", "--origin", "--runs-dir", "runs", "--config", "other.yaml")
     ).stdout
-    assert row(table, "seed") == ["2", "~/dl.yaml"]
-    assert row(table, "kaggle.positive") == ["dog", "~/dl.yaml"]
-    assert row(table, "workers") == ["3", "DL_WORKERS"]
-    assert row(table, "image_size") == ["96", "other.yaml"]
-    assert row(table, "runs_dir") == ["~/runs", "flag"]
+    assert row(table, "seed") == ["2", "project", "file", "~/dl.yaml"]
+    assert row(table, "kaggle.positive") == ["dog", "project", "file", "~/dl.yaml"]
+    assert row(table, "workers") == ["3", "environment", "variable", "DL_WORKERS"]
+    assert row(table, "image_size") == ["96", "--config", "other.yaml"]
+    assert row(table, "runs_dir") == ["~/runs", "option"]
     assert row(table, "backbone") == ["efficientnet-lite0", "default"]
 
 
@@ -71,12 +71,12 @@ def test_an_origin_stays_beside_its_value_on_a_terminal(home: Path) -> None:
     (home / ".config" / "dl" / "config.yaml").write_text("seed: 1\n")
     code = "from dlcli.cli import main; main(['config', 'show', '--origin'])"
     header, *rows = at_terminal("-c", code).splitlines()
-    assert header.split() == ["setting", "value", "origin"]
+    assert header.split() == ["setting", "value", "comes", "from"]
     assert [row.split()[0] for row in rows if row.endswith("default")] == [
         key for key in all_keys() if key != "seed"
     ]
     seed = [row.split() for row in rows].index(["seed", "1"])
-    assert rows[seed + 1].split() == ["~/.config/dl/config.yaml"]
+    assert rows[seed + 1].strip() == "your file ~/.config/dl/config.yaml"
 
 
 def test_show_as_json_holds_plain_values(dl: Dl, home: Path) -> None:

@@ -101,6 +101,14 @@ def test_a_command_of_a_group_typed_without_it_is_pointed_to(
     assert f"Did you mean {meant}?" in said.stderr
 
 
+@pytest.mark.parametrize("words", ["rm dogscats", "data rm dogscats", "data delete dogscats"])
+def test_who_would_remove_a_dataset_is_pointed_to_undo(dl: Dl, words: str) -> None:
+    said = dl(*words.split())
+    assert said.exit_code == 2
+    assert "`dl data undo" in said.stderr
+    assert "`dl runs rm" in said.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "right"),
     [

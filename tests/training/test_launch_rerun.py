@@ -55,8 +55,9 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     del config["train"]["finetune"]["mixup"]
     del config["on_error"]
     write_yaml(run.config_file, config)
-    said = ok(dl("rerun", run.name)).stderr
-    assert "The run has no `train.finetune.mixup`. Using the default: 0.0." in said
+    said = ok(dl("rerun", run.name, "--set", "augment=true")).stderr
+    assert "The run had no augmentation. Using the preset light.\n" in said
+    assert "The run has no `train.finetune.mixup`. Using the default: 0." in said
     assert "The run has no `on_error`. Using the default: stop." in said
     assert said.count("Using the default") == 2
 
@@ -137,7 +138,8 @@ def test_a_run_is_verified_and_where_it_differs_is_found(
     difference = verify(run)
     assert difference is not None
     assert (difference.epoch, difference.column, difference.before) == (2, "val_loss", 0.5)
-    said = dl("runs", "verify", run.name)
+    said = dl("runs", "verify")
+    assert f"Run ~/runs/tiny/{run.name} (the newest of tiny)" in said.stderr
     assert said.exit_code == 1
     assert "The history differs: val_loss of epoch 2 was 0.5, now it is " in said.stderr
     assert others(run) == []

@@ -23,7 +23,7 @@ from dlcli.cli.parts.datasets import (
     say_look_alikes,
     warn_of,
 )
-from dlcli.cli.parts.help import Group
+from dlcli.cli.parts.help import CALLED, Group
 from dlcli.cli.parts.options import JSON, WholeNumber, refused_value, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
@@ -57,12 +57,23 @@ class Share(click.ParamType):
         return share
 
 
-@click.group(cls=Group)
+class Data(Group):
+    """The commands about datasets."""
+
+    def meant(self, ctx: click.Context, name: str) -> str:
+        """Suggest `undo` for what would remove a dataset."""
+        if CALLED.get(name, name) == "rm":
+            return "`dl data undo DATASET` removes what `dl` made, `dl runs rm RUN` a run."
+        return super().meant(ctx, name)
+
+
+@click.group(cls=Data)
 def command() -> None:
     """Organise images into classes, make a validation set and a sample.
 
     DATASET is a path, or a name in the data folder. You may also name it by `-d`. The default is
-    the dataset of the current folder, else the last one that you named in a command.
+    the dataset of the current folder, else the last one that you named in a command. `dl data undo`
+    removes what `dl` made of a download.
     """
 
 
@@ -181,11 +192,11 @@ def sample(
 def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
-    It also takes back an operation that was interrupted. Call `undo` again to take back the
-    operation before it. Without DATASET, `undo` removes the dataset's sample if making it was the
-    last operation. If you name a DATASET, its sample stays; to remove the sample, name
-    DATASET-sample. Copies are removed only if they and their originals are unchanged. The sample's
-    features go with it.
+    This removes what `dl` made: copies, links, a sample. What it moved goes back. It also takes
+    back an operation that was interrupted. Call `undo` again to take back the operation before it.
+    Without DATASET, `undo` removes the dataset's sample if making it was the last operation. If you
+    name a DATASET, its sample stays; to remove the sample, name DATASET-sample. Copies are removed
+    only if they and their originals are unchanged. The sample's features go with it.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
