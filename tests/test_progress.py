@@ -57,7 +57,7 @@ def test_at_a_terminal_a_command_stays_on_one_line_to_be_copied() -> None:
     script = f"from dlcli.progress import say; say('Saved ~/runs/dogscats; next: {command}')"
     written = at_terminal("-c", script, columns=60)
     assert written.splitlines() == ["Saved ~/runs/dogscats;", f"next: {command}"]
-    written = at_terminal("-c", script, columns=56)
+    written = at_terminal("-c", script, columns=54)
     assert written.splitlines() == ["Saved ~/runs/dogscats; next:", command]
 
 

@@ -42,10 +42,10 @@ def test_show_origin_says_where_each_value_came_from(
     table = ok(
         dl("config", "show", "--origin", "--runs-dir", "runs", "--config", "other.yaml")
     ).stdout
-    assert row(table, "seed") == ["2", "project", "file", "~/dl.yaml"]
-    assert row(table, "kaggle.positive") == ["dog", "project", "file", "~/dl.yaml"]
-    assert row(table, "workers") == ["3", "environment", "variable", "DL_WORKERS"]
-    assert row(table, "image_size") == ["96", "--config", "other.yaml"]
+    assert row(table, "seed") == ["2", "project file ~/dl.yaml"]
+    assert row(table, "kaggle.positive") == ["dog", "project file ~/dl.yaml"]
+    assert row(table, "workers") == ["3", "environment variable DL_WORKERS"]
+    assert row(table, "image_size") == ["96", "--config other.yaml"]
     assert row(table, "runs_dir") == ["~/runs", "option"]
     assert row(table, "backbone") == ["efficientnet-lite0", "default"]
 

@@ -125,7 +125,7 @@ def ls(
     `'val_accuracy>0.98'`. The key is a column of the list, a value in the run's `status.yaml`, or a
     setting in its `config.yaml`: `train.cnn.dropout`, or only `dropout`. `lr` is the highest rate
     of the run's schedule. The signs are = != < <= > and >=. Put quotes around < and >. The name of
-    a recipe or a state is enough: `dl runs finetune`, `dl runs failed`.
+    a recipe or a state is enough: `dl runs ls finetune`, `dl runs ls failed`.
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
