@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from datetime import timedelta
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -54,6 +57,19 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in SPACES else escaped(c) for c in text)
+
+
+def composed(text: str) -> str:
+    """Text in Unicode form NFC, to compare names of files: macOS stores them in NFD."""
+    return unicodedata.normalize("NFC", text)
+
+
+def by_number(names: Iterable[str]) -> list[str]:
+    """Names as tables list them: by value if all are numbers, 2 before 10; else as they come."""
+    found = [*names]
+    if all(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", name) for name in found):
+        found.sort(key=float)
+    return found
 
 
 def escaped(character: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv
 from dlcli.files.paths import shown
-from dlcli.words import count
+from dlcli.words import composed, count
 
 MOST_NAMED = 5
 STEMS = "file names without suffix"
@@ -139,19 +139,24 @@ def _match(ids: Sequence[str], paths: Sequence[str]) -> tuple[dict[str, list[int
     """Match ids with images.
 
     An id is compared with each image's file name, path and stem, then without its first folders: a
-    sample may have `test_stg2/1.jpg` where the dataset has `test/1.jpg`.
+    sample may have `test_stg2/1.jpg` where the dataset has `test/1.jpg`. The Unicode form counts
+    only if two images differ in nothing else.
 
     Returns:
         the rows of each id that has any; several rows if it is ambiguous. Then the form of id that
         fits most, in words.
     """
-    forms = {form: _rows_by(names) for form, names in _forms(paths).items()}
-    how = max(forms, key=lambda form: sum(each in forms[form] for each in ids))
+    forms = {
+        form: _rows_by([*map(composed, names)]) | _rows_by(names)
+        for form, names in _forms(paths).items()
+    }
+    how = max(forms, key=lambda form: sum(composed(each) in forms[form] for each in ids))
     by_path = forms["paths"], forms["paths without suffix"]
     found: dict[str, list[int]] = {}
     for each in ids:
-        places = [(table, each) for table in (forms[how], *forms.values())]
-        places += [(table, tail) for tail in _tails(each) for table in by_path]
+        spelled = dict.fromkeys((each, composed(each)))
+        places = [(table, text) for table in (forms[how], *forms.values()) for text in spelled]
+        places += [(table, tail) for tail in _tails(composed(each)) for table in by_path]
         if rows := next((table[text] for table, text in places if text in table), None):
             found[each] = rows
     stems = [PurePosixPath(path).stem for path in paths]

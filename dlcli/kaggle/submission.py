@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.paths import shown
-from dlcli.inference.predictions import Predictions
+from dlcli.inference.predictions import Predictions, class_columns
 from dlcli.kaggle.columns import classes_named, is_neutral
 from dlcli.kaggle.sample import (
     MOST_NAMED,
@@ -104,7 +104,7 @@ def make_submission(
             y_prob, classes, columns[0], sample, positive=positive, origin=origin, metric=metric
         )
     rows = tuple((i, *value) for i, value in zip(ids, made.rows, strict=True))
-    header = sample.header if sample else ("id", *columns)
+    header = sample.header if sample else ("id", *class_columns(columns, ("id",)))
     return Submission(header, rows, (*notes, *made.notes), made.labels, made.about)
 
 

@@ -58,6 +58,29 @@ def test_ids_are_matched_by_stem_name_or_path_in_the_samples_order(
     assert made.rows == ((ids[0], "0.8"), (ids[1], "0.1"))
 
 
+@pytest.mark.parametrize("stored", ["caf\u00e9", "cafe\u0301"])
+@pytest.mark.parametrize("written", ["caf\u00e9", "cafe\u0301"])
+@pytest.mark.parametrize("form", ["{}", "{}.jpg", "stage/{}.jpg"])
+def test_ids_match_in_every_unicode_form_and_keep_the_samples(
+    stored: str, written: str, form: str
+) -> None:
+    paths = ["test/1.jpg", f"test/{stored}.jpg"]
+    ids = [form.format(written), form.format("1")]
+    made = make_submission(
+        predictions(paths, [[0.9, 0.1], [0.2, 0.8]]), sample(["id", "label"], ids)
+    )
+    assert made.rows == ((ids[0], "0.8"), (ids[1], "0.1"))
+
+
+def test_images_that_differ_only_in_their_unicode_form_stay_apart() -> None:
+    ids = ["caf\u00e9", "cafe\u0301"]
+    paths = [f"test/{name}.jpg" for name in ids]
+    made = make_submission(
+        predictions(paths, [[0.9, 0.1], [0.2, 0.8]]), sample(["id", "label"], ids)
+    )
+    assert made.rows == ((ids[0], "0.1"), (ids[1], "0.8"))
+
+
 def test_without_a_sample_ids_are_stems_in_natural_order() -> None:
     paths = [f"test/{name}.jpg" for name in ("10", "2", "a10", "a9", "1")]
     made = make_submission(predictions(paths, [[0.5, 0.5]] * 5), None)
@@ -149,6 +172,13 @@ def test_an_unknown_positive_class_names_the_nearest() -> None:
 
 def test_several_classes_without_a_sample_get_a_column_each() -> None:
     assert make_submission(PETS, None).header == ("id", "cat", "dog", "fox")
+
+
+def test_without_a_sample_a_class_called_as_the_ids_column_gets_an_underscore() -> None:
+    of = dataclasses.replace(PETS, classes=("cat", "id", "id_"))
+    made = make_submission(of, None)
+    assert made.header == ("id", "cat", "id_", "id__")
+    assert made.rows[0][1:] == ("0.7", "0.2", "0.1")
 
 
 def test_several_classes_in_a_single_column_are_the_likeliest_classs_name() -> None:

@@ -6,7 +6,6 @@ A value is an image's name or path, with or without suffix, or its number: 1 for
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_text
 from dlcli.files.paths import shown
+from dlcli.words import composed
 
 # The byte order marks of UTF-16, as they look when read as UTF-8.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
@@ -49,7 +49,7 @@ class Table:
 
     def ids(self, name: str) -> tuple[str, ...]:
         """A column's cells as names of images: in Unicode form NFC, as `Form.of` gives names."""
-        return tuple(_composed(cell) for cell in self.column(name))
+        return tuple(composed(cell) for cell in self.column(name))
 
     def is_unique(self, name: str) -> bool:
         """Whether no value of a column occurs twice."""
@@ -74,8 +74,8 @@ class Form:
     ids: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, image: str) -> str:
-        """The value that names an image, in Unicode form NFC: macOS stores names in NFD."""
-        tail = _composed("/".join(image.split("/")[-self.parts :]))
+        """The value that names an image, in Unicode form NFC."""
+        tail = composed("/".join(image.split("/")[-self.parts :]))
         value = tail if self.has_suffix else tail.rpartition(".")[0]
         return self.ids.get(int(value), value) if self.ids and _is_number(value) else value
 
@@ -183,10 +183,6 @@ def _separator(text: str) -> str:
 def plain_name(column: str) -> str:
     """A column's name in lower case, letters and digits alone: "imageid" for "Image_ID"."""
     return re.sub(r"[\W_]", "", column.lower())
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _value(cell: str) -> str:
