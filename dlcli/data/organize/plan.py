@@ -5,22 +5,22 @@ Planning reads folders and writes nothing.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.folders import read_folder, require_images, too_deep, walk
+from dlcli.data.folders import read_folder, require_images, too_deep
 from dlcli.data.journal import Move
 from dlcli.data.organize.labels import NAMING, Labels, Naming, named_in, read_labels
 from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
 from dlcli.data.organize.pixel_csv import fault_of_pixels
+from dlcli.data.organize.records import data_in
 from dlcli.data.organize.tables import require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown
-from dlcli.images.formats import DATA_KINDS, fault_of, is_image, left_out
+from dlcli.images.formats import is_image, left_out
 from dlcli.words import count
 
 AS_FOUND = Naming()
@@ -304,7 +304,7 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
                 why=why,
                 hint=f"Mend the header of {shown(name)}, or download it again.",
             )
-    if data := _data_in(source):
+    if data := data_in(source):
         return DlError(
             f"No training images in {shown(source)}",
             why=f"it has {data}",
@@ -318,28 +318,6 @@ def _nothing_to_learn_from(layout: Layout) -> DlError:
         or "it has no train/, no folders of classes, and no files like cat.12.jpg",
         hint=sort_by_hand(source),
     )
-
-
-def _data_in(source: Path) -> str:
-    """Data that may hold images, which `dl` does not read: "3 TFRecord files"; "" if none."""
-    kinds = Counter[str]()
-    urls = 0
-    for inner, listing in walk(source):
-        for name in listing.others:
-            what = fault_of(source / inner / name)
-            kinds[what] += what in DATA_KINDS
-            if name.lower().endswith(".json"):
-                urls += _count_urls(source / inner / name)
-    found = [count(number, f"{kind} file") for kind, number in kinds.most_common() if number]
-    if urls:
-        found.append(f"JSON with {count(urls, 'URL')}")
-    return " and ".join(found)
-
-
-def _count_urls(file: Path) -> int:
-    """How many web addresses a JSON file has, whatever its structure."""
-    with file.open("rb") as lines:
-        return sum(len(re.findall(rb'"https?:', line)) for line in lines)
 
 
 def sort_by_hand(source: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import struct
 import subprocess
 from pathlib import Path
 
@@ -137,11 +139,20 @@ def test_look_alikes_are_said_with_what_joins_them(dl: Dl, tmp_path: Path) -> No
     assert "differ only" not in ok(dl("data", "ls", made)).stderr
 
 
+# Cdiscount's documents hold images; how many, and what else, is not looked at.
+DOCUMENT = struct.pack("<i", 22) + b"\x05picture\0" + struct.pack("<i", 3) + b"\0\xff\xd8\xff\0"
+RECORD = struct.pack("<Q", 5) + b"crc_" + b"bytes" + b"crc_"
+
+
 @pytest.mark.parametrize(
     ("files", "has"),
     [
         ({f"t/{i}.tfrec": b"\x10\0\0" for i in range(3)}, "3 TFRecord files"),
         ({"train.bson": b"\x10\0\0"}, "1 BSON file"),
+        ({"t/a.tfrec": RECORD * 3, "t/b.tfrec": RECORD}, "2 TFRecord files with 4 records"),
+        ({"train.bson": DOCUMENT * 20}, "1 BSON file with 20 documents"),
+        ({"cut.bson": DOCUMENT * 2 + DOCUMENT[:-1]}, "1 BSON file with 2 documents"),
+        ({"zeros.bson": DOCUMENT + bytes(99)}, "1 BSON file with 1 document"),
         ({"a/1.dcm": b"", "a/2": bytes(128) + b"DICM"}, "2 DICOM files"),
         ({"train.json": b'{"images": [{"url": ["http://a/1"]}, {"url": "https://b"}]}'}, "2 URLs"),
     ],
@@ -151,6 +162,13 @@ def test_data_that_is_not_image_files_is_named_with_its_number(
 ) -> None:
     source = plant(tmp_path / "src", files | {"train.csv": b"id,label\n1,a\n"})
     refused(dl("data", "organize", source, tmp_path / "new"), "No training images in", has)
+
+
+@pytest.mark.parametrize("name", ["urls.json", "train.bson"])
+def test_a_pipe_named_like_data_is_not_opened(dl: Dl, tmp_path: Path, name: str) -> None:
+    source = plant(tmp_path / "src", {"train.csv": b"id,label\n1,a\n"})
+    os.mkfifo(source / name)
+    refused(dl("data", "organize", source, tmp_path / "new"), "No training images in")
 
 
 def test_many_classes_of_one_image_are_said_in_one_line(dl: Dl, tmp_path: Path) -> None:
