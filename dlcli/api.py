@@ -8,6 +8,7 @@ those of the command do; `quiet=True` turns them off.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from dlcli.config import Config, key_named, load_config
 from dlcli.data.choice import find_dataset, folder_named
 from dlcli.data.dataset import Dataset as Folder
 from dlcli.data.dataset import open_dataset
+from dlcli.data.look_alikes import say_look_alikes
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
 from dlcli.inference.predictions import Predictions, read_predictions
@@ -28,7 +30,7 @@ from dlcli.progress import hushed, say
 from dlcli.report.notebook import html_frame, html_table
 from dlcli.runs.run import Run as RunFolder
 from dlcli.settings.fields import settings_of
-from dlcli.words import count
+from dlcli.words import by_number, count
 
 if TYPE_CHECKING:
     import keras
@@ -86,7 +88,9 @@ class Dataset(Folder):
         with hushed(quiet):
             outcome = split(self.root, valid, _config(seed=seed).settings().seed)
             say(f"Moved {count(outcome.files, 'image')} to {shown(self.root / 'valid')}")
-        return self._at(self.root)
+            now = self._at(self.root)
+            say_look_alikes(now, once=True)
+        return now
 
     def sample(
         self,
@@ -118,6 +122,7 @@ class Dataset(Folder):
             seed = _config(seed=seed).settings().seed
             folder, _ = sample(self.root, train, valid, seed, replace=replace)
             say(f"The sample is in {shown(folder)}")
+            say_look_alikes(self, once=True)
         return self._at(folder)
 
     def __repr__(self) -> str:
@@ -128,13 +133,14 @@ class Dataset(Folder):
 
     def _repr_html_(self) -> str:
         """The number of images by class and split, as Jupyter shows it."""
-        labels = {split: self.labels(split) for split in ("train", "valid")}
+        counts = {split: Counter(self.labels(split)) for split in ("train", "valid")}
         rows = [
-            [name, *(f"{labels[split].count(name):,}" for split in labels)] for name in self.classes
+            [name, *(f"{counts[split][name]:,}" for split in counts)]
+            for name in by_number(self.classes)
         ]
         test = f", {len(self.splits['test']):,} test images" if self.splits["test"] else ""
         caption = f"{self.name}: {len(self.classes)} classes{test}"
-        return html_table(["class", *labels], rows, caption)
+        return html_table(["class", *counts], rows, caption)
 
 
 @dataclass(frozen=True)
@@ -487,7 +493,9 @@ def organize(
         for note in organizing.notes_of(outcome.operation) if outcome else ():
             say(note)
         say(f"The dataset is in {shown(goal)}")
-    return Dataset._at(goal)
+        made = Dataset._at(goal)
+        say_look_alikes(made, once=True)
+    return made
 
 
 def compute_features(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _listeners: list[Callable[[str], None]] = []
 _hushed = False
+_said: set[str] = set()
 
 # Seconds of waiting after which a message is due, so that `dl` does not seem to hang.
 MESSAGE_SECONDS = 20.0
@@ -61,12 +62,20 @@ def hushed(hush: bool = True) -> Iterator[None]:
         _hushed = before
 
 
-def say(text: str) -> None:
-    """Print a message on stderr, one or more lines, without control characters."""
+def say(text: str, *, once: bool = False) -> None:
+    """Print a message on stderr, one or more lines, without control characters.
+
+    Args:
+        once: whether to say nothing if this process has printed it before.
+    """
+    if once and text in _said:
+        return
     for listener in _listeners:
         listener(text)
     if _hushed:
         return
+    if once:
+        _said.add(text)
     lines = [printable(line) for line in text.split("\n")]
     if sys.stderr.isatty():  # wrapped at spaces: the terminal would break words
         from shutil import get_terminal_size

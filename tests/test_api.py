@@ -18,10 +18,13 @@ import pytest
 from support.command_result import Dl, ok
 from support.pictures import make_dataset, picture
 from support.predicted_run import predicted_run
+from support.small_folders import make
 from support.small_run import SMALL, only_run
 
 import dlcli
+from dlcli.config import load_config
 from dlcli.errors import DlError
+from dlcli.training.job import make_job
 
 # As `SMALL` says it on a command line.
 SMALL_SETTINGS = {"image_size": 64, "batch_size": 4}
@@ -173,6 +176,22 @@ def test_a_sample_and_a_submission(home: Path) -> None:
     done = run.submit(clip=0.05, quiet=True)
     assert done.rows == 2
     assert done.file == run.path / "submission.csv"
+
+
+def test_classes_that_look_alike_are_said_once_and_before_a_training(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "Warning: the classes 'Cat' and 'cat' differ only"
+    images = [f"train/{name}/{i}.jpg" for name in ("cat", "Cat") for i in range(4)]
+    make(home / "data" / "pets", *images)
+    split = dlcli.Dataset.open("pets").split()
+    assert capsys.readouterr().err.count(said) == 1
+    split.sample()
+    assert said not in capsys.readouterr().err
+    make(home / "data" / "others", *images, "valid/cat/9.jpg")
+    for times in (1, 0):
+        make_job(load_config(), "cnn", home / "data" / "others")
+        assert capsys.readouterr().err.count(said) == times
 
 
 def test_the_model_gives_the_predictions(dl: Dl, home: Path, tiny: Path) -> None:

@@ -35,6 +35,20 @@ def test_a_loss_keeps_the_digits_that_matter(value, text):
 
 
 @pytest.mark.parametrize(
+    ("names", "listed"),
+    [
+        (("0", "1", "10", "2"), ["0", "1", "2", "10"]),
+        (("-1", "0.5", "-2"), ["-2", "-1", "0.5"]),
+        (("10", "2", "cat"), ["10", "2", "cat"]),
+        (("nan", "1"), ["nan", "1"]),
+        ((), []),
+    ],
+)
+def test_names_that_are_all_numbers_are_listed_by_number(names, listed):
+    assert words.by_number(names) == listed
+
+
+@pytest.mark.parametrize(
     ("number", "names", "text"),
     [
         (0, ("image",), "0 images"),

@@ -14,6 +14,7 @@ from dlcli.config import Config
 from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
+from dlcli.words import by_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
     baseline = metrics["baseline"]["accuracy"]
     print_text(f"baseline  {baseline:.4f}  (accuracy of always answering the most frequent class)")
     click.echo()
-    classes = list(metrics["classes"].items())
+    classes = [(name, metrics["classes"][name]) for name in by_number(metrics["classes"])]
     if len(classes) > WORST and not everything:
         number = f"{len(classes):,}"
         print_text(f"The {WORST} of {number} classes with the lowest F1. For all add `--all`.")

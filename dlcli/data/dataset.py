@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -140,22 +140,6 @@ def open_dataset(root: Path) -> Dataset:
         )
     others = tuple(path for files in found.values() for path in files.others)
     return Dataset(root, classes, splits, others, deep)
-
-
-def look_alikes(classes: Iterable[str]) -> list[tuple[str, ...]]:
-    """Classes whose names differ only by case, width, Unicode form, or spaces around them.
-
-    Returns:
-        each group, sorted.
-    """
-    import unicodedata
-
-    groups: dict[str, list[str]] = {}
-    for name in classes:
-        visible = "".join(c for c in name if unicodedata.category(c) != "Cf")
-        plain = unicodedata.normalize("NFKC", visible).strip()
-        groups.setdefault(unicodedata.normalize("NFKC", plain.casefold()), []).append(name)
-    return [tuple(sorted(names)) for names in groups.values() if len(names) > 1]
 
 
 def require_trainable(dataset: Dataset) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dlcli.data.dataset import SPLITS, Dataset
+from dlcli.data.look_alikes import say_look_alikes
 from dlcli.errors import DlError
 from dlcli.features.rules import kept_as, rows_to_keep
 from dlcli.features.split_log import (
@@ -109,6 +110,8 @@ def compute_features(
             say(f"Left out {len(left_out):,} of {split}: recorded earlier as unreadable.")
     if not missing:
         return folder
+    if "train" in missing:
+        say_look_alikes(dataset, once=True)
     if not folder.is_relative_to(dataset.root):
         say(f"{shown(dataset.root)} is read-only: features go to {shown(folder.parent)}.")
     start = functools.cache(lambda: start_engine(forward, weights))

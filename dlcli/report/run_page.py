@@ -59,7 +59,7 @@ class Report:
         history: a mapping per epoch of epoch, loss, accuracy, val_loss, val_accuracy,
             learning_rate, phase, as far as known; may be empty.
         settings: the run's settings, in the order to show.
-        version: of the run's rule for pixels, by which its images are shown.
+        version: of the rule for pixels by which its images are shown (`members.shown_by`).
         commands: the commands that make this run and this page again.
         seed: of the random choice of images.
     """
@@ -132,7 +132,10 @@ def write_report(report: Report, folder: Path) -> Path:
     chosen = (i for gallery in galleries for i in gallery.samples)
     pictures = thumbnails(report.root, report.paths, chosen, report.version)
     tiles = _tiles(report, pictures)
-    confusion = confusion_matrix(report.y_true, report.y_prob)
+    names = words.by_number(report.classes)
+    number_of = {name: number for number, name in enumerate(report.classes)}
+    order = [number_of[name] for name in names]
+    confusion = confusion_matrix(report.y_true, report.y_prob)[order][:, order]
 
     figures_dir = run.figures
     figures_dir.mkdir(exist_ok=True)
@@ -151,7 +154,7 @@ def write_report(report: Report, folder: Path) -> Path:
         ]
         if lines := curves(report.history):
             figures.draw_curves(figures_dir / "curves.png", lines)
-        figures.draw_confusion(figures_dir / "confusion.png", confusion, report.classes)
+        figures.draw_confusion(figures_dir / "confusion.png", confusion, names)
         for sheet in sheets:
             sheet.result()
     atomic_write(run.report_file, render(report, galleries, tiles, confusion))
@@ -166,7 +169,7 @@ def render(
     Args:
         galleries: the chosen images.
         tiles: sample of `galleries` -> image with its caption.
-        confusion: int array of shape (n_classes, n_classes).
+        confusion: int array of shape (n_classes, n_classes), by `words.by_number` of the classes.
     """
     from markupsafe import Markup
 
@@ -176,6 +179,7 @@ def render(
     return template("page.html").render(
         report=report,
         metrics=report.metrics,
+        classes=words.by_number(report.classes),
         verdict=verdict(report.metrics),
         best=best_epoch(report.history),
         lines=[charts.line_chart(curve) for curve in curves(report.history)],

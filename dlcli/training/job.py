@@ -19,6 +19,7 @@ from dlcli.data.dataset import (
     require_trainable,
     whole_of,
 )
+from dlcli.data.look_alikes import say_look_alikes
 from dlcli.errors import DlError, ExitCode
 from dlcli.features.compute import compute_features, features_ready, open_features
 from dlcli.features.rules import kept_as
@@ -301,6 +302,8 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
     settings = Config(config.values | pins).settings()
     dataset = open_dataset(root)
     require_trainable(dataset)
+    if like is None:
+        say_look_alikes(dataset, once=True)
     before = dataset.fingerprints()
     if config.fits_epochs(recipe_name):
         recipe = recipe.fitted(len(dataset.splits["train"]), len(dataset.classes))

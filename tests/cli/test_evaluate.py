@@ -107,6 +107,17 @@ def test_all_classes_are_printed_where_they_are_asked_for_or_few(
     assert printed(capsys, 10, everything=False) == printed(capsys, 10, everything=True)
 
 
+def test_classes_that_are_numbers_are_printed_by_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = evaluate(np.array([0, 1, 2]), np.eye(3), ["0", "10", "2"])
+    print_metrics(found, everything=False, wide=False)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-3:]] == [
+        *("0", "2", "10")
+    ]
+    assert [*found["classes"]] == ["0", "10", "2"]
+
+
 def test_a_score_that_is_undefined_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     found = evaluate(np.array([0, 0, 1]), np.eye(4)[[0, 0, 2]], ["cat", "dog", "fox", "owl"])
     assert found["classes"]["dog"]["precision"] is None

@@ -67,6 +67,19 @@ def test_a_store_has_rows_listing_and_manifest_under_the_functions_name(
     assert listing[1] == f"test/0.bmp,{status.st_size},{int(status.st_mtime)},{status.st_ino}"
 
 
+def test_classes_that_look_alike_are_said_once_before_they_are_computed(
+    root: Path, engine: TinyEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "train" / "b").rename(root / "train" / "A")
+    shutil.rmtree(root / "valid" / "b")
+    compute(root, splits=("test",))
+    assert "differ only" not in capsys.readouterr().err
+    compute(root, splits=("train",))
+    assert capsys.readouterr().err.count("the classes 'A' and 'a' differ only") == 1
+    compute(root)
+    assert "differ only" not in capsys.readouterr().err
+
+
 def test_bcolz_alone_opens_the_rows(root: Path, engine: TinyEngine) -> None:
     import bcolz
 

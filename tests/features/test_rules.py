@@ -13,12 +13,35 @@ from support.dot_images import TINY, TinyEngine, compute, load_features, paint
 from dlcli.data.dataset import SPLITS, open_dataset
 from dlcli.features import rules
 from dlcli.features.compute import compute_features
-from dlcli.features.rules import changed_of, kept_as
+from dlcli.features.rules import changed_in, changed_of, kept_as
 from dlcli.features.split_log import read_split
 from dlcli.features.store import store_folder
 from dlcli.models.forward import Forward
 
 NOW = TINY.by_rule(2)
+
+
+def test_what_a_store_has_recorded_needs_no_headers(
+    root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned(root / "train" / "a" / "turned")
+    dataset = open_dataset(root)
+    found = {"train/a/turned.png": ("turned",)}
+    assert changed_in(dataset) == found
+    compute(root, splits=("train", "valid"))
+    asked: list[str] = []
+
+    def by_header(root: Path, paths: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        asked.extend(paths)
+        return {}
+
+    monkeypatch.setattr(rules, "changed_images", by_header)
+    assert {path: (*changes,) for path, changes in changed_in(dataset).items()} == found
+    assert asked == [*dataset.splits["test"]]
+    paint(root / "train" / "a" / "new.bmp", 50)
+    dataset = open_dataset(root)
+    assert changed_in(dataset) == {}
+    assert set(dataset.splits["train"]) < set(asked)
 
 
 def compute_as(root: Path, forward: Forward, splits: tuple[str, ...] = SPLITS) -> Path:

@@ -7,8 +7,10 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from dlcli.evaluation.metrics import evaluate
 from dlcli.report.run_page import write_report
 
 pytestmark = pytest.mark.slow
@@ -59,6 +61,21 @@ def attributes(page):
 
     Parser().feed(page)
     return found
+
+
+def test_classes_that_are_numbers_are_shown_by_number(make_report, tmp_path):
+    probs = np.eye(3)[[0, 0, 1, 2]]
+    report = make_report(["0", "10", "2"], images=4)
+    y_true = np.array([0, 1, 1, 2])  # a 10 is taken for a 0
+    metrics = evaluate(y_true, probs, report.classes)
+    page = page_of(replace(report, y_true=y_true, y_prob=probs, metrics=metrics), tmp_path)
+    matrix, scores = (
+        [re.sub(r"<[^>]+>", " ", row).split() for row in rows]
+        for table in re.findall("<tbody>(.*?)</tbody>", page, re.S)
+        if (rows := re.findall("<tr><th.*?</tr>", table, re.S))
+    )
+    assert matrix == [["0", "1", "0", "0"], ["2", "0", "1", "0"], ["10", "1", "0", "1"]]
+    assert [(row[0], row[-1]) for row in scores] == [("0", "1"), ("2", "1"), ("10", "2")]
 
 
 def page_of(report, folder):
@@ -157,8 +174,6 @@ def test_a_thousand_classes_make_a_page_that_still_opens(make_report, tmp_path):
 
 
 def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
-    from dlcli.evaluation.metrics import evaluate
-
     report = make_report(["cat", "dog"])
     y_prob = (report.y_true[:, None] == [0, 1]).astype(float)
     metrics = evaluate(report.y_true, y_prob, report.classes)

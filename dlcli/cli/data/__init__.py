@@ -20,7 +20,6 @@ from dlcli.cli.parts.datasets import (
     print_plan,
     say_changes,
     say_left_out,
-    say_look_alikes,
     warn_of,
 )
 from dlcli.cli.parts.help import CALLED, Group
@@ -99,6 +98,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import SAMPLE, open_dataset, untrainable
+    from dlcli.data.look_alikes import say_look_alikes
     from dlcli.data.splits import enough_for_each, singletons
 
     root, seed = _choose(config), config.settings().seed
@@ -109,6 +109,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     say_left_out(dataset)
+    say_look_alikes(dataset)
     lacking = sorted(set(dataset.classes) - set(dataset.labels("valid")))
     alone = sorted(set(singletons(dataset)) & set(lacking))
     if len(alone) == 1:
@@ -163,6 +164,7 @@ def sample(
     from dlcli.data import splits
     from dlcli.data.choice import again
     from dlcli.data.dataset import open_dataset
+    from dlcli.data.look_alikes import say_look_alikes
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -176,7 +178,8 @@ def sample(
         f"The sample is in {shown(folder)}; next: `dl features{again(root)}` for the whole "
         f"dataset, or `dl features -d {quoted(folder)}` for the sample"
     )
-    whole = len(open_dataset(root).splits["train"])
+    say_look_alikes(whole_dataset := open_dataset(root))
+    whole = len(whole_dataset.splits["train"])
     fewer = max(len(taken.classes), whole // 4)
     if fewer < len(taken.splits["train"]) > HARDLY_SMALLER * whole:
         say(
@@ -237,6 +240,7 @@ def ls(config: Config, as_json: bool) -> None:
     from dlcli.data import operations
     from dlcli.data.choice import typed_option
     from dlcli.data.dataset import open_dataset
+    from dlcli.data.look_alikes import say_look_alikes
 
     if typed_option(config) is None:
         print_datasets(config, as_json)
@@ -251,7 +255,8 @@ def ls(config: Config, as_json: bool) -> None:
         print_counts(dataset, as_json)
         return
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
-    rows = [[name, counts["train"][name], counts["valid"][name]] for name in dataset.classes]
+    names = words.by_number(dataset.classes)
+    rows = [[name, counts["train"][name], counts["valid"][name]] for name in names]
     print_table(["class", "train", "valid"], rows)
     click.echo()
     print_counts(dataset, as_json)

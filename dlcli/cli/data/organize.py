@@ -13,7 +13,6 @@ from dlcli.cli.parts.datasets import (
     print_counts,
     print_plan,
     say_changes,
-    say_look_alikes,
     verb_of,
     warn_of,
 )
@@ -126,6 +125,7 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
         goal: the dataset's folder.
     """
     from dlcli.data.dataset import open_dataset
+    from dlcli.data.look_alikes import say_look_alikes
 
     if outcome is None:
         _say_done_before(found, goal)

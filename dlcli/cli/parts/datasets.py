@@ -69,34 +69,11 @@ def say_left_out(dataset: Dataset) -> None:
 
 def say_changes(dataset: Dataset) -> None:
     """Say how many images are turned or scaled as they are decoded."""
-    from dlcli.images.headers import changed_images, changes_sentence
+    from dlcli.features.rules import changed_in
+    from dlcli.images.headers import changes_sentence
 
-    every = [path for paths in dataset.splits.values() for path in paths]
-    if line := changes_sentence(changed_images(dataset.root, every)):
+    if line := changes_sentence(changed_in(dataset)):
         say(line)
-
-
-def say_look_alikes(dataset: Dataset) -> None:
-    """Say which classes may be one, and what joins them."""
-    from dlcli.data.dataset import look_alikes
-
-    labels = Counter(dataset.labels("train"))
-    for names in look_alikes(dataset.classes):
-        kept = max(names, key=lambda name: labels[name])
-        commands = []
-        for split in ("train", "valid"):
-            folder = dataset.root / split
-            present = {dataset.class_of(path) for path in dataset.splits[split]}
-            for name in names:
-                if name != kept and name in present:
-                    goal = f"{quoted(folder / kept)}/"
-                    commands.append(f"mkdir -p {goal}")
-                    commands.append(f"mv -n {quoted(folder / name)}/* {goal}")
-        listed = " and ".join(map(ascii, names))  # which shows what looks the same
-        say(
-            f"Warning: the classes {listed} differ only in case, spaces or Unicode form. To join "
-            f"them: `{' && '.join(dict.fromkeys(commands))}`"
-        )
 
 
 def _plain(dataset: Dataset) -> dict[str, Any]:

@@ -255,6 +255,13 @@ def test_results_are_json_on_demand_and_nothing_else_is_on_stdout(
     assert undone == {"undone": "split", "files": 10, "kept": []}
 
 
+def test_classes_that_are_numbers_are_listed_by_number(dl: Dl, home: Path) -> None:
+    root = make(home / "data" / "ages", *(f"train/{name}/1.jpg" for name in ("9", "10", "-1")))
+    listed = ok(dl("data", "ls", root)).stdout.splitlines()
+    assert [line.split()[0] for line in listed[1:4]] == ["-1", "9", "10"]
+    assert open_dataset(root).classes == ("-1", "10", "9")
+
+
 def test_the_seed_decides_which_files(dl: Dl, home: Path) -> None:
     chosen = []
     for number, seed in enumerate((3, 3, 4)):

@@ -14,7 +14,8 @@ from support.command_result import Dl, ok, refused
 from support.labelled_images import labels_of, names, planned
 from support.small_folders import make, plant
 
-from dlcli.data.dataset import look_alikes, open_dataset
+from dlcli.data.dataset import open_dataset
+from dlcli.data.look_alikes import look_alikes
 from dlcli.data.organize.labels import Naming
 from dlcli.data.organize.plan import plan_organize
 from dlcli.errors import DlError
@@ -131,11 +132,16 @@ def test_look_alikes_are_said_with_what_joins_them(dl: Dl, tmp_path: Path) -> No
     made = tmp_path / "the pets"
     said = ok(dl("data", "organize", source, made)).stderr
     assert "Warning: the classes 'Cat' and 'cat' differ only in case, spaces or Uni" in said
-    assert "'Cat' and 'cat'" in ok(dl("data", "ls", made)).stderr
-    command = said.partition("To join them: `")[2].partition("`")[0]
+    for work in ("ls", "split", "sample"):
+        assert ok(dl("data", work, made)).stderr.count("'Cat' and 'cat'") == 1, work
+    command = ok(dl("data", "ls", made)).stderr.partition("To join them: `")[2].partition("`")[0]
     subprocess.run(command, shell=True, check=True)
     assert open_dataset(made).classes == ("cat", "dog")
-    assert len(open_dataset(made).splits["train"]) == 8
+    assert {split: len(paths) for split, paths in open_dataset(made).splits.items()} == {
+        "train": 6,
+        "valid": 2,
+        "test": 0,
+    }
     assert "differ only" not in ok(dl("data", "ls", made)).stderr
 
 
