@@ -57,17 +57,23 @@ def store_folder(dataset: Dataset, forward: Forward, splits: Iterable[str] = SPL
     if inside.is_dir() and not _is_writable(inside):
         wanted = [split for split in splits if dataset.splits[split]]
         return inside if all(ready_split(inside, dataset, split) for split in wanted) else cached
-    parent = inside.parent if inside.parent.is_dir() else dataset.root
-    return inside if inside.exists() or _is_writable(parent) else cached
+    is_new_here = place_of_new_stores(dataset.root) == inside.parent
+    return inside if inside.exists() or is_new_here else cached
+
+
+def place_of_new_stores(root: Path) -> Path:
+    """The folder of a dataset's new stores: in the dataset, or in the cache if it is read-only."""
+    inside, cached = store_places(root)
+    return inside if _is_writable(inside if inside.is_dir() else root) else cached
 
 
 def store_folders(dataset: Dataset, forward: Forward) -> tuple[Path, Path]:
     """Where a function's features may be: in the dataset's folder, and in the cache."""
-    inside, cached = (place / store_name(forward) for place in _places(dataset.root))
+    inside, cached = (place / store_name(forward) for place in store_places(dataset.root))
     return inside, cached
 
 
-def _places(root: Path) -> tuple[Path, Path]:
+def store_places(root: Path) -> tuple[Path, Path]:
     """Where a dataset's stores may be: in its own folder, and in the cache."""
     path = os.path.realpath(root)
     digest = sha256(os.fsencode(path)).hexdigest()[:12]
@@ -81,7 +87,7 @@ def _is_writable(folder: Path) -> bool:
 def stored_features(root: Path) -> list[StoredFeatures]:
     """Every store of a dataset, by name."""
     found = []
-    manifests = (place.glob(f"*/{MANIFEST}") for place in _places(root))
+    manifests = (place.glob(f"*/{MANIFEST}") for place in store_places(root))
     for manifest in (each for found_there in manifests for each in sorted(found_there)):
         folder = manifest.parent
         done = stored_rows(folder)

@@ -59,6 +59,7 @@ class Folders:
         exclude: patterns of files that are not copied, besides `SECRETS`.
         elsewhere: pattern -> the other command that copies these files.
         is_project: whether git tells which files belong to it.
+        dataset: the dataset's folder here, if they hold its features.
     """
 
     what: str
@@ -67,6 +68,7 @@ class Folders:
     exclude: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     is_project: bool = False
+    dataset: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -101,34 +101,40 @@ def _transfer(
     from dlcli.aws.copy.copy import copy, delete_at_goal, prepare
     from dlcli.aws.ssh import connect
 
-    folders = folders_of(config, direction, kind, named)
+    parts = folders_of(config, direction, kind, named)
     host, again = reached(config, trust)
     with connect(host) as client:
-        if direction == "get" and kind == "runs" and named and not folders.here.is_dir():
-            folders = _on_the_box(client, config, folders, named)
-        prepared = prepare(
-            client,
-            direction,
-            folders,
-            delete=delete,
-            overwrite=overwrite,
-            with_history=with_history,
-            options=host.options,
-        )
-    _say_plan(prepared)
-    if dry_run:
-        _print(prepared)
-        return
-    if prepared.plan.delete:
-        _ask(prepared, yes)
-    copy(host, prepared, again)
-    if prepared.plan.delete:
-        with connect(host) as client:
-            delete_at_goal(client, prepared)
-    _say_done(prepared, following(kind, prepared, host.options))
+        if direction == "get" and kind == "runs" and named and not parts[0].here.is_dir():
+            parts = _on_the_box(client, config, parts, named)
+        copies = [
+            prepare(
+                client,
+                direction,
+                folders,
+                delete=delete,
+                overwrite=overwrite,
+                with_history=with_history,
+                options=host.options,
+            )
+            for folders in parts
+        ]
+    for prepared in copies:
+        _say_plan(prepared)
+        if dry_run:
+            _print(prepared)
+            continue
+        if prepared.plan.delete:
+            _ask(prepared, yes)
+        copy(host, prepared, again)
+        if prepared.plan.delete:
+            with connect(host) as client:
+                delete_at_goal(client, prepared)
+        _say_done(prepared, following(kind, prepared, host.options))
 
 
-def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str) -> Folders:
+def _on_the_box(
+    client: SSHClient, config: Config, parts: list[Folders], named: str
+) -> list[Folders]:
     """The folders of a run that was named without its dataset, if the box has one of that name.
 
     Raises:
@@ -136,12 +142,14 @@ def _on_the_box(client: SSHClient, config: Config, folders: Folders, named: str)
     """
     from dlcli.aws.copy.copy import dataset_of
 
-    dataset = dataset_of(client, folders.there, named)
-    return folders_of(config, "get", "runs", f"{dataset}/{named}") if dataset else folders
+    dataset = dataset_of(client, parts[0].there, named)
+    return folders_of(config, "get", "runs", f"{dataset}/{named}") if dataset else parts
 
 
-def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> Folders:
+def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> list[Folders]:
     """The folder here and the folder on the box that the arguments name.
+
+    They are two pairs only if a read-only dataset has features inside and in the cache.
 
     Raises:
         DlError: the dataset or run does not exist here, the current folder is not in a git
@@ -164,24 +172,54 @@ def folders_of(config: Config, direction: Direction, kind: str, named: str | Non
             )
         root = checkout_around(Path.cwd())
         there = f"{PROJECTS}/{root.name}"
-        return Folders(f"project {root.name}", root, there, exclude, is_project=True)
+        return [Folders(f"project {root.name}", root, there, exclude, is_project=True)]
     if kind == "runs":
         here = _runs(settings.runs_dir, direction, named)
         inside = here.relative_to(settings.runs_dir).as_posix() if named else ""
         there = counterpart(here, home(), f"runs/{inside}".rstrip("/"))
-        return Folders(f"runs {inside}".strip(), here, there, exclude)
+        return [Folders(f"runs {inside}".strip(), here, there, exclude)]
     root = _dataset(config, direction, named)
     there = counterpart(root, home(), f"data/{root.name}")
     if kind == "features":
-        if direction == "put" and not (root / FEATURES).is_dir():
-            raise DlError(
-                f"{root.name} has no features yet",
-                hint=f"Compute them: `dl features -d {typed_name(root)}`.",
-            )
-        what = f"features of {root.name}"
-        return Folders(what, root / FEATURES, f"{there}/{FEATURES}", exclude)
+        return _features(direction, root, f"{there}/{FEATURES}", exclude)
     other = f"dl aws {direction} features {typed_name(root)}"
-    return Folders(f"dataset {root.name}", root, there, exclude, {f"/{FEATURES}/": other})
+    return [Folders(f"dataset {root.name}", root, there, exclude, {f"/{FEATURES}/": other})]
+
+
+def _features(
+    direction: Direction, root: Path, there: str, exclude: tuple[str, ...]
+) -> list[Folders]:
+    """The folders of a dataset's features; two if some of them are in the cache.
+
+    Raises:
+        DlError: there are none to put.
+    """
+    from dlcli.aws.copy.plan import Folders
+    from dlcli.data.choice import typed_name
+    from dlcli.features.store import place_of_new_stores, store_places
+
+    what = f"features of {root.name}"
+    inside, cached = store_places(root)
+    if direction == "get":
+        here = place_of_new_stores(root) if root.is_dir() else inside
+        return [Folders(what, here, there, exclude, dataset=root)]
+    in_cache, in_dataset = (
+        {path.name for path in place.iterdir()} if place.is_dir() else set()
+        for place in (cached, inside)
+    )
+    if not in_cache | in_dataset:
+        raise DlError(
+            f"{root.name} has no features yet",
+            hint=f"Compute them: `dl features -d {typed_name(root)}`.",
+        )
+    # a store of both is in the cache because the one in the dataset lacks something
+    in_dataset -= in_cache
+    parts = ((inside, in_dataset, in_cache), (cached, in_cache, in_dataset))
+    return [
+        Folders(what, here, there, exclude, {f"/{name}/": "" for name in others})
+        for here, names, others in parts
+        if names
+    ]
 
 
 def _dataset(config: Config, direction: Direction, named: str | None) -> Path:
@@ -269,7 +307,7 @@ def following(kind: str, prepared: Prepared, options: str) -> str:
         return f"dl runs show {shlex.quote(name)}" if "/" in name else "dl runs --all"
     if kind == "project":
         return "git status"
-    return f"dl train finetune -d {typed_name(here.parent if kind == 'features' else here)}"
+    return f"dl train finetune -d {typed_name(prepared.folders.dataset or here)}"
 
 
 def _say_done(prepared: Prepared, command: str) -> None:

@@ -15,6 +15,8 @@ from support.pictures import make_dataset
 from support.sshd import Sshd, Wire, program
 
 from dlcli.aws.copy.copy import counted_in
+from dlcli.features import store
+from dlcli.features.store import store_places
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +128,29 @@ def test_a_dataset_is_the_same_folder_there(dl: Dl, project: Path, home: Path, s
     subprocess.run(["rm", "-r", root], check=True)
     ok(dl("aws", "get", "dataset", "tiny"))
     assert names(root) == {name for name in names(there) if not name.startswith("features/")}
+
+
+def test_features_of_a_read_only_dataset_go_from_the_cache_and_come_back_to_it(
+    dl: Dl, project: Path, home: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_dataset(home / "data" / "tiny", train=2, valid=1)
+    inside, cached = store_places(root)
+    for place, name in ((inside, "a"), (inside, "b"), (cached, "b"), (cached, "c")):
+        (place / name).mkdir(parents=True)
+        (place / name / "x.bc").write_text(place.parent.name)
+    there = sshd.home / "data" / "tiny" / "features"
+    (there / "old").mkdir(parents=True)
+    (there / "old" / "x.bc").write_text("old")
+    ok(dl("aws", "put", "features", "tiny", "--delete", "--yes"))
+    assert {path.parent.name: path.read_text() for path in there.rglob("*.bc")} == {
+        "a": "tiny",
+        "b": "features",
+        "c": "features",
+    }
+    monkeypatch.setattr(store, "_is_writable", lambda folder: not folder.is_relative_to(root))
+    said = ok(dl("aws", "get", "features", "tiny")).stderr
+    assert "next: `dl train finetune -d tiny`" in said
+    assert {path.name for path in cached.iterdir()} == {"a", "b", "c"}
 
 
 def test_runs_come_back_all_or_one(dl: Dl, project: Path, home: Path, sshd: Sshd) -> None:
