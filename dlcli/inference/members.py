@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
+from dlcli.images.pixels import NEWEST, RuleVersion
 from dlcli.inference.predictions import names_are
 from dlcli.runs.choice import missing_members
 from dlcli.runs.run import Run
@@ -32,6 +33,21 @@ def members_of(run: Run) -> list[Run]:
         )
     found = (run.member(each) for each in run.record.members)
     return [member for member in found if member is not None]
+
+
+def shown_by(run: Run) -> RuleVersion:
+    """The version of the rule for pixels by which a run's report shows its images.
+
+    That is the run's own; of an ensemble, the newest of its members' that are still there.
+
+    Raises:
+        DlError: an ensemble is among its own members.
+    """
+    _refuse_cycle(run, ())
+    if pixels := run.record.pixels:
+        return pixels.version
+    members = filter(None, map(run.member, run.record.members))
+    return max(map(shown_by, members), default=NEWEST)
 
 
 def _refuse_cycle(run: Run, above: tuple[Path, ...]) -> None:

@@ -9,7 +9,7 @@ from dlcli.config import Config
 from dlcli.evaluation.metrics import evaluate, log_loss
 from dlcli.files.formats import below, flat, write_yaml
 from dlcli.files.paths import shown
-from dlcli.images.pixels import NEWEST
+from dlcli.inference.members import shown_by
 from dlcli.inference.predict import has_predictions, predictions_of
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.inference.tta import same_tta, tta_of
@@ -67,7 +67,7 @@ def evaluate_run(
         paths=predictions.paths,
         history=run.history,
         settings={name: value for name, value in settings.items() if value is not None},
-        version=record.pixels.version if record.pixels else NEWEST,
+        version=shown_by(run),
         commands=(record.command, f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,
     )

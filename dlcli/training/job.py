@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.config import Config, Value
+from dlcli.config import RECORD, Config, Value
 from dlcli.data.dataset import (
     SETTINGS,
     Dataset,
@@ -25,6 +25,7 @@ from dlcli.features.compute import compute_features, features_ready, open_featur
 from dlcli.features.rules import kept_as
 from dlcli.features.store import require_room, store_folder
 from dlcli.features.windows import shares_of
+from dlcli.files.formats import below, read_yaml
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import Augmenter, View
 from dlcli.images.pixels import NEWEST, PixelRule, RuleVersion
@@ -291,7 +292,8 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
 
     Args:
         like: the run that is resumed or rerun, whose version of the rule for pixels stays; None:
-            that of the run with the initial weights, or the newest.
+            that of the run with the initial weights, of the run whose file `--config` names, or
+            the newest.
 
     Raises:
         DlError: a dataset that can't be trained on, an unknown backbone, missing weights.
@@ -331,7 +333,7 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
         )
         labels = pseudo_labels_of(labeller, config, dataset)
         recipe = replace(recipe, pseudo_label=name_among(labeller, settings.runs_dir))
-    version = _version_of(like or begun)
+    version = _version_of(like or begun) or _version_in(config.file) or NEWEST
     return Job(
         name=recipe_name,
         recipe=recipe,
@@ -346,10 +348,21 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
     )
 
 
-def _version_of(run: Run | None) -> RuleVersion:
-    """The version of the rule for pixels to train by, after that of another run."""
+def _version_of(run: Run | None) -> RuleVersion | None:
+    """The version of the rule for pixels that another run recorded."""
     pixels = run.record.pixels if run else None
-    return pixels.version if pixels else NEWEST
+    return pixels.version if pixels else None
+
+
+def _version_in(file: Path | None) -> RuleVersion | None:
+    """The version of the rule for pixels in a run's `config.yaml` that `--config` names."""
+    if file is None:
+        return None
+    pixels = below(read_yaml(file), RECORD, "pixels")
+    if not isinstance(pixels, Mapping) or pixels.get("version", 1) != 1:
+        return None
+    say(f"Images become pixels by version 1 of the rule, as {shown(file)} records.")
+    return 1
 
 
 def _run_to_begin_with(named: str, settings: Settings, *, whole: bool) -> Run:

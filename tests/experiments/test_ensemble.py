@@ -11,9 +11,12 @@ from support.pictures import make_dataset, picture
 from support.predicted_run import predicted_run
 from support.small_run import SMALL
 
+from dlcli.config import load_config
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.formats import read_csv, read_yaml, write_yaml
 from dlcli.inference.predictions import read_predictions
+from dlcli.report import evaluate
+from dlcli.report.run_page import Report
 from dlcli.runs.run import Run
 from dlcli.training import fit
 
@@ -167,6 +170,28 @@ def test_an_ensemble_may_have_ensembles_as_members(
     outer.predictions_file("valid").unlink()
     ok(dl("evaluate", outer.name))
     assert probabilities(outer, "valid")[VALID[0]] == pytest.approx([0.4, 0.6])
+
+
+def test_its_report_shows_images_by_the_newest_rule_of_its_members(
+    dl: Dl, home: Path, pair: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(dl("ensemble", "one", "two"))
+    reports: list[Report] = []
+    monkeypatch.setattr(evaluate, "write_report", lambda report, folder: reports.append(report))
+
+    def shown_by() -> int:
+        evaluate.evaluate_run(only_ensemble(home), None, load_config())
+        return reports[-1].version
+
+    assert shown_by() == 1
+    config = pair[0].config
+    config["run"]["pixels"]["version"] = 2
+    write_yaml(pair[0].config_file, config)
+    assert shown_by() == 2
+    shutil.rmtree(pair[0].path)
+    assert shown_by() == 1
+    shutil.rmtree(pair[1].path)
+    assert shown_by() == 2
 
 
 def test_a_member_of_itself_is_refused(dl: Dl, home: Path, pair: tuple[Run, Run]) -> None:

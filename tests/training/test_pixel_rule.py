@@ -13,8 +13,10 @@ from support.pictures import make_dataset, picture
 from support.small_run import only_run
 from support.turned import EIGHT, save_turned
 
+from dlcli.config import load_config
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
+from dlcli.training.job import make_job
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +97,24 @@ def test_what_comes_from_a_run_of_before_keeps_its_rule(dl: Dl, home: Path, upri
     ok(dl("resume", shorter.name, "--epochs", "2"))
     assert Run(shorter.path).history[1]["val_loss"] == longer.history[1]["val_loss"]
     assert longer.history[0] != only_of_version_2(dl, upright, run).history[0]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "version"),
+    [
+        ({"size": 16, "decode": "exact"}, 1),
+        ({"size": 16, "decode": "exact", "version": 2}, 2),
+        (None, 2),  # of an ensemble
+    ],
+)
+def test_the_file_of_a_run_keeps_its_rule_and_says_so_if_it_is_the_old_one(
+    upright: Path, capsys: pytest.CaptureFixture[str], pixels: object, version: int
+) -> None:
+    file = upright.parent / "config.yaml"
+    write_yaml(file, {"seed": 3, "run": {"pixels": pixels}})
+    assert make_job(load_config(file), "cnn", upright).pixels.version == version
+    said = "Images become pixels by version 1 of the rule, as ~/data/config.yaml records.\n"
+    assert capsys.readouterr().err == (said if version == 1 else "")
 
 
 def only_of_version_2(dl: Dl, root: Path, old: Run) -> Run:
