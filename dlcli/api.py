@@ -484,12 +484,12 @@ def organize(
     name = os.fspath(dataset or (without_suffix(found.name) if found.is_file() else found.name))
     goal = folder_named(name, load_config().settings().data_dir)
     with hushed(quiet):
-        how = organizing.How(
+        options = organizing.OrganizeOptions(
             kind="move" if move else "link" if link else "copy",
             naming=Naming(labels, id_column, label_column),
             flatten=flatten,
         )
-        outcome = organizing.organize(found, goal, how)
+        outcome = organizing.organize(found, goal, options)
         for note in organizing.notes_of(outcome.operation) if outcome else ():
             say(note)
         say(f"The dataset is in {shown(goal)}")

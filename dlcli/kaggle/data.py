@@ -10,9 +10,14 @@ from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals
 from dlcli.data.moves import Outcome
-from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.organize import How, made_of, organize, require_target, settle_made
-from dlcli.data.organize.plan import AS_FOUND
+from dlcli.data.organize.labels import NOTHING_NAMED, Naming
+from dlcli.data.organize.organize import (
+    OrganizeOptions,
+    made_of,
+    organize,
+    require_target,
+    settle_made,
+)
 from dlcli.data.organize.staging import Download, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
@@ -33,7 +38,11 @@ def archive_of(slug: str, data_dir: Path) -> Path:
 
 
 def get(
-    connect: Callable[[], Kaggle], slug: str, archive: Path, root: Path, naming: Naming = AS_FOUND
+    connect: Callable[[], Kaggle],
+    slug: str,
+    archive: Path,
+    root: Path,
+    naming: Naming = NOTHING_NAMED,
 ) -> Outcome | None:
     """Download a competition's data, make a dataset of it, and note the competition in it.
 
@@ -60,7 +69,7 @@ def get(
         require_target(archive, root, "Choose another name: `--dataset NAME`.")
         _fetch(connect(), slug, archive, root)
         try:
-            outcome = organize(archive, root, How(naming=naming))
+            outcome = organize(archive, root, OrganizeOptions(naming=naming))
         except ArchiveError as error:
             anew = f"To download it again: `rm {quoted(archive)}`, then the same command."
             hint = f"{error.hint.removesuffix(AGAIN).rstrip()} {anew}".lstrip()

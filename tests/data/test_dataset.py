@@ -16,6 +16,7 @@ from dlcli.data.dataset import (
     open_dataset,
     require_trainable,
 )
+from dlcli.data.look_alikes import look_alikes
 from dlcli.errors import DlError
 
 
@@ -219,6 +220,15 @@ def test_the_sample_submission_is_found_under_its_spellings(tmp_path: Path, name
     assert find_sample_submissions(tmp_path) == []
     (tmp_path / name).touch()
     assert find_sample_submissions(tmp_path) == [tmp_path / name]
+
+
+def test_classes_that_look_alike() -> None:
+    same = ("Cat", "cat", "cat\u00a0", "c\u200bat", "\uff43at")
+    forms = ("cafe\u0301", "caf\u00e9")
+    assert look_alikes([*same, *forms, "dog", "cats", "c at"]) == [
+        tuple(sorted(same)),
+        tuple(sorted(forms)),
+    ]
 
 
 def test_listing_needs_neither_numpy_nor_yaml() -> None:

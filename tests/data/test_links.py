@@ -10,7 +10,7 @@ from support.small_folders import make
 
 from dlcli.data import operations, splits
 from dlcli.data.dataset import open_dataset
-from dlcli.data.organize.organize import How, organize
+from dlcli.data.organize.organize import OrganizeOptions, organize
 from dlcli.errors import DlError
 from dlcli.files.transfer import link_text
 
@@ -89,15 +89,15 @@ def test_nothing_moves_out_of_a_download_that_holds_a_link(tmp_path: Path) -> No
     (tmp_path / "download").mkdir()
     (tmp_path / "download" / "train").symlink_to("../pool")
     with pytest.raises(DlError, match="train is a link to"):
-        organize(tmp_path / "download", tmp_path / "new", How("move"))
+        organize(tmp_path / "download", tmp_path / "new", OrganizeOptions("move"))
     assert len(files_of(tmp_path / "pool")) == 8
-    assert organize(tmp_path / "download", tmp_path / "new", How("link")) is not None
+    assert organize(tmp_path / "download", tmp_path / "new", OrganizeOptions("link")) is not None
     made = (tmp_path / "new" / "train" / "cat" / "0.jpg").readlink()
     assert made == tmp_path / "pool" / "cat" / "0.jpg", "the way through the link may go"
 
 
 def test_a_link_that_somebody_replaced_stays_after_undo(tmp_path: Path) -> None:
-    organize(pool(tmp_path), tmp_path / "new", How("link"))
+    organize(pool(tmp_path), tmp_path / "new", OrganizeOptions("link"))
     changed = tmp_path / "new" / "train" / "cat" / "0.jpg"
     changed.unlink()
     changed.write_bytes(b"mine")

@@ -165,7 +165,9 @@ def test_a_move_to_another_disk_killed_at_any_step_loses_nothing(
     expected = tree(whole / "dogscats")
 
     def act(folder: Path) -> None:
-        organize.organize(folder / "kaggle", other_disk / folder.name, organize.How("move"))
+        organize.organize(
+            folder / "kaggle", other_disk / folder.name, organize.OrganizeOptions("move")
+        )
 
     number = 1
     while True:

@@ -88,3 +88,15 @@ def test_test_images_have_no_true_class() -> None:
     with pytest.raises(DlError) as error:
         _ = test.y_true
     assert error.value.why == "test images have none"
+
+
+def test_classes_called_like_columns_are_not_doubled(tmp_path: Path) -> None:
+    classes = ("path", "path_", "true_class", "accuracy", "id", "class")
+    made = Predictions(("a.jpg",), classes, np.full((1, 6), 1 / 6), ("path",))
+    write_predictions(tmp_path / "p" / "valid.csv", made)
+    header = (tmp_path / "p" / "valid.csv").read_text().splitlines()[0].split(",")
+    assert len({*header}) == len(header)
+    assert read_predictions(tmp_path / "p" / "valid.csv").classes == classes
+    old = "path,true_class,cat,path\na.jpg,path,0.5,0.5\n"  # as 0.1.0 wrote it
+    (tmp_path / "p" / "valid.csv").write_text(old)
+    assert read_predictions(tmp_path / "p" / "valid.csv").classes == ("cat", "path")

@@ -61,7 +61,7 @@ def organize_copy(base: Path) -> Any:
 
 
 def organize_move(base: Path) -> Any:
-    return organize.organize(base / "kaggle", base / "dogscats", organize.How("move"))
+    return organize.organize(base / "kaggle", base / "dogscats", organize.OrganizeOptions("move"))
 
 
 def organize_in_place(base: Path) -> Any:

@@ -101,17 +101,17 @@ def command(
     goal = folder_named(own_name if name is None else name, root)
     if move and link:
         raise click.UsageError("Use `--move` or `--link`, not both.")
-    how = organize.How(
+    options = organize.OrganizeOptions(
         kind="move" if move else "link" if link else "copy",
         naming=Naming(labels, id_column, label_column),
         flatten=flatten,
     )
     if dry_run:
-        planned = organize.to_organize(found, goal, how)
+        planned = organize.to_organize(found, goal, options)
         print_plan(planned, as_json)
         _say_notes(organize.notes_of(planned) if planned else ())
         return
-    outcome = organize.organize(found, goal, how)
+    outcome = organize.organize(found, goal, options)
     remember(goal)
     tell(outcome, found, goal, as_json)
 

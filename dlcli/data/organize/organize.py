@@ -12,9 +12,9 @@ from dlcli.data.folders import read_folder
 from dlcli.data.journal import Operation, journals, unfinished
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
-from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.labels import NOTHING_NAMED, Naming
 from dlcli.data.organize.layout import read_layout
-from dlcli.data.organize.plan import AS_FOUND, plan_organize, require_folder, sort_by_hand
+from dlcli.data.organize.plan import plan_organize, require_folder, sort_by_hand
 from dlcli.data.organize.staging import (
     Download,
     clear_after,
@@ -35,7 +35,7 @@ _ANOTHER_NAME = "Name another folder, one that is empty or does not exist yet."
 
 
 @dataclass(frozen=True)
-class How:
+class OrganizeOptions:
     """How a dataset is made.
 
     Args:
@@ -45,14 +45,14 @@ class How:
     """
 
     kind: Literal["copy", "move", "link"] = "copy"
-    naming: Naming = AS_FOUND
+    naming: Naming = NOTHING_NAMED
     flatten: bool = False
 
 
-AS_USUAL = How()
+DEFAULTS = OrganizeOptions()
 
 
-def organize(source: Path, target: Path, how: How = AS_USUAL) -> Outcome | None:
+def organize(source: Path, target: Path, options: OrganizeOptions = DEFAULTS) -> Outcome | None:
     """Turn a download into a dataset.
 
     Args:
@@ -68,7 +68,7 @@ def organize(source: Path, target: Path, how: How = AS_USUAL) -> Outcome | None:
     """
     _require_paths(source, target)
     with working_in(target, "organize") as (held, finished):
-        download = _download(source, target, how)
+        download = _download(source, target, options)
         if finished and _is_made_of(finished.operation, source, download):
             return finished
         if not _is_to_do(source, target, download):
@@ -76,12 +76,12 @@ def organize(source: Path, target: Path, how: How = AS_USUAL) -> Outcome | None:
                 discard(staging_folder(download, target))
             return None
         if download is None:
-            operation = _operation(source, source, target, how)
+            operation = _operation(source, source, target, options)
             return carry_out(held, operation) if operation else None
         is_new = stage(download, target)
         folder = staging_folder(download, target)
         try:
-            operation = _staged(download, folder, target, how)
+            operation = _staged(download, folder, target, options)
             outcome = carry_out(held, operation)
         except BaseException:
             if is_new and not unfinished(target):  # else its files are still being moved
@@ -91,19 +91,21 @@ def organize(source: Path, target: Path, how: How = AS_USUAL) -> Outcome | None:
         return outcome
 
 
-def to_organize(source: Path, target: Path, how: How = AS_USUAL) -> Operation | None:
+def to_organize(
+    source: Path, target: Path, options: OrganizeOptions = DEFAULTS
+) -> Operation | None:
     """The operation that `organize` would carry out; None where nothing is to be done."""
     _require_paths(source, target)
-    download = _download(source, target, how)
+    download = _download(source, target, options)
     if not _is_to_do(source, target, download):
         return None
     if download is None:
-        return _operation(source, source, target, how)
+        return _operation(source, source, target, options)
     folder = staging_folder(download, target)
     if folder.exists():
-        return _staged(download, folder, target, how)
+        return _staged(download, folder, target, options)
     with hollow(download) as names:
-        return _staged(download, names, target, how)
+        return _staged(download, names, target, options)
 
 
 def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> None:
@@ -190,7 +192,7 @@ def _require_no_file(target: Path, hint: str = _ANOTHER_NAME) -> None:
         raise DlError(f"{shown(target)} is a file", why="a dataset is a folder", hint=hint)
 
 
-def _download(source: Path, target: Path, how: How) -> Download | None:
+def _download(source: Path, target: Path, options: OrganizeOptions) -> Download | None:
     """What has to be unpacked or drawn first; None where nothing has to.
 
     Raises:
@@ -199,20 +201,20 @@ def _download(source: Path, target: Path, how: How) -> Download | None:
     download = download_of(source)
     if download and _is_in_place(source, target) and _has_images(source):
         return None  # the folder is a dataset, whatever archives are in it
-    if how.kind == "link" and _is_in_place(source, target):
+    if options.kind == "link" and _is_in_place(source, target):
         raise DlError(
             f"{shown(target)} can't be made of links to itself",
             hint="Name a new folder for the dataset: `dl data organize "
             f"{quoted(source)} DEST --link`.",
             exit_code=ExitCode.USAGE,
         )
-    if download and how.kind != "copy":
+    if download and options.kind != "copy":
         what = "an archive" if source.is_file() else f"made of {shown(download.packed[0].name)}"
         raise DlError(
-            f"`--{how.kind}` only {how.kind}s the files of a folder",
+            f"`--{options.kind}` only {options.kind}s the files of a folder",
             why=f"{shown(source)} is {what}, which stays as it is",
-            hint=f"Leave out `--{how.kind}`"
-            + (", and remove it yourself afterwards." if how.kind == "move" else "."),
+            hint=f"Leave out `--{options.kind}`"
+            + (", and remove it yourself afterwards." if options.kind == "move" else "."),
             exit_code=ExitCode.USAGE,
         )
     return download
@@ -251,21 +253,21 @@ def _operation(
     source: Path,
     folder: Path,
     target: Path,
-    how: How,
+    options: OrganizeOptions,
     download: Download | None = None,
 ) -> Operation | None:
     """The plan for a folder; None where nothing in it has to move."""
     in_place = _is_in_place(source, target)
     goal = folder if in_place and folder == source else target
-    plan = plan_organize(folder, goal, how.naming, flatten=how.flatten)
+    plan = plan_organize(folder, goal, options.naming, flatten=options.flatten)
     moves = plan.moves
     if in_place and folder != source:  # the CSVs are in place already
         moves = tuple(move for move in moves if "/" in move.target)
     if not moves:
         return None
-    said: dict[str, Any] = {"flatten": True} if how.flatten else {}
-    if how.naming.is_given:
-        named = asdict(how.naming)
+    said: dict[str, Any] = {"flatten": True} if options.flatten else {}
+    if options.naming.is_given:
+        named = asdict(options.naming)
         said["naming"] = {key: value for key, value in named.items() if value is not None}
     drawn = drawn_in(folder) if folder != source else []
     notes = [*drawn, *plan.notes, *filter(None, [left_packed(source, download)])]
@@ -276,14 +278,14 @@ def _operation(
     details = {"notes": notes, **said, **origin}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
-    kind = how.kind if folder == source else "move"  # what was unpacked is moved
+    kind = options.kind if folder == source else "move"  # what was unpacked is moved
     return Operation("organize", kind, target, moves, origin=folder, details=details)
 
 
-def _staged(download: Download, folder: Path, target: Path, how: How) -> Operation:
+def _staged(download: Download, folder: Path, target: Path, options: OrganizeOptions) -> Operation:
     """The plan for a folder that was unpacked or drawn, or that holds the names alone."""
     try:
-        operation = _operation(download.source, folder, target, how, download)
+        operation = _operation(download.source, folder, target, options, download)
     except DlError as error:
         raise _in_words_of(download, folder, error) from error
     assert operation is not None, "its train/ moves"

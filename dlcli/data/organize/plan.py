@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dlcli.data.folders import read_folder, require_images, too_deep
 from dlcli.data.journal import Move
-from dlcli.data.organize.labels import NAMING, Labels, Naming, named_in, read_labels
+from dlcli.data.organize.labels import NAMING, NOTHING_NAMED, Labels, Naming, named_in, read_labels
 from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
 from dlcli.data.organize.pixel_csv import fault_of_pixels
 from dlcli.data.organize.records import data_in
@@ -22,8 +22,6 @@ from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown
 from dlcli.images.formats import is_image, left_out
 from dlcli.words import count
-
-AS_FOUND = Naming()
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Plan:
 
 
 def plan_organize(
-    source: Path, target: Path, naming: Naming = AS_FOUND, *, flatten: bool = False
+    source: Path, target: Path, naming: Naming = NOTHING_NAMED, *, flatten: bool = False
 ) -> Plan:
     """Plan how a downloaded folder becomes a dataset.
 

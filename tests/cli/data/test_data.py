@@ -279,6 +279,17 @@ def test_a_class_with_one_image_is_reported(dl: Dl, home: Path) -> None:
     assert "Class `unicorn` has a single image. It stays in train/.\n" in result.stderr
 
 
+def test_many_classes_of_one_image_are_said_in_one_line(dl: Dl, tmp_path: Path) -> None:
+    root = make(
+        tmp_path / "pets",
+        *(f"train/c{i:03}/1.jpg" for i in range(300)),
+        *(f"train/cat/{i}.jpg" for i in range(9)),
+    )
+    said = ok(dl("data", "split", root, "--valid", 2)).stderr
+    assert said.count("single image") == 1
+    assert "300 classes, such as `c000`, have a single image each." in said
+
+
 @pytest.mark.parametrize("name", ["two words", "it's", "-rf", "new\nline", "猫", b"\xff\xfe"])
 def test_odd_names_of_folders_and_files_survive(dl: Dl, home: Path, name: str | bytes) -> None:
     name = os.fsdecode(name)

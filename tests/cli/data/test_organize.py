@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.archives import encrypted, packed, tarred, zipped
 from support.command_result import Dl, ok, refused
-from support.small_folders import KAGGLE, plant, tree
+from support.small_folders import KAGGLE, make, plant, tree
+
+from dlcli.data.dataset import open_dataset
 
 ROWS = b"".join(b"%da,b%d,k%d\n" % (i, i % 2, i % 3) for i in range(6))
 DOGS = {
@@ -148,3 +153,56 @@ def test_what_can_not_be_unpacked_is_said_and_leaves_nothing(dl: Dl, home: Path)
     refused(dl("data", "organize", "cut.zip", "--move"), "moves the files of a folder", exit_code=2)
     assert tree(home, hidden=True) == before
     assert not (home / "data").exists()
+
+
+def test_look_alikes_are_said_with_what_joins_them(dl: Dl, tmp_path: Path) -> None:
+    source = make(
+        tmp_path / "my pets",
+        *("Cat/1.jpg", *(f"cat/{i}.jpg" for i in range(2, 8)), "dog/9.jpg"),
+    )
+    made = tmp_path / "the pets"
+    said = ok(dl("data", "organize", source, made)).stderr
+    assert "Warning: the classes 'Cat' and 'cat' differ only in case, spaces or Uni" in said
+    for work in ("ls", "split", "sample"):
+        assert ok(dl("data", work, made)).stderr.count("'Cat' and 'cat'") == 1, work
+    command = ok(dl("data", "ls", made)).stderr.partition("To join them: `")[2].partition("`")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert open_dataset(made).classes == ("cat", "dog")
+    assert {split: len(paths) for split, paths in open_dataset(made).splits.items()} == {
+        "train": 6,
+        "valid": 2,
+        "test": 0,
+    }
+    assert "differ only" not in ok(dl("data", "ls", made)).stderr
+
+
+# Cdiscount's documents hold images; how many, and what else, is not looked at.
+DOCUMENT = struct.pack("<i", 22) + b"\x05picture\0" + struct.pack("<i", 3) + b"\0\xff\xd8\xff\0"
+RECORD = struct.pack("<Q", 5) + b"crc_" + b"bytes" + b"crc_"
+
+
+@pytest.mark.parametrize(
+    ("files", "has"),
+    [
+        ({f"t/{i}.tfrec": b"\x10\0\0" for i in range(3)}, "3 TFRecord files"),
+        ({"train.bson": b"\x10\0\0"}, "1 BSON file"),
+        ({"t/a.tfrec": RECORD * 3, "t/b.tfrec": RECORD}, "2 TFRecord files with 4 records"),
+        ({"train.bson": DOCUMENT * 20}, "1 BSON file with 20 documents"),
+        ({"cut.bson": DOCUMENT * 2 + DOCUMENT[:-1]}, "1 BSON file with 2 documents"),
+        ({"zeros.bson": DOCUMENT + bytes(99)}, "1 BSON file with 1 document"),
+        ({"a/1.dcm": b"", "a/2": bytes(128) + b"DICM"}, "2 DICOM files"),
+        ({"train.json": b'{"images": [{"url": ["http://a/1"]}, {"url": "https://b"}]}'}, "2 URLs"),
+    ],
+)
+def test_data_that_is_not_image_files_is_named_with_its_number(
+    dl: Dl, tmp_path: Path, files: dict[str, bytes], has: str
+) -> None:
+    source = plant(tmp_path / "src", files | {"train.csv": b"id,label\n1,a\n"})
+    refused(dl("data", "organize", source, tmp_path / "new"), "No training images in", has)
+
+
+@pytest.mark.parametrize("name", ["urls.json", "train.bson"])
+def test_a_pipe_named_like_data_is_not_opened(dl: Dl, tmp_path: Path, name: str) -> None:
+    source = plant(tmp_path / "src", {"train.csv": b"id,label\n1,a\n"})
+    os.mkfifo(source / name)
+    refused(dl("data", "organize", source, tmp_path / "new"), "No training images in")

@@ -78,25 +78,6 @@ def test_a_comma_in_the_header_is_what_stands_between_cells(tmp_path: Path) -> N
     assert labels_of(plan) == {"1;2.jpg": "a", "3.jpg": "b"}
 
 
-@pytest.mark.parametrize(
-    ("header", "rows", "taken"),
-    [
-        ("id,label", ["1,a", "2,b"], "label"),
-        ("has_cactus,id", ["0,1", "1,2"], "has_cactus"),
-        ("subject,classname,img", ["p1,a,1.jpg", "p1,b,2.jpg"], "classname"),
-        ("id,class_id,class_name", ["1,0,a", "2,1,b"], "class_name"),
-        ("id,species,margin", ["1,a,0.25", "2,b,0.5"], "species"),
-        ("id,date,kind", ["1,mon,a", "2,tue,a", "3,wed,b", "4,thu,b"], "kind"),
-    ],
-)
-def test_the_column_of_labels_is_told_by_its_name_or_its_values(
-    tmp_path: Path, header: str, rows: list[str], taken: str
-) -> None:
-    text = "\n".join([header, *rows])
-    plan = planned(tmp_path, names(*map(str, range(1, len(rows) + 1))), {"a.csv": text})
-    assert f"column `{taken}` of a.csv" in plan.notes[0]
-
-
 def test_columns_and_file_may_be_named(tmp_path: Path) -> None:
     csvs = {
         "a.csv": "id,colour,shape\n1,red,round\n2,blue,flat\n",

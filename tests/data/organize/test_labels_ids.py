@@ -83,3 +83,11 @@ def test_an_id_that_stands_for_two_images_is_refused(tmp_path: Path) -> None:
     images = ["train/1.jpg", "train/1.png", "train/2.jpg"]
     with pytest.raises(DlError, match="names two images"):
         planned(tmp_path, images, {"labels.csv": "id,label\n1,a\n2,b\n"})
+
+
+@pytest.mark.parametrize("stored", ["cafe\u0301", "caf\u00e9"])
+@pytest.mark.parametrize("written", ["cafe\u0301", "caf\u00e9"])
+def test_names_match_in_every_unicode_form(tmp_path: Path, stored: str, written: str) -> None:
+    images = names(f"{stored}1", f"{stored}2")
+    plan = planned(tmp_path, images, {"labels.csv": f"id,label\n{written}1,a\n{written}2,b\n"})
+    assert labels_of(plan) == {f"{stored}1.jpg": "a", f"{stored}2.jpg": "b"}

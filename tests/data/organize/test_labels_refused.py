@@ -82,6 +82,15 @@ def test_a_csv_that_can_not_be_used_is_named_and_why(
     assert caught.value.hint
 
 
+def test_a_csv_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    rows = "id,label\n1,größe\n2,dog\n".encode("latin-1")
+    source = plant(tmp_path, dict.fromkeys(names("1", "2"), b"") | {"labels.csv": rows})
+    with pytest.raises(DlError, match=r"labels\.csv can't be used") as caught:
+        plan_organize(source, tmp_path / "new")
+    assert caught.value.why == "line 2 is not UTF-8"
+    assert "`iconv -f LATIN1 -t UTF-8`" in caught.value.hint
+
+
 def test_a_csv_that_can_not_be_used_is_nobodys_concern_where_classes_are_told(
     tmp_path: Path,
 ) -> None:

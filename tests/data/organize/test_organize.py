@@ -237,7 +237,9 @@ def test_an_attack_from_an_inner_archive_leaves_nothing(tmp_path: Path) -> None:
 def test_an_archive_is_not_moved(tmp_path: Path) -> None:
     archive = redux(tmp_path)
     with pytest.raises(DlError, match="moves the files of a folder") as caught:
-        organize_module.organize(archive, tmp_path / "pets", organize_module.How("move"))
+        organize_module.organize(
+            archive, tmp_path / "pets", organize_module.OrganizeOptions("move")
+        )
     assert caught.value.exit_code == ExitCode.USAGE
     assert [path.name for path in tmp_path.iterdir()] == ["redux.zip"]
 
