@@ -7,8 +7,7 @@ from importlib import import_module
 
 import click
 
-from dlcli.cli.parts.help import CALLED, DebugOption, Group
-from dlcli.cli.parts.usage import usage_text
+from dlcli.cli.parts.help import CALLED, DebugOption, Group, usage_text
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say

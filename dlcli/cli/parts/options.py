@@ -17,8 +17,7 @@ from typing import Any
 import click
 
 from dlcli.cli.parts.complete import complete_dataset
-from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption
-from dlcli.cli.parts.usage import typed_name_of
+from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption, typed_name_of
 from dlcli.config import Config, declared, load_config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import with_home
