@@ -374,7 +374,8 @@ class Run(RunFolder):
 
     def _finished(self, settings: Mapping[str, Any]) -> tuple[Config, RunFolder, Path | None]:
         """The settings, this run (it must be finished), and its dataset's folder (None: gone)."""
-        from dlcli.runs.choice import dataset_of, find_finished_run
+        from dlcli.runs.choice import find_finished_run
+        from dlcli.runs.dataset import dataset_of
 
         config = _config(**settings)
         shared = config.settings()

@@ -58,7 +58,7 @@ def command(
     """
     import shlex
 
-    from dlcli.runs.choice import find_run, interrupted_run, name_to_type, require_whole, same_runs
+    from dlcli.runs.choice import find_run, interrupted_run, name_to_type, same_runs
     from dlcli.training.resume import resume
 
     typed = run if run and not run.startswith("-") else None
@@ -70,7 +70,7 @@ def command(
         say(f"Run {shown(stopped.path)} (the one that was interrupted)")
     else:
         stopped = find_run(run, settings.runs_dir, settings.data_dir)
-    require_whole(stopped)
+    stopped.require_whole()
     resume(
         stopped,
         epochs=epochs,

@@ -282,6 +282,18 @@ class Run:
         moved = self.path.parent.parent / path.parent.name / path.name
         return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
 
+    def require_whole(self) -> None:
+        """Refuse it if its `config.yaml` can't be read.
+
+        Raises:
+            DlError: its `config.yaml` is missing or damaged.
+        """
+        try:
+            _ = self.config
+        except DlError as error:
+            hint = "Restore it, or use another run. `dl runs` lists them."
+            raise DlError(error.what, why=error.why, hint=hint) from error
+
     def require_single(self, command: str) -> None:
         """Refuse an ensemble.
 

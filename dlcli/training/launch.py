@@ -24,7 +24,8 @@ from dlcli.files.paths import shown
 from dlcli.process import provenance
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
-from dlcli.runs.choice import dataset_of, name_among
+from dlcli.runs.choice import name_among
+from dlcli.runs.dataset import dataset_of
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE, Schedule

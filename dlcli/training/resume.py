@@ -20,7 +20,8 @@ from dlcli.models.saved import load_model
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
-from dlcli.runs.choice import dataset_of, find_run
+from dlcli.runs.choice import find_run
+from dlcli.runs.dataset import dataset_of
 from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
 from dlcli.training.build import Network, to_numpy

@@ -174,7 +174,8 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 
     Use it in another command: `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
     """
-    from dlcli.runs.choice import may_be_of, name_to_type, train_one
+    from dlcli.runs.choice import name_to_type, train_one
+    from dlcli.runs.dataset import may_be_of
 
     runs = select_runs(config, filters)
     ranked = best_first(runs.kept, metric)

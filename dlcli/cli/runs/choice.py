@@ -216,7 +216,8 @@ def next_command(run: Run, config: Config) -> str:
     """The next command for a finished run: its report, then its submission or photos."""
     from dlcli.data.dataset import has_images
     from dlcli.inference.predict import has_predictions
-    from dlcli.runs.choice import dataset_of, name_to_type, same_runs
+    from dlcli.runs.choice import name_to_type, same_runs
+    from dlcli.runs.dataset import dataset_of
 
     settings = config.settings()
     words = f"{shlex.quote(name_to_type(run, settings.runs_dir))}{same_runs(config)}"
@@ -238,7 +239,8 @@ def find_named(config: Config, named: Sequence[str], find: Callable[..., Run]) -
     Raises:
         DlError: there is no such run, or it is one of another dataset.
     """
-    from dlcli.runs.choice import not_of, within
+    from dlcli.runs.choice import within
+    from dlcli.runs.dataset import not_of
 
     settings = config.settings()
     dataset = choose_runs(config)[0] if config.is_flag("dataset") else None
@@ -264,7 +266,8 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
         DlError: there is no such run, or there are no two.
     """
     from dlcli.files.formats import below
-    from dlcli.runs.choice import find_finished_run, find_run, may_be_of, train_one, training
+    from dlcli.runs.choice import find_finished_run, find_run, train_one, training
+    from dlcli.runs.dataset import may_be_of
     from dlcli.runs.listing import DAMAGED
 
     if named:
@@ -313,7 +316,8 @@ def named_or_last(
         DlError: there is no such run, or none of the dataset.
     """
     from dlcli.data.choice import with_named
-    from dlcli.runs.choice import may_be_of, names_dataset, train_one
+    from dlcli.runs.choice import names_dataset, train_one
+    from dlcli.runs.dataset import may_be_of
     from dlcli.runs.listing import find_listed
     from dlcli.runs.record import ENSEMBLE
 
