@@ -1,4 +1,4 @@
-"""Operations on networks: split, copy weights, insert a layer, replace the head.
+"""Operations on networks: split, copy weights, make batch normalisation the identity.
 
 Every network here is flat and functional (`Sequential` included), with one input and one output.
 The result of an operation shares its layers with the given network, unless said otherwise: nothing
@@ -140,34 +140,6 @@ def transfer_weights(
         to.set_weights(of.get_weights())
 
 
-def insert_after(network: keras.Model, name: str, new_layer: keras.Layer) -> keras.Model:
-    """Insert a layer into a network.
-
-    Args:
-        network: stays unchanged; its layers are shared.
-        name: the layer before the new one.
-        new_layer: its output replaces the named layer's for all later layers.
-
-    Returns:
-        the network with the new layer.
-
-    Raises:
-        DlError: no layer has this name.
-        ValueError: it is the input.
-    """
-    import keras
-
-    place = named_layer(network, name)
-    if isinstance(place, keras.layers.InputLayer):
-        raise ValueError(f"Expected a layer that computes something, received the input {name!r}")
-
-    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
-        output = layer(*args, **kwargs)
-        return new_layer(output) if layer is place else output
-
-    return _called_anew(network, call)
-
-
 def neutralize_batchnorm(model: keras.Model, x: np.ndarray) -> None:
     """Set every batch normalisation of a model so that it is the identity at inference.
 
@@ -238,33 +210,6 @@ def _mean_and_variance(
     return [
         (total / n, np.maximum(squares / n - (total / n) ** 2, 0.0)) for n, total, squares in sums
     ]
-
-
-def replace_head(network: keras.Model, n_classes: int) -> keras.Model:
-    """Replace a network's last layer with weights by a new softmax layer.
-
-    Args:
-        network: images -> probabilities of the classes it was trained on.
-        n_classes: the number of new classes.
-
-    Returns:
-        images -> (n, n_classes) probabilities; the head's weights are random, the others shared.
-    """
-    import keras
-
-    received: dict[str, KerasTensor] = {}
-
-    def call(layer: keras.Layer, *args: Any, **kwargs: Any) -> KerasTensor:
-        received[layer.name] = args[0]
-        return layer(*args, **kwargs)
-
-    whole = _called_anew(network, call)
-    last = [layer for layer in whole.layers if layer.weights][-1]
-    features = received[last.name]
-    if len(features.shape) > 2:  # MobileNets classify with a 1x1 convolution
-        features = keras.layers.Flatten()(features)
-    head = keras.layers.Dense(n_classes, activation="softmax", name="predictions")
-    return keras.Model(whole.inputs[0], head(features), name=network.name)
 
 
 def rescaled_for_dropout(

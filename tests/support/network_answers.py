@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlcli.models.surgery import insert_after
-
 if TYPE_CHECKING:
     import keras
 
@@ -40,12 +38,17 @@ def names(model: keras.Model) -> list[str]:
 
 
 def normalised(model: keras.Model, *places: str) -> keras.Model:
-    """The model with batch normalisation after some layers, of random weights."""
+    """The layers of a chain, with batch normalisation of random weights after some of them."""
     import keras
 
     rng = np.random.default_rng(3)
+    layers = [keras.Input(model.input_shape[1:])]
+    for layer in model.layers[1:]:
+        layers.append(layer)
+        if layer.name in places:
+            layers.append(keras.layers.BatchNormalization(name=f"{layer.name}_bn"))
+    made = keras.Sequential(layers)
     for place in places:
-        layer = keras.layers.BatchNormalization(name=f"{place}_bn")
-        model = insert_after(model, place, layer)
-        layer.set_weights(rng.uniform(0.5, 2, (4, *layer.gamma.shape)))
-    return model
+        added = made.get_layer(f"{place}_bn")
+        added.set_weights(rng.uniform(0.5, 2, (4, *added.gamma.shape)))
+    return made
