@@ -14,6 +14,7 @@ from support.command_result import Dl, ok
 from support.pictures import make_dataset
 from support.project import make_project
 from support.small_run import SMALL, only_run
+from support.stopped_training import stop_after_epoch
 
 from dlcli.data.dataset import open_dataset
 from dlcli.features import compute as compute_module
@@ -21,7 +22,6 @@ from dlcli.features import store as store_module
 from dlcli.features.compute import Features, open_features
 from dlcli.features.store import function_of
 from dlcli.runs.run import Run
-from dlcli.training import checkpoint, fit
 from dlcli.training.inputs import FeatureInputs
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
@@ -119,13 +119,7 @@ def test_a_run_stopped_after_any_epoch_goes_on_with_the_pass_whose_turn_it_is(
 ) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     whole = only_run(home)
-    saved = checkpoint.save_checkpoint
-
-    def save_then_stop(*arguments: Any) -> None:
-        saved(*arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
+    stop_after_epoch(monkeypatch)
     assert dl(*TRAIN, "-d", tiny).exit_code == 130
     (path,) = set(whole.path.parent.iterdir()) - {whole.path}
     for _ in range(3):
@@ -162,13 +156,7 @@ def test_a_later_phase_goes_on_with_the_passes_of_the_first(
     assert "Training p1 on the stored features and 2 augmented passes" in said
     assert "Training p2 on the stored features and 2 augmented passes" in said
     whole = only_run(home)
-    saved = checkpoint.save_checkpoint
-
-    def save_then_stop(*arguments: Any) -> None:
-        saved(*arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
+    stop_after_epoch(monkeypatch)
     assert dl(*train).exit_code == 130
     (path,) = set(whole.path.parent.iterdir()) - {whole.path}
     for _ in range(2):

@@ -18,6 +18,7 @@ from support.forked_commands import Forks
 from support.pictures import make_dataset, picture
 from support.prepared_homes import Once
 from support.small_run import SMALL, only_run
+from support.stopped_training import stop_after_epoch
 
 from dlcli.errors import DlError
 from dlcli.runs.run import Run
@@ -58,13 +59,7 @@ def test_a_run_stopped_after_any_epoch_goes_on_as_if_never_stopped(
     whole = only_run(home)
     epochs = len(whole.history)
 
-    saved = checkpoint.save_checkpoint
-
-    def save_then_stop(*arguments: object) -> None:
-        saved(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit, "save_checkpoint", save_then_stop)
+    stop_after_epoch(monkeypatch)
     stopped = dl(*command)
     assert stopped.exit_code == 130
     (name,) = {p.name for p in (home / "runs" / "tiny").iterdir()} - {whole.name}
@@ -138,12 +133,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(home: Path, tiny: Path) -> N
 def stopped(dl: Dl, once: Once, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that Ctrl-C stopped after its first epoch of three."""
 
-    def save_then_stop(*arguments: object) -> None:
-        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "save_checkpoint", save_then_stop)
+        stop_after_epoch(patched)
         words = ("train", "finetune", "-d", tiny, "--schedule", "1e-2x3", *SMALL)
         once("one epoch of three", lambda: dl(*words))
     return only_run(home)
@@ -213,12 +204,8 @@ def test_the_run_that_it_began_with_is_found_where_the_runs_are_or_said_to_be_go
     ok(dl("train", "finetune", "-d", tiny, "--schedule", "1e-3", *SMALL))
     first = only_run(home)
 
-    def save_then_stop(*arguments: object) -> None:
-        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "save_checkpoint", save_then_stop)
+        stop_after_epoch(patched)
         words = ("--schedule", "1e-3x2", "--init-from", first.name)
         assert dl("train", "finetune", "-d", tiny, *words, *SMALL).exit_code == 130
     stopped = next(run for run in Run.all(home / "runs") if run.state == "interrupted")

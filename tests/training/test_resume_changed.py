@@ -13,9 +13,9 @@ import pytest
 from support.command_result import Dl, ok, refused
 from support.prepared_homes import Once
 from support.small_run import SMALL, only_run
+from support.stopped_training import stop_after_epoch
 
 from dlcli.runs.run import Run
-from dlcli.training import checkpoint, fit
 from dlcli.training.resume import resume
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
@@ -27,13 +27,8 @@ TRAIN = ("train", "finetune", "--schedule", "1e-2x4", *SMALL)
 def stopped(dl: Dl, once: Once, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that Ctrl-C stopped after its second epoch of four."""
 
-    def save_then_stop(*arguments: object) -> None:
-        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
-        if len(arguments[1].history) == 2:  # type: ignore[attr-defined]
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(fit, "save_checkpoint", save_then_stop)
+        stop_after_epoch(patched, 2)
         once("two epochs of four", lambda: dl(*TRAIN, "-d", tiny))
     return only_run(home)
 
@@ -235,12 +230,8 @@ def test_a_finished_run_that_goes_on_and_is_stopped_tells_nothing_of_its_end(
     ended = json.loads(ok(dl("runs", "show", stopped.name, "--json")).stdout)
     assert ended["diagnosis"] and ended["finished"] and ended["seconds"]
 
-    def save_then_stop(*arguments: object) -> None:
-        checkpoint.save_checkpoint(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as stopping:
-        stopping.setattr(fit, "save_checkpoint", save_then_stop)
+        stop_after_epoch(stopping)
         assert dl("resume", stopped.name, "--epochs", "6").exit_code == 130
     told = json.loads(ok(dl("runs", "show", stopped.name, "--json")).stdout)
     assert (told["state"], told["epoch"]) == ("interrupted", 4)
