@@ -26,33 +26,12 @@ TEST = np.array([[0.9, 0.1], [0.2, 0.8], [0.0, 1.0]])
 @pytest.fixture
 def run(home: Path) -> Run:
     """A finished run with its predictions, whose dataset's pictures nobody needs to open."""
-    root = home / "data" / "pets"
-    for path in (
-        *PATHS,
-        "train/cat/1.png",
-        "train/dog/2.png",
-        *(f"test/{i}.png" for i in (1, 2, 10)),
-    ):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch()
-    dataset = open_dataset(root)
-    run = Run.create(home / "runs", "pets", "finetune", ())
-    write_yaml(run.config_file, {"run": {"dataset": {"path": str(root)}}})
-    write_yaml(run.classes_file, ["cat", "dog"])
-    true = ("cat", "cat", "dog")
-    write_predictions(
-        run.predictions_file("valid"), Predictions(PATHS, ("cat", "dog"), VALID, true)
-    )
     test = ("test/1.png", "test/10.png", "test/2.png")
-    write_predictions(
-        run.predictions_file("test"), Predictions(test, ("cat", "dog"), TEST, ("", "", ""))
+    root = make(home / "data" / "pets", *PATHS, "train/cat/1.png", "train/dog/2.png", *test)
+    name = "202611231409-finetune"
+    return predicted_run(
+        root, name, dict(zip(PATHS, VALID, strict=True)), dict(zip(test, TEST, strict=True))
     )
-    predicted = {split: dataset.fingerprint(split) for split in ("valid", "test")}
-    write_yaml(
-        run.status_file,
-        {"state": "finished", "started": "2026-11-23T14:09:31Z", "predicted": predicted},
-    )
-    return run
 
 
 def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:

@@ -124,6 +124,16 @@ class Browser:
         """The least contrast with the page's ground among the texts that a CSS selector names."""
         return float(self.run(CONTRAST % json.dumps(selector)))
 
+    def require_fit(self, page: Path, width: int, scheme: str, texts: str) -> None:
+        """Load a page that fits its window, needs nothing else, and whose texts can be read."""
+        self.open(page, width, scheme=scheme)
+        assert self.run("document.documentElement.scrollWidth") == width
+        assert self.complaints() == []
+        assert self.requested() == [page.as_uri()]
+        dark = self.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
+        assert dark == (scheme == "dark")
+        assert self.least_contrast(texts) >= 4.5  # WCAG 2.2, level AA
+
     def press(self, key: str) -> None:
         """Press and release a key, as a person does."""
         text = {"Enter": "\r"}.get(key, "")

@@ -219,14 +219,7 @@ SCREENED = {
 @pytest.mark.parametrize("kind", ["two", "long", "many", "hostile"])
 def test_it_fits_every_screen_in_both_schemes(browser, page_once, kind, width, scheme):
     page = page_once(kind, SCREENED[kind])
-    browser.open(page, width, scheme=scheme)
-
-    assert browser.run("document.documentElement.scrollWidth") == width
-    assert browser.complaints() == []
-    assert browser.requested() == [page.as_uri()]
-    dark = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
-    assert dark == (scheme == "dark")
-    assert browser.least_contrast(TEXTS) >= 4.5  # WCAG 2.2, level AA
+    browser.require_fit(page, width, scheme, TEXTS)
     assert browser.run("[...document.images].slice(0, -1).every((i) => i.naturalWidth > 0)")
 
 

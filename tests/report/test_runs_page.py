@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from support.listed_runs import listed_run
-from support.pictures import make_dataset
-from support.predicted_run import predicted_run
+from support.predicted_run import two_runs_of_pets
 
 from dlcli.files.formats import write_yaml
 from dlcli.report.runs_page import write_runs_page
@@ -19,26 +18,17 @@ from dlcli.runs.listing import list_runs
 from dlcli.runs.run import Run
 
 TEXTS = "h1, .lead, .chance, .note, nav a, th, td, .letter, .tick, .settings dt"
-EACH = 10
-NAMES = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(EACH)]
 HOSTILE = "</title><script>alert(1)</script>"
 
 
 @pytest.fixture
 def pets(home: Path) -> Path:
-    """A dataset with two predicted runs, the second a little surer of every image."""
-    root = make_dataset(home / "data" / "pets", train=2, valid=EACH, test=0)
-    for name, gain in (("202611231409-one", 0.0), ("202611231410-two", 0.012)):
-        of_truth = [0.494 + gain + 0.02 * n for n in range(2 * EACH)]
-        rows = [
-            (p, 1 - p) if "/cat/" in path else (1 - p, p)
-            for path, p in zip(NAMES, of_truth, strict=True)
-        ]
-        run = predicted_run(root, name, dict(zip(NAMES, rows, strict=True)))
-        finished(run, 0.4 - gain)
-        values = {"seed": 1, "workers": 3, "train": {"finetune": {"dropout": 0.3}}} if gain else {}
-        write_yaml(run.config_file, run.config | values)
-    return root
+    """The dataset of two runs, see `two_runs_of_pets`."""
+    first, second = two_runs_of_pets(home, "202611231409-one", "202611231410-two")
+    finished(first, 0.4)
+    finished(second, 0.388)
+    write_yaml(second.config_file, second.config | {"workers": 3})
+    return home / "data" / "pets"
 
 
 def finished(run: Run, loss: float) -> None:
@@ -189,14 +179,7 @@ def test_it_fits_every_screen_in_both_schemes(
         finished(listed_run("x" * 200, "pets", hyperparameters={"units": "y" * 300}), 0.1)
         finished(listed_run("two\nlines " + os.fsdecode(b"\xff"), "pets"), 0.2)
     page_of(home)
-    page = home / "page.html"
-    browser.open(page, width, scheme=scheme)
-    assert browser.run("document.documentElement.scrollWidth") == width
-    assert browser.complaints() == []
-    assert browser.requested() == [page.as_uri()]
-    dark = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 26)"
-    assert dark == (scheme == "dark")
-    assert browser.least_contrast(TEXTS) >= 4.5  # WCAG 2.2, level AA
+    browser.require_fit(home / "page.html", width, scheme, TEXTS)
 
 
 def test_a_name_leads_to_the_runs_own_report(browser: Any, home: Path, pets: Path) -> None:

@@ -10,6 +10,7 @@ from support.kaggle_competition import Competition, zip_of
 from support.kaggle_scoring import log_loss_of
 from support.kaggle_server import KaggleServer
 from support.predicted_run import predicted_run
+from support.small_folders import make
 
 from dlcli.files import download
 from dlcli.kaggle import account, send
@@ -32,15 +33,13 @@ FILES: Mapping[str, bytes] = {
 
 def make_pets(home: Path) -> Path:
     """A dataset whose pictures nobody needs to open, of a competition."""
-    root = home / "data" / "pets"
-    for path in (
+    root = make(
+        home / "data" / "pets",
         "train/cat/1.png",
         "train/dog/2.png",
         *(f"valid/{name}/{i}.png" for name in ("cat", "dog") for i in range(20)),
         *(f"test/{i}.png" for i in SOLUTION),
-    ):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).touch()
+    )
     (root / "dataset.yaml").write_text(f"kaggle:\n  competition: {SLUG}\n")
     (root / "sample_submission.csv").write_text("id,label\n1,0.5\n2,0.5\n10,0.5\n")
     return root

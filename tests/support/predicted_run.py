@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from support.pictures import make_dataset
 
 from dlcli.data.dataset import open_dataset
 from dlcli.files.formats import write_yaml
@@ -55,3 +56,23 @@ def predicted_run(
         {"state": "finished", "started": "2026-11-23T14:09:31Z", "predicted": prints},
     )
     return run
+
+
+PETS = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(10)]
+
+
+def two_runs_of_pets(home: Path, *names: str) -> tuple[Run, Run]:
+    """Two runs of a new dataset: the second is surer of each image, and alone right about one."""
+    root = make_dataset(home / "data" / "pets", train=2, valid=10, test=0)
+    runs = []
+    for name, gain in zip(names, (0.0, 0.012), strict=True):
+        of_truth = [0.494 + gain + 0.02 * n for n in range(len(PETS))]
+        rows = [
+            (p, 1 - p) if "/cat/" in path else (1 - p, p)
+            for path, p in zip(PETS, of_truth, strict=True)
+        ]
+        runs.append(predicted_run(root, name, dict(zip(PETS, rows, strict=True))))
+    first, second = runs
+    settings = {"seed": 1, "train": {"finetune": {"dropout": 0.3}}}
+    write_yaml(second.config_file, second.config | settings)
+    return first, Run(second.path)

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 
 
 def at_terminal(*arguments: str, columns: int = 80) -> str:
@@ -24,15 +25,16 @@ def at_terminal(*arguments: str, columns: int = 80) -> str:
         env=environ | {"TERM": "xterm"},
     )
     os.close(theirs)
+    written = written_to(ours)
+    assert process.wait() == 0, written
+    return written.replace("\r\n", "\n")
+
+
+def written_to(terminal: int) -> str:
+    """What was written to a terminal until its other side closed; closes this one."""
     written = b""
-    while True:
-        try:
-            chunk = os.read(ours, 4096)
-        except OSError:  # Linux's word for: the other side has closed
-            break
-        if not chunk:
-            break
-        written += chunk
-    os.close(ours)
-    assert process.wait() == 0, written.decode()
-    return written.decode().replace("\r\n", "\n")
+    with suppress(OSError):  # Linux's word for: the other side has closed
+        while chunk := os.read(terminal, 4096):
+            written += chunk
+    os.close(terminal)
+    return written.decode()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok
+from support.terminal import written_to
 
 pytestmark = pytest.mark.forks
 
@@ -33,16 +34,9 @@ def answered(answers: str, *words: str) -> tuple[int, str]:
         finally:
             os._exit(code)
     os.write(terminal, answers.encode())
-    written = b""
-    while True:
-        try:
-            chunk = os.read(terminal, 4096)
-        except OSError:  # Linux's word for: the other side has closed
-            break
-        written += chunk
-    os.close(terminal)
+    written = written_to(terminal)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code, " ".join(written.decode().split())
+    return code, " ".join(written.split())
 
 
 def test_at_a_terminal_a_type_that_is_gone_is_offered_its_successor(

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from support.command_result import Dl, ok
 from support.loaded_modules import BACKENDS, loaded
-from support.pictures import make_dataset
-from support.predicted_run import predicted_run
+from support.predicted_run import PETS, predicted_run, two_runs_of_pets
 from support.small_run import SMALL
 from support.terminal import at_terminal
 
@@ -21,24 +20,12 @@ from dlcli.runs.run import Run
 pytestmark = pytest.mark.slow
 
 
-EACH = 10
-NAMES = [f"valid/{kind}/{kind}.{1000 + n}.png" for kind in ("cat", "dog") for n in range(EACH)]
-
-
 @pytest.fixture
 def root(home: Path) -> Path:
-    """Two runs: the second is a little surer of every image, and of one alone right."""
-    root = make_dataset(home / "data" / "pets", train=2, valid=EACH, test=0)
-    for name, gain in (("one", 0.0), ("two", 0.012)):
-        of_truth = [0.494 + gain + 0.02 * n for n in range(2 * EACH)]
-        rows = [
-            (p, 1 - p) if "/cat/" in path else (1 - p, p)
-            for path, p in zip(NAMES, of_truth, strict=True)
-        ]
-        trained(predicted_run(root, name, dict(zip(NAMES, rows, strict=True))))
-    run = run_of("two")
-    write_yaml(run.config_file, run.config | {"seed": 1, "train": {"finetune": {"dropout": 0.3}}})
-    return root
+    """The dataset of two runs, see `two_runs_of_pets`."""
+    for run in two_runs_of_pets(home, "one", "two"):
+        trained(run)
+    return home / "data" / "pets"
 
 
 def trained(run: Run) -> None:
@@ -111,7 +98,7 @@ def test_compare_shows_scores_settings_and_what_chance_explains(dl: Dl, root: Pa
 
 def test_settings_that_are_too_wide_have_a_line_for_each_value(root: Path) -> None:
     for name, schedule in (("three", "0.003x8,0.0003x4,0.00003x2"), ("four", "0.01x8,0.001x4")):
-        run = predicted_run(root, name, dict.fromkeys(NAMES, (0.5, 0.5)))
+        run = predicted_run(root, name, dict.fromkeys(PETS, (0.5, 0.5)))
         values = {"schedule": schedule, "dropout": 0.3}
         write_yaml(run.config_file, run.config | {"train": {"finetune": values}})
     runs = ("one", "two", "three", "four")
@@ -131,7 +118,7 @@ def test_settings_that_are_too_wide_have_a_line_for_each_value(root: Path) -> No
 def test_without_names_the_newest_two_are_taken_the_older_first(
     dl: Dl, root: Path, verb: str, third: str
 ) -> None:
-    three = predicted_run(root, "a", dict.fromkeys(NAMES, (0.5, 0.5)))
+    three = predicted_run(root, "a", dict.fromkeys(PETS, (0.5, 0.5)))
     for minute, (run, state) in enumerate(
         [(run_of("one"), "finished"), (run_of("two"), "finished"), (three, third)]
     ):
@@ -161,7 +148,7 @@ def test_without_names_it_takes_two_runs_that_there_are(
 @pytest.mark.parametrize("verb", ["diff", "compare"])
 def test_d_says_whose_runs_are_compared(dl: Dl, root: Path, verb: str) -> None:
     fish = shutil.copytree(root, root.parent / "fish")
-    predicted_run(fish, "two", dict.fromkeys(NAMES, (0.5, 0.5)))
+    predicted_run(fish, "two", dict.fromkeys(PETS, (0.5, 0.5)))
     assert "is the name of 2 runs" in dl("runs", verb, "one", "two").stderr
     said = ok(dl("runs", verb, "one", "two", "-d", root))
     assert "Dataset ~/data/pets (named)\n" in said.stderr
@@ -190,7 +177,7 @@ def test_runs_that_differ_in_nothing_are_said_to(dl: Dl, root: Path) -> None:
 
 
 def test_with_more_runs_chance_is_corrected_and_that_is_said(dl: Dl, root: Path) -> None:
-    predicted_run(root, "three", dict.fromkeys(NAMES, (0.5, 0.5)))
+    predicted_run(root, "three", dict.fromkeys(PETS, (0.5, 0.5)))
     lines = ok(dl("runs", "compare", "one", "two", "three")).stdout.splitlines()
     assert lines[-1] == (
         "With 2 comparisons, chance finds a difference more often than with one. Each p is "
@@ -272,7 +259,7 @@ def test_a_run_without_a_history_has_no_curve(dl: Dl, root: Path) -> None:
 
 
 def test_an_ensemble_is_not_compared_with_its_own_member(dl: Dl, root: Path) -> None:
-    third = predicted_run(root, "earlier", dict.fromkeys(NAMES, (0.5, 0.5)))
+    third = predicted_run(root, "earlier", dict.fromkeys(PETS, (0.5, 0.5)))
     third.update_status(state="finished", started="2026-11-23T13:00:00Z")
     ok(dl("ensemble", "one", "two"))
     (path,) = (Path.home() / "runs" / "pets").glob("*-ensemble-m2")
