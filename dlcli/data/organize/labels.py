@@ -117,7 +117,8 @@ def named_in(file: Path, images: Sequence[str]) -> set[str]:
         return set()
     ids = set(table.ids(table.header[0]))
     form = best_form(ids, images)
-    ids.add(composed(table.header[0]))  # of a sample submission without a header, the first line's id
+    # the first id of a sample submission without a header
+    ids.add(composed(table.header[0]))
     return {image for image in images if form.of(image) in ids}
 
 
