@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,7 @@ def render(
     )
 
 
+@cache  # compiling the page takes most of the time that a report takes
 def template(name: str) -> Template:
     """A page template of this folder, with the common style and number filters.
 

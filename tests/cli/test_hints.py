@@ -355,7 +355,7 @@ def scene(
     """Trainings end at once, features are an image's mean colour, reports have no figures."""
     train_quickly(monkeypatch)
     monkeypatch.setattr(compute, "start_engine", TinyEngine().start)
-    for name in ("draw_gallery", "draw_curves", "draw_confusion"):
+    for name in ("draw_gallery", "draw_curves", "draw_confusion", "draw_comparison"):
         monkeypatch.setattr(figures, name, lambda *given: None)
     yield Scene(home, dl)
 
