@@ -94,9 +94,8 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
         assert valid.inputs.shape == (7, 7, 512)
         np.testing.assert_allclose(network.predict(valid.inputs), expected, atol=1e-4)
     # the course's rule makes another function of it: half of each layer's weights
-    weights = put_in_place("network")
-    settings["weights"] = str(weights)
-    network, _ = begun("vgg-fc", dataset, **settings, **{"train.vgg-fc.rescale": "true"})
+    rescale = {"train.vgg-fc.rescale": "true"}
+    network, _ = begun("vgg-fc", dataset, **settings, **units, **rescale)
     for name, kernel in zip(("fc1", "fc2"), stored_kernels(weights), strict=True):
         np.testing.assert_allclose(network.head.get_layer(name).get_weights()[0], kernel / 2)
 
