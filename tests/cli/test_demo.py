@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,9 +53,14 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.fixture
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three labelled digits and a test image; the demo then makes few changes."""
+    """Three labelled digits and a test image; the demo then makes few changes.
+
+    scikit-learn itself stays away: what is forked later would copy its memory, too.
+    """
     digits = SimpleNamespace(images=np.zeros((4, 8, 8)), target=np.arange(4))
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: digits)
+    datasets = SimpleNamespace(load_digits=lambda: digits)
+    monkeypatch.setitem(sys.modules, "sklearn", SimpleNamespace(datasets=datasets))
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", datasets)
     monkeypatch.setattr(demo, "LABELLED", 3)
 
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
-from sklearn.metrics import log_loss
 from support.archives import zipped
 from support.command_result import Dl, ok
 from support.competition_entry import SLUG, hold_competition
@@ -57,6 +55,8 @@ def pixels_csv(images: np.ndarray, labels: np.ndarray | None = None) -> bytes:
 
 
 def test_digits_in_a_csv_reach_a_submission_of_whole_numbers(dl: Dl, home: Path) -> None:
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     images = (bunch.images[:500] * 15.9).astype(np.uint8)  # 8x8, from 0 to 16
     images = np.pad(images.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
@@ -89,6 +89,8 @@ def test_digits_in_a_csv_reach_a_submission_of_whole_numbers(dl: Dl, home: Path)
 def test_real_photos_of_a_competition_reach_the_score_that_was_promised(
     dl: Dl, server: KaggleServer, home: Path, real_data: Path
 ) -> None:
+    from sklearn.metrics import log_loss
+
     photos = sorted((real_data / "dogscats-kaggle/train").iterdir())
     random.Random(0).shuffle(photos)
     photos = photos[:PHOTOS]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss
 from support.command_result import Dl, ok, refused
 from support.loaded_modules import BACKENDS, loaded
 from support.predicted_run import predicted_run
@@ -32,6 +31,13 @@ def run(home: Path) -> Run:
     return predicted_run(
         root, name, dict(zip(PATHS, VALID, strict=True)), dict(zip(test, TEST, strict=True))
     )
+
+
+def log_loss(y_true: list[int], y_prob: object) -> float:
+    """What scikit-learn says."""
+    from sklearn import metrics
+
+    return float(metrics.log_loss(y_true, y_prob))
 
 
 def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy import stats
 
 from dlcli.evaluation.chance import (
     expected_accuracy_range,
@@ -66,7 +66,7 @@ def test_the_paired_test_agrees_with_scipy(given: tuple[np.ndarray, ...]) -> Non
     differences = losses[0] - losses[1]
     if differences.std() < 1e-9:
         return
-    found, oracle = paired(y_true, one, other), stats.ttest_rel(*losses)
+    found, oracle = paired(y_true, one, other), scipy.stats.ttest_rel(*losses)
     assert found.loss == pytest.approx(differences.mean())
     assert found.loss_p == pytest.approx(oracle.pvalue, abs=1e-9)
     assert found.loss_interval == pytest.approx(tuple(oracle.confidence_interval()), abs=1e-9)
@@ -107,7 +107,7 @@ def test_one_image_says_nothing() -> None:
 
 @given(counts, counts)
 def test_mcnemars_test_agrees_with_scipys_binomial(one: int, other: int) -> None:
-    oracle = stats.binomtest(one, one + other).pvalue if one + other else 1
+    oracle = scipy.stats.binomtest(one, one + other).pvalue if one + other else 1
     assert mcnemar_p(one, other) == pytest.approx(oracle, rel=1e-9)
 
 
@@ -125,12 +125,12 @@ def test_mcnemars_test_takes_many_images() -> None:
 
 @given(st.floats(-40, 40), freedoms)
 def test_students_p_agrees_with_scipy(t: float, freedom: int) -> None:
-    assert t_p(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), abs=1e-10)
+    assert t_p(t, freedom) == pytest.approx(2 * scipy.stats.t.sf(abs(t), freedom), abs=1e-10)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 9, 399, 24_999])
 def test_students_t_agrees_with_scipy(freedom: int) -> None:
-    assert t_95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+    assert t_95(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-9)
 
 
 def test_holms_correction_is_that_of_his_paper() -> None:

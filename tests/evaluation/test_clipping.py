@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.metrics import log_loss as oracle
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.clipping import TRIED, clip, curve, most
@@ -85,6 +84,8 @@ def test_a_bound_that_leaves_nothing_is_a_usage_error(n_classes: int, bound: flo
 def test_the_curve_is_the_log_loss_at_each_bound_as_scikit_learn_has_it(
     y_prob: np.ndarray, data: st.DataObject
 ) -> None:
+    from sklearn.metrics import log_loss as oracle
+
     n_classes = y_prob.shape[1]
     y_true = np.array([data.draw(st.integers(0, n_classes - 1)) for _ in y_prob])
     found = curve(y_true, y_prob)

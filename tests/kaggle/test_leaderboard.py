@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from dlcli.kaggle.competitions import METRICS, Standing
 from dlcli.kaggle.leaderboard import metric_by, rank_of, truth
@@ -55,6 +54,8 @@ def test_a_leaderboard_shows_by_its_order_whether_less_is_better() -> None:
 
 @given(st.lists(st.tuples(scores, scores), min_size=3, max_size=20))
 def test_the_correlations_are_those_of_scipy(pairs: list[tuple[float, float]]) -> None:
+    from scipy import stats
+
     found = truth((Run(Path(str(n))), entry(*pair)) for n, pair in enumerate(pairs))
     valid, public = zip(*pairs, strict=True)
     if min(len(set(valid)), len(set(public))) < 2:

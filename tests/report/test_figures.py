@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from dlcli.evaluation.history import curves
@@ -38,6 +37,8 @@ def test_a_confusion_matrix_grows_with_its_classes(tmp_path, classes):
 def test_the_texts_of_a_confusion_matrix_never_lie_over_each_other(
     tmp_path, monkeypatch, classes, name
 ):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     drawn = []
     monkeypatch.setattr(figures, "save", lambda path, figure: drawn.append(figure))
     names = [name.format(i) for i in range(classes)]
