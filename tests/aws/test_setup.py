@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from paramiko import SSHClient
 from support.box_home import BoxHome, write_package
 from support.sshd import Sshd
 from support.watchdog_box import SEEN
@@ -18,6 +18,9 @@ from dlcli.aws.setup import STATUS, Runner, install_watchdog, own_script, provis
 from dlcli.errors import DlError
 from dlcli.progress import heard_by
 from dlcli.settings.aws import Aws
+
+if TYPE_CHECKING:
+    from paramiko import SSHClient
 
 pytestmark = pytest.mark.slow
 

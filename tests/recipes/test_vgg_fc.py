@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import pytest
 from support import narrow_vgg16
@@ -70,6 +69,8 @@ def begun(recipe: str, dataset: Path, **values: object) -> tuple[Network, list[S
 
 def stored_kernels(weights: Path) -> list[np.ndarray]:
     """VGG16's two hidden layers as its file of weights has them."""
+    import h5py
+
     with h5py.File(weights) as file:
         return [file[f"layers/{name}/vars/0"][()] for name in ("dense", "dense_1")]
 
