@@ -8,6 +8,7 @@ find what it forbids in sources made for it.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pytest
 import dlcli
 
 ROOT = Path(dlcli.__file__).parent
+TESTS = Path(__file__).parent
 
 Sources = Mapping[str, ast.Module]
 
@@ -425,3 +427,10 @@ def test_an_exception_of_any_kind_is_caught_only_to_be_raised_again() -> None:
         and not isinstance(node.body[-1], ast.Raise)
     ]
     assert swallowed == []
+
+
+def test_tests_import_what_is_large_in_their_bodies() -> None:
+    """What a module of tests has at its top is in memory whenever a test forks: see conftest.py."""
+    large = re.compile(r"^(from|import) (h5py|matplotlib|moto|paramiko|sklearn|tensorflow)", re.M)
+    found = [path for path in TESTS.rglob("*.py") if large.search(path.read_text())]
+    assert found == []
