@@ -198,8 +198,9 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     This removes what `dl` made: copies, links, a sample. What it moved goes back. It also takes
     back an operation that was interrupted. Call `undo` again to take back the operation before it.
     Without DATASET, `undo` removes the dataset's sample if making it was the last operation. If you
-    name a DATASET, its sample stays; to remove the sample, name DATASET-sample. Copies are removed
-    only if they and their originals are unchanged. The sample's features go with it.
+    name a DATASET, its sample stays; to remove the sample, name DATASET-sample. Its features are
+    removed too, if nothing else is left in its folder. Copies are removed only if they and their
+    originals are unchanged.
     """
     from dlcli.data import operations
     from dlcli.data.choice import typed_option

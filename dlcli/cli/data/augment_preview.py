@@ -11,7 +11,7 @@ from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import TypedPath, with_config
 from dlcli.cli.parts.tables import print_table
-from dlcli.config import Config
+from dlcli.config import FLAG, Config
 from dlcli.files.paths import expanded, shown
 from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS, Augmentation
@@ -80,7 +80,9 @@ def _print_amounts(config: Config, augmentation: Augmentation) -> None:
     rows = []
     for name, value in augmentation.describe().items():
         found = config.get(f"augmentation.{name}")
-        origin = f"preset {augmentation.preset}" if found.value is None else found.origin
+        origin = "option" if found.origin == FLAG else found.origin
+        if found.value is None:
+            origin = f"preset {augmentation.preset}"
         rows.append([name, _text(value), origin, DECLARED[name].help])
     print_table(["amount", "value", "from", "what it does"], rows)
 

@@ -75,7 +75,7 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
 
 
 @click.command("rm", cls=Command)
-@click.argument("named", metavar="[RUN]... [FILTER]...", nargs=-1, shell_complete=complete_run)
+@click.argument("named", metavar="RUN...|FILTER...", nargs=-1, shell_complete=complete_run)
 @ALL
 @click.option("--checkpoints", is_flag=True, help="remove only the checkpoints")
 @YES
@@ -92,9 +92,9 @@ def rm_command(
     """Remove runs, or their checkpoints.
 
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
-    and what needs them, then asks once. With `--yes`, type the whole name of each RUN, or a FILTER
-    with its sign; a run that an ensemble, an unfinished run or a ladder needs then stays, unless
-    what needs it goes too, or `--force` is given.
+    and what needs them, then asks once. Give names or filters, not both. With `--yes`, type the
+    whole name of each RUN, or a FILTER with its sign. It is then an error if an ensemble, an
+    unfinished run or a ladder needs one of the runs, unless that goes too, or you add `--force`.
     """
     from dlcli.runs.disk import (
         checkpoint_of,

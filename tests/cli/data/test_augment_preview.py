@@ -49,13 +49,13 @@ def test_an_image_is_drawn_as_it_is_and_eight_ways(dl: Dl, home: Path, image: Pa
         "`dl train cnn --augment --preset mnist --rotation 0 --horizontal-flip`\n"
     )
     assert table(result.stdout) == {
-        "preset": ["mnist", "flag"],
-        "rotation": ["0", "flag"],
+        "preset": ["mnist", "option"],
+        "rotation": ["0", "option"],
         "width_shift": ["0.08", "preset mnist"],
         "height_shift": ["0.08", "preset mnist"],
         "shear": ["0.3", "preset mnist"],
         "zoom": ["0.08", "preset mnist"],
-        "horizontal_flip": ["yes", "flag"],
+        "horizontal_flip": ["yes", "option"],
         "channel_shift": ["0", "preset mnist"],
     }
     shown = tiles(home / "augment-preview.png", (320, 160))
