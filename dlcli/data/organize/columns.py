@@ -17,9 +17,10 @@ from dlcli.data.organize.tables import Form, Table, best_form, plain_name
 from dlcli.errors import DlError
 from dlcli.files.paths import quoted, shown
 
-_ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
+# Names of columns of images, in lower case, letters and digits alone.
+ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
 
-# Names of label columns in competitions, in lower case, letters and digits alone.
+# Names of label columns in competitions, in the same form.
 _LABEL_NAMES = (
     "label",
     "labels",
@@ -92,7 +93,7 @@ def choose_id_column(
     if len(best) > 1:  # ids are unique
         best = [each for each in best if table.is_unique(each[0])] or best
     if len(best) > 1:
-        best = [each for each in best if plain_name(each[0]) in _ID_NAMES] or best
+        best = [each for each in best if plain_name(each[0]) in ID_NAMES] or best
     name, form = best[0]
     rows = rows_of(table, name, form, images)
     for other, its_form in best[1:]:

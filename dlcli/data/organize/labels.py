@@ -11,13 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.data.organize.columns import (
+    ID_NAMES,
     Column,
     choose_id_column,
     choose_label_column,
     require_classes,
     rows_of,
 )
-from dlcli.data.organize.tables import Form, Table, best_form, read_table, require_tables
+from dlcli.data.organize.tables import (
+    Form,
+    Table,
+    best_form,
+    plain_name,
+    read_table,
+    require_tables,
+)
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.archive_members import MOST_NAME_BYTES
 from dlcli.files.paths import shown
@@ -241,7 +249,7 @@ def _require_rows(
 ) -> None:
     """Refuse images without a row, and a row that names several images."""
     if missing := [image for image in images if image not in rows]:
-        if Path(id_column).stem in {Path(image).stem for image in missing}:
+        if _is_a_row(table, id_column, images):
             raise DlError(
                 f"{shown(table.file)} has no header, which names its columns",
                 why=f"its first line names an image, {shown(id_column)}",
@@ -264,6 +272,13 @@ def _require_rows(
                 hint="Rename one of the two, or name a column of paths: `--id-column NAME`.",
             )
         first[number] = image
+
+
+def _is_a_row(table: Table, id_column: str, images: Sequence[str]) -> bool:
+    """Whether a table's first line is the one missing row, not a header."""
+    ids = {*table.ids(id_column), composed(id_column)}
+    every_image = best_form(ids, images).matched == len(images)
+    return every_image and plain_name(id_column) not in ID_NAMES
 
 
 def _labels_of(

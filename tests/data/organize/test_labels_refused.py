@@ -60,6 +60,35 @@ def test_what_is_not_plain_is_told_with_a_way_out(
 
 
 @pytest.mark.parametrize(
+    ("csv", "stems"),
+    [
+        ("image,label\n1,a\n2,b\n", ("1", "2", "image")),
+        ("breeds,label\n1,a\n2,b\n", ("1", "2", "3", "breeds")),
+        ("cat,label\ncat.1,a\ncat.2,b\n", ("cat.1", "cat.2", "cat.3")),
+    ],
+)
+def test_a_header_that_an_image_is_called_like_is_one(
+    tmp_path: Path, csv: str, stems: tuple[str, ...]
+) -> None:
+    with pytest.raises(DlError, match="training images have no row"):
+        planned(tmp_path, names(*stems), {"labels.csv": csv})
+
+
+@pytest.mark.parametrize(
+    ("csv", "stems"),
+    [
+        ("1,a\n2,b\n3,a\n", ("1", "2", "3")),
+        ("1,a\n2,b\n", ("0001", "0002")),
+        ("cat.1,a\ncat.2,b\n", ("cat.1", "cat.2")),
+        ("gro\u0308\u00dfe.jpg,a\n2.jpg,b\n", ("gr\u00f6\u00dfe", "2")),
+    ],
+)
+def test_a_csv_without_a_header_is_told(tmp_path: Path, csv: str, stems: tuple[str, ...]) -> None:
+    with pytest.raises(DlError, match=r"labels\.csv has no header"):
+        planned(tmp_path, names(*stems), {"labels.csv": csv})
+
+
+@pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "it is empty"),
