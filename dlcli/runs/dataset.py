@@ -22,8 +22,18 @@ def may_be_of(run: Run, root: Path) -> bool:
         run: a run in the folder of the dataset's name.
         root: the dataset's folder.
     """
+    return run.dataset_path is not None and not is_of_another(run, root)
+
+
+def is_of_another(run: Run, root: Path) -> bool:
+    """Whether a run was trained on another dataset of a name, which still exists.
+
+    Args:
+        run: a run in the folder of the dataset's name.
+        root: the dataset's folder.
+    """
     recorded = run.dataset_path
-    return recorded is not None and (not is_folder(recorded) or recorded.samefile(root))
+    return recorded is not None and is_folder(recorded) and not recorded.samefile(root)
 
 
 def dataset_of(run: Run, data_dir: Path) -> Path | None:
@@ -80,8 +90,11 @@ def require_own(run: Run, root: Path) -> None:
 
 def not_of(run: Run, dataset: str | Path, why: str = "", hint: str = "") -> DlError:
     """The error of a run that is not one of the dataset of `-d`."""
+    own: str | Path = run.dataset
+    if isinstance(dataset, Path) and dataset.name == own:
+        own = run.dataset_path or own
     return DlError(
-        f"{run.name} is a run of {run.dataset}, not of {shown(dataset)}",
+        f"{run.name} is a run of {shown(own)}, not of {shown(dataset)}",
         why=why,
         hint=hint or "Leave out `-d`, or name a run of that dataset.",
         exit_code=ExitCode.USAGE,

@@ -103,7 +103,7 @@ def test_a_run_of_another_dataset_of_the_same_name_is_not_taken(datasets: Path, 
     choose_dataset(with_named(config(), str(other)))
     with pytest.raises(DlError, match="all runs there belong to another dataset of that name"):
         choose_run(config(), None)
-    with pytest.raises(DlError, match=r"is a run of fish, not of ~/elsewhere/fish"):
+    with pytest.raises(DlError, match=r"is a run of ~/data/fish, not of ~/elsewhere/fish"):
         choose_run(config().with_flags({"dataset": str(other)}), "a")
     (datasets / "fish").rename(datasets / "moved")  # then it may well be the same one
     assert choose_run(config(), None) == ChosenRun(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
+from dlcli import words
 from dlcli.config import RECORD, Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
@@ -103,6 +104,23 @@ class Selection:
         elif self.root is None:
             which = f" -d {shlex.quote(self.dataset)}"
         return f"{which}{in_runs_dir(self.runs_dir)}"
+
+    def of_the_dataset(self) -> Selection:
+        """The same without the runs of another dataset of that name, with a message.
+
+        A run that does not record its dataset stays.
+        """
+        from dlcli.runs.dataset import is_of_another
+
+        if self.root is None:
+            return self
+        others = {row.run for row in self.rows if is_of_another(row.run, self.root)}
+        kept = [row for row in self.kept if row.run not in others]
+        if left_out := len(self.kept) - len(kept):
+            what = words.count(left_out, "run")
+            say(f"Left out {what} of another dataset that is called {shown(self.root.name)}.")
+        rows = [row for row in self.rows if row.run not in others]
+        return replace(self, rows=rows, kept=kept)
 
     def require_some(self) -> None:
         """Refuse an empty selection.
@@ -240,16 +258,18 @@ def find_named(config: Config, named: Sequence[str], find: Callable[..., Run]) -
         DlError: there is no such run, or it is one of another dataset.
     """
     from dlcli.runs.choice import within
-    from dlcli.runs.dataset import not_of
+    from dlcli.runs.dataset import is_of_another, not_of
 
     settings = config.settings()
-    dataset = choose_runs(config)[0] if config.is_flag("dataset") else None
+    dataset, root = choose_runs(config) if config.is_flag("dataset") else (None, None)
     found = []
     for name in named:
         typed = name if dataset is None else within(dataset, name, settings.runs_dir)
         run = find(typed, settings.runs_dir, settings.data_dir)
         if dataset not in (None, run.dataset):
             raise not_of(run, dataset)
+        if root and is_of_another(run, root):
+            raise not_of(run, root)
         found.append(run)
     return found
 

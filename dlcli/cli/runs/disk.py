@@ -156,7 +156,7 @@ def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) ->
     if not named:
         raise click.UsageError("Name runs, `dl runs rm RUN`, or filter them, `state=failed`.")
     if len(filters) == len(named):
-        found = select_runs(config, filters, everything)
+        found = select_runs(config, filters, everything).of_the_dataset()
         found.require_some()
         return [row.run for row in found.kept]
     if filters:

@@ -298,6 +298,40 @@ def test_d_says_whose_runs_are_named(dl: Dl, three: list[Run]) -> None:
     assert f"{three[0].name} is a run of tiny, not of fish\nLeave out `-d`" in said.stderr
 
 
+@pytest.fixture
+def namesake(home: Path) -> Path:
+    """Another dataset that is called tiny."""
+    make(home / "x/tiny", "train/cat/1.jpg", "train/dog/1.jpg")
+    return home / "x/tiny"
+
+
+def test_a_run_of_another_dataset_of_that_name_is_not_removed(
+    dl: Dl, three: list[Run], namesake: Path
+) -> None:
+    said = dl("runs", "rm", three[0].name, "--yes", "-d", namesake)
+    assert said.exit_code == 2
+    assert f"{three[0].name} is a run of ~/data/tiny, not of ~/x/tiny\nLeave out" in said.stderr
+    assert three[0].path.exists()
+    own = listed_run("202611231413-fc", record={"dataset": {"path": str(namesake)}})
+    lost = listed_run("202611231414-fc", record={"dataset": {}})
+    ok(dl("runs", "rm", own.name, lost.name, "--yes", "-d", namesake))
+    assert not own.path.exists()
+    assert not lost.path.exists()
+
+
+def test_filters_pass_over_runs_of_another_dataset_of_that_name(
+    dl: Dl, three: list[Run], namesake: Path
+) -> None:
+    none = dl("runs", "rm", "state=failed", "--yes", "-d", namesake)
+    assert none.exit_code == 1
+    left_out = "Left out 1 run of another dataset that is called tiny.\n"
+    assert f"{left_out}Error: No run of tiny in ~/runs\n" in none.stderr
+    own = listed_run("202611231413-fc", state="failed", record={"dataset": {"path": str(namesake)}})
+    said = ok(dl("runs", "rm", "state=failed", "--yes", "-d", namesake))
+    assert left_out in said.stderr
+    assert [run.path.exists() for run in (*three, own)] == [True, True, True, False]
+
+
 def test_a_run_in_a_folder_with_a_sign_in_its_name_is_no_filter(dl: Dl, home: Path) -> None:
     run = listed_run(dataset="lr=0.1")
     ok(dl("runs", "rm", run.path, "--yes"))
