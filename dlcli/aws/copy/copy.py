@@ -83,7 +83,9 @@ def prepare(
     require_narrow(folders.here, home())
     require_remote(folders.there)
     there = f"{home_of(client)}/{folders.there}"
-    elsewhere = {each: f"{other}{options}" for each, other in folders.elsewhere.items()}
+    elsewhere = {
+        each: f"{other}{options}" if other else "" for each, other in folders.elsewhere.items()
+    }
     ignored: set[str] = set()
     far, complete = listed_there(client, there)
     if delete and direction == "get" and not complete:

@@ -57,7 +57,7 @@ class Folders:
         here: the folder on this computer.
         there: the folder on the box, relative to the home folder.
         exclude: patterns of files that are not copied, besides `SECRETS`.
-        elsewhere: pattern -> the other command that copies these files.
+        elsewhere: pattern -> the other command that copies these files; "" to say nothing of them.
         is_project: whether git tells which files belong to it.
         dataset: the dataset's folder here, if they hold its features.
     """

@@ -149,7 +149,7 @@ def _on_the_box(
 def folders_of(config: Config, direction: Direction, kind: str, named: str | None) -> list[Folders]:
     """The folder here and the folder on the box that the arguments name.
 
-    They are two pairs only if a read-only dataset has features inside and in the cache.
+    They are two pairs only if a dataset has features inside and in the cache.
 
     Raises:
         DlError: the dataset or run does not exist here, the current folder is not in a git
@@ -212,8 +212,11 @@ def _features(
             f"{root.name} has no features yet",
             hint=f"Compute them: `dl features -d {typed_name(root)}`.",
         )
-    # a store of both is in the cache because the one in the dataset lacks something
-    in_dataset -= in_cache
+    # a store of both is used where new ones are made
+    if place_of_new_stores(root) == inside:
+        in_cache -= in_dataset
+    else:
+        in_dataset -= in_cache
     parts = ((inside, in_dataset, in_cache), (cached, in_cache, in_dataset))
     return [
         Folders(what, here, there, exclude, {f"/{name}/": "" for name in others})

@@ -141,16 +141,33 @@ def test_features_of_a_read_only_dataset_go_from_the_cache_and_come_back_to_it(
     there = sshd.home / "data" / "tiny" / "features"
     (there / "old").mkdir(parents=True)
     (there / "old" / "x.bc").write_text("old")
-    ok(dl("aws", "put", "features", "tiny", "--delete", "--yes"))
+    monkeypatch.setattr(store, "_is_writable", lambda folder: not folder.is_relative_to(root))
+    said = ok(dl("aws", "put", "features", "tiny", "--delete", "--yes")).stderr
+    assert "Left out" not in said
     assert {path.parent.name: path.read_text() for path in there.rglob("*.bc")} == {
         "a": "tiny",
         "b": "features",
         "c": "features",
     }
-    monkeypatch.setattr(store, "_is_writable", lambda folder: not folder.is_relative_to(root))
     said = ok(dl("aws", "get", "features", "tiny")).stderr
     assert "next: `dl train finetune -d tiny`" in said
     assert {path.name for path in cached.iterdir()} == {"a", "b", "c"}
+
+
+def test_features_of_a_dataset_that_was_read_only_once_go_from_the_dataset(
+    dl: Dl, project: Path, home: Path, sshd: Sshd
+) -> None:
+    root = make_dataset(home / "data" / "tiny", train=2, valid=1)
+    inside, cached = store_places(root)
+    for place, name in ((inside, "b"), (cached, "b"), (cached, "c")):
+        (place / name).mkdir(parents=True)
+        (place / name / "x.bc").write_text(place.parent.name)
+    ok(dl("aws", "put", "features", "tiny"))
+    there = sshd.home / "data" / "tiny" / "features"
+    assert {path.parent.name: path.read_text() for path in there.rglob("*.bc")} == {
+        "b": "tiny",
+        "c": "features",
+    }
 
 
 def test_runs_come_back_all_or_one(dl: Dl, project: Path, home: Path, sshd: Sshd) -> None:
