@@ -424,14 +424,20 @@ def declared(key: str) -> Setting:
             exit_code=ExitCode.USAGE,
         )
     known = {**declarations(), **of_block}
-    homes = [each for each in known if each.endswith(f".{key}")]
+    last = key.removeprefix(TRAIN).replace("-", "_")
+    homes = [each for each in known if each.endswith(f".{last}")]
     homes.sort(key=lambda each: recipe_of(each) != USUAL)
-    meant = ", ".join(f"`{each}`" for each in homes[:-1])
-    meant = f"{meant} or `{homes[-1]}`" if meant else "".join(f"`{each}`" for each in homes)
-    near = f"Did you mean {meant}?" if homes else did_you_mean(key, tuple(known))
+    if not homes:
+        near = did_you_mean(key, tuple(known))
+    elif len(homes) == 1:
+        near = f"Did you mean `{homes[0]}`?"
+    elif all(map(recipe_of, homes)):
+        near = f"Name the recipe too, as in `{homes[0]}`."
+    else:
+        near = f"Did you mean {', '.join(f'`{each}`' for each in homes[:-1])} or `{homes[-1]}`?"
     raise DlError(
         f"No setting is called `{key}`",
-        why=why_missing(recipe) if recipe else "",
+        why=why_missing(recipe) if recipe and not homes else "",
         hint=f"{near} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )

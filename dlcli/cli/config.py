@@ -95,14 +95,20 @@ def get(config: Config, key: str) -> None:
 
 @command.command("set", cls=Command)
 @click.argument("key", shell_complete=complete_setting)
-@click.argument("value")
+@click.argument("value", required=False, metavar="VALUE")
 @PROJECT
-def set_(key: str, value: str, project: bool) -> None:
+@click.pass_context
+def set_(ctx: click.Context, key: str, value: str | None, project: bool) -> None:
     """Save a setting in your own file, or in the project's.
 
     KEY is a name that `dl config show` prints, such as `seed` or `aws.disk`. Its last part is
-    enough if no other name ends with it. `dl config path` prints where the two files are.
+    enough if no other name ends with it. KEY=VALUE works too. `dl config path` prints where the two
+    files are.
     """
+    if value is None:
+        key, sign, value = key.partition("=")
+        if not sign:
+            raise click.MissingParameter(ctx=ctx, param=ctx.command.params[1])
     key = whole_key(key)
     if key == "backbone":
         from dlcli.models.backbones import get_backbone

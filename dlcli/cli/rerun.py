@@ -7,7 +7,7 @@ import click
 from dlcli.cli.parts.complete import complete_run
 from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_config
 from dlcli.cli.runs.choice import named_or_last
-from dlcli.cli.train import Training, print_result
+from dlcli.cli.train import Training, nothing_to_resume, print_result
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 
@@ -99,5 +99,6 @@ def command(
     from dlcli.training.launch import rerun
 
     old = named_or_last(config, named, trained=True, lasting=True)
-    new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
+    with nothing_to_resume():
+        new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     "--epochs",
     type=WholeNumber(min=1),
     metavar="N",
-    help="total epochs of all phases, finished epochs included (in `dl train`: of each phase)",
+    help="total epochs of all phases, finished epochs included (in `dl train`: of each phase); "
+    "more go on at the last rate, fewer cut the schedule's end",
 )
 @click.option(
     "--lr",

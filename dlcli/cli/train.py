@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -187,8 +188,26 @@ def run_training(config: Config, recipe: str, members: int | None = None) -> Non
 
         print_ensemble(train_members(config, recipe, choice.root, members), config)
         return
-    run = train(config, recipe, choice.root)
+    with nothing_to_resume():
+        run = train(config, recipe, choice.root)
     print_result(run, f"dl evaluate{again(choice.root)}{same_runs(config)}")
+
+
+@contextmanager
+def nothing_to_resume() -> Iterator[None]:
+    """Say of Ctrl-C before the first epoch that there is no run to resume.
+
+    Raises:
+        DlError: Ctrl-C was pressed. After the first step of training it is `fit.Interrupted`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise DlError(
+            "Interrupted before training began",
+            hint="There is nothing to resume: type the command again. Stored features are kept.",
+            exit_code=ExitCode.INTERRUPTED,
+        ) from stop
 
 
 def print_result(run: Any, next_command: str) -> None:

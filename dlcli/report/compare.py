@@ -89,6 +89,17 @@ class Contrast:
             f"{second:,} ({_chance(self.accuracy_p)}): {chance}."
         )
 
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences on both scores, and what to do if only accuracy tells the runs apart."""
+        said = [self.about_loss, self.about_accuracy]
+        if self.accuracy_p < LEVEL <= self.loss_p:
+            said.append(
+                "Accuracy tells the two apart, the log loss does not. Go by the score that counts "
+                "for you, or compare on more validation images."
+            )
+        return said
+
 
 @dataclass(frozen=True)
 class Comparison:

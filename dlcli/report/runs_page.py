@@ -167,7 +167,7 @@ def _chance(best: Sequence[Row], runs: int) -> list[str]:
             f"A and B are the best of {runs:,} runs on these images. Expect slightly worse scores "
             "on new images."
         )
-    return [contrast.about_loss, contrast.about_accuracy, *said]
+    return [*contrast.sentences, *said]
 
 
 def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:

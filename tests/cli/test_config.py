@@ -143,8 +143,15 @@ def test_set_says_which_other_source_goes_first(
         (["lr", "0.01"], "`dl config set train.finetune.schedule "),
         (["epochs", "5"], "a recipe's schedule holds rates and epochs"),
         (["train.cnn.lr", "0.01"], "`dl config set train.cnn.schedule "),
-        (["dropout", "0.3"], "Did you mean `train.finetune.dropout`, `train.bn.dropout`, "),
-        (["batch_size", "32"], "`train.finetune.batch_size`, `train.bn.batch_size`, "),
+        (["dropout", "0.3"], "Name the recipe too, as in `train.finetune.dropout`."),
+        (
+            ["batch-size", "32"],
+            "size`\nName the recipe too, as in `train.finetune.batch",
+        ),
+        (
+            ["train.batch_size", "32"],
+            "size`\nName the recipe too, as in `train.finetune.batch",
+        ),
         (["seed"], "`dl config set` needs VALUE"),
     ],
 )
@@ -155,6 +162,12 @@ def test_set_refuses_what_it_does_not_know(
     assert said.exit_code == 2
     assert message in said.stderr
     assert not (home / ".config").exists()
+
+
+def test_set_takes_name_and_value_in_one_word_too(dl: Dl) -> None:
+    said = ok(dl("config", "set", "train.finetune.batch_size=32")).stderr
+    assert said == "train.finetune.batch_size is 32 in ~/.config/dl/config.yaml\n"
+    assert ok(dl("config", "get", "train.finetune.batch_size")).stdout == "32\n"
 
 
 def test_a_broken_file_stops_every_command_and_is_not_overwritten(dl: Dl, home: Path) -> None:

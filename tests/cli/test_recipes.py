@@ -15,7 +15,7 @@ from support.small_run import SMALL, only_run
 
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.settings.fields import settings_of
-from dlcli.training import fit
+from dlcli.training import fit, launch
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
@@ -186,6 +186,19 @@ def test_a_head_that_fails_is_told_in_words_before_there_is_a_run(
     assert said.exit_code == 1
     assert why in said.stderr
     assert "Traceback" not in said.stderr
+    assert not (home / "runs").exists()
+
+
+def test_ctrl_c_before_training_says_that_there_is_nothing_to_resume(
+    dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch, "first_samples", stop)
+    said = dl("train", "linear", "-d", "tiny")
+    assert said.exit_code == 130
+    assert "Interrupted before training began\nThere is nothing to resume: type the " in said.stderr
     assert not (home / "runs").exists()
 
 

@@ -139,6 +139,9 @@ def test_what_a_correction_leaves_to_chance_is_said_to_be_chance() -> None:
     assert alone.about_accuracy == (
         "Only B is correct on 9 images, only A on 2 (p < 0.001): more than chance explains."
     )
+    assert alone.sentences == [alone.about_loss, alone.about_accuracy]
+    *_, advice = dataclasses.replace(alone, loss_p=0.1).sentences
+    assert advice.startswith("Accuracy tells the two apart, the log loss does not. Go by ")
 
 
 def test_rows_and_columns_are_matched_by_name(root: Path) -> None:

@@ -142,8 +142,8 @@ def _print(comparison: Comparison, wide: bool) -> None:
         click.echo("All settings are the same.")
     click.echo()
     for contrast in _merged(comparison.contrasts):
-        print_text(contrast.about_loss)
-        print_text(contrast.about_accuracy)
+        for sentence in contrast.sentences:
+            print_text(sentence)
     if (several := len(comparison.contrasts)) > 1:
         print_text(
             f"With {several} comparisons, chance finds a difference more often than with one. Each "
@@ -221,7 +221,7 @@ def _as_json(comparison: Comparison, picture: Path | None) -> dict[str, Any]:
                 "correct_by_other_alone": each.test.second_alone,
                 "accuracy_p": each.test.accuracy_p,
                 "accuracy_p_holm": each.accuracy_p,
-                "words": [each.about_loss, each.about_accuracy],
+                "words": each.sentences,
             }
             for each in comparison.contrasts
         ],
