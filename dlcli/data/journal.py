@@ -180,8 +180,11 @@ def hold(root: Path) -> Iterator[Held]:
         DlError: another process works on the folder.
         OSError: no permission.
     """
-    # or made a moment before its maker was killed
-    is_ours = not root.exists() or [path.name for path in root.iterdir()] == [FOLDER]
+    try:
+        # made a moment before its maker was killed
+        is_ours = [path.name for path in root.iterdir()] == [FOLDER]
+    except FileNotFoundError:  # or removed now by another process, which made it
+        is_ours = True
     folder = Held(root, is_ours)
     missing = [parent for parent in root.parents if not parent.exists()]
     file = root / FOLDER / "lock"

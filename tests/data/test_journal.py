@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,23 @@ def test_nothing_is_left_of_a_hold_that_did_nothing(tmp_path: Path) -> None:
     with hold(tmp_path / "mine") as held:
         assert not held.is_ours
     assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_folder_that_its_maker_removes_at_that_moment_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, listed = tmp_path / "new", Path.iterdir
+    root.mkdir()
+
+    def gone(folder: Path) -> Iterator[Path]:
+        root.rmdir()
+        return listed(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", gone)
+        with hold(root) as folder:
+            assert folder.is_ours
+    assert not root.exists()
 
 
 def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
