@@ -136,7 +136,9 @@ def ls(
     if as_json or as_csv:
         _print_plain([_plain(row, keys) for row in kept], keys, as_json)
     elif kept:
-        _print_rows(kept, keys, everything, wide)
+        # the names say which recipe it is
+        columns = [key for key in keys if key != "recipe" or key in to_sort]
+        _print_rows(kept, columns, everything, wide)
     place = shown(found.place)
     if not found.rows:
         from dlcli.runs.choice import training
