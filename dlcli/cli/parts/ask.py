@@ -11,13 +11,16 @@ from dlcli.errors import DlError, ExitCode
 YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
 
-def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> None:
+def consent(
+    question: str, yes: bool, otherwise: str = "Nothing was done", *, answer: str = "--yes"
+) -> None:
     """Ask for confirmation.
 
     Args:
         question: what would be done, with a question mark.
         yes: whether `--yes` was given.
         otherwise: what to say if the answer is no.
+        answer: the options that answer yes.
 
     Raises:
         DlError: there is no terminal to ask at.
@@ -29,7 +32,7 @@ def consent(question: str, yes: bool, otherwise: str = "Nothing was done") -> No
         raise DlError(
             otherwise,
             why=f"this asks for confirmation, and there is no terminal: {question}",
-            hint="Add `--yes`.",
+            hint=f"Add `{answer}`.",
             exit_code=ExitCode.USAGE,
         )
     if not click.confirm(question, err=True):

@@ -106,6 +106,8 @@ def rm_command(
         stored_files,
     )
 
+    if force and not yes:
+        raise click.UsageError("`--force` is only for `--yes`: add that, or leave out `--force`.")
     sizes: dict[Run, int] = {}
     for run in _meant(config, named, everything, yes):
         require_no_link(run)
@@ -124,13 +126,15 @@ def rm_command(
         (run,) = sizes
         asked = f"the checkpoint of {run.name}" if checkpoints else run.name
     question = f"Remove {asked}, {words.size(sum(sizes.values()))}"
+    answer = "--yes"
     if checkpoints:
         _warn_of_stopped(list(sizes))
     elif needed := _needed(list(sizes), config.settings().runs_dir):
         if yes and not force:
             raise _refused(needed)
-        question += _though(needed)
-    consent(f"{question}?", yes)
+        question += _though(needed, len(sizes))
+        answer = "--yes --force"
+    consent(f"{question}?", yes, answer=answer)
     for run in sizes:
         with run.held():  # `dl resume` locks it too, before it trains
             (remove_checkpoint if checkpoints else remove_run)(run)
@@ -188,10 +192,10 @@ def _needed(runs: Sequence[Run], runs_dir: Path) -> dict[Run, list[str]]:
     return found
 
 
-def _though(needed: Mapping[Run, Sequence[str]]) -> str:
-    """The end of the question, which says that runs are needed."""
+def _though(needed: Mapping[Run, Sequence[str]], going: int) -> str:
+    """The end of the question, which says that runs are needed, of the number that goes."""
     reasons = [reason for each in needed.values() for reason in each]
-    if len(reasons) == 1:
+    if going == len(reasons) == 1:  # a reason says "it" of its run
         return f", although {reasons[0]}"
     return f", although {words.count(len(needed), 'run is', 'runs are')} needed"
 

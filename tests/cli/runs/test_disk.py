@@ -141,6 +141,16 @@ def test_the_question_names_what_needs_a_run(
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     asked = dl("runs", "rm", three[0].name).stderr
     assert f"bytes, although the ensemble {three[2].name} predicts with it?" in asked
+    assert asked.endswith("\nAdd `--yes --force`.\n")
+    several = dl("runs", "rm", three[0].name, three[1].name).stderr
+    assert "Remove 2 runs, " in several
+    assert "bytes, although 1 run is needed?\n" in several
+
+
+def test_force_is_refused_where_somebody_is_asked(dl: Dl, three: list[Run]) -> None:
+    said = dl("runs", "rm", three[0].name, "--force")
+    assert said.exit_code == 2
+    assert "`--force` is only for `--yes`" in said.stderr
 
 
 def test_a_needed_run_goes_with_all_that_needs_it(dl: Dl, three: list[Run]) -> None:
