@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ DECIDED = ("engine", "precision")
 IMAGE_SIZE = "image_size"
 
 CHANGES, CLASSES = "changes", "classes"
-# The classes that a table names of more than `MOST_NAMED`.
+# A table names this many classes of a run that has more than `MOST_NAMED`.
 SUCH_AS = 3
 # Settings of additional files, which no result depends on.
 BESIDES = ("tensorboard", "keep_checkpoint")
@@ -145,9 +146,9 @@ class Difference:
         if self.setting != CLASSES:
             return self.texts
         held = [value if isinstance(value, list) else [] for value in self.values]
-        common = set(held[0]).intersection(*held)
+        having = Counter(name for names in held for name in names)
         return tuple(
-            text if len(names) <= MOST_NAMED else _such_as(names, common)
+            text if len(names) <= MOST_NAMED else _such_as(names, having, len(held))
             for names, text in zip(held, self.texts, strict=True)
         )
 
@@ -161,10 +162,17 @@ class Difference:
         return len({text for text, value, lacks in having if value is not None or not lacks}) > 1
 
 
-def _such_as(names: Sequence[str], common: Collection[str]) -> str:
-    """The number of classes, and some of those that not all runs have."""
-    own = [name for name in names if name not in common] or names
-    return f"{len(names):,}, such as {', '.join(own[:SUCH_AS])}"
+def _such_as(names: Sequence[str], having: Mapping[str, int], runs: int) -> str:
+    """The number of classes, and some of those that not all runs have, the rarest first.
+
+    Args:
+        names: the classes.
+        having: how many runs have each class.
+        runs: how many runs there are.
+    """
+    own = [name for name in names if having[name] < runs] or names
+    rarest = sorted(own, key=having.__getitem__)
+    return f"{len(names):,}, such as {', '.join(rarest[:SUCH_AS])}"
 
 
 def differing_settings(runs: Sequence[Run]) -> list[Difference]:

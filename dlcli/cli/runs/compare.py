@@ -50,7 +50,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         emit_json({"runs": [str(run.path) for run in runs], "settings": _plain(differences)})
     elif differences:
-        _print_differences(differences, _titles(differences, names_of(runs)))
+        print_differences(differences, _titles(differences, names_of(runs)))
     else:
         say(f"{' and '.join(map(shown, names_of(runs)))} have the same settings.")
 
@@ -137,7 +137,7 @@ def _print(comparison: Comparison, wide: bool) -> None:
     print_table(header, rows, (SECONDS, "recipe", "epochs"), wide=wide)
     click.echo()
     if comparison.differences:
-        _print_differences(comparison.differences, [each.letter for each in comparison.runs])
+        print_differences(comparison.differences, [each.letter for each in comparison.runs])
     else:
         click.echo("All settings are the same.")
     click.echo()
@@ -177,10 +177,11 @@ def _titles(differences: Sequence[Difference], names: Sequence[str]) -> Sequence
     return letters
 
 
-def _print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
+def print_differences(differences: Sequence[Difference], names: Sequence[str]) -> None:
     """Print a column for each run, or if the columns don't fit, a line for each value.
 
-    In the second form, a line names all runs that have its value.
+    In the second form, a line names all runs that have its value. Values are told apart by their
+    whole texts: brief ones may be the same.
     """
     rows = [[each.setting, *each.brief] for each in differences]
     if fits(header := ["setting", *names], rows):
@@ -189,10 +190,13 @@ def _print_differences(differences: Sequence[Difference], names: Sequence[str]) 
     lines = []
     for each in differences:
         setting = each.setting
-        for text in filter(None, dict.fromkeys(each.brief)):
-            having = [name for name, own in zip(names, each.brief, strict=True) if own == text]
-            lines.append([setting, ", ".join(having), text])
-            setting = ""
+        having: dict[tuple[str, str], list[str]] = {}
+        for name, text, brief in zip(names, each.texts, each.brief, strict=True):
+            having.setdefault((text, brief), []).append(name)
+        for (text, brief), runs in having.items():
+            if text:
+                lines.append([setting, ", ".join(runs), brief])
+                setting = ""
     print_table(["setting", "runs", "value"], lines)
 
 

@@ -14,8 +14,10 @@ from support.predicted_run import PETS, predicted_run, two_runs_of_pets
 from support.small_run import SMALL
 from support.terminal import at_terminal
 
+from dlcli.cli.runs.compare import print_differences
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
+from dlcli.runs.settings import Difference
 
 pytestmark = pytest.mark.slow
 
@@ -164,6 +166,32 @@ def test_of_many_classes_diff_names_some(dl: Dl, root: Path) -> None:
         write_yaml(run.config_file, run.config | {"run": run.config["run"] | {"classes": kinds}})
     told = ok(dl("runs", "diff", "one", "two")).stdout
     assert "  ant, bee  21, such as c00, c01, c02\n" in told
+
+
+def test_classes_that_are_told_by_the_same_names_are_still_told_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.cli.parts.tables._room", lambda: 80)
+    kinds = (["x1", "x2", "x3", "x4"], ["x1", "x2", "x3", "x5"], ["x4", "x5"], ["x4", "x5"])
+    values = tuple([*(f"c{n:02}" for n in range(50)), *own] for own in kinds)
+    print_differences([Difference("classes", values)], "ABCD")
+    assert capsys.readouterr().out.splitlines() == [
+        "setting  runs  value",
+        "classes  A     54, such as x1, x2, x3",
+        "         B     54, such as x1, x2, x3",
+        "         C, D  52, such as x4, x5",
+    ]
+
+
+def test_of_many_classes_the_rarest_are_named() -> None:
+    shared = [f"c{n:02}" for n in range(20)]
+    values = ([*shared, "x1", "x2", "x3", "x4"], [*shared, "x1", "x2", "x3", "x5"], shared)
+    brief = Difference("classes", values).brief
+    assert brief == (
+        "24, such as x4, x1, x2",
+        "24, such as x5, x1, x2",
+        "20, such as c00, c01, c02",
+    )
 
 
 def test_the_picture_is_no_run(dl: Dl, root: Path, home: Path) -> None:
