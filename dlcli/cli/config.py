@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -75,7 +76,7 @@ def _source(origin: str) -> str:
     kinds = {DEFAULT: "", shown(user_file()): "your file "}
     if project is not None:
         kinds[shown(project)] = "project file "
-    usual = "environment variable " if origin.startswith("DL_") else "--config "
+    usual = "environment variable " if origin in os.environ else "--config "
     return f"{kinds.get(origin, usual)}{origin}"
 
 

@@ -37,15 +37,15 @@ def test_show_origin_says_where_each_value_came_from(
 ) -> None:
     ok(dl("config", "set", "seed", "1"))
     (home / "dl.yaml").write_text("kaggle: {positive: dog}\nseed: 2\n")
-    (home / "other.yaml").write_text("image_size: 96\n")
+    (home / "DL_my.yaml").write_text("image_size: 96\n")
     monkeypatch.setenv("DL_WORKERS", "3")
     table = ok(
-        dl("config", "show", "--origin", "--runs-dir", "runs", "--config", "other.yaml")
+        dl("config", "show", "--origin", "--runs-dir", "runs", "--config", "DL_my.yaml")
     ).stdout
     assert row(table, "seed") == ["2", "project file ~/dl.yaml"]
     assert row(table, "kaggle.positive") == ["dog", "project file ~/dl.yaml"]
     assert row(table, "workers") == ["3", "environment variable DL_WORKERS"]
-    assert row(table, "image_size") == ["96", "--config other.yaml"]
+    assert row(table, "image_size") == ["96", "--config DL_my.yaml"]
     assert row(table, "runs_dir") == ["~/runs", "option"]
     assert row(table, "backbone") == ["efficientnet-lite0", "default"]
 
