@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from dlcli.config import RECORD, Config, Value
 from dlcli.data.dataset import (
@@ -359,10 +359,14 @@ def _version_in(file: Path | None) -> RuleVersion | None:
     if file is None:
         return None
     pixels = below(read_yaml(file), RECORD, "pixels")
-    if not isinstance(pixels, Mapping) or pixels.get("version", 1) != 1:
+    if not isinstance(pixels, Mapping):
         return None
-    say(f"Images become pixels by version 1 of the rule, as {shown(file)} records.")
-    return 1
+    recorded = pixels.get("version", PixelRule.version)
+    known: tuple[RuleVersion, ...] = get_args(RuleVersion)
+    version = next((each for each in known if each == recorded), None)
+    if version and version != NEWEST:
+        say(f"Images become pixels by version {version} of the rule, as {shown(file)} records.")
+    return version
 
 
 def _run_to_begin_with(named: str, settings: Settings, *, whole: bool) -> Run:

@@ -117,6 +117,16 @@ def test_the_file_of_a_run_keeps_its_rule_and_says_so_if_it_is_the_old_one(
     assert capsys.readouterr().err == (said if version == 1 else "")
 
 
+def test_the_file_of_a_run_keeps_any_version_but_the_newest_with_a_message(
+    upright: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.training.job.NEWEST", 3)
+    file = upright.parent / "config.yaml"
+    write_yaml(file, {"run": {"pixels": {"size": 16, "version": 2}}})
+    assert make_job(load_config(file), "cnn", upright).pixels.version == 2
+    assert "Images become pixels by version 2 of the rule" in capsys.readouterr().err
+
+
 def only_of_version_2(dl: Dl, root: Path, old: Run) -> Run:
     before = {run.name for run in others(old)}
     ok(dl(*LINEAR, "-d", root))
