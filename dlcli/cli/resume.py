@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -57,8 +58,6 @@ def command(
     To train a finished run further, give a larger number of `--epochs`. Changes apply from the next
     epoch on and are recorded in the run's `config.yaml`. To change other settings, use `dl rerun`.
     """
-    import shlex
-
     from dlcli.runs.choice import find_run, interrupted_run, name_to_type, same_runs
     from dlcli.training.resume import resume
 
@@ -85,9 +84,10 @@ def command(
 def _require_known(more: Sequence[str], run: str) -> None:
     """Refuse options of `dl train` that a resume can't change; click passes them unparsed."""
     if more:
+        again = f"dl rerun {shlex.quote(run)} --set dropout=0.3"
         raise DlError(
             f"`dl resume` can't change `{more[0]}`",
             why="only `--epochs`, `--lr` and `--batch-size` of a run can change",
-            hint=f"Train a new run with another setting: `dl rerun {run} --set dropout=0.3`.",
+            hint=f"Train a new run with another setting: `{again}`.",
             exit_code=ExitCode.USAGE,
         )

@@ -268,6 +268,11 @@ def name_to_type(run: Run, runs_dir: Path) -> str:
     return run.name if found == run.path else name_among(run, runs_dir)
 
 
+def typed_run(run: Run) -> str:
+    """A run as it can be typed in any command: its name, or its path in another runs folder."""
+    return shlex.quote(name_to_type(run, load_config().settings().runs_dir))
+
+
 def find_run(
     named: str, runs_dir: Path, data_dir: Path | None = None, *, whole: bool = False
 ) -> Run:

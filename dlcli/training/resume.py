@@ -20,7 +20,7 @@ from dlcli.models.saved import load_model
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
-from dlcli.runs.choice import find_run
+from dlcli.runs.choice import find_run, typed_run
 from dlcli.runs.dataset import dataset_of
 from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
@@ -36,7 +36,6 @@ from dlcli.training.fit import fit
 from dlcli.training.job import Job, make_job
 from dlcli.training.launch import own_recipe
 from dlcli.training.outcome import OUTCOME
-from dlcli.words import count
 
 
 def resume(
@@ -66,7 +65,7 @@ def resume(
         raise DlError(
             f"{shown(run.path)} can't be written",
             why="permission denied",
-            hint=f"Train a copy of your own: `dl rerun {run.name}`.",
+            hint=f"Train a copy of your own: `dl rerun {typed_run(run)}`.",
         )
     # checked before this process writes `lock.yaml`, which would look like a sign of life
     was_at_work = run.state == "running"
@@ -120,8 +119,7 @@ def _changed(run: Run, job: Job, change: Change) -> Job:
     write_yaml(run.config_file, run.config | {RECORD: record})
     say(f"Changed {change}.")
     if change.epochs is not None:
-        total = count(change.epochs, "epoch")
-        say(f"The run will have {total} in all. Its name stays, with the epochs first planned.")
+        say("The run's name stays, with the epochs first planned.")
     return job
 
 
@@ -190,11 +188,10 @@ def _reopen(run: Run, data_dir: Path) -> Job:
 def _require_stopped(run: Run, epochs: int | None, was_at_work: bool) -> None:
     status = run.status
     if status["state"] == "finished" and epochs is None:
-        done = status.get("epoch")
-        more = f" To train it further: `dl resume {run.name} --epochs {done + 4}`." if done else ""
-        raise DlError(
-            f"{run.name} is finished", hint=f"Look at it: `dl evaluate {run.name}`.{more}"
-        )
+        hint = f"Look at it: `dl evaluate {typed_run(run)}`."
+        if done := status.get("epoch"):
+            hint += f" To train it further: `dl resume {typed_run(run)} --epochs {done + 4}`."
+        raise DlError(f"{run.name} is finished", hint=hint)
     if was_at_work and status["state"] == "running":
         raise run.busy(status)
     run.require_single("dl resume RUN")
@@ -214,7 +211,7 @@ def _require_begun_or_empty(run: Run) -> None:
         raise DlError(
             f"{run.name} has a model, but can't be resumed",
             why=why,
-            hint=f"Restore the file, or train a new run: `dl rerun {run.name}`.",
+            hint=f"Restore the file, or train a new run: `dl rerun {typed_run(run)}`.",
         )
 
 
@@ -265,7 +262,7 @@ def _progress_at_end(run: Run, job: Job) -> Progress:
         raise DlError(
             f"{run.name} can't be trained further",
             why=f"{shown(run.history_file)} is missing, or has other phases than the run",
-            hint=f"Restore the file, or train a new run: `dl rerun {run.name}`.",
+            hint=f"Restore the file, or train a new run: `dl rerun {typed_run(run)}`.",
         )
     best = min(history, key=lambda row: row["val_loss"])
     last = history[-1]["phase"]

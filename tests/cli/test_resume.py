@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_where_no_run_is_interrupted_the_next_step_is_said(dl: Dl, home: Path) -
     )
 
 
-@pytest.mark.parametrize("words", [(), ("202611231409-fc",)])
+@pytest.mark.parametrize("words", [(), ("202611231409-fc",), ("my run",)])
 def test_an_option_that_it_has_not_is_never_taken_for_a_run(
     dl: Dl, home: Path, words: tuple[str, ...]
 ) -> None:
@@ -68,7 +69,7 @@ def test_an_option_that_it_has_not_is_never_taken_for_a_run(
     said = dl("resume", *words, "--dropout", "0.3")
     assert said.exit_code == 2
     assert "`dl resume` can't change `--dropout`" in said.stderr
-    assert f"`dl rerun {words[0] if words else 'RUN'} --set dropout=0.3`" in said.stderr
+    assert f"`dl rerun {shlex.join(words) or 'RUN'} --set dropout=0.3`" in said.stderr
 
 
 @pytest.mark.slow

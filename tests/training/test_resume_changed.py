@@ -38,7 +38,7 @@ def test_epochs_rate_and_batch_size_are_honoured_and_recorded(
 ) -> None:
     said = ok(dl("resume", stopped.name, "--epochs", "6", "--lr", "1e-3", "--batch-size", "8"))
     change = "from epoch 3 on: 6 epochs in all, a learning rate of 0.001, batches of 8"
-    assert f"Changed {change}.\nThe run will have 6 epochs in all. Its name stays" in said.stderr
+    assert f"Changed {change}.\nThe run's name stays, with the epochs first " in said.stderr
     assert change in stopped.log_file.read_text()
     history = stopped.history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
