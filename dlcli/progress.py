@@ -66,13 +66,12 @@ def say(text: str, *, once: bool = False) -> None:
     """Print a message on stderr, one or more lines, without control characters.
 
     Args:
-        once: whether to say nothing if this process has printed it before.
+        once: whether to print nothing if this process has printed it before. Listeners get it:
+            each run has its own log.
     """
-    if once and text in _said:
-        return
     for listener in _listeners:
         listener(text)
-    if _hushed:
+    if _hushed or (once and text in _said):
         return
     if once:
         _said.add(text)

@@ -7,7 +7,7 @@ import re
 import pytest
 from support.terminal import at_terminal
 
-from dlcli.progress import hushed, say, track
+from dlcli.progress import heard_by, hushed, say, track
 
 COUNT = """
 import time
@@ -28,14 +28,17 @@ def test_what_is_said_goes_to_stderr_and_steers_no_terminal(
     assert (out, err) == ("", "one\\x1b[2J\ntwo \\udcff\n")
 
 
-def test_what_is_said_once_is_said_once_but_not_while_it_is_quiet(
+def test_what_is_said_once_is_printed_once_but_not_while_quiet_and_always_heard(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with hushed():
         say("said once, of a test", once=True)
-    for _ in range(2):
-        say("said once, of a test", once=True)
+    logs: list[list[str]] = [[], []]
+    for log in logs:
+        with heard_by(log.append):
+            say("said once, of a test", once=True)
     assert capsys.readouterr().err == "said once, of a test\n"
+    assert logs == [["said once, of a test"]] * 2
 
 
 def test_without_a_terminal_progress_is_quiet_and_counts(

@@ -62,7 +62,7 @@ def train(
         samples = first_samples(job)
     run = new_run(job, parent)
     with run.held(), heard_by(run.log):
-        for text in said:
+        for text in dict.fromkeys(said):  # `once` is for the terminal
             run.log(text)
         fit(job, run, samples)
     return run
