@@ -90,7 +90,10 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
         wide=wide,
     )
     if any(score is None for _, scores in classes for score in scores.values()):
-        print_text(f"{UNDEFINED}: undefined, no image is of this class or was classified as it.")
+        print_text(
+            f"`{UNDEFINED}` is undefined: precision if no image was classified as this class, recall "
+            "if the class has no image, F1 if both."
+        )
 
 
 def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, int]:

@@ -62,7 +62,10 @@ def test_a_damaged_record_is_one_error_that_says_where(
     assert said.endswith("\nRestore it, or use another run. `dl runs` lists them.\n")
 
 
-WHAT_IS_UNDEFINED = "-: undefined, no image is of this class or was classified as it."
+WHAT_IS_UNDEFINED = (
+    "`-` is undefined: precision if no image was classified as this class, recall if the class has "
+    "no image, F1 if both."
+)
 
 
 def printed(capsys: pytest.CaptureFixture[str], classes: int, *, everything: bool) -> list[str]:
