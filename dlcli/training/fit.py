@@ -220,16 +220,20 @@ class Fit:
         """Train and save the remaining epochs, or fewer by early stopping."""
         targets = targets_of(self.job, self.train)
         rates = self.network.phase.schedule.rates()
+        row = None
         for rate in rates[self.progress.phase_epochs :]:
             self._apply_changes()
             patience = self.job.recipe.early_stopping
             if patience and self.progress.since_best >= patience:
+                if row and not self._has_line(row):
+                    self._tell(row)
                 best = self.progress.best_epoch
                 self.bar.say(f"Stopped early: epoch {best} is the best so far.")
                 break
             row, weights = self._epoch(targets, rate)
             self._keep(row, weights)
-            self._tell(row)
+            if self._has_line(row):
+                self._tell(row)
             self.step()
 
     def _apply_changes(self) -> None:
@@ -304,22 +308,28 @@ class Fit:
         if self.job.settings.tensorboard:
             add_events(run.tensorboard, row)
 
-    def _tell(self, row: dict[str, Any]) -> None:
-        """Print an epoch's result: the phase's first and last epoch, and each `every`th."""
+    def _has_line(self, row: dict[str, Any]) -> bool:
+        """Whether an epoch's result is printed: the phase's first and last, and each `every`th."""
         done, planned = self.progress.phase_epochs, len(self.network.phase.schedule.rates())
-        if done in (1, planned) or row["epoch"] % self.every == 0:
-            self.bar.say(
-                f"epoch {row['epoch']:>{len(str(self.job.epochs))}}  "
-                f"loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
-                f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
-                f"rate {row['learning_rate']:g}"
-            )
+        return done in (1, planned) or row["epoch"] % self.every == 0
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        """Print an epoch's result."""
+        self.bar.say(
+            f"epoch {row['epoch']:>{len(str(self.job.epochs))}}  "
+            f"loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
+            f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
+            f"rate {row['learning_rate']:g}"
+        )
 
 
 def epochs_a_line(epochs: int) -> int:
     """How many epochs of a phase on stored features there are to each line: 1, 2, 5, 10, 20 ..."""
+    if epochs <= MOST_LINES:
+        return 1
     steps = (step * int(10**zeros) for zeros in itertools.count() for step in (1, 2, 5))
-    return next(step for step in steps if epochs <= MOST_LINES * step)
+    # the first and the last epoch have a line too
+    return next(step for step in steps if epochs <= (MOST_LINES - 2) * step)
 
 
 class Targets:

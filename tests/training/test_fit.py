@@ -81,12 +81,16 @@ def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: 
 
 
 @pytest.mark.parametrize(
-    ("epochs", "every"), [(1, 1), (12, 1), (15, 1), (16, 2), (30, 2), (31, 5), (112, 10), (200, 20)]
+    ("epochs", "every"),
+    [(1, 1), (12, 1), (15, 1), (16, 2), (26, 2), (30, 5), (112, 10), (200, 20), (300, 50)],
 )
+@pytest.mark.parametrize("before", [0, 3])
 def test_a_phase_on_features_has_at_most_fifteen_lines_in_round_steps(
-    epochs: int, every: int
+    epochs: int, every: int, before: int
 ) -> None:
     assert fit.epochs_a_line(epochs) == every
+    numbers = range(before + 1, before + epochs + 1)
+    assert len({numbers[0], numbers[-1], *(n for n in numbers if n % every == 0)}) <= 15
 
 
 def test_epochs_are_shown_in_the_steps_that_are_said_however_slow_the_machine(
@@ -114,11 +118,11 @@ def test_a_file_system_without_hard_links_holds_a_run(
 def test_early_stopping_ends_a_phase_and_the_best_epoch_is_kept(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    ok(
-        dl("train", "finetune", "-d", tiny, "--schedule", "3x30", "--early-stopping", "2", *SMALL),
-    )
+    stopping = ("--schedule", "3x30", "--early-stopping", "2")
+    said = ok(dl("train", "finetune", "-d", tiny, *stopping, *SMALL)).stderr
     run = only_run(home)
     losses = [float(row["val_loss"]) for row in run.history]
+    assert said.count(f"\nepoch {len(losses):2}  loss ") == 1
     best = int(np.argmin(losses))
     assert len(losses) < 30
     assert len(losses) == best + 1 + 2
