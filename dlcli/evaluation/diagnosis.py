@@ -337,13 +337,13 @@ def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bo
 
 
 def _while_training(train: Score, seen: Trends, options: Options) -> list[str]:
-    """What the kept epoch's own training loss is, if it is notably different from the measured."""
-    lower, higher = sorted((train.loss, seen.train_loss))
-    if not higher > NOTABLE_CHANGE * lower:  # or unknown
+    """Why the kept epoch's own training loss is notably higher than the measured one, if it is."""
+    least = max(NOTABLE_CHANGE * train.loss, train.loss + TRIFLE * train.guess_loss)
+    if not seen.train_loss > least:  # or unknown
         return []
     used = {"dropout": options.dropout, "augmentation": options.augments}
     both = " and ".join(name for name, is_used in used.items() if is_used)
-    during, after = (f", with {both}", ", without") if both else ("", "")
+    during, after = (f", with {both}", f", without {both}") if both else ("", "")
     loss = f"Epoch {seen.best}'s training loss, {written(seen.train_loss)}"
     return [
         f"{loss}, is a mean over the epoch{during}; the losses here are measured after it{after}."
