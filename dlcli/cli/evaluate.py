@@ -91,8 +91,8 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
     )
     if any(score is None for _, scores in classes for score in scores.values()):
         print_text(
-            f"`{UNDEFINED}` is undefined: precision if no image was classified as this class, recall "
-            "if the class has no image, F1 if both."
+            f"`{UNDEFINED}` is undefined: precision if no image was classified as this class, "
+            "recall if the class has no image, F1 if both."
         )
 
 
