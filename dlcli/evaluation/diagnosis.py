@@ -27,6 +27,7 @@ from dlcli.evaluation.metrics import accuracy, accuracy_interval, sample_losses
 from dlcli.evaluation.remedies import (
     MORE_IMAGES,
     Options,
+    Remedy,
     against_overfitting,
     against_underfitting,
     more_epochs_of,
@@ -369,7 +370,8 @@ def _remedies(
     kind: Kind, train: Score, valid: Score, seen: Trends, options: Options
 ) -> tuple[str, ...]:
     if kind == "not settled":
-        return (f"more epochs, `{options.longer}`", f"smaller batches, `{options.smaller_batches}`")
+        smaller = Remedy("smaller batches", options.smaller_batches)
+        return more_epochs_of(options), str(smaller)
     if kind == "still learning":
         return to_finish(options)
     if kind == "good fit" and _little_to_gain(valid):

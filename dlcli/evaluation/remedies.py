@@ -17,6 +17,26 @@ MORE_IMAGES = "more images"
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """What may help, and the whole command for it; "" if there is none.
+
+    Its text is what a run's `status.yaml` keeps: "more epochs, `dl rerun RUN --epochs 24`".
+    """
+
+    what: str
+    command: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Remedy:
+        """Read a remedy's text."""
+        what, _, command = text.partition(", `")
+        return cls(what, command.removesuffix("`"))
+
+    def __str__(self) -> str:
+        return f"{self.what}, `{self.command}`" if self.command else self.what
+
+
+@dataclass(frozen=True)
 class Options:
     """What a training used, and the whole commands for alternatives.
 
@@ -171,4 +191,4 @@ def to_go_further(options: Options) -> tuple[str, ...]:
 
 def _with_command(what: str, words: str | None) -> str:
     """The remedy with its command; empty without a command."""
-    return f"{what}, `{words}`" if words else ""
+    return str(Remedy(what, words)) if words else ""
