@@ -213,13 +213,13 @@ def nothing_to_resume() -> Iterator[None]:
 def print_result(run: Any, next_command: str) -> None:
     """Print the scores of a finished run, their diagnosis, its folder and the next command."""
     from dlcli.evaluation.diagnosis import Diagnosis
-    from dlcli.runs.attempts import told
+    from dlcli.runs.attempts import advice_lines
 
     status = run.status
     click.echo(
         f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
         f"(best epoch: {status['best_epoch']} of {status['epoch']})"
     )
-    for line in told(run, Diagnosis.of(status["diagnosis"])):
+    for line in advice_lines(run, Diagnosis.of(status["diagnosis"])):
         say(line)
     say(f"Saved {shown(run.path)}; next: `{next_command}`")

@@ -2,7 +2,8 @@
 
 A remedy is a command, and the commands of a diagnosis are few: `dl rerun RUN` with changes, and
 `dl train RECIPE`. A finished run is an attempt at one if it differs from RUN in that change alone,
-or trained that recipe. All of this is read when it is printed, so it holds for older runs too.
+or trained that recipe with RUN's shared settings for at least its usual epochs. All of this is read
+when it is printed, so it holds for older runs too.
 """
 
 from __future__ import annotations
@@ -10,20 +11,38 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dlcli.catalog import make_recipe, recipe_digest, recipe_file
 from dlcli.config import RECORD
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.remedies import Remedy
 from dlcli.files.formats import below, flat
 from dlcli.files.paths import shown
+from dlcli.images.pixels import PixelRule
 from dlcli.runs.choice import CLEARLY_LOWER
 from dlcli.runs.listing import list_runs
 from dlcli.runs.run import Run
-from dlcli.runs.settings import BESIDES, DECIDED, LOCATIONS
+from dlcli.runs.settings import (
+    BESIDES,
+    CHANGES,
+    CLASSES,
+    DECIDED,
+    IMAGE_SIZE,
+    LOCATIONS,
+    recorded,
+)
 from dlcli.settings.fields import Refused, text_of
 from dlcli.settings.schedule import Schedule
+
+# Another seed is no other training: it changes the loss by chance alone.
+NOT_SETTINGS = (*LOCATIONS, *DECIDED, *BESIDES, "seed", "kaggle", "train", RECORD)
+# Parts of a record in which attempts may differ, and images and classes, which have fingerprints.
+NOT_COMPARED = ("members", CHANGES, CLASSES, "dataset", "versions", "git", "platform")
+# Recorded values that belong to one recipe.
+OF_ONE_RECIPE = ("recipe_digest", "forward.layer")
 
 
 @dataclass(frozen=True)
@@ -33,10 +52,12 @@ class Trained:
     Args:
         name: the run's name.
         recipe: the recipe's name.
-        settings: hyperparameters by their names, shared settings by their dotted keys, as text.
+        settings: its hyperparameters by their names, as text.
         images: the fingerprints of its training and validation images.
         val_loss: its lowest validation loss.
         parent: the name of the run that it is a rerun of, if it is one.
+        shared: shared settings and recorded values by their dotted keys, as text.
+        counts: the numbers of training images and of classes; 0 if unknown.
     """
 
     name: str
@@ -45,6 +66,21 @@ class Trained:
     images: tuple[str, str]
     val_loss: float
     parent: str | None = None
+    shared: Mapping[str, str] = field(default_factory=dict)
+    counts: tuple[int, int] = (0, 0)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Hyperparameters, shared settings and recorded values."""
+        return {**self.shared, **self.settings}
+
+    @property
+    def epochs(self) -> int:
+        """The planned epochs of its first phase; 0 if its schedule can't be read."""
+        try:
+            return Schedule.parse(self.settings["schedule"]).epochs
+        except (KeyError, Refused):
+            return 0
 
 
 @dataclass(frozen=True)
@@ -54,23 +90,32 @@ class Change:
     Args:
         recipe: the recipe.
         changed: the settings that the command names, as text.
-        others: all other settings, if they are those of a run; {} if they may have any values.
+        others: settings and recorded values that must agree, as text.
+        epochs: the least epochs of a training that counts.
     """
 
     recipe: str
     changed: Mapping[str, str]
     others: Mapping[str, str]
+    epochs: int = 0
 
-    def is_that_of(self, run: Trained) -> bool:
+    def matches(self, run: Trained) -> bool:
         """Whether a run was trained so; a setting that an older run does not know may be any."""
+        held = run.values
         return (
             run.recipe == self.recipe
-            and all(run.settings.get(name) == text for name, text in self.changed.items())
+            and run.epochs >= self.epochs
+            and all(held.get(name) == text for name, text in self.changed.items())
             and all(
-                self.others[name] == run.settings[name]
-                for name in self.others.keys() & run.settings.keys() - self.changed.keys()
+                self.others[name] == held[name]
+                for name in self.others.keys() & held.keys() - self.changed.keys()
+                if name != IMAGE_SIZE or self._sees_alike(held)
             )
         )
+
+    def _sees_alike(self, held: Mapping[str, str]) -> bool:
+        """Whether both have a backbone, or neither: else their image sizes can't be compared."""
+        return ("backbone" in held) == ("backbone" in self.others)
 
 
 def change_of(remedy: str, run: Trained) -> Change | None:
@@ -81,14 +126,17 @@ def change_of(remedy: str, run: Trained) -> Change | None:
         run: the run that it is a remedy for.
     """
     try:
-        words = shlex.split(remedy.partition("`")[2].rstrip("`"))
+        words = shlex.split(Remedy.of(remedy).command)
     except ValueError:  # of a project recipe, whose `simpler` or `richer` may be any text
         return None
     match words:
         case ["dl", "rerun", _, *options]:
-            found = Change(run.recipe, {}, run.settings)
+            found = Change(run.recipe, {}, run.values)
         case ["dl", "train", recipe, *options]:
-            found = Change(recipe, {}, {})
+            try:
+                found = _trained_anew(recipe, run)
+            except DlError:  # a project recipe that is gone or broken
+                return None
         case _:
             return None
     for flag, value in _pairs(options):
@@ -101,6 +149,21 @@ def change_of(remedy: str, run: Trained) -> Change | None:
             name, value = "schedule", _schedule(run, name, value)
         found = replace(found, changed={**found.changed, name: value})
     return found
+
+
+def _trained_anew(recipe: str, run: Trained) -> Change:
+    """What `dl train RECIPE` trains on a run's images, with the run's shared settings.
+
+    Raises:
+        DlError: there is no such recipe, or it can't be loaded.
+    """
+    usual, (images, classes) = make_recipe(recipe, {}), run.counts
+    if images and classes:
+        usual = usual.fitted(images, classes)
+    others = {name: text for name, text in run.shared.items() if name not in OF_ONE_RECIPE}
+    if recipe_file(recipe):
+        others["recipe_digest"] = recipe_digest(recipe)
+    return Change(recipe, {}, others, usual.schedule.epochs)
 
 
 def _schedule(run: Trained, name: str, value: str) -> str:
@@ -125,9 +188,10 @@ def last_gain(run: Trained, others: Iterable[Trained]) -> Trained:
     Args:
         others: trainings of the same images.
     """
-    by_name = {each.name: each for each in others}
+    by_name, lowest = {each.name: each for each in others}, run.val_loss
     while parent := by_name.pop(run.parent or "", None):
-        if run.val_loss < CLEARLY_LOWER * parent.val_loss:
+        lowest = min(lowest, run.val_loss)
+        if lowest < CLEARLY_LOWER * parent.val_loss:
             break
         run = parent
     return run
@@ -145,29 +209,32 @@ def attempts_at(
     found = {}
     for remedy in remedies:
         change = change_of(remedy, run)
-        tried = [each for each in others if change and change.is_that_of(each)]
+        tried = [each for each in others if change and change.matches(each)]
         if tried:
             found[remedy] = min(tried, key=lambda each: each.val_loss)
     return found
 
 
-def told(run: Run, diagnosis: Diagnosis) -> list[str]:
+def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     """The lines of a run's diagnosis, with the remedies that were tried set apart.
 
     If a rerun gained nothing clear, the remedies are those for the run that it began from.
     """
-    trained = _read(run, run.status.get("val_loss"))
-    if trained is None:
+    trained = read_training(run, run.status.get("val_loss"))
+    if trained is None or not (diagnosis.next or trained.parent):
         return diagnosis.lines
-    others = [each for each in _finished(run.path.parent) if each.images == trained.images]
+    others = _finished(run.path.parent, trained.images)
     base, before = last_gain(trained, others), ""
     if base is not trained:
-        diagnosis = replace(diagnosis, next=_remedies(run.path.parent / base.name))
-        before = f"No clear gain over {shown(base.name)}, valid loss {base.val_loss:.4f}. "
+        diagnosis = _with_remedies_of(run.path.parent / base.name, diagnosis)
+        is_worse = base.val_loss < CLEARLY_LOWER * trained.val_loss
+        compared = "worse than" if is_worse else "not clearly better than"
+        before = f"This run is {compared} {shown(base.name)}, whose valid loss is "
+        before += f"{base.val_loss:.4f}. "
     attempts = attempts_at(diagnosis.next, base, others)
     left = tuple(each for each in diagnosis.next if each not in attempts)
     tried = [
-        f"- {remedy.partition(', `')[0]}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
+        f"- {Remedy.of(remedy).what}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
         for remedy, each in attempts.items()
     ]
     lines = replace(diagnosis, next=left).lines_after(before)
@@ -179,20 +246,36 @@ def told(run: Run, diagnosis: Diagnosis) -> list[str]:
     return [*lines, "Tried already:", *tried]
 
 
-def _finished(folder: Path) -> list[Trained]:
-    """The finished trainings of a dataset, of its folder in the runs folder."""
+def _finished(folder: Path, images: tuple[str, str]) -> list[Trained]:
+    """The finished trainings of a dataset's folder in the runs folder, on the same images."""
     rows = list_runs(folder.parent, folder.name)
-    read = [_read(row.run, row.values["val_loss"]) for row in rows if row.state == "finished"]
-    return [each for each in read if each]
+    read = [
+        read_training(row.run, row.values["val_loss"])
+        for row in rows
+        if row.state == "finished" and _may_be_on(row.run, images)
+    ]
+    return [each for each in read if each and each.images == images]
 
 
-def _remedies(folder: Path) -> tuple[str, ...]:
-    """The remedies of a run's diagnosis; () if it has none."""
-    found = below(Run(folder).status, "diagnosis", "next")
-    return tuple(map(str, found)) if isinstance(found, list) else ()
+def _may_be_on(run: Run, images: tuple[str, str]) -> bool:
+    """Whether a run's settings hold the fingerprints: far quicker than to parse them all."""
+    try:
+        held = run.config_file.read_bytes()
+    except OSError:
+        return False
+    return all(each.encode() in held for each in images)
 
 
-def _read(run: Run, val_loss: object) -> Trained | None:
+def _with_remedies_of(folder: Path, diagnosis: Diagnosis) -> Diagnosis:
+    """A diagnosis with the remedies of another run, and the kind that their heading follows."""
+    found = below(Run(folder).status, "diagnosis")
+    remedies = below(found, "next")
+    if not isinstance(remedies, list):
+        return replace(diagnosis, next=())
+    return replace(diagnosis, kind=below(found, "kind"), next=tuple(map(str, remedies)))
+
+
+def read_training(run: Run, val_loss: object) -> Trained | None:
     """A finished training; None if it is an ensemble, was changed by `dl resume`, or is damaged."""
     if not isinstance(val_loss, int | float) or not math.isfinite(val_loss):
         return None
@@ -202,18 +285,24 @@ def _read(run: Run, val_loss: object) -> Trained | None:
         return None
     record = config[RECORD]
     recipe, parent = str(record.get("recipe")), record.get("parent")
-    prints = below(record, "dataset", "fingerprints")
-    own = below(config, "train", recipe)
-    if not (isinstance(prints, Mapping) and isinstance(own, Mapping)) or record.get("changes"):
+    prints, classes = below(record, "dataset", "fingerprints"), record.get(CLASSES)
+    own, images = below(config, "train", recipe), below(record, "dataset", "images", "train")
+    if not (isinstance(prints, Mapping) and isinstance(own, Mapping)) or record.get(CHANGES):
         return None
-    # another seed is no other training: it changes the loss by chance alone
-    left_out = (*LOCATIONS, *DECIDED, *BESIDES, "seed", "kaggle", "train", RECORD)
-    shared = {name: value for name, value in config.items() if name not in left_out}
+    settings = {name: value for name, value in config.items() if name not in NOT_SETTINGS}
+    compared = {name: held for name, held in record.items() if name not in NOT_COMPARED}
+    # a record without a version is of the first
+    shared = {"pixels.version": PixelRule.version, **dict(flat(settings)), **recorded(compared)}
     return Trained(
         name=run.name,
         recipe=recipe,
-        settings={name: text_of(value) for name, value in (*flat(shared), *flat(own))},
+        settings={name: text_of(value) for name, value in flat(own)},
         images=(str(prints.get("train")), str(prints.get("valid"))),
         val_loss=float(val_loss),
         parent=Path(parent).name if isinstance(parent, str) else None,
+        shared={name: text_of(value) for name, value in shared.items()},
+        counts=(
+            images if isinstance(images, int) else 0,
+            len(classes) if isinstance(classes, list) else 0,
+        ),
     )

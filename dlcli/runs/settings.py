@@ -202,11 +202,15 @@ def _settings(run: Run) -> tuple[dict[str, Any], ...]:
     recipe = record.get("recipe")
     if isinstance(members := record.get("members"), list):
         record["members"] = [below(member, "name") for member in members]
-    recorded = {
+    own = flat(below(config, "train", str(recipe)), lists=True)
+    settings = {key: value for key, value in config.items() if key not in (RECORD, "train")}
+    return {"recipe": recipe}, dict(own), dict(flat(settings, lists=True)), recorded(record)
+
+
+def recorded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a run's record that its result depends on, by dotted keys."""
+    return {
         key: value
         for key, value in flat(record, lists=True)
         if any(f"{key}.".startswith(f"{kept}.") for kept in RECORDED)
     }
-    own = flat(below(config, "train", str(recipe)), lists=True)
-    settings = {key: value for key, value in config.items() if key not in (RECORD, "train")}
-    return {"recipe": recipe}, dict(own), dict(flat(settings, lists=True)), recorded

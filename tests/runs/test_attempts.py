@@ -9,7 +9,7 @@ import pytest
 from support.listed_runs import listed_run
 
 from dlcli.evaluation.diagnosis import Diagnosis
-from dlcli.runs.attempts import Trained, attempts_at, last_gain, told
+from dlcli.runs.attempts import Trained, advice_lines, attempts_at, last_gain, read_training
 from dlcli.runs.run import Run
 
 SETTINGS = {
@@ -44,7 +44,7 @@ def trained(name: str = "other", loss: float = 0.4, **settings: str) -> Trained:
         (trained(dropout="0.75"), DROPOUT),
         (trained(schedule="0.003x16,0.0003x8"), EPOCHS),
         (trained(schedule="0.0003x8,3e-05x4"), RATE),
-        (replace(trained(tail="2"), recipe="imagenet-linear"), LINEAR),
+        (replace(trained(tail="2", schedule="0.1x12,0.01x4"), recipe="imagenet-linear"), LINEAR),
         (trained(unfreeze="3"), UNFREEZE),
     ],
 )
@@ -66,6 +66,34 @@ def test_a_run_that_differs_in_more_or_not_as_far_is_no_attempt(run: Trained) ->
     assert attempts_at(ALL, BASE, [BASE, run]) == {}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "schedule", "shared", "tried"),
+    [
+        ("imagenet-linear", "0.003x16", {"backbone": "vgg16", "image_size": "64"}, True),
+        ("imagenet-linear", "0.003x15", {"backbone": "vgg16", "image_size": "64"}, False),
+        ("imagenet-linear", "0.003x16", {"backbone": "mobilenet", "image_size": "64"}, False),
+        ("imagenet-linear", "0.003x16", {"backbone": "vgg16", "image_size": "96"}, False),
+        ("linear", "0.003x12", {"image_size": "96"}, True),
+        ("linear", "by hand", {"image_size": "64"}, False),
+    ],
+)
+def test_a_run_of_another_recipe_has_the_shared_settings_and_the_usual_epochs(
+    recipe: str, schedule: str, shared: dict[str, str], tried: bool
+) -> None:
+    base = replace(BASE, shared={"backbone": "vgg16", "image_size": "64"})
+    run = replace(trained(schedule=schedule, dropout="0"), recipe=recipe, shared=shared)
+    remedy = f"a simpler model, `dl train {recipe}`"
+    assert attempts_at([remedy], base, [run]) == ({remedy: run} if tried else {})
+
+
+def test_the_usual_epochs_are_those_that_suit_the_dataset() -> None:
+    base = replace(BASE, counts=(20, 2))
+    run = replace(trained(schedule="0.003x16"), recipe="imagenet-linear", counts=(20, 2))
+    assert attempts_at([LINEAR], base, [run]) == {}
+    longer = replace(run, settings=run.settings | {"schedule": "0.003x200"})
+    assert attempts_at([LINEAR], base, [longer]) == {LINEAR: longer}
+
+
 def test_whatever_a_project_recipe_names_or_sets_is_no_error() -> None:
     odd = replace(BASE, settings={"epochs": "4", "schedule": "by hand"})
     remedies = ("a richer model, `dl train it's`", EPOCHS, RATE, "a simpler model, `make it`")
@@ -84,6 +112,8 @@ def test_a_rerun_without_a_clear_gain_leads_back_to_the_run_that_it_began_from()
     assert last_gain(second, [BASE, first, second]) == BASE
     assert last_gain(replace(second, val_loss=0.4), [BASE, first, second]).name == "second"
     assert last_gain(second, [second]) == second  # its parent is gone, or had other images
+    # less than 10 % lower than its parent, more than 10 % lower than that one's parent
+    assert last_gain(replace(second, val_loss=0.445), [BASE, first, second]).name == "first"
     itself = replace(second, parent="second")
     assert last_gain(itself, [itself]) == itself
 
@@ -92,14 +122,15 @@ FOUND = {"kind": "overfitting", "sentence": "Overfitting.", "evidence": "Numbers
 
 
 def run_of(name: str, loss: float, *, parent: str | None = None, **given: Any) -> Run:
-    images = {"train": "t", "valid": given.pop("valid", "v")}
+    images = {"train": "t", "valid": given.pop("valid", "valid-images")}
     record = {"dataset": {"fingerprints": images}, "parent": parent and f"tiny/{parent}"}
+    record |= given.pop("more", {})
     found = FOUND | {"next": [DROPOUT, LINEAR]}
     return listed_run(name, record=record, val_loss=loss, diagnosis=found, **given)
 
 
 def lines_of(run: Run) -> list[str]:
-    return told(run, Diagnosis.of(run.status["diagnosis"]))
+    return advice_lines(run, Diagnosis.of(run.status["diagnosis"]))
 
 
 def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
@@ -113,14 +144,64 @@ def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
     again = run_of("again", 0.48, hyperparameters=more, settings={"seed": 1}, parent="base")
     tried = ["Tried already:", "- more dropout: valid loss 0.4800, again"]
     assert lines_of(base) == ["Overfitting.", "Numbers.", f"Try {LINEAR}.", *tried]
-    gained = "No clear gain over base, valid loss 0.5000."
+    gained = "This run is not clearly better than base, whose valid loss is 0.5000."
     assert lines_of(again) == ["Overfitting.", "Numbers.", f"{gained} Try {LINEAR}.", *tried]
-    run_of("linear", 0.3, recipe="imagenet-linear")
+    run_of("linear", 0.3, recipe="imagenet-linear", hyperparameters={"schedule": "1e-3x16"})
     assert lines_of(again) == [
         *("Overfitting.", "Numbers.", gained, *tried),
         "- a simpler model: valid loss 0.3000, linear",
         "What to try after the best of them: `dl runs show linear`",
     ]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"recipe_digest": "bbb"},
+        {"pseudo_labels": "aa"},
+        {"pixels": {"size": 64}},  # version 1
+        {"forward": {"weights_hash": "58"}},
+    ],
+)
+def test_a_run_of_other_code_pixels_labels_or_weights_is_no_attempt(record: dict[str, Any]) -> None:
+    made = {
+        "recipe_digest": "aaa",
+        "pseudo_labels": None,
+        "pixels": {"size": 64, "version": 2},
+        "forward": {"weights_hash": "57"},
+    }
+    base = run_of("base", 0.5, more=made)
+    run_of("other", 0.3, hyperparameters={"dropout": 0.75}, more=made | record)
+    assert "Tried already:" not in lines_of(base)
+    run_of("same", 0.4, hyperparameters={"dropout": 0.75}, more=made | {"git": "abc"})
+    assert "- more dropout: valid loss 0.4000, same" in lines_of(base)
+
+
+def test_the_remedies_of_another_run_come_under_their_own_heading() -> None:
+    run_of("base", 0.5)
+    worse = run_of("worse", 4.9, parent="base", hyperparameters={"dropout": 0.9})
+    worse.update_status(diagnosis=FOUND | {"kind": "good fit", "next": [MORE]})
+    gained = "This run is worse than base, whose valid loss is 0.5000. Try, in this order:"
+    assert lines_of(worse)[2] == gained
+
+
+def test_other_runs_are_read_only_if_they_can_be_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(run: Run, val_loss: object) -> Trained | None:
+        read.append(run.name)
+        return read_training(run, val_loss)
+
+    monkeypatch.setattr("dlcli.runs.attempts.read_training", reading)
+    base = run_of("base", 0.5)
+    run_of("elsewhere", 0.5, valid="other-images")
+    run_of("cat", 0.5)
+    lines_of(base)
+    assert "elsewhere" not in read and "cat" in read
+    read.clear()
+    base.update_status(diagnosis=FOUND | {"next": []})
+    lines_of(base)
+    assert read == ["base"]
 
 
 def test_a_run_of_0_1_0_or_without_a_loss_has_its_own_advice() -> None:

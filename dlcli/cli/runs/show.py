@@ -86,7 +86,7 @@ def _print(
     diagnosis: Diagnosis | None,
     files: Sequence[Stored],
 ) -> None:
-    from dlcli.runs.attempts import told
+    from dlcli.runs.attempts import advice_lines
     from dlcli.runs.disk import size_of
 
     _print_head(row)
@@ -94,7 +94,7 @@ def _print(
     _print_settings(row.run, changed, changes)
     if diagnosis:
         click.echo()
-        for line in told(row.run, diagnosis):
+        for line in advice_lines(row.run, diagnosis):
             print_text(line)
     click.echo()
     rows: list[list[object]] = [
