@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ from dlcli.data.folders import walk
 from dlcli.images.formats import DATA_KINDS, fault_of
 from dlcli.words import count
 
-# About ten seconds of counting; Cdiscount's 58 GB are 7 million documents.
-MOST_COUNTED = 10_000_000
+# About a second of counting; Cdiscount's 58 GB are 7 million documents.
+MOST_COUNTED = 1_000_000
 
 
 class Records(NamedTuple):
@@ -45,7 +46,7 @@ def data_in(source: Path) -> str:
 
     For example "3 TFRecord files with 1,500 records and JSON with 20 URLs".
     """
-    files, urls = defaultdict[str, list[Path]](list), 0
+    files, pages = defaultdict[str, list[Path]](list), list[Path]()
     for inner, listing in walk(source):
         for file in (source / inner / name for name in listing.others):
             if not file.is_file():  # a pipe would block
@@ -53,39 +54,46 @@ def data_in(source: Path) -> str:
             if (kind := fault_of(file)) in DATA_KINDS:
                 files[kind].append(file)
             if file.suffix.lower() == ".json":
-                urls += _count_urls(file)
+                pages.append(file)
     most_first = sorted(files.items(), key=lambda found: -len(found[1]))
-    data = [_counted(kind, found) for kind, found in most_first]
-    if urls:
-        data.append(f"JSON with {count(urls, 'URL')}")
+    data = [_described(kind, found) for kind, found in most_first]
+    if urls := _counted(chain.from_iterable(map(_urls, pages)), "URL"):
+        data.append(f"JSON with {urls}")
     return " and ".join(data)
 
 
-def _counted(kind: str, files: Sequence[Path]) -> str:
+def _described(kind: str, files: Sequence[Path]) -> str:
     what = count(len(files), f"{kind} file")
-    form = RECORDS.get(kind)
-    numbers = [count_records(file, form) for file in files] if form else []
-    if form and sum(numbers):
-        least = "at least " if MOST_COUNTED in numbers else ""
-        what += f" with {least}{count(sum(numbers), form.noun)}"
+    if form := RECORDS.get(kind):
+        found = chain.from_iterable(_records(file, form) for file in files)
+        if number := _counted(found, form.noun):
+            what += f" with {number}"
     return what
 
 
-def count_records(file: Path, form: Records) -> int:
-    """How many whole records a file has, up to where it is damaged; at most `MOST_COUNTED`."""
-    number, place, end = 0, 0, file.stat().st_size
+def _counted(found: Iterable[object], noun: str) -> str:
+    """How many things there are, in words, up to `MOST_COUNTED`; "" if there are none."""
+    number = sum(1 for _ in islice(found, MOST_COUNTED + 1))
+    if number > MOST_COUNTED:
+        return f"more than {count(MOST_COUNTED, noun)}"
+    return count(number, noun) if number else ""
+
+
+def _records(file: Path, form: Records) -> Iterator[int]:
+    """The ends of a file's whole records, up to where it is damaged."""
+    place, end = 0, file.stat().st_size
     with file.open("rb", buffering=0) as data:
-        while place < end and number < MOST_COUNTED:
+        while place < end:
             data.seek(place)
             length = int.from_bytes(data.read(form.width), "little")
             place += form.around + length
             if length < form.least or place > end:
-                break
-            number += 1
-    return number
+                return
+            yield place
 
 
-def _count_urls(file: Path) -> int:
-    """How many web addresses a JSON file has, whatever its structure."""
+def _urls(file: Path) -> Iterator[bytes]:
+    """The beginnings of a JSON file's web addresses, whatever its structure."""
     with file.open("rb") as lines:
-        return sum(len(re.findall(rb'"https?:', line)) for line in lines)
+        for line in lines:
+            yield from re.findall(rb'"https?:', line)

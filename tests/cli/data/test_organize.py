@@ -201,6 +201,25 @@ def test_data_that_is_not_image_files_is_named_with_its_number(
     refused(dl("data", "organize", source, tmp_path / "new"), "No training images in", has)
 
 
+@pytest.mark.parametrize(
+    ("files", "has"),
+    [
+        ({"a.bson": DOCUMENT * 3, "b.bson": DOCUMENT}, "2 BSON files with 4 documents"),
+        ({f"{i}.bson": DOCUMENT * 2 for i in range(3)}, "3 BSON files with more than 4 documents"),
+        (
+            {"a.json": b'"http://a" ' * 3, "b.json": b'"https://b" ' * 2},
+            "JSON with more than 4 URLs",
+        ),
+    ],
+)
+def test_data_is_counted_up_to_one_limit_for_all_files(
+    dl: Dl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], has: str
+) -> None:
+    monkeypatch.setattr("dlcli.data.organize.records.MOST_COUNTED", 4)
+    source = plant(tmp_path / "src", files)
+    refused(dl("data", "organize", source, tmp_path / "new"), f"it has {has}\n")
+
+
 @pytest.mark.parametrize("name", ["urls.json", "train.bson"])
 def test_a_pipe_named_like_data_is_not_opened(dl: Dl, tmp_path: Path, name: str) -> None:
     source = plant(tmp_path / "src", {"train.csv": b"id,label\n1,a\n"})
