@@ -181,7 +181,7 @@ def _labels_in(
             f"No column of {shown(table.file)} names the images"
             if naming.id_column is None
             else f"Column `{shown(naming.id_column)}` of {shown(table.file)} does not name images",
-            why=_names_differ(table, naming.id_column or table.header[0], images),
+            why=names_differ(table, naming.id_column or table.header[0], images),
             hint=_CORRECT,
         )
     id_column, form = chosen
@@ -233,12 +233,12 @@ def _no_such_columns(tables: Sequence[Table], images: Sequence[str], naming: Nam
             return DlError(f"No CSV has a column `{shown(name)}`", why=why, hint=hint or NAMING)
     return DlError(
         f"No column of {files} names the images",
-        why=_names_differ(tables[0], tables[0].header[0], images),
+        why=names_differ(tables[0], tables[0].header[0], images),
         hint=_CORRECT,
     )
 
 
-def _names_differ(table: Table, column: str, images: Sequence[str]) -> str:
+def names_differ(table: Table, column: str, images: Sequence[str]) -> str:
     """The name of an image, and what a column holds in its place."""
     found = next(filter(None, table.ids(column)), "nothing")
     return f"expected names such as {shown(images[0])}, found {shown(found)}"

@@ -12,11 +12,19 @@ from pathlib import Path
 
 from dlcli.data.folders import read_folder, require_images, too_deep
 from dlcli.data.journal import Move
-from dlcli.data.organize.labels import NAMING, NOTHING_NAMED, Labels, Naming, named_in, read_labels
+from dlcli.data.organize.labels import (
+    NAMING,
+    NOTHING_NAMED,
+    Labels,
+    Naming,
+    named_in,
+    names_differ,
+    read_labels,
+)
 from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
 from dlcli.data.organize.pixel_csv import fault_of_pixels
 from dlcli.data.organize.records import data_in
-from dlcli.data.organize.tables import require_tables
+from dlcli.data.organize.tables import read_table, require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown
@@ -231,12 +239,22 @@ def _labels_by_name(layout: Layout, images: Sequence[Image]) -> dict[str, str]:
     if not unknown:
         return labels
     flat = [image for image in images if not image.folder]
-    beside = quoted(Path(layout.tables[0])) if len(layout.tables) == 1 else "FILE"
+    why = "flat files need names like cat.12.jpg, or a CSV of their classes beside them"
+    hint = f"{sort_by_hand(layout.source)} Or name a CSV: `--labels FILE`."
+    files = _label_files(layout, NOTHING_NAMED)
+    if len(files) == 1 and (table := read_table(files[0])):
+        name = shown(files[0].name)
+        differ = names_differ(table, table.header[0], [unknown[0].name])
+        why = f"{name} does not name them; {differ}"
+        hint = (
+            f"{sort_by_hand(layout.source)} Or correct the names in {name}, or name another: "
+            "`--labels FILE`."
+        )
     raise DlError(
         f"{len(unknown):,} of {len(flat):,} images in {shown(layout.source / unknown[0].base)} "
         f"have no class in their names, such as {shown(unknown[0].name)}",
-        why="flat files need names like cat.12.jpg, or a CSV of their classes beside them",
-        hint=f"{sort_by_hand(layout.source)} Or name a CSV: `--labels {beside}`.",
+        why=why,
+        hint=hint,
     )
 
 

@@ -45,7 +45,11 @@ A = {"labels.csv": "id,label\n1,a\n2,b\n"}
         ),
         ({"x.csv": "id;label\n8;a\n9;b\n"}, Naming("x.csv"), "train/1.jpg, found 8\nCorrect"),
         ({"x.csv": "1.jpg,a\n2.jpg,b\n"}, Naming(), "x.csv has no header.*, 1.jpg\nAdd a first"),
-        ({"x.csv": "id|label\n1|a\n2|b\n"}, Naming(), "Or name a CSV: `--labels x.csv`"),
+        (
+            {"x.csv": "id|label\n1|a\n2|b\n"},
+            Naming(),
+            "as 1.jpg, found 1.a\n.*in x.csv, or name another: `--labels FILE`",
+        ),
         ({}, Naming(label_column="label"), "No CSV has a column `label`: there is no CSV"),
     ],
 )  # fmt: skip

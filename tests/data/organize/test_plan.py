@@ -150,7 +150,7 @@ def test_in_place_only_what_is_out_of_place_moves(tmp_path: Path) -> None:
         (["x/train/a.1.jpg", "y/train/a.1.jpg"], "Several folders in .* could be the dataset",
          "x/ has a train/, and y/ has images too", "/x`"),
         (["train/1.jpg", "labels.csv"], "1 of 1 images .* no class in their names, such as 1.jpg",
-         "like cat.12.jpg", "train/<class>/"),
+         "expected names such as 1.jpg, found nothing", "train/<class>/"),
         (["train/a.1.jpg", "train/photo.jpg"], "1 of 2 images .* no class .* as photo.jpg",
          "like cat.12.jpg", "train/<class>/"),
         (["train/img_1.jpg", "train/img_2.jpg"], "would have the same class, `img`",
