@@ -87,13 +87,16 @@ class Cloud:
         if not self._session.region_name:
             with explained():
                 keys = self._session.get_credentials()
-            both = f" Credentials are missing too.\n{HOW_TO_LOG_IN}\n{WITHOUT_ACCOUNT}"
-            both = "" if keys else both
+            hint = (
+                "Set it: `dl config set aws.region us-east-1`. For one command, most take "
+                "`--region us-east-1`."
+            )
+            if not keys:
+                hint += f" Credentials are missing too.\n{HOW_TO_LOG_IN}\n{WITHOUT_ACCOUNT}"
             raise DlError(
                 "No AWS region is known",
                 why="neither `aws.region`, AWS_DEFAULT_REGION nor the profile names one",
-                hint="Set it: `dl config set aws.region us-east-1`. For one command, most take "
-                f"`--region us-east-1`.{both}",
+                hint=hint,
             )
         self.region: str = self._session.region_name
         self._typed_region = region

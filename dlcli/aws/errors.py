@@ -11,17 +11,17 @@ from typing import Any
 
 from dlcli.errors import DlError
 
-# For orientation, where AWS can't be asked: its list prices of 2026, for Linux.
+# For orientation, where AWS can't be asked: its list prices, for Linux.
 WITHOUT_ACCOUNT = (
     "Nothing was rented or changed. `dl` needs credentials to read prices and quotas and to rent.\n"
-    "Prices in us-east-1 in 2026, on demand: g4dn.xlarge (T4) $0.526/h, g6.xlarge (L4) $0.805/h, "
-    "g5.xlarge (A10G) $1.006/h. Today's, without an account: "
+    "Prices in us-east-1, on demand, about: g4dn.xlarge (T4) $0.526/h, g6.xlarge (L4) $0.805/h, "
+    "g5.xlarge (A10G) $1.006/h. Today's prices, without an account:\n"
     "https://aws.amazon.com/ec2/pricing/on-demand/"
 )
 HOW_TO_LOG_IN = (
     "With the AWS CLI: `aws configure` stores keys, `aws sso login` opens a single sign-on session."
-    "\nWithout it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Make a key at "
-    "https://console.aws.amazon.com/iam/home#/security_credentials ."
+    "\nWithout it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Make a key here:\n"
+    "https://console.aws.amazon.com/iam/home#/security_credentials"
 )
 
 # No machine of this type is free here; another zone may have one.
@@ -242,9 +242,10 @@ def _unanswered(error: Exception) -> DlError:
 def _log_in_again() -> str:
     import os
 
-    profile = os.environ.get("AWS_PROFILE")
-    named = f" --profile {profile}`" if profile else "`, with `--profile NAME` if you use a profile"
-    return f"Log in again: `aws sso login{named}. If you use a session token, fetch a new one."
+    login = "`aws sso login`, with `--profile NAME` if you use a profile"
+    if profile := os.environ.get("AWS_PROFILE"):
+        login = f"`aws sso login --profile {profile}`"
+    return f"Log in again: {login}. If you use a session token, fetch a new one."
 
 
 def _as_action(operation: str) -> str:

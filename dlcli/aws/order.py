@@ -154,13 +154,15 @@ def order_box(
             raise _answered(cloud, new, zone, refusal) from refusal
     limits = {"--az": new.spec.zone, "--spot": new.spec.spot}
     typed = " and ".join(f"`{flag}`" for flag, value in limits.items() if value)
+    hint = f"Try again later, or choose another TYPE (`dl aws types{cloud.options}`) or region."
+    if typed:
+        hint += f" Or leave out {typed}."
     raise DlError(
         f"No zone of {cloud.region} has a {new.spec.type} free"
         if new.spec.zone is None
         else f"{new.spec.zone} has no {new.spec.type} free",
         why="; ".join(dict.fromkeys(refusal.why for refusal in refused.values())),
-        hint=f"Try again later, or choose another TYPE (`dl aws types{cloud.options}`) or region."
-        + (f" Or leave out {typed}." if typed else ""),
+        hint=hint,
     )
 
 

@@ -304,11 +304,12 @@ def require_within(
             hint="To rent it at any price, use `--max-price none`.",
         )
     if cost.compute > most:
+        other = "try `--spot`" if is_new else "raise `--max-price`"
         raise DlError(
             f"{name} costs {dollars(cost.compute)}/h",
             why=f"`max_price` is {dollars(most)}/h",
             hint=f"List cheaper types with `dl aws types --max-price {most:g}{options}`, or "
-            + ("try `--spot`." if is_new else "raise `--max-price`."),
+            f"{other}.",
         )
 
 

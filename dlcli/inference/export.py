@@ -174,7 +174,7 @@ class Agreement:
             return f"{said}, and from that of the run's predictions by {by_run}."
         return (
             f"{said}. It differs from that of the run's predictions by {by_run}: the run computed "
-            f"features in {self.run_precision}, which is quicker and less precise, the exported "
+            f"features in {self.run_precision}, which is quicker and less precise; the exported "
             "model computes in f32."
         )
 

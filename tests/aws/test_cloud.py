@@ -64,8 +64,12 @@ def test_without_credentials_it_says_how_to_log_in(
     with pytest.raises(DlError, match="No AWS credentials were found") as raised:
         open_cloud(Aws()).regions()
     assert "aws configure" in raised.value.hint
+    # alone on its line, an address can be copied
+    assert [line for line in raised.value.hint.splitlines() if "https://" in line] == [
+        "https://console.aws.amazon.com/iam/home#/security_credentials",
+        "https://aws.amazon.com/ec2/pricing/on-demand/",
+    ]
     assert "g6.xlarge (L4) $0.805/h" in raised.value.hint
-    assert raised.value.hint.endswith("https://aws.amazon.com/ec2/pricing/on-demand/")
 
 
 def test_half_the_credentials_are_none(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ def test_what_was_compared_with_what_is_said_with_each_number() -> None:
         "Checked on 58 validation images: 57 have the class that the run predicted. Each "
         "probability differs from that of the run's model in Keras by less than 0.0001. It "
         "differs from that of the run's predictions by 0.2 at most: the run computed features in "
-        "bf16, which is quicker and less precise, the exported model computes in f32."
+        "bf16, which is quicker and less precise; the exported model computes in f32."
     )
     exact = str(Agreement(8, 0.0, 3e-4, 8, "f32"))
     assert exact.endswith(", and from that of the run's predictions by 0.0003 at most.")
