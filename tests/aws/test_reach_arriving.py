@@ -10,6 +10,7 @@ from support.aws_account import Account
 from support.aws_box import CONSOLE
 from support.command_result import Dl, ok, refused
 from support.sshd import ADDRESS, Sshd
+from support.watchdog_box import SEEN
 
 from dlcli.aws import order as order_module
 from dlcli.aws import reach
@@ -42,7 +43,8 @@ def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(reach, "host_of", host_of)
     monkeypatch.setattr(reach, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(reach, "_is_watched", lambda client: True)
+    (sshd.home / "watchdog").write_text(SEEN)
+    monkeypatch.setattr(reach, "STATUS", ("cat", str(sshd.home / "watchdog")))
     return folder
 
 
@@ -150,9 +152,15 @@ def test_a_setup_that_failed_is_gone_on_with_by_the_next_up(
 
 
 def test_a_box_is_extended_where_its_watchdog_takes_it(
-    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+    dl: Dl,
+    aws: Account,
+    project: Path,
+    sshd: Sshd,
+    setups: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ok(dl("aws", "up", "-y"))
+    (sshd.home / "watchdog").unlink()  # `ls` then shows the limit
     monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["false"])
     refused(dl("aws", "extend", "30h"), "could not be extended")
     assert "24 h at most" in ok(dl("aws", "ls")).stdout
@@ -187,7 +195,12 @@ def test_a_box_that_was_started_takes_todays_limits_and_one_that_runs_none(
 
 
 def test_up_repairs_a_watchdog_that_does_not_run(
-    dl: Dl, aws: Account, project: Path, setups: list[str], monkeypatch: pytest.MonkeyPatch
+    dl: Dl,
+    aws: Account,
+    project: Path,
+    sshd: Sshd,
+    setups: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = [DlError("The watchdog of cats does not run"), None]
 
@@ -198,7 +211,8 @@ def test_up_repairs_a_watchdog_that_does_not_run(
 
     monkeypatch.setattr(reach, "install_watchdog", install)
     ok(dl("aws", "up", "-y"))
-    monkeypatch.setattr(reach, "_is_watched", lambda client: False)
+    assert "Installing it again" not in ok(dl("aws", "up", "-y")).stderr
+    (sshd.home / "watchdog").write_text(SEEN.replace("now=1010", "now=1200"))
     monkeypatch.setattr("dlcli.aws.launch.extend_command", lambda by: ["false"])
     refused(dl("aws", "extend", "2h"), "Repair its watchdog: `dl aws up -n cats`")
     refused(dl("aws", "up", "-y"), "The watchdog of cats does not run")
