@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from dlcli.errors import DlError
 from dlcli.files.download import NotFetched, fetch
 from dlcli.files.paths import shown
-from dlcli.models.backbones import Embedded
-from dlcli.settings.shared import Settings
+from dlcli.models.backbones import BACKBONES, Embedded
 
 if TYPE_CHECKING:
     import h5py
@@ -25,8 +24,12 @@ if TYPE_CHECKING:
 
 
 Shapes = Counter[tuple[int, ...]]
-# The default backbone, whose weights need no download.
-EMBEDDED = Settings.backbone
+# The backbone whose weights come with `dl`.
+EMBEDDED = next(
+    row.name
+    for row in BACKBONES.values()
+    if isinstance(row.source, Embedded) and not row.source.extra
+)
 
 
 def weights_file(backbone: Backbone, weights: Path | None = None) -> Path:

@@ -158,19 +158,24 @@ def write_report(report: Report, folder: Path) -> Path:
         figures.draw_confusion(figures_dir / "confusion.png", confusion, names)
         for sheet in sheets:
             sheet.result()
-    atomic_write(run.report_file, render(report, galleries, tiles, confusion))
+    atomic_write(run.report_file, render(report, galleries, tiles, names, confusion))
     return run.report_file
 
 
 def render(
-    report: Report, galleries: Sequence[Gallery], tiles: Mapping[int, Tile], confusion: Ints
+    report: Report,
+    galleries: Sequence[Gallery],
+    tiles: Mapping[int, Tile],
+    names: Sequence[str],
+    confusion: Ints,
 ) -> str:
     """The page's HTML. It loads nothing from the network, and all names in it are escaped.
 
     Args:
         galleries: the chosen images.
         tiles: sample of `galleries` -> image with its caption.
-        confusion: int array of shape (n_classes, n_classes), by `words.by_number` of the classes.
+        names: the classes, in the order of the confusion matrix.
+        confusion: int array of shape (n_classes, n_classes).
     """
     from markupsafe import Markup
 
@@ -180,7 +185,7 @@ def render(
     return template("page.html").render(
         report=report,
         metrics=report.metrics,
-        classes=words.by_number(report.classes),
+        classes=names,
         verdict=verdict(report.metrics),
         best=best_epoch(report.history),
         lines=[charts.line_chart(curve) for curve in curves(report.history)],
