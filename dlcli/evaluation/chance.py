@@ -22,7 +22,7 @@ LEVEL = 0.05
 # drawn at a time, to limit memory.
 DRAWS, MOST_DRAWN = 2000, 1 << 18
 # Up to this many values are drawn one by one, as the sum of a few skewed ones is not normal.
-FEW = 64
+MOST_EXACT = 64
 
 
 @dataclass(frozen=True)
@@ -229,10 +229,10 @@ def _sums(rng: Any, pool: Floats, counts: Ints) -> Floats:
     import numpy as np
 
     draws = len(pool)
-    few = np.take_along_axis(pool, rng.integers(pool.shape[1], size=(draws, FEW)), axis=1)
-    exact = (few * (np.arange(FEW) < counts[:, None])).sum(axis=1)
+    few = np.take_along_axis(pool, rng.integers(pool.shape[1], size=(draws, MOST_EXACT)), axis=1)
+    exact = (few * (np.arange(MOST_EXACT) < counts[:, None])).sum(axis=1)
     off = np.sqrt(counts) * pool.std(axis=1) * rng.standard_normal(draws)
-    sums: Floats = np.where(counts <= FEW, exact, counts * pool.mean(axis=1) + off)
+    sums: Floats = np.where(counts <= MOST_EXACT, exact, counts * pool.mean(axis=1) + off)
     return sums
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.images.pixels import NEWEST, RuleVersion
-from dlcli.inference.predictions import names_are
+from dlcli.inference.predictions import different_classes
 from dlcli.runs.choice import missing_members
 from dlcli.runs.run import Run
 
@@ -73,17 +73,3 @@ def require_same_classes(runs: Sequence[Run]) -> None:
         if set(first.classes) != set(run.classes):
             hint = "Make an ensemble of runs with the same classes."
             raise different_classes(first, set(first.classes), run, set(run.classes), hint)
-
-
-def different_classes(one: Run, known: set[str], other: Run, here: set[str], hint: str) -> DlError:
-    """The error of two runs with different classes: how many they have, and some that differ."""
-    only = [
-        f"{names_are(names)} only in {run.name}"
-        for names, run in ((known - here, one), (here - known, other))
-        if names
-    ]
-    return DlError(
-        f"{one.name} and {other.name} have different classes",
-        why=f"{len(known):,} and {len(here):,}; {', '.join(only)}",
-        hint=hint,
-    )

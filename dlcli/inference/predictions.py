@@ -19,11 +19,13 @@ from dlcli.files.paths import shown
 if TYPE_CHECKING:
     import numpy as np
 
+    from dlcli.runs.run import Run
+
 
 # The columns before the classes. Classes are found by position, so that a class may have any name.
 COLUMNS = ("path", "true_class")
-# Of more classes than these, only so many are named.
-FEW = 4
+# Of more classes than these, an error names only so many.
+_MOST_NAMED = 4
 
 
 def class_columns(classes: Sequence[str], own: Sequence[str]) -> list[str]:
@@ -145,7 +147,7 @@ def aligned(members: Sequence[Predictions], classes: Sequence[str]) -> list[Pred
         if set(member.classes) != set(classes):
             raise DlError(
                 "The predictions of an ensemble's members name different classes",
-                why=f"{names_are(set(member.classes) ^ set(classes))} not in all of them",
+                why=f"{_names_are(set(member.classes) ^ set(classes))} not in all of them",
                 hint="Remove the wrong predictions file from its run. `dl` makes it again.",
             )
     paths = sorted(set(members[0].paths).intersection(*(member.paths for member in members)))
@@ -179,8 +181,22 @@ def mean_of(members: Sequence[Predictions]) -> Predictions:
     return dataclasses.replace(members[0], y_prob=mean)
 
 
-def names_are(names: set[str]) -> str:
+def different_classes(one: Run, known: set[str], other: Run, here: set[str], hint: str) -> DlError:
+    """The error of two runs with different classes: how many they have, and some that differ."""
+    only = [
+        f"{_names_are(names)} only in {run.name}"
+        for names, run in ((known - here, one), (here - known, other))
+        if names
+    ]
+    return DlError(
+        f"{one.name} and {other.name} have different classes",
+        why=f"{len(known):,} and {len(here):,}; {', '.join(only)}",
+        hint=hint,
+    )
+
+
+def _names_are(names: set[str]) -> str:
     """Class names in words, some of many, with their verb: "`cat`, `dog` are"."""
-    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names)[:FEW])
-    more = f" and {len(names) - FEW:,} more" if len(names) > FEW else ""
+    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names)[:_MOST_NAMED])
+    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
     return f"{quoted}{more} {'is' if len(names) == 1 else 'are'}"

@@ -11,8 +11,12 @@ from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import below
 from dlcli.files.paths import quoted, shown
-from dlcli.inference.members import different_classes
-from dlcli.inference.predictions import Predictions, aligned, read_predictions
+from dlcli.inference.predictions import (
+    Predictions,
+    aligned,
+    different_classes,
+    read_predictions,
+)
 from dlcli.progress import say
 from dlcli.runs.run import Run
 from dlcli.runs.settings import Difference, differing_settings

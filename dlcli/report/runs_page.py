@@ -27,7 +27,7 @@ from dlcli.runs.run import Run
 from dlcli.runs.settings import LOCATIONS, differing_settings
 from dlcli.words import count, loss, percent, short
 
-FEW = 5  # best runs with own curves and settings; the page has a colour for each
+MOST_SHOWN = 5  # best runs with own curves and settings; the page has a colour for each
 MOST_COMPARED = 100  # best runs whose settings are compared
 MOST_NAMED = 12  # classes
 MOST_VALUES = 4  # of a setting, in the column of all other runs
@@ -109,7 +109,7 @@ def write_runs_page(
         filters: the filters that chose the runs, as typed.
     """
     whole = sorted_by([row for row in rows if not row.problem], "val_loss")
-    best = best_first(whole, "val_loss")[:FEW]
+    best = best_first(whole, "val_loss")[:MOST_SHOWN]
     letters = {row.run: letter(number) for number, row in enumerate(best)}
     others = [row for row in whole if row.run not in letters]
     compared = [*best, *others[: MOST_COMPARED - len(best)]]

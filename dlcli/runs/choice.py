@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.catalog import recipe_names
 from dlcli.config import Config, load_config
-from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name, with_named
-from dlcli.errors import MOST_NAMED, DlError, ExitCode, did_you_mean
+from dlcli.data.choice import (
+    again,
+    choose_dataset,
+    dataset_meant,
+    dataset_names,
+    typed_name,
+    with_named,
+)
+from dlcli.errors import MOST_NAMED, DlError, ExitCode, did_you_mean, nearest
 from dlcli.files.formats import below, damaged
 from dlcli.files.paths import expanded, quoted, shown
 from dlcli.progress import say
@@ -23,6 +31,7 @@ from dlcli.words import count
 
 if TYPE_CHECKING:
     from dlcli.runs.record import RecordedMember
+    from dlcli.settings.shared import Settings
 
 # 0.9: two trainings that differ in their seed alone often differ by some percent.
 CLEARLY_LOWER = 0.9
@@ -143,6 +152,27 @@ def names_dataset(config: Config, word: str) -> bool:
     return dataset_meant(word, settings.data_dir) is not None
 
 
+def word_meant(word: str, settings: Settings) -> str:
+    """What a word may mean that is neither a command nor a filter, as a hint; "" if unknown.
+
+    Datasets and runs get the command that shows them. Of a misspelt word, the nearest recipes,
+    datasets and runs are named.
+    """
+    if root := dataset_meant(word, settings.data_dir):
+        return f"{shown(word)} is a dataset: `dl runs -d {typed_name(root)}`."
+    runs = Run.all(settings.runs_dir)
+    if found := runs_with_part(word, runs):
+        which = f"{found[0].name} is a run" if len(found) == 1 else "It is part of runs' names"
+        return f"{which}: `dl runs show {shlex.quote(word)}`."
+    names = {
+        "recipe": recipe_names(),
+        "dataset": dataset_names(settings.data_dir),
+        "run": [run.name for run in runs],
+    }
+    near = [f"the {kind} {alike}" for kind in names if (alike := nearest(word, names[kind]))]
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
 def named_run(config: Config, named: str) -> ChosenRun:
     """The finished run of a name, with its dataset.
 
@@ -235,14 +265,14 @@ def find_finished_run(
     """
     run = find_run(named, runs_dir, data_dir, whole=whole)
     if run.is_damaged:
-        hint = f"Restore it, take another run, or train it again: `dl rerun {run.name}`."
+        hint = f"Restore it, take another run, or train it again: `dl rerun {typed_run(run)}`."
         raise damaged(run.status_file, "it is empty, or ends amid a line", hint)
     words = {"failed": "it failed", "interrupted": "it was interrupted"}
     if (state := run.state) in words:
         raise DlError(
             f"{run.name} is not finished",
             why=words[state],
-            hint=f"Resume it: `dl resume {run.name}`.",
+            hint=f"Resume it: `dl resume {typed_run(run)}`.",
         )
     if state == "running":
         raise DlError(

@@ -9,15 +9,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import ge, gt, le, lt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlcli.catalog import recipe_names
 from dlcli.errors import DlError, ExitCode, nearest
+from dlcli.files.paths import shown
+from dlcli.progress import say
+from dlcli.runs.choice import word_meant
 from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
 from dlcli.runs.record import ENSEMBLE
 from dlcli.runs.run import STATES
 from dlcli.settings.fields import FALSE, NOTHING, TRUE, text_of
 from dlcli.settings.schedule import RATE
+
+if TYPE_CHECKING:
+    from dlcli.settings.shared import Settings
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
 Metric = Literal["val_loss", "val_accuracy"]
@@ -97,6 +103,20 @@ def word_filter(word: str) -> Filter | None:
     if word in (*recipe_names(), ENSEMBLE):
         return Filter("recipe", "=", word)
     return Filter("state", "=", word) if word in (*STATES, DAMAGED) else None
+
+
+def typed_filter(text: str, settings: Settings) -> Filter:
+    """The filter that was typed, with a message if it is a word alone.
+
+    Raises:
+        DlError: it is not a filter.
+    """
+    if found := word_filter(text):
+        say(f"{text} stands for {found}.")
+        return found
+    if not is_filter(text) and (hint := word_meant(text, settings)):
+        raise DlError(f"{shown(text)!r} is not a filter", hint=hint, exit_code=ExitCode.USAGE)
+    return read_filter(text)
 
 
 def sort_key(text: str) -> tuple[str, bool]:

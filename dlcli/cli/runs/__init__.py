@@ -10,7 +10,7 @@ import click
 from dlcli.cli.parts.help import CALLED, Command, Group, Page
 from dlcli.cli.parts.options import JSON, OneOf, with_config
 from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
-from dlcli.cli.runs.choice import ALL, FILTERS, select_runs, word_meant
+from dlcli.cli.runs.choice import ALL, FILTERS, select_runs
 from dlcli.config import Config, load_config
 from dlcli.errors import DlError, nearest
 from dlcli.files.paths import shown
@@ -74,6 +74,8 @@ class Runs(Group):
 
     def meant(self, ctx: click.Context, name: str) -> str:
         """Suggest a command; or a recipe, dataset or run, if no command is near."""
+        from dlcli.runs.choice import word_meant
+
         near = nearest(CALLED.get(name, name), self.list_commands(ctx))
         return (not near and word_meant(name, load_config().settings())) or super().meant(ctx, name)
 

@@ -10,7 +10,7 @@ import click
 
 from dlcli import words
 from dlcli.config import RECORD, Config
-from dlcli.errors import DlError, ExitCode
+from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dlcli.runs.filters import Filter
     from dlcli.runs.listing import Row
     from dlcli.runs.run import Run
-    from dlcli.settings.shared import Settings
 
 FILTERS = click.argument("filters", metavar="[FILTER]...", nargs=-1)
 ALL = click.option("--all", "everything", is_flag=True, help="runs of all datasets")
@@ -169,10 +168,10 @@ def select_runs(
     Raises:
         DlError: no dataset is known, or a filter is wrong.
     """
-    from dlcli.runs.filters import filtered, needs_settings
+    from dlcli.runs.filters import filtered, needs_settings, typed_filter
     from dlcli.runs.listing import list_runs
 
-    wanted = [_filter_of(text, config.settings()) for text in filters]
+    wanted = [typed_filter(text, config.settings()) for text in filters]
     asked = settings or needs_settings([*(each.key for each in wanted), *keys])
     dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
@@ -185,49 +184,6 @@ def select_runs(
         filters=wanted,
         kept=filtered(rows, wanted),
     )
-
-
-def _filter_of(text: str, settings: Settings) -> Filter:
-    """The filter that was typed, with a message if it is a word alone.
-
-    Raises:
-        DlError: it is not a filter.
-    """
-    from dlcli.runs.filters import is_filter, read_filter, word_filter
-
-    if found := word_filter(text):
-        say(f"{text} stands for {found}.")
-        return found
-    if not is_filter(text) and (hint := word_meant(text, settings)):
-        raise DlError(f"{shown(text)!r} is not a filter", hint=hint, exit_code=ExitCode.USAGE)
-    return read_filter(text)
-
-
-def word_meant(word: str, settings: Settings) -> str:
-    """What a word may mean that is neither a command nor a filter, as a hint; "" if unknown.
-
-    Datasets and runs get the command that shows them. Of a misspelt word, the nearest recipes,
-    datasets and runs are named.
-    """
-    from dlcli.catalog import recipe_names
-    from dlcli.data.choice import dataset_meant, dataset_names, typed_name
-    from dlcli.errors import nearest
-    from dlcli.runs.choice import runs_with_part
-    from dlcli.runs.run import Run
-
-    if root := dataset_meant(word, settings.data_dir):
-        return f"{shown(word)} is a dataset: `dl runs -d {typed_name(root)}`."
-    runs = Run.all(settings.runs_dir)
-    if found := runs_with_part(word, runs):
-        which = f"{found[0].name} is a run" if len(found) == 1 else "It is part of runs' names"
-        return f"{which}: `dl runs show {shlex.quote(word)}`."
-    names = {
-        "recipe": recipe_names(),
-        "dataset": dataset_names(settings.data_dir),
-        "run": [run.name for run in runs],
-    }
-    near = [f"the {kind} {alike}" for kind in names if (alike := nearest(word, names[kind]))]
-    return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
 def next_command(run: Run, config: Config) -> str:
