@@ -37,10 +37,10 @@ from dlcli.runs.settings import (
 from dlcli.settings.fields import Refused, text_of
 from dlcli.settings.schedule import Schedule
 
-# Another seed is no other training: it changes the loss by chance alone.
+# What is not compared of the settings. Another seed changes the loss by chance alone.
 NOT_SETTINGS = (*LOCATIONS, *DECIDED, *BESIDES, "seed", "kaggle", "train", RECORD)
-# Parts of a record in which attempts may differ, and images and classes, which have fingerprints.
-NOT_COMPARED = ("members", CHANGES, CLASSES, "dataset", "versions", "git", "platform")
+# Parts of a record in which attempts may differ, or that the fingerprints stand for.
+NOT_COMPARED = (CLASSES, "dataset", "versions", "git", "platform")
 # Recorded values that belong to one recipe.
 OF_ONE_RECIPE = ("recipe_digest", "forward.layer")
 
