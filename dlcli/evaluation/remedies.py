@@ -32,6 +32,11 @@ class Remedy:
         what, _, command = text.partition(", `")
         return cls(what, command.removesuffix("`"))
 
+    @property
+    def takes_dataset(self) -> bool:
+        """Whether the command takes the current dataset: it names neither a dataset nor a run."""
+        return self.command.startswith(("dl train ", "dl lr-find ")) and " -d " not in self.command
+
     def __str__(self) -> str:
         return f"{self.what}, `{self.command}`" if self.command else self.what
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from dlcli.catalog import make_recipe, recipe_digest, recipe_file
 from dlcli.config import RECORD
+from dlcli.data.choice import again
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.evaluation.remedies import Remedy
 from dlcli.files.formats import below, flat
-from dlcli.files.paths import shown
+from dlcli.files.paths import is_folder, shown
 from dlcli.images.pixels import PixelRule
 from dlcli.runs.choice import CLEARLY_LOWER
 from dlcli.runs.listing import list_runs
@@ -222,7 +223,7 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     """
     trained = read_training(run, run.status.get("val_loss"))
     if trained is None or not (diagnosis.next or trained.parent):
-        return diagnosis.lines
+        return _on_its_dataset(diagnosis, run).lines
     others = _finished(run.path.parent, trained.images)
     base, before = last_gain(trained, others), ""
     if base is not trained:
@@ -237,13 +238,27 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
         f"- {Remedy.of(remedy).what}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
         for remedy, each in attempts.items()
     ]
-    lines = replace(diagnosis, next=left).lines_after(before)
+    lines = _on_its_dataset(replace(diagnosis, next=left), run).lines_after(before)
     if not tried:
         return lines
     best = min(attempts.values(), key=lambda each: each.val_loss)
     if best.val_loss < CLEARLY_LOWER * base.val_loss:
         tried.append(f"What to try after the best of them: `dl runs show {shlex.quote(best.name)}`")
     return [*lines, "Tried already:", *tried]
+
+
+def _on_its_dataset(diagnosis: Diagnosis, run: Run) -> Diagnosis:
+    """A diagnosis whose commands name the run's dataset where they would take another one."""
+    root = run.dataset_path
+    named = again(root) if root is not None and is_folder(root) else ""
+    remedies = map(Remedy.of, diagnosis.next)
+    return replace(
+        diagnosis,
+        next=tuple(
+            f"{replace(each, command=each.command + named) if each.takes_dataset else each}"
+            for each in remedies
+        ),
+    )
 
 
 def _finished(folder: Path, images: tuple[str, str]) -> list[Trained]:

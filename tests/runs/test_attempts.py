@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.listed_runs import listed_run
+from support.small_folders import make
 
+from dlcli.config import load_config
+from dlcli.data.choice import choose_dataset, with_named
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.runs.attempts import Trained, advice_lines, attempts_at, last_gain, read_training
 from dlcli.runs.run import Run
@@ -123,7 +127,8 @@ FOUND = {"kind": "overfitting", "sentence": "Overfitting.", "evidence": "Numbers
 
 def run_of(name: str, loss: float, *, parent: str | None = None, **given: Any) -> Run:
     images = {"train": "t", "valid": given.pop("valid", "valid-images")}
-    record = {"dataset": {"fingerprints": images}, "parent": parent and f"tiny/{parent}"}
+    dataset = {"path": str(Path.home() / "data" / "tiny"), "fingerprints": images}
+    record = {"dataset": dataset, "parent": parent and f"tiny/{parent}"}
     record |= given.pop("more", {})
     found = FOUND | {"next": [DROPOUT, LINEAR]}
     return listed_run(name, record=record, val_loss=loss, diagnosis=found, **given)
@@ -152,6 +157,17 @@ def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
         "- a simpler model: valid loss 0.3000, linear",
         "What to try after the best of them: `dl runs show linear`",
     ]
+
+
+def test_commands_name_the_runs_dataset_where_another_would_be_taken(home: Path) -> None:
+    for name in ("tiny", "fish"):
+        make(home / "data" / name, "train/cat/1.png", "train/dog/1.png")
+    run = run_of("base", 0.5, valid="w")
+    choose_dataset(with_named(load_config(), "fish"))
+    on_tiny = f"{LINEAR.removesuffix('`')} -d ~/data/tiny`"
+    assert lines_of(run)[-2:] == [f"- {DROPOUT}", f"- {on_tiny}"]
+    choose_dataset(with_named(load_config(), "tiny"))
+    assert lines_of(run)[-1] == f"- {LINEAR}"
 
 
 @pytest.mark.parametrize(
