@@ -15,6 +15,7 @@ from dlcli.cli.parts.help import CALLED, Command, Group
 from dlcli.cli.parts.options import JSON, OneOf, with_config, with_dataset
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
+from dlcli.data.dataset import SPLITS
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import expanded, shown
 from dlcli.progress import say
@@ -146,32 +147,43 @@ def _refuse_options_before(ctx: click.Context) -> None:
 
 
 @command.command("ls", cls=Command)
+@click.option("--all", "everything", is_flag=True, help="features of all datasets")
 @JSON
 @with_dataset()
-def ls(config: Config, as_json: bool) -> None:
+def ls(config: Config, everything: bool, as_json: bool) -> None:
     """List a dataset's features and their size on disk."""
-    from dlcli.data.choice import again, choose_dataset
+    from dlcli.data.choice import again, choose_dataset, dataset_names
     from dlcli.features.store import stored_features
 
-    choice = choose_dataset(config)
-    say(str(choice))
-    stores = stored_features(choice.root)
+    if everything and config.is_flag("dataset"):
+        raise click.UsageError("Name a dataset or use `--all`, not both.")
+    next_command = "dl features"
+    if everything:
+        data_dir = config.settings().data_dir
+        roots = [data_dir / name for name in dataset_names(data_dir)]
+    else:
+        choice = choose_dataset(config)
+        say(str(choice))
+        roots = [choice.root]
+        next_command += again(choice.root)
+    found = [(root, store) for root in roots for store in stored_features(root)]
     if as_json:
-        emit_json([_plain(store) for store in stores])
+        emit_json([_plain(store) for _, store in found])
         return
-    if not stores:
-        say(f"No features yet; next: `dl features{again(choice.root)}`")
+    if not found:
+        say(f"No features yet; next: `{next_command}`")
         return
     print_table(
-        ["features", "train", "valid", "test", "MB", "unfinished"],
+        [*(["dataset"] if everything else []), "features", *SPLITS, "MB", "unfinished"],
         [
             [
+                *([root.name] if everything else []),
                 store.folder.name,
-                *(store.rows.get(split) for split in ("train", "valid", "test")),
+                *(store.rows.get(split) for split in SPLITS),
                 f"{store.size_bytes / 1e6:,.1f}",
                 " ".join(store.unfinished),
             ]
-            for store in stores
+            for root, store in found
         ],
     )
 
@@ -193,7 +205,12 @@ def _plain(store: Any) -> dict[str, Any]:
 @click.option("--yes", "-y", is_flag=True, help="don't ask")
 @with_config("dataset")
 def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
-    """Remove features: NAME, as listed by `dl features ls`, or --all."""
+    """Remove features: NAME, as listed by `dl features ls`, or --all.
+
+    NAME may be a pattern for several names: `dl features rm '*-view*'`.
+    """
+    from fnmatch import fnmatchcase
+
     from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name
     from dlcli.features.store import remove_features, stored_features
 
@@ -207,7 +224,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
             hint=f"`dl features ls{again(choice.root)}` lists them.",
             exit_code=ExitCode.USAGE,
         )
-    chosen = [store for store in stores if everything or store.folder.name == name]
+    chosen = [each for each in stores if everything or fnmatchcase(each.folder.name, str(name))]
     if not chosen and not everything:
         hint = did_you_mean(str(name), names)
         if root := dataset_meant(str(name), config.settings().data_dir):

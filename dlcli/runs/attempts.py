@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dlcli.catalog import make_recipe, recipe_digest, recipe_file
-from dlcli.config import RECORD
-from dlcli.data.choice import again
+from dlcli.config import RECORD, load_config
+from dlcli.data.choice import again, dataset_names
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.evaluation.remedies import Remedy
 from dlcli.files.formats import below, flat
-from dlcli.files.paths import is_folder, shown
+from dlcli.files.paths import is_folder, quoted, shown
 from dlcli.images.pixels import PixelRule
 from dlcli.runs.choice import CLEARLY_LOWER
 from dlcli.runs.listing import list_runs
@@ -235,7 +235,7 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     attempts = attempts_at(diagnosis.next, base, others)
     left = tuple(each for each in diagnosis.next if each not in attempts)
     tried = [
-        f"- {Remedy.of(remedy).what}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
+        f"- {_what(remedy, each, base)}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
         for remedy, each in attempts.items()
     ]
     lines = _on_its_dataset(replace(diagnosis, next=left), run).lines_after(before)
@@ -247,10 +247,19 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     return [*lines, "Tried already:", *tried]
 
 
+def _what(remedy: str, attempt: Trained, base: Trained) -> str:
+    """What a remedy is, with the recipe if it is another one: "a simpler model (linear)"."""
+    what = Remedy.of(remedy).what
+    return what if attempt.recipe == base.recipe else f"{what} ({attempt.recipe})"
+
+
 def _on_its_dataset(diagnosis: Diagnosis, run: Run) -> Diagnosis:
-    """A diagnosis whose commands name the run's dataset where they would take another one."""
+    """A diagnosis whose commands name the run's dataset, if there are others to take."""
     root = run.dataset_path
-    named = again(root) if root is not None and is_folder(root) else ""
+    named = ""
+    if root is not None and is_folder(root):
+        others = {*dataset_names(load_config().settings().data_dir)} - {root.name}
+        named = f" -d {quoted(root)}" if others else again(root)
     remedies = map(Remedy.of, diagnosis.next)
     return replace(
         diagnosis,

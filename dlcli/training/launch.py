@@ -193,11 +193,13 @@ def rerun(
     config = Config(values).with_flags(flags)
     config = config.with_schedule(recipe, epochs, lr, option="--set schedule")
     changes = tuple(filter(None, (each.without(epochs, lr) for each in run.record.changes)))
+    new_to_augmentation = config.recipe(recipe).augment and "augmentation" not in run.config
+    if new_to_augmentation:
+        preset = config.settings().augmentation.preset
+        say(f"{run.name} had no augmentation. The new run uses the preset {preset}.")
     made = train(config, recipe, root, parent=run, changes=changes)
     new = _keys(made.config) - _keys(run.config) - flags.keys()
-    if "augmentation" in made.config and "augmentation" not in run.config:
-        preset = made.config["augmentation"]["preset"]
-        say(f"The run had no augmentation. Using the preset {preset}.")
+    if new_to_augmentation:
         new = {key for key in new if not key.startswith("augmentation.")}
     for key in sorted(new):
         used = declared(key).text(config.get(key).value)

@@ -94,6 +94,13 @@ def test_each_network_layer_size_and_precision_has_a_store(dl: Dl, dogscats: Pat
         ok(dl("features", "-d", "dogscats", *QUICK, *options))
     assert len(stores(dogscats)) == 3
     assert {name.name.split("-")[2] for name in stores(dogscats)} == {"imagenet", "pooled"}
+    make_dataset(dogscats.parent / "mine", train=4, valid=2)
+    ok(dl("features", "mine", *QUICK))
+    listed = ok(dl("features", "ls", "--all")).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["dataset", *3 * ["dogscats"], "mine"]
+    assert "not both" in dl("features", "ls", "--all", "mine").stderr
+    ok(dl("features", "rm", "*-pooled-*", "-d", "dogscats", "-y"))
+    assert [name.name.split("-")[2] for name in stores(dogscats)] == ["imagenet"]
 
 
 def test_images_that_are_turned_or_scaled_are_counted_wherever_they_are_read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
     run_of("linear", 0.3, recipe="imagenet-linear", hyperparameters={"schedule": "1e-3x16"})
     assert lines_of(again) == [
         *("Overfitting.", "Numbers.", gained, *tried),
-        "- a simpler model: valid loss 0.3000, linear",
+        "- a simpler model (imagenet-linear): valid loss 0.3000, linear",
         "What to try after the best of them: `dl runs show linear`",
     ]
 
@@ -167,6 +168,8 @@ def test_commands_name_the_runs_dataset_where_another_would_be_taken(home: Path)
     on_tiny = f"{LINEAR.removesuffix('`')} -d ~/data/tiny`"
     assert lines_of(run)[-2:] == [f"- {DROPOUT}", f"- {on_tiny}"]
     choose_dataset(with_named(load_config(), "tiny"))
+    assert lines_of(run)[-1] == f"- {on_tiny}"  # the other one may be named before it is typed
+    shutil.rmtree(home / "data" / "fish")
     assert lines_of(run)[-1] == f"- {LINEAR}"
 
 

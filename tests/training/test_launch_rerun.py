@@ -56,7 +56,8 @@ def test_settings_that_did_not_exist_then_take_todays_default_and_it_is_said(
     del config["on_error"]
     write_yaml(run.config_file, config)
     said = ok(dl("rerun", run.name, "--set", "augment=true")).stderr
-    assert "The run had no augmentation. Using the preset light.\n" in said
+    uses = f"{run.name} had no augmentation. The new run uses the preset light.\n"
+    assert uses in said.partition("Training model")[0]
     assert "The run has no `train.finetune.mixup`. Using the default: 0." in said
     assert "The run has no `on_error`. Using the default: stop." in said
     assert said.count("Using the default") == 2

@@ -71,7 +71,11 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
     )
     if checkpoints:
         say("Checkpoints are only for resuming; next: `dl runs rm --checkpoints RUN`")
-    say("Features take space too: `dl features ls` shows how much, `dl features rm` removes them.")
+    every = " --all" if everything else ""
+    say(
+        f"Features take space too: `dl features ls{every}` shows how much, "
+        "`dl features rm` removes them."
+    )
 
 
 @click.command("rm", cls=Command)
