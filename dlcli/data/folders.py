@@ -1,5 +1,8 @@
 """Folders of images: list one, find its images, recognise a split by its folder's name."""
 
+# A Path costs more than the system call, and these run for every link of a folder.
+# ruff: noqa: PTH110, PTH112, PTH113
+
 from __future__ import annotations
 
 import os
@@ -14,6 +17,9 @@ from dlcli.images.formats import TEXT, fault_of, is_image, left_out
 from dlcli.words import count
 
 _MOST_NAMED = 20
+# Landmark photos lie in 200,000 classes. Links may make many more folders of a few.
+MOST_FOLDERS = 1_000_000
+MOST_NESTED = 100
 
 # val/ and validation/ from other tools, test1/ and test_stg1/ from Kaggle.
 _SPLIT_NAMES = {"train": r"train", "valid": r"val|valid|validation", "test": r"test(_?stg)?\d*"}
@@ -43,9 +49,10 @@ def read_folder(folder: Path) -> Listing:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                is_folder, is_file = _kind(entry)
+                if is_folder:
                     folders.append(entry.name)
-                elif (entry.is_file() or entry.is_symlink()) and is_image(entry.path):
+                elif is_file and is_image(entry.path):
                     images.append(entry.name)
                 else:
                     others.append(entry.name)
@@ -66,6 +73,15 @@ def read_folder(folder: Path) -> Listing:
     return Listing(tuple(sorted(images)), tuple(sorted(folders)), tuple(sorted(others)))
 
 
+def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    """Whether an entry is a folder, and whether a file; a link counts as `read_folder` says."""
+    if not entry.is_symlink():
+        return entry.is_dir(), entry.is_file()
+    # an entry's own methods raise for a link to itself
+    broken = not os.path.exists(entry.path)
+    return os.path.isdir(entry.path), broken or os.path.isfile(entry.path)
+
+
 def split_named(folder: str) -> str | None:
     """The split that a downloaded folder's name stands for: "valid" for "val"; None for others."""
     for split, names in _SPLIT_NAMES.items():
@@ -82,12 +98,17 @@ def walk(folder: Path) -> Iterator[tuple[str, Listing]]:
         parent folder is not followed.
 
     Raises:
-        DlError: as `read_folder`.
+        DlError: as `read_folder`; there are more than `MOST_FOLDERS`, or deeper than `MOST_NESTED`.
     """
-    yield from _walk(folder, "", (folder,))
+    for number, found in enumerate(_walk(folder, "", (folder,))):
+        if number == MOST_FOLDERS:
+            raise _endless(folder, f"it holds more than {MOST_FOLDERS:,} folders")
+        yield found
 
 
 def _walk(folder: Path, inner: str, above: tuple[Path, ...]) -> Iterator[tuple[str, Listing]]:
+    if len(above) > MOST_NESTED:
+        raise _endless(above[0], f"it holds folders in folders, more than {MOST_NESTED} deep")
     listing = read_folder(folder)
     yield inner, listing
     for name in listing.folders:
@@ -95,6 +116,15 @@ def _walk(folder: Path, inner: str, above: tuple[Path, ...]) -> Iterator[tuple[s
         if deeper.is_symlink() and deeper.resolve() in {each.resolve() for each in above}:
             continue
         yield from _walk(deeper, f"{inner}/{name}" if inner else name, (*above, deeper))
+
+
+def _endless(folder: Path, why: str) -> DlError:
+    return DlError(
+        f"{shown(folder)} is not searched to its end",
+        why=why,
+        hint="Name a folder further down, or remove links between its folders: "
+        f"`find {quoted(folder)} -type l` lists them.",
+    )
 
 
 def in_groups(found: Mapping[str, int]) -> str:

@@ -256,6 +256,9 @@ def _is_same(source: str, target: str) -> bool:
 
 
 def _copy(source: str, partial: str, durable: bool) -> None:
+    # a copy of a pipe would wait, and one of a device might never end
+    if not stat.S_ISREG(os.stat(source).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", source)
     shutil.copyfile(source, partial)
     with suppress(PermissionError):  # FAT, and some network shares, let nobody change these
         shutil.copymode(source, partial)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.data import folders
 from dlcli.data.folders import read_folder, split_named, walk
 from dlcli.errors import DlError
 
@@ -66,5 +67,36 @@ def test_a_pipe_is_never_an_image_whatever_its_name(tmp_path: Path) -> None:
     for name in ("pipe.jpg", "pipe", "target"):
         os.mkfifo(tmp_path / name)
     (tmp_path / "link").symlink_to("target")
+    (tmp_path / "zeros.jpg").symlink_to("/dev/zero")
     assert read_folder(tmp_path).images == ()
-    assert len(read_folder(tmp_path).others) == 4
+    assert len(read_folder(tmp_path).others) == 5
+
+
+def test_a_link_to_nothing_or_to_itself_is_listed_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").symlink_to("gone")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    assert read_folder(tmp_path).images == ("broken.jpg", "circle.jpg")
+
+
+def test_links_that_multiply_folders_are_walked_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 100)
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in ("left", "right"):
+            (folder / name).symlink_to(f"../{number + 1}")
+    (tmp_path / "20").mkdir()
+    with pytest.raises(DlError, match=r"more than 100 folders") as error:
+        list(walk(tmp_path / "0"))
+    assert "link" in error.value.hint
+
+
+def test_folders_nested_without_end_are_walked_to_a_bound(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(folders.MOST_NESTED + 1):
+        deep /= "a"
+    deep.mkdir(parents=True)
+    with pytest.raises(DlError, match=r"folders in folders, more than 100 deep"):
+        list(walk(tmp_path))

@@ -233,3 +233,14 @@ def test_any_name_moves_and_is_copied(tmp_path: Path, name: str | bytes) -> None
     assert move_file(source, f"{tmp_path}/to/{name}")
     assert copy_file(f"{tmp_path}/to/{name}", source)
     assert names(tmp_path / "from") == names(tmp_path / "to") == [name]
+
+
+@pytest.mark.timeout(20)  # of a pipe or device, a copy would never end
+def test_only_a_regular_file_is_copied(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros"):
+        with pytest.raises(OSError, match="not a regular file") as error:
+            copy_file(f"{tmp_path}/{name}", f"{tmp_path}/copy")
+        assert error.value.filename == f"{tmp_path}/{name}"
+    assert {each.name for each in tmp_path.iterdir()} == {"pipe", "zeros"}
