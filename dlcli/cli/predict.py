@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,6 +85,7 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     first, *others = words
     settings = config.settings()
     if _is_photo(first, settings.runs_dir):
+        _require_no_run(words, settings.runs_dir)
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
         chosen = choose_run(config, None, of_new_images=True)
         say_chosen(chosen, config, "predict", "PHOTO...")
@@ -99,6 +101,26 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
     return run, find_photos(_listed(others))
+
+
+def _require_no_run(words: Sequence[str], runs_dir: Path) -> None:
+    """Refuse a run that comes after photos.
+
+    Raises:
+        click.UsageError: shows the line with the run first.
+    """
+    from dlcli.runs.choice import runs_with_part
+    from dlcli.runs.run import Run
+
+    later = [word for word in words if not _is_photo(word, runs_dir)]
+    for word in later:
+        if expanded(word).exists() or runs_with_part(word, Run.all(runs_dir)):
+            photos = [each for each in words if each != word]
+            typed = shlex.join(photos) if len(photos) < 4 else "PHOTO..."
+            raise click.UsageError(
+                f"`{shown(word)}` is a run, not a photo. Name the run before the photos: "
+                f"`dl predict {shlex.quote(word)} {typed}`."
+            )
 
 
 def _is_photo(word: str, runs_dir: Path) -> bool:

@@ -19,7 +19,7 @@ from dlcli.config import RECORD, load_config
 from dlcli.data.choice import again, dataset_names
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
-from dlcli.evaluation.remedies import Remedy
+from dlcli.evaluation.remedies import MORE_IMAGES, Remedy
 from dlcli.files.formats import below, flat
 from dlcli.files.paths import is_folder, quoted, shown
 from dlcli.images.pixels import PixelRule
@@ -234,6 +234,8 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
         before += f"{base.val_loss:.4f}. "
     attempts = attempts_at(diagnosis.next, base, others)
     left = tuple(each for each in diagnosis.next if each not in attempts)
+    if attempts and not any(Remedy.of(each).command for each in left):
+        left = ()  # "more images" is said at the end
     tried = [
         f"- {_what(remedy, each, base)}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
         for remedy, each in attempts.items()
@@ -244,7 +246,24 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     best = min(attempts.values(), key=lambda each: each.val_loss)
     if best.val_loss < CLEARLY_LOWER * base.val_loss:
         tried.append(f"What to try after the best of them: `dl runs show {shlex.quote(best.name)}`")
+    elif not left:
+        tried.append(_nothing_left(trained, [base, *attempts.values()]))
     return [*lines, "Tried already:", *tried]
+
+
+def _nothing_left(run: Trained, others: Sequence[Trained]) -> str:
+    """What to say of a run after every remedy was tried: which is the best, and what helps now."""
+    best = min([run, *others], key=lambda each: each.val_loss)
+    found = f"{shown(best.name)} (valid loss {best.val_loss:.4f})"
+    if best.name == run.name:
+        found = "this one"
+    elif best.val_loss >= CLEARLY_LOWER * run.val_loss:
+        found += ", not clearly better than this one"
+    backbone = ", or another backbone (`dl backbones`)" if "backbone" in run.values else ""
+    return (
+        f"That is all that `dl` knows to try. The best of these runs is {found}. "
+        f"What may help now: {MORE_IMAGES}{backbone}."
+    )
 
 
 def _what(remedy: str, attempt: Trained, base: Trained) -> str:

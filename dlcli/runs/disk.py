@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,25 @@ def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:
     return found
 
 
+def ensembles_with(run: Run, rows: Sequence[Row]) -> list[Run]:
+    """The ensembles among the rows that predict with a run; damaged ones can't tell."""
+    found = []
+    for row in rows:
+        with suppress(DlError):
+            if _may_name(row.run, run) and _is_member(run, row.run.config):
+                found.append(row.run)
+    return found
+
+
+def _is_member(run: Run, config: Mapping[str, Any]) -> bool:
+    """Whether an ensemble's settings name a run as a member."""
+    members = config["run"].get("members")
+    return isinstance(members, list) and any(
+        isinstance(member, Mapping) and _is_named(run, str(member.get("path")))
+        for member in members
+    )
+
+
 def _may_name(other: Run, run: Run) -> bool:
     """Whether a run's settings contain another's name; odd names are escaped there."""
     try:
@@ -146,10 +166,8 @@ def _reasons(row: Row, run: Run) -> Iterator[str]:
         config = row.run.config
     except DlError:
         return
-    members = config["run"].get("members")
-    for member in members if isinstance(members, list) else ():
-        if isinstance(member, Mapping) and _is_named(run, str(member.get("path"))):
-            yield f"the ensemble {row.run.name} predicts with it"
+    if _is_member(run, config):
+        yield f"the ensemble {row.run.name} predicts with it"
     if row.state == "finished":
         return
     train = config.get("train")

@@ -32,8 +32,13 @@ _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
 # Of more values than these, only so many are named; of numbers the lowest and the highest.
 MOST_VALUES = 8
-# Columns of the table, and the values that they stand for.
-_ALIASES = {"epochs": "epoch", "accuracy": "val_accuracy", "public": "public_score"}
+# Columns of the table and of a training's lines, and the values that they stand for.
+_ALIASES = {
+    "epochs": "epoch",
+    "accuracy": "val_accuracy",
+    "public": "public_score",
+    "rate": RATE[0],
+}
 # Results, and the decimals that lists print of them. Settings are printed in full.
 _DECIMALS = {
     "val_loss": 4,

@@ -46,6 +46,18 @@ def test_a_table_has_the_class_and_each_probability(dl: Dl, home: Path, album: P
         assert f"{part} stands for {only_run(home).name}.\n" in said.stderr
 
 
+def test_a_run_after_the_photos_is_refused_with_the_line_to_type(
+    dl: Dl, home: Path, album: Path
+) -> None:
+    run = only_run(home)
+    for typed in (run.name, "linear", str(run.path)):
+        what = f"`{typed.replace(str(home), '~')}` is a run, not a photo. Name the run before the "
+        line = f"photos: `dl predict {typed} {album}`."
+        refused(dl("predict", "--csv", album, typed), what + line, exit_code=2)
+    many = [album / f"{number}.png" for number in (0, 1, 2, 0)]
+    refused(dl("predict", *many, "linear"), "`dl predict linear PHOTO...`", exit_code=2)
+
+
 def test_json_and_csv_hold_every_digit_and_nothing_else(
     dl: Dl, home: Path, tiny: Path, album: Path
 ) -> None:

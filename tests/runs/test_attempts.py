@@ -160,6 +160,21 @@ def test_what_was_tried_is_told_with_its_result_and_not_offered_again() -> None:
     ]
 
 
+def test_advice_that_has_run_out_says_so_and_which_run_is_the_best() -> None:
+    backbone = {"settings": {"backbone": "vgg16"}}
+    base = run_of("base", 0.5, **backbone)
+    base.update_status(diagnosis=FOUND | {"next": [DROPOUT, MORE]})
+    again = run_of("again", 0.48, hyperparameters={"dropout": 0.75}, parent="base", **backbone)
+    tried = ["Tried already:", "- more dropout: valid loss 0.4800, again"]
+    over = "That is all that `dl` knows to try. The best of these runs is "
+    helps = "What may help now: more images, or another backbone (`dl backbones`)."
+    best = f"{over}again (valid loss 0.4800), not clearly better than this one. {helps}"
+    assert lines_of(base)[2:] == [*tried, best]
+    assert lines_of(again)[3:] == [*tried, f"{over}this one. {helps}"]
+    worse = run_of("worse", 0.9, hyperparameters={"dropout": 0.75}, parent="base", **backbone)
+    assert lines_of(worse)[-1] == f"{over}again (valid loss 0.4800). {helps}"
+
+
 def test_commands_name_the_runs_dataset_where_another_would_be_taken(home: Path) -> None:
     for name in ("tiny", "fish"):
         make(home / "data" / name, "train/cat/1.png", "train/dog/1.png")

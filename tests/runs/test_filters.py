@@ -56,6 +56,17 @@ def test_a_filter_is_key_sign_and_value(sign: str, space: str) -> None:
     assert found == Filter("train.vgg-finetune.dropout", sign, "0.5")
 
 
+def test_a_column_of_a_trainings_lines_is_a_key() -> None:
+    assert [str(read_filter(each)) for each in ("rate>0.05", "epochs=3", "accuracy<1")] == [
+        "lr>0.05",
+        "epoch=3",
+        "val_accuracy<1",
+    ]
+    trained = row(val_loss=0.1, train_loss=0.2)
+    with pytest.raises(DlError, match=r"Did you mean `val_loss` or `train_loss`\?"):
+        filtered([trained], [read_filter("loss<1")])
+
+
 def test_a_value_may_hold_signs_and_spaces_and_be_empty() -> None:
     assert read_filter("command=dl train -d 'a=b'") == Filter("command", "=", "dl train -d 'a=b'")
     assert read_filter("init_from=") == Filter("init_from", "=", "")

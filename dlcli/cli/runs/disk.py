@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -135,7 +136,7 @@ def rm_command(
         _warn_of_stopped(list(sizes))
     elif needed := _needed(list(sizes), config.settings().runs_dir):
         if yes and not force:
-            raise _refused(needed)
+            raise _refused(needed, config)
         question += _though(needed, len(sizes))
         answer = "--yes --force"
     consent(f"{question}?", yes, answer=answer)
@@ -168,7 +169,11 @@ def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) ->
         found.require_some()
         return [row.run for row in found.kept]
     if filters:
-        raise click.UsageError(f"`{filters[0]}` is a filter: name runs, or filter them, not both.")
+        names = shlex.join(word for word in named if word not in filters)
+        raise click.UsageError(
+            f"`{filters[0]}` is a filter: name runs, or filter them, not both. One after the "
+            f"other: `dl runs rm {names}`, `dl runs rm {shlex.join(filters)}`."
+        )
     if everything:
         raise click.UsageError("`--all` is only for filters: leave it out.")
     # a part of a name stands for a run only if its whole name is asked about
@@ -204,12 +209,23 @@ def _though(needed: Mapping[Run, Sequence[str]], going: int) -> str:
     return f", although {words.count(len(needed), 'run is', 'runs are')} needed"
 
 
-def _refused(needed: Mapping[Run, Sequence[str]]) -> DlError:
+def _refused(needed: Mapping[Run, Sequence[str]], config: Config) -> DlError:
     """The error of needed runs that `--yes` does not remove."""
+    from dlcli.runs.choice import same_runs, typed_run
+    from dlcli.runs.disk import ensembles_with
+    from dlcli.runs.listing import list_runs
+
+    rows = list_runs(config.settings().runs_dir)
+    ensembles = dict.fromkeys(each for run in needed for each in ensembles_with(run, rows))
     names = [run.name for run in needed]
+    it = "it" if len(names) == 1 else "them"
+    hint = f"Nothing was removed. To remove {it} all the same, add `--force`."
+    if ensembles:
+        typed = " ".join(map(typed_run, [*ensembles, *needed]))
+        what = "ensemble" if len(ensembles) == 1 else "ensembles"
+        hint += f" To remove the {what} too: `dl runs rm {typed} --yes{same_runs(config)}`"
     return DlError(
-        f"{names[0]} is needed" if len(names) == 1 else f"{len(names)} runs are needed",
-        hint="Nothing was removed. To remove needed runs too, add `--force`.",
+        f"{names[0]} is needed" if len(names) == 1 else f"{len(names)} runs are needed", hint=hint
     )
 
 

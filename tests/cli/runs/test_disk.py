@@ -124,10 +124,11 @@ def test_a_run_that_an_ensemble_needs_is_not_removed_by_yes_alone(dl: Dl, three:
     ensemble_of(three[0], three[2])
     said = dl("runs", "rm", three[1].name, three[0].name, "--yes")
     assert said.exit_code == 1
+    too = f"To remove the ensemble too: `dl runs rm {three[2].name} {three[0].name} --yes`"
     assert said.stderr.splitlines()[2:] == [
         f"Warning: {three[0].name} is needed: the ensemble {three[2].name} predicts with it.",
         f"Error: {three[0].name} is needed",
-        "Nothing was removed. To remove needed runs too, add `--force`.",
+        f"Nothing was removed. To remove it all the same, add `--force`. {too}",
     ]
     assert all(run.path.exists() for run in three)
     ok(dl("runs", "rm", three[0].name, "--yes", "--force"))
@@ -285,7 +286,10 @@ def test_filters_that_no_run_passes_remove_none(dl: Dl, three: list[Run]) -> Non
     [
         ((), "Name runs, `dl runs rm RUN`, or filter them"),
         (("--all",), "Name runs, "),
-        (("202611231409-finetune-e3", "state=failed"), "`state=failed` is a filter"),
+        (
+            ("202611231409-finetune-e3", "val_loss>1"),
+            "the other: `dl runs rm 202611231409-finetune-e3`, `dl runs rm 'val_loss>1'`.",
+        ),
         (("202611231409-finetune-e3", "--all"), "is only for filters"),
     ],
 )
