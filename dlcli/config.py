@@ -424,9 +424,7 @@ def declared(key: str) -> Setting:
             exit_code=ExitCode.USAGE,
         )
     known = {**declarations(), **of_block}
-    last = key.removeprefix(TRAIN).replace("-", "_")
-    homes = [each for each in known if each.endswith(f".{last}")]
-    homes.sort(key=lambda each: recipe_of(each) != USUAL)
+    homes = _homes(key, known)
     if not homes:
         near = did_you_mean(key, tuple(known))
     elif len(homes) == 1:
@@ -441,6 +439,19 @@ def declared(key: str) -> Setting:
         hint=f"{near} `dl config show` lists them all.",
         exit_code=ExitCode.USAGE,
     )
+
+
+def keys_of_recipes(key: str) -> list[str]:
+    """The dotted keys that a name alone may mean, if they are several, all of recipes."""
+    homes = [] if key in (keys := all_keys()) else _homes(key, keys)
+    return homes if len(homes) > 1 and all(map(recipe_of, homes)) else []
+
+
+def _homes(key: str, known: Iterable[str]) -> list[str]:
+    """The known keys that end with a name, that of the usual recipe first."""
+    last = key.removeprefix(TRAIN).replace("-", "_")
+    found = [each for each in known if each.endswith(f".{last}")]
+    return sorted(found, key=lambda each: recipe_of(each) != USUAL)
 
 
 def whole_key(key: str) -> str:

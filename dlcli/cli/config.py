@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from dlcli.config import (
     Config,
     all_keys,
     declared,
+    keys_of_recipes,
     load_config,
     own_recipe_of,
     remove_setting,
@@ -111,6 +113,15 @@ def set_(ctx: click.Context, key: str, value: str | None, project: bool) -> None
         if not sign:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[1])
     key = whole_key(key)
+    if homes := keys_of_recipes(key):
+        name, option = homes[0].rpartition(".")[2], " --project" if project else ""
+        raise DlError(
+            f"No setting is called `{key}`",
+            why=f"each of {len(homes)} recipes has its own",
+            hint=f"For one recipe: `dl config set {homes[0]} {shlex.quote(value)}{option}`. "
+            f"For all, set each: `dl config show .{name}` lists them.",
+            exit_code=ExitCode.USAGE,
+        )
     if key == "backbone":
         from dlcli.models.backbones import get_backbone
 

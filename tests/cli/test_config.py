@@ -143,15 +143,12 @@ def test_set_says_which_other_source_goes_first(
         (["lr", "0.01"], "`dl config set train.finetune.schedule "),
         (["epochs", "5"], "a recipe's schedule holds rates and epochs"),
         (["train.cnn.lr", "0.01"], "`dl config set train.cnn.schedule "),
-        (["dropout", "0.3"], "Name the recipe too, as in `train.finetune.dropout`."),
+        (["dropout", "0.3"], "For one recipe: `dl config set train.finetune.dropout 0.3`."),
         (
             ["batch-size", "32"],
-            "size`\nName the recipe too, as in `train.finetune.batch",
+            "recipes has its own\nFor one recipe: `dl config set train.finetune.b",
         ),
-        (
-            ["train.batch_size", "32"],
-            "size`\nName the recipe too, as in `train.finetune.batch",
-        ),
+        (["train.batch_size=32"], "For all, set each: `dl config show .batch_size` lists them.\n"),
         (["seed"], "`dl config set` needs VALUE"),
     ],
 )

@@ -34,6 +34,8 @@ from dlcli.words import count
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dlcli.data.choice import Choice
+
 
 # A sample with a larger share of the images saves little time.
 HARDLY_SMALLER = 2 / 3
@@ -121,10 +123,14 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
         names = [f"`{shown(name)}`" for name in few[:MOST_NAMED]]
         if len(few) > MOST_NAMED:
             names.append(f"and {len(few) - MOST_NAMED:,} more")
+        enough = enough_for_each(dataset)
+        images = len(dataset.splits["train"]) + len(dataset.splits["valid"])
         say(
             f"No validation image for {count(len(few), 'class', 'classes')}: {', '.join(names)}. "
-            f"For some of each, split again: `dl data undo{again(root, '')}`, then "
-            f"`dl data split{again(root, '')} --valid {enough_for_each(dataset)}`."
+            "You can train all the same, but `dl evaluate` can't judge these classes. For at least "
+            f"one image of each, {enough:,} of {images:,} images ({words.percent(enough / images)})"
+            f" have to move to valid/ and no longer train: `dl data undo{again(root, '')}`, then "
+            f"`dl data split{again(root, '')} --valid {enough}`."
         )
     moved = f"Moved {count(outcome.files, 'image')} to {shown(root / 'valid')}"
     after = and_next(dataset, "dl features")
@@ -191,6 +197,9 @@ def sample(
 @command.command()
 @DRY_RUN
 @JSON
+@click.option(
+    "--yes", "-y", is_flag=True, hidden=True, expose_value=False, help="as always, don't ask"
+)
 @with_dataset()
 def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
@@ -203,11 +212,12 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     originals are unchanged.
     """
     from dlcli.data import operations
-    from dlcli.data.choice import typed_option
+    from dlcli.data.choice import last_named, typed_option
     from dlcli.data.moves import last
     from dlcli.data.organize.organize import is_staged, made_of
     from dlcli.features.store import remove_with_features
 
+    before = last_named()
     root = _choose(config)
     if typed_option(config) is None:
         root = operations.touched_last(root)
@@ -227,7 +237,7 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     if operation.name == "sample":
         if size := remove_with_features(root):
             done += f", with the sample's features ({words.size(size)})"
-        _go_back(root, operation.source)
+        _go_back(root, operation.source, before)
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
     say(f"Took back `{operation.name}`: {done}. To do it again: `{as_typed(operation)}`")
@@ -263,14 +273,23 @@ def ls(config: Config, as_json: bool) -> None:
     print_counts(dataset, as_json)
 
 
-def _go_back(sample: Path, whole: Path) -> None:
-    """If a removed sample is the dataset last named, let it be the whole dataset again."""
+def _go_back(sample: Path, whole: Path, before: Choice | None) -> None:
+    """If a removed sample is the dataset last named, let it be another one.
+
+    Args:
+        sample, whole: the folders of the sample and of the dataset that it was taken from.
+        before: what was last named before this command; it comes first, unless it is the sample.
+    """
     from dlcli.data.choice import last_named, remember
 
     last = last_named()
-    if last and last.root == sample and not sample.exists() and whole.is_dir():
-        remember(whole)
-        say(f"The current dataset is {shown(whole)} again.")
+    if not last or last.root != sample or sample.exists():
+        return
+    kept = before and before.root != sample and before.root.is_dir()
+    back = before.root if before and kept else whole
+    if back.is_dir():
+        remember(back)
+        say(f"The current dataset is {shown(back)}{' again' if before else ''}.")
 
 
 def _choose(config: Config) -> Path:

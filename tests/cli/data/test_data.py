@@ -110,6 +110,19 @@ def test_the_whole_folder_of_a_sample_goes_with_its_features(
     assert "Dataset ~/data/pets (last named)" in ok(dl("data", "ls")).stderr
 
 
+def test_the_dataset_named_before_a_sample_was_removed_is_current_again(
+    dl: Dl, home: Path, kaggle: Path
+) -> None:
+    make(home / "data" / "fish", "train/cat/1.png", "train/dog/1.png")
+    ok(dl("data", "organize", "Downloads/pets"))
+    ok(dl("data", "split"))
+    ok(dl("data", "sample", "--train", "6"))
+    ok(dl("data", "ls", "fish"))
+    said = ok(dl("data", "undo", "pets-sample", "--yes")).stderr
+    assert "The current dataset is ~/data/fish again." in said
+    assert "Dataset ~/data/fish (last named)" in ok(dl("features", "ls")).stderr
+
+
 def test_what_else_is_in_a_sample_stays_with_its_features(dl: Dl, home: Path, kaggle: Path) -> None:
     ok(dl("data", "organize", "Downloads/pets"))
     ok(dl("data", "split"))
@@ -137,7 +150,10 @@ def test_classes_that_get_no_validation_image_are_named(dl: Dl, home: Path) -> N
     make(home / "Downloads" / "mix", *common, *rare)
     ok(dl("data", "organize", "Downloads/mix"))
     said = ok(dl("data", "split", "--valid", "4")).stderr
-    assert "No validation image for 2 classes: `rare`, `scarce`." in said
+    assert "No validation image for 2 classes: `rare`, `scarce`. You can train all the same" in said
+    assert re.search(
+        r"image of each, \d+ of 44 images \([\d.]+\u00a0%\) have to move to valid/", said
+    )
     again = re.search(r"`(dl data split --valid [\d.]+)`", said)
     assert again
     ok(dl("data", "undo"))
