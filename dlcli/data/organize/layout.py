@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from dlcli.data.dataset import SETTINGS
 from dlcli.data.folders import Listing, read_folder, split_named, walk
+from dlcli.data.organize.foreign import require_files
 from dlcli.errors import DlError
 from dlcli.files.archives import is_archive
 from dlcli.files.paths import quoted, shown
@@ -105,7 +106,7 @@ def read_layout(source: Path) -> Layout:
     """Read the layout of a downloaded folder.
 
     Raises:
-        DlError: two folders could be the dataset.
+        DlError: two folders could be the dataset; a pipe, socket or device is in it.
     """
     prefix, around = _go_in(source)
     top = read_folder(source / prefix)
@@ -129,6 +130,7 @@ def read_layout(source: Path) -> Layout:
     own = {name.rpartition("/")[2] for name in others}
     # where two would get the same name, the inner one counts
     others += [name for name in around if name.rpartition("/")[2] not in own]
+    require_files(source, others)
     return Layout(
         source=source,
         prefix=prefix,
@@ -228,6 +230,7 @@ class _Reader:
         return images
 
     def _leave_out(self, base: str, listing: Listing) -> None:
+        require_files(self.source / base, listing.others)
         tables = (name for name in listing.others if not name.lower().endswith(".csv"))
         self.others += [base + name for name in tables]
 

@@ -12,6 +12,7 @@ from dlcli.data.folders import read_folder
 from dlcli.data.journal import Operation, journals, unfinished
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
+from dlcli.data.organize.foreign import split_off_foreign
 from dlcli.data.organize.labels import NOTHING_NAMED, Naming
 from dlcli.data.organize.layout import read_layout
 from dlcli.data.organize.plan import plan_organize, require_folder, sort_by_hand
@@ -170,9 +171,10 @@ def new_since(source: Path, target: Path) -> tuple[str, ...]:
     details = made[-1].details
     try:
         naming, flatten = Naming(**details.get("naming", {})), details.get("flatten", False)
-        moves = plan_organize(source, target, naming, flatten=flatten).moves
+        plan = plan_organize(source, target, naming, flatten=flatten)
     except DlError:
         return ()
+    moves, _ = split_off_foreign(source, plan.moves)
     return tuple(move.source for move in moves if move.source not in known)
 
 
@@ -263,6 +265,10 @@ def _operation(
     moves = plan.moves
     if in_place and folder != source:  # the CSVs are in place already
         moves = tuple(move for move in moves if "/" in move.target)
+    kind = options.kind if folder == source else "move"  # what was unpacked is moved
+    not_copied: list[str] = []
+    if kind == "copy" or folder != source:
+        moves, not_copied = split_off_foreign(source, moves)
     if not moves:
         return None
     said: dict[str, Any] = {"flatten": True} if options.flatten else {}
@@ -270,7 +276,7 @@ def _operation(
         named = asdict(options.naming)
         said["naming"] = {key: value for key, value in named.items() if value is not None}
     drawn = drawn_in(folder) if folder != source else []
-    notes = [*drawn, *plan.notes, *filter(None, [left_packed(source, download)])]
+    notes = [*drawn, *plan.notes, *not_copied, *filter(None, [left_packed(source, download)])]
     if folder != source and source.is_dir():  # the files beside its archives
         others = [source / name for name in read_layout(source).others]
         notes += filter(None, [left_out(others)])
@@ -278,7 +284,6 @@ def _operation(
     details = {"notes": notes, **said, **origin}
     if in_place and folder == source:
         return Operation("organize", "move", target, moves, details=details)
-    kind = options.kind if folder == source else "move"  # what was unpacked is moved
     return Operation("organize", kind, target, moves, origin=folder, details=details)
 
 

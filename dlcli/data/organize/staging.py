@@ -22,8 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.folders import read_folder
+from dlcli.data.folders import walk
 from dlcli.data.journal import Operation
+from dlcli.data.organize.foreign import require_files
 from dlcli.data.organize.layout import read_layout, split_of
 from dlcli.data.organize.pixel_csv import draw, pixel_table
 from dlcli.errors import DlError
@@ -222,6 +223,7 @@ def _copy(download: Download, into: Path, hollow: bool) -> None:
     files = [
         file for file in _files(source) if _is_csv(file) or file.name == SETTINGS or is_image(file)
     ]
+    require_files(source, (str(file.relative_to(source)) for file in files))
     if not hollow:
         require_room(into, (file.stat().st_size for file in files), f"to copy {shown(source)}")
     for file in files:
@@ -281,11 +283,9 @@ def _is_read(path: str) -> bool:
 
 def _files(folder: Path) -> Iterator[Path]:
     """All visible files, in a fixed order."""
-    listing = read_folder(folder)
-    for name in (*listing.images, *listing.others):
-        yield folder / name
-    for name in listing.folders:
-        yield from _files(folder / name)
+    for inner, listing in walk(folder):
+        for name in (*listing.images, *listing.others):
+            yield folder / inner / name
 
 
 def _remove(folder: Path) -> None:
