@@ -189,7 +189,7 @@ def hold(root: Path) -> Iterator[Held]:
     missing = [parent for parent in root.parents if not parent.exists()]
     file = root / FOLDER / "lock"
     try:
-        with held(file, f"{shown(root)} is being worked on", make_folder=True):
+        with held(file, f"{shown(root)} is being worked on", root=root, make_folder=True):
             for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
                 temporary.unlink()
             yield folder

@@ -80,6 +80,11 @@ def store_places(root: Path) -> tuple[Path, Path]:
     return root / FEATURES, cache_home() / FEATURES / f"{root.name}-{digest}"
 
 
+def _root_of(folder: Path) -> Path:
+    """The folder of a store's dataset, or its place in the cache: below, no link is followed."""
+    return folder.parents[1] if folder.parent.name == FEATURES else folder.parent
+
+
 def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
@@ -241,7 +246,7 @@ def held(folder: Path) -> AbstractContextManager[None]:
         DlError: another process works on it; says which.
     """
     doing = f"{shown(folder)} is being worked on"
-    return locks.held(folder / LOCK, doing, make_folder=True)
+    return locks.held(folder / LOCK, doing, root=_root_of(folder), make_folder=True)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.formats import dump_yaml, read_yaml
+from dlcli.files.own import NotOwnError, open_own, own_folder, remove_own
+from dlcli.files.paths import shown
 from dlcli.process import (
     BEAT_SECONDS,
     GONE_SECONDS,
@@ -30,6 +32,8 @@ from dlcli.progress import say
 
 # One second of tries: as long as a new owner may take to write its name.
 TRIES, PAUSE_SECONDS = 100, 0.01
+# How the content of a lock begins; up to 0.1.0 it was a sentence.
+_BEGINNINGS = (b"pid:", b"`dl ", b"by process")
 
 
 @contextmanager
@@ -38,6 +42,7 @@ def held(
     doing: str,
     hint: str = "Wait until it ends.",
     *,
+    root: Path | None = None,
     make_folder: bool = False,
     wait: bool = False,
 ) -> Iterator[None]:
@@ -49,14 +54,17 @@ def held(
         file: the file to lock; it names the owner, and is removed at the end.
         doing: the error for other processes: "dogscats is being worked on".
         hint: what the user can do.
+        root: the folder below which no link is followed; None: the file's own.
         make_folder: make the file's folder if it is missing.
         wait: wait for another process that has the lock, and say which.
 
     Raises:
         DlError: another process has the lock, and `wait` is false; names it.
+        NotOwnError: the file is a link, or somebody else's.
         OSError: the file can't be made.
     """
-    descriptor = _take(file, doing, hint, make_folder, wait)
+    root = root or file.parent
+    descriptor = _take(file, root, doing, hint, make_folder, wait)
     try:
         with suppress(OSError):  # a full disk must not stop the undo that would make room
             os.ftruncate(descriptor, 0)
@@ -67,7 +75,7 @@ def held(
         with suppress(OSError):  # its folder may be closed to us by now
             # it may be gone with its folder, and another process have the lock in a new one
             if _is_named(descriptor, file):
-                file.unlink()
+                remove_own(file, root)
         os.close(descriptor)
 
 
@@ -128,15 +136,16 @@ def _beating(descriptor: int) -> Iterator[None]:
         thread.join()
 
 
-def _take(file: Path, doing: str, hint: str, make_folder: bool, wait: bool) -> int:
+def _take(file: Path, root: Path, doing: str, hint: str, make_folder: bool, wait: bool) -> int:
     """The lock's descriptor."""
     owner: dict[str, Any] = {}
     said = False
     for _ in itertools.count() if wait else range(TRIES):
         try:
             if make_folder:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+                with own_folder(file.parent, root, make=True):
+                    pass
+            descriptor = open_own(file, root, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:
             if not make_folder:
                 raise
@@ -145,6 +154,7 @@ def _take(file: Path, doing: str, hint: str, make_folder: bool, wait: bool) -> i
             _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # its owner may have removed the file between our opening and our locking
             if _is_named(descriptor, file):
+                _require_lock(descriptor, file)
                 return descriptor
         except BlockingIOError:
             owner = _read(file)
@@ -170,9 +180,27 @@ def _lock(descriptor: int, operation: int) -> None:
         pass
 
 
+def _require_lock(descriptor: int, file: Path) -> None:
+    """Refuse to write over a file that no process of `dl` made, and close it.
+
+    Raises:
+        NotOwnError: it has another content than a lock has, or a second name.
+    """
+    content = os.pread(descriptor, 4096, 0).strip(b"\0")  # zeros are what a power cut may leave
+    ours = any(content.startswith(begin) or begin.startswith(content) for begin in _BEGINNINGS)
+    if ours and os.fstat(descriptor).st_nlink == 1:
+        return
+    os.close(descriptor)
+    raise NotOwnError(
+        f"{shown(file)} is not a lock that `dl` made",
+        why="it has another content" if not ours else "it is a second name of another file",
+        hint="Move it away, then try again. Nothing was changed.",
+    )
+
+
 def _is_named(descriptor: int, file: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), file.stat())
+        return os.path.samestat(os.fstat(descriptor), file.lstat())
     except FileNotFoundError:
         return False
 

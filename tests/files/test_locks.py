@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from dlcli.errors import DlError
 from dlcli.files import locks
 from dlcli.files.formats import read_yaml
 from dlcli.files.locks import held
+from dlcli.files.own import NotOwnError
 
 HOLD = """
 import sys
@@ -170,10 +172,11 @@ def test_a_folder_may_go_while_it_is_locked_in(tmp_path: Path) -> None:
     file, turns = tmp_path / "made" / "lock.yaml", iter(range(3))
     os_open = os.open
 
-    def late(path: Path, flags: int, mode: int) -> int:
-        if next(turns, None) is not None:  # another process, at its end, removes the folder
-            path.parent.rmdir()
-        return os_open(path, flags, mode)
+    def late(path: str, flags: int, *rest: int, **folder: int) -> int:
+        # another process, at its end, removes the folder
+        if path == file.name and next(turns, None) is not None:
+            file.parent.rmdir()
+        return os_open(path, flags, *rest, **folder)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "open", late)
@@ -192,3 +195,67 @@ def test_a_holder_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.Monkey
         while file.stat().st_mtime < 1 and time.monotonic() < end:
             time.sleep(0.01)
         assert time.time() - file.stat().st_mtime < 10
+
+
+def link_to(other: Path, lock: Path) -> None:
+    lock.symlink_to(other)
+
+
+def second_name_of(other: Path, lock: Path) -> None:
+    other.write_text("")
+    lock.hardlink_to(other)
+
+
+def folder_behind_a_link(other: Path, lock: Path) -> None:
+    lock.parent.rmdir()
+    lock.parent.symlink_to(other.parent)
+
+
+def file_of_others(other: Path, lock: Path) -> None:
+    shutil.copy(other, lock)
+
+
+def named_pipe(other: Path, lock: Path) -> None:
+    os.mkfifo(lock)
+
+
+@pytest.mark.parametrize(
+    "instead", [link_to, second_name_of, folder_behind_a_link, file_of_others, named_pipe]
+)
+def test_what_others_keep_at_its_place_stays_as_it_is(
+    tmp_path: Path, instead: Callable[[Path, Path], None]
+) -> None:
+    other, lock = tmp_path / "theirs" / "thesis.txt", tmp_path / "pets" / ".dl" / "lock"
+    for folder in (other.parent, lock.parent):
+        folder.mkdir(parents=True)
+    other.write_text("precious")
+    instead(other, lock)
+    before = {path: path.lstat() for path in tmp_path.rglob("*")}
+    with pytest.raises(NotOwnError, match=r"pets/\.dl"):
+        held(lock, "It is taken", root=tmp_path / "pets", make_folder=True).__enter__()
+    assert {path: path.lstat() for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"",
+        b"pid",
+        b"pid: 1\nhost: x\n",
+        b"`dl data split`, pr",
+        b"by process 7061 on laptop",
+        bytes(9),
+    ],
+)
+def test_what_a_stopped_process_left_is_no_hindrance(tmp_path: Path, left: bytes) -> None:
+    file = tmp_path / "lock"
+    file.write_bytes(left)
+    take(file)
+    assert not file.exists()
+
+
+def test_the_folder_that_is_locked_may_be_reached_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "pets").symlink_to("real")
+    with held(tmp_path / "pets/.dl/lock", "x", root=tmp_path / "pets", make_folder=True):
+        assert (tmp_path / "real/.dl/lock").exists()
