@@ -255,7 +255,8 @@ class Run(RunFolder):
 
         with hushed(quiet):
             config, run, root = self._finished(settings)
-            return Evaluation(*evaluate_run(run, root, config, tta))
+            found = evaluate_run(run, root, config, tta)
+            return Evaluation(found.metrics, found.page)
 
     def predict(
         self, photos: Iterable[str | Path] | str | Path, *, quiet: bool = False, **settings: Any

@@ -19,10 +19,13 @@ from dlcli.words import by_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dlcli.report.evaluate import Evaluated
     from dlcli.runs.choice import ChosenRun
 
 # Of more classes than these, only so many are printed.
 WORST = 10
+# Of confusions and of wrong images; the report shows more.
+MOST_MISTAKES = 3
 
 
 @click.command(cls=Command)
@@ -52,12 +55,13 @@ def command(
     views = require_views(config, tta)
     chosen = choose_run(config, run)
     say_chosen(chosen, config, "evaluate")
-    metrics, page = evaluate_run(chosen.run, chosen.root, config, views)
+    found = evaluate_run(chosen.run, chosen.root, config, views)
     if as_json:
-        emit_json(metrics)
+        emit_json(found.metrics)
     else:
-        print_metrics(metrics, everything=everything, wide=wide)
-    say(f"Report: {shown(page)}; {_next(config, chosen, run, views)}")
+        print_metrics(found.metrics, everything=everything, wide=wide)
+        print_mistakes(found)
+    say(f"Report: {shown(found.page)}; {_next(config, chosen, run, views)}")
 
 
 def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -> None:
@@ -94,6 +98,42 @@ def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -
             f"`{UNDEFINED}` is undefined: precision if no image was classified as this class, "
             "recall if the class has no image, F1 if both."
         )
+
+
+def print_mistakes(found: Evaluated) -> None:
+    """Print the classes that are most often confused, and the most wrong images.
+
+    With two classes, the table of the classes says which one is taken for the other.
+    """
+    from dlcli.evaluation.metrics import most_wrong
+    from dlcli.evaluation.verdict import confusions
+
+    metrics, predictions = found.metrics, found.predictions
+    classes, y_prob = predictions.classes, predictions.y_prob
+    wrong = most_wrong(predictions.y_true, y_prob, MOST_MISTAKES)
+    if len(classes) <= 2 or not wrong:
+        return
+    click.echo()
+    # a pair that is confused once is one of the images below
+    pairs = [each for each in confusions(metrics)[:MOST_MISTAKES] if each.times > 1]
+    if pairs:
+        print_text("Most often confused:")
+        cells = [
+            [p.true, p.predicted, p.times, metrics["classes"][p.true]["support"]] for p in pairs
+        ]
+        print_table(["class", "taken for", "images", "of"], cells)
+        click.echo()
+    errors = metrics["errors"]
+    which = f"The {len(wrong)} most wrong of {errors:,} wrong images"
+    if errors == len(wrong):
+        which = "The wrong image" if errors == 1 else "The wrong images"
+    print_text(f"{which}, with the probability of the wrong class:")
+    rows = []
+    for i in wrong:
+        best = int(y_prob[i].argmax())
+        image = shown(found.root / predictions.paths[i])
+        rows.append([predictions.true_classes[i], classes[best], float(y_prob[i, best]), image])
+    print_table(["class", "taken for", "probability", "image"], rows)
 
 
 def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, int]:

@@ -69,6 +69,17 @@ def sample_losses(y_true: Ints, y_prob: Floats) -> Floats:
     return losses
 
 
+def most_wrong(y_true: Ints, y_prob: Floats, most: int) -> list[int]:
+    """The misclassified samples with the highest losses, at most so many; the worst first."""
+    import numpy as np
+
+    losses = sample_losses(y_true, y_prob)
+    wrong = np.asarray(y_prob).argmax(axis=1) != y_true
+    order = np.argsort(-losses, kind="stable")
+    worst: list[int] = order[wrong[order]][:most].tolist()
+    return worst
+
+
 def confusion_matrix(y_true: Ints, y_prob: Floats) -> Ints:
     """Count samples by true and by predicted class.
 

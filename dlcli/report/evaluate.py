@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli.config import Config
 from dlcli.evaluation.metrics import evaluate, log_loss
@@ -20,9 +20,23 @@ from dlcli.runs.run import Run
 from dlcli.runs.stand_in import writable_run_said
 
 
-def evaluate_run(
-    run: Run, root: Path | None, config: Config, views: int = 0
-) -> tuple[dict[str, Any], Path]:
+class Evaluated(NamedTuple):
+    """An evaluation: what was found, and by which predictions.
+
+    Args:
+        metrics: see `evaluation.metrics.evaluate`; with the key `tta` for the views.
+        page: the report's path.
+        predictions: of the validation images.
+        root: the dataset's folder, to which their paths are relative; it may be gone.
+    """
+
+    metrics: dict[str, Any]
+    page: Path
+    predictions: Predictions
+    root: Path
+
+
+def evaluate_run(run: Run, root: Path | None, config: Config, views: int = 0) -> Evaluated:
     """Evaluate a run on its validation images, and write the results.
 
     Args:
@@ -30,10 +44,6 @@ def evaluate_run(
         root: its dataset's folder; None if it is gone.
         config: the settings; the seed also chooses the random images of the report.
         views: augmented views of each image in the mean prediction; 0 for none.
-
-    Returns:
-        the metrics (see `evaluation.metrics.evaluate`; with the key `tta` for the views), and the
-        report's path.
 
     Raises:
         DlError: there are no predictions, and no images to make them from.
@@ -71,7 +81,7 @@ def evaluate_run(
         commands=(record.command, f"dl evaluate{same_tta(config, views)}"),
         seed=config.settings().seed,
     )
-    return metrics, write_report(report, kept_in.path)
+    return Evaluated(metrics, write_report(report, kept_in.path), predictions, report.root)
 
 
 def _compare(run: Run, root: Path | None, config: Config, predictions: Predictions) -> None:

@@ -11,8 +11,10 @@ from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset
 from support.small_run import only_run
 
-from dlcli.cli.evaluate import print_metrics
+from dlcli.cli.evaluate import print_metrics, print_mistakes
 from dlcli.evaluation.metrics import evaluate
+from dlcli.inference.predictions import Predictions
+from dlcli.report.evaluate import Evaluated
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
@@ -149,6 +151,42 @@ def test_a_narrow_terminal_keeps_a_class_whole_and_loses_f1_first(
     ]
     print_metrics(found, everything=False, wide=True)
     assert capsys.readouterr().out.splitlines()[-1].endswith("1.0000  1.0000       1")
+
+
+def mistakes(capsys: pytest.CaptureFixture[str], y_true: list[int], wrong: list[int]) -> list[str]:
+    """What is printed of the mistakes of a model with three classes, ever less sure of its own."""
+    names = ("cat", "dog", "fox")
+    y_prob = np.full((len(y_true), 3), 0.1)
+    for i, (true, best) in enumerate(zip(y_true, wrong, strict=True)):
+        y_prob[i, best] = 0.5 + 0.01 * i
+        y_prob[i, true] += 0.2 - 0.01 * i
+    y_prob /= y_prob.sum(axis=1, keepdims=True)
+    paths = tuple(f"valid/{names[true]}/{i}.png" for i, true in enumerate(y_true))
+    predictions = Predictions(paths, names, y_prob, tuple(names[true] for true in y_true))
+    found = evaluate(predictions.y_true, y_prob, names)
+    print_mistakes(Evaluated(found, Path("report.html"), predictions, Path.home() / "data/pets"))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_most_confused_classes_and_the_most_wrong_images_are_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mistakes(capsys, [0, 0, 0, 1, 2], [0, 1, 1, 2, 0]) == [
+        "",
+        "Most often confused:",
+        "class  taken for  images  of",
+        "cat    dog             2   3",
+        "",
+        "The 3 most wrong of 4 wrong images, with the probability of the wrong class:",
+        "class  taken for  probability  image",
+        "fox    cat             0.6000  ~/data/pets/valid/fox/4.png",
+        "dog    fox             0.5889  ~/data/pets/valid/dog/3.png",
+        "cat    dog             0.5778  ~/data/pets/valid/cat/2.png",
+    ]
+    assert mistakes(capsys, [0, 1], [0, 2])[1] == (
+        "The wrong image, with the probability of the wrong class:"
+    )
+    assert mistakes(capsys, [0, 1], [0, 1]) == []
 
 
 @pytest.mark.parametrize("command", ["evaluate", "submit"])
