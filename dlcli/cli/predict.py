@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LIST = "-"
 # With more classes than this the table names the three most probable instead.
 MOST_COLUMNS = 6
+# Of more classes than these, the last line counts the photos of the commonest alone.
+MOST_COUNTED = 10
 
 
 @click.command(cls=Command)
@@ -71,8 +73,11 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     else:
         _print_table(predictions, best)
     each = Counter(best).most_common()
-    counts = ", ".join(f"{shown(name)}: {count(number, 'photo')}" for name, number in each)
-    say(f"{count(len(best), 'photo')} by {run.name}; {counts}")
+    counts = [f"{shown(name)}: {count(number, 'photo')}" for name, number in each]
+    if len(counts) > MOST_COUNTED:
+        left = len(counts) - MOST_COUNTED
+        counts[MOST_COUNTED:] = [f"and {count(left, 'more class', 'more classes')}"]
+    say(f"{count(len(best), 'photo')} by {run.name}; {', '.join(counts)}")
 
 
 def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[str]]:

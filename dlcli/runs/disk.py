@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,27 @@ def stored_files(run: Run) -> list[Stored]:
 def size_of(files: Sequence[Stored]) -> int:
     """The total size of files in bytes; a file with two names counts once."""
     return sum(file.size_bytes for file in files if file.same_as is None)
+
+
+def folder_sizes(folders: Iterable[Path]) -> list[int]:
+    """The size of each folder's files in bytes, with subfolders; links are not followed.
+
+    A file with names in several folders counts in the first alone.
+    """
+    seen: set[tuple[int, int]] = set()
+    return [sum(_new_sizes(folder, seen)) for folder in folders]
+
+
+def _new_sizes(folder: Path, seen: set[tuple[int, int]]) -> Iterator[int]:
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            try:
+                stat = os.lstat(os.path.join(inner, name))
+            except OSError:  # vanished meanwhile
+                continue
+            if (stat.st_dev, stat.st_ino) not in seen:
+                seen.add((stat.st_dev, stat.st_ino))
+                yield stat.st_size
 
 
 def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:

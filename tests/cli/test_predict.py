@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_result import Dl, ok, refused
 from support.pictures import picture
@@ -74,6 +76,19 @@ def test_json_and_csv_hold_every_digit_and_nothing_else(
         assert list(each["probabilities"]) == ["cat", "dog"]
         assert list(each["probabilities"].values()) == [float(text) for text in row[2:]]
         assert list(each["probabilities"].values()) == pytest.approx(y_prob, abs=1e-6)
+
+
+def test_the_last_line_counts_the_commonest_of_many_classes(
+    dl: Dl, home: Path, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.cli.predict.MOST_COUNTED", 1)
+    known = read_predictions(only_run(home).predictions_file("valid"))
+    monkeypatch.setattr(
+        "dlcli.inference.photos.predict_photos",
+        lambda *given: replace(known, y_prob=np.eye(2)[[0, 0, 1]], paths=("a", "b", "c")),
+    )
+    said = ok(dl("predict", album)).stderr
+    assert said.endswith("; cat: 2 photos, and 1 more class\n")
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\0"], ids=["lines", "Windows", "find -print0"])

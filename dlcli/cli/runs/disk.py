@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 @JSON
 @with_config("dataset")
 def du_command(config: Config, everything: bool, as_json: bool) -> None:
-    """Show the size of runs on disk, the largest first."""
+    """Show the size of runs on disk, the largest first.
+
+    `--all` also prints the total of all that `dl` keeps: datasets, features, runs and its cache.
+    """
     from dlcli.runs.disk import checkpoint_of, size_of, stored_files
     from dlcli.runs.listing import list_runs
 
@@ -42,6 +45,7 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
         files = stored_files(row.run)
         found.append((row, size_of(files), size_of(checkpoint_of(row.run, files))))
     found.sort(key=lambda each: each[1], reverse=True)
+    kept = _kept(config, runs_dir) if everything else {}
     total, checkpoints = sum(size for _, size, _ in found), sum(part for _, _, part in found)
     if as_json:
         runs = [
@@ -55,10 +59,12 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
             }
             for row, size, part in found
         ]
-        emit_json({"size_bytes": total, "checkpoint_bytes": checkpoints, "runs": runs})
+        told = {"size_bytes": total, "checkpoint_bytes": checkpoints, "runs": runs}
+        emit_json({**told, **({"kept_bytes": kept} if kept else {})})
         return
     if not found:
         say(f"No runs in {shown(runs_dir if dataset is None else runs_dir / dataset)}")
+        _say_kept(kept)
         return
     sizes = _megabytes("MB", [*(size for _, size, _ in found), total])
     parts = _megabytes("checkpoint", [*(part for _, _, part in found), checkpoints])
@@ -66,17 +72,40 @@ def du_command(config: Config, everything: bool, as_json: bool) -> None:
         f"{row.run.dataset}/{row.run.name}" if everything else row.run.name for row, _, _ in found
     ]
     states = [row.state for row, _, _ in found]
-    print_table(
-        ["run", "state", "checkpoint", "MB"],
-        [*zip([*names, "in all"], [*states, ""], parts, sizes, strict=True)],
-    )
+    columns: dict[str, Sequence[str]] = {"run": [*names, "in all"], "state": [*states, ""]}
+    if checkpoints:
+        columns["checkpoint"] = parts
+    columns["MB"] = sizes
+    print_table([*columns], [*zip(*columns.values(), strict=True)], ("state",))
     if checkpoints:
         say("Checkpoints are only for resuming; next: `dl runs rm --checkpoints RUN`")
-    every = " --all" if everything else ""
-    say(
-        f"Features take space too: `dl features ls{every}` shows how much, "
-        "`dl features rm` removes them."
-    )
+    _say_kept(kept)
+    if not everything:
+        say(
+            "Features take space too: `dl features ls` shows how much, `dl features rm` removes "
+            "them. `dl runs du --all` has the total of all datasets, features and runs."
+        )
+
+
+def _kept(config: Config, runs_dir: Path) -> dict[str, int]:
+    """The sizes in bytes of all that `dl` keeps, by what it is."""
+    from dlcli.data.choice import dataset_names
+    from dlcli.features.store import stored_features
+    from dlcli.files.paths import cache_home
+    from dlcli.runs.disk import folder_sizes
+
+    data_dir = config.settings().data_dir
+    roots = [data_dir / name for name in dataset_names(data_dir)]
+    features = [store.folder for root in roots for store in stored_features(root)]
+    # what is counted as features is not counted again in the folder that holds them
+    sizes = folder_sizes([*features, cache_home(), runs_dir, *roots])
+    stores, (cache, runs, *datasets) = sizes[: len(features)], sizes[len(features) :]
+    return {
+        "datasets": sum(datasets),
+        "features": sum(stores),
+        "runs": runs,
+        "cache": cache,
+    }
 
 
 @click.command("rm", cls=Command)
@@ -144,6 +173,20 @@ def rm_command(
         with run.held():  # `dl resume` locks it too, before it trains
             (remove_checkpoint if checkpoints else remove_run)(run)
     say(f"Removed {asked}.")
+
+
+def _say_kept(kept: Mapping[str, int]) -> None:
+    """Say how much room all takes, if that was measured, and how to make some."""
+    from dlcli.files.paths import cache_home
+
+    if not kept:
+        return
+    each = ", ".join(f"{what} {words.size(size)}" for what, size in kept.items())
+    say(f"All that `dl` keeps: {words.size(sum(kept.values()))} ({each})")
+    say(
+        "`dl features ls --all` lists features, `dl features rm` removes them. You may remove the "
+        f"cache too, {shown(cache_home())}: `dl` makes it again."
+    )
 
 
 def _meant(config: Config, named: Sequence[str], everything: bool, yes: bool) -> list[Run]:

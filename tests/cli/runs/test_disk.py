@@ -50,6 +50,41 @@ def test_sizes_are_told_the_largest_first_and_in_all(dl: Dl, three: list[Run]) -
 
 def test_without_runs_there_is_nothing_to_measure(dl: Dl, dataset: Path) -> None:
     assert "No runs in ~/runs/tiny" in ok(dl("runs", "du")).stderr
+    assert "No runs in ~/runs\nAll that `dl` keeps: " in ok(dl("runs", "du", "--all")).stderr
+
+
+def test_without_checkpoints_they_have_no_column_and_the_state_goes_first(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    sized(three[0], models=2_000_000)
+    header, largest, *_ = ok(dl("runs", "du")).stdout.splitlines()
+    assert header.split() == ["run", "MB"]
+    assert largest == "202611231409-finetune-e3  2.0"
+
+
+def test_the_total_of_all_that_is_kept_counts_each_file_once(
+    dl: Dl, home: Path, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    engine = home / ".cache/dl/openvino/model.bin"
+    engine.parent.mkdir(parents=True)
+    engine.write_bytes(bytes(4_000_000))
+    (three[0].path / "model.bin").hardlink_to(engine)
+    store = home / "data/tiny/features/efficientnet-lite0-pooled-12345678"
+    store.mkdir(parents=True)
+    (store / "manifest.yaml").write_bytes(bytes(1_000_000))
+    photo = home / "data/tiny/train/cat/1.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(bytes(3_000_000))
+    (photo.parent / "2.jpg").symlink_to(photo)
+    told = json.loads(ok(dl("runs", "du", "--all", "--json")).stdout)["kept_bytes"]
+    assert told["features"] == 1_000_000
+    assert 3_000_000 < told["datasets"] < 3_010_000
+    assert told["cache"] == 4_000_000
+    assert told["runs"] < 10_000
+    said = ok(dl("runs", "du", "--all")).stderr
+    assert "All that `dl` keeps: 8.0 MB (datasets 3.0 MB, features 1.0 MB, runs " in said
 
 
 def test_runs_are_removed_once_somebody_agrees(
