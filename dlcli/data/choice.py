@@ -232,9 +232,9 @@ def _has_images(root: Path) -> bool:
 
 def _dataset_around(folder: Path, data_dir: Path) -> Path | None:
     """The dataset that a folder lies in: a folder of the data folder, or one with a train/."""
-    around = (folder, *folder.parents)
+    around = (folder, *folder.parents)[:-1]  # "/" has no name, so it can't be a dataset
     data = data_dir.resolve()  # as the current folder's path, which is without links
-    for parent in around[:-1]:
+    for parent in around:
         if parent.parent == data:
             return data_dir / parent.name
     return next((parent for parent in around if (parent / "train").is_dir()), None)

@@ -235,6 +235,16 @@ def test_a_folder_with_a_train_folder_is_a_dataset_wherever_it_lies(
     assert choose_dataset(config()).root == tmp_path / "pictures"
 
 
+def test_a_train_folder_beside_all_others_makes_no_dataset_of_the_whole_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_dir = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == Path("/train") or is_dir(path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DlError, match="No dataset is named"):
+        choose_dataset(config())
+
+
 def test_a_class_that_is_called_train_makes_no_dataset_of_its_parent(
     datasets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
