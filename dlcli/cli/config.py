@@ -45,14 +45,16 @@ def command() -> None:
 @command.command("show", cls=Command)
 @click.argument("word", required=False, shell_complete=complete_setting)
 @click.option("--origin", is_flag=True, help="also print where each value comes from")
+@click.option("--changed", is_flag=True, help="print only settings that something sets")
 @JSON
 @with_config()
-def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
+def show(config: Config, word: str | None, origin: bool, changed: bool, as_json: bool) -> None:
     """Print every setting, or those whose names contain WORD.
 
-    WORD may be a section: `dl config show aws`, `dl config show train.finetune`. `--origin` also
-    prints where each value comes from. The last of these that sets it counts: the default, your
-    file, the project's file, an environment variable, the `--config` file, an option.
+    WORD may be a section: `dl config show aws`, `dl config show train.finetune`. `--changed` leaves
+    out settings that have their defaults. `--origin` also prints where each value comes from. The
+    last of these that sets it counts: the default, your file, the project's file, an environment
+    variable, the `--config` file, an option.
     """
     kept = {key: value for key, value in config.items() if _matches(key, word)}
     if not kept:
@@ -61,6 +63,11 @@ def show(config: Config, word: str | None, origin: bool, as_json: bool) -> None:
             hint=f"{did_you_mean(str(word), all_keys())} `dl config show` lists them all.",
             exit_code=ExitCode.USAGE,
         )
+    if changed:
+        kept = {key: value for key, value in kept.items() if value.origin != DEFAULT}
+        if not kept and not as_json:
+            say("Nothing sets any of these settings: all have their defaults.")
+            return
     if as_json:
         emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in kept.items()})
         return

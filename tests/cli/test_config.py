@@ -66,6 +66,20 @@ def test_show_takes_a_word_of_the_names_to_print(dl: Dl) -> None:
     assert said.stderr.startswith("Error: No setting's name contains 'sed'\nDid you mean `seed`")
 
 
+def test_show_changed_prints_only_what_something_sets(dl: Dl) -> None:
+    assert "Nothing sets any of these" in ok(dl("config", "show", "--changed")).stderr
+    ok(dl("config", "set", "train.finetune.dropout", "0.3"))
+    ok(dl("config", "set", "seed", "1"))
+    assert ok(dl("config", "show", "--changed")).stdout.splitlines() == [
+        "setting                 value",
+        "seed                    1",
+        "train.finetune.dropout  0.3",
+    ]
+    assert list(json.loads(ok(dl("config", "show", "seed", "--changed", "--json")).stdout)) == [
+        "seed"
+    ]
+
+
 def test_an_origin_stays_beside_its_value_on_a_terminal(home: Path) -> None:
     (home / ".config" / "dl").mkdir(parents=True)
     (home / ".config" / "dl" / "config.yaml").write_text("seed: 1\n")

@@ -42,19 +42,23 @@ HARDLY_SMALLER = 2 / 3
 
 
 class Share(click.ParamType):
-    """A number of images (int), or a fraction of them (float)."""
+    """A number of images (int), or a fraction or percentage of them (float)."""
 
     name = "N|FRACTION"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | float:
+        text = str(value)
         try:
-            share: int | float = float(value) if "." in str(value) else int(value)
+            if text.endswith("%"):
+                share: int | float = float(text[:-1]) / 100
+            else:
+                share = float(text) if "." in text else int(text)
         except ValueError:
             share = 0
         if not (0 < share < 1 if isinstance(share, float) else share >= 1):
-            raise refused_value(value, param, "a number of images (400) or a fraction (0.2)")
+            raise refused_value(value, param, "a number of images (400) or a share (0.2 or 20%)")
         return share
 
 
@@ -86,7 +90,7 @@ command.add_command(organize)
 @click.option(
     "--valid",
     type=Share(),
-    help="images to move: a number, or a fraction of train/  "
+    help="images to move: a number, or a share of train/, 0.2 or 20%  "
     "[default: 2000, or 0.2 if train/ has fewer than 10,000 images]",
 )
 @DRY_RUN

@@ -261,7 +261,7 @@ def test_results_are_json_on_demand_and_nothing_else_is_on_stdout(
         "test": 3,
         "classes": {"cat": {"train": 10, "valid": 0}, "dog": {"train": 10, "valid": 0}},
     }
-    assert json.loads(ok(dl("data", "split", "--json", "--valid", "0.5")).stdout)["valid"] == 10
+    assert json.loads(ok(dl("data", "split", "--json", "--valid", "50%")).stdout)["valid"] == 10
     assert json.loads(ok(dl("data", "ls", "pets", "--json")).stdout)["train"] == 10
     (home / "data" / "empty").mkdir()
     empty, pets = json.loads(ok(dl("data", "ls", "--json")).stdout)
