@@ -226,7 +226,7 @@ def test_the_recipe_that_a_page_writes_works_in_a_project(
         small = ["-d", "tiny", "--schedule", "1e-3", *SMALL] if words == train else []
         ok(dl(*words.split(), *small))
     (run,) = (home / "runs" / "tiny").iterdir()
-    assert run.name.endswith("-hidden-layer-e1-lr0.001-u64")
+    assert run.name.endswith("-hidden-layer-e1-lr0.001-u64-b4")
 
 
 def test_the_recipe_that_a_page_writes_is_a_built_in_one_and_passes_its_test(

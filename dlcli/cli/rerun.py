@@ -10,6 +10,8 @@ from dlcli.cli.runs.choice import named_or_last
 from dlcli.cli.train import Training, nothing_to_resume, print_result
 from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.progress import say
 
 
 def _by_set(option: str, words: list[str]) -> list[str] | None:
@@ -95,10 +97,16 @@ def command(
     `dl rerun RUN --set dropout=0.2 --set seed=1`. `--epochs` and `--lr` change RUN's schedule, as
     in `dl train`.
     """
+    from dlcli.data.choice import Choice
     from dlcli.runs.choice import same_runs
+    from dlcli.runs.dataset import dataset_of
     from dlcli.training.launch import rerun
 
     old = named_or_last(config, named, trained=True, lasting=True)
+    if named:
+        say(f"Run {shown(old.path)} (named)")
+    if root := dataset_of(old, config.settings().data_dir):
+        say(str(Choice(root, "of this run")))
     with nothing_to_resume():
         new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

@@ -170,7 +170,8 @@ def command() -> None:
 
     The head is the new layers that a recipe trains on the output of a pretrained network. A run's
     name says when it began (UTC), its recipe and its main values: `-e12-lr0.003-t1` is 12 epochs,
-    0.003 as the first learning rate, 1 trained layer.
+    0.003 as the first learning rate, 1 trained layer. A changed batch size or seed follows: `-b32`,
+    `-s1`.
     """
 
 

@@ -219,7 +219,8 @@ def attempts_at(
 def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     """The lines of a run's diagnosis, with the remedies that were tried set apart.
 
-    If a rerun gained nothing clear, the remedies are those for the run that it began from.
+    Of a rerun they say whether it gained anything. If it gained nothing clear, the remedies are
+    those for the run that it began from.
     """
     trained = read_training(run, run.status.get("val_loss"))
     if trained is None or not (diagnosis.next or trained.parent):
@@ -232,6 +233,9 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
         compared = "worse than" if is_worse else "not clearly better than"
         before = f"This run is {compared} {shown(base.name)}, whose valid loss is "
         before += f"{base.val_loss:.4f}. "
+    elif parent := next((each for each in others if each.name == trained.parent), None):
+        before = f"This run is clearly better than {shown(parent.name)}, whose valid loss is "
+        before += f"{parent.val_loss:.4f}. "
     attempts = attempts_at(diagnosis.next, base, others)
     left = tuple(each for each in diagnosis.next if each not in attempts)
     if attempts and not any(Remedy.of(each).command for each in left):

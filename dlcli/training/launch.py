@@ -83,12 +83,22 @@ def _say_fitted(job: Job, usual: Schedule) -> None:
 def new_run(job: Job, parent: Run | None = None) -> Run:
     """Make the run's folder, and record every resolved value."""
     resolved = _resolved(job, parent)
-    run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, job.recipe.telling())
+    run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, telling(job))
     write_yaml(run.config_file, resolved)
     write_yaml(run.classes_file, list(job.dataset.classes))
     run.start(job.name, job.epochs)
     run.log(resolved[RECORD]["command"])
     return run
+
+
+def telling(job: Job) -> list[str]:
+    """The values in the run's name: the recipe's, then a batch size or a seed that is unusual."""
+    values = {
+        "b": (job.recipe.batch_size, settings_of(type(job.recipe))["batch_size"].default),
+        "s": (job.settings.seed, settings_of(Settings)["seed"].default),
+    }
+    changed = [f"{letter}{used}" for letter, (used, usual) in values.items() if used != usual]
+    return [*job.recipe.telling(), *changed]
 
 
 def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:

@@ -219,6 +219,16 @@ def test_the_remedies_of_another_run_come_under_their_own_heading() -> None:
     assert lines_of(worse)[2] == gained
 
 
+def test_a_rerun_that_gained_says_so_before_its_own_remedies() -> None:
+    run_of("base", 0.5)
+    gained = run_of("gained", 0.4, parent="base", hyperparameters={"dropout": 0.2})
+    assert lines_of(gained)[2:] == [
+        "This run is clearly better than base, whose valid loss is 0.5000. Try, in this order:",
+        f"- {DROPOUT}",
+        f"- {LINEAR}",
+    ]
+
+
 def test_other_runs_are_read_only_if_they_can_be_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 

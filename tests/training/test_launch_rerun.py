@@ -27,7 +27,10 @@ def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, ti
     ok(dl(*TRAIN, "-d", tiny, "--seed", "3"))
     run = only_run(home)
     (home / "dl.yaml").write_text("seed: 9\ntrain: {finetune: {dropout: 0.9}}\n")
-    ok(dl("rerun", run.name))
+    assert run.name.endswith("-b4-s3")  # neither is the usual one
+    said = ok(dl("rerun", run.name)).stderr
+    header = f"Run ~/runs/tiny/{run.name} (named)\nDataset ~/data/tiny (of this run)\n"
+    assert said.startswith(header)
     (again,) = others(run)
     assert again.config["seed"] == 3
     assert again.config["train"] == run.config["train"]

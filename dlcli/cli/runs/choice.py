@@ -267,8 +267,29 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     others = [row.run for row in of_it[1:] if row.run.name not in members]
     older = next(iter(others), of_it[1].run)
     skipped = ", without its members" if older != of_it[1].run else ""
-    say(f"The newest two: {shown(older.name)} and {shown(newer.name)}{skipped}")
+    is_rerun, further = _of_parent(newer, older, [row.run for row in of_it])
+    say(f"The newest two: {shown(older.name)} and {shown(newer.name)}{skipped}{is_rerun}")
+    if further:
+        say(further)
     return [older, newer]
+
+
+def _of_parent(newer: Run, older: Run, runs: Sequence[Run]) -> tuple[str, str]:
+    """Of a rerun, that the other run is its parent; else a sentence with the command for those."""
+    from dlcli.files.formats import below
+    from dlcli.runs.choice import typed_run
+
+    name = str(below(newer.config, RECORD, "parent") or "").rpartition("/")[2]
+    parent = next((run for run in runs if run.name == name), None)
+    if parent is None:
+        return "", ""
+    if parent == older:
+        return ", its rerun", ""
+    command = click.get_current_context().command_path
+    return "", (
+        f"{shown(newer.name)} is a rerun of {shown(name)}. To compare these: "
+        f"`{command} {typed_run(parent)} {typed_run(newer)}`"
+    )
 
 
 def named_or_last(

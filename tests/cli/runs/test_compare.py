@@ -135,6 +135,24 @@ def test_without_names_the_newest_two_are_taken_the_older_first(
     assert "The newest two: one and two\n" in ok(dl("runs", verb, "-d", root)).stderr
 
 
+@pytest.mark.parametrize("verb", ["diff", "compare"])
+def test_without_names_a_rerun_says_how_to_compare_it_with_its_parent(
+    dl: Dl, root: Path, verb: str
+) -> None:
+    rerun = predicted_run(root, "a", dict.fromkeys(PETS, (0.5, 0.5)))
+    for minute, run in enumerate((run_of("one"), run_of("two"), rerun)):
+        run.update_status(started=f"2026-11-23T14:0{minute}:00Z")
+    config = rerun.config
+    for parent, said in (
+        ("two", "The newest two: two and a, its rerun\n"),
+        ("one", f"two and a\na is a rerun of one. To compare these: `dl runs {verb} one a`\n"),
+        ("gone", "The newest two: two and a\n"),
+    ):
+        config["run"]["parent"] = f"pets/{parent}"
+        write_yaml(rerun.config_file, config)
+        assert said in ok(dl("runs", verb, "-d", root)).stderr
+
+
 @pytest.mark.parametrize(("verb", "finished"), [("diff", ""), ("compare", "finished ")])
 def test_without_names_it_takes_two_runs_that_there_are(
     dl: Dl, root: Path, verb: str, finished: str
