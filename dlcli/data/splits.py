@@ -8,18 +8,28 @@ same files and the same seed give the same plan. Each `to_...` only makes the pl
 from __future__ import annotations
 
 import dataclasses
-import shutil
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.data.dataset import SAMPLE, SETTINGS, Dataset, open_dataset, require_trainable
+from dlcli.data.dataset import (
+    FEATURES,
+    SAMPLE,
+    SETTINGS,
+    Dataset,
+    dataset_settings,
+    open_dataset,
+    require_trainable,
+)
 from dlcli.data.journal import FOLDER, Move, Operation, hold, journals
+from dlcli.data.leftovers import name_left
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import settle, working_in
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.atomic import sync_folder
+from dlcli.files.atomic import atomic_folder, settle_folder
 from dlcli.files.paths import quoted, shown
 
 if TYPE_CHECKING:
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
 VALID_IMAGES = 2_000
 VALID_FRACTION = 0.2
 SMALL_DATASET = 10_000
+# What file managers write.
+_FROM_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
@@ -206,6 +218,7 @@ def sample(
     """Copy a random part of a dataset to a folder beside it, `<dataset>-sample`.
 
     It is built in a hidden folder and renamed into place, so that there is a whole sample or none.
+    A sample behind a link, or with files of others in it, is not replaced.
 
     Args:
         train: images to take from train, all where they are fewer; see `plan_sample`.
@@ -220,31 +233,29 @@ def sample(
         DlError: another sample exists, or there are too few images to take one.
     """
     settle(root)
-    operation = to_sample(root, train, valid, seed)
-    target = operation.root
-    built = root.with_name(f".{target.name}.partial")
-    replaced = root.with_name(f".{target.name}.replaced")
-    with hold(built) as held:
-        held.is_ours = True
-        for stale in (replaced, *_built_so_far(built)):
-            _remove(stale)
-        if target.exists():
+    # a dataset that can only be read does not change meanwhile, unless through somebody else
+    with hold(root) if os.access(root, os.W_OK) else nullcontext():
+        operation = to_sample(root, train, valid, seed)
+        target = operation.root
+        name_left(root.with_name(f".{target.name}.{end}") for end in ("partial", "replaced"))
+        settle_folder(target)
+        is_there = os.path.lexists(target)
+        if is_there:
             settle(target)
-        if target.exists() and _is_sample(target, operation, replace):
-            return target, None
-        outcome = carry_out(held, dataclasses.replace(operation, root=built))
-        if outcome.missing:
-            raise DlError(
-                f"{len(outcome.missing):,} images disappeared from {shown(root)} during the copy",
-                why=f"one of them is {shown(outcome.missing[0])}",
-                hint=f"Run `dl data sample {quoted(root)}` again once nothing else changes that "
-                "folder.",
-            )
-        if target.exists():
-            target.rename(replaced)
-        built.rename(target)
-        sync_folder(root.parent)
-        _remove(replaced)
+            if _is_sample(target, operation, replace):
+                return target, None
+        with atomic_folder(target, replace=is_there) as built:
+            with hold(built) as held:
+                held.is_ours = True
+                outcome = carry_out(held, dataclasses.replace(operation, root=built))
+            if outcome.missing:
+                raise DlError(
+                    f"{len(outcome.missing):,} images disappeared from {shown(root)} during the "
+                    "copy",
+                    why=f"one of them is {shown(outcome.missing[0])}",
+                    hint=f"Run `dl data sample {quoted(root)}` again once nothing else changes "
+                    "that folder.",
+                )
     return target, outcome
 
 
@@ -259,7 +270,7 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
             why="it was removed a moment ago, or it is a broken link",
             hint="Remove the link, or put the file back.",
         )
-    if (root / SETTINGS).exists():
+    if dataset_settings(root) or (root / SETTINGS).exists():  # not what a link may lead to
         moves.append(Move(SETTINGS, SETTINGS))
     sources = [dataset.fingerprint("train"), dataset.fingerprint("valid")]
     details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources}
@@ -288,17 +299,34 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
             + ("" if same_files else ", and the dataset has changed since"),
             hint="Add `--replace` to replace it.",
         )
+    if target.is_symlink():
+        raise DlError(
+            f"{shown(target)} is a link to {shown(target.resolve())}",
+            why="`dl data sample` replaces no folder behind a link",
+            hint=f"Remove the link, `rm {quoted(target)}`, then run the same command again.",
+        )
+    if stranger := _stranger(target):
+        raise DlError(
+            f"{shown(target)} is not replaced",
+            why=f"it holds {shown(stranger)}, which `dl data sample` did not put there",
+            hint="Move it away, or give the folder another name.",
+        )
     return False
 
 
-def _built_so_far(partial: Path) -> list[Path]:
-    """What a killed `sample` left in the folder that it builds in: copies alone."""
-    copies = [path for path in partial.iterdir() if path.name != FOLDER]
-    return copies + [journal.path for journal in journals(partial)]
+def _stranger(sample: Path) -> str:
+    """A file, or link, in a sample that neither a journal nor `dl features` put there; "" if none.
 
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    Returns:
+        its path, relative to the sample.
+    """
+    ours = {move.target for journal in journals(sample) for move in journal.read().moves}
+    for folder, folders, files in os.walk(sample):
+        if Path(folder) == sample:
+            folders[:] = [name for name in folders if name not in (FOLDER, FEATURES)]
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in (*links, *files):
+            path = str(Path(folder, name).relative_to(sample))
+            if path not in ours and name not in _FROM_THE_SYSTEM:
+                return path
+    return ""

@@ -70,11 +70,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         OSError: it exists, and `replace` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = escape(_end(path.name))
-    for old in filter(_is_left, list(path.parent.glob(f".dl-*.old-{name}"))):
-        if not path.exists():  # killed between the two renames
-            old.rename(path)
-    _remove_left(path.parent.glob(f".dl-*-{name}"))
+    settle_folder(path)
     built, replaced = _aside(path), _aside(path, ".old")
     built.mkdir()
     try:
@@ -89,6 +85,18 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(built, ignore_errors=True)
     sync_folder(path.parent)
     shutil.rmtree(replaced, ignore_errors=True)
+
+
+def settle_folder(path: Path) -> None:
+    """Clear up after a killed `atomic_folder(path)`: the old folder is back, or the new one whole.
+
+    `atomic_folder` itself begins with this.
+    """
+    name = escape(_end(path.name))
+    for old in filter(_is_left, list(path.parent.glob(f".dl-*.old-{name}"))):
+        if not path.exists():  # killed between the two renames
+            old.rename(path)
+    _remove_left(path.parent.glob(f".dl-*-{name}"))
 
 
 def remove_leftovers(folder: Path) -> None:

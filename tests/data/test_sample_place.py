@@ -1,0 +1,140 @@
+"""Where a sample goes: what lies there already, beside it or behind a link, stays."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
+
+import pytest
+from support.children import become_nobody, forked, killed_before_change
+from support.command_result import Dl, ok
+from support.small_folders import MADE_AND_SPLIT, Act, other_sample, plant, sample, tree
+
+from dlcli.data import operations
+from dlcli.data.dataset import open_dataset
+from dlcli.data.journal import hold
+from dlcli.errors import DlError
+
+SAMPLE = "dogscats-sample"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return plant(tmp_path / "data", MADE_AND_SPLIT)
+
+
+@pytest.mark.parametrize("act", [sample, other_sample])
+def test_a_link_in_its_place_and_what_it_leads_to_stay(folder: Path, act: Act) -> None:
+    theirs = plant(folder.parent / "theirs", {"thesis.txt": b"precious"})
+    (folder / SAMPLE).symlink_to(theirs)
+    with pytest.raises(DlError, match="was not made by `dl data sample`"):
+        act(folder)
+    assert (folder / SAMPLE).is_symlink()
+    assert tree(theirs, hidden=True) == {"thesis.txt": b"precious"}
+
+
+def test_a_sample_behind_a_link_is_used_and_never_replaced(folder: Path) -> None:
+    sample(folder)
+    there = (folder / SAMPLE).rename(folder.parent / "large-disk")
+    (folder / SAMPLE).symlink_to(there)
+    before = tree(there, hidden=True)
+    assert sample(folder) == (folder / SAMPLE, None)
+    with pytest.raises(DlError, match=rf"{SAMPLE} is a link to {there}") as caught:
+        other_sample(folder)
+    assert f"rm {folder / SAMPLE}" in caught.value.hint
+    assert tree(there, hidden=True) == before
+    operations.undo(folder / SAMPLE)
+    assert len(open_dataset(folder / "dogscats").splits["train"]) == 4
+
+
+def test_a_link_to_nowhere_stays(folder: Path) -> None:
+    (folder / SAMPLE).symlink_to("nowhere")
+    for act in (sample, other_sample):
+        with pytest.raises(DlError, match="was not made by `dl data sample`"):
+            act(folder)
+    assert (folder / SAMPLE).readlink() == Path("nowhere")
+    assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", [".partial", ".replaced"])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_folders_named_like_earlier_leftovers_stay_and_are_named(
+    folder: Path, dl: Dl, name: str, is_link: bool
+) -> None:
+    theirs = plant(folder.parent / "theirs", {"thesis.txt": b"precious"})
+    beside = folder / f".{SAMPLE}{name}"
+    if is_link:
+        beside.symlink_to(theirs)
+    else:
+        theirs = theirs.rename(beside)
+    said = ok(dl("data", "sample", folder / "dogscats", "--train", 3, "--valid", 2)).stderr
+    assert f"{beside} " in said
+    assert f"rm {'' if is_link else '-r '}{beside}" in said
+    assert tree(theirs, hidden=True) == {"thesis.txt": b"precious"}
+    assert open_dataset(folder / SAMPLE).splits["train"]
+
+
+@pytest.mark.parametrize(
+    "added", ["notes.txt", "train/cat/mine.jpg", ".git/config", "valid/cat/linked"]
+)
+def test_a_sample_with_files_of_others_is_not_replaced(folder: Path, added: str) -> None:
+    sample(folder)
+    plant(folder / SAMPLE, {"features/store/array": b"made by dl"})
+    (folder / SAMPLE / added).parent.mkdir(parents=True, exist_ok=True)
+    (folder / SAMPLE / added).symlink_to("/etc")
+    before = tree(folder / SAMPLE, hidden=True)
+    with pytest.raises(DlError, match=f"it holds {added}, which `dl data sample` did not put"):
+        other_sample(folder)
+    assert tree(folder / SAMPLE, hidden=True) == before
+    (folder / SAMPLE / added).unlink()
+    assert other_sample(folder)[1] is not None
+
+
+def test_settings_behind_a_link_are_copied_only_if_they_are_settings(folder: Path) -> None:
+    secret = plant(folder.parent, {"secret": b"password: 1\n", "settings": b"kaggle: {}\n"})
+    settings = folder / "dogscats" / "dataset.yaml"
+    settings.unlink()
+    settings.symlink_to(secret / "secret")
+    with pytest.raises(DlError, match="no setting is called `password`"):
+        sample(folder)
+    assert not (folder / SAMPLE).exists()
+    settings.unlink()
+    settings.symlink_to(secret / "settings")
+    sample(folder)
+    assert (folder / SAMPLE / "dataset.yaml").read_bytes() == b"kaggle: {}\n"
+
+
+@pytest.mark.forks
+def test_what_a_killed_one_left_goes_with_the_next(folder: Path) -> None:
+    number = 1
+    while killed_before_change(number, partial(sample, folder)):
+        number += 7
+        if not (folder / SAMPLE).exists():
+            sample(folder)
+        names = {path.name for path in folder.iterdir()}
+        assert names == {"dogscats", SAMPLE}
+        operations.undo(folder / SAMPLE)
+    assert number > 20
+
+
+def test_it_is_not_taken_while_the_dataset_changes(folder: Path) -> None:
+    with hold(folder / "dogscats"), pytest.raises(DlError, match="is being worked on"):
+        sample(folder)
+    assert not (folder / SAMPLE).exists()
+
+
+@pytest.mark.forks
+def test_it_is_taken_of_a_dataset_that_can_only_be_read(folder: Path) -> None:
+    folder.chmod(0o777)
+    (folder / "dogscats").chmod(0o555)
+    for above in folder.parents:
+        if above.is_relative_to(gettempdir()) and above != Path(gettempdir()):
+            above.chmod(0o755)
+
+    def act() -> None:
+        become_nobody()
+        sample(folder)
+
+    assert forked(act) == 0
+    assert open_dataset(folder / SAMPLE).splits["train"]
