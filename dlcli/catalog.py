@@ -1,8 +1,9 @@
 """Find and load recipes: built-in ones, and those in `recipes/` beside a project's `dl.yaml`.
 
 Each file is one recipe, named after the file. Reading names and texts runs no code of a project. A
-recipe's code runs once per process, when its class is first needed, and its class is then checked
-as the tests check the built-in ones. A project's file does not belong to a package, and its folder
+recipe's code runs only if its project is trusted (`trust`), and never for completion. It runs once
+per process, when its class is first needed, and its class is then checked as the tests check the
+built-in ones. A project's file does not belong to a package, and its folder
 is not on the import path: it imports `dlcli` and installed packages. A file that can't be used
 breaks no other recipe.
 """
@@ -10,25 +11,33 @@ breaks no other recipe.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from stat import S_ISREG
 from types import ModuleType
 from typing import Any
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
+from dlcli.files.paths import PROJECT_FILE, find_project_file, is_file, shown
 from dlcli.recipe import Recipe
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import coerce, plain, settings_of
 from dlcli.settings.shared import BACKBONE_SETTINGS, blocks
+from dlcli.trust import UntrustedError, is_trusted, real, require
+from dlcli.words import printable, size
 
 OWN_FOLDER = "recipes"
 # In 0.1.0 `setting` and `Schedule` came from modules of their own.
 IMPORTS = "from dlcli.recipe import Recipe, Schedule, setting"
+# No recipe is longer; somebody's file of this name may be endless.
+MOST_BYTES = 1 << 20
+# Set while a shell completes a command line, which runs no code of a project.
+COMPLETING = "_DL_COMPLETE"
 # Options that a recipe's command has besides its settings.
 TAKEN = {"config", "debug", "help", "members"}
 PLAIN = {int, float, bool, str, Path}
@@ -58,6 +67,7 @@ def recipe_class(name: str) -> type[Recipe]:
     """The recipe's class.
 
     Raises:
+        UntrustedError: it is of a project that is not trusted.
         DlError: there is no such recipe, and it names the nearest; or a project recipe can't be
             loaded.
     """
@@ -109,14 +119,42 @@ def recipe_digest(name: str) -> str:
     return sha256(source_of(_source_file(name))).hexdigest()[:16]
 
 
-def broken_files() -> dict[Path, DlError]:
-    """Each project file that can't be used, and why. This runs the code of all of them."""
-    return {file: error for name, file in _files().items() if (error := _fault(name, file))}
+def withheld_names() -> tuple[str, ...]:
+    """The names of the project recipes that need trust in a folder, sorted."""
+    return tuple(name for name in own_names() if not all(map(is_trusted, _homes(_files()[name]))))
 
 
-def loadable_names() -> tuple[str, ...]:
-    """The names of the recipes that can be used, sorted. This runs the code of project recipes."""
-    own = [name for name in own_names() if not _fault(name, _source_file(name))]
+def why_withheld(name: str) -> UntrustedError:
+    """The error for a project recipe that needs trust in a folder."""
+    file = _source_file(name)
+    folder = next(folder for folder in _homes(file) if not is_trusted(folder))
+    return UntrustedError(f"The recipe {shown(file)} is not run", folder)
+
+
+def broken_files(*, without: Container[str] = ()) -> dict[Path, DlError]:
+    """Each project file that can't be used, and why. This runs the code of all of them.
+
+    Args:
+        without: names of recipes to leave out.
+
+    Raises:
+        UntrustedError: the project is not trusted.
+    """
+    files = {name: file for name, file in _files().items() if name not in without}
+    return {file: error for name, file in files.items() if (error := _fault(name, file))}
+
+
+def loadable_names(*, without: Container[str] = ()) -> tuple[str, ...]:
+    """The names of the recipes that can be used, sorted. This runs the code of project recipes.
+
+    Args:
+        without: names of recipes to leave out.
+
+    Raises:
+        UntrustedError: the project is not trusted.
+    """
+    names = [name for name in own_names() if name not in without]
+    own = [name for name in names if not _fault(name, _source_file(name))]
     return tuple(sorted([*built_in_names(), *own]))
 
 
@@ -136,7 +174,8 @@ def why_missing(name: str) -> str:
     folder = _own_folder()
     if folder is None:
         return f"{name!r} is not built in, and there is no project here (no {PROJECT_FILE})"
-    return f"{name!r} is not built in, and {shown(folder.parent / file)} does not exist"
+    lacks = "is not a file" if os.path.lexists(folder.parent / file) else "does not exist"
+    return f"{name!r} is not built in, and {shown(folder.parent / file)} {lacks}"
 
 
 def _fault(name: str, file: Path) -> DlError | None:
@@ -166,7 +205,7 @@ def _files() -> dict[str, Path]:
     files = {
         file.stem.replace("_", "-"): file
         for file in (folder.glob("*.py") if folder else ())
-        if file.stem.isidentifier() and not file.stem.startswith("_") and file.is_file()
+        if file.stem.isidentifier() and not file.stem.startswith("_") and is_file(file)
     }
     return dict(sorted(files.items()))
 
@@ -192,10 +231,29 @@ def _module_name(name: str) -> str:
     return f"dlcli.recipes.{name.replace('-', '_')}"
 
 
+def _homes(file: Path) -> list[Path]:
+    """The folders that need trust: the file's project, and the one to which a link leads."""
+    folder = real(file).parent
+    there = folder.parent if folder.name == OWN_FOLDER else folder
+    return [*dict.fromkeys((real(file.parents[1]), there))]
+
+
 @lru_cache
 def source_of(file: Path) -> bytes:
-    """A file's bytes as first read, so that the digest belongs to the code that ran."""
-    return file.read_bytes()
+    """A file's bytes as first read, so that the digest belongs to the code that ran.
+
+    Raises:
+        DlError: it is not a file, or too large for a recipe.
+        OSError: it can't be read.
+    """
+    # not blocked by a FIFO that has taken the file's place
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise DlError("it is not a file")
+        source = opened.read(MOST_BYTES + 1)
+    if len(source) > MOST_BYTES:
+        raise DlError(f"it is larger than {size(MOST_BYTES)}")
+    return source
 
 
 @lru_cache
@@ -204,14 +262,28 @@ def docstring_of(file: Path) -> str:
     import ast
 
     try:
-        return ast.get_docstring(ast.parse(source_of(file), str(file))) or ""
-    except (OSError, SyntaxError, ValueError, RecursionError) as error:
+        text = ast.get_docstring(ast.parse(source_of(file), str(file))) or ""
+    except (DlError, OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _broken(file, error) from error
+    return "\n".join(map(printable, text.splitlines()))
+
+
+def load(file: Path) -> type[Recipe] | DlError:
+    """The class in a project file, or why there is none.
+
+    Raises:
+        UntrustedError: the project is not trusted, or this completes a command line.
+    """
+    what = f"The recipe {shown(file)} is not run"
+    for home in _homes(file):
+        if COMPLETING in os.environ:
+            raise UntrustedError(what, home)
+        require(home, what)
+    return _loaded(file)
 
 
 @lru_cache
-def load(file: Path) -> type[Recipe] | DlError:
-    """The class in a project file, or why there is none."""
+def _loaded(file: Path) -> type[Recipe] | DlError:
     try:
         return _run(file)
     except DlError as error:

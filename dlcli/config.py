@@ -6,7 +6,8 @@ Built-in defaults < `~/.config/dl/config.yaml` < the project's `dl.yaml` (search
 `DL_TRAIN__FINETUNE__SCHEDULE`.
 
 The built-in settings are known at once. Those of a project recipe are known only after its code has
-run, which happens only for commands that use the recipe or list all settings.
+run, which happens only for commands that use the recipe or list all settings. Its code runs only if
+the project is trusted (`trust`), and so are its settings that may cost money or send a file.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from dlcli import trust
 from dlcli.catalog import (
     built_in_names,
     loadable_names,
@@ -30,13 +32,19 @@ from dlcli.catalog import (
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import amended, read_text, read_yaml, without
-from dlcli.files.paths import config_home, find_project_file, shown, with_home
+from dlcli.files.paths import PROJECT_FILE, config_home, find_project_file, shown, with_home
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, means_nothing, plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE
 from dlcli.settings.shared import BLOCKS, Settings, blocks
+from dlcli.trust import is_trusted, real, require
 
-RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL"}
+RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL", trust.VARIABLE}
+# Settings of a project that are used only if it is trusted: they rent, and reach, and copy to and
+# from rented computers; they name a file whose content goes elsewhere.
+GUARDED = ("aws.", "weights")
+# Folders of a project that are used, and said if it is not trusted.
+SAID = ("data_dir", "runs_dir")
 # The block of a run's config.yaml that records when, where and with which software it ran.
 RECORD = "run"
 
@@ -53,6 +61,37 @@ class Value:
 
     value: Any
     origin: str
+
+    def read(self, key: str) -> Value:
+        """The value of the setting of this key, to use it."""
+        return self
+
+
+@dataclass(frozen=True)
+class Guarded(Value):
+    """A value of a project's file that may cost money or send a file: used only if trusted."""
+
+    file: Path
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the project is not trusted."""
+        return not all(map(is_trusted, self.homes))
+
+    @property
+    def homes(self) -> list[Path]:
+        """The folders that need trust: the file's project, and the one to which a link leads."""
+        return [*dict.fromkeys((real(self.file.parent), real(self.file).parent))]
+
+    def read(self, key: str) -> Value:
+        """The value.
+
+        Raises:
+            UntrustedError: the project is not trusted.
+        """
+        for folder in self.homes:
+            require(folder, f"`{key}` in {shown(self.file)} is not used")
+        return Value(self.value, self.origin)
 
 
 @dataclass(frozen=True)
@@ -88,9 +127,28 @@ class Config:
         self.values, self.warnings, self.file = dict(values), warnings, file
 
     def settings(self) -> Settings:
-        """The shared settings as one value."""
-        blocks = {name: cls(**self._block(f"{name}.", cls)) for name, cls in BLOCKS.items()}
-        return Settings(**self._block("", Settings), **blocks)
+        """The shared settings as one value.
+
+        Raises:
+            UntrustedError: when a setting is read that is withheld, not before.
+        """
+        blocks = {name: self._made(cls, f"{name}.") for name, cls in BLOCKS.items()}
+        made: Settings = self._made(Settings, "", **blocks)
+        return made
+
+    def _made(self, cls: type, block: str, **blocks: Any) -> Any:
+        """A block of settings as one value."""
+        keys = {name: block + name for name in settings_of(cls)}
+        withheld = {
+            name: partial(self.get, key) for name, key in keys.items() if self.withholds(key)
+        }
+        values = {name: self.get(key).value for name, key in keys.items() if name not in withheld}
+        return (_withholding(cls) if withheld else cls)(**values, **withheld, **blocks)
+
+    def withholds(self, key: str) -> bool:
+        """Whether a setting is a project's that is not trusted, and so not used."""
+        found = self.values.get(key)
+        return isinstance(found, Guarded) and found.is_withheld
 
     def recipe(self, name: str) -> Recipe:
         """A recipe with its hyperparameters as set.
@@ -111,8 +169,7 @@ class Config:
     def get(self, key: str) -> Value:
         """A setting's value and origin; the default if it wasn't set."""
         if key in self.values:
-            found = self.values[key]
-            return found.read(key) if isinstance(found, Unread) else found
+            return self.values[key].read(key)
         default = declared(key).default
         return Value(with_home(default) if isinstance(default, Path) else default, DEFAULT)
 
@@ -198,12 +255,31 @@ class Config:
         """Whether the value was typed on the command line."""
         return key in self.values and self.values[key].origin in (FLAG, RATE_ALONE)
 
+    def shown(self, key: str) -> Value:
+        """A setting's value and origin, to show it and not to use it."""
+        found = self.values.get(key)
+        return found if isinstance(found, Guarded) else self.get(key)
+
     def items(self) -> Iterator[tuple[str, Value]]:
-        """Every setting, including recipes', with value and origin."""
+        """Every setting, including recipes', with value and origin, as `shown`."""
         usable = loadable_names()
         set_there = [key for key in self.values if own_recipe_of(key) in usable]
         for key in dict.fromkeys([*all_keys(), *set_there]):
-            yield key, self.get(key)
+            yield key, self.shown(key)
+
+
+class _Withholding:
+    """Settings of which some are withheld: whoever reads one has to be able to use it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        return found().value if isinstance(found, partial) else found
+
+
+@lru_cache
+def _withholding(cls: type) -> type:
+    """A class of settings, some of which may be withheld."""
+    return type(cls.__name__, (_Withholding, cls), {})
 
 
 def load_config(
@@ -224,17 +300,54 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Value] = {}
+    if user_file().is_file():
+        values |= read_config_file(user_file())
     project = find_project_file(folder or Path.cwd())
-    for file in (user_file(), project):
-        if file and file.is_file():
-            values |= read_config_file(file)
+    warnings = []
+    if project:
+        found = read_config_file(_required(project))
+        values |= {key: _guarded(key, value, project) for key, value in found.items()}
+        warnings = _untrusted_folders(found, project)
     found, unknown = _from_environment(environ)
     values |= found
     if config_file is not None:
         if not config_file.is_file():
             raise DlError(f"No such file: {shown(config_file)}", hint="Check `--config`.")
         values |= read_config_file(config_file)
-    return Config(values, tuple(unknown), config_file)
+    return Config(values, (*warnings, *unknown), config_file)
+
+
+def _required(project: Path) -> Path:
+    """A project's file, which is to be read.
+
+    Raises:
+        DlError: it is something else than a file.
+    """
+    if project.is_file():
+        return project
+    if project.is_symlink() and not project.exists():
+        what, mend = f"is a link to {shown(project.readlink())}, which does not exist", "Mend"
+    else:
+        what, mend = "is not a file", "Move"
+    raise DlError(
+        f"{shown(project)} {what}",
+        hint=f"{mend} or remove it. An empty {PROJECT_FILE} is enough for a project.",
+    )
+
+
+def _guarded(key: str, value: Value, project: Path) -> Value:
+    """A value of a project's file; one that is used only if the project is trusted knows so."""
+    return Guarded(value.value, value.origin, project) if key.startswith(GUARDED) else value
+
+
+def _untrusted_folders(values: Mapping[str, Value], project: Path) -> list[str]:
+    """Say which folders a project that is not trusted sets."""
+    named = [key for key in SAID if key in values]
+    if not named or is_trusted(project.parent):
+        return []
+    folders = " and ".join(f"`{key}` to {shown(values[key].value)}" for key in named)
+    command = trust.command(real(project.parent))
+    return [f"{shown(project)} sets {folders}, and is not a trusted project's (`{command}`)."]
 
 
 def user_file() -> Path:
@@ -456,6 +569,8 @@ def _homes(key: str, known: Iterable[str]) -> list[str]:
 
 def whole_key(key: str) -> str:
     """A dotted key by its last part, if no other key ends so; else what was typed."""
+    if key in declarations() or own_recipe_of(key):
+        return key
     keys = all_keys()
     homes = [each for each in keys if each.endswith(f".{key}")]
     return homes[0] if len(homes) == 1 and key not in keys else key

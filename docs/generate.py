@@ -44,6 +44,7 @@ FLOORS = (
     "models",
     "images",
     "aws",
+    "trust.py",
     "files",
     "recipe.py",
     "settings",

@@ -56,7 +56,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("catalog",),
     ("recipes",),
     ("models",),
-    ("images", "aws"),
+    ("images", "aws", "trust"),
     ("files", "recipe"),
     ("settings", "evaluation", "progress", "process", "backend"),
     ("errors", "words", "version"),

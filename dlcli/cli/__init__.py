@@ -7,10 +7,12 @@ from importlib import import_module
 
 import click
 
+from dlcli.cli.parts.ask import consent_to_trust
 from dlcli.cli.parts.help import CALLED, DebugOption, Group, usage_text
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
+from dlcli.trust import asked_by
 from dlcli.version import __version__
 
 # In the order of use; each is a module of this package with a `command`. The texts are here, so
@@ -115,8 +117,9 @@ root.params.append(DebugOption())
 def main(arguments: list[str] | None = None) -> int:
     """Run `dl` and return its exit code; the only place that prints errors."""
     try:
-        # standalone_mode would turn Ctrl-C into exit code 1
-        result = root.main(arguments, prog_name="dl", standalone_mode=False)
+        with asked_by(consent_to_trust):
+            # standalone_mode would turn Ctrl-C into exit code 1
+            result = root.main(arguments, prog_name="dl", standalone_mode=False)
         return result if isinstance(result, int) else ExitCode.OK
     except DlError as error:
         return _fail(str(error), error, error.exit_code)

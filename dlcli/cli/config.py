@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from dlcli import trust
+from dlcli.catalog import OWN_FOLDER
 from dlcli.cli.parts.complete import complete_setting
 from dlcli.cli.parts.help import Command, DebugOption, Group
-from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.options import JSON, TypedPath, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import (
     DEFAULT,
@@ -31,7 +33,9 @@ from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.progress import say
 from dlcli.settings.fields import plain
+from dlcli.words import printable
 
+UNUSED = "Its recipes are not run, nor are `weights` and settings of `aws` used"
 PROJECT = click.option(
     "--project", is_flag=True, help=f"use the project's {PROJECT_FILE}, not your own file"
 )
@@ -69,8 +73,10 @@ def show(config: Config, word: str | None, origin: bool, changed: bool, as_json:
             say("Nothing sets any of these settings: all have their defaults.")
             return
     if as_json:
+        say_untrusted()
         emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in kept.items()})
         return
+    say_untrusted()
     rows = [[key, shown(declared(key).text(v.value)), _source(v.origin)] for key, v in kept.items()]
     columns = 3 if origin else 2
     header = ["setting", "value", "comes from"][:columns]
@@ -100,7 +106,9 @@ def _matches(key: str, word: str | None) -> bool:
 def get(config: Config, key: str) -> None:
     """Print one setting, in the form that `dl config set` takes."""
     key = whole_key(key)
-    click.echo(declared(key).text(config.get(key).value))
+    if config.withholds(key):
+        say_untrusted()
+    click.echo(declared(key).text(config.shown(key).value))
 
 
 @command.command("set", cls=Command)
@@ -140,10 +148,13 @@ def set_(ctx: click.Context, key: str, value: str | None, project: bool) -> None
             hint="Save it in the project's file: add `--project`.",
         )
     file = _file(project)
+    is_new = project and not any(map(os.path.lexists, (file, file.parent / OWN_FOLDER)))
     saved = save_setting(file, key, value)
+    if is_new and not trust.open_to_all(file.parent):
+        trust.trust(file.parent)
     say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
     try:
-        winner = load_config().get(key)
+        winner = load_config().shown(key)
     except DlError as error:  # another setting is wrong, perhaps in another file
         say(f"Warning: {error}")
         return
@@ -162,10 +173,12 @@ def unset(key: str, project: bool) -> None:
     file, key = _file(project), whole_key(key)
     there = remove_setting(file, key)
     say(f"{key} is {'no longer' if there else 'not'} set in {shown(file)}")
-    if key not in all_keys():  # an unknown setting has no other value
+    try:
+        declared(key)
+    except DlError:  # an unknown setting has no other value
         return
     try:
-        left = load_config().get(key)
+        left = load_config().shown(key)
     except DlError as error:  # another setting is wrong, perhaps in another file
         say(f"Warning: {error}")
         return
@@ -175,11 +188,81 @@ def unset(key: str, project: bool) -> None:
 
 @command.command("path", cls=Command)
 def path() -> None:
-    """Print the paths of all settings files, and mark missing ones."""
+    """Print the paths of all settings files, and mark missing ones.
+
+    It also says whether the project is trusted.
+    """
     for file in (_file(), _file(project=True)):
         click.echo(f"{file}" if file.is_file() else f"{file}  (missing)")
+    project = find_project_file(Path.cwd())
+    if project and trust.is_trusted(project.parent):
+        say(f"{shown(trust.real(project.parent))} is a trusted project.")
+    say_untrusted()
 
 
+@command.command("trust", cls=Command)
+@click.argument("folder", required=False, type=TypedPath())
+@click.option("--list", "as_list", is_flag=True, help="list the trusted folders")
+@click.option("--revoke", is_flag=True, help="trust the folder no longer")
+@click.pass_context
+def trust_(ctx: click.Context, folder: Path | None, as_list: bool, revoke: bool) -> None:
+    """Trust a project: run its recipes, and use all of its settings.
+
+    FOLDER is the project's folder, by default that of the current project. A project may be
+    somebody else's: a download, a shared disk. Its recipes are code. Its settings of `aws` and
+    `weights` may cost money or send files. So read them first. `dl` remembers the folder's path and
+    owner, and does not ask again if files in it change. A folder inside is not trusted with it.
+    """
+    if as_list:
+        if folder or revoke:
+            raise click.UsageError("`--list` takes neither a folder nor `--revoke`.", ctx)
+        for each in trust.trusted_folders():
+            click.echo(f"{printable(str(each))}{_no_longer(each)}")
+        return
+    if folder is None and (project := find_project_file(Path.cwd())):
+        folder = project.parent
+    if folder is None:
+        raise DlError(
+            "There is no project here",
+            why=f"neither the current folder nor one above it has a {PROJECT_FILE}",
+            hint="Name the project's folder: `dl config trust FOLDER`.",
+        )
+    folder = trust.real(folder)
+    if revoke:
+        was = trust.revoke(folder)
+        say(f"{shown(folder)} is {'no longer' if was else 'not'} trusted.")
+        if trust.is_trusted(folder):
+            say(f"Warning: it is still trusted, because {trust.VARIABLE} names it.")
+        return
+    if not folder.is_dir():
+        raise DlError(
+            f"{shown(folder)} is not a folder",
+            hint=f"Name the folder that holds the {PROJECT_FILE}.",
+            exit_code=ExitCode.USAGE,
+        )
+    trust.trust(folder)
+    say(f"{shown(folder)} is trusted: `dl` runs its recipes, and uses all of its settings.")
+    if not any(map(os.path.lexists, (folder / PROJECT_FILE, folder / OWN_FOLDER))):
+        say(f"Warning: it has no {PROJECT_FILE}, and a folder is not trusted with those above it.")
+    if trust.open_to_all(folder):
+        say("Warning: every user of this computer may change what is in it.")
+
+
+def _no_longer(folder: Path) -> str:
+    """A mark for a folder that was trusted, and is not now."""
+    if trust.is_trusted(folder):
+        return ""
+    return "  (has another owner now)" if folder.exists() else "  (missing)"
+
+
+def say_untrusted() -> None:
+    """Say if the current project is not trusted."""
+    project = find_project_file(Path.cwd())
+    if project and not trust.is_trusted(project.parent):
+        say(f"Warning: {trust.UntrustedError(UNUSED, trust.real(project.parent))}")
+
+
+trust_.params.append(DebugOption())
 set_.params.append(DebugOption())
 unset.params.append(DebugOption())
 path.params.append(DebugOption())

@@ -60,9 +60,9 @@ def cache_home() -> Path:
 
 
 def find_project_file(folder: Path) -> Path | None:
-    """The nearest `dl.yaml` in a folder or one above it."""
+    """The nearest `dl.yaml` in a folder or one above it, whatever it is; it is not opened."""
     for parent in (folder, *folder.parents):
-        if (parent / PROJECT_FILE).is_file():
+        if os.path.lexists(parent / PROJECT_FILE):
             return parent / PROJECT_FILE
     return None
 
@@ -130,6 +130,14 @@ def is_folder(path: Path) -> bool:
     """Whether there is a folder; one that may not be looked at counts as none."""
     try:
         return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; one that may not be looked at counts as none."""
+    try:
+        return path.is_file()
     except OSError:
         return False
 

@@ -37,6 +37,7 @@ from dlcli.runs.settings import (
 )
 from dlcli.settings.fields import Refused, text_of
 from dlcli.settings.schedule import Schedule
+from dlcli.trust import asked_by
 
 # What is not compared of the settings. Another seed changes the loss by chance alone.
 NOT_SETTINGS = (*LOCATIONS, *DECIDED, *BESIDES, "seed", "kaggle", "train", RECORD)
@@ -119,6 +120,7 @@ class Change:
         return ("backbone" in held) == ("backbone" in self.others)
 
 
+@asked_by(None)  # advice alone is not worth a question
 def change_of(remedy: str, run: Trained) -> Change | None:
     """What a remedy's command trains; None if it trains nothing, or on other images.
 

@@ -16,6 +16,7 @@ from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
 from dlcli.settings.fields import coerce, plain, text_of
+from dlcli.trust import asked_by
 
 # Paths and limits of the machine, which don't distinguish trainings.
 LOCATIONS = ("data_dir", "runs_dir", "dataset", "workers", "memory")
@@ -65,6 +66,7 @@ class Changed:
     known: bool = True
 
 
+@asked_by(None)  # without a recipe's code, its defaults are unknown
 def changed_settings(config: Mapping[str, Any]) -> list[Changed]:
     """The settings of a run that are not the defaults, hyperparameters first.
 

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from support.command_result import Dl, ok, refused
+from support.project import make_project
 
 from dlcli.config import load_config
 
 
 def test_every_type_is_read_from_a_file(home: Path) -> None:
-    (home / "dl.yaml").write_text(
+    make_project(
+        home,
         "aws:\n  idle: off\n  ingress: [203.0.113.7, 2001:db8::/64]\n  exclude: ['*.zip', big/]\n"
-        "  ssh_key: key\n  max_price: 1.5\n  spot: yes\n"
+        "  ssh_key: key\n  max_price: 1.5\n  spot: yes\n",
     )
     aws = load_config().settings().aws
     assert aws.idle is None  # YAML reads `off` as a truth value

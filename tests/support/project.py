@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dlcli.trust import trust
+
 # Trains in no time: one Dense layer on the pixels, with an option that no other recipe has.
 WIDE = '''"""One layer, then a wider one.
 
@@ -30,7 +32,13 @@ BROKEN = '"""It asks for what nobody has."""\n\nimport nobody_has_this\n'
 
 
 def make_project(folder: Path, settings: str = "", **recipes: str) -> Path:
-    """A folder with `dl.yaml` and `recipes/`, which holds files of these names and texts."""
+    """A trusted project: `dl.yaml`, and `recipes/` with files of these names and texts."""
+    trust(somebodys_project(folder, settings, **recipes))
+    return folder
+
+
+def somebodys_project(folder: Path, settings: str = "", **recipes: str) -> Path:
+    """A project as a download brings it, which nobody has trusted."""
     (folder / "recipes").mkdir(parents=True, exist_ok=True)
     (folder / "dl.yaml").write_text(settings)
     for name, text in recipes.items():

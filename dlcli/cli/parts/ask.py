@@ -7,6 +7,9 @@ import sys
 import click
 
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.paths import shown
+from dlcli.progress import say
+from dlcli.trust import UntrustedError
 
 YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
@@ -37,3 +40,20 @@ def consent(
         )
     if not click.confirm(question, err=True):
         raise click.Abort(f"{otherwise}.")
+
+
+def consent_to_trust(error: UntrustedError) -> None:
+    """Ask whether to trust a project whose recipe or setting a command needs.
+
+    Raises:
+        UntrustedError: there is no terminal to ask at.
+        click.Abort: the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise error
+    say(f"{error.what}: {error.why}.")
+    say(
+        "`dl` asks once for each project, because it may be somebody else's: recipes are code, and "
+        "`weights` and settings of `aws` may cost money or send files."
+    )
+    consent(f"Trust {shown(error.folder)}?", False)

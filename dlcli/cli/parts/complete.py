@@ -77,9 +77,9 @@ def complete_setting(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Dotted keys of settings."""
-    from dlcli.config import all_keys
+    from dlcli.config import declarations
 
-    return _starting(incomplete, all_keys())
+    return _starting(incomplete, declarations())
 
 
 def _datasets() -> tuple[str, ...]:
