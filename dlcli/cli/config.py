@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -67,16 +68,15 @@ def show(config: Config, word: str | None, origin: bool, changed: bool, as_json:
             hint=f"{did_you_mean(str(word), all_keys())} `dl config show` lists them all.",
             exit_code=ExitCode.USAGE,
         )
+    say_untrusted()
     if changed:
         kept = {key: value for key, value in kept.items() if value.origin != DEFAULT}
         if not kept and not as_json:
             say("Nothing sets any of these settings: all have their defaults.")
             return
     if as_json:
-        say_untrusted()
         emit_json({key: {"value": plain(v.value), "origin": v.origin} for key, v in kept.items()})
         return
-    say_untrusted()
     rows = [[key, shown(declared(key).text(v.value)), _source(v.origin)] for key, v in kept.items()]
     columns = 3 if origin else 2
     header = ["setting", "value", "comes from"][:columns]
@@ -151,7 +151,8 @@ def set_(ctx: click.Context, key: str, value: str | None, project: bool) -> None
     is_new = project and not any(map(os.path.lexists, (file, file.parent / OWN_FOLDER)))
     saved = save_setting(file, key, value)
     if is_new and not trust.open_to_all(file.parent):
-        trust.trust(file.parent)
+        with suppress(OSError):  # a home that can't be written: a command that needs trust asks
+            trust.trust(file.parent)
     say(f"{key} is {declared(key).text(saved)} in {shown(file)}")
     try:
         winner = load_config().shown(key)
