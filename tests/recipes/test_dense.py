@@ -15,7 +15,7 @@ def test_it_learns_by_heart_what_it_sees(dl: Dl, home: Path, tiny: Path) -> None
     command = "train dense -d tiny --units 16 --image-size 16 --batch-size 4 --schedule 1e-3x12"
     ok(dl(*command.split()))
     run = only_run(home)
-    assert run.name.endswith("-dense-e12-lr0.001-u16")
+    assert run.name.endswith("-dense-e12-lr0.001-u16-b4")
     assert run.status["train_accuracy"] > 0.9
     normalize, hidden, classes = 4 * 3, (16 * 16 * 3 + 1) * 16, (16 + 1) * 2
     assert run.status["parameters"] == normalize + hidden + classes

@@ -67,7 +67,7 @@ def test_augmentation_goes_through_the_images(dl: Dl, home: Path, tiny: Path) ->
     ).stderr
     assert "on the images" in said
     assert not (tiny / "features").exists()
-    assert only_run(home).name.endswith("-e2-lr0.001-t1-aug")
+    assert only_run(home).name.endswith("-e2-lr0.001-t1-aug-b4")
 
 
 def test_linear_sees_the_pixels_and_needs_no_backbone(dl: Dl, home: Path, tiny: Path) -> None:
