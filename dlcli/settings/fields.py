@@ -13,7 +13,6 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -201,7 +200,7 @@ def plain(value: Any) -> Any:
     """A value as YAML and JSON can hold it; `coerce` gives a setting's back."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return str(value)
 
 
 def text_of(value: Any) -> str:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import read_csv, read_text, read_yaml, write_csv, write_yaml
+from dlcli.files.formats import (
+    parse_json,
+    read_csv,
+    read_text,
+    read_yaml,
+    write_csv,
+    write_yaml,
+)
 
 pytestmark = pytest.mark.forks
 
@@ -95,7 +104,17 @@ def test_csv_holds_plain_lines_so_that_any_tool_reads_it(tmp_path: Path) -> None
         "seed: [1, 2",
         "seed: 1\n  workers: 2",
         "\tseed: 1",
-        "day: 2026-99-99",  # read as a date that there isn't
+        "&a [*a]",  # it holds itself
+        "a: &a {<<: *a}",
+        "a: *b",
+        "? [1]\n: 2",
+        "a: 1\n---\nb: 2",
+        "seed: !!int ''",
+        "seed: !!bool maybe",
+        "day: !!timestamp 2026-11-29",
+        "classes: !!set {cat, dog}",
+        "icon: !!binary aGk=",
+        "<<: 3",
         "!!python/object/apply:os.system ['true']",
         "seed: \x01",
     ],
@@ -119,7 +138,8 @@ def test_a_yaml_file_that_is_not_text_is_an_error_that_names_it(tmp_path: Path) 
     [
         ("a: 1\nb: [1\nc: 2\n", "line 3, column 2: "),
         ("a: \x00\n", "not allowed"),
-        ("a: 2026-13-45\n", "month must be in 1..12"),
+        ("a: [" + "[" * 10_000, "line 1, column 53: it nests deeper than 50 levels"),
+        ("a: 1\nb: &b [*b]\n", "line 2, column 8: *b holds itself"),
     ],
 )
 def test_what_is_wrong_with_yaml_is_said_without_the_parsers_own_words(
@@ -131,6 +151,57 @@ def test_what_is_wrong_with_yaml_is_said_without_the_parsers_own_words(
         read_yaml(file)
     assert where in error.value.why
     assert "byte string" not in error.value.why
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1: 1_000\n0x1F: 010\non: ~\nf: -.5\ng: .inf\nh: 1:30\ni: 1e3\nj: 1.5e+3\n",
+        "- &a {x: 1, y: 2}\n- {<<: *a, y: 3}\n- <<: [*a, {x: 9, z: 8}]\n  y: 5\n- *a\n",
+        "'a': !!str 1\nb: !!int '3'\n? c\n: !!float 3\nd: !!null x\n",
+        "- |\n  a\n  b\n- >-\n  c\n  d\n- 'e'\n- \"\\u65e5\"\n- []\n- {}\n",
+    ],
+)
+def test_yaml_holds_what_other_readers_find_in_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dl.yaml").write_text(text)
+    assert repr(read_yaml(tmp_path / "dl.yaml")) == repr(yaml.safe_load(text))
+
+
+def test_times_and_endless_numbers_are_text(tmp_path: Path) -> None:
+    text = f"- 2026-11-29\n- 2026-99-99\n- 2026-11-29 10:00:00Z\n- {'9' * 5000}\n- =\n"
+    (tmp_path / "dl.yaml").write_text(text)
+    values = ["2026-11-29", "2026-99-99", "2026-11-29 10:00:00Z", "9" * 5000, "="]
+    assert read_yaml(tmp_path / "dl.yaml") == values
+
+
+def test_aliases_count_as_often_as_they_occur(tmp_path: Path) -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    for before, name in itertools.pairwise("abcdefghij"):
+        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]")
+    (tmp_path / "dl.yaml").write_text("\n".join(lines))
+    with pytest.raises(DlError, match="more than 200,000 values"):
+        read_yaml(tmp_path / "dl.yaml")
+
+
+def test_a_file_too_large_to_be_read_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    for read in (read_yaml, read_text, read_csv):
+        with pytest.raises(DlError, match="huge is too large"):
+            read(tmp_path / "huge")
+
+
+def test_a_pipe_or_device_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros"):
+        with pytest.raises(DlError, match=f"{name} is not a file"):
+            read_yaml(tmp_path / name)
+
+
+def test_json_nested_without_end_is_an_error_of_its_value() -> None:
+    with pytest.raises(ValueError, match="too deep"):
+        parse_json("[" * 100_000)
 
 
 def test_an_empty_yaml_file_holds_nothing(tmp_path: Path) -> None:

@@ -197,14 +197,12 @@ def test_keys_of_a_newer_version_do_no_harm(home: Path) -> None:
     assert (row.state, row.values["mood"]) == ("finished", "good")
 
 
-def test_dates_and_the_like_become_text(home: Path) -> None:
+def test_dates_are_text_and_what_is_not_plain_makes_a_run_damaged(home: Path) -> None:
     run = listed_run()
-    run.status_file.write_text(
-        "state: finished\nstarted: 2026-11-23\nx: !!set {a}\ny: !!binary aGk=\n"
-    )
-    row = only(home)
-    assert row.values["started"] == "2026-11-23"
-    assert all(isinstance(row.values[key], str) for key in "xy")
+    run.status_file.write_text("state: finished\nstarted: 2026-11-23\n# [\n")
+    assert only(home).values["started"] == "2026-11-23"
+    run.status_file.write_text("state: finished\nx: !!set {a}\n")
+    assert "status.yaml is not valid YAML" in only(home).problem
 
 
 def test_a_failed_runs_reason_of_many_words_is_read(home: Path) -> None:
