@@ -371,6 +371,8 @@ def save_setting(file: Path, key: str, value: str) -> Any:
     Raises:
         DlError: an unknown key, a wrong type, or a file that does not hold settings.
     """
+    from dlcli.files.locks import alone_in  # not for those who only read settings
+
     setting = declared(key)
     try:
         checked = plain(coerce(value, replace(setting, name=key)))
@@ -380,12 +382,13 @@ def save_setting(file: Path, key: str, value: str) -> Any:
         hint = f"For the default, {setting.text(setting.default)}: `dl config unset {key}`."
         raise DlError(error.what, why=error.why, hint=hint, exit_code=error.exit_code) from error
     file = file.resolve()  # so that a link, as for dotfiles, stays a link
-    text = ""
-    if file.is_file():
-        _flat(read_yaml(file), shown(file))  # fails, so that an unreadable file isn't overwritten
-        text = read_text(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(file, amended(text, key.split(".", 2), checked))
+    with alone_in(file.parent):
+        text = ""
+        if file.is_file():
+            _flat(read_yaml(file), shown(file))  # fails: an unreadable file isn't overwritten
+            text = read_text(file)
+        atomic_write(file, amended(text, key.split(".", 2), checked))
     return checked
 
 
@@ -397,12 +400,16 @@ def remove_setting(file: Path, key: str) -> bool:
     Raises:
         DlError: an unknown key, or a file that does not hold settings.
     """
+    from dlcli.files.locks import alone_in
+
     file = file.resolve()
-    if not file.is_file() or key not in _flat(read_yaml(file), shown(file)):
-        declared(key)
-        return False
-    atomic_write(file, without(read_text(file), key.split(".")))
-    return True
+    if file.is_file():
+        with alone_in(file.parent):
+            if key in _flat(read_yaml(file), shown(file)):
+                atomic_write(file, without(read_text(file), key.split(".")))
+                return True
+    declared(key)
+    return False
 
 
 def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:

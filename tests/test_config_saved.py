@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.children import fork, wait
 
-from dlcli.config import save_setting
+from dlcli.config import read_config_file, save_setting
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import read_yaml
 
@@ -72,3 +74,12 @@ def test_a_wrong_key_or_value_is_a_usage_error_and_is_not_saved(
         save_setting(tmp_path / "config.yaml", key, value)
     assert caught.value.exit_code == ExitCode.USAGE
     assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.forks
+def test_settings_that_are_saved_at_once_are_all_saved(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    keys = ("seed", "workers", "image_size", "aws.disk", "aws.max_hours")
+    pids = [fork(partial(save_setting, file, key, "96")) for key in keys]
+    assert [wait(pid) for pid in pids] == [0] * len(keys)
+    assert set(read_config_file(file)) == set(keys)
