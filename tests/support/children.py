@@ -7,12 +7,14 @@ test sees all that an accident may leave behind.
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import resource
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
@@ -31,6 +33,10 @@ CHANGES = {
     "os.utime",
 }
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+# These need room, where the others make some.
+NEEDS_ROOM = {"open", "os.fsync", "os.link", "os.mkdir", "os.symlink"}
+# Printed when something happened to a child that then went on.
+STRUCK = "[struck]"
 
 
 def fork(act: Callable[[], Any], prepare: Callable[[], Any] = lambda: None) -> int:
@@ -70,22 +76,78 @@ def forked(act: Callable[[], Any], prepare: Callable[[], Any] = lambda: None) ->
 def killed_before_change(number: int, act: Callable[[], Any]) -> bool:
     """Run in a child that dies before its n-th change; False where it ended before that."""
 
-    def to_be_killed() -> None:
-        left = [number]
+    left = [number]
 
-        def count(event: str, arguments: tuple[Any, ...]) -> None:
-            writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-            if event in CHANGES or writes:
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
+    def count(event: str, path: str) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            die()
 
-        sys.dont_write_bytecode = True
-        sys.addaudithook(count)
-
-    code = forked(act, to_be_killed)
+    code = forked(act, lambda: at_each_change(count))
     assert code in (0, -signal.SIGKILL)
     return code != 0
+
+
+def die() -> None:
+    """Be killed, as by a power cut or for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def at_each_change(act: Callable[[str, str], None], below: str = "") -> None:
+    """Tell a function each change of the disk right before this process makes it, from now on.
+
+    Args:
+        act: gets the event's name and the path; what it raises, the change raises.
+        below: leave out what has an absolute path outside of this folder.
+    """
+
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
+        if event in CHANGES or writes:
+            path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else ""
+            if not path.startswith("/") or path.startswith(below):
+                act(event, path)
+
+    sys.dont_write_bytecode = True
+    sys.addaudithook(look)
+
+
+def strike(how: str, number: int, below: str = "") -> None:
+    """Let something happen to this process right before its n-th change of the disk.
+
+    Args:
+        how: "kill"; "full": from then on the disk has no room; "error": this one change fails;
+            "interrupt": Ctrl-C; "cut": be killed while a file grows beyond `number` bytes.
+        number: of the change, from 1.
+        below: the folder whose changes count.
+    """
+    if how == "cut":
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        no_file_above(number)
+        return
+    done, fsync = 0, os.fsync
+
+    def act(event: str, path: str) -> None:
+        nonlocal done
+        done += 1
+        if done < number or (how != "full" and done > number):
+            return
+        if how == "kill":
+            die()
+        if how == "full" and event not in NEEDS_ROOM:
+            return
+        os.write(2, STRUCK.encode())
+        if how == "interrupt":
+            raise KeyboardInterrupt
+        code = errno.ENOSPC if how == "full" else errno.EIO
+        raise OSError(code, os.strerror(code), path or None)
+
+    def counted(descriptor: int) -> None:
+        act("os.fsync", "")
+        fsync(descriptor)
+
+    at_each_change(act, below)
+    os.fsync = counted
 
 
 def die_before(path: str) -> None:
@@ -131,3 +193,16 @@ def no_file_above(size: int) -> None:
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # for its children
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def few_descriptors(count: int) -> None:
+    """So many more than are open by now."""
+    count += max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def little_memory(n_bytes: int) -> None:
+    """So much more than this process has by now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    n_bytes += pages * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))
