@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dlcli.data.folders import Listing, read_folder, require_images, split_named, too_deep, walk
-from dlcli.data.journal import unfinished
+from dlcli.data.pending import require_finished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import absolute, quoted, shown
@@ -116,13 +116,7 @@ def open_dataset(root: Path) -> Dataset:
     """
     root = absolute(root)
     top = read_folder(root)
-    if journal := unfinished(root):
-        raise DlError(
-            f"`dl data {journal.name}` has not finished in {shown(root)}",
-            why="it is still running, or it was stopped",
-            hint=f"`dl data ls {quoted(root)}` finishes it, `dl data undo {quoted(root)}` takes it "
-            "back.",
-        )
+    require_finished(root)
     _require_organized(root, top)
     found = {split: _files(root, split, split in top.folders) for split in SPLITS}
     deep = {folder: n for files in found.values() for folder, n in files.deep.items()}

@@ -9,7 +9,12 @@ rename:
     0002-split.undoing      being taken back, or killed on the way; to be taken back
 
 A journal is JSON lines: a header, then one [source, target] per file, relative to the header's
-source folder and to the root, so that an organized folder may be renamed or moved.
+source folder and to the root, so that an organized folder may be renamed or moved. The header also
+says where the two folders were, and on which disk (format 2; 0.1.0 wrote format 1 without that):
+`data/pending` compares it with where they are now.
+
+A dataset may be somebody else's, and its journals too. Reading one refuses every path that leads
+out of the two folders, and every value that `dl` never writes.
 """
 
 from __future__ import annotations
@@ -24,16 +29,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write, sync_folder
-from dlcli.files.formats import read_text
 from dlcli.files.locks import held
-from dlcli.files.paths import shown
+from dlcli.files.own import open_own, read_own, require_own
+from dlcli.files.paths import quoted, shown
 
 FOLDER = ".dl"
-FORMAT = 1
+FORMAT = 2
+# A million files take 100 MB.
+MOST_BYTES = 2**28
+MOST_MOVES = 2_000_000
+
+# What a path may not have: an empty part, "." or "..", what `dl` keeps for itself, or a NUL.
+_LEADS_OUT = re.compile(r"(?:^|/)(?:\.\.?|\.dl)?(?:/|\Z)|\0")
+# The temporary file of a journal whose writer was killed, today's and that of 0.1.0, and how it
+# begins.
+_LEFT = re.compile(r"\.(?:dl-)?[0-9]+-(?:[0-9a-f]{8}-[0-9a-f]{8}-)?[0-9]{4,9}-\w+\.pending")
+_BEGINS = b'{"format": '
+_MOST_PATH_BYTES = 4096  # Linux' own limit
 
 State = Literal["pending", "done", "undoing"]
+
+
+class JournalError(DlError):
+    """A journal that can't be read, or that `dl` did not write."""
 
 
 class Move(NamedTuple):
@@ -41,6 +62,30 @@ class Move(NamedTuple):
 
     source: str
     target: str
+
+
+class Place(NamedTuple):
+    """Which folder it is: its path without links, and the numbers of its disk and on its disk."""
+
+    path: str
+    device: int
+    inode: int
+
+
+class Began(NamedTuple):
+    """Where an operation began: its root, and the folder of its sources, None if that was gone."""
+
+    root: Place
+    source: Place | None
+
+
+def place_of(folder: Path) -> Place | None:
+    """Which folder it is now; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return Place(os.path.realpath(folder), status.st_dev, status.st_ino)
 
 
 @dataclass(frozen=True)
@@ -56,6 +101,7 @@ class Operation:
         made: new folders, relative to the root, outermost first; "" is the root.
         details: what the plan was made from, such as the seed, as plain values.
         links: the text of each symbolic link that moves, by its source: a relative one changes.
+        began: where it began, as its journal says; None for 0.1.0's, and before it is written.
     """
 
     name: str
@@ -66,11 +112,17 @@ class Operation:
     made: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    began: Began | None = field(default=None, compare=False)
 
     @property
     def source(self) -> Path:
         """The folder that the sources are relative to."""
         return self.origin or self.root
+
+
+def made_of(operation: Operation) -> Path:
+    """The download that an operation's files come from: a folder or an archive."""
+    return Path(operation.details.get("source", operation.source))
 
 
 @dataclass(frozen=True)
@@ -82,32 +134,62 @@ class Journal:
     name: str
     state: State
 
+    @property
+    def root(self) -> Path:
+        """The folder whose files move."""
+        return self.path.parent.parent
+
     def read(self) -> Operation:
         """The operation that it holds.
 
         Raises:
-            DlError: the file is damaged, or from a later version.
+            JournalError: the file is damaged, too large, from a later version, or has a path that
+                leads out of its folders.
+            NotOwnError: it is a link, or not a file.
         """
+        line = 0
         try:
-            header, *lines = map(json.loads, read_text(self.path).splitlines())
-            if header["format"] != FORMAT:
-                raise ValueError(f"format {header['format']}, expected {FORMAT}")
-            return Operation(
-                name=header["name"],
-                kind=header["kind"],
-                root=self.path.parent.parent,
-                moves=tuple(Move(*line) for line in lines),
-                origin=Path(header["origin"]) if header["origin"] else None,
-                made=tuple(header["made"]),
-                details=header["details"],
-                links=header.get("links", {}),
+            with os.fdopen(open_own(self.path, self.root), encoding="ascii", newline="\n") as lines:
+                size = os.fstat(lines.fileno()).st_size
+                if size > MOST_BYTES:
+                    raise JournalError(
+                        f"it has {words.size(size)}, and `dl` writes at most "
+                        f"{words.size(MOST_BYTES)}"
+                    )
+                header = json.loads(lines.readline(), parse_constant=_refuse)
+                line = 1
+                began = _began(header)
+                moves = []
+                for text in lines:
+                    moves.append(_move(*json.loads(text)))
+                    line += 1
+                    if line > MOST_MOVES + 1:
+                        raise JournalError(f"it lists more than {MOST_MOVES:,} files")
+            return _checked(
+                Operation(
+                    name=header["name"],
+                    kind=header["kind"],
+                    root=self.root,
+                    moves=tuple(moves),
+                    origin=Path(header["origin"]) if header["origin"] else None,
+                    made=tuple(map(_folder_inside, header["made"])),
+                    details=header["details"],
+                    links=header.get("links", {}),
+                    began=began,
+                ),
+                self.name,
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise DlError(
-                f"Can't read the journal {shown(self.path)}",
-                why=str(error),
-                hint="The journal only lists files. Read it, then remove it: your images stay.",
-            ) from error
+        except JournalError as error:
+            why = error.what
+        # the last of them: brackets in brackets, a thousand deep
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            why = f"line {line + 1} is not what `dl` writes"
+        raise JournalError(
+            f"Can't read the journal {shown(self.path)}",
+            why=why,
+            hint="It only lists files. Without it, your images stay where they are: "
+            f"`dl data undo {quoted(self.root)} --drop` removes it.",
+        )
 
     def renamed(self, state: State) -> Journal:
         """Change the state, durably."""
@@ -118,18 +200,23 @@ class Journal:
 
 
 def journals(root: Path) -> list[Journal]:
-    """The journals of a folder, oldest first."""
+    """The journals of a folder, oldest first.
+
+    Raises:
+        NotOwnError: their folder is a link.
+    """
     try:
+        require_own(root / FOLDER, root, folder=True)
         with os.scandir(root / FOLDER) as entries:
             names = [entry.name for entry in entries]
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
     for name in names:
-        if match := re.fullmatch(r"(\d{4,})-(\w+)\.(pending|done|undoing)", name):
+        if match := re.fullmatch(r"([0-9]{4,9})-(\w+)\.(pending|done|undoing)", name):
             number, what, state = match.groups()
             found.append(Journal(root / FOLDER / name, int(number), what, state))  # type: ignore[arg-type]
-    return sorted(found, key=lambda journal: journal.number)
+    return sorted(found, key=lambda journal: (journal.number, journal.path.name))
 
 
 def unfinished(root: Path) -> Journal | None:
@@ -137,24 +224,146 @@ def unfinished(root: Path) -> Journal | None:
     return next((journal for journal in journals(root) if journal.state != "done"), None)
 
 
-def write_journal(operation: Operation) -> Journal:
-    """Write an operation's journal to disk, whole and durably, before its first move."""
+def write_journal(operation: Operation, becomes: Path | None = None) -> Journal:
+    """Write an operation's journal to disk, whole and durably, before its first move.
+
+    Args:
+        operation: the plan.
+        becomes: the path that its root will be renamed to; None if it keeps its own.
+
+    Raises:
+        JournalError: it lists more files than `Journal.read` takes.
+    """
+    number = max((journal.number for journal in journals(operation.root)), default=0) + 1
+    path = operation.root / FOLDER / f"{number:04}-{operation.name}.pending"
+    _write(path, operation, becomes or operation.root)
+    return Journal(path, number, operation.name, "pending")
+
+
+def rewrite(journal: Journal, operation: Operation) -> None:
+    """Write a journal anew, as one that began in the folders as they are now."""
+    _write(journal.path, operation, operation.root)
+
+
+def _write(path: Path, operation: Operation, root: Path) -> None:
+    here = place_of(operation.root)
+    assert here is not None, "its lock is in it"
+    began = Began(here._replace(path=os.path.realpath(root)), place_of(operation.source))
     header = {
         "format": FORMAT,
         "name": operation.name,
         "kind": operation.kind,
         "origin": str(operation.origin) if operation.origin else None,
+        "began": began._asdict(),
         "made": operation.made,
         "details": dict(operation.details),
         "links": dict(operation.links),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # ASCII: odd bytes and newlines in names become escapes, so that a line is a line
-    lines = [json.dumps(header), *map(json.dumps, operation.moves), ""]
-    number = max((journal.number for journal in journals(operation.root)), default=0) + 1
-    path = operation.root / FOLDER / f"{number:04}-{operation.name}.pending"
-    atomic_write(path, "\n".join(lines))
-    return Journal(path, number, operation.name, "pending")
+    text = "\n".join([json.dumps(header), *map(json.dumps, operation.moves), ""])
+    if len(text) > MOST_BYTES or len(operation.moves) > MOST_MOVES:
+        raise JournalError(
+            f"`{operation.name}` of {words.count(len(operation.moves), 'file')} is too large",
+            why=f"`dl` moves or copies at most {MOST_MOVES:,} files at once",
+            hint="Nothing was moved. Do it in parts, each in a folder of its own.",
+        )
+    require_own(path.parent, operation.root, folder=True)
+    atomic_write(path, text)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _inside(path: Any) -> str:
+    """A path that stays in its folder.
+
+    Raises:
+        JournalError: it leads out.
+        TypeError, ValueError: it is not the name of a file at all.
+    """
+    if len(os.fsencode(path)) > _MOST_PATH_BYTES:
+        raise ValueError
+    if _LEADS_OUT.search(path):
+        raise JournalError(f"its path {shown(path) or '``'} leads out of the folders of its files")
+    return str(path)
+
+
+def _folder_inside(path: Any) -> str:
+    return path and _inside(path)
+
+
+def _move(source: Any, target: Any) -> Move:
+    return Move(_inside(source), _inside(target))
+
+
+def _began(header: Any) -> Began | None:
+    """Where an operation began; None in a journal of 0.1.0."""
+    if type(header["format"]) is not int:
+        raise TypeError
+    if header["format"] not in range(1, FORMAT + 1):
+        raise JournalError(
+            f"it is of format {header['format']}, and this version of `dl` reads up to {FORMAT}"
+        )
+    if header["format"] == 1:
+        return None
+    root, source = header["began"]["root"], header["began"]["source"]
+    return Began(_place(root), _place(source) if source is not None else None)
+
+
+def _place(values: Any) -> Place:
+    place = Place(*values)
+    if tuple(map(type, place)) != (str, int, int):
+        raise TypeError
+    return place
+
+
+# The details that an operation reads back, and what each is.
+_PLAIN: Mapping[str, type | tuple[type, ...]] = {
+    "source": str,
+    "stamp": str,
+    "flatten": bool,
+    "naming": dict,
+    "notes": list,
+    "fingerprints": list,
+    "train": int,
+    "valid": (int, float, type(None)),
+    "seed": int,
+}
+# Those that some operations can't do without.
+_NEEDED = {"source": {"stamp"}, "fingerprints": {"train", "valid", "seed"}}
+
+
+def _checked(operation: Operation, name: str) -> Operation:
+    """An operation as `dl` writes it.
+
+    Raises:
+        JournalError, TypeError, ValueError: it is not.
+    """
+    details, origin = operation.details, operation.origin
+    texts = [*details.get("notes", ()), *details.get("fingerprints", ())]
+    texts += [text for pair in details.get("naming", {}).items() for text in pair]
+    links = operation.links
+    for path in map(Path, filter(None, [origin, details.get("source")])):
+        if not path.is_absolute() or "\0" in str(path):
+            raise JournalError(f"its folder {shown(path)} is not an absolute path")
+        os.fsencode(path)
+    if operation.kind != "move" and origin is None:
+        raise JournalError("it makes copies of files of the dataset itself")
+    if not (
+        operation.name == name
+        and operation.kind in ("move", "copy", "link")
+        and all(isinstance(details[key], _PLAIN[key]) for key in details.keys() & _PLAIN)
+        and all(need <= details.keys() for key, need in _NEEDED.items() if key in details)
+        and ("fingerprints" in details or name != "sample")
+        and all(isinstance(text, str) for text in [*texts, *links.values()])
+        and not any("\0" in text for text in links.values())
+    ):
+        raise ValueError
+    for source, text in links.items():
+        _inside(source), os.fsencode(text)
+    return operation
 
 
 @dataclass
@@ -190,8 +399,7 @@ def hold(root: Path) -> Iterator[Held]:
     file = root / FOLDER / "lock"
     try:
         with held(file, f"{shown(root)} is being worked on", root=root, make_folder=True):
-            for temporary in file.parent.glob(".*"):  # of a journal whose writer was killed
-                temporary.unlink()
+            _sweep(root)
             yield folder
     finally:
         # a folder that holds something, such as another's lock, is not removed
@@ -199,3 +407,13 @@ def hold(root: Path) -> Iterator[Held]:
             file.parent.rmdir()
             for empty in (root, *missing) if folder.is_ours else ():
                 empty.rmdir()
+
+
+def _sweep(root: Path) -> None:
+    """Remove the temporary file of a journal whose writer was killed; others' files stay."""
+    for left in (root / FOLDER).glob(".*"):
+        if _LEFT.fullmatch(left.name):
+            with suppress(DlError):  # a link, or a folder
+                start = read_own(left, root, len(_BEGINS))
+                if _BEGINS.startswith(start):  # it may have been killed before the first byte
+                    left.unlink()

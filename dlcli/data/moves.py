@@ -1,7 +1,8 @@
 """Move and copy users' files safely; no other module of `dl` does.
 
 plan -> journal -> apply -> done. No file is replaced: a name clash is an error before anything
-moves. An operation that was killed at any step can be finished, `finish`, or taken back, `undo`.
+moves. An operation that was killed at any step can be finished, `finish`, or taken back, `undo`;
+`data/pending` says where that needs a question first.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dlcli.data.journal import (
     unfinished,
     write_journal,
 )
+from dlcli.data.pending import Named, require_certain
 from dlcli.errors import DlError
 from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import quoted, shown
@@ -38,6 +40,9 @@ from dlcli.files.transfer import (
     sync_file,
 )
 from dlcli.progress import Bar, track
+
+# Files that a warning names.
+_MOST_NAMED = 3
 
 _TRANSFER: dict[str, Callable[[str, str], bool]] = {
     "move": move_file,
@@ -63,13 +68,36 @@ class Outcome:
     kept: tuple[str, ...] = ()
 
     @property
+    def warnings(self) -> list[str]:
+        """Which files it left out, and why, in a sentence for each reason."""
+        return [
+            f"Warning, {why}: {_first(paths)}."
+            for paths, why in (
+                (self.missing, "gone before the move"),
+                (self.kept, "kept, because the copy or its original was changed or removed"),
+            )
+            if paths
+        ]
+
+    @property
     def files(self) -> int:
         """How many were moved, copied or taken back."""
         return len(self.operation.moves) - len(self.missing) - len(self.kept)
 
 
-def carry_out(held: Held, operation: Operation) -> Outcome:
+def _first(paths: Sequence[str]) -> str:
+    """The first few of some paths, and the number of the others."""
+    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
+    return ", ".join(map(shown, paths[:_MOST_NAMED])) + more
+
+
+def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> Outcome:
     """Check a plan, write its journal, and carry it out.
+
+    Args:
+        held: the operation's root.
+        operation: the plan.
+        becomes: the path that the root will be renamed to; None if it keeps its own.
 
     Raises:
         DlError: before anything moves: a clash, no permission or no space. Later: why it stopped;
@@ -87,43 +115,57 @@ def carry_out(held: Held, operation: Operation) -> Outcome:
     if held.is_ours:
         made.insert(0, "")
     try:
-        journal = write_journal(replace(operation, made=tuple(made)))
+        journal = write_journal(replace(operation, made=tuple(made)), becomes)
     except OSError as error:
         raise DlError(
             f"Can't write the journal of `{operation.name}` in {shown(operation.root / FOLDER)}",
             why=error.strerror or str(error),
             hint="Nothing was moved. Mend that, then run the same command again.",
         ) from error
-    return _forward(journal)
+    return _forward(journal, journal.read())
 
 
-def finish(held: Held) -> Outcome | None:
-    """Finish an operation that was killed; None where there is none."""
+def finish(held: Held, named: Named | None = None) -> Outcome | None:
+    """Finish an operation that was killed; None where there is none.
+
+    Args:
+        held: its root.
+        named: what the user asks for in this command.
+
+    Raises:
+        DoubtfulError: it needs a question first.
+        DlError: why it stopped again.
+    """
     journal = unfinished(held.root)
     if journal is None:
         return None
-    if journal.state == "undoing":
-        return _back(held, journal)
-    return _forward(journal)
+    operation, back = journal.read(), journal.state == "undoing"
+    require_certain(journal, operation, back=back, named=named)
+    if back:
+        return _back(held, journal, operation)
+    return _forward(journal, operation)
 
 
 def undo(held: Held) -> Outcome:
     """Take back the last operation, finished or not.
 
     Raises:
+        DoubtfulError: it needs a question first.
         DlError: there is none; new files are where the old ones would go; or why it stopped, in
             which case it can be called again.
     """
     journal = last(held.root)
+    operation = journal.read()
+    require_certain(journal, operation, back=True)
+    _require_no_links(operation)
     if journal.state == "done":
-        operation = journal.read()
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
         elif operation.kind == "copy":
             _require_originals(operation)
     if journal.state != "undoing":
         journal = journal.renamed("undoing")
-    return _back(held, journal)
+    return _back(held, journal, operation)
 
 
 def last(root: Path) -> Journal:
@@ -141,8 +183,8 @@ def last(root: Path) -> Journal:
     return found[-1]
 
 
-def _forward(journal: Journal) -> Outcome:
-    operation = journal.read()
+def _forward(journal: Journal, operation: Operation) -> Outcome:
+    _require_no_links(operation)
     transfer = _TRANSFER[operation.kind]
     missing = []
     with _resumable(operation, "finishes") as bar:
@@ -159,8 +201,8 @@ def _forward(journal: Journal) -> Outcome:
     return Outcome(operation, undone=False, missing=tuple(missing))
 
 
-def _back(held: Held, journal: Journal) -> Outcome:
-    operation = journal.read()
+def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
+    _require_no_links(operation)
     missing, kept = [], []
     with _resumable(operation, "goes on undoing") as bar:
         if operation.kind == "move":
@@ -188,7 +230,7 @@ def _back(held: Held, journal: Journal) -> Outcome:
 def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
     """Show a progress bar and, if the block stops, say how to go on and that nothing is lost."""
     root, total = shown(operation.root), len(operation.moves)
-    next_call = f"the next `dl data` command on {root} {goes_on} it, `dl data undo` takes it back."
+    next_call = f"the next command that changes {root} {goes_on} it, `dl data undo` takes it back."
     # thousands of files move within a second, which is no time to read a bar
     copies = operation.kind == "copy"
     progress = track(f"{operation.name}:", total, "files") if copies else nullcontext(Bar())
@@ -254,12 +296,7 @@ def _require_own_folders(operation: Operation) -> None:
 
     What it points to may be a pool of images for several datasets.
     """
-    sources = _folders(move.source for move in operation.moves)
-    targets = _folders(move.target for move in operation.moves)
-    folders = [operation.source / name for name in sources]
-    folders += [operation.root / name for name in targets]
-    linked = [folder for folder in folders if folder.is_symlink()]
-    if linked:
+    if linked := _linked(operation):
         source = operation.source
         links = source.with_name(f"{source.name}-links")
         raise DlError(
@@ -268,6 +305,35 @@ def _require_own_folders(operation: Operation) -> None:
             hint="Make a dataset of links to the images, and use that one: "
             f"`dl data organize {quoted(source)} {quoted(links)} --link`.",
         )
+
+
+def _require_no_links(operation: Operation) -> None:
+    """Refuse to go on through a folder that has become a link: it leads to files of others."""
+    if linked := _linked(operation):
+        raise DlError(
+            f"{shown(linked[0])} is a link to {shown(linked[0].readlink())}",
+            why=f"`{operation.name}` and its undo move no files through a link",
+            hint="Nothing was moved now. Put the folder back in place of the link. Or "
+            f"`dl data undo {quoted(operation.root)} --drop` leaves all files where they are.",
+        )
+
+
+def _linked(operation: Operation) -> list[Path]:
+    """The links among the folders that files move into, and out of; those of copies are only read.
+
+    The folders that an operation makes are among them.
+    """
+    targets = _folders([*(move.target for move in operation.moves), *_inner(operation.made)])
+    folders = [operation.root / name for name in targets]
+    if operation.kind == "move":
+        sources = _folders(move.source for move in operation.moves)
+        folders += [operation.source / name for name in sources]
+    return [folder for folder in folders if folder.is_symlink()]
+
+
+def _inner(folders: Iterable[str]) -> list[str]:
+    """A path in each of some folders."""
+    return [f"{folder}/file" for folder in folders if folder]
 
 
 def _links_among(operation: Operation) -> dict[str, str]:

@@ -1,18 +1,23 @@
-"""Operations on a folder: finish one that was killed, undo the last one."""
+"""Operations on a folder: finish one that was killed, undo or forget the last one."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dlcli.data.dataset import SAMPLE
-from dlcli.data.journal import Held, hold, journals, unfinished
+from dlcli.data.journal import Held, Journal, JournalError, hold, journals, rewrite, unfinished
 from dlcli.data.moves import Outcome, finish, last
 from dlcli.data.moves import undo as take_back
 from dlcli.data.organize.staging import clear_after
+from dlcli.data.pending import DoubtfulError, Named
+from dlcli.errors import DlError
+from dlcli.files.own import NotOwnError
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.words import count
 
 
 def touched_last(root: Path) -> Path:
@@ -21,7 +26,7 @@ def touched_last(root: Path) -> Path:
     theirs, ours = journals(beside), journals(root)
     if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
         return root
-    later = not ours or theirs[-1].path.stat().st_mtime_ns > ours[-1].path.stat().st_mtime_ns
+    later = not ours or theirs[-1].path.lstat().st_mtime_ns > ours[-1].path.lstat().st_mtime_ns
     return beside if later else root
 
 
@@ -36,34 +41,99 @@ def undo(root: Path) -> Outcome:
         return take_back(held)
 
 
-def settle(root: Path) -> None:
-    """Finish an operation that was killed in a folder, and say so.
+def agree(doubtful: DoubtfulError) -> None:
+    """Write a journal anew, as one that began here: the user was shown its moves, and agreed.
 
     Raises:
-        DlError: it is still running, or what stopped it still does.
+        DlError: another process works on the folder.
     """
-    if unfinished(root):
-        with working_in(root, "ls"):
-            pass
+    operation = doubtful.operation
+    with hold(operation.root):
+        if doubtful.back and operation.kind == "move":
+            operation.source.mkdir(parents=True, exist_ok=True)
+        rewrite(doubtful.journal, operation)
+
+
+def droppable(root: Path) -> Journal:
+    """The journal that `drop` would remove: of an interrupted operation, else one that is damaged.
+
+    Raises:
+        DlError: there is none.
+    """
+    if journal := unfinished(root):
+        return journal
+    for journal in journals(root):
+        try:
+            journal.read()
+        except (JournalError, NotOwnError):
+            return journal
+    raise DlError(
+        f"No operation is to be dropped in {shown(root)}",
+        why="none was interrupted there, and no journal is damaged",
+    )
+
+
+def standing(journal: Journal) -> str:
+    """How far an operation came, in a sentence; or why its journal can't tell."""
+    try:
+        operation = journal.read()
+    except (JournalError, NotOwnError) as error:
+        return f"{error.what}: {error.why}."
+    there = sum(os.path.lexists(f"{operation.root}/{move.target}") for move in operation.moves)
+    of = f"{there:,} of {count(len(operation.moves), 'file')}"
+    return (
+        f"`{operation.name}` from {shown(operation.source)}: {of} are in {shown(operation.root)}."
+    )
+
+
+def drop(journal: Journal) -> None:
+    """Remove a journal, and leave all files where they are.
+
+    Raises:
+        DlError: it is a folder; another process works on the dataset.
+    """
+    with hold(journal.root):
+        if journal.path.is_dir() and not journal.path.is_symlink():
+            raise DlError(
+                f"{shown(journal.path)} is a folder",
+                why="a journal of `dl` is a file",
+                hint="Remove it or move it away.",
+            )
+        journal.path.unlink(missing_ok=True)  # another process may have finished it
 
 
 @contextmanager
-def working_in(root: Path, name: str) -> Iterator[tuple[Held, Outcome | None]]:
+def working_in(
+    root: Path, name: str, named: Named | None = None
+) -> Iterator[tuple[Held, Outcome | None]]:
     """Lock a folder, and finish an operation that was killed there.
+
+    Args:
+        root: the folder.
+        name: the command.
+        named: what the user asks for in it, if that may be the operation that was killed.
 
     Yields:
         the folder, and the outcome of an earlier call of this same command that was killed.
+
+    Raises:
+        DoubtfulError: what was killed there needs a question first.
+        DlError: another process works on the folder, or what stopped the operation still does.
     """
     with hold(root) as held:
-        outcome = finish(held)
+        outcome = finish(held, named)
+        same = outcome and not outcome.undone and outcome.operation.name == name
         if outcome:
             what = (
                 f"undoing `{outcome.operation.name}`"
                 if outcome.undone
                 else f"`{outcome.operation.name}`"
             )
-            say(f"Finished {what} in {shown(root)}, which had been stopped.")
+            gone, moves = len(outcome.missing), len(outcome.operation.moves)
+            without = f", without {gone:,} of {count(moves, 'file')}" if gone else ""
+            say(f"Finished {what} in {shown(root)}, which had been stopped{without}.")
+            for warning in () if same else outcome.warnings:
+                say(warning)
             if not outcome.undone:
                 clear_after(outcome.operation)
-        same = outcome and not outcome.undone and outcome.operation.name == name
         yield held, outcome if same else None

@@ -24,10 +24,10 @@ from dlcli.data.dataset import (
     open_dataset,
     require_trainable,
 )
-from dlcli.data.journal import FOLDER, Move, Operation, hold, journals
+from dlcli.data.journal import FOLDER, Move, Operation, hold, journals, unfinished
 from dlcli.data.leftovers import name_left
 from dlcli.data.moves import Outcome, carry_out
-from dlcli.data.operations import settle, working_in
+from dlcli.data.operations import working_in
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import atomic_folder, settle_folder
 from dlcli.files.paths import quoted, shown
@@ -232,22 +232,22 @@ def sample(
     Raises:
         DlError: another sample exists, or there are too few images to take one.
     """
-    settle(root)
     # a dataset that can only be read does not change meanwhile, unless through somebody else
     with hold(root) if os.access(root, os.W_OK) else nullcontext():
         operation = to_sample(root, train, valid, seed)
         target = operation.root
         name_left(root.with_name(f".{target.name}.{end}") for end in ("partial", "replaced"))
         settle_folder(target)
+        if unfinished(target):  # the undo of an earlier sample
+            with working_in(target, "sample"):
+                pass
         is_there = os.path.lexists(target)
-        if is_there:
-            settle(target)
-            if _is_sample(target, operation, replace):
-                return target, None
+        if is_there and _is_sample(target, operation, replace):
+            return target, None
         with atomic_folder(target, replace=is_there) as built:
             with hold(built) as held:
                 held.is_ours = True
-                outcome = carry_out(held, dataclasses.replace(operation, root=built))
+                outcome = carry_out(held, dataclasses.replace(operation, root=built), target)
             if outcome.missing:
                 raise DlError(
                     f"{len(outcome.missing):,} images disappeared from {shown(root)} during the "

@@ -8,12 +8,11 @@ from pathlib import Path
 from dlcli import words
 from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
-from dlcli.data.journal import journals
+from dlcli.data.journal import journals, made_of
 from dlcli.data.moves import Outcome
 from dlcli.data.organize.labels import NOTHING_NAMED, Naming
 from dlcli.data.organize.organize import (
     OrganizeOptions,
-    made_of,
     organize,
     require_target,
     settle_made,

@@ -49,7 +49,7 @@ def test_a_folder_without_journals_has_none(tmp_path: Path) -> None:
     assert journals(tmp_path / "file") == []
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"format": 2}\n', "[1]\n", "\xff"])
+@pytest.mark.parametrize("damage", ["", "{", '{"format": 2}\n', '{"format": 3}\n', "[1]\n", "\xff"])
 def test_a_damaged_journal_is_told_by_its_name(tmp_path: Path, damage: str) -> None:
     (tmp_path / ".dl").mkdir()
     (tmp_path / ".dl" / "0001-split.pending").write_bytes(damage.encode("latin-1"))
@@ -103,6 +103,6 @@ def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".dl").mkdir()
-    (tmp_path / ".dl" / ".123-0001-split.pending").write_text("half a jour")
+    (tmp_path / ".dl" / ".123-0001-split.pending").write_text('{"format": 1, "na')
     with hold(tmp_path):
         assert [path.name for path in (tmp_path / ".dl").iterdir()] == ["lock"]

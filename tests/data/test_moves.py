@@ -147,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     plant(tmp_path, *(str(number) for number in range(10)))
     command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True).stderr
-    assert f"Stopped after 3 of 10 files: the next `dl data` command on {tmp_path}" in said
+    assert f"Stopped after 3 of 10 files: the next command that changes {tmp_path}" in said
     assert said.rstrip().endswith("KeyboardInterrupt")
     with hold(tmp_path) as held:
         assert finish(held) is not None

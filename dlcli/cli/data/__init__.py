@@ -11,10 +11,10 @@ from dlcli import words
 from dlcli.cli.data.augment_preview import command as augment_preview
 from dlcli.cli.data.get import command as get
 from dlcli.cli.data.organize import command as organize
+from dlcli.cli.parts.ask import YES
 from dlcli.cli.parts.datasets import (
     DRY_RUN,
     and_next,
-    as_typed,
     print_counts,
     print_datasets,
     print_plan,
@@ -24,6 +24,7 @@ from dlcli.cli.parts.datasets import (
 )
 from dlcli.cli.parts.help import CALLED, Group
 from dlcli.cli.parts.options import JSON, WholeNumber, refused_value, with_dataset
+from dlcli.cli.parts.pending import asking, forget
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import MOST_NAMED
@@ -111,7 +112,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
     if dry_run:
         print_plan(splits.to_split(root, valid, seed), as_json)
         return
-    outcome = splits.split(root, valid, seed)
+    outcome = asking(lambda: splits.split(root, valid, seed))
     warn_of(outcome)
     print_counts(dataset := open_dataset(root), as_json)
     say_left_out(dataset)
@@ -180,7 +181,7 @@ def sample(
     if dry_run:
         print_plan(splits.to_sample(root, train, valid, seed), as_json)
         return
-    folder, outcome = splits.sample(root, train, valid, seed, replace=replace)
+    folder, outcome = asking(lambda: splits.sample(root, train, valid, seed, replace=replace))
     if outcome is None:
         say("The same sample already exists.")
     print_counts(taken := open_dataset(folder), as_json)
@@ -199,13 +200,16 @@ def sample(
 
 
 @command.command()
+@click.option(
+    "--drop",
+    is_flag=True,
+    help="forget an interrupted operation, or a damaged journal: all files stay where they are",
+)
+@YES
 @DRY_RUN
 @JSON
-@click.option(
-    "--yes", "-y", is_flag=True, hidden=True, expose_value=False, help="as always, don't ask"
-)
 @with_dataset()
-def undo(config: Config, dry_run: bool, as_json: bool) -> None:
+def undo(config: Config, drop: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Take back the last organize, split or sample.
 
     This removes what `dl` made: copies, links, a sample. What it moved goes back. It also takes
@@ -214,21 +218,31 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
     name a DATASET, its sample stays; to remove the sample, name DATASET-sample. Its features are
     removed too, if nothing else is left in its folder. Copies are removed only if they and their
     originals are unchanged.
+
+    If the dataset is a copy, or was moved, or somebody else made it, the command first shows the
+    files that would move, and asks. --yes answers if they move within the dataset alone.
     """
     from dlcli.data import operations
     from dlcli.data.choice import last_named, typed_option
+    from dlcli.data.journal import made_of
     from dlcli.data.moves import last
-    from dlcli.data.organize.organize import is_staged, made_of
+    from dlcli.data.organize.organize import is_staged
+    from dlcli.data.pending import as_typed
     from dlcli.features.store import remove_with_features
 
     before = last_named()
     root = _choose(config)
     if typed_option(config) is None:
         root = operations.touched_last(root)
+    if drop:
+        name = forget(root, yes=yes, dry_run=dry_run)
+        if as_json:
+            emit_json({"dropped": None if dry_run else name})
+        return
     if dry_run:
         print_plan(last(root).read(), as_json, backwards=True)
         return
-    outcome = operations.undo(root)
+    outcome = asking(lambda: operations.undo(root), yes=yes)
     warn_of(outcome)
     operation = outcome.operation
     if operation.kind == "move":
@@ -252,7 +266,6 @@ def undo(config: Config, dry_run: bool, as_json: bool) -> None:
 @with_dataset(about="path, or name in the data folder; by default all datasets are listed")
 def ls(config: Config, as_json: bool) -> None:
     """List all datasets, or the classes of one dataset."""
-    from dlcli.data import operations
     from dlcli.data.choice import typed_option
     from dlcli.data.dataset import open_dataset
     from dlcli.data.look_alikes import say_look_alikes
@@ -261,7 +274,6 @@ def ls(config: Config, as_json: bool) -> None:
         print_datasets(config, as_json)
         return
     root = _choose(config)
-    operations.settle(root)
     dataset = open_dataset(root)
     say_left_out(dataset)
     say_changes(dataset)

@@ -11,6 +11,7 @@ from dlcli.cli.data.organize import tell, with_labels
 from dlcli.cli.parts.complete import complete_competition
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, with_config
+from dlcli.cli.parts.pending import asking
 from dlcli.config import Config
 from dlcli.files.paths import absolute, shown
 from dlcli.progress import say
@@ -60,7 +61,7 @@ def command(
     data_dir = config.settings().data_dir
     root, archive = folder_named(named or slug, data_dir), archive_of(slug, absolute(data_dir))
     naming = Naming(labels, id_column, label_column)
-    outcome = get(open_kaggle, slug, archive, root, naming)
+    outcome = asking(lambda: get(open_kaggle, slug, archive, root, naming))
     remember(root)
     if archive.is_file():
         size = words.size(archive.stat().st_size)

@@ -18,6 +18,7 @@ from dlcli.cli.parts.datasets import (
 )
 from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import JSON, TypedPath, with_config
+from dlcli.cli.parts.pending import asking
 from dlcli.config import Config
 from dlcli.files.paths import absolute, shown
 from dlcli.progress import say
@@ -111,7 +112,7 @@ def command(
         print_plan(planned, as_json)
         _say_notes(organize.notes_of(planned) if planned else ())
         return
-    outcome = organize.organize(found, goal, options)
+    outcome = asking(lambda: organize.organize(found, goal, options))
     remember(goal)
     tell(outcome, found, goal, as_json)
 

@@ -11,7 +11,7 @@ from dlcli import words
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.files.paths import quoted, shown
+from dlcli.files.paths import shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
 
 def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = False) -> None:
     """Print what an operation would do, or what taking it back would do."""
-    from dlcli.data.organize.organize import made_of
+    from dlcli.data.journal import made_of
 
     if operation is None:
         if as_json:
@@ -125,7 +125,6 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 
 def print_datasets(config: Config, as_json: bool) -> None:
     """Print the datasets under the data folder, and mark the current one."""
-    from dlcli.data import operations
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS, open_dataset
     from dlcli.features.store import stored_features
@@ -141,7 +140,6 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            operations.settle(data_dir / name)
             row |= _plain(open_dataset(data_dir / name))
             row["features_bytes"] = sum(
                 store.size_bytes for store in stored_features(data_dir / name)
@@ -180,7 +178,8 @@ def _features_size(row: Mapping[str, Any]) -> str:
 
 def verb_of(operation: Operation) -> str:
     """What an operation does to files: "copy", "move", "link", "unpack"; "make" if drawn."""
-    from dlcli.data.organize.organize import is_staged, made_of
+    from dlcli.data.journal import made_of
+    from dlcli.data.organize.organize import is_staged
 
     if not is_staged(operation):
         return operation.kind
@@ -192,40 +191,7 @@ def _folder(path: str) -> str:
     return (folder or ".") + "/"
 
 
-def as_typed(operation: Operation) -> str:
-    """The command that does an operation again."""
-    import shlex
-
-    from dlcli.data.organize.organize import made_of
-
-    download = made_of(operation)
-    # an archive may have been removed once it was unpacked
-    source = download if download.exists() else operation.source
-    words = ["dl data", operation.name, quoted(source)]
-    if operation.name == "organize":
-        words.append(quoted(operation.root))
-        moves = operation.kind == "move" and operation.source != operation.root
-        if moves and source == operation.source:
-            words.append("--move")
-        if operation.kind == "link":
-            words.append("--link")
-        if operation.details.get("flatten"):
-            words.append("--flatten")
-    for option in ("train", "valid", "seed"):
-        if operation.details.get(option) is not None:
-            words += [f"--{option}", str(operation.details[option])]
-    for name, value in operation.details.get("naming", {}).items():
-        option = "labels" if name == "file" else name.replace("_", "-")
-        words += [f"--{option}", shlex.quote(value)]
-    return " ".join(words)
-
-
 def warn_of(outcome: Outcome) -> None:
     """Warn of files that an operation left out."""
-    for paths, why in (
-        (outcome.missing, "gone before it could be moved"),
-        (outcome.kept, "kept, because it or its original was changed or removed"),
-    ):
-        if paths:
-            more = f", and {len(paths) - 1:,} more" if len(paths) > 1 else ""
-            say(f"Warning, {why}: {shown(paths[0])}{more}.")
+    for warning in outcome.warnings:
+        say(warning)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from dlcli.data.dataset import FEATURES, SETTINGS
 from dlcli.data.folders import read_folder
-from dlcli.data.journal import Operation, journals, unfinished
+from dlcli.data.journal import Operation, journals, made_of, unfinished
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
 from dlcli.data.organize.foreign import split_off_foreign
@@ -28,6 +28,7 @@ from dlcli.data.organize.staging import (
     staging_folder,
     sweep_partials,
 )
+from dlcli.data.pending import Named
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import quoted, shown
 from dlcli.images.formats import left_out
@@ -68,7 +69,8 @@ def organize(source: Path, target: Path, options: OrganizeOptions = DEFAULTS) ->
         DlError: there is nothing to organise, or something is in the way.
     """
     _require_paths(source, target)
-    with working_in(target, "organize") as (held, finished):
+    named = Named(source, options.kind)
+    with working_in(target, "organize", named) as (held, finished):
         download = _download(source, target, options)
         if finished and _is_made_of(finished.operation, source, download):
             return finished
@@ -141,11 +143,6 @@ def settle_made(root: Path) -> None:
 def notes_of(operation: Operation) -> tuple[str, ...]:
     """What an organize decided for the user, a sentence each."""
     return tuple(operation.details.get("notes", ()))
-
-
-def made_of(operation: Operation) -> Path:
-    """The download that an operation's files come from: a folder or an archive."""
-    return Path(operation.details.get("source", operation.source))
 
 
 def is_staged(operation: Operation) -> bool:

@@ -168,7 +168,7 @@ def clear_after(operation: Operation) -> None:
         return
     with suppress(DlError, OSError):
         download = download_of(Path(source))
-        if download and download.stamp == operation.details.get("stamp"):
+        if download and whole == staging_folder(download, operation.root):
             discard(whole)
 
 

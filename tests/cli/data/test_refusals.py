@@ -72,7 +72,7 @@ def test_a_clash_stops_everything_before_it_begins(dl: Dl, home: Path) -> None:
     assert tree(root, hidden=True) == before
 
 
-def test_an_interrupted_split_is_finished_by_any_data_command(dl: Dl, home: Path) -> None:
+def test_an_interrupted_split_is_finished_by_the_next_change(dl: Dl, home: Path) -> None:
     root = make(home / "data/pets", *(f"train/{k}/{i}.jpg" for k in "ab" for i in range(10)))
     ok(dl("data", "split", "pets"))
     (journal,) = (root / ".dl").glob("*.done")
@@ -85,9 +85,13 @@ def test_an_interrupted_split_is_finished_by_any_data_command(dl: Dl, home: Path
         "Dataset ~/data/pets (named)\n"
         "Error: `dl data split` has not finished in ~/data/pets: it is still running, or it was "
         "stopped\n"
-        "`dl data ls ~/data/pets` finishes it, `dl data undo ~/data/pets` takes it back.\n"
+        "`dl data split ~/data/pets --seed 0` finishes it, `dl data undo ~/data/pets` takes it "
+        "back.\n"
     )
-    result = ok(dl("data", "ls"))
+    assert "`dl data split` has not finished in ~/data/pets" in ok(dl("data", "ls")).stdout
+    assert dl("data", "ls", "pets").stderr == refused.stderr
+    assert not moved.exists()
+    result = ok(dl("data", "split", "pets"))
     assert "Finished `split` in ~/data/pets, which had been stopped.\n" in result.stderr
     assert len(open_dataset(root).splits["valid"]) == 4
 

@@ -1,0 +1,446 @@
+"""Journals in a dataset that was copied, moved or made by somebody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.small_folders import (
+    DOWNLOADED,
+    MADE,
+    Act,
+    Tree,
+    organize_copy,
+    organize_in_place,
+    organize_move,
+    plant,
+    split,
+    tree,
+)
+
+from dlcli.data import journal as journal_module
+from dlcli.data import operations
+from dlcli.data.dataset import open_dataset
+from dlcli.data.journal import Held, JournalError, hold, journals, place_of
+from dlcli.data.moves import finish, undo
+from dlcli.data.pending import DoubtfulError, Named, to_move
+from dlcli.errors import DlError
+
+
+def interrupted(act: Act, folder: Path, name: str, done: int = 2) -> Path:
+    """A dataset whose operation was killed after some moves."""
+    act(folder)
+    root = folder / name
+    journal = journals(root)[-1]
+    operation = journal.read()
+    for move in operation.moves[done:]:
+        target, source = root / move.target, operation.source / move.source
+        source.parent.mkdir(parents=True, exist_ok=True)
+        if operation.kind == "move":
+            target.rename(source)
+        else:
+            target.unlink()
+    journal.renamed("pending")
+    return root
+
+
+def header_of(root: Path) -> dict[str, Any]:
+    return dict(json.loads(journals(root)[-1].path.read_text().splitlines()[0]))
+
+
+def rewritten(root: Path, **changes: Any) -> None:
+    """The last journal of a dataset with another header; a value of None is left out."""
+    path = journals(root)[-1].path
+    header, *lines = path.read_text().splitlines()
+    changed = json.loads(header) | changes
+    kept = {key: value for key, value in changed.items() if key not in changes or value is not None}
+    path.write_text("\n".join([json.dumps(kept), *lines, ""]))
+
+
+def finished(root: Path, named: Named | None = None) -> None:
+    with hold(root) as held:
+        finish(held, named)
+
+
+def doubt_of(root: Path, act: Callable[[Path], object] = finished) -> str:
+    """Why an operation needs a question; nothing moves before the answer."""
+    everything = root.parent
+    before = tree(everything, hidden=True)
+    with pytest.raises(DoubtfulError) as error:
+        act(root)
+    assert tree(everything, hidden=True) == before
+    return error.value.why
+
+
+# Where it began
+
+
+@pytest.mark.parametrize(
+    ("act", "name", "start"),
+    [
+        (organize_copy, "dogscats", DOWNLOADED),
+        (organize_move, "dogscats", DOWNLOADED),
+        (organize_in_place, "kaggle", DOWNLOADED),
+        (split, "dogscats", MADE),
+    ],
+)
+@pytest.mark.parametrize("do", [finished, operations.undo])
+def test_a_copy_of_a_dataset_moves_nothing_and_its_original_goes_on(
+    tmp_path: Path, act: Act, name: str, start: Tree, do: Callable[[Path], object]
+) -> None:
+    whole = plant(tmp_path / "whole", start)
+    if do is finished:
+        act(whole)
+    folder = plant(tmp_path / "folder", start)
+    root = interrupted(act, folder, name)
+    copy, away = folder / "copy", folder / "away"
+    shutil.copytree(root, copy, symlinks=True)
+    assert doubt_of(copy, do) == f"it began in {root}"
+    root.rename(away)
+    copy.rename(root)
+    assert doubt_of(root, do) == f"{root} is not the folder any more in which it began, but a copy"
+    shutil.rmtree(root)
+    away.rename(root)
+    do(root)
+    assert tree(folder) == tree(whole)
+
+
+def test_a_dataset_named_through_a_link_is_the_same(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path / "disk", MADE), "dogscats")
+    link = tmp_path / "pets"
+    link.symlink_to(root)
+    finished(link)
+    assert len(open_dataset(root).splits["valid"]) == 2
+
+
+def test_a_source_that_was_exchanged_or_is_missing_is_asked_about(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    source = tmp_path / "kaggle"
+    source.rename(tmp_path / "away")
+    assert doubt_of(root) == f"{source}, where its files come from, is missing"
+    shutil.copytree(tmp_path / "away", source)
+    assert doubt_of(root) == f"{source} is not the folder any more from which its files come"
+    shutil.rmtree(source)
+    (tmp_path / "away").rename(source)
+    finished(root)
+    assert len(open_dataset(root).splits["train"]) == 4
+
+
+def test_an_emptied_source_that_was_removed_comes_back(tmp_path: Path) -> None:
+    folder = plant(tmp_path, DOWNLOADED)
+    organize_move(folder)
+    (folder / "kaggle").rmdir()
+    operations.undo(folder / "dogscats")
+    assert tree(folder) == DOWNLOADED
+
+
+def test_a_disk_that_is_not_there_is_not_made_by_undo(tmp_path: Path) -> None:
+    folder = plant(tmp_path, DOWNLOADED)
+    organize_move(folder)
+    root = folder / "dogscats"
+    (folder / "kaggle").rmdir()
+    began = header_of(root)["began"]
+    began["source"][1] += 1
+    rewritten(root, began=began)
+    assert doubt_of(root, operations.undo).endswith("is missing")
+
+
+def test_files_of_another_place_are_not_moved_for_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    somebody = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    assert doubt_of(root) == f"another user began it, with files of {tmp_path / 'kaggle'}"
+
+
+def test_after_an_agreement_it_is_finished_in_its_new_place(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    moved = root.rename(tmp_path / "moved")
+    with pytest.raises(DoubtfulError) as error:
+        finished(moved)
+    assert list(to_move(error.value.operation, back=False)) == [
+        f"It would move 4 files, from {tmp_path / 'kaggle'} to {moved}:",
+        "  train/cat.0.jpg -> train/cat/cat.0.jpg",
+        "  train/cat.1.jpg -> train/cat/cat.1.jpg",
+        "  train/dog.0.jpg -> train/dog/dog.0.jpg",
+        "  train/dog.1.jpg -> train/dog/dog.1.jpg",
+    ]
+    operations.agree(error.value)
+    finished(moved)
+    assert len(open_dataset(moved).splits["train"]) == 4
+
+
+def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    before = tree(tmp_path, hidden=True)
+    with pytest.raises(DlError, match="has not finished") as error:
+        open_dataset(root)
+    assert f"`dl data split {root} --valid 2 --seed 0` finishes it" in error.value.hint
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    with pytest.raises(DoubtfulError, match="has not finished") as error:
+        open_dataset(copy)
+    assert f"`dl data undo {copy} --drop` forgets it" in error.value.hint
+    shutil.rmtree(copy)
+    assert tree(tmp_path, hidden=True) == before
+
+
+# Those of 0.1.0
+
+
+def as_0_1_0(root: Path) -> None:
+    rewritten(root, format=1, began=None)
+
+
+def test_one_of_0_1_0_within_the_dataset_is_finished(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    as_0_1_0(root)
+    finished(root)
+    assert len(open_dataset(root).splits["valid"]) == 2
+
+
+def test_one_of_0_1_0_is_finished_if_its_source_is_named_again(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    as_0_1_0(root)
+    expected = f"`dl` 0.1.0 began it, and did not note in which folders; it names {tmp_path}/kaggle"
+    assert doubt_of(root) == expected
+    assert doubt_of(root, operations.undo) == expected
+    for named in (Named(tmp_path / "kaggle", "copy"), Named(tmp_path, "move")):
+        assert doubt_of(root, lambda root, named=named: finished(root, named)) == expected
+    organize_move(tmp_path)
+    assert len(open_dataset(root).splits["train"]) == 4
+
+
+# What `dl` does not write
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "not UTF-8": lambda path: path.write_bytes(b'{"format": 1, "name": "\xff\xfe"}\n'),
+    "brackets": lambda path: path.write_text("[" * 100_000),
+    "zeros": lambda path: os.truncate(path, 0) or os.truncate(path, 5_000_000),
+    "too large": lambda path: os.truncate(path, journal_module.MOST_BYTES + 1),
+    "later": lambda path: path.write_text('{"format": 3}\n'),
+    "much later": lambda path: path.write_text('{"format": 1' + "0" * 5000 + "}\n"),
+    "half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "link": lambda path: (path.unlink(), path.symlink_to("../../victim")),
+    "pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("state", ["pending", "undoing", "done"])
+def test_a_journal_that_is_not_one_is_named_and_can_be_dropped(
+    tmp_path: Path, damage: str, state: Any
+) -> None:
+    plant(tmp_path, {"victim": b"mine"})
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    journal = journals(root)[0].renamed(state)
+    DAMAGES[damage](journal.path)
+    for act in (*([finished, open_dataset] if state != "done" else []), operations.undo):
+        with pytest.raises(DlError, match=r"0001-split") as error:
+            act(root)
+        assert error.value.hint
+    dropped = operations.droppable(root)
+    assert "0001-split" in operations.standing(dropped)
+    operations.drop(dropped)
+    assert journals(root) == []
+    assert sorted(tree(tmp_path).values()) == sorted([*MADE.values(), b"mine"])
+
+
+def test_a_folder_in_place_of_a_journal_stays(tmp_path: Path) -> None:
+    plant(tmp_path, {"d/.dl/0001-split.pending/mine": b"mine"})
+    with pytest.raises(DlError, match=r"0001-split.pending is a folder"):
+        finished(tmp_path / "d")
+    with pytest.raises(DlError, match=r"0001-split.pending is a folder"):
+        operations.drop(operations.droppable(tmp_path / "d"))
+    assert tree(tmp_path, hidden=True) == {"d/.dl/0001-split.pending/mine": b"mine"}
+
+
+def test_journals_behind_a_link_are_not_read(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    (root / ".dl").rename(tmp_path / "theirs")
+    (root / ".dl").symlink_to("../theirs")
+    for act in (finished, open_dataset, operations.undo, operations.droppable):
+        with pytest.raises(DlError, match=r"\.dl is a link to \.\./theirs"):
+            act(root)
+
+
+def test_where_nothing_was_interrupted_nothing_is_dropped(tmp_path: Path) -> None:
+    split(plant(tmp_path, MADE))
+    with pytest.raises(DlError, match="No operation is to be dropped"):
+        operations.droppable(tmp_path / "dogscats")
+
+
+def test_files_of_others_among_the_journals_stay(tmp_path: Path) -> None:
+    mine = {"d/.dl/.gitignore": b"mine", "d/.dl/.git/config": b"mine", "d/.dl/.1-notes": b"mine"}
+    plant(tmp_path, mine | {"d/.dl/.dl-7-0001-split.pending": b"mine"})
+    with hold(tmp_path / "d"):
+        pass
+    assert set(tree(tmp_path, hidden=True).values()) == {b"mine"}
+    assert len(tree(tmp_path, hidden=True)) == 4
+
+
+@pytest.mark.parametrize("inner", ["valid", "valid/cat", "train/cat"])
+def test_a_folder_that_has_become_a_link_is_not_gone_through(tmp_path: Path, inner: str) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    if (root / inner).exists():
+        (root / inner).rename(tmp_path / "pool")
+    else:
+        (tmp_path / "pool").mkdir()
+    (root / inner).symlink_to(tmp_path / "pool")
+    before = tree(tmp_path, hidden=True)
+    for act in (finished, operations.undo):
+        with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool"):
+            act(root)
+    journals(root)[0].renamed("done")
+    with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool"):
+        operations.undo(root)
+    journals(root)[0].renamed("pending")
+    assert tree(tmp_path, hidden=True) == before
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats", 1)
+    for path in (tmp_path / "kaggle").rglob("*.jpg"):
+        path.unlink()
+    with hold(root) as held:
+        outcome = finish(held)
+    assert outcome is not None
+    (warning,) = outcome.warnings
+    assert warning.startswith("Warning, gone before the move: ")
+    assert warning.endswith(f" and {len(outcome.missing) - 3} more.")
+    assert len(outcome.missing) > 3
+
+
+# Hostile entries
+
+# Hostile paths, in journals that are mostly right otherwise.
+WITHIN = ["train/cat/1.jpg", "train/cat/2.jpg", "a/b", "key", "new"]
+OUTSIDE = [
+    *("../../victim/key", "../../victim/new", "VICTIM/key", "VICTIM/new", "link/key", "link/new"),
+    *(
+        "train/../../../victim/key",
+        "leads/key",
+        "leads/new",
+        "../victim/key",
+        ".dl/lock",
+        "ssh/config",
+    ),
+    *(
+        ".",
+        "..",
+        "",
+        "a//b",
+        "a/",
+        "a\0b",
+        "\ud800",
+        "link",
+        "train/cat",
+        "victim/key",
+        "victim/new",
+    ),
+]
+PATHS = st.sampled_from(WITHIN + OUTSIDE)
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    return st.integers(0, 7).flatmap(
+        lambda n: st.sampled_from(others) if n == 0 else st.just(usual)
+    )
+
+
+HEADERS = st.fixed_dictionaries(
+    {
+        "format": mostly(2, 1),
+        "kind": mostly("move", "copy", "link", "remove", None),
+        "origin": st.sampled_from([None, "SOURCE", "VICTIM", "BASE"]) | mostly(None, "..", "/"),
+        "right": st.booleans(),
+        "made": mostly([], ["link/made"], ["../../victim/made"], ["VICTIM/made"], [""], [3]),
+        "links": mostly({}, {"link": "\0"}, {"key": "VICTIM/key"}, {"../key": "x"}),
+        "details": mostly({}, {"notes": 1}, {"source": "VICTIM", "stamp": ""}, []),
+    }
+)
+HONEST = {
+    "format": 2,
+    "kind": "move",
+    "origin": None,
+    "right": True,
+    "made": [],
+    "links": {},
+    "details": {},
+}
+
+
+def things(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """All that a folder holds, with kind, inode and content; times of folders don't count."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        found[str(path)] = (status.st_mode, status.st_ino, content)
+    return found
+
+
+@settings(max_examples=30)
+@given(
+    HEADERS,
+    st.lists(st.tuples(PATHS, PATHS), min_size=1, max_size=3),
+    st.sampled_from(["pending", "undoing", "done"]),
+)
+@example(HONEST | {"origin": "VICTIM", "right": False}, [("key", "new")], "pending")
+@example(HONEST | {"origin": "VICTIM", "format": 1}, [("key", "new")], "pending")
+@example(HONEST | {"origin": "VICTIM", "right": False}, [("new", "train/cat/1.jpg")], "done")
+@example(HONEST, [("../../victim/key", "new")], "pending")
+@example(HONEST, [("train/cat/1.jpg", "../../victim/new")], "pending")
+@example(HONEST, [("VICTIM/new", "train/cat/1.jpg")], "undoing")
+@example(HONEST, [("link/key", "new")], "pending")
+@example(HONEST, [("link/new", "train/cat/1.jpg")], "done")
+@example(HONEST | {"made": ["link/made"]}, [("train/cat/1.jpg", "new")], "pending")
+@example(HONEST | {"origin": "SOURCE", "kind": "copy"}, [("key", "link/new")], "pending")
+def test_no_journal_reaches_out_of_its_folders(
+    header: dict[str, Any], moves: list[tuple[str, str]], state: str
+) -> None:
+    with TemporaryDirectory() as folder:
+        base = Path(folder).resolve()
+        victim, root, source = base / "victim", base / "data" / "d", base / "source"
+        plant(base, {"victim/key": b"secret", "victim/ssh/config": b"config"})
+        plant(base, {"data/d/train/cat/1.jpg": b"cat", "source/a": b"a", "source/key": b"k"})
+        (root / "link").symlink_to(victim)
+        (source / "leads").symlink_to(victim)
+        (root / ".dl").mkdir()
+        names = {"SOURCE": str(source), "VICTIM": str(victim), "BASE": str(base)}
+        values = dict(header)
+        origin = names.get(str(values["origin"]), values["origin"])
+        right = values.pop("right") and origin in (None, str(source))
+        began = [place_of(root), place_of(Path(origin or root))] if right else [("/d", 1, 2)] * 2
+        values |= {"origin": origin, "name": "x", "began": {"root": began[0], "source": began[1]}}
+        lines = [values, *moves]
+        text = "\n".join(map(json.dumps, lines)).replace("VICTIM", str(victim))
+        (root / ".dl" / f"0001-x.{state}").write_text(f"{text}\n")
+        before = things(victim), things(source) if origin != str(source) else {}
+        siblings = sorted(base.iterdir()), sorted(root.parent.iterdir())
+        for act in (finish, undo):
+            with suppress(DlError):
+                act(Held(root, is_ours=False))
+        assert (things(victim), things(source) if origin != str(source) else {}) == before
+        assert (sorted(base.iterdir()), sorted(root.parent.iterdir())) == siblings
+
+
+def test_paths_that_lead_out_are_said(tmp_path: Path) -> None:
+    (tmp_path / ".dl").mkdir()
+    header = {"format": 1, "name": "x", "kind": "move", "origin": None, "made": [], "details": {}}
+    for path in ("../key", "/etc/passwd", "a/../../b", ".dl/lock", "a//b", "a/", ".", ""):
+        text = json.dumps(header) + "\n" + json.dumps(["a", path]) + "\n"
+        (tmp_path / ".dl" / "0001-x.pending").write_text(text)
+        with pytest.raises(JournalError, match="leads out of the folders"):
+            journals(tmp_path)[0].read()
