@@ -49,6 +49,8 @@ def agree(doubtful: DoubtfulError) -> None:
     """
     operation = doubtful.operation
     with hold(operation.root):
+        if not doubtful.journal.path.exists():
+            return  # another process has finished it meanwhile
         if doubtful.back and operation.kind == "move":
             operation.source.mkdir(parents=True, exist_ok=True)
         rewrite(doubtful.journal, operation)
