@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.git import commit_of
 from dlcli.words import printable
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def provenance() -> dict[str, Any]:
     return {
         "command": command_line(),
         "folder": str(Path.cwd()),
-        "git": _git_commit(Path.cwd()),
+        "git": commit_of(Path.cwd()),
         "host": host_name(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
@@ -280,26 +281,6 @@ def as_command(command: str) -> Iterator[None]:
         yield
     finally:
         _command = before
-
-
-def _git_commit(folder: Path) -> str | None:
-    """The git commit of the folder's project, marked if files have changed since."""
-    from subprocess import TimeoutExpired
-
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = commit and _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, TimeoutExpired):  # git is missing, or the file system is slow
-        return None
-    return f"{commit} with changes" if changed else commit or None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    import subprocess
-
-    git = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(git, capture_output=True, text=True, timeout=5)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @contextmanager

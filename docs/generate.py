@@ -55,6 +55,7 @@ FLOORS = (
     "errors.py",
     "words.py",
     "version.py",
+    "git.py",
 )
 
 COMMANDS = """\

@@ -59,11 +59,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "aws", "trust"),
     ("files", "recipe"),
     ("settings", "evaluation", "progress", "process", "backend"),
-    ("errors", "words", "version"),
+    ("errors", "words", "version", "git"),
 )
 DOORS = {"dlcli": {"api", "version"}, "dlcli.__main__": {"cli"}}
 # A column of its own, which knows nothing of learning.
-AWS_MAY = {"settings", "files", "words", "progress", "process", "errors", "version"}
+AWS_MAY = {"settings", "files", "words", "progress", "process", "errors", "version", "git"}
 
 # Each heavy library in its one place, or below it.
 HEAVY = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from dlcli.aws.copy.plan import PARTIAL, Entry
 from dlcli.aws.ssh import run
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
+from dlcli.git import run_git
 from dlcli.progress import say
 from dlcli.words import printable
 
@@ -171,9 +171,7 @@ def _git(
         DlError: git is not installed, or fails.
     """
     try:
-        done = subprocess.run(
-            ["git", "-C", folder, *words], input=stdin, capture_output=True, check=False
-        )
+        done = run_git(folder, *words, stdin=stdin)
     except FileNotFoundError as error:
         raise DlError(
             "git is not installed",
