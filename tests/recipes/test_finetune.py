@@ -36,7 +36,7 @@ def changed_layers(home: Path) -> dict[str, float]:
 def test_freeze_to_trains_a_layer_and_those_above_it(dl: Dl, home: Path, tiny: Path) -> None:
     ok(dl(*TRAIN, "-d", tiny, "--freeze-to", "blocks_15_project_conv"))
     assert changed_layers(home).keys() == {"conv_head", "blocks_15_project_conv"}
-    assert only_run(home).name.endswith("-from-blocks_15_project_conv")
+    assert only_run(home).name.endswith("-from-blocks_15_project_conv-b4")
 
 
 def test_a_layer_decay_trains_lower_layers_at_lower_rates(dl: Dl, home: Path, tiny: Path) -> None:
