@@ -10,30 +10,35 @@ from typing import TYPE_CHECKING
 from dlcli.backend import silent, without_notices
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
+from dlcli.models.bounds import most_weights, require_bounded_outputs, weights_bounded
 
 if TYPE_CHECKING:
     import keras
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a run's model; `safe_mode` refuses layers that contain code.
+    """Load a run's model, which may be somebody else's; `bounds` has what it may hold.
 
     Raises:
-        DlError: the file is missing, damaged, or would run code.
+        DlError: the file is missing, damaged, would run code or take memory without bound.
     """
-    from zipfile import BadZipFile
+    from textwrap import shorten
 
     import keras
 
     try:
-        with without_notices():
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, BadZipFile) as error:
+        most = most_weights(path)
+        with without_notices(), weights_bounded(most):
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        require_bounded_outputs(model)
+    # of a config that somebody wrote, Keras, its backend and HDF5 may raise anything
+    except Exception as error:
         raise DlError(
             f"{shown(path)} can't be loaded",
-            why=" ".join(str(error).split()),
+            why=shorten(str(error) or type(error).__name__, 300, placeholder=" ..."),
             hint="Use another run, or train it again: `dl rerun RUN`.",
         ) from error
+    return model
 
 
 def export_model(model: keras.Model, path: Path, format_name: str = "openvino") -> None:

@@ -15,9 +15,9 @@ from dlcli.errors import DlError
 from dlcli.files.download import NotFetched, fetch
 from dlcli.files.paths import shown
 from dlcli.models.backbones import BACKBONES, Embedded
+from dlcli.models.bounds import UnsafeModel, arrays_in
 
 if TYPE_CHECKING:
-    import h5py
     import keras
 
     from dlcli.models.backbones import Backbone
@@ -71,7 +71,7 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
     if weights is not None:
         raise DlError(
             f"{shown(path)} is not a file of weights",
-            why="it is a folder" if path.is_dir() else "it does not exist",
+            why=_no_file(path),
             hint="Check the path of `--weights`.",
         )
     if isinstance(backbone.source, Embedded):
@@ -105,6 +105,12 @@ def fetch_weights(backbone: Backbone, weights: Path | None = None) -> Path:
             f"{shown(path)}.",
         ) from error
     return path
+
+
+def _no_file(path: Path) -> str:
+    if path.is_dir():
+        return "it is a folder"
+    return "it is not a regular file" if path.exists() else "it does not exist"
 
 
 def load_weights(path: Path, backbone: Backbone, parts: Sequence[keras.Model]) -> None:
@@ -162,40 +168,19 @@ def _shapes_in(path: Path) -> Shapes:
 
     They are compared before loading, because Keras would warn hundreds of times, then fail midway.
     """
-    from zipfile import BadZipFile, ZipFile
-
-    import h5py
-
-    try:
-        if path.suffix == ".keras":
-            with (
-                ZipFile(path) as archive,
-                archive.open("model.weights.h5") as member,
-                h5py.File(member, "r") as file,
-            ):
-                return _weights_within(file)
-        with h5py.File(path, "r") as file:
-            return _weights_within(file)
-    except (OSError, BadZipFile, KeyError, RuntimeError) as error:
-        raise DlError(
-            f"{shown(path)} can't be read as weights",
-            why="it is not a Keras file (`.weights.h5`, `.h5`, `.keras`), or it is damaged",
-            hint="Download or save it again.",
-        ) from error
-
-
-def _weights_within(file: h5py.File) -> Shapes:
-    import h5py
+    from zipfile import BadZipFile
 
     beside = {"optimizer", "optimizer_weights", "metrics", "seed_generator"}
-    shapes: Shapes = Counter()
-
-    def count(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and beside.isdisjoint(name.split("/")):
-            shapes[item.shape] += 1
-
-    file.visititems(count)
-    return shapes
+    try:
+        arrays = arrays_in(path)
+    except (OSError, BadZipFile, KeyError, RuntimeError, ValueError) as error:
+        why = "it is not a Keras file (`.weights.h5`, `.h5`, `.keras`), or it is damaged"
+        raise DlError(
+            f"{shown(path)} can't be read as weights",
+            why=str(error) if isinstance(error, UnsafeModel) else why,
+            hint="Download or save it again.",
+        ) from error
+    return Counter(each.shape for each in arrays if beside.isdisjoint(each.name.split("/")))
 
 
 def _first_difference(expected: Shapes, found: Shapes) -> str:

@@ -1,0 +1,86 @@
+"""Models and weights of others: what would lead to other files or take all memory is refused."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from torture.hostile_models import REFUSED, SMALL_MODEL, Parts, external_link, try_one
+
+from dlcli.errors import DlError
+from dlcli.models.backbones import BACKBONES
+from dlcli.models.saved import load_model
+from dlcli.models.weights import load_weights
+
+pytestmark = pytest.mark.slow
+
+MOBILENET = BACKBONES["mobilenet"]
+
+
+def test_a_real_model_loads_and_is_made_of_its_weights(tmp_path: Path) -> None:
+    model = load_model(SMALL_MODEL / "best.keras")
+    parts = Parts()
+    parts.packing = 8  # deflate
+    again = load_model(parts.write(tmp_path / "again.keras"))
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_hostile_model_is_refused_in_words(tmp_path: Path, name: str) -> None:
+    spoil, says = REFUSED[name]
+    parts = Parts()
+    spoil(parts)
+    path = parts.write(tmp_path / "hostile.keras")
+    with pytest.raises(DlError, match=says) as error:
+        load_model(path)
+    assert len(str(error.value)) < 1000
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.timeout(20)  # to open the pipe would wait
+def test_a_pipe_or_device_is_not_a_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "best.keras")
+    (tmp_path / "zeros.keras").symlink_to("/dev/zero")
+    for name in ("best.keras", "zeros.keras"):
+        with pytest.raises(DlError, match="it is not a regular file"):
+            load_model(tmp_path / name)
+
+
+def test_groups_in_a_circle_are_walked_once(tmp_path: Path) -> None:
+    parts = Parts()
+    parts.hdf5(lambda file: file.__setitem__("again", file["/"]))
+    load_model(parts.write(tmp_path / "a.keras"))
+
+
+def test_damage_of_any_kind_is_told_in_words(tmp_path: Path) -> None:
+    for seed in range(20):
+        try_one(random.Random(seed), tmp_path)
+
+
+def test_weights_that_lead_to_other_files_are_refused(tmp_path: Path) -> None:
+    parts = Parts()
+    external_link(parts)
+    (tmp_path / "a.weights.h5").write_bytes(parts.weights)
+    with pytest.raises(DlError, match="`/layers/stolen` in it is a link"):
+        load_weights(tmp_path / "a.weights.h5", MOBILENET, [load_model(SMALL_MODEL / "best.keras")])
+
+
+def test_weights_that_are_not_stored_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (2**30,), "f4", chunks=(2**20,), compression="gzip")
+    with pytest.raises(DlError, match="far larger than what it stores of them"):
+        load_weights(tmp_path / "a.h5", MOBILENET, [load_model(SMALL_MODEL / "best.keras")])
+
+
+def test_weights_as_keras_saves_them_load(tmp_path: Path) -> None:
+    shutil.copy(SMALL_MODEL / "best.keras", tmp_path / "a.keras")
+    model = load_model(tmp_path / "a.keras")
+    model.save_weights(tmp_path / "a.weights.h5")
+    for name in ("a.keras", "a.weights.h5"):
+        load_weights(tmp_path / name, MOBILENET, [model])
