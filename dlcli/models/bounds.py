@@ -231,7 +231,7 @@ def require_bounded_outputs(model: keras.Model) -> None:
     waiting = [model]
     while waiting:
         operation = waiting.pop()
-        waiting += getattr(operation, "operations", None) or getattr(operation, "layers", ())
+        waiting += getattr(operation, "operations", ()) or getattr(operation, "layers", ())
         for node in operation._inbound_nodes:
             for tensor in keras.tree.flatten(node.output_tensors):
                 if math.prod(size for size in tensor.shape if size) > MOST_OUTPUTS:
@@ -314,4 +314,5 @@ def _stored_bytes(array: h5py.h5d.DatasetID, name: str) -> int:
     how = array.get_create_plist()
     if how.get_external_count() or how.get_layout() == h5d.VIRTUAL:
         raise UnsafeModel(f"`{name[:80]}` in it is stored in another file")
-    return math.prod(array.shape) * int(array.dtype.itemsize)
+    size: int = math.prod(array.shape) * array.dtype.itemsize
+    return size

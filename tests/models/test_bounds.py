@@ -7,7 +7,6 @@ import random
 import shutil
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from torture.hostile_models import REFUSED, SMALL_MODEL, Parts, external_link, try_one
@@ -72,6 +71,8 @@ def test_weights_that_lead_to_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_stored_are_refused(tmp_path: Path) -> None:
+    import h5py
+
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", (2**30,), "f4", chunks=(2**20,), compression="gzip")
     with pytest.raises(DlError, match="far larger than what it stores of them"):

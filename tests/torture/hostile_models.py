@@ -16,11 +16,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import h5py
+from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
+
+if TYPE_CHECKING:
+    import h5py
 
 SMALL_MODEL = next(Path(__file__).parents[1].glob("data/0.1.0/home/runs/pets/*-dense-*/models"))
 MOST_SECONDS = 20.0
@@ -68,6 +69,8 @@ class Parts:
 
     def hdf5(self, change: Callable[[h5py.File], Any]) -> None:
         """Change the file of weights."""
+        import h5py
+
         content = io.BytesIO(self.weights)
         with h5py.File(content, "r+") as file:
             change(file)
@@ -171,6 +174,8 @@ def second_config(parts: Parts) -> None:
 
 
 def external_link(parts: Parts) -> None:
+    import h5py
+
     def change(file: h5py.File) -> None:
         file["layers/stolen"] = h5py.ExternalLink("/etc/passwd", "/")
 
@@ -178,6 +183,8 @@ def external_link(parts: Parts) -> None:
 
 
 def soft_link(parts: Parts) -> None:
+    import h5py
+
     def change(file: h5py.File) -> None:
         file["layers/stolen"] = h5py.SoftLink("/layers/stolen")
 
@@ -192,6 +199,8 @@ def external_array(parts: Parts) -> None:
 
 
 def virtual_array(parts: Parts) -> None:
+    import h5py
+
     def change(file: h5py.File) -> None:
         layout = h5py.VirtualLayout((8,), "u1")
         layout[:] = h5py.VirtualSource("/etc/passwd", "x", (8,))
@@ -211,6 +220,8 @@ def array_bomb(parts: Parts) -> None:
 
 def deep_groups(parts: Parts) -> None:
     """Deep enough for the library's own walk to end the process."""
+
+    import h5py
 
     def change(file: h5py.File) -> None:
         group = file.id
