@@ -15,11 +15,14 @@ from dlcli.progress import say
 
 def name_left(paths: Iterable[Path]) -> None:
     """Say which of some paths are there, and what to type to remove each."""
-    for path in paths:
-        if os.path.lexists(path):
-            folder = path.is_dir() and not path.is_symlink()
-            say(
-                f"Warning: {shown(path)} stays. An earlier version of `dl` may have left it when "
-                "it was stopped. If you do not need it: "
-                f"`rm {'-r ' if folder else ''}{quoted(path)}`"
-            )
+    for path in filter(os.path.lexists, paths):
+        say(
+            f"Warning: {shown(path)} stays. An earlier version of `dl` may have left it when it "
+            f"was stopped. If you do not need it: `{how_to_remove(path)}`"
+        )
+
+
+def how_to_remove(path: Path) -> str:
+    """The command that removes a path; of a link, the link alone."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    return f"rm {'-r ' if is_folder else ''}{quoted(path)}"

@@ -11,7 +11,7 @@ from dlcli.data.dataset import SAMPLE
 from dlcli.data.journal import Held, Journal, JournalError, hold, journals, rewrite, unfinished
 from dlcli.data.moves import Outcome, finish, last
 from dlcli.data.moves import undo as take_back
-from dlcli.data.organize.staging import clear_after
+from dlcli.data.organize.staging import await_back, clear_after
 from dlcli.data.pending import DoubtfulError, Named
 from dlcli.errors import DlError
 from dlcli.files.own import NotOwnError
@@ -38,6 +38,7 @@ def undo(root: Path) -> Outcome:
     """
     last(root)
     with hold(root) as held:
+        _expect_back(last(root))
         return take_back(held)
 
 
@@ -123,6 +124,7 @@ def working_in(
         DlError: another process works on the folder, or what stopped the operation still does.
     """
     with hold(root) as held:
+        _expect_back(unfinished(root))
         outcome = finish(held, named)
         same = outcome and not outcome.undone and outcome.operation.name == name
         if outcome:
@@ -139,3 +141,9 @@ def working_in(
             if not outcome.undone:
                 clear_after(outcome.operation)
         yield held, outcome if same else None
+
+
+def _expect_back(journal: Journal | None) -> None:
+    """Before an undo of a staged operation, make the folder that gets the files back."""
+    if journal and (journal.state == "undoing" or journal.state == "done"):
+        await_back(journal.read())

@@ -17,7 +17,7 @@ from dlcli.data.organize.organize import (
     require_target,
     settle_made,
 )
-from dlcli.data.organize.staging import Download, staging_folder
+from dlcli.data.organize.staging import Download, is_staged_in, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
@@ -107,7 +107,7 @@ def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
     coming = [max(sum(sizes) - PartialFile(archive).size(), 0)]
     if archive.exists():
         coming = []
-        if staging_folder(Download(archive, (archive,)), root).exists():
+        if is_staged_in(staging_folder(Download(archive, (archive,)), root)):
             return  # it was unpacked before
     disks = {existing(folder).stat().st_dev for folder in (archive.parent, root.parent)}
     if len(disks) == 1:

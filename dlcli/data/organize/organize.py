@@ -23,10 +23,11 @@ from dlcli.data.organize.staging import (
     download_of,
     drawn_in,
     hollow,
+    is_staged_in,
     left_packed,
     stage,
     staging_folder,
-    sweep_partials,
+    sweep_staged,
 )
 from dlcli.data.pending import Named
 from dlcli.errors import DlError, ExitCode
@@ -105,7 +106,7 @@ def to_organize(
     if download is None:
         return _operation(source, source, target, options)
     folder = staging_folder(download, target)
-    if folder.exists():
+    if is_staged_in(folder):
         return _staged(download, folder, target, options)
     with hollow(download) as names:
         return _staged(download, names, target, options)
@@ -137,7 +138,7 @@ def settle_made(root: Path) -> None:
     with working_in(root, "get"):
         for journal in journals(root):
             clear_after(journal.read())
-        sweep_partials(root)
+        sweep_staged(root)
 
 
 def notes_of(operation: Operation) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
 """The folder that is organised: the download itself, or one with its archives unpacked.
 
 Archives are unpacked and CSVs of pixels drawn into a hidden folder beside the dataset, on the same
-disk. Its files then move into the dataset:
-
-    .pets-0123456789ab.partial     being made, or left by a process that was killed: made again
-    .pets-0123456789ab.unpacked    complete; `dl data undo` moves the files back here
+disk, such as `.pets-0123456789ab.unpacked`. Its files then move into the dataset, and `dl data
+undo` moves them back. A file in it tells that this program made it, see `files.own`; only such a
+folder is ever used or removed. Another file tells that the folder is complete: one without was left
+by a process that was killed, and is made again.
 
 The download itself is never changed.
 """
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,6 +25,7 @@ from tempfile import TemporaryDirectory
 from dlcli.data.dataset import SETTINGS
 from dlcli.data.folders import walk
 from dlcli.data.journal import Operation
+from dlcli.data.leftovers import how_to_remove, name_left
 from dlcli.data.organize.foreign import require_files
 from dlcli.data.organize.layout import read_layout, split_of
 from dlcli.data.organize.pixel_csv import draw, pixel_table
@@ -32,11 +34,19 @@ from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folder
 from dlcli.files.formats import read_text
+from dlcli.files.own import MARKER, mark, marked, unmark
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
 from dlcli.images.formats import has_usual_suffix, is_image, kind_of
 
-WHOLE, PARTIAL = ".unpacked", ".partial"
+_UNPACKED = ".unpacked"
+# Up to 0.1.0, an incomplete folder.
+_PARTIAL = ".partial"
+_STAMP_DIGITS = 12
+# Which command made such a folder. After an undo it may hold the only copies.
+_UNPACK, _UNDO = "organize", "undo"
+# The file in such a folder that says that it is complete.
+_WHOLE = ".whole"
 # The file in such a folder that lists what was drawn.
 _DRAWN = ".drawn"
 _MOST_NAMED = 3
@@ -61,7 +71,7 @@ class Download:
         for file in self.packed:
             status = file.stat()
             digest.update(os.fsencode(file) + f"\0{status.st_size}\0{status.st_mtime_ns}".encode())
-        return digest.hexdigest()[:12]
+        return digest.hexdigest()[:_STAMP_DIGITS]
 
 
 def download_of(source: Path) -> Download | None:
@@ -105,30 +115,46 @@ def left_packed(source: Path, download: Download | None) -> str:
 
 def staging_folder(download: Download, target: Path) -> Path:
     """The folder beside a dataset that a download is unpacked into."""
-    return target.with_name(f".{target.name}-{download.stamp}{WHOLE}")
+    return target.with_name(f".{target.name}-{download.stamp}{_UNPACKED}")
+
+
+def is_staged_in(folder: Path) -> bool:
+    """Whether a staging folder is there, and complete."""
+    if not _is_ours(folder) or not (folder / _WHOLE).is_file():
+        return False
+    return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def stage(download: Download, target: Path) -> bool:
     """Make the staging folder, whole and durably; False where it exists already.
 
     Raises:
-        DlError: an archive can't be unpacked, or is unsafe; no room.
+        DlError: an archive can't be unpacked, or is unsafe; no room; something is in its place.
     """
-    whole = staging_folder(download, target)
-    sweep_partials(target)
-    if whole.exists():
+    folder = staging_folder(download, target)
+    sweep_staged(target, but=folder)
+    if is_staged_in(folder):
         return False
-    partial = whole.with_suffix(PARTIAL)
+    _claim(folder, _UNPACK)
     try:
-        partial.mkdir()
-        _build(download, partial, hollow=False)
-        sync_disk(partial)
-        partial.rename(whole)
+        _build(download, folder, hollow=False)
+        sync_disk(folder)
+        _complete(folder)
     except BaseException:
-        _remove(partial)
+        discard(folder)
         raise
-    sync_folder(whole.parent)
     return True
+
+
+def await_back(operation: Operation) -> None:
+    """Make the staging folder that an undo of an operation moves files back to.
+
+    It is complete from its beginning: the files in it may be the only copies.
+    """
+    root, folder = operation.root, operation.source
+    if folder in _beside(root, _UNPACKED, [folder]) and not os.path.lexists(folder):
+        _claim(folder, _UNDO)
+        _complete(folder)
 
 
 @contextmanager
@@ -149,13 +175,23 @@ def drawn_in(folder: Path) -> list[str]:
         return []
 
 
-def discard(whole: Path) -> None:
-    """Remove a staging folder, never leaving a part of it under its name."""
-    partial = whole.with_suffix(PARTIAL)
-    _remove(partial)
-    with suppress(FileNotFoundError):
-        whole.rename(partial)
-    _remove(partial)
+def discard(folder: Path) -> None:
+    """Remove a staging folder that this program made; any other stays, unless nothing is in it."""
+    if folder.is_symlink():
+        return
+    if _is_ours(folder):
+        (folder / _WHOLE).unlink(missing_ok=True)
+        for path in sorted(folder.iterdir()):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != MARKER:
+                path.unlink()
+        unmark(folder)  # last, so that the next call goes on where this one is killed
+    with suppress(OSError):
+        mark_begun = folder / MARKER
+        if [*folder.iterdir()] == [mark_begun] and mark_begun.lstat().st_size == 0:
+            mark_begun.unlink()
+        folder.rmdir()
 
 
 def clear_after(operation: Operation) -> None:
@@ -163,19 +199,67 @@ def clear_after(operation: Operation) -> None:
 
     The unchanged download still has all of it.
     """
-    whole, source = operation.source, operation.details.get("source")
-    if source is None or whole.suffix != WHOLE or not whole.is_dir():
+    folder, source = operation.source, operation.details.get("source")
+    if source is None or folder not in _beside(operation.root, _UNPACKED, [folder]):
         return
     with suppress(DlError, OSError):
         download = download_of(Path(source))
-        if download and whole == staging_folder(download, operation.root):
-            discard(whole)
+        if download and folder == staging_folder(download, operation.root):
+            discard(folder)
+            name_left([folder])
 
 
-def sweep_partials(target: Path) -> None:
-    """Remove the staging folders that killed processes left beside a dataset."""
-    for partial in target.parent.glob(f".{glob.escape(target.name)}-{'[0-9a-f]' * 12}{PARTIAL}"):
-        _remove(partial)
+def sweep_staged(target: Path, but: Path | None = None) -> None:
+    """Remove the staging folders that killed processes left beside a dataset, and name others'.
+
+    Args:
+        but: the one in use; it stays if it is complete.
+    """
+    there = [*target.parent.glob(f".{glob.escape(target.name)}-*")]
+    for folder in _beside(target, _UNPACKED, there):
+        is_used = folder == but or marked(folder, _UNDO)
+        if not (is_used and is_staged_in(folder)):
+            discard(folder)
+    beside = [*_beside(target, _UNPACKED, there), *_beside(target, _PARTIAL, there)]
+    name_left(folder for folder in beside if folder != but and not _is_ours(folder))
+
+
+def _beside(target: Path, end: str, folders: Iterable[Path]) -> list[Path]:
+    """Those of some folders that are named like staging folders of a dataset."""
+    name = re.compile(rf"\.{re.escape(target.name)}-[0-9a-f]{{{_STAMP_DIGITS}}}{re.escape(end)}")
+    return [
+        folder
+        for folder in folders
+        if folder.parent == target.parent and name.fullmatch(folder.name)
+    ]
+
+
+def _is_ours(folder: Path) -> bool:
+    return any(marked(folder, purpose) for purpose in (_UNPACK, _UNDO))
+
+
+def _claim(folder: Path, purpose: str) -> None:
+    """Make a folder and mark it as ours.
+
+    Raises:
+        DlError: something is there.
+    """
+    discard(folder)
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise DlError(
+            f"{shown(folder)} is in the way",
+            why="the download is unpacked there, and this version of `dl` did not make it",
+            hint=f"Nothing was changed. If you do not need it: `{how_to_remove(folder)}`.",
+        ) from error
+    mark(folder, purpose)
+
+
+def _complete(folder: Path) -> None:
+    (folder / _WHOLE).touch()
+    sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def _build(download: Download, into: Path, *, hollow: bool) -> None:
@@ -286,8 +370,3 @@ def _files(folder: Path) -> Iterator[Path]:
     for inner, listing in walk(folder):
         for name in (*listing.images, *listing.others):
             yield folder / inner / name
-
-
-def _remove(folder: Path) -> None:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)
