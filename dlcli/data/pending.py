@@ -58,10 +58,11 @@ class DoubtfulError(DlError):
             hint += f"In a terminal, `dl data undo {root}` shows the moves back, and asks. "
         if journal.state != "done":
             hint += f"`dl data undo {root} --drop` forgets it: all files stay where they are."
-        state = "was not taken back" if back else "has not finished"
-        super().__init__(
-            f"`{operation.name}` {state} in {shown(operation.root)}", why=why, hint=hint.strip()
-        )
+        here = shown(operation.root)
+        what = f"`dl data {operation.name}` has not finished in {here}"
+        if back:
+            what = f"`{operation.name}` was not taken back in {here}"
+        super().__init__(what, why=why, hint=hint.strip())
         self.journal, self.operation, self.back = journal, operation, back
 
 
@@ -92,7 +93,10 @@ def doubt(journal: Journal, operation: Operation, *, back: bool, named: Named | 
         if is_within(operation) or is_staged or named == Named(source, operation.kind):
             return ""
         return f"`dl` 0.1.0 began it, and did not note in which folders; it names {shown(source)}"
-    if began.root != place_of(root):
+    here = place_of(root)
+    # what is done may be taken back after the folder was renamed
+    is_renamed = journal.state == "done" and here and here[1:] == began.root[1:]
+    if began.root != here and not is_renamed:
         if began.root.path != os.path.realpath(root):
             return f"it began in {shown(began.root.path)}"
         return f"{shown(root)} is not the folder any more in which it began, but a copy"

@@ -143,6 +143,17 @@ def test_an_emptied_source_that_was_removed_comes_back(tmp_path: Path) -> None:
     assert tree(folder) == DOWNLOADED
 
 
+def test_what_is_done_is_taken_back_after_a_renaming_but_not_in_a_copy(tmp_path: Path) -> None:
+    folder = plant(tmp_path, DOWNLOADED)
+    organize_move(folder)
+    root = (folder / "dogscats").rename(folder / "pets")
+    copy = Path(shutil.copytree(root, folder / "copy"))
+    assert doubt_of(copy, operations.undo) == f"it began in {folder}/dogscats"
+    shutil.rmtree(copy)
+    operations.undo(root)
+    assert tree(folder) == DOWNLOADED
+
+
 def test_a_disk_that_is_not_there_is_not_made_by_undo(tmp_path: Path) -> None:
     folder = plant(tmp_path, DOWNLOADED)
     organize_move(folder)

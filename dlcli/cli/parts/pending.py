@@ -39,7 +39,10 @@ def asking(act: Callable[[], Result], *, yes: bool = False) -> Result:
             if not sys.stdin.isatty():
                 say("\n".join(lines))
                 raise
-            say("\n".join([f"{doubtful.what}: {doubtful.why}.", *lines]))
+            goal = "taken back" if back else "finished"
+            here = shown(operation.root)
+            say(f"`{operation.name}` in {here} is not {goal} without a question: {doubtful.why}.")
+            say("\n".join(lines))
             otherwise = "Nothing was moved"
             if doubtful.journal.state != "done":
                 command = f"dl data undo {quoted(operation.root)} --drop"
