@@ -20,7 +20,7 @@ from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
 from dlcli.files.formats import read_text
 from dlcli.files.locks import alone_in
-from dlcli.files.paths import config_home, home
+from dlcli.files.paths import config_home, home, shown
 
 CONNECT_SECONDS = 15
 # A connection counts as lost after three of these intervals without an answer.
@@ -127,8 +127,34 @@ def not_installed(program: str) -> DlError:
 
 
 def _for_ssh_config(path: Path) -> str:
-    """A path for an ssh configuration: quoted, with `%` doubled."""
-    escaped = os.fspath(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    """A path for an ssh configuration: quoted, with `%` doubled.
+
+    Raises:
+        DlError: ssh would read another path, or more than a path.
+    """
+    return _in_quotes(path).replace("%", "%%")
+
+
+def _to_include(path: Path) -> str:
+    """A path for `Include`, which takes a pattern: `*` and the like stand for themselves.
+
+    Raises:
+        DlError: ssh would read another path, or more than a path.
+    """
+    return _in_quotes(Path(re.sub(r"([\\*?\[])", r"\\\1", os.fspath(path))))
+
+
+def _in_quotes(path: Path) -> str:
+    text = os.fspath(path)
+    # ssh ends a line at these, and knows no way to write `${` as it is
+    if re.search(r"[\0-\x08\n-\x1f]|\$\{", text):
+        raise DlError(
+            f"{shown(path)} can't stand in ssh's configuration",
+            why="its name has a line break, another control character or `${`",
+            hint="Rename the folder. If it is a key's, name another: "
+            "`dl config set aws.ssh_key FILE`.",
+        )
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
@@ -189,7 +215,7 @@ def include() -> bool:
     _make_private(file.parent)
     with alone_in(file.parent):
         text = read_text(file) if file.exists() else ""
-        line = f'Include "{our_file()}"\n'
+        line = f"Include {_to_include(our_file())}\n"
         if text.startswith(line) or f"\n{line}" in text.partition("\nHost ")[0]:
             return False
         _write_private(file, line + text)

@@ -11,7 +11,17 @@ import pytest
 from support.sshd import Sshd, program
 
 from dlcli.aws.boxes import Box
-from dlcli.aws.system_ssh import entry_name, include, names_for, our_file, users_file, write_entries
+from dlcli.aws.system_ssh import (
+    Host,
+    entry_name,
+    include,
+    names_for,
+    our_file,
+    ssh_options,
+    users_file,
+    write_entries,
+)
+from dlcli.errors import DlError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINE = "# mine\nHost work\n  HostName example.org\n  User ich\n\nHost *\n  Port 2222\n"
@@ -99,3 +109,69 @@ def test_a_name_never_comes_to_mean_another_box() -> None:
         before = names
     assert list(before) == ["dogs", "dogs-eu-west-1", "dogs-i-4", "dogs-us-west-2"]
     assert before["dogs"] == home
+
+
+def host_with(key: Path) -> Host:
+    return Host("i-1", "192.0.2.1", "ubuntu", 22, key, key.with_name("known_hosts"))
+
+
+def as_ssh_reads(*options: str) -> dict[str, str]:
+    """What ssh makes of a configuration, by option; nothing is connected."""
+    lines = subprocess.check_output(["ssh", "-G", *options], text=True).splitlines()
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+ODD = [
+    "a b",
+    "it's",
+    'q"uote',
+    "back\\slash",
+    "end\\",
+    "100%h",
+    "$HOME",
+    "#hash",
+    "*?[x]",
+    "é",
+    "a\tb",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_ssh_reads_odd_names_of_folders_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    program("ssh")
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    host = host_with(folder / "key")
+    write_entries({"dogs": host})
+    for options in (["-F", str(users_file()), "dl-dogs"], [*ssh_options(host), host.alias]):
+        read = as_ssh_reads(*options)
+        assert read["userknownhostsfile"] == str(host.known_hosts)
+        assert read["identityfile"].replace("%%", "%") == str(host.key)
+        assert read["hostname"] == "192.0.2.1"
+
+
+@pytest.mark.parametrize("name", ["a\n  ProxyCommand evil", "a\rb", "a\0b", "${HOME}"])
+def test_a_name_that_ssh_would_read_otherwise_is_refused(home: Path, name: str) -> None:
+    host = host_with(home / name / "key")
+    with pytest.raises(DlError, match="can't stand in ssh's configuration") as caught:
+        write_entries({"dogs": host})
+    assert not our_file().exists()
+    assert not users_file().exists()
+    assert "aws.ssh_key" in caught.value.hint
+    with pytest.raises(DlError, match="can't stand in ssh's configuration"):
+        ssh_options(host)
+
+
+def test_a_home_that_ssh_would_read_otherwise_leaves_the_users_file(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users_file().parent.mkdir()
+    users_file().write_text(MINE)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "a\nProxyCommand evil"))
+    with pytest.raises(DlError, match="can't stand in ssh's configuration"):
+        include()
+    assert users_file().read_text() == MINE
