@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok, refused
+from support.project import make_project
 
 
 def test_a_limit_that_can_not_be_checked_is_refused_with_the_reason(
@@ -26,7 +27,7 @@ def test_a_limit_that_can_not_be_checked_is_refused_with_the_reason(
 def test_a_stopped_box_is_not_started_above_it(dl: Dl, aws: Account, cats: Path) -> None:
     ok(dl("aws", "up", "-y"))
     ok(dl("aws", "stop", "-y"))
-    (cats / "dl.yaml").write_text("aws:\n  max_price: 0.5\n")
+    make_project(cats, "aws:\n  max_price: 0.5\n")
     for words in (("up", "-y"), ("up", "--dry-run"), ("start", "-y")):
         refused(dl("aws", *words), "g6.xlarge costs $0.805/h", "`max_price` is $0.500/h")
         assert aws.instances()[0]["State"]["Name"] == "stopped"

@@ -9,6 +9,7 @@ import pytest
 from support.aws_account import Account
 from support.aws_box import CONSOLE
 from support.command_result import Dl, ok, refused
+from support.project import make_project
 from support.sshd import ADDRESS, Sshd
 from support.watchdog_box import SEEN
 
@@ -33,7 +34,7 @@ def project(home: Path, aws: Account, sshd: Sshd, monkeypatch: pytest.MonkeyPatc
     """A project whose box is the sshd; our key opens it."""
     folder = home / "cats"
     (folder / ".git").mkdir(parents=True)
-    (folder / "dl.yaml").write_text(f"aws:\n  ssh_key: {sshd.host().key}\n")
+    make_project(folder, f"aws:\n  ssh_key: {sshd.host().key}\n")
     monkeypatch.chdir(folder)
     aws.console = CONSOLE.format(sshd.host_key.kind, sshd.host_key.data)
     real, user = reach.host_of, sshd.host().user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,9 @@ def put_command(config: Config, **typed: Any) -> None:
     on the box. If the command is interrupted, run it again: it continues.
 
     The project is the git checkout of the current folder. On the box it is in `~/projects/`,
-    in a folder of the same name. Files that git ignores are not copied. Passwords and keys are not
-    copied either: `.env*`, `*.pem`, `.aws/`, `.ssh/` and what `--exclude` names.
+    in a folder of the same name. If you trust it here (`dl config trust`), the box trusts it too.
+    Files that git ignores are not copied. Passwords and keys are not copied either: `.env*`,
+    `*.pem`, `.aws/`, `.ssh/` and what `--exclude` names.
     """
     _transfer(config, "put", **typed)
 
@@ -98,7 +100,7 @@ def _transfer(
     trust: bool,
     with_history: bool,
 ) -> None:
-    from dlcli.aws.copy.copy import copy, delete_at_goal, prepare
+    from dlcli.aws.copy.copy import copy, delete_at_goal, prepare, trust_there
     from dlcli.aws.ssh import connect
 
     parts = folders_of(config, direction, kind, named)
@@ -129,7 +131,26 @@ def _transfer(
         if prepared.plan.delete:
             with connect(host) as client:
                 delete_at_goal(client, prepared)
+        if folders := _trusted(prepared):
+            with connect(host) as client:
+                _say_not_trusted(trust_there(client, folders))
         _say_done(prepared, following(kind, prepared, host.options))
+
+
+def _trusted(prepared: Prepared) -> list[str]:
+    """The folders on the box that are trusted here: what `dl aws put` brings is as trusted."""
+    from dlcli.trust import is_trusted, real, trusted_folders
+
+    if prepared.direction == "get" or not prepared.folders.is_project:
+        return []
+    root = real(prepared.folders.here)
+    inside = [each for each in trusted_folders() if each.is_relative_to(root) and is_trusted(each)]
+    return [f"{prepared.there}/{each.relative_to(root)}".removesuffix("/.") for each in inside]
+
+
+def _say_not_trusted(folders: list[str]) -> None:
+    for folder in folders:
+        say(f"Not trusted on the box yet. Type there: `dl config trust {shlex.quote(folder)}`.")
 
 
 def _on_the_box(
@@ -298,8 +319,6 @@ def _ask(prepared: Prepared, yes: bool) -> None:
 
 def following(kind: str, prepared: Prepared, options: str) -> str:
     """The command that usually follows a copy."""
-    import shlex
-
     from dlcli.data.choice import typed_name
 
     if prepared.direction == "put":

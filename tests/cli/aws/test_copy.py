@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.aws_box import rented
 from support.command_result import Dl, ok, refused
 from support.listed_runs import last_named_dataset, listed_run
 from support.pictures import make_dataset
+from support.project import make_project, somebodys_project
 from support.sshd import Sshd, Wire, program
 
 from dlcli.aws.copy.copy import counted_in
@@ -57,6 +59,27 @@ def test_the_project_goes_there_without_what_stays_here_which_is_named(
         "Left out 1, excluded by `*.zip`: notes.zip.",
         "Sent 2 files; next: `dl aws ssh -n dogs`",
     ]
+
+
+def test_a_project_that_is_trusted_here_is_trusted_there(dl: Dl, project: Path, sshd: Sshd) -> None:
+    somebodys_project(project / "theirs")
+    make_project(project)
+    make_project(project / "inner")
+    make_project(project.parent / "other")
+    place = sshd.home / ".local" / "bin" / "dl"
+    place.parent.mkdir(parents=True)
+    place.write_text('#!/bin/sh\necho "$*" >>"$HOME/typed"\n')
+    place.chmod(0o755)
+    assert "trusted" not in ok(dl("aws", "put")).stderr
+    there = sshd.home / "projects" / "dogs"
+    assert (sshd.home / "typed").read_text().splitlines() == [
+        f"config trust -- {there}",
+        f"config trust -- {there}/inner",
+    ]
+    place.write_text("#!/bin/sh\nexit 2\n")
+    said = ok(dl("aws", "put")).stderr
+    typed = f"dl config trust {shlex.quote(str(there))}"
+    assert f"Not trusted on the box yet. Type there: `{typed}`." in said
 
 
 def test_its_history_goes_along_when_told(dl: Dl, project: Path, sshd: Sshd) -> None:

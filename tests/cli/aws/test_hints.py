@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.aws_account import Account
 from support.command_result import Dl, Result, ok, refused
+from support.project import make_project
 
 from dlcli.aws.boxes import Box
 from dlcli.aws.cloud import Cloud, Usual, open_cloud
@@ -122,7 +123,7 @@ def test_a_hint_that_is_followed_leads_on(
 def test_where_the_region_is_the_usual_one_it_need_not_be_typed(
     dl: Dl, aws: Account, cats: Path
 ) -> None:
-    (cats / "dl.yaml").write_text("aws:\n  region: us-east-1\n")
+    make_project(cats, "aws:\n  region: us-east-1\n")
     for words in ((), ("--region", "us-east-1")):
         assert "`dl aws ssh -n cats`" in ok(dl("aws", "up", "-y", *words)).stderr
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok, refused
+from support.project import make_project
 
 from dlcli.errors import DlError
 
@@ -85,7 +86,7 @@ def test_a_disk_smaller_than_the_image_is_refused(dl: Dl, aws: Account, cats: Pa
 
 
 def test_a_script_that_is_not_there_is_said_first(dl: Dl, aws: Account, cats: Path) -> None:
-    (cats / "dl.yaml").write_text("aws:\n  bootstrap: setup.sh\n")
+    make_project(cats, "aws:\n  bootstrap: setup.sh\n")
     refused(dl("aws", "up", "-y"), "setup.sh")
     assert aws.tagged() == {}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.aws_account import Account
 from support.command_result import Dl, ok, refused
+from support.project import make_project
 
 
 def test_a_changed_address_takes_the_place_of_the_old_one(dl: Dl, aws: Account, cats: Path) -> None:
@@ -87,7 +88,7 @@ def test_its_own_network_grows_by_the_zones_that_are_wanted(
 def test_a_network_of_ones_own_is_used(dl: Dl, aws: Account, cats: Path) -> None:
     ec2 = aws.ec2()
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    (cats / "dl.yaml").write_text(f"aws:\n  vpc: {vpc}\n")
+    make_project(cats, f"aws:\n  vpc: {vpc}\n")
     refused(dl("aws", "up", "-y"), f"{vpc} has no subnet")
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZone="us-east-1b")[
         "Subnet"
