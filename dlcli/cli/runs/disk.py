@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from dlcli.runs.run import Run
 
+# A command to type names at most so many runs besides ensembles.
+MOST_TYPED = 3
+
 
 @click.command("du", cls=Command)
 @ALL
@@ -264,9 +267,11 @@ def _refused(needed: Mapping[Run, Sequence[str]], config: Config) -> DlError:
     it = "it" if len(names) == 1 else "them"
     hint = f"Nothing was removed. To remove {it} all the same, add `--force`."
     if ensembles:
-        typed = " ".join(map(typed_run, [*ensembles, *needed]))
+        is_short = len(needed) <= MOST_TYPED
+        typed = " ".join(map(typed_run, [*ensembles, *(needed if is_short else ())]))
         what = "ensemble" if len(ensembles) == 1 else "ensembles"
-        hint += f" To remove the {what} too: `dl runs rm {typed} --yes{same_runs(config)}`"
+        hint += f" To remove the {what} {'too' if is_short else 'first'}: "
+        hint += f"`dl runs rm {typed} --yes{same_runs(config)}`"
     return DlError(
         f"{names[0]} is needed" if len(names) == 1 else f"{len(names)} runs are needed", hint=hint
     )

@@ -170,6 +170,15 @@ def test_a_run_that_an_ensemble_needs_is_not_removed_by_yes_alone(dl: Dl, three:
     assert not three[0].path.exists()
 
 
+def test_of_many_needed_runs_the_ensemble_alone_is_typed(
+    dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.cli.runs.disk.MOST_TYPED", 0)
+    ensemble_of(three[0], three[2])
+    said = dl("runs", "rm", "recipe=finetune", "--yes").stderr
+    assert said.endswith(f" the ensemble first: `dl runs rm {three[2].name} --yes`\n")
+
+
 def test_the_question_names_what_needs_a_run(
     dl: Dl, three: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
