@@ -255,15 +255,17 @@ def _settle(operation: Operation) -> None:
     if operation.kind == "move":
         names = _folders(move.source for move in operation.moves)
         folders |= {operation.source, *(operation.source / name for name in names)}
-    for folder in folders:
-        sweep(str(folder))
+    folders = {folder for folder in folders if folder.is_dir()}
+    # a move within a disk copies nothing, so that a file of that name is the user's
+    if operation.kind == "copy" or len({folder.stat().st_dev for folder in folders}) > 1:
+        for folder in folders:
+            sweep(str(folder))
     if operation.kind == "copy":
         # all at the end: the file system then writes them together, at the first sync
         for move in operation.moves:
             sync_file(f"{operation.root}/{move.target}")
     for folder in folders:
-        if folder.is_dir():
-            sync_folder(folder)
+        sync_folder(folder)
 
 
 def _require_free(root: Path, paths: Sequence[str]) -> None:

@@ -115,6 +115,16 @@ def test_a_file_that_appears_on_the_way_is_not_replaced_and_undo_gets_out(tmp_pa
     assert files(tmp_path) == {"a": "a", "b": "b", "theirs": "somebody else's"}
 
 
+def test_a_file_that_is_called_as_a_part_of_a_copy_stays_where_nothing_is_copied(
+    tmp_path: Path,
+) -> None:
+    plant(tmp_path, "a", "b", ".dl-partial", "x/.dl-partial")
+    with hold(tmp_path) as held:
+        carry_out(held, moving(tmp_path, ("a", "x/a")))
+        undo(held)
+    assert files(tmp_path) == {path: path for path in ("a", "b", ".dl-partial", "x/.dl-partial")}
+
+
 def test_without_any_operation_there_is_nothing_to_undo(tmp_path: Path) -> None:
     with pytest.raises(DlError, match="Nothing to undo"):
         last(tmp_path)
