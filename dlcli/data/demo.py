@@ -43,7 +43,8 @@ def write_digits(folder: Path) -> None:
         )
     digits = load_digits()
     test_ids = []
-    with atomic_folder(folder.resolve(), replace=True) as built:  # a link to another disk stays
+    # a link to another disk stays
+    with atomic_folder(folder.resolve(), replace=True, keep_others=False) as built:
         (built / "train").mkdir()
         (built / "test").mkdir()
         (built / MARKER).touch()

@@ -31,7 +31,7 @@ from typing import Any, Literal, NamedTuple
 
 from dlcli import words
 from dlcli.errors import DlError
-from dlcli.files.atomic import atomic_write, sync_folder
+from dlcli.files.atomic import atomic_write, remove_leftovers, sync_folder
 from dlcli.files.locks import held
 from dlcli.files.own import open_own, read_own, require_own
 from dlcli.files.paths import quoted, shown
@@ -44,8 +44,7 @@ MOST_MOVES = 2_000_000
 
 # What a path may not have: an empty part, "." or "..", what `dl` keeps for itself, or a NUL.
 _LEADS_OUT = re.compile(r"(?:^|/)(?:\.\.?|\.dl)?(?:/|\Z)|\0")
-# The temporary file of a journal whose writer was killed, today's and that of 0.1.0, and how it
-# begins.
+# The temporary file of a journal whose writer was killed, up to 0.1.0, and how it begins.
 _LEFT = re.compile(r"\.(?:dl-)?[0-9]+-(?:[0-9a-f]{8}-[0-9a-f]{8}-)?[0-9]{4,9}-\w+\.pending")
 _BEGINS = b'{"format": '
 _MOST_PATH_BYTES = 4096  # Linux' own limit
@@ -411,6 +410,7 @@ def hold(root: Path) -> Iterator[Held]:
 
 def _sweep(root: Path) -> None:
     """Remove the temporary file of a journal whose writer was killed; others' files stay."""
+    remove_leftovers(root / FOLDER)
     for left in (root / FOLDER).glob(".*"):
         if _LEFT.fullmatch(left.name):
             with suppress(DlError):  # a link, or a folder

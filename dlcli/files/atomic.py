@@ -7,84 +7,104 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from glob import escape
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlcli import words
 from dlcli.errors import DlError
+from dlcli.files.own import (
+    LEFT_SECONDS,
+    MARKER,
+    abandoned,
+    mark,
+    marked,
+    own_folder,
+    require_own,
+    unmark,
+)
 from dlcli.files.paths import absolute, is_folder, shown
-from dlcli.process import exists, machine_id
+from dlcli.progress import say
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
-# A temporary name: process, machine, a random part, and the final name. 0.1.0 wrote the first and
-# the last. Users have files like `.2024-notes`.
-_TEMPORARY = re.compile(r"\.dl-(\d+)-(?:([0-9a-f]{8})-[0-9a-f]{8}(?:\.old)?-)?")
-# Most file systems take names of 255 bytes; what comes before the final name takes up to 37.
-_MOST_NAME_BYTES = 200
-# A process of another machine can't be checked, but none writes for so long.
-_LEFT_SECONDS = 24 * 60 * 60
+# The folder in which something is made before it gets its place. Only one that is marked counts.
+_ASIDE = re.compile(r"\.dl-[0-9a-f]{16}")
+_PURPOSE = "write"
+# Where a folder that is replaced waits in there, until the new one has its place.
+_REPLACED, _DROPPED = ".replaced", ".dropped"
+# The temporary files of earlier versions. Nothing but the name tells them from a user's.
+_EARLIER = re.compile(r"\.dl-\d+-")
 # From so many files on, one sync of the whole disk is quicker than one for each file.
 _MANY_FILES = 200
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, root: Path | None = None) -> Iterator[Path]:
     """Write a file atomically: temporary file, fsync, rename.
 
     Args:
-        path: the file to make or replace when the block ends without an error.
+        path: the file to make or replace when the block ends without an error. A link is replaced,
+            not what it leads to.
+        root: the folder below which the path may go through no link; None: the file's own.
 
     Yields:
-        a temporary path beside it, with the same suffixes (Keras' savers insist on theirs).
+        a temporary path on the same disk, with the same name (Keras' savers insist on its suffix).
+
+    Raises:
+        NotOwnError: a folder between the root and the file is a link.
     """
-    temporary = _aside(path)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        # a failed write names no file, or the temporary one that nobody knows
-        if error.errno is not None and error.filename in (None, str(temporary)):
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    with own_folder(path.parent, root or path.parent) as above:
+        try:
+            with _aside(path) as folder:
+                yield folder / path.name
+                with (folder / path.name).open("rb") as file:
+                    os.fsync(file.fileno())
+                os.replace(folder / path.name, path.name, dst_dir_fd=above)
+        except OSError as error:
+            # a failed write names no file, or one in the temporary folder that nobody knows
+            if error.errno is not None and (
+                error.filename is None or _ASIDE.search(os.fspath(error.filename))
+            ):
+                error.filename, error.filename2 = str(path), None
+            raise
     sync_folder(path.parent)
 
 
 @contextmanager
-def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+def atomic_folder(
+    path: Path, root: Path | None = None, *, replace: bool = False, keep_others: bool = True
+) -> Iterator[Path]:
     """Make a folder atomically: temporary folder, fsync, rename.
 
     Args:
         path: the folder to make when the block ends without an error; its parent is made too.
+        root: the folder below which the path may go through no link; None: its parent.
         replace: whether an existing folder is replaced.
+        keep_others: what the existing folder has and the new one lacks stays: it is the user's.
 
     Yields:
-        an empty temporary folder beside it.
+        an empty temporary folder on the same disk.
 
     Raises:
+        NotOwnError: it or a folder between the root and it is a link.
         OSError: it exists, and `replace` is false.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with own_folder(path.parent, root or path.parent, make=True):
+        require_own(path, root or path.parent, folder=True)
     settle_folder(path)
-    built, replaced = _aside(path), _aside(path, ".old")
-    built.mkdir()
-    try:
+    with _aside(path) as folder:
+        built, replaced = folder / path.name, folder / (_REPLACED if keep_others else _DROPPED)
+        built.mkdir()
         yield built
         sync_tree(built)
-        if replace and path.is_dir():
-            path.rename(replaced)  # a kill while it is removed would leave half of it
-        built.rename(path)
-    finally:
-        if replaced.is_dir() and not path.exists():  # Ctrl-C between the two renames
-            replaced.rename(path)
-        shutil.rmtree(built, ignore_errors=True)
+        try:
+            if replace and path.is_dir():
+                path.rename(replaced)  # a kill while it is removed would leave half of it
+            built.rename(path)
+        finally:
+            if replaced.is_dir() and not path.exists():  # Ctrl-C between the two renames
+                replaced.rename(path)
     sync_folder(path.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def settle_folder(path: Path) -> None:
@@ -92,58 +112,90 @@ def settle_folder(path: Path) -> None:
 
     `atomic_folder` itself begins with this.
     """
-    name = escape(_end(path.name))
-    for old in filter(_is_left, list(path.parent.glob(f".dl-*.old-{name}"))):
-        if not path.exists():  # killed between the two renames
-            old.rename(path)
-    _remove_left(path.parent.glob(f".dl-*-{name}"))
+    for folder in list(path.parent.glob(".dl-*")):
+        if not _ASIDE.fullmatch(folder.name):
+            continue
+        record = abandoned(folder, _PURPOSE)
+        if record.get("target") == path.name:
+            for replaced in (folder / _REPLACED, folder / _DROPPED):
+                if replaced.is_dir() and not os.path.lexists(path):  # killed between the renames
+                    replaced.rename(path)
+        if record.get("target") == path.name or not marked(folder, _PURPOSE):
+            _remove_left(folder)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed processes left below a folder."""
-    _remove_left(folder.rglob(".dl-*"))
+    """Remove the temporary files that killed processes left below a folder; follow no link."""
+    for above, names, files in os.walk(folder):
+        for name in filter(_ASIDE.fullmatch, list(names)):
+            names.remove(name)
+            _remove_left(Path(above, name))
+        for name in filter(_EARLIER.match, (*names, *files)):
+            say(
+                f"{shown(Path(above, name))} may be what a stopped command of an earlier version "
+                "left. If it is not yours, remove it."
+            )
 
 
-def _aside(path: Path, mark: str = "") -> Path:
-    """A new temporary path for `path`, which no other process and no other machine uses."""
-    unique = f"{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}{mark}"
-    return path.with_name(f".dl-{unique}-{_end(path.name)}")
-
-
-def _end(name: str) -> str:
-    """A name, or the end of a long one, with its suffixes."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= _MOST_NAME_BYTES:
-        return name
-    return encoded[-_MOST_NAME_BYTES:].decode(errors="ignore")  # the first character may be cut
-
-
-def _remove_left(paths: Iterable[Path]) -> None:
-    for path in filter(_is_left, list(paths)):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _is_left(path: Path) -> bool:
-    """Whether it is temporary, and its process has ended."""
-    temporary = _TEMPORARY.match(path.name)
-    if not temporary:
-        return False
-    pid, machine = temporary.groups()
-    if machine == machine_id():
-        return not exists(int(pid))
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A new temporary folder beside `path`, for this process alone; it goes at the end."""
+    folder = path.with_name(f".dl-{os.urandom(8).hex()}")
+    folder.mkdir()
     try:
-        return time.time() - path.stat().st_mtime > _LEFT_SECONDS
-    except FileNotFoundError:  # finished by now
-        return False
+        mark(folder, _PURPOSE, path.name)
+        yield folder
+    finally:
+        _clear(folder, path)
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write `content` atomically; text as UTF-8, with invalid bytes of file names kept."""
+def _clear(folder: Path, target: Path) -> None:
+    """Remove a temporary folder and what `dl` put into it; the mark goes last."""
+    with suppress(OSError):
+        if os.path.lexists(target):
+            _carry_over(folder / _REPLACED, target)
+        for left in (folder / target.name, folder / _REPLACED, folder / _DROPPED):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+        if [path.name for path in folder.iterdir()] == [MARKER]:
+            unmark(folder)
+        folder.rmdir()
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove a temporary folder of a process that was killed."""
+    if record := abandoned(folder, _PURPOSE):
+        _clear(folder, folder.with_name(Path(record["target"]).name))
+        if folder.exists():
+            say(f"{shown(folder)} stays: it holds something that `dl` did not put there.")
+        return
+    with suppress(OSError):  # killed before it was marked, or when it no longer was
+        status, inside = folder.lstat(), list(folder.iterdir())
+        if time.time() - status.st_mtime > LEFT_SECONDS and not folder.is_symlink():
+            if inside == [folder / MARKER] and inside[0].lstat().st_size == 0:
+                inside[0].unlink()
+            folder.rmdir()  # unless there is something in it
+
+
+def _carry_over(replaced: Path, target: Path) -> None:
+    """Move what a replaced folder has, and the new one lacks, into the new one."""
+    for above, folders, names in os.walk(replaced):
+        inside = target / Path(above).relative_to(replaced)
+        for name in list(folders):
+            if not os.path.lexists(inside / name):
+                Path(above, name).rename(inside / name)
+                folders.remove(name)
+        for name in names:
+            if not os.path.lexists(inside / name):
+                Path(above, name).rename(inside / name)
+
+
+def atomic_write(path: Path, content: str | bytes, root: Path | None = None) -> None:
+    """Write `content` as by `atomic`; text as UTF-8, with invalid bytes of file names kept."""
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    with atomic(path) as temporary:
+    with atomic(path, root) as temporary:
         temporary.write_bytes(data)
 
 

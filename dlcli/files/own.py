@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,12 +24,14 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
-from dlcli.process import this_process
+from dlcli.process import at_work, machine_id, this_process
 
 MARKER = ".made-by-dl"
 # O_NONBLOCK: to open a FIFO would otherwise wait for somebody at its other end.
 _AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_MARKER_BYTES = 4096
+# A process of another machine can't be checked, but none fills a folder for so long.
+LEFT_SECONDS = 24 * 60 * 60
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFREG: "a file",
@@ -173,16 +176,19 @@ def remove_own_tree(folder: Path, root: Path) -> None:
         shutil.rmtree(folder.name, dir_fd=above)
 
 
-def mark(folder: Path, purpose: str) -> None:
+def mark(folder: Path, purpose: str, target: str = "") -> None:
     """Mark a new, empty folder as one that this process fills, and that is not whole yet.
 
     Args:
         purpose: which part of `dl` fills it, such as "sample".
+        target: the name that its content will get.
     """
-    record = _mark_of(folder, purpose) | this_process()
-    descriptor = os.open(folder / MARKER, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_IS, 0o666)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        json.dump(record, file)
+    record = _mark_of(folder, purpose) | {"target": target, "machine": machine_id()}
+    content = json.dumps(record | this_process()).encode("ascii")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_IS
+    descriptor = os.open(folder / MARKER, flags, 0o666)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(content)
 
 
 def unmark(folder: Path) -> None:
@@ -191,7 +197,7 @@ def unmark(folder: Path) -> None:
 
 
 def marked(folder: Path, purpose: str) -> Mapping[str, Any]:
-    """The process that fills a folder or was killed while it did, as `process.this_process` has it.
+    """What `mark` wrote into a folder: its target, and the process that fills it.
 
     {} for all folders that `dl` did not mark for this purpose: they belong to others.
     """
@@ -200,6 +206,18 @@ def marked(folder: Path, purpose: str) -> Mapping[str, Any]:
         if isinstance(record, dict):
             return record if _mark_of(folder, purpose).items() <= record.items() else {}
     return {}
+
+
+def abandoned(folder: Path, purpose: str) -> Mapping[str, Any]:
+    """The same of a folder whose process has ended; {} if it may be at work, and for all others."""
+    record = marked(folder, purpose)
+    if record.get("machine") == machine_id():
+        return {} if at_work(record, folder / MARKER) else record
+    try:
+        silent = time.time() - (folder / MARKER).lstat().st_mtime
+    except OSError:
+        return {}
+    return record if silent > LEFT_SECONDS else {}
 
 
 def _mark_of(folder: Path, purpose: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.children import die_before, forked
 
 from dlcli.data.journal import Move, Operation, hold, journals, unfinished, write_journal
 from dlcli.errors import DlError
@@ -101,8 +102,21 @@ def test_a_folder_that_got_something_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "pets").iterdir()] == ["a.jpg"]
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+def test_what_a_killed_writer_of_0_1_0_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".dl").mkdir()
     (tmp_path / ".dl" / ".123-0001-split.pending").write_text('{"format": 1, "na')
     with hold(tmp_path):
         assert [path.name for path in (tmp_path / ".dl").iterdir()] == ["lock"]
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    own = tmp_path / ".dl"
+    with hold(tmp_path):
+        write_journal(operation(tmp_path)).renamed("done")
+    assert forked(lambda: write_journal(operation(tmp_path)), lambda: die_before(".pending")) < 0
+    (own / ".gitignore").write_text("*")
+    (own / ".git").mkdir()
+    (own / ".123-0001-split.pending").write_text("whose is this?")
+    with hold(tmp_path):
+        left = sorted(path.name for path in own.iterdir())
+    assert left == [".123-0001-split.pending", ".git", ".gitignore", "0001-split.done", "lock"]

@@ -16,6 +16,7 @@ from support.children import killed_before_change, no_file_above
 
 from dlcli.files.atomic import atomic, atomic_folder, atomic_write, remove_leftovers
 from dlcli.files.formats import write_csv, write_yaml
+from dlcli.files.own import MARKER, NotOwnError
 
 pytestmark = pytest.mark.forks
 
@@ -102,7 +103,7 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
         ours.touch()
         remove_leftovers(tmp_path)
         assert not left.exists()
-        assert sorted(folder.iterdir()) == sorted([*kept, ours])
+        assert sorted(folder.iterdir()) == sorted([*kept, ours.parent])
 
 
 def test_two_writers_of_one_file_have_a_temporary_file_each(tmp_path: Path) -> None:
@@ -113,13 +114,110 @@ def test_two_writers_of_one_file_have_a_temporary_file_each(tmp_path: Path) -> N
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("status.yaml", "one")]
 
 
-def test_what_0_1_0_left_goes_once_it_is_old(tmp_path: Path) -> None:
-    old, new = tmp_path / ".dl-4194305-best.keras", tmp_path / ".dl-4194305-last.keras"
-    for file in (old, new):
-        file.touch()
+def test_what_earlier_versions_left_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / ".dl-4194305-best.keras"
+    later = tmp_path / "models" / ".dl-4194305-0123abcd-4567cdef.old-engine"
+    later.mkdir(parents=True)
+    old.touch()
     os.utime(old, (0, 0))
     remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [new], "a new one may be of another machine's process"
+    assert (old.exists(), later.exists()) == (True, True), "they have no mark that nothing else has"
+    said = capsys.readouterr().err
+    assert said.count("may be what a stopped command of an earlier version left") == 2
+    assert ".dl-4194305-best.keras" in said
+
+
+def killed_while_it_wrote(file: Path) -> Path:
+    """The temporary folder that is left."""
+
+    def die_writing() -> None:
+        with atomic(file) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert os.WTERMSIG(in_a_child(die_writing)) == signal.SIGKILL
+    (left,) = file.parent.glob(".dl-*")
+    return left
+
+
+def test_what_others_put_among_leftovers_stays_and_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = killed_while_it_wrote(tmp_path / "best.keras")
+    (left / "thesis.txt").write_text("precious")
+    remove_leftovers(tmp_path)
+    assert contents(left)["thesis.txt"] == "precious"
+    assert not (left / "best.keras").exists()
+    assert f"{left.name} stays: it holds something" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["copied", "renamed", "without its mark", "with another's mark"])
+def test_what_only_looks_like_a_leftover_stays(tmp_path: Path, change: str) -> None:
+    left = killed_while_it_wrote(tmp_path / "best.keras")
+    if change == "copied":
+        copy = tmp_path / "copy"
+        shutil.copytree(left, copy)
+        shutil.rmtree(left)
+        copy.rename(left)
+    elif change == "renamed":
+        left.rename(tmp_path / ".dl-0123456789abcdef")
+    elif change == "without its mark":
+        (left / MARKER).unlink()
+    else:
+        (left / MARKER).write_text('{"dl": "write", "pid": 4194305}')
+    day = time.time() - 25 * 3600
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (day, day))
+    before = contents(tmp_path)
+    remove_leftovers(tmp_path)
+    atomic_write(tmp_path / "other", "text")
+    make(tmp_path / "best.keras", "new")
+    assert before.items() <= contents(tmp_path).items()
+
+
+def test_links_are_not_followed_for_leftovers(tmp_path: Path) -> None:
+    left = killed_while_it_wrote(tmp_path / "best.keras")
+    far = tmp_path / "far"
+    far.mkdir()
+    (tmp_path / "run" / "models").mkdir(parents=True)
+    left.rename(far / left.name)
+    (tmp_path / "run" / "link").symlink_to(far)
+    (tmp_path / "run" / left.name).symlink_to(far / left.name)
+    remove_leftovers(tmp_path / "run")
+    assert (far / left.name / "best.keras").read_text() == "half"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda place, root: atomic_write(place, "new", root),
+        lambda place, root: atomic_folder(place, root, replace=True).__enter__(),
+    ],
+    ids=["file", "folder"],
+)
+def test_no_link_is_followed_below_the_root(
+    tmp_path: Path, write: Callable[[Path, Path], None]
+) -> None:
+    far, run = tmp_path / "far", tmp_path / "run"
+    for folder in (far / "engine", run):
+        folder.mkdir(parents=True)
+    (far / "engine" / "model.bin").write_text("precious")
+    (run / "models").symlink_to(far)
+    place = run / "models" / "engine"
+    with pytest.raises(NotOwnError, match="run/models is a link to"):
+        write(place, run)
+    assert contents(far) == {"engine/model.bin": "precious"}
+
+
+def test_a_folder_that_is_a_link_is_not_replaced(tmp_path: Path) -> None:
+    make(tmp_path / "far", "precious")
+    (tmp_path / "onnx").symlink_to("far")
+    with pytest.raises(NotOwnError, match="onnx is a link to far"):
+        make(tmp_path / "onnx", "new", replace=True)
+    assert contents(tmp_path / "far") == {"model.bin": "precious"}
+    assert (tmp_path / "onnx").is_symlink()
 
 
 def test_what_another_machine_writes_stays_until_it_is_old(
@@ -133,11 +231,11 @@ def test_what_another_machine_writes_stays_until_it_is_old(
         writing = atomic(tmp_path / "best.keras")
         theirs = writing.__enter__()
     theirs.write_text("half")
-    monkeypatch.setattr("dlcli.files.atomic.exists", no_process_here)
+    monkeypatch.setattr("dlcli.process.exists", no_process_here)
     remove_leftovers(tmp_path)
     assert theirs.exists()
     day = time.time() - 25 * 3600
-    os.utime(theirs, (day, day))
+    os.utime(theirs.with_name(MARKER), (day, day))
     remove_leftovers(tmp_path)
     assert not theirs.exists()
 
@@ -164,7 +262,28 @@ def test_a_folder_that_is_there_gives_way_only_where_that_is_asked_for(tmp_path:
         make(tmp_path / "onnx", "new")
     assert contents(tmp_path) == {"onnx/model.bin": "old", "onnx/mine": "mine"}
     make(tmp_path / "onnx", "new", replace=True)
-    assert contents(tmp_path) == {"onnx/model.bin": "new"}
+    assert contents(tmp_path) == {"onnx/model.bin": "new", "onnx/mine": "mine"}
+    with atomic_folder(tmp_path / "onnx", replace=True, keep_others=False) as built:
+        (built / "model.bin").write_text("newer")
+    assert contents(tmp_path) == {"onnx/model.bin": "newer"}
+
+
+def test_what_others_put_into_a_folder_survives_its_replacement_killed_anywhere(
+    tmp_path: Path,
+) -> None:
+    mine = {"onnx/mine/deep/a.txt": "a", "onnx/b.txt": "b"}
+    for number in range(1, 50):
+        folder = tmp_path / str(number) / "onnx"
+        make(folder, "old")
+        (folder / "mine" / "deep").mkdir(parents=True)
+        for name, text in mine.items():
+            (folder.parent / name).write_text(text)
+        killed = killed_before_change(number, partial(make, folder, "new", replace=True))
+        make(folder, "newer", replace=True)
+        assert contents(folder.parent) | mine == contents(folder.parent)
+        if not killed:
+            break
+    assert number > 10
 
 
 def test_a_failing_block_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
@@ -207,7 +326,7 @@ def test_a_kill_while_a_folder_is_replaced_leaves_a_whole_one(tmp_path: Path) ->
         make(tmp_path / "onnx", "new", replace=True)
 
     assert os.WTERMSIG(in_a_child(replace)) == signal.SIGKILL
-    assert contents(tmp_path) == {"onnx/model.bin": "new"}
+    assert contents(tmp_path / "onnx") == {"model.bin": "new"}
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["onnx"]
 
@@ -224,7 +343,7 @@ def test_killed_at_any_change_the_next_call_replaces_the_folder(tmp_path: Path) 
             break
     assert number > 5
     for left in tmp_path.glob(".dl-*"):
-        os.utime(left, (0, 0))
+        os.utime(left, (0, 0))  # killed before it had its mark
     make(folder, "last", replace=True)
     assert contents(tmp_path) == {"onnx/model.bin": "last"}
 
