@@ -233,8 +233,10 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     for store in chosen:
         what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):
-            remove_features(store.folder)
+            others = remove_features(store.folder)
             say(f"Removed {what}.")
+            for path in others:
+                say(f"{shown(path)} stays: `dl` did not make it.")
         else:
             say(f"Kept {what}.")
     if not chosen:

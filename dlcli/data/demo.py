@@ -43,8 +43,7 @@ def write_digits(folder: Path) -> None:
         )
     digits = load_digits()
     test_ids = []
-    # a link to another disk stays
-    with atomic_folder(folder.resolve(), replace=True, keep_others=False) as built:
+    with atomic_folder(folder.resolve(), replace=True) as built:  # a link to another disk stays
         (built / "train").mkdir()
         (built / "test").mkdir()
         (built / MARKER).touch()

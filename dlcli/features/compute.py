@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.data.dataset import SPLITS, Dataset
+from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.data.look_alikes import say_look_alikes
 from dlcli.errors import DlError
 from dlcli.features.rules import kept_as, rows_to_keep
@@ -38,6 +38,7 @@ from dlcli.features.store import (
     held,
     next_before,
     ready_split,
+    require_own_store,
     skipped,
     store_folder,
     writing,
@@ -113,11 +114,15 @@ def compute_features(
     if "train" in missing:
         say_look_alikes(dataset, once=True)
     if not folder.is_relative_to(dataset.root):
-        say(f"{shown(dataset.root)} is read-only: features go to {shown(folder.parent)}.")
+        inside = dataset.root / FEATURES
+        why = f"{shown(inside)} is a link" if inside.is_symlink() else ""
+        why = why or f"{shown(dataset.root)} is read-only"
+        say(f"{why}: features go to {shown(folder.parent)}.")
     start = functools.cache(lambda: start_engine(forward, weights))
     unreadable: list[UnreadableImage] = []
     try:
         with writing(folder), held(folder):
+            require_own_store(folder)
             if function_of(folder) != forward:
                 start()  # it may fail, and should before the images are listed
                 claim(folder, forward)

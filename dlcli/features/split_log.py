@@ -18,19 +18,23 @@ import itertools
 import json
 import math
 import os
-import shutil
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write, sync_folder
 from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.own import remove_known, remove_own, require_own, require_own_tree
 from dlcli.files.transfer import sync_file
 from dlcli.images.pixels import PixelChange
 
 SUFFIXES = (".done", ".log", ".csv", ".bc")
+# The paths of what bcolz makes in an array's folder.
+ARRAY = r"__attrs__|meta|meta/(sizes|storage)|data|data/__\d+\.blp"
 
 
 class Listed(NamedTuple):
@@ -239,10 +243,13 @@ def begin_log(
 
 
 def read_split(folder: Path, split: str) -> StoredSplit | None:
-    """Read a split's log; None if there is none, or it belongs to another listing."""
-    done, log, listing, _ = (_path(folder, split, suffix) for suffix in SUFFIXES)
-    finished = done.is_file()
+    """Read a split's log; None if there is none, it belongs to another listing, or has a link."""
+    done, log, listing, array = (_path(folder, split, suffix) for suffix in SUFFIXES)
     try:
+        for file in (done, log, listing):
+            require_own(file, folder)
+        require_own_tree(array, folder)
+        finished = done.is_file()
         header, *lines = _whole_lines(done if finished else log)
         if header["listing"] != _crc32(listing):
             return None
@@ -255,18 +262,18 @@ def read_split(folder: Path, split: str) -> StoredSplit | None:
             chunks=tuple(Chunk(**line) for line in lines),
             finished=finished,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, DlError):
         return None
 
 
 def remove_split(folder: Path, split: str) -> None:
     """Remove all files of one split, its log first."""
-    for suffix in SUFFIXES:
-        path = _path(folder, split, suffix)
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    *files, array = (_path(folder, split, suffix) for suffix in SUFFIXES)
+    for file in files:
+        remove_own(file, folder)
+    if array.is_file():  # it is damaged
+        remove_own(array, folder)
+    remove_known(array, folder, re.compile(ARRAY))
 
 
 def set_aside(folder: Path, split: str, to: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import shutil
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,9 +16,24 @@ from typing import Any
 from dlcli.data.dataset import FEATURES, SPLITS, Dataset
 from dlcli.errors import DlError
 from dlcli.features.key import feature_key, store_name
-from dlcli.features.split_log import Listed, StoredSplit, array_path, list_images, read_split
+from dlcli.features.split_log import (
+    ARRAY,
+    SUFFIXES,
+    Listed,
+    StoredSplit,
+    array_path,
+    list_images,
+    read_split,
+)
 from dlcli.files import atomic, locks
 from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.own import (
+    NotOwnError,
+    others_in,
+    remove_known,
+    remove_own,
+    require_own,
+)
 from dlcli.files.paths import cache_home, shown
 from dlcli.models.forward import Forward
 
@@ -27,6 +42,11 @@ LOCK = "lock"
 # Rows of earlier states of the images, in numbered folders. They are kept until every split is
 # finished, because an image may have moved to another split.
 BEFORE = "before"
+# The paths of what `dl` makes in a store's folder; all else there is somebody else's.
+_FILES = rf"({'|'.join(SPLITS)})({'|'.join(map(re.escape, SUFFIXES))})"
+_SPLIT = rf"{_FILES}|({'|'.join(SPLITS)})\.bc/({ARRAY})"
+_ROWS = re.compile(rf"{_SPLIT}|{BEFORE}|{BEFORE}/\d+|{BEFORE}/\d+/({_SPLIT})")
+_OWN = re.compile(rf"{LOCK}|{re.escape(MANIFEST)}|{_ROWS.pattern}")
 
 
 @dataclass(frozen=True)
@@ -50,11 +70,11 @@ def store_folder(dataset: Dataset, forward: Forward, splits: Iterable[str] = SPL
     """The folder of a function's features of some splits, which may not exist yet.
 
     A dataset that can't be written keeps new stores in the cache folder, where they are found again
-    by the dataset's path. A store that came with the dataset is used from there, if it has the
-    features of these splits.
+    by the dataset's path; so does one whose `features/` is a link. A store that came with the
+    dataset is used from there, if it has the features of these splits.
     """
     inside, cached = store_folders(dataset, forward)
-    if inside.is_dir() and not _is_writable(inside):
+    if inside.parent.is_symlink() or (inside.is_dir() and not _is_writable(inside)):
         wanted = [split for split in splits if dataset.splits[split]]
         return inside if all(ready_split(inside, dataset, split) for split in wanted) else cached
     is_new_here = place_of_new_stores(dataset.root) == inside.parent
@@ -62,8 +82,14 @@ def store_folder(dataset: Dataset, forward: Forward, splits: Iterable[str] = SPL
 
 
 def place_of_new_stores(root: Path) -> Path:
-    """The folder of a dataset's new stores: in the dataset, or in the cache if it is read-only."""
+    """The folder of a dataset's new stores: in the dataset, or in the cache if it is read-only.
+
+    They are in the cache too if the dataset's `features/` is a link. It may lead to files of
+    others, so nothing is written or removed there.
+    """
     inside, cached = store_places(root)
+    if inside.is_symlink():
+        return cached
     return inside if _is_writable(inside if inside.is_dir() else root) else cached
 
 
@@ -147,13 +173,14 @@ def rows_of_same_files(
         stored rows, and the row number of each image: path -> number.
     """
     wanted = {listed.file: listed.path for listed in listing}
-    for place in (*(folder / BEFORE).glob("*"), folder):
+    can_change = _is_writable(folder) and not folder.parent.is_symlink()
+    for place in (*_set_aside(folder), folder):
         for split in SPLITS:
             stored = read_split(place, split)
             if stored is None or not (stored.finished or place != folder):
                 continue
             stored = stored.believed()
-            if not stored.finished and not _is_writable(place):  # opening it would write
+            if not stored.finished and not can_change:  # opening it would write
                 continue
             numbers = {
                 wanted[listed.file]: number
@@ -172,23 +199,59 @@ def next_before(folder: Path) -> Path:
 
 def forget_before(folder: Path, dataset: Dataset) -> None:
     """Remove what was set aside, unless a split is still unfinished."""
-    places = (folder, *(folder / BEFORE).glob("*"))
+    places = (folder, *_set_aside(folder))
     begun = [s for s in SPLITS if any(array_path(place, s).exists() for place in places)]
     waiting = [s for s in begun if dataset.splits[s] and not ready_split(folder, dataset, s)]
     if len(places) > 1 and not waiting:
-        shutil.rmtree(folder / BEFORE, ignore_errors=True)
+        remove_known(folder / BEFORE, folder, re.compile(rf"\d+|\d+/({_SPLIT})"))
 
 
-def remove_features(folder: Path) -> None:
-    """Remove one store; the manifest goes last, so that a half-removed store can still be named.
+def _set_aside(folder: Path) -> list[Path]:
+    """The folders of rows of earlier states."""
+    try:
+        require_own(folder / BEFORE, folder, folder=True)
+    except NotOwnError:
+        return []
+    return [path for path in (folder / BEFORE).glob("*") if not path.is_symlink()]
+
+
+def require_own_store(folder: Path) -> None:
+    """Refuse a store in which computing would write to files of others, or remove them.
+
+    Leftovers of killed commands go; the store has to be locked.
 
     Raises:
-        DlError: a process is computing them.
+        NotOwnError: it or something in it is a link, or there is something in a folder of rows.
     """
+    require_own(folder, _root_of(folder), folder=True)
+    atomic.remove_leftovers(folder)
+    for path in others_in(folder, _OWN):
+        name = path.relative_to(folder).as_posix()
+        if _OWN.fullmatch(name):
+            require_own(path, folder, folder=path.suffix not in SUFFIXES[:3])
+        elif path.parent != folder:
+            raise NotOwnError(
+                f"{shown(path)} is not a file of `dl`",
+                why=f"{shown(path.parent)} holds rows of features, which may be made anew",
+                hint="Move it elsewhere, then try again. Nothing was changed.",
+            )
+
+
+def remove_features(folder: Path) -> list[Path]:
+    """Remove one store; the manifest goes last, so that a half-removed store can still be named.
+
+    Returns:
+        what stays in its folder, because `dl` did not make it.
+
+    Raises:
+        DlError: a process is computing them; the folder is a link.
+    """
+    root = _root_of(folder)
     with held(folder):
         _empty(folder)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(folder)
+        remove_own(folder / MANIFEST, root)
+        remove_known(folder, root, _OWN)
+    return others_in(folder, _OWN)
 
 
 def remove_with_features(root: Path) -> int:
@@ -206,6 +269,8 @@ def remove_with_features(root: Path) -> int:
     stores = [store for store in stored_features(root) if store.folder.parent == there]
     if there.is_symlink() or {store.folder for store in stores} != set(there.iterdir()):
         return 0
+    if any(others_in(store.folder, _OWN) for store in stores):
+        return 0
     for store in stores:
         remove_features(store.folder)
     there.rmdir()
@@ -216,9 +281,11 @@ def remove_with_features(root: Path) -> int:
 def function_of(folder: Path) -> Forward | None:
     """The function that made a store.
 
-    None if the manifest is missing or damaged, or does not match the folder's name.
+    None if the manifest is missing or damaged, or does not match the folder's name; and if the
+    store is a link, while its dataset's `features/` may be one.
     """
     try:
+        require_own(folder / MANIFEST, folder.parent)
         function = Forward.from_description(read_yaml(folder / MANIFEST))
         return function if folder.name.endswith(f"-{feature_key(function)}") else None
     except (OSError, DlError, KeyError, TypeError):
@@ -266,11 +333,13 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in (LOCK, MANIFEST):
-            path.unlink()
+    for path in sorted(folder.iterdir()):
+        if _ROWS.fullmatch(path.name) and path.is_dir():
+            inside = re.compile(rf"{ARRAY}|\d+|\d+/({_SPLIT})")
+            remove_known(path, folder, inside)
+        elif _ROWS.fullmatch(path.name):
+            remove_own(path, folder)
+    atomic.remove_leftovers(folder)
 
 
 def size_bytes(folder: Path) -> int:

@@ -15,6 +15,7 @@ from dlcli.errors import DlError
 from dlcli.files.own import (
     LEFT_SECONDS,
     MARKER,
+    WRITING,
     abandoned,
     mark,
     marked,
@@ -23,13 +24,14 @@ from dlcli.files.own import (
     unmark,
 )
 from dlcli.files.paths import absolute, is_folder, shown
+from dlcli.process import exists, machine_id
 from dlcli.progress import say
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
-# The folder in which something is made before it gets its place. Only one that is marked counts.
-_ASIDE = re.compile(r"\.dl-[0-9a-f]{16}")
-_PURPOSE = "write"
+# The folder in which something is made before it gets its place: process, machine, a random part.
+# What is in it goes only if it is marked, too.
+_ASIDE = re.compile(r"\.dl-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}")
 # Where a folder that is replaced waits in there, until the new one has its place.
 _REPLACED, _DROPPED = ".replaced", ".dropped"
 # The temporary files of earlier versions. Nothing but the name tells them from a user's.
@@ -72,7 +74,7 @@ def atomic(path: Path, root: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(
-    path: Path, root: Path | None = None, *, replace: bool = False, keep_others: bool = True
+    path: Path, root: Path | None = None, *, replace: bool = False, keep_others: bool = False
 ) -> Iterator[Path]:
     """Make a folder atomically: temporary folder, fsync, rename.
 
@@ -80,7 +82,7 @@ def atomic_folder(
         path: the folder to make when the block ends without an error; its parent is made too.
         root: the folder below which the path may go through no link; None: its parent.
         replace: whether an existing folder is replaced.
-        keep_others: what the existing folder has and the new one lacks stays: it is the user's.
+        keep_others: what the existing folder has and the new one lacks stays; else it goes.
 
     Yields:
         an empty temporary folder on the same disk.
@@ -115,12 +117,12 @@ def settle_folder(path: Path) -> None:
     for folder in list(path.parent.glob(".dl-*")):
         if not _ASIDE.fullmatch(folder.name):
             continue
-        record = abandoned(folder, _PURPOSE)
+        record = abandoned(folder, WRITING)
         if record.get("target") == path.name:
             for replaced in (folder / _REPLACED, folder / _DROPPED):
                 if replaced.is_dir() and not os.path.lexists(path):  # killed between the renames
                     replaced.rename(path)
-        if record.get("target") == path.name or not marked(folder, _PURPOSE):
+        if record.get("target") == path.name or not marked(folder, WRITING):
             _remove_left(folder)
 
 
@@ -130,7 +132,7 @@ def remove_leftovers(folder: Path) -> None:
         for name in filter(_ASIDE.fullmatch, list(names)):
             names.remove(name)
             _remove_left(Path(above, name))
-        for name in filter(_EARLIER.match, (*names, *files)):
+        for name in filter(_EARLIER.match, [*names, *files]):
             say(
                 f"{shown(Path(above, name))} may be what a stopped command of an earlier version "
                 "left. If it is not yours, remove it."
@@ -140,10 +142,10 @@ def remove_leftovers(folder: Path) -> None:
 @contextmanager
 def _aside(path: Path) -> Iterator[Path]:
     """A new temporary folder beside `path`, for this process alone; it goes at the end."""
-    folder = path.with_name(f".dl-{os.urandom(8).hex()}")
+    folder = path.with_name(f".dl-{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}")
     folder.mkdir()
     try:
-        mark(folder, _PURPOSE, path.name)
+        mark(folder, WRITING, path.name)
         yield folder
     finally:
         _clear(folder, path)
@@ -157,8 +159,8 @@ def _clear(folder: Path, target: Path) -> None:
         for left in (folder / target.name, folder / _REPLACED, folder / _DROPPED):
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+            elif os.path.lexists(left):
+                left.unlink()
         if [path.name for path in folder.iterdir()] == [MARKER]:
             unmark(folder)
         folder.rmdir()
@@ -166,17 +168,28 @@ def _clear(folder: Path, target: Path) -> None:
 
 def _remove_left(folder: Path) -> None:
     """Remove a temporary folder of a process that was killed."""
-    if record := abandoned(folder, _PURPOSE):
+    if record := abandoned(folder, WRITING):
         _clear(folder, folder.with_name(Path(record["target"]).name))
         if folder.exists():
             say(f"{shown(folder)} stays: it holds something that `dl` did not put there.")
         return
     with suppress(OSError):  # killed before it was marked, or when it no longer was
-        status, inside = folder.lstat(), list(folder.iterdir())
-        if time.time() - status.st_mtime > LEFT_SECONDS and not folder.is_symlink():
-            if inside == [folder / MARKER] and inside[0].lstat().st_size == 0:
-                inside[0].unlink()
-            folder.rmdir()  # unless there is something in it
+        if _is_unmarked(folder):
+            unmark(folder)
+            folder.rmdir()
+
+
+def _is_unmarked(folder: Path) -> bool:
+    """Whether a temporary folder of a killed process is empty, but perhaps for an empty mark."""
+    pid, machine = _ASIDE.fullmatch(folder.name).groups()  # type: ignore[union-attr]
+    status = folder.lstat()
+    if machine == machine_id():
+        gone = not exists(int(pid))
+    else:
+        gone = time.time() - status.st_mtime > LEFT_SECONDS
+    inside = list(folder.iterdir())
+    empty = inside in ([], [folder / MARKER]) and all(not path.lstat().st_size for path in inside)
+    return gone and empty and not folder.is_symlink()
 
 
 def _carry_over(replaced: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import time
@@ -27,6 +28,10 @@ from dlcli.files.paths import shown
 from dlcli.process import at_work, machine_id, this_process
 
 MARKER = ".made-by-dl"
+# The purpose of a folder in which `files.atomic` makes a file or folder.
+WRITING = "write"
+# What systems leave in folders that somebody looks at.
+_LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 # O_NONBLOCK: to open a FIFO would otherwise wait for somebody at its other end.
 _AS_IT_IS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_MARKER_BYTES = 4096
@@ -174,6 +179,60 @@ def remove_own_tree(folder: Path, root: Path) -> None:
     require_own(folder, root, folder=True)
     with suppress(FileNotFoundError), own_folder(folder.parent, root) as above:
         shutil.rmtree(folder.name, dir_fd=above)
+
+
+def others_in(folder: Path, known: re.Pattern[str]) -> list[Path]:
+    """What a folder holds that `dl` did not make; no link is followed.
+
+    Args:
+        known: the paths of what `dl` makes there, relative to the folder and with forward slashes,
+            folders too.
+
+    Returns:
+        files, links, and folders of which nothing is known, by name. What a system leaves in every
+        folder, such as `.DS_Store`, is not among them.
+    """
+    found = []
+    for above, folders, names in os.walk(folder):
+        inside = Path(above).relative_to(folder)
+        for name in sorted([*folders, *names]):
+            path = Path(above, name)
+            is_real = stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFDIR, stat.S_IFREG)
+            if is_real and _is_known(inside / name, known):
+                continue
+            if not marked(path, WRITING):
+                found.append(path)
+            if name in folders:
+                folders.remove(name)
+    return found
+
+
+def remove_known(folder: Path, root: Path, known: re.Pattern[str]) -> None:
+    """Remove what `dl` made in a folder below a root, and the folder too if that was all.
+
+    Args:
+        known: as in `others_in`.
+
+    Raises:
+        NotOwnError: it or a folder between it and the root is a link.
+    """
+    require_own(folder, root, folder=True)
+    with suppress(FileNotFoundError), own_folder(folder.parent, root) as outside:
+        for at, folders, names, descriptor in os.fwalk(folder.name, topdown=False, dir_fd=outside):
+            inside = Path(at).relative_to(folder.name)
+            for name in names:
+                if _is_known(inside / name, known):
+                    os.unlink(name, dir_fd=descriptor)
+            for name in folders:
+                if _is_known(inside / name, known):
+                    with suppress(OSError):  # it holds something else, or is a link
+                        os.rmdir(name, dir_fd=descriptor)
+        with suppress(OSError):
+            os.rmdir(folder.name, dir_fd=outside)
+
+
+def _is_known(inside: Path, known: re.Pattern[str]) -> bool:
+    return bool(known.fullmatch(inside.as_posix()) or _LITTER.fullmatch(inside.name))
 
 
 def mark(folder: Path, purpose: str, target: str = "") -> None:

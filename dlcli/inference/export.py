@@ -224,7 +224,7 @@ def export_run(
     say(f"Exporting to {format_name}, which takes a moment.")
     start_backend("tensorflow")
     model = load_model(run.best_model)
-    with atomic_folder(folder, replace=replace) as built:
+    with atomic_folder(folder, replace=replace, keep_others=True) as built:
         export_model(model, built / wanted.name, wanted.keras)
         agreement = None
         if find_spec(wanted.runtime):

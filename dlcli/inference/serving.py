@@ -190,7 +190,7 @@ def make_engine(run: Run, model: keras.Model, frozen: tuple[Forward, Path] | Non
     """
     if find_spec("openvino") is None or chosen_backend() != "tensorflow":
         return False
-    with atomic_folder(run.engine, replace=True) as built:
+    with atomic_folder(run.engine, run.path, replace=True, keep_others=True) as built:
         pixels = frozen[0].pixels if frozen else run.record.pixels
         assert pixels is not None
         record: dict[str, Any] = {"model": digest_of(run.best_model), "pixels": pixels.describe()}

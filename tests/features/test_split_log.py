@@ -60,7 +60,7 @@ def test_killed_at_any_step_the_next_call_goes_on_and_ends_with_the_same_rows(
 
 def test_killed_again_and_again_it_still_comes_to_its_end(root: Path, engine: TinyEngine) -> None:
     kills = 0
-    while killed_before_change(40, lambda: compute(root)):
+    while killed_before_change(60, lambda: compute(root)):
         kills += 1
         assert kills < 50
     assert kills > 0
@@ -166,7 +166,7 @@ def test_an_unfinished_store_goes_on_from_its_last_whole_chunk(
 def test_chunks_of_another_length_are_computed_anew(
     root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert killed_before_change(30, lambda: compute(root))
+    assert killed_before_change(50, lambda: compute(root))
     assert 0 < done_images(root) < 22
     monkeypatch.setattr(compute_module, "CHUNK_ROWS", 6)
     compute(root)
