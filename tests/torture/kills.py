@@ -26,7 +26,7 @@ CODES = {
 
 
 # A file that was being written: its name holds the process, the machine and a random part.
-TEMPORARY = r"(.*/)?\.dl-\d+-[0-9a-f]{8}-[0-9a-f]{8}-.*"
+TEMPORARY = r"(.*/)?\.dl-\d+-[0-9a-f]{8}-[0-9a-f]{8}([-/].*)?"
 
 
 class Act:
