@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from dlcli.data.dataset import FEATURES, SPLITS
+from dlcli.data.journal import FOLDER as JOURNALS
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_folder
 from dlcli.files.formats import write_csv
@@ -36,9 +37,10 @@ def write_digits(folder: Path) -> None:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    if folder.exists() and not _is_demo(folder):
+    if stranger := _stranger(folder):
         raise DlError(
-            f"{shown(folder)} exists and was not made by `dl demo`",
+            f"{shown(folder)} exists, and not all of it was made by `dl demo`",
+            why=f"it has {shown(stranger)}" if stranger != "." else "it is a file",
             hint="Move it, or use another data folder: `dl demo --data-dir PATH`.",
         )
     digits = load_digits()
@@ -59,22 +61,25 @@ def write_digits(folder: Path) -> None:
         write_csv(built / SAMPLE_SUBMISSION, [["id", *range(10)], *rows])
 
 
-def _is_demo(folder: Path) -> bool:
-    """Whether a demo made a folder, or the part that is left of it.
+def _stranger(folder: Path) -> str:
+    """What a folder holds that no demo made, relative to it; "." for a file; "" if nothing.
 
-    Up to 0.1.0 the demo wrote its marker after other files, and removed it among the first, so that
-    a killed one left a folder without it. The images in such a folder have the demo's names and
-    time; one may have been killed before it got its time.
+    A demo's images have their names and time. Up to 0.1.0, one may have been killed before it got
+    its time, and a killed demo may have left a folder without its marker.
     """
+    if not folder.exists():
+        return ""
     if not folder.is_dir():
-        return False
-    if (folder / MARKER).exists():
-        return True
-    ours = {*SPLITS, FEATURES, SAMPLE_SUBMISSION}
-    if any(path.name not in ours and not path.name.startswith(".dl") for path in folder.iterdir()):
-        return False
-    below = [path for split in SPLITS for path in (folder / split).rglob("*")]
-    images = [path for path in below if not path.is_dir()]
-    dated = [path for path in images if path.lstat().st_mtime == PUBLISHED]
-    named = all(re.fullmatch(r"(\d\.)?\d+\.png", path.name) for path in images)
-    return named and len(images) - len(dated) <= 1
+        return "."
+    ours = {*SPLITS, FEATURES, SAMPLE_SUBMISSION, MARKER, JOURNALS, ".DS_Store"}
+    undated = 0
+    for path in sorted(folder.iterdir()):
+        if path.name not in ours or path.is_symlink():
+            return path.name
+    for path in sorted(path for split in SPLITS for path in (folder / split).rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            continue
+        undated += path.lstat().st_mtime != PUBLISHED
+        if undated > 1 or path.is_symlink() or not re.fullmatch(r"(\d\.)?\d+\.png", path.name):
+            return str(path.relative_to(folder))
+    return ""

@@ -46,7 +46,7 @@ def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(
 
 def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(DlError, match="was not made by `dl demo`"):
+    with pytest.raises(DlError, match="not all of it was made by `dl demo`"):
         write_digits(tmp_path)
     assert (tmp_path / "photo.jpg").exists()
 
@@ -98,18 +98,39 @@ def test_what_an_earlier_version_left_after_a_kill_is_replaced(
     assert number > 5
 
 
-@pytest.mark.parametrize("photo", ["train/7/mine.jpg", "7.123.jpg", "mine/1.png", "notes.txt"])
+OTHERS = ["train/7/mine.jpg", "7.123.jpg", "mine/1.png", "notes.txt", ".dl-notes", "valid/7/a.txt"]
+
+
+@pytest.mark.parametrize("has_marker", [True, False])
+@pytest.mark.parametrize("photo", OTHERS)
 def test_a_folder_with_other_files_is_left_alone_though_it_has_digits(
-    tmp_path: Path, few_digits: None, photo: str
+    tmp_path: Path, few_digits: None, photo: str, has_marker: bool
 ) -> None:
     root = tmp_path / "digits"
     write_digits(root)
-    (root / MARKER).unlink()
+    if not has_marker:
+        (root / MARKER).unlink()
     make(root, photo)
-    before = tree(root)
-    with pytest.raises(DlError, match="was not made by `dl demo`"):
+    before = tree(root, hidden=True)
+    with pytest.raises(DlError, match="not all of it was made by `dl demo`") as caught:
         write_digits(root)
-    assert tree(root) == before
+    assert caught.value.why.removeprefix("it has ") in (photo, photo.partition("/")[0])
+    assert tree(root, hidden=True) == before
+
+
+@pytest.mark.parametrize("name", ["train", "features", "train/7.9.png", "valid/7"])
+def test_a_folder_with_a_link_is_left_alone(tmp_path: Path, few_digits: None, name: str) -> None:
+    root = tmp_path / "digits"
+    write_digits(root)
+    mine = make(tmp_path / "mine", "7.1.png")
+    if (root / name).exists():
+        shutil.rmtree(root / name)
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).symlink_to(mine)
+    with pytest.raises(DlError, match=f"it has {name}"):
+        write_digits(root)
+    assert (root / name).is_symlink()
+    assert (mine / "7.1.png").exists()
 
 
 def test_a_link_to_another_disk_stays(tmp_path: Path, few_digits: None) -> None:
@@ -123,7 +144,7 @@ def test_a_link_to_another_disk_stays(tmp_path: Path, few_digits: None) -> None:
 
 def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "digits").write_text("mine")
-    with pytest.raises(DlError, match="was not made by `dl demo`"):
+    with pytest.raises(DlError, match="not all of it was made by `dl demo`"):
         write_digits(tmp_path / "digits")
     assert (tmp_path / "digits").read_text() == "mine"
 
