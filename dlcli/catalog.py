@@ -40,6 +40,8 @@ MOST_BYTES = 1 << 20
 COMPLETING = "_DL_COMPLETE"
 # Options that a recipe's command has besides its settings.
 TAKEN = {"config", "debug", "help", "members"}
+# Settings that every command which trains a recipe takes.
+SHARED_KEYS = (*AMOUNTS, "seed", "image_size", "workers", "memory", "on_error")
 PLAIN = {int, float, bool, str, Path}
 
 
@@ -83,11 +85,41 @@ def recipe_keys(name: str) -> list[str]:
     """The settings that a command which trains a recipe takes."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
-    keys += AMOUNTS
-    keys += ["seed", "image_size", "workers", "memory", "on_error"]
+    keys += SHARED_KEYS
     if cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
     return keys
+
+
+def hyperparameter_names(name: str) -> tuple[str, ...]:
+    """The names of a recipe's hyperparameters, to complete them. This runs no code of a project.
+
+    In a project recipe's file, they are the fields that `setting(...)` declares, and those of the
+    class of `dl` that it derives from.
+    """
+    import ast
+
+    if name in built_in_names():
+        return tuple(settings_of(recipe_class(name)))
+    try:
+        body = ast.parse(source_of(_source_file(name))).body
+    except (DlError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    known: dict[str, None] = {}
+    homes = {"dlcli.recipe", *map(_module_name, built_in_names())}
+    for node in body:
+        if isinstance(node, ast.ImportFrom) and node.module in homes:
+            for each in node.names:
+                found = getattr(import_module(str(node.module)), each.name, None)
+                if isinstance(found, type) and issubclass(found, Recipe):
+                    known |= dict.fromkeys(settings_of(found))
+        for field in node.body if isinstance(node, ast.ClassDef) else ():
+            match field:
+                case ast.AnnAssign(
+                    target=ast.Name(id=word), value=ast.Call(func=ast.Name(id="setting"))
+                ):
+                    known[word] = None
+    return tuple(known)
 
 
 def recipe_text(name: str) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.command_result import Dl, refused
-from support.project import BROKEN, WIDE, make_project
+from support.project import BROKEN, WIDE, make_project, somebodys_project
 
 from dlcli.catalog import (
     broken_files,
     built_in_names,
+    hyperparameter_names,
     loadable_names,
     make_recipe,
     own_names,
@@ -94,6 +95,33 @@ def test_names_and_texts_are_known_without_running_any_code(home: Path) -> None:
     assert recipe_text("own") == "Says what it is."
     assert recipe_digest("own")
     assert not (home / "it ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (WIDE, {"units", "schedule", "batch_size"}),
+        (CLASS.replace("linear", "finetune").replace("Linear", "Finetune"), {"dropout", "augment"}),
+        (f"{CLASS}    n: int = setting(1, 'n')\n    m: int = 3\n", {"n", "schedule"}),
+    ],
+)
+def test_its_hyperparameters_are_read_from_its_text_as_its_class_has_them(
+    home: Path, text: str, names: set[str]
+) -> None:
+    make_project(home, own=text if text.endswith("\n") and "    " in text else f"{text}    pass\n")
+    found = hyperparameter_names("own")
+    assert names <= set(found)
+    assert "m" not in found
+    if "m: int" not in text:
+        assert set(found) == set(settings_of(recipe_class("own")))
+
+
+@pytest.mark.parametrize(
+    "text", ["x = (", "\0", "(" * 10_000, "from dlcli.recipe import nope\n", ""]
+)
+def test_of_a_broken_file_none_are_known(home: Path, text: str) -> None:
+    somebodys_project(home, own=text)
+    assert hyperparameter_names("own") == ()
 
 
 def test_its_code_runs_once_and_leaves_nothing_beside_itself(

@@ -71,7 +71,11 @@ def test_recipes_of_a_project_are_completed_and_listed_without_running_any(home:
     assert heavy == set()
     for arguments in (["--help"], ["train", "--help"], ["train", "finetune", "--help"]):
         assert loaded(*arguments)[0] == set()
-    assert completed("dl train broken --")[1] == ["--debug", "--help"]
+    heavy, words = completed("dl train wide --un")
+    assert words == ["--units"]
+    assert heavy == set()
+    assert completed("dl config get train.wide.u") == (set(), ["train.wide.units"])
+    assert "--debug" in completed("dl train broken --")[1]
 
 
 def test_options_and_their_values_are_completed_without_heavy_imports() -> None:

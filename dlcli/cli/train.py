@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from dlcli.catalog import recipe_class, recipe_keys, recipe_names, recipe_text, shadowed_file
+from dlcli.catalog import (
+    SHARED_KEYS,
+    built_in_names,
+    hyperparameter_names,
+    recipe_class,
+    recipe_keys,
+    recipe_names,
+    recipe_text,
+    shadowed_file,
+)
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_dataset
 from dlcli.config import Config
@@ -16,6 +25,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.fields import settings_of
+from dlcli.settings.shared import BACKBONE_SETTINGS
 
 
 class Recipes(Group):
@@ -40,6 +50,8 @@ class Recipes(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in recipe_names():
             return None
+        if ctx.resilient_parsing and cmd_name not in built_in_names():
+            return completed_command(cmd_name)
         try:
             recipe_class(cmd_name)
         except DlError as error:
@@ -59,6 +71,16 @@ class Recipes(Group):
             return summary(name)
         except DlError:
             return "can't be loaded; `dl recipes` says why"
+
+
+def completed_command(name: str) -> click.Command:
+    """The command of a project recipe while it is completed, which runs no code of a project."""
+    known = (*hyperparameter_names(name), "epochs", "lr")
+    own = [click.Option([f"--{each.replace('_', '-')}"]) for each in dict.fromkeys(known)]
+    function = with_dataset(*SHARED_KEYS, *BACKBONE_SETTINGS)(lambda config: None)
+    command = click.command(name, cls=Command)(function)
+    command.params[:0] = own
+    return command
 
 
 def unusable_command(name: str, error: DlError) -> click.Command:

@@ -94,7 +94,8 @@ def test_completion_runs_no_projects_code_trusted_or_not(
         text=True,
     )
     assert done.stderr == ""
-    assert "plain,nice\n" in done.stdout
+    for word in ("nice", "--units", "--batch-size", "--lr", "openvino", "train.nice.units"):
+        assert f"plain,{word}\n" in done.stdout
     assert not ran.exists()
 
 

@@ -77,9 +77,11 @@ def complete_setting(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Dotted keys of settings."""
-    from dlcli.config import declarations
+    from dlcli.catalog import hyperparameter_names, own_names
+    from dlcli.config import TRAIN, declarations
 
-    return _starting(incomplete, declarations())
+    own = [f"{TRAIN}{name}.{each}" for name in own_names() for each in hyperparameter_names(name)]
+    return _starting(incomplete, [*declarations(), *own])
 
 
 def _datasets() -> tuple[str, ...]:
