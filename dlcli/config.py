@@ -37,12 +37,14 @@ from dlcli.recipe import Recipe
 from dlcli.settings.fields import Setting, coerce, means_nothing, plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE
 from dlcli.settings.shared import BLOCKS, Settings, blocks
-from dlcli.trust import is_trusted, real, require
+from dlcli.trust import real, require
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL", trust.VARIABLE}
 # Settings of a project that are used only if it is trusted: they rent, and reach, and copy to and
 # from rented computers; they name a file whose content goes elsewhere.
 GUARDED = ("aws.", "weights")
+# Where predictions are sent under the user's name: used to read, and to send only if trusted.
+SENT_TO = "kaggle.competition"
 # Folders of a project that are used, and said if it is not trusted.
 SAID = ("data_dir", "runs_dir")
 # The block of a run's config.yaml that records when, where and with which software it ran.
@@ -68,20 +70,34 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Guarded(Value):
-    """A value of a project's file that may cost money or send a file: used only if trusted."""
+class OfProject(Value):
+    """A value of a project's file that some commands use only if the project is trusted."""
 
     file: Path
 
     @property
-    def is_withheld(self) -> bool:
-        """Whether the project is not trusted."""
-        return not all(map(is_trusted, self.homes))
+    def is_trusted(self) -> bool:
+        """Whether the project is trusted."""
+        return all(map(trust.is_trusted, self.homes))
 
     @property
     def homes(self) -> list[Path]:
         """The folders that need trust: the file's project, and the one to which a link leads."""
         return [*dict.fromkeys((real(self.file.parent), real(self.file).parent))]
+
+    def require(self, key: str) -> None:
+        """Require that the project is trusted.
+
+        Raises:
+            UntrustedError: it is not.
+        """
+        for folder in self.homes:
+            require(folder, f"`{key}` in {shown(self.file)} is not used")
+
+
+@dataclass(frozen=True)
+class Guarded(OfProject):
+    """A value that may cost money or send a file: no command uses it before."""
 
     def read(self, key: str) -> Value:
         """The value.
@@ -89,8 +105,7 @@ class Guarded(Value):
         Raises:
             UntrustedError: the project is not trusted.
         """
-        for folder in self.homes:
-            require(folder, f"`{key}` in {shown(self.file)} is not used")
+        self.require(key)
         return Value(self.value, self.origin)
 
 
@@ -148,7 +163,17 @@ class Config:
     def withholds(self, key: str) -> bool:
         """Whether a setting is a project's that is not trusted, and so not used."""
         found = self.values.get(key)
-        return isinstance(found, Guarded) and found.is_withheld
+        return isinstance(found, Guarded) and not found.is_trusted
+
+    def require_trusted(self, key: str) -> None:
+        """Require trust in the project, if a value comes from one and is used to send something.
+
+        Raises:
+            UntrustedError: the project is not trusted.
+        """
+        found = self.values.get(key)
+        if isinstance(found, OfProject):
+            found.require(key)
 
     def recipe(self, name: str) -> Recipe:
         """A recipe with its hyperparameters as set.
@@ -337,13 +362,15 @@ def _required(project: Path) -> Path:
 
 def _guarded(key: str, value: Value, project: Path) -> Value:
     """A value of a project's file; one that is used only if the project is trusted knows so."""
+    if key == SENT_TO:
+        return OfProject(value.value, value.origin, project)
     return Guarded(value.value, value.origin, project) if key.startswith(GUARDED) else value
 
 
 def _untrusted_folders(values: Mapping[str, Value], project: Path) -> list[str]:
     """Say which folders a project that is not trusted sets."""
     named = [key for key in SAID if key in values]
-    if not named or is_trusted(project.parent):
+    if not named or trust.is_trusted(project.parent):
         return []
     folders = " and ".join(f"`{key}` to {shown(values[key].value)}" for key in named)
     command = trust.command(real(project.parent))

@@ -22,7 +22,7 @@ from dlcli.files.locks import held
 from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
-from dlcli.kaggle.submit import SubmissionPlan, Submitted
+from dlcli.kaggle.submit import COMPETITION, SubmissionPlan, Submitted
 from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -68,6 +68,7 @@ def open_sender(plan: SubmissionPlan) -> Kaggle:
 
     Raises:
         DlError: no competition is set, there are no credentials, or no submission is left.
+        UntrustedError: a project that is not trusted sets the competition.
     """
     if not plan.competition:
         raise DlError(
@@ -75,6 +76,7 @@ def open_sender(plan: SubmissionPlan) -> Kaggle:
             why="none is set",
             hint="Pass `competition=`, or set `kaggle.competition`.",
         )
+    plan.config.require_trusted(COMPETITION)
     kaggle = open_kaggle()
     require_left(kaggle, plan.competition)
     return kaggle

@@ -14,6 +14,7 @@ from support.command_result import Dl, ok, refused
 from support.competition_entry import SLUG, finished_run, only_entry
 from support.kaggle_package import forget_kaggle
 from support.kaggle_server import KEY, KaggleServer
+from support.project import somebodys_project
 
 import dlcli
 from dlcli.data.choice import remember
@@ -52,6 +53,19 @@ def test_the_message_may_be_ones_own_and_no_upload_sends_nothing(
     assert not run.kaggle_file.exists()
     ok(dl("submit", run.name, "-m", "first try"))
     assert server.sent[0].description == "first try"
+
+
+def test_a_project_that_is_not_trusted_chooses_no_competition_to_send_to(
+    dl: Dl, server: KaggleServer, run: Run, home: Path
+) -> None:
+    (home / "data" / "pets" / "dataset.yaml").unlink()
+    somebodys_project(home, f"kaggle: {{competition: {SLUG}}}\n")
+    ok(dl("submit", "-d", "pets", "--no-upload"))
+    said = refused(dl("submit", "-d", "pets"), "`kaggle.competition` in ~/dl.yaml is not used")
+    assert "type `dl config trust ~`" in said.stderr
+    assert server.calls == []
+    ok(dl("submit", "-d", "pets", "-c", SLUG))
+    assert len(server.sent) == 1
 
 
 def test_python_sends_the_same_and_asks_by_an_error(server: KaggleServer, run: Run) -> None:
