@@ -53,6 +53,7 @@ def agree(doubtful: DoubtfulError) -> None:
         if not doubtful.journal.path.exists():
             return  # another process has finished it meanwhile
         if doubtful.back and operation.kind == "move":
+            await_back(operation)
             operation.source.mkdir(parents=True, exist_ok=True)
         rewrite(doubtful.journal, operation)
 

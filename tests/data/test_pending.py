@@ -32,7 +32,7 @@ from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import Held, JournalError, hold, journals, place_of
 from dlcli.data.moves import finish, undo
-from dlcli.data.pending import DoubtfulError, Named, to_move
+from dlcli.data.pending import DoubtfulError, Named, as_typed, to_move
 from dlcli.errors import DlError
 
 
@@ -445,6 +445,55 @@ def test_no_journal_reaches_out_of_its_folders(
                 act(Held(root, is_ours=False))
         assert (things(victim), things(source) if origin != str(source) else {}) == before
         assert (sorted(base.iterdir()), sorted(root.parent.iterdir())) == siblings
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.text(max_size=3) | PATHS
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+FIELDS = ("format", "name", "kind", "origin", "began", "made", "details", "links")
+DETAILS = (
+    "source",
+    "stamp",
+    "flatten",
+    "naming",
+    "notes",
+    "fingerprints",
+    "train",
+    "valid",
+    "seed",
+)
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=2),
+    st.dictionaries(st.sampled_from(DETAILS), VALUES, max_size=2),
+    st.lists(st.lists(PATHS, min_size=2, max_size=2) | VALUES, max_size=2),
+)
+def test_whatever_a_journal_says_it_is_read_or_refused(
+    fields: dict[str, Any], details: dict[str, Any], lines: list[Any]
+) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder, "d")
+        (root / ".dl").mkdir(parents=True)
+        place = place_of(root)
+        header = HONEST | {"name": "x", "began": {"root": place, "source": place}}
+        header |= {"details": details} | fields
+        text = "\n".join(map(json.dumps, [header, *lines])) + "\n"
+        (root / ".dl" / "0001-x.pending").write_text(text)
+        (journal,) = journals(root)
+        assert operations.standing(journal)
+        with suppress(DlError):
+            operation = journal.read()
+            assert as_typed(operation)
+            assert list(to_move(operation, back=False)) and list(to_move(operation, back=True))
+        with pytest.raises(DlError):
+            open_dataset(root)
 
 
 def test_paths_that_lead_out_are_said(tmp_path: Path) -> None:

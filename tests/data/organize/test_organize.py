@@ -18,6 +18,7 @@ from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import journals
 from dlcli.data.moves import Outcome
 from dlcli.data.organize import organize as organize_module
+from dlcli.data.pending import DoubtfulError
 from dlcli.errors import DlError, ExitCode
 
 pytestmark = pytest.mark.slow
@@ -309,3 +310,22 @@ def test_killed_and_finished_by_another_command_nothing_hidden_is_left(tmp_path:
         number += 1
         redux(tmp_path / str(number))
     assert finished > 10
+
+
+def test_a_dataset_put_in_place_of_its_original_is_taken_back_after_an_agreement(
+    tmp_path: Path,
+) -> None:
+    redux(tmp_path)
+    organize(tmp_path)
+    made = tree(tmp_path / "pets")
+    shutil.copytree(tmp_path / "pets", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "pets")
+    (tmp_path / "copy").rename(tmp_path / "pets")
+    with pytest.raises(DoubtfulError) as error:
+        operations.undo(tmp_path / "pets")
+    operations.agree(error.value)
+    operations.undo(tmp_path / "pets")
+    assert not (tmp_path / "pets").exists()
+    organize(tmp_path)
+    assert tree(tmp_path / "pets") == made
+    assert hidden(tmp_path) == []
