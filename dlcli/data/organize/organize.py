@@ -15,6 +15,7 @@ from dlcli.data.operations import working_in
 from dlcli.data.organize.foreign import split_off_foreign
 from dlcli.data.organize.labels import NOTHING_NAMED, Naming
 from dlcli.data.organize.layout import read_layout
+from dlcli.data.organize.names import require_distinct
 from dlcli.data.organize.plan import plan_organize, require_folder, sort_by_hand
 from dlcli.data.organize.staging import (
     Download,
@@ -269,6 +270,7 @@ def _operation(
         moves, not_copied = split_off_foreign(source, moves)
     if not moves:
         return None
+    require_distinct(target, (move.target for move in moves))
     said: dict[str, Any] = {"flatten": True} if options.flatten else {}
     if options.naming.is_given:
         named = asdict(options.naming)
