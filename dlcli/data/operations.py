@@ -38,7 +38,7 @@ def undo(root: Path) -> Outcome:
     """
     last(root)
     with hold(root) as held:
-        _expect_back(last(root))
+        await_back(last(root).read())
         return take_back(held)
 
 
@@ -125,7 +125,9 @@ def working_in(
         DlError: another process works on the folder, or what stopped the operation still does.
     """
     with hold(root) as held:
-        _expect_back(unfinished(root))
+        begun = unfinished(root)
+        if begun and begun.state == "undoing":
+            await_back(begun.read())
         outcome = finish(held, named)
         same = outcome and not outcome.undone and outcome.operation.name == name
         if outcome:
@@ -142,9 +144,3 @@ def working_in(
             if not outcome.undone:
                 clear_after(outcome.operation)
         yield held, outcome if same else None
-
-
-def _expect_back(journal: Journal | None) -> None:
-    """Before an undo of a staged operation, make the folder that gets the files back."""
-    if journal and (journal.state == "undoing" or journal.state == "done"):
-        await_back(journal.read())

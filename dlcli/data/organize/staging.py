@@ -152,9 +152,16 @@ def await_back(operation: Operation) -> None:
     It is complete from its beginning: the files in it may be the only copies.
     """
     root, folder = operation.root, operation.source
-    if folder in _beside(root, _UNPACKED, [folder]) and not os.path.lexists(folder):
-        _claim(folder, _UNDO)
-        _complete(folder)
+    if folder not in _beside(root, _UNPACKED, [folder]):
+        return
+    if marked(folder, _UNPACK) and (folder / _WHOLE).is_file():
+        unmark(folder)  # part of it may be in the dataset, and comes back now
+        mark(folder, _UNDO)
+    elif not marked(folder, _UNDO):
+        discard(folder)
+        if not os.path.lexists(folder):
+            _claim(folder, _UNDO)
+            _complete(folder)
 
 
 @contextmanager

@@ -95,6 +95,28 @@ def test_what_an_undo_moved_back_is_used_again_and_else_stays(
 
 
 @pytest.mark.forks
+def test_what_an_undo_moved_back_is_kept_whenever_organize_was_killed(tmp_path: Path) -> None:
+    number, undone = 1, 0
+    while True:
+        base = tmp_path / str(number)
+        base.mkdir()
+        archive = zipped(base / "a.zip", KAGGLE)
+        killed = killed_before_change(number, partial(organize, archive, base / "pets"))
+        if killed and journals(base / "pets"):
+            operations.undo(base / "pets")
+            undone += 1
+            archive.unlink()
+            organize(zipped(base / "b.zip", KAGGLE), base / "pets")
+            (place,) = hidden(base)
+            assert sorted(tree(base / place).values()) == sorted(KAGGLE.values())
+        if not killed:
+            break
+        shutil.rmtree(base)
+        number += 1
+    assert undone > 10
+
+
+@pytest.mark.forks
 def test_killed_with_an_archive_that_then_changes_nothing_hidden_is_left(
     archive: Path, tmp_path: Path
 ) -> None:
