@@ -123,10 +123,10 @@ def _require_room(files: Sequence[DataFile], archive: Path, root: Path) -> None:
 def _name_competition(root: Path, slug: str) -> None:
     """Write the competition into a dataset's settings, in place of another one."""
     file = root / SETTINGS
+    remove_leftovers(root)  # of a killed call
     named = below(dataset_settings(root), "kaggle", "competition")
     if named == slug:
         return
-    remove_leftovers(root)  # of a killed call
     save_setting(file, "kaggle.competition", slug)
     if named is not None:
         say(f"{shown(file)} now has the competition `{slug}` in place of `{named}`.")
