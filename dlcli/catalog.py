@@ -92,15 +92,15 @@ def recipe_keys(name: str) -> list[str]:
 
 
 def hyperparameter_names(name: str) -> tuple[str, ...]:
-    """The names of a recipe's hyperparameters, to complete them. This runs no code of a project.
+    """The names of a project recipe's hyperparameters, to complete them; none of its code runs.
 
-    In a project recipe's file, they are the fields that `setting(...)` declares, and those of the
-    class of `dl` that it derives from.
+    They are the fields that `setting(...)` declares in its file, and those of the class of `dl`
+    that it derives from. There are none if the project is not trusted.
     """
     import ast
 
-    if name in built_in_names():
-        return tuple(settings_of(recipe_class(name)))
+    if name in withheld_names():
+        return ()
     try:
         body = ast.parse(source_of(_source_file(name))).body
     except (DlError, OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -152,7 +152,7 @@ def recipe_digest(name: str) -> str:
 
 
 def withheld_names() -> tuple[str, ...]:
-    """The names of the project recipes that need trust in a folder, sorted."""
+    """The names of the project recipes that need trust in a folder, sorted; no file is opened."""
     return tuple(name for name in own_names() if not all(map(is_trusted, _homes(_files()[name]))))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.command_result import Dl, refused
+from support.command_result import Dl, ok, refused
 from support.project import BROKEN, WIDE, make_project, somebodys_project
 
 from dlcli.catalog import (
@@ -120,8 +120,20 @@ def test_its_hyperparameters_are_read_from_its_text_as_its_class_has_them(
     "text", ["x = (", "\0", "(" * 10_000, "from dlcli.recipe import nope\n", ""]
 )
 def test_of_a_broken_file_none_are_known(home: Path, text: str) -> None:
-    somebodys_project(home, own=text)
+    make_project(home, own=text)
     assert hyperparameter_names("own") == ()
+
+
+def test_nothing_is_read_before_the_project_is_trusted(home: Path, dl: Dl) -> None:
+    somebodys_project(home, own=WIDE)
+    (home / "recipes" / "kernel.py").symlink_to("/proc/kmsg")  # to read it waits for ever
+    assert hyperparameter_names("own") == hyperparameter_names("kernel") == ()
+    assert "One layer" not in ok(dl("train", "--help")).stdout
+    assert "not trusted; `dl recipes` says what" in ok(dl("train", "--help")).stdout
+    ok(dl("config", "trust"))
+    said = ok(dl("train", "--help")).stdout
+    assert "One layer, then a wider one." in said
+    assert "not trusted" in said
 
 
 def test_its_code_runs_once_and_leaves_nothing_beside_itself(

@@ -17,6 +17,7 @@ from dlcli.catalog import (
     recipe_names,
     recipe_text,
     shadowed_file,
+    withheld_names,
 )
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import PositiveNumber, WholeNumber, with_dataset
@@ -67,6 +68,8 @@ class Recipes(Group):
         return super().resolve_command(ctx, args)
 
     def summary(self, ctx: click.Context, name: str) -> str:
+        if name in withheld_names():
+            return "not trusted; `dl recipes` says what to type"
         try:
             return summary(name)
         except DlError:
