@@ -153,3 +153,39 @@ def test_a_dataset_is_flattened_in_place(dl: Dl, tmp_path: Path) -> None:
     ok(dl("data", "organize", *command.split()))
     assert len(open_dataset(root).splits["train"]) == 3
     assert not (root / "train" / "cat" / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["train", "valid", "valid/cat"])
+def test_nothing_moves_through_a_link_in_place_of_a_split(tmp_path: Path, name: str) -> None:
+    root = make(tmp_path / "pets", *(f"train/{k}/{i}.jpg" for k in ("cat", "dog") for i in "1234"))
+    (tmp_path / "theirs").mkdir()
+    if name == "train":
+        (root / name).rename(tmp_path / "theirs" / name)
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).symlink_to(tmp_path / "theirs" / name if name == "train" else tmp_path / "theirs")
+    before = files_of(tmp_path / "theirs")
+    with pytest.raises(DlError, match=f"{name} is a link to"):
+        splits.split(root, 2, 0)
+    assert files_of(tmp_path / "theirs") == before
+
+
+def test_a_linked_root_is_split_and_sampled_like_any_other(tmp_path: Path) -> None:
+    make(tmp_path / "disk", *(f"train/{k}/{i}.jpg" for k in ("cat", "dog") for i in "1234"))
+    (tmp_path / "pets").symlink_to("disk")
+    splits.split(tmp_path / "pets", 2, 0)
+    sample, outcome = splits.sample(tmp_path / "pets", 4, 2, 0)
+    assert outcome is not None
+    assert sample == tmp_path / "pets-sample"
+    operations.undo(sample)
+    operations.undo(tmp_path / "pets")
+    assert len(open_dataset(tmp_path / "disk").splits["train"]) == 8
+
+
+def test_folders_and_hidden_files_of_others_beside_the_journals_stay(tmp_path: Path) -> None:
+    root = make(tmp_path / "pets", *(f"train/{k}/{i}.jpg" for k in ("cat", "dog") for i in "1234"))
+    theirs = make(root / ".dl", ".git/config", "cache/array", ".gitignore")
+    splits.split(root, 2, 0)
+    splits.sample(root, 4, 2, 0)
+    operations.undo(root)
+    left = sorted(str(path.relative_to(theirs)) for path in theirs.rglob("*") if path.is_file())
+    assert left == [".git/config", ".gitignore", "cache/array"]
