@@ -63,7 +63,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         if found.st_size > most:
             raise DlError(
                 f"{shown(path)} is too large",
-                why=f"it has {found.st_size:,} bytes, and `dl` reads at most {most:,} of such a file",
+                why=f"it has {found.st_size:,} bytes, of such a file `dl` reads at most {most:,}",
                 hint="Restore the file, or remove it.",
             )
         return file.read()
