@@ -27,6 +27,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.locks import held
 from dlcli.files.paths import state_home
+from dlcli.files.typed import read_as
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -105,10 +106,11 @@ def is_unfinished(box: Box) -> bool:
 
 def _order(region: str, name: str) -> Order | None:
     try:
-        return Order(**read_yaml(journal_file(region, name)))
+        order: Order = read_as(Order, read_yaml(journal_file(region, name)), "order")
+        return order
     except FileNotFoundError:
         return None
-    except (DlError, TypeError):  # damaged, perhaps by a full disk: the box's tags remain
+    except (DlError, ValueError):  # damaged, perhaps by a full disk: the box's tags remain
         return None
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from dlcli.aws.errors import explained
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import read_text
+from dlcli.files.formats import parse_json, read_text
 from dlcli.files.paths import cache_home
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _cache_file(region: str) -> Path:
 def _read_cache(region: str) -> dict[str, float]:
     file = _cache_file(region)
     try:
-        written = json.loads(read_text(file))
+        written = parse_json(read_text(file))
         if 0 <= time.time() - written["asked"] < CACHE_SECONDS:
             return {str(name): float(price) for name, price in written["prices"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -23,6 +23,8 @@ from dlcli.progress import say
 
 # A session of another machine, which has the same home folder, can't be checked.
 FORGOTTEN_SECONDS = 30 * 24 * 60 * 60
+# Of the longest path there can be, many times.
+_MOST_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,13 @@ def last_named() -> Choice | None:
 
 def _recorded(file: Path) -> Path | None:
     try:
-        return Path(read_text(file).removesuffix("\n"))
+        text = read_text(file, _MOST_BYTES).removesuffix("\n")
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, DlError) as error:
+        why = error.why if isinstance(error, DlError) else error.strerror
+        say(
+            f"Warning: can't read {shown(file)}: {why}. Remove it: it names the dataset last named."
+        )
+        return None
+    return Path(text) if text.startswith("/") and "\0" not in text else None

@@ -144,8 +144,15 @@ class Diagnosis:
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> Diagnosis:
-        """A diagnosis from a run's `status.yaml`."""
-        return cls(**{**recorded, "next": tuple(recorded["next"])})
+        """A diagnosis from a run's `status.yaml`.
+
+        Raises:
+            KeyError, TypeError: it is damaged, or from another version.
+        """
+        made = cls(**{**recorded, "next": tuple(recorded["next"])})
+        if not all(isinstance(text, str) for text in (made.sentence, made.evidence, *made.next)):
+            raise TypeError("a diagnosis consists of texts")
+        return made
 
     @property
     def in_short(self) -> str:

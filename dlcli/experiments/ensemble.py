@@ -10,7 +10,6 @@ from typing import Any
 from dlcli.config import RECORD, Config
 from dlcli.data.dataset import open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
@@ -162,7 +161,7 @@ def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemb
         for seed, member in zip(seeds, configs, strict=True):
             say(f"Member {len(runs) + 1} of {count} (seed {seed})")
             runs.append(train(member, recipe, root))
-            say(Diagnosis.of(runs[-1].status["diagnosis"]).in_short)
+            say(runs[-1].diagnosis.in_short)
         return make_ensemble([ChosenRun(run, root, "just trained") for run in runs], config)
     except Interrupted as stop:
         then = _remaining(runs, seeds[len(runs) + 1 :], count, config)

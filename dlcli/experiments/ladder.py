@@ -19,7 +19,6 @@ from dlcli.config import Config, Value
 from dlcli.data.choice import Choice, again
 from dlcli.data.dataset import SAMPLE, open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.paths import shown
 from dlcli.images.headers import changed_images
 from dlcli.process import command_line, utc_now
@@ -286,7 +285,7 @@ def _result(ladder: Ladder, rung: Rung) -> Result:
     run = ladder.run(rung.name)
     assert run is not None
     status, failed = run.status, ladder.record()["failed"].get(rung.name)
-    diagnosis = None if failed else Diagnosis.of(status["diagnosis"])
+    diagnosis = None if failed else run.diagnosis
     return Result(
         step=rung.name,
         recipe=rung.recipe,

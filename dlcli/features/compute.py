@@ -333,4 +333,5 @@ def _open(stored: StoredSplit, mode: Literal["r", "a"]) -> bcolz.carray:
 
     if mode == "a" or not stored.finished:
         stored.reopen()
-    return bcolz.open(str(array_path(stored.folder, stored.split)), mode=mode)
+    # not `bcolz.open`, which opens a table where a file says that there is one
+    return bcolz.carray(rootdir=str(array_path(stored.folder, stored.split)), mode=mode)

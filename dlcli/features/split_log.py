@@ -23,18 +23,28 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from struct import Struct
+from typing import Any, Literal, NamedTuple
 
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write, sync_folder
-from dlcli.files.formats import read_csv, write_csv
+from dlcli.files.formats import opened, parse_json, read_bytes, read_csv, write_csv
 from dlcli.files.own import remove_known, remove_own, require_own, require_own_tree
 from dlcli.files.transfer import sync_file
+from dlcli.files.typed import read_as
 from dlcli.images.pixels import PixelChange
 
 SUFFIXES = (".done", ".log", ".csv", ".bc")
 # The paths of what bcolz makes in an array's folder.
 ARRAY = r"__attrs__|meta|meta/(sizes|storage)|data|data/__\d+\.blp"
+# Of a description by bcolz: some hundred.
+_MOST_BYTES = 1 << 16
+# What is read at once, decompressed: 64 rows of the largest layer have 7 MB.
+_MOST_CHUNK_BYTES = 1 << 30
+# A chunk's file has a header by bcolz, then one by Blosc: bytes of a number, of all rows, of a
+# block, of the compressed rows with this header.
+_BEFORE_BLOSC = 16
+_CHUNK_HEAD = Struct(f"<{_BEFORE_BLOSC}x3xBIII")
 
 
 class Listed(NamedTuple):
@@ -76,6 +86,45 @@ class Chunk:
     crc32: int | None
     skipped: dict[str, str]
     changed: dict[str, list[PixelChange]] | None = None
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The first line of a log; see `StoredSplit`."""
+
+    listing: int | None
+    shape: list[int]
+    storage: int | None
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """How many rows bcolz finds: `meta/sizes`."""
+
+    shape: list[int]
+    nbytes: int
+    cbytes: int
+
+
+@dataclass(frozen=True)
+class _Compression:
+    """How bcolz compresses."""
+
+    clevel: int
+    shuffle: int
+    cname: Literal["lz4", "lz4hc", "blosclz", "snappy", "zlib", "zstd"]
+    quantize: int | None = None
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """What bcolz says of an array of rows: `meta/storage`."""
+
+    dtype: Literal["float32"]
+    cparams: _Compression
+    chunklen: int
+    expectedlen: int
+    dflt: float
 
 
 @dataclass(frozen=True)
@@ -134,22 +183,53 @@ class StoredSplit:
         return [each[:3] for each in self.listing] == [each[:3] for each in listing]
 
     def believed(self) -> StoredSplit:
-        """The same, without the first missing or damaged chunk and all after it."""
+        """The same, without the first missing or damaged chunk and all after it.
+
+        A checksum does not show who wrote a file. So bcolz is shown only what it would have written
+        for such rows: it reads chunks beyond their end, and objects by running what they name.
+        """
         whole = 0
-        if _storage_crc32(self.folder, self.split) == self.storage:
-            for chunk in self.chunks:
-                if chunk.rows and _chunk_crc32(self.folder, self.split, whole) != chunk.crc32:
+        if _storage_crc32(self.folder, self.split) == self.storage and self._is_stored_as_rows():
+            for number, chunk in enumerate(self.chunks):
+                if chunk.rows and not self._is_whole(number, chunk):
                     break
                 whole += 1
         same = replace(self, chunks=self.chunks[:whole])
         return replace(same, finished=self.finished and same._is_complete())
 
+    def _is_stored_as_rows(self) -> bool:
+        """Whether bcolz's description is that of an array of such rows."""
+        array = array_path(self.folder, self.split)
+        try:
+            held = parse_json(read_bytes(array / "meta" / "storage", _MOST_BYTES))
+            storage: _Storage = read_as(_Storage, held, "storage")
+        except (OSError, DlError, ValueError):
+            return False
+        chunk_bytes = 4 * storage.chunklen * math.prod(self.shape)
+        full = all(chunk.rows in (0, storage.chunklen) for chunk in self.chunks[:-1])
+        return storage.chunklen > 0 and chunk_bytes < _MOST_CHUNK_BYTES and full
+
+    def _is_whole(self, number: int, chunk: Chunk) -> bool:
+        """Whether a chunk's file is the logged one, and has as many bytes as its header says."""
+        file = _chunk(self.folder, self.split, number)
+        if _crc32(file) != chunk.crc32:
+            return False
+        with opened(file) as content:
+            head = content.read(_CHUNK_HEAD.size)
+            size = os.fstat(content.fileno()).st_size
+        if len(head) < _CHUNK_HEAD.size:
+            return False
+        number_bytes, row_bytes, _, compressed = _CHUNK_HEAD.unpack(head)
+        stored = 4 * chunk.rows * math.prod(self.shape)
+        return (number_bytes, row_bytes, compressed) == (4, stored, size - _BEFORE_BLOSC)
+
     def _is_complete(self) -> bool:
         try:
-            sizes = json.loads(_sizes(self.folder, self.split).read_bytes())
-            return self.images == len(self.listing) and sizes["shape"] == [self.rows, *self.shape]
-        except (OSError, ValueError, KeyError, TypeError):
+            held = parse_json(read_bytes(_sizes(self.folder, self.split), _MOST_BYTES))
+            sizes: _Sizes = read_as(_Sizes, held, "sizes")
+        except (OSError, DlError, ValueError):
             return False
+        return self.images == len(self.listing) and sizes.shape == [self.rows, *self.shape]
 
     def plus(
         self,
@@ -250,20 +330,37 @@ def read_split(folder: Path, split: str) -> StoredSplit | None:
             require_own(file, folder)
         require_own_tree(array, folder)
         finished = done.is_file()
-        header, *lines = _whole_lines(done if finished else log)
-        if header["listing"] != _crc32(listing):
+        first, *lines = _whole_lines(done if finished else log)
+        header: _Header = read_as(_Header, first, "header")
+        if header.listing != _crc32(listing):
             return None
-        return StoredSplit(
+        stored = StoredSplit(
             folder=folder,
             split=split,
             listing=tuple(Listed(*row) for row in read_csv(listing)[1:]),
-            shape=tuple(header["shape"]),
-            storage=header["storage"],
-            chunks=tuple(Chunk(**line) for line in lines),
+            shape=tuple(header.shape),
+            storage=header.storage,
+            chunks=tuple(read_as(Chunk, line, "chunk") for line in lines),
             finished=finished,
         )
-    except (OSError, ValueError, KeyError, TypeError, DlError):
+    except (OSError, DlError, ValueError, TypeError):
         return None
+    return stored if _is_sound(stored) else None
+
+
+def _is_sound(stored: StoredSplit) -> bool:
+    """Whether a log's numbers are those of its images, and it names no others."""
+    listed = iter(stored.listing)
+    for chunk in stored.chunks:
+        if not 0 <= chunk.images <= len(stored.listing):
+            return False
+        paths = {each.path for each in itertools.islice(listed, chunk.images)}
+        named = chunk.skipped.keys() | (chunk.changed or {})
+        if not named <= paths or chunk.rows != len(paths) - len(chunk.skipped):
+            return False
+        if len(paths) != chunk.images:
+            return False
+    return all(length > 0 for length in stored.shape)
 
 
 def remove_split(folder: Path, split: str) -> None:
@@ -307,7 +404,11 @@ def _storage_crc32(folder: Path, split: str) -> int | None:
 
 
 def _chunk_crc32(folder: Path, split: str, number: int) -> int | None:
-    return _crc32(array_path(folder, split) / "data" / f"__{number}.blp")
+    return _crc32(_chunk(folder, split, number))
+
+
+def _chunk(folder: Path, split: str, number: int) -> Path:
+    return array_path(folder, split) / "data" / f"__{number}.blp"
 
 
 def _crc32(*files: Path) -> int | None:
@@ -315,8 +416,8 @@ def _crc32(*files: Path) -> int | None:
     checksum = 0
     for path in files:
         try:
-            checksum = zlib.crc32(path.read_bytes(), checksum)
-        except OSError:
+            checksum = zlib.crc32(read_bytes(path), checksum)
+        except (OSError, DlError):
             return None
     return checksum
 
@@ -327,11 +428,11 @@ def _line(value: Any) -> str:
 
 def _whole_lines(path: Path) -> list[Any]:
     """A log's lines before the first torn one."""
-    *lines, _ = path.read_bytes().split(b"\n")
+    *lines, _ = read_bytes(path).split(b"\n")
     found = []
     for line in lines:
         try:
-            found.append(json.loads(line))
+            found.append(parse_json(line))
         except ValueError:
             break
     return found

@@ -17,9 +17,10 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic, atomic_write
@@ -39,11 +40,18 @@ def damaged(
 ) -> DlError:
     """The error of a file that is gone, or can't be read back."""
     state = "damaged" if file.exists() else "missing"
-    return DlError(f"{shown(file)} is {state}", why=str(why), hint=hint)
+    return DlError(f"{shown(file)} is {state}", why=f"{why!s:.300}", hint=hint)
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    """Read a file, or what a link to one leads to.
+    """Read a file, as `opened`."""
+    with opened(path, most) as file:
+        return file.read()
+
+
+@contextmanager
+def opened(path: Path | str, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
+    """Open a file, or what a link to one leads to, to read it.
 
     Args:
         most: the size in bytes of the largest file to read.
@@ -56,17 +64,17 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise DlError(
-                f"{shown(path)} is not a file",
+                f"{shown(Path(path))} is not a file",
                 why="it is a pipe or a device",
                 hint="Remove it or move it away.",
             )
         if found.st_size > most:
             raise DlError(
-                f"{shown(path)} is too large",
+                f"{shown(Path(path))} is too large",
                 why=f"it has {found.st_size:,} bytes, of such a file `dl` reads at most {most:,}",
                 hint="Restore the file, or remove it.",
             )
-        return file.read()
+        yield file
 
 
 def _at_once(path: str, flags: int) -> int:

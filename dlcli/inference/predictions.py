@@ -88,7 +88,7 @@ class Predictions:
         if unknown:
             raise DlError(
                 "The predictions name classes that the model does not know: "
-                + ", ".join(sorted(map(repr, unknown)))
+                + ", ".join(f"{name!r:.40}" for name in sorted(unknown)[:_MOST_NAMED])
             )
         return np.array([numbers[name] for name in self.true_classes], dtype=np.int64)
 

@@ -6,7 +6,6 @@ Errors become a `DlError`. Calls that may be repeated are, with pauses. Credenti
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import time
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files import download  # `ANSWER_SECONDS` is read through it: tests set it
 from dlcli.files.download import LONGEST_WAIT_SECONDS, reason, retry_after
+from dlcli.files.formats import parse_json, read_bytes
 from dlcli.files.paths import expanded, shown
 from dlcli.kaggle.competitions import COMPETITIONS, DataFile, Limits, Sent, Standing, rules_page
 from dlcli.kaggle.upload import Broken, upload
@@ -442,8 +442,8 @@ def _key_file() -> Path | None:
         if not file.is_file():
             continue
         try:
-            held = json.loads(file.read_bytes())
-        except (OSError, ValueError):
+            held = parse_json(read_bytes(file))
+        except (OSError, DlError, ValueError):
             return file
         return None if isinstance(held, dict) and {"username", "key"} <= set(held) else file
     return None

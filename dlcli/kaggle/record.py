@@ -17,9 +17,10 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.atomic import digest_of
-from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.files.formats import damaged, read_yaml, write_yaml
 from dlcli.files.locks import alone_in, is_held
-from dlcli.files.paths import shown, state_home
+from dlcli.files.paths import state_home
+from dlcli.files.typed import read_as
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import METRICS, Metric, Sent
 from dlcli.progress import say
@@ -118,12 +119,12 @@ def _entries_of(folder: Run) -> list[Entry]:
         return []
     try:
         return [_entry(each) for each in read_yaml(folder.kaggle_file)["submissions"]]
-    except (DlError, TypeError, KeyError, ValueError) as error:
+    except (DlError, TypeError, KeyError, ValueError, OverflowError) as error:
         why = error.why if isinstance(error, DlError) else f"expected submissions, {error}"
-        raise DlError(
-            f"{shown(folder.kaggle_file)} is damaged",
-            why=why,
-            hint="Repair it. Or remove it and run `dl kaggle sync`, which restores the submissions "
+        raise damaged(
+            folder.kaggle_file,
+            why,
+            "Repair it. Or remove it and run `dl kaggle sync`, which restores the submissions "
             "from Kaggle, without their expected scores.",
         ) from error
 
@@ -230,17 +231,15 @@ def _entry(values: Any) -> Entry:
         name: None if (held := values.get(name)) is None else float(held)
         for name in ("clip", "expected", "public_score", "private_score")
     }
-    entry = Entry(
-        **values | numbers | {"expected_range": tuple(map(float, span)) if span else None}
-    )
-    texts = (entry.file, entry.competition, entry.sent, entry.message, entry.reason)
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("each with a file, a competition and a time")
+    known = values | numbers | {"expected_range": list(map(float, span)) if span else None}
+    entry: Entry = read_as(Entry, known, "submission")
+    if not re.fullmatch(rf"[0-9a-f]{{{DIGITS}}}", entry.file):
+        raise ValueError(f"`submission.file` should be {DIGITS} hex digits, not {entry.file!r:.40}")
     if any(
         value is not None and not isfinite(value) for value in (*numbers.values(), *(span or ()))
     ):
         raise ValueError("each with scores that are numbers")
-    if entry.state not in STATES or not isinstance(entry.ref, int | None):
+    if entry.state not in STATES:
         raise ValueError(f"found one with the state {entry.state!r} and the number {entry.ref!r}")
     return entry
 

@@ -20,7 +20,7 @@ from dlcli.data.choice import again, dataset_names
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.evaluation.remedies import MORE_IMAGES, Remedy
-from dlcli.files.formats import below, flat
+from dlcli.files.formats import below, flat, read_bytes
 from dlcli.files.paths import is_folder, quoted, shown
 from dlcli.images.pixels import PixelRule
 from dlcli.runs.choice import CLEARLY_LOWER
@@ -309,8 +309,8 @@ def _finished(folder: Path, images: tuple[str, str]) -> list[Trained]:
 def _may_be_on(run: Run, images: tuple[str, str]) -> bool:
     """Whether a run's settings hold the fingerprints: far quicker than to parse them all."""
     try:
-        held = run.config_file.read_bytes()
-    except OSError:
+        held = read_bytes(run.config_file)
+    except (OSError, DlError):
         return False
     return all(each.encode() in held for each in images)
 

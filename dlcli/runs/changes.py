@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from dlcli.errors import DlError
 from dlcli.recipe import Phase
-from dlcli.settings.schedule import Schedule
+from dlcli.settings.schedule import MOST_EPOCHS, Schedule
 from dlcli.words import count
 
 
@@ -123,6 +124,12 @@ def _left(rates: Sequence[Sequence[float]], change: Change) -> Iterator[tuple[in
 
 def _resize(rates: list[list[float]], change: Change, left: int) -> None:
     """Set the number of epochs after a change, 0 or more."""
+    if left > MOST_EPOCHS:
+        raise DlError(
+            f"{left:,} more epochs are too many",
+            why=f"a schedule has at most {MOST_EPOCHS:,}",
+            hint="Use `--epochs` with fewer.",
+        )
     planned = list(_left(rates, change))
     for phase, epoch in reversed(planned[left:]):
         del rates[phase][epoch]

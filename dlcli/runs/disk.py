@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.files.formats import read_bytes
 from dlcli.files.paths import shown
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.listing import Row
@@ -177,8 +178,8 @@ def _is_member(run: Run, config: Mapping[str, Any]) -> bool:
 def _may_name(other: Run, run: Run) -> bool:
     """Whether a run's settings contain another's name; odd names are escaped there."""
     try:
-        return not run.name.isascii() or run.name.encode() in other.config_file.read_bytes()
-    except OSError:
+        return not run.name.isascii() or run.name.encode() in read_bytes(other.config_file)
+    except (OSError, DlError):
         return False
 
 

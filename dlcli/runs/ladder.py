@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,35 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.files.locks import held
 from dlcli.files.paths import make_numbered
+from dlcli.files.typed import read_as
 from dlcli.process import this_process, utc_now
 from dlcli.runs.run import Run
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is read of a plan; all of it is compared with another."""
+
+    steps: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The step that was begun last, when, and by which process."""
+
+    step: str
+    since: str
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is read of `ladder.yaml`."""
+
+    started: str
+    plan: Mapping[str, Any]
+    runs: Mapping[str, str]
+    failed: Mapping[str, str]
+    at: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +95,10 @@ class Ladder:
 
     def _is_whole(self) -> bool:
         try:
-            record = self.record()
-        except DlError:  # a damaged ladder must not prevent a new one
+            _require_whole(self.record())
+        except (DlError, OSError, ValueError):  # a damaged ladder must not prevent a new one
             return False
-        return isinstance(record, dict) and {"started", "plan", "runs", "failed"} <= record.keys()
+        return True
 
     def record(self) -> dict[str, Any]:
         """The content of `ladder.yaml`."""
@@ -125,3 +152,26 @@ class Ladder:
         """
         hint = "Wait for it, or start another one: `dl ladder --again`."
         return held(self.path / "lock.yaml", f"{self.name} is being trained", hint)
+
+
+def _require_whole(record: Any) -> None:
+    """Refuse what a ladder has not written.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    known = record if isinstance(record, dict) else {}
+    read: _Record = read_as(_Record, _some_of(_Record, known), "ladder")
+    read_as(_Plan, _some_of(_Plan, read.plan), "plan")
+    if read.at:
+        read_as(_Begun, _some_of(_Begun, read.at), "at")
+        if missing := this_process().keys() - read.at.keys():
+            raise ValueError(f"`at.{min(missing)}` is missing")
+    for name in read.runs.values():
+        if Path(name).name != name:
+            raise ValueError(f"{name!r:.40} is not a run of this dataset")
+
+
+def _some_of(kind: Any, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some values that are fields of a dataclass."""
+    return {field.name: held[field.name] for field in fields(kind) if field.name in held}

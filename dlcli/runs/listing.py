@@ -16,7 +16,7 @@ from typing import Any
 
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
 from dlcli.errors import DlError
-from dlcli.files.formats import flat, read_yaml
+from dlcli.files.formats import MOST_YAML_BYTES, flat, opened, read_yaml
 from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
@@ -264,8 +264,11 @@ def _content(path: str, problems: list[str]) -> bytes:
     """The content of a file; empty if it can't be used, with the reason in `problems`."""
     name = path.rpartition("/")[2]
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - thousands of paths are slow to make
+        with opened(path, MOST_YAML_BYTES) as file:
             data = file.read()
+    except DlError as error:
+        problems.append(f"{name} can't be read: {error.why}")
+        return b""
     except FileNotFoundError:
         problems.append(f"{name} is missing")
         return b""
@@ -287,7 +290,7 @@ def _parsed(path: str, problems: list[str]) -> dict[Any, Any]:
     name = path.rpartition("/")[2]
     try:
         held = read_yaml(Path(path))
-    except (DlError, RecursionError):  # RecursionError: ten thousand brackets
+    except DlError:
         problems.append(f"{name} is not valid YAML")
         return {}
     if not isinstance(held, dict):

@@ -14,14 +14,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
-from dlcli.files.formats import below, damaged, read_csv, read_yaml, write_csv, write_yaml
+from dlcli.files.formats import (
+    below,
+    damaged,
+    read_bytes,
+    read_csv,
+    read_yaml,
+    write_csv,
+    write_yaml,
+)
 from dlcli.files.locks import alone_in, held, in_use
 from dlcli.files.paths import make_numbered, shown
+from dlcli.files.typed import read_as
 from dlcli.process import at_work, this_owner, utc_now
 
 if TYPE_CHECKING:
+    from dlcli.evaluation.diagnosis import Diagnosis
     from dlcli.models.forward import Forward
     from dlcli.runs.record import RecordedMember, RunRecord
+
+# The types of a status's values; others may have any.
+_TYPES = {
+    **dict.fromkeys(("state", "started", "finished", "reason", "recipe", "predicts_from"), str),
+    **dict.fromkeys(("epoch", "best_epoch", "planned_epochs", "parameters"), int),
+    **dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds"), float),
+    **dict.fromkeys(("predicted", "diagnosis", "owner"), Mapping[str, Any]),
+}
 
 STATES = ("running", "finished", "failed", "interrupted")
 
@@ -188,8 +206,8 @@ class Run:
     @property
     def is_damaged(self) -> bool:
         """Whether `status.yaml` is empty or cut short."""
-        with suppress(OSError):
-            whole = self.status_file.read_bytes().endswith(b"\n")
+        with suppress(OSError, DlError):
+            whole = read_bytes(self.status_file).endswith(b"\n")
             return not whole or not self._written_status()
         return True
 
@@ -199,7 +217,21 @@ class Run:
             status = read_yaml(self.status_file) if self.status_file.is_file() else None
         except DlError:  # one damaged file must not hide all other runs
             return {}
-        return status if isinstance(status, dict) else {}
+        return _sound(status) if isinstance(status, dict) else {}
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis of a finished training.
+
+        Raises:
+            DlError: it is missing or damaged.
+        """
+        from dlcli.evaluation.diagnosis import Diagnosis
+
+        try:
+            return Diagnosis.of(self.status["diagnosis"])
+        except (KeyError, TypeError) as error:
+            raise damaged(self.status_file, "it has no diagnosis that can be read") from error
 
     @property
     def state(self) -> str:
@@ -372,6 +404,17 @@ class Run:
         """Add one or more lines to `log.txt`, with the time."""
         with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
+
+
+def _sound(status: Mapping[Any, Any]) -> dict[str, Any]:
+    """A status without values of another type than they are written in."""
+    kept = {}
+    for name, value in status.items():
+        try:
+            kept[name] = read_as(_TYPES.get(name, Any), value, str(name))
+        except ValueError:
+            continue
+    return kept
 
 
 def read_history(file: Path) -> list[dict[str, float | str]]:

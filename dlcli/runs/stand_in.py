@@ -10,6 +10,7 @@ import errno
 import os
 
 from dlcli.errors import DlError
+from dlcli.files.formats import read_bytes
 from dlcli.files.paths import shown, state_home
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -64,6 +65,6 @@ def stand_in(run: Run) -> Run:
     """The stand-in for a run's folder, unique because other users' runs may have the same name."""
     from hashlib import sha256
 
-    config = run.config_file.read_bytes() if run.config_file.is_file() else b""
+    config = read_bytes(run.config_file) if run.config_file.is_file() else b""
     name = f"{run.name}-{sha256(config).hexdigest()[:8]}"
     return Run(state_home() / "runs" / run.dataset / name)

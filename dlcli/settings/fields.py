@@ -142,7 +142,7 @@ class Refused(ValueError):
 
 def _refused(value: Any, to: Setting, why: str = "") -> DlError:
     return DlError(
-        f"`{to.name}` can't be {value!r}",
+        f"`{to.name}` can't be {value!r:.100}",
         why=why or f"expected {to.expected}",
         hint=f"{to.name}: {to.help}.",
         exit_code=ExitCode.USAGE,

@@ -14,6 +14,9 @@ from dlcli.settings.fields import Refused
 # Names that other tools use for rates and epochs.
 RATE, EPOCHS = ("lr", "learning_rate"), ("epochs",)
 
+# Each epoch has a row in memory and in `history.csv`.
+MOST_EPOCHS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -45,11 +48,14 @@ class Schedule:
             try:
                 rate, epochs = float(rate_text), int(epochs_text) if times else 1
             except ValueError:
-                raise Refused(f"{part.strip()!r} is not RATExEPOCHS, such as 1e-3x2") from None
+                raise Refused(f"{part.strip()!r:.40} is not RATExEPOCHS, such as 1e-3x2") from None
             if not (0 < rate < math.inf) or epochs < 1:
-                raise Refused(f"{part.strip()!r} needs a rate above 0 and at least one epoch")
+                raise Refused(f"{part.strip()!r:.40} needs a rate above 0 and at least one epoch")
             steps.append((rate, epochs))
-        return cls(tuple(steps))
+        made = cls(tuple(steps))
+        if made.epochs > MOST_EPOCHS:
+            raise Refused(f"a schedule has at most {MOST_EPOCHS:,} epochs")
+        return made
 
     @classmethod
     def of(cls, rates: Sequence[float]) -> Schedule:

@@ -20,7 +20,7 @@ from dlcli.models.saved import load_model
 from dlcli.progress import say
 from dlcli.recipe import Beginning, Phase
 from dlcli.runs.run import Run
-from dlcli.training.checkpoint import Progress, load_best
+from dlcli.training.checkpoint import Progress, best_file, load_best, of_another_network
 from dlcli.training.inputs import Inputs
 from dlcli.training.job import Job, Samples
 
@@ -187,8 +187,11 @@ class Network:
         trainable += self.head.variables
         kept = [each for each in trainable if "seed_generator_state" not in each.path]
         weights = load_best(checkpoint, progress)
-        for variable, value in zip(reversed(kept), reversed(weights), strict=False):
-            variable.assign(value)
+        try:
+            for variable, value in zip(reversed(kept), reversed(weights), strict=False):
+                variable.assign(value)
+        except ValueError as error:
+            raise of_another_network(best_file(checkpoint, progress)) from error
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -8,21 +8,30 @@ Frozen weights are not stored: they come from the backbone's own file.
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
-from dlcli.files.formats import damaged
+from dlcli.files.formats import damaged, opened, parse_json
+from dlcli.files.typed import read_as
 
 if TYPE_CHECKING:
     import numpy as np
 
 STATE = "state.npz"
 _DAMAGED_HINT = "Train a new run: this one can't be resumed."
+
+
+# A checkpoint of the largest network has a tenth of that.
+_MOST_BYTES = 1 << 35
 
 
 @dataclass
@@ -48,6 +57,19 @@ class Progress:
     since_best: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is read of a row of the history."""
+
+    epoch: int
+    phase: str
+    val_loss: float
+    val_accuracy: float
+
+
+_ROW = {each.name for each in fields(_Row)}
 
 
 def save_checkpoint(
@@ -90,16 +112,14 @@ def load_checkpoint(
     Raises:
         DlError: there is none, or it is damaged.
     """
-    import zipfile
-
-    import numpy as np
-
+    file = folder / STATE
+    arrays = _read(file)
     try:
-        with np.load(folder / STATE, allow_pickle=False) as file:
-            progress = Progress(**json.loads(str(file["progress"])))
-            return progress, _arrays(file, "weights"), _arrays(file, "optimizer")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise damaged(folder / STATE, error, _DAMAGED_HINT) from error
+        progress: Progress = read_as(Progress, parse_json(str(arrays["progress"])), "progress")
+        _require_sound(progress)
+        return progress, _numbered(arrays, "weights"), _numbered(arrays, "optimizer")
+    except (KeyError, ValueError) as error:
+        raise damaged(file, error, _DAMAGED_HINT) from error
 
 
 def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
@@ -108,16 +128,17 @@ def load_best(folder: Path, progress: Progress) -> list[np.ndarray]:
     Raises:
         DlError: they are missing or damaged.
     """
-    import zipfile
-
-    import numpy as np
-
-    path = best_file(folder, progress)
+    file = best_file(folder, progress)
+    arrays = _read(file)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _arrays(file, "weights")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise damaged(path, error, _DAMAGED_HINT) from error
+        return _numbered(arrays, "weights")
+    except (KeyError, ValueError) as error:
+        raise damaged(file, error, _DAMAGED_HINT) from error
+
+
+def of_another_network(file: Path) -> DlError:
+    """The error of weights that don't fit the network of their run."""
+    return damaged(file, "its weights are not those of this run's network", _DAMAGED_HINT)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -149,6 +170,71 @@ def _save(path: Path, **values: Any) -> None:
         np.savez(file, **arrays)
 
 
-def _arrays(file: Any, name: str) -> list[np.ndarray]:
-    count = sum(key.startswith(f"{name}-") for key in file.files)
-    return [file[f"{name}-{i}"] for i in range(count)]
+def _require_sound(progress: Progress) -> None:
+    """Refuse a progress that no training has had.
+
+    Raises:
+        ValueError: says which value is wrong.
+    """
+    for name in ("phase", "phase_epochs", "best_epoch", "best_phase", "since_best"):
+        if getattr(progress, name) < 0:
+            raise ValueError(f"`progress.{name}` is below 0")
+    for number, row in enumerate(progress.history, start=1):
+        read_as(_Row, {name: row[name] for name in row if name in _ROW}, f"history.{number}")
+        if row["epoch"] != number or row.keys() != progress.history[0].keys():
+            raise ValueError(f"`history.{number}` is not the row of that epoch")
+    if progress.best_epoch > len(progress.history):
+        raise ValueError("`progress.best_epoch` is not in its history")
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that `_save` wrote; none takes more memory than its file has bytes.
+
+    Raises:
+        DlError: it is missing or damaged.
+    """
+    from zipfile import ZIP_STORED, ZipFile
+
+    try:
+        with opened(path, _MOST_BYTES) as file, ZipFile(file) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != ZIP_STORED for member in members):
+                raise ValueError("it is compressed")
+            if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
+                raise ValueError("it is shorter than what it holds")
+            return {
+                member.filename.removesuffix(".npy"): _array(archive.read(member))
+                for member in members
+            }
+    except DlError:
+        raise
+    # damaged bytes make the readers of archives and of Python's literals raise almost anything
+    except Exception as error:
+        raise damaged(path, error, _DAMAGED_HINT) from error
+
+
+def _array(data: bytes) -> np.ndarray:
+    """An array of numbers or a text, as NumPy saves it; of copied data, so that it can be changed.
+
+    Raises:
+        Exception: it is damaged.
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    file = io.BytesIO(data)
+    if npy.read_magic(file) != (1, 0):
+        raise ValueError("it was not written by `dl`")
+    shape, fortran, kind = npy.read_array_header_1_0(file)
+    if kind.kind not in "fiubU" or any(length < 0 for length in shape):
+        raise ValueError(f"it holds {kind} of the shape {shape}")
+    content = data[file.tell() :]
+    if math.prod(shape) * kind.itemsize != len(content):
+        raise ValueError("an array has another size than it says")
+    flat = np.frombuffer(content, kind).copy() if content else np.empty(0, kind)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}-") for key in arrays)
+    return [arrays[f"{name}-{i}"] for i in range(count)]

@@ -26,7 +26,14 @@ from dlcli.recipe import Phase
 from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import add_events, begin_events
 from dlcli.training.build import Network, begin, build_head, require_layers, to_numpy
-from dlcli.training.checkpoint import Progress, has_checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.checkpoint import (
+    STATE,
+    Progress,
+    has_checkpoint,
+    load_checkpoint,
+    of_another_network,
+    save_checkpoint,
+)
 from dlcli.training.job import Job, Samples, read_samples
 from dlcli.training.outcome import keep_outcome
 from dlcli.words import count
@@ -113,6 +120,8 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
     saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
     if saved:
+        if max(progress.phase, progress.best_phase) >= len(phases):
+            raise of_another_network(run.checkpoint / STATE)
         run.write_history(progress.history)
         done = len(progress.history)
         if done < job.epochs:
@@ -133,7 +142,10 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         before = phase
         network = Network(job, phase, samples[0].inputs.shape)
         if saved and progress.phase == number:
-            network.assign(saved[1], saved[2])
+            try:
+                network.assign(saved[1], saved[2])
+            except ValueError as error:
+                raise of_another_network(run.checkpoint / STATE) from error
         elif progress.best_epoch:
             network.assign_best(run.checkpoint, progress)
         else:

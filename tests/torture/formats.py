@@ -494,7 +494,7 @@ def _peak() -> int:
 def _require_words(error: Any) -> None:
     """An error says what is wrong, in one line that is not the file itself."""
     assert error.what, "an error without words"
-    assert len(str(error)) < 3000, f"an error of {len(str(error)):,} characters: {str(error):.200}"
+    assert len(str(error)) < 3000, f"an error of {len(str(error)):,} characters: {error!s:.200}"
 
 
 def _said(data: bytes) -> str:
@@ -701,8 +701,10 @@ def _engine(home: Path, rng: random.Random) -> None:
 
 
 def _ladder_file() -> bytes:
-    plan = {"steps": ["linear", "dense"], "settings": {"seed": 0}}
-    at = {"step": "linear", "since": "2026-11-29T02:21:00Z", "pid": 1, "host": "laptop"}
+    from dlcli.process import this_process
+
+    plan = {"steps": {"linear": {}, "dense": {}}, "settings": {"seed": 0}}
+    at = {"step": "linear", "since": "2026-11-29T02:21:00Z", **this_process()}
     runs = {"linear": LINEAR.rpartition("/")[2]}
     record = {"state": "finished", "started": "2026-11-29T02:21:00Z", "plan": plan, "at": at}
     return yaml.safe_dump(record | {"runs": runs, "failed": {"dense": "no room"}}).encode()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -23,7 +27,10 @@ pytestmark = pytest.mark.forks
 
 
 def after(epoch: int, best: int) -> Progress:
-    rows = [{"epoch": n, "loss": 1 / n} for n in range(1, epoch + 1)]
+    rows = [
+        {"epoch": n, "phase": "model", "loss": 1 / n, "val_loss": 1 / n, "val_accuracy": 0.5}
+        for n in range(1, epoch + 1)
+    ]
     return Progress(0, epoch, best, 0, 1 / best, epoch - best, rows)
 
 
@@ -80,4 +87,67 @@ def test_a_damaged_checkpoint_says_so(tmp_path: Path, content: bytes) -> None:
         load_checkpoint(tmp_path)
     best_file(tmp_path, after(1, 1)).write_bytes(content)
     with pytest.raises(DlError, match="damaged"):
+        load_best(tmp_path, after(1, 1))
+
+
+def saved_as(folder: Path, **members: bytes) -> Path:
+    """A checkpoint with other content in some of its members."""
+    save_checkpoint(folder, after(1, 1), weights(1), [np.arange(3)])
+    with ZipFile(folder / "state.npz") as file:
+        held = {name: file.read(name) for name in file.namelist()}
+    with ZipFile(folder / "state.npz", "w") as file:
+        for name, content in (held | {f"{n}.npy": c for n, c in members.items()}).items():
+            file.writestr(name, content)
+    return folder
+
+
+def array_of(value: object) -> bytes:
+    file = BytesIO()
+    np.save(file, np.array(value))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"phase": "x"},
+        {"phase": -1},
+        {"phase": None},
+        {"best_epoch": 7},
+        {"history": [{"epoch": 2, "phase": "model", "val_loss": 1.0, "val_accuracy": 0.5}]},
+        {"history": [{"epoch": 1}]},
+        {"history": 3},
+        {"seconds": "long"},
+        {"more": 1},
+    ],
+)
+def test_a_progress_that_no_training_had_is_refused(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    progress = array_of(json.dumps(asdict(after(1, 1)) | changes))
+    with pytest.raises(DlError, match=r"state\.npz is damaged"):
+        load_checkpoint(saved_as(tmp_path, progress=progress))
+
+
+def test_a_progress_nested_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DlError, match=r"state\.npz is damaged"):
+        load_checkpoint(saved_as(tmp_path, progress=array_of("[" * 100_000)))
+
+
+@pytest.mark.parametrize("shape", ["(10000000000000,)", "(-1,)", "(2, 3", "((((1,))))", "(1.0,)"])
+def test_an_array_larger_or_other_than_its_bytes_is_refused(tmp_path: Path, shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00v\x00" + header.encode() + bytes(24)
+    with pytest.raises(DlError, match=r"state\.npz is damaged"):
+        load_checkpoint(saved_as(tmp_path, **{"weights-0": content}))
+
+
+def test_weights_with_a_gap_and_compressed_ones_are_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, after(1, 1), weights(1), [])
+    with ZipFile(tmp_path / "best-1.npz", "w") as file:
+        file.writestr("weights-7.npy", array_of([1.0]))
+    with pytest.raises(DlError, match=r"best-1\.npz is damaged"):
+        load_best(tmp_path, after(1, 1))
+    np.savez_compressed(tmp_path / "best-1.npz", **{"weights-0": np.zeros(10_000_000)})
+    with pytest.raises(DlError, match="it is compressed"):
         load_best(tmp_path, after(1, 1))

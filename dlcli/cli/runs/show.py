@@ -179,11 +179,9 @@ def _members(run: Run) -> Sequence[RecordedMember]:
 
 def _diagnosis(run: Run) -> Diagnosis | None:
     """The diagnosis of a finished training; None if missing, or from another version."""
-    from dlcli.evaluation.diagnosis import Diagnosis
-
     try:
-        return Diagnosis.of(run.status["diagnosis"])
-    except (KeyError, TypeError):
+        return run.diagnosis
+    except DlError:
         return None
 
 
