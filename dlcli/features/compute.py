@@ -334,4 +334,11 @@ def _open(stored: StoredSplit, mode: Literal["r", "a"]) -> bcolz.carray:
     if mode == "a" or not stored.finished:
         stored.reopen()
     # not `bcolz.open`, which opens a table where a file says that there is one
-    return bcolz.carray(rootdir=str(array_path(stored.folder, stored.split)), mode=mode)
+    try:
+        return bcolz.carray(rootdir=str(array_path(stored.folder, stored.split)), mode=mode)
+    except (RuntimeError, ValueError) as error:
+        raise DlError(
+            f"The features of {stored.split} in {shown(stored.folder)} are damaged",
+            why=str(error),
+            hint=f"Remove them: `dl features rm {stored.folder.name}`.",
+        ) from error

@@ -628,8 +628,15 @@ def _dataset(home: Path, rng: random.Random) -> None:
 
 
 def _settings(home: Path, rng: random.Random) -> None:
+    from dlcli.cli.parts import complete
     from dlcli.config import load_config
+    from dlcli.errors import DlError
 
+    for each in (complete.complete_dataset, complete.complete_run, complete.complete_setting):
+        try:
+            each(None, None, "")  # type: ignore[arg-type]
+        except DlError as error:
+            raise AssertionError("completion failed") from error
     config = load_config()
     config.settings()
     list(config.items())

@@ -18,6 +18,7 @@ from torture.formats import CORPUS, LINEAR, STORE
 from dlcli.aws.order import journal_file, read_order
 from dlcli.data.choice import last_named
 from dlcli.errors import DlError
+from dlcli.features.compute import _open
 from dlcli.features.split_log import read_split
 from dlcli.features.store import stored_features
 from dlcli.files.formats import read_yaml, write_yaml
@@ -104,6 +105,16 @@ def test_a_chunk_shorter_than_it_says_is_not_decompressed(store: Path) -> None:
     found = read_split(store, "valid")
     assert found is not None
     assert not found.believed().chunks
+
+
+def test_a_chunk_whose_rows_are_damaged_is_named(store: Path) -> None:
+    content = bytearray((store / "valid.bc/data/__0.blp").read_bytes())
+    content[36:100] = bytes(64)
+    file_of(store, "data/__0.blp", bytes(content))
+    found = read_split(store, "valid")
+    assert found is not None
+    with pytest.raises(DlError, match="The features of valid in"):
+        _open(found.believed(), "r")
 
 
 @pytest.mark.parametrize(
