@@ -43,6 +43,11 @@ DELAYS_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 # At most this is lost when a connection breaks.
 CHUNK_BYTES = 1 << 16
 
+# A server that does not say how large a file is may send without end. This much of the disk stays
+# free then, looked at after each such step.
+KEPT_FREE_BYTES = 1_000_000_000
+STEP_BYTES = 1 << 26
+
 # A server that accepts a connection and is silent for this long is given up.
 ANSWER_SECONDS = 60.0
 # The same for a file that can be had another way, so that the error comes soon without a network.
@@ -388,6 +393,7 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
         session.auth = lambda request: request  # else it would send the host's login in ~/.netrc
         try:
             with answer() as response:
+                _require_encrypted(response)
                 yield response
         except broken as error:
             raise _Broken(f"{_host(url)}: {reason(error, seconds)}") from None
@@ -397,6 +403,17 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
                 why=type(error).__name__,
                 hint="Try again later.",
             ) from None
+
+
+def _require_encrypted(response: Response) -> None:
+    """Refuse an answer that came over a plain connection, where an encrypted one was asked for."""
+    ways = [urlsplit(each.url).scheme for each in (*response.history, response)]
+    if "https" in ways and ways[-1] != "https":
+        raise NotFetched(
+            f"Can't download from {_host(response.history[0].url)}",
+            why=f"it leads to {_host(response.url)} without encryption",
+            hint="Try again later, or from another network.",
+        )
 
 
 def _digest(file: Path, digits: int) -> str:
@@ -447,9 +464,11 @@ def _copy(response: Response, partial: PartialFile, remote: RemoteFile) -> None:
                 error.filename = str(partial.file)  # a write that fails names no file
                 raise
             counted.advance(_begun_mb(done + len(chunk)) - _begun_mb(done))
-            done += len(chunk)
+            before, done = done, done + len(chunk)
             if size is not None and done > size:
                 break
+            if size is None and done // STEP_BYTES > before // STEP_BYTES:
+                _require_end(partial, done)
     if size is not None and done > size:
         partial.remove()
         raise _Broken(f"{_host(response.url)} sends more than the {size:,} bytes that it announced")
@@ -467,6 +486,17 @@ def _require_room(partial: PartialFile, remote: RemoteFile, what: str) -> None:
         )
     else:
         require_room(folder, [more], f"for {what} in {shown(folder)}")
+
+
+def _require_end(partial: PartialFile, done: int) -> None:
+    """Refuse to fill the disk with a file that may have no end."""
+    require_room(
+        partial.target.parent,
+        [KEPT_FREE_BYTES],
+        f"for more than the first {words.size(done)} of {shown(partial.target)}",
+        "Its server does not say how large it is, so `dl` keeps that much of the disk free. Free "
+        "some space, or download the file by other means.",
+    )
 
 
 def _require_same(partial: PartialFile, remote: RemoteFile, host: str) -> None:

@@ -106,3 +106,35 @@ def test_what_is_sent_compressed_is_refused(go, storage: Storage) -> None:
     storage.headers["Content-Encoding"] = "gzip"
     with pytest.raises(DlError, match="sends it compressed"):
         go()
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://x"])
+def test_no_redirect_leads_to_a_file_or_another_protocol(
+    go, storage: Storage, path: Path, place: str
+) -> None:
+    storage.refuse("Download", 302, headers={"Location": place})
+    with pytest.raises(DlError, match="Can't download from 127"):
+        go()
+    assert [*path.parent.iterdir()] == []
+
+
+def test_redirects_in_a_circle_end(go, storage: Storage) -> None:
+    for _ in range(40):
+        storage.refuse("Download", 302, headers={"Location": "/again"})
+    with pytest.raises(DlError, match="TooManyRedirects"):
+        go()
+
+
+def test_no_redirect_leads_out_of_encryption() -> None:
+    import requests
+
+    def answer(url: str, *history: requests.Response) -> requests.Response:
+        made = requests.Response()
+        made.url, made.history = url, [*history]
+        return made
+
+    secure, plain = answer("https://storage.test/a"), answer("http://mirror.test/a")
+    download._require_encrypted(answer("https://mirror.test/a", secure))
+    download._require_encrypted(answer("http://mirror.test/a", plain))
+    with pytest.raises(DlError, match=r"storage\.test: it leads to mirror\.test without encr"):
+        download._require_encrypted(answer("http://mirror.test/a", secure))

@@ -14,6 +14,7 @@ from support.served_archive import CONTENT, NAME, left_after
 from support.storage_host import Storage
 
 from dlcli.errors import DlError
+from dlcli.files import download
 from dlcli.files.download import PartialFile, fetch
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
@@ -118,3 +119,17 @@ def test_a_file_that_is_not_what_was_promised_is_not_taken(
     assert list(path.parent.iterdir()) == []
     right = hashlib.new(algorithm, CONTENT).hexdigest()
     assert fetch(lambda: storage.link(NAME), path, what="the archive", digest=right)
+
+
+def test_a_file_without_an_end_does_not_fill_the_disk(
+    go, storage: Storage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(path.parent.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=900_000_000))
+    monkeypatch.setattr(download, "STEP_BYTES", 100_000)
+    storage.headers["Content-Length"] = None
+    with pytest.raises(DlError, match=r"No room for more than the first 1\d\d\.\d kB of") as error:
+        go()
+    assert "Its server does not say how large it is" in error.value.hint
+    storage.headers.clear()
+    assert go()  # of a known size
