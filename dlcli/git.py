@@ -6,8 +6,11 @@ What the user's own settings name may run, such as the filters of Git LFS.
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 # Settings that name commands which git runs while it looks at files.
 _NOTHING = {"core.fsmonitor": "", "core.hooksPath": os.devnull}
@@ -24,7 +27,7 @@ def run_git(
     stdin: bytes | None = None,
     timeout_seconds: float | None = None,
     without: tuple[str, ...] = (),
-) -> subprocess.CompletedProcess[bytes]:
+) -> CompletedProcess[bytes]:
     """Run git in a folder.
 
     Args:
@@ -34,6 +37,8 @@ def run_git(
         OSError: git is not installed.
         TimeoutExpired: it took too long.
     """
+    import subprocess
+
     settings = dict(_NOTHING)
     for name in without:
         settings |= {f"filter.{name}.{key}": value for key, value in _FILTER.items()}
@@ -56,6 +61,8 @@ def commit_of(folder: Path, timeout_seconds: float = 5) -> str | None:
     None outside of a repository, and in one of another user: git refuses it, unless the user's
     `safe.directory` names it.
     """
+    from subprocess import TimeoutExpired
+
     try:
         commit = _said(folder, "rev-parse", "--verify", "HEAD", timeout_seconds=timeout_seconds)
         if not commit:
@@ -67,7 +74,7 @@ def commit_of(folder: Path, timeout_seconds: float = 5) -> str | None:
             timeout_seconds=timeout_seconds,
             without=filters,
         )
-    except (OSError, subprocess.TimeoutExpired):  # git is missing, or the file system is slow
+    except (OSError, TimeoutExpired):  # git is missing, or the file system is slow
         return None
     return f"{commit} with changes" if changed else commit
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files.atomic import atomic
 from dlcli.files.paths import expanded, quoted, shown, state_home
 
 # Folders that are trusted, as in PATH.
@@ -95,6 +94,8 @@ def trust(folder: Path) -> None:
     Raises:
         OSError: the folder is missing, or the record can't be written.
     """
+    from dlcli.files.atomic import atomic  # here, because every command imports this module
+
     folder = real(folder)
     content, file = _content(folder), _record_of(folder)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

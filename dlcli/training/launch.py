@@ -110,7 +110,7 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
         workers=job.settings.threads,
         memory=round(job.settings.memory_bytes / 2**30, 6),
         # as named; the backbone's own file is looked up again on each machine
-        weights=job.settings.weights and Path(os.path.abspath(job.settings.weights)),
+        weights=_absolute(job.settings.weights) if job.forward else None,
     )
     if job.forward is not None:
         chosen: dict[str, Any] = {
@@ -149,6 +149,10 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
             **provenance(),
         },
     }
+
+
+def _absolute(file: Path | None) -> Path | None:
+    return file and Path(os.path.abspath(file))
 
 
 def own_recipe(name: str) -> dict[str, str]:

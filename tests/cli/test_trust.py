@@ -128,6 +128,7 @@ def test_all_settings_are_not_shown_without_those_of_its_recipes(dl: Dl, theirs:
 
 def test_a_built_in_recipe_needs_none_of_it(dl: Dl, theirs: Path, ran: Path, tiny: Path) -> None:
     (theirs / "recipes" / "broken.py").write_text("1 / 0\n")
+    (theirs / "dl.yaml").write_text("weights: theirs\naws: {type: theirs}\n")
     said = ok(dl("train", "linear", "-d", tiny, "--image-size", "16", "--epochs", "1"))
     assert "trust" not in said.stderr
     assert not ran.exists()
