@@ -90,7 +90,7 @@ class Recipe:
     """The hyperparameters that every recipe has; a recipe's class adds its own."""
 
     schedule: Schedule = rates("1e-3x1")
-    batch_size: int = setting(64, "images per step", at_least=1)
+    batch_size: int = setting(64, "images per step", at_least=1, below=1_000_001)
     early_stopping: int | None = setting(
         None,
         "end a phase after this many epochs without a lower validation loss; by default never",

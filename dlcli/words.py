@@ -52,6 +52,15 @@ def short(name: str, most: int = 48) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
+def written(value: object, most: int = 80) -> str:
+    """A value as Python writes it, for an error; a long one is cut, with its length."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
 def printable(text: str) -> str:
     """Text for a terminal, with control characters and invalid bytes as escapes."""
     if text.isprintable():

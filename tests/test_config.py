@@ -151,7 +151,7 @@ def test_a_number_that_yaml_reads_as_text_is_a_number(tmp_path: Path) -> None:
             "`seed` can't be 4294967296",
             "expected a whole number, at least 0 and below 4294967296",
         ),
-        ("workers: many", "`workers` can't be 'many'", "expected a whole number, at least 1, or"),
+        ("workers: many", "`workers` can't be 'many'", "expected a whole number, at least 1 and"),
         ("engine: gpu", "`engine` can't be 'gpu'", "expected one of auto, openvino, keras"),
         ("dataset: [a]", "`dataset` can't be ['a']", "expected text, or none"),
         ("data_dir: 3", "`data_dir` can't be 3", "expected a path"),

@@ -126,3 +126,9 @@ def test_no_break_spaces_stay_as_they_are() -> None:
 )
 def test_a_duration_is_read_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert span(timedelta(seconds=seconds)) == words
+
+
+def test_a_value_is_written_as_python_does_and_cut_where_it_is_long() -> None:
+    assert words.written("a'b") == '"a\'b"'
+    assert words.written("x" * 1000) == "'" + "x" * 79 + "... (1,002 characters)"
+    assert words.written(10**5000) == "a number of thousands of digits"

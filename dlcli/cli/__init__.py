@@ -138,8 +138,16 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.ERROR
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
-    except MemoryError as error:
+    except Exception as error:
+        if not _lacks_memory(error):
+            raise
         return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory is too small, as Python, TensorFlow or PyTorch say."""
+    of_backends = {"ResourceExhaustedError", "OutOfMemoryError"}
+    return isinstance(error, MemoryError) or type(error).__name__ in of_backends
 
 
 def _fail(text: str, error: BaseException, exit_code: int) -> int:

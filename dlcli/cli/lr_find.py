@@ -14,6 +14,7 @@ from dlcli.cli.train import Recipes, more_about
 from dlcli.config import Config
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings.schedule import MOST_EPOCHS
 
 if TYPE_CHECKING:
     from dlcli.experiments.lr_finder import Found
@@ -25,7 +26,7 @@ def lr_find_command(name: str) -> click.Command:
 
     @click.option(
         "--steps",
-        type=WholeNumber(min=10),  # over 8 decades: with fewer, a step is about a decade
+        type=WholeNumber(10, MOST_EPOCHS),  # over 8 decades: with fewer, a step is about a decade
         default=100,
         show_default=True,
         metavar="N",

@@ -12,6 +12,7 @@ from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings.schedule import MOST_EPOCHS
 
 
 def _by_set(option: str, words: list[str]) -> list[str] | None:
@@ -76,7 +77,7 @@ class Rerun(Training):
 )
 @click.option(
     "--epochs",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1, MOST_EPOCHS),
     metavar="N",
     help="epochs of each phase; each rate of RUN's schedule keeps its share of them",
 )

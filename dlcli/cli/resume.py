@@ -15,6 +15,7 @@ from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings.schedule import MOST_EPOCHS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--epochs",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1, MOST_EPOCHS),
     metavar="N",
     help="total epochs of all phases, finished epochs included (in `dl train`: of each phase); "
     "more go on at the last rate, fewer cut the schedule's end",
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     help="rate of all remaining epochs (in `dl train`: the highest rate)",
 )
 @click.option(
-    "--batch-size", type=WholeNumber(min=1), metavar="N", help="images per step from now on"
+    "--batch-size", type=WholeNumber(1, 1_000_000), metavar="N", help="images per step from now on"
 )
 @with_config()
 @click.pass_context

@@ -26,6 +26,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.fields import settings_of
+from dlcli.settings.schedule import MOST_EPOCHS
 from dlcli.settings.shared import BACKBONE_SETTINGS
 
 
@@ -149,7 +150,7 @@ def schedule_options(name: str) -> list[click.Option]:
     usual = declared["schedule"].default
     epochs = ScheduleOption(
         ["--epochs"],
-        type=WholeNumber(min=1),
+        type=WholeNumber(1, MOST_EPOCHS),
         metavar="N",
         help="epochs of each phase; each rate of --schedule keeps its share of them; in "
         f"`dl resume` N is the total of all phases  [default: {usual.epochs}]",
@@ -169,7 +170,7 @@ def train_command(name: str) -> click.Command:
 
     @click.option(
         "--members",
-        type=WholeNumber(min=2),
+        type=WholeNumber(2, 1000),
         metavar="N",
         help="train N runs with consecutive seeds, and make an ensemble of them",
     )

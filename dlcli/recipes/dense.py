@@ -27,7 +27,7 @@ class Dense(Recipe):
     """BatchNormalization, a hidden Dense layer, and one for the classes."""
 
     schedule: Schedule = rates("3e-4x4,3e-5x2")
-    units: int = setting(512, "outputs of the hidden layer", at_least=1)
+    units: int = setting(512, "outputs of the hidden layer", at_least=1, below=100_001)
     layer: ClassVar[str | None] = None
     simpler: ClassVar[str | None] = "dl train linear"
     richer: ClassVar[str | None] = "dl train cnn"

@@ -44,7 +44,7 @@ class Fc(Recipe):
         "average",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
-    units: int = setting(512, "outputs of each hidden layer", at_least=1)
+    units: int = setting(512, "outputs of each hidden layer", at_least=1, below=100_001)
     hidden: int = setting(1, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
         0.0, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1

@@ -29,7 +29,7 @@ class VggBn(Bn):
         "flatten",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
-    units: int = setting(4096, "outputs of each hidden layer", at_least=1)
+    units: int = setting(4096, "outputs of each hidden layer", at_least=1, below=100_001)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     dropout: float = setting(
         0.6, "share of each hidden layer's outputs to set to 0 at random", at_least=0, below=1

@@ -35,7 +35,7 @@ class VggFc(Fc):
         "flatten",
         "mean or maximum over all positions of the feature maps; flatten keeps every position",
     )
-    units: int = setting(4096, "outputs of each hidden layer", at_least=1)
+    units: int = setting(4096, "outputs of each hidden layer", at_least=1, below=100_001)
     hidden: int = setting(2, "hidden layers", at_least=0, below=10)
     fits: ClassVar[bool] = False  # the course's epochs
     pinned: ClassVar[Mapping[str, Any]] = {"backbone": "vgg16"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError, ExitCode
+from dlcli.words import written
 
 TRUE = {"true", "yes", "on", "1"}
 FALSE = {"false", "no", "off", "0"}
@@ -142,7 +144,7 @@ class Refused(ValueError):
 
 def _refused(value: Any, to: Setting, why: str = "") -> DlError:
     return DlError(
-        f"`{to.name}` can't be {value!r:.100}",
+        f"`{to.name}` can't be {written(value)}",
         why=why or f"expected {to.expected}",
         hint=f"{to.name}: {to.help}.",
         exit_code=ExitCode.USAGE,
@@ -188,7 +190,10 @@ def _convert(value: Any, to: Setting, base: Path | None) -> Any:
             raise ValueError
         return int(value)
     if to.type is float:
-        return float(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError
+        return number
     if to.type is str:
         return str(value)
     if isinstance(value, list):

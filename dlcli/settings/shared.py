@@ -55,7 +55,11 @@ class Settings:
     )
     seed: int = setting(0, "seed of every random choice", at_least=0, below=2**32)
     workers: int | None = setting(
-        None, "threads that decode images; by default one per core", at_least=1, unset="auto"
+        None,
+        "threads that decode images; by default one per core",
+        at_least=1,
+        below=1025,
+        unset="auto",
     )
     on_error: OnError = setting(
         "stop", "on unreadable images: stop and name them all, or skip them"

@@ -154,7 +154,7 @@ def test_a_mistyped_backbone_is_a_usage_error_that_names_the_nearest(dl: Dl, hom
         ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
         ("--lr 0", "`--lr` can't be '0': expected a number above 0"),
         ("--lr nan", "'nanx8' needs a rate above 0"),
-        ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
+        ("--epochs 0", "`--epochs` can't be '0': expected a whole number from 1 to 1,000,000"),
         ("--epochs 5 --schedule 1e-3", "`--schedule` and `--epochs` exclude each other"),
         ("--lr 1e-4 --schedule 1e-3", "`--schedule` and `--lr` exclude each other"),
     ],
@@ -395,3 +395,18 @@ def test_too_little_memory_is_said_in_words(dl: Dl, monkeypatch: pytest.MonkeyPa
         "Error: Out of memory\n"
         "Train on smaller images or batches, `--image-size N` or `--batch-size N`.\n"
     )
+
+
+def test_a_backend_without_memory_is_said_in_the_same_words(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ResourceExhaustedError(Exception):
+        """As TensorFlow calls it."""
+
+    def demand(*arguments: object) -> None:
+        raise ResourceExhaustedError("OOM when allocating tensor with shape[768,1000000000]")
+
+    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
+    refused = dl("data", "ls", ".")
+    assert refused.exit_code == 1
+    assert "Error: Out of memory\n" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -223,3 +224,20 @@ def test_a_path_written_as_plain_comes_back_as_itself() -> None:
 )
 def test_values_read_as_people_write_them(value: Any, text: str) -> None:
     assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 1_000_000, "x" * 1_000_000, int("9" * 4000) ** 2, ["a"] * 9999],
+    ids=["digits", "text", "number", "list"],
+)
+def test_a_refusal_of_a_huge_value_is_short(value: Any) -> None:
+    for name in ("schedule", "engine"):
+        assert len(str(refused(name, value))) < 500
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", float("inf"), "-inf"])
+def test_a_number_is_finite(value: Any) -> None:
+    unbounded = dataclasses.replace(SETTINGS["rate"], below=None)
+    with pytest.raises(DlError, match="expected a number, at least 0"):
+        coerce(value, unbounded)

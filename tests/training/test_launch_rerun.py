@@ -84,7 +84,7 @@ def test_another_rate_and_other_epochs_change_the_schedule_that_is_recorded(
     [
         ("--lr 1e-4 --set schedule=1e-3x2", "`--set schedule` and `--lr` exclude each other"),
         ("--epochs 3 --set schedule=1e-3", "`--set schedule` and `--epochs` exclude each other"),
-        ("--epochs 0", "`--epochs` can't be '0': expected a whole number of at least 1"),
+        ("--epochs 0", "`--epochs` can't be '0': expected a whole number from 1 to 1,000,000"),
         ("--lr fast", "`--lr` can't be 'fast': expected a number above 0"),
         ("--learning-rate 1e-4", "Did you mean `--lr`?"),
         ("--dropout 0.2", "Type: `dl rerun RUN --set dropout=0.2`"),

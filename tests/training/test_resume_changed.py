@@ -105,7 +105,7 @@ def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> N
     [
         (("--epochs", "1"), "it already has 2"),
         (("--epochs", "2", "--lr", "1e-3"), "all 2 are trained"),
-        (("--epochs", "0"), "expected a whole number of at least 1"),
+        (("--epochs", "0"), "expected a whole number from 1 to 1,000,000"),
         (("--lr", "0"), "0"),
         (("--dropout", "0.1"), "`dl resume` can't change `--dropout`: only `--epochs`"),
     ],

@@ -23,6 +23,7 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import with_home
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
+from dlcli.words import written
 
 SHARED = ("data_dir", "runs_dir")
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
@@ -36,7 +37,7 @@ class WholeNumber(click.IntRange):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            bounds = f"from {self.min} to {self.max}" if self.max else f"of at least {self.min}"
+            bounds = f"from {self.min} to {self.max:,}" if self.max else f"of at least {self.min}"
             raise refused_value(value, param, f"a whole number {bounds}") from error
 
 
@@ -83,7 +84,7 @@ def refused_value(
     """
     name = typed_name_of(param) if param else "The value"
     return DlError(
-        f"{name} can't be {value!r}",
+        f"{name} can't be {written(value)}",
         why=f"expected {expected}",
         hint=hint,
         exit_code=ExitCode.USAGE,
