@@ -139,9 +139,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
     except Exception as error:
-        if not _lacks_memory(error):
-            raise
-        return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
+        if _lacks_memory(error):
+            return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
+        raise
 
 
 def _lacks_memory(error: Exception) -> bool:
