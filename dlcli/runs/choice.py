@@ -264,6 +264,7 @@ def find_finished_run(
         DlError: there is none, or it is not finished.
     """
     run = find_run(named, runs_dir, data_dir, whole=whole)
+    run.require_own()
     if run.is_damaged:
         hint = f"Restore it, take another run, or train it again: `dl rerun {typed_run(run)}`."
         raise damaged(run.status_file, "it is empty, or ends amid a line", hint)

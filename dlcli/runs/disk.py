@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,10 +13,11 @@ from typing import Any
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_bytes
+from dlcli.files.own import remove_known
 from dlcli.files.paths import shown
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.listing import Row
-from dlcli.runs.run import Run
+from dlcli.runs.run import CHECKPOINT, Run
 
 # The other name of a frozen network that is a hard link in a run, see
 # `inference.serving.make_engine`.
@@ -132,8 +134,12 @@ def remove_run(run: Run) -> None:
 
 
 def remove_checkpoint(run: Run) -> None:
-    """Remove a run's checkpoint; all else stays."""
-    shutil.rmtree(run.checkpoint)
+    """Remove a run's checkpoint; all else stays.
+
+    Raises:
+        NotOwnError: it is a link.
+    """
+    remove_known(run.checkpoint, run.path, re.compile(CHECKPOINT))
 
 
 def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:

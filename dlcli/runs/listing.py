@@ -20,7 +20,7 @@ from dlcli.files.formats import MOST_YAML_BYTES, flat, opened, read_yaml
 from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
-from dlcli.runs.run import STATES, Run
+from dlcli.runs.run import OWN, STATES, Run
 from dlcli.settings.fields import Refused, coerce, settings_of
 from dlcli.settings.schedule import RATE, Schedule
 
@@ -170,11 +170,16 @@ def _row(folder: Path, settings: bool) -> Row | None:
     run, path = Run(folder), os.fspath(folder)
     try:
         with os.scandir(path) as entries:
-            names = {entry.name for entry in entries}
+            found = [*entries]
     except OSError as error:
         return Row(run, _values(run, {}, DAMAGED), _unread("the folder", error))
+    names = {entry.name for entry in found}
     if _STATUS not in names and _CONFIG not in names:
         return None
+    if linked := sorted(
+        each.name for each in found if each.is_symlink() and OWN.fullmatch(each.name)
+    ):
+        return Row(run, _values(run, {}, DAMAGED), f"{linked[0]} is a link")
     problems: list[str] = []
     status = _status(f"{path}/{_STATUS}", problems)
     config = _content(f"{path}/{_CONFIG}", problems)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from dlcli.files.formats import (
     write_yaml,
 )
 from dlcli.files.locks import alone_in, held, in_use
+from dlcli.files.own import open_own, others_in, own_folder, require_own
 from dlcli.files.paths import make_numbered, shown
 from dlcli.files.typed import read_as
 from dlcli.process import at_work, this_owner, utc_now
@@ -42,6 +45,23 @@ _TYPES = {
 }
 
 STATES = ("running", "finished", "failed", "interrupted")
+
+# The paths of what `dl` makes in a run's folder; all else there is somebody else's. Folders first.
+_FOLDERS = (
+    "models|models/engine|exports|checkpoint|tensorboard|tensorboard/(train|validation)|predictions"
+    r"|figures|submissions|before-epoch-\d+(-\d+)?"
+)
+_RESULTS = (
+    r"predictions/[\w-]+\.csv|metrics\.yaml|report\.html|figures/[\w-]+\.png|submission\.csv"
+    "|exports/.+"
+)
+CHECKPOINT = r"state\.npz|best-\d+\.npz"
+OWN = re.compile(
+    rf"{_FOLDERS}|{_RESULTS}|(config|status|lock|classes|kaggle)\.yaml|log\.txt|history\.csv"
+    rf"|models/(best|last)\.keras|models/engine/\w+\.\w+|checkpoint/({CHECKPOINT})"
+    r"|tensorboard/(train|validation)/events\..+|submissions/[0-9a-f]{8}\.csv"
+    rf"|before-epoch-\d+(-\d+)?/(predictions|figures|exports|{_RESULTS})"
+)
 
 _BUSY_HINT = "Wait for it, or stop that process first."
 
@@ -183,6 +203,20 @@ class Run:
         pattern = f"{escape(dataset)}/*" if dataset is not None else "*/*"
         return [run for run in map(cls, sorted(runs_dir.glob(pattern))) if run.is_run]
 
+    def require_own(self) -> None:
+        """Refuse a run in which a link, or anything else, takes the place of a file of its own.
+
+        Raises:
+            NotOwnError: names it.
+        """
+        for path in others_in(self.path, OWN):
+            if OWN.fullmatch(name := path.relative_to(self.path).as_posix()):
+                require_own(path, self.path, folder=bool(re.fullmatch(_FOLDERS, name)))
+
+    def others(self) -> list[Path]:
+        """The files and folders in the run's folder that `dl` did not make."""
+        return others_in(self.path, OWN)
+
     @property
     def is_run(self) -> bool:
         """Whether the folder is a run; False for one that can't be read."""
@@ -214,7 +248,7 @@ class Run:
     def _written_status(self) -> dict[str, Any]:
         """The content of `status.yaml`; {} if it is missing or damaged."""
         try:
-            status = read_yaml(self.status_file) if self.status_file.is_file() else None
+            status = read_yaml(self.status_file) if _is_file(self.status_file) else None
         except DlError:  # one damaged file must not hide all other runs
             return {}
         return _sound(status) if isinstance(status, dict) else {}
@@ -255,7 +289,8 @@ class Run:
     def make_folders(self) -> None:
         """Make the folders that a training writes into; a copy may have left out empty ones."""
         for file in (self.best_model, self.predictions_file("valid")):
-            file.parent.mkdir(exist_ok=True)
+            with own_folder(file.parent, self.path, make=True):
+                pass
 
     def start(self, recipe: str, planned_epochs: int) -> None:
         """Record that this process trains the run.
@@ -286,7 +321,7 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        config = read_yaml(self.config_file) if self.config_file.is_file() else None
+        config = read_yaml(self.config_file) if _is_file(self.config_file) else None
         if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
             raise damaged(self.config_file, "it says how the run was made")
         return config
@@ -315,11 +350,12 @@ class Run:
         return next((Run(place) for place in (path, moved) if Run(place).is_run), None)
 
     def require_whole(self) -> None:
-        """Refuse it if its `config.yaml` can't be read.
+        """Refuse it if its `config.yaml` can't be read, or a link takes the place of a file.
 
         Raises:
-            DlError: its `config.yaml` is missing or damaged.
+            DlError: its `config.yaml` is missing or damaged; it has a link.
         """
+        self.require_own()
         try:
             _ = self.config
         except DlError as error:
@@ -369,7 +405,7 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        classes = read_yaml(self.classes_file) if self.classes_file.is_file() else None
+        classes = read_yaml(self.classes_file) if _is_file(self.classes_file) else None
         if not isinstance(classes, list) or not classes:
             why = "without it the classes of the outputs are unknown"
             raise damaged(self.classes_file, why)
@@ -402,7 +438,8 @@ class Run:
 
     def log(self, text: str) -> None:
         """Add one or more lines to `log.txt`, with the time."""
-        with self.log_file.open("a", encoding="utf-8", errors="surrogateescape") as file:
+        descriptor = open_own(self.log_file, self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        with os.fdopen(descriptor, "a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
 
 
@@ -417,13 +454,18 @@ def _sound(status: Mapping[Any, Any]) -> dict[str, Any]:
     return kept
 
 
+def _is_file(file: Path) -> bool:
+    """Whether there is a file, not a link to one."""
+    return file.is_file() and not file.is_symlink()
+
+
 def read_history(file: Path) -> list[dict[str, float | str]]:
     """The rows, with numbers as numbers; [] if there is no file.
 
     Raises:
         DlError: the file is damaged.
     """
-    if not file.is_file():
+    if not _is_file(file):
         return []
     header, *rows = read_csv(file) or [[]]
     if not header or any(len(row) != len(header) for row in rows):

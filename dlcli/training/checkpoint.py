@@ -12,7 +12,7 @@ import io
 import json
 import math
 import os
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
 from dlcli.files.formats import damaged, opened, parse_json
+from dlcli.files.own import own_folder, remove_known, remove_own
 from dlcli.files.typed import read_as
+from dlcli.runs.run import CHECKPOINT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,12 +92,13 @@ def save_checkpoint(
         optimizer: its variables.
         judged: the weights with this valid loss, if they are running means; None: `weights`.
     """
-    folder.mkdir(exist_ok=True)
+    with own_folder(folder, folder.parent, make=True):
+        pass
     if progress.best_epoch == len(progress.history):
         save_best(folder, progress, judged or weights)
     _save(folder / STATE, weights=weights, optimizer=optimizer, progress=asdict(progress))
     for file in folder.glob("best-*.npz"):
-        if file != best_file(folder, progress):
+        if file != best_file(folder, progress) and re.fullmatch(CHECKPOINT, file.name):
             file.unlink()
 
 
@@ -148,8 +151,8 @@ def has_checkpoint(folder: Path) -> bool:
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove the checkpoint, its state first, so that an interrupted removal leaves none."""
-    (folder / STATE).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_own(folder / STATE, folder.parent)
+    remove_known(folder, folder.parent, re.compile(CHECKPOINT))
 
 
 def best_file(folder: Path, progress: Progress) -> Path:
@@ -166,7 +169,7 @@ def _save(path: Path, **values: Any) -> None:
             arrays[name] = np.array(json.dumps(value))
         else:
             arrays |= {f"{name}-{i}": array for i, array in enumerate(value)}
-    with atomic(path) as temporary, temporary.open("wb") as file:
+    with atomic(path, path.parents[1]) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 

@@ -111,7 +111,7 @@ def _save_best(run: Run, model: keras.Model, progress: Progress) -> None:
     if progress.best_epoch != len(progress.history):
         _save(model, run.best_model)
         return
-    with atomic(run.best_model) as temporary:
+    with atomic(run.best_model, run.path) as temporary:
         try:
             os.link(run.last_model, temporary)
         except OSError:  # no hard links on this file system; a full disk fails again below
@@ -176,7 +176,7 @@ def _save(model: keras.Model, path: Path) -> None:
     import keras
 
     plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    with atomic(path) as temporary:
+    with atomic(path, path.parents[1]) as temporary:
         plain.save(temporary)
 
 

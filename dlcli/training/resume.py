@@ -22,6 +22,7 @@ from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
 from dlcli.runs.choice import find_run, typed_run
 from dlcli.runs.dataset import dataset_of
+from dlcli.runs.disk import require_no_link
 from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
 from dlcli.training.build import Network, to_numpy
@@ -67,6 +68,8 @@ def resume(
             why="permission denied",
             hint=f"Train a copy of your own: `dl rerun {typed_run(run)}`.",
         )
+    require_no_link(run)
+    run.require_own()
     # checked before this process writes `lock.yaml`, which would look like a sign of life
     was_at_work = run.state == "running"
     with run.held():

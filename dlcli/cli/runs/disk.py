@@ -116,7 +116,9 @@ def _kept(config: Config, runs_dir: Path) -> dict[str, int]:
 @ALL
 @click.option("--checkpoints", is_flag=True, help="remove only the checkpoints")
 @YES
-@click.option("--force", is_flag=True, help="with `--yes`: also remove runs that are needed")
+@click.option(
+    "--force", is_flag=True, help="with `--yes`: also remove needed runs, and others' files in runs"
+)
 @with_config("dataset")
 def rm_command(
     config: Config,
@@ -131,7 +133,8 @@ def rm_command(
     Removes each RUN, or all runs that pass every FILTER, as in `dl runs ls`. It prints their sizes
     and what needs them, then asks once. Give names or filters, not both. With `--yes`, type the
     whole name of each RUN, or a FILTER with its sign. It is then an error if an ensemble, an
-    unfinished run or a ladder needs one of the runs, unless that goes too, or you add `--force`.
+    unfinished run or a ladder needs one of the runs, unless that goes too, or you add `--force`. So
+    it is if a run's folder holds files that `dl` did not make; it names them before it asks.
     """
     from dlcli.runs.disk import (
         checkpoint_of,
@@ -146,6 +149,7 @@ def rm_command(
     if force and not yes:
         raise click.UsageError("`--force` is only for `--yes`: add that, or leave out `--force`.")
     sizes: dict[Run, int] = {}
+    others: list[Path] = []
     for run in _meant(config, named, everything, yes):
         require_no_link(run)
         require_at_rest(run)
@@ -155,6 +159,8 @@ def rm_command(
             continue
         sizes[run] = size_of(files)
         say(f"{shown(run.checkpoint if checkpoints else run.path)}: {words.size(sizes[run])}")
+        if not checkpoints:
+            others += run.others()
     if not sizes:
         return
     what = "checkpoint" if checkpoints else "run"
@@ -170,6 +176,15 @@ def rm_command(
         if yes and not force:
             raise _refused(needed, config)
         question += _though(needed, len(sizes))
+        answer = "--yes --force"
+    for path in others:
+        say(f"Warning: {shown(path)} would be removed too, and `dl` did not make it.")
+    if others:
+        if yes and not force:
+            raise DlError(
+                f"{shown(others[0])} is not a file of `dl`",
+                hint="Nothing was removed. Move it elsewhere. To remove it too, add `--force`.",
+            )
         answer = "--yes --force"
     consent(f"{question}?", yes, answer=answer)
     for run in sizes:

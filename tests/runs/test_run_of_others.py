@@ -1,0 +1,183 @@
+"""A run that is somebody else's: links in it, and files that `dl` did not make."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.command_result import Dl, ok, refused
+from support.listed_runs import last_named_dataset, listed_run
+
+from dlcli.errors import DlError
+from dlcli.files.own import NotOwnError
+from dlcli.runs.choice import find_finished_run
+from dlcli.runs.disk import remove_checkpoint, remove_run
+from dlcli.runs.listing import list_runs
+from dlcli.runs.run import Run
+from dlcli.runs.stand_in import runs_to_read, writable_run
+from dlcli.training import checkpoint
+from dlcli.training.resume import resume
+
+
+@pytest.fixture
+def theirs(home: Path) -> Path:
+    folder = home / "theirs"
+    folder.mkdir()
+    (folder / "precious").write_text("precious")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.rglob("*")}
+
+
+NAMES = [
+    "log.txt",
+    "status.yaml",
+    "config.yaml",
+    "history.csv",
+    "classes.yaml",
+    "metrics.yaml",
+    "report.html",
+    "submission.csv",
+    "kaggle.yaml",
+    "lock.yaml",
+    "models/best.keras",
+    "models/engine/network.xml",
+    "predictions/valid.csv",
+    "checkpoint/state.npz",
+    "checkpoint/best-2.npz",
+    "figures/confusion.png",
+    "submissions/0123abcd.csv",
+    "models",
+    "predictions",
+    "checkpoint",
+    "figures",
+    "exports",
+    "tensorboard",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_in_a_run_is_named_and_nothing_is_written(
+    home: Path, theirs: Path, name: str
+) -> None:
+    run, other = listed_run(), listed_run("202611231408-linear")
+    place = run.path / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(theirs / "precious" if "." in name else theirs)
+    before = sorted(run.path.rglob("*"))
+    for act in (
+        lambda: resume(run),
+        lambda: writable_run(run),
+        lambda: runs_to_read(run),
+        lambda: find_finished_run(run.name, home / "runs"),
+        run.require_whole,
+    ):
+        with pytest.raises(NotOwnError, match=f"{name} is a link to ~/theirs"):
+            act()
+    assert find_finished_run(other.name, home / "runs") == other
+    assert sorted(run.path.rglob("*")) == before
+    assert contents(theirs) == {"precious": "precious"}
+    remove_run(run)
+    assert contents(theirs) == {"precious": "precious"}
+
+
+def test_a_pipe_in_a_run_hangs_nobody(home: Path) -> None:
+    run = listed_run()
+    os.mkfifo(run.log_file)
+    for act in (run.require_own, lambda: run.log("text")):
+        with pytest.raises(NotOwnError, match=r"log\.txt is a named pipe"):
+            act()
+
+
+@pytest.mark.parametrize("name", ["status.yaml", "config.yaml", "history.csv", "models"])
+def test_a_list_says_which_run_has_a_link(home: Path, theirs: Path, name: str) -> None:
+    run, other = listed_run(), listed_run("202611231408-linear")
+    target = theirs / "taken"
+    if name == "models":
+        target.mkdir()
+    else:
+        (run.path / name).rename(target)
+    (run.path / name).symlink_to(target)
+    rows = {row.run: row for row in list_runs(home / "runs")}
+    assert (rows[run].state, rows[run].problem) == ("damaged", f"{name} is a link")
+    assert rows[other].state == "finished"
+
+
+def test_what_a_link_leads_to_is_not_read(home: Path, theirs: Path) -> None:
+    run = listed_run()
+    for file in (run.status_file, run.config_file, run.classes_file, run.history_file):
+        file.rename(theirs / file.name)
+        file.symlink_to(theirs / file.name)
+    assert run.is_damaged
+    assert run.history == []
+    for read in (lambda: run.config, lambda: run.classes):
+        with pytest.raises(DlError, match="is damaged"):
+            read()
+
+
+@pytest.mark.parametrize("name", ["log.txt", "predictions", "models"])
+def test_a_training_writes_through_no_link(home: Path, theirs: Path, name: str) -> None:
+    run = listed_run()
+    (run.path / name).symlink_to(theirs / "precious" if "." in name else theirs)
+    with pytest.raises(NotOwnError, match=f"{name} is a link"):
+        run.start("linear", 3)
+        run.log("text")
+    assert contents(theirs) == {"precious": "precious"}
+
+
+def test_a_checkpoint_behind_a_link_is_neither_written_nor_removed(
+    home: Path, theirs: Path
+) -> None:
+    run = listed_run()
+    run.checkpoint.symlink_to(theirs)
+    (theirs / "state.npz").write_text("theirs")
+    for act in (
+        lambda: checkpoint.save_checkpoint(run.checkpoint, checkpoint.Progress(), [], []),
+        lambda: checkpoint.remove_checkpoint(run.checkpoint),
+        lambda: remove_checkpoint(run),
+    ):
+        with pytest.raises(NotOwnError, match="checkpoint is a link"):
+            act()
+    assert (theirs / "state.npz").read_text() == "theirs"
+
+
+def test_others_files_in_a_checkpoint_stay(home: Path) -> None:
+    run = listed_run()
+    run.checkpoint.mkdir()
+    for name in ("state.npz", "best-2.npz", "best-of-all.npz"):
+        (run.checkpoint / name).touch()
+    remove_checkpoint(run)
+    assert [path.name for path in run.checkpoint.iterdir()] == ["best-of-all.npz"]
+
+
+def test_a_run_that_is_a_link_is_judged_elsewhere_and_not_resumed(home: Path) -> None:
+    run = listed_run()
+    link = Run(home / "runs" / "tiny" / "linked")
+    link.path.symlink_to(run.path)
+    assert writable_run(link).path.is_relative_to(home / ".local")
+    with pytest.raises(DlError, match="linked is a link to"):
+        resume(link)
+
+
+def test_others_files_are_named_before_a_run_is_removed(dl: Dl, home: Path) -> None:
+    last_named_dataset()
+    run = listed_run()
+    (run.path / "notes.txt").write_text("mine")
+    (run.path / ".DS_Store").write_text("")
+    said = refused(dl("runs", "rm", run.name, "--yes"), "notes.txt is not a file of `dl`")
+    assert "notes.txt would be removed too, and `dl` did not make it." in said.stderr
+    assert run.is_run
+    ok(dl("runs", "rm", run.name, "--yes", "--force"))
+    assert not run.path.exists()
+
+
+def test_a_whole_run_has_nothing_of_others(home: Path) -> None:
+    corpus = Path(__file__).parents[1] / "data" / "0.1.0" / "home" / "runs" / "pets"
+    for path in corpus.iterdir():
+        if Run(path).is_run:
+            assert Run(path).others() == []
+            Run(path).require_own()
