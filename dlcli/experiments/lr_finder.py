@@ -55,6 +55,7 @@ from dlcli.backend import seed_all
 from dlcli.config import Config
 from dlcli.evaluation.metrics import log_loss, rounded
 from dlcli.files.formats import write_csv
+from dlcli.files.own import require_own
 from dlcli.process import between_steps
 from dlcli.progress import track
 from dlcli.settings.schedule import Schedule
@@ -225,14 +226,15 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
         steps: see `range_test`.
 
     Raises:
-        DlError: as for training.
+        DlError: as for training; the folder of the results is a link.
         KeyboardInterrupt: Ctrl-C; nothing is saved.
     """
     from dlcli.report.figures import draw_range
 
     job = make_job(config, recipe_name, root)
-    test = range_test(job, steps)
     folder = job.settings.runs_dir / job.dataset.name / FOLDER
+    require_own(folder, folder.parent, folder=True)
+    test = range_test(job, steps)
     folder.mkdir(parents=True, exist_ok=True)
     figure, table = (folder / f"{recipe_name}.{suffix}" for suffix in ("png", "csv"))
     columns = {

@@ -55,20 +55,18 @@ def atomic(path: Path, root: Path | None = None) -> Iterator[Path]:
     Raises:
         NotOwnError: a folder between the root and the file is a link.
     """
-    with own_folder(path.parent, root or path.parent) as above:
-        try:
-            with _aside(path) as folder:
-                yield folder / path.name
-                with (folder / path.name).open("rb") as file:
-                    os.fsync(file.fileno())
-                os.replace(folder / path.name, path.name, dst_dir_fd=above)
-        except OSError as error:
-            # a failed write names no file, or one in the temporary folder that nobody knows
-            if error.errno is not None and (
-                error.filename is None or _ASIDE.search(os.fspath(error.filename))
-            ):
-                error.filename, error.filename2 = str(path), None
-            raise
+    try:
+        with own_folder(path.parent, root or path.parent) as above, _aside(path) as folder:
+            yield folder / path.name
+            with (folder / path.name).open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(folder / path.name, path.name, dst_dir_fd=above)
+    except OSError as error:
+        # a failed write names no file, or one that nobody knows
+        hidden = error.filename is None or _ASIDE.search(os.fspath(error.filename))
+        if error.errno is not None and (hidden or Path(error.filename) == path.parent):
+            error.filename, error.filename2 = str(path), None
+        raise
     sync_folder(path.parent)
 
 

@@ -192,7 +192,9 @@ def test_an_image_size_that_the_network_can_not_take_leaves_no_store(
 def test_a_dataset_that_can_not_be_written_is_said(dl: Dl, dogscats: Path) -> None:
     (dogscats / "features").write_text("a file where the folder would be")
     result = dl("features", "-d", "dogscats", *QUICK)
-    refused(result, "Error: Can't write features to ~/data/dogscats/features/")
+    refused(
+        result, "Error: ~/data/dogscats/features is a file: `dl` keeps a folder of its own there"
+    )
 
 
 def test_a_full_disk_is_said_and_the_next_call_goes_on(dl: Dl, dogscats: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from support.command_result import Dl, ok
 from support.project import make_project
 from support.small_run import SMALL
 
+from dlcli.config import Config
+from dlcli.experiments import lr_finder
 from dlcli.experiments.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.files.formats import read_csv
+from dlcli.files.own import NotOwnError
 from dlcli.runs.run import Run
 from dlcli.training.fit import Targets
 
@@ -254,3 +258,17 @@ def test_a_running_mean_counts_from_its_first_value_on() -> None:
     last = [mean.add(value) for value in (1.0, 2.0, 4.0)][-1]
     assert last == pytest.approx(np.average([1, 2, 4], weights=[0.81, 0.9, 1]))
     assert [RunningMean(0).add(value) for value in (1.0, 5.0)] == [1.0, 5.0]
+
+
+def test_results_are_not_written_behind_a_link(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = SimpleNamespace(
+        settings=SimpleNamespace(runs_dir=home / "runs"), dataset=SimpleNamespace(name="tiny")
+    )
+    monkeypatch.setattr(lr_finder, "make_job", lambda *_: job)
+    monkeypatch.setattr(lr_finder, "range_test", lambda *_: pytest.fail("it trains first"))
+    (home / "runs" / "tiny").mkdir(parents=True)
+    (home / "runs" / "tiny" / FOLDER).symlink_to(tmp_path)
+    with pytest.raises(NotOwnError, match=f"{FOLDER} is a link to"):
+        lr_finder.find_learning_rate(Config({}), "linear", home, 10)
