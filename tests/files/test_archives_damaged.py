@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from support.archives import packed, tarred, with_declared_size, zipped
 from support.small_folders import KAGGLE
 from support.unpacked import every_kind, refused, unpacked
+from torture import hostile_archives
 
 from dlcli.errors import DlError
 
@@ -129,3 +130,8 @@ def changes(size: int) -> st.SearchStrategy[Callable[[bytearray], Any]]:
         return apply
 
     return st.builds(change, places, cut)
+
+
+def test_hostile_archives_are_refused_in_words_or_stay_in_their_folder(tmp_path: Path) -> None:
+    for seed in range(150):
+        hostile_archives.try_one(random.Random(seed), tmp_path)
