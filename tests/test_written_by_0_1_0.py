@@ -455,10 +455,13 @@ def test_a_setting_is_changed_and_comments_stay(dl: Dl, home: Path) -> None:
 
 
 def test_the_recipe_of_a_project_is_answered_with_the_line_to_write(dl: Dl, project: Path) -> None:
+    refused(dl("train", "two-layers"), "type `dl config trust ~/stripes`")
+    ok(dl("config", "trust"))
     refused(dl("train", "two-layers"), "two_layers.py can't be loaded: line ", f"`{IMPORTS}`")
 
 
 def test_with_that_line_the_recipe_of_a_project_is_loaded(dl: Dl, project: Path) -> None:
+    ok(dl("config", "trust"))
     file = project / "recipes" / "two_layers.py"
     kept = [each for each in file.read_text().split("\n") if not each.startswith("from dlcli.")]
     at = kept.index("from dataclasses import dataclass") + 1
