@@ -174,6 +174,19 @@ def test_the_index_leads_to_every_page() -> None:
     assert pages <= set(linked)
 
 
+def test_every_rule_of_trust_names_a_test_that_there_is() -> None:
+    rows = [
+        line
+        for line in (DOCS / "security.md").read_text().splitlines()
+        if line.startswith("|") and not line.startswith(("| what ", "| ---"))
+    ]
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/.]+\.py)::(\w+)`", row)
+        assert named, row
+        for file, test in named:
+            assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE), test
+
+
 def test_every_setting_is_explained() -> None:
     text = (DOCS / "config.md").read_text()
     shared = [key for key in all_keys() if not key.startswith("train.")]
