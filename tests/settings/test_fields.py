@@ -196,6 +196,7 @@ def test_a_relative_path_is_relative_to_the_folder_it_was_written_for(home: Path
                     st.floats(0, exclude_min=True, allow_infinity=False), st.integers(1, 10**5)
                 ),
                 min_size=1,
+                max_size=9,
             ).map(lambda steps: Schedule(tuple(steps))),
         ),
     )
