@@ -3,8 +3,9 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 WORKERS ?= 2
+MINUTES ?= 30
 
-.PHONY: demo test test-quick test-jax test-backends lint format bench docs lock clean
+.PHONY: demo test test-quick test-jax test-backends torture lint format bench docs lock clean
 
 demo: .venv/installed
 	$(BIN)/dl demo
@@ -24,6 +25,10 @@ test-jax: .venv/installed-dev
 test-backends: test-jax
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[backends]'
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) tests/recipes
+
+# Accidents of all kinds until the time is over: see docs/reliability.md.
+torture: .venv/installed-dev
+	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES) $(OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

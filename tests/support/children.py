@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -117,13 +118,19 @@ def strike(how: str, number: int, below: str = "") -> None:
 
     Args:
         how: "kill"; "full": from then on the disk has no room; "error": this one change fails;
-            "interrupt": Ctrl-C; "cut": be killed while a file grows beyond `number` bytes.
+            "interrupt": Ctrl-C; "cut": be killed while a file grows beyond `number` bytes;
+            "moment": be killed after so many milliseconds.
         number: of the change, from 1.
         below: the folder whose changes count.
     """
     if how == "cut":
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         no_file_above(number)
+        return
+    if how == "moment":
+        later = threading.Timer(number / 1000, die)
+        later.daemon = True
+        later.start()
         return
     done, fsync = 0, os.fsync
 

@@ -15,16 +15,19 @@ from support.command_result import Result
 from torture.lab import STAMP, Failed, Lab, Seen, difference
 from torture.scenes import NOTHING_LEFT, SCENES, Scene
 
-HOWS = ("kill", "kill", "kill", "full", "error", "interrupt", "cut")
+HOWS = ("kill", "kill", "kill", "kill", "cut", "full", "error", "interrupt")
 CODES = {
     "kill": f"-{signal.SIGKILL}",
     "full": "",
     "error": "",
     "interrupt": "130",
+    "moment": f"-{signal.SIGKILL}",
     "cut": f"-{signal.SIGXFSZ}|-{signal.SIGKILL}",
 }
 
 
+# Another number may strike yet.
+TRIED_ON = ("cut", "moment")
 # A file that was being written: its name holds the process, the machine and a random part.
 TEMPORARY = r"(.*/)?\.dl-\d+-[0-9a-f]{8}-[0-9a-f]{8}([-/].*)?"
 
@@ -36,9 +39,6 @@ class Act:
         self.lab, self.name, self.seed = lab, name, seed
         self.scene: Scene = SCENES[name]
         self.kept = lab.home.with_name(f"{lab.home.name}-kept")
-        self.start = self.set_up()
-        self.run(self.words())
-        self.expected = Seen.of(lab.home).result()
 
     def set_up(self) -> Seen:
         """Make the home as it was at first; what of it may not be lost."""
@@ -56,6 +56,12 @@ class Act:
         self.lab.typed[:] = [f"# {self.name}, seed {self.seed}"]
         return Seen.of(home).without(*scene.own)
 
+    def expected(self) -> dict[str, str]:
+        """What comes of it if nothing happens."""
+        self.set_up()
+        self.run(self.words())
+        return Seen.of(self.lab.home).result()
+
     def words(self) -> tuple[str, ...]:
         """What is typed; RUN is the newest there is."""
         return tuple(self.runs()[-1].name if word == "RUN" else word for word in self.scene.words)
@@ -67,15 +73,15 @@ class Act:
     def run(self, words: tuple[str, ...], first: str = "", codes: str = "") -> Result:
         return self.lab.dl(*words, first=first, codes=codes, heavy=self.scene.heavy)
 
-    def struck(self, how: str, number: int) -> bool:
+    def struck(self, how: str, number: int, expected: dict[str, str]) -> bool:
         """Play it, strike at a change, then go on; False if the command had fewer changes."""
         lab, scene = self.lab, self.scene
         start, before = self.set_up(), self.runs()
         first = f"strike({how!r}, {number}, {str(lab.home)!r})"
         done = self.run(self.words(), first, CODES[how])
-        if done.exit_code >= 0 and STRUCK not in done.stderr and how != "cut":
+        if done.exit_code >= 0 and STRUCK not in done.stderr and how not in TRIED_ON:
             return False
-        if done.exit_code == 0 and how == "cut":
+        if done.exit_code == 0 and how in TRIED_ON:
             return True
         lab.counts["kills" if done.exit_code < 0 else "faults"] += 1
         lab.require(start, scene.changes)
@@ -85,16 +91,19 @@ class Act:
         self.go_on(before)
         lab.require(start, scene.changes)
         found = Seen.of(lab.home).result()
-        for name in found.keys() - self.expected.keys():
+        for name in found.keys() - expected.keys():
             if re.fullmatch(f"{scene.leaves}|{TEMPORARY}", name):
                 del found[name]
-        if wrong := difference(self.expected, found):
+        if wrong := difference(expected, found):
             raise Failed(lab.story(f"not as if nothing had been:\n{wrong}"))
         return True
 
     def go_on(self, before: list[Path]) -> None:
         """Type what one would type next."""
-        listed = list(csv.DictReader(self.run(("runs", "--csv")).stdout.splitlines()))
+        if self.scene.words[0] not in ("train", "ensemble"):
+            self.told_or_done(self.words())
+            return
+        listed = list(csv.DictReader(self.run(("runs", "--all", "--csv")).stdout.splitlines()))
         known = {row["run"]: row["state"] for row in listed}
         for run in [each for each in self.runs() if each not in before and each.name in known]:
             if known[run.name] != "damaged" and self.told_or_done(("resume", run.name)):
@@ -118,8 +127,9 @@ def play(lab: Lab, name: str, how: str, seed: int, numbers: Iterable[int]) -> in
     """Strike a scene at these changes, until it has no more; how often it was struck."""
     act, times = Act(lab, name, seed), 0
     try:
+        expected = act.expected()
         for number in numbers:
-            if not act.struck(how, number):
+            if not act.struck(how, number, expected):
                 break
             times += 1
     finally:

@@ -179,11 +179,13 @@ class Seen:
         return {name for name, file in self.files.items() if file.startswith("-> ")}
 
     def without(self, *own: str) -> Seen:
-        """All but journals, and what begins so."""
+        """All but journals, markers of hidden folders, and what begins so."""
         left = {
             name: file
             for name, file in self.files.items()
-            if "/.dl/" not in f"/{name}" and not name.startswith(own)
+            if "/.dl/" not in f"/{name}"
+            and not name.endswith("/.made-by-dl")
+            and not name.startswith(own)
         }
         return replace(self, files=left)
 

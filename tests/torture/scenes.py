@@ -56,7 +56,7 @@ class Scene:
         reads: commands that only read, typed after the accident.
         once: what is made before is copied, not made anew: it takes seconds.
         own: what begins so is the command's to change; all else has to keep its content.
-        leaves: what may be left over in the end, as a regular expression: empty folders.
+        leaves: what may be left over in the end, as a regular expression: empty folders, a lock.
     """
 
     words: tuple[str, ...]
@@ -183,10 +183,10 @@ OF_FIRST = (f"runs/pets/{FIRST}",)
 SMALLEST = ("--image-size", "32", "--batch-size", "4")
 LINEAR = ("train", "linear", "-d", "tiny", "--schedule", "1e-3x3", *SMALLEST)
 FINETUNE = ("train", "finetune", "-d", "tiny", "--schedule", "1e-3x2", *SMALLEST)
-OF_RUNS = (("runs",), ("data", "ls"))
+OF_RUNS = (("runs", "--all"), ("data", "ls"))
 organize = partial(Scene, changes=PETS)
 change = partial(Scene, changes=PETS)
-undo = partial(Scene, changes=PETS, leaves=r"data/pets(-sample)?/(\.dl/)?")
+undo = partial(Scene, changes=PETS, leaves=r"data/pets(-sample)?/(\.dl/(lock)?)?")
 TRAINS = ("runs", "data/tiny/features")
 train = partial(
     Scene,
@@ -197,7 +197,7 @@ train = partial(
     changes=TRAINS,
     own=TRAINS,
 )
-of_first = partial(Scene, changes=OF_FIRST, own=OF_FIRST, reads=(("runs",),))
+of_first = partial(Scene, changes=OF_FIRST, own=OF_FIRST, reads=(("runs", "--all"),))
 
 SCENES = {
     "organize": organize(
@@ -274,7 +274,7 @@ SCENES = {
         ("ensemble", FIRST, SECOND, "-d", "pets"),
         of_pets,
         ("runs/pets",),
-        reads=(("runs",),),
+        reads=(("runs", "--all"),),
         leaves="runs/pets/[^/]*/",
     ),
     "features": train(("features", "-d", "tiny", "--image-size", "32"), small),

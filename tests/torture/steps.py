@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections import Counter
@@ -21,10 +20,6 @@ from torture.lab import Failed, Lab, Seen
 from torture.scenes import NOTES, archive, classes, content, csv, flat, names
 
 STRIKES = ("kill", "kill", "full", "error", "interrupt")
-# What a killed command may leave; the next one in the same place removes it.
-LEFTOVER = re.compile(
-    r"(^|/)(\.dl-\d+-[0-9a-f]+-.*|\.dl-partial.*|\.made-by-dl|.*\.(partial|replaced|unpacked))(/|$)"
-)
 SPLITS = ("train", "valid", "test")
 
 
@@ -205,7 +200,8 @@ class Walk:
     def undo(self) -> None:
         """The last operation on some dataset; it may move back to where the files were."""
         if name := self.dataset():
-            self.dl(("data", "undo", name), self.works_on(name), inside="data/")
+            # of a renamed dataset, what came from an archive goes back to its hidden folder; told
+            self.dl(("data", "undo", name), (*self.works_on(name), ".set"), inside="data/")
 
     def works_on(self, name: str) -> tuple[str, ...]:
         """Where a command on a dataset may change something.
@@ -243,11 +239,17 @@ class Walk:
         """Finish what is pending, and count."""
         for name in self.datasets():
             self.dl(("data", "undo", name), ("data/", "got", "elsewhere/disk"))
-        found = self.lab.home.glob("data/*/.dl/*")
-        if pending := [each for each in found if each.suffix in (".undoing", ".pending")]:
-            self.lab.counts["left pending"] += len(pending)
+        for name in [name for name in self.datasets() if self.pending(name)]:
+            self.lab.dl("data", "undo", name, "--drop", "--yes")
+            if left := self.pending(name):
+                raise Failed(self.lab.story(f"can't be finished, undone or dropped: {left}"))
         for name in self.datasets():
             self.listed(name)
+
+    def pending(self, name: str) -> list[Path]:
+        """The journals of what was not finished."""
+        found = (self.home / "data" / name).glob(".dl/*")
+        return [each for each in found if each.suffix in (".undoing", ".pending")]
 
     def listed(self, name: str) -> None:
         """See that all photos of a dataset are counted, each once."""
@@ -256,12 +258,7 @@ class Walk:
             return
         told = json.loads(said.stdout)
         root = self.home / "data" / name
-        lie = Counter(
-            path.relative_to(root).parts[0]
-            for split in SPLITS
-            for path in photos(root / split)
-            if path.exists()
-        )
+        lie = Counter(split for split in SPLITS for _ in photos(root / split))
         for split in SPLITS:
             if told[split] != lie[split]:
                 text = f"{name}/{split}: {told[split]} told, {lie[split]} there"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.forked_commands import Forks
 from support.missing_tools import missing
-from torture import kills, low, together
+from torture import hostile, low, together
 from torture.kills import play, sizes
 from torture.lab import FOR_FILES, Failed, Lab, Lost, Seen
 from torture.scenes import HEAVY, LIGHT
@@ -40,9 +40,11 @@ def test_killed_before_a_change_the_next_command_ends_as_if_nothing_had_been(
     assert play(lab, name, "kill", 1, range(2 + LIGHT.index(name) % 5, 200, 27)) > 0
 
 
-@pytest.mark.parametrize("how", ["full", "error", "interrupt", "cut"])
-def test_other_accidents_leave_a_sentence_and_all_files(lab: Lab, how: str) -> None:
-    name = LIGHT[list(kills.CODES).index(how) * 4]
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [("full", "organize"), ("error", "split"), ("interrupt", "sample"), ("cut", "submit")],
+)
+def test_other_accidents_leave_a_sentence_and_all_files(lab: Lab, how: str, name: str) -> None:
     numbers = sizes(2, 4) if how == "cut" else range(3, 200, 29)
     assert play(lab, name, how, 2, numbers) > 0
 
@@ -81,7 +83,13 @@ def test_a_full_disk_loses_nothing(lab: Lab) -> None:
         low.fill(lab, name, seed)
 
 
-def test_the_bench_sees_a_lost_file_and_a_changed_one(lab: Lab) -> None:
+@pytest.mark.parametrize("seed", range(0, 40, 4))
+def test_what_links_lead_to_stays_as_it_is(lab: Lab, seed: int) -> None:
+    hostile.any_trap(lab, seed)
+    assert lab.counts["hostile folders"] == 1
+
+
+def test_the_lab_sees_a_lost_file_and_a_changed_one(lab: Lab) -> None:
     for name in ("kept.txt", "mine/changed.txt"):
         (lab.home / name).parent.mkdir(exist_ok=True)
         (lab.home / name).write_text(name)
@@ -100,6 +108,6 @@ def test_the_bench_sees_a_lost_file_and_a_changed_one(lab: Lab) -> None:
         lab.require(kept, ["mine/"])
 
 
-def test_the_bench_sees_a_traceback(lab: Lab) -> None:
+def test_the_lab_sees_a_traceback(lab: Lab) -> None:
     with pytest.raises(Failed, match="ZeroDivisionError"):
         lab.dl("--version", first="1 / 0")

@@ -1,0 +1,59 @@
+"""Batches of hostile inputs, each in a process that may hang, crash or take all memory."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+from support.children import little_memory
+from torture import hostile_archives, hostile_models
+from torture.formats import FORMATS
+from torture.lab import Crashed, Failed, Lab
+
+
+class Input(Protocol):
+    """What makes hostile inputs of one format, and reads them."""
+
+    def try_one(self, rng: Random, folder: Path) -> None: ...
+
+
+INPUTS: dict[str, Input] = {**FORMATS, "archives": hostile_archives, "models": hostile_models}
+WITH_BACKEND = {"models"}
+# More than any reader needs; TensorFlow maps much that it never uses.
+MEMORY_BYTES = 8 << 30
+MOST_SECONDS = 8
+
+
+def batch(name: str, seed: int, count: int, progress: str) -> None:
+    """Try inputs of one format, for some seconds at most, and print how many there were.
+
+    Args:
+        progress: a file that holds the seed of the current input, if this process should not end.
+    """
+    little_memory(MEMORY_BYTES)
+    end = time.monotonic() + MOST_SECONDS
+    with TemporaryDirectory() as folder:
+        for number in range(seed, seed + count):
+            Path(progress).write_text(str(number))
+            INPUTS[name].try_one(Random(f"{name} {number}"), Path(folder))
+            if time.monotonic() > end:
+                break
+    print("tried", number + 1 - seed)
+
+
+def fuzz(lab: Lab, name: str, seed: int, count: int) -> None:
+    """Try inputs of one format in a process of its own."""
+    lab.clear()
+    progress = lab.home / "current-seed"
+    first = f"from torture.fuzz import batch; batch({name!r}, {seed}, {count}, {str(progress)!r})"
+    try:
+        done = lab.dl("--version", first=first, heavy=name in WITH_BACKEND)
+    except Failed as error:
+        at = progress.read_text() if progress.exists() else "the beginning"
+        raise type(error)(f"{name}, input {at}: {error}") from error
+    if not done.stdout.startswith("tried "):
+        raise Crashed(f"{name}, input {progress.read_text()}: {done.stdout}{done.stderr}")
+    lab.counts[f"inputs: {name}"] += int(done.stdout.split()[1])
