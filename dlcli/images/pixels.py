@@ -28,6 +28,8 @@ PixelChange = Literal["turned", "scaled"]
 
 # Pillow warns above 89 million pixels and refuses above twice that; the decoders here do too.
 MAX_PIXELS = 178_956_970
+# As many pixels of six bytes, not packed: a file is read whole.
+MAX_BYTES = 6 * MAX_PIXELS
 MOST_NAMED = 20
 
 
@@ -142,9 +144,11 @@ def load_image(path: Path, version: RuleVersion, at_least: int | None = None) ->
 
 def _read(path: Path) -> bytes:
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading a pipe would wait
-            raise UnreadableImage(path, NOT_A_FILE)
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise UnreadableImage(path, NOT_A_FILE)  # reading a pipe would wait
+        if found.st_size > MAX_BYTES:
+            raise UnreadableImage(path, f"{words.size(found.st_size)}, more than `dl` reads")
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImage(path, error.strerror or str(error)) from error

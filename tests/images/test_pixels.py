@@ -225,6 +225,13 @@ def test_a_decompression_bomb_is_refused_before_it_takes_memory(
         tracemalloc.stop()
 
 
+def test_a_file_larger_than_any_image_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "hole.jpg").touch()
+    os.truncate(tmp_path / "hole.jpg", 10**13)  # takes no room on the disk
+    with pytest.raises(UnreadableImage, match=r"10,000\.0 GB, more than `dl` reads"):
+        load_pixels(tmp_path / "hole.jpg", PixelRule(8))
+
+
 def test_a_folder_or_a_link_to_nowhere_with_an_images_name_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere")
