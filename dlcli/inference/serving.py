@@ -269,8 +269,17 @@ def _record(run: Run) -> dict[str, Any] | None:
     except DlError:
         return None
     keys = {"model", "pixels", "precision", "head"}
-    whole = isinstance(record, dict) and record.keys() == keys
+    whole = isinstance(record, dict) and record.keys() == keys and _is_rule(record["pixels"])
     return record if whole and record["model"] == digest_of(run.best_model) else None
+
+
+def _is_rule(pixels: Any) -> bool:
+    """Whether a record's values are those of a `PixelRule`, of a size that `dl` trains at."""
+    if not isinstance(pixels, dict) or not pixels.keys() <= {"size", "decode", "version"}:
+        return False
+    size, decode, version = pixels.get("size"), pixels.get("decode"), pixels.get("version", 1)
+    known = decode in ("exact", "scaled") and version in (1, 2)
+    return known and isinstance(size, int) and 0 < size <= 4096
 
 
 def _second_name(file: Path, name: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,16 @@ def test_a_photo_is_answered_without_a_backend(dl_once: Dl, home: Path, tiny: Pa
 
 
 @pytest.mark.parametrize(
-    "damage", ["gone", "network.xml", "head.xml", "record", "half the record", "another model's"]
+    "damage",
+    [
+        "gone",
+        "network.xml",
+        "head.xml",
+        "record",
+        "half the record",
+        "absurd pixels",
+        "another model's",
+    ],
 )
 def test_where_they_can_not_serve_keras_answers_the_same(
     dl_once: Dl, home: Path, tiny: Path, damage: str
@@ -90,6 +100,9 @@ def test_where_they_can_not_serve_keras_answers_the_same(
             path.unlink()
     elif damage == "record":
         (run.engine / RECORD).write_text("{")
+    elif damage == "absurd pixels":
+        text = (run.engine / RECORD).read_text()
+        (run.engine / RECORD).write_text(re.sub(r"size: \d+", f"size: {10**9}", text))
     elif damage == "half the record":
         (run.engine / RECORD).write_text("model: x\n")
     else:
