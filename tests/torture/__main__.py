@@ -205,7 +205,7 @@ class Tally:
         if not told["failure"]:
             return
         column, text = told["failure"]
-        row = text.partition(",")[0] if row == "inputs" else row
+        row = f"inputs: {text.partition(',')[0]}" if row == "inputs" else row
         self.failed[row, column] += 1
         again = f"PYTHONPATH=tests .venv/bin/python -m torture --kind {told['kind']}"
         print(f"\n{text}\n\nTo repeat it: {again} --seed {told['seed']}\n", flush=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 from support.children import little_memory
 from torture import hostile_archives, hostile_models
 from torture.formats import FORMATS
-from torture.lab import Crashed, Failed, Lab
+from torture.lab import Failed, Lab
 
 
 class Input(Protocol):
@@ -38,7 +38,11 @@ def batch(name: str, seed: int, count: int, progress: str) -> None:
     with TemporaryDirectory() as folder:
         for number in range(seed, seed + count):
             Path(progress).write_text(str(number))
-            INPUTS[name].try_one(Random(f"{name} {number}"), Path(folder))
+            try:
+                INPUTS[name].try_one(Random(f"{name} {number}"), Path(folder))
+            except AssertionError as error:
+                print(f"{error!s:.2000}")
+                return
             if time.monotonic() > end:
                 break
     print("tried", number + 1 - seed)
@@ -55,5 +59,5 @@ def fuzz(lab: Lab, name: str, seed: int, count: int) -> None:
         at = progress.read_text() if progress.exists() else "the beginning"
         raise type(error)(f"{name}, input {at}: {error}") from error
     if not done.stdout.startswith("tried "):
-        raise Crashed(f"{name}, input {progress.read_text()}: {done.stdout}{done.stderr}")
+        raise Failed(f"{name}, input {progress.read_text()}: {done.stdout}{done.stderr}")
     lab.counts[f"inputs: {name}"] += int(done.stdout.split()[1])
