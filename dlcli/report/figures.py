@@ -6,7 +6,8 @@ They do not use pyplot, whose global state keeps figures in memory and may open 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,17 @@ LEGEND_CHARACTERS = 165  # of its font, in that width
 FAINT = 0.45  # of each batch's own line
 
 
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw in matplotlib's own style: a `matplotlibrc` in the current folder may be others'."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+@plain_style()
 def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
     """Draw loss and accuracy of training and validation, with the best epoch marked.
 
@@ -110,6 +122,7 @@ def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
     save(path, figure)
 
 
+@plain_style()
 def draw_confusion(path: Path, confusion: Ints, classes: Sequence[str]) -> None:
     """Draw the confusion matrix: rows are the true classes, colour is the root of a row's share.
 
@@ -324,6 +337,7 @@ def _lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
+@plain_style()
 def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
     """Draw valid loss, train loss and valid accuracy by epoch, a line for each run.
 
@@ -411,6 +425,7 @@ def _finish_comparison(panels: Sequence[Axes]) -> None:
     panels[-1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
 
 
+@plain_style()
 def draw_range(
     path: Path,
     title: str,

@@ -12,7 +12,7 @@ from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import write_csv
 from dlcli.files.paths import shown
-from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, drawable, save
+from dlcli.report.figures import INK, RULE, TRAIN, VALID, WRONG, calm, drawable, plain_style, save
 from dlcli.words import NBSP, loss, percent
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def markdown(results: Sequence[Result], ground: Ground) -> str:
     )
 
 
+@plain_style()
 def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
     """Draw accuracy above and log loss below, with a line from train to valid for each step.
 

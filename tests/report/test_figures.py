@@ -30,6 +30,17 @@ def test_a_confusion_matrix_grows_with_its_classes(tmp_path, classes):
     assert blue.all(axis=-1).sum() > 100  # the diagonal, at full strength
 
 
+def test_a_figure_looks_the_same_whatever_style_lies_in_the_current_folder(tmp_path):
+    import matplotlib
+
+    lines = curves([{"loss": 1.0, "val_loss": 0.9}, {"loss": 0.8, "val_loss": 0.7}])
+    figures.draw_curves(tmp_path / "a.png", lines)
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30}):
+        figures.draw_curves(tmp_path / "b.png", lines)
+        assert matplotlib.rcParams["font.size"] == 30  # of the user's own figures
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 @pytest.mark.parametrize("classes", [2, 4, 10, 60, 120])
 @pytest.mark.parametrize(
     "name", ["{}", "cat {}", "a very long name of a breed {}", "{} 🦄 猫", "W" * 20 + "{}"]
