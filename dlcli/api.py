@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlcli.catalog import recipe_class
-from dlcli.config import Config, key_named, load_config
+from dlcli.config import Config, load_config
 from dlcli.data.choice import find_dataset, folder_named
 from dlcli.data.dataset import Dataset as Folder
 from dlcli.data.dataset import open_dataset
@@ -25,6 +25,7 @@ from dlcli.data.look_alikes import say_look_alikes
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
 from dlcli.inference.predictions import Predictions, read_predictions
+from dlcli.keys import key_named
 from dlcli.process import as_command
 from dlcli.progress import hushed, say
 from dlcli.report.notebook import html_frame, html_table

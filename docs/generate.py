@@ -39,6 +39,7 @@ FLOORS = (
     "runs",
     "data",
     "config.py",
+    "keys.py",
     "catalog.py",
     "recipes",
     "models",

@@ -53,6 +53,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features", "runs"),
     ("data",),
     ("config",),
+    ("keys",),
     ("catalog",),
     ("recipes",),
     ("models",),

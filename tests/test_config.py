@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.catalog import recipe_names
-from dlcli.config import Config, all_keys, declared, load_config, user_file
+from dlcli.config import Config, load_config, user_file
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import find_project_file
+from dlcli.keys import all_keys, declared
 from dlcli.runs.run import Run
 from dlcli.settings.schedule import Schedule
 from dlcli.settings.shared import Kaggle, Settings

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from support.project import BROKEN, WIDE, make_project
 
-from dlcli.config import all_keys, declarations, declared, load_config, save_setting
+from dlcli.config import load_config, save_setting
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
+from dlcli.keys import all_keys, declarations, declared
 
 TELLTALE = 'open("it ran", "w")\n'
 

@@ -20,7 +20,7 @@ from support.project import make_project
 from support.small_run import SMALL
 
 from dlcli.catalog import OWN_FOLDER, broken_files, built_in_names, recipe_class
-from dlcli.config import all_keys
+from dlcli.keys import all_keys
 from dlcli.settings.fields import settings_of
 from dlcli.version import __version__
 

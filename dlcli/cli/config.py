@@ -20,18 +20,14 @@ from dlcli.config import (
     FLAG,
     RATE_ALONE,
     Config,
-    all_keys,
-    declared,
-    keys_of_recipes,
     load_config,
-    own_recipe_of,
     remove_setting,
     save_setting,
     user_file,
-    whole_key,
 )
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
+from dlcli.keys import all_keys, declared, keys_of_recipes, own_recipe_of, whole_key
 from dlcli.progress import say
 from dlcli.settings.fields import plain
 from dlcli.words import printable

@@ -22,7 +22,7 @@ def _by_set(option: str, words: list[str]) -> list[str] | None:
         option: its name, such as "--dropout" or "--no-augment".
         words: the whole command line after `dl rerun`.
     """
-    from dlcli.config import all_keys, declared
+    from dlcli.keys import all_keys, declared
 
     name = option.removeprefix("--").replace("-", "_")
     by_name = {key.rpartition(".")[2]: key for key in all_keys()}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.catalog import recipe_class
-from dlcli.config import RECORD, declared
+from dlcli.config import RECORD
 from dlcli.errors import MOST_NAMED, DlError
 from dlcli.files.formats import below, flat
+from dlcli.keys import declared
 from dlcli.models.backbones import get_backbone
 from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run

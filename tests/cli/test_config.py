@@ -9,7 +9,7 @@ import pytest
 from support.command_result import Dl, ok
 from support.terminal import at_terminal
 
-from dlcli.config import all_keys
+from dlcli.keys import all_keys
 
 pytestmark = pytest.mark.slow
 

@@ -78,7 +78,7 @@ def complete_setting(
 ) -> list[CompletionItem]:
     """Dotted keys of settings."""
     from dlcli.catalog import hyperparameter_names, own_names
-    from dlcli.config import TRAIN, declarations
+    from dlcli.keys import TRAIN, declarations
 
     own = [f"{TRAIN}{name}.{each}" for name in own_names() for each in hyperparameter_names(name)]
     return _starting(incomplete, [*declarations(), *own])

@@ -18,9 +18,10 @@ import click
 
 from dlcli.cli.parts.complete import complete_dataset
 from dlcli.cli.parts.help import AUGMENTATION, EVERYWHERE, DebugOption, typed_name_of
-from dlcli.config import Config, declared, load_config
+from dlcli.config import Config, load_config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import with_home
+from dlcli.keys import declared
 from dlcli.progress import say
 from dlcli.settings.fields import Setting, coerce
 from dlcli.words import written
