@@ -29,6 +29,7 @@ from dlcli.recipe import Recipe
 from dlcli.settings.fields import coerce, means_nothing, plain, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
 from dlcli.trust import real, require
+from dlcli.words import short, written
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL", trust.VARIABLE}
 # Settings of a project that are used only if it is trusted: they rent, and reach, and copy to and
@@ -38,6 +39,8 @@ GUARDED = ("aws.", "weights")
 SENT_TO = "kaggle.competition"
 # Folders of a project that are used, and said if it is not trusted.
 SAID = ("data_dir", "runs_dir")
+# Of an error's texts, which may hold a key or value of any length.
+MOST_CHARACTERS = 500
 # The block of a run's config.yaml that records when, where and with which software it ran.
 RECORD = "run"
 
@@ -448,17 +451,18 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
             continue
         if "." in str(name):
             head, _, rest = str(name).partition(".")
+            line = short(f"{rest}: {value}")
             raise DlError(
-                f"{origin}: `{key}` must be indented below `{head}:`",
+                f"{origin}: `{short(key)}` must be indented below `{short(head)}:`",
                 why="a name with a dot is for `dl config`, not for a file",
-                hint=f"Write `{head}:` and, on the next line, `  {rest}: {value}`.",
+                hint=f"Write `{short(head)}:` and, on the next line, `  {line}`.",
             )
         if isinstance(value, dict):
             flat |= _flat(value, origin, f"{key}.")
         elif below := _below(key):
             if value is not None:
                 raise DlError(
-                    f"{origin}: `{key}` holds other settings, not {value!r}",
+                    f"{origin}: `{key}` holds other settings, not {written(value)}",
                     hint=f"Below it, write {below}.",
                 )
         else:
@@ -468,6 +472,8 @@ def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
 
 def _below(key: str) -> str:
     """What to write below a key, in words; empty for a setting's own."""
+    if f"{key}." == TRAIN:
+        return "the name of a recipe and, below that, its hyperparameters"
     if own_recipe_of(key) and key.count(".") == 1:
         return "the recipe's hyperparameters, each as `name: value`"
     known = [each.split(".")[-1] for each in declarations() if each.startswith(f"{key}.")]
@@ -485,7 +491,8 @@ def _value(key: str, value: Any, origin: str, base: Path) -> Value:
     try:
         return Value(coerce(value, replace(declared(key), name=key), base=base), origin)
     except DlError as error:
-        raise DlError(f"{origin}: {error.what}", why=error.why, hint=error.hint) from error
+        what, why = (short(text, MOST_CHARACTERS) for text in (error.what, error.why))
+        raise DlError(f"{origin}: {what}", why=why, hint=error.hint) from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Value], list[str]]:

@@ -204,12 +204,36 @@ def test_an_unknown_key_names_the_file_and_the_nearest_known_one(
         ("seed", "should hold lines of `key: value`"),
         ("kaggle: dogs", "`kaggle` holds other settings"),
         ("train: 3", "`train` holds other settings"),
+        ("train: 3", "Below it, write the name of a recipe and"),
         ("train: {finetune: [1]}", "`train.finetune` holds other settings"),
         ("kaggle.positive: dog", "`kaggle.positive` must be indented below `kaggle:`"),
     ],
 )
 def test_a_file_of_another_shape_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
     assert words in str(refused(tmp_path / "dl.yaml", text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "LONG: 1",
+        "train: {linear: {LONG: 1}}",
+        "train: {LONG: {batch_size: 1}}",
+        "train: LONG",
+        "LONG.seed: 1",
+        "seed.LONG: 1",
+        "seed.x: LONG",
+        "seed: LONG",
+        "train: {finetune: {schedule: LONG}}",
+        "aws: {ingress: LONG}",
+        "aws: {idle: LONG}",
+        "seed: *LONG",
+        "LONG",
+    ],
+)
+def test_a_long_key_or_value_is_cut_in_the_error(tmp_path: Path, text: str) -> None:
+    error = refused(tmp_path / "dl.yaml", text.replace("LONG", "x" * 9000))
+    assert len(str(error)) < 1000 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet", "kaggle:", "train:\n  finetune:\n"])

@@ -27,6 +27,7 @@ from dlcli.files.atomic import atomic, atomic_write
 from dlcli.files.paths import shown
 from dlcli.files.plain_yaml import plain_values
 from dlcli.settings.fields import plain
+from dlcli.words import short
 
 if TYPE_CHECKING:
     import yaml
@@ -105,7 +106,7 @@ def read_yaml(path: Path) -> Any:
     except yaml.YAMLError as error:
         raise DlError(
             f"{shown(path)} is not valid YAML",
-            why=_yaml_fault(error),
+            why=short(_yaml_fault(error), 300),
             hint="Mend or remove the file.",
         ) from error
 
