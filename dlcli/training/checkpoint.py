@@ -8,6 +8,7 @@ Frozen weights are not stored: they come from the backbone's own file.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -16,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 STATE = "state.npz"
 _DAMAGED_HINT = "Train a new run: this one can't be resumed."
-
+# Errors of reading a file that is gone, or that names a place in it that there can't be; others are
+# those of the disk.
+_OF_CONTENT = (errno.ENOENT, errno.EINVAL)
 
 # A checkpoint of the largest network has a tenth of that.
 _MOST_BYTES = 1 << 35
@@ -195,6 +198,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         DlError: it is missing or damaged.
+        MemoryError, OSError: it may be whole, but memory or the disk fails.
     """
     from zipfile import ZIP_STORED, ZipFile
 
@@ -209,10 +213,13 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 member.filename.removesuffix(".npy"): _array(archive.read(member))
                 for member in members
             }
-    except DlError:
+    except (DlError, MemoryError):
         raise
     # damaged bytes make the readers of archives and of Python's literals raise almost anything
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in _OF_CONTENT:
+            error.filename = str(path)
+            raise
         raise damaged(path, error, _DAMAGED_HINT) from error
 
 
@@ -220,6 +227,7 @@ def _array(data: bytes) -> np.ndarray:
     """An array of numbers or a text, as NumPy saves it; of copied data, so that it can be changed.
 
     Raises:
+        MemoryError: there is none for the copy.
         Exception: it is damaged.
     """
     import numpy as np
@@ -228,14 +236,17 @@ def _array(data: bytes) -> np.ndarray:
     file = io.BytesIO(data)
     if npy.read_magic(file) != (1, 0):
         raise ValueError("it was not written by `dl`")
-    shape, fortran, kind = npy.read_array_header_1_0(file)
+    try:
+        shape, fortran, kind = npy.read_array_header_1_0(file)
+    except MemoryError as error:  # so Python's parser says that a literal is nested too deeply
+        raise ValueError("an array's header can't be read") from error
     if kind.kind not in "fiubU" or any(length < 0 for length in shape):
         raise ValueError(f"it holds {kind} of the shape {shape}")
-    content = data[file.tell() :]
-    if math.prod(shape) * kind.itemsize != len(content):
+    start = file.tell()
+    if math.prod(shape) * kind.itemsize != len(data) - start:
         raise ValueError("an array has another size than it says")
-    flat = np.frombuffer(content, kind).copy() if content else np.empty(0, kind)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    return np.ndarray(shape, kind, data, start, order=order).copy(order)
 
 
 def _numbered(arrays: Mapping[str, np.ndarray], name: str) -> list[np.ndarray]:

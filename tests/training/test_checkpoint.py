@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import tracemalloc
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -151,3 +153,62 @@ def test_weights_with_a_gap_and_compressed_ones_are_refused(tmp_path: Path) -> N
     np.savez_compressed(tmp_path / "best-1.npz", **{"weights-0": np.zeros(10_000_000)})
     with pytest.raises(DlError, match="it is compressed"):
         load_best(tmp_path, after(1, 1))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.EIO, "I/O error"), OSError(errno.EMFILE, "too many")]
+)
+def test_a_checkpoint_is_not_damaged_because_memory_or_the_disk_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    save_checkpoint(tmp_path, after(1, 1), weights(1), [np.arange(3)])
+
+    def fail(self: ZipFile, member: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(ZipFile, "read", fail)
+    for read in (lambda: load_checkpoint(tmp_path), lambda: load_best(tmp_path, after(1, 1))):
+        with pytest.raises(type(error)) as raised:
+            read()
+        assert raised.value is error
+    if isinstance(error, OSError):
+        assert error.filename == str(tmp_path / "best-1.npz")
+
+
+def test_a_header_too_deep_for_the_parser_is_damaged_and_memory_is_not_blamed(
+    tmp_path: Path,
+) -> None:
+    header = ("-" * 9000 + "1").ljust(9085) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    with pytest.raises(DlError, match=r"state\.npz is damaged"):
+        load_checkpoint(saved_as(tmp_path, **{"weights-0": content}))
+
+
+def test_an_archive_that_begins_before_its_file_is_damaged(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, after(1, 1), weights(1), [])
+    file = tmp_path / checkpoint.STATE
+    data = bytearray(file.read_bytes())
+    end = data.rindex(b"PK\x05\x06")
+    data[end + 16 : end + 20] = (1 << 31).to_bytes(4, "little")  # where its directory begins
+    file.write_bytes(data)
+    with pytest.raises(DlError, match=r"state\.npz is damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_an_array_is_in_memory_twice_at_most(tmp_path: Path) -> None:
+    held = [
+        np.ones((1000, 1000), np.float32),
+        np.ones((0, 3), np.float32),
+        np.asfortranarray([[1, 2], [3, 4]]),
+    ]
+    save_checkpoint(tmp_path, after(1, 1), held, [])
+    load_best(tmp_path, after(1, 1))  # imports
+    tracemalloc.start()
+    found = load_best(tmp_path, after(1, 1))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2.2 * held[0].nbytes
+    for before, array in zip(held, found, strict=True):
+        np.testing.assert_array_equal(array, before)
+        assert array.flags.writeable
+        assert array.flags.f_contiguous == before.flags.f_contiguous
