@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import read_bytes
-from dlcli.files.own import remove_known
+from dlcli.files.own import others_in, remove_known, require_own
 from dlcli.files.paths import shown
 from dlcli.runs.ladder import Ladder
 from dlcli.runs.listing import Row
@@ -87,8 +88,9 @@ def _new_sizes(folder: Path, seen: set[tuple[int, int]]) -> Iterator[int]:
 
 
 def checkpoint_of(run: Run, files: Sequence[Stored]) -> list[Stored]:
-    """The files of a run's checkpoint."""
-    return [file for file in files if file.name.startswith(f"{run.checkpoint.name}/")]
+    """The files of a run's checkpoint, without those of others in its folder."""
+    own = re.compile(f"{run.checkpoint.name}/({CHECKPOINT})")
+    return [file for file in files if own.fullmatch(file.name)]
 
 
 def require_at_rest(run: Run) -> None:
@@ -133,13 +135,20 @@ def remove_run(run: Run) -> None:
     shutil.rmtree(run.path)
 
 
-def remove_checkpoint(run: Run) -> None:
-    """Remove a run's checkpoint; all else stays.
+def remove_checkpoint(run: Run) -> list[Path]:
+    """Remove a locked run's checkpoint; all else stays.
+
+    Returns:
+        what stays in its folder, because `dl` did not make it.
 
     Raises:
         NotOwnError: it is a link.
     """
-    remove_known(run.checkpoint, run.path, re.compile(CHECKPOINT))
+    own = re.compile(CHECKPOINT)
+    require_own(run.checkpoint, run.path, folder=True)
+    remove_leftovers(run.checkpoint)
+    remove_known(run.checkpoint, run.path, own)
+    return others_in(run.checkpoint, own)
 
 
 def needed_by(run: Run, rows: Sequence[Row], runs_dir: Path) -> list[str]:

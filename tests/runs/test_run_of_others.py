@@ -11,6 +11,7 @@ from support.listed_runs import last_named_dataset, listed_run
 
 from dlcli.errors import DlError
 from dlcli.files.own import NotOwnError
+from dlcli.process import machine_id
 from dlcli.runs.choice import find_finished_run
 from dlcli.runs.disk import remove_checkpoint, remove_run
 from dlcli.runs.listing import list_runs
@@ -145,13 +146,29 @@ def test_a_checkpoint_behind_a_link_is_neither_written_nor_removed(
     assert (theirs / "state.npz").read_text() == "theirs"
 
 
-def test_others_files_in_a_checkpoint_stay(home: Path) -> None:
+def test_others_files_in_a_checkpoint_stay_and_are_named(dl: Dl, home: Path) -> None:
+    last_named_dataset()
     run = listed_run()
     run.checkpoint.mkdir()
-    for name in ("state.npz", "best-2.npz", "best-of-all.npz"):
-        (run.checkpoint / name).touch()
-    remove_checkpoint(run)
+    for name in ("state.npz", "best-2.npz", "best-of-all.npz", ".DS_Store"):
+        (run.checkpoint / name).write_bytes(bytes(1_000_000))
+    said = ok(dl("runs", "rm", "--checkpoints", run.name, "--yes"))
+    assert f"~/runs/tiny/{run.name}/checkpoint: 2.0 MB" in said.stderr
+    place = f"~/runs/tiny/{run.name}/checkpoint/best-of-all.npz"
+    assert said.stderr.endswith(f"{place} stays: `dl` did not make it.\n")
     assert [path.name for path in run.checkpoint.iterdir()] == ["best-of-all.npz"]
+    said = ok(dl("runs", "rm", "--checkpoints", run.name, "--yes"))
+    assert said.stderr == f"~/runs/tiny/{run.name} has no checkpoint.\n"
+
+
+def test_what_a_killed_save_left_goes_with_its_checkpoint(home: Path) -> None:
+    run = listed_run()
+    run.checkpoint.mkdir()
+    (run.checkpoint / "state.npz").touch()
+    above_any_process = 2**22 + 1
+    (run.checkpoint / f".dl-{above_any_process}-{machine_id()}-0123abcd").mkdir()
+    assert remove_checkpoint(run) == []
+    assert not run.checkpoint.exists()
 
 
 def test_a_run_that_is_a_link_is_judged_elsewhere_and_not_resumed(home: Path) -> None:

@@ -187,10 +187,16 @@ def rm_command(
             )
         answer = "--yes --force"
     consent(f"{question}?", yes, answer=answer)
+    left: list[Path] = []
     for run in sizes:
         with run.held():  # `dl resume` locks it too, before it trains
-            (remove_checkpoint if checkpoints else remove_run)(run)
+            if checkpoints:
+                left += remove_checkpoint(run)
+            else:
+                remove_run(run)
     say(f"Removed {asked}.")
+    for path in left:
+        say(f"{shown(path)} stays: `dl` did not make it.")
 
 
 def _say_kept(kept: Mapping[str, int]) -> None:
