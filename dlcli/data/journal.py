@@ -47,6 +47,7 @@ _LEADS_OUT = re.compile(r"(?:^|/)(?:\.\.?|\.dl)?(?:/|\Z)|\0")
 # The temporary file of a journal whose writer was killed, up to 0.1.0, and how it begins.
 _LEFT = re.compile(r"\.(?:dl-)?[0-9]+-(?:[0-9a-f]{8}-[0-9a-f]{8}-)?[0-9]{4,9}-\w+\.pending")
 _BEGINS = b'{"format": '
+NAME = re.compile(r"([0-9]{4,9})-(\w+)\.(pending|done|undoing)")
 _MOST_PATH_BYTES = 4096  # Linux' own limit
 
 State = Literal["pending", "done", "undoing"]
@@ -212,7 +213,7 @@ def journals(root: Path) -> list[Journal]:
         return []
     found = []
     for name in names:
-        if match := re.fullmatch(r"([0-9]{4,9})-(\w+)\.(pending|done|undoing)", name):
+        if match := NAME.fullmatch(name):
             number, what, state = match.groups()
             found.append(Journal(root / FOLDER / name, int(number), what, state))  # type: ignore[arg-type]
     return sorted(found, key=lambda journal: (journal.number, journal.path.name))
@@ -412,8 +413,14 @@ def _sweep(root: Path) -> None:
     """Remove the temporary file of a journal whose writer was killed; others' files stay."""
     remove_leftovers(root / FOLDER)
     for left in (root / FOLDER).glob(".*"):
-        if _LEFT.fullmatch(left.name):
-            with suppress(DlError):  # a link, or a folder
-                start = read_own(left, root, len(_BEGINS))
-                if _BEGINS.startswith(start):  # it may have been killed before the first byte
-                    left.unlink()
+        if is_left(left, root):
+            left.unlink()
+
+
+def is_left(file: Path, root: Path) -> bool:
+    """Whether a file below a folder is a journal of 0.1.0 whose writer was killed."""
+    if _LEFT.fullmatch(file.name):
+        with suppress(DlError):  # a link, or a folder
+            # it may have been killed before the first byte
+            return _BEGINS.startswith(read_own(file, root, len(_BEGINS)))
+    return False

@@ -28,8 +28,10 @@ from dlcli.data.journal import FOLDER, Move, Operation, hold, journals, unfinish
 from dlcli.data.leftovers import name_left
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
+from dlcli.data.own_files import others_among_own
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import atomic_folder, settle_folder
+from dlcli.files.own import is_litter
 from dlcli.files.paths import quoted, shown
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 VALID_IMAGES = 2_000
 VALID_FRACTION = 0.2
 SMALL_DATASET = 10_000
-# What file managers write.
-_FROM_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
@@ -321,12 +321,14 @@ def _stranger(sample: Path) -> str:
         its path, relative to the sample.
     """
     ours = {move.target for journal in journals(sample) for move in journal.read().moves}
+    for other in others_among_own(sample):
+        return str(other.relative_to(sample))
     for folder, folders, files in os.walk(sample):
         if Path(folder) == sample:
             folders[:] = [name for name in folders if name not in (FOLDER, FEATURES)]
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in (*links, *files):
             path = str(Path(folder, name).relative_to(sample))
-            if path not in ours and name not in _FROM_THE_SYSTEM:
+            if path not in ours and not is_litter(name):
                 return path
     return ""

@@ -26,6 +26,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Literal, NamedTuple
 
+from dlcli.data.own_files import ARRAY, SUFFIXES
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write, sync_folder
 from dlcli.files.formats import opened, parse_json, read_bytes, read_csv, write_csv
@@ -34,9 +35,6 @@ from dlcli.files.transfer import sync_file
 from dlcli.files.typed import read_as
 from dlcli.images.pixels import PixelChange
 
-SUFFIXES = (".done", ".log", ".csv", ".bc")
-# The paths of what bcolz makes in an array's folder.
-ARRAY = r"__attrs__|meta|meta/(sizes|storage)|data|data/__\d+\.blp"
 # Of a description by bcolz: some hundred.
 _MOST_BYTES = 1 << 16
 # What is read at once, decompressed: 64 rows of the largest layer have 7 MB.

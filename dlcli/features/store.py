@@ -14,11 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.dataset import FEATURES, SPLITS, Dataset
+from dlcli.data.own_files import (
+    ARRAY,
+    BEFORE,
+    LOCK,
+    MANIFEST,
+    ROWS,
+    SPLIT_FILES,
+    STORE,
+    SUFFIXES,
+)
 from dlcli.errors import DlError
 from dlcli.features.key import feature_key, store_name
 from dlcli.features.split_log import (
-    ARRAY,
-    SUFFIXES,
     Listed,
     StoredSplit,
     array_path,
@@ -36,17 +44,6 @@ from dlcli.files.own import (
 )
 from dlcli.files.paths import cache_home, shown
 from dlcli.models.forward import Forward
-
-MANIFEST = "manifest.yaml"
-LOCK = "lock"
-# Rows of earlier states of the images, in numbered folders. They are kept until every split is
-# finished, because an image may have moved to another split.
-BEFORE = "before"
-# The paths of what `dl` makes in a store's folder; all else there is somebody else's.
-_FILES = rf"({'|'.join(SPLITS)})({'|'.join(map(re.escape, SUFFIXES))})"
-_SPLIT = rf"{_FILES}|({'|'.join(SPLITS)})\.bc/({ARRAY})"
-_ROWS = re.compile(rf"{_SPLIT}|{BEFORE}|{BEFORE}/\d+|{BEFORE}/\d+/({_SPLIT})")
-_OWN = re.compile(rf"{LOCK}|{re.escape(MANIFEST)}|{_ROWS.pattern}")
 
 
 @dataclass(frozen=True)
@@ -203,7 +200,7 @@ def forget_before(folder: Path, dataset: Dataset) -> None:
     begun = [s for s in SPLITS if any(array_path(place, s).exists() for place in places)]
     waiting = [s for s in begun if dataset.splits[s] and not ready_split(folder, dataset, s)]
     if len(places) > 1 and not waiting:
-        remove_known(folder / BEFORE, folder, re.compile(rf"\d+|\d+/({_SPLIT})"))
+        remove_known(folder / BEFORE, folder, re.compile(rf"\d+|\d+/({SPLIT_FILES})"))
 
 
 def _set_aside(folder: Path) -> list[Path]:
@@ -225,9 +222,9 @@ def require_own_store(folder: Path) -> None:
     """
     require_own(folder, _root_of(folder), folder=True)
     atomic.remove_leftovers(folder)
-    for path in others_in(folder, _OWN):
+    for path in others_in(folder, STORE):
         name = path.relative_to(folder).as_posix()
-        if _OWN.fullmatch(name):
+        if STORE.fullmatch(name):
             require_own(path, folder, folder=path.suffix not in SUFFIXES[:3])
         elif path.parent != folder:
             raise NotOwnError(
@@ -250,8 +247,8 @@ def remove_features(folder: Path) -> list[Path]:
     with held(folder):
         _empty(folder)
         remove_own(folder / MANIFEST, root)
-        remove_known(folder, root, _OWN)
-    return others_in(folder, _OWN)
+        remove_known(folder, root, STORE)
+    return others_in(folder, STORE)
 
 
 def remove_with_features(root: Path) -> int:
@@ -269,7 +266,7 @@ def remove_with_features(root: Path) -> int:
     stores = [store for store in stored_features(root) if store.folder.parent == there]
     if there.is_symlink() or {store.folder for store in stores} != set(there.iterdir()):
         return 0
-    if any(others_in(store.folder, _OWN) for store in stores):
+    if any(others_in(store.folder, STORE) for store in stores):
         return 0
     for store in stores:
         remove_features(store.folder)
@@ -334,10 +331,10 @@ def writing(folder: Path) -> Iterator[None]:
 
 def _empty(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
-        if _ROWS.fullmatch(path.name) and path.is_dir():
-            inside = re.compile(rf"{ARRAY}|\d+|\d+/({_SPLIT})")
+        if ROWS.fullmatch(path.name) and path.is_dir():
+            inside = re.compile(rf"{ARRAY}|\d+|\d+/({SPLIT_FILES})")
             remove_known(path, folder, inside)
-        elif _ROWS.fullmatch(path.name):
+        elif ROWS.fullmatch(path.name):
             remove_own(path, folder)
     atomic.remove_leftovers(folder)
 

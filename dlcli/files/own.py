@@ -232,7 +232,12 @@ def remove_known(folder: Path, root: Path, known: re.Pattern[str]) -> None:
 
 
 def _is_known(inside: Path, known: re.Pattern[str]) -> bool:
-    return bool(known.fullmatch(inside.as_posix()) or _LITTER.fullmatch(inside.name))
+    return bool(known.fullmatch(inside.as_posix())) or is_litter(inside.name)
+
+
+def is_litter(name: str) -> bool:
+    """Whether a system leaves a file of that name in folders that somebody looks at."""
+    return bool(_LITTER.fullmatch(name))
 
 
 def mark(folder: Path, purpose: str, target: str = "") -> None:

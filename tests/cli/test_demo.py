@@ -22,6 +22,8 @@ from dlcli.files.formats import read_csv, read_yaml
 
 pytestmark = pytest.mark.slow
 
+STORED = "features/efficientnet-lite0-pooled-01234567/train.bc/data/__0.blp"
+
 
 def test_the_demo_walks_the_path_and_leaves_the_users_own_dataset_alone(
     dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -70,8 +72,7 @@ def test_killed_at_any_change_the_next_demo_is_whole(tmp_path: Path, few_digits:
     write_digits(root)
     whole = tree(root, hidden=True)
     for number in range(1, 200):
-        (root / "features").mkdir()
-        (root / "features/array").write_bytes(b"of the old demo")
+        make(root, STORED)
         killed = killed_before_change(number, partial(write_digits, root))
         write_digits(root)
         assert tree(root, hidden=True) == whole
@@ -98,7 +99,11 @@ def test_what_an_earlier_version_left_after_a_kill_is_replaced(
     assert number > 5
 
 
-OTHERS = ["train/7/mine.jpg", "7.123.jpg", "mine/1.png", "notes.txt", ".dl-notes", "valid/7/a.txt"]
+OTHERS = [
+    *("train/7/mine.jpg", "7.123.jpg", "mine/1.png", "notes.txt", ".dl-notes", "valid/7/a.txt"),
+    *("features/notes.txt", "features/pooled-01234567/a.txt", "features/mine/train.csv"),
+    *(".dl/notes.txt", "train/7.99999.png", "train/mine/0.1.png", "valid/2.1.png"),
+]
 
 
 @pytest.mark.parametrize("has_marker", [True, False])
@@ -114,8 +119,27 @@ def test_a_folder_with_other_files_is_left_alone_though_it_has_digits(
     before = tree(root, hidden=True)
     with pytest.raises(DlError, match="not all of it was made by `dl demo`") as caught:
         write_digits(root)
-    assert caught.value.why.removeprefix("it has ") in (photo, photo.partition("/")[0])
+    named = caught.value.why.removeprefix("it has ")
+    assert named in (photo, str(Path(photo).parent), photo.partition("/")[0])
     assert tree(root, hidden=True) == before
+
+
+def test_an_image_that_was_drawn_over_is_left_alone(tmp_path: Path, few_digits: None) -> None:
+    write_digits(tmp_path)
+    (tmp_path / "train/0.1.png").write_bytes(b"mine")
+    with pytest.raises(DlError, match=r"it has train/0\.1\.png"):
+        write_digits(tmp_path)
+
+
+def test_a_demo_that_was_looked_at_or_copied_without_its_times_is_replaced(
+    tmp_path: Path, few_digits: None
+) -> None:
+    write_digits(tmp_path / "made")
+    shutil.copytree(tmp_path / "made", tmp_path / "copy", copy_function=shutil.copyfile)
+    whole = tree(tmp_path / "made", hidden=True)
+    make(tmp_path / "copy", "train/.DS_Store", "Thumbs.db", ".dl/lock", ".dl/.DS_Store", STORED)
+    write_digits(tmp_path / "copy")
+    assert tree(tmp_path / "copy", hidden=True) == whole
 
 
 @pytest.mark.parametrize("name", ["train", "features", "train/7.9.png", "valid/7"])

@@ -76,11 +76,15 @@ def test_folders_named_like_earlier_leftovers_stay_and_are_named(
 
 
 @pytest.mark.parametrize(
-    "added", ["notes.txt", "train/cat/mine.jpg", ".git/config", "valid/cat/linked"]
+    "added",
+    [
+        *("notes.txt", "train/cat/mine.jpg", ".git/config", "valid/cat/linked"),
+        *("features/notes.txt", "features/pooled-01234567/train.txt", ".dl/notes.txt"),
+    ],
 )
 def test_a_sample_with_files_of_others_is_not_replaced(folder: Path, added: str) -> None:
     sample(folder)
-    plant(folder / SAMPLE, {"features/store/array": b"made by dl"})
+    plant(folder / SAMPLE, {"features/pooled-01234567/train.bc/meta/sizes": b"made by dl"})
     (folder / SAMPLE / added).parent.mkdir(parents=True, exist_ok=True)
     (folder / SAMPLE / added).symlink_to("/etc")
     before = tree(folder / SAMPLE, hidden=True)
