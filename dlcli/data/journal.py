@@ -351,6 +351,13 @@ def _checked(operation: Operation, name: str) -> Operation:
         os.fsencode(path)
     if operation.kind != "move" and origin is None:
         raise JournalError("it makes copies of files of the dataset itself")
+    if operation.kind == "move":
+        start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
+        for move in operation.moves:
+            if f"{start}/{move.source}" == f"{goal}/{move.target}":
+                raise JournalError(f"it moves {shown(move.target)} onto itself")
+    if len({move.target for move in operation.moves}) < len(operation.moves):
+        raise JournalError("it gives two files one name")
     if not (
         operation.name == name
         and operation.kind in ("move", "copy", "link")

@@ -29,7 +29,7 @@ from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import (
     copy_file,
-    is_unchanged,
+    is_spare,
     link_file,
     link_text,
     move_back,
@@ -157,7 +157,7 @@ def undo(held: Held) -> Outcome:
     journal = last(held.root)
     operation = journal.read()
     require_certain(journal, operation, back=True)
-    _require_no_links(operation)
+    _require_undoable(operation)
     if journal.state == "done":
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
@@ -202,7 +202,7 @@ def _forward(journal: Journal, operation: Operation) -> Outcome:
 
 
 def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
-    _require_no_links(operation)
+    _require_undoable(operation)
     missing, kept = [], []
     with _resumable(operation, "goes on undoing") as bar:
         if operation.kind == "move":
@@ -373,11 +373,25 @@ def _require_space(operation: Operation) -> None:
     )
 
 
+def _require_undoable(operation: Operation) -> None:
+    """Refuse an undo through a link, and one of copies whose originals are in the same dataset."""
+    _require_no_links(operation)
+    if operation.kind != "copy":
+        return
+    start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
+    if any(f"{start}/{move.source}".startswith(f"{goal}/") for move in operation.moves):
+        raise DlError(
+            f"Nothing was undone in {shown(operation.root)}",
+            why="its images are their own originals, so they may be the only copies",
+            hint="If you don't need them, remove that folder yourself.",
+        )
+
+
 def _require_originals(operation: Operation) -> None:
     """Refuse to remove copies if all of their originals are gone or changed."""
     pairs = [(operation.root / m.target, operation.source / m.source) for m in operation.moves]
     copies = [(str(copy), str(original)) for copy, original in pairs if copy.exists()]
-    if copies and not any(is_unchanged(copy, original) for copy, original in copies):
+    if copies and not any(is_spare(copy, original) for copy, original in copies):
         raise DlError(
             f"Nothing was undone in {shown(operation.root)}",
             why=f"the originals in {shown(operation.source)} are gone or changed, so the images "

@@ -6,7 +6,7 @@ then ends as if it had not been.
 """
 
 # A Path costs more than the system call, and these run for every file.
-# ruff: noqa: PTH108, PTH110, PTH114, PTH115, PTH117, PTH211
+# ruff: noqa: PTH108, PTH110, PTH114, PTH115, PTH117, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ def move_file(source: str, target: str, link: str = "") -> bool:
 
     Raises:
         FileExistsError: there is another file at the target.
-        OSError: no permission, no space.
+        OSError: no permission, no space; the target is the source itself.
     """
     if os.path.lexists(target):
         if not os.path.lexists(source):
             return True
+        if _is_one(source, target):
+            raise OSError(errno.EINVAL, "it would move onto itself", target)
         if _is_same(source, target):
             os.unlink(source)
             return True
@@ -121,11 +123,12 @@ def remove_copy(target: str, source: str) -> bool:
     """Undo `copy_file(source, target)`, but never remove the only copy or a changed one.
 
     Returns:
-        False where the copy stays: it was changed, or its original is gone or was changed.
+        False where the copy stays: it was changed, or its original is gone, was changed, or is
+            this same file.
     """
     if not os.path.lexists(target):
         return True
-    if is_unchanged(target, source) or _is_claim(target, source):
+    if is_spare(target, source) or _is_claim(target, source):
         os.unlink(target)
         return True
     return False
@@ -175,6 +178,16 @@ def is_unchanged(copy: str, original: str) -> bool:
         return False
     apart = abs(int(ours.st_mtime) - int(theirs.st_mtime))
     return ours.st_size == theirs.st_size and apart <= _TIME_STEP_SECONDS
+
+
+def is_spare(copy: str, original: str) -> bool:
+    """Whether a copy is unchanged and its original another file, so that nothing goes with it.
+
+    An original may have become a link to its copy, or the copy's folder taken the original's name.
+    """
+    if not is_unchanged(copy, original):
+        return False
+    return not _is_one(os.path.realpath(copy), os.path.realpath(original))
 
 
 def sweep(folder: str) -> None:
@@ -240,6 +253,19 @@ def _is_claim(path: str, other: str) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISREG(ours.st_mode) and ours.st_size == 0 < theirs.st_size
+
+
+def _is_one(path: str, other: str) -> bool:
+    """Whether two paths are one name of one file: to remove it would remove the file.
+
+    A folder that is a link gives a name a second path; a disk that ignores case, a second spelling.
+    """
+    if not os.path.samestat(os.lstat(path), os.lstat(other)):
+        return False
+    (folder, name), (another, other_name) = os.path.split(path), os.path.split(other)
+    if not os.path.samestat(os.stat(folder), os.stat(another)):
+        return False
+    return name == other_name or not {name, other_name}.issubset(os.listdir(folder))
 
 
 def _is_same(source: str, target: str) -> bool:

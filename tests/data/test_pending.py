@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -374,7 +375,8 @@ HEADERS = st.fixed_dictionaries(
     {
         "format": mostly(2, 1),
         "kind": mostly("move", "copy", "link", "remove", None),
-        "origin": st.sampled_from([None, "SOURCE", "VICTIM", "BASE"]) | mostly(None, "..", "/"),
+        "origin": st.sampled_from([None, "SOURCE", "VICTIM", "BASE", "ROOT", "ABOVE", "LINKED"])
+        | mostly(None, "..", "/"),
         "right": st.booleans(),
         "made": mostly([], ["link/made"], ["../../victim/made"], ["VICTIM/made"], [""], [3]),
         "links": mostly({}, {"link": "\0"}, {"key": "VICTIM/key"}, {"../key": "x"}),
@@ -402,6 +404,12 @@ def things(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return found
 
 
+def contents_of(folder: Path) -> Counter[bytes]:
+    """The contents of the files in a folder but those of `.dl`, each with its number."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return Counter(path.read_bytes() for path in files if path.parent.name != ".dl")
+
+
 @settings(max_examples=30)
 @given(
     HEADERS,
@@ -418,6 +426,23 @@ def things(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 @example(HONEST, [("link/new", "train/cat/1.jpg")], "done")
 @example(HONEST | {"made": ["link/made"]}, [("train/cat/1.jpg", "new")], "pending")
 @example(HONEST | {"origin": "SOURCE", "kind": "copy"}, [("key", "link/new")], "pending")
+@example(HONEST, [("train/cat/1.jpg", "train/cat/1.jpg")], "pending")
+@example(HONEST | {"format": 1}, [("train/cat/1.jpg", "train/cat/1.jpg")], "undoing")
+@example(HONEST | {"origin": "ROOT"}, [("train/cat/1.jpg", "train/cat/1.jpg")], "pending")
+@example(HONEST | {"origin": "LINKED"}, [("train/cat/1.jpg", "train/cat/1.jpg")], "pending")
+@example(HONEST | {"origin": "ABOVE"}, [("d/train/cat/1.jpg", "train/cat/1.jpg")], "undoing")
+@example(
+    HONEST | {"kind": "copy", "origin": "ROOT"}, [("train/cat/1.jpg", "train/cat/1.jpg")], "done"
+)
+@example(
+    HONEST | {"kind": "copy", "origin": "LINKED"}, [("train/cat/2.jpg", "train/cat/1.jpg")], "done"
+)
+@example(
+    HONEST | {"kind": "copy", "origin": "ROOT"}, [("train/cat/2.jpg", "train/cat/1.jpg")], "undoing"
+)
+@example(
+    HONEST | {"kind": "copy", "origin": "ABOVE"}, [("d/train/cat/2.jpg", "train/cat/1.jpg")], "done"
+)
 def test_no_journal_reaches_out_of_its_folders(
     header: dict[str, Any], moves: list[tuple[str, str]], state: str
 ) -> None:
@@ -426,25 +451,30 @@ def test_no_journal_reaches_out_of_its_folders(
         victim, root, source = base / "victim", base / "data" / "d", base / "source"
         plant(base, {"victim/key": b"secret", "victim/ssh/config": b"config"})
         plant(base, {"data/d/train/cat/1.jpg": b"cat", "source/a": b"a", "source/key": b"k"})
+        plant(base, {"data/d/train/cat/2.jpg": b"tom"})  # of the size and time of the other
+        (base / "linked").symlink_to(root)
         (root / "link").symlink_to(victim)
         (source / "leads").symlink_to(victim)
         (root / ".dl").mkdir()
         names = {"SOURCE": str(source), "VICTIM": str(victim), "BASE": str(base)}
+        names |= {"ROOT": str(root), "LINKED": f"{base}/linked", "ABOVE": str(root.parent)}
         values = dict(header)
         origin = names.get(str(values["origin"]), values["origin"])
-        right = values.pop("right") and origin in (None, str(source))
+        right = values.pop("right") and origin not in (str(victim), str(base), "..", "/")
         began = [place_of(root), place_of(Path(origin or root))] if right else [("/d", 1, 2)] * 2
         values |= {"origin": origin, "name": "x", "began": {"root": began[0], "source": began[1]}}
         lines = [values, *moves]
         text = "\n".join(map(json.dumps, lines)).replace("VICTIM", str(victim))
         (root / ".dl" / f"0001-x.{state}").write_text(f"{text}\n")
         before = things(victim), things(source) if origin != str(source) else {}
+        contents = contents_of(base)
         siblings = sorted(base.iterdir()), sorted(root.parent.iterdir())
         for act in (finish, undo):
             with suppress(DlError):
                 act(Held(root, is_ours=False))
         assert (things(victim), things(source) if origin != str(source) else {}) == before
         assert (sorted(base.iterdir()), sorted(root.parent.iterdir())) == siblings
+        assert contents <= contents_of(base), "copies may be new; nothing is lost"
 
 
 PLAIN = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | st.text(max_size=3) | PATHS

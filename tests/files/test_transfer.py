@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.files.transfer import PARTIAL, copy_file, move_back, move_file, remove_copy, sweep
+from dlcli.files.transfer import (
+    PARTIAL,
+    copy_file,
+    is_spare,
+    move_back,
+    move_file,
+    remove_copy,
+    sweep,
+)
 
 
 @pytest.fixture
@@ -59,6 +67,31 @@ def test_a_move_killed_between_link_and_unlink_ends_when_called_again(tmp_path: 
     os.link(source, tmp_path / "b")
     assert move_file(source, f"{tmp_path}/b")
     assert names(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_file_does_not_move_onto_itself(tmp_path: Path, links: int) -> None:
+    source = write(tmp_path / "folder" / "a", "mine")
+    if links == 2:
+        os.link(source, tmp_path / "second")
+    (tmp_path / "link").symlink_to("folder")
+    for target in (source, f"{tmp_path}/link/a"):
+        for act in (move_file, move_back):
+            with pytest.raises(OSError, match="onto itself"):
+                act(source, target)
+    assert names(tmp_path / "folder") == ["a"]
+
+
+def test_a_second_spelling_of_a_name_is_not_a_second_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a", "mine")
+    os.link(source, tmp_path / "A")
+    monkeypatch.setattr(os, "listdir", lambda folder: ["a"])  # as where case is ignored
+    with pytest.raises(OSError, match="onto itself"):
+        move_file(source, f"{tmp_path}/A")
+    monkeypatch.undo()
+    assert names(tmp_path) == ["A", "a"]
 
 
 def test_a_move_that_is_done_is_done(tmp_path: Path) -> None:
@@ -211,6 +244,17 @@ def test_only_an_unchanged_copy_with_its_original_is_removed(tmp_path: Path) -> 
     Path(source).unlink()
     assert not remove_copy(target, source), "it is the only copy now"
     assert names(tmp_path) == ["b"]
+
+
+def test_a_copy_that_is_its_original_by_now_is_not_removed(tmp_path: Path) -> None:
+    copy = write(tmp_path / "made" / "a", "mine")
+    os.link(copy, tmp_path / "second")
+    (tmp_path / "folder").symlink_to("made")
+    (tmp_path / "link").symlink_to("made/a")
+    for original in (copy, f"{tmp_path}/folder/a", f"{tmp_path}/link"):
+        assert not is_spare(copy, original)
+        assert not remove_copy(copy, original)
+    assert remove_copy(copy, f"{tmp_path}/second"), "another name has the bytes"
 
 
 def test_sweeping_removes_only_what_a_killed_copy_left(tmp_path: Path) -> None:
