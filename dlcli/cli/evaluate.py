@@ -127,13 +127,13 @@ def print_mistakes(found: Evaluated) -> None:
     which = f"The {len(wrong)} most wrong of {errors:,} wrong images"
     if errors == len(wrong):
         which = "The wrong image" if errors == 1 else "The wrong images"
-    print_text(f"{which}, with the probability of the wrong class:")
+    print_text(f"{which}, with the probability of the true class:")
     rows = []
     for i in wrong:
-        best = int(y_prob[i].argmax())
+        true, taken_for = int(predictions.y_true[i]), int(y_prob[i].argmax())
         image = shown(found.root / predictions.paths[i])
-        rows.append([predictions.true_classes[i], classes[best], float(y_prob[i, best]), image])
-    print_table(["class", "taken for", "probability", "image"], rows)
+        rows.append([classes[true], float(y_prob[i, true]), classes[taken_for], image])
+    print_table(["class", "probability", "taken for", "image"], rows)
 
 
 def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float, int]:

@@ -98,7 +98,7 @@ def command(
     `dl rerun RUN --set dropout=0.2 --set seed=1`. `--epochs` and `--lr` change RUN's schedule, as
     in `dl train`.
     """
-    from dlcli.data.choice import Choice
+    from dlcli.data.choice import Choice, remember
     from dlcli.runs.choice import same_runs
     from dlcli.runs.dataset import dataset_of
     from dlcli.training.launch import rerun
@@ -108,6 +108,8 @@ def command(
         say(f"Run {shown(old.path)} (named)")
     if root := dataset_of(old, config.settings().data_dir):
         say(str(Choice(root, "of this run")))
+        if named:  # the commands that follow are about the new run
+            remember(root)
     with nothing_to_resume():
         new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

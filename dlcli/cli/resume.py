@@ -59,6 +59,7 @@ def command(
     To train a finished run further, give a larger number of `--epochs`. Changes apply from the next
     epoch on and are recorded in the run's `config.yaml`. To change other settings, use `dl rerun`.
     """
+    from dlcli.data.choice import remember
     from dlcli.runs.choice import find_run, interrupted_run, name_to_type, same_runs
     from dlcli.training.resume import resume
 
@@ -72,6 +73,8 @@ def command(
     else:
         stopped = find_run(run, settings.runs_dir, settings.data_dir)
     stopped.require_whole()
+    if (root := stopped.dataset_path) and root.is_dir():
+        remember(root)  # the commands that follow are about this run
     resume(
         stopped,
         epochs=epochs,

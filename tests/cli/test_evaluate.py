@@ -177,14 +177,14 @@ def test_the_most_confused_classes_and_the_most_wrong_images_are_named(
         "class  taken for  images  of",
         "cat    dog             2   3",
         "",
-        "The 3 most wrong of 4 wrong images, with the probability of the wrong class:",
-        "class  taken for  probability  image",
-        "fox    cat             0.6000  ~/data/pets/valid/fox/4.png",
-        "dog    fox             0.5889  ~/data/pets/valid/dog/3.png",
-        "cat    dog             0.5778  ~/data/pets/valid/cat/2.png",
+        "The 3 most wrong of 4 wrong images, with the probability of the true class:",
+        "class  probability  taken for  image",
+        "fox         0.2889  cat        ~/data/pets/valid/fox/4.png",
+        "dog         0.3000  fox        ~/data/pets/valid/dog/3.png",
+        "cat         0.3111  dog        ~/data/pets/valid/cat/2.png",
     ]
     assert mistakes(capsys, [0, 1], [0, 2])[1] == (
-        "The wrong image, with the probability of the wrong class:"
+        "The wrong image, with the probability of the true class:"
     )
     assert mistakes(capsys, [0, 1], [0, 1]) == []
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.command_result import Dl, ok, refused
 from support.small_run import SMALL, only_run
 
+from dlcli.data.choice import Choice, last_named, remember
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
 from dlcli.training.launch import first_difference, verify
@@ -28,7 +29,9 @@ def test_the_recorded_values_count_and_not_those_of_today(dl: Dl, home: Path, ti
     run = only_run(home)
     (home / "dl.yaml").write_text("seed: 9\ntrain: {finetune: {dropout: 0.9}}\n")
     assert run.name.endswith("-b4-s3")  # neither is the usual one
+    remember(home)  # another one
     said = ok(dl("rerun", run.name)).stderr
+    assert last_named() == Choice(tiny, "last named")
     header = f"Run ~/runs/tiny/{run.name} (named)\nDataset ~/data/tiny (of this run)\n"
     assert said.startswith(header)
     (again,) = others(run)
