@@ -8,7 +8,6 @@ listen only on 127.0.0.1 of the box, so that tunnels are the only way to them. T
 from __future__ import annotations
 
 import errno
-import json
 import re
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from urllib.parse import quote
 from dlcli.aws.ssh import connect, reached_again, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host, not_installed, ssh_argv
 from dlcli.errors import DlError, ExitCode
+from dlcli.files.formats import parse_json
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -247,9 +247,9 @@ def _servers(client: SSHClient) -> dict[int, dict[str, object]]:
     found: dict[int, dict[str, object]] = {}
     for text in run(client, ["sh", "-c", SERVERS], seconds=ASK_SECONDS)[1].split("\0"):
         try:
-            said = json.loads(text)
+            said = parse_json(text)
             found.setdefault(int(said["port"]), said)
-        except (ValueError, KeyError, TypeError):  # half written, or not of a server
+        except (ValueError, KeyError, TypeError, OverflowError):  # half written, or not of a server
             continue
     return found
 

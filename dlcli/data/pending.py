@@ -58,10 +58,9 @@ class DoubtfulError(DlError):
             hint += f"In a terminal, `dl data undo {root}` shows the moves back, and asks. "
         if journal.state != "done":
             hint += f"`dl data undo {root} --drop` forgets it: all files stay where they are."
-        here = shown(operation.root)
-        what = f"`dl data {operation.name}` has not finished in {here}"
-        if back:
-            what = f"`{operation.name}` was not taken back in {here}"
+        state = "was not taken back" if back else "has not finished"
+        # not the whole command, which a reader would type again
+        what = f"`{operation.name}` {state} in {shown(operation.root)}"
         super().__init__(what, why=why, hint=hint.strip())
         self.journal, self.operation, self.back = journal, operation, back
 

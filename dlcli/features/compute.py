@@ -329,16 +329,37 @@ def _create(folder: Path, split: str, rows: np.ndarray) -> bcolz.carray:
 
 def _open(stored: StoredSplit, mode: Literal["r", "a"]) -> bcolz.carray:
     """Open the rows of these chunks, for reading or for adding more."""
-    import bcolz
 
     if mode == "a" or not stored.finished:
         stored.reopen()
+    array = array_path(stored.folder, stored.split)
     # not `bcolz.open`, which opens a table where a file says that there is one
     try:
-        return bcolz.carray(rootdir=str(array_path(stored.folder, stored.split)), mode=mode)
+        return _rows_on_disk()(rootdir=str(array), mode=mode)
     except (RuntimeError, ValueError) as error:
-        raise DlError(
-            f"The features of {stored.split} in {shown(stored.folder)} are damaged",
-            why=str(error),
-            hint=f"Remove them: `dl features rm {stored.folder.name}`.",
-        ) from error
+        raise _damaged(array, error) from error
+
+
+@functools.cache
+def _rows_on_disk() -> type[bcolz.carray]:
+    """The class of an array whose chunks may be damaged: each is decompressed when it is read."""
+    import bcolz
+
+    class Rows(bcolz.carray):  # type: ignore[misc]
+        def __getitem__(self, rows: object) -> np.ndarray:
+            try:
+                read: np.ndarray = super().__getitem__(rows)
+            except RuntimeError as error:
+                raise _damaged(Path(self.rootdir), error) from error
+            return read
+
+    return Rows
+
+
+def _damaged(array: Path, error: Exception) -> DlError:
+    """The error of an array that bcolz can't read."""
+    return DlError(
+        f"The features of {array.stem} in {shown(array.parent)} are damaged",
+        why=str(error),
+        hint=f"Remove them: `dl features rm {array.parent.name}`.",
+    )

@@ -28,7 +28,7 @@ from dlcli import words
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.archives import brief
 from dlcli.files.atomic import require_room, sync_folder
-from dlcli.files.formats import read_text
+from dlcli.files.formats import parse_json, read_text
 from dlcli.files.locks import held
 from dlcli.files.paths import shown
 from dlcli.files.transfer import move_file
@@ -174,7 +174,7 @@ class PartialFile:
     def begun(self) -> RemoteFile | None:
         """The file that these bytes are the start of; None if unknown."""
         try:
-            values = json.loads(read_text(self.marker))
+            values = parse_json(read_text(self.marker))
             remote = RemoteFile(values["size_bytes"], str(values["etag"]), str(values["date"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None

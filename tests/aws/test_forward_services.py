@@ -26,7 +26,8 @@ def test_jupyters_page_holds_the_token_of_the_server_at_that_port(sshd: Sshd) ->
         say_of_itself(sshd, 1, age=60, port=port, token="old")
         say_of_itself(sshd, 2, port=port, token="a/b&c")
         say_of_itself(sshd, 3, port=port + 1, token="another's")
-        (sshd.home / ".local/share/jupyter/runtime/jpserver-4.json").write_text('{"port"')
+        for number, text in enumerate(['{"port"', "[" * 100_000, '{"port": 1e999}'], 4):
+            (sshd.home / f".local/share/jupyter/runtime/jpserver-{number}.json").write_text(text)
         (page,) = pages(sshd.host(), [Tunnel("jupyter", 9999, port)])
     assert str(page) == "jupyter http://127.0.0.1:9999/lab?token=a%2Fb%26c"
     assert page.answers

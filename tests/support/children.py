@@ -161,7 +161,7 @@ def die_before(path: str) -> None:
     """Be killed right before a file of this name is put into its place, or a folder removed."""
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
-        place = {"os.rename": 1, "shutil.rmtree": 0}.get(event)
+        place = {"os.rename": 1, "os.rmdir": 0}.get(event)
         if place is not None and str(arguments[place]).endswith(path):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.command_result import Dl, ok
 from support.listed_runs import listed_run
@@ -18,8 +19,8 @@ from torture.formats import CORPUS, LINEAR, STORE
 from dlcli.aws.order import journal_file, read_order
 from dlcli.data.choice import last_named
 from dlcli.errors import DlError
-from dlcli.features.compute import _open
-from dlcli.features.split_log import read_split
+from dlcli.features.compute import _create, _open
+from dlcli.features.split_log import StoredSplit, read_split
 from dlcli.features.store import stored_features
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.inference.predictions import read_predictions
@@ -115,6 +116,23 @@ def test_a_chunk_whose_rows_are_damaged_is_named(store: Path) -> None:
     assert found is not None
     with pytest.raises(DlError, match="The features of valid in"):
         _open(found.believed(), "r")
+
+
+def test_a_damaged_chunk_before_the_last_is_named_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.features.compute.CHUNK_ROWS", 4)
+    rows = np.repeat(np.arange(48, dtype=np.float32), 100).reshape(12, 400)
+    made = _create(tmp_path, "train", rows)
+    made.append(rows)
+    made.flush()
+    chunk = tmp_path / "train.bc/data/__1.blp"
+    chunk.write_bytes(chunk.read_bytes()[:36] + b"\xff" * (chunk.stat().st_size - 36))
+    opened = _open(StoredSplit(tmp_path, "train", (), (400,), None, finished=True), "r")
+    assert (opened[:4] == rows[:4]).all()
+    for read in (lambda: opened[:], lambda: opened[5], lambda: opened[4:8]):
+        with pytest.raises(DlError, match="The features of train in"):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -166,16 +165,12 @@ def test_new_test_images_are_no_reason_not_to_go_on(dl: Dl, tiny: Path, stopped:
 def test_ctrl_c_while_tidying_up_leaves_a_finished_run_finished(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove = shutil.rmtree
-
-    def stop(path: Path, **more: bool) -> None:
-        if Path(path).name == "checkpoint":
-            raise KeyboardInterrupt
-        remove(path, **more)
+    def stop(folder: Path, *more: object) -> None:
+        raise KeyboardInterrupt
 
     ok(dl("features", "-d", tiny, "--image-size", "64"))
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "rmtree", stop)
+        patched.setattr(checkpoint, "remove_known", stop)
         assert dl("train", "finetune", "--schedule", "1e-2", *SMALL).exit_code == 130
     assert only_run(home).state == "finished"
     ok(dl("evaluate"))

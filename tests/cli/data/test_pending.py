@@ -46,7 +46,7 @@ def images(home: Path) -> dict[str, bytes]:
 
 def test_a_copy_does_not_take_the_rest_of_the_source(dl: Dl, home: Path, copy: Path) -> None:
     before = images(home)
-    why = "`dl data organize` has not finished in ~/data/copy: it began in ~/data/pets\n"
+    why = "`organize` has not finished in ~/data/copy: it began in ~/data/pets\n"
     moves = "It would move 6 files, from ~/down to ~/data/copy:\n  a/2.jpg -> train/a/2.jpg\n"
     drop = "`dl data undo ~/data/copy --drop` forgets it: all files stay where they are."
     for command in (("data", "ls"), ("features", "-d"), ("train", "linear", "-d")):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.served_archive import CONTENT, NAME, OTHER, left_after
 from support.storage_host import Storage
@@ -137,6 +137,7 @@ def test_no_header_makes_an_error(etag: str, date: str, size: str) -> None:
     assert (seconds_of(date) or 0) >= 0
 
 
+@example(b"[" * 100_000)
 @given(st.binary())
 def test_a_marker_that_is_damaged_is_none(tmp_path_factory, content: bytes) -> None:
     begun = PartialFile(tmp_path_factory.mktemp("damaged") / "a.zip")
