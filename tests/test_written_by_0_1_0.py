@@ -534,5 +534,6 @@ def test_what_was_sent_to_kaggle_is_known(dl: Dl, server: KaggleServer) -> None:
 
 
 def test_a_file_that_was_sent_is_not_sent_again_unasked(dl: Dl, server: KaggleServer) -> None:
-    refused(dl("submit", LINEAR), "The same file was sent before", LINEAR, exit_code=2)
+    named = "-c", SLUG  # 0.1.0 kept no record of what `dl data get` wrote
+    refused(dl("submit", LINEAR, *named), "The same file was sent before", LINEAR, exit_code=2)
     assert len(server.sent) == 2

@@ -21,6 +21,7 @@ from dlcli.settings.augmentation import AMOUNTS
 if TYPE_CHECKING:
     from dlcli.evaluation.clipping import Curve
     from dlcli.kaggle.account import Kaggle
+    from dlcli.kaggle.destination import Agree
     from dlcli.kaggle.record import Entry
     from dlcli.kaggle.submit import Submitted
     from dlcli.runs.choice import ChosenRun
@@ -121,7 +122,7 @@ def command(
     chosen = _choose(config, run)
     say_chosen(chosen, config, "submit")
     plan = plan_submission(chosen.root, config, bound=bound or 0.0, sample_file=sample_submission)
-    kaggle = open_sender(plan) if plan.competition and not no_upload else None
+    kaggle = open_sender(plan, _agreeing()) if plan.competition and not no_upload else None
     done = submit_run(chosen.run, plan, views)
     for note in done.notes:
         say(note)
@@ -135,6 +136,16 @@ def command(
             "Not sent: no competition is set. To send it, add `-c NAME`, the last part of the "
             "competition's Kaggle address."
         )
+
+
+def _agreeing() -> Agree | None:
+    """Asks whether to send to the competition of a dataset; None if there is no terminal."""
+
+    def agree(error: DlError, question: str) -> None:
+        say(f"{error.what}: {error.why}.")
+        consent(question, False, "Nothing was sent")  # not for `--yes`, which names no competition
+
+    return agree if sys.stdin.isatty() else None
 
 
 def _choose(config: Config, named: str | None) -> ChosenRun:

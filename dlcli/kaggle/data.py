@@ -26,6 +26,7 @@ from dlcli.files.formats import below
 from dlcli.files.paths import quoted, shown
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
+from dlcli.kaggle.destination import remember
 from dlcli.progress import say
 
 DOWNLOADS = ".downloads"
@@ -125,10 +126,10 @@ def _name_competition(root: Path, slug: str) -> None:
     file = root / SETTINGS
     remove_leftovers(root)  # of a killed call
     named = below(dataset_settings(root), "kaggle", "competition")
-    if named == slug:
-        return
-    save_setting(file, "kaggle.competition", slug)
-    if named is not None:
+    if named != slug:
+        save_setting(file, "kaggle.competition", slug)
+    remember(root, slug)
+    if named not in (None, slug):
         say(f"{shown(file)} now has the competition `{slug}` in place of `{named}`.")
 
 

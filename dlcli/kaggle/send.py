@@ -21,6 +21,7 @@ from dlcli.files.atomic import atomic_write
 from dlcli.files.locks import held
 from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
+from dlcli.kaggle.destination import Agree, require_known
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
 from dlcli.kaggle.submit import COMPETITION, SubmissionPlan, Submitted
 from dlcli.process import utc_now
@@ -63,11 +64,15 @@ def require_left(kaggle: Kaggle, slug: str) -> Limits:
     )
 
 
-def open_sender(plan: SubmissionPlan) -> Kaggle:
+def open_sender(plan: SubmissionPlan, agree: Agree | None = None) -> Kaggle:
     """The account, checked before time is spent on predictions that cannot be sent.
 
+    Args:
+        agree: asks about a competition that only the dataset names; see `require_known`.
+
     Raises:
-        DlError: no competition is set, there are no credentials, or no submission is left.
+        DlError: no competition is set, or only a dataset of somebody else sets it; there are no
+            credentials, or no submission is left.
         UntrustedError: a project that is not trusted sets the competition.
     """
     if not plan.competition:
@@ -77,6 +82,8 @@ def open_sender(plan: SubmissionPlan) -> Kaggle:
             hint="Pass `competition=`, or set `kaggle.competition`.",
         )
     plan.config.require_trusted(COMPETITION)
+    if plan.root is not None and plan.is_of_dataset:
+        require_known(plan.root, plan.competition, agree)
     kaggle = open_kaggle()
     require_left(kaggle, plan.competition)
     return kaggle

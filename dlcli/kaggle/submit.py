@@ -116,6 +116,12 @@ class SubmissionPlan:
         """The competition's name, if one is set."""
         return self.config.settings().kaggle.competition
 
+    @property
+    def is_of_dataset(self) -> bool:
+        """Whether the dataset's own file sets the competition."""
+        origin = self.config.get(COMPETITION).origin
+        return self.root is not None and origin == shown(self.root / SETTINGS)
+
 
 def plan_submission(
     root: Path | None,

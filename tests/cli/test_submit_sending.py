@@ -20,6 +20,7 @@ import dlcli
 from dlcli.data.choice import remember
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
+from dlcli.files.paths import state_home
 from dlcli.kaggle import send
 from dlcli.kaggle.record import read_log
 from dlcli.runs.run import Run
@@ -66,6 +67,42 @@ def test_a_project_that_is_not_trusted_chooses_no_competition_to_send_to(
     assert server.calls == []
     ok(dl("submit", "-d", "pets", "-c", SLUG))
     assert len(server.sent) == 1
+
+
+@pytest.mark.parametrize("change", ["moved", "renamed"])
+def test_a_competition_that_somebody_elses_dataset_names_is_asked_about(
+    dl: Dl, server: KaggleServer, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    if change == "moved":
+        shutil.rmtree(state_home() / "competitions")
+    else:
+        (root / "dataset.yaml").write_text("kaggle: {competition: theirs}\n")
+    slug = SLUG if change == "moved" else "theirs"
+    for words in ([], ["--yes"]):
+        said = refused(
+            dl("submit", "-d", "pets", *words), f"Nothing is sent to {slug}: ~/data/pets"
+        )
+        assert f"If it is the right one, add `-c {slug}`" in said.stderr
+    with pytest.raises(DlError, match="Nothing is sent to"):
+        dlcli.Run.open(run.path).submit(send=True, yes=True, quiet=True)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    said = dl("submit", "-d", "pets")
+    assert f"Send the predictions of dataset pets to {slug}? [y/N]" in said.stderr
+    assert (said.exit_code, server.calls) == (1, [])
+    ok(dl("submit", "-d", "pets", "--no-upload"))
+    ok(dl("submit", "-d", "pets", "-c", SLUG))
+    assert len(server.sent) == 1
+
+
+def test_an_answer_about_a_competition_is_kept(
+    dl: Dl, server: KaggleServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(state_home() / "competitions")
+    with monkeypatch.context() as terminal:
+        terminal.setattr("sys.stdin", Terminal("y\n"))
+        ok(dl("submit", "-d", "pets"))
+    ok(dl("submit", "-d", "pets", "--clip", "0.2"))
+    assert len(server.sent) == 2
 
 
 def test_python_sends_the_same_and_asks_by_an_error(server: KaggleServer, run: Run) -> None:

@@ -14,6 +14,7 @@ from support.small_folders import make
 
 from dlcli.files import download
 from dlcli.kaggle import account, send
+from dlcli.kaggle.destination import remember
 from dlcli.kaggle.record import Entry, read_log
 from dlcli.runs.run import Run
 
@@ -32,7 +33,7 @@ FILES: Mapping[str, bytes] = {
 
 
 def make_pets(home: Path) -> Path:
-    """A dataset whose pictures nobody needs to open, of a competition."""
+    """A dataset whose pictures nobody needs to open, as `dl data get` left it."""
     root = make(
         home / "data" / "pets",
         "train/cat/1.png",
@@ -41,6 +42,7 @@ def make_pets(home: Path) -> Path:
         *(f"test/{i}.png" for i in SOLUTION),
     )
     (root / "dataset.yaml").write_text(f"kaggle:\n  competition: {SLUG}\n")
+    remember(root, SLUG)
     (root / "sample_submission.csv").write_text("id,label\n1,0.5\n2,0.5\n10,0.5\n")
     return root
 

@@ -18,6 +18,7 @@ from dlcli.data.dataset import dataset_settings
 from dlcli.files import download
 from dlcli.kaggle.account import open_kaggle
 from dlcli.kaggle.data import archive_of, get
+from dlcli.kaggle.destination import is_known
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +34,7 @@ def test_a_competition_becomes_a_dataset_that_knows_it(
     said = ok(dl("data", "get", SLUG, "--dataset", "pets"))
     root = home / "data/pets"
     assert dataset_settings(root) == {"kaggle": {"competition": SLUG}}
+    assert is_known(root, SLUG)  # so that `dl submit` need not ask
     assert (root / "sample_submission.csv").read_bytes() == SAMPLE
     assert sorted(path.name for path in (root / "train/cat").iterdir()) == [
         f"cat.{i}.jpg" for i in range(6)
