@@ -44,6 +44,7 @@ COMMANDS = {
 GROUPS = ("runs", "data", "features", "train", "kaggle", "aws", "config")
 
 LESS_MEMORY = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
+MORE_ROOM = "Stop other programs, or raise the limit of memory or processes, `ulimit -a`."
 
 
 class Root(Group):
@@ -141,6 +142,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if _lacks_memory(error):
             return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
+        if _lacks_threads(error):
+            text = f"The system can't start another thread\n{MORE_ROOM}"
+            return _fail(text, error, ExitCode.ERROR)
         raise
 
 
@@ -148,6 +152,11 @@ def _lacks_memory(error: Exception) -> bool:
     """Whether memory is too small, as Python, TensorFlow or PyTorch say."""
     of_backends = {"ResourceExhaustedError", "OutOfMemoryError"}
     return isinstance(error, MemoryError) or type(error).__name__ in of_backends
+
+
+def _lacks_threads(error: Exception) -> bool:
+    """Whether the system refuses a thread: no memory for it, or too many (`ulimit -v`, `-u`)."""
+    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
 
 
 def _fail(text: str, error: BaseException, exit_code: int) -> int:

@@ -122,23 +122,23 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
 
     runs_dir = config.settings().runs_dir
-    run = Run.create(runs_dir, home.run.dataset, ENSEMBLE, (f"m{len(runs)}",))
     config_values = _resolved(home, classes, scored, config)
-    write_yaml(run.config_file, config_values)
-    write_yaml(run.classes_file, list(classes))
-    run.log(config_values[RECORD]["command"])
-    for split, mean in predictions.items():
-        write_predictions(run.predictions_file(split), mean)
-    whole = _score(run, predictions["valid"])
-    run.update_status(  # last: until then the folder is not a run
-        state="finished",
-        recipe=ENSEMBLE,
-        started=started,
-        finished=utc_now(),
-        predicted=_predicted(runs, {split: now[split] for split in predictions}),
-        val_loss=whole.val_loss,
-        val_accuracy=whole.val_accuracy,
-    )
+    with Run.created_whole(runs_dir, home.run.dataset, ENSEMBLE, (f"m{len(runs)}",)) as (run, made):
+        write_yaml(made.config_file, config_values)
+        write_yaml(made.classes_file, list(classes))
+        made.log(config_values[RECORD]["command"])
+        for split, mean in predictions.items():
+            write_predictions(made.predictions_file(split), mean)
+        whole = _score(run, predictions["valid"])
+        made.update_status(
+            state="finished",
+            recipe=ENSEMBLE,
+            started=started,
+            finished=utc_now(),
+            predicted=_predicted(runs, {split: now[split] for split in predictions}),
+            val_loss=whole.val_loss,
+            val_accuracy=whole.val_accuracy,
+        )
     return Ensemble(whole, scored, root)
 
 

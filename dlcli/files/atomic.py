@@ -124,8 +124,21 @@ def settle_folder(path: Path) -> None:
             _remove_left(folder)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed processes left below a folder; follow no link."""
+def remove_folder(path: Path) -> None:
+    """Remove a folder that is there whole, until it is gone at once; links in it are not followed.
+
+    A kill may leave it under a temporary name, for `remove_leftovers`.
+    """
+    with _aside(path) as folder:
+        path.rename(folder / path.name)
+
+
+def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
+    """Remove the temporary files that killed processes left in a folder; follow no link.
+
+    Args:
+        deep: whether to look into the folders in it, too.
+    """
     for above, names, files in os.walk(folder):
         for name in filter(_ASIDE.fullmatch, list(names)):
             names.remove(name)
@@ -135,6 +148,8 @@ def remove_leftovers(folder: Path) -> None:
                 f"{shown(Path(above, name))} may be what a stopped command of an earlier version "
                 "left. If it is not yours, remove it."
             )
+        if not deep:
+            break
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
-from dlcli.files.atomic import remove_leftovers
+from dlcli.files.atomic import remove_folder, remove_leftovers
 from dlcli.files.formats import read_bytes
 from dlcli.files.own import others_in, remove_known, require_own
 from dlcli.files.paths import shown
@@ -121,9 +121,10 @@ def require_no_link(run: Run) -> None:
 def remove_run(run: Run) -> None:
     """Remove the folder of a locked run.
 
-    The status goes last, so that an interrupted removal leaves a run that is listed and can be
-    removed again. The lock goes after it, so that no other process resumes the rest.
+    Status and lock go last, at once, so that an interrupted removal leaves a run that is listed
+    and can be removed again, and that no other process resumes.
     """
+    remove_leftovers(run.path.parent, deep=False)
     for path in run.path.iterdir():
         if path in (run.status_file, run.lock_file):
             continue
@@ -131,8 +132,7 @@ def remove_run(run: Run) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    run.status_file.unlink(missing_ok=True)
-    shutil.rmtree(run.path)
+    remove_folder(run.path)
 
 
 def remove_checkpoint(run: Run) -> list[Path]:

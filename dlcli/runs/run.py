@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.errors import DlError
+from dlcli.files.atomic import atomic_folder, remove_leftovers
 from dlcli.files.formats import (
     below,
     damaged,
@@ -189,11 +190,34 @@ class Run:
         Raises:
             DlError: there are a hundred runs of that name in that minute.
         """
-        stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
-        name = "-".join([stamp, recipe, *telling])
-        run = cls(make_numbered(runs_dir / dataset / name))
+        run = cls(make_numbered(runs_dir / dataset / _named(recipe, telling, now)))
         run.make_folders()
         return run
+
+    @classmethod
+    @contextmanager
+    def created_whole(
+        cls, runs_dir: Path, dataset: str, recipe: str, telling: Iterable[str]
+    ) -> Iterator[tuple[Run, Run]]:
+        """Make a new run that appears with all its files when the block ends, or not at all.
+
+        Yields:
+            the run, and a hidden one to write into, which becomes it.
+
+        Raises:
+            DlError: as `create`.
+        """
+        remove_leftovers(runs_dir / dataset, deep=False)
+        run = cls(make_numbered(runs_dir / dataset / _named(recipe, telling)))
+        try:
+            with atomic_folder(run.path, replace=True) as folder:
+                hidden = cls(folder)
+                hidden.make_folders()
+                yield run, hidden
+        finally:
+            if not run.is_run:
+                with suppress(OSError):
+                    run.path.rmdir()
 
     @classmethod
     def all(cls, runs_dir: Path, dataset: str | None = None) -> list[Run]:
@@ -441,6 +465,12 @@ class Run:
         descriptor = open_own(self.log_file, self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         with os.fdopen(descriptor, "a", encoding="utf-8", errors="surrogateescape") as file:
             file.writelines(f"{utc_now()} {line}\n" for line in text.split("\n"))
+
+
+def _named(recipe: str, telling: Iterable[str], now: datetime | None = None) -> str:
+    """The name of a run that begins now."""
+    stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
+    return "-".join([stamp, recipe, *telling])
 
 
 def _sound(status: Mapping[Any, Any]) -> dict[str, Any]:

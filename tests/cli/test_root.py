@@ -410,3 +410,18 @@ def test_a_backend_without_memory_is_said_in_the_same_words(
     refused = dl("data", "ls", ".")
     assert refused.exit_code == 1
     assert "Error: Out of memory\n" in refused.stderr
+
+
+def test_a_system_without_room_for_a_thread_is_said_in_words(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def demand(*arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
+    refused = dl("data", "ls", ".")
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith(
+        "Error: The system can't start another thread\n"
+        "Stop other programs, or raise the limit of memory or processes, `ulimit -a`.\n"
+    )

@@ -15,6 +15,7 @@ from support.listed_runs import listed_run
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
+from dlcli.runs import disk
 from dlcli.runs.disk import (
     checkpoint_of,
     needed_by,
@@ -100,10 +101,10 @@ def test_a_run_is_locked_until_nothing_of_it_is_left(
 ) -> None:
     run = listed_run()
     left: list[Path] = []
-    monkeypatch.setattr(shutil, "rmtree", lambda path: left.extend(path.iterdir()))
+    monkeypatch.setattr(disk, "remove_folder", lambda path: left.extend(path.iterdir()))
     with run.held():
         remove_run(run)
-    assert left == [run.lock_file]
+    assert {*left} == {run.lock_file, run.status_file}
 
 
 def test_a_checkpoint_is_removed_alone(home: Path) -> None:
@@ -196,6 +197,7 @@ def test_a_removal_killed_at_any_change_is_finished_by_the_next(
         left = [row.run for row in list_runs(home / "runs")]
         assert (run in left) == (remove is remove_checkpoint)
         assert not run.checkpoint.exists()
+        assert run.path.exists() == (run in left), "no empty folder is left"
         shutil.rmtree(run.path, ignore_errors=True)
         if not killed:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,10 +17,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.children import killed_before_change
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.process import utc_now
+from dlcli.runs.listing import list_runs
 from dlcli.runs.run import STATES, Run
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
@@ -278,3 +281,40 @@ def test_times_sort_as_text() -> None:
 
 def _owner(pid: int) -> dict[str, Any]:
     return {"pid": pid, "host": socket.gethostname()}
+
+
+@pytest.mark.forks
+def test_a_run_that_is_made_whole_is_there_with_all_its_files_or_not_at_all(home: Path) -> None:
+    folder = home / "runs" / "dogs"
+
+    def make() -> None:
+        with Run.created_whole(home / "runs", "dogs", "ensemble", ("m2",)) as (run, made):
+            write_yaml(made.config_file, {"run": {}})
+            write_yaml(made.classes_file, ["cat", "dog"])
+            made.update_status(state="finished")
+            assert not run.is_run
+
+    for number in range(1, 200):
+        killed = killed_before_change(number, make)
+        rows = list_runs(home / "runs")
+        assert [row.state for row in rows] == ["finished"] * len(rows)
+        for path in folder.glob("2*"):
+            assert (path / "status.yaml").is_file() or list(path.iterdir()) == []
+        if not killed:
+            break
+        for row in rows:
+            shutil.rmtree(row.run.path)
+        for path in folder.glob("2*"):
+            path.rmdir()
+    assert number > 10
+    assert len(list(folder.iterdir())) == 1, "what the killed ones left is gone"
+
+
+def test_a_run_that_fails_while_it_is_made_leaves_nothing(home: Path) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Run.created_whole(home, "dogs", "ensemble", ()) as (_, a),
+    ):
+        write_yaml(a.config_file, {"run": {}})
+        raise KeyboardInterrupt
+    assert list((home / "dogs").iterdir()) == []

@@ -267,7 +267,7 @@ SCENES = {
         own=("dl.yaml",),
         reads=(("config", "show"),),
     ),
-    "runs-rm": of_first(("runs", "rm", "--yes", FIRST), two_runs, leaves="runs/pets/[^/]*/"),
+    "runs-rm": of_first(("runs", "rm", "--yes", FIRST), two_runs),
     "evaluate": of_first(("evaluate", FIRST), of_pets),
     "submit": of_first(("submit", FIRST, "--no-upload"), of_competition),
     "ensemble": Scene(
