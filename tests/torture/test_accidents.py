@@ -37,7 +37,8 @@ def lab(
 def test_killed_before_a_change_the_next_command_ends_as_if_nothing_had_been(
     lab: Lab, name: str
 ) -> None:
-    assert play(lab, name, "kill", 1, range(2 + LIGHT.index(name) % 5, 200, 27)) > 0
+    step = 90 if name == "evaluate" else 41  # it draws figures: seconds
+    assert play(lab, name, "kill", 1, range(2 + LIGHT.index(name) % 5, 200, step)) > 0
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_killed_before_a_change_the_next_command_ends_as_if_nothing_had_been(
     [("full", "organize"), ("error", "split"), ("interrupt", "sample"), ("cut", "submit")],
 )
 def test_other_accidents_leave_a_sentence_and_all_files(lab: Lab, how: str, name: str) -> None:
-    numbers = sizes(2, 4) if how == "cut" else range(3, 200, 29)
+    numbers = sizes(2, 4) if how == "cut" else range(3, 200, 47)
     assert play(lab, name, how, 2, numbers) > 0
 
 
@@ -53,7 +54,7 @@ def test_other_accidents_leave_a_sentence_and_all_files(lab: Lab, how: str, name
 @pytest.mark.parametrize("name", ["features", "features-rm"])
 def test_killed_features_are_computed_or_removed_by_the_next_command(lab: Lab, name: str) -> None:
     assert name in HEAVY
-    assert play(lab, name, "kill", 1, (12, 35)) > 0
+    assert play(lab, name, "kill", 1, (23,)) > 0
 
 
 @pytest.mark.parametrize("seed", (0, 1, 3))
