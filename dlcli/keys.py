@@ -87,7 +87,9 @@ def declared(key: str) -> Setting:
 
 def keys_of_recipes(key: str) -> list[str]:
     """The dotted keys that a name alone may mean, if they are several, all of recipes."""
-    homes = [] if key in (keys := all_keys()) else _homes(key, keys)
+    if key in declarations() or own_recipe_of(key):  # all keys would need the code of all recipes
+        return []
+    homes = _homes(key, all_keys())
     return homes if len(homes) > 1 and all(map(recipe_of, homes)) else []
 
 

@@ -36,42 +36,48 @@ def theirs(home: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "--help",
-        "recipes",
-        "recipes --json",
-        "recipes fc",
-        "train --help",
-        "train finetune --help",
-        "train nice --help",
-        "train nice -d x",
-        "lr-find --help",
-        "lr-find nice",
-        "ladder --help",
-        "config show",
-        "config show seed --json",
-        "config path",
-        "config get seed",
-        "config get units",
-        "config get train.nice.units",
-        "config set seed 3",
-        "config set train.nice.units 3 --project",
-        "config unset seed",
-        "config unset sed",
-        "runs",
-        "runs ls nice",
-        "data ls",
-        "features ls",
-        "backbones",
-        "evaluate",
-        "nice",
-    ],
-)
-def test_no_command_runs_its_code(dl: Dl, theirs: Path, ran: Path, command: str) -> None:
-    dl(*command.split())
+# Each with its exit code: 0, unless it needs a recipe's code, or something that does not exist.
+WITHOUT_CODE = {
+    "--help": 0,
+    "recipes": 0,
+    "recipes --json": 0,
+    "recipes fc": 0,
+    "train --help": 0,
+    "train finetune --help": 0,
+    "train nice --help": 0,
+    "train nice -d x": 1,
+    "lr-find --help": 0,
+    "lr-find nice": 1,
+    "ladder --help": 0,
+    "config show": 1,
+    "config show seed --json": 1,
+    "config path": 0,
+    "config get seed": 0,
+    "config get units": 1,
+    "config get train.nice.units": 1,
+    "config set seed 3": 0,
+    "config set aws.disk 30": 0,
+    "config set seed 3 --project": 0,
+    "config set train.nice.units 3 --project": 1,
+    "config unset seed": 0,
+    "config unset sed": 1,
+    "runs": 1,
+    "runs ls nice": 1,
+    "data ls": 0,
+    "features ls": 1,
+    "backbones": 0,
+    "evaluate": 1,
+    "nice": 2,
+}
+
+
+@pytest.mark.parametrize(("command", "exit_code"), WITHOUT_CODE.items())
+def test_no_command_runs_its_code(
+    dl: Dl, theirs: Path, ran: Path, command: str, exit_code: int
+) -> None:
+    done = dl(*command.split())
     assert not ran.exists()
+    assert done.exit_code == exit_code, done.stderr
 
 
 @pytest.mark.parametrize("trusted", [False, True])
