@@ -28,7 +28,7 @@ from dlcli.recipe import Recipe
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import coerce, plain, settings_of
 from dlcli.settings.shared import BACKBONE_SETTINGS, blocks
-from dlcli.trust import UntrustedError, is_trusted, real, require
+from dlcli.trust import UntrustedError, real, require_file, untrusted
 from dlcli.words import printable, size
 
 OWN_FOLDER = "recipes"
@@ -153,14 +153,15 @@ def recipe_digest(name: str) -> str:
 
 def withheld_names() -> tuple[str, ...]:
     """The names of the project recipes that need trust in a folder, sorted; no file is opened."""
-    return tuple(name for name in own_names() if not all(map(is_trusted, _homes(_files()[name]))))
+    files = {name: _files()[name] for name in own_names()}
+    return tuple(name for name, file in files.items() if untrusted(file, file.parents[1]))
 
 
 def why_withheld(name: str) -> UntrustedError:
     """The error for a project recipe that needs trust in a folder."""
     file = _source_file(name)
-    folder = next(folder for folder in _homes(file) if not is_trusted(folder))
-    return UntrustedError(f"The recipe {shown(file)} is not run", folder)
+    folders = untrusted(file, file.parents[1])
+    return UntrustedError(f"The recipe {shown(file)} is not run", folders[0])
 
 
 def broken_files(*, without: Container[str] = ()) -> dict[Path, DlError]:
@@ -263,13 +264,6 @@ def _module_name(name: str) -> str:
     return f"dlcli.recipes.{name.replace('-', '_')}"
 
 
-def _homes(file: Path) -> list[Path]:
-    """The folders that need trust: the file's project, and the one to which a link leads."""
-    folder = real(file).parent
-    there = folder.parent if folder.name == OWN_FOLDER else folder
-    return [*dict.fromkeys((real(file.parents[1]), there))]
-
-
 @lru_cache
 def source_of(file: Path) -> bytes:
     """A file's bytes as first read, so that the digest belongs to the code that ran.
@@ -307,10 +301,9 @@ def load(file: Path) -> type[Recipe] | DlError:
         UntrustedError: the project is not trusted, or this completes a command line.
     """
     what = f"The recipe {shown(file)} is not run"
-    for home in _homes(file):
-        if COMPLETING in os.environ:
-            raise UntrustedError(what, home)
-        require(home, what)
+    if COMPLETING in os.environ:
+        raise UntrustedError(what, real(file.parents[1]))
+    require_file(file, file.parents[1], what)
     return _loaded(file)
 
 

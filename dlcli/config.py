@@ -28,7 +28,7 @@ from dlcli.keys import TRAIN, all_keys, declarations, declared, own_recipe_of
 from dlcli.recipe import Recipe
 from dlcli.settings.fields import coerce, means_nothing, plain, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
-from dlcli.trust import real, require
+from dlcli.trust import real, require, require_file, untrusted
 from dlcli.words import short, written
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL", trust.VARIABLE}
@@ -39,6 +39,7 @@ GUARDED = ("aws.", "weights")
 SENT_TO = "kaggle.competition"
 # Folders of a project that are used, and said if it is not trusted.
 SAID = ("data_dir", "runs_dir")
+NO_PROJECT_FILE = f"An empty {PROJECT_FILE} is enough for a project."
 # Of an error's texts, which may hold a key or value of any length.
 MOST_CHARACTERS = 500
 # The block of a run's config.yaml that records when, where and with which software it ran.
@@ -69,12 +70,7 @@ class OfProject(Value):
     @property
     def is_trusted(self) -> bool:
         """Whether the project is trusted."""
-        return all(map(trust.is_trusted, self.homes))
-
-    @property
-    def homes(self) -> list[Path]:
-        """The folders that need trust: the file's project, and the one to which a link leads."""
-        return [*dict.fromkeys((real(self.file.parent), real(self.file).parent))]
+        return not untrusted(self.file, self.file.parent)
 
     def require(self, key: str) -> None:
         """Require that the project is trusted.
@@ -82,8 +78,7 @@ class OfProject(Value):
         Raises:
             UntrustedError: it is not.
         """
-        for folder in self.homes:
-            require(folder, f"`{key}` in {shown(self.file)} is not used")
+        require_file(self.file, self.file.parent, f"`{key}` in {shown(self.file)} is not used")
 
 
 @dataclass(frozen=True)
@@ -321,7 +316,7 @@ def load_config(
     project = find_project_file(folder or Path.cwd())
     warnings = []
     if project:
-        found = read_config_file(_required(project))
+        found = read_config_file(_required(project, NO_PROJECT_FILE))
         values |= {key: _guarded(key, value, project) for key, value in found.items()}
         warnings = _untrusted_folders(found, project)
     found, unknown = _from_environment(environ)
@@ -333,22 +328,22 @@ def load_config(
     return Config(values, (*warnings, *unknown), config_file)
 
 
-def _required(project: Path) -> Path:
-    """A project's file, which is to be read.
+def _required(file: Path, hint: str = "") -> Path:
+    """A file of settings, which is to be read or changed.
+
+    Args:
+        hint: what else the user can do.
 
     Raises:
         DlError: it is something else than a file.
     """
-    if project.is_file():
-        return project
-    if project.is_symlink() and not project.exists():
-        what, mend = f"is a link to {shown(project.readlink())}, which does not exist", "Mend"
+    if file.is_file():
+        return file
+    if file.is_symlink() and not file.exists():
+        what, mend = f"is a link to {shown(file.readlink())}, which leads to nothing", "Mend"
     else:
         what, mend = "is not a file", "Move"
-    raise DlError(
-        f"{shown(project)} {what}",
-        hint=f"{mend} or remove it. An empty {PROJECT_FILE} is enough for a project.",
-    )
+    raise DlError(f"{shown(file)} {what}", hint=f"{mend} or remove it. {hint}".rstrip())
 
 
 def _guarded(key: str, value: Value, project: Path) -> Value:
@@ -379,6 +374,19 @@ def read_config_file(file: Path) -> dict[str, Value]:
     return _coerced(_flat(read_yaml(file), origin), origin, file.parent)
 
 
+def require_change(project: Path) -> None:
+    """Require that a project's file may be changed: that it is one, and that any link is trusted.
+
+    Raises:
+        DlError: it is something else than a file.
+        UntrustedError: it is a link out of the project, to a folder that is not trusted.
+    """
+    if os.path.lexists(project):
+        goal = real(_required(project, NO_PROJECT_FILE)).parent
+        if goal != real(project.parent):
+            require(goal, f"{shown(project)}, a link out of its project, is not changed")
+
+
 def save_setting(file: Path, key: str, value: str) -> Any:
     """Write one setting to a YAML file, keep the rest; returns the written value.
 
@@ -387,7 +395,7 @@ def save_setting(file: Path, key: str, value: str) -> Any:
         value: as typed; a relative path is relative to the current folder.
 
     Raises:
-        DlError: an unknown key, a wrong type, or a file that does not hold settings.
+        DlError: an unknown key, a wrong type, or not a file, or one that does not hold settings.
     """
     from dlcli.files.locks import alone_in  # not for those who only read settings
 
@@ -399,11 +407,12 @@ def save_setting(file: Path, key: str, value: str) -> Any:
             raise
         hint = f"For the default, {setting.text(setting.default)}: `dl config unset {key}`."
         raise DlError(error.what, why=error.why, hint=hint, exit_code=error.exit_code) from error
-    file = file.resolve()  # so that a link, as for dotfiles, stays a link
+    file = real(file)  # so that a link, as for dotfiles, stays a link
     file.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(file.parent):
         text = ""
-        if file.is_file():
+        if os.path.lexists(file):
+            _required(file)
             _flat(read_yaml(file), shown(file))  # fails: an unreadable file isn't overwritten
             text = read_text(file)
         atomic_write(file, amended(text, key.split(".", 2), checked))
@@ -416,12 +425,13 @@ def remove_setting(file: Path, key: str) -> bool:
     An unknown setting in the file can be removed too, to mend the file.
 
     Raises:
-        DlError: an unknown key, or a file that does not hold settings.
+        DlError: an unknown key, or not a file, or one that does not hold settings.
     """
     from dlcli.files.locks import alone_in
 
-    file = file.resolve()
-    if file.is_file():
+    file = real(file)
+    if os.path.lexists(file):
+        _required(file)
         with alone_in(file.parent):
             if key in _flat(read_yaml(file), shown(file)):
                 atomic_write(file, without(read_text(file), key.split(".")))

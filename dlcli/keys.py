@@ -68,7 +68,7 @@ def declared(key: str) -> Setting:
             exit_code=ExitCode.USAGE,
         )
     known = {**declarations(), **of_block}
-    homes = _homes(key, known)
+    homes = _named(key, known)
     if not homes:
         near = did_you_mean(key, tuple(known))
     elif len(homes) == 1:
@@ -89,11 +89,11 @@ def keys_of_recipes(key: str) -> list[str]:
     """The dotted keys that a name alone may mean, if they are several, all of recipes."""
     if key in declarations() or own_recipe_of(key):  # all keys would need the code of all recipes
         return []
-    homes = _homes(key, all_keys())
+    homes = _named(key, all_keys())
     return homes if len(homes) > 1 and all(map(recipe_of, homes)) else []
 
 
-def _homes(key: str, known: Iterable[str]) -> list[str]:
+def _named(key: str, known: Iterable[str]) -> list[str]:
     """The known keys that end with a name, that of the usual recipe first."""
     last = key.removeprefix(TRAIN).replace("-", "_")
     found = [each for each in known if each.endswith(f".{last}")]

@@ -77,6 +77,28 @@ def require(folder: Path, what: str) -> None:
     trust(folder)
 
 
+def require_file(file: Path, project: Path, what: str) -> None:
+    """Require that a project's file is trusted, and the one to which it is a link.
+
+    Raises:
+        UntrustedError: it is not.
+    """
+    for folder in untrusted(file, project):
+        require(folder, what)
+
+
+def untrusted(file: Path, project: Path) -> list[Path]:
+    """The folders that need trust before a project's file is used: its project, and a link's goal.
+
+    A link in `recipes/` may lead into another project's `recipes/`: then that project needs trust.
+    """
+    goal = real(file).parent
+    if file.parent != project and goal.name == file.parent.name:
+        goal = goal.parent
+    folders = dict.fromkeys((real(project), goal))
+    return [folder for folder in folders if not is_trusted(folder)]
+
+
 def is_trusted(folder: Path) -> bool:
     """Whether the user has trusted a folder."""
     folder = real(folder)

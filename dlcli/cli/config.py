@@ -22,6 +22,7 @@ from dlcli.config import (
     Config,
     load_config,
     remove_setting,
+    require_change,
     save_setting,
     user_file,
 )
@@ -143,7 +144,7 @@ def set_(ctx: click.Context, key: str, value: str | None, project: bool) -> None
             why="the recipe exists only in this project",
             hint="Save it in the project's file: add `--project`.",
         )
-    file = _file(project)
+    file = _file_to_change(project)
     is_new = project and not any(map(os.path.lexists, (file, file.parent / OWN_FOLDER)))
     saved = save_setting(file, key, value)
     if is_new and not trust.open_to_all(file.parent):
@@ -167,7 +168,7 @@ def unset(key: str, project: bool) -> None:
 
     The rest of the file stays as it is, including comments.
     """
-    file, key = _file(project), whole_key(key)
+    file, key = _file_to_change(project), whole_key(key)
     there = remove_setting(file, key)
     say(f"{key} is {'no longer' if there else 'not'} set in {shown(file)}")
     try:
@@ -270,6 +271,14 @@ def _file(project: bool = False) -> Path:
     if project:
         return find_project_file(Path.cwd()) or Path.cwd() / PROJECT_FILE
     return user_file()
+
+
+def _file_to_change(project: bool) -> Path:
+    """The same; a link out of the project has to lead into a trusted folder."""
+    file = _file(project)
+    if project:
+        require_change(file)
+    return file
 
 
 def _outranks(origin: str, project: bool) -> bool:

@@ -14,7 +14,9 @@ from support.command_result import Dl, ok, refused
 from support.project import WIDE, make_project, somebodys_project
 from support.terminal import written_to
 
+from dlcli.config import user_file
 from dlcli.errors import DlError
+from dlcli.files.paths import shown
 from dlcli.trust import is_trusted
 
 TELLTALE = 'open({file!r}, "w").close()\n'
@@ -303,3 +305,44 @@ def test_a_link_out_of_the_project_needs_trust_where_it_leads(dl: Dl, home: Path
     refused(dl("recipes", "wide"), "type `dl config trust ~/pool`")
     ok(dl("config", "trust", pool))
     ok(dl("recipes", "wide"))
+
+
+@pytest.mark.parametrize("words", ["set seed 7", "unset seed"])
+def test_a_link_out_of_the_project_is_changed_only_if_it_leads_into_a_trusted_folder(
+    dl: Dl, home: Path, words: str
+) -> None:
+    (home / "private").mkdir()
+    other = home / "private" / "other.yaml"
+    other.write_text("seed: 5\n")
+    (home / "theirs").mkdir()
+    (home / "theirs" / "dl.yaml").symlink_to(other)
+    os.chdir(home / "theirs")
+    command = ("config", *words.split(), "--project")
+    what = "~/theirs/dl.yaml, a link out of its project, is not changed: ~/private is not a tr"
+    refused(dl(*command), what, "type `dl config trust ~/private`")
+    assert other.read_text() == "seed: 5\n"
+    ok(dl("config", "trust", home / "private"))
+    ok(dl(*command))
+    assert other.read_text() != "seed: 5\n"
+    assert (home / "theirs" / "dl.yaml").is_symlink()
+
+
+@pytest.mark.parametrize("option", ["--project", ""])
+@pytest.mark.parametrize("kind", ["fifo", "folder", "loop"])
+def test_what_is_no_file_of_settings_is_not_replaced(
+    dl: Dl, home: Path, kind: str, option: str
+) -> None:
+    file = home / "dl.yaml" if option else user_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to(file.name)
+    before = file.lstat()
+    what = f"is a link to {file.name}, which leads to nothing"
+    for words in ("set seed 7", "unset seed"):
+        said = dl("config", *words.split(), *option.split())
+        refused(said, f"{shown(file)} {what if kind == 'loop' else 'is not a file'}")
+    assert file.lstat() == before
