@@ -13,6 +13,7 @@ from pathlib import Path
 from dlcli import words
 from dlcli.errors import DlError
 from dlcli.files.own import (
+    ASIDE,
     LEFT_SECONDS,
     MARKER,
     WRITING,
@@ -29,9 +30,6 @@ from dlcli.progress import say
 
 # File systems allocate whole blocks, which is half of the room that 25,000 small files take.
 _BLOCK_BYTES = 4096
-# The folder in which something is made before it gets its place: process, machine, a random part.
-# What is in it goes only if it is marked, too.
-_ASIDE = re.compile(r"\.dl-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}")
 # Where a folder that is replaced waits in there, until the new one has its place.
 _REPLACED, _DROPPED = ".replaced", ".dropped"
 # The temporary files of earlier versions. Nothing but the name tells them from a user's.
@@ -63,7 +61,7 @@ def atomic(path: Path, root: Path | None = None) -> Iterator[Path]:
             os.replace(folder / path.name, path.name, dst_dir_fd=above)
     except OSError as error:
         # a failed write names no file, or one that nobody knows
-        hidden = error.filename is None or _ASIDE.search(os.fspath(error.filename))
+        hidden = error.filename is None or ASIDE.search(os.fspath(error.filename))
         if error.errno is not None and (hidden or Path(error.filename) == path.parent):
             error.filename, error.filename2 = str(path), None
         raise
@@ -113,7 +111,7 @@ def settle_folder(path: Path) -> None:
     `atomic_folder` itself begins with this.
     """
     for folder in list(path.parent.glob(".dl-*")):
-        if not _ASIDE.fullmatch(folder.name):
+        if not ASIDE.fullmatch(folder.name):
             continue
         record = abandoned(folder, WRITING)
         if record.get("target") == path.name:
@@ -140,7 +138,7 @@ def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
         deep: whether to look into the folders in it, too.
     """
     for above, names, files in os.walk(folder):
-        for name in filter(_ASIDE.fullmatch, list(names)):
+        for name in filter(ASIDE.fullmatch, list(names)):
             names.remove(name)
             _remove_left(Path(above, name))
         for name in filter(_EARLIER.match, [*names, *files]):
@@ -194,7 +192,7 @@ def _remove_left(folder: Path) -> None:
 
 def _is_unmarked(folder: Path) -> bool:
     """Whether a temporary folder of a killed process is empty, but perhaps for an empty mark."""
-    pid, machine = _ASIDE.fullmatch(folder.name).groups()  # type: ignore[union-attr]
+    pid, machine = ASIDE.fullmatch(folder.name).groups()  # type: ignore[union-attr]
     status = folder.lstat()
     if machine == machine_id():
         gone = not exists(int(pid))

@@ -28,8 +28,10 @@ from dlcli.files.paths import shown
 from dlcli.process import at_work, machine_id, this_process
 
 MARKER = ".made-by-dl"
-# The purpose of a folder in which `files.atomic` makes a file or folder.
+# The purpose of a folder in which `files.atomic` makes a file or folder, and its name: process,
+# machine, a random part. What is in it goes only if it is marked, too.
 WRITING = "write"
+ASIDE = re.compile(r"\.dl-(\d+)-([0-9a-f]{8})-[0-9a-f]{8}")
 # What systems leave in folders that somebody looks at.
 _LITTER = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 # O_NONBLOCK: to open a FIFO would otherwise wait for somebody at its other end.
@@ -190,17 +192,22 @@ def others_in(folder: Path, known: re.Pattern[str]) -> list[Path]:
 
     Returns:
         files, links, and folders of which nothing is known, by name. What a system leaves in every
-        folder, such as `.DS_Store`, is not among them.
+        folder, such as `.DS_Store`, is not among them. Nor is what a command at work removes
+        meanwhile, or writes aside.
     """
     found = []
     for above, folders, names in os.walk(folder):
         inside = Path(above).relative_to(folder)
         for name in sorted([*folders, *names]):
             path = Path(above, name)
-            is_real = stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFDIR, stat.S_IFREG)
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:
+                continue
+            is_real = stat.S_IFMT(mode) in (stat.S_IFDIR, stat.S_IFREG)
             if is_real and _is_known(inside / name, known):
                 continue
-            if not marked(path, WRITING):
+            if not (stat.S_ISDIR(mode) and _is_aside(path)):
                 found.append(path)
             if name in folders:
                 folders.remove(name)
@@ -229,6 +236,25 @@ def remove_known(folder: Path, root: Path, known: re.Pattern[str]) -> None:
                         os.rmdir(name, dir_fd=descriptor)
         with suppress(OSError):
             os.rmdir(folder.name, dir_fd=outside)
+
+
+def _is_aside(folder: Path) -> bool:
+    """Whether a folder is one in which `files.atomic` makes something, or is gone by now.
+
+    It is empty before it is marked, and again before it goes. Both may happen between two looks, so
+    one look is not enough; but it gets its mark once.
+    """
+    if not ASIDE.fullmatch(folder.name):
+        return False
+    for _ in range(2):
+        if marked(folder, WRITING):
+            return True
+        try:
+            if {path.name for path in folder.iterdir()} <= {MARKER}:
+                return True
+        except OSError:
+            return not os.path.lexists(folder)
+    return False
 
 
 def _is_known(inside: Path, known: re.Pattern[str]) -> bool:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from dlcli.errors import DlError
+from dlcli.files import own
 from dlcli.files.own import (
     MARKER,
     NotOwnError,
     mark,
     marked,
     open_own,
+    others_in,
     own_folder,
     read_own,
     remove_own,
@@ -216,3 +219,53 @@ def test_it_says_how_to_mend(root: Path, tmp_path: Path) -> None:
         "there, and follows no link to others' files\nRemove the link, or put what it leads to in "
         f"its place. To keep files on another disk, make a link of {shown(root)} as a whole."
     )
+
+
+ASIDE = ".dl-123-0123abcd-4567cdef"
+
+
+def test_what_goes_while_a_folder_is_read_is_not_in_the_way(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "notes.txt").touch()
+    monkeypatch.setattr(
+        os, "walk", lambda folder: [(str(folder), [ASIDE, "gone"], ["gone.csv", "notes.txt"])]
+    )
+    assert others_in(root, re.compile("own")) == [root / "notes.txt"]
+
+
+def test_a_folder_for_writing_is_known_whenever_it_is_seen(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = root / "own" / ASIDE
+
+    def seen() -> list[Path]:
+        return others_in(root, re.compile("own"))
+
+    aside.mkdir()
+    assert seen() == []
+    (aside / MARKER).touch()
+    assert seen() == [], "the mark is not written yet"
+    (aside / MARKER).unlink()
+
+    def at_work(folder: Path, purpose: str) -> Mapping[str, object]:
+        """It is seen right before it is marked, and again right after it was emptied."""
+        if (aside / MARKER).exists():
+            (aside / "state.npz").unlink()
+            unmark(aside)
+        else:
+            mark(aside, purpose)
+            (aside / "state.npz").touch()
+        return {}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(own, "marked", at_work)
+        assert seen() == []
+    assert list(aside.iterdir()) == []
+    (aside / "photo.jpg").touch()
+    assert seen() == [aside], "no command put it there"
+    (aside / "photo.jpg").unlink()
+    aside.rmdir()
+    (root.parent / "empty").mkdir()
+    aside.symlink_to(root.parent / "empty")
+    assert seen() == [aside]
