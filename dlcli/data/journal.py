@@ -332,6 +332,7 @@ _PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "seed": int,
 }
 # Those that some operations can't do without.
+_NAMING = {"file", "id_column", "label_column"}
 _NEEDED = {"source": {"stamp"}, "fingerprints": {"train", "valid", "seed"}}
 
 
@@ -343,7 +344,7 @@ def _checked(operation: Operation, name: str) -> Operation:
     """
     details, origin = operation.details, operation.origin
     texts = [*details.get("notes", ()), *details.get("fingerprints", ())]
-    texts += [text for pair in details.get("naming", {}).items() for text in pair]
+    texts += details.get("naming", {}).values()
     links = operation.links
     for path in map(Path, filter(None, [origin, details.get("source")])):
         if not path.is_absolute() or "\0" in str(path):
@@ -364,6 +365,7 @@ def _checked(operation: Operation, name: str) -> Operation:
         and all(isinstance(details[key], _PLAIN[key]) for key in details.keys() & _PLAIN)
         and all(need <= details.keys() for key, need in _NEEDED.items() if key in details)
         and ("fingerprints" in details or name != "sample")
+        and details.get("naming", {}).keys() <= _NAMING
         and all(isinstance(text, str) for text in [*texts, *links.values()])
         and not any("\0" in text for text in links.values())
     ):

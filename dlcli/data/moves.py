@@ -108,8 +108,9 @@ def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> 
         _require_own_folders(operation)
         operation = replace(operation, links=_links_among(operation))
     _require_writable(operation)
+    place = becomes or operation.root
     if operation.kind == "copy":
-        _require_space(operation)
+        _require_space(operation, place)
     folders = _folders(move.target for move in operation.moves)
     made = [folder for folder in folders if not (operation.root / folder).exists()]
     if held.is_ours:
@@ -118,19 +119,26 @@ def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> 
         journal = write_journal(replace(operation, made=tuple(made)), becomes)
     except OSError as error:
         raise DlError(
-            f"Can't write the journal of `{operation.name}` in {shown(operation.root / FOLDER)}",
+            f"Can't write the journal of `{operation.name}` in {shown(place / FOLDER)}",
             why=error.strerror or str(error),
             hint="Nothing was moved. Mend that, then run the same command again.",
         ) from error
-    return _forward(journal, journal.read())
+    return _forward(journal, journal.read(), becomes)
 
 
-def finish(held: Held, named: Named | None = None) -> Outcome | None:
+def _nothing(operation: Operation) -> None:
+    pass
+
+
+def finish(
+    held: Held, named: Named | None = None, prepare: Callable[[Operation], None] = _nothing
+) -> Outcome | None:
     """Finish an operation that was killed; None where there is none.
 
     Args:
         held: its root.
         named: what the user asks for in this command.
+        prepare: makes what an undo needs, once nothing else is in its way.
 
     Raises:
         DoubtfulError: it needs a question first.
@@ -142,12 +150,18 @@ def finish(held: Held, named: Named | None = None) -> Outcome | None:
     operation, back = journal.read(), journal.state == "undoing"
     require_certain(journal, operation, back=back, named=named)
     if back:
+        _require_undoable(journal, operation)
+        prepare(operation)
         return _back(held, journal, operation)
     return _forward(journal, operation)
 
 
-def undo(held: Held) -> Outcome:
+def undo(held: Held, prepare: Callable[[Operation], None] = _nothing) -> Outcome:
     """Take back the last operation, finished or not.
+
+    Args:
+        held: its root.
+        prepare: makes what it needs, once no link and no doubt is in its way.
 
     Raises:
         DoubtfulError: it needs a question first.
@@ -157,7 +171,8 @@ def undo(held: Held) -> Outcome:
     journal = last(held.root)
     operation = journal.read()
     require_certain(journal, operation, back=True)
-    _require_undoable(operation)
+    _require_undoable(journal, operation)
+    prepare(operation)
     if journal.state == "done":
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
@@ -183,11 +198,11 @@ def last(root: Path) -> Journal:
     return found[-1]
 
 
-def _forward(journal: Journal, operation: Operation) -> Outcome:
-    _require_no_links(operation)
+def _forward(journal: Journal, operation: Operation, becomes: Path | None = None) -> Outcome:
+    _require_no_links(journal, operation)
     transfer = _TRANSFER[operation.kind]
     missing = []
-    with _resumable(operation, "finishes") as bar:
+    with _resumable(operation, "finishes", becomes) as bar:
         for folder in filter(None, operation.made):
             (operation.root / folder).mkdir(exist_ok=True)
         for move in operation.moves:
@@ -202,7 +217,6 @@ def _forward(journal: Journal, operation: Operation) -> Outcome:
 
 
 def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
-    _require_undoable(operation)
     missing, kept = [], []
     with _resumable(operation, "goes on undoing") as bar:
         if operation.kind == "move":
@@ -227,10 +241,18 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
 
 
 @contextmanager
-def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
-    """Show a progress bar and, if the block stops, say how to go on and that nothing is lost."""
+def _resumable(operation: Operation, goes_on: str, becomes: Path | None = None) -> Iterator[Bar]:
+    """Show a progress bar and, if the block stops, say how to go on and that nothing is lost.
+
+    Args:
+        goes_on: what the next command does with it: "finishes".
+        becomes: the path that its root would get; the root itself is removed if the block stops.
+    """
     root, total = shown(operation.root), len(operation.moves)
     next_call = f"the next command that changes {root} {goes_on} it, `dl data undo` takes it back."
+    safe, what = "Nothing is lost.", next_call
+    if becomes:
+        safe, what = f"{shown(becomes)} is as it was.", "run the same command again."
     # thousands of files move within a second, which is no time to read a bar
     copies = operation.kind == "copy"
     progress = track(f"{operation.name}:", total, "files") if copies else nullcontext(Bar())
@@ -238,13 +260,17 @@ def _resumable(operation: Operation, goes_on: str) -> Iterator[Bar]:
         try:
             yield bar
         except KeyboardInterrupt:
-            bar.say(f"Stopped after {bar.done:,} of {total:,} files: {next_call}")
+            stopped = f"Stopped after {bar.done:,} of {total:,} files"
+            bar.say(f"{stopped}. {safe} To go on, {what}" if becomes else f"{stopped}: {what}")
             raise
         except OSError as error:
+            at = os.fspath(error.filename or operation.root)
+            if becomes:
+                at = at.replace(str(operation.root), str(becomes))
             raise DlError(
                 f"`{operation.name}` stopped after {bar.done:,} of {total:,} files",
-                why=f"{error.strerror or error}, at {shown(error.filename or operation.root)}",
-                hint=f"Nothing is lost. Once that is mended, {next_call}",
+                why=f"{error.strerror or error}, at {shown(at)}",
+                hint=f"{safe} Once that is mended, {what}",
             ) from error
 
 
@@ -309,14 +335,14 @@ def _require_own_folders(operation: Operation) -> None:
         )
 
 
-def _require_no_links(operation: Operation) -> None:
+def _require_no_links(journal: Journal, operation: Operation) -> None:
     """Refuse to go on through a folder that has become a link: it leads to files of others."""
     if linked := _linked(operation):
         raise DlError(
             f"{shown(linked[0])} is a link to {shown(linked[0].readlink())}",
             why=f"`{operation.name}` and its undo move no files through a link",
-            hint="Nothing was moved now. Put the folder back in place of the link. Or "
-            f"`dl data undo {quoted(operation.root)} --drop` leaves all files where they are.",
+            hint="Nothing was moved now. Put the folder back in place of the link."
+            + _or_drop(journal),
         )
 
 
@@ -359,7 +385,7 @@ def _require_writable(operation: Operation) -> None:
             )
 
 
-def _require_space(operation: Operation) -> None:
+def _require_space(operation: Operation, place: Path) -> None:
     """Refuse to copy more bytes than are free on the disk."""
     sizes = []
     for move in operation.moves:
@@ -368,14 +394,21 @@ def _require_space(operation: Operation) -> None:
     require_room(
         operation.root,
         sizes,
-        f"for the copies in {shown(operation.root)}",
+        f"for the copies in {shown(place)}",
         "Nothing was copied. Free some space, or name a folder on another disk.",
     )
 
 
-def _require_undoable(operation: Operation) -> None:
+def _or_drop(journal: Journal) -> str:
+    """How to forget an operation instead, as a sentence; "" for a finished one."""
+    if journal.state == "done":
+        return ""
+    return f" Or `dl data undo {quoted(journal.root)} --drop` leaves all files where they are."
+
+
+def _require_undoable(journal: Journal, operation: Operation) -> None:
     """Refuse an undo through a link, and one of copies whose originals are in the same dataset."""
-    _require_no_links(operation)
+    _require_no_links(journal, operation)
     if operation.kind != "copy":
         return
     start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
@@ -383,7 +416,7 @@ def _require_undoable(operation: Operation) -> None:
         raise DlError(
             f"Nothing was undone in {shown(operation.root)}",
             why="its images are their own originals, so they may be the only copies",
-            hint="If you don't need them, remove that folder yourself.",
+            hint="If you don't need them, remove that folder yourself." + _or_drop(journal),
         )
 
 

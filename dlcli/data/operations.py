@@ -38,8 +38,7 @@ def undo(root: Path) -> Outcome:
     """
     last(root)
     with hold(root) as held:
-        await_back(last(root).read())
-        return take_back(held)
+        return take_back(held, await_back)
 
 
 def agree(doubtful: DoubtfulError) -> None:
@@ -125,10 +124,7 @@ def working_in(
         DlError: another process works on the folder, or what stopped the operation still does.
     """
     with hold(root) as held:
-        begun = unfinished(root)
-        if begun and begun.state == "undoing":
-            await_back(begun.read())
-        outcome = finish(held, named)
+        outcome = finish(held, named, await_back)
         same = outcome and not outcome.undone and outcome.operation.name == name
         if outcome:
             what = (

@@ -24,6 +24,8 @@ from dlcli.words import count
 
 # Moves of a journal that are shown.
 _MOST_SHOWN = 5
+# The commands that have a journal.
+_COMMANDS = ("organize", "split", "sample")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class DoubtfulError(DlError):
     def __init__(self, journal: Journal, operation: Operation, why: str, *, back: bool) -> None:
         root = quoted(operation.root)
         hint = "Nothing was moved. "
+        if not back and operation.name in _COMMANDS:
+            hint += f"In a terminal, `{as_typed(operation)}` asks, then finishes it. "
         if is_within(operation):
             hint += f"`dl data undo {root} --yes` takes it back. "
         else:
@@ -88,8 +92,9 @@ def doubt(journal: Journal, operation: Operation, *, back: bool, named: Named | 
     root, source = operation.root, operation.source
     began = operation.began
     is_staged = _is_beside(operation)
+    is_named = named == Named(source, operation.kind)
     if began is None:
-        if is_within(operation) or is_staged or named == Named(source, operation.kind):
+        if is_within(operation) or is_staged or is_named:
             return ""
         return f"`dl` 0.1.0 began it, and did not note in which folders; it names {shown(source)}"
     here = place_of(root)
@@ -98,8 +103,14 @@ def doubt(journal: Journal, operation: Operation, *, back: bool, named: Named | 
     if began.root != here and not is_renamed:
         if began.root.path != os.path.realpath(root):
             return f"it began in {shown(began.root.path)}"
-        return f"{shown(root)} is not the folder any more in which it began, but a copy"
-    if is_within(operation):
+        # a disk that is mounted anew may get another number
+        is_mounted_anew = here and here.inode == began.root.inode
+        if not (is_mounted_anew and is_within(operation)) and not (is_named and not back):
+            return (
+                f"{shown(root)} is a copy of the folder in which it began, or its disk was "
+                "mounted anew"
+            )
+    if is_within(operation) or (is_named and not back):
         return ""
     if journal.path.lstat().st_uid != os.geteuid():
         return f"another user began it, with files of {shown(source)}"
@@ -112,7 +123,10 @@ def doubt(journal: Journal, operation: Operation, *, back: bool, named: Named | 
         if back and gone and existing(source).stat().st_dev == gone.device:
             return ""
         return f"{shown(source)}, where its files come from, is missing"
-    return f"{shown(source)} is not the folder any more from which its files come"
+    return (
+        f"{shown(source)} is not the folder any more from which its files come, or its disk was "
+        "mounted anew"
+    )
 
 
 def is_within(operation: Operation) -> bool:

@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.small_folders import (
     DOWNLOADED,
+    KAGGLE,
     MADE,
     Act,
     Tree,
@@ -33,6 +34,7 @@ from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import Held, JournalError, hold, journals, place_of
 from dlcli.data.moves import finish, undo
+from dlcli.data.organize.organize import organize
 from dlcli.data.pending import DoubtfulError, Named, as_typed, to_move
 from dlcli.errors import DlError
 
@@ -108,7 +110,7 @@ def test_a_copy_of_a_dataset_moves_nothing_and_its_original_goes_on(
     assert doubt_of(copy, do) == f"it began in {root}"
     root.rename(away)
     copy.rename(root)
-    assert doubt_of(root, do) == f"{root} is not the folder any more in which it began, but a copy"
+    assert doubt_of(root, do).startswith(f"{root} is a copy of the folder in which it began, or")
     shutil.rmtree(root)
     away.rename(root)
     do(root)
@@ -129,11 +131,62 @@ def test_a_source_that_was_exchanged_or_is_missing_is_asked_about(tmp_path: Path
     source.rename(tmp_path / "away")
     assert doubt_of(root) == f"{source}, where its files come from, is missing"
     shutil.copytree(tmp_path / "away", source)
-    assert doubt_of(root) == f"{source} is not the folder any more from which its files come"
+    assert doubt_of(root).startswith(f"{source} is not the folder any more from which its files")
     shutil.rmtree(source)
     (tmp_path / "away").rename(source)
     finished(root)
     assert len(open_dataset(root).splits["train"]) == 4
+
+
+def mounted_anew(root: Path) -> None:
+    """As if the disk got another number, at a restart."""
+    began = header_of(root)["began"]
+    for place in began.values():
+        place[1] += 1
+    rewritten(root, began=began)
+
+
+def test_moves_within_a_dataset_go_on_after_its_disk_was_mounted_anew(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    mounted_anew(root)
+    finished(root)
+    assert len(open_dataset(root).splits["valid"]) == 2
+
+
+def test_a_disk_that_was_mounted_anew_is_said_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    mounted_anew(root)
+    assert doubt_of(root).endswith("or its disk was mounted anew")
+    assert doubt_of(root, operations.undo).endswith("or its disk was mounted anew")
+    with pytest.raises(DoubtfulError) as error:
+        finished(root, Named(tmp_path / "kaggle", "copy"))
+    command = f"dl data organize {tmp_path}/kaggle {root} --move"
+    assert f"In a terminal, `{command}` asks, then finishes it." in error.value.hint
+    organize_move(tmp_path)
+    assert len(open_dataset(root).splits["train"]) == 4
+
+
+def test_the_same_command_takes_nothing_back_in_a_copy(tmp_path: Path) -> None:
+    root = interrupted(organize_move, plant(tmp_path, DOWNLOADED), "dogscats")
+    mounted_anew(root)
+    journals(root)[0].renamed("undoing")
+    named = Named(tmp_path / "kaggle", "move")
+    assert doubt_of(root, lambda root: finished(root, named))
+
+
+def test_an_undo_that_is_refused_makes_no_folder(tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "kaggle"), "zip", plant(tmp_path / "files", KAGGLE))
+    root = tmp_path / "dogscats"
+    organize(tmp_path / "kaggle.zip", root)
+    began = header_of(root)["began"]
+    began["root"][2] += 1
+    rewritten(root, began=began)
+    for state in ("done", "pending", "undoing"):
+        journals(root)[0].renamed(state)  # type: ignore[arg-type]
+        assert doubt_of(root, operations.undo)
+        assert not list(tmp_path.glob(".*"))
+    assert doubt_of(root)
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_an_emptied_source_that_was_removed_comes_back(tmp_path: Path) -> None:
@@ -312,11 +365,13 @@ def test_a_folder_that_has_become_a_link_is_not_gone_through(tmp_path: Path, inn
     (root / inner).symlink_to(tmp_path / "pool")
     before = tree(tmp_path, hidden=True)
     for act in (finished, operations.undo):
-        with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool"):
+        with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool") as error:
             act(root)
+        assert f"`dl data undo {root} --drop` leaves" in error.value.hint
     journals(root)[0].renamed("done")
-    with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool"):
+    with pytest.raises(DlError, match=f"{inner} is a link to {tmp_path}/pool") as error:
         operations.undo(root)
+    assert "--drop" not in error.value.hint, "what is done is not dropped"
     journals(root)[0].renamed("pending")
     assert tree(tmp_path, hidden=True) == before
 
@@ -524,6 +579,13 @@ def test_whatever_a_journal_says_it_is_read_or_refused(
             assert list(to_move(operation, back=False)) and list(to_move(operation, back=True))
         with pytest.raises(DlError):
             open_dataset(root)
+
+
+def test_a_journal_puts_nothing_else_into_the_command_that_is_shown(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    rewritten(root, details={"naming": {"x; touch mine;": "labels.csv"}})
+    with pytest.raises(JournalError):
+        journals(root)[-1].read()
 
 
 def test_paths_that_lead_out_are_said(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
@@ -55,6 +57,31 @@ def test_a_link_to_nowhere_stays(folder: Path) -> None:
             act(folder)
     assert (folder / SAMPLE).readlink() == Path("nowhere")
     assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_one_that_stops_says_what_to_type_and_names_no_folder_that_is_gone(
+    folder: Path,
+    failure: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(source: str, target: str) -> None:
+        if isinstance(failure, OSError):
+            failure.filename = target
+        raise failure
+
+    monkeypatch.setattr(os, "link", stop)
+    with pytest.raises((DlError, KeyboardInterrupt)) as caught:
+        sample(folder)
+    said = capsys.readouterr().err
+    if isinstance(caught.value, DlError):
+        assert f"No space left, at {folder / SAMPLE}/train/" in caught.value.why
+        said += caught.value.why + caught.value.hint
+    assert f"{folder / SAMPLE} is as it was." in said
+    assert "run the same command again." in said
+    assert ".dl-" not in said
+    assert not [*folder.glob(".*")]
 
 
 @pytest.mark.parametrize("name", [".partial", ".replaced"])
