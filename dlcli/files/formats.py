@@ -17,7 +17,6 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -50,9 +49,8 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         return file.read()
 
 
-@contextmanager
-def opened(path: Path | str, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
-    """Open a file, or what a link to one leads to, to read it.
+def opened(path: Path | str, most: int = MOST_BYTES) -> BinaryIO:
+    """Open a file, or what a link to one leads to, to read it; the caller closes it.
 
     Args:
         most: the size in bytes of the largest file to read.
@@ -61,7 +59,8 @@ def opened(path: Path | str, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
         DlError: it is larger, or a pipe or a device.
         OSError: it is missing, a folder, or can't be read.
     """
-    with open(path, "rb", opener=_at_once) as file:
+    file = open(path, "rb", opener=_at_once)  # noqa: SIM115
+    try:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise DlError(
@@ -75,7 +74,10 @@ def opened(path: Path | str, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
                 why=f"it has {found.st_size:,} bytes, of such a file `dl` reads at most {most:,}",
                 hint="Restore the file, or remove it.",
             )
-        yield file
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _at_once(path: str, flags: int) -> int:

@@ -103,9 +103,9 @@ def list_runs(runs_dir: Path, dataset: str | None = None, *, settings: bool = Fa
     names = [dataset] if dataset is not None else _folders(runs_dir)
     rows = [
         row
-        for name in names
-        for folder in _folders(runs_dir / name)
-        if (row := _row(runs_dir / name / folder, settings))
+        for place in (runs_dir / name for name in names)
+        for folder in _folders(place)
+        if (row := _row(place / folder, settings))
     ]
     rows.sort(key=_age, reverse=True)
     return rows
@@ -185,7 +185,7 @@ def _row(folder: Path, settings: bool) -> Row | None:
     config = _content(f"{path}/{_CONFIG}", problems)
     _content(f"{path}/{_CLASSES}", problems)
     if _HISTORY in names or status.get("epoch"):
-        _look_at_history(run, problems)
+        _look_at_history(run, f"{path}/{_HISTORY}", problems)
     state = _state(run, status, problems)
     held = _settings(run, config, settings, problems)
     if state != "finished" and not problems and PLANNED not in status:
@@ -254,9 +254,9 @@ def _rates(settings: Mapping[str, Any]) -> dict[str, float]:
         return {}
 
 
-def _look_at_history(run: Run, problems: list[str]) -> None:
+def _look_at_history(run: Run, path: str, problems: list[str]) -> None:
     """Add what is wrong with `history.csv` to the problems."""
-    data = _content(os.fspath(run.history_file), problems)
+    data = _content(path, problems)
     commas = {line.count(b",") for line in data.splitlines()}
     if data and (len(commas) > 1 or b'"' in data):
         try:

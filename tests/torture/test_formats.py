@@ -8,7 +8,7 @@ import pytest
 from torture.formats import FORMATS, fuzz
 
 # A run's files are read by a dozen commands and functions each.
-TRIES = {name: 4 if "runs/" in format.file else 15 for name, format in FORMATS.items()}
+TRIES = {name: 2 if "runs/" in format.file else 8 for name, format in FORMATS.items()}
 
 
 @pytest.mark.parametrize("name", FORMATS)
