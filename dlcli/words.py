@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -45,6 +45,12 @@ def size(n_bytes: int) -> str:
         if n_bytes >= 0.99995 * one:  # 999,950 bytes would round to 1,000.0 kB, so write 1.0 MB
             return f"{n_bytes / one:,.1f} {unit}"
     return count(n_bytes, "byte")
+
+
+def first_of(texts: Sequence[str], most: int = 3) -> str:
+    """The first few of some texts, and the number of the others: "a, b, c and 1,234 more"."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def short(name: str, most: int = 48) -> str:

@@ -205,17 +205,20 @@ def journals(root: Path) -> list[Journal]:
     Raises:
         NotOwnError: their folder is a link.
     """
+    folder = root / FOLDER
+    if not folder.is_dir() and not folder.is_symlink():
+        return []  # none yet, or a file of that name, which only a command that locks refuses
+    require_own(folder, root, folder=True)
     try:
-        require_own(root / FOLDER, root, folder=True)
-        with os.scandir(root / FOLDER) as entries:
+        with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:  # gone by now
         return []
     found = []
     for name in names:
         if match := NAME.fullmatch(name):
             number, what, state = match.groups()
-            found.append(Journal(root / FOLDER / name, int(number), what, state))  # type: ignore[arg-type]
+            found.append(Journal(folder / name, int(number), what, state))  # type: ignore[arg-type]
     return sorted(found, key=lambda journal: (journal.number, journal.path.name))
 
 

@@ -233,7 +233,7 @@ def sample(
         DlError: another sample exists, or there are too few images to take one.
     """
     # a dataset that can only be read does not change meanwhile, unless through somebody else
-    with hold(root) if os.access(root, os.W_OK) else nullcontext():
+    with hold(root) if _can_lock(root) else nullcontext():
         operation = to_sample(root, train, valid, seed)
         target = operation.root
         name_left(root.with_name(f".{target.name}.{end}") for end in ("partial", "replaced"))
@@ -257,6 +257,12 @@ def sample(
                     "that folder.",
                 )
     return target, outcome
+
+
+def _can_lock(root: Path) -> bool:
+    journals_there = root / FOLDER
+    places = (root, journals_there) if journals_there.exists() else (root,)
+    return all(os.access(place, os.W_OK) for place in places)
 
 
 def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:

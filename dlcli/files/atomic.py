@@ -54,7 +54,7 @@ def atomic(path: Path, root: Path | None = None) -> Iterator[Path]:
         NotOwnError: a folder between the root and the file is a link.
     """
     try:
-        with own_folder(path.parent, root or path.parent) as above, _aside(path) as folder:
+        with own_folder(path.parent, root or path.parent) as above, aside(path) as folder:
             yield folder / path.name
             with (folder / path.name).open("rb") as file:
                 os.fsync(file.fileno())
@@ -90,7 +90,7 @@ def atomic_folder(
     with own_folder(path.parent, root or path.parent, make=True):
         require_own(path, root or path.parent, folder=True)
     settle_folder(path)
-    with _aside(path) as folder:
+    with aside(path) as folder:
         built, replaced = folder / path.name, folder / (_REPLACED if keep_others else _DROPPED)
         built.mkdir()
         yield built
@@ -151,8 +151,11 @@ def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A new temporary folder beside `path`, for this process alone; it goes at the end."""
+def aside(path: Path) -> Iterator[Path]:
+    """A new temporary folder beside `path`, for this process alone; it goes at the end.
+
+    So does a file or folder in it that has the path's name. All else in it stays.
+    """
     folder = path.with_name(f".dl-{os.getpid()}-{machine_id()}-{os.urandom(4).hex()}")
     folder.mkdir()
     try:

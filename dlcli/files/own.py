@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -170,17 +169,6 @@ def remove_own(file: Path, root: Path) -> None:
     """
     with suppress(FileNotFoundError), own_folder(file.parent, root) as folder:
         os.unlink(file.name, dir_fd=folder)
-
-
-def remove_own_tree(folder: Path, root: Path) -> None:
-    """Remove a folder below a root, with all that is in it; links in it, not what they lead to.
-
-    Raises:
-        NotOwnError: it or a folder between it and the root is a link.
-    """
-    require_own(folder, root, folder=True)
-    with suppress(FileNotFoundError), own_folder(folder.parent, root) as above:
-        shutil.rmtree(folder.name, dir_fd=above)
 
 
 def others_in(folder: Path, known: re.Pattern[str]) -> list[Path]:

@@ -48,6 +48,11 @@ def test_a_folder_without_journals_has_none(tmp_path: Path) -> None:
     assert journals(tmp_path / "nowhere") == []
     (tmp_path / "file").touch()
     assert journals(tmp_path / "file") == []
+    (tmp_path / ".dl").write_text("mine")
+    assert journals(tmp_path) == []
+    with pytest.raises(DlError, match=r"\.dl is a file"), hold(tmp_path):
+        pass
+    assert (tmp_path / ".dl").read_text() == "mine"
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"format": 2}\n', '{"format": 3}\n', "[1]\n", "\xff"])

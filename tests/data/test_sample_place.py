@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -156,12 +157,17 @@ def test_it_is_not_taken_while_the_dataset_changes(folder: Path) -> None:
 
 
 @pytest.mark.forks
-def test_it_is_taken_of_a_dataset_that_can_only_be_read(folder: Path) -> None:
+@pytest.mark.parametrize("mode", [0o555, 0o777])
+def test_it_is_taken_of_a_dataset_that_can_only_be_read(folder: Path, mode: int) -> None:
+    """All of it; or, where others share the dataset, only what its owner's `dl` keeps there."""
     folder.chmod(0o777)
-    (folder / "dogscats").chmod(0o555)
+    (folder / "dogscats" / ".dl").mkdir(mode=0o755)
+    (folder / "dogscats").chmod(mode)
     for above in folder.parents:
         if above.is_relative_to(gettempdir()) and above != Path(gettempdir()):
             above.chmod(0o755)
+
+    import_module("numpy.random")  # the child may not read the interpreter's own folder
 
     def act() -> None:
         become_nobody()

@@ -16,6 +16,7 @@ from pathlib import Path
 from dlcli.data.organize.tables import Form, Table, best_form, plain_name
 from dlcli.errors import DlError
 from dlcli.files.paths import quoted, shown
+from dlcli.words import first_of
 
 # Names of columns of images, in lower case, letters and digits alone.
 ID_NAMES = ("id", "image", "imageid", "img", "file", "filename", "path", "name")
@@ -251,6 +252,4 @@ def _tagged(column: str, values: Set[str]) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    listed = ", ".join(f"`{shown(name)}`" for name in names[:_MOST_NAMED])
-    more = len(names) - _MOST_NAMED
-    return f"{listed} and {more} more" if more > 0 else listed
+    return first_of([f"`{shown(name)}`" for name in names], _MOST_NAMED)

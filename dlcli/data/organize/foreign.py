@@ -14,11 +14,10 @@ from pathlib import Path
 from dlcli.data.journal import Move
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
-from dlcli.images.formats import fault_of, has_usual_suffix
-from dlcli.words import count
+from dlcli.images.formats import fault_of
+from dlcli.words import count, first_of
 
 _KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-_MOST_NAMED = 3
 
 
 def require_files(folder: Path, names: Iterable[str]) -> None:
@@ -53,22 +52,30 @@ def split_off_foreign(source: Path, moves: Sequence[Move]) -> tuple[tuple[Move, 
 
     Returns:
         the other moves, and what was left out as a list of at most one sentence.
+
+    Raises:
+        DlError: no other moves are left.
     """
     root = os.path.realpath(source)
     left = [move for move in moves if _is_foreign(root, f"{source}/{move.source}")]
     if not left:
         return tuple(moves), []
-    names = ", ".join(
-        f"{shown(move.source)} -> {shown(os.path.realpath(source / move.source))}"
-        for move in left[:_MOST_NAMED]
-    )
-    more = f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else ""
+    names = [
+        f"{shown(move.source)} -> {shown(os.path.realpath(source / move.source))}" for move in left
+    ]
     link = "a link" if len(left) == 1 else "links"
     note = (
-        f"Not copied: {count(len(left), 'file')} outside {shown(source)}, behind {link}: {names}"
-        f"{more}. If a file belongs to the dataset, copy it there yourself."
+        f"Not copied: {count(len(left), 'file')} outside {shown(source)}, behind {link}: "
+        f"{first_of(names)}. If a file belongs to the dataset, copy it there yourself."
     )
-    return tuple(move for move in moves if move not in {*left}), [note]
+    if len(left) == len(moves):
+        raise DlError(
+            f"Nothing in {shown(source)} can be copied",
+            why="it has only links to files outside it that are not images",
+            hint=note,
+        )
+    foreign = set(left)
+    return tuple(move for move in moves if move not in foreign), [note]
 
 
 def _is_foreign(root: str, path: str) -> bool:
@@ -77,4 +84,4 @@ def _is_foreign(root: str, path: str) -> bool:
     place = os.path.realpath(path)
     if place.startswith(f"{root}/") or not os.path.exists(place):
         return False
-    return not has_usual_suffix(path) or bool(fault_of(place))
+    return bool(fault_of(place))

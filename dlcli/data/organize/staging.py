@@ -38,6 +38,7 @@ from dlcli.files.own import MARKER, mark, marked, unmark
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
 from dlcli.images.formats import has_usual_suffix, is_image, kind_of
+from dlcli.words import first_of
 
 _UNPACKED = ".unpacked"
 # Up to 0.1.0, an incomplete folder.
@@ -49,7 +50,6 @@ _UNPACK, _UNDO = "organize", "undo"
 _WHOLE = ".whole"
 # The file in such a folder that lists what was drawn.
 _DRAWN = ".drawn"
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def left_packed(source: Path, download: Download | None) -> str:
     packed = set(download.packed) if download else set()
     archives = [source / name for name in read_layout(source).archives]
     left = [shown(f.name) for f in archives if f not in packed and not _is_unpacked(f)]
-    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
-    names = ", ".join(left[:_MOST_NAMED]) + more
-    return f"Left packed: {names}. First unpack what belongs to the dataset." if left else ""
+    if not left:
+        return ""
+    return f"Left packed: {first_of(left)}. First unpack what belongs to the dataset."
 
 
 def staging_folder(download: Download, target: Path) -> Path:

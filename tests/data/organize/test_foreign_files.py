@@ -132,3 +132,24 @@ def test_a_link_called_an_image_that_leads_to_another_file_is_not_copied(tmp_pat
     assert len(tree(tmp_path / "made")) == 6
     (note,) = (note for note in notes_of(made.operation) if "link" in note)
     assert "cat/z.jpg" in note
+
+
+def test_links_without_a_suffix_are_copied_if_they_lead_to_images(tmp_path: Path) -> None:
+    make_pictures(tmp_path / "pool", ("cat", "dog"), 3)
+    for number, photo in enumerate((tmp_path / "pool").rglob("*.png")):
+        link = tmp_path / "pets/train" / photo.parent.name / f"photo{number}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(photo)
+    assert organize(tmp_path / "pets", tmp_path / "made") is not None
+    assert len(tree(tmp_path / "made")) == 6
+
+
+def test_a_download_of_nothing_but_links_to_other_files_is_refused(tmp_path: Path) -> None:
+    key = plant(tmp_path, {"key": b"-----BEGIN OPENSSH PRIVATE KEY-----"}) / "key"
+    for name in ("cat", "dog"):
+        (tmp_path / "pets/train" / name).mkdir(parents=True)
+        (tmp_path / "pets/train" / name / "1.jpg").symlink_to(key)
+    with pytest.raises(DlError, match="pets can be copied") as caught:
+        organize(tmp_path / "pets", tmp_path / "made")
+    assert f"train/cat/1.jpg -> {key}" in caught.value.hint
+    assert not (tmp_path / "made").exists()

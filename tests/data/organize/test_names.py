@@ -9,7 +9,7 @@ from support.archives import zipped
 from support.small_folders import make, tree
 
 from dlcli.data import operations
-from dlcli.data.organize.names import tells_apart
+from dlcli.data.organize.names import require_distinct, tells_apart
 from dlcli.data.organize.organize import organize, to_organize
 from dlcli.errors import DlError
 
@@ -35,6 +35,15 @@ def test_names_that_the_disk_takes_for_one_are_refused_before_anything_moves(
         with pytest.raises(DlError, match="have the same name on the disk of"):
             act(source, tmp_path / "made")
     assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+def test_the_disk_is_asked_once_whatever_the_number_of_clashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr("dlcli.data.organize.names.tells_apart", lambda at: not asked.append(at))
+    require_distinct(tmp_path, [f"train/{cat}/{n}.jpg" for cat in ("cat", "Cat") for n in range(9)])
+    assert asked == [tmp_path]
 
 
 def test_the_disk_is_asked_and_nothing_stays_on_it(tmp_path: Path) -> None:
