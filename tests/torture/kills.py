@@ -29,7 +29,7 @@ CODES = {
 # Another number may strike yet.
 TRIED_ON = ("cut", "moment")
 # A file that was being written: its name holds the process, the machine and a random part.
-TEMPORARY = r"(.*/)?\.dl-\d+-[0-9a-f]{8}-[0-9a-f]{8}([-/].*)?"
+TEMPORARY = r"((?:.*?/)?\.dl-\d+-[0-9a-f]{8}-[0-9a-f]{8})([-/].*)?"
 
 
 class Act:
@@ -91,9 +91,14 @@ class Act:
         self.go_on(before)
         lab.require(start, scene.changes)
         found = Seen.of(lab.home).result()
+        hidden = set()
         for name in found.keys() - expected.keys():
-            if re.fullmatch(f"{scene.leaves}|{TEMPORARY}", name):
+            if temporary := re.fullmatch(TEMPORARY, name):
+                hidden.add(temporary[1])
+            if temporary or re.fullmatch(scene.leaves, name):
                 del found[name]
+        if len(hidden) > 1:
+            raise Failed(lab.story(f"more than one hidden file is left: {sorted(hidden)}"))
         if wrong := difference(expected, found):
             raise Failed(lab.story(f"not as if nothing had been:\n{wrong}"))
         return True
