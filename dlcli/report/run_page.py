@@ -20,7 +20,7 @@ from dlcli import words
 from dlcli.evaluation.history import best_epoch, curves
 from dlcli.evaluation.metrics import checked, confusion_matrix
 from dlcli.evaluation.verdict import confusions, verdict
-from dlcli.files.atomic import atomic_write
+from dlcli.files.atomic import atomic_write, remove_leftovers
 from dlcli.files.paths import shown
 from dlcli.images.pixels import NEWEST, RuleVersion
 from dlcli.report import charts, figures
@@ -140,6 +140,7 @@ def write_report(report: Report, folder: Path) -> Path:
 
     figures_dir = run.figures
     figures_dir.mkdir(exist_ok=True)
+    remove_leftovers(figures_dir)  # a killed call leaves one for each figure
     captions = {i: tile.lines for i, tile in tiles.items()}
     with ThreadPoolExecutor() as pool:  # compressing images releases Python's lock
         sheets = [
