@@ -127,7 +127,7 @@ def remove_folder(path: Path) -> None:
 
     A kill may leave it under a temporary name, for `remove_leftovers`.
     """
-    with _aside(path) as folder:
+    with aside(path) as folder:
         path.rename(folder / path.name)
 
 
