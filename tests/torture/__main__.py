@@ -21,10 +21,11 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, TextIO
+from typing import Any
 
 from torture import hostile, kills, low, together
 from torture.fuzz import INPUTS, fuzz
@@ -36,6 +37,8 @@ HERE = Path(__file__).parents[1]
 ROUND_INPUTS = 300
 # A round ends within this, or its worker is given up.
 GRACE_SECONDS = 300
+# A worker that is asked to end has so long; then it is killed.
+PATIENCE_SECONDS = 30.0
 
 
 def kill_files(lab: Lab, seed: int) -> None:
@@ -146,7 +149,7 @@ def kinds_here() -> dict[str, Kind]:
 
 
 def work(number: int, workers: int, seed: int, minutes: float, only: str) -> None:
-    """Play rounds until the time is over; print a line of JSON for each."""
+    """Play rounds until the time is over; print a line of JSON when one begins, and one after."""
     signal.signal(signal.SIGTERM, lambda *of_it: sys.exit(1))
     end = time.monotonic() + minutes * 60
     kinds = {name: kind for name, kind in kinds_here().items() if only in ("", name)}
@@ -159,10 +162,12 @@ def work(number: int, workers: int, seed: int, minutes: float, only: str) -> Non
                 name = min(kinds, key=lambda each: spent[each] / kinds[each].share)
                 at = seed + number + rounds[name] * workers
                 begun = time.monotonic()
+                played = {"kind": name, "seed": at}
+                print(json.dumps(played), flush=True)
                 failure = one_round(lab, kinds[name], at)
                 rounds[name] += 1
                 spent[name] += time.monotonic() - begun
-                told = {"kind": name, "seed": at, "counts": dict(lab.counts), "failure": failure}
+                told = played | {"counts": dict(lab.counts), "failure": failure}
                 print(json.dumps(told), flush=True)
                 lab.counts.clear()
                 if time.monotonic() > end and (minutes or not kinds.keys() - rounds.keys()):
@@ -205,10 +210,17 @@ class Tally:
         if not told["failure"]:
             return
         column, text = told["failure"]
-        row = f"inputs: {text.partition(',')[0]}" if row == "inputs" else row
+        name, is_input, _ = text.partition(", input ")
+        row = f"inputs: {name}" if is_input else row
         self.failed[row, column] += 1
         again = f"PYTHONPATH=tests .venv/bin/python -m torture --kind {told['kind']}"
         print(f"\n{text}\n\nTo repeat it: {again} --seed {told['seed']}\n", flush=True)
+
+    def add_cut(self, worker: Worker, column: str, why: str) -> None:
+        """Count a round that its worker began and did not end, if there is one."""
+        if worker.playing is not None:
+            self.add(worker.playing | {"counts": {}, "failure": [column, why]})
+            worker.playing = None
 
     def line(self) -> str:
         """What was tried so far."""
@@ -238,52 +250,96 @@ class Tally:
         )
 
 
-def read(stream: TextIO, told: queue.Queue[str | None]) -> None:
-    """Hand on a worker's lines, then None."""
-    for line in stream:
-        told.put(line)
-    told.put(None)
+@dataclass
+class Worker:
+    """A process that plays rounds.
+
+    Args:
+        process: prints a line of JSON when a round begins, and one when it ends.
+        told: gets these lines as values, then None, each with this worker.
+        playing: the round that has begun and not ended.
+    """
+
+    process: subprocess.Popen[str]
+    told: queue.Queue[tuple[Worker, dict[str, Any] | None]]
+    playing: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.told.put((self, json.loads(line)))
+        self.told.put((self, None))
+
+    def end(self) -> int:
+        """End the process, if it has not ended; its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def started(command: list[str], told: queue.Queue[Any]) -> Worker:
+    environ = os.environ | {"PYTHONPATH": str(HERE)}
+    return Worker(subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True), told)
+
+
+def watch(tally: Tally, workers: list[Worker], told: queue.Queue[Any], give_up: float) -> bool:
+    """Count what workers tell until they end, or are given up; whether all ended well.
+
+    Args:
+        give_up: when, by the monotonic clock.
+    """
+    left, said = [*workers], 0.0
+    pause = 5 if sys.stderr.isatty() else 60
+    is_well = True
+    try:
+        while left and time.monotonic() < give_up:
+            with suppress(queue.Empty):
+                worker, line = told.get(timeout=1)
+                if line is None:
+                    left.remove(worker)
+                    code = worker.process.wait()
+                    is_well &= code == 0
+                    tally.add_cut(worker, "other", f"The worker died: exit code {code}.")
+                elif "counts" in line:
+                    worker.playing = None
+                    tally.add(line)
+                else:
+                    worker.playing = line
+            if time.monotonic() > said + pause:
+                said = time.monotonic()
+                print(tally.line(), file=sys.stderr, flush=True)
+        for worker in left:
+            is_well = False
+            tally.add_cut(worker, "hangs", "The round did not end.")
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+    finally:
+        for worker in workers:
+            worker.end()
+    return is_well
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Start the workers, count what they tell, print the table."""
-    tally, told = Tally(), queue.Queue[str | None]()
-    environ = os.environ | {"PYTHONPATH": str(HERE)}
+    tally, told = Tally(), queue.Queue[Any]()
     workers = []
     for number in range(arguments.workers):
         command = [sys.executable, "-m", "torture", "--worker", str(number)]
         for name in ("workers", "seed", "minutes", "kind"):
             command += [f"--{name}", str(getattr(arguments, name))]
-        worker = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
-        assert worker.stdout is not None
-        threading.Thread(target=read, args=(worker.stdout, told), daemon=True).start()
-        workers.append(worker)
-    ended, said = 0, 0.0
+        workers.append(started(command, told))
     give_up = time.monotonic() + arguments.minutes * 60 + GRACE_SECONDS
-    pause = 5 if sys.stderr.isatty() else 60
-    try:
-        while ended < len(workers) and time.monotonic() < give_up:
-            try:
-                line = told.get(timeout=1)
-            except queue.Empty:
-                line = ""
-            if line is None:
-                ended += 1
-            elif line:
-                tally.add(json.loads(line))
-            if time.monotonic() > said + pause:
-                said = time.monotonic()
-                print(tally.line(), file=sys.stderr, flush=True)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-    finally:
-        for worker in workers:
-            worker.terminate()
-    dead = [worker for worker in workers if worker.wait()]
+    is_well = watch(tally, workers, told, give_up)
     print(tally.table(arguments.markdown))
     if "full disks" not in tally.tried and arguments.kind in ("", "full"):
         print("Full disks were left out: no disk may be mounted here.")
-    return int(tally.failed.total() > 0 or bool(dead) or not tally.tried)
+    return int(tally.failed.total() > 0 or not is_well or not tally.tried)
 
 
 def main() -> int:
