@@ -22,6 +22,7 @@ from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import absolute, quoted, shown
 from dlcli.images.formats import is_unread_photo, left_out
+from dlcli.words import short
 
 SPLITS = ("train", "valid", "test")
 SETTINGS = "dataset.yaml"
@@ -199,7 +200,7 @@ def dataset_settings(root: Path) -> dict[str, Any]:
     for name in map(str, value):
         if name != KAGGLE:
             raise DlError(
-                f"{shown(path)}: no setting is called `{name}`",
+                f"{shown(path)}: no setting is called `{short(name)}`",
                 hint=f"{did_you_mean(name, (KAGGLE,))} This file takes only the block `{KAGGLE}:`.",
             )
     return value

@@ -1,4 +1,9 @@
-"""Batches of hostile inputs, each in a process that may hang, crash or take all memory."""
+"""Hostile inputs of all formats, each from its number, and batches of them.
+
+A batch has a process of its own, which may hang, crash or take all memory.
+
+    try_input("status", 7, folder)
+"""
 
 from __future__ import annotations
 
@@ -27,6 +32,22 @@ MEMORY_BYTES = 8 << 30
 MOST_SECONDS = 8
 
 
+def try_input(name: str, number: int, folder: Path) -> None:
+    """Make an input of one format, and read it.
+
+    Args:
+        number: the same one always makes the same input.
+        folder: empty at first, then for all inputs of this format.
+
+    Raises:
+        AssertionError: its reader did not bear it.
+    """
+    try:
+        INPUTS[name].try_one(Random(f"{name} {number}"), folder)
+    except AssertionError as error:
+        raise AssertionError(f"{name}, input {number}: {error}") from error
+
+
 def batch(name: str, seed: int, count: int, progress: str) -> None:
     """Try inputs of one format, for some seconds at most, and print how many there were.
 
@@ -39,7 +60,7 @@ def batch(name: str, seed: int, count: int, progress: str) -> None:
         for number in range(seed, seed + count):
             Path(progress).write_text(str(number))
             try:
-                INPUTS[name].try_one(Random(f"{name} {number}"), Path(folder))
+                try_input(name, number, Path(folder))
             except AssertionError as error:
                 print(f"{error!s:.2000}")
                 return
@@ -49,7 +70,7 @@ def batch(name: str, seed: int, count: int, progress: str) -> None:
 
 
 def fuzz(lab: Lab, name: str, seed: int, count: int) -> None:
-    """Try inputs of one format in a process of its own."""
+    """Try so many inputs of one format in a process of its own."""
     lab.clear()
     progress = lab.home / "current-seed"
     first = f"from torture.fuzz import batch; batch({name!r}, {seed}, {count}, {str(progress)!r})"
@@ -59,5 +80,5 @@ def fuzz(lab: Lab, name: str, seed: int, count: int) -> None:
         at = progress.read_text() if progress.exists() else "the beginning"
         raise type(error)(f"{name}, input {at}: {error}") from error
     if not done.stdout.startswith("tried "):
-        raise Failed(f"{name}, input {progress.read_text()}: {done.stdout}{done.stderr}")
+        raise Failed(f"{done.stdout}{done.stderr}")
     lab.counts[f"inputs: {name}"] += int(done.stdout.split()[1])
