@@ -406,12 +406,15 @@ def _opened(url: str, headers: Mapping[str, str], seconds: float) -> Iterator[Re
 
 
 def _require_encrypted(response: Response) -> None:
-    """Refuse an answer that came over a plain connection, where an encrypted one was asked for."""
-    ways = [urlsplit(each.url).scheme for each in (*response.history, response)]
-    if "https" in ways and ways[-1] != "https":
+    """Refuse an answer if a plain connection, at any step, followed an encrypted one."""
+    urls = [each.url for each in (*response.history, response)]
+    encrypted = [urlsplit(url).scheme == "https" for url in urls]
+    first = encrypted.index(True) if any(encrypted) else len(urls)
+    if False in encrypted[first:]:
+        plain = urls[encrypted.index(False, first)]
         raise NotFetched(
-            f"Can't download from {_host(response.history[0].url)}",
-            why=f"it leads to {_host(response.url)} without encryption",
+            f"Can't download from {_host(urls[0])}",
+            why=f"it leads to {_host(plain)} without encryption",
             hint="Try again later, or from another network.",
         )
 

@@ -138,3 +138,6 @@ def test_no_redirect_leads_out_of_encryption() -> None:
     download._require_encrypted(answer("http://mirror.test/a", plain))
     with pytest.raises(DlError, match=r"storage\.test: it leads to mirror\.test without encr"):
         download._require_encrypted(answer("http://mirror.test/a", secure))
+    for first in ([], [plain]):
+        with pytest.raises(DlError, match="it leads to mirror"):
+            download._require_encrypted(answer("https://end.test/a", *first, secure, plain))
