@@ -18,7 +18,12 @@ _NOTHING = {"core.fsmonitor": "", "core.hooksPath": os.devnull}
 _FILTER = {"clean": "", "process": "", "required": "false"}
 # The variables of the user's that count. Others may name another repository.
 _KEPT = ("GIT_CONFIG_", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",  # as an older git does not know of the one above
+    "GIT_TERMINAL_PROMPT": "0",
+}
 
 
 def run_git(
@@ -58,6 +63,8 @@ def run_git(
 def commit_of(folder: Path, timeout_seconds: float = 5) -> str | None:
     """The commit of the repository around a folder, marked if files have changed since.
 
+    It is marked, too, if git can't compare the files.
+
     None outside of a repository, and in one of another user: git refuses it, unless the user's
     `safe.directory` names it.
     """
@@ -68,15 +75,18 @@ def commit_of(folder: Path, timeout_seconds: float = 5) -> str | None:
         if not commit:
             return None
         filters = _own_filters(folder, timeout_seconds)
-        changed = any("=" in name for name in filters) or _said(
-            folder,
-            *("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"),
-            timeout_seconds=timeout_seconds,
-            without=filters,
+        changed = any("=" in name for name in filters) or _has_changes(
+            folder, filters, timeout_seconds
         )
     except (OSError, TimeoutExpired):  # git is missing, or the file system is slow
         return None
     return f"{commit} with changes" if changed else commit
+
+
+def _has_changes(folder: Path, without: tuple[str, ...], timeout_seconds: float) -> bool:
+    words = ("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty")
+    done = run_git(folder, *words, timeout_seconds=timeout_seconds, without=without)
+    return done.returncode != 0 or bool(done.stdout)
 
 
 def _own_filters(folder: Path, timeout_seconds: float) -> tuple[str, ...]:
@@ -89,6 +99,7 @@ def _own_filters(folder: Path, timeout_seconds: float) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _said(folder: Path, *words: str, timeout_seconds: float, without: tuple[str, ...] = ()) -> str:
-    done = run_git(folder, *words, timeout_seconds=timeout_seconds, without=without)
+def _said(folder: Path, *words: str, timeout_seconds: float) -> str:
+    """What git says; "" if it fails."""
+    done = run_git(folder, *words, timeout_seconds=timeout_seconds)
     return os.fsdecode(done.stdout).strip() if done.returncode == 0 else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.aws.copy.lists import git_ignored, listed_project
+from dlcli.git import _ENVIRONMENT as ENVIRONMENT
 from dlcli.git import commit_of
 
 # Each may name a command in a repository's own settings.
@@ -108,6 +109,30 @@ def test_changes_are_told(theirs: Path, git: Callable[..., None]) -> None:
     assert commit_of(theirs) == f"{clean} with changes"
     git(theirs, "commit", "-qm", "y")
     assert commit_of(theirs) not in (None, clean, f"{clean} with changes")
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_missing_object_is_not_fetched_and_what_it_hides_may_have_changed(
+    theirs: Path, git: Callable[..., None], monkeypatch: pytest.MonkeyPatch, is_old: bool
+) -> None:
+    if is_old:
+        monkeypatch.delitem(ENVIRONMENT, "GIT_NO_LAZY_FETCH")
+    commit, tells = commit_of(theirs), theirs.parent / "it ran"
+    assert commit
+    asked = ["git", "-C", theirs, "rev-parse", "HEAD^{tree}"]
+    tree = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    (theirs / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    for key, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "far",
+        "protocol.allow": "always",
+        "protocol.ext.allow": "always",
+        "remote.far.promisor": "true",
+        "remote.far.url": f"ext::touch {str(tells).replace(' ', '% ')}",
+    }.items():
+        git(theirs, "config", key, value)
+    assert commit_of(theirs) == f"{commit} with changes"
+    assert not tells.exists()
 
 
 def test_a_filter_of_the_user_is_used(theirs: Path, git: Callable[..., None], home: Path) -> None:
