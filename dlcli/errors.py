@@ -48,6 +48,16 @@ class DlError(Exception):
         return "\n".join([*lines, self.hint] if self.hint else lines)
 
 
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether memory is too small, as Python, TensorFlow or PyTorch say, here or in a cause."""
+    while error is not None:
+        name = type(error).__name__
+        if isinstance(error, MemoryError) or name in ("ResourceExhaustedError", "OutOfMemoryError"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Suggest the known words that are most like an unknown one.
 

@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli.parts.ask import consent_to_trust
 from dlcli.cli.parts.help import CALLED, DebugOption, Group, usage_text
-from dlcli.errors import DlError, ExitCode
+from dlcli.errors import DlError, ExitCode, lacks_memory
 from dlcli.files.paths import shown
 from dlcli.progress import nobody_reads, say
 from dlcli.trust import asked_by
@@ -140,18 +140,12 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(_os_error(error), error, ExitCode.ERROR)
     except Exception as error:
-        if _lacks_memory(error):
+        if lacks_memory(error):
             return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
         if _lacks_threads(error):
             text = f"The system can't start another thread\n{MORE_ROOM}"
             return _fail(text, error, ExitCode.ERROR)
         raise
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether memory is too small, as Python, TensorFlow or PyTorch say."""
-    of_backends = {"ResourceExhaustedError", "OutOfMemoryError"}
-    return isinstance(error, MemoryError) or type(error).__name__ in of_backends
 
 
 def _lacks_threads(error: Exception) -> bool:

@@ -60,6 +60,8 @@ _CLASSES = {
     ("keras", "Sequential"),
     ("keras.models", "Model"),
     ("keras.models", "Sequential"),
+    ("keras.src.applications.convnext", "LayerScale"),
+    ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
     ("keras.src.models.functional", "Functional"),
     ("keras.src.models.sequential", "Sequential"),
 }

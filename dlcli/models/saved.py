@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.backend import silent, without_notices
-from dlcli.errors import DlError
+from dlcli.errors import DlError, lacks_memory
 from dlcli.files.paths import shown
 from dlcli.models.bounds import most_weights, require_bounded_outputs, weights_bounded
 
@@ -21,6 +21,7 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         DlError: the file is missing, damaged, would run code or take memory without bound.
+        Exception: of Python or the backend, if there is too little memory.
     """
     from textwrap import shorten
 
@@ -33,6 +34,8 @@ def load_model(path: Path) -> keras.Model:
         require_bounded_outputs(model)
     # of a config that somebody wrote, Keras, its backend and HDF5 may raise anything
     except Exception as error:
+        if lacks_memory(error):
+            raise
         raise DlError(
             f"{shown(path)} can't be loaded",
             why=shorten(str(error) or type(error).__name__, 300, placeholder=" ..."),
@@ -52,6 +55,7 @@ def export_model(model: keras.Model, path: Path, format_name: str = "openvino") 
     Raises:
         DlError: the export failed, with any error of Keras or of the packages that it calls.
         OSError: there is no space or no permission.
+        Exception: of Python or the backend, if there is too little memory.
     """
     import warnings
 
@@ -67,6 +71,8 @@ def export_model(model: keras.Model, path: Path, format_name: str = "openvino") 
     except OSError:
         raise
     except Exception as error:
+        if lacks_memory(error):
+            raise
         if "iostream" in str(error):  # OpenVINO's only sign of a full disk
             raise OSError(ENOSPC, os.strerror(ENOSPC), str(path)) from error
         raise DlError(

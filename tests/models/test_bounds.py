@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import shutil
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 from torture.hostile_models import REFUSED, SMALL_MODEL, Parts, external_link, try_one
 
-from dlcli.errors import DlError
+from dlcli.errors import DlError, lacks_memory
 from dlcli.models.backbones import BACKBONES
-from dlcli.models.saved import load_model
+from dlcli.models.saved import export_model, load_model
 from dlcli.models.weights import load_weights
 
 pytestmark = pytest.mark.slow
@@ -55,6 +56,53 @@ def test_groups_in_a_circle_are_walked_once(tmp_path: Path) -> None:
     parts = Parts()
     parts.hdf5(lambda file: file.__setitem__("again", file["/"]))
     load_model(parts.write(tmp_path / "a.keras"))
+
+
+def test_layers_that_one_backbone_alone_has_load(tmp_path: Path) -> None:
+    import keras
+
+    functions = [row.function.rpartition(".") for row in BACKBONES.values()]
+    modules = {getattr(importlib.import_module(x), name).__module__ for x, _, name in functions}
+    own = {
+        each
+        for module in modules
+        for each in vars(importlib.import_module(module)).values()
+        if isinstance(each, type) and each.__module__ == module and issubclass(each, keras.Layer)
+        # in none of the networks, as they are published
+        if each.__name__ != "StochasticDepth"
+    }
+    given = {"LayerScale": (0.5, 3), "CustomScaleLayer": (0.5,)}
+    assert {each.__name__ for each in own} == given.keys()
+    inputs = outputs = keras.Input((3,))
+    for each in own:
+        layer = each(*given[each.__name__])
+        outputs = layer([outputs, inputs] if each.__name__ == "CustomScaleLayer" else outputs)
+    keras.Model(inputs, outputs).save(tmp_path / "best.keras")
+    again = load_model(tmp_path / "best.keras")
+    assert {type(layer) for layer in again.layers[1:]} == own
+
+
+@pytest.mark.parametrize("kind", ["MemoryError", "ResourceExhaustedError", "OutOfMemoryError"])
+def test_a_model_is_not_damaged_because_memory_is_too_small(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import keras
+
+    error = MemoryError() if kind == "MemoryError" else type(kind, (RuntimeError,), {})("OOM")
+
+    def build(self: keras.layers.Dense, shape: object) -> None:
+        raise error
+
+    model = load_model(SMALL_MODEL / "best.keras")
+    monkeypatch.setattr(keras.layers.Dense, "build", build)
+    monkeypatch.setattr(keras.Model, "predict_on_batch", build)
+    for act in (
+        lambda: load_model(SMALL_MODEL / "best.keras"),
+        lambda: export_model(model, Path("unused")),
+    ):
+        with pytest.raises((MemoryError, RuntimeError, TypeError)) as raised:
+            act()
+        assert lacks_memory(raised.value)
 
 
 def test_damage_of_any_kind_is_told_in_words(tmp_path: Path) -> None:
