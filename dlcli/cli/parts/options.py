@@ -201,8 +201,9 @@ def with_config(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]
             }
             given = {key: value for key, value in flags.items() if value is not None}
             config = load_config(config_file).with_flags(given)
-            for warning in config.warnings:
-                say(f"Warning: {warning}")
+            if not click.get_current_context().invoked_subcommand:  # which says the same
+                for warning in config.warnings:
+                    say(f"Warning: {warning}")
             return function(config, **arguments)
 
         options: list[click.Option] = [SettingOption(key) for key in keys]
