@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dlcli.errors import DlError
 from dlcli.files.paths import expanded, quoted, shown, state_home
+from dlcli.progress import say
 
 # Folders that are trusted, as in PATH.
 VARIABLE = "DL_TRUST"
@@ -74,7 +75,15 @@ def require(folder: Path, what: str) -> None:
     if _ask is None:
         raise error
     _ask(error)
-    trust(folder)
+    try:
+        trust(folder)
+    except OSError as failed:  # the answer counts for this process and its children
+        named = os.environ.get(VARIABLE)
+        os.environ[VARIABLE] = os.pathsep.join(filter(None, [named, str(error.folder)]))
+        say(
+            f"Warning: the answer is not remembered: {failed.strerror or failed}. "
+            f"If `dl` should not ask again, set `{VARIABLE}={quoted(error.folder)}`."
+        )
 
 
 def require_file(file: Path, project: Path, what: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
+from itertools import takewhile
 
 import click
 
@@ -117,8 +119,11 @@ root.params.append(DebugOption())
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `dl` and return its exit code; the only place that prints errors."""
+    words = sys.argv[1:] if arguments is None else arguments
+    asks_for_help = not {"-h", "--help"}.isdisjoint(takewhile(lambda word: word != "--", words))
     try:
-        with asked_by(consent_to_trust):
+        # a page of help needs no answer: it is of what may be read
+        with asked_by(None if asks_for_help else consent_to_trust):
             # standalone_mode would turn Ctrl-C into exit code 1
             result = root.main(arguments, prog_name="dl", standalone_mode=False)
         return result if isinstance(result, int) else ExitCode.OK

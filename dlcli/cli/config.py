@@ -11,6 +11,7 @@ import click
 
 from dlcli import trust
 from dlcli.catalog import OWN_FOLDER
+from dlcli.cli.parts.ask import WITHHELD
 from dlcli.cli.parts.complete import complete_setting
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import JSON, TypedPath, with_config
@@ -33,7 +34,15 @@ from dlcli.progress import say
 from dlcli.settings.fields import plain
 from dlcli.words import printable
 
-UNUSED = "Its recipes are not run, nor are `weights` and settings of `aws` used"
+TRUST = f"""Trust a project: run its recipes, and use all of its settings.
+
+FOLDER is the project's folder, by default that of the current project. A project may be somebody
+else's: a download, a shared disk. Before you trust it,
+{WITHHELD}.
+Recipes are code, and such settings may cost money or send files. So read them first. `dl` remembers
+the folder's path and owner, and does not ask again if files in it change. A folder inside is not
+trusted with it.
+"""
 PROJECT = click.option(
     "--project", is_flag=True, help=f"use the project's {PROJECT_FILE}, not your own file"
 )
@@ -198,19 +207,13 @@ def path() -> None:
     say_untrusted()
 
 
-@command.command("trust", cls=Command)
+@command.command("trust", cls=Command, help=TRUST)
 @click.argument("folder", required=False, type=TypedPath())
 @click.option("--list", "as_list", is_flag=True, help="list the trusted folders")
 @click.option("--revoke", is_flag=True, help="trust the folder no longer")
 @click.pass_context
 def trust_(ctx: click.Context, folder: Path | None, as_list: bool, revoke: bool) -> None:
-    """Trust a project: run its recipes, and use all of its settings.
-
-    FOLDER is the project's folder, by default that of the current project. A project may be
-    somebody else's: a download, a shared disk. Its recipes are code. Its settings of `aws` and
-    `weights` may cost money or send files. So read them first. `dl` remembers the folder's path and
-    owner, and does not ask again if files in it change. A folder inside is not trusted with it.
-    """
+    """Trust a project, or list the trusted ones, or trust one no longer."""
     if as_list:
         if folder or revoke:
             raise click.UsageError("`--list` takes neither a folder nor `--revoke`.", ctx)
@@ -257,7 +260,8 @@ def say_untrusted() -> None:
     """Say if the current project is not trusted."""
     project = find_project_file(Path.cwd())
     if project and not trust.is_trusted(project.parent):
-        say(f"Warning: {trust.UntrustedError(UNUSED, trust.real(project.parent))}")
+        error = trust.UntrustedError(WITHHELD, trust.real(project.parent))
+        say(f"Warning: {error.why}: {error.what}.\n{error.hint}")
 
 
 trust_.params.append(DebugOption())

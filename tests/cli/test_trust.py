@@ -14,9 +14,10 @@ from support.command_result import Dl, ok, refused
 from support.project import WIDE, make_project, somebodys_project
 from support.terminal import written_to
 
+from dlcli.cli.parts.ask import WITHHELD
 from dlcli.config import user_file
 from dlcli.errors import DlError
-from dlcli.files.paths import shown
+from dlcli.files.paths import shown, state_home
 from dlcli.trust import is_trusted
 
 TELLTALE = 'open({file!r}, "w").close()\n'
@@ -123,7 +124,7 @@ def test_a_command_that_needs_its_code_ends_with_what_to_type(
     refused(
         dl(*command.split()),
         "The recipe ~/theirs/recipes/nice.py is not run: ~/theirs is not a trusted project\n",
-        "type `dl config trust ~/theirs`",
+        "type `dl config trust ~/theirs`. In CI, set `DL_TRUST` instead.",
     )
 
 
@@ -192,8 +193,9 @@ def answered(answer: str, *words: str) -> tuple[int, str]:
 def test_at_a_terminal_it_is_asked_once(theirs: Path, ran: Path) -> None:
     code, said = answered("n", "recipes", "nice")
     assert code == 1
+    assert WITHHELD in said
     assert "recipes/nice.py is not run: ~/theirs is not a trusted project." in said
-    assert "it may be somebody else's: recipes are code" in said
+    assert "may be somebody else's. Before you trust it, `dl` runs none of its recipes" in said
     assert said.endswith("Trust ~/theirs? [y/N]: Nothing was done.")
     assert not ran.exists()
     code, said = answered("y", "recipes", "nice")
@@ -202,6 +204,36 @@ def test_at_a_terminal_it_is_asked_once(theirs: Path, ran: Path) -> None:
     assert ran.exists()
     assert is_trusted(theirs)
     assert "Trust" not in answered("n", "recipes", "nice")[1]
+
+
+def test_help_is_not_asked_about(theirs: Path, ran: Path) -> None:
+    code, said = answered("n", "train", "nice", "--help")
+    assert code == 0
+    assert "Trust ~/theirs?" not in said
+    assert "The recipe ~/theirs/recipes/nice.py is not run" in said
+    assert "show this page" in said
+    assert not ran.exists()
+
+
+def test_an_answer_that_can_not_be_remembered_counts_for_the_command(
+    theirs: Path, ran: Path
+) -> None:
+    state_home().mkdir(parents=True)
+    (state_home() / "trusted").touch()  # a file, where the folder of the records would be
+    code, said = answered("y", "recipes", "nice")
+    assert code == 0
+    assert "Warning: the answer is not remembered: File exists." in said
+    assert "set `DL_TRUST=~/theirs`" in said
+    assert said.count("Trust ~/theirs?") == 1
+    assert ran.exists()
+
+
+@pytest.mark.parametrize("command", ["config path", "config trust --help"])
+def test_all_that_needs_trust_is_named_wherever_trust_is_explained(
+    dl: Dl, theirs: Path, command: str
+) -> None:
+    said = ok(dl(*command.split()))
+    assert WITHHELD in " ".join((said.stdout + said.stderr).split())
 
 
 def test_where_dl_makes_the_project_it_is_trusted(dl: Dl, home: Path) -> None:
@@ -253,6 +285,7 @@ def test_an_option_has_precedence_and_other_settings_are_used(dl: Dl, home: Path
     assert "one" in said.stdout
     sets = "Warning: ~/dl.yaml sets `data_dir` to ~/bag, and is not a trusted project's"
     assert said.stderr.count(sets) == 1
+    assert ok(dl("features", "ls", "--all")).stderr.count(sets) == 1
     assert ok(dl("config", "get", "seed")).stdout == "9\n"
     make_project(home, "data_dir: bag\n")
     assert "trusted" not in ok(dl("data", "ls")).stderr

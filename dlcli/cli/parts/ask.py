@@ -9,8 +9,13 @@ import click
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.trust import UntrustedError
+from dlcli.trust import VARIABLE, UntrustedError
 
+# What waits until a project is trusted, after its name.
+WITHHELD = (
+    "`dl` runs none of its recipes, uses neither its `weights` nor its settings of `aws`, and "
+    "sends nothing to its `kaggle.competition`"
+)
 YES = click.option("--yes", "-y", is_flag=True, help="don't ask")
 
 
@@ -50,10 +55,11 @@ def consent_to_trust(error: UntrustedError) -> None:
         click.Abort: the answer is no.
     """
     if not sys.stdin.isatty():
+        error.hint += f" In CI, set `{VARIABLE}` instead."
         raise error
     say(f"{error.what}: {error.why}.")
     say(
-        "`dl` asks once for each project, because it may be somebody else's: recipes are code, and "
-        "`weights` and settings of `aws` may cost money or send files."
+        "`dl` asks once for each project, because it may be somebody else's. Before you trust it, "
+        f"{WITHHELD}."
     )
     consent(f"Trust {shown(error.folder)}?", False)
