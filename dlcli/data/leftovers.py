@@ -9,13 +9,22 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from dlcli.files.own import is_copy
 from dlcli.files.paths import quoted, shown
 from dlcli.progress import say
+
+COPIED = (
+    "it is a copy of a folder that `dl` unpacked, or moved files back to, and may hold the only "
+    "copies of images"
+)
 
 
 def name_left(paths: Iterable[Path]) -> None:
     """Say which of some paths are there, and what to type to remove each."""
     for path in filter(os.path.lexists, paths):
+        if is_copy(path):
+            say(f"Warning: {shown(path)} stays: {COPIED}.")
+            continue
         say(
             f"Warning: {shown(path)} stays. An earlier version of `dl` may have left it when it "
             f"was stopped. If you do not need it: `{how_to_remove(path)}`"

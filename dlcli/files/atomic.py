@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from dlcli import words
@@ -18,6 +19,7 @@ from dlcli.files.own import (
     MARKER,
     WRITING,
     abandoned,
+    is_copy,
     mark,
     marked,
     own_folder,
@@ -191,6 +193,17 @@ def _remove_left(folder: Path) -> None:
         if _is_unmarked(folder):
             unmark(folder)
             folder.rmdir()
+    if is_copy(folder):
+        _name_copy(folder)
+
+
+@cache
+def _name_copy(folder: Path) -> None:
+    """Say once what a folder is that is named like a temporary one, and has its mark."""
+    say(
+        f"{shown(folder)} stays: it is a copy of a temporary folder of `dl`, such as a backup that "
+        "was restored. If you need nothing in it, remove it."
+    )
 
 
 def _is_unmarked(folder: Path) -> bool:

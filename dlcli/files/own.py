@@ -261,12 +261,24 @@ def mark(folder: Path, purpose: str, target: str = "") -> None:
         purpose: which part of `dl` fills it, such as "sample".
         target: the name that its content will get.
     """
-    record = _mark_of(folder, purpose) | {"target": target, "machine": machine_id()}
+    _write_mark(folder / MARKER, purpose, target)
+
+
+def remark(folder: Path, purpose: str) -> None:
+    """Mark a folder that has a mark for another purpose; at every moment it has one of the two."""
+    aside = folder / f"{MARKER}-new"
+    aside.unlink(missing_ok=True)  # of a call that was killed
+    _write_mark(aside, purpose)
+    aside.replace(folder / MARKER)
+
+
+def _write_mark(file: Path, purpose: str, target: str = "") -> None:
+    record = _mark_of(file.parent, purpose) | {"target": target, "machine": machine_id()}
     content = json.dumps(record | this_process()).encode("ascii")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_IS
-    descriptor = os.open(folder / MARKER, flags, 0o666)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write(content)
+    descriptor = os.open(file, flags, 0o666)
+    with os.fdopen(descriptor, "wb", buffering=0) as opened:
+        opened.write(content)
 
 
 def unmark(folder: Path) -> None:
@@ -279,11 +291,25 @@ def marked(folder: Path, purpose: str) -> Mapping[str, Any]:
 
     {} for all folders that `dl` did not mark for this purpose: they belong to others.
     """
+    record = _read_mark(folder)
+    with suppress(OSError):  # gone by now
+        return record if _mark_of(folder, purpose).items() <= record.items() else {}
+    return {}
+
+
+def _read_mark(folder: Path) -> Mapping[str, Any]:
     with suppress(OSError, ValueError, RecursionError, DlError):
         record = json.loads(read_own(folder / MARKER, folder.parent, _MOST_MARKER_BYTES))
-        if isinstance(record, dict):
-            return record if _mark_of(folder, purpose).items() <= record.items() else {}
+        return record if isinstance(record, dict) else {}
     return {}
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether a folder has a mark that is another's: it is a copy, such as a restored backup."""
+    record = _read_mark(folder)
+    with suppress(OSError):  # gone by now
+        return "dl" in record and not _mark_of(folder, record["dl"]).items() <= record.items()
+    return False
 
 
 def abandoned(folder: Path, purpose: str) -> Mapping[str, Any]:

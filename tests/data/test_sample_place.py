@@ -141,7 +141,7 @@ def test_settings_behind_a_link_are_copied_only_if_they_are_settings(folder: Pat
 def test_what_a_killed_one_left_goes_with_the_next(folder: Path) -> None:
     number = 1
     while killed_before_change(number, partial(sample, folder)):
-        number += 7
+        number += 13
         if not (folder / SAMPLE).exists():
             sample(folder)
         names = {path.name for path in folder.iterdir()}

@@ -154,7 +154,9 @@ def test_what_others_put_among_leftovers_stays_and_is_said(
 
 
 @pytest.mark.parametrize("change", ["copied", "renamed", "without its mark", "with another's mark"])
-def test_what_only_looks_like_a_leftover_stays(tmp_path: Path, change: str) -> None:
+def test_what_only_looks_like_a_leftover_stays(
+    tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     left = killed_while_it_wrote(tmp_path / "best.keras")
     if change == "copied":
         copy = tmp_path / "copy"
@@ -175,6 +177,8 @@ def test_what_only_looks_like_a_leftover_stays(tmp_path: Path, change: str) -> N
     atomic_write(tmp_path / "other", "text")
     make(tmp_path / "best.keras", "new")
     assert before.items() <= contents(tmp_path).items()
+    said = capsys.readouterr().err.count("it is a copy of a temporary folder of `dl`")
+    assert said == (change in ("copied", "renamed")), "once"
 
 
 def test_links_are_not_followed_for_leftovers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from support.children import killed_before_change
 
 from dlcli.errors import DlError
 from dlcli.files import own
@@ -224,6 +225,18 @@ def test_what_goes_while_a_folder_is_read_is_not_in_the_way(
         os, "walk", lambda folder: [(str(folder), [ASIDE, "gone"], ["gone.csv", "notes.txt"])]
     )
     assert others_in(root, re.compile("own")) == [root / "notes.txt"]
+
+
+@pytest.mark.forks
+def test_a_folder_has_a_mark_at_every_moment_of_a_change_of_its_mark(tmp_path: Path) -> None:
+    number = 1
+    mark(tmp_path, "one")
+    while killed_before_change(number, lambda: own.remark(tmp_path, "two")):
+        assert own.marked(tmp_path, "one") or own.marked(tmp_path, "two")
+        number += 1
+    assert own.marked(tmp_path, "two")
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+    assert number > 2
 
 
 def test_a_folder_for_writing_is_known_whenever_it_is_seen(

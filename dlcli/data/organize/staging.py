@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 from dlcli.data.dataset import SETTINGS
 from dlcli.data.folders import walk
 from dlcli.data.journal import Operation
-from dlcli.data.leftovers import how_to_remove, name_left
+from dlcli.data.leftovers import COPIED, how_to_remove, name_left
 from dlcli.data.organize.foreign import require_files
 from dlcli.data.organize.layout import read_layout, split_of
 from dlcli.data.organize.pixel_csv import draw, pixel_table
@@ -34,7 +34,7 @@ from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folder
 from dlcli.files.formats import read_text
-from dlcli.files.own import MARKER, mark, marked, unmark
+from dlcli.files.own import MARKER, is_copy, mark, marked, remark, unmark
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
 from dlcli.images.formats import has_usual_suffix, is_image, kind_of
@@ -155,8 +155,7 @@ def await_back(operation: Operation) -> None:
     if folder not in _beside(root, _UNPACKED, [folder]):
         return
     if marked(folder, _UNPACK) and (folder / _WHOLE).is_file():
-        unmark(folder)  # part of it may be in the dataset, and comes back now
-        mark(folder, _UNDO)
+        remark(folder, _UNDO)  # part of it may be in the dataset, and comes back now
     elif not marked(folder, _UNDO):
         discard(folder)
         if not os.path.lexists(folder):
@@ -255,10 +254,13 @@ def _claim(folder: Path, purpose: str) -> None:
     try:
         folder.mkdir()
     except FileExistsError as error:
+        why = "the download is unpacked there, and this version of `dl` did not make it"
+        hint = f"If you do not need it: `{how_to_remove(folder)}`."
+        if is_copy(folder):
+            why = f"the download is unpacked there, and {COPIED}"
+            hint = "Move it elsewhere, then run the same command again."
         raise DlError(
-            f"{shown(folder)} is in the way",
-            why="the download is unpacked there, and this version of `dl` did not make it",
-            hint=f"Nothing was changed. If you do not need it: `{how_to_remove(folder)}`.",
+            f"{shown(folder)} is in the way", why=why, hint=f"Nothing was changed. {hint}"
         ) from error
     mark(folder, purpose)
 
