@@ -308,7 +308,8 @@ def is_copy(folder: Path) -> bool:
     """Whether a folder has a mark that is another's: it is a copy, such as a restored backup."""
     record = _read_mark(folder)
     with suppress(OSError):  # gone by now
-        return "dl" in record and not _mark_of(folder, record["dl"]).items() <= record.items()
+        is_whole = {"dl", "name", "inode"} <= record.keys()
+        return is_whole and not _mark_of(folder, record["dl"]).items() <= record.items()
     return False
 
 
