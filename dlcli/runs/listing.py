@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +177,8 @@ def _row(folder: Path, settings: bool) -> Row | None:
     names = {entry.name for entry in found}
     if _STATUS not in names and _CONFIG not in names:
         return None
-    if linked := sorted(
-        each.name for each in found if each.is_symlink() and OWN.fullmatch(each.name)
-    ):
-        return Row(run, _values(run, {}, DAMAGED), f"{linked[0]} is a link")
+    if taken := _taken(found):
+        return Row(run, _values(run, {}, DAMAGED), taken)
     problems: list[str] = []
     status = _status(f"{path}/{_STATUS}", problems)
     config = _content(f"{path}/{_CONFIG}", problems)
@@ -194,6 +193,27 @@ def _row(folder: Path, settings: bool) -> Row | None:
         status[PLANNED] = planned_epochs(_parsed(os.fspath(run.config_file), problems))
     values = _values(run, held | status, DAMAGED if problems else state)
     return Row(run, values, "; ".join(problems))
+
+
+def _taken(entries: Iterable[os.DirEntry[str]], folder: str = "") -> str:
+    """What takes the place of a file or folder of a run, as in `Run.require_own`; "" if nothing.
+
+    Args:
+        folder: where the entries are in the run, with a slash at the end.
+    """
+    others = [each for each in entries if not each.is_file(follow_symlinks=False)]
+    for entry in sorted(others, key=attrgetter("name")):
+        name = folder + entry.name
+        if not OWN.fullmatch(name):
+            continue
+        if entry.is_symlink():
+            return f"{name} is a link"
+        if not entry.is_dir(follow_symlinks=False):
+            return f"{name} can't be read: it is a pipe or a device"
+        with suppress(OSError), os.scandir(entry.path) as inside:
+            if taken := _taken(inside, f"{name}/"):
+                return taken
+    return ""
 
 
 def _values(run: Run, known: Mapping[str, Any], state: str) -> dict[str, Any]:

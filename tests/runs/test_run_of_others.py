@@ -94,18 +94,42 @@ def test_a_pipe_in_a_run_hangs_nobody(home: Path) -> None:
             act()
 
 
-@pytest.mark.parametrize("name", ["status.yaml", "config.yaml", "history.csv", "models"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_list_says_which_run_has_a_link(home: Path, theirs: Path, name: str) -> None:
     run, other = listed_run(), listed_run("202611231408-linear")
-    target = theirs / "taken"
-    if name == "models":
-        target.mkdir()
+    place, target = run.path / name, theirs / "taken"
+    if place.exists():
+        place.rename(target)
+    elif "." in name:
+        target.touch()
     else:
-        (run.path / name).rename(target)
-    (run.path / name).symlink_to(target)
+        target.mkdir()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
     rows = {row.run: row for row in list_runs(home / "runs")}
     assert (rows[run].state, rows[run].problem) == ("damaged", f"{name} is a link")
     assert rows[other].state == "finished"
+
+
+@pytest.mark.parametrize("name", ["log.txt", "predictions/valid.csv", "models"])
+def test_a_list_says_which_run_has_a_pipe(home: Path, name: str) -> None:
+    run = listed_run()
+    (run.path / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(run.path / name)
+    (row,) = list_runs(home / "runs")
+    assert (row.state, row.problem) == (
+        "damaged",
+        f"{name} can't be read: it is a pipe or a device",
+    )
+
+
+def test_a_list_follows_no_link_of_others_and_reads_what_it_may(home: Path, theirs: Path) -> None:
+    run = listed_run()
+    (run.path / "my-links").mkdir()
+    (run.path / "my-links" / "log.txt").symlink_to(theirs / "precious")
+    (run.path / "notes").symlink_to(theirs)
+    (row,) = list_runs(home / "runs")
+    assert (row.state, row.problem) == ("finished", "")
 
 
 def test_what_a_link_leads_to_is_not_read(home: Path, theirs: Path) -> None:
