@@ -9,9 +9,10 @@ rename:
     0002-split.undoing      being taken back, or killed on the way; to be taken back
 
 A journal is JSON lines: a header, then one [source, target] per file, relative to the header's
-source folder and to the root, so that an organized folder may be renamed or moved. The header also
-says where the two folders were, and on which disk (format 2; 0.1.0 wrote format 1 without that):
-`data/pending` compares it with where they are now.
+source folder and to the root, so that an organized folder may be renamed or moved. The line of a
+symbolic link that moves ends with its text. The header also says where the two folders were, and on
+which disk: `data/pending` compares it with where they are now. This is format 2. 0.1.0 wrote format
+1, without the places and with the links' texts in the header.
 
 A dataset may be somebody else's, and its journals too. Reading one refuses every path that leads
 out of the two folders, and every value that `dl` never writes.
@@ -26,6 +27,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -41,6 +43,10 @@ FORMAT = 2
 # A million files take 100 MB.
 MOST_BYTES = 2**28
 MOST_MOVES = 2_000_000
+# Lists of small things take thirty times as much memory as their text.
+MOST_HEADER_BYTES = 2**22
+# Two paths and a link's text, each byte of them as an escape such as \udcff, and what is between.
+_MOST_LINE_BYTES = 3 * 6 * 4096 + 100
 
 # What a path may not have: an empty part, "." or "..", what `dl` keeps for itself, or a NUL.
 _LEADS_OUT = re.compile(r"(?:^|/)(?:\.\.?|\.dl)?(?:/|\Z)|\0")
@@ -156,12 +162,15 @@ class Journal:
                         f"it has {words.size(size)}, and `dl` writes at most "
                         f"{words.size(MOST_BYTES)}"
                     )
-                header = json.loads(lines.readline(), parse_constant=_refuse)
+                header = json.loads(lines.readline(MOST_HEADER_BYTES), parse_constant=_refuse)
                 line = 1
                 began = _began(header)
-                moves = []
-                for text in lines:
-                    moves.append(_move(*json.loads(text)))
+                moves, links = [], dict(header.get("links", {}))
+                for text in iter(partial(lines.readline, _MOST_LINE_BYTES), ""):
+                    source, target, *link = json.loads(text)
+                    moves.append(_move(source, target))
+                    if link:
+                        links[source] = _link(*link)
                     line += 1
                     if line > MOST_MOVES + 1:
                         raise JournalError(f"it lists more than {MOST_MOVES:,} files")
@@ -174,7 +183,7 @@ class Journal:
                     origin=Path(header["origin"]) if header["origin"] else None,
                     made=tuple(map(_folder_inside, header["made"])),
                     details=header["details"],
-                    links=header.get("links", {}),
+                    links=links,
                     began=began,
                 ),
                 self.name,
@@ -260,15 +269,21 @@ def _write(path: Path, operation: Operation, root: Path) -> None:
         "began": began._asdict(),
         "made": operation.made,
         "details": dict(operation.details),
-        "links": dict(operation.links),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # ASCII: odd bytes and newlines in names become escapes, so that a line is a line
-    text = "\n".join([json.dumps(header), *map(json.dumps, operation.moves), ""])
-    if len(text) > MOST_BYTES or len(operation.moves) > MOST_MOVES:
+    first, links = json.dumps(header), operation.links
+    moves = ([*m, links[m.source]] if m.source in links else m for m in operation.moves)
+    text = "\n".join([first, *map(json.dumps, moves), ""])
+    if (
+        len(text) > MOST_BYTES
+        or len(first) >= MOST_HEADER_BYTES
+        or len(operation.moves) > MOST_MOVES
+    ):
         raise JournalError(
             f"`{operation.name}` of {words.count(len(operation.moves), 'file')} is too large",
-            why=f"`dl` moves or copies at most {MOST_MOVES:,} files at once",
+            why=f"`dl` moves or copies at most {MOST_MOVES:,} files at once, and makes at most "
+            f"{words.size(MOST_HEADER_BYTES)} of names of folders",
             hint="Nothing was moved. Do it in parts, each in a folder of its own.",
         )
     require_own(path.parent, operation.root, folder=True)
@@ -299,6 +314,12 @@ def _folder_inside(path: Any) -> str:
 
 def _move(source: Any, target: Any) -> Move:
     return Move(_inside(source), _inside(target))
+
+
+def _link(text: Any) -> str:
+    if not 0 < len(os.fsencode(text)) <= _MOST_PATH_BYTES:
+        raise ValueError
+    return str(text)
 
 
 def _began(header: Any) -> Began | None:

@@ -581,6 +581,35 @@ def test_whatever_a_journal_says_it_is_read_or_refused(
             open_dataset(root)
 
 
+@pytest.mark.parametrize("line", [0, 1])
+def test_a_line_that_is_too_long_is_not_read(tmp_path: Path, line: int) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    path = journals(root)[-1].path
+    lines = path.read_text().splitlines()
+    lines[line] = f"{lines[line][:-1]}{' ' * journal_module.MOST_HEADER_BYTES}{lines[line][-1]}"
+    path.write_text("\n".join([*lines, ""]))
+    with pytest.raises(JournalError) as error:
+        journals(root)[-1].read()
+    assert error.value.why == f"line {line + 1} is not what `dl` writes"
+
+
+def test_the_text_of_a_link_is_in_the_line_of_its_move(tmp_path: Path) -> None:
+    plant(tmp_path, MADE)
+    for number in range(3):
+        link = tmp_path / "dogscats" / "train" / "cat" / f"{number}.jpg"
+        link.rename(tmp_path / link.name)
+        link.symlink_to(f"../../../{link.name}")
+    before = tree(tmp_path)
+    split(tmp_path)
+    root = tmp_path / "dogscats"
+    lines = journals(root)[-1].path.read_text().splitlines()[1:]
+    assert [len(json.loads(line)) for line in lines] == [3, 2]
+    assert "links" not in header_of(root)
+    operations.undo(root)
+    assert tree(tmp_path) == before
+    assert (root / "train" / "cat" / "0.jpg").readlink() == Path("../../../0.jpg")
+
+
 def test_a_journal_puts_nothing_else_into_the_command_that_is_shown(tmp_path: Path) -> None:
     root = interrupted(split, plant(tmp_path, MADE), "dogscats")
     rewritten(root, details={"naming": {"x; touch mine;": "labels.csv"}})
