@@ -28,6 +28,7 @@ from dlcli.errors import DlError
 from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import (
+    PARTIAL,
     copy_file,
     is_spare,
     link_file,
@@ -108,6 +109,7 @@ def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> 
         _require_own_folders(operation)
         operation = replace(operation, links=_links_among(operation))
     _require_writable(operation)
+    _require_no_partial(operation)
     place = becomes or operation.root
     if operation.kind == "copy":
         _require_space(operation, place)
@@ -174,6 +176,7 @@ def undo(held: Held, prepare: Callable[[Operation], None] = _nothing) -> Outcome
     _require_undoable(journal, operation)
     prepare(operation)
     if journal.state == "done":
+        _require_no_partial(operation)
         if operation.kind == "move":
             _require_free(operation.source, [move.source for move in operation.moves])
         elif operation.kind == "copy":
@@ -274,18 +277,41 @@ def _resumable(operation: Operation, goes_on: str, becomes: Path | None = None) 
             ) from error
 
 
-def _settle(operation: Operation) -> None:
-    """Clean up after killed copies, and wait until the result would survive a power cut."""
+def _folders_of(operation: Operation) -> set[Path]:
+    """The folders that an operation may change, as far as they are there."""
     folders = {operation.root}
     folders |= {operation.root / name for name in _folders(m.target for m in operation.moves)}
     if operation.kind == "move":
         names = _folders(move.source for move in operation.moves)
         folders |= {operation.source, *(operation.source / name for name in names)}
-    folders = {folder for folder in folders if folder.is_dir()}
-    # a move within a disk copies nothing, so that a file of that name is the user's
-    if operation.kind == "copy" or len({folder.stat().st_dev for folder in folders}) > 1:
-        for folder in folders:
-            sweep(str(folder))
+    return {folder for folder in folders if folder.is_dir()}
+
+
+def _copied_into(operation: Operation, folders: set[Path]) -> set[Path]:
+    """Those of an operation's folders in which copies may grow.
+
+    A move within a disk copies nothing, so that a file called `PARTIAL` is the user's.
+    """
+    copies = operation.kind == "copy" or len({folder.stat().st_dev for folder in folders}) > 1
+    return folders if copies else set()
+
+
+def _require_no_partial(operation: Operation) -> None:
+    """Refuse to begin where a file of the user has the name under which a copy grows."""
+    for folder in _copied_into(operation, _folders_of(operation)):
+        if os.path.lexists(folder / PARTIAL):
+            raise DlError(
+                f"{shown(folder / PARTIAL)} is in the way",
+                why="`dl` gives this name to a file that it copies, until the copy is whole",
+                hint="Nothing was moved. Rename it or move it away.",
+            )
+
+
+def _settle(operation: Operation) -> None:
+    """Clean up after killed copies, and wait until the result would survive a power cut."""
+    folders = _folders_of(operation)
+    for folder in _copied_into(operation, folders):
+        sweep(str(folder))
     if operation.kind == "copy":
         # all at the end: the file system then writes them together, at the first sync
         for move in operation.moves:

@@ -125,6 +125,28 @@ def test_a_file_that_is_called_as_a_part_of_a_copy_stays_where_nothing_is_copied
     assert files(tmp_path) == {path: path for path in ("a", "b", ".dl-partial", "x/.dl-partial")}
 
 
+def test_a_file_that_is_called_as_a_part_of_a_copy_is_named_before_anything_is_copied(
+    tmp_path: Path, other_disk: Path
+) -> None:
+    source = plant(tmp_path / "source", "x/a")
+    for kind, root in (("copy", tmp_path / "made"), ("move", other_disk / "made")):
+        plan = Operation("test", kind, root, (Move("x/a", "x/a"),), origin=source)  # type: ignore[arg-type]
+        partial = plant(root, "x/.dl-partial") / "x" / ".dl-partial"
+        with hold(root) as held:
+            with pytest.raises(DlError, match=r"x/\.dl-partial is in the way"):
+                carry_out(held, plan)
+            assert partial.read_text() == "x/.dl-partial"
+            partial.unlink()
+            carry_out(held, plan)
+            plant(root, "x/.dl-partial")
+            with pytest.raises(DlError, match=r"x/\.dl-partial is in the way"):
+                undo(held)
+            assert files(root) == {"x/a": "x/a", "x/.dl-partial": "x/.dl-partial"}
+            partial.unlink()
+            undo(held)
+    assert files(source) == {"x/a": "x/a"}
+
+
 def test_without_any_operation_there_is_nothing_to_undo(tmp_path: Path) -> None:
     with pytest.raises(DlError, match="Nothing to undo"):
         last(tmp_path)
