@@ -132,3 +132,11 @@ def test_a_value_is_written_as_python_does_and_cut_where_it_is_long() -> None:
     assert words.written("a'b") == '"a\'b"'
     assert words.written("x" * 1000) == "'" + "x" * 79 + "... (1,002 characters)"
     assert words.written(10**5000) == "a number of thousands of digits"
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [("", ""), ("a", "a"), ("abc", "a, b, c"), ("abcde", "a, b, c and 2 more")],
+)
+def test_long_lists_are_cut_with_a_count(texts: str, said: str) -> None:
+    assert words.first_of(list(texts)) == said

@@ -18,6 +18,7 @@ from dlcli.inference.predictions import Predictions, aligned, mean_of
 from dlcli.inference.serving import predict_images, start_serving
 from dlcli.progress import say
 from dlcli.runs.run import Run
+from dlcli.words import first_of
 
 ROOT = Path("/")
 
@@ -56,9 +57,8 @@ def find_photos(named: Iterable[str]) -> list[str]:
         for photo in each:
             found.setdefault(_place(photo), str(photo))
     if missing and len(missing) == len(found):
-        which = ", ".join(map(shown, [*missing.values()][:MOST_NAMED]))
-        more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
-        raise DlError(f"No such photo: {which}{more}", hint="Check the path.")
+        which = first_of([*map(shown, missing.values())], MOST_NAMED)
+        raise DlError(f"No such photo: {which}", hint="Check the path.")
     if not found:
         where = ", ".join(map(shown, names)) or "the list"
         raise DlError(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dlcli.errors import DlError
 from dlcli.files.formats import damaged, read_csv, read_text, write_csv
 from dlcli.files.paths import shown
+from dlcli.words import first_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,6 +198,5 @@ def different_classes(one: Run, known: set[str], other: Run, here: set[str], hin
 
 def _names_are(names: set[str]) -> str:
     """Class names in words, some of many, with their verb: "`cat`, `dog` are"."""
-    quoted = ", ".join(f"`{shown(name)}`" for name in sorted(names)[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return f"{quoted}{more} {'is' if len(names) == 1 else 'are'}"
+    quoted = first_of([f"`{shown(name)}`" for name in sorted(names)], _MOST_NAMED)
+    return f"{quoted} {'is' if len(names) == 1 else 'are'}"

@@ -22,7 +22,7 @@ from dlcli.kaggle.sample import (
     match_ids,
     with_first_row,
 )
-from dlcli.words import short
+from dlcli.words import first_of, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -300,8 +300,7 @@ def _single_class(
 
 def _listed(names: Sequence[str]) -> str:
     """Names for an error's text, the first few of many."""
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(map(repr, names[:MOST_NAMED])) + more
+    return first_of([*map(repr, names)], MOST_NAMED)
 
 
 def _default_columns(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run
 from dlcli.runs.settings import LOCATIONS, differing_settings
-from dlcli.words import count, loss, percent, short
+from dlcli.words import count, first_of, loss, percent, short
 
 MOST_SHOWN = 5  # best runs with own curves and settings; the page has a colour for each
 MOST_COMPARED = 100  # best runs whose settings are compared
@@ -265,6 +265,5 @@ def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, st
         counts = {split: len(found.splits[split]) for split in SPLITS}
         names = [*found.classes]
     images_of = {f"{split} images": f"{n:,}" for split, n in counts.items() if isinstance(n, int)}
-    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    listed = ", ".join(short(name) for name in names[:MOST_NAMED]) + more
+    listed = first_of([*map(short, names)], MOST_NAMED)
     return {**about, **images_of, **({f"{len(names):,} classes": listed} if names else {})}
