@@ -108,10 +108,20 @@ def is_held(file: Path) -> bool:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Change something in a folder while all others who want to wait; for an instant alone."""
+    """Change something in a folder while all others who want to wait; for an instant alone.
+
+    Anybody who may read the folder can lock it, and keep it so. A long wait is said.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _lock(descriptor, fcntl.LOCK_EX)
+        for _ in range(TRIES):
+            with suppress(BlockingIOError):
+                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(PAUSE_SECONDS)
+        else:
+            say(f"Waiting: another process has locked {shown(folder)}")
+            _lock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

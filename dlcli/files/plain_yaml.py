@@ -22,6 +22,8 @@ MOST_DEPTH = 50
 # Values of a file, those behind an alias as often as it occurs.
 MOST_VALUES = 200_000
 MOST_CHARACTERS = 1 << 18
+# Of a text for the parser in Python, which reads 150 kB in a second.
+MOST_ODD = 1 << 18
 # A longer number is text: Python's own reading of one takes time by the square of its digits.
 MOST_DIGITS = 100
 
@@ -59,6 +61,8 @@ def plain_values(data: bytes | str) -> Any:
 
     # libyaml refuses the surrogates that stand for odd bytes in a file name
     odd = ("\\uD" if isinstance(data, str) else b"\\uD") in data  # type: ignore[operator]
+    if odd and len(data) > MOST_ODD:
+        raise yaml.YAMLError(f"with `\\uD` in it, it is longer than {MOST_ODD:,} characters")
     loader = yaml.SafeLoader if odd or not hasattr(yaml, "CSafeLoader") else yaml.CSafeLoader
     with closing(cast("Generator[Any, None, None]", yaml.parse(data, loader))) as events:
         return _value_of(events)

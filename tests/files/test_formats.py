@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,17 @@ def test_a_file_that_is_not_yaml_is_an_error_that_names_it(tmp_path: Path, text:
     file.write_text(text)
     with pytest.raises(DlError, match=r"dl\.yaml is not valid YAML"):
         read_yaml(file)
+
+
+def test_a_long_yaml_text_for_the_slow_parser_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "status.yaml"
+    lines = 'name: "\\uDC80"\n', "- [1, 2]\n" * 100_000
+    for text in (lines[0] + "a:\n" + lines[1], "a:\n" + lines[1] + lines[0]):
+        file.write_text(text)
+        begun = time.process_time()
+        with pytest.raises(DlError, match=r"status\.yaml is not valid YAML: with `\\uD` in it"):
+            read_yaml(file)
+        assert time.process_time() - begun < 0.5
 
 
 def test_a_yaml_file_that_is_not_text_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import shutil
@@ -17,7 +18,7 @@ import pytest
 from dlcli.errors import DlError
 from dlcli.files import locks
 from dlcli.files.formats import read_yaml
-from dlcli.files.locks import held
+from dlcli.files.locks import alone_in, held
 from dlcli.files.own import NotOwnError
 
 HOLD = """
@@ -146,6 +147,25 @@ def test_who_waits_says_for_whom_once_and_has_it_next(tmp_path: Path, end: str) 
         assert first.count("\n") == 1
     process.communicate()
     assert not file.exists()
+
+
+def test_who_waits_for_a_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def end(text: str) -> None:
+        said.append(text)
+        os.close(other)
+
+    monkeypatch.setattr(locks, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(locks, "say", end)
+    with alone_in(tmp_path):
+        pass
+    assert said == []
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with alone_in(tmp_path):
+        pass
+    assert said == [f"Waiting: another process has locked {tmp_path}"]
 
 
 def test_what_was_locked_may_be_removed_meanwhile(tmp_path: Path) -> None:
