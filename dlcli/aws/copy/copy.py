@@ -26,7 +26,7 @@ from dlcli.aws.copy.plan import (
 )
 from dlcli.aws.ssh import Unreachable, connect, home_of, reached_again, run, wait_for_ssh
 from dlcli.aws.system_ssh import Host
-from dlcli.errors import DlError
+from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import existing
 from dlcli.files.paths import home, shown
 from dlcli.progress import Bar, say, track
@@ -42,6 +42,8 @@ MOST_DROPS = 5
 AWAY_SECONDS = 300.0
 # Units of a progress bar: (least size in bytes, unit, its bytes).
 UNITS = ((10_000_000, "MB", 1_000_000), (10_000, "kB", 1_000), (0, "bytes", 1))
+# How a shell ends whose command is not installed.
+_NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,14 @@ def copy(host: Host, prepared: Prepared, again: Callable[[], Host] | None = None
 def trust_there(client: SSHClient, folders: Sequence[str]) -> list[str]:
     """Let `dl` on the box trust folders; returns those that it could not trust.
 
+    They are none if `dl` is not installed there yet, or is too old to ask for trust.
+
     Args:
         folders: absolute paths there.
     """
     script = 'dl="$HOME/.local/bin/dl"; [ -x "$dl" ] || dl=dl; "$dl" config trust -- "$1"'
     ran = {each: run(client, ["sh", "-c", script, "sh", each])[0] for each in folders}
-    return [folder for folder, code in ran.items() if code]
+    return [folder for folder, code in ran.items() if code not in (0, ExitCode.USAGE, _NOT_FOUND)]
 
 
 def delete_at_goal(client: SSHClient, prepared: Prepared) -> None:

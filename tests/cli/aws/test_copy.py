@@ -76,7 +76,10 @@ def test_a_project_that_is_trusted_here_is_trusted_there(dl: Dl, project: Path, 
         f"config trust -- {there}",
         f"config trust -- {there}/inner",
     ]
-    place.write_text("#!/bin/sh\nexit 2\n")
+    # an older dl does not know the command, and none is there
+    place.write_text('#!/bin/sh\ncase "$4" in */inner) exit 127 ;; esac\nexit 2\n')
+    assert "trusted" not in ok(dl("aws", "put")).stderr
+    place.write_text("#!/bin/sh\nexit 1\n")
     said = ok(dl("aws", "put")).stderr
     typed = f"dl config trust {shlex.quote(str(there))}"
     assert f"Not trusted on the box yet. Type there: `{typed}`." in said
