@@ -213,6 +213,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
 
     from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name
     from dlcli.features.store import remove_features, stored_features
+    from dlcli.files.own import NotOwnError
 
     choice = choose_dataset(config, lasting=False)
     say(str(choice))
@@ -230,10 +231,15 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
         if root := dataset_meant(str(name), config.settings().data_dir):
             hint = f"{shown(str(name))} is a dataset: `dl features rm --all -d {typed_name(root)}`."
         raise DlError(f"No features have the name {name!r}", hint=hint)
+    staying: list[NotOwnError] = []
     for store in chosen:
         what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):
-            others = remove_features(store.folder)
+            try:
+                others = remove_features(store.folder)
+            except NotOwnError as error:  # it hinders no other
+                staying.append(error)
+                continue
             say(f"Removed {what}.")
             for path in others:
                 say(f"{shown(path)} stays: `dl` did not make it.")
@@ -241,3 +247,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
             say(f"Kept {what}.")
     if not chosen:
         say("No features to remove.")
+    for each in staying[:-1]:
+        say(f"Error: {each}")
+    if staying:
+        raise staying[-1]

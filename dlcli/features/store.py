@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -241,9 +242,19 @@ def remove_features(folder: Path) -> list[Path]:
         what stays in its folder, because `dl` did not make it.
 
     Raises:
-        DlError: a process is computing them; the folder is a link.
+        DlError: a process is computing them.
+        NotOwnError: the folder is a link, or the dataset's `features/` is one.
     """
     root = _root_of(folder)
+    if folder.parent == root / FEATURES and folder.parent.is_symlink():
+        real = Path(os.path.realpath(folder))
+        command = shlex.join(["rm", "-r", str(real)])
+        raise NotOwnError(
+            f"{shown(folder)} stays",
+            why=f"{shown(folder.parent)} is a link to {shown(real.parent)}, which may be somebody "
+            "else's",
+            hint=f"If these features are yours, remove them there: `{command}`",
+        )
     with held(folder):
         _empty(folder)
         remove_own(folder / MANIFEST, root)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.command_result import Dl, ok
+from support.command_result import Dl, ok, refused
 from support.dot_images import TINY, TinyEngine, check, compute, paint
 
 from dlcli.data.dataset import open_dataset
@@ -162,3 +162,22 @@ def test_what_stays_is_said(dl: Dl, root: Path, engine: TinyEngine) -> None:
     (folder / "notes.txt").write_text("mine")
     said = ok(dl("features", "rm", "--all", "--yes", "-d", root))
     assert f"features/{folder.name}/notes.txt stays: `dl` did not make it." in said.stderr
+
+
+def test_features_behind_a_link_hinder_the_removal_of_no_others(
+    dl: Dl, root: Path, engine: TinyEngine, home: Path
+) -> None:
+    compute(root)
+    (root / "features").rename(home / "big disk")
+    (root / "features").symlink_to(home / "big disk")
+    paint(root / "test" / "9.bmp", 999)
+    made = compute(root)
+    before = contents(home / "big disk")
+    said = refused(
+        dl("features", "rm", "--all", "--yes", "-d", root),
+        f"~/data/dots/features/{made.name} stays: ~/data/dots/features is a link to ~/big disk",
+    )
+    assert f"Removed {made.name}" in said.stderr
+    assert f"`rm -r '{home / 'big disk' / made.name}'`" in said.stderr
+    assert not made.exists()
+    assert contents(home / "big disk") == before
