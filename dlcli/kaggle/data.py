@@ -23,6 +23,7 @@ from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
 from dlcli.files.download import PartialFile, fetch
 from dlcli.files.formats import below
+from dlcli.files.own import require_own
 from dlcli.files.paths import quoted, shown
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
@@ -127,7 +128,8 @@ def _name_competition(root: Path, slug: str) -> None:
     remove_leftovers(root)  # of a killed call
     named = below(dataset_settings(root), "kaggle", "competition")
     if named != slug:
-        save_setting(file, "kaggle.competition", slug)
+        require_own(file, root)
+    save_setting(file, "kaggle.competition", slug)
     remember(root, slug)
     if named not in (None, slug):
         say(f"{shown(file)} now has the competition `{slug}` in place of `{named}`.")

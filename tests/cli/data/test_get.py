@@ -169,6 +169,18 @@ def test_a_dataset_that_was_made_and_never_named_its_competition_names_it_the_ne
     assert server.calls == []
 
 
+def test_the_competition_is_not_written_through_a_link_out_of_the_dataset(
+    dl: Dl, server: KaggleServer, home: Path
+) -> None:
+    ok(dl("data", "get", SLUG, "--dataset", "pets", "--remove-archive"))
+    file = home / "data/pets/dataset.yaml"
+    file.unlink()
+    file.symlink_to(home / "elsewhere.yaml")
+    refused(dl("data", "get", SLUG, "--dataset", "pets"), "~/data/pets/dataset.yaml")
+    assert file.is_symlink()
+    assert not (home / "elsewhere.yaml").exists()
+
+
 def test_taken_back_it_is_made_again(dl: Dl, server: KaggleServer, home: Path) -> None:
     ok(dl("data", "get", SLUG, "--dataset", "pets"))
     before = tree(home / "data/pets")
