@@ -22,7 +22,7 @@ from dlcli import trust
 from dlcli.catalog import loadable_names, make_recipe, own_names, recipe_class
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import amended, read_text, read_yaml, without
+from dlcli.files.formats import amended, read_yaml, read_yaml_text, without
 from dlcli.files.paths import PROJECT_FILE, config_home, find_project_file, shown, with_home
 from dlcli.keys import TRAIN, all_keys, declarations, declared, own_recipe_of
 from dlcli.recipe import Recipe
@@ -414,7 +414,7 @@ def save_setting(file: Path, key: str, value: str) -> Any:
         if os.path.lexists(file):
             _required(file)
             _flat(read_yaml(file), shown(file))  # fails: an unreadable file isn't overwritten
-            text = read_text(file)
+            text = read_yaml_text(file)
         atomic_write(file, amended(text, key.split(".", 2), checked))
     return checked
 
@@ -434,7 +434,7 @@ def remove_setting(file: Path, key: str) -> bool:
         _required(file)
         with alone_in(file.parent):
             if key in _flat(read_yaml(file), shown(file)):
-                atomic_write(file, without(read_text(file), key.split(".")))
+                atomic_write(file, without(read_yaml_text(file), key.split(".")))
                 return True
     declared(key)
     return False

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.children import fork, wait
 
-from dlcli.config import read_config_file, save_setting
+from dlcli.config import read_config_file, remove_setting, save_setting
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import read_yaml
 
@@ -47,6 +47,16 @@ def test_saving_keeps_the_rest_of_the_file_comments_too(tmp_path: Path) -> None:
         "# mine\nseed: 2  # for now\n\n"
         "kaggle:  # dogs\n  positive: dog\n  competition: dogs-vs-cats\n"
     )
+
+
+def test_a_file_in_utf_16_is_changed_too(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("seed: 1  # for now\nworkers: 2\n", encoding="utf-16")
+    save_setting(file, "seed", "2")
+    assert file.read_text() == "seed: 2  # for now\nworkers: 2\n"
+    file.write_text("seed: 1\nworkers: 2\n", encoding="utf-16")
+    assert remove_setting(file, "seed")
+    assert file.read_text() == "workers: 2\n"
 
 
 def test_saving_goes_through_a_link_to_the_file_that_it_means(tmp_path: Path) -> None:

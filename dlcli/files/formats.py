@@ -11,6 +11,7 @@ larger than any that `dl` writes.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -92,6 +93,18 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
         DlError, OSError: as `read_bytes`.
     """
     return read_bytes(path, most).decode("utf-8", "surrogateescape")
+
+
+def read_yaml_text(path: Path) -> str:
+    """Read the text of a YAML file, to edit it; YAML may be UTF-16 as well, with its mark.
+
+    Raises:
+        DlError, OSError: as `read_bytes`.
+    """
+    data = read_bytes(path, MOST_YAML_BYTES)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def read_yaml(path: Path) -> Any:
