@@ -129,7 +129,7 @@ def _name_competition(root: Path, slug: str) -> None:
     named = below(dataset_settings(root), "kaggle", "competition")
     if named != slug:
         require_own(file, root)
-    save_setting(file, "kaggle.competition", slug)
+        save_setting(file, "kaggle.competition", slug)
     remember(root, slug)
     if named not in (None, slug):
         say(f"{shown(file)} now has the competition `{slug}` in place of `{named}`.")

@@ -179,6 +179,10 @@ def test_the_competition_is_not_written_through_a_link_out_of_the_dataset(
     refused(dl("data", "get", SLUG, "--dataset", "pets"), "~/data/pets/dataset.yaml")
     assert file.is_symlink()
     assert not (home / "elsewhere.yaml").exists()
+    (home / "elsewhere.yaml").write_text(f"kaggle: {{competition: {SLUG}}}\n")
+    before = (home / "elsewhere.yaml").stat()
+    ok(dl("data", "get", SLUG, "--dataset", "pets"))
+    assert (home / "elsewhere.yaml").stat().st_ino == before.st_ino
 
 
 def test_taken_back_it_is_made_again(dl: Dl, server: KaggleServer, home: Path) -> None:
