@@ -116,9 +116,10 @@ def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
     run = train(dl_once, home, tiny, *LINEAR)
     own = run.path / "exports" / "openvino"
     own.mkdir(parents=True)
-    (own / "old").touch()
+    (own / "notes.txt").touch()  # the user's
     ok(dl("export", "--format", "openvino"))
-    assert {path.name for path in own.iterdir()} == {"model.xml", "model.bin", RECORD, EXAMPLE}
+    made = {"model.xml", "model.bin", RECORD, EXAMPLE}
+    assert {path.name for path in own.iterdir()} == made | {"notes.txt"}
     again = dl("export", "--format", "openvino", "--to", own)
     refused(again, "exists already", "--to")
     ok(dl("export", "--format", "openvino", "--to", home / "for" / "phone"))
