@@ -197,7 +197,7 @@ def submissions(config: Config, as_json: bool) -> None:
 @command.command(cls=Command)
 @click.option(
     "--top",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1),
     default=10,
     show_default=True,
     metavar="N",

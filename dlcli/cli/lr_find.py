@@ -26,7 +26,9 @@ def lr_find_command(name: str) -> click.Command:
 
     @click.option(
         "--steps",
-        type=WholeNumber(10, MOST_EPOCHS),  # over 8 decades: with fewer, a step is about a decade
+        type=WholeNumber(
+            10, ceiling=MOST_EPOCHS
+        ),  # over 8 decades: with fewer, a step is about a decade
         default=100,
         show_default=True,
         metavar="N",

@@ -77,7 +77,7 @@ class Rerun(Training):
 )
 @click.option(
     "--epochs",
-    type=WholeNumber(1, MOST_EPOCHS),
+    type=WholeNumber(1, ceiling=MOST_EPOCHS),
     metavar="N",
     help="epochs of each phase; each rate of RUN's schedule keeps its share of them",
 )

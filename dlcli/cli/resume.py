@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--epochs",
-    type=WholeNumber(1, MOST_EPOCHS),
+    type=WholeNumber(1, ceiling=MOST_EPOCHS),
     metavar="N",
     help="total epochs of all phases, finished epochs included (in `dl train`: of each phase); "
     "more go on at the last rate, fewer cut the schedule's end",
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     help="rate of all remaining epochs (in `dl train`: the highest rate)",
 )
 @click.option(
-    "--batch-size", type=WholeNumber(1, 1_000_000), metavar="N", help="images per step from now on"
+    "--batch-size",
+    type=WholeNumber(1, ceiling=1_000_000),
+    metavar="N",
+    help="images per step from now on",
 )
 @with_config()
 @click.pass_context

@@ -150,7 +150,7 @@ def schedule_options(name: str) -> list[click.Option]:
     usual = declared["schedule"].default
     epochs = ScheduleOption(
         ["--epochs"],
-        type=WholeNumber(1, MOST_EPOCHS),
+        type=WholeNumber(1, ceiling=MOST_EPOCHS),
         metavar="N",
         help="epochs of each phase; each rate of --schedule keeps its share of them; in "
         f"`dl resume` N is the total of all phases  [default: {usual.epochs}]",

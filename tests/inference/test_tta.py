@@ -17,7 +17,6 @@ from support.small_run import SMALL, only_run
 
 from dlcli.data.dataset import open_dataset
 from dlcli.evaluation.metrics import log_loss
-from dlcli.features import store as store_module
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images.augmentation import View
 from dlcli.images.pixels import read_batches
@@ -243,7 +242,7 @@ def test_views_that_the_disk_can_not_hold_are_refused_before_the_first_is_made(
     dl: Dl, tiny: Path, on_features: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
     refused = dl("evaluate", "--tta", "2")
     assert refused.exit_code == 1
     assert "No room for 2 views beside ~/data/tiny/features/" in refused.stderr

@@ -147,7 +147,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
 @command.command()
 @click.option(
     "--train",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1),
     default=1500,
     show_default=True,
     metavar="N",
@@ -155,7 +155,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
 )
 @click.option(
     "--valid",
-    type=WholeNumber(min=1),
+    type=WholeNumber(1),
     default=1000,
     show_default=True,
     metavar="N",

@@ -32,14 +32,28 @@ SHORT = {"dataset": "-d", "kaggle.competition": "-c", "aws.name": "-n"}
 
 
 class WholeNumber(click.IntRange):
-    """A whole number within bounds, which an error names in words."""
+    """A whole number within bounds, which an error names in words.
+
+    Args:
+        least, most: the bounds, which the help tells; None: no upper bound.
+        ceiling: an upper bound that nobody means to meet, and that only the error tells.
+    """
+
+    def __init__(self, least: int, most: int | None = None, *, ceiling: int | None = None) -> None:
+        super().__init__(least, most)
+        self.ceiling = most or ceiling
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            bounds = f"from {self.min} to {self.max:,}" if self.max else f"of at least {self.min}"
-            raise refused_value(value, param, f"a whole number {bounds}") from error
+            number = super().convert(value, param, ctx)
+            if self.ceiling is None or number <= self.ceiling:
+                return number
+        except click.BadParameter:
+            pass
+        bounds = f"of at least {self.min}"
+        if self.ceiling:
+            bounds = f"from {self.min} to {self.ceiling:,}"
+        raise refused_value(value, param, f"a whole number {bounds}")
 
 
 class PositiveNumber(click.FloatRange):
