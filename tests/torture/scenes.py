@@ -296,7 +296,7 @@ SCENES = {
         ("export", "RUN", "--format", "openvino", "--to", "exported"),
         small,
         before=(LINEAR,),
-        changes=("exported", "runs"),
+        changes=("exported", ".dl-", "runs"),  # a folder is made aside
     ),
 }
 LIGHT = [name for name, scene in SCENES.items() if not scene.heavy]
