@@ -54,14 +54,14 @@ class DoubtfulError(DlError):
     def __init__(self, journal: Journal, operation: Operation, why: str, *, back: bool) -> None:
         root = quoted(operation.root)
         hint = "Nothing was moved. "
-        if not back and operation.name in _COMMANDS:
-            hint += f"In a terminal, `{as_typed(operation)}` asks, then finishes it. "
         if is_within(operation):
             hint += f"`dl data undo {root} --yes` takes it back. "
         else:
             hint += f"In a terminal, `dl data undo {root}` shows the moves back, and asks. "
         if journal.state != "done":
-            hint += f"`dl data undo {root} --drop` forgets it: all files stay where they are."
+            hint += f"`dl data undo {root} --drop` forgets it: all files stay where they are. "
+        if not back and operation.name in _COMMANDS:
+            hint += f"In a terminal, `{as_typed(operation)}` asks, then finishes it."
         state = "was not taken back" if back else "has not finished"
         # not the whole command, which a reader would type again
         what = f"`{operation.name}` {state} in {shown(operation.root)}"

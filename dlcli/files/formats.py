@@ -279,7 +279,7 @@ def _edited(text: str, path: Sequence[str], value: Any) -> str:
             return _with_block_after(
                 text, _last(node), _block(path[depth:], value, node.start_mark.column)
             )
-        node = found[0]
+        node = found[-1]  # of keys that stand twice, the last one counts
     start, end = node.start_mark.index, node.end_mark.index
     space = " " if text[start - 1] == ":" else ""
     return text[:start] + space + dump_yaml({"": value}).partition(": ")[2].rstrip() + text[end:]
@@ -291,9 +291,11 @@ def _cut(text: str, path: Sequence[str]) -> str:
     node: Any = yaml.compose(text, yaml.SafeLoader)
     around = node  # the innermost mapping that holds something else too: one of its entries goes
     for name in path:
-        if len(node.value) > 1:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        if len(pairs) > 1:
             around = node
-        entry = next((pair for pair in node.value if pair[0].value == name), None)
+        # of keys that stand twice, the last one counts
+        entry = next((pair for pair in reversed(pairs) if pair[0].value == name), None)
         if entry is None:  # a key that YAML reads as something else than text
             return text
         if node is around:

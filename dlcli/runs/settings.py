@@ -148,7 +148,8 @@ class Difference:
         """The texts for a table; of many classes the number, and some that not all runs have."""
         if self.setting != CLASSES:
             return self.texts
-        held = [value if isinstance(value, list) else [] for value in self.values]
+        lists = [value if isinstance(value, list) else [] for value in self.values]
+        held = [[str(name) for name in names] for names in lists]
         having = Counter(name for names in held for name in names)
         return tuple(
             text if len(names) <= MOST_NAMED else _such_as(names, having, len(held))

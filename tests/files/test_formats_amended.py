@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.files.formats import amended, without
+from dlcli.files.plain_yaml import plain_values
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,7 @@ from dlcli.files.formats import amended, without
         ("", ["seed"], 3, "seed: 3\n"),
         ("# nothing yet\n", ["seed"], 3, "# nothing yet\nseed: 3\n"),
         ("seed: 1\n", ["seed"], 3, "seed: 3\n"),
+        ("seed: 1\nseed: 2\n", ["seed"], 3, "seed: 1\nseed: 3\n"),  # the last one counts
         ("seed: 1", ["seed"], 3, "seed: 3\n"),
         ("seed:\n", ["seed"], 3, "seed: 3\n"),
         ("seed: 1 # why\n", ["seed"], 3, "seed: 3 # why\n"),
@@ -169,3 +171,8 @@ def test_what_was_added_is_taken_out_again(mapping: dict[str, Any], name: str, v
     mapping.pop(name, None)
     text = yaml.safe_dump(mapping, allow_unicode=True) if mapping else ""
     assert without(amended(text, [name], value), [name]) == text
+
+
+def test_of_a_block_that_stands_twice_the_last_one_is_removed() -> None:
+    text = "train: 3\ntrain:\n  linear:\n    batch_size: 1\nseed: 2\n"
+    assert plain_values(without(text, ["train", "linear", "batch_size"])) == {"seed": 2}

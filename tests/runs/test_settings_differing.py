@@ -11,7 +11,7 @@ import pytest
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
-from dlcli.runs.settings import differing_settings
+from dlcli.runs.settings import CLASSES, Difference, differing_settings
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -154,6 +154,10 @@ def test_a_record_in_another_shape_is_told_as_far_as_it_goes(tmp_path: Path) -> 
         ("run.classes", []),
     )
     assert found(run_with(tmp_path / "a"), odd)["versions.keras"] == ("3.15.1", None)
+
+
+def test_classes_that_are_no_names_are_told_as_they_are() -> None:
+    assert Difference(CLASSES, ([["cat"]], ["dog"])).brief[1] == "dog"
 
 
 def test_a_run_without_its_settings_is_refused(tmp_path: Path) -> None:

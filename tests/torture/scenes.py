@@ -179,11 +179,12 @@ def settings(home: Path, rng: Random) -> None:
 
 
 PETS = ("data/pets", "data/.pets-", "data/.dl-")
-OF_FIRST = (f"runs/pets/{FIRST}",)
+OF_FIRST = (f"runs/pets/{FIRST}", "runs/pets/.dl-")
 SMALLEST = ("--image-size", "32", "--batch-size", "4")
 LINEAR = ("train", "linear", "-d", "tiny", "--schedule", "1e-3x3", *SMALLEST)
 FINETUNE = ("train", "finetune", "-d", "tiny", "--schedule", "1e-3x2", *SMALLEST)
 OF_RUNS = (("runs", "--all"), ("data", "ls"))
+LOCK = r"data/pets-sample/\.dl/lock"
 organize = partial(Scene, changes=PETS)
 change = partial(Scene, changes=PETS)
 undo = partial(Scene, changes=PETS, leaves=r"data/pets(-sample)?/(\.dl/(lock)?)?")
@@ -224,6 +225,7 @@ SCENES = {
     "organize-in-place": organize(
         ("data", "organize", "data/pets", "data/pets"),
         planted(lambda rng: flat(rng, "data/pets/")),
+        leaves="data/pets/[^/]*/",
     ),
     "split": change(("data", "split", "pets"), planted(dataset)),
     "undo-split": undo(
@@ -241,12 +243,15 @@ SCENES = {
         before=(("data", "organize", "download", "pets", "--move"),),
     ),
     "sample": change(
-        ("data", "sample", "pets", "--train", "6", "--valid", "4"), planted(split_dataset)
+        ("data", "sample", "pets", "--train", "6", "--valid", "4"),
+        planted(split_dataset),
+        leaves=LOCK,
     ),
     "sample-replace": change(
         ("data", "sample", "pets", "--train", "5", "--valid", "4", "--replace"),
         planted(split_dataset),
         before=(("data", "sample", "pets", "--train", "6", "--valid", "3"),),
+        leaves=LOCK,
     ),
     "undo-sample": undo(
         ("data", "undo", "pets-sample"),
