@@ -278,7 +278,8 @@ def _write_mark(file: Path, purpose: str, target: str = "") -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _AS_IT_IS
     descriptor = os.open(file, flags, 0o666)
     with os.fdopen(descriptor, "wb", buffering=0) as opened:
-        opened.write(content)
+        while content:  # a disk that becomes full takes a part, and the rest is its error
+            content = content[opened.write(content) :]
 
 
 def unmark(folder: Path) -> None:
@@ -302,6 +303,15 @@ def _read_mark(folder: Path) -> Mapping[str, Any]:
         record = json.loads(read_own(folder / MARKER, folder.parent, _MOST_MARKER_BYTES))
         return record if isinstance(record, dict) else {}
     return {}
+
+
+def is_begun(folder: Path, purpose: str) -> bool:
+    """Whether a folder holds nothing but the beginning of a mark, whose writer was killed."""
+    if [path.name for path in folder.iterdir()] != [MARKER]:
+        return False
+    content = read_own(folder / MARKER, folder.parent, _MOST_MARKER_BYTES)
+    beginning = json.dumps(_mark_of(folder, purpose)).encode("ascii").removesuffix(b"}")
+    return beginning.startswith(content) or content.startswith(beginning)
 
 
 def is_copy(folder: Path) -> bool:

@@ -190,6 +190,22 @@ def test_other_content_marks_nothing(root: Path, content: str) -> None:
     assert marked(root, "sample") == {}
 
 
+def test_the_beginning_of_a_mark_is_known_and_nothing_else(root: Path) -> None:
+    folder = root / "new"
+    folder.mkdir()
+    mark(folder, "sample")
+    whole = (folder / MARKER).read_bytes()
+    for length in (0, 1, 20, len(whole) - 1):
+        (folder / MARKER).write_bytes(whole[:length])
+        assert own.is_begun(folder, "sample"), length
+    for content in (b"mine", whole.replace(b"sample", b"simple")):
+        (folder / MARKER).write_bytes(content)
+        assert not own.is_begun(folder, "sample")
+    (folder / MARKER).write_bytes(b"")
+    (folder / "mine.txt").touch()
+    assert not own.is_begun(folder, "sample")
+
+
 def test_a_mark_that_is_a_link_or_a_pipe_marks_nothing(root: Path, tmp_path: Path) -> None:
     mark(root, "sample")
     real = tmp_path / "real"

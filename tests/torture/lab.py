@@ -184,7 +184,7 @@ class Seen:
             name: file
             for name, file in self.files.items()
             if "/.dl/" not in f"/{name}"
-            and not name.endswith("/.made-by-dl")
+            and not name.endswith(("/.made-by-dl", ".unpacked/.whole"))
             and not name.startswith(own)
         }
         return replace(self, files=left)

@@ -34,7 +34,7 @@ from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folder
 from dlcli.files.formats import read_text
-from dlcli.files.own import MARKER, is_copy, mark, marked, remark, unmark
+from dlcli.files.own import MARKER, is_begun, is_copy, mark, marked, remark, unmark
 from dlcli.files.paths import shown
 from dlcli.files.transfer import copy_file
 from dlcli.images.formats import has_usual_suffix, is_image, kind_of
@@ -193,10 +193,9 @@ def discard(folder: Path) -> None:
             elif path.name != MARKER:
                 path.unlink()
         unmark(folder)  # last, so that the next call goes on where this one is killed
-    with suppress(OSError):
-        mark_begun = folder / MARKER
-        if [*folder.iterdir()] == [mark_begun] and mark_begun.lstat().st_size == 0:
-            mark_begun.unlink()
+    with suppress(OSError, DlError):
+        if any(is_begun(folder, purpose) for purpose in (_UNPACK, _UNDO)):
+            unmark(folder)
         folder.rmdir()
 
 
