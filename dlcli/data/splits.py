@@ -8,10 +8,11 @@ same files and the same seed give the same plan. Each `to_...` only makes the pl
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from dlcli.data.dataset import (
     FEATURES,
     SAMPLE,
     SETTINGS,
+    SPLITS,
     Dataset,
     dataset_settings,
     open_dataset,
@@ -317,6 +319,15 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
             why=f"it holds {shown(stranger)}, which `dl data sample` did not put there",
             hint="Move it away, or give the folder another name.",
         )
+    dataset = operation.source
+    if only := _not_in(dataset, target):
+        more = f" and {len(only) - 1:,} more" if len(only) > 1 else ""
+        raise DlError(
+            f"{shown(target)} is not replaced",
+            why=f"{shown(only[0])}{more} may be the only copy: {shown(dataset)} has no such file, "
+            "or another",
+            hint="Move it away, or give the folder another name.",
+        )
     return False
 
 
@@ -338,3 +349,40 @@ def _stranger(sample: Path) -> str:
             if path not in ours and not is_litter(name):
                 return path
     return ""
+
+
+def _not_in(dataset: Path, sample: Path) -> list[str]:
+    """The files of a sample that its dataset does not hold with the same bytes.
+
+    They were changed since, or removed from the dataset. A journal is not believed: it may be
+    somebody else's, and list files that `dl` never copied.
+
+    Returns:
+        their paths, relative to the sample.
+    """
+    moves = {move for journal in journals(sample) for move in journal.read().moves}
+    inside = os.path.realpath(sample) + os.sep
+
+    def is_in_dataset(move: Move) -> bool:
+        copy = sample / move.target
+        places = [dataset / path for path in (move.source, *_in_each_split(move.target))]
+        return any(
+            _has_same_bytes(copy, place) and not os.path.realpath(place).startswith(inside)
+            for place in places
+        )
+
+    there = sorted(move for move in moves if os.path.lexists(sample / move.target))
+    return [move.target for move in there if not is_in_dataset(move)]
+
+
+def _in_each_split(path: str) -> list[str]:
+    """Where a file may be after another split of its dataset."""
+    rest = path.partition("/")[2]
+    return [f"{split}/{rest}" for split in SPLITS] if rest else []
+
+
+def _has_same_bytes(copy: Path, original: Path) -> bool:
+    """Whether two files are equal; False where one is missing or can't be read."""
+    with suppress(OSError):
+        return filecmp.cmp(copy, original, shallow=False)
+    return False

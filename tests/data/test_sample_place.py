@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +15,9 @@ from support.children import become_nobody, forked, killed_before_change
 from support.command_result import Dl, ok
 from support.small_folders import MADE_AND_SPLIT, Act, other_sample, plant, sample, tree
 
-from dlcli.data import operations
+from dlcli.data import operations, splits
 from dlcli.data.dataset import open_dataset
-from dlcli.data.journal import hold
+from dlcli.data.journal import hold, journals
 from dlcli.errors import DlError
 
 SAMPLE = "dogscats-sample"
@@ -120,6 +121,75 @@ def test_a_sample_with_files_of_others_is_not_replaced(folder: Path, added: str)
         other_sample(folder)
     assert tree(folder / SAMPLE, hidden=True) == before
     (folder / SAMPLE / added).unlink()
+    assert other_sample(folder)[1] is not None
+
+
+def retouch(folder: Path) -> None:
+    (folder / SAMPLE / path_in(folder)).write_bytes(b"retouched")
+
+
+def retouch_in_the_same_size_and_second(folder: Path) -> None:
+    image = folder / SAMPLE / path_in(folder)
+    before = image.stat()
+    image.write_bytes(image.read_bytes()[::-1])
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def remove_the_original(folder: Path) -> None:
+    (folder / "dogscats" / path_in(folder)).unlink()
+
+
+def lead_the_original_to_its_copy(folder: Path) -> None:
+    remove_the_original(folder)
+    (folder / "dogscats" / path_in(folder)).symlink_to(folder / SAMPLE / path_in(folder))
+
+
+def forge_the_journal(folder: Path) -> None:
+    """A folder of somebody, with the journal of a sample."""
+    journal = folder / SAMPLE / ".dl" / "0001-sample.done"
+    text = journal.read_text()
+    (folder / SAMPLE / path_in(folder)).rename(folder / SAMPLE / "train" / "thesis.txt")
+    journal.write_text(text.replace(path_in(folder), "train/thesis.txt"))
+
+
+def path_in(folder: Path) -> str:
+    """An image of the dataset that the sample has, at first."""
+    (journal,) = journals(folder / SAMPLE)
+    return journal.read().moves[0].target
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        retouch,
+        retouch_in_the_same_size_and_second,
+        remove_the_original,
+        lead_the_original_to_its_copy,
+        forge_the_journal,
+    ],
+)
+def test_a_sample_with_what_its_dataset_has_not_is_not_replaced(
+    folder: Path, change: Callable[[Path], None]
+) -> None:
+    sample(folder)
+    change(folder)
+    before = tree(folder, hidden=True)
+    path = path_in(folder)
+    with pytest.raises(DlError, match="is not replaced") as caught:
+        other_sample(folder)
+    assert caught.value.why.startswith(f"{path} may be the only copy")
+    assert tree(folder, hidden=True) == before
+    (folder / SAMPLE / path).unlink()
+    (folder / "dogscats" / path).unlink(missing_ok=True)
+    assert other_sample(folder)[1] is not None
+
+
+def test_a_sample_is_replaced_after_another_split(folder: Path) -> None:
+    sample(folder)
+    train, valid = folder / "dogscats" / "train", folder / "dogscats" / "valid"
+    for image in [*valid.rglob("*.jpg")]:
+        image.rename(train / image.relative_to(valid))
+    splits.split(folder / "dogscats", 2, 5)
     assert other_sample(folder)[1] is not None
 
 
