@@ -17,7 +17,9 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -218,7 +220,7 @@ def amended(text: str, path: Sequence[str], value: Any) -> str:
     """
 
     wanted = _set(plain_values(text), path, value)
-    return _if_right(_edited(text, path, value), wanted)
+    return _if_right(partial(_edited, text, path, value), wanted)
 
 
 def without(text: str, path: Sequence[str]) -> str:
@@ -231,18 +233,17 @@ def without(text: str, path: Sequence[str]) -> str:
         path: the key of each level, the outermost first; all must exist.
     """
 
-    return _if_right(_cut(text, path), _unset(plain_values(text), path))
+    return _if_right(partial(_cut, text, path), _unset(plain_values(text), path))
 
 
-def _if_right(edited: str, wanted: Mapping[Any, Any]) -> str:
+def _if_right(edit: Callable[[], str], wanted: Mapping[Any, Any]) -> str:
     """An edited text, or if it does not hold the right values, these as new YAML."""
     import yaml
 
-    try:
+    with suppress(yaml.YAMLError):  # PyYAML's own parser refuses tabs that libyaml takes
+        edited = edit()
         if (plain_values(edited) or {}) == wanted:
             return edited
-    except yaml.YAMLError:
-        pass
     return dump_yaml(wanted)
 
 

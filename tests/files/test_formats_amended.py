@@ -19,6 +19,7 @@ from dlcli.files.plain_yaml import plain_values
         ("", ["seed"], 3, "seed: 3\n"),
         ("# nothing yet\n", ["seed"], 3, "# nothing yet\nseed: 3\n"),
         ("seed: 1\n", ["seed"], 3, "seed: 3\n"),
+        ("workers:\t 2\n", ["seed"], 3, "workers: 2\nseed: 3\n"),  # libyaml alone reads it
         ("seed: 1\nseed: 2\n", ["seed"], 3, "seed: 1\nseed: 3\n"),  # the last one counts
         ("seed: 1", ["seed"], 3, "seed: 3\n"),
         ("seed:\n", ["seed"], 3, "seed: 3\n"),

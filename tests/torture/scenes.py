@@ -187,7 +187,7 @@ OF_RUNS = (("runs", "--all"), ("data", "ls"))
 LOCK = r"data/pets-sample/\.dl/lock"
 organize = partial(Scene, changes=PETS)
 change = partial(Scene, changes=PETS)
-undo = partial(Scene, changes=PETS, leaves=r"data/pets(-sample)?/(\.dl/(lock)?)?")
+undo = partial(Scene, changes=PETS, leaves=r"data/pets(-sample)?/(.*/)?(\.dl/lock)?")
 TRAINS = ("runs", "data/tiny/features")
 train = partial(
     Scene,
