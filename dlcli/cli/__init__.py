@@ -45,7 +45,15 @@ COMMANDS = {
 # Groups whose commands a bare word may mean, the likeliest first: `dl ls`, `dl up`.
 GROUPS = ("runs", "data", "features", "train", "kaggle", "aws", "config")
 
-LESS_MEMORY = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
+_SMALLER = "Train on smaller images or batches, `--image-size N` or `--batch-size N`."
+# By command: what makes it need less memory.
+LESS_MEMORY = {
+    "features": "Compute features of smaller images, `--image-size N`.",
+    "train": _SMALLER,
+    "lr-find": _SMALLER,
+    "resume": "Train on smaller batches, `--batch-size N`.",
+    "rerun": "Train on smaller images or batches, `--set image_size=N` or `--set batch_size=N`.",
+}
 MORE_ROOM = "Stop other programs, or raise the limit of memory or processes, `ulimit -a`."
 
 
@@ -146,7 +154,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(_os_error(error), error, ExitCode.ERROR)
     except Exception as error:
         if lacks_memory(error):
-            return _fail(f"Out of memory\n{LESS_MEMORY}", error, ExitCode.ERROR)
+            command = next((word for word in words if not word.startswith("-")), "")
+            hint = LESS_MEMORY.get(command, MORE_ROOM)
+            return _fail(f"Out of memory\n{hint}", error, ExitCode.ERROR)
         if _lacks_threads(error):
             text = f"The system can't start another thread\n{MORE_ROOM}"
             return _fail(text, error, ExitCode.ERROR)

@@ -384,17 +384,31 @@ def test_exit_codes_are_the_documented_ones() -> None:
     assert [int(code) for code in ExitCode] == [0, 1, 2, 130]
 
 
-def test_too_little_memory_is_said_in_words(dl: Dl, monkeypatch: pytest.MonkeyPatch) -> None:
-    def demand(*arguments: object) -> None:
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ("--debug", "train", "finetune"),
+            "Train on smaller images or batches, `--image-size N` or `--batch-size N`.",
+        ),
+        (("resume", "1"), "Train on smaller batches, `--batch-size N`."),
+        (("features",), "Compute features of smaller images, `--image-size N`."),
+        (
+            ("data", "ls", "."),
+            "Stop other programs, or raise the limit of memory or processes, `ulimit -a`.",
+        ),
+    ],
+)
+def test_too_little_memory_is_said_in_words_with_what_the_command_can_do(
+    dl: Dl, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], hint: str
+) -> None:
+    def demand(*arguments: object, **named: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
-    refused = dl("data", "ls", ".")
+    monkeypatch.setattr("dlcli.cli.root.main", demand)
+    refused = dl(*words)
     assert refused.exit_code == 1
-    assert refused.stderr.endswith(
-        "Error: Out of memory\n"
-        "Train on smaller images or batches, `--image-size N` or `--batch-size N`.\n"
-    )
+    assert refused.stderr.endswith(f"Error: Out of memory\n{hint}\n")
 
 
 def test_a_backend_without_memory_is_said_in_the_same_words(

@@ -219,18 +219,23 @@ def _one_hot(table: Table, names: Sequence[str], numbers: Sequence[int]) -> Colu
 
 def _may_be_labels(table: Table, name: str, numbers: Sequence[int]) -> bool:
     """Whether a column has several values, each of them twice on average."""
-    values = {table.column(name)[number] for number in numbers}
+    values = _values(table, name, numbers)
     return 2 <= len(values) <= len(numbers) / 2
 
 
 def _is_numeric(table: Table, name: str, numbers: Sequence[int]) -> bool:
-    values = {table.column(name)[number] for number in numbers}
-    return all(map(_NUMBER.fullmatch, values))
+    return all(map(_NUMBER.fullmatch, _values(table, name, numbers)))
+
+
+def _values(table: Table, name: str, numbers: Sequence[int]) -> set[str]:
+    cells = table.column(name)
+    return {cells[number] for number in numbers}
 
 
 def _is_same(table: Table, one: str, other: str, numbers: Sequence[int]) -> bool:
     """Whether two columns separate the same classes."""
-    pairs = {(table.column(one)[number], table.column(other)[number]) for number in numbers}
+    ones, others = table.column(one), table.column(other)
+    pairs = {(ones[number], others[number]) for number in numbers}
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 

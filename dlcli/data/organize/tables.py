@@ -18,6 +18,9 @@ from dlcli.words import composed
 
 # The byte order marks of UTF-16, as they look when read as UTF-8.
 _UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")
+# One-hot labels of thousands of classes have fewer; each column is read once per row.
+_MOST_COLUMNS = 10_000
+_MOST_MISSING = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,14 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     @cached_property
-    def _columns(self) -> dict[str, tuple[str, ...]]:
-        width = len(self.header)
-        whole = [(*row, *[""] * (width - len(row))) for row in self.rows]
-        columns = zip(*whole, strict=False)
+    def _places(self) -> dict[str, int]:
         # where two columns have the same name, the first counts
-        named = [*zip(self.header, columns, strict=False)]
-        return dict(reversed(named)) if whole else dict.fromkeys(self.header, ())
+        return {name: place for place, name in reversed([*enumerate(self.header)])}
 
     def column(self, name: str) -> tuple[str, ...]:
-        """A column's cells, stripped of blanks."""
-        return self._columns[name]
+        """A column's cells, stripped of blanks; "" where a row is too short."""
+        place = self._places[name]
+        return tuple(row[place] if place < len(row) else "" for row in self.rows)
 
     def ids(self, name: str) -> tuple[str, ...]:
         """A column's cells as names of images: in Unicode form NFC, as `Form.of` gives names."""
@@ -111,7 +111,7 @@ def _rows(file: Path) -> list[list[str]]:
     """A CSV's rows, at least one.
 
     Raises:
-        DlError: it is empty, not in UTF-8, or not a CSV.
+        DlError: it is empty, not in UTF-8, not a CSV, or has too many columns.
     """
     text = read_text(file)
     if text.startswith(_UTF_16):
@@ -131,7 +131,20 @@ def _rows(file: Path) -> list[list[str]]:
         raise _unusable(file, why, "Mend it.") from error
     if not any(map(any, rows)):
         raise _unusable(file, "it is empty", "Download it again.")
+    if why := _fault_of_width(rows):
+        raise _unusable(file, why, "Keep only its columns of names and labels.")
     return rows
+
+
+def _fault_of_width(rows: Sequence[Sequence[str]]) -> str:
+    """Why a CSV has too many columns, or too few cells for them; "" where it has not."""
+    width = len(rows[0])
+    if width > _MOST_COLUMNS:
+        return f"it has {width:,} columns; expected at most {_MOST_COLUMNS:,}"
+    missing = sum(max(0, width - len(row)) for row in rows)
+    if missing > _MOST_MISSING:
+        return f"its rows have {missing:,} cells fewer than its {width:,} columns"
+    return ""
 
 
 def _unusable(file: Path, why: str, hint: str) -> DlError:

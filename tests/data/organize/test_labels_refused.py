@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,34 @@ def test_a_csv_that_can_not_be_used_is_nobodys_concern_where_classes_are_told(
     for number, images in enumerate((names("a/1", "b/2"), names("a.1", "b.2"), names("a/1"))):
         plan = planned(tmp_path / str(number), images, {"notes.csv": ""})
         assert set(labels_of(plan).values()) <= {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "says"),
+    [
+        (10_001, 2, "it has 10,001 columns; expected at most 10,000"),
+        (9_000, 1_200, "its rows have 10,798,800 cells fewer than its 9,000 columns"),
+    ],
+)
+def test_a_csv_with_far_more_columns_than_cells_is_refused_before_it_takes_memory(
+    tmp_path: Path, columns: int, rows: int, says: str
+) -> None:
+    header = ",".join(f"c{number}" for number in range(columns))
+    csv = {"wide.csv": header + "\n1" * rows + "\n"}
+    tracemalloc.start()
+    try:
+        with pytest.raises(DlError, match=says):
+            planned(tmp_path / "1", names("1", "2"), csv, Naming("wide.csv"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
+    with pytest.raises(DlError, match=says):  # also where nobody names it
+        planned(tmp_path / "2", names("1", "2"), csv)
+    csv["labels.csv"] = "id,label\n1,a\n2,b\n"
+    assert labels_of(planned(tmp_path / "3", names("1", "2"), csv)) == {"1.jpg": "a", "2.jpg": "b"}
+
+
+def test_a_short_row_ends_in_empty_cells(tmp_path: Path) -> None:
+    csv = {"labels.csv": "id,label,more\n1,a,x\n2,b\n"}
+    assert labels_of(planned(tmp_path, names("1", "2"), csv)) == {"1.jpg": "a", "2.jpg": "b"}
