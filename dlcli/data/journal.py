@@ -379,10 +379,12 @@ def _checked(operation: Operation, name: str) -> Operation:
     if operation.kind == "move":
         start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
         for move in operation.moves:
-            if f"{start}/{move.source}" == f"{goal}/{move.target}":
+            if os.path.join(start, move.source) == os.path.join(goal, move.target):
                 raise JournalError(f"it moves {shown(move.target)} onto itself")
     if len({move.target for move in operation.moves}) < len(operation.moves):
         raise JournalError("it gives two files one name")
+    if len({move.source for move in operation.moves}) < len(operation.moves):
+        raise JournalError("it names one file twice")
     if not (
         operation.name == name
         and operation.kind in ("move", "copy", "link")

@@ -437,8 +437,9 @@ def _require_undoable(journal: Journal, operation: Operation) -> None:
     _require_no_links(journal, operation)
     if operation.kind != "copy":
         return
-    start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
-    if any(f"{start}/{move.source}".startswith(f"{goal}/") for move in operation.moves):
+    goal = os.path.join(os.path.realpath(operation.root), "")
+    originals = (os.path.join(operation.source, move.source) for move in operation.moves)
+    if any(os.path.realpath(original).startswith(goal) for original in originals):
         raise DlError(
             f"Nothing was undone in {shown(operation.root)}",
             why="its images are their own originals, so they may be the only copies",

@@ -87,14 +87,16 @@ def require_certain(
 
 def doubt(journal: Journal, operation: Operation, *, back: bool, named: Named | None = None) -> str:
     """What makes an operation doubtful, as a clause; "" if nothing does."""
-    if journal.state == "done" and (operation.kind != "move" or is_within(operation)):
-        return ""  # its undo removes unchanged copies, or moves files within the dataset
+    if journal.state == "done" and (operation.kind == "link" or is_within(operation)):
+        return ""  # its undo removes links, or moves files within the dataset
     root, source = operation.root, operation.source
     began = operation.began
     is_staged = _is_beside(operation)
     is_named = named == Named(source, operation.kind)
     if began is None:
-        if is_within(operation) or is_staged or is_named:
+        # what is done of a copy is taken back where the contents are in both files
+        is_done_copy = journal.state == "done" and operation.kind == "copy"
+        if is_within(operation) or is_staged or is_named or is_done_copy:
             return ""
         return f"`dl` 0.1.0 began it, and did not note in which folders; it names {shown(source)}"
     here = place_of(root)

@@ -184,10 +184,15 @@ def is_spare(copy: str, original: str) -> bool:
     """Whether a copy is unchanged and its original another file, so that nothing goes with it.
 
     An original may have become a link to its copy, or the copy's folder taken the original's name.
+    Size and time alone can be forged, so all bytes are compared.
     """
     if not is_unchanged(copy, original):
         return False
-    return not _is_one(os.path.realpath(copy), os.path.realpath(original))
+    if _is_one(os.path.realpath(copy), os.path.realpath(original)):
+        return False
+    with suppress(PermissionError):
+        return filecmp.cmp(copy, original, shallow=False)
+    return False
 
 
 def sweep(folder: str) -> None:

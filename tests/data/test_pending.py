@@ -625,3 +625,74 @@ def test_paths_that_lead_out_are_said(tmp_path: Path) -> None:
         (tmp_path / ".dl" / "0001-x.pending").write_text(text)
         with pytest.raises(JournalError, match="leads out of the folders"):
             journals(tmp_path)[0].read()
+
+
+# A finished copy
+
+
+def copied_by(root: Path, origin: Path, *moves: list[str]) -> None:
+    """A finished journal of 0.1.0 that somebody wrote."""
+    header = {"format": 1, "name": "organize", "kind": "copy", "origin": str(origin)}
+    lines = [header | {"made": [], "details": {}}, *moves]
+    path = root / ".dl" / "0001-organize.done"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def photos(root: Path, *contents: bytes) -> Tree:
+    for number, content in enumerate(contents):
+        plant(root, {f"train/{number}.jpg": content})
+        os.utime(root / "train" / f"{number}.jpg", (1e9, 1e9))
+    return tree(root)
+
+
+@pytest.mark.parametrize("origin", ["/", "link"])
+def test_an_undo_whose_originals_are_in_the_dataset_removes_nothing(
+    tmp_path: Path, origin: str
+) -> None:
+    root = tmp_path / "pets"
+    before = photos(root, b"same", b"same")
+    (tmp_path / "link").symlink_to("pets/train")
+    source = f"{root}/train/0.jpg"[1:] if origin == "/" else "link/0.jpg"
+    copied_by(root, Path("/") if origin == "/" else tmp_path, [source, "train/1.jpg"])
+    with pytest.raises(DlError, match="Nothing was undone"):
+        operations.undo(root)
+    assert tree(root) == before
+
+
+def test_one_original_of_many_copies_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "pets"
+    before = photos(root, b"same", b"same")
+    copied_by(root, tmp_path, ["a.jpg", "train/0.jpg"], ["a.jpg", "train/1.jpg"])
+    with pytest.raises(DlError, match="Can't read the journal"):
+        operations.undo(root)
+    assert tree(root) == before
+
+
+def test_originals_of_the_same_size_and_time_with_other_contents_keep_the_copies(
+    tmp_path: Path,
+) -> None:
+    root, other = tmp_path / "pets", tmp_path / "other"
+    before = photos(root, b"mine", b"same")
+    photos(other, b"\0\0\0\0", b"same")
+    copied_by(root, other, *([f"train/{n}.jpg", f"train/{n}.jpg"] for n in range(2)))
+    outcome = operations.undo(root)
+    assert outcome.kept == ("train/0.jpg",)
+    del before["train/1.jpg"]
+    assert tree(root) == before
+
+
+def test_a_finished_copy_is_taken_back_unasked_only_where_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "dogscats"
+    organize_copy(plant(tmp_path, DOWNLOADED))
+    copy = Path(shutil.copytree(root, tmp_path / "copy"))
+    assert doubt_of(copy, operations.undo) == f"it began in {root}"
+    somebody = os.geteuid() + 1
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: somebody)
+        assert doubt_of(root, operations.undo).startswith("another user began it")
+    shutil.rmtree(copy)
+    operations.undo(root)
+    assert tree(tmp_path) == DOWNLOADED
