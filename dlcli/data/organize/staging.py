@@ -44,6 +44,7 @@ _UNPACKED = ".unpacked"
 # Up to 0.1.0, an incomplete folder.
 _PARTIAL = ".partial"
 _STAMP_DIGITS = 12
+_STAMP = rf"-[0-9a-f]{{{_STAMP_DIGITS}}}"
 # Which command made such a folder. After an undo it may hold the only copies.
 _UNPACK, _UNDO = "organize", "undo"
 # The file in such a folder that says that it is complete.
@@ -115,7 +116,17 @@ def left_packed(source: Path, download: Download | None) -> str:
 
 def staging_folder(download: Download, target: Path) -> Path:
     """The folder beside a dataset that a download is unpacked into."""
-    return target.with_name(f".{target.name}-{download.stamp}{_UNPACKED}")
+    return target.with_name(f".{target.name}{_end_of(download)}")
+
+
+def _end_of(download: Download) -> str:
+    return f"-{download.stamp}{_UNPACKED}"
+
+
+def _is_staging(operation: Operation) -> bool:
+    """Whether an operation's files come from a staging folder; the dataset may be renamed since."""
+    is_named = re.fullmatch(rf"\..+{_STAMP}{re.escape(_UNPACKED)}", operation.source.name)
+    return bool(is_named) and "source" in operation.details
 
 
 def is_staged_in(folder: Path) -> bool:
@@ -151,14 +162,15 @@ def await_back(operation: Operation) -> None:
 
     It is complete from its beginning: the files in it may be the only copies.
     """
-    root, folder = operation.root, operation.source
-    if folder not in _beside(root, _UNPACKED, [folder]):
+    folder = operation.source
+    if not _is_staging(operation):
         return
     if marked(folder, _UNPACK) and (folder / _WHOLE).is_file():
         remark(folder, _UNDO)  # part of it may be in the dataset, and comes back now
     elif not marked(folder, _UNDO):
         discard(folder)
         if not os.path.lexists(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
             _claim(folder, _UNDO)
             _complete(folder)
 
@@ -204,12 +216,12 @@ def clear_after(operation: Operation) -> None:
 
     The unchanged download still has all of it.
     """
-    folder, source = operation.source, operation.details.get("source")
-    if source is None or folder not in _beside(operation.root, _UNPACKED, [folder]):
+    if not _is_staging(operation):
         return
+    folder, source = operation.source, Path(operation.details["source"])
     with suppress(DlError, OSError):
-        download = download_of(Path(source))
-        if download and folder == staging_folder(download, operation.root):
+        download = download_of(source)
+        if download and folder.name.endswith(_end_of(download)):
             discard(folder)
             name_left([folder])
 
@@ -231,7 +243,7 @@ def sweep_staged(target: Path, but: Path | None = None) -> None:
 
 def _beside(target: Path, end: str, folders: Iterable[Path]) -> list[Path]:
     """Those of some folders that are named like staging folders of a dataset."""
-    name = re.compile(rf"\.{re.escape(target.name)}-[0-9a-f]{{{_STAMP_DIGITS}}}{re.escape(end)}")
+    name = re.compile(rf"\.{re.escape(target.name)}{_STAMP}{re.escape(end)}")
     return [
         folder
         for folder in folders

@@ -98,6 +98,23 @@ def test_what_an_undo_moved_back_is_used_again_and_else_stays(
     assert hidden(tmp_path) == [place_of(other).name]
 
 
+@pytest.mark.parametrize("place", ["cats", "elsewhere/pets"])
+def test_what_the_undo_of_a_renamed_dataset_moved_back_is_known(
+    archive: Path, tmp_path: Path, place: str
+) -> None:
+    organize(archive, tmp_path / "pets")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / "pets").rename(tmp_path / place)
+    operations.undo(tmp_path / place)
+    before = tree(place_of(archive), hidden=True)
+    other = zipped(tmp_path / "b.zip", KAGGLE)
+    organize(other, tmp_path / "pets")
+    assert tree(place_of(archive), hidden=True) == before, "it may hold the only copies"
+    operations.undo(tmp_path / "pets")
+    organize(archive, tmp_path / "pets")
+    assert hidden(tmp_path) == [place_of(other).name]
+
+
 @pytest.mark.forks
 def test_what_an_undo_moved_back_is_kept_whenever_organize_was_killed(tmp_path: Path) -> None:
     number, undone = 1, 0
