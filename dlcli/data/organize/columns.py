@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.organize.tables import Form, Table, best_form, plain_name
+from dlcli.data.organize.tables import Form, Names, Table, plain_name
 from dlcli.errors import DlError
 from dlcli.files.paths import quoted, shown
 from dlcli.words import first_of
@@ -80,13 +80,15 @@ def choose_id_column(
         DlError: several columns do, and each gives other rows.
     """
     # 193 of leaf-classification's 194 columns are not ids, which a few images are enough to see
-    few = images[:: max(1, len(images) // 50)]
-    matches: list[tuple[str, Form]] = []
-    for name in [named] if named else table.header:
-        ids = set(table.ids(name))
-        if name == named or best_form(ids, few).matched:
-            form = best_form(ids, images)
-            matches.append((name, form))
+    few = Names(images[:: max(1, len(images) // 50)])
+    columns = dict.fromkeys(table.header)
+    likely = (
+        [named]
+        if named
+        else [name for name in columns if few.best_form({*table.ids(name)}).matched]
+    )
+    every = Names(images)
+    matches = [(name, every.best_form({*table.ids(name)})) for name in likely]
     if not any(form.matched for _, form in matches):
         return None
     best_match = max(map(_quality, matches))

@@ -6,6 +6,7 @@ A value is an image's name or path, with or without suffix, or its number: 1 for
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -153,26 +154,46 @@ def _unusable(file: Path, why: str, hint: str) -> DlError:
     )
 
 
-def best_form(ids: Set[str], images: Sequence[str]) -> Form:
-    """The form in which some values name the most images; the shortest of equally good forms.
+class Names:
+    """The values that name some images in each form, computed once for all columns.
 
-    Values are compared as numbers, not as text, only if that matches more images.
+    Args:
+        images: their paths.
     """
-    deepest = max((image.count("/") + 1 for image in images), default=1)
-    best = Form(1, has_suffix=False)
-    for parts in range(1, deepest + 1):
-        for has_suffix in (False, True):
-            form = Form(parts, has_suffix)
-            matched = sum(form.of(image) in ids for image in images)
+
+    def __init__(self, images: Sequence[str]) -> None:
+        deepest = max((image.count("/") + 1 for image in images), default=1)
+        forms = [
+            Form(parts, has_suffix)
+            for parts in range(1, deepest + 1)
+            for has_suffix in (False, True)
+        ]
+        # how many images each value names
+        self._counts = [(form, Counter(map(form.of, images))) for form in forms]
+        self._numbers = _by_number(
+            image.rpartition("/")[2].rpartition(".")[0] for image in images
+        ).keys()
+
+    def best_form(self, ids: Set[str]) -> Form:
+        """The form in which some values name the most images; the shortest of equally good forms.
+
+        Values are compared as numbers, not as text, only if that matches more images.
+        """
+        best = Form(1, has_suffix=False)
+        for form, counts in self._counts:
+            matched = sum(counts.get(value, 0) for value in ids)
             if matched > best.matched:
-                best = Form(parts, has_suffix, matched)
-    form = Form(1, has_suffix=False, ids=_by_number(ids))
-    if best.matched < len(images) and form.ids:
-        stems = [image.rpartition("/")[2].rpartition(".")[0] for image in images]
-        matched = sum(form.of(image) in ids for image in images)
-        if matched > best.matched and _by_number(stems):
-            return replace(form, matched=matched)
-    return best
+                best = replace(form, matched=matched)
+        by_number = _by_number(ids) if self._numbers else {}
+        matched = len(by_number.keys() & self._numbers)
+        if matched > best.matched:
+            return Form(1, has_suffix=False, matched=matched, ids=by_number)
+        return best
+
+
+def best_form(ids: Set[str], images: Sequence[str]) -> Form:
+    """The form in which some values name the most images, for a single column."""
+    return Names(images).best_form(ids)
 
 
 def _by_number(values: Iterable[str]) -> dict[int, str]:

@@ -8,6 +8,7 @@ import pytest
 from support.labelled_images import labels_of, names, planned
 
 from dlcli.data.organize.labels import Naming
+from dlcli.data.organize.tables import Form
 from dlcli.errors import DlError
 
 IDS = [
@@ -91,3 +92,19 @@ def test_names_match_in_every_unicode_form(tmp_path: Path, stored: str, written:
     images = names(f"{stored}1", f"{stored}2")
     plan = planned(tmp_path, images, {"labels.csv": f"id,label\n{written}1,a\n{written}2,b\n"})
     assert labels_of(plan) == {f"{stored}1.jpg": "a", f"{stored}2.jpg": "b"}
+
+
+def test_the_names_of_images_are_computed_once_however_many_columns_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    of = Form.of
+    monkeypatch.setattr(Form, "of", lambda form, image: computed.append(image) or of(form, image))
+    counts = []
+    for columns in (1, 300):
+        more = ",".join(f"c{number}" for number in range(columns))
+        csv = {"labels.csv": f"id,label,{more}\n1,a\n2,b\n"}
+        planned(tmp_path / str(columns), names("1", "2"), csv)
+        counts.append(len(computed))
+        computed.clear()
+    assert counts[0] == counts[1]
