@@ -40,6 +40,7 @@ from dlcli.files.transfer import (
     sweep,
     sync_file,
 )
+from dlcli.images.formats import fault_of
 from dlcli.progress import Bar, track
 
 # Files that a warning names.
@@ -155,6 +156,8 @@ def finish(
         _require_undoable(journal, operation)
         prepare(operation)
         return _back(held, journal, operation)
+    if operation.kind == "copy":
+        _require_own_sources(journal, operation)
     return _forward(journal, operation)
 
 
@@ -370,6 +373,24 @@ def _require_no_links(journal: Journal, operation: Operation) -> None:
             hint="Nothing was moved now. Put the folder back in place of the link."
             + _or_drop(journal),
         )
+
+
+def _require_own_sources(journal: Journal, operation: Operation) -> None:
+    """Refuse to copy what a link brings from elsewhere, such as a key, unless it is an image.
+
+    An image may lie on another disk; any other file may be one that its reader must not give away.
+    """
+    folder = os.path.join(os.path.realpath(operation.source), "")
+    for move in operation.moves:
+        original = os.path.join(operation.source, move.source)
+        real = os.path.realpath(original)
+        if not real.startswith(folder) and Path(real).exists() and fault_of(real):
+            raise DlError(
+                f"{shown(original)} is not copied",
+                why=f"a link leads to {shown(real)}, which is not an image",
+                hint="Nothing was copied now. Put the file itself in place of the link."
+                + _or_drop(journal),
+            )
 
 
 def _linked(operation: Operation) -> list[Path]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from dlcli.data.journal import Journal, Operation, made_of, place_of, unfinished
 from dlcli.errors import DlError
 from dlcli.files.atomic import existing
+from dlcli.files.own import marked
 from dlcli.files.paths import quoted, shown
 from dlcli.words import count
 
@@ -26,6 +27,8 @@ from dlcli.words import count
 _MOST_SHOWN = 5
 # The commands that have a journal.
 _COMMANDS = ("organize", "split", "sample")
+# What the mark of a folder names that `data/organize/staging` made beside a dataset.
+_UNPACKED_BY = ("organize", "undo")
 
 
 @dataclass(frozen=True)
@@ -205,4 +208,11 @@ def _is_beside(operation: Operation) -> bool:
     """Whether the files come from the folder beside the dataset that an archive was unpacked to."""
     source, root = operation.source, operation.root
     own = re.fullmatch(rf"\.{re.escape(root.name)}-[0-9a-f]{{12}}\.unpacked", source.name)
-    return bool(own) and source.parent == root.parent and not source.is_symlink()
+    if not own or operation.kind != "move" or source.parent != root.parent:
+        return False
+    if not os.path.lexists(source):
+        return True  # an undo makes it anew
+    if any(marked(source, purpose) for purpose in _UNPACKED_BY):
+        return True
+    # 0.1.0 had no mark, but this file in a complete one
+    return not source.is_symlink() and (source / ".whole").is_file()

@@ -630,12 +630,12 @@ def test_paths_that_lead_out_are_said(tmp_path: Path) -> None:
 # A finished copy
 
 
-def copied_by(root: Path, origin: Path, *moves: list[str]) -> None:
-    """A finished journal of 0.1.0 that somebody wrote."""
+def copied_by(root: Path, origin: Path, *moves: list[str], state: str = "done") -> None:
+    """A journal of 0.1.0 that somebody wrote."""
     header = {"format": 1, "name": "organize", "kind": "copy", "origin": str(origin)}
     lines = [header | {"made": [], "details": {}}, *moves]
-    path = root / ".dl" / "0001-organize.done"
-    path.parent.mkdir()
+    path = root / ".dl" / f"0001-organize.{state}"
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -696,3 +696,48 @@ def test_a_finished_copy_is_taken_back_unasked_only_where_it_began(
     shutil.rmtree(copy)
     operations.undo(root)
     assert tree(tmp_path) == DOWNLOADED
+
+
+# An interrupted copy
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_copy_from_a_folder_that_is_only_named_like_ours_is_not_finished_unasked(
+    tmp_path: Path, whole: bool
+) -> None:
+    root, source = tmp_path / "pets", tmp_path / ".pets-0123456789ab.unpacked"
+    photos(root, b"mine")
+    plant(tmp_path, {"keys/id_rsa": b"secret"})
+    source.mkdir()
+    (source / "lnk").symlink_to("../keys")
+    if whole:
+        (source / ".whole").touch()
+    copied_by(root, source, ["lnk/id_rsa", "train/notes.txt"], state="pending")
+    assert "0.1.0 began it" in doubt_of(root)
+    with pytest.raises(DlError, match="is not copied") as error:
+        finished(root, Named(source, "copy"))
+    assert "--drop" in error.value.hint
+    assert not (root / "train" / "notes.txt").exists()
+
+
+def test_a_move_is_finished_unasked_only_from_a_folder_that_was_unpacked(tmp_path: Path) -> None:
+    root, source = tmp_path / "pets", tmp_path / ".pets-0123456789ab.unpacked"
+    photos(root, b"mine")
+    plant(source, {"a.jpg": b"theirs"})
+    copied_by(root, source, ["a.jpg", "train/a.jpg"], state="pending")
+    rewritten(root, kind="move")
+    assert "0.1.0 began it" in doubt_of(root)
+    (source / ".whole").touch()
+    finished(root)
+    assert (root / "train" / "a.jpg").read_bytes() == b"theirs"
+
+
+def test_an_interrupted_copy_of_linked_images_goes_on(tmp_path: Path) -> None:
+    root, source = tmp_path / "pets", tmp_path / "download"
+    photos(root, b"mine")
+    plant(tmp_path, {"disk/a.png": b"\x89PNG\r\n\x1a\n"})
+    source.mkdir()
+    (source / "cat").symlink_to("../disk")
+    copied_by(root, source, ["cat/a.png", "train/a.png"], state="pending")
+    finished(root, Named(source, "copy"))
+    assert (root / "train" / "a.png").read_bytes() == b"\x89PNG\r\n\x1a\n"
