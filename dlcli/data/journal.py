@@ -43,6 +43,8 @@ FORMAT = 2
 # A million files take 100 MB.
 MOST_BYTES = 2**28
 MOST_MOVES = 2_000_000
+# A journal with the last number would hide all later ones.
+MOST_NUMBER = 999_999
 # Lists of small things take thirty times as much memory as their text.
 MOST_HEADER_BYTES = 2**22
 # Two paths and a link's text, each byte of them as an escape such as \udcff, and what is between.
@@ -53,7 +55,7 @@ _LEADS_OUT = re.compile(r"(?:^|/)(?:\.\.?|\.dl)?(?:/|\Z)|\0")
 # The temporary file of a journal whose writer was killed, up to 0.1.0, and how it begins.
 _LEFT = re.compile(r"\.(?:dl-)?[0-9]+-(?:[0-9a-f]{8}-[0-9a-f]{8}-)?[0-9]{4,9}-\w+\.pending")
 _BEGINS = b'{"format": '
-NAME = re.compile(r"([0-9]{4,9})-(\w+)\.(pending|done|undoing)")
+NAME = re.compile(r"([0-9]{4,})-(\w+)\.(pending|done|undoing)")
 _MOST_PATH_BYTES = 4096  # Linux' own limit
 
 State = Literal["pending", "done", "undoing"]
@@ -155,6 +157,8 @@ class Journal:
         """
         line = 0
         try:
+            if self.number > MOST_NUMBER:
+                raise JournalError(f"`dl` numbers at most {MOST_NUMBER:,} journals")
             with os.fdopen(open_own(self.path, self.root), encoding="ascii", newline="\n") as lines:
                 size = os.fstat(lines.fileno()).st_size
                 if size > MOST_BYTES:
@@ -244,9 +248,17 @@ def write_journal(operation: Operation, becomes: Path | None = None) -> Journal:
         becomes: the path that its root will be renamed to; None if it keeps its own.
 
     Raises:
-        JournalError: it lists more files than `Journal.read` takes.
+        JournalError: it lists more files than `Journal.read` takes, or the last number is taken.
     """
-    number = max((journal.number for journal in journals(operation.root)), default=0) + 1
+    before = journals(operation.root)
+    number = before[-1].number + 1 if before else 1
+    if number > MOST_NUMBER:
+        last = before[-1].path
+        raise JournalError(
+            f"Can't write a journal after {shown(last)}",
+            why=f"`dl` numbers at most {MOST_NUMBER:,} journals in a folder",
+            hint=f"If `dl` did not write it, remove it: `rm {quoted(last)}`. Nothing was moved.",
+        )
     path = operation.root / FOLDER / f"{number:04}-{operation.name}.pending"
     _write(path, operation, becomes or operation.root)
     return Journal(path, number, operation.name, "pending")

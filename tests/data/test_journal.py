@@ -43,6 +43,23 @@ def test_journals_are_numbered_and_pass_from_state_to_state_by_name(tmp_path: Pa
         assert unfinished(tmp_path) == journals(tmp_path)[1]
 
 
+@pytest.mark.parametrize("number", ["999999", "999999999", "9" * 60])
+def test_a_number_far_above_all_others_hides_no_later_journal(tmp_path: Path, number: str) -> None:
+    with hold(tmp_path):
+        write_journal(operation(tmp_path)).renamed("done")
+        first = journals(tmp_path)[0].path
+        last = first.rename(first.with_name(f"{number}-split.done"))
+        before = list((tmp_path / ".dl").iterdir())
+        with pytest.raises(DlError, match=f"Can't write a journal after {last}"):
+            write_journal(operation(tmp_path))
+        assert list((tmp_path / ".dl").iterdir()) == before
+        if int(number) > 999_999:
+            with pytest.raises(DlError, match="numbers at most 999,999"):
+                journals(tmp_path)[0].read()
+        last.unlink()
+        assert write_journal(operation(tmp_path)) == unfinished(tmp_path)
+
+
 def test_a_folder_without_journals_has_none(tmp_path: Path) -> None:
     assert journals(tmp_path) == []
     assert journals(tmp_path / "nowhere") == []
