@@ -48,20 +48,26 @@ _TYPES = {
 STATES = ("running", "finished", "failed", "interrupted")
 
 # The paths of what `dl` makes in a run's folder; all else there is somebody else's. Folders first.
+_EXPORTS = "exports(/(onnx|openvino|litert|tflite|tf)|/tf/saved_model(/(assets|variables))?)?"
 _FOLDERS = (
-    "models|models/engine|exports|checkpoint|tensorboard|tensorboard/(train|validation)|predictions"
-    r"|figures|submissions|before-epoch-\d+(-\d+)?"
+    f"models|models/engine|{_EXPORTS}|checkpoint|tensorboard|tensorboard/(train|validation)"
+    r"|predictions|figures|submissions|before-epoch-\d+(-\d+)?"
+)
+_FIGURES = "curves|confusion|(in)?correct-at-random|most-((in)?correct|uncertain)"
+_EXPORTED = (
+    r"(onnx|openvino|litert|tflite|tf)/(model\.(onnx|xml|bin|tflite|yaml)|example\.py)"
+    r"|tf/saved_model/(\w+\.pb|variables/variables\.(index|data-\d+-of-\d+))"
 )
 _RESULTS = (
-    r"predictions/[\w-]+\.csv|metrics\.yaml|report\.html|figures/[\w-]+\.png|submission\.csv"
-    "|exports/.+"
+    rf"predictions/[\w-]+\.csv|metrics\.yaml|report\.html|figures/({_FIGURES})\.png"
+    rf"|submission\.csv|exports/({_EXPORTED})"
 )
 CHECKPOINT = r"state\.npz|best-\d+\.npz"
 OWN = re.compile(
     rf"{_FOLDERS}|{_RESULTS}|(config|status|lock|classes|kaggle)\.yaml|log\.txt|history\.csv"
     rf"|models/(best|last)\.keras|models/engine/\w+\.\w+|checkpoint/({CHECKPOINT})"
-    r"|tensorboard/(train|validation)/events\..+|submissions/[0-9a-f]{8}\.csv"
-    rf"|before-epoch-\d+(-\d+)?/(predictions|figures|exports|{_RESULTS})"
+    r"|tensorboard/(train|validation)/events\.out\.tfevents\..+|submissions/[0-9a-f]{8}\.csv"
+    rf"|before-epoch-\d+(-\d+)?/(predictions|figures|{_EXPORTS}|{_RESULTS})"
 )
 
 _BUSY_HINT = "Wait for it, or stop that process first."

@@ -48,6 +48,7 @@ def test_each_format_is_checked_and_says_how_to_feed_it(
     )
     record = read_yaml(folder / RECORD)
     assert (folder / record["model"]).exists()
+    assert run.others() == []
     assert record["classes"] == ["cat", "dog"]
     assert record["input"]["shape"] == [None, 16, 16, 3]
     assert "Pillow" in record["input"]["resized"]

@@ -12,6 +12,7 @@ import pytest
 
 from dlcli.evaluation.metrics import evaluate
 from dlcli.report.run_page import write_report
+from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +86,7 @@ def page_of(report, folder):
 def test_it_writes_the_page_and_a_figure_of_everything(make_report, tmp_path):
     page = write_report(make_report(["cat", "dog"]), tmp_path)
     assert page == tmp_path / "report.html"
+    assert Run(tmp_path).others() == [tmp_path / "data"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "confusion.png",
         "correct-at-random.png",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from support.listed_runs import last_named_dataset, listed_run
 
 from dlcli.errors import DlError
 from dlcli.files.own import NotOwnError
+from dlcli.inference.export import EXAMPLE, FORMATS, RECORD
 from dlcli.process import machine_id
 from dlcli.runs.choice import find_finished_run
 from dlcli.runs.disk import remove_checkpoint, remove_run
 from dlcli.runs.listing import list_runs
 from dlcli.runs.run import Run
 from dlcli.runs.stand_in import runs_to_read, writable_run
+from dlcli.runs.tensorboard import SIDES
 from dlcli.training import checkpoint
 from dlcli.training.resume import resume
 
@@ -214,6 +217,45 @@ def test_others_files_are_named_before_a_run_is_removed(dl: Dl, home: Path) -> N
     assert run.is_run
     ok(dl("runs", "rm", run.name, "--yes", "--force"))
     assert not run.path.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exports/my-notes.txt",
+        "exports/dir/thesis.tex",
+        "exports/onnx/my-notes.txt",
+        "tensorboard/train/events.mine",
+        "figures/my.png",
+        "before-epoch-4/figures/my.png",
+    ],
+)
+def test_a_file_among_results_may_be_somebody_elses(dl: Dl, home: Path, name: str) -> None:
+    last_named_dataset()
+    run = listed_run()
+    (file := run.path / name).parent.mkdir(parents=True)
+    file.write_text("mine")
+    said = refused(dl("runs", "rm", run.name, "--yes"), "is not a file of `dl`")
+    assert len(re.findall("Warning: .* would be removed too", said.stderr)) == 1
+    assert file.read_text() == "mine"
+
+
+def test_exports_and_events_are_not_of_others(home: Path) -> None:
+    run = listed_run()
+    saved = ["fingerprint.pb", "saved_model.pb"]
+    saved += [f"variables/variables.{end}" for end in ("index", "data-00000-of-00001")]
+    names = [
+        *(f"tensorboard/{side}/events.out.tfevents.1790000000.123456.dl" for side in SIDES),
+        *(f"exports/tf/saved_model/{name}" for name in saved),
+        *(f"exports/{each}/{FORMATS[each].name}" for each in FORMATS if each != "tf"),
+        *(f"exports/{each}/{name}" for each in FORMATS for name in (RECORD, EXAMPLE)),
+        "exports/openvino/model.bin",
+    ]
+    for name in [*names, *(f"before-epoch-4/{name}" for name in names if "exports" in name)]:
+        (file := run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (run.exports / "tf" / "saved_model" / "assets").mkdir()
+    assert run.others() == []
 
 
 def test_a_whole_run_has_nothing_of_others(home: Path) -> None:

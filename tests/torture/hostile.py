@@ -41,7 +41,7 @@ OF_RUN = (
     f"{RUN}/metrics.yaml",
     f"{RUN}/report.html",
     f"{RUN}/figures",
-    f"{RUN}/figures/roc.png",
+    f"{RUN}/figures/curves.png",
     f"{RUN}/predictions",
     f"{RUN}/predictions/valid.csv",
     f"{RUN}/predictions/test.csv",
