@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,9 @@ MOST_RATIO = 10
 OTHER_NUMBERS = 10_000
 # Numbers in one layer's output for one image: 64 channels of 4096x4096 pixels.
 MOST_OUTPUTS = 2**30
+# The name of a layer, an operation or a model. Errors of a backend show it, and TensorFlow takes
+# no other characters.
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]{0,199}")
 # Keras nests a group for each model, layer and list of layers.
 MOST_NESTED = 50
 
@@ -159,6 +163,7 @@ def _require_known_objects(config: Any) -> None:
         if "class_name" in held:
             objects += 1
             _require_known(held)
+            _require_plain_names(held)
         for node in held.get("inbound_nodes") or ():
             text = json.dumps(node)
             characters += len(text)
@@ -188,6 +193,13 @@ def _require_known(held: dict[str, Any]) -> None:
         return
     what = f"{module}.{name}" if module else name
     raise UnsafeModel(f"it holds `{what[:80]}`, which `dl` does not load from a file")
+
+
+def _require_plain_names(held: dict[str, Any]) -> None:
+    config = held.get("config")
+    for name in (held.get("name"), config.get("name") if isinstance(config, dict) else None):
+        if isinstance(name, str) and not _NAME.fullmatch(name):
+            raise UnsafeModel(f"its layer {name[:60]!a} has a name that TensorFlow refuses")
 
 
 @contextmanager

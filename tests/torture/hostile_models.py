@@ -97,6 +97,14 @@ def reader_of_files(parts: Parts) -> None:
     layer["class_name"], layer["config"] = "StringLookup", {"vocabulary": "/etc/passwd"}
 
 
+def name_that_clears_the_screen(parts: Parts) -> None:
+    parts.layers("Dense")[0]["config"]["name"] = "\x1b[2Jx"
+
+
+def long_name(parts: Parts) -> None:
+    parts.layers("Dense")[0]["config"]["name"] = "x" * 201
+
+
 def absurd_units(parts: Parts) -> None:
     for layer in parts.layers("Dense"):
         layer["config"]["units"] = HUGE
@@ -271,6 +279,8 @@ REFUSED: dict[str, tuple[Callable[[Parts], None], str]] = {
     "custom class": (custom_class, "`os.system`"),
     "downloader": (downloader, "`keras.utils.get_file`"),
     "reader of files": (reader_of_files, "StringLookup"),
+    "name that clears the screen": (name_that_clears_the_screen, r"its layer '\\x1b\[2Jx' has"),
+    "long name": (long_name, "its layer 'xxx"),
     "absurd units": (absurd_units, "more weights than it holds"),
     "many units": (many_units, "more weights than it holds"),
     "huge outputs": (huge_outputs, "makes an array of shape"),
