@@ -323,6 +323,13 @@ def _settle(operation: Operation) -> None:
         sync_folder(folder)
 
 
+def sweep_copies(operation: Operation) -> None:
+    """Remove what a killed copy left in the dataset, but not behind a link."""
+    if operation.kind == "copy" and not _linked(operation):
+        for folder in _folders_of(operation):
+            sweep(str(folder))
+
+
 def _require_free(root: Path, paths: Sequence[str]) -> None:
     """Refuse a plan that would give a file a name that another file has."""
     wanted: dict[str, list[str]] = {}

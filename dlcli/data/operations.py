@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlcli.data.dataset import SAMPLE
 from dlcli.data.journal import Held, Journal, JournalError, hold, journals, rewrite, unfinished
-from dlcli.data.moves import Outcome, finish, last
+from dlcli.data.moves import Outcome, finish, last, sweep_copies
 from dlcli.data.moves import undo as take_back
 from dlcli.data.organize.staging import await_back, clear_after
 from dlcli.data.pending import DoubtfulError, Named
@@ -90,7 +90,7 @@ def standing(journal: Journal) -> str:
 
 
 def drop(journal: Journal) -> None:
-    """Remove a journal, and leave all files where they are.
+    """Remove a journal and the part of a file that a killed copy left; all files stay.
 
     Raises:
         DlError: it is a folder; another process works on the dataset.
@@ -102,6 +102,9 @@ def drop(journal: Journal) -> None:
                 why="a journal of `dl` is a file",
                 hint="Remove it or move it away.",
             )
+        if journal.state != "done":
+            with suppress(JournalError, NotOwnError, FileNotFoundError):
+                sweep_copies(journal.read())
         journal.path.unlink(missing_ok=True)  # another process may have finished it
 
 

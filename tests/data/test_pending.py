@@ -741,3 +741,19 @@ def test_an_interrupted_copy_of_linked_images_goes_on(tmp_path: Path) -> None:
     copied_by(root, source, ["cat/a.png", "train/a.png"], state="pending")
     finished(root, Named(source, "copy"))
     assert (root / "train" / "a.png").read_bytes() == b"\x89PNG\r\n\x1a\n"
+
+
+def test_forgetting_a_copy_removes_what_it_left_half_copied(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "pets", tmp_path / "elsewhere"
+    before = photos(root, b"mine")
+    plant(tmp_path, {"elsewhere/.dl-partial": b"mine"})
+    (root / "valid").symlink_to(elsewhere)
+    moves = ["0.jpg", "train/0.jpg"], ["1.jpg", "valid/1.jpg"]
+    for listed in (moves, moves[:1]):
+        (root / "train" / ".dl-partial").write_bytes(b"half")
+        copied_by(root, tmp_path / "download", *listed, state="pending")
+        operations.drop(operations.droppable(root))
+        assert (elsewhere / ".dl-partial").exists()
+        assert (root / "train" / ".dl-partial").exists() == (listed is moves)
+    (root / "valid").unlink()
+    assert tree(root) == before
