@@ -212,7 +212,7 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
     from fnmatch import fnmatchcase
 
     from dlcli.data.choice import again, choose_dataset, dataset_meant, typed_name
-    from dlcli.features.store import remove_features, stored_features
+    from dlcli.features.store import remove_features, require_removable, stored_features
     from dlcli.files.own import NotOwnError
 
     choice = choose_dataset(config, lasting=False)
@@ -233,11 +233,16 @@ def rm(config: Config, name: str | None, everything: bool, yes: bool) -> None:
         raise DlError(f"No features have the name {name!r}", hint=hint)
     staying: list[NotOwnError] = []
     for store in chosen:
+        try:
+            require_removable(store.folder)
+        except NotOwnError as error:  # it hinders no other
+            staying.append(error)
+            continue
         what = f"{store.folder.name} ({words.size(store.size_bytes)})"
         if yes or click.confirm(f"Remove {what}?", err=True):
             try:
                 others = remove_features(store.folder)
-            except NotOwnError as error:  # it hinders no other
+            except NotOwnError as error:
                 staying.append(error)
                 continue
             say(f"Removed {what}.")

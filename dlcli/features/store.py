@@ -235,6 +235,23 @@ def require_own_store(folder: Path) -> None:
             )
 
 
+def require_removable(folder: Path) -> None:
+    """Refuse a store behind a dataset's `features/` that is a link.
+
+    Raises:
+        NotOwnError: names the real folder.
+    """
+    if folder.parent == _root_of(folder) / FEATURES and folder.parent.is_symlink():
+        real = Path(os.path.realpath(folder))
+        command = shlex.join(["rm", "-r", str(real)])
+        raise NotOwnError(
+            f"{shown(folder)} stays",
+            why=f"{shown(folder.parent)} is a link to {shown(real.parent)}, which may be somebody "
+            "else's",
+            hint=f"If these features are yours, remove them there: `{command}`",
+        )
+
+
 def remove_features(folder: Path) -> list[Path]:
     """Remove one store; the manifest goes last, so that a half-removed store can still be named.
 
@@ -246,15 +263,7 @@ def remove_features(folder: Path) -> list[Path]:
         NotOwnError: the folder is a link, or the dataset's `features/` is one.
     """
     root = _root_of(folder)
-    if folder.parent == root / FEATURES and folder.parent.is_symlink():
-        real = Path(os.path.realpath(folder))
-        command = shlex.join(["rm", "-r", str(real)])
-        raise NotOwnError(
-            f"{shown(folder)} stays",
-            why=f"{shown(folder.parent)} is a link to {shown(real.parent)}, which may be somebody "
-            "else's",
-            hint=f"If these features are yours, remove them there: `{command}`",
-        )
+    require_removable(folder)
     with held(folder):
         _empty(folder)
         remove_own(folder / MANIFEST, root)

@@ -165,7 +165,7 @@ def test_what_stays_is_said(dl: Dl, root: Path, engine: TinyEngine) -> None:
 
 
 def test_features_behind_a_link_hinder_the_removal_of_no_others(
-    dl: Dl, root: Path, engine: TinyEngine, home: Path
+    dl: Dl, root: Path, engine: TinyEngine, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute(root)
     (root / "features").rename(home / "big disk")
@@ -173,11 +173,15 @@ def test_features_behind_a_link_hinder_the_removal_of_no_others(
     paint(root / "test" / "9.bmp", 999)
     made = compute(root)
     before = contents(home / "big disk")
+    asked: list[str] = []
+    monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text) or True)
     said = refused(
-        dl("features", "rm", "--all", "--yes", "-d", root),
+        dl("features", "rm", "--all", "-d", root),
         f"~/data/dots/features/{made.name} stays: ~/data/dots/features is a link to ~/big disk",
     )
     assert f"Removed {made.name}" in said.stderr
+    assert len(asked) == 1
+    assert made.name in asked[0]
     assert f"`rm -r '{home / 'big disk' / made.name}'`" in said.stderr
     assert not made.exists()
     assert contents(home / "big disk") == before
