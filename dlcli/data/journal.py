@@ -384,7 +384,7 @@ def _checked(operation: Operation, name: str) -> Operation:
     links = operation.links
     for path in map(Path, filter(None, [origin, details.get("source")])):
         if not path.is_absolute() or "\0" in str(path):
-            raise JournalError(f"its folder {shown(path)} is not an absolute path")
+            raise JournalError(f"its folder {words.short(shown(path))} is not an absolute path")
         os.fsencode(path)
     if operation.kind != "move" and origin is None:
         raise JournalError("it makes copies of files of the dataset itself")

@@ -211,6 +211,7 @@ SCENES = {
         ("data", "organize", "download", "pets", "--move"),
         planted(lambda rng: flat(rng, "download/")),
         changes=("download", *PETS),
+        leaves="download/(.*/)?",
     ),
     "organize-link": organize(
         ("data", "organize", "download", "pets", "--link"),
