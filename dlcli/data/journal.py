@@ -316,7 +316,9 @@ def _inside(path: Any) -> str:
     if len(os.fsencode(path)) > _MOST_PATH_BYTES:
         raise ValueError
     if _LEADS_OUT.search(path):
-        raise JournalError(f"its path {shown(path) or '``'} leads out of the folders of its files")
+        raise JournalError(
+            f"its path {words.short(shown(path)) or '``'} leads out of the folders of its files"
+        )
     return str(path)
 
 
@@ -392,7 +394,7 @@ def _checked(operation: Operation, name: str) -> Operation:
         start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
         for move in operation.moves:
             if os.path.join(start, move.source) == os.path.join(goal, move.target):
-                raise JournalError(f"it moves {shown(move.target)} onto itself")
+                raise JournalError(f"it moves {words.short(shown(move.target))} onto itself")
     if len({move.target for move in operation.moves}) < len(operation.moves):
         raise JournalError("it gives two files one name")
     if len({move.source for move in operation.moves}) < len(operation.moves):
