@@ -154,7 +154,7 @@ def two_runs(home: Path, rng: Random) -> None:
         (run.path / "models").mkdir()
         (run.path / "models" / "best.keras").write_bytes(content(rng))
         (run.path / "figures").mkdir()
-        (run.path / "figures" / "roc.png").write_bytes(content(rng))
+        (run.path / "figures" / "curves.png").write_bytes(content(rng))
 
 
 def of_competition(home: Path, rng: Random) -> None:

@@ -18,7 +18,6 @@ from support.stopped_training import stop_after_epoch
 
 from dlcli.data.dataset import open_dataset
 from dlcli.features import compute as compute_module
-from dlcli.features import store as store_module
 from dlcli.features.compute import Features, open_features
 from dlcli.features.store import function_of
 from dlcli.runs.run import Run
@@ -197,9 +196,7 @@ def test_passes_that_the_disk_can_not_hold_are_refused_before_anything_is_made(
     dl: Dl, home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(
-        store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 1000, 1000))
     result = dl(*TRAIN, "-d", tiny)
     assert result.exit_code == 1
     plain = f"~/data/tiny/features/{stores(tiny)[0].name}"
@@ -218,7 +215,7 @@ def test_passes_that_are_stored_already_need_no_room(
 ) -> None:
     ok(dl_once(*TRAIN, "-d", tiny))
     Usage = namedtuple("Usage", "total used free")
-    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 0))
     ok(dl(*TRAIN, "-d", tiny))
 
 
