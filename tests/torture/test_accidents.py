@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from support.forked_commands import Forks
-from support.missing_tools import missing
 from torture import hostile, low, together
 from torture.kills import play, sizes
 from torture.lab import FOR_FILES, Failed, Lab, Lost, Seen
@@ -80,8 +79,8 @@ def test_a_full_disk_loses_nothing(lab: Lab) -> None:
     try:
         with low.small_disk(lab.home, 1 << 20):
             pass
-    except OSError as error:
-        missing(str(error))
+    except OSError as error:  # a right, not a tool that could be installed
+        pytest.skip(str(error))
     for seed, name in enumerate(("organize", "split", "submit", "config-set")):
         low.fill(lab, name, seed)
 
