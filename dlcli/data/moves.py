@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dlcli import words
 from dlcli.data.journal import (
     FOLDER,
     Held,
@@ -43,9 +44,6 @@ from dlcli.files.transfer import (
 from dlcli.images.formats import fault_of
 from dlcli.progress import Bar, track
 
-# Files that a warning names.
-_MOST_NAMED = 3
-
 _TRANSFER: dict[str, Callable[[str, str], bool]] = {
     "move": move_file,
     "copy": copy_file,
@@ -73,7 +71,7 @@ class Outcome:
     def warnings(self) -> list[str]:
         """Which files it left out, and why, in a sentence for each reason."""
         return [
-            f"Warning, {why}: {_first(paths)}."
+            f"Warning, {why}: {words.first_of([*map(shown, paths)])}."
             for paths, why in (
                 (self.missing, "gone before the move"),
                 (self.kept, "kept, because the copy or its original was changed or removed"),
@@ -85,12 +83,6 @@ class Outcome:
     def files(self) -> int:
         """How many were moved, copied or taken back."""
         return len(self.operation.moves) - len(self.missing) - len(self.kept)
-
-
-def _first(paths: Sequence[str]) -> str:
-    """The first few of some paths, and the number of the others."""
-    more = f" and {len(paths) - _MOST_NAMED:,} more" if len(paths) > _MOST_NAMED else ""
-    return ", ".join(map(shown, paths[:_MOST_NAMED])) + more
 
 
 def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> Outcome:

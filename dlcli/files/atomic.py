@@ -19,6 +19,7 @@ from dlcli.files.own import (
     MARKER,
     WRITING,
     abandoned,
+    is_begun,
     is_copy,
     mark,
     marked,
@@ -189,7 +190,7 @@ def _remove_left(folder: Path) -> None:
         if folder.exists():
             say(f"{shown(folder)} stays: it holds something that `dl` did not put there.")
         return
-    with suppress(OSError):  # killed before it was marked, or when it no longer was
+    with suppress(OSError, DlError):  # killed before it was marked, or when it no longer was
         if _is_unmarked(folder):
             unmark(folder)
             folder.rmdir()
@@ -207,16 +208,16 @@ def _name_copy(folder: Path) -> None:
 
 
 def _is_unmarked(folder: Path) -> bool:
-    """Whether a temporary folder of a killed process is empty, but perhaps for an empty mark."""
+    """Whether a temporary folder of a killed process is empty, or holds half a mark alone."""
     pid, machine = ASIDE.fullmatch(folder.name).groups()  # type: ignore[union-attr]
     status = folder.lstat()
     if machine == machine_id():
         gone = not exists(int(pid))
     else:
         gone = time.time() - status.st_mtime > LEFT_SECONDS
-    inside = list(folder.iterdir())
-    empty = inside in ([], [folder / MARKER]) and all(not path.lstat().st_size for path in inside)
-    return gone and empty and not folder.is_symlink()
+    if not gone or folder.is_symlink():
+        return False
+    return not any(folder.iterdir()) or is_begun(folder, WRITING)
 
 
 def _carry_over(replaced: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.children import killed_before_change, no_file_above
 
-from dlcli.files.atomic import atomic, atomic_folder, atomic_write, remove_leftovers
+from dlcli.files.atomic import aside, atomic, atomic_folder, atomic_write, remove_leftovers
 from dlcli.files.formats import write_csv, write_yaml
 from dlcli.files.own import MARKER, NotOwnError
 
@@ -104,6 +104,22 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
         remove_leftovers(tmp_path)
         assert not left.exists()
         assert sorted(folder.iterdir()) == sorted([*kept, ours.parent])
+
+
+def test_a_temporary_folder_with_half_a_mark_is_removed_and_one_with_a_file_stays(
+    tmp_path: Path,
+) -> None:
+    def die_marking(mark: bytes) -> None:
+        with aside(tmp_path / "history.csv") as folder:
+            whole = (folder / ".made-by-dl").read_bytes()
+            (folder / ".made-by-dl").write_bytes(mark or whole[:20])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for mark in (b"mine", b""):
+        assert os.WTERMSIG(in_a_child(lambda mark=mark: die_marking(mark))) == signal.SIGKILL
+    remove_leftovers(tmp_path)
+    (left,) = tmp_path.iterdir()
+    assert (left / ".made-by-dl").read_bytes() == b"mine"
 
 
 def test_two_writers_of_one_file_have_a_temporary_file_each(tmp_path: Path) -> None:
