@@ -26,6 +26,69 @@ MOST_EXACT = 64
 
 
 @dataclass(frozen=True)
+class Mean:
+    """A mean and how far chance may move it.
+
+    Args:
+        error: its standard error; NaN for one group.
+        groups: the number of independent values, or of groups of dependent ones.
+    """
+
+    value: float
+    error: float
+    groups: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval, by Student's t; None for one group."""
+        if self.groups < 2:
+            return None
+        reach = t_95(self.groups - 1) * self.error
+        return self.value - reach, self.value + reach
+
+    @property
+    def p(self) -> float:
+        """The p-value of a mean that is 0 but for chance, by a t test; 1 for one group."""
+        if self.groups < 2:
+            return 1.0
+        if self.error:
+            return t_p(self.value / self.error, self.groups - 1)
+        return 0.0 if self.value else 1.0  # 0.0: the same value in every group
+
+
+def mean_of(values: Floats) -> Mean:
+    """The mean of independent values, an array of shape (n_samples,)."""
+    samples = len(values)
+    error = float(values.std(ddof=1)) / math.sqrt(samples) if samples > 1 else math.nan
+    return Mean(float(values.mean()), error, samples)
+
+
+def mean_by_group(values: Floats, groups: Ints) -> Mean:
+    """The mean of values that depend on each other within a group, such as a user's errors.
+
+    Its standard error is robust to that: it rests on the sum of each group's deviations. If every
+    group has one value, it is that of independent values. It takes two passes over the values.
+
+    Args:
+        values: float array of shape (n_samples,).
+        groups: int array of shape (n_samples,), numbers from 0.
+
+    Reference:
+        Cameron & Miller 2015, "A practitioner's guide to cluster-robust inference", section II,
+        for a regression on a constant.
+    """
+    import numpy as np
+
+    mean = float(values.mean())
+    used = int(np.count_nonzero(np.bincount(groups)))
+    if used < 2:
+        return Mean(mean, math.nan, used)
+    sums = np.bincount(groups, weights=values - mean)
+    error = math.sqrt(used / (used - 1) * float(sums @ sums)) / len(values)
+    return Mean(mean, error, used)
+
+
+@dataclass(frozen=True)
 class Paired:
     """Two models' predictions for the same images, compared image by image.
 
@@ -63,24 +126,14 @@ def paired(y_true: Ints, first: Floats, second: Floats) -> Paired:
         Dietterich 1998, "Approximate statistical tests for comparing supervised classification
         learning algorithms".
     """
-    differences = sample_losses(y_true, second) - sample_losses(y_true, first)
-    images, mean = len(differences), float(differences.mean())
-    interval, p = None, 1.0
-    if images > 1:
-        error = float(differences.std(ddof=1)) / math.sqrt(images)
-        reach = t_95(images - 1) * error
-        interval = (mean - reach, mean + reach)
-        if error:
-            p = t_p(mean / error, images - 1)
-        elif mean:  # the same difference on every image
-            p = 0.0
+    loss = mean_of(sample_losses(y_true, second) - sample_losses(y_true, first))
     one, other = (_right(y_true, y_prob) for y_prob in (first, second))
     first_alone, second_alone = int((one & ~other).sum()), int((other & ~one).sum())
     return Paired(
-        images=images,
-        loss=mean,
-        loss_interval=interval,
-        loss_p=p,
+        images=loss.groups,
+        loss=loss.value,
+        loss_interval=loss.interval,
+        loss_p=loss.p,
         first_alone=first_alone,
         second_alone=second_alone,
         accuracy_p=mcnemar_p(first_alone, second_alone),

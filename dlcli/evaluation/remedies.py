@@ -42,31 +42,24 @@ class Remedy:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a training used, and the whole commands for alternatives.
+class Commands:
+    """What a training of any kind of data used, and the whole commands for alternatives.
 
     Args:
         again: the command that trains the same once more.
         dropout: its share; None if the recipe has none.
-        normalises: whether the network has batch normalisation that trains.
         full: the command that trains on the whole dataset; None if this one did.
-        pretrained: the command that trains on a pretrained network; None if this one did.
         simpler, richer: the commands of the neighbouring recipes in the course's order, if any.
         find_rate: the command that finds a learning rate, if there is one.
-        augment: the settings for augmentation.
         epochs, highest_rate, batch_size: of its first phase.
     """
 
     again: str = "dl rerun RUN"
-    augments: bool = False
     dropout: float | None = None
-    normalises: bool = False
     full: str | None = None
-    pretrained: str | None = None
     simpler: str | None = None
     richer: str | None = None
     find_rate: str | None = None
-    augment: tuple[str, ...] = ("augment=true",)
     epochs: int = 12
     highest_rate: float = 0.003
     batch_size: int = 64
@@ -74,6 +67,23 @@ class Options:
     def with_set(self, *settings: str) -> str:
         """The command with other hyperparameters, such as "dropout=0.75"."""
         return " ".join([self.again, *(f"--set {each}" for each in settings)])
+
+    @property
+    def more_dropout(self) -> str | None:
+        """The command for more dropout; None if the recipe has none, or has much already."""
+        if self.dropout is None or self.dropout >= MOST_DROPOUT:
+            return None
+        # 0 becomes the usual 0.5; then each step halves the share that is kept
+        return self.with_set(f"dropout={(1 + self.dropout) / 2:.2g}")
+
+    @property
+    def less_dropout(self) -> str | None:
+        """The command for less dropout; None if there is none."""
+        if not self.dropout:
+            return None
+        # the course removed dropout completely; halving also tries values between
+        share = self.dropout / 2 if self.dropout > 0.2 else 0
+        return self.with_set(f"dropout={share:.2g}")
 
     @property
     def longer(self) -> str:
@@ -96,25 +106,41 @@ class Options:
         return self.with_set(f"batch_size={max(self.batch_size // 2, 1)}")
 
 
-def to_finish(options: Options) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Options(Commands):
+    """The same for photos.
+
+    Args:
+        normalises: whether the network has batch normalisation that trains.
+        pretrained: the command that trains on a pretrained network; None if this one did.
+        augment: the settings for augmentation.
+    """
+
+    augments: bool = False
+    normalises: bool = False
+    pretrained: str | None = None
+    augment: tuple[str, ...] = ("augment=true",)
+
+
+def to_finish(options: Commands) -> tuple[str, ...]:
     """More epochs, or a higher learning rate, for a training that ended too early."""
     found = (
         more_epochs_of(options),
-        _with_command("a higher learning rate", options.faster),
-        _with_command("the learning-rate finder", options.find_rate),
+        with_command("a higher learning rate", options.faster),
+        with_command("the learning-rate finder", options.find_rate),
     )
     return tuple(filter(None, found))
 
 
-def more_epochs_of(options: Options) -> str:
+def more_epochs_of(options: Commands) -> str:
     """More epochs."""
-    return _with_command("more epochs", options.longer)
+    return with_command("more epochs", options.longer)
 
 
-def lower_rates(options: Options) -> tuple[str, ...]:
+def lower_rates(options: Commands) -> tuple[str, ...]:
     """A lower learning rate, or the one that the finder suggests."""
-    slower = _with_command("lower learning rates", options.slower)
-    return tuple(filter(None, (slower, _with_command("another learning rate", options.find_rate))))
+    slower = with_command("lower learning rates", options.slower)
+    return tuple(filter(None, (slower, with_command("another learning rate", options.find_rate))))
 
 
 def against_overfitting(
@@ -127,19 +153,15 @@ def against_overfitting(
         wrecked: whether the validation loss is above that of guessing. Then lower rates come next.
     """
     rates = lower_rates(options) if wrecked else ()
-    more = None
-    if options.dropout is not None and options.dropout < MOST_DROPOUT:
-        # 0 becomes the usual 0.5; then each step halves the share that is kept
-        more = options.with_set(f"dropout={(1 + options.dropout) / 2:.2g}")
-    pretrained = _with_command("a pretrained network", options.pretrained)
+    pretrained = with_command("a pretrained network", options.pretrained)
     changed = ""
     if not options.augments:
-        changed = _with_command("augmentation", options.with_set(*options.augment))
-    full = _with_command("the whole dataset", options.full)
+        changed = with_command("augmentation", options.with_set(*options.augment))
+    full = with_command("the whole dataset", options.full)
     found = (
         *((*rates, full, changed, pretrained) if learned else (full, pretrained, *rates, changed)),
-        _with_command("more dropout" if options.dropout else "dropout", more),
-        _with_command("a simpler model", options.simpler),
+        with_command("more dropout" if options.dropout else "dropout", options.more_dropout),
+        with_command("a simpler model", options.simpler),
     )
     return tuple(filter(None, found)) or (MORE_IMAGES,)
 
@@ -162,20 +184,16 @@ def against_underfitting(
         less_dropout: whether less dropout is a remedy at all.
         faster: whether a higher learning rate is.
     """
-    less = ""
-    if options.dropout and less_dropout:
-        # the course removed dropout completely; halving also tries values between
-        share = options.dropout / 2 if options.dropout > 0.2 else 0
-        less = _with_command("less dropout", options.with_set(f"dropout={share:.2g}"))
-    find = _with_command("another learning rate", options.find_rate)
+    less = with_command("less dropout", options.less_dropout) if less_dropout else ""
+    find = with_command("another learning rate", options.find_rate)
     rates: tuple[str, ...] = ()
     if diverged:
         rates = lower_rates(options)
     elif more_epochs:
         rates = to_finish(options)[:2] if faster else (more_epochs_of(options), find)
     richer = (
-        _with_command("a richer model", options.richer),
-        _with_command("a pretrained network", options.pretrained)
+        with_command("a richer model", options.richer),
+        with_command("a pretrained network", options.pretrained)
         if options.pretrained != options.richer
         else "",
     )
@@ -185,15 +203,15 @@ def against_underfitting(
     return tuple(filter(None, found)) or (to_finish(options) if faster else lower_rates(options))
 
 
-def to_go_further(options: Options) -> tuple[str, ...]:
+def to_go_further(options: Commands) -> tuple[str, ...]:
     """What may improve a good fit: more data, a richer model."""
     found = (
-        _with_command("the whole dataset", options.full),
-        _with_command("a richer model", options.richer),
+        with_command("the whole dataset", options.full),
+        with_command("a richer model", options.richer),
     )
     return tuple(filter(None, found))
 
 
-def _with_command(what: str, words: str | None) -> str:
+def with_command(what: str, words: str | None) -> str:
     """The remedy with its command; empty without a command."""
     return str(Remedy(what, words)) if words else ""
