@@ -11,11 +11,11 @@ from pathlib import Path
 import sys
 begun = time.perf_counter()
 from dlcli.config import load_config
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.images.pixels import read_batches
 from dlcli.models.engines import resolve_forward, start_engine
 config = load_config()
-dataset = open_dataset(Path(sys.argv[1]))
+dataset = open_photos(Path(sys.argv[1]))
 forward, weights = resolve_forward(config.settings(), "pooled")
 print("start", time.perf_counter() - begun)
 begun = time.perf_counter()

@@ -37,10 +37,10 @@ import sys, time
 from pathlib import Path
 from dlcli.features import compute
 from dlcli.config import load_config
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.models.engines import resolve_forward, start_engine
 config = load_config().with_flags({"precision": sys.argv[2]})
-dataset = open_dataset(Path(sys.argv[1]))
+dataset = open_photos(Path(sys.argv[1]))
 forward, weights = resolve_forward(config.settings(), "pooled")
 engine = start_engine(forward, weights)
 compute.start_engine = lambda *_: engine  # ready before the clock runs, as the peer's is

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from dlcli.catalog import recipe_class
 from dlcli.config import Config, load_config
 from dlcli.data.choice import find_dataset, folder_named
-from dlcli.data.dataset import Dataset as Folder
-from dlcli.data.dataset import open_dataset
-from dlcli.data.look_alikes import say_look_alikes
+from dlcli.data.photos.look_alikes import say_look_alikes
+from dlcli.data.photos.photos import Photos as Folder
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
 from dlcli.inference.predictions import Predictions, read_predictions
@@ -64,7 +64,7 @@ class Dataset(Folder):
 
     @classmethod
     def _at(cls, root: Path) -> Dataset:
-        found = open_dataset(root)
+        found = open_photos(root)
         return cls(found.root, found.classes, found.splits)
 
     def split(
@@ -84,7 +84,7 @@ class Dataset(Folder):
         Raises:
             DlError: valid/ has images already, or train/ has too few.
         """
-        from dlcli.data.splits import split
+        from dlcli.data.photos.splits import split
 
         with hushed(quiet):
             outcome = split(self.root, valid, _config(seed=seed).settings().seed)
@@ -117,7 +117,7 @@ class Dataset(Folder):
         Raises:
             DlError: another sample exists, and `replace` is not set.
         """
-        from dlcli.data.splits import sample
+        from dlcli.data.photos.splits import sample
 
         with hushed(quiet):
             seed = _config(seed=seed).settings().seed
@@ -477,8 +477,8 @@ def organize(
         DlError: there are no images, or the dataset's folder holds something else.
         ValueError: both `move` and `link`.
     """
-    from dlcli.data.organize import organize as organizing
-    from dlcli.data.organize.labels import Naming
+    from dlcli.data.photos.organize import organize as organizing
+    from dlcli.data.photos.organize.labels import Naming
     from dlcli.files.archives import without_suffix
 
     if move and link:

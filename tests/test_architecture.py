@@ -76,11 +76,14 @@ HEAVY = {
     "tensorflow": "dlcli.backend",
     "jax": "dlcli.backend",
     "torch": "dlcli.backend",
-    "sklearn": "dlcli.data.demo",
+    "sklearn": "dlcli.data.photos.demo",
     "boto3": "dlcli.aws",
     "botocore": "dlcli.aws",
     "paramiko": "dlcli.aws",
 }
+
+# The kinds of datasets. What is about one of them alone is in a package or a module of its name.
+KINDS = frozenset({"photos", "ratings"})
 
 # What has to answer at once, and so never sees a network.
 QUICK = (
@@ -273,6 +276,32 @@ def evaluation_and_more(sources: Sources) -> list[str]:
     ]
 
 
+def kinds_of(module: str) -> set[str]:
+    """The kinds that a module is about alone: one, or none."""
+    return KINDS & set(module.split("."))
+
+
+def kinds_entangled(sources: Sources) -> list[str]:
+    """Imports of what is about one kind of dataset by what is about another."""
+    return [
+        str(each)
+        for each in all_imports(sources)
+        if (importer := kinds_of(each.importer)) and (imported := kinds_of(each.imported))
+        if importer != imported
+    ]
+
+
+def kinds_compared(sources: Sources) -> list[str]:
+    """Comparisons with a kind's name: each place that differs by kind has a table from kinds."""
+    return [
+        f"{module}:{node.lineno} compares with a kind"
+        for module, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        if any(isinstance(e, ast.Constant) and e.value in KINDS for e in ast.walk(node))
+    ]
+
+
 def private_elsewhere(sources: Sources) -> list[str]:
     """Names with an underscore that another module imports."""
     return [
@@ -293,6 +322,8 @@ RULES = (
     slow_at_start,
     aws_and_learning,
     evaluation_and_more,
+    kinds_entangled,
+    kinds_compared,
     private_elsewhere,
 )
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -370,6 +401,16 @@ BROKEN = {
     "evaluation knows files": (
         evaluation_and_more,
         {"dlcli.evaluation.a": "from dlcli.files.paths import shown"},
+    ),
+    "photos know ratings": (
+        kinds_entangled,
+        {"dlcli.data.photos.a": "def f():\n    from dlcli.evaluation import ratings"}
+        | {"dlcli.evaluation.ratings": ""},
+    ),
+    "a kind in an if": (kinds_compared, {"dlcli.runs.a": "if kind == 'ratings':\n    pass"}),
+    "a kind in a match": (
+        kinds_compared,
+        {"dlcli.runs.a": "match kind:\n    case 'photos':\n        pass"},
     ),
     "a private name of another module": (
         private_elsewhere,

@@ -36,12 +36,12 @@ def printed(messages: ModuleType, monkeypatch, capsys, *args: str) -> str:
 
 
 def test_an_error_is_printed_with_its_place_reason_and_hint(messages, monkeypatch, capsys) -> None:
-    folders = ROOT / "dlcli/data/folders.py"
+    folders = ROOT / "dlcli/data/photos/folders.py"
     out = printed(messages, monkeypatch, capsys, str(folders))
     line = 1 + folders.read_text().splitlines().index('            f"Can\'t read {shown(folder)}",')
-    assert out.startswith("# dlcli/data\n")
+    assert out.startswith("# dlcli/data/photos\n")
     assert (
-        f"dlcli/data/folders.py:{line - 1} DlError\n"
+        f"dlcli/data/photos/folders.py:{line - 1} DlError\n"
         "    what: Can't read {shown(folder)}\n"
         "    why: permission denied\n"
         "    hint: Change its permissions, or run as its owner.\n"

@@ -30,7 +30,7 @@ def command(config: Config) -> None:
     It writes the dataset `digits-demo` and a run of it, prints each command that it runs, and takes
     about a minute. It downloads nothing and sends nothing.
     """
-    from dlcli.data.demo import write_digits
+    from dlcli.data.photos.demo import write_digits
 
     settings = config.settings()
     folder = settings.data_dir / NAME

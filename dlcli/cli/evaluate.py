@@ -148,7 +148,8 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
 
     from dlcli.catalog import recipe_names
     from dlcli.data.choice import again
-    from dlcli.data.dataset import open_dataset, whole_of
+    from dlcli.data.dataset import whole_of
+    from dlcli.data.kinds import open_dataset
     from dlcli.inference.predict import has_predictions
     from dlcli.inference.tta import made_by, same_tta
     from dlcli.runs.choice import missing_members, same_runs
@@ -159,7 +160,7 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
     gone = missing_members(run)
     if gone and not has_predictions(run, "test", test, how):
         return f"its member {gone[0].name} is gone, so it can predict no other images"
-    if root and open_dataset(root).splits["test"]:
+    if root and open_dataset(root).sizes["test"]:
         same = [shlex.quote(named), *config.given_flags(("data_dir", "dataset"))] if named else []
         taken = "".join(f" {each}" for each in same) or again(root)
         return f"next: `dl submit{taken}{same_tta(config, views)}{same_runs(config)}`"

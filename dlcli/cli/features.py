@@ -99,7 +99,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
         _refuse_options_before(ctx)
         return
     from dlcli.data.choice import choose_dataset, with_named
-    from dlcli.data.dataset import open_dataset
+    from dlcli.data.photos.photos import open_photos
     from dlcli.features.compute import compute_features, missing_splits
     from dlcli.features.rules import changed_of
     from dlcli.features.store import skipped, stored_rows
@@ -108,7 +108,7 @@ def command(ctx: click.Context, config: Config, layer: str, named: str | None) -
 
     choice = choose_dataset(with_named(config, named))
     say(str(choice))
-    dataset, settings = open_dataset(choice.root), config.settings()
+    dataset, settings = open_photos(choice.root), config.settings()
     forward, weights = resolve_forward(settings, layer)  # type: ignore[arg-type]
     size = f"{forward.pixels.size}x{forward.pixels.size} pixels"
     engine = f"{forward.engine} in {forward.precision}"

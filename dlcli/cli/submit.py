@@ -151,7 +151,7 @@ def _agreeing() -> Agree | None:
 def _choose(config: Config, named: str | None) -> ChosenRun:
     """The run to submit. If there is none, a lack of test images is said before one is trained."""
     from dlcli.data.choice import choose_dataset, with_named
-    from dlcli.data.dataset import open_dataset
+    from dlcli.data.photos.photos import open_photos
     from dlcli.inference.predict import require_images
     from dlcli.runs.choice import choose_run, names_dataset
 
@@ -160,7 +160,7 @@ def _choose(config: Config, named: str | None) -> ChosenRun:
     except DlError:
         if named is None or names_dataset(config, named):
             root = choose_dataset(with_named(config, named)).root
-            require_images(open_dataset(root), "test")
+            require_images(open_photos(root), "test")
         raise
 
 

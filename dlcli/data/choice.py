@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
-from dlcli.data.dataset import SAMPLE
+from dlcli.data.dataset import MARKS, SAMPLE, is_dataset, kind_of
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
@@ -48,8 +48,8 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     """Choose the dataset: named > the setting > the current folder's > last named.
 
     A dataset that is named on the command line is remembered for the next command in the same
-    terminal, if it has training images. A terminal in which none was named takes the one last named
-    in another.
+    terminal, if it has training examples. A terminal in which none was named takes the one last
+    named in another.
 
     Args:
         config: the settings.
@@ -62,7 +62,7 @@ def choose_dataset(config: Config, *, lasting: bool = True) -> Choice:
     if settings.dataset is not None:
         root = find_dataset(settings.dataset, settings.data_dir)
         if config.is_flag("dataset"):
-            if lasting and _has_images(root):
+            if lasting and _has_examples(root):
                 remember(root)
             return Choice(root, "named")
         origin = config.get("dataset").origin
@@ -193,14 +193,14 @@ def dataset_meant(word: str, data_dir: Path) -> Path | None:
     """The folder of the dataset that a word names, where it could name something else.
 
     Returns:
-        a folder under the data folder, or any with a train/; None if the word names neither.
+        a folder under the data folder, or any other that looks like a dataset; None if
+            the word names neither.
     """
     try:
         root = find_dataset(word, data_dir)
     except DlError:
         return None
-    is_dataset = root.parent == absolute(data_dir) or (root / "train").is_dir()
-    return root if is_dataset else None
+    return root if root.parent == absolute(data_dir) or is_dataset(root) else None
 
 
 def typed_name(root: Path) -> str:
@@ -227,19 +227,19 @@ def dataset_names(data_dir: Path) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _has_images(root: Path) -> bool:
-    """Whether a folder has an image in a class's folder of train/."""
-    return any(is_image(path) for path in root.glob("train/*/[!.]*"))
+def _has_examples(root: Path) -> bool:
+    """Whether a folder has the mark of a kind, or an image in a class's folder of train/."""
+    return kind_of(root) in MARKS or any(is_image(path) for path in root.glob("train/*/[!.]*"))
 
 
 def _dataset_around(folder: Path, data_dir: Path) -> Path | None:
-    """The dataset that a folder lies in: a folder of the data folder, or one with a train/."""
+    """The dataset that a folder lies in: a folder of the data folder, or of a dataset's looks."""
     around = (folder, *folder.parents)[:-1]  # "/" has no name, so it can't be a dataset
     data = data_dir.resolve()  # as the current folder's path, which is without links
     for parent in around:
         if parent.parent == data:
             return data_dir / parent.name
-    return next((parent for parent in around if (parent / "train").is_dir()), None)
+    return next((parent for parent in around if is_dataset(parent)), None)
 
 
 def _state_file() -> Path:

@@ -11,8 +11,8 @@ from dlcli.data.dataset import SAMPLE
 from dlcli.data.journal import Held, Journal, JournalError, hold, journals, rewrite, unfinished
 from dlcli.data.moves import Outcome, finish, last, sweep_copies
 from dlcli.data.moves import undo as take_back
-from dlcli.data.organize.staging import await_back, clear_after
 from dlcli.data.pending import DoubtfulError, Named
+from dlcli.data.photos.organize.staging import await_back, clear_after
 from dlcli.errors import DlError
 from dlcli.files.own import NotOwnError
 from dlcli.files.paths import shown

@@ -27,7 +27,7 @@ from dlcli.words import count
 _MOST_SHOWN = 5
 # The commands that have a journal.
 _COMMANDS = ("organize", "split", "sample")
-# What the mark of a folder names that `data/organize/staging` made beside a dataset.
+# What the mark of a folder names that `data/photos/organize/staging` made beside a dataset.
 _UNPACKED_BY = ("organize", "undo")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import RECORD, Config
-from dlcli.data.dataset import open_dataset
+from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import write_yaml

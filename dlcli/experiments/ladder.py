@@ -17,7 +17,9 @@ from typing import Any
 from dlcli.catalog import recipe_class
 from dlcli.config import Config, Value
 from dlcli.data.choice import Choice, again
-from dlcli.data.dataset import SAMPLE, open_dataset
+from dlcli.data.dataset import SAMPLE
+from dlcli.data.kinds import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.headers import changed_images
@@ -210,7 +212,7 @@ def _plan(config: Config, root: Path) -> dict[str, Any]:
         DlError: something that a step needs is missing.
     """
     steps: dict[str, Any] = {}
-    splits = open_dataset(root).splits
+    splits = open_photos(root).splits
     changed = changed_images(root, [*splits["train"], *splits["valid"]])
     for rung in RUNGS:
         job = make_job(_configured(config, rung), rung.recipe, root)
@@ -298,6 +300,6 @@ def _result(ladder: Ladder, rung: Rung) -> Result:
 
 
 def _ground(root: Path) -> Ground:
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     counts = Counter(dataset.labels("valid"))
     return Ground(dataset.name, len(dataset.splits["train"]), tuple(counts.values()))

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dlcli.data.dataset import FEATURES, SPLITS, Dataset
-from dlcli.data.look_alikes import say_look_alikes
+from dlcli.data.dataset import FEATURES, SPLITS
+from dlcli.data.photos.look_alikes import say_look_alikes
+from dlcli.data.photos.photos import Photos
 from dlcli.errors import DlError
 from dlcli.features.rules import kept_as, rows_to_keep
 from dlcli.features.split_log import (
@@ -79,7 +80,7 @@ class Features:
 
 
 def compute_features(
-    dataset: Dataset,
+    dataset: Photos,
     forward: Forward,
     weights: Path,
     *,
@@ -139,14 +140,14 @@ def compute_features(
     return folder
 
 
-def missing_splits(dataset: Dataset, forward: Forward, splits: Sequence[str] = SPLITS) -> list[str]:
+def missing_splits(dataset: Photos, forward: Forward, splits: Sequence[str] = SPLITS) -> list[str]:
     """The splits with images whose features are not stored, or not of the images as they are."""
     with_images = [split for split in splits if dataset.splits[split]]
     folder = store_folder(dataset, kept_as(dataset, forward, with_images), with_images)
     return [split for split in with_images if not features_ready(folder, dataset, split)]
 
 
-def _say_kept(folder: Path, dataset: Dataset, splits: Sequence[str]) -> None:
+def _say_kept(folder: Path, dataset: Photos, splits: Sequence[str]) -> None:
     """Say how many images need not be computed again after Ctrl-C."""
     found = [each for split in splits if (each := read_split(folder, split))]
     kept = sum(each.images for each in found)
@@ -160,12 +161,12 @@ def _say_kept(folder: Path, dataset: Dataset, splits: Sequence[str]) -> None:
         say("No features are stored yet. The same command starts again.")
 
 
-def features_ready(folder: Path, dataset: Dataset, split: str) -> bool:
+def features_ready(folder: Path, dataset: Photos, split: str) -> bool:
     """Whether one split's features are complete and match its images as they are now."""
     return ready_split(folder, dataset, split) is not None
 
 
-def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
+def open_features(folder: Path, dataset: Photos, split: str) -> Features:
     """Open one split's features on disk, without reading them into memory.
 
     Raises:
@@ -183,7 +184,7 @@ def open_features(folder: Path, dataset: Dataset, split: str) -> Features:
 
 def _compute_split(
     folder: Path,
-    dataset: Dataset,
+    dataset: Photos,
     split: str,
     forward: Forward,
     start: Callable[[], Engine],
@@ -224,7 +225,7 @@ def _compute_split(
 
 
 def _begin(
-    folder: Path, dataset: Dataset, split: str, rule: PixelRule
+    folder: Path, dataset: Photos, split: str, rule: PixelRule
 ) -> tuple[tuple[Listed, ...], StoredSplit | None]:
     """The images as they are now, and their rows that are stored already."""
     listing = list_images(dataset.root, dataset.splits[split])

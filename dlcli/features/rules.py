@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dlcli.data.dataset import Dataset
+from dlcli.data.photos.photos import Photos
 from dlcli.errors import DlError
 from dlcli.features.split_log import Listed, StoredSplit, list_images, read_split
 from dlcli.features.store import (
@@ -27,7 +27,7 @@ from dlcli.images.pixels import PixelChange
 from dlcli.models.forward import Forward
 
 
-def kept_as(dataset: Dataset, forward: Forward, splits: Iterable[str]) -> Forward:
+def kept_as(dataset: Photos, forward: Forward, splits: Iterable[str]) -> Forward:
     """The function under whose key the features of some splits are kept.
 
     That is `forward` itself, or the same by the other version of the rule for pixels: if only that
@@ -42,7 +42,7 @@ def kept_as(dataset: Dataset, forward: Forward, splits: Iterable[str]) -> Forwar
     return other if same else forward
 
 
-def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Sequence[PixelChange]]:
+def changed_of(folder: Path, dataset: Photos, split: str) -> Mapping[str, Sequence[PixelChange]]:
     """The images of a split that version 2 of the rule turns or scales: path -> what it does.
 
     Args:
@@ -61,7 +61,7 @@ def changed_of(folder: Path, dataset: Dataset, split: str) -> Mapping[str, Seque
     return changed
 
 
-def changed_in(dataset: Dataset) -> dict[str, Sequence[PixelChange]]:
+def changed_in(dataset: Photos) -> dict[str, Sequence[PixelChange]]:
     """The images of a dataset that version 2 of the rule turns or scales: path -> what it does.
 
     A split's headers are read only if no store has recorded these images: that takes 0.1 ms each.
@@ -82,7 +82,7 @@ def changed_in(dataset: Dataset) -> dict[str, Sequence[PixelChange]]:
 
 
 def rows_to_keep(
-    dataset: Dataset, forward: Forward, listing: Sequence[Listed]
+    dataset: Photos, forward: Forward, listing: Sequence[Listed]
 ) -> Iterator[tuple[StoredSplit, dict[str, int], Mapping[str, Sequence[PixelChange]]]]:
     """Find stored rows of the same files that this function would compute again.
 

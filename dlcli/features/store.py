@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.dataset import FEATURES, SPLITS, Dataset
+from dlcli.data.dataset import FEATURES, SPLITS
 from dlcli.data.own_files import (
     ARRAY,
     BEFORE,
@@ -25,6 +25,7 @@ from dlcli.data.own_files import (
     STORE,
     SUFFIXES,
 )
+from dlcli.data.photos.photos import Photos
 from dlcli.errors import DlError
 from dlcli.features.key import feature_key, store_name
 from dlcli.features.split_log import (
@@ -64,7 +65,7 @@ class StoredFeatures:
     manifest: dict[str, Any]
 
 
-def store_folder(dataset: Dataset, forward: Forward, splits: Iterable[str] = SPLITS) -> Path:
+def store_folder(dataset: Photos, forward: Forward, splits: Iterable[str] = SPLITS) -> Path:
     """The folder of a function's features of some splits, which may not exist yet.
 
     A dataset that can't be written keeps new stores in the cache folder, where they are found again
@@ -91,7 +92,7 @@ def place_of_new_stores(root: Path) -> Path:
     return inside if _is_writable(inside if inside.is_dir() else root) else cached
 
 
-def store_folders(dataset: Dataset, forward: Forward) -> tuple[Path, Path]:
+def store_folders(dataset: Photos, forward: Forward) -> tuple[Path, Path]:
     """Where a function's features may be: in the dataset's folder, and in the cache."""
     inside, cached = (place / store_name(forward) for place in store_places(dataset.root))
     return inside, cached
@@ -195,7 +196,7 @@ def next_before(folder: Path) -> Path:
     return next(place for place in places if not place.exists())
 
 
-def forget_before(folder: Path, dataset: Dataset) -> None:
+def forget_before(folder: Path, dataset: Photos) -> None:
     """Remove what was set aside, unless a split is still unfinished."""
     places = (folder, *_set_aside(folder))
     begun = [s for s in SPLITS if any(array_path(place, s).exists() for place in places)]
@@ -309,7 +310,7 @@ def function_of(folder: Path) -> Forward | None:
         return None
 
 
-def ready_split(folder: Path, dataset: Dataset, split: str) -> StoredSplit | None:
+def ready_split(folder: Path, dataset: Photos, split: str) -> StoredSplit | None:
     """One split's rows; None unless they are complete and match its images as they are now."""
     stored = read_split(folder, split)
     if stored is None or function_of(folder) is None or not stored.believed().finished:

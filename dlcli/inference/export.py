@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.backend import litert_interpreter, silent, start_backend
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_folder, digest_of
 from dlcli.files.formats import write_yaml
@@ -383,7 +383,7 @@ def _images_to_check(
 
 def _predicted(run: Run, root: Path) -> Predictions | None:
     """The run's predictions of the validation images as they are now, if there are any."""
-    folder = holder(run, "valid", open_dataset(root).fingerprint("valid"))
+    folder = holder(run, "valid", open_photos(root).fingerprint("valid"))
     known = read_predictions(folder.predictions_file("valid")) if folder else None
     return known if known and known.paths and known.classes == run.classes else None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import Config
-from dlcli.data.folders import walk
+from dlcli.data.photos.folders import walk
 from dlcli.errors import DlError
 from dlcli.files.formats import damaged
 from dlcli.files.paths import expanded, shown

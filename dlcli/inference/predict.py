@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dlcli import words
 from dlcli.config import Config
 from dlcli.data.choice import again
-from dlcli.data.dataset import Dataset, open_dataset, untrainable, whole_of
+from dlcli.data.dataset import whole_of
+from dlcli.data.photos.photos import Photos, open_photos, untrainable
 from dlcli.errors import DlError
 from dlcli.features.compute import (
     Features,
@@ -71,7 +72,7 @@ def predictions_of(
             + (f", and {shown(file)} was made with other augmentation" if file.is_file() else ""),
             hint="Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
         )
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     require_images(dataset, split)
     fingerprint = dataset.fingerprint(split)  # before any image is read
     if folder := holder(run, split, fingerprint, how):
@@ -98,7 +99,7 @@ def predictions_of(
     return mean
 
 
-def require_images(dataset: Dataset, split: str) -> None:
+def require_images(dataset: Photos, split: str) -> None:
     """Refuse a split that has no images.
 
     Raises:
@@ -185,7 +186,7 @@ def member_predictions(
 
 
 def _views_and_plain(
-    run: Run, config: Config, dataset: Dataset, split: str, count: int
+    run: Run, config: Config, dataset: Photos, split: str, count: int
 ) -> list[Predictions]:
     """A run's predictions of one split's images as they are, and of each view of them."""
     tta = tta_of(run, config, count)
@@ -202,7 +203,7 @@ def _views_and_plain(
 
 
 def _predict(
-    run: Run, config: Config, dataset: Dataset, split: str, views: Sequence[View | None] = (None,)
+    run: Run, config: Config, dataset: Photos, split: str, views: Sequence[View | None] = (None,)
 ) -> list[tuple[tuple[str, ...], np.ndarray]]:
     """Run the best model on one split, on the kind of input that it was validated on.
 
@@ -227,7 +228,7 @@ def _features(
     run: Run,
     plain: Forward,
     config: Config,
-    dataset: Dataset,
+    dataset: Photos,
     split: str,
     views: Sequence[View | None],
 ) -> list[Features]:
@@ -260,7 +261,7 @@ def _features(
 
 def keep_predictions(
     run: Run,
-    dataset: Dataset,
+    dataset: Photos,
     split: str,
     paths: tuple[str, ...],
     y_prob: np.ndarray,

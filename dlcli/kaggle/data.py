@@ -10,14 +10,14 @@ from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals, made_of
 from dlcli.data.moves import Outcome
-from dlcli.data.organize.labels import NOTHING_NAMED, Naming
-from dlcli.data.organize.organize import (
+from dlcli.data.photos.organize.labels import NOTHING_NAMED, Naming
+from dlcli.data.photos.organize.organize import (
     OrganizeOptions,
     organize,
     require_target,
     settle_made,
 )
-from dlcli.data.organize.staging import Download, is_staged_in, staging_folder
+from dlcli.data.photos.organize.staging import Download, is_staged_in, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dlcli.config import Config
-from dlcli.data.dataset import SETTINGS, dataset_settings, find_sample_submissions, open_dataset
+from dlcli.data.dataset import SETTINGS, dataset_settings
+from dlcli.data.photos.photos import find_sample_submissions, open_photos
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.chance import expected_accuracy_range, expected_loss_range
 from dlcli.evaluation.clipping import Curve, clip, curve
@@ -149,7 +150,7 @@ def plan_submission(
         raise _pointless(f"{wants.competition or 'the competition'} scores by {metric.words}")
     sample, why = _sample(sample_file, root)
     if root is not None:
-        require_images(open_dataset(root), "test")
+        require_images(open_photos(root), "test")
     return SubmissionPlan(root, config, metric, bound, sample, why)
 
 
@@ -281,7 +282,7 @@ def _left_out(test: Predictions, root: Path | None, config: Config) -> list[str]
     Raises:
         DlError: there are some, and `on_error` does not skip them.
     """
-    images = open_dataset(root).splits["test"] if root is not None else ()
+    images = open_photos(root).splits["test"] if root is not None else ()
     left_out = sorted(set(images) - set(test.paths))
     if left_out and config.settings().on_error == "stop":
         raise DlError(
@@ -337,4 +338,4 @@ def _sample(named: Path | None, root: Path | None) -> tuple[SampleSubmission | N
         return read_sample_submission(named), ""
     files = find_sample_submissions(root) if root else []
     # only to choose from several are the test images needed
-    return choose_sample(files, open_dataset(root).splits["test"] if root and files else ())
+    return choose_sample(files, open_photos(root).splits["test"] if root and files else ())

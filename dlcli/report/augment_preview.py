@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.backend import start_backend
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import Augmenter
@@ -24,7 +24,7 @@ def training_image(root: Path, seed: int) -> Path:
     """One image of a dataset's train/, chosen by the seed."""
     import numpy as np
 
-    paths = open_dataset(root).splits["train"]
+    paths = open_photos(root).splits["train"]
     return root / paths[np.random.default_rng(seed).integers(len(paths))]
 
 

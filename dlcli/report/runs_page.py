@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dlcli.data.dataset import SPLITS, open_dataset
+from dlcli.data.dataset import SPLITS
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.evaluation.history import curves
 from dlcli.files.atomic import atomic_write
@@ -251,7 +252,7 @@ def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, st
     try:
         if root is None:
             raise DlError("it is not here")
-        found = open_dataset(root)
+        found = open_photos(root)
     except DlError as error:
         about = {"dataset": dataset, "now": f"{error.what}."}
         newest = max(rows, key=lambda row: str(row.values["started"] or ""), default=None)

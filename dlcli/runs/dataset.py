@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import below
 from dlcli.files.paths import is_folder, shown

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dlcli.data.dataset import Dataset
+from dlcli.data.photos.photos import Photos
 from dlcli.features.compute import Features
 from dlcli.features.windows import read_in_windows, rows_per_window, shuffled_by_chunks
 from dlcli.images.augmentation import epoch_place
@@ -73,7 +73,7 @@ class ImageInputs:
     """
 
     def __init__(
-        self, dataset: Dataset, split: str, rule: PixelRule, workers: int, *, in_memory: bool
+        self, dataset: Photos, split: str, rule: PixelRule, workers: int, *, in_memory: bool
     ) -> None:
         self._root, self._rule, self._workers = dataset.root, rule, workers
         every = dataset.splits[split]
@@ -146,7 +146,7 @@ class ImageInputs:
 
 
 def read_images(
-    dataset: Dataset,
+    dataset: Photos,
     splits: Sequence[str],
     rule: PixelRule,
     workers: int,

@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from dlcli.config import RECORD, Config, Value
-from dlcli.data.dataset import (
-    SETTINGS,
-    Dataset,
-    dataset_settings,
-    open_dataset,
-    require_trainable,
-    whole_of,
-)
-from dlcli.data.look_alikes import say_look_alikes
+from dlcli.data.dataset import SETTINGS, dataset_settings, whole_of
+from dlcli.data.photos.look_alikes import say_look_alikes
+from dlcli.data.photos.photos import Photos, open_photos, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.features.compute import compute_features, features_ready, open_features
 from dlcli.features.rules import kept_as
@@ -75,7 +69,7 @@ class Job:
 
     name: str
     recipe: Recipe
-    dataset: Dataset
+    dataset: Photos
     fingerprints: Mapping[str, str]
     settings: Settings
     forward: Forward | None
@@ -254,7 +248,7 @@ def _stored(job: Job, forward: Forward, splits: tuple[str, ...]) -> Path:
     )
 
 
-def pseudo_labels_of(run: Run, config: Config, dataset: Dataset) -> Predictions:
+def pseudo_labels_of(run: Run, config: Config, dataset: Photos) -> Predictions:
     """A run's predictions of a dataset's test images, with a column for each class in order.
 
     Raises:
@@ -302,7 +296,7 @@ def make_job(config: Config, recipe_name: str, root: Path, like: Run | None = No
     pins = {name: Value(value, f"recipe {recipe_name}") for name, value in recipe.pinned.items()}
     config = config.with_defaults(dataset_settings(root), shown(root / SETTINGS))
     settings = Config(config.values | pins).settings()
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     require_trainable(dataset)
     if like is None:
         say_look_alikes(dataset, once=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from dlcli.catalog import recipe_class, recipe_digest, recipe_file
 from dlcli.config import RECORD, Config, Value, load_config, read_config_file
-from dlcli.data.dataset import open_dataset
+from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import flat, write_yaml
 from dlcli.files.paths import shown

@@ -15,8 +15,8 @@ from support.command_result import Dl, ok
 from support.pictures import make_dataset
 from support.small_folders import make, tree
 
-from dlcli.data import demo
-from dlcli.data.demo import MARKER, write_digits
+from dlcli.data.photos import demo
+from dlcli.data.photos.demo import MARKER, write_digits
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv, read_yaml
 

@@ -18,7 +18,7 @@ from support.kaggle_package import kaggle_serving
 from support.kaggle_scoring import log_loss_of
 from support.kaggle_server import KaggleServer
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.files.formats import csv_text, read_csv
 from dlcli.kaggle.record import read_log
 from dlcli.runs.run import Run
@@ -114,7 +114,7 @@ def test_real_photos_of_a_competition_reach_the_score_that_was_promised(
     submitted = ok(dl("submit", "--clip", "auto"))
     status = json.loads(ok(dl("kaggle", "status", "--json")).stdout)
 
-    dataset = open_dataset(home / "data/pets")
+    dataset = open_photos(home / "data/pets")
     assert {split: len(found) for split, found in dataset.splits.items()} == {
         "train": PHOTOS - HELD_OUT - VALID,
         "valid": VALID,

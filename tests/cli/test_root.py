@@ -420,7 +420,7 @@ def test_a_backend_without_memory_is_said_in_the_same_words(
     def demand(*arguments: object) -> None:
         raise ResourceExhaustedError("OOM when allocating tensor with shape[768,1000000000]")
 
-    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
+    monkeypatch.setattr("dlcli.data.photos.photos.open_photos", demand)
     refused = dl("data", "ls", ".")
     assert refused.exit_code == 1
     assert "Error: Out of memory\n" in refused.stderr
@@ -432,7 +432,7 @@ def test_a_system_without_room_for_a_thread_is_said_in_words(
     def demand(*arguments: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("dlcli.data.dataset.open_dataset", demand)
+    monkeypatch.setattr("dlcli.data.photos.photos.open_photos", demand)
     refused = dl("data", "ls", ".")
     assert refused.exit_code == 1
     assert refused.stderr.endswith(

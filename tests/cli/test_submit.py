@@ -11,7 +11,7 @@ from support.loaded_modules import BACKENDS, loaded
 from support.predicted_run import predicted_run
 from support.small_folders import make
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.evaluation.clipping import TRIED, clip
 from dlcli.files.formats import read_csv, write_yaml
 from dlcli.inference.predictions import Predictions, write_predictions
@@ -58,7 +58,7 @@ def many(run: Run, y_prob: np.ndarray, true: list[str]) -> None:
             tuple(true[i] for i in order),
         ),
     )
-    print_of = open_dataset(root).fingerprint("valid")
+    print_of = open_photos(root).fingerprint("valid")
     run.update_status(predicted=run.status["predicted"] | {"valid": print_of})
 
 

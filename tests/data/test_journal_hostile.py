@@ -19,10 +19,10 @@ from support.stopped_operations import finished, header_of, interrupted, rewritt
 
 from dlcli.data import journal as journal_module
 from dlcli.data import operations
-from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import Held, JournalError, hold, journals, place_of
 from dlcli.data.moves import finish, undo
 from dlcli.data.pending import as_typed, to_move
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 
 # What `dl` does not write
@@ -50,7 +50,7 @@ def test_a_journal_that_is_not_one_is_named_and_can_be_dropped(
     root = interrupted(split, plant(tmp_path, MADE), "dogscats")
     journal = journals(root)[0].renamed(state)
     DAMAGES[damage](journal.path)
-    for act in (*([finished, open_dataset] if state != "done" else []), operations.undo):
+    for act in (*([finished, open_photos] if state != "done" else []), operations.undo):
         with pytest.raises(DlError, match=r"0001-split") as error:
             act(root)
         assert error.value.hint
@@ -74,7 +74,7 @@ def test_journals_behind_a_link_are_not_read(tmp_path: Path) -> None:
     root = interrupted(split, plant(tmp_path, MADE), "dogscats")
     (root / ".dl").rename(tmp_path / "theirs")
     (root / ".dl").symlink_to("../theirs")
-    for act in (finished, open_dataset, operations.undo, operations.droppable):
+    for act in (finished, open_photos, operations.undo, operations.droppable):
         with pytest.raises(DlError, match=r"\.dl is a link to \.\./theirs"):
             act(root)
 
@@ -282,7 +282,7 @@ def test_whatever_a_journal_says_it_is_read_or_refused(
             assert as_typed(operation)
             assert list(to_move(operation, back=False)) and list(to_move(operation, back=True))
         with pytest.raises(DlError):
-            open_dataset(root)
+            open_photos(root)
 
 
 @pytest.mark.parametrize("line", [0, 1])

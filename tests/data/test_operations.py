@@ -25,10 +25,11 @@ from support.small_folders import (
     undo,
 )
 
-from dlcli.data import operations, splits
-from dlcli.data.dataset import open_dataset
+from dlcli.data import operations
 from dlcli.data.journal import journals
-from dlcli.data.organize import organize
+from dlcli.data.photos import splits
+from dlcli.data.photos.organize import organize
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 
 
@@ -38,7 +39,7 @@ def test_the_same_seed_splits_the_same_files_another_seed_others(tmp_path: Path)
     for number, seed in enumerate((1, 1, 2)):
         root = plant(tmp_path / str(number), files) / "d"
         splits.split(root, 20, seed)
-        made.append(open_dataset(root).splits["valid"])
+        made.append(open_photos(root).splits["valid"])
     assert made[0] == made[1] != made[2]
 
 
@@ -154,7 +155,7 @@ def test_another_sample_is_replaced_only_on_demand(tmp_path: Path) -> None:
         splits.sample(folder / "dogscats", 2, 2, 0)
     assert tree(folder, hidden=True) == before
     assert other_sample(folder)[1] is not None
-    assert len(open_dataset(folder / "dogscats-sample").splits["train"]) == 2
+    assert len(open_photos(folder / "dogscats-sample").splits["train"]) == 2
 
 
 def test_a_folder_that_is_no_sample_is_never_replaced(tmp_path: Path) -> None:
@@ -182,12 +183,12 @@ def test_hostile_names_survive_every_operation(tmp_path: Path) -> None:
     }
     folder = plant(tmp_path, files)
     organize_copy(folder)
-    dataset = open_dataset(folder / "dogscats")
+    dataset = open_photos(folder / "dogscats")
     assert dataset.classes == tuple(sorted(odd))
     splits.split(folder / "dogscats", 8, 0)
     splits.sample(folder / "dogscats", 8, 8, 0)
-    assert set(open_dataset(folder / "dogscats-sample").classes) == set(odd)
-    assert open_dataset(folder / "dogscats-sample").fingerprint("train")
+    assert set(open_photos(folder / "dogscats-sample").classes) == set(odd)
+    assert open_photos(folder / "dogscats-sample").fingerprint("train")
     for name in ("dogscats-sample", "dogscats", "dogscats"):
         undo(name, folder)
     assert tree(folder, hidden=True) == files

@@ -34,9 +34,9 @@ from support.small_folders import (
 )
 
 from dlcli.data import operations
-from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import hold, journals
-from dlcli.data.organize import organize
+from dlcli.data.photos.organize import organize
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.transfer import PARTIAL
 from dlcli.process import as_command
@@ -228,7 +228,7 @@ def test_a_full_disk_stops_a_copy_which_goes_on_once_there_is_room(tmp_path: Pat
     assert "Nothing is lost." in words
     assert not list(folder.rglob(PARTIAL)), "half a file only takes room"
     with pytest.raises(DlError, match="has not finished"):
-        open_dataset(folder / "dogscats")
+        open_photos(folder / "dogscats")
     organize_copy(folder)
     assert (folder / "dogscats/train/dog/dog.0.jpg").read_bytes() == b"x" * 50_000
 

@@ -31,11 +31,11 @@ from support.stopped_operations import (
 )
 
 from dlcli.data import operations
-from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import hold, journals
 from dlcli.data.moves import finish
-from dlcli.data.organize.organize import organize
 from dlcli.data.pending import DoubtfulError, Named, to_move
+from dlcli.data.photos.organize.organize import organize
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 
 # Where it began
@@ -76,7 +76,7 @@ def test_a_dataset_named_through_a_link_is_the_same(tmp_path: Path) -> None:
     link = tmp_path / "pets"
     link.symlink_to(root)
     finished(link)
-    assert len(open_dataset(root).splits["valid"]) == 2
+    assert len(open_photos(root).splits["valid"]) == 2
 
 
 def test_a_source_that_was_exchanged_or_is_missing_is_asked_about(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_source_that_was_exchanged_or_is_missing_is_asked_about(tmp_path: Path
     shutil.rmtree(source)
     (tmp_path / "away").rename(source)
     finished(root)
-    assert len(open_dataset(root).splits["train"]) == 4
+    assert len(open_photos(root).splits["train"]) == 4
 
 
 def mounted_anew(root: Path) -> None:
@@ -104,7 +104,7 @@ def test_moves_within_a_dataset_go_on_after_its_disk_was_mounted_anew(tmp_path: 
     root = interrupted(split, plant(tmp_path, MADE), "dogscats")
     mounted_anew(root)
     finished(root)
-    assert len(open_dataset(root).splits["valid"]) == 2
+    assert len(open_photos(root).splits["valid"]) == 2
 
 
 def test_a_disk_that_was_mounted_anew_is_said_and_the_same_command_goes_on(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_disk_that_was_mounted_anew_is_said_and_the_same_command_goes_on(tmp_p
     command = f"dl data organize {tmp_path}/kaggle {root} --move"
     assert f"In a terminal, `{command}` asks, then finishes it." in error.value.hint
     organize_move(tmp_path)
-    assert len(open_dataset(root).splits["train"]) == 4
+    assert len(open_photos(root).splits["train"]) == 4
 
 
 def test_the_same_command_takes_nothing_back_in_a_copy(tmp_path: Path) -> None:
@@ -196,19 +196,19 @@ def test_after_an_agreement_it_is_finished_in_its_new_place(tmp_path: Path) -> N
     ]
     operations.agree(error.value)
     finished(moved)
-    assert len(open_dataset(moved).splits["train"]) == 4
+    assert len(open_photos(moved).splits["train"]) == 4
 
 
 def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
     root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
     before = tree(tmp_path, hidden=True)
     with pytest.raises(DlError, match="has not finished") as error:
-        open_dataset(root)
+        open_photos(root)
     assert f"`dl data split {root} --valid 2 --seed 0` finishes it" in error.value.hint
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     with pytest.raises(DoubtfulError, match="has not finished") as error:
-        open_dataset(copy)
+        open_photos(copy)
     assert f"`dl data undo {copy} --drop` forgets it" in error.value.hint
     shutil.rmtree(copy)
     assert tree(tmp_path, hidden=True) == before
@@ -225,7 +225,7 @@ def test_one_of_0_1_0_within_the_dataset_is_finished(tmp_path: Path) -> None:
     root = interrupted(split, plant(tmp_path, MADE), "dogscats")
     as_0_1_0(root)
     finished(root)
-    assert len(open_dataset(root).splits["valid"]) == 2
+    assert len(open_photos(root).splits["valid"]) == 2
 
 
 def test_one_of_0_1_0_is_finished_if_its_source_is_named_again(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_one_of_0_1_0_is_finished_if_its_source_is_named_again(tmp_path: Path) -
     for named in (Named(tmp_path / "kaggle", "copy"), Named(tmp_path, "move")):
         assert doubt_of(root, lambda root, named=named: finished(root, named)) == expected
     organize_move(tmp_path)
-    assert len(open_dataset(root).splits["train"]) == 4
+    assert len(open_photos(root).splits["train"]) == 4
 
 
 @pytest.mark.parametrize("inner", ["valid", "valid/cat", "train/cat"])

@@ -26,7 +26,8 @@ from support.dot_images import (
 )
 from support.pictures import make_dataset
 
-from dlcli.data.dataset import SPLITS, Dataset, open_dataset
+from dlcli.data.dataset import SPLITS
+from dlcli.data.photos.photos import Photos, open_photos
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
 from dlcli.features.compute import compute_features, features_ready
@@ -86,7 +87,7 @@ def test_bcolz_alone_opens_the_rows(root: Path, engine: TinyEngine) -> None:
     folder = compute(root)
     array = bcolz.open(str(folder / "train.bc"), mode="r")
     assert array.shape == (14, 3)
-    assert np.array_equal(array[:], colours(root, open_dataset(root).splits["train"]))
+    assert np.array_equal(array[:], colours(root, open_photos(root).splits["train"]))
 
 
 def test_a_second_call_touches_nothing_and_starts_no_network(
@@ -156,7 +157,7 @@ def test_no_images_to_test_on_is_fine(root: Path, engine: TinyEngine, empty: boo
 
 def test_features_of_another_function_are_never_served(root: Path, engine: TinyEngine) -> None:
     folder = compute(root)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     for other in (
         replace(TINY, backbone="vgg16"),
         replace(TINY, weights_hash="f" * 16),
@@ -187,7 +188,7 @@ def test_memory_does_not_grow_with_the_images(home: Path, engine: TinyEngine) ->
         paint(root / "train" / "a" / "0000.bmp", 1)
         for number in range(1, count):
             os.link(root / "train" / "a" / "0000.bmp", root / "train" / "a" / f"{number:04}.bmp")
-        dataset = open_dataset(root)
+        dataset = open_photos(root)
         forward = replace(TINY, pixels=PixelRule(64))
         tracemalloc.start()
         compute_features(dataset, forward, Path("weights"), workers=2, on_error="stop")
@@ -219,7 +220,7 @@ def test_unreadable_images_are_named_all_at_once_and_nothing_is_finished(
         compute(root)
     assert caught.value.what.startswith("6 images can't be read")
     assert all(f"~/data/dots/{path}: " in caught.value.what for path in damaged)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     folder = store_folder(dataset, TINY)
     assert stored_rows(folder) == {}
     assert not any(features_ready(folder, dataset, split) for split in SPLITS)
@@ -306,15 +307,15 @@ def test_an_image_that_is_gone_or_a_link_to_nowhere_is_named(
 
 
 @pytest.fixture
-def real(home: Path) -> tuple[Dataset, Forward, Path]:
+def real(home: Path) -> tuple[Photos, Forward, Path]:
     """30 pictures and the embedded network at 64 pixels, which is quick."""
-    dataset = open_dataset(make_dataset(home / "data" / "dogscats", train=8))
+    dataset = open_photos(make_dataset(home / "data" / "dogscats", train=8))
     settings = replace(Settings(), image_size=64, engine="openvino", precision="f32")
     return (dataset, *resolve_forward(settings, "pooled"))
 
 
 def test_a_killed_command_goes_on_to_the_same_bits(
-    real: tuple[Dataset, Forward, Path], home: Path, monkeypatch: pytest.MonkeyPatch
+    real: tuple[Photos, Forward, Path], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset, forward, weights = real
     monkeypatch.setattr(compute_module, "CHUNK_ROWS", 4)
@@ -346,7 +347,7 @@ def test_a_killed_command_goes_on_to_the_same_bits(
     ("layer", "shape"), [("pooled", (1280,)), ("conv", (2, 2, 1280)), ("imagenet", (1000,))]
 )
 def test_each_layer_has_a_store_of_its_own(
-    real: tuple[Dataset, Forward, Path], layer: str, shape: tuple[int, ...]
+    real: tuple[Photos, Forward, Path], layer: str, shape: tuple[int, ...]
 ) -> None:
     dataset, forward, weights = real
     forward = replace(forward, layer=layer)  # type: ignore[arg-type]

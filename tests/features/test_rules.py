@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from support.dot_images import TINY, TinyEngine, compute, load_features, paint
 
-from dlcli.data.dataset import SPLITS, open_dataset
+from dlcli.data.dataset import SPLITS
+from dlcli.data.photos.photos import open_photos
 from dlcli.features import rules
 from dlcli.features.compute import compute_features
 from dlcli.features.rules import changed_in, changed_of, kept_as
@@ -25,7 +26,7 @@ def test_what_a_store_has_recorded_needs_no_headers(
     root: Path, engine: TinyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turned(root / "train" / "a" / "turned")
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     found = {"train/a/turned.png": ("turned",)}
     assert changed_in(dataset) == found
     compute(root, splits=("train", "valid"))
@@ -39,13 +40,13 @@ def test_what_a_store_has_recorded_needs_no_headers(
     assert {path: (*changes,) for path, changes in changed_in(dataset).items()} == found
     assert asked == [*dataset.splits["test"]]
     paint(root / "train" / "a" / "new.bmp", 50)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     assert changed_in(dataset) == {}
     assert set(dataset.splits["train"]) < set(asked)
 
 
 def compute_as(root: Path, forward: Forward, splits: tuple[str, ...] = SPLITS) -> Path:
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     return compute_features(
         dataset, forward, Path("weights"), workers=1, on_error="stop", splits=splits
     )
@@ -74,9 +75,9 @@ def test_a_store_by_version_1_serves_version_2_where_no_image_differs(
     of_before(folder)
     seen = engine.seen
     assert compute_as(root, NOW) == folder
-    assert kept_as(open_dataset(root), NOW, SPLITS) == TINY
+    assert kept_as(open_photos(root), NOW, SPLITS) == TINY
     assert engine.seen == seen
-    assert not store_folder(open_dataset(root), NOW).exists()
+    assert not store_folder(open_photos(root), NOW).exists()
     # the headers were read once: what they say is recorded
     monkeypatch.setattr(rules, "changed_images", None)
     assert compute_as(root, NOW) == folder
@@ -106,7 +107,7 @@ def test_one_turned_image_makes_a_new_store_with_the_rows_of_the_others(
 ) -> None:
     turned(root / "train" / "a" / "00")
     folder = compute(root)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     stored = read_split(folder, "train")
     assert stored is not None
     assert stored.changed == {"train/a/00.png": ["turned"]}
@@ -151,7 +152,7 @@ def test_nothing_is_recorded_for_damaged_rows(root: Path, engine: TinyEngine, da
     log = (folder / "train.done").read_bytes()
     stored = read_split(folder, "train")
     assert stored is not None
-    assert changed_of(folder, open_dataset(root), "train") == {}
+    assert changed_of(folder, open_photos(root), "train") == {}
     assert (folder / "train.done").read_bytes() == log
     stored.record_changed({})  # damaged after it was believed
     stored = read_split(folder, "train")
@@ -169,6 +170,6 @@ def test_what_an_image_was_changed_by_is_kept_when_its_row_moves(
     (root / "train" / "a" / "00.png").rename(moved)
     compute_as(root, NOW)
     assert engine.seen == seen
-    assert changed_of(folder, open_dataset(root), "valid") == {"valid/a/00.png": ["turned"]}
+    assert changed_of(folder, open_photos(root), "valid") == {"valid/a/00.png": ["turned"]}
     shutil.rmtree(folder)
-    assert changed_of(folder, open_dataset(root), "valid") == {"valid/a/00.png": ("turned",)}
+    assert changed_of(folder, open_photos(root), "valid") == {"valid/a/00.png": ("turned",)}

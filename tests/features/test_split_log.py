@@ -10,7 +10,8 @@ import pytest
 from support.children import killed_before_change
 from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, load_features, paint
 
-from dlcli.data.dataset import SPLITS, open_dataset
+from dlcli.data.dataset import SPLITS
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
 from dlcli.features.compute import features_ready
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.forks, pytest.mark.slow]
 
 def done_images(root: Path) -> int:
     """How many images need no network any more."""
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     folder = store_folder(dataset, TINY)
     stored = [read_split(folder, split) for split in SPLITS]
     return sum(each.believed().images for each in stored if each)
@@ -140,7 +141,7 @@ def test_a_damaged_store_is_never_served_and_is_mended_by_the_next_call(
 ) -> None:
     folder = compute(root)
     DAMAGE[damage](folder)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     assert not features_ready(folder, dataset, "train")
     with pytest.raises(DlError, match="missing or out of date"):
         load_features(folder, dataset, "train")

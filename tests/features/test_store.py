@@ -15,7 +15,7 @@ import pytest
 from support.children import become_nobody, fork, forked, killed_before_change, no_file_above, wait
 from support.dot_images import CHUNK, TINY, TinyEngine, check, compute, paint, state
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.features import compute as compute_module
 from dlcli.features.store import held, remove_features, store_folder, stored_features
@@ -65,7 +65,7 @@ def test_images_that_change_get_new_rows_and_the_others_keep_theirs(
     compute(root)
     check(root)
     assert engine.seen - done == {"removed": 0, "all": 14}.get(change, 1)
-    assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+    assert not (store_folder(open_photos(root), TINY) / "before").exists()
 
 
 class Stopped(Exception):
@@ -102,7 +102,7 @@ def test_rows_of_before_survive_another_splits_computation(
     compute(root)
     check(root)
     assert engine.seen - done == 1
-    assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+    assert not (store_folder(open_photos(root), TINY) / "before").exists()
 
 
 def test_rows_of_before_do_not_wait_for_a_split_that_nobody_asked_for(
@@ -112,7 +112,7 @@ def test_rows_of_before_do_not_wait_for_a_split_that_nobody_asked_for(
         paint(root / "train" / "a" / "00.bmp", 4000 + change)
         os.utime(root / "train" / "a" / "00.bmp", (change, change))
         compute(root, splits=("train", "valid"))
-    assert not (store_folder(open_dataset(root), TINY) / "before").exists()
+    assert not (store_folder(open_photos(root), TINY) / "before").exists()
 
 
 def test_rows_of_before_survive_a_second_change(

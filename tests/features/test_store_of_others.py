@@ -10,7 +10,7 @@ import pytest
 from support.command_result import Dl, ok, refused
 from support.dot_images import TINY, TinyEngine, check, compute, paint
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.features.compute import features_ready
 from dlcli.features.store import (
     remove_features,
@@ -46,7 +46,7 @@ def touched(root: Path) -> None:
 
 
 def test_a_store_that_is_a_link_is_refused(root: Path, engine: TinyEngine, theirs: Path) -> None:
-    folder, before = store_folder(open_dataset(root), TINY), contents(theirs)
+    folder, before = store_folder(open_photos(root), TINY), contents(theirs)
     folder.parent.mkdir()
     folder.symlink_to(theirs)
     for act in (compute, lambda root: remove_features(folder)):
@@ -70,7 +70,7 @@ def test_a_link_in_a_store_is_refused(
     place.symlink_to(target)
     before = contents(theirs)
     if name in ("train.csv", "train.done") or name.startswith("train.bc"):
-        assert not features_ready(folder, open_dataset(root), "train"), "it is damaged"
+        assert not features_ready(folder, open_photos(root), "train"), "it is damaged"
     touched(root)
     with pytest.raises(NotOwnError, match=f"{name} is a link to"):
         compute(root)
@@ -81,7 +81,7 @@ def test_a_pipe_in_a_store_hangs_nobody(root: Path, engine: TinyEngine) -> None:
     folder = compute(root)
     (folder / "train.done").unlink()
     os.mkfifo(folder / "train.done")
-    assert not features_ready(folder, open_dataset(root), "train")
+    assert not features_ready(folder, open_photos(root), "train")
     with pytest.raises(NotOwnError, match="is a named pipe"):
         compute(root)
 

@@ -15,7 +15,7 @@ from support.loaded_modules import BACKENDS, loaded
 from support.pictures import picture
 from support.small_run import SMALL, only_run
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.evaluation.metrics import log_loss
 from dlcli.files.formats import read_csv, read_yaml
 from dlcli.images.augmentation import View
@@ -53,7 +53,7 @@ def mean_by_hand(run: Run, root: Path, augmentation: Augmentation, views: int) -
     import keras
 
     model = keras.saving.load_model(run.best_model)
-    paths = open_dataset(root).splits["valid"]
+    paths = open_photos(root).splits["valid"]
     assert run.record.pixels is not None
     rule = run.record.pixels
     (batch,) = read_batches(root, paths, rule, 8, 1)

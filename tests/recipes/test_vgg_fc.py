@@ -103,10 +103,10 @@ def test_before_training_it_answers_as_the_network_that_it_was_cut_from(
 
 def begun_images(dataset: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """The validation images as `best.keras` takes them."""
-    from dlcli.data.dataset import open_dataset
+    from dlcli.data.photos.photos import open_photos
     from dlcli.images.pixels import PixelRule, load_pixels
 
-    paths = open_dataset(dataset).splits["valid"]
+    paths = open_photos(dataset).splits["valid"]
     images = [load_pixels(dataset / path, PixelRule(224)) for path in paths]
     return np.stack(images).astype(np.float32), paths
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dlcli.data.dataset import SPLITS, Dataset, open_dataset
+from dlcli.data.dataset import SPLITS
+from dlcli.data.photos.photos import Photos, open_photos
 from dlcli.features.compute import Features, compute_features, open_features
 from dlcli.features.store import store_folder
 from dlcli.images.pixels import Batch, PixelRule
@@ -38,7 +39,7 @@ class TinyEngine:
             yield batch, batch.pixels.mean((1, 2)).astype(np.float32)
 
 
-def load_features(folder: Path, dataset: Dataset, split: str) -> Features:
+def load_features(folder: Path, dataset: Photos, split: str) -> Features:
     """One split's features, in memory."""
     features = open_features(folder, dataset, split)
     return Features(features.rows[:], features.paths)
@@ -57,7 +58,7 @@ def colours(root: Path, paths: Iterable[str]) -> np.ndarray:
 
 
 def compute(root: Path, on_error: OnError = "stop", splits: tuple[str, ...] = SPLITS) -> Path:
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     return compute_features(
         dataset, TINY, Path("weights"), workers=2, on_error=on_error, splits=splits
     )
@@ -65,7 +66,7 @@ def compute(root: Path, on_error: OnError = "stop", splits: tuple[str, ...] = SP
 
 def check(root: Path, bad: Iterable[str] = (), splits: Iterable[str] = SPLITS) -> None:
     """Every image has its own row, those that can't be read have none."""
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     for split in splits:
         features = load_features(store_folder(dataset, TINY), dataset, split)
         assert features.paths == tuple(p for p in dataset.splits[split] if p not in set(bad))

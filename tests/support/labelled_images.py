@@ -6,8 +6,8 @@ from pathlib import Path
 
 from support.small_folders import plant
 
-from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.plan import Plan, plan_organize
+from dlcli.data.photos.organize.labels import Naming
+from dlcli.data.photos.organize.plan import Plan, plan_organize
 
 
 def planned(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from support.pictures import make_dataset
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.files.formats import write_yaml
 from dlcli.inference.predictions import Predictions, write_predictions
 from dlcli.runs.run import Run
@@ -34,7 +34,7 @@ def predicted_run(
         columns: the classes, in the order of the columns to be.
         runs_dir: where runs are.
     """
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     run = Run((runs_dir or Path.home() / "runs") / dataset.name / name)
     (run.path / "predictions").mkdir(parents=True)
     prints = dataset.fingerprints()

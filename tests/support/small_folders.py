@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlcli.data import operations, splits
-from dlcli.data.organize import organize
+from dlcli.data import operations
+from dlcli.data.photos import splits
+from dlcli.data.photos.organize import organize
 
 Tree = dict[str, bytes]
 Act = Callable[[Path], Any]

@@ -323,7 +323,7 @@ def _sample(home: Path, rng: random.Random) -> None:
 
 
 def _labels(home: Path, rng: random.Random) -> None:
-    from dlcli.data.organize.tables import read_table
+    from dlcli.data.photos.organize.tables import read_table
 
     read_table(home / "labels.csv", is_named=True)
 

@@ -26,8 +26,8 @@ import os; os.fsync = os.fstat  # nobody pulls the plug here
 from os import fstat
 import jinja2, matplotlib.backends.backend_agg, numpy.random, PIL.Image, yaml, zipfile, tarfile
 import dlcli.cli.data, dlcli.cli.config, dlcli.cli.runs, dlcli.cli.evaluate, dlcli.cli.submit
-import dlcli.cli.features, dlcli.report.evaluate, dlcli.kaggle.submit, dlcli.data.splits
-import dlcli.data.organize.organize, dlcli.experiments.ensemble
+import dlcli.cli.features, dlcli.report.evaluate, dlcli.kaggle.submit, dlcli.data.photos.splits
+import dlcli.data.photos.organize.organize, dlcli.experiments.ensemble
 """
 
 

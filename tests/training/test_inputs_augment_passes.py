@@ -16,7 +16,7 @@ from support.project import make_project
 from support.small_run import SMALL, only_run
 from support.stopped_training import stop_after_epoch
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 from dlcli.features import compute as compute_module
 from dlcli.features.compute import Features, open_features
 from dlcli.features.store import function_of
@@ -38,7 +38,7 @@ def splits_of(store: Path) -> set[str]:
 
 
 def rows_of_train(root: Path, store: Path) -> np.ndarray:
-    rows: np.ndarray = open_features(store, open_dataset(root), "train").rows[:]
+    rows: np.ndarray = open_features(store, open_photos(root), "train").rows[:]
     return rows
 
 

@@ -102,11 +102,12 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
 
     The same share of each class moves. At least one image of each class stays in train/.
     """
-    from dlcli.data import splits
     from dlcli.data.choice import again
-    from dlcli.data.dataset import SAMPLE, open_dataset, untrainable
-    from dlcli.data.look_alikes import say_look_alikes
-    from dlcli.data.splits import enough_for_each, singletons
+    from dlcli.data.dataset import SAMPLE
+    from dlcli.data.photos import splits
+    from dlcli.data.photos.look_alikes import say_look_alikes
+    from dlcli.data.photos.photos import open_photos, untrainable
+    from dlcli.data.photos.splits import enough_for_each, singletons
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -114,7 +115,7 @@ def split(config: Config, valid: float | None, dry_run: bool, as_json: bool) -> 
         return
     outcome = asking(lambda: splits.split(root, valid, seed))
     warn_of(outcome)
-    print_counts(dataset := open_dataset(root), as_json)
+    print_counts(dataset := open_photos(root), as_json)
     say_left_out(dataset)
     say_look_alikes(dataset)
     lacking = sorted(set(dataset.classes) - set(dataset.labels("valid")))
@@ -172,10 +173,10 @@ def sample(
 
     The same share of each class is copied. DATASET itself does not change.
     """
-    from dlcli.data import splits
     from dlcli.data.choice import again
-    from dlcli.data.dataset import open_dataset
-    from dlcli.data.look_alikes import say_look_alikes
+    from dlcli.data.photos import splits
+    from dlcli.data.photos.look_alikes import say_look_alikes
+    from dlcli.data.photos.photos import open_photos
 
     root, seed = _choose(config), config.settings().seed
     if dry_run:
@@ -184,12 +185,12 @@ def sample(
     folder, outcome = asking(lambda: splits.sample(root, train, valid, seed, replace=replace))
     if outcome is None:
         say("The same sample already exists.")
-    print_counts(taken := open_dataset(folder), as_json)
+    print_counts(taken := open_photos(folder), as_json)
     say(
         f"The sample is in {shown(folder)}; next: `dl features{again(root)}` for the whole "
         f"dataset, or `dl features -d {quoted(folder)}` for the sample"
     )
-    say_look_alikes(whole_dataset := open_dataset(root))
+    say_look_alikes(whole_dataset := open_photos(root))
     whole = len(whole_dataset.splits["train"])
     fewer = max(len(taken.classes), whole // 4)
     if fewer < len(taken.splits["train"]) > HARDLY_SMALLER * whole:
@@ -226,8 +227,8 @@ def undo(config: Config, drop: bool, yes: bool, dry_run: bool, as_json: bool) ->
     from dlcli.data.choice import last_named, typed_option
     from dlcli.data.journal import made_of
     from dlcli.data.moves import last
-    from dlcli.data.organize.organize import is_staged
     from dlcli.data.pending import as_typed
+    from dlcli.data.photos.organize.organize import is_staged
     from dlcli.features.store import remove_with_features
 
     before = last_named()
@@ -267,14 +268,14 @@ def undo(config: Config, drop: bool, yes: bool, dry_run: bool, as_json: bool) ->
 def ls(config: Config, as_json: bool) -> None:
     """List all datasets, or the classes of one dataset."""
     from dlcli.data.choice import typed_option
-    from dlcli.data.dataset import open_dataset
-    from dlcli.data.look_alikes import say_look_alikes
+    from dlcli.data.photos.look_alikes import say_look_alikes
+    from dlcli.data.photos.photos import open_photos
 
     if typed_option(config) is None:
         print_datasets(config, as_json)
         return
     root = _choose(config)
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     say_left_out(dataset)
     say_changes(dataset)
     say_look_alikes(dataset)

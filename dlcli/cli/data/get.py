@@ -47,7 +47,7 @@ def command(
     `dl submit`.
     """
     from dlcli.data.choice import folder_named, remember
-    from dlcli.data.organize.labels import Naming
+    from dlcli.data.photos.organize.labels import Naming
     from dlcli.kaggle.account import open_kaggle
     from dlcli.kaggle.competitions import slug_of
     from dlcli.kaggle.data import archive_of, get

@@ -90,8 +90,8 @@ def command(
     DEST is SRC itself, the files are moved. With --link, DEST holds links to the files of SRC.
     """
     from dlcli.data.choice import folder_named, one_name, remember
-    from dlcli.data.organize import organize
-    from dlcli.data.organize.labels import Naming
+    from dlcli.data.photos.organize import organize
+    from dlcli.data.photos.organize.labels import Naming
     from dlcli.files.archives import without_suffix
 
     root, found = config.settings().data_dir, absolute(source)
@@ -125,21 +125,21 @@ def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> Non
         found: the folder or archive.
         goal: the dataset's folder.
     """
-    from dlcli.data.dataset import open_dataset
-    from dlcli.data.look_alikes import say_look_alikes
+    from dlcli.data.photos.look_alikes import say_look_alikes
+    from dlcli.data.photos.photos import open_photos
 
     if outcome is None:
         _say_done_before(found, goal)
     else:
         _say_done(outcome)
-    print_counts(dataset := open_dataset(goal), as_json)
+    print_counts(dataset := open_photos(goal), as_json)
     say_changes(dataset)
     say_look_alikes(dataset)
     say(f"The dataset is in {shown(goal)}{and_next(dataset, 'dl features')}")
 
 
 def _say_done(outcome: Outcome) -> None:
-    from dlcli.data.organize.organize import notes_of
+    from dlcli.data.photos.organize.organize import notes_of
 
     _say_notes(notes_of(outcome.operation))
     warn_of(outcome)
@@ -150,7 +150,7 @@ def _say_done(outcome: Outcome) -> None:
 
 def _say_done_before(found: Path, goal: Path) -> None:
     from dlcli.data.choice import again
-    from dlcli.data.organize.organize import new_since, packed_in
+    from dlcli.data.photos.organize.organize import new_since, packed_in
 
     say(f"{shown(goal)} is organised already.")
     if packed := packed_in(goal):

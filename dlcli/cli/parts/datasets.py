@@ -17,9 +17,9 @@ from dlcli.progress import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlcli.data.dataset import Dataset
     from dlcli.data.journal import Operation
     from dlcli.data.moves import Outcome
+    from dlcli.data.photos.photos import Photos
 
 # Lines of a plan that are printed.
 SHOWN_FOLDERS = 20
@@ -28,7 +28,7 @@ SHOWN_FILES = 5
 DRY_RUN = click.option("--dry-run", is_flag=True, help="only print what would be done")
 
 
-def print_counts(dataset: Dataset, as_json: bool) -> None:
+def print_counts(dataset: Photos, as_json: bool) -> None:
     """Print how many images each split of a dataset has."""
     if as_json:
         emit_json(_plain(dataset))
@@ -37,7 +37,7 @@ def print_counts(dataset: Dataset, as_json: bool) -> None:
         click.echo(f"{split:6} {len(paths):>7,} images")
 
 
-def and_next(dataset: Dataset, command: str) -> str:
+def and_next(dataset: Photos, command: str) -> str:
     """The end of a message: the next command, or what the dataset lacks until it can be trained on.
 
     Args:
@@ -45,7 +45,7 @@ def and_next(dataset: Dataset, command: str) -> str:
         command: the next command if nothing is lacking, without the dataset.
     """
     from dlcli.data.choice import again
-    from dlcli.data.dataset import can_be_split, untrainable
+    from dlcli.data.photos.photos import can_be_split, untrainable
 
     error = untrainable(dataset)
     if error is None:
@@ -55,9 +55,9 @@ def and_next(dataset: Dataset, command: str) -> str:
     return f". {error.what}: {error.why}. {error.hint}"
 
 
-def say_left_out(dataset: Dataset) -> None:
+def say_left_out(dataset: Photos) -> None:
     """Say which files of a dataset's splits are not images, and which images lie too deep."""
-    from dlcli.data.folders import too_deep
+    from dlcli.data.photos.folders import too_deep
     from dlcli.images.formats import left_out
 
     if left := left_out(dataset.root / name for name in dataset.others):
@@ -67,7 +67,7 @@ def say_left_out(dataset: Dataset) -> None:
         say(f"Warning: left out: {error.what}\n{error.hint}")
 
 
-def say_changes(dataset: Dataset) -> None:
+def say_changes(dataset: Photos) -> None:
     """Say how many images are turned or scaled as they are decoded."""
     from dlcli.features.rules import changed_in
     from dlcli.images.headers import changes_sentence
@@ -76,7 +76,7 @@ def say_changes(dataset: Dataset) -> None:
         say(line)
 
 
-def _plain(dataset: Dataset) -> dict[str, Any]:
+def _plain(dataset: Photos) -> dict[str, Any]:
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
     return {
         "name": dataset.name,
@@ -126,7 +126,8 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
 def print_datasets(config: Config, as_json: bool) -> None:
     """Print the datasets under the data folder, and mark the current one."""
     from dlcli.data.choice import choose_dataset, dataset_names
-    from dlcli.data.dataset import SPLITS, open_dataset
+    from dlcli.data.dataset import SPLITS
+    from dlcli.data.photos.photos import open_photos
     from dlcli.features.store import stored_features
 
     data_dir = config.settings().data_dir
@@ -140,7 +141,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            row |= _plain(open_dataset(data_dir / name))
+            row |= _plain(open_photos(data_dir / name))
             row["features_bytes"] = sum(
                 store.size_bytes for store in stored_features(data_dir / name)
             )
@@ -179,7 +180,7 @@ def _features_size(row: Mapping[str, Any]) -> str:
 def verb_of(operation: Operation) -> str:
     """What an operation does to files: "copy", "move", "link", "unpack"; "make" if drawn."""
     from dlcli.data.journal import made_of
-    from dlcli.data.organize.organize import is_staged
+    from dlcli.data.photos.organize.organize import is_staged
 
     if not is_staged(operation):
         return operation.kind

@@ -10,7 +10,7 @@ from PIL import Image
 from support.command_result import Dl, ok
 from support.pictures import picture
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def test_the_sheet_is_the_same_for_the_same_seed_and_takes_the_place_of_the_last
 def test_of_a_dataset_a_training_image_is_drawn_chosen_by_the_seed(
     dl: Dl, home: Path, tiny: Path
 ) -> None:
-    train = {f"Image ~/data/tiny/{path}" for path in open_dataset(tiny).splits["train"]}
+    train = {f"Image ~/data/tiny/{path}" for path in open_photos(tiny).splits["train"]}
     named, said = [], ""
     for seed in ("0", "1", "2", "0"):
         said = ok(dl(*PREVIEW, "tiny", "--seed", seed, "--output", "a.PNG")).stderr

@@ -11,7 +11,7 @@ import pytest
 from support.command_result import Dl, ok
 from support.small_folders import make, tree
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_bare_name_means_one_under_the_data_folder(
     dl: Dl, home: Path, kaggle: Path, target: str, made: str
 ) -> None:
     ok(dl("data", "organize", kaggle, target, "--move"))
-    assert len(open_dataset(home / made).splits["train"]) == 20
+    assert len(open_photos(home / made).splits["train"]) == 20
     assert list(tree(kaggle, hidden=True)) == []
     assert "(last named)" in ok(dl("data", "split")).stderr
 
@@ -275,7 +275,7 @@ def test_classes_that_are_numbers_are_listed_by_number(dl: Dl, home: Path) -> No
     root = make(home / "data" / "ages", *(f"train/{name}/1.jpg" for name in ("9", "10", "-1")))
     listed = ok(dl("data", "ls", root)).stdout.splitlines()
     assert [line.split()[0] for line in listed[1:4]] == ["-1", "9", "10"]
-    assert open_dataset(root).classes == ("-1", "10", "9")
+    assert open_photos(root).classes == ("-1", "10", "9")
 
 
 def test_the_seed_decides_which_files(dl: Dl, home: Path) -> None:
@@ -285,7 +285,7 @@ def test_the_seed_decides_which_files(dl: Dl, home: Path) -> None:
             home / f"pets{number}", *(f"train/{k}/{i}.jpg" for k in "ab" for i in range(50))
         )
         ok(dl("data", "split", root, "--seed", seed))
-        chosen.append(open_dataset(root).splits["valid"])
+        chosen.append(open_photos(root).splits["valid"])
     assert chosen[0] == chosen[1] != chosen[2]
 
 
@@ -318,7 +318,7 @@ def test_odd_names_of_folders_and_files_survive(dl: Dl, home: Path, name: str | 
     for command in (("ls",), ("ls", "--json"), ("ls", "--", name), ("undo", "--", name)):
         result = ok(dl("data", *command))
         assert "Traceback" not in result.stderr
-    assert len(open_dataset(home / "data" / f"{name}-sample").splits["valid"]) == 2
+    assert len(open_photos(home / "data" / f"{name}-sample").splits["valid"]) == 2
 
 
 def test_without_any_dataset_ls_says_how_to_begin(dl: Dl) -> None:

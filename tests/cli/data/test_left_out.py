@@ -11,8 +11,8 @@ from support.command_result import Dl, ok, refused
 from support.pictures import make_pictures, picture
 from support.small_folders import make
 
-from dlcli.data.dataset import open_dataset
-from dlcli.data.organize.organize import to_organize
+from dlcli.data.photos.organize.organize import to_organize
+from dlcli.data.photos.photos import open_photos
 from dlcli.inference.photos import find_photos
 
 
@@ -39,7 +39,7 @@ def test_images_of_every_suffix_are_taken_and_the_rest_is_counted(
     made = tmp_path / "pets"
     assert SAID in ok(dl("data", "organize", odd, made, "--dry-run")).stderr
     assert SAID in ok(dl("data", "organize", odd, made)).stderr
-    assert len(open_dataset(made).splits["train"]) == 10
+    assert len(open_photos(made).splits["train"]) == 10
     assert "left out" not in ok(dl("data", "ls", made)).stderr
     for name in ("clip.mp4", "notes.txt"):
         (odd / "dog" / name).rename(made / "train" / "dog" / name)

@@ -13,7 +13,7 @@ from support.archives import encrypted, packed, tarred, zipped
 from support.command_result import Dl, ok, refused
 from support.small_folders import KAGGLE, make, plant, tree
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 
 ROWS = b"".join(b"%da,b%d,k%d\n" % (i, i % 2, i % 3) for i in range(6))
 DOGS = {
@@ -167,8 +167,8 @@ def test_look_alikes_are_said_with_what_joins_them(dl: Dl, tmp_path: Path) -> No
         assert ok(dl("data", work, made)).stderr.count("'Cat' and 'cat'") == 1, work
     command = ok(dl("data", "ls", made)).stderr.partition("To join them: `")[2].partition("`")[0]
     subprocess.run(command, shell=True, check=True)
-    assert open_dataset(made).classes == ("cat", "dog")
-    assert {split: len(paths) for split, paths in open_dataset(made).splits.items()} == {
+    assert open_photos(made).classes == ("cat", "dog")
+    assert {split: len(paths) for split, paths in open_photos(made).splits.items()} == {
         "train": 6,
         "valid": 2,
         "test": 0,
@@ -215,7 +215,7 @@ def test_data_that_is_not_image_files_is_named_with_its_number(
 def test_data_is_counted_up_to_one_limit_for_all_files(
     dl: Dl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], has: str
 ) -> None:
-    monkeypatch.setattr("dlcli.data.organize.records.MOST_COUNTED", 4)
+    monkeypatch.setattr("dlcli.data.photos.organize.records.MOST_COUNTED", 4)
     source = plant(tmp_path / "src", files)
     refused(dl("data", "organize", source, tmp_path / "new"), f"it has {has}\n")
 

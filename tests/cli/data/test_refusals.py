@@ -9,7 +9,7 @@ import pytest
 from support.command_result import Dl, ok
 from support.small_folders import make, tree
 
-from dlcli.data.dataset import open_dataset
+from dlcli.data.photos.photos import open_photos
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_interrupted_split_is_finished_by_the_next_change(dl: Dl, home: Path)
     assert not moved.exists()
     result = ok(dl("data", "split", "pets"))
     assert "Finished `split` in ~/data/pets, which had been stopped.\n" in result.stderr
-    assert len(open_dataset(root).splits["valid"]) == 4
+    assert len(open_photos(root).splits["valid"]) == 4
 
 
 def open_dataset_of_pending(root: Path) -> str:

@@ -11,7 +11,7 @@ from support.archives import zipped
 from support.pictures import make_pictures
 from support.small_folders import KAGGLE, plant, tree
 
-from dlcli.data.organize.organize import OrganizeOptions, notes_of, organize, to_organize
+from dlcli.data.photos.organize.organize import OrganizeOptions, notes_of, organize, to_organize
 from dlcli.errors import DlError
 
 SECRET = b"id,label\nroot,x\n"

@@ -14,8 +14,8 @@ from support.small_folders import KAGGLE, plant, tree
 
 from dlcli.data import operations
 from dlcli.data.journal import journals
-from dlcli.data.organize.organize import organize, to_organize
-from dlcli.data.organize.staging import Download, staging_folder
+from dlcli.data.photos.organize.organize import organize, to_organize
+from dlcli.data.photos.organize.staging import Download, staging_folder
 
 THESIS = {"thesis.txt": b"precious", "train/cat.9.jpg": b"mine", "train/dog.9.jpg": b"mine"}
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.folders import Listing, read_folder, split_named, walk
-from dlcli.data.organize.foreign import require_files
+from dlcli.data.photos.folders import Listing, read_folder, split_named, walk
+from dlcli.data.photos.organize.foreign import require_files
 from dlcli.errors import DlError
 from dlcli.files.archives import is_archive
 from dlcli.files.paths import quoted, shown

@@ -20,8 +20,8 @@ from math import isqrt
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from dlcli.data.organize.labels import fault_of_name, require_folder_name
-from dlcli.data.organize.layout import split_of
+from dlcli.data.photos.organize.labels import fault_of_name, require_folder_name
+from dlcli.data.photos.organize.layout import split_of
 from dlcli.errors import DlError
 from dlcli.files.atomic import require_room
 from dlcli.files.paths import shown

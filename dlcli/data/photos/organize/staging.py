@@ -23,12 +23,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.folders import walk
 from dlcli.data.journal import Operation
 from dlcli.data.leftovers import COPIED, how_to_remove, name_left
-from dlcli.data.organize.foreign import require_files
-from dlcli.data.organize.layout import read_layout, split_of
-from dlcli.data.organize.pixel_csv import draw, pixel_table
+from dlcli.data.photos.folders import walk
+from dlcli.data.photos.organize.foreign import require_files
+from dlcli.data.photos.organize.layout import read_layout, split_of
+from dlcli.data.photos.organize.pixel_csv import draw, pixel_table
 from dlcli.errors import DlError
 from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix

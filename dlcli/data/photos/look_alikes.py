@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
-from dlcli.data.dataset import Dataset
+from dlcli.data.photos.photos import Photos
 from dlcli.files.paths import quoted
 from dlcli.progress import say
 
@@ -25,7 +25,7 @@ def look_alikes(classes: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(sorted(names)) for names in groups.values() if len(names) > 1]
 
 
-def say_look_alikes(dataset: Dataset, *, once: bool = False) -> None:
+def say_look_alikes(dataset: Photos, *, once: bool = False) -> None:
     """Say which classes may be one, and what joins them.
 
     Args:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.data import folders
-from dlcli.data.folders import read_folder, split_named, walk
+from dlcli.data.photos import folders
+from dlcli.data.photos.folders import read_folder, split_named, walk
 from dlcli.errors import DlError
 
 

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
-from dlcli.data.folders import walk
+from dlcli.data.photos.folders import walk
 from dlcli.images.formats import DATA_KINDS, fault_of
 from dlcli.words import count
 

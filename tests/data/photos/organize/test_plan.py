@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.small_folders import make, plant
 
 from dlcli.data.journal import Move
-from dlcli.data.organize.plan import plan_organize
+from dlcli.data.photos.organize.plan import plan_organize
 from dlcli.errors import DlError
 
 

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.data.dataset import Dataset
 from dlcli.data.journal import Move
-from dlcli.data.splits import apportion, enough_for_each, plan_sample, plan_split, singletons
+from dlcli.data.photos.photos import Photos
+from dlcli.data.photos.splits import apportion, enough_for_each, plan_sample, plan_split, singletons
 from dlcli.errors import DlError
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 200), min_size=1, max_size=8)
 
 
-def dataset(train: dict[str, int], valid: dict[str, int] | None = None) -> Dataset:
+def dataset(train: dict[str, int], valid: dict[str, int] | None = None) -> Photos:
     """A dataset that exists on paper only."""
     splits = {
         split: tuple(sorted(f"{split}/{c}/{i}.jpg" for c in counts for i in range(counts[c])))
         for split, counts in (("train", train), ("valid", valid or {}), ("test", {}))
     }
-    return Dataset(Path("/nowhere"), tuple(sorted(train)), MappingProxyType(splits))
+    return Photos(Path("/nowhere"), tuple(sorted(train)), MappingProxyType(splits))
 
 
 def classes(moves: list[Move]) -> Counter[str]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.organize.tables import Form, Names, Table, plain_name
+from dlcli.data.photos.organize.tables import Form, Names, Table, plain_name
 from dlcli.errors import DlError
 from dlcli.files.paths import quoted, shown
 from dlcli.words import first_of

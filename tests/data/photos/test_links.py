@@ -8,9 +8,10 @@ import pytest
 from support.command_result import Dl, ok
 from support.small_folders import make
 
-from dlcli.data import operations, splits
-from dlcli.data.dataset import open_dataset
-from dlcli.data.organize.organize import OrganizeOptions, organize
+from dlcli.data import operations
+from dlcli.data.photos import splits
+from dlcli.data.photos.organize.organize import OrganizeOptions, organize
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.transfer import link_text
 
@@ -40,7 +41,7 @@ def test_photos_that_are_links_move_as_links_and_get_their_own_text_back(tmp_pat
     before = files_of(images)
     root = tmp_path / "pets"
     splits.split(root, 0.5, 0)
-    moved = open_dataset(root).splits["valid"]
+    moved = open_photos(root).splits["valid"]
     assert len(moved) == 4
     for path in moved:
         assert (root / path).is_symlink()
@@ -73,7 +74,7 @@ def test_a_class_folder_that_is_a_link_is_read_and_nothing_moves_out_of_it(
     ok(dl("data", "organize", *command.split()))
     made = tmp_path / "pets-links"
     ok(dl("data", "split", made, "--valid", 2))
-    dataset = open_dataset(made)
+    dataset = open_photos(made)
     assert (len(dataset.splits["train"]), len(dataset.splits["valid"])) == (6, 2)
     assert len(files_of(tmp_path / "pool")) == 8
     ok(dl("data", "undo", made))
@@ -139,7 +140,7 @@ def test_all_subfolders_of_classes_are_named_at_once_and_flatten_takes_them(
     )
     assert f"`dl data organize {source} {made} --flatten`" in refused.stderr
     ok(dl("data", "organize", source, made, "--flatten"))
-    assert open_dataset(made).splits["train"] == (
+    assert open_photos(made).splits["train"] == (
         *("train/cat/1.jpg", "train/cat/2.jpg", "train/cat/2019_may_1.jpg", "train/cat/3.jpg"),
         *("train/dog/1.jpg", "train/dog/9.jpg"),
     )
@@ -151,7 +152,7 @@ def test_a_dataset_is_flattened_in_place(dl: Dl, tmp_path: Path) -> None:
     refused = dl("data", "split", root)
     command = refused.stderr.partition("`dl data organize")[2].partition("`")[0]
     ok(dl("data", "organize", *command.split()))
-    assert len(open_dataset(root).splits["train"]) == 3
+    assert len(open_photos(root).splits["train"]) == 3
     assert not (root / "train" / "cat" / "new").exists()
 
 
@@ -178,7 +179,7 @@ def test_a_linked_root_is_split_and_sampled_like_any_other(tmp_path: Path) -> No
     assert sample == tmp_path / "pets-sample"
     operations.undo(sample)
     operations.undo(tmp_path / "pets")
-    assert len(open_dataset(tmp_path / "disk").splits["train"]) == 8
+    assert len(open_photos(tmp_path / "disk").splits["train"]) == 8
 
 
 def test_folders_and_hidden_files_of_others_beside_the_journals_stay(tmp_path: Path) -> None:

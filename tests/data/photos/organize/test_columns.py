@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.labelled_images import labels_of, names, planned
 
-from dlcli.data.organize.labels import Naming
+from dlcli.data.photos.organize.labels import Naming
 from dlcli.errors import DlError
 
 SIX = names(*"abcdef")

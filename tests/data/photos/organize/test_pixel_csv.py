@@ -11,8 +11,8 @@ from support.archives import zipped
 from support.small_folders import Tree, plant, tree
 
 from dlcli.data import operations
-from dlcli.data.organize import organize
-from dlcli.data.organize.pixel_csv import pixel_table
+from dlcli.data.photos.organize import organize
+from dlcli.data.photos.organize.pixel_csv import pixel_table
 from dlcli.errors import DlError
 from dlcli.files.formats import csv_text
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.labelled_images import labels_of, names, planned
 
-from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.tables import Form
+from dlcli.data.photos.organize.labels import Naming
+from dlcli.data.photos.organize.tables import Form
 from dlcli.errors import DlError
 
 IDS = [

@@ -13,12 +13,13 @@ from support.archives import packed, tarred, times_of, zip_of_link, zipped
 from support.children import forked, killed_before_change, no_file_above
 from support.small_folders import KAGGLE, Tree, folders, make, plant, tree
 
-from dlcli.data import operations, splits
-from dlcli.data.dataset import open_dataset
+from dlcli.data import operations
 from dlcli.data.journal import journals
 from dlcli.data.moves import Outcome
-from dlcli.data.organize import organize as organize_module
 from dlcli.data.pending import DoubtfulError
+from dlcli.data.photos import splits
+from dlcli.data.photos.organize import organize as organize_module
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError, ExitCode
 
 pytestmark = pytest.mark.slow
@@ -166,7 +167,7 @@ def test_undone_its_files_lie_hidden_and_are_organised_from_there(
     assert organize_module.made_of(undone.operation) == tmp_path / "redux.zip"
     assert sorted(tree(tmp_path / folder).values()) == sorted(ORGANIZED.values())
     assert not (tmp_path / "pets").exists()
-    monkeypatch.setattr("dlcli.data.organize.staging.open_archive", pytest.fail)
+    monkeypatch.setattr("dlcli.data.photos.organize.staging.open_archive", pytest.fail)
     assert organize(tmp_path) is not None
     assert tree(tmp_path / "pets") == ORGANIZED
     assert hidden(tmp_path) == []
@@ -302,7 +303,7 @@ def test_killed_and_finished_by_another_command_nothing_hidden_is_left(tmp_path:
         if journals(base / "pets"):
             with operations.working_in(base / "pets", "split"):
                 pass
-            assert len(open_dataset(base / "pets").splits["train"]) == 4
+            assert len(open_photos(base / "pets").splits["train"]) == 4
             finished += 1
             assert hidden(base) == [] or journals(base / "pets")[0].state == "done"
             organize(base)

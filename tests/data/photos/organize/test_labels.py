@@ -12,9 +12,9 @@ from support.labelled_images import labels_of, names, planned
 from support.small_folders import plant, tree
 
 from dlcli.data import operations
-from dlcli.data.organize import organize
-from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.plan import plan_organize
+from dlcli.data.photos.organize import organize
+from dlcli.data.photos.organize.labels import Naming
+from dlcli.data.photos.organize.plan import plan_organize
 from dlcli.errors import DlError
 from dlcli.files.formats import write_csv
 

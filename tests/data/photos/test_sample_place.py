@@ -15,9 +15,10 @@ from support.children import become_nobody, forked, killed_before_change
 from support.command_result import Dl, ok
 from support.small_folders import MADE_AND_SPLIT, Act, other_sample, plant, sample, tree
 
-from dlcli.data import operations, splits
-from dlcli.data.dataset import open_dataset
+from dlcli.data import operations
 from dlcli.data.journal import hold, journals
+from dlcli.data.photos import splits
+from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 
 SAMPLE = "dogscats-sample"
@@ -49,7 +50,7 @@ def test_a_sample_behind_a_link_is_used_and_never_replaced(folder: Path) -> None
     assert f"rm {folder / SAMPLE}" in caught.value.hint
     assert tree(there, hidden=True) == before
     operations.undo(folder / SAMPLE)
-    assert len(open_dataset(folder / "dogscats").splits["train"]) == 4
+    assert len(open_photos(folder / "dogscats").splits["train"]) == 4
 
 
 def test_a_link_to_nowhere_stays(folder: Path) -> None:
@@ -101,7 +102,7 @@ def test_folders_named_like_earlier_leftovers_stay_and_are_named(
     assert f"{beside} " in said
     assert f"rm {'' if is_link else '-r '}{beside}" in said
     assert tree(theirs, hidden=True) == {"thesis.txt": b"precious"}
-    assert open_dataset(folder / SAMPLE).splits["train"]
+    assert open_photos(folder / SAMPLE).splits["train"]
 
 
 @pytest.mark.parametrize(
@@ -244,4 +245,4 @@ def test_it_is_taken_of_a_dataset_that_can_only_be_read(folder: Path, mode: int)
         sample(folder)
 
     assert forked(act) == 0
-    assert open_dataset(folder / SAMPLE).splits["train"]
+    assert open_photos(folder / SAMPLE).splits["train"]

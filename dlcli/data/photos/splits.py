@@ -16,21 +16,13 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.data.dataset import (
-    FEATURES,
-    SAMPLE,
-    SETTINGS,
-    SPLITS,
-    Dataset,
-    dataset_settings,
-    open_dataset,
-    require_trainable,
-)
+from dlcli.data.dataset import FEATURES, SAMPLE, SETTINGS, SPLITS, dataset_settings
 from dlcli.data.journal import FOLDER, Move, Operation, hold, journals, unfinished
 from dlcli.data.leftovers import name_left
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
 from dlcli.data.own_files import others_among_own
+from dlcli.data.photos.photos import Photos, open_photos, require_trainable
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import atomic_folder, settle_folder
 from dlcli.files.own import is_litter
@@ -47,7 +39,7 @@ VALID_FRACTION = 0.2
 SMALL_DATASET = 10_000
 
 
-def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
+def plan_split(dataset: Photos, size: float | None, seed: int) -> list[Move]:
     """Choose a random part of train to become valid, the same share of each class.
 
     A class keeps at least one image in train, so a class with a single image keeps that one.
@@ -83,7 +75,7 @@ def plan_split(dataset: Dataset, size: float | None, seed: int) -> list[Move]:
     return [Move(path, "valid/" + path.removeprefix("train/")) for path in chosen]
 
 
-def plan_sample(dataset: Dataset, train: int, valid: int, seed: int) -> list[Move]:
+def plan_sample(dataset: Photos, train: int, valid: int, seed: int) -> list[Move]:
     """Choose a random part of a dataset for fast experiments, the same share of each class.
 
     Args:
@@ -147,13 +139,13 @@ def apportion(
     return shares
 
 
-def singletons(dataset: Dataset) -> tuple[str, ...]:
+def singletons(dataset: Photos) -> tuple[str, ...]:
     """The classes with a single image, which a split leaves in train."""
     counts = Counter(dataset.labels("train"))
     return tuple(name for name in dataset.classes if counts[name] == 1)
 
 
-def enough_for_each(dataset: Dataset) -> int:
+def enough_for_each(dataset: Photos) -> int:
     """How many images to move, so that each class with two images gets one to validate on.
 
     The least such number, in steps of a twentieth of the images; never more than can be moved.
@@ -168,7 +160,7 @@ def enough_for_each(dataset: Dataset) -> int:
     return sum(spare.values())
 
 
-def _by_class(dataset: Dataset, name: str) -> dict[str, list[str]]:
+def _by_class(dataset: Photos, name: str) -> dict[str, list[str]]:
     by_class = defaultdict(list)
     for path in dataset.splits[name]:
         by_class[dataset.class_of(path)].append(path)
@@ -199,7 +191,7 @@ def split(root: Path, size: float | None, seed: int) -> Outcome:
 
 def to_split(root: Path, size: float | None, seed: int) -> Operation:
     """The operation that `split` would carry out."""
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     if dataset.splits["valid"]:
         made = journals(root)
         undoable = made and made[-1].name == "split"
@@ -269,7 +261,7 @@ def _can_lock(root: Path) -> bool:
 
 def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
     """The operation that `sample` would carry out."""
-    dataset = open_dataset(root)
+    dataset = open_photos(root)
     require_trainable(dataset)
     moves = plan_sample(dataset, train, valid, seed)
     if missing := [move.source for move in moves if not (root / move.source).exists()]:

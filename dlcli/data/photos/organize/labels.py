@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.organize.columns import (
+from dlcli.data.photos.organize.columns import (
     ID_NAMES,
     Column,
     choose_id_column,
@@ -18,7 +18,7 @@ from dlcli.data.organize.columns import (
     require_classes,
     rows_of,
 )
-from dlcli.data.organize.tables import (
+from dlcli.data.photos.organize.tables import (
     Form,
     Table,
     best_form,

@@ -9,8 +9,8 @@ from support.archives import zipped
 from support.small_folders import make, tree
 
 from dlcli.data import operations
-from dlcli.data.organize.names import require_distinct, tells_apart
-from dlcli.data.organize.organize import organize, to_organize
+from dlcli.data.photos.organize.names import require_distinct, tells_apart
+from dlcli.data.photos.organize.organize import organize, to_organize
 from dlcli.errors import DlError
 
 ALIKE = [
@@ -26,7 +26,7 @@ def test_names_that_the_disk_takes_for_one_are_refused_before_anything_moves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str], told_apart: bool
 ) -> None:
     source = make(tmp_path / "pets", *names, "train/dog/1.jpg")
-    monkeypatch.setattr("dlcli.data.organize.names.tells_apart", lambda folder: told_apart)
+    monkeypatch.setattr("dlcli.data.photos.organize.names.tells_apart", lambda folder: told_apart)
     if told_apart:
         organize(source, tmp_path / "made")
         assert len(tree(tmp_path / "made")) == 3
@@ -41,7 +41,9 @@ def test_the_disk_is_asked_once_whatever_the_number_of_clashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr("dlcli.data.organize.names.tells_apart", lambda at: not asked.append(at))
+    monkeypatch.setattr(
+        "dlcli.data.photos.organize.names.tells_apart", lambda at: not asked.append(at)
+    )
     require_distinct(tmp_path, [f"train/{cat}/{n}.jpg" for cat in ("cat", "Cat") for n in range(9)])
     assert asked == [tmp_path]
 

@@ -10,8 +10,8 @@ import pytest
 from support.labelled_images import labels_of, names, planned
 from support.small_folders import plant
 
-from dlcli.data.organize.labels import Naming
-from dlcli.data.organize.plan import plan_organize
+from dlcli.data.photos.organize.labels import Naming
+from dlcli.data.photos.organize.plan import plan_organize
 from dlcli.errors import DlError
 
 A = {"labels.csv": "id,label\n1,a\n2,b\n"}

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dlcli.data.dataset import FEATURES, SETTINGS
-from dlcli.data.folders import read_folder
 from dlcli.data.journal import Operation, journals, made_of, unfinished
 from dlcli.data.moves import Outcome, carry_out
 from dlcli.data.operations import working_in
-from dlcli.data.organize.foreign import split_off_foreign
-from dlcli.data.organize.labels import NOTHING_NAMED, Naming
-from dlcli.data.organize.layout import read_layout
-from dlcli.data.organize.names import require_distinct
-from dlcli.data.organize.plan import plan_organize, require_folder, sort_by_hand
-from dlcli.data.organize.staging import (
+from dlcli.data.pending import Named
+from dlcli.data.photos.folders import read_folder
+from dlcli.data.photos.organize.foreign import split_off_foreign
+from dlcli.data.photos.organize.labels import NOTHING_NAMED, Naming
+from dlcli.data.photos.organize.layout import read_layout
+from dlcli.data.photos.organize.names import require_distinct
+from dlcli.data.photos.organize.plan import plan_organize, require_folder, sort_by_hand
+from dlcli.data.photos.organize.staging import (
     Download,
     clear_after,
     discard,
@@ -30,7 +31,6 @@ from dlcli.data.organize.staging import (
     staging_folder,
     sweep_staged,
 )
-from dlcli.data.pending import Named
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import quoted, shown
 from dlcli.images.formats import left_out

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.data.folders import read_folder, require_images, too_deep
 from dlcli.data.journal import Move
-from dlcli.data.organize.labels import (
+from dlcli.data.photos.folders import read_folder, require_images, too_deep
+from dlcli.data.photos.organize.labels import (
     NAMING,
     NOTHING_NAMED,
     Labels,
@@ -21,10 +21,10 @@ from dlcli.data.organize.labels import (
     names_differ,
     read_labels,
 )
-from dlcli.data.organize.layout import Image, Layout, read_layout, split_of
-from dlcli.data.organize.pixel_csv import fault_of_pixels
-from dlcli.data.organize.records import data_in
-from dlcli.data.organize.tables import read_table, require_tables
+from dlcli.data.photos.organize.layout import Image, Layout, read_layout, split_of
+from dlcli.data.photos.organize.pixel_csv import fault_of_pixels
+from dlcli.data.photos.organize.records import data_in
+from dlcli.data.photos.organize.tables import read_table, require_tables
 from dlcli.errors import DlError
 from dlcli.files.archives import without_suffix
 from dlcli.files.paths import expanded, quoted, shown

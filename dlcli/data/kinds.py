@@ -1,0 +1,29 @@
+"""The kinds of datasets: what opens a folder of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dlcli.data.dataset import Dataset, kind_of
+from dlcli.files.paths import absolute
+
+
+def _photos(root: Path) -> Dataset:
+    from dlcli.data.photos.photos import open_photos
+
+    return open_photos(root)
+
+
+# What opens a dataset of each kind, which is imported when it is needed.
+OPENERS: Mapping[str, Callable[[Path], Dataset]] = {"photos": _photos}
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Read a dataset's folder, whatever its kind.
+
+    Raises:
+        DlError: the folder is not a dataset, or a damaged one.
+    """
+    root = absolute(root)
+    return OPENERS[kind_of(root)](root)

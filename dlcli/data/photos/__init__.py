@@ -1,0 +1,1 @@
+"""Datasets of photos: read them, organise downloads, split, take samples."""
