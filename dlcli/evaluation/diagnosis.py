@@ -195,7 +195,11 @@ def diagnose(
     # for two independent means of equal noise; on the same images the noise is rather less
     seen = trends(history, math.sqrt(2) * valid.noise, TRIFLE * valid.guess_loss)
     kind, sentence = _finding(train, valid, seen, options)
-    beside = [*_beside(kind, valid, seen), *_while_training(train, seen, options)]
+    used = {"dropout": bool(options.dropout), "augmentation": options.augments}
+    beside = [*after_best(seen), *while_training(train.loss, train.guess_loss, seen, used)]
+    if kind != "nothing learned" and not valid.beats_guessing:
+        worse = "On the validation images the model is not measurably better than that."
+        beside.insert(0, worse)
     return Diagnosis(
         kind,
         sentence,
@@ -344,25 +348,28 @@ def _held_back(train: Score, valid: Score, seen: Trends, options: Options) -> bo
     )
 
 
-def _while_training(train: Score, seen: Trends, options: Options) -> list[str]:
-    """Why the kept epoch's own training loss is notably higher than the measured one, if it is."""
-    least = max(NOTABLE_CHANGE * train.loss, train.loss + TRIFLE * train.guess_loss)
-    if not seen.train_loss > least:  # or unknown
+def while_training(
+    loss: float, guess_loss: float, seen: Trends, used: Mapping[str, bool]
+) -> list[str]:
+    """Why the kept epoch's own training loss is notably higher than the measured one, if it is.
+
+    Args:
+        loss, guess_loss: the measured loss on training data, and that of guessing.
+        used: what may make training harder, by name, and whether the training used it.
+    """
+    if not seen.train_loss > max(NOTABLE_CHANGE * loss, loss + TRIFLE * guess_loss):  # or unknown
         return []
-    used = {"dropout": options.dropout, "augmentation": options.augments}
     both = " and ".join(name for name, is_used in used.items() if is_used)
     during, after = (f", with {both}", f", without {both}") if both else ("", "")
-    loss = f"Epoch {seen.best}'s training loss, {written(seen.train_loss)}"
+    own = f"Epoch {seen.best}'s training loss, {written(seen.train_loss)}"
     return [
-        f"{loss}, is a mean over the epoch{during}; the losses here are measured after it{after}."
+        f"{own}, is a mean over the epoch{during}; the losses here are measured after it{after}."
     ]
 
 
-def _beside(kind: Kind, valid: Score, seen: Trends) -> list[str]:
-    """Sentences about other things that the numbers show."""
+def after_best(seen: Trends) -> list[str]:
+    """Sentences about the epochs after the kept one."""
     found = []
-    if kind != "nothing learned" and not valid.beats_guessing:
-        found.append("On the validation images the model is not measurably better than that.")
     after = f"After epoch {seen.best}, whose model was kept, the"
     if seen.rose:
         found.append(

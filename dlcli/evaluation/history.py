@@ -125,7 +125,13 @@ class Trends:
     single: bool = False
 
 
-def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) -> Trends:
+def trends(
+    history: Sequence[Mapping[str, Any]],
+    noise: float,
+    trifle: float,
+    *,
+    rise: float = NOTABLE_RISE,
+) -> Trends:
     """Find the trends in a history.
 
     The kept epoch is compared only within its own phase, because other layers train in others. A
@@ -135,6 +141,7 @@ def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) ->
         history: rows of `history.csv`; missing values are ignored.
         noise: a smaller rise of the validation loss does not count; infinite if unknown.
         trifle: a smaller rise of either loss does not count.
+        rise: a rise of the validation loss by less than this factor does not count.
     """
     found = {curve.metric: curve for curve in curves(history)}
     single = len(history) == 1
@@ -153,7 +160,7 @@ def trends(history: Sequence[Mapping[str, Any]], noise: float, trifle: float) ->
         ends = (last - 1, last)
         if all(train[i] > max(NOTABLE_CHANGE * train[k], train[k] + trifle) for i in ends):
             diverged = (train[k], train[last])
-        bound = max(NOTABLE_RISE * valid[k], valid[k] + max(noise, trifle))
+        bound = max(rise * valid[k], valid[k] + max(noise, trifle))
         if all(train[i] < train[k] and valid[i] > bound for i in ends):
             rose = (valid[k], valid[last])
     fell = fell_at_all = None
