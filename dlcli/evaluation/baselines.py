@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from dlcli.evaluation.ratings import Rated, mse_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dlcli.evaluation.ratings import Floats, Ints
 
 # Ratings that are worked on at a time: 20 million of them in float64 would take 160 MB a copy.
@@ -115,7 +117,8 @@ def bias_model(
     squared offsets, plus the same of the items. An offset of few ratings so stays near 0.
 
     Args:
-        strengths: l2_users and l2_items; chosen by cross-validation within `train` if not given.
+        strengths: l2_users and l2_items, above 0; if not given, chosen by cross-validation within
+            `train`.
         seed: of that choice.
     """
     start = global_mean(train, n_users=n_users, n_items=n_items)
@@ -158,14 +161,14 @@ def best_strengths(train: Rated, *, seed: int = 0) -> tuple[float, float]:
     return best
 
 
-def _some_users(train: Rated, rng: object) -> Rated:
+def _some_users(train: Rated, rng: np.random.Generator) -> Rated:
     """All ratings of users drawn at random, about `MOST_TRIED` in all."""
     import numpy as np
 
     if len(train.values) <= MOST_TRIED:
         return train
     counts = np.bincount(train.users)
-    order = rng.permutation(len(counts))  # type: ignore[attr-defined]
+    order = rng.permutation(len(counts))
     chosen = np.zeros(len(counts), bool)
     chosen[order[: 1 + int(np.searchsorted(counts[order].cumsum(), MOST_TRIED))]] = True
     return train.rows(np.flatnonzero(chosen[train.users]))

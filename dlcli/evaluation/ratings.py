@@ -343,7 +343,7 @@ def _of_errors(metrics: Mapping[str, Any]) -> str:
 def _of_best_baseline(baselines: Mapping[str, Any], mse: float) -> str:
     """How the model compares with the best of the baselines."""
     name, best = min(baselines.items(), key=lambda item: float(item[1]["mse"]))
-    its = f"The best baseline, {name}, has an MSE of {best['mse']:.4f}"
+    its = f"The best baseline is the {name}, with an MSE of {best['mse']:.4f}"
     less, share = best["mse_less"], percent(abs(best["mse_less"]) / best["mse"])
     if best["p"] >= LEVEL:
         return f"{its}, the model {mse:.4f}: the difference may be chance."

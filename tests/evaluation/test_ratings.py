@@ -176,7 +176,7 @@ def test_the_verdict_compares_with_the_best_baseline() -> None:
     train, valid = split(generated(0, 3000), 0)
     worse, worst = predicted(valid, 1, 0.5), predicted(valid, 2, 1)
     text = verdict(train, valid, predicted(valid, 0), {"global mean": worst, "bias model": worse})
-    assert "The best baseline, bias model, has an MSE of 0." in text
+    assert "The best baseline is the bias model, with an MSE of 0." in text
     assert " % lower, 0." in text
     assert "of no use" in verdict(train, valid, worst, {"bias model": worse})
     text = verdict(train, valid, predicted(valid, 0), {"bias model": predicted(valid, 3)})
