@@ -49,7 +49,7 @@ class DoubtfulError(DlError):
 
     Args:
         journal: its journal.
-        operation: what that holds.
+        operation: what that holds, maybe without the moves.
         why: what makes it doubtful.
         back: whether it would be taken back.
     """
@@ -69,7 +69,7 @@ class DoubtfulError(DlError):
         # not the whole command, which a reader would type again
         what = f"`{operation.name}` {state} in {shown(operation.root)}"
         super().__init__(what, why=why, hint=hint.strip())
-        self.journal, self.operation, self.back = journal, operation, back
+        self.journal, self.back = journal, back
 
 
 def require_certain(
@@ -164,7 +164,7 @@ def require_finished(root: Path) -> None:
     journal = unfinished(root)
     if journal is None:
         return
-    operation, back = journal.read(), journal.state == "undoing"
+    operation, back = journal.read_header(), journal.state == "undoing"
     require_certain(journal, operation, back=back)
     undo = f"`dl data undo {quoted(root)}`"
     if back:

@@ -288,7 +288,7 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
 
 def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
     """Whether a folder is the sample that an operation would make; refuse to overwrite another."""
-    samples = [journal.read() for journal in journals(target) if journal.name == "sample"]
+    samples = [journal.read_header() for journal in journals(target) if journal.name == "sample"]
     if not samples:
         raise DlError(
             f"{shown(target)} was not made by `dl data sample`",

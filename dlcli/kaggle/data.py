@@ -84,7 +84,7 @@ def _is_made(archive: Path, root: Path) -> bool:
     return any(
         journal.name == "organize"
         and journal.state == "done"
-        and made_of(journal.read()) == archive
+        and made_of(journal.read_header()) == archive
         for journal in journals(root)
     )
 

@@ -297,6 +297,53 @@ def test_a_line_that_is_too_long_is_not_read(tmp_path: Path, line: int) -> None:
     assert error.value.why == f"line {line + 1} is not what `dl` writes"
 
 
+HEADERS_THAT_DL_DOES_NOT_WRITE: list[dict[str, Any]] = [
+    {"format": "2"},
+    {"kind": "remove"},
+    {"began": {"root": []}},
+    {"made": [3]},
+    {"links": {"a": ""}},
+    {"details": {"seed": "0"}},
+]
+
+
+@pytest.mark.parametrize("changes", HEADERS_THAT_DL_DOES_NOT_WRITE)
+def test_a_fault_in_the_header_is_in_line_1(tmp_path: Path, changes: dict[str, Any]) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    rewritten(root, **changes)
+    for read in (journals(root)[-1].read, journals(root)[-1].read_header):
+        with pytest.raises(JournalError) as error:
+            read()
+        assert error.value.why == "line 1 is not what `dl` writes"
+
+
+@pytest.mark.parametrize(
+    "line", ['["a"]', '["a", "b", "\\u0000"]', '["a", 3]', "{}", '["\xe9", "b"]']
+)
+def test_a_fault_in_a_move_is_in_its_line(tmp_path: Path, line: str) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    path = journals(root)[-1].path
+    header, first, _ = path.read_text().splitlines()
+    path.write_text("\n".join([header, first, line, ""]))
+    with pytest.raises(JournalError) as error:
+        journals(root)[-1].read()
+    assert error.value.why == "line 3 is not what `dl` writes"
+
+
+def test_an_undo_removes_no_folder_that_its_moves_did_not_need(tmp_path: Path) -> None:
+    split(plant(tmp_path, MADE))
+    root = tmp_path / "dogscats"
+    for mine in ("mine/empty", "valid2"):
+        (root / mine).mkdir(parents=True)
+    made = header_of(root)["made"]
+    rewritten(root, made=[*made, "mine", "mine/empty", "valid2", "train/bird"])
+    assert list(journals(root)[-1].read().made) == made
+    operations.undo(root)
+    assert tree(tmp_path) == MADE
+    assert (root / "mine" / "empty").is_dir() and (root / "valid2").is_dir()
+    assert not (root / "valid").exists()
+
+
 def test_the_text_of_a_link_is_in_the_line_of_its_move(tmp_path: Path) -> None:
     plant(tmp_path, MADE)
     for number in range(3):

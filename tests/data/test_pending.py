@@ -32,7 +32,7 @@ from support.stopped_operations import (
 
 from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
-from dlcli.data.journal import hold, journals
+from dlcli.data.journal import JournalError, hold, journals
 from dlcli.data.moves import finish
 from dlcli.data.organize.organize import organize
 from dlcli.data.pending import DoubtfulError, Named, to_move
@@ -187,14 +187,15 @@ def test_after_an_agreement_it_is_finished_in_its_new_place(tmp_path: Path) -> N
     moved = root.rename(tmp_path / "moved")
     with pytest.raises(DoubtfulError) as error:
         finished(moved)
-    assert list(to_move(error.value.operation, back=False)) == [
+    operation = error.value.journal.read()
+    assert list(to_move(operation, back=False)) == [
         f"It would move 4 files, from {tmp_path / 'kaggle'} to {moved}:",
         "  train/cat.0.jpg -> train/cat/cat.0.jpg",
         "  train/cat.1.jpg -> train/cat/cat.1.jpg",
         "  train/dog.0.jpg -> train/dog/dog.0.jpg",
         "  train/dog.1.jpg -> train/dog/dog.1.jpg",
     ]
-    operations.agree(error.value)
+    operations.agree(error.value, operation)
     finished(moved)
     assert len(open_dataset(moved).splits["train"]) == 4
 
@@ -212,6 +213,17 @@ def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
     assert f"`dl data undo {copy} --drop` forgets it" in error.value.hint
     shutil.rmtree(copy)
     assert tree(tmp_path, hidden=True) == before
+
+
+def test_reading_a_dataset_reads_no_moves_of_its_journal(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    path = journals(root)[0].path
+    path.write_text(path.read_text().splitlines()[0] + "\nnot a move\n")
+    with pytest.raises(DlError, match="`dl data split` has not finished"):
+        open_dataset(root)
+    with pytest.raises(JournalError) as error:
+        finished(root)
+    assert error.value.why == "line 2 is not what `dl` writes"
 
 
 # Those of 0.1.0
