@@ -20,7 +20,7 @@ from dlcli.data.folders import Listing, read_folder, require_images, split_named
 from dlcli.data.pending import require_finished
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.formats import read_yaml
-from dlcli.files.paths import absolute, quoted, shown
+from dlcli.files.paths import absolute, obstacle, quoted, shown
 from dlcli.images.formats import is_unread_photo, left_out
 from dlcli.words import short
 
@@ -118,6 +118,9 @@ def open_dataset(root: Path) -> Dataset:
     root = absolute(root)
     top = read_folder(root)
     require_finished(root)
+    for split in ("train", "valid"):
+        if split in top.others and (error := obstacle(root / split)):
+            raise error
     _require_organized(root, top)
     found = {split: _files(root, split, split in top.folders) for split in SPLITS}
     deep = {folder: n for files in found.values() for folder, n in files.deep.items()}
