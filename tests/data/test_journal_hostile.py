@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from support.small_folders import MADE, plant, split, tree
 from support.stopped_operations import finished, header_of, interrupted, rewritten
 
+from dlcli.cli.data import command as data
 from dlcli.data import journal as journal_module
 from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
@@ -271,15 +273,16 @@ def test_whatever_a_journal_says_it_is_read_or_refused(
         root = Path(folder, "d")
         (root / ".dl").mkdir(parents=True)
         place = place_of(root)
-        header = HONEST | {"name": "x", "began": {"root": place, "source": place}}
+        header = HONEST | {"name": "split", "began": {"root": place, "source": place}}
         header |= {"details": details} | fields
         text = "\n".join(map(json.dumps, [header, *lines])) + "\n"
-        (root / ".dl" / "0001-x.pending").write_text(text)
+        (root / ".dl" / "0001-split.pending").write_text(text)
         (journal,) = journals(root)
         assert operations.standing(journal)
         with suppress(DlError):
             operation = journal.read()
-            assert as_typed(operation)
+            _, _, name, *words = shlex.split(as_typed(operation))
+            assert data.commands[name].make_context(name, words)
             assert list(to_move(operation, back=False)) and list(to_move(operation, back=True))
         with pytest.raises(DlError):
             open_dataset(root)

@@ -200,6 +200,33 @@ def test_after_an_agreement_it_is_finished_in_its_new_place(tmp_path: Path) -> N
     assert len(open_dataset(moved).splits["train"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("details", "options"),
+    [
+        ({"train": -5, "valid": 2, "seed": 1}, " --valid 2 --seed 1"),
+        ({"valid": 0.00001, "seed": 0}, " --valid 0.00001 --seed 0"),
+        ({"valid": 1.5, "seed": -1}, ""),
+        ({"valid": 0, "seed": True}, ""),
+        ({"valid": None, "seed": 2**32, "naming": {"file": "a.csv"}, "flatten": True}, ""),
+    ],
+)
+def test_a_command_to_type_again_has_only_options_that_it_takes(
+    tmp_path: Path, details: dict[str, object], options: str
+) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    rewritten(root, details=details)
+    with pytest.raises(DlError) as error:
+        open_dataset(root)
+    undo = f"`dl data undo {root}` takes it back."
+    assert error.value.hint == f"`dl data split {root}{options}` finishes it, {undo}"
+    journal = journals(root)[-1].path
+    rewritten(root, name="shuffle")
+    journal.rename(journal.with_name("0001-shuffle.pending"))
+    with pytest.raises(DlError) as error:
+        open_dataset(root)
+    assert error.value.hint == undo
+
+
 def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
     root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
     before = tree(tmp_path, hidden=True)
