@@ -1,8 +1,8 @@
 """Journals: the moves that a command is about to make in a folder, on disk before the first one.
 
 Only one process at a time works on a folder. Journals are in `<root>/.dl/`, one file per operation.
-Their content never changes; the file's name holds the state, so that every step is one atomic
-rename:
+Their content changes only where an operation goes on, or is taken back, in other folders than those
+in which it began. The file's name holds the state, so that every step is one atomic rename:
 
     0001-organize.done      finished; `dl data undo` can take it back, the last one first
     0002-split.pending      running, or killed on the way; to be finished
@@ -273,14 +273,14 @@ def write_journal(operation: Operation, becomes: Path | None = None) -> Journal:
 
 
 def rewrite(journal: Journal, operation: Operation) -> None:
-    """Write a journal anew, as one that began in the folders as they are now."""
+    """Write a journal anew, as one that began in the folders as they are now, unless it did."""
+    if operation.began == _began_now(operation, operation.root):
+        return
     _write(journal.path, operation, operation.root)
 
 
 def _write(path: Path, operation: Operation, root: Path) -> None:
-    here = place_of(operation.root)
-    assert here is not None, "its lock is in it"
-    began = Began(here._replace(path=os.path.realpath(root)), place_of(operation.source))
+    began = _began_now(operation, root)
     header = {
         "format": FORMAT,
         "name": operation.name,
@@ -308,6 +308,12 @@ def _write(path: Path, operation: Operation, root: Path) -> None:
         )
     require_own(path.parent, operation.root, folder=True)
     atomic_write(path, text)
+
+
+def _began_now(operation: Operation, root: Path) -> Began:
+    here = place_of(operation.root)
+    assert here is not None, "its lock is in it"
+    return Began(here._replace(path=os.path.realpath(root)), place_of(operation.source))
 
 
 def _values(line: bytes) -> Any:

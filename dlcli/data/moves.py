@@ -22,6 +22,7 @@ from dlcli.data.journal import (
     Operation,
     folders_of,
     journals,
+    rewrite,
     unfinished,
     write_journal,
 )
@@ -177,8 +178,6 @@ def undo(held: Held, prepare: Callable[[Operation], None] = _nothing) -> Outcome
             _require_free(operation.source, [move.source for move in operation.moves])
         elif operation.kind == "copy":
             _require_originals(operation)
-    if journal.state != "undoing":
-        journal = journal.renamed("undoing")
     return _back(held, journal, operation)
 
 
@@ -221,6 +220,10 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
         if operation.kind == "move":
             for folder in ["", *folders_of(m.source for m in operation.moves)]:
                 (operation.source / folder).mkdir(parents=True, exist_ok=True)
+        if journal.state != "undoing":
+            # it goes on without a question, although the dataset was renamed or its source removed
+            rewrite(journal, operation)
+            journal = journal.renamed("undoing")
         for move in operation.moves:
             source, target = (
                 f"{operation.source}/{move.source}",

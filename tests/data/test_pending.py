@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.children import at_each_change, die, forked
 from support.small_folders import (
     DOWNLOADED,
     KAGGLE,
@@ -34,7 +35,7 @@ from dlcli.data import operations
 from dlcli.data.dataset import open_dataset
 from dlcli.data.journal import JournalError, hold, journals
 from dlcli.data.moves import finish
-from dlcli.data.organize.organize import organize
+from dlcli.data.organize.organize import organize, to_organize
 from dlcli.data.pending import DoubtfulError, Named, to_move
 from dlcli.errors import DlError
 
@@ -160,6 +161,66 @@ def test_what_is_done_is_taken_back_after_a_renaming_but_not_in_a_copy(tmp_path:
     shutil.rmtree(copy)
     operations.undo(root)
     assert tree(folder) == DOWNLOADED
+
+
+def renamed_archive(folder: Path) -> Path:
+    shutil.make_archive(str(folder / "kaggle"), "zip", plant(folder / "files", KAGGLE))
+    organize(folder / "kaggle.zip", folder / "dogscats")
+    return (folder / "dogscats").rename(folder / "pets")
+
+
+def renamed_move(folder: Path) -> Path:
+    organize_move(plant(folder, DOWNLOADED))
+    return (folder / "dogscats").rename(folder / "pets")
+
+
+def emptied_source(folder: Path) -> Path:
+    organize_move(plant(folder, DOWNLOADED))
+    (folder / "kaggle").rmdir()
+    return folder / "dogscats"
+
+
+def copied_by_0_1_0(folder: Path) -> Path:
+    organize_copy(plant(folder, DOWNLOADED))
+    as_0_1_0(folder / "dogscats")
+    return folder / "dogscats"
+
+
+def stop_undoing(root: Path) -> None:
+    def die_halfway(event: str, path: str) -> None:
+        if event == "os.remove" and path.endswith("dog.0.jpg"):
+            die()
+
+    assert forked(lambda: operations.undo(root), lambda: at_each_change(die_halfway)) < 0
+
+
+@pytest.mark.parametrize("make", [renamed_archive, renamed_move, emptied_source, copied_by_0_1_0])
+def test_an_undo_that_needed_no_question_goes_on_without_one(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    root = make(tmp_path)
+    stop_undoing(root)
+    assert journals(root)[0].state == "undoing"
+    before = len(tree(root))
+    assert 0 < before < len(DOWNLOADED)
+    if make is not renamed_archive:
+        finished(root)
+        assert tree(tmp_path) == DOWNLOADED
+    else:
+        assert operations.undo(root).missing == ()
+    assert not root.exists()
+
+
+def test_half_of_an_archive_that_is_in_a_renamed_dataset_makes_no_other(tmp_path: Path) -> None:
+    root, archive, other = renamed_archive(tmp_path), tmp_path / "kaggle.zip", tmp_path / "dogscats"
+    stop_undoing(root)
+    for make in (organize, to_organize):
+        with pytest.raises(DlError, match=f"unpacked are in {root}") as error:
+            make(archive, other)
+        assert f"`dl data undo {root}`" in error.value.hint
+    operations.undo(root)
+    organize(archive, other)
+    assert len(open_dataset(other).splits["train"]) == 4
 
 
 def test_a_disk_that_is_not_there_is_not_made_by_undo(tmp_path: Path) -> None:

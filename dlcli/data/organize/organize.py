@@ -26,6 +26,7 @@ from dlcli.data.organize.staging import (
     hollow,
     is_staged_in,
     left_packed,
+    require_whole,
     stage,
     staging_folder,
     sweep_staged,
@@ -108,6 +109,7 @@ def to_organize(
         return _operation(source, source, target, options)
     folder = staging_folder(download, target)
     if is_staged_in(folder):
+        require_whole(folder, target)
         return _staged(download, folder, target, options)
     with hollow(download) as names:
         return _staged(download, names, target, options)
