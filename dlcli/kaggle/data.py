@@ -21,9 +21,10 @@ from dlcli.data.organize.staging import Download, is_staged_in, staging_folder
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
-from dlcli.files.download import PartialFile, fetch
+from dlcli.files.download import fetch
 from dlcli.files.formats import below
 from dlcli.files.own import require_own
+from dlcli.files.partial_file import PartialFile
 from dlcli.files.paths import quoted, shown
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
