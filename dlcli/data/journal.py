@@ -383,6 +383,7 @@ _PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "naming": dict,
     "notes": list,
     "fingerprints": list,
+    "settings_sha256": str,
     "train": int,
     "valid": (int, float, type(None)),
     "seed": int,
