@@ -422,19 +422,25 @@ def save_setting(file: Path, key: str, value: str) -> Any:
 def remove_setting(file: Path, key: str) -> bool:
     """Remove one setting from a YAML file, keep the rest; returns whether it was there.
 
-    An unknown setting in the file can be removed too, to mend the file.
+    An unknown setting in the file can be removed too, to mend the file. If nothing is left of the
+    user's own file, it is removed.
 
     Raises:
         DlError: an unknown key, or not a file, or one that does not hold settings.
     """
     from dlcli.files.locks import alone_in
 
-    file = real(file)
+    named, file = file, real(file)
     if os.path.lexists(file):
         _required(file)
         with alone_in(file.parent):
             if key in _flat(read_yaml(file), shown(file)):
-                atomic_write(file, without(read_yaml_text(file), key.split(".")))
+                left = without(read_yaml_text(file), key.split("."))
+                # an empty `dl.yaml` still makes its folder a project; a link would lead nowhere
+                if left.strip() in ("", "{}") and file == named == user_file():
+                    file.unlink()
+                else:
+                    atomic_write(file, left)
                 return True
     declared(key)
     return False
