@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dlcli import words
 from dlcli.data.journal import (
     FOLDER,
     Held,
     Journal,
+    Move,
     Operation,
     folders_of,
     journals,
@@ -32,6 +34,7 @@ from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import (
     PARTIAL,
+    Folders,
     copy_file,
     is_spare,
     link_file,
@@ -46,7 +49,7 @@ from dlcli.files.transfer import (
 from dlcli.images.formats import fault_of
 from dlcli.progress import Bar, track
 
-_TRANSFER: dict[str, Callable[[str, str], bool]] = {
+_TRANSFER: dict[str, Callable[[Any, Any], bool]] = {
     "move": move_file,
     "copy": copy_file,
     "link": link_file,
@@ -203,8 +206,8 @@ def _forward(journal: Journal, operation: Operation, becomes: Path | None = None
     with _resumable(operation, "finishes", becomes) as bar:
         for folder in filter(None, operation.made):
             (operation.root / folder).mkdir(exist_ok=True)
-        for move in operation.moves:
-            if not transfer(f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"):
+        for move, source, target in _places(operation):
+            if not transfer(source, target):
                 missing.append(move.source)
             bar.advance()
         if operation.kind == "move":
@@ -224,11 +227,7 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
             # it goes on without a question, although the dataset was renamed or its source removed
             rewrite(journal, operation)
             journal = journal.renamed("undoing")
-        for move in operation.moves:
-            source, target = (
-                f"{operation.source}/{move.source}",
-                f"{operation.root}/{move.target}",
-            )
+        for move, source, target in _places(operation):
             if operation.kind == "move":
                 if not move_back(target, source, operation.links.get(move.source, "")):
                     missing.append(move.target)
@@ -240,6 +239,20 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
         held.is_ours = held.is_ours or "" in operation.made
         journal.path.unlink()
     return Outcome(operation, undone=True, missing=tuple(missing), kept=tuple(kept))
+
+
+def _places(operation: Operation) -> Iterator[tuple[Move, Any, Any]]:
+    """Each move with its source and target: places in open folders for files that move, else paths.
+
+    The folders were no links before the first move, and may be exchanged for some meanwhile.
+    """
+    if operation.kind != "move":
+        for move in operation.moves:
+            yield move, f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"
+        return
+    with Folders(str(operation.source)) as sources, Folders(str(operation.root)) as targets:
+        for move in operation.moves:
+            yield move, sources.spot(move.source), targets.spot(move.target)
 
 
 @contextmanager
