@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlcli import words
-from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals, made_of
 from dlcli.data.moves import Outcome
@@ -30,6 +29,7 @@ from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
 from dlcli.kaggle.destination import remember
 from dlcli.progress import say
+from dlcli.settings_file import save_setting
 
 DOWNLOADS = ".downloads"
 

@@ -15,9 +15,9 @@ from support.project import WIDE, make_project, somebodys_project
 from support.terminal import written_to
 
 from dlcli.cli.parts.ask import WITHHELD
-from dlcli.config import user_file
 from dlcli.errors import DlError
 from dlcli.files.paths import shown, state_home
+from dlcli.settings_file import user_file
 from dlcli.trust import is_trusted
 
 TELLTALE = 'open({file!r}, "w").close()\n'

@@ -10,10 +10,11 @@ import click
 
 from dlcli import words
 from dlcli.cli.parts.datasets import require_place
-from dlcli.config import RECORD, Config
+from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings_file import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
