@@ -21,15 +21,15 @@ from typing import Any
 from dlcli import trust
 from dlcli.catalog import loadable_names, make_recipe, own_names, recipe_class
 from dlcli.errors import DlError, ExitCode, did_you_mean
-from dlcli.files.atomic import atomic_write
-from dlcli.files.formats import amended, read_yaml, read_yaml_text, without
-from dlcli.files.paths import PROJECT_FILE, config_home, find_project_file, shown, with_home
+from dlcli.files.formats import read_yaml
+from dlcli.files.paths import find_project_file, shown, with_home
 from dlcli.keys import TRAIN, all_keys, declarations, declared, own_recipe_of
 from dlcli.recipe import Recipe
-from dlcli.settings.fields import coerce, means_nothing, plain, settings_of
+from dlcli.settings.fields import coerce, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
-from dlcli.trust import real, require, require_file, untrusted
-from dlcli.words import short, written
+from dlcli.settings_file import NO_PROJECT_FILE, flattened, required, user_file
+from dlcli.trust import real, require_file, untrusted
+from dlcli.words import short
 
 RESERVED = {"DL_DEBUG", "DL_TEST_DATA", "DL_REQUIRE_ALL", trust.VARIABLE}
 # Settings of a project that are used only if it is trusted: they rent, and reach, and copy to and
@@ -39,12 +39,8 @@ GUARDED = ("aws.", "weights")
 SENT_TO = "kaggle.competition"
 # Folders of a project that are used, and said if it is not trusted.
 SAID = ("data_dir", "runs_dir")
-NO_PROJECT_FILE = f"An empty {PROJECT_FILE} is enough for a project."
 # Of an error's texts, which may hold a key or value of any length.
 MOST_CHARACTERS = 500
-# The block of a run's config.yaml that records when, where and with which software it ran.
-RECORD = "run"
-
 # Origins of values. A schedule of which only the rate was typed may still get other epochs.
 DEFAULT, FLAG, RATE_ALONE = "default", "flag", "flag --lr"
 
@@ -195,7 +191,7 @@ class Config:
 
     def with_defaults(self, mapping: Mapping[str, Any], origin: str) -> Config:
         """The same, with values from a file that override all but the flags."""
-        found = {key: v for key, v in _flat(mapping, origin).items() if not self.is_flag(key)}
+        found = {key: v for key, v in flattened(mapping, origin).items() if not self.is_flag(key)}
         return self.with_values(self.values | _coerced(found, origin, Path.cwd()))
 
     def with_schedule(
@@ -316,7 +312,7 @@ def load_config(
     project = find_project_file(folder or Path.cwd())
     warnings = []
     if project:
-        found = read_config_file(_required(project, NO_PROJECT_FILE))
+        found = read_config_file(required(project, NO_PROJECT_FILE))
         values |= {key: _guarded(key, value, project) for key, value in found.items()}
         warnings = _untrusted_folders(found, project)
     found, unknown = _from_environment(environ)
@@ -326,24 +322,6 @@ def load_config(
             raise DlError(f"No such file: {shown(config_file)}", hint="Check `--config`.")
         values |= read_config_file(config_file)
     return Config(values, (*warnings, *unknown), config_file)
-
-
-def _required(file: Path, hint: str = "") -> Path:
-    """A file of settings, which is to be read or changed.
-
-    Args:
-        hint: what else the user can do.
-
-    Raises:
-        DlError: it is something else than a file.
-    """
-    if file.is_file():
-        return file
-    if file.is_symlink() and not file.exists():
-        what, mend = f"is a link to {shown(file.readlink())}, which leads to nothing", "Mend"
-    else:
-        what, mend = "is not a file", "Move"
-    raise DlError(f"{shown(file)} {what}", hint=f"{mend} or remove it. {hint}".rstrip())
 
 
 def _guarded(key: str, value: Value, project: Path) -> Value:
@@ -363,131 +341,10 @@ def _untrusted_folders(values: Mapping[str, Value], project: Path) -> list[str]:
     return [f"{shown(project)} sets {folders}, and is not a trusted project's (`{command}`)."]
 
 
-def user_file() -> Path:
-    """The user's settings file: `~/.config/dl/config.yaml`."""
-    return config_home() / "config.yaml"
-
-
 def read_config_file(file: Path) -> dict[str, Value]:
     """Read one YAML file of settings; relative paths are relative to its folder."""
     origin = shown(file)
-    return _coerced(_flat(read_yaml(file), origin), origin, file.parent)
-
-
-def require_change(project: Path) -> None:
-    """Require that a project's file may be changed: that it is one, and that any link is trusted.
-
-    Raises:
-        DlError: it is something else than a file.
-        UntrustedError: it is a link out of the project, to a folder that is not trusted.
-    """
-    if os.path.lexists(project):
-        goal = real(_required(project, NO_PROJECT_FILE)).parent
-        if goal != real(project.parent):
-            require(goal, f"{shown(project)}, a link out of its project, is not changed")
-
-
-def save_setting(file: Path, key: str, value: str) -> Any:
-    """Write one setting to a YAML file, keep the rest; returns the written value.
-
-    Args:
-        file: the file; made if it is missing.
-        value: as typed; a relative path is relative to the current folder.
-
-    Raises:
-        DlError: an unknown key, a wrong type, or not a file, or one that does not hold settings.
-    """
-    from dlcli.files.locks import alone_in  # not for those who only read settings
-
-    setting = declared(key)
-    try:
-        checked = plain(coerce(value, replace(setting, name=key)))
-    except DlError as error:
-        if not means_nothing(value, setting):
-            raise
-        hint = f"For the default, {setting.text(setting.default)}: `dl config unset {key}`."
-        raise DlError(error.what, why=error.why, hint=hint, exit_code=error.exit_code) from error
-    file = real(file)  # so that a link, as for dotfiles, stays a link
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with alone_in(file.parent):
-        text = ""
-        if os.path.lexists(file):
-            _required(file)
-            _flat(read_yaml(file), shown(file))  # fails: an unreadable file isn't overwritten
-            text = read_yaml_text(file)
-        atomic_write(file, amended(text, key.split(".", 2), checked))
-    return checked
-
-
-def remove_setting(file: Path, key: str) -> bool:
-    """Remove one setting from a YAML file, keep the rest; returns whether it was there.
-
-    An unknown setting in the file can be removed too, to mend the file.
-
-    Raises:
-        DlError: an unknown key, or not a file, or one that does not hold settings.
-    """
-    from dlcli.files.locks import alone_in
-
-    file = real(file)
-    if os.path.lexists(file):
-        _required(file)
-        with alone_in(file.parent):
-            if key in _flat(read_yaml(file), shown(file)):
-                atomic_write(file, without(read_yaml_text(file), key.split(".")))
-                return True
-    declared(key)
-    return False
-
-
-def _flat(mapping: Any, origin: str, block: str = "") -> dict[str, Any]:
-    """Convert nested YAML to dotted keys, without the record of a run.
-
-    Raises:
-        DlError: it is not nested like settings.
-    """
-    if mapping is None:
-        return {}
-    if not isinstance(mapping, dict):
-        raise DlError(
-            f"{origin} should hold lines of `key: value`",
-            why=f"found {mapping!r:.40}",
-            hint="Mend or remove the file.",
-        )
-    flat: dict[str, Any] = {}
-    for name, value in mapping.items():
-        key = f"{block}{name}"
-        if key == RECORD:
-            continue
-        if "." in str(name):
-            head, _, rest = str(name).partition(".")
-            line = short(f"{rest}: {value}")
-            raise DlError(
-                f"{origin}: `{short(key)}` must be indented below `{short(head)}:`",
-                why="a name with a dot is for `dl config`, not for a file",
-                hint=f"Write `{short(head)}:` and, on the next line, `  {line}`.",
-            )
-        if isinstance(value, dict):
-            flat |= _flat(value, origin, f"{key}.")
-        elif below := _below(key):
-            if value is not None:
-                raise DlError(
-                    f"{origin}: `{key}` holds other settings, not {written(value)}",
-                    hint=f"Below it, write {below}.",
-                )
-        else:
-            flat[key] = value
-    return flat
-
-
-def _below(key: str) -> str:
-    """What to write below a key, in words; empty for a setting's own."""
-    if f"{key}." == TRAIN:
-        return "the name of a recipe and, below that, its hyperparameters"
-    if own_recipe_of(key) and key.count(".") == 1:
-        return "the recipe's hyperparameters, each as `name: value`"
-    known = [each.split(".")[-1] for each in declarations() if each.startswith(f"{key}.")]
-    return f"one or more of {', '.join(known)}, each as `name: value`" if known else ""
+    return _coerced(flattened(read_yaml(file), origin), origin, file.parent)
 
 
 def _coerced(flat: Mapping[str, Any], origin: str, base: Path) -> dict[str, Value]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files.paths import expanded, quoted, shown, state_home
+from dlcli.files.paths import expanded, quoted, reason, shown, state_home
 from dlcli.progress import say
 
 # Folders that are trusted, as in PATH.
@@ -81,7 +81,7 @@ def require(folder: Path, what: str) -> None:
         named = os.environ.get(VARIABLE)
         os.environ[VARIABLE] = os.pathsep.join(filter(None, [named, str(error.folder)]))
         say(
-            f"Warning: the answer is not remembered: {failed.strerror or failed}. "
+            f"Warning: the answer is not remembered: {reason(failed)}. "
             f"If `dl` should not ask again, set `{VARIABLE}={quoted(error.folder)}`."
         )
 

@@ -39,6 +39,7 @@ FLOORS = (
     "runs",
     "data",
     "config.py",
+    "settings_file.py",
     "keys.py",
     "catalog.py",
     "recipes",

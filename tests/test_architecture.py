@@ -53,6 +53,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features", "runs"),
     ("data",),
     ("config",),
+    ("settings_file",),
     ("keys",),
     ("catalog",),
     ("recipes",),

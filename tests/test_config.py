@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.catalog import recipe_names
-from dlcli.config import Config, load_config, user_file
+from dlcli.config import Config, load_config
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import find_project_file
@@ -20,6 +20,7 @@ from dlcli.keys import all_keys, declared
 from dlcli.runs.run import Run
 from dlcli.settings.schedule import Schedule
 from dlcli.settings.shared import Kaggle, Settings
+from dlcli.settings_file import user_file
 
 # A setting of each kind, with values that sources may give it.
 VALUES: dict[str, st.SearchStrategy[Any]] = {

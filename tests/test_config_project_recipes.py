@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from support.project import BROKEN, WIDE, make_project
 
-from dlcli.config import load_config, save_setting
+from dlcli.config import load_config
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.keys import all_keys, declarations, declared
+from dlcli.settings_file import save_setting
 
 TELLTALE = 'open("it ran", "w")\n'
 

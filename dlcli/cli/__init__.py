@@ -12,7 +12,7 @@ import click
 from dlcli.cli.parts.ask import consent_to_trust
 from dlcli.cli.parts.help import CALLED, DebugOption, Group, usage_text
 from dlcli.errors import DlError, ExitCode, lacks_memory
-from dlcli.files.paths import shown
+from dlcli.files.paths import obstacle_of, shown
 from dlcli.progress import nobody_reads, say
 from dlcli.trust import asked_by
 from dlcli.version import __version__
@@ -191,6 +191,8 @@ def _os_error(error: OSError) -> str:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"No permission to use{of or ' a file'}: {why}\nCheck its owner, or name another."
+    if found := obstacle_of(error):
+        return str(found)
     if error.errno == errno.ENOENT and not of:
         return "The current folder was moved or removed\nChange to another: `cd ~`."
     return f"Can't use{of or ' a file'}: {why}\nRun it again with --debug to see where it failed."

@@ -16,22 +16,13 @@ from dlcli.cli.parts.complete import complete_setting
 from dlcli.cli.parts.help import Command, DebugOption, Group
 from dlcli.cli.parts.options import JSON, TypedPath, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
-from dlcli.config import (
-    DEFAULT,
-    FLAG,
-    RATE_ALONE,
-    Config,
-    load_config,
-    remove_setting,
-    require_change,
-    save_setting,
-    user_file,
-)
+from dlcli.config import DEFAULT, FLAG, RATE_ALONE, Config, load_config
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, shown
 from dlcli.keys import all_keys, declared, keys_of_recipes, own_recipe_of, whole_key
 from dlcli.progress import say
 from dlcli.settings.fields import plain
+from dlcli.settings_file import remove_setting, require_change, save_setting, user_file
 from dlcli.words import printable
 
 TRUST = f"""Trust a project: run its recipes, and use all of its settings.

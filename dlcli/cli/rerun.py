@@ -99,17 +99,16 @@ def command(
     in `dl train`.
     """
     from dlcli.data.choice import Choice, remember
-    from dlcli.runs.choice import same_runs
+    from dlcli.runs.choice import names_dataset, same_runs
     from dlcli.runs.dataset import dataset_of
     from dlcli.training.launch import rerun
 
     old = named_or_last(config, named, trained=True, lasting=True)
-    if named:
+    if named and not names_dataset(config, named):
         say(f"Run {shown(old.path)} (named)")
-    if root := dataset_of(old, config.settings().data_dir):
-        say(str(Choice(root, "of this run")))
-        if named:  # the commands that follow are about the new run
-            remember(root)
+        if root := dataset_of(old, config.settings().data_dir):
+            say(str(Choice(root, "of this run")))
+            remember(root)  # the commands that follow are about the new run
     with nothing_to_resume():
         new = rerun(old, sets, data_dir=config.settings().data_dir, epochs=epochs, lr=lr)
     print_result(new, f"dl evaluate {new.name}{same_runs(config)}")

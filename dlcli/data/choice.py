@@ -16,7 +16,7 @@ from dlcli.data.dataset import MARKS, SAMPLE, is_dataset, kind_of
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import read_text
-from dlcli.files.paths import absolute, expanded, quoted, shown, state_home
+from dlcli.files.paths import absolute, expanded, obstacle, quoted, reason, shown, state_home
 from dlcli.images.formats import is_image
 from dlcli.process import session_ended, session_id
 from dlcli.progress import say
@@ -181,7 +181,7 @@ def find_dataset(named: str, data_dir: Path) -> Path:
                 why="a dataset is a folder",
                 hint=f"Make a dataset of it: `dl data organize {quoted(candidate)}`.",
             )
-    raise DlError(
+    raise obstacle(candidates[0]) or DlError(
         f"No such dataset: {shown(named)}",
         why=f"no folder {shown(candidates[0])}",
         hint=did_you_mean(path.name, dataset_names(data_dir))
@@ -264,7 +264,7 @@ def remember(root: Path) -> None:
         _forget_ended()
     except OSError as error:  # a home that can't be written: the command itself goes on
         say(
-            f"Warning: can't remember the dataset in {shown(_state_file())}: {error.strerror}. "
+            f"Warning: can't remember the dataset in {shown(_state_file())}: {reason(error)}. "
             "Add `-d DATASET` to the next command."
         )
 
@@ -295,7 +295,7 @@ def _recorded(file: Path) -> Path | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, DlError) as error:
-        why = error.why if isinstance(error, DlError) else error.strerror
+        why = error.why if isinstance(error, DlError) else reason(error)
         say(
             f"Warning: can't read {shown(file)}: {why}. Remove it: it names the dataset last named."
         )

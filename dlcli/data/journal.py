@@ -1,8 +1,8 @@
 """Journals: the moves that a command is about to make in a folder, on disk before the first one.
 
 Only one process at a time works on a folder. Journals are in `<root>/.dl/`, one file per operation.
-Their content never changes; the file's name holds the state, so that every step is one atomic
-rename:
+Their content changes only where an operation goes on, or is taken back, in other folders than those
+in which it began. The file's name holds the state, so that every step is one atomic rename:
 
     0001-organize.done      finished; `dl data undo` can take it back, the last one first
     0002-split.pending      running, or killed on the way; to be finished
@@ -23,9 +23,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -128,6 +128,15 @@ class Operation:
         return self.origin or self.root
 
 
+def folders_of(paths: Iterable[str]) -> list[str]:
+    """The folders of some files, and their parents, outermost first."""
+    found = {path.rpartition("/")[0] for path in paths}
+    for folder in tuple(found):
+        while folder := folder.rpartition("/")[0]:
+            found.add(folder)
+    return sorted(found - {""})
+
+
 def made_of(operation: Operation) -> Path:
     """The download that an operation's files come from: a folder or an archive."""
     return Path(operation.details.get("source", operation.source))
@@ -155,48 +164,47 @@ class Journal:
                 leads out of its folders.
             NotOwnError: it is a link, or not a file.
         """
-        line = 0
+        return self._read(whole=True)
+
+    def read_header(self) -> Operation:
+        """The operation without its moves: they may take half a minute to read.
+
+        Raises:
+            JournalError, NotOwnError: as `read`, but for what is damaged in the moves.
+        """
+        return self._read(whole=False)
+
+    def _read(self, *, whole: bool) -> Operation:
+        number = 1
         try:
             if self.number > MOST_NUMBER:
                 raise JournalError(f"`dl` numbers at most {MOST_NUMBER:,} journals")
-            with os.fdopen(open_own(self.path, self.root), encoding="ascii", newline="\n") as lines:
+            with os.fdopen(open_own(self.path, self.root), "rb") as lines:
                 size = os.fstat(lines.fileno()).st_size
                 if size > MOST_BYTES:
                     raise JournalError(
                         f"it has {words.size(size)}, and `dl` writes at most "
                         f"{words.size(MOST_BYTES)}"
                     )
-                header = json.loads(lines.readline(MOST_HEADER_BYTES), parse_constant=_refuse)
-                line = 1
-                began = _began(header)
-                moves, links = [], dict(header.get("links", {}))
-                for text in iter(partial(lines.readline, _MOST_LINE_BYTES), ""):
-                    source, target, *link = json.loads(text)
+                operation = _operation(_values(lines.readline(MOST_HEADER_BYTES)), self)
+                if not whole:
+                    return operation
+                moves: list[Move] = []
+                links = dict(operation.links)
+                for line in iter(partial(lines.readline, _MOST_LINE_BYTES), b""):
+                    number += 1
+                    if len(moves) == MOST_MOVES:
+                        raise JournalError(f"it lists more than {MOST_MOVES:,} files")
+                    source, target, *link = _values(line)
                     moves.append(_move(source, target))
                     if link:
                         links[source] = _link(*link)
-                    line += 1
-                    if line > MOST_MOVES + 1:
-                        raise JournalError(f"it lists more than {MOST_MOVES:,} files")
-            return _checked(
-                Operation(
-                    name=header["name"],
-                    kind=header["kind"],
-                    root=self.root,
-                    moves=tuple(moves),
-                    origin=Path(header["origin"]) if header["origin"] else None,
-                    made=tuple(map(_folder_inside, header["made"])),
-                    details=header["details"],
-                    links=links,
-                    began=began,
-                ),
-                self.name,
-            )
+            return _consistent(replace(operation, moves=tuple(moves), links=links))
         except JournalError as error:
             why = error.what
         # the last of them: brackets in brackets, a thousand deep
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            why = f"line {line + 1} is not what `dl` writes"
+            why = f"line {number} is not what `dl` writes"
         raise JournalError(
             f"Can't read the journal {shown(self.path)}",
             why=why,
@@ -265,14 +273,14 @@ def write_journal(operation: Operation, becomes: Path | None = None) -> Journal:
 
 
 def rewrite(journal: Journal, operation: Operation) -> None:
-    """Write a journal anew, as one that began in the folders as they are now."""
+    """Write a journal anew, as one that began in the folders as they are now, unless it did."""
+    if operation.began == _began_now(operation, operation.root):
+        return
     _write(journal.path, operation, operation.root)
 
 
 def _write(path: Path, operation: Operation, root: Path) -> None:
-    here = place_of(operation.root)
-    assert here is not None, "its lock is in it"
-    began = Began(here._replace(path=os.path.realpath(root)), place_of(operation.source))
+    began = _began_now(operation, root)
     header = {
         "format": FORMAT,
         "name": operation.name,
@@ -300,6 +308,16 @@ def _write(path: Path, operation: Operation, root: Path) -> None:
         )
     require_own(path.parent, operation.root, folder=True)
     atomic_write(path, text)
+
+
+def _began_now(operation: Operation, root: Path) -> Began:
+    here = place_of(operation.root)
+    assert here is not None, "its lock is in it"
+    return Began(here._replace(path=os.path.realpath(root)), place_of(operation.source))
+
+
+def _values(line: bytes) -> Any:
+    return json.loads(line.decode("ascii"), parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> None:
@@ -331,7 +349,7 @@ def _move(source: Any, target: Any) -> Move:
 
 
 def _link(text: Any) -> str:
-    if not 0 < len(os.fsencode(text)) <= _MOST_PATH_BYTES:
+    if not 0 < len(os.fsencode(text)) <= _MOST_PATH_BYTES or "\0" in text:
         raise ValueError
     return str(text)
 
@@ -365,6 +383,7 @@ _PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "naming": dict,
     "notes": list,
     "fingerprints": list,
+    "settings_sha256": str,
     "train": int,
     "valid": (int, float, type(None)),
     "seed": int,
@@ -374,45 +393,65 @@ _NAMING = {"file", "id_column", "label_column"}
 _NEEDED = {"source": {"stamp"}, "fingerprints": {"train", "valid", "seed"}}
 
 
-def _checked(operation: Operation, name: str) -> Operation:
-    """An operation as `dl` writes it.
+def _operation(header: Any, journal: Journal) -> Operation:
+    """What a header says, as `dl` writes it.
 
     Raises:
-        JournalError, TypeError, ValueError: it is not.
+        JournalError, KeyError, TypeError, ValueError, AttributeError: it is not.
     """
-    details, origin = operation.details, operation.origin
+    began = _began(header)
+    name, kind, details = header["name"], header["kind"], header["details"]
+    origin = Path(header["origin"]) if header["origin"] else None
     texts = [*details.get("notes", ()), *details.get("fingerprints", ())]
     texts += details.get("naming", {}).values()
-    links = operation.links
     for path in map(Path, filter(None, [origin, details.get("source")])):
         if not path.is_absolute() or "\0" in str(path):
             raise JournalError(f"its folder {words.short(shown(path))} is not an absolute path")
         os.fsencode(path)
-    if operation.kind != "move" and origin is None:
+    if kind in ("copy", "link") and origin is None:
         raise JournalError("it makes copies of files of the dataset itself")
-    if operation.kind == "move":
-        start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
-        for move in operation.moves:
-            if os.path.join(start, move.source) == os.path.join(goal, move.target):
-                raise JournalError(f"it moves {words.short(shown(move.target))} onto itself")
-    if len({move.target for move in operation.moves}) < len(operation.moves):
-        raise JournalError("it gives two files one name")
-    if len({move.source for move in operation.moves}) < len(operation.moves):
-        raise JournalError("it names one file twice")
     if not (
-        operation.name == name
-        and operation.kind in ("move", "copy", "link")
+        name == journal.name
+        and kind in ("move", "copy", "link")
         and all(isinstance(details[key], _PLAIN[key]) for key in details.keys() & _PLAIN)
         and all(need <= details.keys() for key, need in _NEEDED.items() if key in details)
         and ("fingerprints" in details or name != "sample")
         and details.get("naming", {}).keys() <= _NAMING
-        and all(isinstance(text, str) for text in [*texts, *links.values()])
-        and not any("\0" in text for text in links.values())
+        and all(isinstance(text, str) for text in texts)
     ):
         raise ValueError
-    for source, text in links.items():
-        _inside(source), os.fsencode(text)
-    return operation
+    return Operation(
+        name=name,
+        kind=kind,
+        root=journal.root,
+        moves=(),
+        origin=origin,
+        made=tuple(map(_folder_inside, header["made"])),
+        details=details,
+        links={_inside(path): _link(text) for path, text in header.get("links", {}).items()},
+        began=began,
+    )
+
+
+def _consistent(operation: Operation) -> Operation:
+    """An operation whose moves fit each other, and which made no other folders than they need.
+
+    Raises:
+        JournalError: they do not.
+    """
+    moves = operation.moves
+    if operation.kind == "move":
+        start, goal = (os.path.realpath(each) for each in (operation.source, operation.root))
+        for move in moves:
+            if os.path.join(start, move.source) == os.path.join(goal, move.target):
+                raise JournalError(f"it moves {words.short(shown(move.target))} onto itself")
+    if len({move.target for move in moves}) < len(moves):
+        raise JournalError("it gives two files one name")
+    if len({move.source for move in moves}) < len(moves):
+        raise JournalError("it names one file twice")
+    # any other would be an empty folder of the user, which an undo removes
+    own = {"", *folders_of(move.target for move in moves)}
+    return replace(operation, made=tuple(folder for folder in operation.made if folder in own))
 
 
 @dataclass

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dlcli import words
 from dlcli.data.journal import (
     FOLDER,
     Held,
     Journal,
+    Move,
     Operation,
+    folders_of,
     journals,
+    rewrite,
     unfinished,
     write_journal,
 )
@@ -30,6 +34,7 @@ from dlcli.files.atomic import require_room, sync_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import (
     PARTIAL,
+    Folders,
     copy_file,
     is_spare,
     link_file,
@@ -44,7 +49,7 @@ from dlcli.files.transfer import (
 from dlcli.images.formats import fault_of
 from dlcli.progress import Bar, track
 
-_TRANSFER: dict[str, Callable[[str, str], bool]] = {
+_TRANSFER: dict[str, Callable[[Any, Any], bool]] = {
     "move": move_file,
     "copy": copy_file,
     "link": link_file,
@@ -106,7 +111,7 @@ def carry_out(held: Held, operation: Operation, becomes: Path | None = None) -> 
     place = becomes or operation.root
     if operation.kind == "copy":
         _require_space(operation, place)
-    folders = _folders(move.target for move in operation.moves)
+    folders = folders_of(move.target for move in operation.moves)
     made = [folder for folder in folders if not (operation.root / folder).exists()]
     if held.is_ours:
         made.insert(0, "")
@@ -176,8 +181,6 @@ def undo(held: Held, prepare: Callable[[Operation], None] = _nothing) -> Outcome
             _require_free(operation.source, [move.source for move in operation.moves])
         elif operation.kind == "copy":
             _require_originals(operation)
-    if journal.state != "undoing":
-        journal = journal.renamed("undoing")
     return _back(held, journal, operation)
 
 
@@ -203,12 +206,12 @@ def _forward(journal: Journal, operation: Operation, becomes: Path | None = None
     with _resumable(operation, "finishes", becomes) as bar:
         for folder in filter(None, operation.made):
             (operation.root / folder).mkdir(exist_ok=True)
-        for move in operation.moves:
-            if not transfer(f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"):
+        for move, source, target in _places(operation):
+            if not transfer(source, target):
                 missing.append(move.source)
             bar.advance()
         if operation.kind == "move":
-            _remove_empty(operation.source, _folders(m.source for m in operation.moves))
+            _remove_empty(operation.source, folders_of(m.source for m in operation.moves))
         _settle(operation)
         journal.renamed("done")
     return Outcome(operation, undone=False, missing=tuple(missing))
@@ -218,13 +221,13 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
     missing, kept = [], []
     with _resumable(operation, "goes on undoing") as bar:
         if operation.kind == "move":
-            for folder in ["", *_folders(m.source for m in operation.moves)]:
+            for folder in ["", *folders_of(m.source for m in operation.moves)]:
                 (operation.source / folder).mkdir(parents=True, exist_ok=True)
-        for move in operation.moves:
-            source, target = (
-                f"{operation.source}/{move.source}",
-                f"{operation.root}/{move.target}",
-            )
+        if journal.state != "undoing":
+            # it goes on without a question, although the dataset was renamed or its source removed
+            rewrite(journal, operation)
+            journal = journal.renamed("undoing")
+        for move, source, target in _places(operation):
             if operation.kind == "move":
                 if not move_back(target, source, operation.links.get(move.source, "")):
                     missing.append(move.target)
@@ -236,6 +239,20 @@ def _back(held: Held, journal: Journal, operation: Operation) -> Outcome:
         held.is_ours = held.is_ours or "" in operation.made
         journal.path.unlink()
     return Outcome(operation, undone=True, missing=tuple(missing), kept=tuple(kept))
+
+
+def _places(operation: Operation) -> Iterator[tuple[Move, Any, Any]]:
+    """Each move with its source and target: places in open folders for files that move, else paths.
+
+    The folders were no links before the first move, and may be exchanged for some meanwhile.
+    """
+    if operation.kind != "move":
+        for move in operation.moves:
+            yield move, f"{operation.source}/{move.source}", f"{operation.root}/{move.target}"
+        return
+    with Folders(str(operation.source)) as sources, Folders(str(operation.root)) as targets:
+        for move in operation.moves:
+            yield move, sources.spot(move.source), targets.spot(move.target)
 
 
 @contextmanager
@@ -272,12 +289,12 @@ def _resumable(operation: Operation, goes_on: str, becomes: Path | None = None) 
             ) from error
 
 
-def _folders_of(operation: Operation) -> set[Path]:
+def _changed_by(operation: Operation) -> set[Path]:
     """The folders that an operation may change, as far as they are there."""
     folders = {operation.root}
-    folders |= {operation.root / name for name in _folders(m.target for m in operation.moves)}
+    folders |= {operation.root / name for name in folders_of(m.target for m in operation.moves)}
     if operation.kind == "move":
-        names = _folders(move.source for move in operation.moves)
+        names = folders_of(move.source for move in operation.moves)
         folders |= {operation.source, *(operation.source / name for name in names)}
     return {folder for folder in folders if folder.is_dir()}
 
@@ -293,7 +310,7 @@ def _copied_into(operation: Operation, folders: set[Path]) -> set[Path]:
 
 def _require_no_partial(operation: Operation) -> None:
     """Refuse to begin where a file of the user has the name under which a copy grows."""
-    for folder in _copied_into(operation, _folders_of(operation)):
+    for folder in _copied_into(operation, _changed_by(operation)):
         if os.path.lexists(folder / PARTIAL):
             raise DlError(
                 f"{shown(folder / PARTIAL)} is in the way",
@@ -304,7 +321,7 @@ def _require_no_partial(operation: Operation) -> None:
 
 def _settle(operation: Operation) -> None:
     """Clean up after killed copies, and wait until the result would survive a power cut."""
-    folders = _folders_of(operation)
+    folders = _changed_by(operation)
     for folder in _copied_into(operation, folders):
         sweep(str(folder))
     if operation.kind == "copy":
@@ -318,7 +335,7 @@ def _settle(operation: Operation) -> None:
 def sweep_copies(operation: Operation) -> None:
     """Remove what a killed copy left in the dataset, but not behind a link."""
     if operation.kind == "copy" and not _linked(operation):
-        for folder in _folders_of(operation):
+        for folder in _changed_by(operation):
             sweep(str(folder))
 
 
@@ -393,21 +410,13 @@ def _require_own_sources(journal: Journal, operation: Operation) -> None:
 
 
 def _linked(operation: Operation) -> list[Path]:
-    """The links among the folders that files move into, and out of; those of copies are only read.
-
-    The folders that an operation makes are among them.
-    """
-    targets = _folders([*(move.target for move in operation.moves), *_inner(operation.made)])
+    """The links among the folders that files move into and out of; copies only read theirs."""
+    targets = folders_of(move.target for move in operation.moves)
     folders = [operation.root / name for name in targets]
     if operation.kind == "move":
-        sources = _folders(move.source for move in operation.moves)
+        sources = folders_of(move.source for move in operation.moves)
         folders += [operation.source / name for name in sources]
     return [folder for folder in folders if folder.is_symlink()]
-
-
-def _inner(folders: Iterable[str]) -> list[str]:
-    """A path in each of some folders."""
-    return [f"{folder}/file" for folder in folders if folder]
 
 
 def _links_among(operation: Operation) -> dict[str, str]:
@@ -419,9 +428,11 @@ def _links_among(operation: Operation) -> dict[str, str]:
 
 def _require_writable(operation: Operation) -> None:
     """Refuse a plan that the folders' permissions don't allow."""
-    folders = [operation.root / name for name in _folders(m.target for m in operation.moves)]
+    folders = [operation.root / name for name in folders_of(m.target for m in operation.moves)]
     if operation.kind == "move":
-        folders += [operation.source / name for name in _folders(m.source for m in operation.moves)]
+        folders += [
+            operation.source / name for name in folders_of(m.source for m in operation.moves)
+        ]
     for folder in folders:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             raise DlError(
@@ -484,12 +495,3 @@ def _remove_empty(root: Path, folders: Sequence[str]) -> None:
     for folder in reversed(folders):
         with suppress(OSError):  # not empty, or already gone
             (root / folder).rmdir()
-
-
-def _folders(paths: Iterable[str]) -> list[str]:
-    """The folders of some files, and their parents, outermost first."""
-    found = {path.rpartition("/")[0] for path in paths}
-    for folder in tuple(found):
-        while folder := folder.rpartition("/")[0]:
-            found.add(folder)
-    return sorted(found - {""})

@@ -8,7 +8,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dlcli.data.dataset import SAMPLE
-from dlcli.data.journal import Held, Journal, JournalError, hold, journals, rewrite, unfinished
+from dlcli.data.journal import (
+    Held,
+    Journal,
+    JournalError,
+    Operation,
+    hold,
+    journals,
+    rewrite,
+    unfinished,
+)
 from dlcli.data.moves import Outcome, finish, last, sweep_copies
 from dlcli.data.moves import undo as take_back
 from dlcli.data.pending import DoubtfulError, Named
@@ -24,7 +33,7 @@ def touched_last(root: Path) -> Path:
     """Of a dataset and its sample, the folder that `dl data` worked on last."""
     beside = root.with_name(root.name + SAMPLE)
     theirs, ours = journals(beside), journals(root)
-    if not theirs or theirs[-1].name != "sample" or theirs[-1].read().origin != root:
+    if not theirs or theirs[-1].name != "sample" or theirs[-1].read_header().origin != root:
         return root
     later = not ours or theirs[-1].path.lstat().st_mtime_ns > ours[-1].path.lstat().st_mtime_ns
     return beside if later else root
@@ -41,13 +50,16 @@ def undo(root: Path) -> Outcome:
         return take_back(held, await_back)
 
 
-def agree(doubtful: DoubtfulError) -> None:
+def agree(doubtful: DoubtfulError, operation: Operation) -> None:
     """Write a journal anew, as one that began here: the user was shown its moves, and agreed.
+
+    Args:
+        doubtful: what was asked about.
+        operation: what was shown.
 
     Raises:
         DlError: another process works on the folder.
     """
-    operation = doubtful.operation
     with hold(operation.root):
         if not doubtful.journal.path.exists():
             return  # another process has finished it meanwhile

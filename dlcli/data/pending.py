@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dlcli.data.journal import Journal, Operation, made_of, place_of, unfinished
 from dlcli.errors import DlError
@@ -25,8 +26,8 @@ from dlcli.words import count
 
 # Moves of a journal that are shown.
 _MOST_SHOWN = 5
-# The commands that have a journal.
-_COMMANDS = ("organize", "split", "sample")
+# The commands that have a journal, and of each the options with numbers.
+_COMMANDS = {"organize": (), "split": ("valid", "seed"), "sample": ("train", "valid", "seed")}
 # What the mark of a folder names that `data/photos/organize/staging` made beside a dataset.
 _UNPACKED_BY = ("organize", "undo")
 
@@ -49,7 +50,7 @@ class DoubtfulError(DlError):
 
     Args:
         journal: its journal.
-        operation: what that holds.
+        operation: what that holds, maybe without the moves.
         why: what makes it doubtful.
         back: whether it would be taken back.
     """
@@ -63,13 +64,13 @@ class DoubtfulError(DlError):
             hint += f"In a terminal, `dl data undo {root}` shows the moves back, and asks. "
         if journal.state != "done":
             hint += f"`dl data undo {root} --drop` forgets it: all files stay where they are. "
-        if not back and operation.name in _COMMANDS:
-            hint += f"In a terminal, `{as_typed(operation)}` asks, then finishes it."
+        if not back and (command := as_typed(operation)):
+            hint += f"In a terminal, `{command}` asks, then finishes it."
         state = "was not taken back" if back else "has not finished"
         # not the whole command, which a reader would type again
         what = f"`{operation.name}` {state} in {shown(operation.root)}"
         super().__init__(what, why=why, hint=hint.strip())
-        self.journal, self.operation, self.back = journal, operation, back
+        self.journal, self.back = journal, back
 
 
 def require_certain(
@@ -164,7 +165,7 @@ def require_finished(root: Path) -> None:
     journal = unfinished(root)
     if journal is None:
         return
-    operation, back = journal.read(), journal.state == "undoing"
+    operation, back = journal.read_header(), journal.state == "undoing"
     require_certain(journal, operation, back=back)
     undo = f"`dl data undo {quoted(root)}`"
     if back:
@@ -173,15 +174,23 @@ def require_finished(root: Path) -> None:
             why="it is still running, or it was stopped",
             hint=f"{undo} finishes it.",
         )
+    hint = f"{undo} takes it back."
+    if command := as_typed(operation):
+        hint = f"`{command}` finishes it, {hint}"
     raise DlError(
         f"`dl data {operation.name}` has not finished in {shown(root)}",
         why="it is still running, or it was stopped",
-        hint=f"`{as_typed(operation)}` finishes it, {undo} takes it back.",
+        hint=hint,
     )
 
 
 def as_typed(operation: Operation) -> str:
-    """The command that does an operation again."""
+    """The command that does an operation again; "" if no command of this version does.
+
+    A number that the command would not take, as a journal of somebody else may hold, is left out.
+    """
+    if operation.name not in _COMMANDS:
+        return ""
     download = made_of(operation)
     # an archive may have been removed once it was unpacked
     source = download if place_of(download) else operation.source
@@ -195,13 +204,25 @@ def as_typed(operation: Operation) -> str:
             words.append("--link")
         if operation.details.get("flatten"):
             words.append("--flatten")
-    for option in ("train", "valid", "seed"):
-        if operation.details.get(option) is not None:
-            words += [f"--{option}", str(operation.details[option])]
-    for name, value in operation.details.get("naming", {}).items():
-        option = "labels" if name == "file" else name.replace("_", "-")
-        words += [f"--{option}", shlex.quote(value)]
+        for name, value in operation.details.get("naming", {}).items():
+            option = "labels" if name == "file" else name.replace("_", "-")
+            words += [f"--{option}", shlex.quote(value)]
+    for option in _COMMANDS[operation.name]:
+        if number := _number(option, operation.details.get(option)):
+            words += [f"--{option}", number]
     return " ".join(words)
+
+
+def _number(option: str, value: Any) -> str:
+    """A number as an option takes it; "" if the option takes no such number."""
+    least = 0 if option == "seed" else 1
+    if type(value) is int and least <= value < 2**32:
+        return str(value)
+    if option == "valid" and type(value) is float and 0 < value < 1:
+        from decimal import Decimal
+
+        return f"{Decimal(str(value)):f}"  # a share has a point: 0.00001, not 1e-05
+    return ""
 
 
 def _is_beside(operation: Operation) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.config import RECORD, Config
+from dlcli.config import Config
 from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
@@ -22,6 +22,7 @@ from dlcli.runs.choice import ChosenRun, named_run, same_runs
 from dlcli.runs.record import ENSEMBLE
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain
+from dlcli.settings_file import RECORD
 from dlcli.training.fit import Interrupted
 from dlcli.training.launch import train
 

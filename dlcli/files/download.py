@@ -1,22 +1,18 @@
 """Download a large file over HTTP, and resume it after a break or a kill.
 
-The bytes so far are in `NAME.partial`; `NAME.partial.json` says which file of the server they are
-of. The rest is requested only if the file has not changed (If-Range); a changed file is downloaded
+The rest is requested only if the file has not changed (If-Range); a changed file is downloaded
 from the start. A busy server is asked again when it says so.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from http import HTTPStatus
 from http.client import BadStatusLine
 from pathlib import Path
@@ -27,11 +23,10 @@ from urllib.parse import urlsplit
 from dlcli import words
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.archives import brief
-from dlcli.files.atomic import require_room, sync_folder
-from dlcli.files.formats import parse_json, read_text
+from dlcli.files.atomic import require_room
 from dlcli.files.locks import held
+from dlcli.files.partial_file import PartialFile, RemoteFile, digest_of, number, seconds_of
 from dlcli.files.paths import shown
-from dlcli.files.transfer import move_file
 from dlcli.progress import say, track
 
 if TYPE_CHECKING:
@@ -54,20 +49,6 @@ ANSWER_SECONDS = 60.0
 OFFLINE_SECONDS = 6.0
 # A server that asks for a longer wait is not waited for.
 LONGEST_WAIT_SECONDS = 120.0
-
-
-def number(text: str) -> int | None:
-    """A number of bytes or seconds in a header; None if it is not a number."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def seconds_of(date: str) -> float | None:
-    """An HTTP date as seconds since 1970; None if it is not a date, or earlier."""
-    try:
-        seconds = parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return seconds if seconds >= 0 else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -104,113 +85,6 @@ def reason(error: BaseException, seconds: float | None = None) -> str:
             return "the answer is not HTTP"
         cause = cause.__cause__ or cause.__context__
     return "the connection broke"
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A server's description of a file.
-
-    Args:
-        size_bytes: its size; None if not given.
-        etag: its ETag as sent; "" for none.
-        date: its date of change as sent; "" for none.
-    """
-
-    size_bytes: int | None
-    etag: str
-    date: str
-
-    @classmethod
-    def of(cls, headers: Mapping[str, str]) -> RemoteFile:
-        """Read the headers of an answer that sends the whole file."""
-        size = number(headers.get("Content-Length", ""))
-        return cls(size, headers.get("ETag", ""), headers.get("Last-Modified", ""))
-
-    @property
-    def validator(self) -> str:
-        """The value for `If-Range`: the ETag or the date; "" if neither can be used."""
-        # a weak ETag, W/"...", promises the same meaning, not the same bytes
-        if re.fullmatch(r'"[!-~]*"', self.etag):
-            return self.etag
-        return self.date if seconds_of(self.date) is not None and self.date.isascii() else ""
-
-    def is_named_by(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer that sends a part is of this file, as far as it says."""
-        name = "ETag" if self.validator == self.etag else "Last-Modified"
-        return headers.get(name, self.validator) == self.validator
-
-    def is_at(self, path: Path) -> bool:
-        """Whether a whole file is this one: by size and date, or by size and MD5.
-
-        What was fetched has the server's date. For what came by other ways there is the ETag, the
-        MD5 at Google's and Amazon's storage where a file was uploaded in one piece.
-        """
-        if not path.is_file() or path.stat().st_size != self.size_bytes:
-            return False
-        date = seconds_of(self.date)
-        if date is not None and int(path.stat().st_mtime) == int(date):
-            return True
-        if not re.fullmatch(r'"[0-9a-f]{32}"', self.etag):
-            return False
-        return _digest(path, 32) == self.etag.strip('"')
-
-
-class PartialFile:
-    """A file that is not complete yet.
-
-    Args:
-        target: the final path.
-    """
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self.file = target.with_name(f"{target.name}.partial")
-        self.marker = target.with_name(f"{target.name}.partial.json")
-
-    def size(self) -> int:
-        """The number of bytes so far."""
-        return self.file.stat().st_size if self.file.is_file() else 0
-
-    def begun(self) -> RemoteFile | None:
-        """The file that these bytes are the start of; None if unknown."""
-        try:
-            values = parse_json(read_text(self.marker))
-            remote = RemoteFile(values["size_bytes"], str(values["etag"]), str(values["date"]))
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        size = remote.size_bytes
-        sensible = size is None or (isinstance(size, int) and self.size() <= size)
-        return remote if sensible and remote.validator and self.size() else None
-
-    def begin(self, remote: RemoteFile) -> None:
-        """Discard the bytes so far, and record the file to download."""
-        with self.file.open("wb") as file:
-            os.fsync(file.fileno())
-        # last, or it could speak of another's bytes; in place, as half a marker counts as none
-        with self.marker.open("w", encoding="ascii") as file:
-            json.dump(asdict(remote), file)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def finish(self, remote: RemoteFile) -> None:
-        """Give the complete file its name and the server's date.
-
-        Raises:
-            FileExistsError: another file has the name by now.
-        """
-        date = seconds_of(remote.date)
-        if date is not None:
-            os.utime(self.file, (date, date))
-        with self.file.open("rb") as file:
-            os.fsync(file.fileno())
-        move_file(str(self.file), str(self.target))
-        sync_folder(self.target.parent)
-        self.remove()
-
-    def remove(self) -> None:
-        """Remove it."""
-        self.file.unlink(missing_ok=True)
-        self.marker.unlink(missing_ok=True)
 
 
 class NotFetched(DlError):
@@ -354,7 +228,7 @@ def _try(url: str, partial: PartialFile, what: str, digest: str, seconds: float)
                 _copy(response, partial, remote)
         else:
             raise _failure(what, f"{host} answers {_words(status)}", partial)
-    if digest and (found := _digest(partial.file, len(digest))) != digest:
+    if digest and (found := digest_of(partial.file, len(digest))) != digest:
         partial.remove()
         raise _failure(what, f"{host} sent a damaged file, its digest is {found}", partial)
     try:
@@ -417,14 +291,6 @@ def _require_encrypted(response: Response) -> None:
             why=f"it leads to {_host(plain)} without encryption",
             hint="Try again later, or from another network.",
         )
-
-
-def _digest(file: Path, digits: int) -> str:
-    """The md5 of a file in hex where that has so many digits, else the sha256."""
-    algorithm = "md5" if digits == 32 else "sha256"
-    with file.open("rb") as content:
-        made = hashlib.file_digest(content, lambda: hashlib.new(algorithm, usedforsecurity=False))
-    return made.hexdigest()
 
 
 def _host(url: str) -> str:

@@ -123,6 +123,11 @@ def read_own(file: Path, root: Path, most_bytes: int | None = None) -> bytes:
         return opened.read(-1 if most_bytes is None else most_bytes)
 
 
+def is_own_file(path: Path) -> bool:
+    """Whether there is a file, not a link to one."""
+    return path.is_file() and not path.is_symlink()
+
+
 def require_own(path: Path, root: Path, *, folder: bool = False) -> None:
     """Refuse a link, and what is neither file nor folder, where `dl` keeps its own.
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
@@ -140,6 +141,63 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def obstacle_of(error: OSError) -> DlError | None:
+    """The error for a folder where a file is needed, or the other way round, or a broken link.
+
+    Returns:
+        the error; None if the system's error has another cause.
+    """
+    if not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return obstacle(path)
+    if error.errno in (errno.ENOENT, errno.ELOOP):
+        return None if is_file(path) else obstacle(path)  # a script may lack its interpreter
+    if error.errno == errno.EISDIR and is_folder(path):
+        return _of_wrong_kind(path, "a folder", "a file")
+    return None
+
+
+def obstacle(folder: Path) -> DlError | None:
+    """The error for a folder's path of which a part is a broken link, or not a folder.
+
+    Returns:
+        the error, which names the first such part; None if there is none.
+    """
+    for part in (*reversed(folder.parents), folder):
+        if is_folder(part):
+            continue
+        try:
+            part.stat()
+        except (PermissionError, ValueError):  # a name may not hold "\0"
+            return None
+        except OSError:
+            if not part.is_symlink():
+                return None
+            return DlError(
+                f"{shown(part)} is a broken link",
+                why=f"{shown(part.readlink())}, to which it leads, does not exist",
+                hint="Remove the link, or put back what it leads to. Then try again.",
+            )
+        return _of_wrong_kind(part, "a file" if is_file(part) else "not a folder", "a folder")
+    return None
+
+
+def _of_wrong_kind(path: Path, found: str, wanted: str) -> DlError:
+    return DlError(
+        f"{shown(path)} is {found}",
+        why=f"`dl` needs {wanted} there",
+        hint="Move it away, or name another place. Then try again.",
+    )
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused something, as a clause."""
+    found = obstacle_of(error)
+    return found.what if found else error.strerror or str(error)
 
 
 def absolute(path: Path) -> Path:

@@ -3,6 +3,9 @@
 `os.rename` replaces silently, so a move is link + unlink: at every moment the file has its old
 name, its new one, or both. Each function may be called again after it was killed anywhere, and
 then ends as if it had not been.
+
+A move between the folders of a dataset goes through their descriptors: a folder that somebody
+exchanges for a link meanwhile leads no file elsewhere.
 """
 
 # A Path costs more than the system call, and these run for every file.
@@ -16,6 +19,8 @@ import os
 import shutil
 import stat
 from contextlib import suppress
+from types import TracebackType
+from typing import NamedTuple
 
 PARTIAL = ".dl-partial"
 """The hidden name, one per folder, under which a copy grows before it gets its own."""
@@ -31,12 +36,87 @@ _CANNOT_LINK = {
 }
 # FAT keeps times to two seconds.
 _TIME_STEP_SECONDS = 2
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Files move class by class.
+_MOST_OPEN = 8
 
 
-def move_file(source: str, target: str, link: str = "") -> bool:
+class Spot(NamedTuple):
+    """Where a file is or goes: its path, and its name in a folder that is open, if one is."""
+
+    path: str
+    name: str
+    folder: int | None = None
+
+
+class Folders:
+    """The folders below a root: opened without following links, and the last few kept open.
+
+    Args:
+        root: may itself be a link.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._open: dict[str, int] = {}
+        with suppress(FileNotFoundError):
+            self._open[""] = os.open(root, _FOLDER)
+
+    def __enter__(self) -> Folders:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+    def spot(self, path: str) -> Spot | None:
+        """A file's place, given its path below the root; None where its folder is missing.
+
+        Raises:
+            OSError: a folder on the way is a link, or not a folder; no permission.
+        """
+        folder, _, name = path.rpartition("/")
+        descriptor = self._open.get(folder)
+        if descriptor is None:
+            if not self._open:
+                return None
+            try:
+                descriptor = self._descend(folder)
+            except FileNotFoundError:
+                return None
+            if len(self._open) > _MOST_OPEN:
+                oldest = next(key for key in self._open if key)
+                os.close(self._open.pop(oldest))
+            self._open[folder] = descriptor
+        return Spot(f"{self._root}/{path}", name, descriptor)
+
+    def _descend(self, folder: str) -> int:
+        descriptor, way = os.dup(self._open[""]), self._root
+        for name in folder.split("/"):
+            way += f"/{name}"
+            try:
+                inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            except OSError as error:
+                error.filename = way
+                if error.errno in (errno.ELOOP, errno.ENOTDIR) and os.path.islink(way):
+                    error.strerror = "it has become a link"
+                raise
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+
+def move_file(source: str | Spot | None, target: str | Spot | None, link: str = "") -> bool:
     """Give a file a new name, on the same file system or another.
 
     Args:
+        source, target: paths, or places in open folders; None where the folder is missing.
         link: the text that a symbolic link gets; by default one that points to the same file.
 
     Returns:
@@ -46,43 +126,34 @@ def move_file(source: str, target: str, link: str = "") -> bool:
         FileExistsError: there is another file at the target.
         OSError: no permission, no space; the target is the source itself.
     """
-    if os.path.lexists(target):
-        if not os.path.lexists(source):
-            return True
-        if _is_one(source, target):
-            raise OSError(errno.EINVAL, "it would move onto itself", target)
-        if _is_same(source, target):
-            os.unlink(source)
-            return True
-        _free_claim(target, source)
+    here, there = _spot(source), _spot(target)
+    if here is None or there is None:
+        if here is not None and _mode(here) is not None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), here.path)
+        return there is not None and _mode(there) is not None
     try:
-        if os.path.islink(source):
-            os.symlink(link or _link_text(source, target), target)
-        else:
-            os.link(source, target, follow_symlinks=False)
-    except FileNotFoundError:
-        if os.path.lexists(source):
-            raise  # it is the target's folder that is missing
-        return False
+        return _move(here, there, link)
     except OSError as error:
-        if error.errno not in _CANNOT_LINK:
-            raise
-        _move_without_link(source, target)
-    else:
-        os.unlink(source)
-    return True
+        if error.filename == here.name:
+            error.filename = here.path
+        elif error.filename == there.name:
+            error.filename = there.path
+        if error.filename2 is not None:
+            error.filename, error.filename2 = there.path, None
+        raise
 
 
-def move_back(target: str, source: str, link: str = "") -> bool:
+def move_back(target: str | Spot | None, source: str | Spot | None, link: str = "") -> bool:
     """Undo `move_file(source, target)`, whether it was killed, never begun, or finished.
 
     Args:
         link: the text that the symbolic link had; "" for a file.
     """
-    if _is_claim(target, source):
-        os.unlink(target)
+    there, here = _spot(target), _spot(source)
+    if there is not None and here is not None and _is_claim(there, here):
+        _unlink(there)
         return True
-    return move_file(target, source, link)
+    return move_file(there, here, link)
 
 
 def copy_file(source: str, target: str, *, durable: bool = False) -> bool:
@@ -101,7 +172,7 @@ def copy_file(source: str, target: str, *, durable: bool = False) -> bool:
     if os.path.lexists(target):
         if not os.path.exists(source) or is_unchanged(target, source):
             return True
-        _free_claim(target, source)
+        _free_claim(Spot(target, target), Spot(source, source))
     partial = os.path.join(os.path.dirname(target), PARTIAL)
     # first, for a killed copy may have left it as a second name of a finished file
     with suppress(FileNotFoundError):
@@ -128,7 +199,7 @@ def remove_copy(target: str, source: str) -> bool:
     """
     if not os.path.lexists(target):
         return True
-    if is_spare(target, source) or _is_claim(target, source):
+    if is_spare(target, source) or _is_claim(Spot(target, target), Spot(source, source)):
         os.unlink(target)
         return True
     return False
@@ -188,7 +259,8 @@ def is_spare(copy: str, original: str) -> bool:
     """
     if not is_unchanged(copy, original):
         return False
-    if _is_one(os.path.realpath(copy), os.path.realpath(original)):
+    copy_itself, original_itself = (Spot(p, p) for p in map(os.path.realpath, (copy, original)))
+    if _is_one(copy_itself, original_itself):
         return False
     with suppress(PermissionError):
         return filecmp.cmp(copy, original, shallow=False)
@@ -213,6 +285,57 @@ def sync_file(path: str) -> None:
             os.close(descriptor)
 
 
+def _spot(place: str | Spot | None) -> Spot | None:
+    return Spot(place, place) if isinstance(place, str) else place
+
+
+def _mode(spot: Spot) -> int | None:
+    """What is there, a link as such; None where there is nothing."""
+    try:
+        return os.lstat(spot.name, dir_fd=spot.folder).st_mode
+    except OSError:
+        return None
+
+
+def _unlink(spot: Spot) -> None:
+    os.unlink(spot.name, dir_fd=spot.folder)
+
+
+def _move(source: Spot, target: Spot, link: str) -> bool:
+    mode = _mode(source)
+    if _mode(target) is not None:
+        if mode is None:
+            return True
+        if _is_one(source, target):
+            raise OSError(errno.EINVAL, "it would move onto itself", target.path)
+        if _is_same(source, target):
+            _unlink(source)
+            return True
+        _free_claim(target, source)
+    try:
+        if mode is not None and stat.S_ISLNK(mode):
+            os.symlink(link or _link_text(source, target), target.name, dir_fd=target.folder)
+        else:
+            os.link(
+                source.name,
+                target.name,
+                src_dir_fd=source.folder,
+                dst_dir_fd=target.folder,
+                follow_symlinks=False,
+            )
+    except FileNotFoundError:
+        if _mode(source) is not None:
+            raise  # it is the target's folder that is missing
+        return False
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        _move_without_link(source, target)
+    else:
+        _unlink(source)
+    return True
+
+
 def _is_link_to(path: str, file: str) -> bool:
     return link_text(path) == _place(file)
 
@@ -223,72 +346,83 @@ def _place(file: str) -> str:
     return os.path.join(os.path.realpath(folder), name)
 
 
-def _link_text(source: str, target: str) -> str:
+def _link_text(source: Spot, target: Spot) -> str:
     """The text of a symbolic link that points, from its new folder, to what the old one does."""
-    text = os.readlink(source)
-    before, after = (os.path.realpath(os.path.dirname(path)) for path in (source, target))
+    text = os.readlink(source.name, dir_fd=source.folder)
+    before, after = (os.path.realpath(os.path.dirname(spot.path)) for spot in (source, target))
     if before != after and not os.path.isabs(text):
         text = os.path.relpath(os.path.join(before, text), after)
     return text
 
 
-def _move_without_link(source: str, target: str) -> None:
+def _move_without_link(source: Spot, target: Spot) -> None:
     """Move where hard links can't be made: claim the name, then rename over the claim."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    claim = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    os.close(os.open(target.name, claim, 0o777, dir_fd=target.folder))
     try:
-        os.replace(source, target)
+        os.replace(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
     except OSError as error:
-        os.unlink(target)
+        _unlink(target)
         if error.errno != errno.EXDEV:
             raise
-        copy_file(source, target, durable=True)
-        os.unlink(source)
+        copy_file(source.path, target.path, durable=True)
+        if _mode(target) is None:  # it went elsewhere, through a link
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), target.path) from error
+        _unlink(source)
 
 
-def _free_claim(target: str, source: str) -> None:
+def _free_claim(target: Spot, source: Spot) -> None:
     if not _is_claim(target, source):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    os.unlink(target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.path)
+    _unlink(target)
 
 
-def _is_claim(path: str, other: str) -> bool:
+def _is_claim(spot: Spot, other: Spot) -> bool:
     """Whether a name is only claimed: an empty file, while the other name has the bytes."""
     try:
-        ours, theirs = os.lstat(path), os.lstat(other)
+        ours = os.lstat(spot.name, dir_fd=spot.folder)
+        if not (stat.S_ISREG(ours.st_mode) and ours.st_size == 0):
+            return False
+        return os.lstat(other.name, dir_fd=other.folder).st_size > 0
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(ours.st_mode) and ours.st_size == 0 < theirs.st_size
 
 
-def _is_one(path: str, other: str) -> bool:
-    """Whether two paths are one name of one file: to remove it would remove the file.
+def _is_one(spot: Spot, other: Spot) -> bool:
+    """Whether two places are one name of one file: to remove it would remove the file.
 
     A folder that is a link gives a name a second path; a disk that ignores case, a second spelling.
     """
-    if not os.path.samestat(os.lstat(path), os.lstat(other)):
+    statuses = [os.lstat(each.name, dir_fd=each.folder) for each in (spot, other)]
+    if not os.path.samestat(*statuses):
         return False
-    (folder, name), (another, other_name) = os.path.split(path), os.path.split(other)
+    folder, another = map(_folder, (spot, other))
     if not os.path.samestat(os.stat(folder), os.stat(another)):
         return False
+    name, other_name = (each.path.rpartition("/")[2] for each in (spot, other))
     return name == other_name or not {name, other_name}.issubset(os.listdir(folder))
 
 
-def _is_same(source: str, target: str) -> bool:
+def _folder(spot: Spot) -> int | str:
+    return os.path.dirname(spot.path) if spot.folder is None else spot.folder
+
+
+def _is_same(source: Spot, target: Spot) -> bool:
     """Whether the target is this very file, from a move that was killed before its end.
 
     Two names of one inode, two links to one file, or, after a copy to another file system, the
     same bytes: whichever it is, the source can go.
     """
-    ours, theirs = os.lstat(source), os.lstat(target)
+    ours, theirs = (os.lstat(each.name, dir_fd=each.folder) for each in (source, target))
     if os.path.samestat(ours, theirs):
         return True
     if stat.S_ISLNK(ours.st_mode) and stat.S_ISLNK(theirs.st_mode):
-        return os.path.realpath(source) == os.path.realpath(target)
+        return os.path.realpath(source.path) == os.path.realpath(target.path)
     return (
         stat.S_ISREG(ours.st_mode)
         and stat.S_ISREG(theirs.st_mode)
         and ours.st_size == theirs.st_size
-        and filecmp.cmp(source, target, shallow=False)
+        and filecmp.cmp(source.path, target.path, shallow=False)
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dlcli import words
-from dlcli.config import save_setting
 from dlcli.data.dataset import SETTINGS, dataset_settings
 from dlcli.data.journal import journals, made_of
 from dlcli.data.moves import Outcome
@@ -21,14 +20,16 @@ from dlcli.data.photos.organize.staging import Download, is_staged_in, staging_f
 from dlcli.files.archive_members import AGAIN, ArchiveError
 from dlcli.files.archives import can_unpack
 from dlcli.files.atomic import existing, remove_leftovers, require_room
-from dlcli.files.download import PartialFile, fetch
+from dlcli.files.download import fetch
 from dlcli.files.formats import below
 from dlcli.files.own import require_own
+from dlcli.files.partial_file import PartialFile
 from dlcli.files.paths import quoted, shown
 from dlcli.kaggle.account import Kaggle
 from dlcli.kaggle.competitions import DataFile
 from dlcli.kaggle.destination import remember
 from dlcli.progress import say
+from dlcli.settings_file import save_setting
 
 DOWNLOADS = ".downloads"
 
@@ -84,7 +85,7 @@ def _is_made(archive: Path, root: Path) -> bool:
     return any(
         journal.name == "organize"
         and journal.state == "done"
-        and made_of(journal.read()) == archive
+        and made_of(journal.read_header()) == archive
         for journal in journals(root)
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from dlcli.data.dataset import SETTINGS
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_write
-from dlcli.files.paths import shown, state_home
+from dlcli.files.paths import reason, shown, state_home
 from dlcli.progress import say
 from dlcli.words import printable
 
@@ -71,7 +71,7 @@ def remember(root: Path, slug: str) -> None:
         atomic_write(file, _content(root, slug))
     except OSError as error:  # a home that can't be written: the command itself goes on
         say(
-            f"Warning: can't remember the competition of {shown(root)}: {error.strerror}. "
+            f"Warning: can't remember the competition of {shown(root)}: {reason(error)}. "
             f"Add `-c {shlex.quote(printable(slug))}` to `dl submit`."
         )
 

@@ -38,9 +38,9 @@ MOST_RATIO = 10
 OTHER_NUMBERS = 10_000
 # Numbers in one layer's output for one image: 64 channels of 4096x4096 pixels.
 MOST_OUTPUTS = 2**30
-# The name of a layer, an operation or a model. Errors of a backend show it, and TensorFlow takes
-# no other characters.
-_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]{0,199}")
+# The name of a layer, an operation or a model. Errors of a backend show it.
+MOST_NAME_CHARACTERS = 200
+_TENSORFLOW_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 # Keras nests a group for each model, layer and list of layers.
 MOST_NESTED = 50
 
@@ -196,10 +196,20 @@ def _require_known(held: dict[str, Any]) -> None:
 
 
 def _require_plain_names(held: dict[str, Any]) -> None:
+    import keras
+
     config = held.get("config")
     for name in (held.get("name"), config.get("name") if isinstance(config, dict) else None):
-        if isinstance(name, str) and not _NAME.fullmatch(name):
-            raise UnsafeModel(f"its layer {name[:60]!a} has a name that TensorFlow refuses")
+        if not isinstance(name, str):
+            continue
+        what = f"its layer {name[:60]!a} has a name"
+        if len(name) > MOST_NAME_CHARACTERS:
+            raise UnsafeModel(f"{what} of more than {MOST_NAME_CHARACTERS} characters")
+        if not name.isprintable():
+            raise UnsafeModel(f"{what} with control characters")
+        # to load it is possible, but not to predict
+        if keras.backend.backend() == "tensorflow" and not _TENSORFLOW_NAME.fullmatch(name):
+            raise UnsafeModel(f"{what} that TensorFlow refuses; `KERAS_BACKEND=jax` takes it")
 
 
 @contextmanager

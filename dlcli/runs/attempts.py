@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dlcli.catalog import make_recipe, recipe_digest, recipe_file
-from dlcli.config import RECORD, load_config
+from dlcli.config import load_config
 from dlcli.data.choice import again, dataset_names
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
@@ -37,6 +37,7 @@ from dlcli.runs.settings import (
 )
 from dlcli.settings.fields import Refused, text_of
 from dlcli.settings.schedule import Schedule
+from dlcli.settings_file import RECORD
 from dlcli.trust import asked_by
 
 # What is not compared of the settings. Another seed changes the loss by chance alone.

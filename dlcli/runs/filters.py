@@ -18,7 +18,7 @@ from dlcli.progress import say
 from dlcli.runs.choice import word_meant
 from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
 from dlcli.runs.record import ENSEMBLE
-from dlcli.runs.run import STATES
+from dlcli.runs.status import STATES
 from dlcli.settings.fields import FALSE, NOTHING, TRUE, text_of
 from dlcli.settings.schedule import RATE
 

@@ -21,7 +21,8 @@ from dlcli.files.formats import MOST_YAML_BYTES, flat, opened, read_yaml
 from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
-from dlcli.runs.run import OWN, STATES, Run
+from dlcli.runs.run import OWN, Run
+from dlcli.runs.status import STATES
 from dlcli.settings.fields import Refused, coerce, settings_of
 from dlcli.settings.schedule import RATE, Schedule
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dlcli.config import RECORD
 from dlcli.data.dataset import SPLITS
 from dlcli.files.formats import damaged
 from dlcli.files.typed import read_as
@@ -15,6 +14,7 @@ from dlcli.images.pixels import PixelRule
 from dlcli.models.forward import Forward
 from dlcli.runs.changes import Change
 from dlcli.settings.schedule import MOST_EPOCHS
+from dlcli.settings_file import RECORD
 
 # The recipe that the record of an ensemble names.
 ENSEMBLE = "ensemble"

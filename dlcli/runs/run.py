@@ -20,32 +20,21 @@ from dlcli.files.atomic import atomic_folder, remove_leftovers
 from dlcli.files.formats import (
     below,
     damaged,
-    read_bytes,
     read_csv,
     read_yaml,
     write_csv,
     write_yaml,
 )
 from dlcli.files.locks import alone_in, held, in_use
-from dlcli.files.own import open_own, others_in, own_folder, require_own
+from dlcli.files.own import is_own_file, open_own, others_in, own_folder, require_own
 from dlcli.files.paths import make_numbered, shown
-from dlcli.files.typed import read_as
-from dlcli.process import at_work, this_owner, utc_now
+from dlcli.process import this_owner, utc_now
+from dlcli.runs.status import is_damaged, true_status, written_status
 
 if TYPE_CHECKING:
     from dlcli.evaluation.diagnosis import Diagnosis
     from dlcli.models.forward import Forward
     from dlcli.runs.record import RecordedMember, RunRecord
-
-# The types of a status's values; others may have any.
-_TYPES = {
-    **dict.fromkeys(("state", "started", "finished", "reason", "recipe", "predicts_from"), str),
-    **dict.fromkeys(("epoch", "best_epoch", "planned_epochs", "parameters"), int),
-    **dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds"), float),
-    **dict.fromkeys(("predicted", "diagnosis", "owner"), Mapping[str, Any]),
-}
-
-STATES = ("running", "finished", "failed", "interrupted")
 
 # The paths of what `dl` makes in a run's folder; all else there is somebody else's. Folders first.
 _EXPORTS = "exports(/(onnx|openvino|litert|tflite|tf)|/tf/saved_model(/(assets|variables))?)?"
@@ -260,28 +249,12 @@ class Run:
 
         A run whose state is running, but whose process is gone, is interrupted.
         """
-        status = self._written_status()
-        if status.get("state") not in STATES:
-            return status | {"state": "failed"}
-        if status["state"] == "running" and not at_work(status, self.lock_file):
-            return status | {"state": "interrupted"}
-        return status
+        return true_status(self.status_file, self.lock_file)
 
     @property
     def is_damaged(self) -> bool:
         """Whether `status.yaml` is empty or cut short."""
-        with suppress(OSError, DlError):
-            whole = read_bytes(self.status_file).endswith(b"\n")
-            return not whole or not self._written_status()
-        return True
-
-    def _written_status(self) -> dict[str, Any]:
-        """The content of `status.yaml`; {} if it is missing or damaged."""
-        try:
-            status = read_yaml(self.status_file) if _is_file(self.status_file) else None
-        except DlError:  # one damaged file must not hide all other runs
-            return {}
-        return _sound(status) if isinstance(status, dict) else {}
+        return is_damaged(self.status_file)
 
     @property
     def diagnosis(self) -> Diagnosis:
@@ -342,7 +315,7 @@ class Run:
 
     def _change_status(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         with alone_in(self.path):
-            write_yaml(self.status_file, change(self._written_status()))
+            write_yaml(self.status_file, change(written_status(self.status_file)))
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -351,7 +324,7 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        config = read_yaml(self.config_file) if _is_file(self.config_file) else None
+        config = read_yaml(self.config_file) if is_own_file(self.config_file) else None
         if not isinstance(config, dict) or not isinstance(config.get("run"), dict):
             raise damaged(self.config_file, "it says how the run was made")
         return config
@@ -435,7 +408,7 @@ class Run:
         Raises:
             DlError: the file is missing or damaged.
         """
-        classes = read_yaml(self.classes_file) if _is_file(self.classes_file) else None
+        classes = read_yaml(self.classes_file) if is_own_file(self.classes_file) else None
         if not isinstance(classes, list) or not classes:
             why = "without it the classes of the outputs are unknown"
             raise damaged(self.classes_file, why)
@@ -448,11 +421,22 @@ class Run:
         Raises:
             DlError: the file is damaged.
         """
-        return read_history(self.history_file)
+        if not is_own_file(self.history_file):
+            return []
+        header, *rows = read_csv(self.history_file) or [[]]
+        if not header or any(len(row) != len(header) for row in rows):
+            raise DlError(
+                f"{shown(self.history_file)} is damaged",
+                why="expected a header, and as many values in each row",
+                hint="Use another run, or restore the file.",
+            )
+        return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
 
     def write_history(self, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write `history.csv` atomically; all rows have the same keys."""
-        write_history(self.history_file, rows)
+        """Write `history.csv` atomically; all rows have the same keys. No rows, no file."""
+        if rows:
+            header = list(rows[0])
+            write_csv(self.history_file, [header, *([row[key] for key in header] for row in rows)])
 
     def held(self) -> AbstractContextManager[None]:
         """Lock the run, to train or to remove it.
@@ -477,47 +461,6 @@ def _named(recipe: str, telling: Iterable[str], now: datetime | None = None) -> 
     """The name of a run that begins now."""
     stamp = (now or datetime.now(UTC)).strftime("%Y%m%d%H%M")
     return "-".join([stamp, recipe, *telling])
-
-
-def _sound(status: Mapping[Any, Any]) -> dict[str, Any]:
-    """A status without values of another type than they are written in."""
-    kept = {}
-    for name, value in status.items():
-        try:
-            kept[name] = read_as(_TYPES.get(name, Any), value, str(name))
-        except ValueError:
-            continue
-    return kept
-
-
-def _is_file(file: Path) -> bool:
-    """Whether there is a file, not a link to one."""
-    return file.is_file() and not file.is_symlink()
-
-
-def read_history(file: Path) -> list[dict[str, float | str]]:
-    """The rows, with numbers as numbers; [] if there is no file.
-
-    Raises:
-        DlError: the file is damaged.
-    """
-    if not _is_file(file):
-        return []
-    header, *rows = read_csv(file) or [[]]
-    if not header or any(len(row) != len(header) for row in rows):
-        raise DlError(
-            f"{shown(file)} is damaged",
-            why="expected a header, and as many values in each row",
-            hint="Use another run, or restore the file.",
-        )
-    return [dict(zip(header, map(_number, row), strict=True)) for row in rows]
-
-
-def write_history(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the file atomically; all rows have the same keys. No rows, no file."""
-    if rows:
-        header = list(rows[0])
-        write_csv(file, [header, *([row[key] for key in header] for row in rows)])
 
 
 def _number(text: str) -> float | str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.catalog import recipe_class
-from dlcli.config import RECORD
 from dlcli.errors import MOST_NAMED, DlError
 from dlcli.files.formats import below, flat
 from dlcli.keys import declared
@@ -17,6 +16,7 @@ from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
 from dlcli.settings.fields import coerce, plain, text_of
+from dlcli.settings_file import RECORD
 from dlcli.trust import asked_by
 
 # Paths and limits of the machine, which don't distinguish trainings.

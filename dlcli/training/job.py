@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from dlcli.config import RECORD, Config, Value
+from dlcli.config import Config, Value
 from dlcli.data.dataset import SETTINGS, dataset_settings, whole_of
 from dlcli.data.photos.look_alikes import say_look_alikes
 from dlcli.data.photos.photos import Photos, open_photos, require_trainable
@@ -35,6 +35,7 @@ from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import require_tensorboard
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.shared import Settings
+from dlcli.settings_file import RECORD
 from dlcli.training.inputs import (
     FeatureInputs,
     Inputs,

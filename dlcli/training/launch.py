@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from dlcli.catalog import recipe_class, recipe_digest, recipe_file
-from dlcli.config import RECORD, Config, Value, load_config, read_config_file
+from dlcli.config import Config, Value, load_config, read_config_file
 from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import flat, write_yaml
@@ -31,6 +31,7 @@ from dlcli.runs.run import Run
 from dlcli.settings.fields import plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE, Schedule
 from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
+from dlcli.settings_file import RECORD
 from dlcli.training.fit import first_samples, fit
 from dlcli.training.job import Job, make_job
 from dlcli.words import count

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.backend import start_backend
-from dlcli.config import RECORD, Config, Value, load_config, read_config_file
+from dlcli.config import Config, Value, load_config, read_config_file
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import write_yaml
@@ -25,6 +25,7 @@ from dlcli.runs.dataset import dataset_of
 from dlcli.runs.disk import require_no_link
 from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
+from dlcli.settings_file import RECORD
 from dlcli.training.build import Network, to_numpy
 from dlcli.training.checkpoint import (
     Progress,

@@ -223,6 +223,27 @@ def test_unset_removes_a_setting_and_leaves_the_rest(
     assert ok(dl("config", "get", "kaggle.competition")).stdout == "none\n"
 
 
+def test_of_your_own_file_nothing_is_left_after_its_last_setting(dl: Dl, home: Path) -> None:
+    own = home / ".config/dl/config.yaml"
+    for key, value in (("seed", "3"), ("aws.disk", "60")):
+        ok(dl("config", "set", key, value))
+        ok(dl("config", "unset", key))
+        assert not own.exists()
+        assert ok(dl("config", "path")).stdout.startswith(f"{own}  (missing)\n")
+    own.write_text("# mine\nseed: 3\n")
+    ok(dl("config", "unset", "seed"))
+    assert own.read_text() == "# mine\n"
+    goal = home / "dotfiles.yaml"
+    goal.write_text("seed: 3\n")
+    own.unlink()
+    own.symlink_to(goal)
+    ok(dl("config", "unset", "seed"))
+    assert goal.read_text().strip() in ("", "{}"), "a link stays, and what it leads to"
+    (home / "dl.yaml").write_text("seed: 3\n")
+    ok(dl("config", "unset", "seed", "--project"))
+    assert (home / "dl.yaml").exists(), "it still makes its folder a project"
+
+
 def test_unset_says_which_other_source_holds_now(dl: Dl, home: Path) -> None:
     (home / "dl.yaml").write_text("seed: 3\n")
     ok(dl("config", "set", "seed", "4"))

@@ -15,9 +15,9 @@ from support.project import WIDE, make_project, somebodys_project
 from support.terminal import written_to
 
 from dlcli.cli.parts.ask import WITHHELD
-from dlcli.config import user_file
 from dlcli.errors import DlError
 from dlcli.files.paths import shown, state_home
+from dlcli.settings_file import user_file
 from dlcli.trust import is_trusted
 
 TELLTALE = 'open({file!r}, "w").close()\n'
@@ -222,7 +222,7 @@ def test_an_answer_that_can_not_be_remembered_counts_for_the_command(
     (state_home() / "trusted").touch()  # a file, where the folder of the records would be
     code, said = answered("y", "recipes", "nice")
     assert code == 0
-    assert "Warning: the answer is not remembered: File exists." in said
+    assert "Warning: the answer is not remembered: ~/.local/state/dl/trusted is a file." in said
     assert "set `DL_TRUST=~/theirs`" in said
     assert said.count("Trust ~/theirs?") == 1
     assert ran.exists()

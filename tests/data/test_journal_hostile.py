@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from support.small_folders import MADE, plant, split, tree
 from support.stopped_operations import finished, header_of, interrupted, rewritten
 
+from dlcli.cli.data import command as data
 from dlcli.data import journal as journal_module
 from dlcli.data import operations
 from dlcli.data.journal import Held, JournalError, hold, journals, place_of
@@ -271,15 +273,16 @@ def test_whatever_a_journal_says_it_is_read_or_refused(
         root = Path(folder, "d")
         (root / ".dl").mkdir(parents=True)
         place = place_of(root)
-        header = HONEST | {"name": "x", "began": {"root": place, "source": place}}
+        header = HONEST | {"name": "split", "began": {"root": place, "source": place}}
         header |= {"details": details} | fields
         text = "\n".join(map(json.dumps, [header, *lines])) + "\n"
-        (root / ".dl" / "0001-x.pending").write_text(text)
+        (root / ".dl" / "0001-split.pending").write_text(text)
         (journal,) = journals(root)
         assert operations.standing(journal)
         with suppress(DlError):
             operation = journal.read()
-            assert as_typed(operation)
+            _, _, name, *words = shlex.split(as_typed(operation))
+            assert data.commands[name].make_context(name, words)
             assert list(to_move(operation, back=False)) and list(to_move(operation, back=True))
         with pytest.raises(DlError):
             open_photos(root)
@@ -295,6 +298,53 @@ def test_a_line_that_is_too_long_is_not_read(tmp_path: Path, line: int) -> None:
     with pytest.raises(JournalError) as error:
         journals(root)[-1].read()
     assert error.value.why == f"line {line + 1} is not what `dl` writes"
+
+
+HEADERS_THAT_DL_DOES_NOT_WRITE: list[dict[str, Any]] = [
+    {"format": "2"},
+    {"kind": "remove"},
+    {"began": {"root": []}},
+    {"made": [3]},
+    {"links": {"a": ""}},
+    {"details": {"seed": "0"}},
+]
+
+
+@pytest.mark.parametrize("changes", HEADERS_THAT_DL_DOES_NOT_WRITE)
+def test_a_fault_in_the_header_is_in_line_1(tmp_path: Path, changes: dict[str, Any]) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    rewritten(root, **changes)
+    for read in (journals(root)[-1].read, journals(root)[-1].read_header):
+        with pytest.raises(JournalError) as error:
+            read()
+        assert error.value.why == "line 1 is not what `dl` writes"
+
+
+@pytest.mark.parametrize(
+    "line", ['["a"]', '["a", "b", "\\u0000"]', '["a", 3]', "{}", '["\xe9", "b"]']
+)
+def test_a_fault_in_a_move_is_in_its_line(tmp_path: Path, line: str) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats")
+    path = journals(root)[-1].path
+    header, first, _ = path.read_text().splitlines()
+    path.write_text("\n".join([header, first, line, ""]))
+    with pytest.raises(JournalError) as error:
+        journals(root)[-1].read()
+    assert error.value.why == "line 3 is not what `dl` writes"
+
+
+def test_an_undo_removes_no_folder_that_its_moves_did_not_need(tmp_path: Path) -> None:
+    split(plant(tmp_path, MADE))
+    root = tmp_path / "dogscats"
+    for mine in ("mine/empty", "valid2"):
+        (root / mine).mkdir(parents=True)
+    made = header_of(root)["made"]
+    rewritten(root, made=[*made, "mine", "mine/empty", "valid2", "train/bird"])
+    assert list(journals(root)[-1].read().made) == made
+    operations.undo(root)
+    assert tree(tmp_path) == MADE
+    assert (root / "mine" / "empty").is_dir() and (root / "valid2").is_dir()
+    assert not (root / "valid").exists()
 
 
 def test_the_text_of_a_link_is_in_the_line_of_its_move(tmp_path: Path) -> None:

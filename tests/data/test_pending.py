@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.children import at_each_change, die, forked
 from support.small_folders import (
     DOWNLOADED,
     KAGGLE,
@@ -31,10 +32,10 @@ from support.stopped_operations import (
 )
 
 from dlcli.data import operations
-from dlcli.data.journal import hold, journals
+from dlcli.data.journal import JournalError, hold, journals
 from dlcli.data.moves import finish
 from dlcli.data.pending import DoubtfulError, Named, to_move
-from dlcli.data.photos.organize.organize import organize
+from dlcli.data.photos.organize.organize import organize, to_organize
 from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 
@@ -162,6 +163,66 @@ def test_what_is_done_is_taken_back_after_a_renaming_but_not_in_a_copy(tmp_path:
     assert tree(folder) == DOWNLOADED
 
 
+def renamed_archive(folder: Path) -> Path:
+    shutil.make_archive(str(folder / "kaggle"), "zip", plant(folder / "files", KAGGLE))
+    organize(folder / "kaggle.zip", folder / "dogscats")
+    return (folder / "dogscats").rename(folder / "pets")
+
+
+def renamed_move(folder: Path) -> Path:
+    organize_move(plant(folder, DOWNLOADED))
+    return (folder / "dogscats").rename(folder / "pets")
+
+
+def emptied_source(folder: Path) -> Path:
+    organize_move(plant(folder, DOWNLOADED))
+    (folder / "kaggle").rmdir()
+    return folder / "dogscats"
+
+
+def copied_by_0_1_0(folder: Path) -> Path:
+    organize_copy(plant(folder, DOWNLOADED))
+    as_0_1_0(folder / "dogscats")
+    return folder / "dogscats"
+
+
+def stop_undoing(root: Path) -> None:
+    def die_halfway(event: str, path: str) -> None:
+        if event == "os.remove" and path.endswith("dog.0.jpg"):
+            die()
+
+    assert forked(lambda: operations.undo(root), lambda: at_each_change(die_halfway)) < 0
+
+
+@pytest.mark.parametrize("make", [renamed_archive, renamed_move, emptied_source, copied_by_0_1_0])
+def test_an_undo_that_needed_no_question_goes_on_without_one(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    root = make(tmp_path)
+    stop_undoing(root)
+    assert journals(root)[0].state == "undoing"
+    before = len(tree(root))
+    assert 0 < before < len(DOWNLOADED)
+    if make is not renamed_archive:
+        finished(root)
+        assert tree(tmp_path) == DOWNLOADED
+    else:
+        assert operations.undo(root).missing == ()
+    assert not root.exists()
+
+
+def test_half_of_an_archive_that_is_in_a_renamed_dataset_makes_no_other(tmp_path: Path) -> None:
+    root, archive, other = renamed_archive(tmp_path), tmp_path / "kaggle.zip", tmp_path / "dogscats"
+    stop_undoing(root)
+    for make in (organize, to_organize):
+        with pytest.raises(DlError, match=f"unpacked are in {root}") as error:
+            make(archive, other)
+        assert f"`dl data undo {root}`" in error.value.hint
+    operations.undo(root)
+    organize(archive, other)
+    assert len(open_photos(other).splits["train"]) == 4
+
+
 def test_a_disk_that_is_not_there_is_not_made_by_undo(tmp_path: Path) -> None:
     folder = plant(tmp_path, DOWNLOADED)
     organize_move(folder)
@@ -187,16 +248,44 @@ def test_after_an_agreement_it_is_finished_in_its_new_place(tmp_path: Path) -> N
     moved = root.rename(tmp_path / "moved")
     with pytest.raises(DoubtfulError) as error:
         finished(moved)
-    assert list(to_move(error.value.operation, back=False)) == [
+    operation = error.value.journal.read()
+    assert list(to_move(operation, back=False)) == [
         f"It would move 4 files, from {tmp_path / 'kaggle'} to {moved}:",
         "  train/cat.0.jpg -> train/cat/cat.0.jpg",
         "  train/cat.1.jpg -> train/cat/cat.1.jpg",
         "  train/dog.0.jpg -> train/dog/dog.0.jpg",
         "  train/dog.1.jpg -> train/dog/dog.1.jpg",
     ]
-    operations.agree(error.value)
+    operations.agree(error.value, operation)
     finished(moved)
     assert len(open_photos(moved).splits["train"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("details", "options"),
+    [
+        ({"train": -5, "valid": 2, "seed": 1}, " --valid 2 --seed 1"),
+        ({"valid": 0.00001, "seed": 0}, " --valid 0.00001 --seed 0"),
+        ({"valid": 1.5, "seed": -1}, ""),
+        ({"valid": 0, "seed": True}, ""),
+        ({"valid": None, "seed": 2**32, "naming": {"file": "a.csv"}, "flatten": True}, ""),
+    ],
+)
+def test_a_command_to_type_again_has_only_options_that_it_takes(
+    tmp_path: Path, details: dict[str, object], options: str
+) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    rewritten(root, details=details)
+    with pytest.raises(DlError) as error:
+        open_photos(root)
+    undo = f"`dl data undo {root}` takes it back."
+    assert error.value.hint == f"`dl data split {root}{options}` finishes it, {undo}"
+    journal = journals(root)[-1].path
+    rewritten(root, name="shuffle")
+    journal.rename(journal.with_name("0001-shuffle.pending"))
+    with pytest.raises(DlError) as error:
+        open_photos(root)
+    assert error.value.hint == undo
 
 
 def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
@@ -212,6 +301,17 @@ def test_reading_a_dataset_moves_nothing(tmp_path: Path) -> None:
     assert f"`dl data undo {copy} --drop` forgets it" in error.value.hint
     shutil.rmtree(copy)
     assert tree(tmp_path, hidden=True) == before
+
+
+def test_reading_a_dataset_reads_no_moves_of_its_journal(tmp_path: Path) -> None:
+    root = interrupted(split, plant(tmp_path, MADE), "dogscats", 1)
+    path = journals(root)[0].path
+    path.write_text(path.read_text().splitlines()[0] + "\nnot a move\n")
+    with pytest.raises(DlError, match="`dl data split` has not finished"):
+        open_photos(root)
+    with pytest.raises(JournalError) as error:
+        finished(root)
+    assert error.value.why == "line 2 is not what `dl` writes"
 
 
 # Those of 0.1.0

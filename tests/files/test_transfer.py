@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from dlcli.files.transfer import (
     PARTIAL,
+    Folders,
     copy_file,
     is_spare,
     move_back,
@@ -23,8 +25,9 @@ from dlcli.files.transfer import (
 def no_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without hard links, as FAT: the kernel refuses each."""
 
-    def refuse(source: str, target: str, **how: object) -> None:
-        if os.path.lexists(target):
+    def refuse(source: str, target: str, *, dst_dir_fd: int | None = None, **how: object) -> None:
+        with suppress(FileNotFoundError):
+            os.lstat(target, dir_fd=dst_dir_fd)
             raise FileExistsError(errno.EEXIST, "File exists", target)
         raise PermissionError(errno.EPERM, "Operation not permitted", target)
 
@@ -179,6 +182,49 @@ def test_a_killed_move_of_a_link_ends_when_called_again(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("pool.jpg")
     assert move_file(f"{tmp_path}/a", f"{tmp_path}/b")
     assert names(tmp_path) == ["b", "pool.jpg"]
+
+
+def test_a_folder_that_is_exchanged_for_a_link_leads_no_file_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path / "pets" / "train" / "a", "mine")
+    (tmp_path / "pets" / "valid" / "cat").mkdir(parents=True)
+    (tmp_path / "theirs" / "cat").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("pets")
+    with Folders(f"{tmp_path}/link") as folders:
+        source, target = folders.spot("train/a"), folders.spot("valid/cat/a")
+        (tmp_path / "pets" / "valid").rename(tmp_path / "away")
+        (tmp_path / "pets" / "valid").symlink_to("../theirs")
+        assert move_file(source, target)
+        assert names(tmp_path / "away" / "cat") == ["a"]
+        with pytest.raises(OSError, match="it has become a link") as error:
+            folders.spot("valid/dog/a")
+        assert error.value.filename == f"{tmp_path}/link/valid"
+        assert folders.spot("train/no/a") is None
+        assert move_back(target, source)
+    assert names(tmp_path / "theirs" / "cat") == names(tmp_path / "away" / "cat") == []
+
+
+@pytest.mark.usefixtures("no_links")
+def test_a_move_in_open_folders_is_the_same_without_hard_links_and_with_errors(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "a", "mine")
+    write(tmp_path / "x" / "b", "theirs")
+    with Folders(str(tmp_path)) as folders:
+        assert move_file(folders.spot("a"), folders.spot("x/a"))
+        with pytest.raises(FileExistsError) as error:
+            move_file(folders.spot("x/a"), folders.spot("x/b"))
+        assert error.value.filename == f"{tmp_path}/x/b"
+        assert not move_file(folders.spot("gone/a"), folders.spot("nowhere/a"))
+        with pytest.raises(FileNotFoundError) as missing:
+            move_file(folders.spot("x/a"), folders.spot("nowhere/a"))
+        assert missing.value.filename == f"{tmp_path}/x/a"
+        for number in range(20):
+            write(tmp_path / str(number) / "c")
+            assert move_file(folders.spot(f"{number}/c"), folders.spot(f"x/{number}"))
+    with Folders(f"{tmp_path}/none") as folders:
+        assert folders.spot("a") is None
+    assert (tmp_path / "x" / "a").read_text() == "mine"
+    assert len(names(tmp_path / "x")) == 22
 
 
 def test_an_empty_file_moves(tmp_path: Path) -> None:

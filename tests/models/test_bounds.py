@@ -14,6 +14,7 @@ from torture.hostile_models import REFUSED, SMALL_MODEL, Parts, external_link, t
 
 from dlcli.errors import DlError, lacks_memory
 from dlcli.models.backbones import BACKBONES
+from dlcli.models.bounds import UnsafeModel, most_weights
 from dlcli.models.saved import export_model, load_model
 from dlcli.models.weights import load_weights
 
@@ -41,6 +42,19 @@ def test_a_hostile_model_is_refused_in_words(tmp_path: Path, name: str) -> None:
         load_model(path)
     assert len(str(error.value)) < 1000
     assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("name", ["my layer", "größe", "-x"])
+def test_a_name_that_tensorflow_refuses_is_refused_on_tensorflow_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    parts = Parts()
+    parts.layers("Dense")[0]["config"]["name"] = name
+    path = parts.write(tmp_path / "named.keras")
+    with pytest.raises(UnsafeModel, match="has a name that TensorFlow refuses; `KERAS_BACKEND=jax"):
+        most_weights(path)
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    assert most_weights(path) > 0
 
 
 @pytest.mark.timeout(20)  # to open the pipe would wait

@@ -23,7 +23,8 @@ from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml, write_yaml
 from dlcli.process import utc_now
 from dlcli.runs.listing import list_runs
-from dlcli.runs.run import STATES, Run
+from dlcli.runs.run import Run
+from dlcli.runs.status import STATES
 
 NOON = datetime(2026, 11, 23, 14, 9, 31, tzinfo=UTC)
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

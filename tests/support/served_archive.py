@@ -10,7 +10,8 @@ from support.storage_host import Storage
 
 from dlcli.errors import DlError
 from dlcli.files import download
-from dlcli.files.download import PartialFile, fetch
+from dlcli.files.download import fetch
+from dlcli.files.partial_file import PartialFile
 
 CONTENT = bytes(range(256)) * 4000
 OTHER = CONTENT[::-1] + b"longer"

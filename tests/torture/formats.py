@@ -295,7 +295,8 @@ def _saved(file: str) -> Callable[[Path, random.Random], None]:
     """A setting is saved in a file, or removed from it."""
 
     def change(home: Path, rng: random.Random) -> None:
-        from dlcli.config import read_config_file, remove_setting, save_setting
+        from dlcli.config import read_config_file
+        from dlcli.settings_file import remove_setting, save_setting
 
         key = rng.choice(("train.dense.units", "seed", "kaggle.positive", "train.linear.schedule"))
         if rng.random() < 0.5:

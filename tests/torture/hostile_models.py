@@ -279,7 +279,10 @@ REFUSED: dict[str, tuple[Callable[[Parts], None], str]] = {
     "custom class": (custom_class, "`os.system`"),
     "downloader": (downloader, "`keras.utils.get_file`"),
     "reader of files": (reader_of_files, "StringLookup"),
-    "name that clears the screen": (name_that_clears_the_screen, r"its layer '\\x1b\[2Jx' has"),
+    "name that clears the screen": (
+        name_that_clears_the_screen,
+        r"its layer '\\x1b\[2Jx' has a name with",
+    ),
     "long name": (long_name, "its layer 'xxx"),
     "absurd units": (absurd_units, "more weights than it holds"),
     "many units": (many_units, "more weights than it holds"),

@@ -47,6 +47,7 @@ def test_what_is_set_is_otherwise(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -
     run = only_run(home)
     said = ok(dl("rerun", "--set", "dropout=0.25", "--set", "seed=4"))
     assert f"Run ~/runs/tiny/{run.name} (the newest of tiny)\n" in said.stderr
+    assert said.stderr.count("Dataset ~/data/tiny (") == 1
     (again,) = others(run)
     assert again.config["train"]["finetune"] == run.config["train"]["finetune"] | {"dropout": 0.25}
     assert again.config["seed"] == 4

@@ -259,7 +259,8 @@ def undo(config: Config, drop: bool, yes: bool, dry_run: bool, as_json: bool) ->
         _go_back(root, operation.source, before)
     if as_json:
         emit_json({"undone": operation.name, "files": outcome.files, "kept": list(outcome.kept)})
-    say(f"Took back `{operation.name}`: {done}. To do it again: `{as_typed(operation)}`")
+    again = f" To do it again: `{typed}`" if (typed := as_typed(operation)) else ""
+    say(f"Took back `{operation.name}`: {done}.{again}")
 
 
 @command.command("ls")

@@ -11,7 +11,7 @@ from dlcli import words
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.files.paths import shown
+from dlcli.files.paths import obstacle, shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
@@ -123,6 +123,22 @@ def print_plan(operation: Operation | None, as_json: bool, *, backwards: bool = 
     say("Nothing was done. Leave out --dry-run to do it.")
 
 
+def require_place(config: Config, key: str) -> None:
+    """Refuse a folder in the settings, `data_dir` or `runs_dir`, where there is something else.
+
+    Raises:
+        DlError: says what is there, and where the setting comes from.
+    """
+    value = config.get(key)
+    if found := obstacle(value.value):
+        raise DlError(
+            found.what,
+            why=f"`{key}` needs a folder, and is {shown(value.value)} by {value.origin}",
+            hint=f"Set `{key}` to a folder: `dl config set {key} FOLDER`, or the environment "
+            f"variable DL_{key.upper()}.",
+        )
+
+
 def print_datasets(config: Config, as_json: bool) -> None:
     """Print the datasets under the data folder, and mark the current one."""
     from dlcli.data.choice import choose_dataset, dataset_names
@@ -138,6 +154,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     except DlError:
         current = None
     found: list[dict[str, Any]] = []
+    require_place(config, "data_dir")
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:

@@ -33,7 +33,7 @@ def asking(act: Callable[[], Result], *, yes: bool = False) -> Result:
     try:
         return act()
     except DoubtfulError as doubtful:
-        operation, back = doubtful.operation, doubtful.back
+        operation, back = doubtful.journal.read(), doubtful.back
         if not (yes and is_within(operation)):
             lines = list(to_move(operation, back=back))
             if not sys.stdin.isatty():
@@ -48,7 +48,7 @@ def asking(act: Callable[[], Result], *, yes: bool = False) -> Result:
                 command = f"dl data undo {quoted(operation.root)} --drop"
                 otherwise += f". `{command}` forgets it: all files stay where they are"
             consent("Take it back?" if back else "Finish it?", False, otherwise)
-        operations.agree(doubtful)
+        operations.agree(doubtful, operation)
     return act()
 
 

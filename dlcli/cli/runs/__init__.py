@@ -9,7 +9,7 @@ import click
 
 from dlcli.cli.parts.help import CALLED, Command, Group, Page
 from dlcli.cli.parts.options import JSON, OneOf, with_config
-from dlcli.cli.parts.tables import WIDE, emit_json, finite, print_table
+from dlcli.cli.parts.tables import WIDE, emit_json, finite, fits, print_table
 from dlcli.cli.runs.choice import ALL, FILTERS, select_runs
 from dlcli.config import Config, load_config
 from dlcli.errors import DlError, nearest
@@ -205,7 +205,8 @@ def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
 def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide: bool) -> None:
     """Print the table, with a column for each requested key.
 
-    Public scores and problems get a column if a run has any.
+    Public scores and problems get a column if a run has any. So do datasets, if their names before
+    those of the runs do not fit on the lines of the terminal.
     """
     from dlcli.runs.listing import epochs_of
 
@@ -217,7 +218,7 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
     seconds = _aligned([row.values["seconds"] for row in rows])
     table: list[list[object]] = [
         [
-            f"{row.run.dataset}/{row.run.name}" if everything else row.run.name,
+            row.run.name,
             row.state,
             epochs_of(row),
             row.values["val_loss"],
@@ -228,10 +229,21 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
         for row, took in zip(rows, seconds, strict=True)
     ]
     header = [*COLUMNS, *("public" if key == PUBLIC else key for key in more)]
+    spare = [title for title, key in SPARE.items() if key not in keys]
+    if everything:
+        datasets = [row.run.dataset for row in rows]
+        named = [
+            [f"{name}/{cells[0]}", *cells[1:]] for name, cells in zip(datasets, table, strict=True)
+        ]
+        needed = [number for number, title in enumerate(header) if wide or title not in spare]
+        if fits([header[i] for i in needed], [[cells[i] for i in needed] for cells in named]):
+            table = named
+        else:  # the name of a run alone names it, too, if no other has it
+            header.append("dataset")
+            table = [[*cells, name] for name, cells in zip(datasets, table, strict=True)]
     if problems:
         header.append("problem")
         table = [[*cells, row.problem] for row, cells in zip(rows, table, strict=True)]
-    spare = [title for title, key in SPARE.items() if key not in keys]
     print_table(header, table, spare, remarks=problems, wide=wide)
 
 

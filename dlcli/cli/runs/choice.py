@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from dlcli import words
-from dlcli.config import RECORD, Config
+from dlcli.cli.parts.datasets import require_place
+from dlcli.config import Config
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.settings_file import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -175,6 +177,7 @@ def select_runs(
     asked = settings or needs_settings([*(each.key for each in wanted), *keys])
     dataset, root = choose_runs(config, everything, lasting=lasting)
     runs_dir = config.settings().runs_dir
+    require_place(config, "runs_dir")
     rows = list_runs(runs_dir, dataset, settings=asked)
     return Selection(
         runs_dir=runs_dir,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.errors import DlError
-from dlcli.files.paths import quoted, shown
+from dlcli.files.paths import obstacle, quoted, shown
 from dlcli.images.formats import TEXT, fault_of, is_image, left_out
 from dlcli.words import count
 
@@ -57,7 +57,8 @@ def read_folder(folder: Path) -> Listing:
                 else:
                     others.append(entry.name)
     except FileNotFoundError as error:
-        raise DlError(f"No such folder: {shown(folder)}", hint="Check the path.") from error
+        missing = DlError(f"No such folder: {shown(folder)}", hint="Check the path.")
+        raise obstacle(folder) or missing from error
     except NotADirectoryError as error:
         raise DlError(
             f"{shown(folder)} is a file",

@@ -27,7 +27,7 @@ from dlcli.data.photos.folders import (
     walk,
 )
 from dlcli.errors import DlError
-from dlcli.files.paths import absolute, quoted, shown
+from dlcli.files.paths import absolute, obstacle, quoted, shown
 from dlcli.images.formats import is_unread_photo, left_out
 
 
@@ -106,6 +106,9 @@ def open_photos(root: Path) -> Photos:
     require_kind(root, Photos.kind)
     top = read_folder(root)
     require_finished(root)
+    for split in ("train", "valid"):
+        if split in top.others and (error := obstacle(root / split)):
+            raise error
     _require_organized(root, top)
     found = {split: _files(root, split, split in top.folders) for split in SPLITS}
     deep = {folder: n for files in found.values() for folder, n in files.deep.items()}

@@ -24,9 +24,9 @@ from dlcli.data.operations import working_in
 from dlcli.data.own_files import others_among_own
 from dlcli.data.photos.photos import Photos, open_photos, require_trainable
 from dlcli.errors import DlError, ExitCode
-from dlcli.files.atomic import atomic_folder, settle_folder
+from dlcli.files.atomic import atomic_folder, digest_of, settle_folder
 from dlcli.files.own import is_litter
-from dlcli.files.paths import quoted, shown
+from dlcli.files.paths import is_file, quoted, shown
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 VALID_IMAGES = 2_000
 VALID_FRACTION = 0.2
 SMALL_DATASET = 10_000
+# In the details of a sample: the digest of the `dataset.yaml` that it got.
+SETTINGS_DIGEST = "settings_sha256"
 
 
 def plan_split(dataset: Photos, size: float | None, seed: int) -> list[Move]:
@@ -270,17 +272,19 @@ def to_sample(root: Path, train: int, valid: int, seed: int) -> Operation:
             why="it was removed a moment ago, or it is a broken link",
             hint="Remove the link, or put the file back.",
         )
+    settings = {}
     if dataset_settings(root) or (root / SETTINGS).exists():  # not what a link may lead to
         moves.append(Move(SETTINGS, SETTINGS))
+        settings = {SETTINGS_DIGEST: digest_of(root / SETTINGS)}
     sources = [dataset.fingerprint("train"), dataset.fingerprint("valid")]
-    details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources}
+    details = {"train": train, "valid": valid, "seed": seed, "fingerprints": sources} | settings
     target = root.with_name(root.name + SAMPLE)
     return Operation("sample", "copy", target, tuple(moves), origin=root, details=details)
 
 
 def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
     """Whether a folder is the sample that an operation would make; refuse to overwrite another."""
-    samples = [journal.read() for journal in journals(target) if journal.name == "sample"]
+    samples = [journal.read_header() for journal in journals(target) if journal.name == "sample"]
     if not samples:
         raise DlError(
             f"{shown(target)} was not made by `dl data sample`",
@@ -288,7 +292,10 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
             hint="Rename it or move it away.",
         )
     made = samples[-1].details
-    if made == operation.details:
+    # 0.1.0 recorded no digest; and other settings make no other sample
+    if all(
+        made[key] == operation.details[key] for key in operation.details.keys() - {SETTINGS_DIGEST}
+    ):
         return True
     if not replace:
         options = " ".join(f"--{name} {made[name]}" for name in ("train", "valid", "seed"))
@@ -312,7 +319,7 @@ def _is_sample(target: Path, operation: Operation, replace: bool) -> bool:
             hint="Move it away, or give the folder another name.",
         )
     dataset = operation.source
-    if only := _not_in(dataset, target):
+    if only := _not_in(dataset, target, made.get(SETTINGS_DIGEST)):
         more = f" and {len(only) - 1:,} more" if len(only) > 1 else ""
         raise DlError(
             f"{shown(target)} is not replaced",
@@ -343,11 +350,15 @@ def _stranger(sample: Path) -> str:
     return ""
 
 
-def _not_in(dataset: Path, sample: Path) -> list[str]:
+def _not_in(dataset: Path, sample: Path, settings: str | None) -> list[str]:
     """The files of a sample that its dataset does not hold with the same bytes.
 
     They were changed since, or removed from the dataset. A journal is not believed: it may be
     somebody else's, and list files that `dl` never copied.
+
+    Args:
+        settings: the digest of the `dataset.yaml` that was copied. A file with it was not edited in
+            the sample, so it is no loss if the dataset's own was edited since.
 
     Returns:
         their paths, relative to the sample.
@@ -357,6 +368,8 @@ def _not_in(dataset: Path, sample: Path) -> list[str]:
 
     def is_in_dataset(move: Move) -> bool:
         copy = sample / move.target
+        if move.target == SETTINGS and settings and is_file(copy) and digest_of(copy) == settings:
+            return True
         places = [dataset / path for path in (move.source, *_in_each_split(move.target))]
         return any(
             _has_same_bytes(copy, place) and not os.path.realpath(place).startswith(inside)

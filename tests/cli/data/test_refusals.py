@@ -113,3 +113,79 @@ def test_a_sample_is_not_begun_where_a_link_leads_nowhere(dl: Dl, home: Path) ->
     assert refused.exit_code == 1
     assert "link.jpg does not exist" in refused.stderr
     assert not (home / "data" / "pets-sample").exists()
+
+
+# A file where a folder is needed, or the other way round
+
+
+@pytest.mark.parametrize(
+    ("command", "what", "why"),
+    [
+        (("organize", "lost"), "~/lost is a broken link", "~/gone, to which it leads, does not"),
+        (("organize", "flat", "./lost"), "~/lost is a broken link", "~/gone, to which it leads,"),
+        (("organize", "flat", "pets/valid/x"), "~/pets/valid is a file", "`dl` needs a folder"),
+        (("split", "pets"), "~/pets/valid is a file", "`dl` needs a folder there"),
+        (("ls", "pets"), "~/pets/valid is a file", "`dl` needs a folder there"),
+        (("ls", "unplugged"), "~/unplugged/train is a broken link", "~/gone, to which it leads,"),
+        (("split", "~/lost"), "~/lost is a broken link", "~/gone, to which it leads, does not"),
+        (("sample", "odd"), "~/odd/dataset.yaml is a folder", "`dl` needs a file there"),
+    ],
+)
+def test_what_is_not_a_folder_or_not_a_file_is_named(
+    dl: Dl, home: Path, command: tuple[str, ...], what: str, why: str
+) -> None:
+    make(home / "flat", "cat/1.jpg", "dog/1.jpg")
+    make(home / "pets", *(f"train/{kind}/{i}.jpg" for kind in ("cat", "dog") for i in "12"))
+    make(home / "odd", *(f"{s}/{kind}/1.jpg" for s in ("train", "valid") for kind in ("a", "b")))
+    make(home, "pets/valid")
+    (home / "odd/dataset.yaml").mkdir()
+    (home / "lost").symlink_to(home / "gone")
+    (home / "unplugged").mkdir()
+    (home / "unplugged/train").symlink_to(home / "gone")
+    before = tree(home / "flat")
+    result = dl("data", *command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"Error: {what}: {why}" in result.stderr
+    assert "Can't use" not in result.stderr
+    assert tree(home / "flat") == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "command"),
+    [("DL_DATA_DIR", ("data", "ls")), ("DL_RUNS_DIR", ("runs", "ls", "--all"))],
+)
+def test_a_setting_for_a_folder_that_is_none_is_named(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, command: tuple[str, ...]
+) -> None:
+    make(home, "notes.txt")
+    monkeypatch.setenv(variable, str(home / "notes.txt"))
+    key = variable.removeprefix("DL_").lower()
+    result = dl(*command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(
+        f"Error: ~/notes.txt is a file: `{key}` needs a folder, and is ~/notes.txt by {variable}\n"
+        f"Set `{key}` to a folder: `dl config set {key} FOLDER`"
+    )
+
+
+def test_a_new_dataset_in_a_data_folder_that_is_a_file_is_refused(
+    dl: Dl, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(home, "notes.txt", "flat/cat/1.jpg", "flat/dog/1.jpg")
+    monkeypatch.setenv("DL_DATA_DIR", str(home / "notes.txt"))
+    for command in (("organize", "flat", "new"), ("split", "new")):
+        result = dl("data", *command)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "Error: ~/notes.txt is a file: `dl` needs a folder there\n" in result.stderr
+
+
+def test_a_file_in_the_place_of_what_is_remembered_is_named(dl: Dl, home: Path) -> None:
+    make(home, ".local/state", "pets/train/cat/1.jpg", "project/dl.yaml")
+    why = "~/.local/state is a file"
+    result = dl("config", "trust", "project")
+    assert result.exit_code == 1
+    assert f"Error: {why}: `dl` needs a folder there\n" in result.stderr
+    assert (
+        f"can't remember the dataset in ~/.local/state/dl/dataset: {why}. "
+        in ok(dl("data", "ls", "pets")).stderr
+    )

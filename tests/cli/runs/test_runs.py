@@ -160,6 +160,19 @@ def test_runs_of_all_datasets_are_named_with_theirs(dl: Dl, home: Path, three: l
     assert "Dataset" not in said.stderr
 
 
+def test_at_a_narrow_terminal_a_runs_dataset_is_in_a_column_of_its_own(dataset: Path) -> None:
+    name = "202611231409-vgg-finetune-e3-lr0.001-t1"
+    listed_run(name, dataset="a-long-name-sample")
+    listed_run("202611231412-linear", dataset="fish")
+    header, *lines = at_terminal("-m", "dlcli", "runs", "--all", columns=70).splitlines()
+    assert header.split() == ["run", "state", "val_loss", "accuracy"]
+    assert lines[0] == "    dataset"
+    assert lines[1].startswith("202611231412-linear ") and lines[2] == "    fish"
+    assert lines[3].startswith(f"{name}  finished ") and lines[4] == "    a-long-name-sample"
+    wide = at_terminal("-m", "dlcli", "runs", "--all", columns=110)
+    assert f"\na-long-name-sample/{name}  finished " in wide
+
+
 def test_runs_without_their_dataset_are_listed(dl: Dl, dataset: Path, three: list[Run]) -> None:
     dataset.rmdir()
     said = ok(dl("runs", "-d", "tiny"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command_result import Dl, ok
@@ -168,6 +170,30 @@ def test_nothing_moves_through_a_link_in_place_of_a_split(tmp_path: Path, name: 
     with pytest.raises(DlError, match=f"{name} is a link to"):
         splits.split(root, 2, 0)
     assert files_of(tmp_path / "theirs") == before
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_stops_the_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path / "pets", *(f"train/{k}/{i}.jpg" for k in ("cat", "dog") for i in "1234"))
+    before, link = files_of(root), os.link
+    (tmp_path / "theirs").mkdir()
+
+    def exchange(*names: str, **how: Any) -> None:
+        link(*names, **how)
+        if (root / "valid" / "dog").is_dir() and not (root / "valid" / "dog").is_symlink():
+            (root / "valid" / "dog").rmdir()
+            (root / "valid" / "dog").symlink_to(tmp_path / "theirs")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", exchange)
+        with pytest.raises(DlError, match=r"it has become a link, at .*valid/dog") as error:
+            splits.split(root, 4, 0)
+    assert "stopped after 2 of 4 files" in error.value.what
+    assert files_of(tmp_path / "theirs") == []
+    (root / "valid" / "dog").unlink()
+    operations.undo(root)
+    assert files_of(root) == before
 
 
 def test_a_linked_root_is_split_and_sampled_like_any_other(tmp_path: Path) -> None:

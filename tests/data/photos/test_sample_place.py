@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -183,6 +184,35 @@ def test_a_sample_with_what_its_dataset_has_not_is_not_replaced(
     (folder / SAMPLE / path).unlink()
     (folder / "dogscats" / path).unlink(missing_ok=True)
     assert other_sample(folder)[1] is not None
+
+
+def test_a_sample_is_replaced_after_its_datasets_settings_were_edited(folder: Path) -> None:
+    sample(folder)
+    settings = folder / "dogscats" / "dataset.yaml"
+    settings.write_bytes(b"kaggle: {positive: cat}\n")
+    assert sample(folder)[1] is None, "other settings make no other sample"
+    assert other_sample(folder)[1] is not None
+    assert (folder / SAMPLE / "dataset.yaml").read_bytes() == settings.read_bytes()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_settings_that_were_edited_in_the_sample_are_the_users(
+    folder: Path, recorded: bool
+) -> None:
+    sample(folder)
+    (folder / "dogscats" / "dataset.yaml").write_bytes(b"kaggle: {positive: cat}\n")
+    if recorded:
+        (folder / SAMPLE / "dataset.yaml").write_bytes(b"kaggle: {positive: fox}\n")
+    else:  # as a sample of 0.1.0
+        (journal,) = (each.path for each in journals(folder / SAMPLE))
+        header, *lines = journal.read_text().splitlines()
+        values = json.loads(header)
+        del values["details"]["settings_sha256"]
+        journal.write_text("\n".join([json.dumps(values), *lines, ""]))
+    assert sample(folder)[1] is None
+    with pytest.raises(DlError, match="is not replaced") as caught:
+        other_sample(folder)
+    assert caught.value.why.startswith("dataset.yaml may be the only copy")
 
 
 def test_a_sample_is_replaced_after_another_split(folder: Path) -> None:

@@ -16,7 +16,8 @@ from support.storage_host import Storage
 
 from dlcli.errors import DlError, ExitCode
 from dlcli.files import download
-from dlcli.files.download import PartialFile, fetch
+from dlcli.files.download import fetch
+from dlcli.files.partial_file import PartialFile
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 

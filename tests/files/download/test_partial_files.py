@@ -15,7 +15,7 @@ from support.storage_host import Storage
 
 from dlcli.errors import DlError
 from dlcli.files import download
-from dlcli.files.download import PartialFile, RemoteFile, number, seconds_of
+from dlcli.files.partial_file import PartialFile, RemoteFile, number, seconds_of
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 

@@ -15,7 +15,8 @@ from support.storage_host import Storage
 
 from dlcli.errors import DlError
 from dlcli.files import download
-from dlcli.files.download import PartialFile, fetch
+from dlcli.files.download import fetch
+from dlcli.files.partial_file import PartialFile
 
 pytestmark = pytest.mark.forks  # before a backend's threads are in this process
 
@@ -62,7 +63,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(go, storage, path: Path) 
     left_after(storage, path, 500_000)
     storage.refuse("Download", 503)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlcli.files.download.os.utime", lambda *_: path.write_bytes(b"mine"))
+        patch.setattr("dlcli.files.partial_file.os.utime", lambda *_: path.write_bytes(b"mine"))
         with pytest.raises(DlError, match="it has 4 bytes"):
             go()
     assert path.read_bytes() == b"mine"

@@ -97,9 +97,9 @@ def choose_id_column(
         best = [each for each in best if table.is_unique(each[0])] or best
     if len(best) > 1:
         best = [each for each in best if plain_name(each[0]) in ID_NAMES] or best
-    name, form = best[0]
-    rows = rows_of(table, name, form, images)
-    for other, its_form in best[1:]:
+    (name, form), *others = best
+    rows = rows_of(table, name, form, images) if others else {}
+    for other, its_form in others:
         if rows_of(table, other, its_form, images) != rows:
             raise DlError(
                 f"Several columns of {shown(table.file)} name the images",

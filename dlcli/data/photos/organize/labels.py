@@ -194,8 +194,10 @@ def _labels_in(
     notes = [
         f"Labels: {column} of {shown(table.file.name)}, matched to images by `{shown(id_column)}`."
     ]
-    known = {form.of(image) for image in (*images, *elsewhere)}
-    if strangers := [each for each in table.ids(id_column) if each and each not in known]:
+    known = {form.of(image) for image in elsewhere}
+    named = {number for numbers in rows.values() for number in numbers}
+    others = (each for number, each in enumerate(table.ids(id_column)) if number not in named)
+    if strangers := [each for each in others if each and each not in known]:
         notes.append(
             f"Rows of {shown(table.file.name)} without an image: {len(strangers):,}, such as "
             f"`{shown(strangers[0])}`."

@@ -55,8 +55,8 @@ class Image(NamedTuple):
     @property
     def place(self) -> str:
         """The path of its folder, relative to the download: "" or with a slash at its end."""
-        inner = "/".join(filter(None, (self.folder, self.deeper)))
-        return f"{self.base}{inner}/" if inner else self.base
+        place = f"{self.base}{self.folder}/" if self.folder else self.base
+        return f"{place}{self.deeper}/" if self.deeper else place
 
     @property
     def label(self) -> str:

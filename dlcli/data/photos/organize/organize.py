@@ -27,6 +27,7 @@ from dlcli.data.photos.organize.staging import (
     hollow,
     is_staged_in,
     left_packed,
+    require_whole,
     stage,
     staging_folder,
     sweep_staged,
@@ -108,6 +109,7 @@ def to_organize(
         return _operation(source, source, target, options)
     folder = staging_folder(download, target)
     if is_staged_in(folder):
+        require_whole(folder, target)
         return _staged(download, folder, target, options)
     with hollow(download) as names:
         return _staged(download, names, target, options)
@@ -124,7 +126,7 @@ def require_target(source: Path, target: Path, hint: str = _ANOTHER_NAME) -> Non
     """
     _require_no_file(target, hint)
     begun = unfinished(target)
-    if begun and made_of(begun.read()) == source:
+    if begun and made_of(begun.read_header()) == source:
         return
     if begun or (target.exists() and not _is_free(target)):
         raise DlError(
@@ -138,7 +140,7 @@ def settle_made(root: Path) -> None:
     """Finish what was killed in a dataset, and remove what was left beside it."""
     with working_in(root, "get"):
         for journal in journals(root):
-            clear_after(journal.read())
+            clear_after(journal.read_header())
         sweep_staged(root)
 
 
@@ -227,7 +229,7 @@ def _is_to_do(source: Path, target: Path, download: Download | None) -> bool:
     Raises:
         DlError: the target can't be used for this source.
     """
-    made = [journal.read() for journal in journals(target)]
+    made = [journal.read_header() for journal in journals(target)]
     if _is_in_place(source, target):
         return download is None or not any(_is_made_of(each, source, download) for each in made)
     if any(_is_made_of(each, source, download) for each in made):

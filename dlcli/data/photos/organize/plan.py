@@ -84,7 +84,9 @@ def plan_organize(
     moves = []
     for split, images in learn.items():
         named = labels.of if labels else _labels_by_name(layout, images)
-        moves += [Move(i.path, f"{split}/{named[i.path]}/{names.get(i, i.name)}") for i in images]
+        for image in images:
+            path = image.path
+            moves.append(Move(path, f"{split}/{named[path]}/{names.get(image, image.name)}"))
     _require_told_apart(source, moves, labels)
     _require_classes_in_train(moves)
     for image in test:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlcli.data.dataset import SETTINGS
-from dlcli.data.journal import Operation
+from dlcli.data.journal import JournalError, Operation, unfinished
 from dlcli.data.leftovers import COPIED, how_to_remove, name_left
 from dlcli.data.photos.folders import walk
 from dlcli.data.photos.organize.foreign import require_files
@@ -34,8 +34,8 @@ from dlcli.files.archive_members import MOST_NESTED, Budget, refusal
 from dlcli.files.archives import can_unpack, is_archive, open_archive, without_suffix
 from dlcli.files.atomic import atomic_write, require_room, sync_disk, sync_folder
 from dlcli.files.formats import read_text
-from dlcli.files.own import MARKER, is_begun, is_copy, mark, marked, remark, unmark
-from dlcli.files.paths import shown
+from dlcli.files.own import MARKER, NotOwnError, is_begun, is_copy, mark, marked, remark, unmark
+from dlcli.files.paths import quoted, shown
 from dlcli.files.transfer import copy_file
 from dlcli.images.formats import has_usual_suffix, is_image, kind_of
 from dlcli.words import first_of
@@ -145,6 +145,7 @@ def stage(download: Download, target: Path) -> bool:
     folder = staging_folder(download, target)
     sweep_staged(target, but=folder)
     if is_staged_in(folder):
+        require_whole(folder, target)
         return False
     _claim(folder, _UNPACK)
     try:
@@ -155,6 +156,24 @@ def stage(download: Download, target: Path) -> bool:
         discard(folder)
         raise
     return True
+
+
+def require_whole(folder: Path, target: Path) -> None:
+    """Refuse a staging folder of which a part is in another dataset: one that was renamed.
+
+    Raises:
+        DlError: names that dataset.
+    """
+    for beside in sorted(target.parent.iterdir()):
+        with suppress(JournalError, NotOwnError, OSError):
+            journal = unfinished(beside) if beside != target else None
+            if journal and journal.read_header().source == folder:
+                raise DlError(
+                    f"Some of the files that were unpacked are in {shown(beside)}",
+                    why=f"`{journal.name}` or its undo was stopped there",
+                    hint=f"Take it back: `dl data undo {quoted(beside)}`. Then run the same "
+                    "command again.",
+                )
 
 
 def await_back(operation: Operation) -> None:

@@ -72,11 +72,11 @@ class Form:
     parts: int
     has_suffix: bool
     matched: int = 0
-    ids: Mapping[int, str] = field(default_factory=dict)
+    ids: Mapping[int, str] = field(default_factory=dict, hash=False)
 
     def of(self, image: str) -> str:
         """The value that names an image, in Unicode form NFC."""
-        tail = composed("/".join(image.split("/")[-self.parts :]))
+        tail = composed("/".join(image.rsplit("/", self.parts)[-self.parts :]))
         value = tail if self.has_suffix else tail.rpartition(".")[0]
         return self.ids.get(int(value), value) if self.ids and _is_number(value) else value
 
@@ -155,24 +155,21 @@ def _unusable(file: Path, why: str, hint: str) -> DlError:
 
 
 class Names:
-    """The values that name some images in each form, computed once for all columns.
+    """The values that name some images in each form, computed when a column first needs them.
 
     Args:
         images: their paths.
     """
 
     def __init__(self, images: Sequence[str]) -> None:
+        self._images = images
         deepest = max((image.count("/") + 1 for image in images), default=1)
-        forms = [
+        self._forms = [
             Form(parts, has_suffix)
             for parts in range(1, deepest + 1)
             for has_suffix in (False, True)
         ]
-        # how many images each value names
-        self._counts = [(form, Counter(map(form.of, images))) for form in forms]
-        self._numbers = _by_number(
-            image.rpartition("/")[2].rpartition(".")[0] for image in images
-        ).keys()
+        self._counts: dict[Form, Counter[str]] = {}
 
     def best_form(self, ids: Set[str]) -> Form:
         """The form in which some values name the most images; the shortest of equally good forms.
@@ -180,15 +177,30 @@ class Names:
         Values are compared as numbers, not as text, only if that matches more images.
         """
         best = Form(1, has_suffix=False)
-        for form, counts in self._counts:
-            matched = sum(counts.get(value, 0) for value in ids)
+        for form in self._forms:
+            counts = self._counts_in(form)
+            matched = sum(counts[value] for value in counts.keys() & ids)
             if matched > best.matched:
                 best = replace(form, matched=matched)
+            if matched == len(self._images):
+                return best  # no other form names more
         by_number = _by_number(ids) if self._numbers else {}
         matched = len(by_number.keys() & self._numbers)
         if matched > best.matched:
             return Form(1, has_suffix=False, matched=matched, ids=by_number)
         return best
+
+    def _counts_in(self, form: Form) -> Counter[str]:
+        """How many images each value names."""
+        if form not in self._counts:
+            self._counts[form] = Counter(map(form.of, self._images))
+        return self._counts[form]
+
+    @cached_property
+    def _numbers(self) -> Set[int]:
+        """The images' numbers; empty where an image's name is not a number, or two are equal."""
+        stems = (image.rpartition("/")[2].rpartition(".")[0] for image in self._images)
+        return _by_number(stems).keys()
 
 
 def best_form(ids: Set[str], images: Sequence[str]) -> Form:

@@ -324,7 +324,7 @@ def test_a_dataset_put_in_place_of_its_original_is_taken_back_after_an_agreement
     (tmp_path / "copy").rename(tmp_path / "pets")
     with pytest.raises(DoubtfulError) as error:
         operations.undo(tmp_path / "pets")
-    operations.agree(error.value)
+    operations.agree(error.value, error.value.journal.read())
     operations.undo(tmp_path / "pets")
     assert not (tmp_path / "pets").exists()
     organize(tmp_path)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support.children import fork, wait
 
-from dlcli.config import read_config_file, remove_setting, save_setting
+from dlcli.config import read_config_file
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.formats import read_yaml
+from dlcli.settings_file import remove_setting, save_setting
 
 
 def test_a_saved_setting_is_read_back(tmp_path: Path) -> None:
