@@ -32,7 +32,6 @@ from dlcli.data.ratings.ratings import (
     MOST_ROWS,
     PAIRS,
     TEST,
-    USERS,
     VERSION,
     Counts,
     Ratings,
@@ -47,6 +46,7 @@ from dlcli.data.ratings.store import (
     write_array,
     write_items,
     write_record,
+    write_users,
 )
 from dlcli.data.ratings.tables import Block, TextTable, cell_of, open_table
 from dlcli.data.ratings.titles import FILES as TITLE_FILES
@@ -55,12 +55,12 @@ from dlcli.errors import DlError
 from dlcli.files.archive_members import Budget
 from dlcli.files.archives import can_unpack, is_archive, open_archive
 from dlcli.files.atomic import aside, atomic_folder, require_room, settle_folder
-from dlcli.files.formats import csv_text, write_csv
+from dlcli.files.formats import csv_text
 from dlcli.files.own import is_litter
 from dlcli.files.paths import shown
 from dlcli.images.formats import has_usual_suffix
 from dlcli.progress import track
-from dlcli.words import count, first_of
+from dlcli.words import first_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -360,12 +360,12 @@ def _build(
         write_array(folder / ARRAYS / f"{name}.npy", blocks, sums.rows, digest)
         (raw / name).unlink()
     raw.rmdir()
-    write_csv(folder / USERS, [["id"], *([each] for each in users)])
+    write_users(folder, users)
     titles = _titles(found, sums.items, options, notes)
     write_items(folder, items, titles)
     without = len(items) - len(titles)
     if found.titles and without:
-        notes.append(f"{count(without, 'item')} of {len(items):,} have no title.")
+        notes.append(f"Without a title: {without:,} of {len(items):,} items.")
     n_test = _write_test(found.test, table, columns, folder, users, items, notes)
     if found.submission:
         (folder / found.submission.name).write_bytes(found.submission.read_bytes())

@@ -26,10 +26,11 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dlcli.data.dataset import MARKS, Dataset, require_kind
 from dlcli.errors import DlError
 from dlcli.files.formats import MOST_BYTES, MOST_YAML_BYTES
 from dlcli.files.own import NotOwnError, open_own, read_own, require_own
-from dlcli.files.paths import absolute, quoted, shown
+from dlcli.files.paths import absolute, is_folder, quoted, shown
 from dlcli.files.plain_yaml import plain_values
 from dlcli.files.typed import read_as
 from dlcli.words import short
@@ -37,7 +38,7 @@ from dlcli.words import short
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MARK = "ratings.yaml"
+MARK = MARKS["ratings"]
 SPLIT = "split.yaml"
 USERS, ITEMS = "users.csv", "items.csv"
 ARRAYS, TEST = "ratings", "test"
@@ -126,11 +127,10 @@ class SplitRecord:
 
 
 @dataclass(frozen=True)
-class Ratings:
+class Ratings(Dataset):
     """A dataset of ratings, as it was when it was opened.
 
     Args:
-        root: absolute path of the folder.
         users, items: number of each rating's user and item, int32 of shape (n_ratings,).
         values: the ratings, float32 of shape (n_ratings,).
         times: seconds since 1970, int64 of shape (n_ratings,); None if the source has no times.
@@ -139,7 +139,6 @@ class Ratings:
         test_users, test_items: of the pairs to predict, in the order of their file; 0 is unknown.
     """
 
-    root: Path
     record: Record
     users: NDArray = field(repr=False)
     items: NDArray = field(repr=False)
@@ -153,12 +152,7 @@ class Ratings:
     kind = "ratings"
 
     @property
-    def name(self) -> str:
-        """The folder's own name."""
-        return self.root.name
-
-    @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> Mapping[str, int]:
         """The number of ratings in train and valid, and of pairs in test."""
         valid = self.split.valid if self.split else 0
         return {
@@ -232,10 +226,6 @@ class Ratings:
             digest.update(self.split.digest.encode())
         return digest.hexdigest()[:16]
 
-    def fingerprints(self) -> dict[str, str]:
-        """Each split's fingerprint."""
-        return {split: self.fingerprint(split) for split in self.sizes}
-
 
 def open_ratings(root: Path) -> Ratings:
     """Open a dataset of ratings.
@@ -246,6 +236,9 @@ def open_ratings(root: Path) -> Ratings:
     import numpy as np
 
     root = absolute(root)
+    if not is_folder(root):
+        raise DlError(f"{shown(root)} does not exist", hint="`dl data ls` lists datasets.")
+    require_kind(root, "ratings")
     record: Record = _read(root, MARK, Record)
     if record.version != VERSION:
         raise _damaged(root / MARK, f"this `dl` reads version {VERSION}, not {record.version}")
@@ -321,11 +314,7 @@ def _read(root: Path, name: str, kind: Any) -> Any:
         held = plain_values(_bytes(root, name, MOST_YAML_BYTES))
         return read_as(kind, held, name)
     except FileNotFoundError as error:
-        raise DlError(
-            f"{shown(root)} is not a dataset of ratings",
-            why=f"it has no {name}",
-            hint="Make one of a file of ratings: `dl data organize ratings.csv`.",
-        ) from error
+        raise _damaged(file, "it is missing") from error
     except (yaml.YAMLError, ValueError) as error:
         raise _damaged(file, short(" ".join(str(error).split()), 300)) from error
 

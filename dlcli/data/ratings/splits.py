@@ -200,7 +200,8 @@ def _newest(ratings: Ratings, wanted: int) -> NDArray:
             why="all ratings have the same time",
             hint="Leave out `--by time`.",
         )
-    return np.argsort(ratings.times, kind="stable")[-wanted:]
+    order: NDArray = np.argsort(ratings.times, kind="stable")
+    return order[-wanted:]
 
 
 def _of_each_user(ratings: Ratings, wanted: int, random: Generator) -> NDArray:

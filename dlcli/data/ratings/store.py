@@ -100,10 +100,9 @@ def write_array(path: Path, blocks: Iterable[NDArray], n: int, digest: _Hash | N
                 digest.update(data)
 
 
-def write_ids(folder: Path, users: Sequence[str], items: Sequence[str]) -> None:
-    """Write the tables of ids; titles are empty."""
+def write_users(folder: Path, users: Sequence[str]) -> None:
+    """Write the table of users."""
     write_csv(folder / USERS, [["id"], *([each] for each in users)])
-    write_items(folder, items, {})
 
 
 def write_items(folder: Path, items: Sequence[str], titles: Mapping[str, str]) -> None:

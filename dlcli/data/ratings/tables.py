@@ -148,8 +148,12 @@ class TextTable:
             )
 
 
-def open_table(file: Path) -> TextTable:
+def open_table(file: Path, *, may_be_latin: bool = False) -> TextTable:
     """Find out how a file's rows are written, from its first rows.
+
+    Args:
+        may_be_latin: read a file that is not UTF-8 as Latin-1: for text that people read. Ids keep
+            their bytes.
 
     Raises:
         DlError: it is empty, not text, or has no columns.
@@ -168,7 +172,7 @@ def open_table(file: Path) -> TextTable:
     if not first:
         raise DlError(f"{shown(file)} is empty", hint="Name a file with a rating on each line.")
     try:
-        found = {each: next(_reader(iter([first]), each)) for each in _SEPARATORS}
+        found = {each: next(_reader(iter([first]), each, strict=False)) for each in _SEPARATORS}
     except csv.Error as error:
         raise _not_a_table(file, f"line 1: {error}") from error
     separator = max(_SEPARATORS, key=lambda each: len(found[each]))
@@ -176,7 +180,8 @@ def open_table(file: Path) -> TextTable:
     if len(cells) > _MOST_COLUMNS:
         raise _not_a_table(file, f"it has {len(cells):,} columns")
     header = () if any(map(is_number, cells)) else tuple(cell.strip() for cell in cells)
-    return TextTable(file, separator, header, len(cells), _encoding(file, head))
+    encoding = "latin-1" if may_be_latin and not _is_utf_8(head) else "utf-8-sig"
+    return TextTable(file, separator, header, len(cells), encoding)
 
 
 def is_number(text: str) -> bool:
@@ -198,14 +203,13 @@ def cell_of(text: str) -> str:
     return written(short(text))
 
 
-def _encoding(file: Path, head: bytes) -> str:
-    """Latin-1 if a file's beginning is not UTF-8, as MovieLens' titles of up to 2003 are."""
-    cut = head[: head.rfind(b"\n") + 1] or head
+def _is_utf_8(head: bytes) -> bool:
+    """Whether a file's beginning is UTF-8; MovieLens' titles of up to 2003 are not."""
     try:
-        cut.decode("utf-8")
+        (head[: head.rfind(b"\n") + 1] or head).decode("utf-8")
     except UnicodeDecodeError:
-        return "latin-1"
-    return "utf-8-sig"
+        return False
+    return True
 
 
 def _whole_lines(text: io.TextIOWrapper, file: Path) -> Iterator[str]:
@@ -226,11 +230,11 @@ def _block(rows: list[tuple[int, list[str]]]) -> Block:
     return Block(numbers, list(zip(*cells, strict=True)))
 
 
-def _reader(lines: Iterator[str], separator: str) -> Reader:
+def _reader(lines: Iterator[str], separator: str, *, strict: bool = True) -> Reader:
     if separator in _WITHOUT_QUOTES:
         split = (line.replace(separator, _UNIT) for line in lines)
         return csv.reader(split, delimiter=_UNIT, quoting=csv.QUOTE_NONE)
-    return csv.reader(lines, delimiter=separator, strict=True)
+    return csv.reader(lines, delimiter=separator, strict=strict)
 
 
 def _not_a_table(file: Path, why: str) -> DlError:

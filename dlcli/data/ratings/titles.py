@@ -49,7 +49,7 @@ def titles_in(file: Path, items: Collection[str]) -> Titles:
     Raises:
         DlError: it is not a table, or has no column that names the items, or none of titles.
     """
-    table = open_table(file)
+    table = open_table(file, may_be_latin=True)
     first = next(table.blocks(), None)
     columns = [cells[:_FIRST_ROWS] for cells in first.columns] if first else []
     named = [sum(cell in items for cell in set(cells)) for cells in columns]
