@@ -200,8 +200,8 @@ def _newest(ratings: Ratings, wanted: int) -> NDArray:
             why="all ratings have the same time",
             hint="Leave out `--by time`.",
         )
-    order: NDArray = np.argsort(ratings.times, kind="stable")
-    return order[-wanted:]
+    rows: NDArray = np.argsort(ratings.times, kind="stable")[-wanted:]
+    return rows
 
 
 def _of_each_user(ratings: Ratings, wanted: int, random: Generator) -> NDArray:
@@ -228,7 +228,8 @@ def _of_each_user(ratings: Ratings, wanted: int, random: Generator) -> NDArray:
     np.add.at(chosen, starts[has_any], 1)
     np.add.at(chosen, (starts + shares)[has_any], -1)
     np.cumsum(chosen, out=chosen)
-    return order[chosen[:-1] > 0]
+    rows: NDArray = order[chosen[:-1] > 0]
+    return rows
 
 
 def _shares(counts: NDArray, wanted: int) -> NDArray:
@@ -241,7 +242,7 @@ def _shares(counts: NDArray, wanted: int) -> NDArray:
 
     exact = counts * (wanted / counts.sum())
     most = np.maximum(counts - 1, 0)
-    shares = np.clip(exact.astype(np.int64), np.minimum(most, 1), most)
+    shares: NDArray = np.clip(exact.astype(np.int64), np.minimum(most, 1), most)
     missing = wanted - int(shares.sum())
     # ties go to the first users
     order = np.argsort(shares - exact, kind="stable")

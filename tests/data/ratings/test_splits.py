@@ -54,10 +54,12 @@ def test_by_user_each_user_with_two_ratings_is_on_both_sides(
 ) -> None:
     n = len(ratings.users)
     wanted = max(1, round(share * n))
-    if wanted >= n:
+    counts = np.bincount(ratings.users)[1:]
+    if wanted >= n or counts.max() == 1:
+        with pytest.raises(DlError):
+            plan_split(ratings, wanted, "user", seed)
         return
     valid = plan_split(ratings, wanted, "user", seed)
-    counts = np.bincount(ratings.users)[1:]
     held = np.bincount(ratings.users, valid)[1:]
     several = counts > 1
     assert (held[several] >= 1).all() and (held[several] < counts[several]).all()
@@ -65,7 +67,8 @@ def test_by_user_each_user_with_two_ratings_is_on_both_sides(
     exact = counts * wanted / n
     in_bounds = np.clip(exact, np.minimum(counts - 1, 1), counts - 1)
     assert (np.abs(held - in_bounds) <= 1 + 1e-9).all()
-    assert valid.sum() >= min(wanted, (counts - 1).sum()) or (counts == 1).any()
+    if np.array_equal(exact, in_bounds):
+        assert valid.sum() == wanted
 
 
 @given(datasets(), shares)
