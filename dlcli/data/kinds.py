@@ -15,8 +15,14 @@ def _photos(root: Path) -> Dataset:
     return open_photos(root)
 
 
+def _ratings(root: Path) -> Dataset:
+    from dlcli.data.ratings.ratings import open_ratings
+
+    return open_ratings(root)
+
+
 # What opens a dataset of each kind, which is imported when it is needed.
-OPENERS: Mapping[str, Callable[[Path], Dataset]] = {"photos": _photos}
+OPENERS: Mapping[str, Callable[[Path], Dataset]] = {"photos": _photos, "ratings": _ratings}
 
 
 def open_dataset(root: Path) -> Dataset:

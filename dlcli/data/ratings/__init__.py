@@ -1,0 +1,1 @@
+"""Datasets of ratings: users, items, and how much each user liked some of them."""
