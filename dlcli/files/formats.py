@@ -20,6 +20,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 30
 MOST_YAML_BYTES = 4 << 20
+_ROWS_AT_A_TIME = 10_000
 
 
 def damaged(
@@ -193,7 +195,9 @@ def write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:
         atomic(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        file.write(csv_text(rows))
+        left = iter(rows)
+        while some := list(islice(left, _ROWS_AT_A_TIME)):  # millions would fill the memory
+            file.write(csv_text(some))
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

@@ -1,0 +1,1 @@
+"""A trained run on ratings in use."""
