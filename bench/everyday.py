@@ -40,7 +40,7 @@ import keras
 print("import", time.perf_counter() - begun)
 from dlcli.training import fit
 from dlcli.config import load_config
-from dlcli.training.job import make_job
+from dlcli.training.photos.job import make_job
 from dlcli.training.launch import new_run
 keep, spent = fit.keep_outcome, []
 def timed(*arguments):

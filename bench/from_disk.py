@@ -14,11 +14,11 @@ import numpy as np
 from pathlib import Path
 from dlcli.backend import start_backend
 start_backend()
-from dlcli.training.build import Network
+from dlcli.training.photos.build import Network
 from dlcli.config import load_config
-from dlcli.training.job import read_samples
-from dlcli.training.job import make_job
-from dlcli.training.fit import Targets
+from dlcli.training.photos.samples import read_samples
+from dlcli.training.photos.job import make_job
+from dlcli.training.photos.targets import Targets
 from dlcli.training.fit import _train_epoch
 from dlcli.progress import Bar
 config = load_config().with_flags({"memory": sys.argv[2]})

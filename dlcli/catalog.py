@@ -24,7 +24,7 @@ from typing import Any
 
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import PROJECT_FILE, find_project_file, is_file, shown
-from dlcli.recipe import Recipe
+from dlcli.recipe import KINDS, AnyRecipe, Recipe, kind_for
 from dlcli.settings.augmentation import AMOUNTS
 from dlcli.settings.fields import coerce, plain, settings_of
 from dlcli.settings.shared import BACKBONE_SETTINGS, blocks
@@ -40,8 +40,11 @@ MOST_BYTES = 1 << 20
 COMPLETING = "_DL_COMPLETE"
 # Options that a recipe's command has besides its settings.
 TAKEN = {"config", "debug", "help", "members"}
-# Settings that every command which trains a recipe takes.
-SHARED_KEYS = (*AMOUNTS, "seed", "image_size", "workers", "memory", "on_error")
+# The shared settings that every recipe for a kind of dataset takes.
+SHARED_KEYS: Mapping[str, tuple[str, ...]] = {
+    "photos": (*AMOUNTS, "seed", "image_size", "workers", "memory", "on_error"),
+    "ratings": ("seed",),
+}
 PLAIN = {int, float, bool, str, Path}
 
 
@@ -65,7 +68,7 @@ def own_names() -> tuple[str, ...]:
     return tuple(name for name in _files() if name not in built_in_names())
 
 
-def recipe_class(name: str) -> type[Recipe]:
+def recipe_class(name: str) -> type[AnyRecipe]:
     """The recipe's class.
 
     Raises:
@@ -85,8 +88,8 @@ def recipe_keys(name: str) -> list[str]:
     """The settings that a command which trains a recipe takes."""
     cls = recipe_class(name)
     keys = [f"train.{name}.{field}" for field in settings_of(cls)]
-    keys += SHARED_KEYS
-    if cls.layer is not None:
+    keys += SHARED_KEYS[kind_for(cls)]
+    if issubclass(cls, Recipe) and cls.layer is not None:
         keys += [key for key in BACKBONE_SETTINGS if key not in cls.pinned]
     return keys
 
@@ -111,7 +114,7 @@ def hyperparameter_names(name: str) -> tuple[str, ...]:
         if isinstance(node, ast.ImportFrom) and node.module in homes:
             for each in node.names:
                 found = getattr(import_module(str(node.module)), each.name, None)
-                if isinstance(found, type) and issubclass(found, Recipe):
+                if isinstance(found, type) and issubclass(found, AnyRecipe):
                     known |= dict.fromkeys(settings_of(found))
         for field in node.body if isinstance(node, ast.ClassDef) else ():
             match field:
@@ -133,7 +136,7 @@ def recipe_text(name: str) -> str:
     return docstring_of(_source_file(name))
 
 
-def make_recipe(name: str, values: Mapping[str, Any]) -> Recipe:
+def make_recipe(name: str, values: Mapping[str, Any]) -> AnyRecipe:
     """A recipe with some hyperparameters set and the others at their defaults."""
     cls = recipe_class(name)
     return dataclasses.replace(cls(), **values)
@@ -294,7 +297,7 @@ def docstring_of(file: Path) -> str:
     return "\n".join(map(printable, text.splitlines()))
 
 
-def load(file: Path) -> type[Recipe] | DlError:
+def load(file: Path) -> type[AnyRecipe] | DlError:
     """The class in a project file, or why there is none.
 
     Raises:
@@ -308,14 +311,14 @@ def load(file: Path) -> type[Recipe] | DlError:
 
 
 @lru_cache
-def _loaded(file: Path) -> type[Recipe] | DlError:
+def _loaded(file: Path) -> type[AnyRecipe] | DlError:
     try:
         return _run(file)
     except DlError as error:
         return error
 
 
-def _run(file: Path) -> type[Recipe]:
+def _run(file: Path) -> type[AnyRecipe]:
     """Run a project file, and return its recipe's class.
 
     Raises:
@@ -383,13 +386,13 @@ def _broken(file: Path, error: BaseException) -> DlError:
     )
 
 
-def recipe_in(module: ModuleType) -> type[Recipe]:
+def recipe_in(module: ModuleType) -> type[AnyRecipe]:
     """The only recipe class that a module defines."""
     found = {
         value: None
         for value in vars(module).values()
         if isinstance(value, type)
-        and issubclass(value, Recipe)
+        and issubclass(value, AnyRecipe)
         and value.__module__ == module.__name__
     }
     if len(found) == 1:
@@ -402,7 +405,7 @@ def recipe_in(module: ModuleType) -> type[Recipe]:
     )
 
 
-def _check(cls: type[Recipe]) -> None:
+def _check(cls: type[AnyRecipe]) -> None:
     """Refuse a class that is not a valid recipe.
 
     Raises:
@@ -411,8 +414,9 @@ def _check(cls: type[Recipe]) -> None:
     """
     if "__dataclass_params__" not in vars(cls):  # an inherited one knows no added fields
         raise DlError(f"its class `{cls.__name__}` lacks `@dataclass(frozen=True)`")
-    if cls.head is Recipe.head:
-        raise DlError(f"its class `{cls.__name__}` has no method `head`")
+    base, builder = KINDS[kind_for(cls)]
+    if getattr(cls, builder) is getattr(base, builder):
+        raise DlError(f"its class `{cls.__name__}` has no method `{builder}`")
     shared = {f"{block}{name}": name for block, of in blocks().items() for name in settings_of(of)}
     settings = settings_of(cls)
     for field in dataclasses.fields(cls):

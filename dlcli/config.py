@@ -24,7 +24,7 @@ from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.formats import read_yaml
 from dlcli.files.paths import find_project_file, shown, with_home
 from dlcli.keys import TRAIN, all_keys, declarations, declared, own_recipe_of
-from dlcli.recipe import Recipe
+from dlcli.recipe import AnyRecipe
 from dlcli.settings.fields import coerce, settings_of
 from dlcli.settings.shared import BLOCKS, Settings
 from dlcli.settings_file import NO_PROJECT_FILE, flattened, required, user_file
@@ -157,7 +157,7 @@ class Config:
         if isinstance(found, OfProject):
             found.require(key)
 
-    def recipe(self, name: str) -> Recipe:
+    def recipe(self, name: str) -> AnyRecipe:
         """A recipe with its hyperparameters as set.
 
         Raises:

@@ -3,6 +3,8 @@
 A recipe is one file (`dlcli.catalog` finds it): a frozen dataclass whose fields are the
 hyperparameters, with a method that builds the model's head. The command-line options, `dl recipes`,
 the YAML keys, the run's name and the docs are made from it.
+
+A recipe is for one kind of dataset: a `Recipe` is for photos, a `RatingRecipe` for ratings.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Names for a recipe's file to import.
-__all__ = ["MOMENTUM", "Beginning", "Phase", "Recipe", "Schedule", "rates", "setting"]
+__all__ = [
+    "MOMENTUM",
+    "Beginning",
+    "Phase",
+    "RatingFacts",
+    "RatingRecipe",
+    "Recipe",
+    "Schedule",
+    "rates",
+    "setting",
+]
 
 # Momentum of batch normalisation's running averages, which a network uses to predict. Keras' 0.99
 # takes some hundred steps to follow: after a few epochs on 1,500 images the network would still use
@@ -86,16 +98,70 @@ class Beginning:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The hyperparameters that every recipe has; a recipe's class adds its own."""
+class AnyRecipe:
+    """The hyperparameters that recipes for every kind of dataset have."""
 
     schedule: Schedule = rates("1e-3x1")
-    batch_size: int = setting(64, "images per step", at_least=1, below=1_000_001)
+    batch_size: int = setting(64, "samples per step", at_least=1, below=1_000_001)
     early_stopping: int | None = setting(
         None,
         "end a phase after this many epochs without a lower validation loss; by default never",
         at_least=1,
     )
+    ema: float | None = setting(
+        None,
+        "validate and save exponential moving averages of the weights; the value is their "
+        "momentum, such as 0.99",
+        at_least=0,
+        below=1,
+    )
+    mixed_precision: bool = setting(
+        False, "compute in 16 bits where that is enough; faster on a GPU"
+    )
+    init_from: str | None = setting(
+        None, "begin with the weights of this run, in layers with the same name", metavar="RUN"
+    )
+
+    # Settings that the recipe fixes: {"backbone": "vgg16"}.
+    pinned: ClassVar[Mapping[str, Any]] = {}
+    # The commands that train a simpler and a richer model, if the course has one.
+    simpler: ClassVar[str | None] = None
+    richer: ClassVar[str | None] = None
+
+    @property
+    def augments(self) -> bool:
+        """Whether the samples are changed at random, so that the settings of that count."""
+        return False
+
+    @property
+    def needed_runs(self) -> tuple[str, ...]:
+        """The runs without which it can't train, as they are named."""
+        return (self.init_from,) if self.init_from else ()
+
+    def optimizer(self, learning_rate: float) -> keras.Optimizer:
+        """Build the optimizer; Adam (Kingma & Ba 2015) unless a recipe says otherwise."""
+        from keras import optimizers
+
+        return optimizers.Adam(learning_rate)
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of training, in order."""
+        return (Phase("model", self.schedule),)
+
+    def telling(self) -> tuple[str, ...]:
+        """Up to four values that distinguish runs of this recipe, for the run's name."""
+        return (f"e{self.schedule.epochs}", f"lr{self.schedule.steps[0][0]:g}")
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Every hyperparameter by name, as plain values."""
+        return {name: plain(getattr(self, name)) for name in settings_of(type(self))}
+
+
+@dataclass(frozen=True)
+class Recipe(AnyRecipe):
+    """The hyperparameters that every recipe for photos has; a recipe's class adds its own."""
+
+    batch_size: int = setting(64, "images per step", at_least=1, below=1_000_001)
     augment: bool = setting(False, "random augmentation, new in every epoch")
     augment_passes: int = setting(
         0,
@@ -113,19 +179,6 @@ class Recipe:
         at_least=0,
     )
     class_weights: bool = setting(False, "weight images so that every class counts the same")
-    ema: float | None = setting(
-        None,
-        "validate and save exponential moving averages of the weights; the value is their "
-        "momentum, such as 0.99",
-        at_least=0,
-        below=1,
-    )
-    mixed_precision: bool = setting(
-        False, "compute in 16 bits where that is enough; faster on a GPU"
-    )
-    init_from: str | None = setting(
-        None, "begin with the weights of this run, in layers with the same name", metavar="RUN"
-    )
     pseudo_label: str | None = setting(
         None, "also train on the test images, with this run's predictions as labels", metavar="RUN"
     )
@@ -136,11 +189,6 @@ class Recipe:
     # The backbone's layer that the head sits on (see `dl features --layer`); None if the head gets
     # the pixels themselves.
     layer: ClassVar[str | None] = "pooled"
-    # Settings that the recipe fixes: {"backbone": "vgg16"}.
-    pinned: ClassVar[Mapping[str, Any]] = {}
-    # The commands that train a simpler and a richer model, if the course has one.
-    simpler: ClassVar[str | None] = None
-    richer: ClassVar[str | None] = None
     # Whether small datasets and many classes get more epochs than `schedule` has by default.
     fits: ClassVar[bool] = False
     # Pixels a side if the head gets the pixels, unless `image_size` is set.
@@ -203,11 +251,15 @@ class Recipe:
             DlError: the weights don't fit.
         """
 
-    def optimizer(self, learning_rate: float) -> keras.Optimizer:
-        """Build the optimizer; Adam (Kingma & Ba 2015) unless a recipe says otherwise."""
-        from keras import optimizers
+    @property
+    def augments(self) -> bool:
+        """Whether images are augmented."""
+        return self.augment
 
-        return optimizers.Adam(learning_rate)
+    @property
+    def needed_runs(self) -> tuple[str, ...]:
+        """The runs of `init_from` and `pseudo_label`."""
+        return tuple(filter(None, (self.init_from, self.pseudo_label)))
 
     def phases(self) -> tuple[Phase, ...]:
         """The phases of training, in order."""
@@ -215,9 +267,50 @@ class Recipe:
 
     def telling(self) -> tuple[str, ...]:
         """Up to four values that distinguish runs of this recipe, for the run's name."""
-        telling = (f"e{self.schedule.epochs}", f"lr{self.schedule.steps[0][0]:g}")
-        return (*telling, "aug") if self.augment else telling
+        return (*super().telling(), "aug") if self.augment else super().telling()
 
-    def hyperparameters(self) -> dict[str, Any]:
-        """Every hyperparameter by name, as plain values."""
-        return {name: plain(getattr(self, name)) for name in settings_of(type(self))}
+
+@dataclass(frozen=True)
+class RatingFacts:
+    """What a network for ratings is built for, all of the training ratings.
+
+    Args:
+        users: how many users have a number, from 1 on; 0 is for all others.
+        items: how many items, likewise.
+        mean: the mean rating.
+        least, most: the ends of the scale.
+    """
+
+    users: int
+    items: int
+    mean: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class RatingRecipe(AnyRecipe):
+    """The hyperparameters that every recipe for ratings has; a recipe's class adds its own."""
+
+    batch_size: int = setting(64, "ratings per step", at_least=1, below=1_000_001)
+
+    def model(self, facts: RatingFacts) -> keras.Model:
+        """Build the network to train, with its first weights.
+
+        Its input is `pairs`, int32 (n, 2): numbers of user and item; its output the predicted
+        ratings, float32 (n, 1).
+        """
+        raise NotImplementedError
+
+
+# For each kind of dataset the class that its recipes derive from, and the method in which these
+# build their network. A table, because a recipe's class may have a setting of any name.
+KINDS: Mapping[str, tuple[type[AnyRecipe], str]] = {
+    "photos": (Recipe, "head"),
+    "ratings": (RatingRecipe, "model"),
+}
+
+
+def kind_for(cls: type[AnyRecipe]) -> str:
+    """The kind of dataset that a recipe's class is for."""
+    return next(kind for kind, (base, _) in KINDS.items() if issubclass(cls, base))

@@ -24,7 +24,7 @@ from support.small_run import SMALL, only_run
 import dlcli
 from dlcli.config import load_config
 from dlcli.errors import DlError
-from dlcli.training.job import make_job
+from dlcli.training.photos.job import make_job
 
 # As `SMALL` says it on a command line.
 SMALL_SETTINGS = {"image_size": 64, "batch_size": 4}

@@ -81,7 +81,8 @@ def completed_command(name: str) -> click.Command:
     """The command of a project recipe while it is completed, which runs no code of a project."""
     known = (*hyperparameter_names(name), "epochs", "lr")
     own = [click.Option([f"--{each.replace('_', '-')}"]) for each in dict.fromkeys(known)]
-    function = with_dataset(*SHARED_KEYS, *BACKBONE_SETTINGS)(lambda config: None)
+    shared = dict.fromkeys(key for keys in SHARED_KEYS.values() for key in keys)
+    function = with_dataset(*shared, *BACKBONE_SETTINGS)(lambda config: None)
     command = click.command(name, cls=Command)(function)
     command.params[:0] = own
     return command

@@ -38,11 +38,17 @@ class Dataset(ABC):
 
     Attributes:
         kind: the name of the kind, as `MARKS` has it.
+        noun: what one example is called.
+        why_changed: why fingerprints differ, in an error.
+        how_to_copy: how to copy a dataset so that they don't differ.
     """
 
     root: Path
 
     kind: ClassVar[str]
+    noun: ClassVar[str]
+    why_changed: ClassVar[str]
+    how_to_copy: ClassVar[str]
 
     @property
     def name(self) -> str:

@@ -28,8 +28,8 @@ from dlcli.progress import say
 from dlcli.report.ladder import Ground, Result, write_results
 from dlcli.runs.ladder import Ladder
 from dlcli.training.fit import Interrupted
-from dlcli.training.job import make_job
 from dlcli.training.launch import train
+from dlcli.training.photos.job import make_job
 from dlcli.training.resume import resume
 
 

@@ -53,15 +53,16 @@ from typing import TYPE_CHECKING
 
 from dlcli.backend import seed_all
 from dlcli.config import Config
-from dlcli.evaluation.metrics import log_loss, rounded
+from dlcli.evaluation.metrics import rounded
 from dlcli.files.formats import write_csv
 from dlcli.files.own import require_own
 from dlcli.process import between_steps
 from dlcli.progress import track
 from dlcli.settings.schedule import Schedule
-from dlcli.training.build import Network, begin
-from dlcli.training.fit import epoch_batches, targets_of
-from dlcli.training.job import Job, Samples, make_job, read_samples
+from dlcli.training.fit import epoch_batches
+from dlcli.training.job import AnyJob, Samples, some_of
+from dlcli.training.kinds import make_job
+from dlcli.training.network import AnyNetwork
 
 if TYPE_CHECKING:
     import numpy as np
@@ -261,7 +262,7 @@ def find_learning_rate(config: Config, recipe_name: str, root: Path, steps: int)
     return Found(test, _suggested_schedule(job, test), figure, table)
 
 
-def range_test(job: Job, steps: int) -> RangeTest:
+def range_test(job: AnyJob, steps: int) -> RangeTest:
     """Train a recipe's first phase with a rate that rises by a constant factor at each step.
 
     The batches are those of training, if memory holds the samples. The test ends early when the
@@ -279,23 +280,22 @@ def range_test(job: Job, steps: int) -> RangeTest:
     import numpy as np
 
     phase = job.recipe.phases()[0]
-    splits = ("train", "valid") if job.on_features(phase) else ("train",)
-    train, *watched = read_samples(job, phase, splits)
+    splits = ("train", "valid") if job.is_quick(phase) else ("train",)
+    train, *watched = job.read_samples(phase, splits)
     seed_all(job.settings.seed)
-    network = Network(job, phase, train.inputs.shape)
-    begin(job, network, train)
+    network = job.network(phase, train.inputs.shape)
+    job.begin(network, train)
     rates = np.geomspace(LOWEST, HIGHEST, steps)
     losses: list[float] = []
     mean = RunningMean(1 - 1 / max(1.0, MEMORY * steps))
     smoothed: list[float] = []
-    watch = ValidLosses(network, watched[0], job.settings.seed) if watched else None
+    watch = ValidLosses(job, network, watched[0]) if watched else None
     ended_by = watch.losses if watch else smoothed
     batches = _batches(job, network, train)
     with between_steps() as step, track("Trying rates", steps, "steps") as bar:
         for rate in rates:
             network.optimizer.learning_rate = float(rate)
-            scores = network.model.train_on_batch(*next(batches), return_dict=True)
-            losses.append(float(scores["loss"]))
+            losses.append(network.train(*next(batches))["loss"])
             smoothed.append(mean.add(losses[-1]))
             if watch:
                 watch.add()
@@ -314,30 +314,23 @@ def range_test(job: Job, steps: int) -> RangeTest:
 
 
 class ValidLosses:
-    """The losses of the same few validation images after each step.
+    """The losses of the same few validation samples after each step."""
 
-    Args:
-        seed: chooses the images.
-    """
-
-    def __init__(self, network: Network, valid: Samples, seed: int) -> None:
-        import numpy as np
-
-        self._network, self._inputs = network, valid.inputs
-        self._order = valid.some(WATCHED, seed)
+    def __init__(self, job: AnyJob, network: AnyNetwork, valid: Samples) -> None:
+        self._job, self._network, self._inputs = job, network, valid.inputs
+        self._order = some_of(valid, WATCHED, job.settings.seed)
         self._y_true = valid.y_true[self._order]
-        counts = np.bincount(self._y_true)
-        share = counts[counts > 0] / len(self._y_true)
-        self.guess_loss = float(-(share * np.log(share)).sum())
+        self.guess_loss = job.guess_loss(self._y_true)
         self.losses: list[float] = []
 
     def add(self) -> None:
         """Measure the loss of the present weights; NaN where predictions are not numbers."""
         import numpy as np
 
-        y_prob = self._network.predict(self._inputs, order=self._order)
-        finite = bool(np.isfinite(y_prob).all())
-        self.losses.append(log_loss(self._y_true, y_prob) if finite else math.nan)
+        predicted = self._network.predict(self._inputs, order=self._order)
+        finite = bool(np.isfinite(predicted).all())
+        scores = self._job.valid_scores(self._y_true, predicted) if finite else {}
+        self.losses.append(scores.get("loss", math.nan))
 
 
 class RunningMean:
@@ -358,18 +351,18 @@ class RunningMean:
 
 
 def _batches(
-    job: Job, network: Network, train: Samples
+    job: AnyJob, network: AnyNetwork, train: Samples
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """The batches of training, epoch after epoch, in their order and with their augmentation."""
     from itertools import count
 
-    targets = targets_of(job, train)
+    targets = job.targets(train)
     for epoch in count(1):
         for batch, _ in epoch_batches(job, network, train, targets, epoch):
             yield batch
 
 
-def _suggested_schedule(job: Job, test: RangeTest) -> Schedule | None:
+def _suggested_schedule(job: AnyJob, test: RangeTest) -> Schedule | None:
     if test.suggestion is None:
         return None
     highest = max(rate for rate, _ in job.recipe.phases()[0].schedule.steps)

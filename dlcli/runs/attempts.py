@@ -23,6 +23,7 @@ from dlcli.evaluation.remedies import MORE_IMAGES, Remedy
 from dlcli.files.formats import below, flat, read_bytes
 from dlcli.files.paths import is_folder, quoted, shown
 from dlcli.images.pixels import PixelRule
+from dlcli.recipe import Recipe
 from dlcli.runs.choice import CLEARLY_LOWER
 from dlcli.runs.listing import list_runs
 from dlcli.runs.run import Run
@@ -162,7 +163,7 @@ def _trained_anew(recipe: str, run: Trained) -> Change:
         DlError: there is no such recipe, or it can't be loaded.
     """
     usual, (images, classes) = make_recipe(recipe, {}), run.counts
-    if images and classes:
+    if images and classes and isinstance(usual, Recipe):
         usual = usual.fitted(images, classes)
     others = {name: text for name, text in run.shared.items() if name not in OF_ONE_RECIPE}
     if recipe_file(recipe):

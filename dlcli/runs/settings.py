@@ -12,6 +12,7 @@ from dlcli.errors import MOST_NAMED, DlError
 from dlcli.files.formats import below, flat
 from dlcli.keys import declared
 from dlcli.models.backbones import get_backbone
+from dlcli.recipe import Recipe
 from dlcli.runs.changes import change_lines
 from dlcli.runs.run import Run
 from dlcli.settings.augmentation import PRESETS, Augmentation
@@ -106,9 +107,11 @@ def _own_size(recipe: str, config: Mapping[str, Any]) -> int:
     """The default pixels a side: the recipe's or the backbone's.
 
     Raises:
-        DlError: the recipe or backbone no longer exists.
+        DlError: the recipe or backbone no longer exists, or the recipe takes no images.
     """
     cls = recipe_class(recipe)
+    if not issubclass(cls, Recipe):
+        raise DlError(f"The recipe `{recipe}` takes no images")
     if cls.layer is None:
         return cls.image_size
     return get_backbone(str(config.get("backbone", declared("backbone").default))).features_size

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,12 +66,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Row:
-    """What is read of a row of the history."""
+    """What is read of a row of the history, besides its scores."""
 
     epoch: int
     phase: str
     val_loss: float
-    val_accuracy: float
 
 
 _ROW = {each.name for each in fields(_Row)}
@@ -111,9 +110,13 @@ def save_best(folder: Path, progress: Progress, weights: Sequence[np.ndarray]) -
 
 
 def load_checkpoint(
-    folder: Path,
+    folder: Path, scores: Iterable[str] = ()
 ) -> tuple[Progress, list[np.ndarray], list[np.ndarray]]:
     """Read the end of the last finished epoch: progress, weights, optimizer.
+
+    Args:
+        folder: the run's `checkpoint/`.
+        scores: the names of the scores that the history has of each epoch, see `Job`.
 
     Raises:
         DlError: there is none, or it is damaged.
@@ -122,7 +125,7 @@ def load_checkpoint(
     arrays = _read(file)
     try:
         progress: Progress = read_as(Progress, parse_json(str(arrays["progress"])), "progress")
-        _require_sound(progress)
+        _require_sound(progress, [f"val_{name}" for name in scores])
         return progress, _numbered(arrays, "weights"), _numbered(arrays, "optimizer")
     except (KeyError, ValueError) as error:
         raise damaged(file, error, _DAMAGED_HINT) from error
@@ -176,7 +179,7 @@ def _save(path: Path, **values: Any) -> None:
         np.savez(file, **arrays)
 
 
-def _require_sound(progress: Progress) -> None:
+def _require_sound(progress: Progress, columns: Iterable[str]) -> None:
     """Refuse a progress that no training has had.
 
     Raises:
@@ -187,6 +190,8 @@ def _require_sound(progress: Progress) -> None:
             raise ValueError(f"`progress.{name}` is below 0")
     for number, row in enumerate(progress.history, start=1):
         read_as(_Row, {name: row[name] for name in row if name in _ROW}, f"history.{number}")
+        for column in columns:
+            read_as(float, row.get(column), f"history.{number}.{column}")
         if row["epoch"] != number or row.keys() != progress.history[0].keys():
             raise ValueError(f"`history.{number}` is not the row of that epoch")
     if progress.best_epoch > len(progress.history):

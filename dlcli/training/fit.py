@@ -1,8 +1,7 @@
 """The training loop over phases, epochs and batches, with history and checkpoints.
 
-A frozen backbone runs only once per image: if only the head trains and nothing is augmented, the
-head trains on stored features. Otherwise the images go through the whole network. The batches of an
-epoch define the samples, their order, augmentation and labels.
+What differs between kinds of datasets is in the `Job`. The batches of an epoch define the samples,
+their order, augmentation and labels.
 """
 
 from __future__ import annotations
@@ -10,22 +9,21 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlcli.backend import seed_all, start_backend
+from dlcli.backend import seed_all
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.metrics import accuracy, log_loss, rounded
+from dlcli.evaluation.metrics import rounded
 from dlcli.files.paths import shown
 from dlcli.images.augmentation import epoch_place, reseed
 from dlcli.process import between_steps
 from dlcli.progress import Bar, say, track
-from dlcli.recipe import Phase
 from dlcli.runs.run import Run
 from dlcli.runs.tensorboard import add_events, begin_events
-from dlcli.training.build import Network, begin, build_head, require_layers, to_numpy
 from dlcli.training.checkpoint import (
     STATE,
     Progress,
@@ -34,7 +32,8 @@ from dlcli.training.checkpoint import (
     of_another_network,
     save_checkpoint,
 )
-from dlcli.training.job import Job, Samples, read_samples
+from dlcli.training.job import AnyJob, Samples, Targets
+from dlcli.training.network import AnyNetwork, to_numpy
 from dlcli.training.outcome import keep_outcome
 from dlcli.words import count
 
@@ -58,13 +57,13 @@ class Interrupted(DlError):
         )
 
 
-def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
+def fit(job: AnyJob, run: Run, samples: list[Any] | None = None) -> None:
     """Train from the beginning or from the run's last finished epoch.
 
     Args:
         job: recipe, dataset and settings.
         run: the folder for checkpoints, history and models; locked by this process.
-        samples: the result of `first_samples`, for a new run.
+        samples: the result of `Job.first_samples`, for a new run.
 
     Raises:
         Interrupted: Ctrl-C; the run can be resumed.
@@ -91,23 +90,6 @@ def fit(job: Job, run: Run, samples: list[Samples] | None = None) -> None:
         raise
 
 
-def first_samples(job: Job) -> list[Samples]:
-    """Train and valid as the first phase needs them; read before the run's folder is made.
-
-    Raises:
-        DlError: unreadable images, weights that don't fit, or layers that don't exist.
-    """
-    first = job.phases[0]
-    if any(phase.trains_backbone for phase in job.phases):
-        start_backend()
-        require_layers(job)
-    samples = read_samples(job, first)
-    if job.forward is None or job.on_features(first):
-        start_backend()
-        build_head(job, samples[0].inputs.shape)  # a project recipe may fail in it
-    return samples
-
-
 def _note(run: Run, state: str, reason: str) -> None:
     """Record how a run ended, if the disk is not too full even for that."""
     with suppress(OSError):
@@ -115,9 +97,9 @@ def _note(run: Run, state: str, reason: str) -> None:
         run.log(f"{state}: {reason}")
 
 
-def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
+def _train(job: AnyJob, run: Run, samples: list[Any] | None) -> None:
     phases = job.phases
-    saved = load_checkpoint(run.checkpoint) if has_checkpoint(run.checkpoint) else None
+    saved = load_checkpoint(run.checkpoint, job.scores) if has_checkpoint(run.checkpoint) else None
     progress = saved[0] if saved else Progress()
     if saved:
         if max(progress.phase, progress.best_phase) >= len(phases):
@@ -132,15 +114,15 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         started = run.status["started"]
         begin_events(run.tensorboard, progress.history, started, progress.seconds)
     before = phases[progress.phase]
-    samples = samples or read_samples(job, before)
+    samples = samples or job.read_samples(before)
     for number, phase in enumerate(phases):
         if number < progress.phase:
             continue
         if not job.same_samples(before, phase):
             samples.clear()  # before the next are read: memory may not hold both
-            samples += read_samples(job, phase)
+            samples += job.read_samples(phase)
         before = phase
-        network = Network(job, phase, samples[0].inputs.shape)
+        network = job.network(phase, samples[0].inputs.shape)
         if saved and progress.phase == number:
             try:
                 network.assign(saved[1], saved[2])
@@ -149,7 +131,7 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
         elif progress.best_epoch:
             network.assign_best(run.checkpoint, progress)
         else:
-            begin(job, network, samples[0])
+            job.begin(network, samples[0])
         if number > progress.phase:
             progress.phase, progress.phase_epochs, progress.since_best = number, 0, 0
         _train_phase(job, run, network, samples, progress)
@@ -157,24 +139,24 @@ def _train(job: Job, run: Run, samples: list[Samples] | None) -> None:
 
 
 def _train_phase(
-    job: Job, run: Run, network: Network, samples: list[Samples], progress: Progress
+    job: AnyJob, run: Run, network: AnyNetwork, samples: list[Any], progress: Progress
 ) -> None:
     """Train one phase's remaining epochs."""
     phase, train = network.phase, samples[0]
     epochs = len(phase.schedule.rates())
-    every = epochs_a_line(epochs) if job.on_features(phase) else 1
+    every = epochs_a_line(epochs) if job.is_quick(phase) else 1
     if progress.phase_epochs < epochs:
         planned = count(epochs, "epoch")
         if every > 1:
             planned += f", shown in steps of {every}"
-        say(f"Training {phase.name} on {_described(job, phase, train)}, {planned}.")
+        say(f"Training {phase.name} on {job.described(phase, train)}, {planned}.")
     first = len(progress.history) - progress.phase_epochs + 1
     with (
         between_steps() as step,
         track(
             f"Training {phase.name}",
             train.labelled,
-            "images",
+            f"{job.dataset.noun}s",
             done=progress.phase_epochs * train.labelled,
             epochs=range(first, first + epochs),
         ) as bar,
@@ -192,35 +174,20 @@ def _train_phase(
         ).train_epochs()
 
 
-def _described(job: Job, phase: Phase, train: Samples) -> str:
-    """Describe what a phase trains on."""
-    what = "the images"
-    if job.on_features(phase):
-        what = "the stored features"
-        if passes := job.passes(phase):
-            what += f" and {count(passes, 'augmented pass', 'augmented passes')}"
-    if train.inputs.from_disk:
-        what += ", read from disk"
-    what += f": {count(train.labelled, 'image')}"
-    if beside := len(train.inputs.paths) - train.labelled:
-        what += f" and {beside:,} pseudo-labelled"
-    return what
-
-
 @dataclass(frozen=True)
 class Fit:
     """The training of one phase, in progress.
 
     Args:
         progress: the progress of the run, updated by each epoch.
-        bar: the progress bar, which counts labelled images.
+        bar: the progress bar, which counts labelled samples.
         step: called between two batches, where Ctrl-C may stop the run.
         every: how many epochs there are to each line.
     """
 
-    job: Job
+    job: AnyJob
     run: Run
-    network: Network
+    network: AnyNetwork
     train: Samples
     valid: Samples
     progress: Progress
@@ -230,7 +197,7 @@ class Fit:
 
     def train_epochs(self) -> None:
         """Train and save the remaining epochs, or fewer by early stopping."""
-        targets = targets_of(self.job, self.train)
+        targets = self.job.targets(self.train)
         rates = self.network.phase.schedule.rates()
         row = None
         for rate in rates[self.progress.phase_epochs :]:
@@ -262,41 +229,41 @@ class Fit:
 
         started = time.perf_counter()
         epoch = len(self.progress.history) + 1
-        loss, right = self._train_epoch(targets, epoch, rate)
+        means = self._train_epoch(targets, epoch, rate)
         with self.network.averaged():
-            y_prob = self.network.predict(self.valid.inputs, self.step)
+            predicted = self.network.predict(self.valid.inputs, self.step)
             weights = self.network.weights()
-        if not (math.isfinite(loss) and np.isfinite(y_prob).all()):
+        if not (math.isfinite(means["loss"]) and np.isfinite(predicted).all()):
             raise DlError(
                 f"Loss or predictions are not finite numbers in epoch {epoch}",
                 why=f"a learning rate of {rate:g} is too high for this network and data",
                 hint="Train with lower rates: `--lr` or `--schedule`.",
             )
+        train = self.job.trained_scores(means)
+        valid = self.job.valid_scores(self.valid.y_true, predicted)
         row = {
             "epoch": epoch,
             "phase": self.network.phase.name,
             "learning_rate": rate,
-            "loss": rounded(loss),
-            "accuracy": rounded(right),
-            "val_loss": rounded(log_loss(self.valid.y_true, y_prob)),
-            "val_accuracy": rounded(accuracy(self.valid.y_true, y_prob)),
+            **{name: rounded(train[name]) for name in self.job.scores},
+            **{f"val_{name}": rounded(valid[name]) for name in self.job.scores},
         }
         self.progress.seconds += time.perf_counter() - started
         return row, weights
 
-    def _train_epoch(self, targets: Targets, epoch: int, rate: float) -> tuple[float, float]:
-        """Train on every sample once; returns the mean loss and accuracy while training."""
+    def _train_epoch(self, targets: Targets, epoch: int, rate: float) -> dict[str, float]:
+        """Train on every sample once; returns the mean loss and metrics while training."""
         self.network.optimizer.learning_rate = rate
-        loss, right, seen = 0.0, 0.0, 0
+        totals: defaultdict[str, float] = defaultdict(float)
+        seen = 0
         for batch, chosen in epoch_batches(self.job, self.network, self.train, targets, epoch):
             x, y, weights = batch
-            scores = self.network.model.train_on_batch(x, y, weights, return_dict=True)
-            loss += float(scores["loss"]) * len(chosen)
-            right += float(scores["accuracy"]) * len(chosen)
+            for name, score in self.network.train(x, y, weights).items():
+                totals[name] += score * len(chosen)
             seen += len(chosen)
             self.bar.advance(int((chosen < self.train.labelled).sum()))
             self.step()
-        return loss / seen, right / seen
+        return {name: total / seen for name, total in totals.items()}
 
     def _keep(self, row: dict[str, Any], weights: list[np.ndarray]) -> None:
         """Save an epoch, so that the run can be resumed after it."""
@@ -314,8 +281,7 @@ class Fit:
         run.update_status(
             epoch=row["epoch"],
             best_epoch=best["epoch"],
-            val_loss=best["val_loss"],
-            val_accuracy=best["val_accuracy"],
+            **{f"val_{name}": best[f"val_{name}"] for name in self.job.scores},
         )
         if self.job.settings.tensorboard:
             add_events(run.tensorboard, row)
@@ -327,10 +293,11 @@ class Fit:
 
     def _tell(self, row: dict[str, Any]) -> None:
         """Print an epoch's result."""
+        scores = (
+            f"{name} {row[name]:.4f} valid {row[f'val_{name}']:.4f}" for name in self.job.scores
+        )
         self.bar.say(
-            f"epoch {row['epoch']:>{len(str(self.job.epochs))}}  "
-            f"loss {row['loss']:.4f} valid {row['val_loss']:.4f}  "
-            f"accuracy {row['accuracy']:.4f} valid {row['val_accuracy']:.4f}  "
+            f"epoch {row['epoch']:>{len(str(self.job.epochs))}}  {'  '.join(scores)}  "
             f"rate {row['learning_rate']:g}"
         )
 
@@ -344,97 +311,18 @@ def epochs_a_line(epochs: int) -> int:
     return next(step for step in steps if epochs <= (MOST_LINES - 2) * step)
 
 
-class Targets:
-    """The labels of a split's samples, for the loss.
-
-    Args:
-        y_prob: array of shape (n_samples, n_classes), rows sum to 1: 1 for each sample's class, or
-            a model's probabilities.
-        labelled: how many samples have true labels; they come first; all by default.
-        label_smoothing: share of each label that is spread evenly over all classes (Szegedy et al.
-            2015, arXiv:1512.00567, section 7).
-        mixup: alpha of the Beta distribution for mixing two samples; 0: no mixing (Zhang et al.
-            2018, arXiv:1710.09412).
-        weigh_classes: whether rare classes get larger weights, so that all classes have the same
-            total weight among the labelled samples.
-    """
-
-    def __init__(
-        self,
-        y_prob: np.ndarray,
-        *,
-        labelled: int | None = None,
-        label_smoothing: float = 0.0,
-        mixup: float = 0.0,
-        weigh_classes: bool = False,
-    ) -> None:
-        import numpy as np
-
-        n_classes = y_prob.shape[1]
-        self._weights = None
-        if weigh_classes:
-            share = y_prob[:labelled].mean(axis=0)
-            # n / (k * n_c), as scikit-learn's `class_weight="balanced"`; 0 for a class without
-            # samples
-            weights = np.where(share > 0, 1 / (n_classes * np.maximum(share, 1e-12)), 0)
-            self._weights = (y_prob @ weights).astype(np.float32)
-        smooth = y_prob * (1 - label_smoothing) + label_smoothing / n_classes
-        self._labels = smooth.astype(np.float32)
-        self._mixup = mixup
-
-    def of(
-        self, x: np.ndarray, chosen: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Prepare one batch for training.
-
-        Args:
-            x: samples, (n, ...).
-            chosen: their numbers, int (n,).
-            rng: random numbers for mixing.
-
-        Returns:
-            samples, possibly mixed; labels (n, n_classes); weights (n,), or None.
-        """
-        import numpy as np
-
-        y = self._labels[chosen]
-        weights = None if self._weights is None else self._weights[chosen]
-        if not self._mixup:
-            return x, y, weights
-        share = rng.beta(self._mixup, self._mixup, len(x)).astype(np.float32)
-        other = rng.permutation(len(x))
-
-        def mixed(values: np.ndarray) -> np.ndarray:
-            shares = share.reshape(-1, *[1] * (values.ndim - 1))
-            both: np.ndarray = shares * values + (1 - shares) * values[other]
-            return both
-
-        return mixed(x), mixed(y), None if weights is None else mixed(weights)
-
-
-def targets_of(job: Job, train: Samples) -> Targets:
-    """The labels of the training samples, with the recipe's smoothing, mixing and weights."""
-    return Targets(
-        train.y_prob,
-        labelled=train.labelled,
-        label_smoothing=job.recipe.label_smoothing,
-        mixup=job.recipe.mixup,
-        weigh_classes=job.recipe.class_weights,
-    )
-
-
 def epoch_batches(
-    job: Job, network: Network, train: Samples, targets: Targets, epoch: int
+    job: AnyJob, network: AnyNetwork, train: Samples, targets: Targets, epoch: int
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """The batches of one epoch, the same for the same seed and epoch.
 
     Args:
         network: its random generators (dropout) are reset for the epoch.
-        targets: the result of `targets_of`.
+        targets: the result of `Job.targets`.
         epoch: its number, from 1.
 
     Yields:
-        arguments of `train_on_batch`: samples (n, ...), labels (n, n_classes), weights (n,) or
+        arguments of `train_on_batch`: samples (n, ...), labels (n, ...), weights (n,) or
         None; and the samples' numbers, int (n,).
     """
     import numpy as np

@@ -7,7 +7,6 @@ the results of the two.
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +29,11 @@ from dlcli.runs.dataset import dataset_of
 from dlcli.runs.run import Run
 from dlcli.settings.fields import plain, settings_of
 from dlcli.settings.schedule import EPOCHS, RATE, Schedule
-from dlcli.settings.shared import BACKBONE_SETTINGS, Settings
+from dlcli.settings.shared import Settings
 from dlcli.settings_file import RECORD
-from dlcli.training.fit import first_samples, fit
-from dlcli.training.job import Job, make_job
-from dlcli.words import count
+from dlcli.training.fit import fit
+from dlcli.training.job import AnyJob
+from dlcli.training.kinds import make_job
 
 
 def train(
@@ -60,8 +59,8 @@ def train(
     with heard_by(said.append):
         job = make_job(config, recipe_name, root, like=parent)
         job = dataclasses.replace(job, changes=changes)
-        _say_fitted(job, config.recipe(recipe_name).schedule)
-        samples = first_samples(job)
+        job.say_fitted(config.recipe(recipe_name).schedule)
+        samples = job.first_samples()
     run = new_run(job, parent)
     with run.held(), heard_by(run.log):
         for text in dict.fromkeys(said):  # `once` is for the terminal
@@ -70,30 +69,18 @@ def train(
     return run
 
 
-def _say_fitted(job: Job, usual: Schedule) -> None:
-    """Say why the epochs are not the recipe's default (`Recipe.fitted`)."""
-    now, before = job.recipe.schedule.epochs, usual.epochs
-    if now > before:
-        images = count(len(job.dataset.splits["train"]), "image")
-        classes = count(len(job.dataset.classes), "class", "classes")
-        say(
-            f"{now} epochs, not the usual {before}: {images} of {classes} need more steps. "
-            "`--epochs N` sets another number."
-        )
-
-
-def new_run(job: Job, parent: Run | None = None) -> Run:
+def new_run(job: AnyJob, parent: Run | None = None) -> Run:
     """Make the run's folder, and record every resolved value."""
     resolved = _resolved(job, parent)
     run = Run.create(job.settings.runs_dir, job.dataset.name, job.name, telling(job))
     write_yaml(run.config_file, resolved)
-    write_yaml(run.classes_file, list(job.dataset.classes))
+    job.write_labels(run)
     run.start(job.name, job.epochs)
     run.log(resolved[RECORD]["command"])
     return run
 
 
-def telling(job: Job) -> list[str]:
+def telling(job: AnyJob) -> list[str]:
     """The values in the run's name: the recipe's, then a batch size or a seed that is unusual."""
     values = {
         "b": (job.recipe.batch_size, settings_of(type(job.recipe))["batch_size"].default),
@@ -103,26 +90,13 @@ def telling(job: Job) -> list[str]:
     return [*job.recipe.telling(), *changed]
 
 
-def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
+def _resolved(job: AnyJob, parent: Run | None) -> dict[str, Any]:
     """A run's `config.yaml`: settings that `--config` accepts, and the `run` block."""
-    settings = dataclasses.replace(
-        job.settings,
-        dataset=str(job.dataset.root),
-        image_size=job.pixels.size,
-        workers=job.settings.threads,
-        memory=round(job.settings.memory_bytes / 2**30, 6),
-        # as named; the backbone's own file is looked up again on each machine
-        weights=_absolute(job.settings.weights) if job.forward else None,
-    )
-    if job.forward is not None:
-        chosen: dict[str, Any] = {
-            "engine": job.forward.engine,
-            "precision": job.forward.precision,
-        }
-        settings = dataclasses.replace(settings, **chosen)
-    unused = () if job.forward else BACKBONE_SETTINGS
+    settings = job.resolved()
     shared = {
-        name: plain(getattr(settings, name)) for name in settings_of(Settings) if name not in unused
+        name: plain(getattr(settings, name))
+        for name in settings_of(Settings)
+        if name not in job.unused
     }
     kaggle = {
         name: plain(getattr(settings.kaggle, name)) for name in settings_of(type(settings.kaggle))
@@ -130,31 +104,24 @@ def _resolved(job: Job, parent: Run | None) -> dict[str, Any]:
     augmentation = {"augmentation": job.settings.augmentation.describe()}
     return {
         **shared,
-        **(augmentation if job.recipe.augment else {}),
+        **(augmentation if job.recipe.augments else {}),
         "kaggle": kaggle,
         "train": {job.name: job.recipe.hyperparameters()},
         RECORD: {
             "recipe": job.name,
+            "kind": job.dataset.kind,
             **own_recipe(job.name),
             "dataset": {
                 "path": str(job.dataset.root),
                 "fingerprints": dict(job.fingerprints),
-                "images": {split: len(paths) for split, paths in job.dataset.splits.items()},
+                f"{job.dataset.noun}s": dict(job.dataset.sizes),
             },
-            "classes": list(job.dataset.classes),
-            "forward": job.forward.describe() if job.forward else None,
-            "pixels": job.pixels.describe(),
-            "pixel_rule": str(job.pixels),
-            "pseudo_labels": job.pseudo_labels.digest if job.pseudo_labels else None,
+            **job.record(),
             "parent": name_among(parent, job.settings.runs_dir) if parent else None,
             **({"changes": [each.describe() for each in job.changes]} if job.changes else {}),
             **provenance(),
         },
     }
-
-
-def _absolute(file: Path | None) -> Path | None:
-    return file and Path(os.path.abspath(file))
 
 
 def own_recipe(name: str) -> dict[str, str]:
@@ -203,13 +170,14 @@ def rerun(
     sets = [*sets, *(f"{name}={typed[name]}" for name in typed if typed[name] and name in own)]
     epochs, lr = None if "epochs" in own else epochs, None if "lr" in own else lr
     flags = dict(_parsed(text, recipe, schedule) for text in sets)
-    now, before = open_dataset(root).fingerprints(), dataset.fingerprints
+    data = open_dataset(root)
+    now, before = data.fingerprints(), dataset.fingerprints
     for split in [split for split in ("train", "valid") if now[split] != before[split]]:
-        say(f"The images in {shown(root / split)} have changed since {run.name} was trained.")
+        say(f"The {data.noun}s in {shown(root / split)} have changed since {run.name} was trained.")
     config = Config(values).with_flags(flags)
     config = config.with_schedule(recipe, epochs, lr, option="--set schedule")
     changes = tuple(filter(None, (each.without(epochs, lr) for each in run.record.changes)))
-    new_to_augmentation = config.recipe(recipe).augment and "augmentation" not in run.config
+    new_to_augmentation = config.recipe(recipe).augments and "augmentation" not in run.config
     if new_to_augmentation:
         preset = config.settings().augmentation.preset
         say(f"{run.name} had no augmentation. The new run uses the preset {preset}.")

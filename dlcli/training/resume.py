@@ -16,7 +16,6 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.files.atomic import remove_leftovers
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import make_numbered, quoted, shown
-from dlcli.models.saved import load_model
 from dlcli.process import command_line, utc_now
 from dlcli.progress import heard_by, say
 from dlcli.runs.changes import Change
@@ -26,7 +25,6 @@ from dlcli.runs.disk import require_no_link
 from dlcli.runs.record import RunRecord
 from dlcli.runs.run import Run
 from dlcli.settings_file import RECORD
-from dlcli.training.build import Network, to_numpy
 from dlcli.training.checkpoint import (
     Progress,
     has_checkpoint,
@@ -35,9 +33,11 @@ from dlcli.training.checkpoint import (
     save_checkpoint,
 )
 from dlcli.training.fit import fit
-from dlcli.training.job import Job, make_job
+from dlcli.training.job import AnyJob
+from dlcli.training.kinds import make_job
 from dlcli.training.launch import own_recipe
-from dlcli.training.outcome import OUTCOME
+from dlcli.training.network import to_numpy
+from dlcli.training.outcome import outcome_keys
 
 
 def resume(
@@ -61,7 +61,7 @@ def resume(
 
     Raises:
         DlError: the run is being trained; it is finished and no more epochs are requested; its
-            images (except test) or weights have changed or are gone; a run that it needs is gone.
+            samples (except test) or weights have changed or are gone; a run that it needs is gone.
     """
     if not os.access(run.path, os.W_OK):
         raise DlError(
@@ -102,20 +102,20 @@ def resume(
                 # only now: without a checkpoint an interrupted run would start from scratch
                 run.update_status(state="interrupted", reason="more epochs were asked for")
             if "finished" in run.status:  # or was, and a kill came between
-                _set_aside(run)
+                _set_aside(run, job)
             if change:
                 job = _changed(run, job, replace(change, optimizer_anew=lacks_checkpoint))
             fit(job, run)
 
 
-def _progress(run: Run, job: Job) -> Progress:
+def _progress(run: Run, job: AnyJob) -> Progress:
     """The progress of training."""
     if has_checkpoint(run.checkpoint):
-        return load_checkpoint(run.checkpoint)[0]
+        return load_checkpoint(run.checkpoint, job.scores)[0]
     return _progress_at_end(run, job) if run.state == "finished" else Progress()
 
 
-def _changed(run: Run, job: Job, change: Change) -> Job:
+def _changed(run: Run, job: AnyJob, change: Change) -> AnyJob:
     """The job with one more change, which `config.yaml` records as made now."""
     change = replace(change, when=utc_now())
     job = replace(job, changes=(*job.changes, change))
@@ -127,7 +127,7 @@ def _changed(run: Run, job: Job, change: Change) -> Job:
     return job
 
 
-def _require_possible(run: Run, job: Job, change: Change) -> None:
+def _require_possible(run: Run, job: AnyJob, change: Change) -> None:
     """Refuse a change that can't have an effect.
 
     Raises:
@@ -151,7 +151,7 @@ def _require_possible(run: Run, job: Job, change: Change) -> None:
         )
 
 
-def _reopen(run: Run, data_dir: Path) -> Job:
+def _reopen(run: Run, data_dir: Path) -> AnyJob:
     """The job of a run, from the values in its own `config.yaml`."""
     record = run.record
     root = dataset_of(run, data_dir)
@@ -167,22 +167,15 @@ def _reopen(run: Run, data_dir: Path) -> Job:
     before = record.dataset.fingerprints
     if any(job.fingerprints[split] != before[split] for split in ("train", "valid")):
         raise DlError(
-            f"The images of {shown(root)} have changed since {run.name} began",
-            why="files have other names, sizes or times; a copy without their times, as by "
-            "`cp -r`, counts as changed too",
-            hint=f"Copy them with `cp -a` or `rsync -a`. {_anew(record, root)}",
+            f"The {job.dataset.noun}s of {shown(root)} have changed since {run.name} began",
+            why=job.dataset.why_changed,
+            hint=f"{job.dataset.how_to_copy} {_anew(record, root)}",
         )
-    labels = job.pseudo_labels.digest if job.pseudo_labels else None
-    why, mend = "", ""
+    why, mend = job.changed_since(record)
     own = own_recipe(job.name)
     if own.get("recipe_digest") != record.recipe_digest:
         why = f"its recipe has changed: {shown(record.recipe_file or own['recipe_file'])}"
-    elif labels != record.pseudo_labels:
-        why = f"{job.recipe.pseudo_label} now labels the test images differently"
-    elif job.forward != record.forward:
-        then, now = (each and each.describe() for each in (record.forward, job.forward))
-        why = f"it used {then}, and would now use {now}"
-        mend = "Restore the weights and packages that `config.yaml` names. "
+        mend = ""
     if why:
         message = f"{run.name} can't be resumed unchanged"
         raise DlError(message, why=why, hint=mend + _anew(record, root))
@@ -229,7 +222,7 @@ def _with_needed_runs(run: Run, root: Path, config: Config) -> Config:
     """
     recipe = config.recipe(run.record.recipe)
     beside = Value(run.path.parent.parent, "beside the run")
-    for named in filter(None, (recipe.init_from, recipe.pseudo_label)):
+    for named in recipe.needed_runs:
         try:
             needed = find_run(named, config.settings().runs_dir, whole=True)
         except DlError:
@@ -254,7 +247,7 @@ def _anew(record: RunRecord, root: Path) -> str:
     return f"To train a new run: `dl train {record.recipe} -d {quoted(root)}`."
 
 
-def _progress_at_end(run: Run, job: Job) -> Progress:
+def _progress_at_end(run: Run, job: AnyJob) -> Progress:
     """The progress of a finished run at its end.
 
     Raises:
@@ -282,7 +275,7 @@ def _progress_at_end(run: Run, job: Job) -> Progress:
     )
 
 
-def _require_revivable(run: Run, job: Job) -> None:
+def _require_revivable(run: Run, job: AnyJob) -> None:
     """Refuse a finished run whose models can't become a checkpoint.
 
     Raises:
@@ -302,15 +295,16 @@ def _require_revivable(run: Run, job: Job) -> None:
         )
 
 
-def _revive(run: Run, job: Job, progress: Progress) -> None:
+def _revive(run: Run, job: AnyJob, progress: Progress) -> None:
     """Write a checkpoint for a finished run without one; its optimizer starts fresh.
 
     Raises:
         DlError: a model is damaged.
     """
     start_backend()
-    best = _network_from(job, progress.best_phase, run.best_model).weights()
-    last = _network_from(job, progress.phase, run.last_model)
+    phases = job.phases
+    best = job.restored(phases[progress.best_phase], run.best_model).weights()
+    last = job.restored(phases[progress.phase], run.last_model)
     optimizer = [to_numpy(variable) for variable in last.optimizer.variables]
     run.checkpoint.mkdir(exist_ok=True)
     save_best(run.checkpoint, progress, best)
@@ -321,7 +315,7 @@ def _revive(run: Run, job: Job, progress: Progress) -> None:
     )
 
 
-def _set_aside(run: Run) -> None:
+def _set_aside(run: Run, job: AnyJob) -> None:
     """Move the reports and exports of a finished run's model to a folder `before-epoch-13/`.
 
     With more epochs another model may become the best; then they would be wrong.
@@ -335,24 +329,4 @@ def _set_aside(run: Run) -> None:
             path.rename(folder / path.name)
         names = ", ".join(path.name for path in there)
         say(f"Moved the results of the previous model to {shown(folder)}: {names}.")
-    run.remove_from_status(*OUTCOME)
-
-
-def _network_from(job: Job, phase: int, path: Path) -> Network:
-    """The network of a phase, with a saved model's weights."""
-    import keras
-
-    model = load_model(path)
-    if job.forward is None:
-        network = Network(job, job.phases[phase], tuple(model.input_shape[1:]))
-        network.model.set_weights(model.get_weights())
-        return network
-    head = model.get_layer("head")
-    network = Network(job, job.phases[phase], tuple(head.input_shape[1:]))
-    network.head.set_weights(head.get_weights())
-    if network.backbone is not None:
-        (backbone,) = (
-            layer for layer in model.layers if isinstance(layer, keras.Model) and layer is not head
-        )
-        network.backbone.set_weights(backbone.get_weights())
-    return network
+    run.remove_from_status(*outcome_keys(job))

@@ -15,7 +15,8 @@ from support.small_run import SMALL, only_run
 
 from dlcli.catalog import built_in_names, recipe_class, recipe_text
 from dlcli.settings.fields import settings_of
-from dlcli.training import fit, launch
+from dlcli.training import fit
+from dlcli.training.photos.job import PhotosJob
 
 
 def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
@@ -195,7 +196,7 @@ def test_ctrl_c_before_training_says_that_there_is_nothing_to_resume(
     def stop(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "first_samples", stop)
+    monkeypatch.setattr(PhotosJob, "first_samples", stop)
     said = dl("train", "linear", "-d", "tiny")
     assert said.exit_code == 130
     assert "Interrupted before training began\nThere is nothing to resume: type the " in said.stderr

@@ -13,7 +13,7 @@ from support.small_run import SMALL, only_run
 from dlcli.evaluation.diagnosis import Diagnosis, Kind
 from dlcli.evaluation.remedies import Options
 from dlcli.runs.run import Run
-from dlcli.training import outcome
+from dlcli.training.photos import outcome
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 

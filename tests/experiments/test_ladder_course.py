@@ -10,7 +10,7 @@ import pytest
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
 from dlcli.experiments.ladder import RUNGS
 from dlcli.settings.schedule import Schedule
-from dlcli.training.outcome import options_of
+from dlcli.training.photos.outcome import options_of
 
 
 def test_the_ladder_is_the_courses() -> None:

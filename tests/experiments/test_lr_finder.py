@@ -20,7 +20,7 @@ from dlcli.experiments.lr_finder import FOLDER, RangeTest, RunningMean
 from dlcli.files.formats import read_csv
 from dlcli.files.own import NotOwnError
 from dlcli.runs.run import Run
-from dlcli.training.fit import Targets
+from dlcli.training.photos.targets import Targets
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 

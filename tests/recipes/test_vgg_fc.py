@@ -20,8 +20,8 @@ from support.small_run import only_run
 from dlcli.models.backbones import BACKBONES
 
 if TYPE_CHECKING:
-    from dlcli.training.build import Network
-    from dlcli.training.job import Samples
+    from dlcli.training.photos.build import Network
+    from dlcli.training.photos.samples import Samples
 
 
 pytestmark = [pytest.mark.usefixtures("quick_to_build"), pytest.mark.slow]
@@ -56,8 +56,8 @@ def dataset(home: Path) -> Path:
 def begun(recipe: str, dataset: Path, **values: object) -> tuple[Network, list[Samples]]:
     """A recipe's network as it is before training, and the samples it would train on."""
     from dlcli.config import load_config
-    from dlcli.training.build import Network, begin
-    from dlcli.training.job import make_job, read_samples
+    from dlcli.training.photos.build import Network, begin
+    from dlcli.training.photos.job import make_job, read_samples
 
     job = make_job(load_config().with_flags(values), recipe, dataset)
     (phase,) = job.recipe.phases()

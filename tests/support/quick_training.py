@@ -11,7 +11,7 @@ import pytest
 from dlcli.inference.predict import keep_predictions
 from dlcli.runs.run import Run
 from dlcli.training import launch, resume
-from dlcli.training.job import Job
+from dlcli.training.photos.job import PhotosJob
 
 SURE = 0.8
 FOUND = {"kind": "good fit", "sentence": "It fits well.", "evidence": "Both losses.", "next": []}
@@ -20,12 +20,12 @@ SCORES = {"loss": 0.3, "accuracy": 0.9, "val_loss": 0.3, "val_accuracy": 0.9}
 
 def train_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all trainings, resumed ones too, end at once; what is refused before stays refused."""
-    monkeypatch.setattr(launch, "first_samples", lambda job: [])
+    monkeypatch.setattr(PhotosJob, "first_samples", lambda job: [])
     for module in (launch, resume):
         monkeypatch.setattr(module, "fit", _fit)
 
 
-def _fit(job: Job, run: Run, samples: object = None) -> None:
+def _fit(job: PhotosJob, run: Run, samples: object = None) -> None:
     run.start(job.name, job.epochs)
     classes = job.dataset.classes
     for split in ("valid", "test"):

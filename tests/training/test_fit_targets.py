@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.training.fit import Targets
-from dlcli.training.inputs import one_hot
+from dlcli.training.photos.inputs import one_hot
+from dlcli.training.photos.targets import Targets
 
 CLASSES = st.integers(2, 6)
 SHARES = st.floats(0, 0.99)

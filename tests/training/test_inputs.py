@@ -14,8 +14,8 @@ from support.small_run import SMALL, only_run
 
 from dlcli.config import load_config
 from dlcli.features.compute import Features
-from dlcli.training.inputs import FeatureInputs
-from dlcli.training.job import make_job, read_samples
+from dlcli.training.photos.inputs import FeatureInputs
+from dlcli.training.photos.job import make_job, read_samples
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 
@@ -75,10 +75,10 @@ def test_features_larger_than_the_limit_are_never_in_memory_whole(tmp_path: Path
     script = f"""
 import resource, bcolz, numpy as np
 from dlcli.config import load_config
-from dlcli.training.inputs import FeatureInputs
+from dlcli.training.photos.inputs import FeatureInputs
 from dlcli.features.compute import Features
-from dlcli.training.job import read_samples
-from dlcli.training.job import make_job
+from dlcli.training.photos.samples import read_samples
+from dlcli.training.photos.job import make_job
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 rows = bcolz.open({str(tmp_path / "large.bc")!r}, mode="r")

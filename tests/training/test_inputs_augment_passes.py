@@ -21,7 +21,7 @@ from dlcli.features import compute as compute_module
 from dlcli.features.compute import Features, open_features
 from dlcli.features.store import function_of
 from dlcli.runs.run import Run
-from dlcli.training.inputs import FeatureInputs
+from dlcli.training.photos.inputs import FeatureInputs
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 

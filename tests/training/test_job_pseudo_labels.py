@@ -16,7 +16,7 @@ from support.small_run import SMALL, only_run
 
 from dlcli.inference.predictions import read_predictions, write_predictions
 from dlcli.runs.run import Run
-from dlcli.training.inputs import JoinedInputs
+from dlcli.training.photos.inputs import JoinedInputs
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 

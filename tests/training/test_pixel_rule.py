@@ -16,7 +16,7 @@ from support.turned import EIGHT, save_turned
 from dlcli.config import load_config
 from dlcli.files.formats import write_yaml
 from dlcli.runs.run import Run
-from dlcli.training.job import make_job
+from dlcli.training.photos.job import make_job
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +120,7 @@ def test_the_file_of_a_run_keeps_its_rule_and_says_so_if_it_is_the_old_one(
 def test_the_file_of_a_run_keeps_any_version_but_the_newest_with_a_message(
     upright: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.training.job.NEWEST", 3)
+    monkeypatch.setattr("dlcli.training.photos.job.NEWEST", 3)
     file = upright.parent / "config.yaml"
     write_yaml(file, {"run": {"pixels": {"size": 16, "version": 2}}})
     assert make_job(load_config(file), "cnn", upright).pixels.version == 2

@@ -49,6 +49,12 @@ class Photos(Dataset):
     deep: Mapping[str, int] = field(default_factory=dict)
 
     kind = "photos"
+    noun = "image"
+    why_changed = (
+        "files have other names, sizes or times; a copy without their times, as by `cp -r`, counts "
+        "as changed too"
+    )
+    how_to_copy = "Copy them with `cp -a` or `rsync -a`."
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -7,12 +7,10 @@ different learning rates per layer.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.backend import dtype_policy, jit_compile, mixed_policy
 from dlcli.catalog import recipe_file
 from dlcli.errors import DlError
 from dlcli.files.paths import shown
@@ -20,23 +18,21 @@ from dlcli.models.saved import load_model
 from dlcli.progress import say
 from dlcli.recipe import Beginning, Phase
 from dlcli.runs.run import Run
-from dlcli.training.checkpoint import Progress, best_file, load_best, of_another_network
-from dlcli.training.inputs import Inputs
-from dlcli.training.job import Job, Samples
+from dlcli.training.job import some_of
+from dlcli.training.network import AnyNetwork
+from dlcli.training.photos.plan import PhotosPlan
+from dlcli.training.photos.samples import Samples
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 
-# Samples per step for prediction; any number gives the same probabilities.
-PREDICT_BATCH = 64
-
 # Samples that a head may measure before training: enough for the mean of a channel.
 MEASURED = 512
 
 
-def require_layers(job: Job) -> None:
+def require_layers(job: PhotosPlan) -> None:
     """Refuse to train layers that the backbone doesn't have, before the first epoch.
 
     Raises:
@@ -49,7 +45,7 @@ def require_layers(job: Job) -> None:
             _layers_to_train(job, backbone, phase)
 
 
-def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
+def _layers_to_train(job: PhotosPlan, backbone: keras.Model, phase: Phase) -> list[keras.Layer]:
     """The backbone's layers that train in a phase, from the input up."""
     from dlcli.models.network import layers_from, layers_with_weights
 
@@ -72,7 +68,7 @@ def _layers_to_train(job: Job, backbone: keras.Model, phase: Phase) -> list[kera
     return layers[len(layers) - phase.unfreeze :]
 
 
-def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
+def build_head(job: PhotosPlan, shape: tuple[int, ...]) -> keras.Model:
     """Build the recipe's head for samples of a shape, with random weights.
 
     Raises:
@@ -99,12 +95,8 @@ def build_head(job: Job, shape: tuple[int, ...]) -> keras.Model:
     return head
 
 
-class Network:
+class Network(AnyNetwork):
     """The compiled network of one phase: the head alone, or backbone and head.
-
-    Args:
-        shape: the shape of one sample of the phase's inputs.
-        full_precision: compute in 32 bits, whatever the recipe says.
 
     Attributes:
         backbone: None if the phase runs the head alone.
@@ -112,38 +104,24 @@ class Network:
         model: backbone and head.
     """
 
-    def __init__(
-        self, job: Job, phase: Phase, shape: tuple[int, ...], *, full_precision: bool = False
-    ) -> None:
-        self.job, self.phase, self._shape = job, phase, shape
-        self.mixed = job.recipe.mixed_precision and not full_precision
-        with dtype_policy(mixed_policy() if self.mixed else "float32"):
-            self._build(shape)
-        optimizer = job.recipe.optimizer(phase.schedule.steps[0][0])
-        if job.recipe.ema is not None:
-            optimizer.use_ema, optimizer.ema_momentum = True, job.recipe.ema
-        if self.backbone is not None and phase.layer_decay != 1:
-            layers = _layers_to_train(job, self.backbone, phase)
-            grade(optimizer, decaying_shares(layers[::-1], phase.layer_decay))
-        self.model.compile(
-            optimizer,
-            loss="categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=jit_compile(),
-        )
-        self.optimizer = self.model.optimizer  # wrapped if 16 bits need loss scaling
-        self.optimizer.build(self.model.trainable_variables)
-        self.trained = [
-            variable
-            for variable in self.model.variables
-            if variable.trainable or any(variable is own for own in self.head.variables)
-            if "seed_generator_state" not in variable.path
-        ]
+    loss = "categorical_crossentropy"
+    metrics = ("accuracy",)
 
-    def _build(self, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, job: PhotosPlan, phase: Phase, shape: tuple[int, ...], *, full_precision: bool = False
+    ) -> None:
+        self.job = job
+        super().__init__(job.recipe, phase, shape, full_precision=full_precision)
+
+    def again(self, *, full_precision: bool = False) -> Network:
+        """The same network as it is when it is new."""
+        return Network(self.job, self.phase, self.shape, full_precision=full_precision)
+
+    def build(self) -> None:
+        """Build the head, and the backbone below it if images go through both."""
         self.backbone: keras.Model | None = None
         if self.job.forward is None or self.job.on_features(self.phase):
-            self.head = build_head(self.job, shape)
+            self.head = build_head(self.job, self.shape)
             self.model = self.head
         else:
             from dlcli.models.network import join, train_layers
@@ -157,63 +135,24 @@ class Network:
         if self.mixed:
             self.head.layers[-1].dtype_policy = "float32"  # 16 bits are too few for probabilities
 
-    def weights(self) -> list[np.ndarray]:
-        """The weights that train, in the model's order."""
-        return [to_numpy(variable) for variable in self.trained]
+    def make_optimizer(self) -> keras.Optimizer:
+        """The recipe's optimizer, with lower rates for lower layers if the phase has them."""
+        optimizer = super().make_optimizer()
+        if self.backbone is not None and self.phase.layer_decay != 1:
+            layers = _layers_to_train(self.job, self.backbone, self.phase)
+            grade(optimizer, decaying_shares(layers[::-1], self.phase.layer_decay))
+        return optimizer
 
-    def assign(self, weights: list[np.ndarray], optimizer: list[np.ndarray] | None = None) -> None:
-        """Restore weights as returned by `weights`, and the optimizer's state."""
-        for variable, value in zip(self.trained, weights, strict=True):
-            variable.assign(value)
-        if optimizer is not None:
-            for variable, value in zip(self.optimizer.variables, optimizer, strict=True):
-                variable.assign(value)
+    def own(self) -> list[keras.Variable]:
+        """The head's variables; a frozen backbone's are in its own file."""
+        return list(self.head.variables)
 
-    def renew_optimizer(self) -> None:
-        """Reset the optimizer as in a new run; the weights stay."""
-        fresh = Network(self.job, self.phase, self._shape)
-        self.assign(self.weights(), [to_numpy(each) for each in fresh.optimizer.variables])
-
-    def assign_best(self, checkpoint: Path, progress: Progress) -> None:
-        """Load the weights of the best epoch so far, which may be of an earlier phase.
-
-        The trained layers are always the backbone's last ones and the head. So the weights of a
-        phase that trained fewer or more layers match from the end.
-        """
+    def restorable(self) -> list[keras.Variable]:
+        """The backbone's variables, and the head's."""
         from dlcli.models.network import layers_with_weights
 
         layers = layers_with_weights(self.backbone) if self.backbone is not None else []
-        trainable = [variable for layer in layers for variable in layer.variables]
-        trainable += self.head.variables
-        kept = [each for each in trainable if "seed_generator_state" not in each.path]
-        weights = load_best(checkpoint, progress)
-        try:
-            for variable, value in zip(reversed(kept), reversed(weights), strict=False):
-                variable.assign(value)
-        except ValueError as error:
-            raise of_another_network(best_file(checkpoint, progress)) from error
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Use the running means of the weights within the block, if the recipe keeps these."""
-        if self.job.recipe.ema is None:
-            yield
-            return
-        now = self.weights()
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)
-        self.assign(self.weights())  # copies: JAX frees the memory of the means after a step
-        try:
-            yield
-        finally:
-            self.assign(now)
-
-    def in_full_precision(self) -> Network:
-        """The same network in 32 bits, for validation and for saving."""
-        if not self.mixed:
-            return self
-        network = Network(self.job, self.phase, self._shape, full_precision=True)
-        network.assign(self.weights())
-        return network
+        return [*(variable for layer in layers for variable in layer.variables), *self.own()]
 
     def complete(self) -> keras.Model:
         """The model from pixels 0-255 to probabilities, with backbone and preprocessing."""
@@ -223,29 +162,8 @@ class Network:
 
         return join(load_backbone(self.job), self.head)
 
-    def predict(
-        self,
-        inputs: Inputs,
-        step: Callable[[], None] = lambda: None,
-        order: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Probabilities of samples: float32 (n_samples, n_classes).
 
-        Args:
-            step: called after each batch.
-            order: numbers of the samples; all in order by default.
-        """
-        import numpy as np
-
-        order = np.arange(len(inputs.paths)) if order is None else order
-        parts = []
-        for x, _ in inputs.batches(order, PREDICT_BATCH):
-            parts.append(np.asarray(self.model.predict_on_batch(x), np.float32))
-            step()
-        return np.concatenate(parts)
-
-
-def load_backbone(job: Job) -> keras.Model:
+def load_backbone(job: PhotosPlan) -> keras.Model:
     """The backbone up to the recipe's layer, frozen; with the weights of `init_from`, if any."""
     backbone = load_pretrained(job)
     if job.init_from is not None:
@@ -256,7 +174,7 @@ def load_backbone(job: Job) -> keras.Model:
     return backbone
 
 
-def load_pretrained(job: Job) -> keras.Model:
+def load_pretrained(job: PhotosPlan) -> keras.Model:
     """The backbone up to the recipe's layer, frozen, with its published weights."""
     from dlcli.models.backbones import get_backbone
     from dlcli.models.network import load_cut
@@ -282,15 +200,7 @@ def same_shapes(one: keras.Layer, other: keras.Layer) -> bool:
     return [w.shape for w in one.weights] == [w.shape for w in other.weights]
 
 
-def to_numpy(variable: keras.Variable) -> np.ndarray:
-    """A variable's value, as a copy."""
-    from keras import ops
-
-    value: np.ndarray = ops.convert_to_numpy(variable.value)
-    return value
-
-
-def begin(job: Job, network: Network, train: Samples) -> None:
+def begin(job: PhotosPlan, network: Network, train: Samples) -> None:
     """Set the initial weights of a network, as its recipe and the job say.
 
     Raises:
@@ -304,7 +214,7 @@ def begin(job: Job, network: Network, train: Samples) -> None:
     gc.collect()
 
 
-def _top(job: Job) -> keras.Model | None:
+def _top(job: PhotosPlan) -> keras.Model | None:
     from dlcli.models.backbones import get_backbone
     from dlcli.models.network import load_network
     from dlcli.models.surgery import top_of
@@ -318,11 +228,11 @@ def _top(job: Job) -> keras.Model | None:
         return None
 
 
-def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
+def _sample(job: PhotosPlan, network: Network, train: Samples) -> np.ndarray:
     """The head's input for some training images, chosen at random."""
     import numpy as np
 
-    order = train.some(MEASURED, job.settings.seed)
+    order = some_of(train, MEASURED, job.settings.seed)
     train.inputs.start_epoch(0)
     x = np.concatenate([x for x, _ in train.inputs.batches(order, 64)])
     if network.backbone is not None:
@@ -330,7 +240,7 @@ def _sample(job: Job, network: Network, train: Samples) -> np.ndarray:
     return x
 
 
-def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
+def _carry_over(job: PhotosPlan, network: Network, run: Run) -> frozenset[str]:
     """Copy the weights of head layers that a run's best model also has, by name and shape.
 
     The backbone already has the run's weights.
@@ -362,7 +272,7 @@ def _carry_over(job: Job, network: Network, run: Run) -> frozenset[str]:
     return frozenset(carried)
 
 
-def _require_same_below(job: Job, run: Run) -> None:
+def _require_same_below(job: PhotosPlan, run: Run) -> None:
     """Refuse a run whose backbone would compute other features than the stored ones.
 
     Raises:
@@ -425,3 +335,23 @@ def decaying_shares(layers_from_the_top: list[keras.Layer], decay: float) -> dic
         for depth, layer in enumerate(layers_from_the_top, start=1)
         for variable in layer.trainable_variables
     }
+
+
+def restored(job: PhotosPlan, phase: Phase, file: Path) -> Network:
+    """The network of a phase with a backbone, with a saved model's weights.
+
+    Raises:
+        DlError: the model is damaged.
+    """
+    import keras
+
+    model = load_model(file)
+    head = model.get_layer("head")
+    network = Network(job, phase, tuple(head.input_shape[1:]))
+    network.head.set_weights(head.get_weights())
+    if network.backbone is not None:
+        (backbone,) = (
+            layer for layer in model.layers if isinstance(layer, keras.Model) and layer is not head
+        )
+        network.backbone.set_weights(backbone.get_weights())
+    return network

@@ -1,8 +1,7 @@
 """Inputs of training: images, stored features, or either with unlabelled images added.
 
-All give batches for an order of samples, so that one training loop serves them. The order depends
-on seed and epoch alone: a resumed run gets the same batches. Stored features are held in memory if
-they fit, else read from disk.
+The order of samples depends on seed and epoch alone: a resumed run gets the same batches. Stored
+features are held in memory if they fit, else read from disk.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from dlcli.images.pixels import (
 )
 from dlcli.progress import say, track
 from dlcli.settings.shared import OnError
+from dlcli.training.network import Inputs as AnyInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,33 +31,14 @@ if TYPE_CHECKING:
     from dlcli.images.augmentation import Augmenter
 
 
-class Inputs(Protocol):
-    """One split, ready to train on.
+class Inputs(AnyInputs, Protocol):
+    """One split of photos, ready to train on.
 
     Attributes:
         paths: the image of each sample.
     """
 
     paths: tuple[str, ...]
-
-    @property
-    def from_disk(self) -> bool:
-        """Whether samples are read from disk in every epoch, because memory can't hold them."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-
-    def start_epoch(self, epoch: int) -> None:
-        """Prepare the samples for an epoch, numbered from 1; 0: without augmentation."""
-
-    def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """The numbers of all samples, in a random order that is quick to read."""
-
-    def batches(
-        self, order: np.ndarray, batch_size: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The samples in `order`: float32 (n, *shape), and their numbers, int (n,)."""
 
 
 class ImageInputs:
@@ -82,6 +63,10 @@ class ImageInputs:
         self.paths = tuple(path for path in every if self._root / path not in bad)
         self.augmenter: Augmenter | None = None
         self._changing = False
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
 
     @property
     def from_disk(self) -> bool:
@@ -230,6 +215,10 @@ class FeatureInputs:
         self._number = 0
         self.start_epoch(0)
 
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
+
     @property
     def from_disk(self) -> bool:
         """Whether features are read from disk in every epoch."""
@@ -296,6 +285,10 @@ class JoinedInputs:
         self._known = known
         self._labelled, self._unlabelled, self._share = labelled, unlabelled, share
         self.paths = (*labelled.paths, *unlabelled.paths)
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.paths)
 
     @property
     def from_disk(self) -> bool:
