@@ -50,7 +50,7 @@ def timed(*arguments):
 fit.keep_outcome = timed
 begun = time.perf_counter()
 job = make_job(load_config(), "finetune", Path(sys.argv[1]))
-samples = fit.first_samples(job)
+samples = job.first_samples()
 print("read", time.perf_counter() - begun)
 begun = time.perf_counter()
 fit.fit(job, new_run(job), samples)

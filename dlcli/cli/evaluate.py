@@ -150,7 +150,7 @@ def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> s
     from dlcli.data.choice import again
     from dlcli.data.dataset import whole_of
     from dlcli.data.kinds import open_dataset
-    from dlcli.inference.predict import has_predictions
+    from dlcli.inference.kept import has_predictions
     from dlcli.inference.tta import made_by, same_tta
     from dlcli.runs.choice import missing_members, same_runs
 

@@ -241,13 +241,14 @@ def nothing_to_resume() -> Iterator[None]:
 def print_result(run: Any, next_command: str) -> None:
     """Print the scores of a finished run, their diagnosis, its folder and the next command."""
     from dlcli.evaluation.diagnosis import Diagnosis
+    from dlcli.evaluation.scores import SCORES
     from dlcli.runs.attempts import advice_lines
 
     status = run.status
-    click.echo(
-        f"valid accuracy {status['val_accuracy']:.4f}  log loss {status['val_loss']:.4f}  "
-        f"(best epoch: {status['best_epoch']} of {status['epoch']})"
-    )
+    # the loss last: people look at the other score first
+    scores = [*SCORES[run.record.kind].words.items()][::-1]
+    told = "  ".join(f"{words} {status[f'val_{name}']:.4f}" for name, words in scores)
+    click.echo(f"valid {told}  (best epoch: {status['best_epoch']} of {status['epoch']})")
     for line in advice_lines(run, Diagnosis.of(status["diagnosis"])):
         say(line)
     say(f"Saved {shown(run.path)}; next: `{next_command}`")

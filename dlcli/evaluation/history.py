@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from dlcli.evaluation.scores import NAMES
+
 # Random batches change an epoch's training loss by a few per cent.
 NOTABLE_CHANGE = 1.1
 # A rise by less than this factor, such as from 0.45 to 0.52, does not change the remedies.
@@ -24,7 +26,7 @@ class Curves:
     """A metric by epoch, on the training and the validation images.
 
     Args:
-        metric: "loss" or "accuracy".
+        metric: a name in `scores.NAMES`.
         train: a value per epoch; NaN if missing.
         valid: a value per epoch; NaN if missing.
         best: the best epoch's number; None if unknown.
@@ -50,11 +52,11 @@ class Curves:
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> list[Curves]:
-    """The curves of loss and accuracy, if the history has them.
+    """The curves of the loss and other scores, those that the history has.
 
     Args:
-        history: one mapping per epoch, with some of epoch, loss, accuracy, val_loss,
-            val_accuracy, phase. Values that are missing or not finite numbers leave gaps.
+        history: one mapping per epoch, with some of epoch, phase, and `scores.NAMES`, alone and
+            with `val_` before them. Values that are missing or not finite numbers leave gaps.
     """
     epochs = tuple(int(row.get("epoch", i)) for i, row in enumerate(history, start=1))
     found = [
@@ -66,7 +68,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> list[Curves]:
             best=best_epoch(history),
             phases=_phases(epochs, history),
         )
-        for metric in ("loss", "accuracy")
+        for metric in NAMES
     ]
     return [curve for curve in found if curve.values]
 

@@ -13,8 +13,9 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
+from dlcli.inference.kept import has_predictions, holder
 from dlcli.inference.members import require_same_classes
-from dlcli.inference.predict import has_predictions, holder, member_predictions
+from dlcli.inference.predict import member_predictions
 from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say

@@ -17,7 +17,7 @@ from dlcli.files.atomic import atomic_folder, digest_of
 from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
 from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
-from dlcli.inference.predict import holder
+from dlcli.inference.kept import holder
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.models.saved import export_model, load_model
 from dlcli.process import install_command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from dlcli.features.split_log import array_path
 from dlcli.features.store import require_room, size_bytes, store_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import View
+from dlcli.inference.kept import holder
 from dlcli.inference.members import members_of
 from dlcli.inference.predictions import (
     Predictions,
@@ -127,37 +128,6 @@ def predictions_of_needed(
         kept = f"its predictions of {split} are in {shown(kept_in.path)}"
         say(f"Can't write to {shown(run.path)}: {kept}.")
     return predictions
-
-
-def has_predictions(
-    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
-) -> bool:
-    """Whether a run has predictions of a split's images as they are now.
-
-    Args:
-        run: a finished run.
-        split: "valid" or "test".
-        fingerprint: the split's; None to accept any.
-        how: what the mean of several views depends on, see `tta.made_by`; None: no views.
-    """
-    return holder(run, split, fingerprint, how) is not None
-
-
-def holder(
-    run: Run, split: str, fingerprint: str | None, how: Mapping[str, Any] | None = None
-) -> Run | None:
-    """The run, or its stand-in, that has these predictions; see `has_predictions`."""
-    for folder in runs_to_read(run):
-        file = folder.predictions_file(split, how["views"] if how else 0)
-        recorded = folder.status.get("predicted", {}).get(file.stem)
-        if how is not None:
-            recorded = recorded or {}
-            if recorded.get("made_by") != how:
-                continue
-            recorded = recorded["images"]
-        if fingerprint in (None, recorded) and file.is_file():
-            return folder
-    return None
 
 
 def member_predictions(

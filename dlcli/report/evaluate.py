@@ -9,8 +9,9 @@ from dlcli.config import Config
 from dlcli.evaluation.metrics import evaluate, log_loss
 from dlcli.files.formats import below, flat, write_yaml
 from dlcli.files.paths import shown
+from dlcli.inference.kept import has_predictions
 from dlcli.inference.members import shown_by
-from dlcli.inference.predict import has_predictions, predictions_of
+from dlcli.inference.predict import predictions_of
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.inference.tta import same_tta, tta_of
 from dlcli.progress import say
@@ -59,7 +60,7 @@ def evaluate_run(run: Run, root: Path | None, config: Config, views: int = 0) ->
     write_yaml(kept_in.metrics_file, metrics)
     settings: dict[str, object] = {
         "dataset": shown(record.dataset.path),
-        "images": ", ".join(f"{n:,} {split}" for split, n in record.dataset.images.items()),
+        "images": ", ".join(f"{n:,} {split}" for split, n in record.dataset.sizes.items()),
         **(_members(record) if run.is_ensemble else _training(run)),
         "test-time augmentation": _views(run, config, views) if views else None,
         "versions": ", ".join(f"{name} {v}" for name, v in record.versions.items()),

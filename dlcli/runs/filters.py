@@ -9,14 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import ge, gt, le, lt
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dlcli.catalog import recipe_names
 from dlcli.errors import DlError, ExitCode, nearest
+from dlcli.evaluation.scores import HIGHER, NAMES
 from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.runs.choice import word_meant
-from dlcli.runs.listing import DAMAGED, FIELDS, TOLD, Row
+from dlcli.runs.listing import DAMAGED, FIELDS, MORE_SCORES, TOLD, Row
 from dlcli.runs.record import ENSEMBLE
 from dlcli.runs.status import STATES
 from dlcli.settings.fields import FALSE, NOTHING, TRUE, text_of
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from dlcli.settings.shared import Settings
 
 SIGNS = ("!=", "<=", ">=", "==", "=", "<", ">")
-Metric = Literal["val_loss", "val_accuracy"]
+# Scores that the best run is found by.
+METRICS = tuple(f"val_{name}" for name in NAMES)
 
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 _FILTER = re.compile(rf"\s*([\w.-]+?)\s*({'|'.join(SIGNS)})\s*(.*?)\s*", re.DOTALL)
@@ -35,16 +37,13 @@ MOST_VALUES = 8
 # Columns of the table and of a training's lines, and the values that they stand for.
 _ALIASES = {
     "epochs": "epoch",
-    "accuracy": "val_accuracy",
+    **{name: f"val_{name}" for name in NAMES if name != "loss"},
     "public": "public_score",
     "rate": RATE[0],
 }
 # Results, and the decimals that lists print of them. Settings are printed in full.
 _DECIMALS = {
-    "val_loss": 4,
-    "val_accuracy": 4,
-    "train_loss": 4,
-    "train_accuracy": 4,
+    **{f"{of}_{name}": 4 for of in ("val", "train") for name in NAMES},
     "public_score": 4,
     "seconds": 1,
 }
@@ -132,7 +131,7 @@ def sort_key(text: str) -> tuple[str, bool]:
 
 def needs_settings(keys: Iterable[str]) -> bool:
     """Whether some of these keys may only be in `config.yaml`."""
-    return any(key not in (*FIELDS, *TOLD) for key in keys)
+    return any(key not in (*FIELDS, *TOLD, *MORE_SCORES) for key in keys)
 
 
 def filtered(rows: Sequence[Row], filters: Sequence[Filter]) -> list[Row]:
@@ -162,11 +161,12 @@ def sorted_by(rows: Sequence[Row], text: str) -> list[Row]:
     return sorted(having, key=lambda row: _place(row.values[key]), reverse=reverse) + without
 
 
-def best_first(rows: Sequence[Row], metric: Metric) -> list[Row]:
+def best_first(rows: Sequence[Row], metric: str) -> list[Row]:
     """The finished runs with a score, the best first; equal ones keep their order."""
     finished = [row for row in rows if row.state == "finished"]
-    scored = [row for row in finished if not _is_missing(row.values[metric])]
-    return sorted_by(scored, f"-{metric}" if metric == "val_accuracy" else metric)
+    scored = [row for row in finished if not _is_missing(row.values.get(metric))]
+    falls = metric.removeprefix("val_") in HIGHER
+    return sorted_by(scored, f"-{metric}" if falls else metric)
 
 
 def require_known(keys: Iterable[str], rows: Sequence[Row]) -> None:

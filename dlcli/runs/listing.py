@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.catalog import built_in_names, make_recipe, recipe_class
+from dlcli.data.dataset import UNMARKED
 from dlcli.errors import DlError
+from dlcli.evaluation.scores import NAMES, scores_in
 from dlcli.files.formats import MOST_YAML_BYTES, flat, opened, read_yaml
 from dlcli.files.paths import expanded
 from dlcli.process import at_work
 from dlcli.runs.choice import find_run
-from dlcli.runs.run import OWN, Run
+from dlcli.runs.run import LABELS, OWN, Run
 from dlcli.runs.status import STATES
 from dlcli.settings.fields import Refused, coerce, settings_of
 from dlcli.settings.schedule import RATE, Schedule
@@ -45,20 +47,22 @@ FIELDS = (
 )
 # Other values of `status.yaml`, so that no other file is read for them.
 TOLD = ("finished", "train_loss", "train_accuracy", "parameters", "reason", "pid", "host")
+# Scores of datasets of other kinds than photos; a list has those that a run in it has.
+VALID, TRAINED = (tuple(f"{of}_{name}" for name in NAMES) for of in ("val", "train"))
+MORE_SCORES = tuple(key for key in (*VALID, *TRAINED) if key not in (*FIELDS, *TOLD))
 # Values that are times in UTC, ISO 8601, to the microsecond.
 TIMES = ("started", "finished")
-# Scores of a run while it trains.
-SCORES = ("val_loss", "val_accuracy")
-NUMBERS = ("epoch", "best_epoch", "val_loss", "val_accuracy", "seconds", "public_score", PLANNED)
+NUMBERS = ("epoch", "best_epoch", *VALID, "seconds", "public_score", PLANNED)
 
 Plain = str | int | float
 
 _ANY = Run(Path())
 _STATUS, _CONFIG = _ANY.status_file.name, _ANY.config_file.name
-_CLASSES, _HISTORY = _ANY.classes_file.name, _ANY.history_file.name
+_HISTORY = _ANY.history_file.name
 
 # config.yaml, as far as no parser is needed
 _RECIPE = re.compile(rb"^run:\n  recipe: ([a-z][a-z0-9-]*)$", re.MULTILINE)
+_KIND = re.compile(rb"^run:\n(?:  .*\n)*?  kind: ([a-z]+)$", re.MULTILINE)
 
 # a line of status.yaml
 _LINE = re.compile(
@@ -145,6 +149,12 @@ def find_listed(
         return find_run(named, runs_dir, data_dir)
 
 
+def fields_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """`FIELDS`, and the validation scores of other kinds of datasets that a row has."""
+    there = {key for row in rows for key in VALID if row.values.get(key) is not None}
+    return (*FIELDS, *(key for key in VALID if key in there and key not in FIELDS))
+
+
 def epochs_of(row: Row) -> str:
     """The number of epochs, "12"; for an unfinished run those done of those planned, "9/12"."""
     done, planned = row.values["epoch"], row.values.get(PLANNED)
@@ -183,7 +193,7 @@ def _row(folder: Path, settings: bool) -> Row | None:
     problems: list[str] = []
     status = _status(f"{path}/{_STATUS}", problems)
     config = _content(f"{path}/{_CONFIG}", problems)
-    _content(f"{path}/{_CLASSES}", problems)
+    _look_at_labels(path, names, config, problems)
     if _HISTORY in names or status.get("epoch"):
         _look_at_history(run, f"{path}/{_HISTORY}", problems)
     state = _state(run, status, problems)
@@ -275,6 +285,14 @@ def _rates(settings: Mapping[str, Any]) -> dict[str, float]:
         return {}
 
 
+def _look_at_labels(path: str, names: set[str], config: bytes, problems: list[str]) -> None:
+    """Add what is wrong with the files of what the model's numbers stand for."""
+    kind = _KIND.search(config)
+    for name in LABELS.get(kind[1].decode() if kind else UNMARKED, ()):
+        if name.endswith(".yaml") or name not in names:
+            _content(f"{path}/{name}", problems)
+
+
 def _look_at_history(run: Run, path: str, problems: list[str]) -> None:
     """Add what is wrong with `history.csv` to the problems."""
     data = _content(path, problems)
@@ -360,13 +378,14 @@ def best_so_far(history: Sequence[Mapping[str, float | str]]) -> dict[str, float
         history: rows of `history.csv`.
 
     Returns:
-        `best_epoch`, `val_loss`, `val_accuracy`; {} if there is no such epoch.
+        `best_epoch`, `val_loss` and the other validation scores; {} if there is no such epoch.
     """
-    scored = [row for row in history if all(isinstance(row.get(n), int | float) for n in SCORES)]
-    if not scored:
+    columns = scores_in(history[0]) if history else ()
+    scored = [row for row in history if all(isinstance(row.get(n), int | float) for n in columns)]
+    if not columns or not scored:
         return {}
     best = min(scored, key=lambda row: float(row["val_loss"]))
-    return {"best_epoch": history.index(best) + 1, **{name: best[name] for name in SCORES}}
+    return {"best_epoch": history.index(best) + 1, **{name: best[name] for name in columns}}
 
 
 def headlines(data: bytes) -> dict[str, Plain] | None:

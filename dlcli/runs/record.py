@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dlcli.data.dataset import SPLITS
+from dlcli.data.dataset import SPLITS, UNMARKED
 from dlcli.files.formats import damaged
 from dlcli.files.typed import read_as
 from dlcli.images.pixels import PixelRule
@@ -16,6 +16,14 @@ from dlcli.runs.changes import Change
 from dlcli.settings.schedule import MOST_EPOCHS
 from dlcli.settings_file import RECORD
 
+# For each kind of dataset what its record must have.
+NEEDED: Mapping[str, Callable[[RunRecord], Mapping[str, Any]]] = {
+    "photos": lambda record: {
+        "dataset.images": record.dataset.images,
+        "pixels": record.members or record.pixels,
+    },
+    "ratings": lambda record: {"dataset.ratings": record.dataset.ratings},
+}
 # The recipe that the record of an ensemble names.
 ENSEMBLE = "ensemble"
 
@@ -25,13 +33,19 @@ class RecordedDataset:
     """The dataset as it was when the run began.
 
     Args:
-        fingerprints: of each split's images.
-        images: how many each split had.
+        fingerprints: of each split's examples.
+        images, ratings: how many each split had; one of the two, by the dataset's kind.
     """
 
     path: Path
     fingerprints: Mapping[str, str]
-    images: Mapping[str, int]
+    images: Mapping[str, int] | None = None
+    ratings: Mapping[str, int] | None = None
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many examples each split had."""
+        return self.images or self.ratings or {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class RunRecord:
 
     Args:
         recipe: the recipe's name; "ensemble" for an ensemble.
+        kind: of dataset.
         recipe_file, recipe_digest: a project recipe's file, and a hash of its text.
         dataset: the dataset.
         forward: the function from image to feature; None if the network takes pixels.
@@ -65,6 +80,7 @@ class RunRecord:
     command: str
     host: str
     versions: Mapping[str, str]
+    kind: str = UNMARKED
     git: str | None = None
     forward: Forward | None = None
     pixels: PixelRule | None = None
@@ -95,8 +111,11 @@ def read_record(file: Path, config: Mapping[str, Any]) -> RunRecord:
         for number, change in enumerate(record.changes):
             if change.epochs is not None and not 0 <= change.after <= change.epochs <= MOST_EPOCHS:
                 raise ValueError(f"`{RECORD}.changes.{number}.epochs` can't be {change.epochs:,}")
-        if not record.members and record.pixels is None:
-            raise ValueError(f"`{RECORD}.pixels` is missing")
+        if record.kind not in NEEDED:
+            raise ValueError(f"`{RECORD}.kind` is {record.kind!r:.40}, which `dl` does not know")
+        for key, held in NEEDED[record.kind](record).items():
+            if not held and held != {}:
+                raise ValueError(f"`{RECORD}.{key}` is missing")
     except ValueError as error:
         hint = "Restore the file, mend that line, or take another run."
         raise damaged(file, error, hint) from error

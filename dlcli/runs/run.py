@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from dlcli.models.forward import Forward
     from dlcli.runs.record import RecordedMember, RunRecord
 
+# For each kind of dataset the files of what the numbers of a model's inputs or outputs stand for.
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "photos": ("classes.yaml",),
+    "ratings": ("users.csv", "items.csv"),
+}
+
 # The paths of what `dl` makes in a run's folder; all else there is somebody else's. Folders first.
 _EXPORTS = "exports(/(onnx|openvino|litert|tflite|tf)|/tf/saved_model(/(assets|variables))?)?"
 _FOLDERS = (
@@ -53,7 +59,7 @@ _RESULTS = (
 )
 CHECKPOINT = r"state\.npz|best-\d+\.npz"
 OWN = re.compile(
-    rf"{_FOLDERS}|{_RESULTS}|(config|status|lock|classes|kaggle)\.yaml|log\.txt|history\.csv"
+    rf"{_FOLDERS}|{_RESULTS}|(config|status|lock|classes|kaggle)\.yaml|(users|items)\.csv|log\.txt|history\.csv"
     rf"|models/(best|last)\.keras|models/engine/\w+\.\w+|checkpoint/({CHECKPOINT})"
     r"|tensorboard/(train|validation)/events\.out\.tfevents\..+|submissions/[0-9a-f]{8}\.csv"
     rf"|before-epoch-\d+(-\d+)?/(predictions|figures|{_EXPORTS}|{_RESULTS})"
@@ -107,6 +113,16 @@ class Run:
     def classes_file(self) -> Path:
         """Class names in order."""
         return self.path / "classes.yaml"
+
+    @property
+    def users_file(self) -> Path:
+        """The users' ids in order, of a run on ratings."""
+        return self.path / "users.csv"
+
+    @property
+    def items_file(self) -> Path:
+        """The items' ids and titles in order, of a run on ratings."""
+        return self.path / "items.csv"
 
     @property
     def best_model(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.evaluation.scores import NAMES
 from dlcli.files.formats import read_bytes, read_yaml
 from dlcli.files.own import is_own_file
 from dlcli.files.typed import read_as
@@ -17,7 +18,8 @@ from dlcli.process import at_work
 _TYPES = {
     **dict.fromkeys(("state", "started", "finished", "reason", "recipe", "predicts_from"), str),
     **dict.fromkeys(("epoch", "best_epoch", "planned_epochs", "parameters"), int),
-    **dict.fromkeys(("val_loss", "val_accuracy", "train_loss", "train_accuracy", "seconds"), float),
+    **dict.fromkeys((f"{of}_{name}" for of in ("val", "train") for name in NAMES), float),
+    "seconds": float,
     **dict.fromkeys(("predicted", "diagnosis", "owner"), Mapping[str, Any]),
 }
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.errors import DlError
+from dlcli.evaluation.scores import NAMES
 from dlcli.process import install_command
 
 # The tags of each folder, and their columns in `history.csv`.
 SIDES = {
-    "train": {"loss": "loss", "accuracy": "accuracy", "learning_rate": "learning_rate"},
-    "validation": {"loss": "val_loss", "accuracy": "val_accuracy"},
+    "train": {name: name for name in (*NAMES, "learning_rate")},
+    "validation": {name: f"val_{name}" for name in NAMES},
 }
 FILE = "events.out.tfevents."
 HOST = "127.0.0.1"

@@ -9,12 +9,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from dlcli.config import Config, Value
 from dlcli.data.dataset import SETTINGS, Dataset, dataset_settings
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.scores import SCORES
 from dlcli.files.paths import shown
 from dlcli.models.saved import load_model
 from dlcli.recipe import AnyRecipe, Phase
@@ -128,14 +129,12 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Plan, ABC, Generic[S, N]):
-    """A plan, and the work on its kind of dataset.
+    """A plan, and the work on its kind of dataset."""
 
-    Attributes:
-        scores: the names of what is measured in each epoch, the loss first. The history has a
-            column of each name, and one of each with `val_` before it.
-    """
-
-    scores: ClassVar[tuple[str, ...]]
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The names of what is measured in each epoch, the loss first; see `evaluation.scores`."""
+        return SCORES[self.dataset.kind].names
 
     def say_fitted(self, usual: Schedule) -> None:
         """Say why the epochs are not the recipe's default, if they aren't."""

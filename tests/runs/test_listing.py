@@ -13,7 +13,8 @@ from support.listed_runs import listed_run
 from dlcli.errors import DlError
 from dlcli.files.formats import write_yaml
 from dlcli.process import this_process
-from dlcli.runs.listing import Row, find_listed, list_runs, read_row
+from dlcli.runs.filters import best_first
+from dlcli.runs.listing import FIELDS, Row, fields_of, find_listed, list_runs, read_row
 from dlcli.runs.run import Run
 
 
@@ -56,6 +57,22 @@ def test_a_row_holds_the_headline_scores_and_the_recipe(home: Path) -> None:
     assert (row.values["epoch"], row.values["best_epoch"]) == (3, 2)
     assert (row.values["val_loss"], row.values["val_accuracy"]) == (0.25, 0.9)
     assert "dropout" not in row.values
+
+
+def test_a_run_on_ratings_has_scores_and_labels_of_its_own(home: Path) -> None:
+    run = listed_run(record={"kind": "ratings"}, val_accuracy=None, val_rmse=0.87)
+    run.classes_file.unlink()
+    assert only(home).problem == "users.csv is missing; items.csv is missing"
+    run.users_file.write_text("id\n7\n")
+    run.items_file.write_text("id,title\n1,Toy Story\n")
+    row = only(home)
+    assert (row.state, row.problem) == ("finished", "")
+    assert row.values["val_rmse"] == 0.87
+    assert fields_of([row]) == (*FIELDS, "val_rmse")
+    assert best_first([row], "val_rmse") == [row]
+    assert best_first([row], "val_accuracy") == []
+    listed_run("202611231410-finetune-e3", dataset="pets")
+    assert fields_of(list_runs(home / "runs", "pets")) == FIELDS
 
 
 def test_settings_are_read_where_they_are_asked_for(home: Path) -> None:

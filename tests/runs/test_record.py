@@ -54,6 +54,37 @@ def test_an_ensemble_is_read_with_its_members() -> None:
     assert record.forward is record.pixels is None
 
 
+def of_ratings(tmp_path: Path, **record: Any) -> Run:
+    """A run on ratings: of what photos alone have, its record has nothing."""
+    config = read_yaml(WRITTEN / FINETUNE / "config.yaml")
+    for name in ("classes", "forward", "pixels", "pixel_rule", "pseudo_labels"):
+        config["run"].pop(name, None)
+    config["run"]["dataset"]["ratings"] = config["run"]["dataset"].pop("images")
+    config["run"] |= {"kind": "ratings"} | record
+    write_yaml(tmp_path / "config.yaml", config)
+    return Run(tmp_path)
+
+
+def test_a_record_is_of_photos_unless_it_says_otherwise(tmp_path: Path) -> None:
+    assert Run(WRITTEN / FINETUNE).record.kind == "photos"
+    record = of_ratings(tmp_path).record
+    assert record.kind == "ratings"
+    assert record.dataset.sizes == {"train": 12, "valid": 8, "test": 6}
+
+
+def test_a_record_of_an_unknown_kind_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(DlError) as refusal:
+        _ = of_ratings(tmp_path, kind="songs").record
+    assert "`run.kind` is 'songs'" in refusal.value.why
+
+
+def test_a_record_of_ratings_says_how_many_there_were(tmp_path: Path) -> None:
+    dataset = {"path": "/a", "fingerprints": {"train": "", "valid": "", "test": ""}}
+    with pytest.raises(DlError) as refusal:
+        _ = of_ratings(tmp_path, dataset=dataset).record
+    assert "`run.dataset.ratings` is missing" in refusal.value.why
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [

@@ -13,9 +13,10 @@ from dlcli.cli.parts.tables import WIDE, emit_json, finite, fits, print_table
 from dlcli.cli.runs.choice import ALL, FILTERS, select_runs
 from dlcli.config import Config, load_config
 from dlcli.errors import DlError, nearest
+from dlcli.evaluation.scores import NAMES
 from dlcli.files.paths import shown
 from dlcli.progress import say
-from dlcli.runs.filters import SIGNS, best_first, sort_key, sorted_by, word_filter
+from dlcli.runs.filters import METRICS, SIGNS, best_first, sort_key, sorted_by, word_filter
 from dlcli.words import count, to_second
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from dlcli.runs.filters import Metric
     from dlcli.runs.listing import Row
 
 SECONDS, PUBLIC = "seconds", "public_score"
-# Without `seconds` they fit on 80 characters, with a name of 39 and the state `interrupted`.
-COLUMNS = ("run", "state", "epochs", "val_loss", "accuracy", SECONDS)
+# Scores besides the loss, by the titles of their columns. A list has those that a run in it has.
+SCORES = {name: f"val_{name}" for name in NAMES if name != "loss"}
+# Without `seconds` they fit on 80 characters, with a name of 39, the state `interrupted` and one
+# score.
+COLUMNS = ("run", "state", "epochs", "val_loss", *SCORES, SECONDS)
 # Columns that a narrow terminal leaves out, unless a filter or `--sort` names their key.
 SPARE = {SECONDS: SECONDS, "epochs": "epoch"}
 # The commands in the order of use, and the modules of those that are not here.
@@ -85,7 +88,7 @@ def _with_ls(args: list[str]) -> list[str]:
     first = args[0] if args else "-"
     if first in MODULES:
         return args
-    named = first in (*COLUMNS, "val_accuracy") or word_filter(first) is not None
+    named = first in (*COLUMNS, *SCORES.values()) or word_filter(first) is not None
     of_ls = named or first.startswith("-") or any(sign in first for sign in SIGNS)
     return ["ls", *args] if of_ls and first not in ("-h", "--help") else args
 
@@ -131,12 +134,15 @@ def ls(
     """
     if as_json and as_csv:
         raise click.UsageError("Use `--json` or `--csv`, not both.")
+    from dlcli.runs.listing import fields_of
+
     to_sort = [sort_key(sort)[0]] if sort else []
     found = select_runs(config, filters, everything, to_sort)
     keys = [*(each.key for each in found.filters), *to_sort]
     kept = sorted_by(found.kept, sort) if sort else found.kept
     if as_json or as_csv:
-        _print_plain([_plain(row, keys) for row in kept], keys, as_json)
+        fields = [*fields_of(kept), *keys]
+        _print_plain([_plain(row, fields) for row in kept], fields, as_json)
     elif kept:
         # the names say which recipe it is
         columns = [key for key in keys if key != "recipe" or key in to_sort]
@@ -167,13 +173,13 @@ def ls(
 @FILTERS
 @click.option(
     "--metric",
-    type=OneOf(["val_loss", "val_accuracy"]),
+    type=OneOf(METRICS),
     default="val_loss",
     show_default=True,
     help="score to compare by",
 )
 @with_config("dataset")
-def best(config: Config, filters: tuple[str, ...], metric: Metric) -> None:
+def best(config: Config, filters: tuple[str, ...], metric: str) -> None:
     """Print the name of a dataset's best finished run.
 
     Use it in another command: `dl submit $(dl runs best)`. FILTER is as in `dl runs ls`.
@@ -210,7 +216,9 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
     """
     from dlcli.runs.listing import epochs_of
 
-    own = (*COLUMNS, "val_accuracy", "epoch", "dataset")
+    own = (*COLUMNS, *SCORES.values(), "epoch", "dataset")
+    there = [t for t, key in SCORES.items() if any(row.values.get(key) is not None for row in rows)]
+    scores = there or [*SCORES][:1]
     scored = any(row.values[PUBLIC] is not None for row in rows)
     asked = [PUBLIC, *keys] if scored else keys
     more = [key for key in dict.fromkeys(asked) if key not in own]
@@ -222,13 +230,14 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
             row.state,
             epochs_of(row),
             row.values["val_loss"],
-            row.values["val_accuracy"],
+            *(row.values.get(SCORES[title]) for title in scores),
             took,
             *(_cell(row, key) for key in more),
         ]
         for row, took in zip(rows, seconds, strict=True)
     ]
-    header = [*COLUMNS, *("public" if key == PUBLIC else key for key in more)]
+    columns = [title for title in COLUMNS if title not in SCORES or title in scores]
+    header = [*columns, *("public" if key == PUBLIC else key for key in more)]
     spare = [title for title, key in SPARE.items() if key not in keys]
     if everything:
         datasets = [row.run.dataset for row in rows]
@@ -249,13 +258,14 @@ def _print_rows(rows: Sequence[Row], keys: Sequence[str], everything: bool, wide
 
 def _cell(row: Row, key: str) -> Any:
     """A value for the table; a setting as people write it, such as 1e-05."""
-    from dlcli.runs.listing import FIELDS, TIMES, TOLD
+    from dlcli.runs.listing import FIELDS, MORE_SCORES, TIMES, TOLD
     from dlcli.settings.fields import text_of
 
     value = row.values.get(key)
     if key in TIMES and value is not None:
         return to_second(str(value))
-    return value if key in (*FIELDS, *TOLD) or isinstance(value, int) else text_of(value)
+    told = key in (*FIELDS, *TOLD, *MORE_SCORES) or isinstance(value, int)
+    return value if told else text_of(value)
 
 
 def _aligned(seconds: Sequence[float | None]) -> list[str]:
@@ -267,10 +277,7 @@ def _aligned(seconds: Sequence[float | None]) -> list[str]:
 
 def _plain(row: Row, keys: Sequence[str]) -> dict[str, Any]:
     """A row for JSON and CSV, always with the same keys."""
-    from dlcli.runs.listing import FIELDS
-
-    asked = dict.fromkeys([*FIELDS, *keys])
-    values = {key: finite(row.values.get(key)) for key in asked}
+    values = {key: finite(row.values.get(key)) for key in dict.fromkeys(keys)}
     return {**values, "folder": str(row.run.path), "problem": row.problem or None}
 
 
@@ -281,9 +288,7 @@ def _print_plain(rows: Sequence[dict[str, Any]], keys: Sequence[str], as_json: b
     import csv
     import io
 
-    from dlcli.runs.listing import FIELDS
-
-    header = [*dict.fromkeys([*FIELDS, *keys]), "folder", "problem"]
+    header = [*dict.fromkeys(keys), "folder", "problem"]
     text = io.StringIO()
     # Python's writer leaves a lone carriage return bare, and its reader then ends the row
     odd = any("\r" in str(value) for row in rows for value in row.values())

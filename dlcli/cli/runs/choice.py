@@ -192,7 +192,7 @@ def select_runs(
 def next_command(run: Run, config: Config) -> str:
     """The next command for a finished run: its report, then its submission or photos."""
     from dlcli.data.photos.photos import has_images
-    from dlcli.inference.predict import has_predictions
+    from dlcli.inference.kept import has_predictions
     from dlcli.runs.choice import name_to_type, same_runs
     from dlcli.runs.dataset import dataset_of
 

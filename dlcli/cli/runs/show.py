@@ -13,6 +13,7 @@ from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
 from dlcli.cli.runs.choice import named_or_last, next_command
 from dlcli.config import Config
 from dlcli.errors import DlError
+from dlcli.evaluation.scores import NAMES as SCORES
 from dlcli.progress import say
 from dlcli.words import printable, to_second
 
@@ -36,21 +37,17 @@ LINES = (
     "command",
     "started",
     "finished",
-    "val_loss",
-    "val_accuracy",
+    *(f"val_{name}" for name in SCORES),
     "public_score",
-    "train_loss",
-    "train_accuracy",
+    *(f"train_{name}" for name in SCORES),
     "seconds",
     "parameters",
 )
 SENTENCES = ("reason", "problem")
 # The names for people, as in the other tables; the keys are those of `status.yaml`.
 NAMES = {
-    "val_loss": "valid loss",
-    "val_accuracy": "valid accuracy",
-    "train_loss": "train loss",
-    "train_accuracy": "train accuracy",
+    **{f"val_{name}": f"valid {name}" for name in SCORES},
+    **{f"train_{name}": f"train {name}" for name in SCORES},
 }
 
 
@@ -194,10 +191,11 @@ def _plain(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from dlcli.runs.listing import FIELDS, TOLD
+    from dlcli.runs.listing import FIELDS, MORE_SCORES, TOLD
 
+    more = [name for name in MORE_SCORES if name in row.values]
     return {
-        **{name: finite(row.values.get(name)) for name in (*FIELDS, *TOLD, "command")},
+        **{name: finite(row.values.get(name)) for name in (*FIELDS, *TOLD, *more, "command")},
         "folder": str(row.run.path),
         "problem": row.problem or None,
         "settings": {each.key: asdict(each) for each in changed},

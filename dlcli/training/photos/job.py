@@ -53,8 +53,6 @@ class PhotosJob(PhotosPlan, Job[Samples, Network]):
     the head trains on stored features. Otherwise the images go through the whole network.
     """
 
-    scores = ("loss", "accuracy")
-
     def say_fitted(self, usual: Schedule) -> None:
         """Say why the epochs are not the recipe's default (`Recipe.fitted`)."""
         now, before = self.recipe.schedule.epochs, usual.epochs

@@ -1,0 +1,51 @@
+"""The scores of each kind of dataset: what an epoch's predictions are judged by, and their names.
+
+A run's history has a column of each name for training, and one with `val_` before it for
+validation. Its `status.yaml` has `train_` and `val_`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a kind of dataset.
+
+    Args:
+        words: what people call each score, by its name; the loss first, which training minimises.
+        higher: the names of those that are better if they are higher.
+    """
+
+    words: Mapping[str, str]
+    higher: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, the loss first."""
+        return tuple(self.words)
+
+
+SCORES: Mapping[str, Scores] = {
+    "photos": Scores({"loss": "log loss", "accuracy": "accuracy"}, frozenset({"accuracy"})),
+    "ratings": Scores({"loss": "MSE", "rmse": "RMSE"}),
+}
+
+# The names of all kinds, and those of them that are better if they are higher.
+NAMES = tuple(dict.fromkeys(name for scores in SCORES.values() for name in scores.names))
+HIGHER = frozenset(name for scores in SCORES.values() for name in scores.higher)
+
+
+def scores_in(columns: Container[str]) -> tuple[str, ...]:
+    """The columns of the validation scores, the loss first; () if no kind has all of its own.
+
+    Args:
+        columns: the names that a history's row or a status has.
+    """
+    for scores in SCORES.values():
+        names = tuple(f"val_{name}" for name in scores.names)
+        if all(name in columns for name in names):
+            return names
+    return ()
