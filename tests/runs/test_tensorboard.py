@@ -55,6 +55,7 @@ def of_history(run: Run) -> dict[str, list[tuple[int, float]]]:
         ]
         for side, tags in SIDES.items()
         for tag, column in tags.items()
+        if column in run.history[0]  # others are scores of other kinds of datasets
     }
 
 
