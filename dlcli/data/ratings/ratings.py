@@ -150,6 +150,9 @@ class Ratings(Dataset):
     test_items: NDArray = field(repr=False)
 
     kind = "ratings"
+    noun = "rating"
+    why_changed = "its ratings, or how they are split, are not the same; times of files don't count"
+    how_to_copy = "Split them as before, with the same seed, or restore the folder."
 
     @property
     def sizes(self) -> Mapping[str, int]:
