@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dlcli.data.dataset import Dataset, kind_of
+from dlcli.data.dataset import UNMARKED, Dataset, kind_of
 from dlcli.files.paths import absolute
 
 
@@ -33,3 +33,22 @@ def open_dataset(root: Path) -> Dataset:
     """
     root = absolute(root)
     return OPENERS[kind_of(root)](root)
+
+
+def _holds_ratings(source: Path) -> bool:
+    from dlcli.data.ratings.organize import holds_ratings
+
+    return holds_ratings(source)
+
+
+# What tells that a download is of a kind; one that none knows is read as `UNMARKED`.
+HOLDERS: Mapping[str, Callable[[Path], bool]] = {"ratings": _holds_ratings}
+
+
+def kind_of_download(source: Path) -> str:
+    """The kind of the dataset that a file, folder or archive would become.
+
+    Raises:
+        DlError: it is an archive that can't be read.
+    """
+    return next((kind for kind, holds in HOLDERS.items() if holds(source)), UNMARKED)

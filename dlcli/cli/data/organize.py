@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from dlcli.cli.parts.datasets import (
     warn_of,
 )
 from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, TypedPath, with_config
+from dlcli.cli.parts.options import JSON, TypedPath, refuse_options, with_config
 from dlcli.cli.parts.pending import asking
 from dlcli.config import Config
 from dlcli.files.paths import absolute, shown
@@ -25,9 +27,23 @@ from dlcli.progress import say
 from dlcli.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dlcli.data.moves import Outcome
+
+
+@dataclass(frozen=True)
+class RatingColumns:
+    """The options that are for ratings."""
+
+    titles: Path | None
+    user: str | None
+    item: str | None
+    rating: str | None
+    time: str | None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether any was typed."""
+        return any(each is not None for each in astuple(self))
 
 
 def with_labels(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,6 +70,21 @@ def with_labels(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def with_columns(command: Callable[..., None]) -> Callable[..., None]:
+    """`--titles`, and an option for each column of a file of ratings."""
+    about = {
+        "user": "the users",
+        "item": "the items",
+        "rating": "the ratings",
+        "time": "the times; `none` leaves them out",
+    }
+    for name, what in reversed(about.items()):
+        text = f"column of {what}: its name, or number from 1; by default `dl` finds it"
+        command = click.option(f"--{name}-column", metavar="NAME", help=text)(command)
+    text = "table of the items' titles, for ratings; by default one beside them, such as movies.csv"
+    return click.option("--titles", metavar="FILE", type=TypedPath(), help=text)(command)
+
+
 @click.command("organize", cls=Command)
 @click.argument("source", metavar="SRC", type=TypedPath())
 @click.argument("target", metavar="[DEST]", required=False)
@@ -62,6 +93,7 @@ def with_labels(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--link", is_flag=True, help="make links to the files in DEST instead of copies")
 @click.option("--flatten", is_flag=True, help="take images from subfolders of class folders")
 @with_labels
+@with_columns
 @DRY_RUN
 @JSON
 @with_config()
@@ -76,20 +108,29 @@ def command(
     labels: str | None,
     id_column: str | None,
     label_column: str | None,
+    titles: Path | None,
+    user_column: str | None,
+    item_column: str | None,
+    rating_column: str | None,
+    time_column: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make a dataset of SRC, a downloaded folder or archive.
+    """Make a dataset of SRC, a downloaded folder or archive, or a file of ratings.
 
     SRC may hold Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), or a folder
     per class, with or without train/, val/ and test/ around them. Labels may be in a CSV, and
     images may be rows of pixels in a CSV. SRC may also be a zip or tar archive, or hold archives.
+
+    SRC may be a table of ratings too, with a user, an item and a rating on each line: a CSV, or
+    MovieLens' u.data and ratings.dat; or a folder or archive that holds one.
 
     DEST is a path, or a name in the data folder. Without DEST, the dataset takes the name of SRC
     and goes to the data folder. The files are copied, and SRC does not change. With --move, or if
     DEST is SRC itself, the files are moved. With --link, DEST holds links to the files of SRC.
     """
     from dlcli.data.choice import folder_named, one_name, remember
+    from dlcli.data.kinds import kind_of_download
     from dlcli.data.photos.organize import organize
     from dlcli.data.photos.organize.labels import Naming
     from dlcli.files.archives import without_suffix
@@ -102,6 +143,23 @@ def command(
     goal = folder_named(own_name if name is None else name, root)
     if move and link:
         raise click.UsageError("Use `--move` or `--link`, not both.")
+    columns = RatingColumns(titles, user_column, item_column, rating_column, time_column)
+    for_photos = {
+        "--move": move,
+        "--link": link,
+        "--flatten": flatten,
+        "--labels": labels is not None,
+        "--id-column": id_column is not None,
+        "--label-column": label_column is not None,
+    }
+    if columns.are_given or not any(for_photos.values()):
+        kind = "ratings" if columns.are_given else kind_of_download(found)
+        if organize_kind := ORGANIZERS.get(kind):
+            refuse_options(for_photos, "photos")
+            own = found.stem if found.is_file() and own_name == found.name else own_name
+            goal = folder_named(own if name is None else name, root)
+            organize_kind(found, goal, columns, dry_run, as_json)
+            return
     options = organize.OrganizeOptions(
         kind="move" if move else "link" if link else "copy",
         naming=Naming(labels, id_column, label_column),
@@ -115,6 +173,25 @@ def command(
     outcome = asking(lambda: organize.organize(found, goal, options))
     remember(goal)
     tell(outcome, found, goal, as_json)
+
+
+def _ratings(
+    source: Path, goal: Path, columns: RatingColumns, dry_run: bool, as_json: bool
+) -> None:
+    from dlcli.cli.data.ratings import organize
+    from dlcli.data.ratings.columns import Naming
+    from dlcli.data.ratings.organize import OrganizeOptions
+
+    naming = Naming(columns.user, columns.item, columns.rating, columns.time)
+    titles = absolute(columns.titles) if columns.titles else None
+    options = OrganizeOptions(titles, naming)
+    organize(source, goal, options, dry_run=dry_run, as_json=as_json)
+
+
+# What organises the downloads of a kind; the command itself organises photos.
+ORGANIZERS: Mapping[str, Callable[[Path, Path, RatingColumns, bool, bool], None]] = {
+    "ratings": _ratings
+}
 
 
 def tell(outcome: Outcome | None, found: Path, goal: Path, as_json: bool) -> None:

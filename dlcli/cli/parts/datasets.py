@@ -15,7 +15,8 @@ from dlcli.files.paths import obstacle, shown
 from dlcli.progress import say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from dlcli.data.journal import Operation
     from dlcli.data.moves import Outcome
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # Lines of a plan that are printed.
 SHOWN_FOLDERS = 20
 SHOWN_FILES = 5
+# What datasets of some kind have, in the columns of their list.
+COUNTED = ("classes", "users", "items")
 
 DRY_RUN = click.option("--dry-run", is_flag=True, help="only print what would be done")
 
@@ -31,7 +34,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="only print what would be
 def print_counts(dataset: Photos, as_json: bool) -> None:
     """Print how many images each split of a dataset has."""
     if as_json:
-        emit_json(_plain(dataset))
+        emit_json(plain_photos(dataset))
         return
     for split, paths in dataset.splits.items():
         click.echo(f"{split:6} {len(paths):>7,} images")
@@ -76,7 +79,8 @@ def say_changes(dataset: Photos) -> None:
         say(line)
 
 
-def _plain(dataset: Photos) -> dict[str, Any]:
+def plain_photos(dataset: Photos) -> dict[str, Any]:
+    """What `--json` says about a dataset of photos."""
     counts = {split: Counter(dataset.labels(split)) for split in ("train", "valid")}
     return {
         "name": dataset.name,
@@ -139,12 +143,14 @@ def require_place(config: Config, key: str) -> None:
         )
 
 
-def print_datasets(config: Config, as_json: bool) -> None:
-    """Print the datasets under the data folder, and mark the current one."""
+def print_datasets(config: Config, as_json: bool, row_of: Callable[[Path], dict[str, Any]]) -> None:
+    """Print the datasets under the data folder, and mark the current one.
+
+    Args:
+        row_of: what is said about the dataset in a folder, by its kind.
+    """
     from dlcli.data.choice import choose_dataset, dataset_names
     from dlcli.data.dataset import SPLITS
-    from dlcli.data.photos.photos import open_photos
-    from dlcli.features.store import stored_features
 
     data_dir = config.settings().data_dir
     try:
@@ -158,10 +164,7 @@ def print_datasets(config: Config, as_json: bool) -> None:
     for name in dataset_names(data_dir):
         row: dict[str, Any] = {"name": name, "folder": str(data_dir / name), "problem": None}
         try:
-            row |= _plain(open_photos(data_dir / name))
-            row["features_bytes"] = sum(
-                store.size_bytes for store in stored_features(data_dir / name)
-            )
+            row |= row_of(data_dir / name)
         except DlError as error:
             row["problem"] = error.what
         found.append(row | {"current": data_dir / name == current})
@@ -172,14 +175,18 @@ def print_datasets(config: Config, as_json: bool) -> None:
         say(f"No datasets in {shown(data_dir)}; next: `dl data organize SRC`")
         return
     sized = ["features"] if any(row.get("features_bytes") for row in found) else []
+    counted = [name for name in COUNTED if any(name in row for row in found)] or ["classes"]
     print_table(
-        ["", "dataset", *SPLITS, "classes", *sized, "problem"],
+        ["", "dataset", *SPLITS, *counted, *sized, "problem"],
         [
             [
                 "*" if row["current"] else "",
                 row["name"],
                 *(row.get(split) for split in SPLITS),
-                len(row["classes"]) if "classes" in row else None,
+                *(
+                    len(row[name]) if name == "classes" and name in row else row.get(name)
+                    for name in counted
+                ),
                 *(_features_size(row) for _ in sized),
                 row["problem"],
             ]

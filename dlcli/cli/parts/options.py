@@ -8,7 +8,7 @@ argument and as `-d`. `with_tta` adds `--tta N`, for commands that predict.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -87,6 +87,21 @@ class OneOf(click.Choice[str]):
     def listed(self) -> str:
         """The words, as an error lists them."""
         return ", ".join(self.choices)
+
+
+def refuse_options(typed: Mapping[str, bool], kind: str) -> None:
+    """Refuse options that are for datasets of another kind.
+
+    Args:
+        typed: the options, and whether each was typed.
+        kind: the datasets that they are for.
+
+    Raises:
+        click.UsageError: names those that were typed.
+    """
+    if names := [f"`{name}`" for name, is_typed in typed.items() if is_typed]:
+        verb = "is" if len(names) == 1 else "are"
+        raise click.UsageError(f"{' and '.join(names)} {verb} for {kind}. Leave it out.")
 
 
 def refused_value(

@@ -179,6 +179,23 @@ def organize(source: Path, target: Path, options: OrganizeOptions = DEFAULTS) ->
     return Organized(open_ratings(target), tuple(notes))
 
 
+def to_organize(source: Path, target: Path, options: OrganizeOptions = DEFAULTS) -> list[str]:
+    """What `organize` would decide for the user, a sentence each; reads the first rows alone."""
+    _require_free(source, target)
+    with _unpacked(source, target) as folder:
+        found = find(folder, options.titles)
+        table = open_table(found.ratings)
+        first = next(table.blocks(), Block((), ((),) * table.width))
+        columns = find_columns(
+            table, [cells[:_FIRST_ROWS] for cells in first.columns], options.naming
+        )
+        beside = [shown(path.name) for path in (found.titles, found.test) if path]
+        notes = [columns.described(table)]
+        if beside:
+            notes.append(f"Beside it: {', '.join(beside)}.")
+        return notes
+
+
 def find(source: Path, titles: Path | None = None) -> Found:
     """Find the files of a download that is not packed.
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # tells that apart, 2,000 would not.
 VALID_SHARE = 0.2
 DESCRIBED: dict[By, str] = {
-    "random": "at random",
+    "random": "chosen at random",
     "user": "some of each user's ratings",
     "time": "the newest ratings",
     "new-users": "all ratings of some users",
@@ -167,7 +167,7 @@ def unseen(ratings: Ratings) -> Unseen:
 
 
 def described(made: SplitRecord) -> str:
-    """A split in words: "at random, 20.0 % in valid, seed 0"."""
+    """A split in words: "chosen at random, 20.0 % in valid, seed 0"."""
     asked = percent(made.asked) if isinstance(made.asked, float) else f"{made.asked:,}"
     seed = "" if made.by == "time" else f", seed {made.seed}"
     return f"{DESCRIBED[made.by]}, {asked} in valid{seed}"
