@@ -8,7 +8,8 @@ import click
 
 from dlcli.cli.data.augment_preview import command as augment_preview
 from dlcli.cli.data.get import command as get
-from dlcli.cli.data.kinds import SampleOptions, SplitOptions, UndoOptions, commands_of, row_of
+from dlcli.cli.data.kinds import commands_of, row_of
+from dlcli.cli.data.options import SampleOptions, SplitOptions, UndoOptions
 from dlcli.cli.data.organize import command as organize
 from dlcli.cli.parts.ask import YES
 from dlcli.cli.parts.datasets import DRY_RUN, print_datasets
@@ -39,7 +40,9 @@ class Share(click.ParamType):
         except ValueError:
             share = 0
         if not (0 < share < 1 if isinstance(share, float) else share >= 1):
-            raise refused_value(value, param, "a number (400) or a share (0.2 or 20%)")
+            raise refused_value(
+                value, param, "a number of images or ratings (400) or a share (0.2 or 20%)"
+            )
         return share
 
 
@@ -93,9 +96,10 @@ def split(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Move a random part of train/ to valid/, or choose valid ratings.
+    """Choose a validation set: move images, or mark ratings.
 
-    Of photos, the same share of each class moves. At least one image of each class stays in train/.
+    Of photos, a random part of train/ moves to valid/: the same share of each class. At least one
+    image of each class stays in train/.
 
     Of ratings, nothing moves. --by time is the honest choice if the model is to predict what users
     will like: it then learns from earlier ratings only. --by user judges each user's taste, and
@@ -194,7 +198,7 @@ def undo(config: Config, drop: bool, yes: bool, dry_run: bool, as_json: bool) ->
 @JSON
 @with_dataset(about="path, or name in the data folder; by default all datasets are listed")
 def ls(config: Config, as_json: bool) -> None:
-    """List all datasets, or what is in one dataset: its classes, or users and items."""
+    """List all datasets, or what one of them holds."""
     from dlcli.data.choice import typed_option
 
     if typed_option(config) is None:

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from dlcli.cli.data.options import SampleOptions, SplitOptions, UndoOptions
     from dlcli.data.choice import Choice
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """The options of `dl data split`."""
-
-    valid: float | None
-    by: str | None
-    new_users: bool
-    again: bool
-    dry_run: bool
-    as_json: bool
-
-
-@dataclass(frozen=True)
-class SampleOptions:
-    """The options of `dl data sample`; None for what was not typed."""
-
-    train: int | None
-    valid: int | None
-    users: int | None
-    replace: bool
-    dry_run: bool
-    as_json: bool
-
-
-@dataclass(frozen=True)
-class UndoOptions:
-    """The options of `dl data undo`."""
-
-    drop: bool
-    yes: bool
-    dry_run: bool
-    as_json: bool
 
 
 class Commands(Protocol):

@@ -116,7 +116,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make a dataset of SRC, a downloaded folder or archive, or a file of ratings.
+    """Make a dataset of SRC, a download of photos or ratings.
 
     SRC may hold Kaggle's flat files (train/cat.12.jpg, test1/, the sample submission), or a folder
     per class, with or without train/, val/ and test/ around them. Labels may be in a CSV, and

@@ -28,7 +28,7 @@ from dlcli.words import count
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dlcli.cli.data.kinds import SampleOptions, SplitOptions, UndoOptions
+    from dlcli.cli.data.options import SampleOptions, SplitOptions, UndoOptions
     from dlcli.data.choice import Choice
 
 # A sample with a larger share of the images saves little time.

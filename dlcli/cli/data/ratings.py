@@ -17,7 +17,7 @@ from dlcli.words import count
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dlcli.cli.data.kinds import SampleOptions, SplitOptions, UndoOptions
+    from dlcli.cli.data.options import SampleOptions, SplitOptions, UndoOptions
     from dlcli.data.choice import Choice
     from dlcli.data.ratings.organize import OrganizeOptions
     from dlcli.data.ratings.ratings import By, Ratings

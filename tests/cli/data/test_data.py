@@ -336,6 +336,7 @@ def test_help_lists_the_commands_in_the_order_of_their_use(dl: Dl) -> None:
         "sample",
         "undo",
         "ls",
+        "check",
         "augment-preview",
     ]
     assert "..." not in listed, "each is told in a line"

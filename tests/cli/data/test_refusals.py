@@ -28,7 +28,7 @@ from dlcli.data.photos.photos import open_photos
         (("split", "empty"), 1, "Error: No images in ~/empty"),
         (("split", "pets"), 1, "already holds images: a dataset is split once"),
         (("split", "flat"), 1, "Run `dl data organize ~/flat`"),
-        (("split", "--valid", "1.5"), 2, "expected a number of images (400) or a share"),
+        (("split", "--valid", "1.5"), 2, "expected a number of images or ratings (400) or a share"),
         (("split", "--valid", "0"), 2, "expected a number of images"),
         (("split", "--valid", "x"), 2, "expected a number of images"),
         (("split", "--valid", "nan"), 2, "expected a number of images"),

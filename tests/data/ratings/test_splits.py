@@ -120,7 +120,9 @@ def test_the_same_split_again_changes_nothing_and_another_needs_a_word(films: Pa
     first, _ = split(films, 2, "random", 0)
     same, is_new = split(films, 2, "random", 0)
     assert not is_new and same.fingerprints() == first.fingerprints()
-    with pytest.raises(DlError, match="already has another split: chosen at random, 2 in valid, seed 0"):
+    with pytest.raises(
+        DlError, match="already has another split: chosen at random, 2 in valid, seed 0"
+    ):
         split(films, 2, "random", 1)
     other, is_new = split(films, 2, "time", 1, replace=True)
     assert (
