@@ -256,7 +256,7 @@ class Run(RunFolder):
 
         with hushed(quiet):
             config, run, root = self._finished(settings)
-            found = evaluate_run(run, root, config, tta)
+            found = evaluate_run(run, root, config, views=tta)
             return Evaluation(found.metrics, found.page)
 
     def predict(

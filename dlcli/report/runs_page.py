@@ -21,7 +21,7 @@ from dlcli.progress import heard_by
 from dlcli.report import charts
 from dlcli.report.charts import RunsChart, runs_chart
 from dlcli.report.compare import compare, letter
-from dlcli.report.run_page import template
+from dlcli.report.page import template
 from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run

@@ -45,7 +45,7 @@ def test_pip_installs_it_and_dl_runs_from_there(tmp_path: Path) -> None:
 def test_it_holds_the_scripts_for_a_box_and_nothing_that_was_compiled(tmp_path: Path) -> None:
     names = ZipFile(setup.write_wheel(tmp_path)).namelist()
     assert "dlcli/aws/box/watchdog.sh" in names
-    assert "dlcli/report/page.html" in names
+    assert "dlcli/report/page.css" in names
     assert [name for name in names if name.endswith(".pyc") or "/." in name] == []
 
 

@@ -11,10 +11,10 @@ from support.command_result import Dl, ok, refused
 from support.pictures import make_dataset
 from support.small_run import only_run
 
-from dlcli.cli.evaluate import print_metrics, print_mistakes
+from dlcli.cli.evaluate.photos import print_metrics, print_mistakes
 from dlcli.evaluation.metrics import evaluate
 from dlcli.inference.predictions import Predictions
-from dlcli.report.evaluate import Evaluated
+from dlcli.report.photos.evaluate import Evaluated
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
 

@@ -17,6 +17,7 @@ from support.quick_training import train_quickly
 from dlcli.data import moves
 from dlcli.features import compute
 from dlcli.report import figures
+from dlcli.report.photos import run_page
 from dlcli.runs.run import Run
 
 # How many commands an error may lead through until one works, and how many are typed in all.
@@ -355,8 +356,13 @@ def scene(
     """Trainings end at once, features are an image's mean colour, reports have no figures."""
     train_quickly(monkeypatch)
     monkeypatch.setattr(compute, "start_engine", TinyEngine().start)
-    for name in ("draw_gallery", "draw_curves", "draw_confusion", "draw_comparison"):
-        monkeypatch.setattr(figures, name, lambda *given: None)
+    for module, name in (
+        (run_page, "draw_gallery"),
+        (run_page, "draw_confusion"),
+        (figures, "draw_curves"),
+        (figures, "draw_comparison"),
+    ):
+        monkeypatch.setattr(module, name, lambda *given: None)
     yield Scene(home, dl)
 
 

@@ -15,8 +15,8 @@ from dlcli.config import load_config
 from dlcli.evaluation.diagnosis import Diagnosis
 from dlcli.files.formats import read_csv, read_yaml, write_yaml
 from dlcli.inference.predictions import read_predictions
-from dlcli.report import evaluate
-from dlcli.report.run_page import Report
+from dlcli.report.photos import evaluate
+from dlcli.report.photos.run_page import Report
 from dlcli.runs.run import Run
 from dlcli.training import fit
 

@@ -19,7 +19,7 @@ from PIL import Image
 from support.missing_tools import missing
 
 from dlcli.evaluation.metrics import evaluate
-from dlcli.report.run_page import Report, write_report
+from dlcli.report.photos.run_page import Report, write_report
 
 SWITCHES = (
     "--headless",

@@ -44,7 +44,7 @@ def command(config: Config, named: str | None, output: Path) -> None:
     IMAGE is a file. If you name a DATASET instead, `dl` draws an image of its train/, chosen by
     --seed.
     """
-    from dlcli.report.augment_preview import preview
+    from dlcli.report.photos.augment_preview import preview
 
     settings = config.settings()
     image, root = _choose(config, named)
@@ -62,7 +62,7 @@ def _choose(config: Config, named: str | None) -> tuple[Path, str]:
     """The image, and the argument that makes the next command take its dataset."""
     from dlcli.data.choice import again, choose_dataset, typed_option, with_named
     from dlcli.images.formats import has_usual_suffix
-    from dlcli.report.augment_preview import training_image
+    from dlcli.report.photos.augment_preview import training_image
 
     if named and (has_usual_suffix(named) or expanded(named).is_file()):
         if typed_option(config):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.report.run_page import IN_A_GALLERY, MOST_IN_GALLERY, Gallery, select
+from dlcli.report.photos.run_page import IN_A_GALLERY, MOST_IN_GALLERY, Gallery, select
 
 NAMES = [
     "correct-at-random",

@@ -7,7 +7,7 @@ import os
 import pytest
 from PIL import Image
 
-from dlcli.report.thumbnails import SIDE, thumbnail, thumbnails
+from dlcli.report.photos.thumbnails import SIDE, thumbnail, thumbnails
 
 
 def save(path, size=(400, 300), mode="RGB", colour=None, **options):

@@ -1,4 +1,4 @@
-"""`dl evaluate`: compute a run's metrics and write its report."""
+"""What `dl evaluate` prints of a run of photos, and the next command."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli.parts.complete import complete_run
-from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_config, with_tta
-from dlcli.cli.parts.tables import UNDEFINED, WIDE, emit_json, print_table, print_text
+from dlcli.cli.parts.tables import UNDEFINED, print_table, print_text
 from dlcli.config import Config
 from dlcli.files.paths import quoted, shown
-from dlcli.progress import say
-from dlcli.settings.augmentation import AMOUNTS
 from dlcli.words import by_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dlcli.report.evaluate import Evaluated
+    from dlcli.report.photos.evaluate import Evaluated
     from dlcli.runs.choice import ChosenRun
 
 # Of more classes than these, only so many are printed.
@@ -28,40 +23,10 @@ WORST = 10
 MOST_MISTAKES = 3
 
 
-@click.command(cls=Command)
-@click.argument("run", required=False, shell_complete=complete_run)
-@click.option(
-    "--all",
-    "everything",
-    is_flag=True,
-    help=f"print all classes, not only the {WORST} with the lowest F1",
-)
-@WIDE
-@JSON
-@with_tta
-@with_config("dataset", "workers", "weights", "on_error", "seed", *AMOUNTS)
-def command(
-    config: Config, run: str | None, everything: bool, wide: bool, as_json: bool, tta: int | None
-) -> None:
-    """Compute the metrics of a run, and write a report.
-
-    It evaluates RUN on its validation images, and writes `metrics.yaml`, `report.html` and figures
-    into the run's folder. Without RUN it takes the newest finished run of the current dataset.
-    """
-    from dlcli.inference.tta import require_views
-    from dlcli.report.evaluate import evaluate_run
-    from dlcli.runs.choice import choose_run, say_chosen
-
-    views = require_views(config, tta)
-    chosen = choose_run(config, run)
-    say_chosen(chosen, config, "evaluate")
-    found = evaluate_run(chosen.run, chosen.root, config, views)
-    if as_json:
-        emit_json(found.metrics)
-    else:
-        print_metrics(found.metrics, everything=everything, wide=wide)
-        print_mistakes(found)
-    say(f"Report: {shown(found.page)}; {_next(config, chosen, run, views)}")
+def print_evaluation(found: Evaluated, *, everything: bool, wide: bool) -> None:
+    """Print what was found: scores, classes, mistakes."""
+    print_metrics(found.metrics, everything=everything, wide=wide)
+    print_mistakes(found)
 
 
 def print_metrics(metrics: Mapping[str, Any], *, everything: bool, wide: bool) -> None:
@@ -142,7 +107,7 @@ def _from_the_worst(scored: tuple[str, Mapping[str, Any]]) -> tuple[bool, float,
     return scores["f1"] is None, scores["f1"] or 0.0, -scores["support"]
 
 
-def _next(config: Config, chosen: ChosenRun, named: str | None, views: int) -> str:
+def next_command(config: Config, chosen: ChosenRun, named: str | None, views: int) -> str:
     """The next command after an evaluation."""
     import shlex
 

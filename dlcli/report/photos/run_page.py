@@ -7,12 +7,9 @@ really two, a background that reveals the class.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +18,19 @@ from dlcli.evaluation.history import best_epoch, curves
 from dlcli.evaluation.metrics import checked, confusion_matrix
 from dlcli.evaluation.verdict import confusions, verdict
 from dlcli.files.atomic import atomic_write, remove_leftovers
-from dlcli.files.paths import shown
 from dlcli.images.pixels import NEWEST, RuleVersion
 from dlcli.report import charts, figures
-from dlcli.report.thumbnails import Thumbnail, thumbnails
+from dlcli.report.page import Script, template
+from dlcli.report.photos.figures import draw_confusion, draw_gallery
+from dlcli.report.photos.thumbnails import Thumbnail, thumbnails
 from dlcli.runs.run import Run
-from dlcli.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np
-    from jinja2 import Template
 
     from dlcli.evaluation.metrics import Floats, Ints
 
 
-HERE = Path(__file__).parent
 MOST_PAIRS = 10
 MOST_IN_TABLE = 16  # classes; a larger matrix is drawn
 MOST_DRAWN = 200  # classes; a larger matrix is left out of the page
@@ -145,7 +140,7 @@ def write_report(report: Report, folder: Path) -> Path:
     with ThreadPoolExecutor() as pool:  # compressing images releases Python's lock
         sheets = [
             pool.submit(
-                figures.draw_gallery,
+                draw_gallery,
                 figures_dir / f"{gallery.name}.png",
                 gallery.title,
                 gallery.samples,
@@ -156,7 +151,7 @@ def write_report(report: Report, folder: Path) -> Path:
         ]
         if lines := curves(report.history):
             figures.draw_curves(figures_dir / "curves.png", lines)
-        figures.draw_confusion(figures_dir / "confusion.png", confusion, names)
+        draw_confusion(figures_dir / "confusion.png", confusion, names)
         for sheet in sheets:
             sheet.result()
     atomic_write(run.report_file, render(report, galleries, tiles, names, confusion))
@@ -178,12 +173,10 @@ def render(
         names: the classes, in the order of the confusion matrix.
         confusion: int array of shape (n_classes, n_classes).
     """
-    from markupsafe import Markup
-
     n = len(report.classes)
     form = "table" if n <= MOST_IN_TABLE else "drawing" if n <= MOST_DRAWN else ""
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    return template("page.html").render(
+    script = Script.of("photos/page.js")
+    return template("photos/page.html").render(
         report=report,
         metrics=report.metrics,
         classes=names,
@@ -196,38 +189,8 @@ def render(
         matrix=charts.Matrix(n),
         pairs=confusions(report.metrics)[:MOST_PAIRS],
         galleries=[(gallery, [tiles[i] for i in gallery.samples]) for gallery in galleries],
-        script=Markup(script),
-        # the browser runs only this script, whatever a file's name contains
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        script=script,
     )
-
-
-@cache  # compiling the page takes most of the time that a report takes
-def template(name: str) -> Template:
-    """A page template of this folder, with the common style and number filters.
-
-    All text is escaped, unprintable characters too.
-    """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    def printable(value: object) -> object:
-        # surrogates can't be encoded, and HTML drops a newline in a name
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        finalize=printable,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": words.percent, "loss": words.loss, "short": words.short}
-    style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
-    return environment.get_template(name, globals={"style": style, "version": __version__})
 
 
 def _tiles(report: Report, pictures: Mapping[int, Thumbnail]) -> dict[int, Tile]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dlcli.evaluation.metrics import evaluate
-from dlcli.report.run_page import write_report
+from dlcli.report.photos.run_page import write_report
 from dlcli.runs.run import Run
 
 pytestmark = pytest.mark.slow
@@ -186,7 +186,7 @@ def test_a_perfect_run_says_that_nothing_is_wrong(make_report, tmp_path):
 def test_nothing_heavy_comes_with_the_import_and_no_pyplot_ever(tmp_path):
     code = """
 import sys
-from dlcli.report.run_page import Report, write_report
+from dlcli.report.photos.run_page import Report, write_report
 heavy = {"numpy", "PIL", "matplotlib", "jinja2", "keras"} & set(sys.modules)
 assert not heavy, heavy
 import numpy

@@ -43,7 +43,7 @@ def preview(image: Path, augmentation: Augmentation, seed: int, output: Path) ->
     """
     from PIL import Image
 
-    from dlcli.report.figures import draw_sheet
+    from dlcli.report.photos.figures import draw_sheet
 
     _require_writable(output, image)
     pixels = _decode(image)

@@ -1,0 +1,1 @@
+"""A photo run's report: its evaluation, page, figures and thumbnails."""
