@@ -15,7 +15,7 @@ from dlcli.files.formats import write_yaml
 from dlcli.files.paths import shown
 from dlcli.inference.kept import has_predictions, holder
 from dlcli.inference.members import require_same_classes
-from dlcli.inference.predict import member_predictions
+from dlcli.inference.predict import PHOTOS
 from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
@@ -115,12 +115,12 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
     _require_same_images(runs)
     home = next((member for member in members if member.root), members[0])
     classes, root = runs[0].classes, home.root
-    valid = member_predictions(runs, classes, root, config, "valid")
+    valid = PHOTOS.of_members(runs[0], runs, root, config, "valid")
     predictions = {"valid": mean_of(valid)}
     dataset = open_dataset(root) if root else None
     now = {split: dataset.fingerprint(split) if dataset else None for split in ("valid", "test")}
     if all(has_predictions(run, "test", now["test"]) for run in runs):
-        predictions["test"] = mean_of(member_predictions(runs, classes, root, config, "test"))
+        predictions["test"] = mean_of(PHOTOS.of_members(runs[0], runs, root, config, "test"))
     scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
 
     runs_dir = config.settings().runs_dir

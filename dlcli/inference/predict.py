@@ -1,9 +1,9 @@
-"""A finished run's predictions: read from their file, or made if they are missing."""
+"""A finished run's predictions of photos: read from their file, or made if they are missing."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,6 @@ from dlcli.features.split_log import array_path
 from dlcli.features.store import require_room, size_bytes, store_folder
 from dlcli.files.paths import quoted, shown
 from dlcli.images.augmentation import View
-from dlcli.inference.kept import holder
-from dlcli.inference.members import members_of
 from dlcli.inference.predictions import (
     Predictions,
     aligned,
@@ -33,71 +31,15 @@ from dlcli.inference.predictions import (
     read_predictions,
     write_predictions,
 )
+from dlcli.inference.predictor import Predictor
 from dlcli.inference.serving import predict_images, same_weights, start_head, start_serving
 from dlcli.inference.tta import made_by, tta_of
 from dlcli.models.forward import Forward
 from dlcli.progress import say
 from dlcli.runs.run import Run
-from dlcli.runs.stand_in import runs_to_read, writable_run
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-def predictions_of(
-    run: Run, root: Path | None, config: Config, split: str, views: int = 0
-) -> Predictions:
-    """One split's predictions, from the run's file or made again if it is missing or outdated.
-
-    Args:
-        run: a finished run.
-        root: its dataset's folder, see `runs.choice.ChosenRun`; None: it is gone.
-        config: workers, weights, what to do about unreadable images, amounts of augmentation.
-        split: "valid" or "test".
-        views: augmented views of each image to take the mean with, see `tta`; 0: none.
-
-    Raises:
-        DlError: both the file and the images are missing; the views would not be augmented.
-    """
-    file = run.predictions_file(split, views)
-    how = made_by(run, config, views) if views else None
-    if root is None:
-        if folder := holder(run, split, None, how):
-            file = folder.predictions_file(split, views)
-            say(f"The dataset is gone. Using its predictions in {shown(file)} as they are.")
-            return read_predictions(file)
-        raise DlError(
-            f"The dataset of {run.name} is gone, so {split} can't be predicted"
-            + (f" with `--tta {views}`" if views else ""),
-            why=f"neither {shown(run.record.dataset.path)} nor a dataset of that name exists"
-            + (f", and {shown(file)} was made with other augmentation" if file.is_file() else ""),
-            hint="Put it back, or name it, `-d PATH`, or its parent folder, `--data-dir`.",
-        )
-    dataset = open_photos(root)
-    require_images(dataset, split)
-    fingerprint = dataset.fingerprint(split)  # before any image is read
-    if folder := holder(run, split, fingerprint, how):
-        return read_predictions(folder.predictions_file(split, views))
-    if holder(run, split, None, how):
-        say(f"The images in {shown(root / split)} have changed: predicting them again.")
-    elif file.is_file():
-        say(f"{shown(file)} was made with other augmentation: predicting {split} again.")
-    _ = run.classes  # fails, if it does, before anything costs time
-    if run.is_ensemble:
-        members = members_of(run)
-        each = member_predictions(members, run.classes, root, config, split, views)
-    elif views:
-        each = _views_and_plain(run, config, dataset, split, views)
-    else:
-        ((paths, y_prob),) = _predict(run, config, dataset, split)
-        return keep_predictions(run, dataset, split, paths, y_prob, fingerprint)
-    mean = mean_of(each)
-    if how is None:
-        return keep_predictions(run, dataset, split, mean.paths, mean.y_prob, fingerprint)
-    kept_in = writable_run(run)
-    write_predictions(kept_in.predictions_file(split, views), mean)
-    kept_in.add_to_status("predicted", {file.stem: {"images": fingerprint, "made_by": how}})
-    return mean
 
 
 def require_images(dataset: Photos, split: str) -> None:
@@ -117,59 +59,67 @@ def require_images(dataset: Photos, split: str) -> None:
     raise DlError(f"No images in {folder}", why="there is nothing to predict", hint=hint)
 
 
-def predictions_of_needed(
-    run: Run, root: Path | None, config: Config, split: str, views: int = 0
-) -> Predictions:
-    """The same of a run that another one needs; it says where they are kept, if not in the run."""
-    kept_in = runs_to_read(run)[-1]
-    before = kept_in.status.get("predicted")
-    predictions = predictions_of(run, root, config, split, views)
-    if kept_in != run and kept_in.status.get("predicted") != before:
-        kept = f"its predictions of {split} are in {shown(kept_in.path)}"
-        say(f"Can't write to {shown(run.path)}: {kept}.")
-    return predictions
+class PhotosPredictor(Predictor[Photos, Predictions]):
+    """Makes, reads and keeps predictions of photos: probabilities of classes."""
+
+    def opened(self, root: Path) -> Photos:
+        """The dataset in a folder."""
+        return open_photos(root)
+
+    def require(self, dataset: Photos, split: str) -> None:
+        """Refuse a split that has no images."""
+        require_images(dataset, split)
+
+    def require_labels(self, run: Run) -> None:
+        """Refuse a run without its classes."""
+        _ = run.classes
+
+    def read(self, file: Path) -> Predictions:
+        """Read a file of probabilities."""
+        return read_predictions(file)
+
+    def write(self, file: Path, predictions: Predictions) -> None:
+        """Write a file of probabilities."""
+        write_predictions(file, predictions)
+
+    def predict(self, run: Run, config: Config, dataset: Photos, split: str) -> Predictions:
+        """Predict the images of a split as they are."""
+        ((paths, y_prob),) = _predict(run, config, dataset, split)
+        return Predictions(paths, run.classes, y_prob, _true(dataset, split, paths))
+
+    def aligned(self, run: Run, members: Sequence[Predictions]) -> tuple[list[Predictions], int]:
+        """The predictions of the images that all members have, with the run's classes in order."""
+        same = aligned(members, run.classes)
+        images = {path for predictions in members for path in predictions.paths}
+        return same, len(images) - len(same[0].paths)
+
+    def mean(self, members: Sequence[Predictions]) -> Predictions:
+        """The mean probabilities."""
+        return mean_of(members)
+
+    def made_by(self, run: Run, config: Config, views: int) -> Mapping[str, Any]:
+        """The amounts of augmentation, the seed and what else a view depends on, see `tta`."""
+        return made_by(run, config, views)
+
+    def views(
+        self, run: Run, config: Config, dataset: Photos, split: str, count: int
+    ) -> list[Predictions]:
+        """A run's predictions of one split's images as they are, and of each view of them."""
+        tta = tta_of(run, config, count)
+        plain = self.of(run, dataset.root, config, split)
+        say(f"Test-time augmentation of {split} by {run.name}: {tta}.")
+        if tta.mirrors_unasked:
+            say("Images are mirrored as well. To prevent that, use `--preset mnist`.")
+        nameless = ("",) * len(plain.paths)
+        changed = [
+            Predictions(paths, run.classes, y_prob, nameless[: len(paths)])
+            for paths, y_prob in _predict(run, config, dataset, split, tta.views)
+        ]
+        return aligned([plain, *changed], run.classes)
 
 
-def member_predictions(
-    members: Sequence[Run],
-    classes: tuple[str, ...],
-    root: Path | None,
-    config: Config,
-    split: str,
-    views: int = 0,
-) -> list[Predictions]:
-    """The predictions of an ensemble's members for one split, with the same image in each row.
-
-    Images that a member left out are left out for all, with a message.
-
-    Args:
-        members: finished runs.
-        classes: the order of the columns.
-        root, config, split, views: as for `predictions_of`.
-    """
-    each = [predictions_of_needed(member, root, config, split, views) for member in members]
-    same = aligned(each, classes)
-    images = {path for predictions in each for path in predictions.paths}
-    if left_out := len(images) - len(same[0].paths):
-        say(f"Left out {left_out:,} of {split}: not every member predicts them.")
-    return same
-
-
-def _views_and_plain(
-    run: Run, config: Config, dataset: Photos, split: str, count: int
-) -> list[Predictions]:
-    """A run's predictions of one split's images as they are, and of each view of them."""
-    tta = tta_of(run, config, count)
-    plain = predictions_of(run, dataset.root, config, split)
-    say(f"Test-time augmentation of {split} by {run.name}: {tta}.")
-    if tta.mirrors_unasked:
-        say("Images are mirrored as well. To prevent that, use `--preset mnist`.")
-    nameless = ("",) * len(plain.paths)
-    changed = [
-        Predictions(paths, run.classes, y_prob, nameless[: len(paths)])
-        for paths, y_prob in _predict(run, config, dataset, split, tta.views)
-    ]
-    return aligned([plain, *changed], run.classes)
+PHOTOS = PhotosPredictor()
+predictions_of = PHOTOS.of
 
 
 def _predict(
@@ -247,12 +197,13 @@ def keep_predictions(
         y_prob: array of shape (n_samples, n_classes), a column for each of the run's classes.
         fingerprint: the split's, before its images were read.
     """
-    true = tuple("" if split == "test" else dataset.class_of(path) for path in paths)
-    predictions = Predictions(paths, run.classes, y_prob, true)
-    kept_in = writable_run(run)
-    write_predictions(kept_in.predictions_file(split), predictions)
-    kept_in.add_to_status("predicted", {split: fingerprint})
-    return predictions
+    predictions = Predictions(paths, run.classes, y_prob, _true(dataset, split, paths))
+    return PHOTOS.keep(run, dataset, split, predictions, fingerprint)
+
+
+def _true(dataset: Photos, split: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """The class of each image by its folder, "" for those of test."""
+    return tuple("" if split == "test" else dataset.class_of(path) for path in paths)
 
 
 def predict_rows(head: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:

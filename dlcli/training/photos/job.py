@@ -18,7 +18,7 @@ from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.formats import below, read_yaml, write_yaml
 from dlcli.files.paths import quoted, shown
 from dlcli.images.pixels import NEWEST, PixelRule, RuleVersion
-from dlcli.inference.predict import predictions_of_needed
+from dlcli.inference.predict import PHOTOS
 from dlcli.inference.predictions import Predictions, aligned
 from dlcli.models.engines import resolve_forward
 from dlcli.progress import say
@@ -224,7 +224,7 @@ def pseudo_labels_of(run: Run, config: Config, dataset: Photos) -> Predictions:
             why="its test images are different ones",
             hint="Name a run of this dataset: `--pseudo-label RUN`.",
         )
-    labels = predictions_of_needed(run, dataset.root, config, "test")
+    labels = PHOTOS.of_needed(run, dataset.root, config, "test")
     return aligned([labels], dataset.classes)[0]
 
 
