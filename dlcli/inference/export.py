@@ -15,13 +15,14 @@ from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.atomic import atomic_folder, digest_of
 from dlcli.files.formats import write_yaml
-from dlcli.files.paths import shown
+from dlcli.files.paths import quoted, shown
 from dlcli.images.pixels import PixelRule, UnreadableImage, load_pixels
 from dlcli.inference.kept import holder
 from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.models.saved import export_model, load_model
 from dlcli.process import install_command
 from dlcli.progress import say
+from dlcli.runs.choice import typed_run
 from dlcli.runs.run import Run
 
 if TYPE_CHECKING:
@@ -248,10 +249,12 @@ def _require_possible(run: Run, format_name: str, folder: Path, replace: bool) -
             hint=f"Install the packages for exports: `{install_command('export')}`.",
         )
     if folder.exists() and not replace:
+        other = quoted(folder.with_name(f"{folder.name}-2"))
+        typed = f"dl export {typed_run(run)} --format {format_name} --to {other}"
         raise DlError(
             f"{shown(folder)} exists already",
             why="its content would be lost",
-            hint="Name a new folder with `--to`.",
+            hint=f"Name a new folder: `{typed}`.",
         )
 
 

@@ -122,7 +122,7 @@ def test_an_export_is_made_anew_in_the_run_and_never_over_another_folder(
     made = {"model.xml", "model.bin", RECORD, EXAMPLE}
     assert {path.name for path in own.iterdir()} == made | {"notes.txt"}
     again = dl("export", "--format", "openvino", "--to", own)
-    refused(again, "exists already", "--to")
+    refused(again, "exists already", "-2`")
     ok(dl("export", "--format", "openvino", "--to", home / "for" / "phone"))
     assert (home / "for" / "phone" / "model.xml").is_file()
 

@@ -305,7 +305,8 @@ def _saved(file: str) -> Callable[[Path, random.Random], None]:
             )
         else:
             remove_setting(home / file, key)
-        read_config_file(home / file)
+        if (home / file).exists():  # without a setting it is removed
+            read_config_file(home / file)
 
     return change
 
