@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     import keras
 
     from dlcli.features.compute import Features
-    from dlcli.kaggle.submit import Submitted
+    from dlcli.inference.ratings.predictions import RatingPredictions
+    from dlcli.inference.ratings.recommend import Recommended, Similar
+    from dlcli.kaggle.plan import Submitted
     from dlcli.models.network import Layer
     from dlcli.runs.listing import Row
 
@@ -280,7 +282,75 @@ class Run(RunFolder):
         named = [photos] if isinstance(photos, str | Path) else photos
         with hushed(quiet):
             config, run, _ = self._finished(settings)
+            run.require_kind("photos")  # before a photo that is not there is said
             return predict_photos(run, find_photos([os.fspath(each) for each in named]), config)
+
+    def recommend(
+        self, user: str | int, top: int = 10, *, rated: bool = False, quiet: bool = False
+    ) -> tuple[Recommended, ...]:
+        """The items to which a run on ratings predicts a user's highest ratings.
+
+        Args:
+            user: the user's id.
+            top: how many items at most.
+            rated: take items that the user has rated in train, too.
+            quiet: print no messages.
+
+        Returns:
+            the best first, each with `item`, `title`, `predicted`, and `rating`, the user's own.
+
+        Raises:
+            DlError: the run is not finished, or does not know the user.
+        """
+        from dlcli.inference.ratings.recommend import recommend
+
+        with hushed(quiet):
+            _, run, root = self._finished({})
+            return recommend(run, root, str(user), top, rated=rated).items
+
+    def similar(
+        self, item: str | int, count: int = 10, *, quiet: bool = False
+    ) -> tuple[Similar, ...]:
+        """The items that are like an item, by the vectors of a run on ratings.
+
+        Args:
+            item: its id or its title.
+            count: how many items at most.
+            quiet: print no messages.
+
+        Returns:
+            the most similar first, each with `item`, `title` and `cosine`.
+
+        Raises:
+            DlError: there is no such item, or several; the run has no vectors of items.
+        """
+        from dlcli.inference.ratings.recommend import similar
+
+        with hushed(quiet):
+            _, run, root = self._finished({})
+            return similar(run, root, str(item), count).items
+
+    def predict_pairs(
+        self, pairs: Iterable[tuple[str | int, str | int]], *, quiet: bool = False
+    ) -> RatingPredictions:
+        """Predict ratings of pairs of a user and an item, by their ids; nothing is written.
+
+        Args:
+            pairs: user and item.
+            quiet: print no messages.
+
+        Returns:
+            `users`, `items`, and `predicted`, array of shape (n_pairs,).
+
+        Raises:
+            DlError: the run is not finished, or is not one on ratings.
+        """
+        from dlcli.inference.ratings.recommend import predict_pairs
+
+        named = [(str(user), str(item)) for user, item in pairs]
+        with hushed(quiet):
+            _, run, _ = self._finished({})
+            return predict_pairs(run, [user for user, _ in named], [item for _, item in named])
 
     def submit(
         self,
@@ -317,7 +387,7 @@ class Run(RunFolder):
         """
         from dlcli.kaggle.send import WAIT_SECONDS, open_sender, wait_for_score
         from dlcli.kaggle.send import send as send_file
-        from dlcli.kaggle.submit import plan_submission, submit_run
+        from dlcli.kaggle.submit import plan_submission
 
         def confirm(question: str) -> None:
             if not yes:
@@ -330,9 +400,9 @@ class Run(RunFolder):
         sample = None if sample_submission is None else absolute(Path(sample_submission))
         with hushed(quiet):
             config, run, root = self._finished(settings)
-            plan = plan_submission(root, config, bound=clip, sample_file=sample)
+            plan = plan_submission(run, root, config, bound=clip, sample_file=sample, views=tta)
             kaggle = open_sender(plan) if send else None
-            done = submit_run(run, plan, tta)
+            done = plan.submit(run)
             if kaggle is None:
                 return done
             entry = send_file(kaggle, run, done, message=message, views=tta, confirm=confirm)

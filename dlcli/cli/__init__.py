@@ -31,7 +31,7 @@ COMMANDS = {
     "ladder": "Train the course's recipes in order, and compare them.",
     "evaluate": "Compute the metrics of a run, and write a report.",
     "runs": "List runs; show, compare and remove them.",
-    "predict": "Predict the classes of photos with a run.",
+    "predict": "Predict classes of photos, or ratings, with a run.",
     "export": "Write a run's model as ONNX, OpenVINO, LiteRT or SavedModel.",
     "submit": "Write a submission file and send it to Kaggle.",
     "kaggle": "Show your rank and submissions in a competition.",

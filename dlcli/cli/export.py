@@ -12,7 +12,8 @@ from dlcli.cli.parts.help import Command
 from dlcli.cli.parts.options import OneOf, TypedPath, with_config
 from dlcli.config import Config
 from dlcli.files.paths import absolute, quoted, shown
-from dlcli.inference.export import ALIASES, EXAMPLE, FORMATS, RECORD, export_run
+from dlcli.inference.export.export import EXAMPLE, RECORD, export_run
+from dlcli.inference.export.formats import ALIASES, FORMATS
 from dlcli.process import install_command
 from dlcli.progress import say
 
@@ -52,9 +53,11 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     Formats are ONNX, OpenVINO, LiteRT (TensorFlow Lite) and SavedModel. For a phone or a small
     device use `litert`, for a server `onnx` or `openvino`, which is fast on Intel processors, for
     TensorFlow Serving `tf`. The file model.yaml beside the model lists the classes in order, and
-    describes the model's input: image size, channels and range of values. If the package that runs
-    the format is installed, model.yaml also says how much the model's output differs from the run's
-    predictions. Without RUN, the command takes the newest finished run of the current dataset.
+    describes the model's input: image size, channels and range of values. For a run on ratings it
+    says which numbers go in; users.csv and items.csv beside it have their ids. If the package that
+    runs the format is installed, model.yaml also says how much the model's output differs from the
+    run's predictions. Without RUN, the command takes the newest finished run of the current
+    dataset.
     """
     from dlcli.runs.choice import choose_run, say_chosen
     from dlcli.runs.stand_in import writable_run_said
@@ -73,5 +76,5 @@ def command(config: Config, run: str | None, format_name: str, to: Path | None) 
     script = quoted(made.folder / EXAMPLE)
     say(
         f"Exported {shown(made.model)}. {RECORD} beside it describes input and output. Next, run "
-        f"it with {made.runtime}, without `dl`: `python {script} PHOTO`"
+        f"it with {made.runtime}, without `dl`: `python {script} {made.typed}`"
     )

@@ -72,7 +72,7 @@ def competition_here(config: Config, *, needs_dataset: bool = False) -> Here:
     from dlcli.data.choice import again, choose_dataset
     from dlcli.kaggle.account import open_kaggle
     from dlcli.kaggle.competitions import metric_of
-    from dlcli.kaggle.submit import with_competition
+    from dlcli.kaggle.plan import with_competition
     from dlcli.runs.run import Run
 
     runs: list[Run] = []

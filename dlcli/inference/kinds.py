@@ -7,9 +7,10 @@ from typing import Any
 
 from dlcli.inference.predict import PHOTOS
 from dlcli.inference.predictor import Predictor
+from dlcli.inference.ratings.predict import RATINGS
 from dlcli.runs.run import Run
 
-PREDICTORS: Mapping[str, Predictor[Any, Any]] = {"photos": PHOTOS}
+PREDICTORS: Mapping[str, Predictor[Any, Any]] = {"photos": PHOTOS, "ratings": RATINGS}
 
 
 def predictor_of(run: Run) -> Predictor[Any, Any]:

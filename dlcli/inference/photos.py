@@ -87,8 +87,10 @@ def predict_photos(run: Run, photos: Sequence[str], config: Config) -> Predictio
         predictions of the readable photos, named and ordered as given.
 
     Raises:
-        DlError: unreadable photos, with `on_error` "stop"; all are unreadable; the model is gone.
+        DlError: a run of another kind; unreadable photos, with `on_error` "stop"; all are
+            unreadable; the model is gone.
     """
+    run.require_kind("photos")
     if run.is_ensemble:
         each = [predict_photos(member, photos, config) for member in members_of(run)]
         return _as_named(mean_of(aligned(each, run.classes)), photos)

@@ -37,6 +37,9 @@ METRICS = {
         Metric("accuracy", "accuracy", falls=False, clipped=False),
         Metric("auc", "area under the ROC curve", falls=False, clipped=False),
         Metric("f1", "F1 score", falls=False, clipped=False),
+        Metric("rmse", "RMSE", falls=True, clipped=False),
+        Metric("mse", "MSE", falls=True, clipped=False),
+        Metric("mae", "MAE", falls=True, clipped=False),
     )
 }
 

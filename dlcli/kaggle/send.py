@@ -22,8 +22,8 @@ from dlcli.files.locks import held
 from dlcli.kaggle.account import Kaggle, Missing, open_kaggle
 from dlcli.kaggle.competitions import Limits, rules_page
 from dlcli.kaggle.destination import Agree, require_known
+from dlcli.kaggle.plan import COMPETITION, SubmissionPlan, Submitted
 from dlcli.kaggle.record import DIGITS, SENDING, Entry, keep, lock_of, read_log, read_logs, sync
-from dlcli.kaggle.submit import COMPETITION, SubmissionPlan, Submitted
 from dlcli.process import utc_now
 from dlcli.progress import say
 from dlcli.runs.run import Run
@@ -98,7 +98,7 @@ def send(
     views: int = 0,
     confirm: Callable[[str], None],
 ) -> Entry:
-    """Send the file that `submit_run` wrote.
+    """Send the file that was written.
 
     Args:
         submitted: the file, and its expected score.
@@ -190,7 +190,8 @@ def _message(run: Run, submitted: Submitted) -> str:
     """The run and what it promises, so that Kaggle's own list is of use."""
     if submitted.expected and submitted.metric:
         return f"{run.name} valid {submitted.metric.words} {submitted.expected.score:.4f}"
-    return f"{run.name} valid log loss {submitted.clipped_loss:.4f}"
+    name, score = submitted.valid_score
+    return f"{run.name} valid {name} {score:.4f}"
 
 
 def _entry(submitted: Submitted, digest: str, message: str, views: int) -> Entry:

@@ -66,7 +66,8 @@ def export_model(model: keras.Model, path: Path, format_name: str = "openvino") 
     try:
         with silent(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the exporters' own code
-            plain.predict_on_batch(np.zeros((1, *plain.input_shape[1:]), np.float32))
+            zeros = np.zeros((1, *plain.input_shape[1:]), plain.inputs[0].dtype)
+            plain.predict_on_batch(zeros)
             plain.export(str(path), format=format_name, verbose=False)
     except OSError:
         raise

@@ -50,7 +50,7 @@ _FOLDERS = (
 )
 _FIGURES = "curves|confusion|(in)?correct-at-random|most-((in)?correct|uncertain)"
 _EXPORTED = (
-    r"(onnx|openvino|litert|tflite|tf)/(model\.(onnx|xml|bin|tflite|yaml)|example\.py)"
+    r"(onnx|openvino|litert|tflite|tf)/(model\.(onnx|xml|bin|tflite|yaml)|example\.py|(users|items)\.csv)"
     r"|tf/saved_model/(\w+\.pb|variables/variables\.(index|data-\d+-of-\d+))"
 )
 _RESULTS = (
@@ -380,6 +380,22 @@ class Run:
         except DlError as error:
             hint = "Restore it, or use another run. `dl runs` lists them."
             raise DlError(error.what, why=error.why, hint=hint) from error
+
+    def require_kind(self, kind: str) -> None:
+        """Refuse a run on datasets of another kind.
+
+        Args:
+            kind: the wanted one.
+
+        Raises:
+            DlError: names both.
+        """
+        own = self.record.kind
+        if own != kind:
+            raise DlError(
+                f"{self.name} is a run on {own}, not on {kind}",
+                hint=f"Use a run on {kind}: `dl runs` lists runs.",
+            )
 
     def require_single(self, command: str) -> None:
         """Refuse an ensemble.

@@ -19,7 +19,7 @@ OnError = Literal["stop", "skip"]
 # Settings of the pretrained network; they have no effect if a recipe takes the pixels.
 BACKBONE_SETTINGS = ("backbone", "weights", "engine", "precision")
 
-MetricName = Literal["log_loss", "accuracy", "auc", "f1"]
+MetricName = Literal["log_loss", "accuracy", "auc", "f1", "rmse", "mse", "mae"]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_json_and_csv_hold_every_digit_and_nothing_else(
 def test_the_last_line_counts_the_commonest_of_many_classes(
     dl: Dl, home: Path, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.cli.predict.MOST_COUNTED", 1)
+    monkeypatch.setattr("dlcli.cli.predict.photos.MOST_COUNTED", 1)
     known = read_predictions(only_run(home).predictions_file("valid"))
     monkeypatch.setattr(
         "dlcli.inference.photos.predict_photos",

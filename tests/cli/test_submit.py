@@ -284,7 +284,7 @@ def test_the_metric_of_a_competition_may_be_said_otherwise(dl: Dl, run: Run) -> 
     words = "-c", "digit-recognizer", "--metric", "log_loss", "--no-upload"
     assert "clipped at 0.05" in ok(dl("submit", run.name, "--clip", "0.05", *words)).stdout
     failed = dl("submit", run.name, "--metric", "logloss")
-    assert (failed.exit_code, "log_loss, accuracy, auc, f1" in failed.stderr) == (2, True)
+    assert (failed.exit_code, "log_loss, accuracy, auc, f1, rmse" in failed.stderr) == (2, True)
 
 
 def test_a_known_competition_says_which_class_its_column_is_for(dl: Dl, run: Run) -> None:

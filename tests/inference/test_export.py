@@ -15,7 +15,9 @@ from support.turned import save_turned
 
 from dlcli.errors import DlError
 from dlcli.files.formats import read_yaml
-from dlcli.inference.export import EXAMPLE, FORMATS, RECORD, Agreement, check_export
+from dlcli.inference.export.export import EXAMPLE, RECORD
+from dlcli.inference.export.formats import FORMATS
+from dlcli.inference.export.photos import ImagesAgreement, check_export
 from dlcli.runs.run import Run
 
 pytestmark = [pytest.mark.usefixtures("small_backbone"), pytest.mark.slow]
@@ -80,16 +82,16 @@ def test_the_example_turns_a_photo_upright_as_the_run_does(
 
 
 def test_what_was_compared_with_what_is_said_with_each_number() -> None:
-    said = str(Agreement(58, 2e-7, 0.152, 57, "bf16"))
+    said = str(ImagesAgreement(58, 2e-7, 0.152, 57, "bf16"))
     assert said == (
         "Checked on 58 validation images: 57 have the class that the run predicted. Each "
         "probability differs from that of the run's model in Keras by less than 0.0001. It "
         "differs from that of the run's predictions by 0.2 at most: the run computed features in "
         "bf16, which is quicker and less precise; the exported model computes in f32."
     )
-    exact = str(Agreement(8, 0.0, 3e-4, 8, "f32"))
+    exact = str(ImagesAgreement(8, 0.0, 3e-4, 8, "f32"))
     assert exact.endswith(", and from that of the run's predictions by 0.0003 at most.")
-    assert "without images. Each probability" in str(Agreement(0, 0.0, None, 0, "f32"))
+    assert "without images. Each probability" in str(ImagesAgreement(0, 0.0, None, 0, "f32"))
 
 
 def test_tflite_is_litert(dl: Dl, dl_once: Dl, home: Path, tiny: Path) -> None:

@@ -12,7 +12,8 @@ from support.listed_runs import last_named_dataset, listed_run
 
 from dlcli.errors import DlError
 from dlcli.files.own import NotOwnError
-from dlcli.inference.export import EXAMPLE, FORMATS, RECORD
+from dlcli.inference.export.export import EXAMPLE, RECORD
+from dlcli.inference.export.formats import FORMATS
 from dlcli.process import machine_id
 from dlcli.runs.choice import find_finished_run
 from dlcli.runs.disk import remove_checkpoint, remove_run

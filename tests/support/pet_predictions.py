@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.inference.predictions import Predictions
-from dlcli.kaggle.sample import SampleSubmission
+from dlcli.kaggle.photos.sample import SampleSubmission
 
 
 def predictions(

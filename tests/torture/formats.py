@@ -319,7 +319,7 @@ def _journal(home: Path, rng: random.Random) -> None:
 
 
 def _sample(home: Path, rng: random.Random) -> None:
-    from dlcli.kaggle.sample import read_sample_submission
+    from dlcli.kaggle.photos.sample import read_sample_submission
 
     read_sample_submission(home / "data/pets/sample_submission.csv")
 

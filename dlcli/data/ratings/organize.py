@@ -82,7 +82,7 @@ _STEP = 1 << 20
 _FIRST_ROWS = 10_000
 # A longer id is a text.
 _MOST_ID = 1_000
-_SAMPLE_SUBMISSION = ("sample_submission.csv", "sampleSubmission.csv", "sample_submission_v2.csv")
+SAMPLE_SUBMISSIONS = ("sample_submission.csv", "sampleSubmission.csv", "sample_submission_v2.csv")
 _MOST_SUBMISSION_BYTES = 1 << 30
 _RAW = {"user": "i4", "item": "i4", "rating": "f4", "time": "i8"}
 
@@ -235,7 +235,7 @@ def find(source: Path, titles: Path | None = None) -> Found:
 
 
 def _submission(by_name: dict[str, Path]) -> Path | None:
-    found = [by_name[name.lower()] for name in _SAMPLE_SUBMISSION if name.lower() in by_name]
+    found = [by_name[name.lower()] for name in SAMPLE_SUBMISSIONS if name.lower() in by_name]
     return next((p for p in found if p.stat().st_size <= _MOST_SUBMISSION_BYTES), None)
 
 

@@ -10,8 +10,8 @@ from support.pet_predictions import DOG, PETS, sample
 
 from dlcli.errors import DlError
 from dlcli.inference.predictions import Predictions
-from dlcli.kaggle.sample import SampleSubmission
-from dlcli.kaggle.submission import Submission, check_submission, make_submission
+from dlcli.kaggle.photos.sample import SampleSubmission
+from dlcli.kaggle.photos.submission import Submission, check_submission, make_submission
 
 # Columns
 

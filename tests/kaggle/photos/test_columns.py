@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dlcli.kaggle.columns import classes_named, is_neutral
+from dlcli.kaggle.photos.columns import classes_named, is_neutral
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`dl predict`: predict the classes of photos from anywhere."""
+"""`dl predict [RUN] PHOTO...`: predict the classes of photos from anywhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlcli.cli.parts.complete import complete_run_or_photo
-from dlcli.cli.parts.help import Command
-from dlcli.cli.parts.options import JSON, with_config
 from dlcli.cli.parts.tables import emit_json, print_table
+from dlcli.cli.predict.ways import require_way
 from dlcli.config import Config
 from dlcli.files.paths import expanded, shown
 from dlcli.progress import say
@@ -32,18 +30,11 @@ MOST_COLUMNS = 6
 MOST_COUNTED = 10
 
 
-@click.command(cls=Command)
-@click.argument("words", metavar="[RUN] PHOTO...", nargs=-1, shell_complete=complete_run_or_photo)
-@JSON
-@click.option("--csv", "as_csv", is_flag=True, help="print CSV")
-@with_config("dataset", "workers", "weights", "on_error")
-def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool) -> None:
-    """Predict the class of each PHOTO with a RUN.
+def predict(config: Config, words: tuple[str, ...], *, as_json: bool, as_csv: bool) -> None:
+    """Predict the photos that are named after a run, or without one.
 
-    Prints the probability of each class and writes nothing. PHOTO is an image file, or a folder of
-    them. `-` reads a list from standard input, one file per line:
-    `find . -newer last.txt -name '*.jpg' | dl predict -`. The default RUN is the newest finished
-    run of the current dataset.
+    Args:
+        words: what was typed: RUN, PHOTO.
     """
     from collections import Counter
 
@@ -52,8 +43,6 @@ def command(config: Config, words: tuple[str, ...], as_json: bool, as_csv: bool)
     from dlcli.inference.photos import predict_photos
     from dlcli.inference.predictions import class_columns
 
-    if as_json and as_csv:
-        raise click.UsageError("Use `--json` or `--csv`, not both.")
     run, photos = _run_and_photos(config, words)
     predictions = predict_photos(run, photos, config)
     paths, y_prob = predictions.paths, predictions.y_prob
@@ -86,23 +75,29 @@ def _run_and_photos(config: Config, words: tuple[str, ...]) -> tuple[Run, list[s
     from dlcli.runs.choice import choose_run, find_finished_run, names_dataset, say_chosen
 
     if not words:
-        raise click.UsageError("Name photos: image files, folders, or `-` for a list.")
+        raise click.UsageError(
+            "Name photos: image files, folders, or `-` for a list. With a run on ratings, use "
+            "`--user`, `--item` or `--pairs`."
+        )
     first, *others = words
     settings = config.settings()
     if _is_photo(first, settings.runs_dir):
         _require_no_run(words, settings.runs_dir)
         photos = find_photos(_listed(words))  # a missing file says more than a missing run
         chosen = choose_run(config, None, of_new_images=True)
+        require_way(chosen.run, "photos")
         say_chosen(chosen, config, "predict", "PHOTO...")
         return chosen.run, photos
     if names_dataset(config, first):
         chosen = choose_run(config, first, of_new_images=True)
+        require_way(chosen.run, "photos")
         say_chosen(chosen, config, "predict", "PHOTO...")
         run = chosen.run
     elif config.is_flag("dataset"):
         run = choose_run(config, first).run
     else:  # its dataset may be anywhere, or gone
         run = find_finished_run(first, settings.runs_dir, settings.data_dir)
+    require_way(run, "photos")
     if not others:
         raise click.UsageError(f"Name photos as well: `dl predict {first} PHOTO...`.")
     return run, find_photos(_listed(others))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from dlcli.errors import DlError, did_you_mean
 from dlcli.files.paths import shown
 from dlcli.inference.predictions import Predictions, class_columns
-from dlcli.kaggle.columns import classes_named, is_neutral
-from dlcli.kaggle.sample import (
+from dlcli.kaggle.photos.columns import classes_named, is_neutral
+from dlcli.kaggle.photos.sample import (
     MOST_NAMED,
     SampleSubmission,
     is_number,

@@ -8,8 +8,8 @@ import pytest
 from support.pet_predictions import DOG, predictions, sample
 
 from dlcli.errors import DlError
-from dlcli.kaggle.sample import SampleSubmission, choose_sample, read_sample_submission
-from dlcli.kaggle.submission import check_submission, make_submission
+from dlcli.kaggle.photos.sample import SampleSubmission, choose_sample, read_sample_submission
+from dlcli.kaggle.photos.submission import check_submission, make_submission
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,14 +20,14 @@ from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 
 if TYPE_CHECKING:
-    from dlcli.evaluation.clipping import Curve
     from dlcli.kaggle.account import Kaggle
     from dlcli.kaggle.destination import Agree
+    from dlcli.kaggle.plan import Submitted
     from dlcli.kaggle.record import Entry
-    from dlcli.kaggle.submit import Submitted
     from dlcli.runs.choice import ChosenRun
 
-BAR_WIDTH = 30
+# By kind of run: the module that prints a submission's scores.
+PRINTERS = {"photos": "dlcli.cli.submit.photos", "ratings": "dlcli.cli.submit.ratings"}
 
 
 class Clip(click.ParamType):
@@ -106,14 +107,15 @@ def command(
 ) -> None:
     """Write a submission file and send it to Kaggle.
 
-    The file, `submission.csv` in the run's folder, holds a RUN's predictions of the test images.
+    The file, `submission.csv` in the run's folder, holds a RUN's predictions of the test images, or
+    of the test file's pairs of a user and an item.
     Without RUN it takes the newest finished run of the current dataset. The file is sent only if a
     competition is known: from `-c`, from `dl data get`, or from the settings.
     """
     from dlcli.data.choice import again
     from dlcli.inference.tta import require_views
     from dlcli.kaggle.send import open_sender
-    from dlcli.kaggle.submit import plan_submission, submit_run
+    from dlcli.kaggle.submit import plan_submission
     from dlcli.runs.choice import say_chosen
 
     if no_upload and (message is not None or wait is not None):
@@ -121,12 +123,19 @@ def command(
     views = require_views(config, tta)
     chosen = _choose(config, run)
     say_chosen(chosen, config, "submit")
-    plan = plan_submission(chosen.root, config, bound=bound or 0.0, sample_file=sample_submission)
+    plan = plan_submission(
+        chosen.run,
+        chosen.root,
+        config,
+        bound=bound or 0.0,
+        sample_file=sample_submission,
+        views=views,
+    )
     kaggle = open_sender(plan, _agreeing()) if plan.competition and not no_upload else None
-    done = submit_run(chosen.run, plan, views)
+    done = plan.submit(chosen.run)
     for note in done.notes:
         say(note)
-    _print_scores(done, bound)
+    import_module(PRINTERS[chosen.run.record.kind]).print_scores(done, bound)
     say(f"Saved {shown(done.file)}")
     if kaggle is not None:
         named = config.retyped(["kaggle.competition"]) + again(chosen.root)
@@ -149,74 +158,17 @@ def _agreeing() -> Agree | None:
 
 
 def _choose(config: Config, named: str | None) -> ChosenRun:
-    """The run to submit. If there is none, a lack of test images is said before one is trained."""
+    """The run to submit. If there is none, a lack of tests is said before one is trained."""
     from dlcli.data.choice import choose_dataset, with_named
-    from dlcli.data.photos.photos import open_photos
-    from dlcli.inference.predict import require_images
+    from dlcli.kaggle.submit import require_test
     from dlcli.runs.choice import choose_run, names_dataset
 
     try:
         return choose_run(config, named)
     except DlError:
         if named is None or names_dataset(config, named):
-            root = choose_dataset(with_named(config, named)).root
-            require_images(open_photos(root), "test")
+            require_test(choose_dataset(with_named(config, named)).root)
         raise
-
-
-def _print_scores(done: Submitted, bound: float | Literal["auto"] | None) -> None:
-    """Print the scores that the validation images predict for the file."""
-    from dlcli.evaluation.clipping import COURSE
-
-    if bound == "auto" and done.curve is not None:
-        _print_curve(done.curve, done.bound)
-    results = {"rows": f"{done.rows:,}", "valid log loss": f"{done.loss:.4f}"}
-    if done.metric and done.metric.name == "accuracy" and done.expected:
-        results["valid accuracy"] = f"{done.expected.score:.4f}"
-    if done.bound:
-        results[f"clipped at {done.bound:g}"] = f"{done.clipped_loss:.4f}"
-    if expected := done.expected:
-        words = f"{expected.score:.4f}  (95 % interval {expected.low:.4f} to {expected.high:.4f})"
-        results[f"expected {done.metric.words}" if done.metric else "expected"] = words
-    for name, value in results.items():
-        click.echo(f"{name:{max(map(len, results))}}  {value}")
-    curve = done.curve
-    if curve is None:
-        return
-    if bound == "auto":
-        if not done.bound:
-            say("Nothing is clipped: no bound improves the log loss on held-out images.")
-        else:
-            say(
-                f"Log loss on held-out images: {curve.held_out:.4f} clipped, "
-                f"{curve.plain:.4f} unclipped."
-            )
-        if COURSE in curve.bounds and done.bound != COURSE:
-            say(f"With `--clip {COURSE:g}` the log loss would be {curve.at(COURSE):.4f}.")
-    elif round(done.clipped_loss, 4) > round(done.loss, 4):
-        say(
-            f"Clipping at {done.bound:g} makes the validation log loss worse "
-            f"({done.clipped_loss:.4f}, unclipped {done.loss:.4f}). Leave out `--clip`, or use "
-            "`--clip auto`."
-        )
-    elif round(done.clipped_loss, 4) > round(curve.at(curve.best), 4):  # a visible gain
-        say(f"With `--clip {curve.best:g}` the valid log loss would be {curve.at(curve.best):.4f}.")
-    elif bound is None:
-        say("Clipping would not improve the valid log loss.")
-
-
-def _print_curve(curve: Curve, chosen: float) -> None:
-    """Print the log loss of each bound, as a number and a bar."""
-    from dlcli.cli.parts.tables import print_table
-
-    least, most = min(curve.losses), max(curve.losses)
-    rows = []
-    for bound, loss in zip(curve.bounds, curve.losses, strict=True):
-        share = (loss - least) / (most - least) if most > least else 0.0
-        bar = "█" * (1 + round(share * (BAR_WIDTH - 1)))
-        rows.append([f"{bound:g}", f"{loss:.4f}", bar + (" chosen" if bound == chosen else "")])
-    print_table(["clip", "log loss", ""], rows)
-    click.echo()
 
 
 def _send(
@@ -247,12 +199,15 @@ def _send(
     if wait is not False:
         seconds = None if wait else WAIT_SECONDS
         entry = wait_for_score(kaggle, chosen.run, entry, seconds, named)
-    _print_outcome(entry, named)
+    _print_outcome(entry, named, import_module(PRINTERS[chosen.run.record.kind]))
 
 
-def _print_outcome(entry: Entry, named: str) -> None:
-    """Print the score, or say how to get it later."""
+def _print_outcome(entry: Entry, named: str, of_kind: Any) -> None:
+    """Print the score, or say how to get it later.
 
+    Args:
+        of_kind: one of `PRINTERS`.
+    """
     if entry.state == "error":
         raise DlError(
             f"{entry.competition} could not score submission {entry.ref}",
@@ -265,10 +220,10 @@ def _print_outcome(entry: Entry, named: str) -> None:
     click.echo(f"public score  {entry.public_score:g}")
     if entry.is_as_promised is not None:
         say(
-            "The public score is within the range that the validation images predicted."
+            f"The public score is within the range that the {of_kind.PROMISED_BY} predicted."
             if entry.is_as_promised
-            else "The public score is outside the range that the validation images predicted. By "
-            "chance this happens to 1 run in 20. Other reasons: Kaggle scores only a part of the "
-            "test images, or they differ from the validation images."
+            else f"The public score is outside the range that the {of_kind.PROMISED_BY} predicted. "
+            "By chance this happens to 1 run in 20. Other reasons: Kaggle scores only a part of "
+            f"the {of_kind.TESTED}, or they differ from the {of_kind.PROMISED_BY}."
         )
     say(f"Next: `dl kaggle status{named}`")

@@ -1,0 +1,1 @@
+"""A run's model in other formats, with a description of its input."""

@@ -1,0 +1,1 @@
+"""A submission of probabilities for the test images of a competition."""

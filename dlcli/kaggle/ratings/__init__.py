@@ -1,0 +1,1 @@
+"""A submission of predicted ratings."""
