@@ -308,11 +308,7 @@ def _npz_changed(rng: random.Random, data: bytes) -> bytes:
     elif name == "progress.npy" and action < 0.7:
         members[name] = _progress(rng)
     elif action < 0.6:
-        head = members[name][:128]
-        shape = rng.choice(("(10000000000000,)", "(-1,)", "(2, 3)", "()", "(1e3,)", "((((1,))))"))
-        kind = rng.choice(("<f4", "|O", "<U9", "<M8[s]", "<c16", "V9", "x", "[('a', 'O')]"))
-        text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}"
-        members[name] = head[:10] + text.encode().ljust(117)[:117] + b"\n" + members[name][128:]
+        members[name] = _npy_changed(rng, members[name])
     else:
         members[name] = rng.choice(_BYTES)(rng, members[name])
     made = io.BytesIO()
@@ -321,6 +317,14 @@ def _npz_changed(rng: random.Random, data: bytes) -> bytes:
         for each, content in members.items():
             file.writestr(each, content)
     return made.getvalue()
+
+
+def _npy_changed(rng: random.Random, data: bytes) -> bytes:
+    """An array with another header."""
+    shape = rng.choice(("(10000000000000,)", "(-1,)", "(2, 3)", "()", "(1e3,)", "((((1,))))"))
+    kind = rng.choice(("<f4", "|O", "<U9", "<M8[s]", "<c16", "V9", "x", "[('a', 'O')]"))
+    text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}"
+    return data[:10] + text.encode().ljust(117)[:117] + b"\n" + data[128:]
 
 
 def _progress(rng: random.Random) -> bytes:
@@ -339,5 +343,6 @@ _TREES: Mapping[str, Damage] = {
     "yaml": _yaml_changed,
     "json": _json_changed,
     "csv": _csv_changed,
+    "npy": _npy_changed,
     "npz": _npz_changed,
 }

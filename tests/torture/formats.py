@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -30,6 +32,7 @@ STOPPED = "runs/pets/202611290227-finetune-e4-lr0.001-t1"
 KILLED = "runs/pets/202611290226-linear-e4-lr0.001"
 ENSEMBLE = "runs/pets/202611290223-ensemble-m2"
 STORE = "data/pets/features/efficientnet-lite0-pooled-71735f6c"
+FILMS = "data/films"
 
 SECONDS = 20  # of this process's own work; a try takes some milliseconds
 GROWTH = 1 << 30  # bytes of memory
@@ -42,7 +45,7 @@ class Format:
     Args:
         file: below the home, one that is damaged.
         read: what reads it, given the home and a source of chance.
-        kind: how it is written: text, yaml, json, csv, npz or bytes.
+        kind: how it is written: text, yaml, json, csv, npy, npz or bytes.
         beside: what the reader needs besides: files and folders below the home.
         writes: below the home, what the reader may change.
     """
@@ -318,6 +321,35 @@ def _journal(home: Path, rng: random.Random) -> None:
         journal.read()
 
 
+def _ratings(home: Path, rng: random.Random) -> None:
+    """Everything that reads a dataset of ratings."""
+    from dlcli.data.kinds import open_dataset
+    from dlcli.data.ratings.ratings import Ratings
+    from dlcli.data.ratings.splits import unseen
+
+    words = rng.choice((("ls",), ("ls", "films"), ("check", "films"), ("check", "films", "--json")))
+    _command("data", *words)
+    ratings = open_dataset(home / FILMS)
+    assert isinstance(ratings, Ratings)
+    _ = ratings.fingerprints, ratings.density, ratings.rows("train"), ratings.rows("valid")
+    if ratings.split:
+        unseen(ratings)
+    _ = ratings.user_ids, ratings.item_ids, ratings.titles
+
+
+def _source(home: Path, rng: random.Random) -> None:
+    """A file of ratings is organised."""
+    _command("data", "organize", "ratings.csv", "films")
+    _command("data", "split", "films", "--by", rng.choice(("user", "time")))
+
+
+def _predicted(home: Path, rng: random.Random) -> None:
+    from dlcli.inference.ratings.predictions import read_predictions
+
+    found = read_predictions(home / "predicted.csv")
+    _ = found.digest, found.rated(("ann", "bob"), ("m1", "m2"))
+
+
 def _sample(home: Path, rng: random.Random) -> None:
     from dlcli.kaggle.photos.sample import read_sample_submission
 
@@ -368,6 +400,31 @@ def _ladder_file() -> bytes:
     return yaml.safe_dump(record | {"runs": runs, "failed": {"dense": "no room"}}).encode()
 
 
+@cache
+def _films() -> Mapping[str, bytes]:
+    """The files of a dataset of ratings with a split and pairs to predict."""
+    from support.small_ratings import organized, written
+
+    from dlcli.data.ratings.splits import split
+
+    with TemporaryDirectory() as folder:
+        written(Path(folder) / "test.csv", (("userId", "movieId"), ("ann", "m3"), ("dora", "m1")))
+        written(Path(folder) / "movies.csv", (("movieId", "title"), ("m1", "Up"), ("m2", "Heat")))
+        organized(Path(folder))
+        split(Path(folder) / "films", 2, "random", 0)
+        return {f"{FILMS}/{name}": (Path(folder) / "films" / name).read_bytes() for name in _FILES}
+
+
+def _ratings_file() -> bytes:
+    from support.small_ratings import HEADER, ROWS
+
+    return "".join(",".join(row) + "\n" for row in (HEADER, *ROWS)).encode()
+
+
+def _predicted_file() -> bytes:
+    return b"user,item,rating,predicted\nann,m1,4,3.9\nann,m3,,2.25\nbob,m3,1,1.5\n"
+
+
 def _order_file() -> bytes:
     from dataclasses import fields
 
@@ -381,9 +438,19 @@ def _prices_file() -> bytes:
 
 
 _LADDER = "runs/pets/202611290230-ladder/ladder.yaml"
-_CHOICE = ".local/state/dl/dataset"
+_STATE = ".local/state/dl/"
+_CHOICE = f"{_STATE}dataset"
 _ORDER = ".local/state/dl/aws/launches/eu-west-1-box.yaml"
 _PRICES = ".cache/dl/aws/prices-eu-west-1.json"
+_FILES = (
+    "ratings.yaml",
+    "split.yaml",
+    "users.csv",
+    "items.csv",
+    *(f"ratings/{name}.npy" for name in ("user", "item", "rating", "time", "split")),
+    *(f"test/{name}" for name in ("user.npy", "item.npy", "pairs.csv")),
+)
+_OF_FILMS = tuple(f"{FILMS}/{name}" for name in _FILES)
 # Files that are not in the corpus.
 _MADE: Mapping[str, Callable[[], bytes]] = {
     _LADDER: _ladder_file,
@@ -391,6 +458,9 @@ _MADE: Mapping[str, Callable[[], bytes]] = {
     _ORDER: _order_file,
     _PRICES: _prices_file,
     "labels.csv": lambda: b"id,label\n" + b"".join(b"%d,cat\n%d,dog\n" % (n, -n) for n in range(9)),
+    "ratings.csv": _ratings_file,
+    "predicted.csv": _predicted_file,
+    **{name: partial(lambda name: _films()[name], name) for name in _OF_FILMS},
 }
 _RUNS = ("runs/pets",)
 _USER = ".config/dl/config.yaml"
@@ -426,6 +496,14 @@ FORMATS: dict[str, Format] = {
     "sample submission": Format("data/pets/sample_submission.csv", _sample, "csv"),
     "labels": Format("labels.csv", _labels, "csv"),
     "dataset last named": Format(_CHOICE, _chosen, "text"),
+    **{
+        f"films' {name}": Format(
+            f"{FILMS}/{name}", _ratings, name.rpartition(".")[2], _OF_FILMS, writes=(_STATE,)
+        )
+        for name in _FILES
+    },
+    "ratings to organize": Format("ratings.csv", _source, "csv", writes=("data/", _STATE)),
+    "predicted ratings": Format("predicted.csv", _predicted, "csv"),
     "order of a box": Format(_ORDER, _order, "yaml"),
     "prices": Format(_PRICES, _prices, "json"),
     "engine": Format(f"{LINEAR}/models/engine/engine.yaml", _engine, "yaml", (LINEAR,)),

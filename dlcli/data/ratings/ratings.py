@@ -363,7 +363,10 @@ def _array(root: Path, folder: str, name: str, n: int) -> NDArray:
             if npy.read_magic(file) != (1, 0):
                 raise ValueError("it is of another version")
             shape, _, held = npy.read_array_header_1_0(file, max_header_size=_MOST_HEADER)
-        except (ValueError, EOFError, SyntaxError) as error:
+        except OSError:
+            raise
+        # damaged bytes make the reader of Python's literals raise almost anything
+        except Exception as error:
             raise _damaged(path, short(" ".join(str(error).split()), 200)) from error
         if held != kind or shape != (n,):
             found = f"found {held} of shape {shape}"

@@ -60,6 +60,16 @@ DAMAGES = {
     "nan": ("ratings/rating.npy", lambda p: array(p, np.full(6, np.nan, np.float32)), "finite"),
     "cut": ("ratings/user.npy", lambda p: p.write_bytes(p.read_bytes()[:-1]), "longer or shorter"),
     "not an array": ("ratings/user.npy", lambda p: p.write_bytes(b"hello"), "magic"),
+    "a header without an end": (
+        "ratings/user.npy",
+        lambda p: p.write_bytes(p.read_bytes().replace(b"}", b"(")),
+        "EOF",
+    ),
+    "a header of other values": (
+        "ratings/user.npy",
+        lambda p: p.write_bytes(p.read_bytes().replace(b"'descr': '<i4'", b"'descr':{{}:{}}")),
+        "unhashable",
+    ),
     "gone": ("ratings/user.npy", Path.unlink, "is missing"),
     "another split": (
         "ratings/split.npy",
