@@ -116,7 +116,7 @@ def test_every_command_and_flag_that_a_page_shows_exists(page: Path) -> None:
 def test_every_flag_that_stands_alone_belongs_to_a_command(page: Path) -> None:
     known = set().union(*map(flags_of, commands().values()))
     spans = [span for span in code(page.read_text()) if span.startswith("--")]
-    shown = {flag for span in spans for flag in re.findall(r"(?<!\S)--[a-z][a-z-]*", span)}
+    shown = {flag for span in spans for flag in re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", span)}
     assert shown - ({EXAMPLE_FLAG} if page == EXAMPLE_PAGE else set()) <= known
 
 

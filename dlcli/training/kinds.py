@@ -14,10 +14,12 @@ from dlcli.recipe import kind_for
 from dlcli.runs.run import Run
 from dlcli.training.job import AnyJob
 from dlcli.training.photos.job import make_job as make_photos_job
+from dlcli.training.ratings.job import make_job as make_ratings_job
 
 # What makes the job of each kind, see `make_job`.
 MAKERS: Mapping[str, Callable[[Config, str, Path, Run | None], AnyJob]] = {
     "photos": make_photos_job,
+    "ratings": make_ratings_job,
 }
 
 

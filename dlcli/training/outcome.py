@@ -8,9 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlcli.catalog import recipe_keys
+from dlcli.config import Config
 from dlcli.files.atomic import atomic
 from dlcli.process import utc_now
 from dlcli.runs.run import Run
+from dlcli.runs.settings import changed_settings
 from dlcli.training.checkpoint import Progress, remove_checkpoint
 from dlcli.training.job import AnyJob
 from dlcli.training.network import AnyNetwork
@@ -91,3 +94,11 @@ def _save(model: keras.Model, path: Path) -> None:
     plain = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     with atomic(path, path.parents[1]) as temporary:
         plain.save(temporary)
+
+
+def typed_again(run: Run, recipe: str) -> str:
+    """The options that give another training a run's settings, but for the schedule."""
+    keys = set(recipe_keys(recipe)) - {f"train.{recipe}.schedule"}
+    changed = {e.key: e.value for e in changed_settings(run.config) if e.known and e.key in keys}
+    flags = Config({}).with_flags(changed).given_flags(changed)
+    return "".join(f" {flag}" for flag in flags)

@@ -8,8 +8,6 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlcli.catalog import recipe_keys
-from dlcli.config import Config
 from dlcli.data.dataset import whole_of
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis, Score, diagnose, measure
@@ -24,9 +22,9 @@ from dlcli.inference.serving import make_engine
 from dlcli.progress import say
 from dlcli.recipe import Recipe
 from dlcli.runs.run import Run
-from dlcli.runs.settings import changed_settings
 from dlcli.training.checkpoint import Progress
 from dlcli.training.job import Outcome, some_of
+from dlcli.training.outcome import typed_again
 from dlcli.training.photos.build import Network
 from dlcli.training.photos.plan import PhotosPlan
 from dlcli.training.photos.samples import Samples
@@ -121,17 +119,9 @@ def _diagnosis(
         job.dataset.root,
         normalises,
         run=shlex.quote(run.name),
-        typed=_typed(run, job.name),
+        typed=typed_again(run, job.name),
     )
     return diagnose(train, valid, history, options)
-
-
-def _typed(run: Run, recipe: str) -> str:
-    """The options that give another training a run's settings, but for the schedule."""
-    keys = set(recipe_keys(recipe)) - {f"train.{recipe}.schedule"}
-    changed = {e.key: e.value for e in changed_settings(run.config) if e.known and e.key in keys}
-    flags = Config({}).with_flags(changed).given_flags(changed)
-    return "".join(f" {flag}" for flag in flags)
 
 
 def options_of(
