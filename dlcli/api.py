@@ -24,7 +24,6 @@ from dlcli.data.photos.photos import Photos as Folder
 from dlcli.data.photos.photos import open_photos
 from dlcli.errors import DlError
 from dlcli.files.paths import absolute, shown
-from dlcli.inference.predictions import Predictions, read_predictions
 from dlcli.keys import key_named
 from dlcli.process import as_command
 from dlcli.progress import hushed, say
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     import keras
 
     from dlcli.features.compute import Features
+    from dlcli.inference.predictions import Predictions
     from dlcli.inference.ratings.predictions import RatingPredictions
     from dlcli.inference.ratings.recommend import Recommended, Similar
     from dlcli.kaggle.plan import Submitted
@@ -216,20 +216,25 @@ class Run(RunFolder):
         return cls(choose_run(_config(dataset=named), None).run.path)
 
     @cached_property
-    def predictions(self) -> dict[str, Predictions]:
+    def predictions(self) -> dict[str, Any]:
         """The stored predictions, by the name of their file: "valid", "test".
 
-        Each has `paths`, `classes`, `true_classes`, `y_true` (their numbers in `classes`; test
-        images have none) and `y_prob`, array of shape (n_samples, n_classes).
+        Of photos, each has `paths`, `classes`, `true_classes`, `y_true` (their numbers in
+        `classes`; test images have none) and `y_prob`, array of shape (n_samples, n_classes). Of
+        ratings, `users`, `items`, `ratings` (NaN in test) and `predicted`, of shape (n_pairs,).
 
         Raises:
             DlError: a file is damaged.
         """
+        from dlcli.inference.kinds import predictor_of
+
         files = sorted(self.predictions_file("valid").parent.glob("*.csv"))
-        return {file.stem: read_predictions(file) for file in files}
+        return {file.stem: predictor_of(self).read(file) for file in files}
 
     def model(self) -> keras.Model:
         """The best epoch's model: RGB pixels 0-255 (n, size, size, 3) -> (n, n_classes).
+
+        Of ratings: numbers of users and items, int32 (n, 2) -> (n, 1).
 
         If Keras is not imported yet, `dl` chooses its backend. A model that contains code is
         refused.

@@ -54,10 +54,10 @@ def command(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Predict the class of each PHOTO with a RUN, or ratings.
+    """Predict classes of photos, or ratings, with a RUN.
 
-    Prints the probability of each class and writes nothing. PHOTO is an image file, or a folder of
-    them. `-` reads a list from standard input, one file per line:
+    Prints the probability of each class, or ratings, and writes nothing. PHOTO is an image file, or
+    a folder of them. `-` reads a list from standard input, one file per line:
     `find . -newer last.txt -name '*.jpg' | dl predict -`. The default RUN is the newest finished
     run of the current dataset.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.data.ratings.ratings import open_ratings
+from dlcli.data.ratings.ratings import TRAIN_ROW, open_ratings
 from dlcli.errors import MOST_NAMED, DlError, ExitCode, nearest
 from dlcli.files.paths import shown
 from dlcli.inference.ratings.predictions import RatingPredictions, numbers_of
@@ -143,8 +143,9 @@ def _rated_in_train(root: Path, user: str) -> dict[str, float]:
 
     dataset = open_ratings(root)
     (number,) = numbers_of([user], dataset.user_ids)
-    rows = dataset.rows("train")
-    rows = rows[np.asarray(dataset.users)[rows] == number] if number else rows[:0]
+    rows = np.flatnonzero(dataset.users == number)  # none of number 0
+    if dataset.valid is not None:
+        rows = rows[dataset.valid[rows] == TRAIN_ROW]
     ids, values = dataset.item_ids, dataset.values
     return {ids[dataset.items[row] - 1]: float(values[row]) for row in rows}
 
@@ -219,9 +220,10 @@ def _train_counts(root: Path, labels: Labels) -> np.ndarray:
     import numpy as np
 
     dataset = open_ratings(root)
-    numbers = np.asarray(dataset.items)[dataset.rows("train")]
+    numbers = dataset.items
+    if dataset.valid is not None:
+        numbers = numbers[dataset.valid == TRAIN_ROW]
     counts = np.bincount(numbers, minlength=dataset.n_items + 1)
-    counts[0] = 0
     each: np.ndarray = counts[numbers_of(labels.items, dataset.item_ids)]
     return each
 

@@ -15,6 +15,7 @@ from dlcli.data.ratings.organize import OrganizeOptions
 from dlcli.data.ratings.ratings import open_ratings
 from dlcli.data.ratings.splits import split
 from dlcli.errors import DlError
+from dlcli.inference.ratings.predictions import write_predictions
 from dlcli.inference.ratings.recommend import find_item, predict_pairs, recommend, similar
 from dlcli.inference.ratings.serving import Labels, read_labels, start_serving
 from dlcli.runs.run import Run
@@ -224,5 +225,7 @@ def test_a_run_answers_in_python(run: Run, films: Path) -> None:
     assert len(opened.similar("Alien (1979)", 1)) == 1
     found = opened.predict_pairs([("ann", "m1"), ("bob", "m3")])
     assert (found.users, found.items) == (("ann", "bob"), ("m1", "m3"))
+    write_predictions(run.predictions_file("valid"), found)
+    assert opened.predictions["valid"].predicted == pytest.approx(found.predicted)
     with pytest.raises(DlError, match="is a run on ratings, not on photos"):
         opened.predict(films)
