@@ -20,7 +20,9 @@ NAMES = (
     "features",
     "everyday",
     "digits",
+    "many_ratings",
     "ladder",
+    "ratings",
     "accuracy",
 )
 
