@@ -84,6 +84,14 @@ def test_without_its_dataset_a_run_lists_rated_items_too(dl: Dl, home: Path, run
     assert "The dataset of" in result.stderr and "is gone" in result.stderr
 
 
+def test_a_trained_run_is_asked_and_one_without_vectors_says_so(dl: Dl, run: Run) -> None:
+    shutil.rmtree(run.path)
+    ok(dl("train", "collab-bias", "-d", "films", "--schedule", "1e-3"))
+    assert ok(dl("predict", "--user", "bob", "--csv")).stdout.startswith("item,title,predicted\n")
+    said = dl("predict", "--item", "Heat")
+    refused(said, "its recipe, collab-bias, learns no vectors of items", "`dl train collab-dot`")
+
+
 def test_options_of_the_other_kind_are_a_sentence(dl: Dl, home: Path, run: Run) -> None:
     typed = f"`dl predict {run.name} --user ID --top 10`"
     for words in ((run.name,), (run.name, "a.png"), ("-d", "films", run.name, "a.png")):

@@ -33,6 +33,7 @@ KILLED = "runs/pets/202611290226-linear-e4-lr0.001"
 ENSEMBLE = "runs/pets/202611290223-ensemble-m2"
 STORE = "data/pets/features/efficientnet-lite0-pooled-71735f6c"
 FILMS = "data/films"
+RATED = "runs/films/202611290221-collab-dot-e18"
 
 SECONDS = 20  # of this process's own work; a try takes some milliseconds
 GROWTH = 1 << 30  # bytes of memory
@@ -324,6 +325,7 @@ def _journal(home: Path, rng: random.Random) -> None:
 def _ratings(home: Path, rng: random.Random) -> None:
     """Everything that reads a dataset of ratings."""
     from dlcli.data.kinds import open_dataset
+    from dlcli.data.ratings.pairs import read_test
     from dlcli.data.ratings.ratings import Ratings
     from dlcli.data.ratings.splits import unseen
 
@@ -335,6 +337,7 @@ def _ratings(home: Path, rng: random.Random) -> None:
     if ratings.split:
         unseen(ratings)
     _ = ratings.user_ids, ratings.item_ids, ratings.titles
+    read_test(ratings)
 
 
 def _source(home: Path, rng: random.Random) -> None:
@@ -348,6 +351,29 @@ def _predicted(home: Path, rng: random.Random) -> None:
 
     found = read_predictions(home / "predicted.csv")
     _ = found.digest, found.rated(("ann", "bob"), ("m1", "m2"))
+
+
+def _ids(home: Path, rng: random.Random) -> None:
+    """What a run on ratings says of its users and items."""
+    from dlcli.inference.ratings.recommend import find_item
+    from dlcli.inference.ratings.serving import read_labels
+    from dlcli.runs.run import Run
+
+    run = Run(home / RATED)
+    find_item(run, read_labels(run), rng.choice(("Heat", "m1", "up")))
+
+
+def _pairs(home: Path, rng: random.Random) -> None:
+    from dlcli.data.ratings.pairs import read_pairs
+
+    users, items = read_pairs(home / "pairs.csv")
+    assert len(users) == len(items)
+
+
+def _sample_of_ratings(home: Path, rng: random.Random) -> None:
+    from dlcli.kaggle.ratings.submission import read_sample
+
+    read_sample(home / "sample_submission.csv")
 
 
 def _sample(home: Path, rng: random.Random) -> None:
@@ -460,6 +486,10 @@ _MADE: Mapping[str, Callable[[], bytes]] = {
     "labels.csv": lambda: b"id,label\n" + b"".join(b"%d,cat\n%d,dog\n" % (n, -n) for n in range(9)),
     "ratings.csv": _ratings_file,
     "predicted.csv": _predicted_file,
+    "pairs.csv": lambda: b"id,userId,movieId\n7,ann,m1\n8,bob,m3\n",
+    "sample_submission.csv": lambda: b"id,rating\n8,0\n7,0\n",
+    f"{RATED}/users.csv": lambda: b"id\nann\nbob\n",
+    f"{RATED}/items.csv": lambda: b"id,title\nm1,Up\nm2,\nm3,Heat\n",
     **{name: partial(lambda name: _films()[name], name) for name in _OF_FILMS},
 }
 _RUNS = ("runs/pets",)
@@ -504,6 +534,14 @@ FORMATS: dict[str, Format] = {
     },
     "ratings to organize": Format("ratings.csv", _source, "csv", writes=("data/", _STATE)),
     "predicted ratings": Format("predicted.csv", _predicted, "csv"),
+    **{
+        f"run's {name}": Format(
+            f"{RATED}/{name}", _ids, "csv", (f"{RATED}/users.csv", f"{RATED}/items.csv")
+        )
+        for name in ("users.csv", "items.csv")
+    },
+    "pairs to predict": Format("pairs.csv", _pairs, "csv"),
+    "sample submission of ratings": Format("sample_submission.csv", _sample_of_ratings, "csv"),
     "order of a box": Format(_ORDER, _order, "yaml"),
     "prices": Format(_PRICES, _prices, "json"),
     "engine": Format(f"{LINEAR}/models/engine/engine.yaml", _engine, "yaml", (LINEAR,)),

@@ -79,7 +79,7 @@ class Printer:
         among = f"{found.among:,} items"
         if found.least:
             among += f" with {count(found.least, 'rating')} or more in train"
-        say(f"Most like {shown(found.name)} of {among}, by {self.chosen.run.name}")
+        say(f"Most like {found.name} of {among}, by {self.chosen.run.name}")
 
     def pairs(self, named: str) -> None:
         """The predicted rating of each pair in a file, or on standard input."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dlcli.data.ratings.tables import TextTable, cell_of, is_number, plain
 from dlcli.errors import DlError, ExitCode, did_you_mean
 from dlcli.files.paths import shown
-from dlcli.words import first_of
+from dlcli.words import first_of, short
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -272,7 +272,7 @@ def _unclear(table: TextTable, kind: str, why: str) -> DlError:
     known = table.header or [f"column {place + 1}" for place in range(table.width)]
     return DlError(
         f"Can't tell which column of {shown(table.file)} holds the {kind}s",
-        why=f"of {first_of([f'`{shown(name)}`' for name in known], 6)}, {why}",
+        why=f"of {first_of([f'`{shown(short(name))}`' for name in known], 6)}, {why}",
         hint=f"Name it: `--{kind}-column NAME`.",
     )
 

@@ -12,7 +12,7 @@ from dlcli.errors import DlError
 from dlcli.files.formats import damaged
 from dlcli.files.own import require_own
 from dlcli.files.paths import shown
-from dlcli.words import first_of
+from dlcli.words import first_of, short
 
 
 def read_pairs(file: Path) -> tuple[list[str], list[str]]:
@@ -29,7 +29,7 @@ def read_pairs(file: Path) -> tuple[list[str], list[str]]:
     if not table.header and table.width == 2:
         found = {"user": 0, "item": 1}
     if not {"user", "item"} <= found.keys():
-        names = [f"`{shown(name)}`" for name in table.header]
+        names = [f"`{shown(short(name))}`" for name in table.header]
         raise DlError(
             f"Can't tell which columns of {shown(file)} hold the users and the items",
             why=f"of {first_of(names, 6)}, none has a usual name"

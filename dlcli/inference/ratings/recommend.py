@@ -15,7 +15,7 @@ from dlcli.inference.ratings.predictions import RatingPredictions, numbers_of
 from dlcli.inference.ratings.serving import Labels, Serving, start_serving
 from dlcli.progress import say
 from dlcli.runs.run import Run
-from dlcli.words import composed, first_of, printable
+from dlcli.words import composed, first_of, printable, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ENOUGH = 20
 # Of items with fewer ratings each, the most rated are compared, so many for each that is listed.
 CHOICE = 5
+# Of a title in a sentence.
+_MOST_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -119,22 +121,22 @@ def recommend(
             f"The dataset of {run.name} is gone. So items that user {shown(user)} has rated are "
             "listed too."
         )
-    items = np.arange(1, len(labels.items) + 1)
-    if own and not rated:
-        items = items[[labels.items[item - 1] not in own for item in items]]
-    predicted = serving.predict(np.full(len(items), number), items)
-    best = np.argsort(-predicted, kind="stable")[:top]
-    found = tuple(
-        Recommended(
-            labels.items[items[row] - 1],
-            labels.titles[items[row] - 1],
-            float(predicted[row]),
-            own.get(labels.items[items[row] - 1]) if own else None,
-        )
-        for row in best
+    known = own or {}
+    rows = np.array(
+        [row for row, item in enumerate(labels.items) if rated or item not in known], np.int64
     )
-    known = None if own is None else len(own.keys() & set(labels.items))
-    return Recommendations(user, found, len(items), known)
+    predicted = serving.predict(np.full(len(rows), number), rows + 1)
+    best = np.argsort(-predicted, kind="stable")[:top]
+    found = (
+        Recommended(labels.items[row], labels.titles[row], rating, known.get(labels.items[row]))
+        for row, rating in zip(rows[best].tolist(), predicted[best].tolist(), strict=True)
+    )
+    return Recommendations(
+        user=user,
+        items=tuple(found),
+        among=len(rows),
+        rated=None if own is None else len(known.keys() & set(labels.items)),
+    )
 
 
 def _rated_in_train(root: Path, user: str) -> dict[str, float]:
@@ -159,7 +161,7 @@ def _user(run: Run, labels: Labels, user: str) -> int:
     (number,) = numbers_of([user], labels.users)
     if number:
         return int(number)
-    near = nearest(user, map(printable, labels.users))
+    near = nearest(user, map(_text, labels.users))
     raise DlError(
         f"{run.name} does not know user {shown(user)}",
         why=f"it was trained on ratings of {len(labels.users):,} users, and none has this id",
@@ -261,7 +263,12 @@ def _cosines(serving: Serving, number: int) -> np.ndarray:
 
 def item_named(labels: Labels, number: int) -> str:
     """An item in a sentence: its title, or without one its id."""
-    return shown(labels.titles[number - 1] or labels.items[number - 1])
+    return _text(labels.titles[number - 1] or labels.items[number - 1])
+
+
+def _text(text: str) -> str:
+    """An id or a title in a sentence: a file may hold any."""
+    return printable(short(text, _MOST_CHARACTERS))
 
 
 def find_item(run: Run, labels: Labels, text: str) -> int:
@@ -290,10 +297,10 @@ def find_item(run: Run, labels: Labels, text: str) -> int:
         if found:
             title = labels.titles[found[0]]
             if titles[found[0]] != wanted:
-                say(f"{shown(text)} stands for {shown(title)}.")
+                say(f"{shown(text)} stands for {_text(title)}.")
             return found[0] + 1
     hint = f"Ids and titles are in {shown(run.items_file)}."
-    if near := nearest(text, map(printable, filter(None, labels.titles))):
+    if near := nearest(text, map(_text, filter(None, labels.titles))):
         hint = f"Did you mean {near}? {hint}"
     raise DlError(
         f"{run.name} does not know item {shown(text)}",
@@ -309,7 +316,7 @@ def _folded(text: str) -> str:
 def _several(text: str, labels: Labels, rows: Sequence[int]) -> DlError:
     """The error of a text that is the title, or a part of the titles, of several items."""
     lines = [
-        f"{shown(labels.titles[row])}: `--item {shown(shlex.quote(labels.items[row]))}`"
+        f"{_text(labels.titles[row])}: `--item {shown(shlex.quote(labels.items[row]))}`"
         for row in rows[:MOST_NAMED]
     ]
     if len(rows) > MOST_NAMED:
@@ -358,7 +365,7 @@ def say_unknown(
         for ids, each in zip((users, items), numbers, strict=True)
     ]
     named = [
-        f"{len(ids):,} {noun if len(ids) == 1 else f'{noun}s'} ({first_of([*map(shown, ids)])})"
+        f"{len(ids):,} {noun if len(ids) == 1 else f'{noun}s'} ({first_of([*map(_text, ids)])})"
         for noun, ids in zip(("user", "item"), unknown, strict=True)
         if ids
     ]

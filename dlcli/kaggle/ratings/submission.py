@@ -18,7 +18,7 @@ from dlcli.data.ratings.tables import is_number, plain
 from dlcli.errors import DlError
 from dlcli.files.formats import read_csv
 from dlcli.files.paths import shown
-from dlcli.words import first_of
+from dlcli.words import first_of, short
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +79,8 @@ def read_sample(file: Path) -> Sample:
     keys = tuple(tuple(row[:-1]) for row in rows)
     if len(set(keys)) < len(keys):
         twice = Counter(keys).most_common(1)[0][0]
-        raise DlError(f"{shown(file)} has `{','.join(twice)}` twice", hint="Correct the file.")
+        named = shown(short(",".join(twice)))
+        raise DlError(f"{shown(file)} has `{named}` twice", hint="Correct the file.")
     return Sample(file, tuple(header), keys)
 
 
@@ -139,10 +140,10 @@ def _matched(pairs: PairsToPredict, sample: Sample) -> tuple[list[int], list[str
             break
     missing = [",".join(key) for key in sample.keys if key not in best]
     if missing:
+        some = first_of([repr(short(each)) for each in missing], _MOST_NAMED)
         raise DlError(
             f"{shown(sample.file)} has ids that the dataset's test file lacks",
-            why=f"{len(missing):,} of {len(sample.keys):,}, such as "
-            f"{first_of([repr(each) for each in missing], _MOST_NAMED)}; ids were compared with "
+            why=f"{len(missing):,} of {len(sample.keys):,}, such as {some}; ids were compared with "
             f"{how}",
             hint=_HINT,
         )
@@ -164,7 +165,10 @@ def _forms(pairs: PairsToPredict, sample: Sample) -> Iterator[tuple[str, Iterato
     named = plain(sample.header[0]) if sample.header else ""
     # a column of the sample's own name first
     for place in sorted(_others(pairs), key=lambda n: plain(pairs.names[n]) != named):
-        yield f"column `{shown(pairs.names[place])}`", ((cell,) for cell in pairs.columns[place])
+        yield (
+            f"column `{shown(short(pairs.names[place]))}`",
+            ((cell,) for cell in pairs.columns[place]),
+        )
     for sign in _BETWEEN:
         yield f"user{sign}item", ((u + sign + i,) for u, i in zip(users, items, strict=True))
         yield f"item{sign}user", ((i + sign + u,) for u, i in zip(users, items, strict=True))
