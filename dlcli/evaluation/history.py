@@ -19,6 +19,8 @@ NOTABLE_RISE = 1.25
 # gave 0.502 in place of 0.527, but augmentation 0.563.
 LATE = 5
 CLEAR_FALL = 1.03
+# Of metrics that are not words.
+TITLES = {"rmse": "RMSE"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Curves:
     valid: tuple[float, ...]
     best: int | None
     phases: tuple[tuple[int, str], ...]
+
+    @property
+    def title(self) -> str:
+        """The metric as a chart's title."""
+        return TITLES.get(self.metric, self.metric.capitalize())
 
     @property
     def values(self) -> list[float]:

@@ -302,6 +302,15 @@ def by_count(errors: Floats, counts: Ints, numbers: Ints, users: Ints) -> list[d
     return found
 
 
+def gain_over(baseline: Mapping[str, Any]) -> float:
+    """By which share of a baseline's MSE the model's is lower; 0 if the baseline has no error.
+
+    Args:
+        baseline: one of those that `evaluate` returns.
+    """
+    return float(baseline["mse_less"] / baseline["mse"]) if baseline["mse"] else 0.0
+
+
 def verdict(metrics: Mapping[str, Any]) -> list[str]:
     """The main numbers as sentences.
 
@@ -316,7 +325,7 @@ def verdict(metrics: Mapping[str, Any]) -> list[str]:
         share = percent(unseen["ratings"] / metrics["ratings"])
         sentences.append(
             f"{share} of the validation ratings are of a user or an item without a rating in "
-            f"`train` ({count(unseen['users'], 'user')}, {count(unseen['items'], 'item')}): the "
+            f"train ({count(unseen['users'], 'user')}, {count(unseen['items'], 'item')}): the "
             "model knows nothing of these."
         )
     sentences += _of_groups(metrics)
@@ -344,7 +353,7 @@ def _of_best_baseline(baselines: Mapping[str, Any], mse: float) -> str:
     """How the model compares with the best of the baselines."""
     name, best = min(baselines.items(), key=lambda item: float(item[1]["mse"]))
     its = f"The best baseline is the {name}, with an MSE of {best['mse']:.4f}"
-    less, share = best["mse_less"], percent(abs(best["mse_less"]) / best["mse"])
+    less, share = best["mse_less"], percent(abs(gain_over(best)))
     if best["p"] >= LEVEL:
         return f"{its}, the model {mse:.4f}: the difference may be chance."
     if less > 0:
@@ -360,7 +369,7 @@ def _of_groups(metrics: Mapping[str, Any]) -> list[str]:
         worst = max(groups, key=lambda group: float(group["mse"]), default=None)
         if worst and worst["mse_interval_95"][0] > metrics["mse"]:
             sentences.append(
-                f"The error is largest for {noun} with {_range(worst)} in `train`: an MSE of "
+                f"The error is largest for {noun} with {_range(worst)} in train: an MSE of "
                 f"{worst['mse']:.4f}."
             )
     return sentences
@@ -376,7 +385,7 @@ def _of_ranking(ranking: Mapping[str, Any]) -> str:
     """How good the lists are, beside those of the most popular items."""
     k, popular = ranking["k"], ranking["popularity"]
     lists = (
-        f"Of the items that a user rated {ranking['relevant_from']:g} or higher in `valid`, the "
+        f"Of the items that a user rated {ranking['relevant_from']:g} or higher in valid, the "
         f"{k} best of the model's list contain {percent(ranking['recall'])}, the {k} most popular "
         f"items {percent(popular['recall'])}"
     )

@@ -97,7 +97,7 @@ def line_chart(curves: Curves) -> Chart:
         text = f"best: epoch {curves.best}, {write(curves.best_value)}"
         best = Mark(x(curves.best), y(curves.best_value), text)
     return Chart(
-        title=curves.metric.capitalize(),
+        title=curves.title,
         description="; ".join([line.end.text for line in lines] + ([best.text] if best else [])),
         lines=_apart(lines),
         x_ticks=tuple(Mark(x(e), BOTTOM, str(e)) for e in epoch_ticks(curves.epochs)),

@@ -30,8 +30,14 @@ def _photos(run: Run, root: Path | None, config: Config, *, views: int, top: int
     return evaluate_run(run, root, config, views=views, top=top)
 
 
+def _ratings(run: Run, root: Path | None, config: Config, *, views: int, top: int) -> Evaluated:
+    from dlcli.report.ratings.evaluate import evaluate_run
+
+    return evaluate_run(run, root, config, views=views, top=top)
+
+
 # What evaluates a run of each kind, which is imported when it is needed.
-EVALUATORS: Mapping[str, Callable[..., Evaluated]] = {"photos": _photos}
+EVALUATORS: Mapping[str, Callable[..., Evaluated]] = {"photos": _photos, "ratings": _ratings}
 
 
 def evaluate_run(

@@ -86,7 +86,7 @@ def draw_curves(path: Path, metrics: Sequence[Curves]) -> None:
     dot = "o" if len(metrics[0].epochs) <= 40 else None
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axes, curve in zip(panels, metrics, strict=True):
-        calm(axes, curve.metric.capitalize())
+        calm(axes, curve.title)
         for name, values, colour in (
             ("train", curve.train, TRAIN),
             ("valid", curve.valid, VALID),

@@ -48,7 +48,7 @@ _FOLDERS = (
     f"models|models/engine|{_EXPORTS}|checkpoint|tensorboard|tensorboard/(train|validation)"
     r"|predictions|figures|submissions|before-epoch-\d+(-\d+)?"
 )
-_FIGURES = "curves|confusion|(in)?correct-at-random|most-((in)?correct|uncertain)"
+_FIGURES = "curves|residuals|items|confusion|(in)?correct-at-random|most-((in)?correct|uncertain)"
 _EXPORTED = (
     r"(onnx|openvino|litert|tflite|tf)/(model\.(onnx|xml|bin|tflite|yaml)|example\.py|(users|items)\.csv)"
     r"|tf/saved_model/(\w+\.pb|variables/variables\.(index|data-\d+-of-\d+))"

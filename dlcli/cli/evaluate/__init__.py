@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -16,10 +17,36 @@ from dlcli.files.paths import shown
 from dlcli.progress import say
 from dlcli.settings.augmentation import AMOUNTS
 
-# By kind of run: the module that prints an evaluation, and knows the next command.
-PRINTERS = {"photos": "dlcli.cli.evaluate.photos", "ratings": "dlcli.cli.evaluate.ratings"}
+if TYPE_CHECKING:
+    from dlcli.runs.choice import ChosenRun
+
 # Of the lists that `--top` scores.
 MOST_LISTED = 1_000
+
+
+class Printer(Protocol):
+    """What the module of each kind has."""
+
+    def print_evaluation(self, found: Any, *, everything: bool, wide: bool) -> None:
+        """Print what the evaluation found; `everything` is `--all`."""
+
+    def next_command(self, config: Config, chosen: ChosenRun, named: str | None, views: int) -> str:
+        """The next command after an evaluation; `named` is the RUN that was typed."""
+
+
+def _photos() -> Printer:
+    from dlcli.cli.evaluate import photos
+
+    return photos
+
+
+def _ratings() -> Printer:
+    from dlcli.cli.evaluate import ratings
+
+    return ratings
+
+
+PRINTERS: Mapping[str, Callable[[], Printer]] = {"photos": _photos, "ratings": _ratings}
 
 
 @click.command(cls=Command)
@@ -28,7 +55,7 @@ MOST_LISTED = 1_000
     "--all",
     "everything",
     is_flag=True,
-    help=f"print all classes, not only the {WORST} with the lowest F1",
+    help=f"of photos: print all classes, not only the {WORST} with the lowest F1",
 )
 @click.option(
     "--top",
@@ -63,7 +90,7 @@ def command(
     chosen = choose_run(config, run)
     say_chosen(chosen, config, "evaluate")
     found = evaluate_run(chosen.run, chosen.root, config, views=views, top=top or 0)
-    of_kind = import_module(PRINTERS[chosen.run.record.kind])
+    of_kind = PRINTERS[chosen.run.record.kind]()
     if as_json:
         emit_json(found.metrics)
     else:
