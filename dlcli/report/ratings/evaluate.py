@@ -12,20 +12,15 @@ from dlcli.errors import DlError, ExitCode
 from dlcli.evaluation import baselines, ranking
 from dlcli.evaluation.ratings import Rated, evaluate
 from dlcli.files.formats import below, flat, write_yaml
-from dlcli.files.paths import quoted, shown
-from dlcli.inference.kept import holder
-from dlcli.inference.ratings.predictions import (
-    RatingPredictions,
-    numbers_of,
-    read_predictions,
-    write_predictions,
-)
+from dlcli.files.paths import shown
+from dlcli.inference.ratings.predict import RATINGS
+from dlcli.inference.ratings.predictions import numbers_of
 from dlcli.inference.ratings.serving import Serving, start_serving
-from dlcli.progress import say, track
+from dlcli.progress import track
 from dlcli.report.ratings.items import Items, biases_of
 from dlcli.report.ratings.run_page import Report, write_report
 from dlcli.runs.run import Run
-from dlcli.runs.stand_in import writable_run, writable_run_said
+from dlcli.runs.stand_in import writable_run_said
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +74,7 @@ def evaluate_run(
     model = _Model(run, dataset)
     rows = dataset.rows("train")
     train = Rated(dataset.users[rows], dataset.items[rows], dataset.values[rows])
-    predictions = _predictions(run, dataset, model)
+    predictions = RATINGS.of(run, root, config, "valid")
     valid = predictions.rated(dataset.user_ids, dataset.item_ids)
     numbers = {"n_users": dataset.n_users, "n_items": dataset.n_items}
     simpler = baselines.predictions(train, valid, **numbers, seed=seed)
@@ -158,32 +153,6 @@ class _Model:
         own = self._numbers[1][1:]
         # an item that the model does not know has zeros
         return np.hstack([np.where(own[:, None] > 0, vectors[own - 1], 0) for vectors in each])
-
-
-def _predictions(run: Run, dataset: Ratings, model: _Model) -> RatingPredictions:
-    """The predictions of valid, from the run's file, or made again if it is missing or outdated."""
-    rows = dataset.rows("valid")
-    if not len(rows):
-        raise DlError(
-            f"{shown(dataset.root)} has no validation ratings",
-            hint=f"Split it: `dl data split {quoted(dataset.root)}`.",
-        )
-    fingerprint = dataset.fingerprint("valid")
-    if folder := holder(run, "valid", fingerprint):
-        return read_predictions(folder.predictions_file("valid"))
-    if holder(run, "valid", None):
-        say(f"The split of {shown(dataset.root)} has changed: predicting its ratings again.")
-    users, items = dataset.users[rows], dataset.items[rows]
-    made = RatingPredictions(
-        users=tuple(dataset.user_ids[number - 1] for number in users.tolist()),
-        items=tuple(dataset.item_ids[number - 1] for number in items.tolist()),
-        ratings=dataset.values[rows].astype("float64"),
-        predicted=model.predict(users, items),
-    )
-    kept_in = writable_run(run)
-    write_predictions(kept_in.predictions_file("valid"), made)
-    kept_in.add_to_status("predicted", {"valid": fingerprint})
-    return made
 
 
 def _ranking(
