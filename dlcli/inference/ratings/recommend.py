@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ ENOUGH = 20
 CHOICE = 5
 # Of a title in a sentence.
 _MOST_CHARACTERS = 80
+# The year after a film's title.
+_YEAR = re.compile(r"\s*\(\d{4}\)$")
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,8 @@ def _text(text: str) -> str:
 def find_item(run: Run, labels: Labels, text: str) -> int:
     """The number of an item: by its id, its title, or a part of the title of one item alone.
 
+    A title without its year comes before other parts.
+
     A message says which item a part stands for. Case and Unicode form count only if two items
     differ in nothing else.
 
@@ -288,6 +293,7 @@ def find_item(run: Run, labels: Labels, text: str) -> int:
     ways: tuple[Callable[[int], bool], ...] = (
         lambda row: labels.titles[row] == text,
         lambda row: titles[row] == wanted,
+        lambda row: _YEAR.sub("", titles[row]) == wanted,
         lambda row: wanted in titles[row],
     )
     for way in ways if wanted else ():

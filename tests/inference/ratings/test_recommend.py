@@ -155,6 +155,14 @@ def test_several_items_of_a_title_are_listed_with_what_to_type(text: str) -> Non
     assert len(lines) == 2 and all("`--item 1" in line for line in lines)
 
 
+def test_a_title_without_its_year_is_meant_before_longer_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    films = Labels((), ("1", "2", "3"), ("Body Heat (1981)", "Heat (1995)", "Heathers (1989)"))
+    assert find_item(Run(Path("run")), films, "heat") == 2
+    assert "heat stands for Heat (1995)." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["Toy Stry", "", " "])
 def test_an_unknown_item_is_refused_with_those_like_it(text: str) -> None:
     with pytest.raises(DlError, match="none of its 6 items") as refused:
