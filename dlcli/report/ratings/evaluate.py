@@ -202,11 +202,8 @@ def _items(model: _Model, dataset: Ratings, train: Rated, seed: int) -> Items:
 
 
 def _diagnosis(run: Run) -> str:
-    """The diagnosis of the training; "" if it has none, as an ensemble."""
-    if "diagnosis" not in run.status:
-        return ""
-    found = run.diagnosis
-    return f"{found.sentence} {found.evidence}"
+    """The finding of the training's diagnosis; "" if it has none, as an ensemble."""
+    return run.diagnosis.sentence if "diagnosis" in run.status else ""
 
 
 def _training(run: Run) -> dict[str, object]:

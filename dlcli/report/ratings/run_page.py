@@ -44,7 +44,7 @@ class Report:
             `ranking.evaluate` returned; `baselines` may be empty.
         y_true, y_pred: ratings and predictions, float arrays of shape (n_ratings,).
         items: what the model learned about items; None if neither model nor dataset is there.
-        diagnosis: of the training, as sentences; "" if there is none.
+        diagnosis: what the training's found, in a sentence; "" if there is none.
         history: a mapping for each epoch; may be empty.
         settings: the run's settings, in the order to show.
         commands: the commands that make this run and this page again.
