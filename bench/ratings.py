@@ -184,11 +184,12 @@ def result(scores: Scores, why_not: str = "") -> Result:
         why_not: scikit-surprise can't be installed.
     """
     at_random = scores["random"]
+    seeds = [len(scores[by][BIAS_MODEL]) for by in SPLITS]
     text = (
         "MovieLens' 100,004 ratings of 671 users, a fifth put aside by `dl data split`, the same "
         "for all: at random, some of each user's, and the newest. Mean of the mean squared errors "
-        f"over {len(at_random[BIAS_MODEL])}, {len(scores['user'][BIAS_MODEL])} and 1 seeds of the "
-        "split and of training, and the spread (standard deviation) of those at random; the share "
+        f"over {seeds[0]}, {seeds[1]} and {seeds[2]} seeds of the split and of training, and the "
+        "spread (standard deviation) of those at random; the share "
         "is of the bias model's error on the same splits. All at default settings, which were "
         "chosen on other splits. Seconds: median; for the recipes the whole command `dl train`, "
         "which imports TensorFlow, and for others fit and prediction alone. The course's own "
