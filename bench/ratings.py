@@ -189,12 +189,11 @@ def result(scores: Scores, why_not: str = "") -> Result:
         "MovieLens' 100,004 ratings of 671 users, a fifth put aside by `dl data split`, the same "
         "for all: at random, some of each user's, and the newest. Mean of the mean squared errors "
         f"over {seeds[0]}, {seeds[1]} and {seeds[2]} seeds of the split and of training, and the "
-        "spread (standard deviation) of those at random; the share "
-        "is of the bias model's error on the same splits. All at default settings, which were "
-        "chosen on other splits. Seconds: median; for the recipes the whole command `dl train`, "
-        "which imports TensorFlow, and for others fit and prediction alone. The course's own "
-        "figures, on its own split at random: dot product without biases 1.4457, with biases "
-        "0.7979, network 0.7943."
+        "spread (standard deviation) of those at random; the share is of the bias model's error on "
+        "the same splits. All at default settings; the recipes' were chosen on other splits. "
+        "Seconds: median; for the recipes the whole command `dl train`, which imports TensorFlow, "
+        "and for others fit and prediction alone. The course's own figures, on its own split at "
+        "random: dot product without biases 1.4457, with biases 0.7979, network 0.7943."
     )
     if why_not:
         text += f" scikit-surprise could not be installed: {why_not}."

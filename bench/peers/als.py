@@ -4,9 +4,6 @@ The residuals of the bias model are taken as the product of a vector of the user
 item. While the items' vectors are held fixed, each user's is a ridge regression, which has an exact
 solution; then users' are held fixed, and so on in turn.
 
-Strengths and number of factors were chosen on other splits of MovieLens' 100,004 ratings than those
-that `docs/benchmarks.md` reports.
-
 Reference:
     Zhou, Wilkinson, Schreiber & Pan 2008, "Large-scale parallel collaborative filtering for the
     Netflix prize" (a strength that grows with the number of ratings); Hu, Koren & Volinsky 2008,
