@@ -242,7 +242,7 @@ def _read_cache(region: str) -> dict[str, float]:
         written = parse_json(read_text(file))
         if 0 <= time.time() - written["asked"] < CACHE_SECONDS:
             return {str(name): float(price) for name, price in written["prices"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         pass  # ask AWS again
     return {}
 

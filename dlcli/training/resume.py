@@ -139,7 +139,7 @@ def _require_possible(run: Run, job: AnyJob, change: Change) -> None:
         raise DlError(
             f"{run.name} can't end after {wanted} epochs",
             why=f"it already has {done}",
-            hint=f"Use `--epochs {done + 1}` or more.",
+            hint=f"Train more of them: `dl resume {typed_run(run)} --epochs {done + 1}`.",
             exit_code=ExitCode.USAGE,
         )
     if done >= (wanted or total) and (change.learning_rate or change.batch_size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from support.aws_account import Account
@@ -43,6 +44,18 @@ def test_types_are_listed_with_what_they_cost_the_cheapest_first(dl: Dl, aws: Ac
     assert names[:3] == ["g4dn.xlarge", "g4dn.2xlarge", "g6.xlarge"]
     assert not {"p2.xlarge", "g4ad.xlarge", "t3.micro", "g4dn.metal"} & set(names)
     assert "$?" in ok(dl("aws", "types")).stdout
+
+
+@pytest.mark.parametrize("asked", ["1" + "0" * 400, "-1", "null", "[]"])
+def test_a_damaged_record_of_prices_is_asked_for_again(
+    dl: Dl, aws: Account, home: Path, asked: str
+) -> None:
+    ok(dl("aws", "types"))
+    (kept,) = (home / ".cache" / "dl" / "aws").glob("prices-*.json")
+    kept.write_text(f'{{"asked": {asked}, "prices": {{"": 0.0, "g6.xlarge": 9.0}}}}')
+    listed = ok(dl("aws", "types")).stdout
+    assert "$9.000" not in listed
+    assert "$0.526" in listed
 
 
 def test_types_that_cost_more_are_left_out(dl: Dl, aws: Account) -> None:

@@ -104,6 +104,7 @@ def test_a_finished_run_goes_on_for_more_epochs_alone(dl: Dl, stopped: Run) -> N
     ("options", "why"),
     [
         (("--epochs", "1"), "it already has 2"),
+        (("--epochs", "1"), " --epochs 3`"),
         (("--epochs", "2", "--lr", "1e-3"), "all 2 are trained"),
         (("--epochs", "0"), "expected a whole number from 1 to 1,000,000"),
         (("--lr", "0"), "0"),
