@@ -206,12 +206,12 @@ class Ratings(Dataset):
     def _item_rows(self) -> list[list[str]]:
         return _table(self.root, ITEMS, ["id", "title"], self.n_items)
 
-    @property
+    @cached_property
     def item_ids(self) -> tuple[str, ...]:
         """Ids of the items; item number n has the id at n - 1."""
         return tuple(row[0] for row in self._item_rows)
 
-    @property
+    @cached_property
     def titles(self) -> tuple[str, ...]:
         """Titles of the items likewise, "" where there is none."""
         return tuple(row[1] for row in self._item_rows)

@@ -28,6 +28,12 @@ def test_it_is_opened_as_what_it_is(films: Path) -> None:
     assert isinstance(ratings.users, np.memmap)
 
 
+def test_ids_and_titles_are_made_once(films: Path) -> None:
+    ratings = open_ratings(films)
+    assert ratings.user_ids is ratings.user_ids
+    assert ratings.item_ids is ratings.item_ids and ratings.titles is ratings.titles
+
+
 def test_photos_are_not_opened_as_ratings(tmp_path: Path) -> None:
     with pytest.raises(DlError, match="is a dataset of photos, not of ratings"):
         open_ratings(tmp_path)
