@@ -27,6 +27,8 @@ SAMPLE = "-sample"
 # which need no mark.
 MARKS = {"ratings": "ratings.yaml"}
 UNMARKED = "photos"
+# What one example of each kind is called.
+NOUNS = {"photos": "image", "ratings": "rating"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Dataset(ABC):
 
     Attributes:
         kind: the name of the kind, as `MARKS` has it.
-        noun: what one example is called.
+        noun: what one example is called, as in `NOUNS`.
         why_changed: why fingerprints differ, in an error.
         how_to_copy: how to copy a dataset so that they don't differ.
     """
@@ -59,6 +61,11 @@ class Dataset(ABC):
     @abstractmethod
     def sizes(self) -> Mapping[str, int]:
         """How many examples each of `SPLITS` has."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of its examples; none if they have none."""
+        return ()
 
     @abstractmethod
     def fingerprint(self, split: str) -> str:

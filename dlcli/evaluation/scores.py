@@ -27,6 +27,12 @@ class Scores:
         """The names, the loss first."""
         return tuple(self.words)
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the validation scores in a table, the loss last: "valid accuracy"."""
+        (name, words), *others = [*self.words.items()][::-1]
+        return {name: f"valid {words}", **dict(others)}
+
 
 SCORES: Mapping[str, Scores] = {
     "photos": Scores({"loss": "log loss", "accuracy": "accuracy"}, frozenset({"accuracy"})),
@@ -36,6 +42,12 @@ SCORES: Mapping[str, Scores] = {
 # The names of all kinds, and those of them that are better if they are higher.
 NAMES = tuple(dict.fromkeys(name for scores in SCORES.values() for name in scores.names))
 HIGHER = frozenset(name for scores in SCORES.values() for name in scores.higher)
+# What they are called in lists and curves of runs, where each kind's loss is its "loss".
+TITLES: Mapping[str, str] = {
+    name: words if place else name
+    for scores in SCORES.values()
+    for place, (name, words) in enumerate(scores.words.items())
+}
 
 
 def scores_in(columns: Container[str]) -> tuple[str, ...]:

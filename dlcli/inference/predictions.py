@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
+from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import damaged, read_csv, read_text, write_csv
 from dlcli.files.paths import shown
 from dlcli.words import first_of
@@ -59,6 +60,24 @@ class Predictions:
     classes: tuple[str, ...]
     y_prob: np.ndarray
     true_classes: tuple[str, ...]
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """The image of each row."""
+        return self.paths
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Log loss and accuracy.
+
+        Raises:
+            DlError: as for `y_true`.
+        """
+        y_true = self.y_true
+        return {
+            "loss": rounded(log_loss(y_true, self.y_prob)),
+            "accuracy": rounded(accuracy(y_true, self.y_prob)),
+        }
 
     @property
     def digest(self) -> str:

@@ -6,9 +6,9 @@ What differs between kinds of datasets is in a `Predictor` for each, see `dlcli.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from dlcli.config import Config
 from dlcli.data.dataset import Dataset
@@ -20,8 +20,25 @@ from dlcli.progress import say
 from dlcli.runs.run import Run
 from dlcli.runs.stand_in import runs_to_read, writable_run
 
+
+class AnyPredictions(Protocol):
+    """A model's predictions of some examples, whatever their kind."""
+
+    @property
+    def examples(self) -> Sequence[Hashable]:
+        """What each row predicts: an image's path, or a pair of a user and an item."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What the predictions are judged by, see `evaluation.scores`.
+
+        Raises:
+            DlError: not all of the examples have a true label.
+        """
+
+
 D = TypeVar("D", bound=Dataset)
-P = TypeVar("P")
+P = TypeVar("P", bound=AnyPredictions)
 
 
 class Predictor(ABC, Generic[D, P]):

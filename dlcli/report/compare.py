@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from dlcli.data.dataset import NOUNS
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.chance import LEVEL, Paired, holm, paired
-from dlcli.evaluation.metrics import accuracy, log_loss, rounded
 from dlcli.files.formats import below
 from dlcli.files.paths import quoted, shown
-from dlcli.inference.predictions import (
-    Predictions,
-    aligned,
-    different_classes,
-    read_predictions,
-)
+from dlcli.inference.kinds import PREDICTORS, same_kind
+from dlcli.inference.predictor import AnyPredictions
 from dlcli.progress import say
+from dlcli.report.contrast import Contrast, Judge
+from dlcli.report.photos.compare import JUDGE as PHOTOS
+from dlcli.report.ratings.compare import JUDGE as RATINGS
 from dlcli.runs.run import Run
 from dlcli.runs.settings import Difference, differing_settings
 from dlcli.runs.stand_in import runs_to_read
 from dlcli.words import count
 
+# What tells runs of each kind of dataset apart.
+JUDGES: Mapping[str, Judge[Any]] = {"photos": PHOTOS, "ratings": RATINGS}
+NOT_OF_ONE = "Compare runs of one dataset. `dl runs diff` shows their settings."
+
 
 @dataclass(frozen=True)
 class Compared:
-    """A run, with its scores on the images that all runs of a comparison have.
+    """A run, with its scores on the examples that all runs of a comparison have.
 
     Args:
         run: a trained run or an ensemble.
         letter: its name in this comparison: A, B, C.
         epochs: the number of its epochs; None for an ensemble.
-        val_accuracy, val_loss: scores on those images.
+        scores: on those examples, by their names; see `evaluation.scores`.
         seconds: the time of its epochs; None for an ensemble.
     """
 
@@ -40,69 +43,8 @@ class Compared:
     letter: str
     recipe: str
     epochs: int | None
-    val_accuracy: float
-    val_loss: float
+    scores: Mapping[str, float]
     seconds: float | None
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Whether the best run differs from another by more than chance explains.
-
-    Args:
-        best, other: their letters; `best` has the lower log loss.
-        test: their predictions, compared image by image; `best` is the first.
-        loss_p, accuracy_p: the test's p-values, after Holm's correction for all tests of that
-            score in the comparison.
-        several: whether there are several tests, so that p-values were corrected.
-    """
-
-    best: str
-    other: str
-    test: Paired
-    loss_p: float
-    accuracy_p: float
-    several: bool
-
-    @property
-    def about_loss(self) -> str:
-        """A sentence on the log loss."""
-        images = count(self.test.images, "image")
-        within = ""
-        if self.test.loss_interval is not None:
-            low, high = self.test.loss_interval
-            within = f"95 % interval {low:.4f} to {high:.4f}, "
-            if low == high == 0:
-                return f"{self.best} and {self.other} have the same log loss on each of {images}."
-        holms = f", {_chance(self.loss_p)}" if self.several else ""
-        more = "more" if self.loss_p < LEVEL else "no more"
-        return (
-            f"{self.best}'s log loss is lower than {self.other}'s by {abs(self.test.loss):.4f} "
-            f"({within}{images}{holms}): {more} than chance explains."
-        )
-
-    @property
-    def about_accuracy(self) -> str:
-        """A sentence on the correctly predicted images."""
-        first, second = self.test.first_alone, self.test.second_alone
-        if not first + second:
-            return f"{self.best} and {self.other} are correct on the same images."
-        chance = "more than chance explains" if self.accuracy_p < LEVEL else "within chance"
-        return (
-            f"Only {self.best} is correct on {count(first, 'image')}, only {self.other} on "
-            f"{second:,} ({_chance(self.accuracy_p)}): {chance}."
-        )
-
-    @property
-    def sentences(self) -> list[str]:
-        """The sentences on both scores, and what to do if only accuracy tells the runs apart."""
-        said = [self.about_loss, self.about_accuracy]
-        if self.accuracy_p < LEVEL <= self.loss_p:
-            said.append(
-                "Accuracy tells the two apart, the log loss does not. Go by the score that counts "
-                "for you, or compare on more validation images."
-            )
-        return said
 
 
 @dataclass(frozen=True)
@@ -110,13 +52,16 @@ class Comparison:
     """A comparison of runs.
 
     Args:
+        kind: of their datasets.
         runs: in the order of the arguments.
-        images: the number of validation images that all runs have; scores are on these.
-        contrasts: the run with the lowest log loss against each other run.
+        examples: the number of validation images, or ratings, that all runs have; scores are on
+            these.
+        contrasts: the run with the lowest loss against each other run.
     """
 
+    kind: str
     runs: tuple[Compared, ...]
-    images: int
+    examples: int
     differences: tuple[Difference, ...]
     contrasts: tuple[Contrast, ...]
 
@@ -124,46 +69,33 @@ class Comparison:
 def compare(runs: Sequence[Run]) -> Comparison:
     """Compare finished runs by the predictions in their folders.
 
-    Scores are on the validation images that all runs have. Messages say if images are left out, and
-    if a run may have been trained on another run's validation images.
+    Scores are on the validation examples that all runs have. Messages say if some are left out, and
+    if a run may have been trained on another run's validation examples.
 
     Args:
         runs: two or more.
 
     Raises:
-        DlError: there are fewer than two runs, or one twice; their classes differ; they have no
-            image in common; or predictions are missing.
+        DlError: there are fewer than two runs, or one twice; they are of different kinds, or their
+            classes differ; they have no example in common; or predictions are missing.
     """
     _require_several(runs)
+    kind = same_kind(runs, NOT_OF_ONE)
+    predictor, judge, noun = PREDICTORS[kind], JUDGES[kind], NOUNS[kind]
     differences = tuple(differing_settings(runs))
-    each = [_valid_of(run) for run in runs]
-    _require_same_classes(runs, each)
-    _require_common_images(each)
-    same = aligned(each, each[0].classes)
-    _say_which_images(runs, each, len(same[0].paths))
-    y_true = same[0].y_true
+    each = [predictor.read(_predicted_in(run, noun).predictions_file("valid")) for run in runs]
+    judge.require_comparable(runs, each)
+    _require_common(each, noun)
+    same, left_out = predictor.aligned(runs[0], each)
+    examples = len(same[0].examples)
+    _say_which(runs, examples, left_out, noun)
     compared = tuple(
-        _compared(run, letter(number), accuracy(y_true, one.y_prob), log_loss(y_true, one.y_prob))
+        _compared(run, letter(number), one.scores)
         for number, (run, one) in enumerate(zip(runs, same, strict=True))
     )
-    best = min(range(len(runs)), key=lambda number: compared[number].val_loss)
-    others = [number for number in range(len(runs)) if number != best]
-    tests = [paired(y_true, same[best].y_prob, same[number].y_prob) for number in others]
-    loss_p, accuracy_p = holm([t.loss_p for t in tests]), holm([t.accuracy_p for t in tests])
-    contrasts = tuple(
-        Contrast(
-            best=letter(best),
-            other=letter(number),
-            test=test,
-            loss_p=of_loss,
-            accuracy_p=of_accuracy,
-            several=len(tests) > 1,
-        )
-        for number, test, of_loss, of_accuracy in zip(
-            others, tests, loss_p, accuracy_p, strict=True
-        )
-    )
-    return Comparison(compared, len(y_true), differences, contrasts)
+    best = min(range(len(runs)), key=lambda number: compared[number].scores["loss"])
+    contrasts = judge.contrasts([each.letter for each in compared], best, same)
+    return Comparison(kind, compared, examples, differences, tuple(contrasts))
 
 
 def letter(number: int) -> str:
@@ -196,74 +128,56 @@ def _require_several(runs: Sequence[Run]) -> None:
             )
 
 
-def _valid_of(run: Run) -> Predictions:
-    return read_predictions(_predicted_in(run).predictions_file("valid"))
-
-
-def _predicted_in(run: Run) -> Run:
+def _predicted_in(run: Run, noun: str) -> Run:
     """The folder with a run's predictions: its own or its stand-in."""
     for folder in runs_to_read(run):
         if folder.predictions_file("valid").is_file():
             return folder
     raise DlError(
-        f"{run.name} has no predictions of validation images",
+        f"{run.name} has no predictions of validation {noun}s",
         why=f"{shown(run.predictions_file('valid'))} does not exist",
         hint=f"Make them: `dl evaluate {quoted(run.path)}`.",
     )
 
 
-def _require_same_classes(runs: Sequence[Run], each: Sequence[Predictions]) -> None:
-    first = set(each[0].classes)
-    for run, predictions in zip(runs[1:], each[1:], strict=True):
-        if first != (classes := set(predictions.classes)):
-            hint = "Compare runs with the same classes. `dl runs diff` shows their settings."
-            raise different_classes(runs[0], first, run, classes, hint)
-
-
-def _require_common_images(each: Sequence[Predictions]) -> None:
-    if not set(each[0].paths).intersection(*(one.paths for one in each[1:])):
+def _require_common(each: Sequence[AnyPredictions], noun: str) -> None:
+    if not set(each[0].examples).intersection(*(one.examples for one in each[1:])):
         raise DlError(
-            "These runs have no validation image in common",
-            why="scores on different images can't be compared",
-            hint="Compare runs of one dataset. `dl runs diff` shows their settings.",
+            f"These runs have no validation {noun} in common",
+            why=f"scores on different {noun}s can't be compared",
+            hint=NOT_OF_ONE,
         )
 
 
-def _say_which_images(runs: Sequence[Run], each: Sequence[Predictions], common: int) -> None:
-    images = {path for one in each for path in one.paths}
-    if left_out := len(images) - common:
+def _say_which(runs: Sequence[Run], common: int, left_out: int, noun: str) -> None:
+    if left_out:
         say(
-            f"Compared on the {common:,} validation images that all runs have; "
+            f"Compared on the {common:,} validation {noun}s that all runs have; "
             f"{count(left_out, 'other')} left out."
         )
-    judged = [below(_predicted_in(run).status, "predicted", "valid") for run in runs]
+    judged = [below(_predicted_in(run, noun).status, "predicted", "valid") for run in runs]
     for run, now in zip(runs, judged, strict=True):
         trained = below(run.config, "run", "dataset", "fingerprints", "valid")
         if None not in (now, trained) and now != trained:
             say(
-                f"Warning: the validation images changed after {run.name} was trained. The run may "
-                "have been trained on some of those that are now in `valid/`."
+                f"Warning: the validation {noun}s changed after {run.name} was trained. The run "
+                "may have been trained on some of those that are now in `valid/`."
             )
     if len(set(map(str, judged))) > 1:
         differ = "may differ" if None in judged else "differ"
         say(
-            f"Warning: the validation images of these runs {differ}, so they are matched by name. "
-            "A run may have been trained on another run's validation images."
+            f"Warning: the validation {noun}s of these runs {differ}, so they are matched by name. "
+            f"A run may have been trained on another run's validation {noun}s."
         )
 
 
-def _compared(run: Run, name: str, val_accuracy: float, val_loss: float) -> Compared:
+def _compared(run: Run, name: str, scores: Mapping[str, float]) -> Compared:
     status = run.status
     return Compared(
         run=run,
         letter=name,
         recipe=str(run.config["run"].get("recipe")),
         epochs=status.get("epoch"),
-        val_accuracy=rounded(val_accuracy),
-        val_loss=rounded(val_loss),
+        scores=scores,
         seconds=status.get("seconds"),
     )
-
-
-def _chance(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.{2 if p >= 0.1 else 3}f}"

@@ -19,7 +19,8 @@ from dlcli.evaluation.chance import Paired
 from dlcli.evaluation.metrics import accuracy, log_loss
 from dlcli.files.formats import write_yaml
 from dlcli.inference.predictions import read_predictions
-from dlcli.report.compare import Comparison, Contrast, compare, letter, names_of
+from dlcli.report.compare import Comparison, compare, letter, names_of
+from dlcli.report.photos.compare import PhotosContrast
 from dlcli.runs.run import Run
 
 EACH = 20
@@ -45,8 +46,9 @@ def drawn(seed: int, mean: float) -> list[float]:
     return (np.linspace(mean - 0.2, mean + 0.2, 2 * EACH) + noise).tolist()
 
 
-def only(comparison: Comparison) -> Contrast:
+def only(comparison: Comparison) -> PhotosContrast:
     (contrast,) = comparison.contrasts
+    assert isinstance(contrast, PhotosContrast)
     return contrast
 
 
@@ -54,13 +56,13 @@ def test_scores_are_those_of_the_predictions(root: Path) -> None:
     runs = [answered(root, "one", drawn(1, 0.7)), answered(root, "two", drawn(2, 0.6))]
     runs[0].update_status(epoch=12, seconds=2.5)
     comparison = compare(runs)
-    assert comparison.images == 2 * EACH
+    assert comparison.examples == 2 * EACH
     for each, run in zip(comparison.runs, runs, strict=True):
         predictions = read_predictions(run.predictions_file("valid"))
         y_true, y_prob = predictions.y_true, predictions.y_prob
         assert each.run == run
-        assert each.val_loss == pytest.approx(log_loss(y_true, y_prob))
-        assert each.val_accuracy == accuracy(y_true, y_prob)
+        assert each.scores["loss"] == pytest.approx(log_loss(y_true, y_prob))
+        assert each.scores["accuracy"] == accuracy(y_true, y_prob)
     one, two = comparison.runs
     assert (one.letter, one.recipe, one.epochs, one.seconds) == ("A", "finetune", 12, 2.5)
     assert (two.letter, two.epochs, two.seconds) == ("B", None, None)
@@ -129,7 +131,7 @@ def test_each_of_several_is_held_against_the_best_and_chance_corrected_by_holm(
 
 def test_what_a_correction_leaves_to_chance_is_said_to_be_chance() -> None:
     found = Paired(400, 0.004, (0.0002, 0.0078), 0.04, 9, 2, 0.065)
-    corrected = Contrast("B", "A", found, 0.08, 0.13, several=True)
+    corrected = PhotosContrast("B", "A", found, 0.08, 0.13, several=True)
     assert corrected.about_loss == (
         "B's log loss is lower than A's by 0.0040 (95 % interval 0.0002 to 0.0078, 400 images, "
         "p = 0.080): no more than chance explains."
@@ -157,7 +159,7 @@ def test_images_that_not_all_have_are_left_out_and_counted(
 ) -> None:
     one = answered(root, "one", drawn(1, 0.7), slice(0, 30))
     two = answered(root, "two", drawn(2, 0.7), slice(5, 40))
-    assert compare([one, two]).images == 25
+    assert compare([one, two]).examples == 25
     said = capsys.readouterr().err
     assert "Compared on the 25 validation images that all runs have; 15 others" in said
     assert "Warning" not in said
@@ -176,7 +178,7 @@ def test_runs_before_and_after_a_change_of_the_images_are_compared_with_a_warnin
     one = answered(root, "one", drawn(1, 0.7))
     make_pictures(root / "valid", each=1, first=2000)
     two = answered(root, "two", drawn(2, 0.7))
-    assert compare([one, two]).images == 2 * EACH
+    assert compare([one, two]).examples == 2 * EACH
     said = capsys.readouterr().err
     assert "Warning: the validation images of these runs differ" in said
     assert "may have been trained on another run's validation images" in said

@@ -19,10 +19,10 @@ from dlcli.progress import say
 from dlcli.words import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
-    from dlcli.evaluation.chance import Paired
-    from dlcli.report.compare import Comparison, Contrast
+    from dlcli.report.compare import Comparison
+    from dlcli.report.contrast import Contrast
     from dlcli.runs.run import Run
     from dlcli.runs.settings import Difference
 
@@ -72,8 +72,8 @@ def compare_command(
     """Compare the scores, settings and curves of finished runs.
 
     Without RUN, the command compares the newest two finished runs of the current dataset. It
-    computes the scores on the validation images that all runs have in common, and says which
-    differences chance can explain.
+    computes the scores on the validation images or ratings that all runs have in common, and says
+    which differences chance can explain.
     """
     from dlcli.report.compare import compare
 
@@ -125,15 +125,16 @@ def _draw(runs: Sequence[Run], comparison: Comparison, out: Path | None) -> Path
 
 
 def _print(comparison: Comparison, wide: bool) -> None:
+    from dlcli.evaluation.scores import SCORES
     from dlcli.report.compare import names_of
 
-    rows = []
+    rows, titles = [], SCORES[comparison.kind].titles
     names = names_of([each.run for each in comparison.runs])
     for each, name in zip(comparison.runs, names, strict=True):
         seconds = each.seconds and f"{each.seconds:.1f}".rjust(len(SECONDS))
-        scores = (each.val_accuracy, each.val_loss)
+        scores = [each.scores[name] for name in titles]
         rows.append([each.letter, name, each.recipe, each.epochs, *scores, seconds])
-    header = ["", "run", "recipe", "epochs", "valid accuracy", "log loss", SECONDS]
+    header = ["", "run", "recipe", "epochs", *titles.values(), SECONDS]
     print_table(header, rows, (SECONDS, "recipe", "epochs"), wide=wide)
     click.echo()
     if comparison.differences:
@@ -155,9 +156,9 @@ def _merged(contrasts: Sequence[Contrast]) -> list[Contrast]:
     """The contrasts, with one for all runs of the same predictions, such as equal members."""
     from dataclasses import replace
 
-    same: dict[Paired, list[Contrast]] = {}
+    same: dict[Hashable, list[Contrast]] = {}
     for each in contrasts:
-        same.setdefault(each.test, []).append(each)
+        same.setdefault(each.outcome, []).append(each)
     return [
         replace(group[0], other=" and ".join(each.other for each in group))
         for group in same.values()
@@ -206,25 +207,29 @@ def _plain(differences: Sequence[Difference]) -> dict[str, list[Any]]:
 
 def _as_json(comparison: Comparison, picture: Path | None) -> dict[str, Any]:
     """The comparison as plain values for JSON."""
-    from dataclasses import asdict
+    from dlcli.data.dataset import NOUNS
+    from dlcli.evaluation.scores import SCORES
 
     path = {each.letter: str(each.run.path) for each in comparison.runs}
     return {
-        "images": comparison.images,
-        "runs": [asdict(each) | {"run": str(each.run.path)} for each in comparison.runs],
+        f"{NOUNS[comparison.kind]}s": comparison.examples,
+        "runs": [
+            {
+                "run": path[each.letter],
+                "letter": each.letter,
+                "recipe": each.recipe,
+                "epochs": each.epochs,
+                **{f"val_{name}": each.scores[name] for name in SCORES[comparison.kind].titles},
+                "seconds": each.seconds,
+            }
+            for each in comparison.runs
+        ],
         "settings": _plain(comparison.differences),
         "contrasts": [
             {
                 "best": path[each.best],
                 "other": path[each.other],
-                "loss_difference": each.test.loss,
-                "loss_interval_95": each.test.loss_interval,
-                "loss_p": each.test.loss_p,
-                "loss_p_holm": each.loss_p,
-                "correct_by_best_alone": each.test.first_alone,
-                "correct_by_other_alone": each.test.second_alone,
-                "accuracy_p": each.test.accuracy_p,
-                "accuracy_p_holm": each.accuracy_p,
+                **each.values,
                 "words": each.sentences,
             }
             for each in comparison.contrasts

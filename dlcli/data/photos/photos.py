@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from dlcli.data.dataset import SPLITS, Dataset, require_kind
+from dlcli.data.dataset import NOUNS, SPLITS, Dataset, require_kind
 from dlcli.data.pending import require_finished
 from dlcli.data.photos.folders import (
     Listing,
@@ -49,12 +49,17 @@ class Photos(Dataset):
     deep: Mapping[str, int] = field(default_factory=dict)
 
     kind = "photos"
-    noun = "image"
+    noun = NOUNS[kind]
     why_changed = (
         "files have other names, sizes or times; a copy without their times, as by `cp -r`, counts "
         "as changed too"
     )
     how_to_copy = "Copy them with `cp -a` or `rsync -a`."
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.classes
 
     @property
     def sizes(self) -> Mapping[str, int]:

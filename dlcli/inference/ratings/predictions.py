@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.errors import DlError
+from dlcli.evaluation.metrics import rounded
 from dlcli.evaluation.ratings import Rated
 from dlcli.files.formats import damaged, opened, write_csv
 
@@ -43,6 +44,24 @@ class RatingPredictions:
     predicted: np.ndarray
 
     @property
+    def examples(self) -> list[tuple[str, str]]:
+        """The user and the item of each row."""
+        return list(zip(self.users, self.items, strict=True))
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """MSE and RMSE.
+
+        Raises:
+            DlError: a pair has no rating.
+        """
+        import numpy as np
+
+        self._require_ratings()
+        mse = float(np.mean((self.ratings - self.predicted) ** 2))
+        return {"loss": rounded(mse), "rmse": rounded(math.sqrt(mse))}
+
+    @property
     def digest(self) -> str:
         """Sixteen hex digits that depend on the pairs and the predicted ratings."""
         from hashlib import sha256
@@ -61,6 +80,10 @@ class RatingPredictions:
         Raises:
             DlError: a pair has no rating.
         """
+        self._require_ratings()
+        return Rated(numbers_of(self.users, users), numbers_of(self.items, items), self.ratings)
+
+    def _require_ratings(self) -> None:
         import numpy as np
 
         if np.isnan(self.ratings).any():
@@ -69,7 +92,6 @@ class RatingPredictions:
                 why="test pairs have none",
                 hint="Use the predictions of valid.",
             )
-        return Rated(numbers_of(self.users, users), numbers_of(self.items, items), self.ratings)
 
 
 def numbers_of(ids: Sequence[str], known: Sequence[str]) -> np.ndarray:
