@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
     """Average the predictions of several runs.
 
-    The ensemble is a new run. Its probabilities are the mean of those of the named runs.
-    `dl evaluate` and `dl submit` take it like any other run.
+    The ensemble is a new run. Its probabilities, or ratings, are the mean of those of the named
+    runs. `dl evaluate` and `dl submit` take it like any other run.
     """
     from dlcli.experiments.ensemble import choose_members, make_ensemble
 
@@ -36,28 +36,25 @@ def command(config: Config, runs: tuple[str, ...], as_json: bool) -> None:
 def print_ensemble(made: Ensemble, config: Config, as_json: bool = False) -> None:
     """Print the scores of an ensemble and its members, its folder and the next command."""
     from dlcli.data.choice import again
+    from dlcli.evaluation.scores import SCORES
     from dlcli.runs.choice import same_runs
 
+    words, titles = SCORES[made.kind].words, SCORES[made.kind].titles
     everyone = (*made.members, made.whole)
     if as_json:
         whole, *members = (
-            {
-                "run": str(each.run.path),
-                "val_accuracy": each.val_accuracy,
-                "val_loss": each.val_loss,
-            }
-            for each in (made.whole, *made.members)
+            {"run": str(each.run.path), **each.columns} for each in (made.whole, *made.members)
         )
-        mean = {"val_accuracy": made.mean_accuracy, "val_loss": made.mean_loss}
+        mean = {f"val_{name}": score for name, score in made.mean_scores.items()}
         emit_json({**whole, "members": members, "members_mean": mean})
     else:
-        rows = [[each.run.name, each.val_accuracy, each.val_loss] for each in everyone]
-        rows.insert(-1, ["mean score of members", made.mean_accuracy, made.mean_loss])
-        print_table(["run", "valid accuracy", "log loss"], rows)
+        rows = [[each.run.name, *(each.scores[name] for name in titles)] for each in everyone]
+        rows.insert(-1, ["mean score of members", *(made.mean_scores[name] for name in titles)])
+        print_table(["run", *titles.values()], rows)
     if better := made.better_member:
         say(
-            f"{better.run.name} alone has a lower log loss, {better.val_loss:.4f}, than the "
-            f"ensemble, {made.whole.val_loss:.4f}."
+            f"{better.run.name} alone has a lower {words['loss']}, {better.scores['loss']:.4f}, "
+            f"than the ensemble, {made.whole.scores['loss']:.4f}."
         )
     taken = again(made.root) if made.root else f" {made.whole.run.name}"
     say(f"Saved {shown(made.whole.run.path)}; next: `dl evaluate{taken}{same_runs(config)}`")

@@ -1,48 +1,85 @@
-"""Ensembles: runs whose predictions are the mean of other runs' probabilities."""
+"""Ensembles: runs whose predictions are the mean of other runs' predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlcli.config import Config
+from dlcli.data.dataset import NOUNS
 from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError, ExitCode
-from dlcli.evaluation.metrics import accuracy, log_loss, rounded
-from dlcli.files.formats import write_yaml
+from dlcli.files.atomic import atomic_write
+from dlcli.files.formats import read_bytes, write_yaml
 from dlcli.files.paths import shown
 from dlcli.inference.kept import has_predictions, holder
+from dlcli.inference.kinds import PREDICTORS, same_kind
 from dlcli.inference.members import require_same_classes
-from dlcli.inference.predict import PHOTOS
-from dlcli.inference.predictions import Predictions, mean_of, write_predictions
 from dlcli.process import provenance, utc_now
 from dlcli.progress import say
 from dlcli.runs.choice import ChosenRun, named_run, same_runs
 from dlcli.runs.record import ENSEMBLE
-from dlcli.runs.run import Run
+from dlcli.runs.run import LABELS, Run
 from dlcli.settings.fields import plain
 from dlcli.settings_file import RECORD
 from dlcli.training.fit import Interrupted
 from dlcli.training.launch import train
 
-# Settings that `--config` may take from an ensemble, which has no network and no random choice.
-SHARED = ("data_dir", "runs_dir", "dataset", "workers", "on_error")
+
+@dataclass(frozen=True)
+class Way:
+    """What is particular to ensembles of runs on a kind of dataset.
+
+    Args:
+        require_same: refuse runs whose predictions have no mean.
+        record: what the `run` block of `config.yaml` says of the kind, like a member's.
+        settings: those that `--config` may take from an ensemble, which has no network and no
+            random choice.
+    """
+
+    require_same: Callable[[Sequence[Run]], None]
+    record: Callable[[Run], Mapping[str, Any]]
+    settings: tuple[str, ...]
+
+
+def _of_photos(member: Run) -> dict[str, Any]:
+    return {"classes": list(member.classes), "forward": None, "pixels": None}
+
+
+def _of_ratings(member: Run) -> dict[str, Any]:
+    own = member.config[RECORD]
+    return {name: own[name] for name in ("users", "items", "scale") if name in own}
+
+
+def _any_have_a_mean(runs: Sequence[Run]) -> None:
+    """Ratings of the same pairs always have a mean."""
+
+
+SHARED = ("data_dir", "runs_dir", "dataset")
+WAYS: Mapping[str, Way] = {
+    "photos": Way(require_same_classes, _of_photos, (*SHARED, "workers", "on_error")),
+    "ratings": Way(_any_have_a_mean, _of_ratings, SHARED),
+}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A run and its scores on the validation images.
+    """A run and its scores on the validation examples.
 
     Args:
         run: an ensemble, or one of its members.
-        val_accuracy, val_loss: scores on the images that all members could read.
+        scores: on what all members predict, by their names; see `evaluation.scores`.
     """
 
     run: Run
-    val_accuracy: float
-    val_loss: float
+    scores: Mapping[str, float]
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """The scores as a run's `status.yaml` names them."""
+        return {f"val_{name}": score for name, score in self.scores.items()}
 
 
 @dataclass(frozen=True)
@@ -50,29 +87,29 @@ class Ensemble:
     """A new ensemble and its members, with their scores.
 
     Args:
+        kind: of dataset.
         members: its members.
         root: its dataset's folder; None if that is gone.
     """
 
+    kind: str
     whole: Scored
     members: tuple[Scored, ...]
     root: Path | None
 
     @property
     def better_member(self) -> Scored | None:
-        """The member with the lowest log loss, if that is below the ensemble's."""
-        best = min(self.members, key=lambda member: member.val_loss)
-        return best if best.val_loss < self.whole.val_loss else None
+        """The member with the lowest loss, if that is below the ensemble's."""
+        best = min(self.members, key=lambda member: member.scores["loss"])
+        return best if best.scores["loss"] < self.whole.scores["loss"] else None
 
     @property
-    def mean_accuracy(self) -> float:
-        """The mean of the members' accuracies."""
-        return sum(each.val_accuracy for each in self.members) / len(self.members)
-
-    @property
-    def mean_loss(self) -> float:
-        """The mean of the members' log losses."""
-        return sum(each.val_loss for each in self.members) / len(self.members)
+    def mean_scores(self) -> dict[str, float]:
+        """The means of the members' scores."""
+        return {
+            name: sum(each.scores[name] for each in self.members) / len(self.members)
+            for name in self.whole.scores
+        }
 
 
 def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
@@ -96,9 +133,9 @@ def choose_members(config: Config, named: Sequence[str]) -> list[ChosenRun]:
 
 
 def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
-    """Make a run whose predictions are the mean of its members' probabilities.
+    """Make a run whose predictions are the mean of its members' probabilities, or ratings.
 
-    It predicts the validation images at once, and the test images if all members have predicted
+    It predicts the validation examples at once, and the test examples if all members have predicted
     them.
 
     Args:
@@ -106,42 +143,46 @@ def make_ensemble(members: Sequence[ChosenRun], config: Config) -> Ensemble:
         config: the folder of runs, and settings for members that have to predict.
 
     Raises:
-        DlError: a run is named twice; classes or validation images differ; a member can't predict.
+        DlError: a run is named twice; kinds, classes or validation examples differ; a member can't
+            predict.
     """
     started = utc_now()
     runs = [member.run for member in members]
     _refuse_twice(runs)
-    require_same_classes(runs)
-    _require_same_images(runs)
+    kind = same_kind(runs, "Make an ensemble of runs of one dataset.")
+    way, predictor = WAYS[kind], PREDICTORS[kind]
+    way.require_same(runs)
+    _require_same_examples(runs, NOUNS[kind])
     home = next((member for member in members if member.root), members[0])
-    classes, root = runs[0].classes, home.root
-    valid = PHOTOS.of_members(runs[0], runs, root, config, "valid")
-    predictions = {"valid": mean_of(valid)}
+    first, root = runs[0], home.root
+    valid = predictor.of_members(first, runs, root, config, "valid")
+    predictions = {"valid": predictor.mean(valid)}
     dataset = open_dataset(root) if root else None
     now = {split: dataset.fingerprint(split) if dataset else None for split in ("valid", "test")}
     if all(has_predictions(run, "test", now["test"]) for run in runs):
-        predictions["test"] = mean_of(PHOTOS.of_members(runs[0], runs, root, config, "test"))
-    scored = tuple(_score(run, each) for run, each in zip(runs, valid, strict=True))
+        tested = predictor.of_members(first, runs, root, config, "test")
+        predictions["test"] = predictor.mean(tested)
+    scored = tuple(Scored(run, each.scores) for run, each in zip(runs, valid, strict=True))
 
     runs_dir = config.settings().runs_dir
-    config_values = _resolved(home, classes, scored, config)
+    config_values = _resolved(home, first, way, scored, config)
     with Run.created_whole(runs_dir, home.run.dataset, ENSEMBLE, (f"m{len(runs)}",)) as (run, made):
         write_yaml(made.config_file, config_values)
-        write_yaml(made.classes_file, list(classes))
+        for name in LABELS[kind]:
+            atomic_write(made.path / name, read_bytes(first.path / name))
         made.log(config_values[RECORD]["command"])
         for split, mean in predictions.items():
-            write_predictions(made.predictions_file(split), mean)
-        whole = _score(run, predictions["valid"])
+            predictor.write(made.predictions_file(split), mean)
+        whole = Scored(run, predictions["valid"].scores)
         made.update_status(
             state="finished",
             recipe=ENSEMBLE,
             started=started,
             finished=utc_now(),
             predicted=_predicted(runs, {split: now[split] for split in predictions}),
-            val_loss=whole.val_loss,
-            val_accuracy=whole.val_accuracy,
+            **whole.columns,
         )
-    return Ensemble(whole, scored, root)
+    return Ensemble(kind, whole, scored, root)
 
 
 def train_members(config: Config, recipe: str, root: Path, count: int) -> Ensemble:
@@ -214,8 +255,8 @@ def _refuse_twice(runs: Sequence[Run]) -> None:
         seen.add(folder)
 
 
-def _require_same_images(runs: Sequence[Run]) -> None:
-    """Refuse runs with different validation images: one may have trained on another's."""
+def _require_same_examples(runs: Sequence[Run], noun: str) -> None:
+    """Refuse runs with different validation examples: one may have trained on another's."""
     first = runs[0]
     known = first.record.dataset
     for run in runs[1:]:
@@ -224,15 +265,10 @@ def _require_same_images(runs: Sequence[Run]) -> None:
             one, other = shown(known.path), shown(here.path)
             where = f"those of {one} and {other} differ"
             raise DlError(
-                f"{first.name} and {run.name} had different validation images",
+                f"{first.name} and {run.name} had different validation {noun}s",
                 why=f"those of {one} changed between the two runs" if one == other else where,
-                hint="Make an ensemble of runs of one dataset, trained on the same images.",
+                hint=f"Make an ensemble of runs of one dataset, trained on the same {noun}s.",
             )
-
-
-def _score(run: Run, valid: Predictions) -> Scored:
-    y_true, y_prob = valid.y_true, valid.y_prob
-    return Scored(run, rounded(accuracy(y_true, y_prob)), rounded(log_loss(y_true, y_prob)))
 
 
 def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, str]:
@@ -247,32 +283,32 @@ def _predicted(runs: Sequence[Run], now: Mapping[str, str | None]) -> dict[str, 
 
 
 def _resolved(
-    home: ChosenRun, classes: tuple[str, ...], members: Sequence[Scored], config: Config
+    home: ChosenRun, first: Run, way: Way, members: Sequence[Scored], config: Config
 ) -> dict[str, Any]:
-    """An ensemble's `config.yaml`: settings for `--config`, and the `run` block."""
+    """An ensemble's `config.yaml`: settings for `--config`, and the `run` block.
+
+    Args:
+        home: a member whose dataset is there, if one has it.
+        first: the first member.
+    """
     trained = home.run.config[RECORD]["dataset"]
     dataset = trained | {"path": str(home.root or trained["path"])}
     settings = config.settings()
-    values = {name: plain(getattr(settings, name)) for name in SHARED}
+    values = {name: plain(getattr(settings, name)) for name in way.settings}
+    values |= {"dataset": dataset["path"]}
+    if "workers" in values:
+        values["workers"] = settings.threads
     return {
         **values,
-        "dataset": dataset["path"],
-        "workers": settings.threads,
         RECORD: {
             "recipe": ENSEMBLE,
+            "kind": home.run.record.kind,
             "members": [
-                {
-                    "name": each.run.name,
-                    "path": str(each.run.path),
-                    "val_accuracy": each.val_accuracy,
-                    "val_loss": each.val_loss,
-                }
+                {"name": each.run.name, "path": str(each.run.path), **each.columns}
                 for each in members
             ],
             "dataset": dataset,
-            "classes": list(classes),
-            "forward": None,
-            "pixels": None,
+            **way.record(first),
             "parent": None,
             **provenance(),
         },

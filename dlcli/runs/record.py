@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.data.dataset import SPLITS, UNMARKED
+from dlcli.evaluation.scores import NAMES
 from dlcli.files.formats import damaged
 from dlcli.files.typed import read_as
 from dlcli.images.pixels import PixelRule
@@ -54,8 +55,20 @@ class RecordedMember:
 
     name: str
     path: Path
-    val_accuracy: float
     val_loss: float
+    val_accuracy: float | None = None
+    val_rmse: float | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The scores by their names, see `evaluation.scores`."""
+        found = {name: getattr(self, f"val_{name}") for name in NAMES}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """What `config.yaml` says of it."""
+        scores = {f"val_{name}": value for name, value in self.scores.items()}
+        return {"name": self.name, "path": str(self.path), **scores}
 
 
 @dataclass(frozen=True)

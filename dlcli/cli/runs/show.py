@@ -13,7 +13,7 @@ from dlcli.cli.parts.tables import emit_json, finite, print_table, print_text
 from dlcli.cli.runs.choice import named_or_last, next_command
 from dlcli.config import Config
 from dlcli.errors import DlError
-from dlcli.evaluation.scores import NAMES as SCORES
+from dlcli.evaluation.scores import NAMES, SCORES
 from dlcli.progress import say
 from dlcli.words import printable, to_second
 
@@ -37,17 +37,17 @@ LINES = (
     "command",
     "started",
     "finished",
-    *(f"val_{name}" for name in SCORES),
+    *(f"val_{name}" for name in NAMES),
     "public_score",
-    *(f"train_{name}" for name in SCORES),
+    *(f"train_{name}" for name in NAMES),
     "seconds",
     "parameters",
 )
 SENTENCES = ("reason", "problem")
 # The names for people, as in the other tables; the keys are those of `status.yaml`.
-NAMES = {
-    **{f"val_{name}": f"valid {name}" for name in SCORES},
-    **{f"train_{name}": f"train {name}" for name in SCORES},
+WORDS = {
+    **{f"val_{name}": f"valid {name}" for name in NAMES},
+    **{f"train_{name}": f"train {name}" for name in NAMES},
 }
 
 
@@ -117,7 +117,7 @@ def _print_head(row: Row) -> None:
         lines["problem"] = row.problem
     for name, value in lines.items():
         if value is not None:
-            start, text = f"{NAMES.get(name, name):14}  ", text_of(value)
+            start, text = f"{WORDS.get(name, name):14}  ", text_of(value)
             if name in SENTENCES:
                 print_text(text, start)
             else:  # unbroken, so that it can be copied
@@ -139,9 +139,10 @@ def _print_settings(run: Run, changed: Sequence[Changed], changes: Any) -> None:
             ],
         )
     elif members := _members(run):
+        titles = SCORES[run.record.kind].titles
         print_table(
-            ["member", "valid accuracy", "log loss"],
-            [[each.name, each.val_accuracy, each.val_loss] for each in members],
+            ["member", *titles.values()],
+            [[each.name, *map(each.scores.get, titles)] for each in members],
         )
     elif not resumed:
         click.echo("All settings have their defaults.")
@@ -200,7 +201,7 @@ def _plain(
         "problem": row.problem or None,
         "settings": {each.key: asdict(each) for each in changed},
         "changes": changes or [],
-        "members": [asdict(each) | {"path": str(each.path)} for each in _members(row.run)],
+        "members": [each.describe() for each in _members(row.run)],
         "diagnosis": asdict(diagnosis) if diagnosis else None,
         "files": [asdict(file) for file in files],
     }

@@ -134,7 +134,7 @@ def _training(run: Run) -> dict[str, object]:
 def _members(record: RunRecord) -> dict[str, object]:
     """An ensemble's members, with their scores when it was made."""
     return {
-        f"member {number}": f"{each.name}, accuracy {each.val_accuracy:.4f}, "
+        f"member {number}": f"{each.name}, accuracy {each.scores['accuracy']:.4f}, "
         f"log loss {each.val_loss:.4f}"
         for number, each in enumerate(record.members, 1)
     }
