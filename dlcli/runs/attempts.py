@@ -1,4 +1,4 @@
-"""Remedies of a diagnosis that were tried: runs of the same images with the remedy's change.
+"""Remedies of a diagnosis that were tried: runs on the same dataset with the remedy's change.
 
 A remedy is a command, and the commands of a diagnosis are few: `dl rerun RUN` with changes, and
 `dl train RECIPE`. A finished run is an attempt at one if it differs from RUN in that change alone,
@@ -17,8 +17,10 @@ from pathlib import Path
 from dlcli.catalog import make_recipe, recipe_digest, recipe_file
 from dlcli.config import load_config
 from dlcli.data.choice import again, dataset_names
+from dlcli.data.dataset import UNMARKED
 from dlcli.errors import DlError
 from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.rating_diagnosis import MORE_RATINGS
 from dlcli.evaluation.remedies import MORE_IMAGES, Remedy
 from dlcli.files.formats import below, flat, read_bytes
 from dlcli.files.paths import is_folder, quoted, shown
@@ -45,6 +47,8 @@ from dlcli.trust import asked_by
 NOT_SETTINGS = (*LOCATIONS, *DECIDED, *BESIDES, "seed", "kaggle", "train", RECORD)
 # Parts of a record in which attempts may differ, or that the fingerprints stand for.
 NOT_COMPARED = (CLASSES, "dataset", "versions", "git", "platform")
+# What helps once all remedies were tried, for each kind of dataset.
+MORE: Mapping[str, str] = {"photos": MORE_IMAGES, "ratings": MORE_RATINGS}
 # Recorded values that belong to one recipe.
 OF_ONE_RECIPE = ("recipe_digest", "forward.layer")
 
@@ -57,21 +61,23 @@ class Trained:
         name: the run's name.
         recipe: the recipe's name.
         settings: its hyperparameters by their names, as text.
-        images: the fingerprints of its training and validation images.
+        examples: the fingerprints of its training and validation images, or ratings.
         val_loss: its lowest validation loss.
         parent: the name of the run that it is a rerun of, if it is one.
         shared: shared settings and recorded values by their dotted keys, as text.
-        counts: the numbers of training images and of classes; 0 if unknown.
+        counts: the numbers of training images and of classes; 0 if unknown, or there are none.
+        kind: of dataset.
     """
 
     name: str
     recipe: str
     settings: Mapping[str, str]
-    images: tuple[str, str]
+    examples: tuple[str, str]
     val_loss: float
     parent: str | None = None
     shared: Mapping[str, str] = field(default_factory=dict)
     counts: tuple[int, int] = (0, 0)
+    kind: str = UNMARKED
 
     @property
     def values(self) -> dict[str, str]:
@@ -124,7 +130,7 @@ class Change:
 
 @asked_by(None)  # advice alone is not worth a question
 def change_of(remedy: str, run: Trained) -> Change | None:
-    """What a remedy's command trains; None if it trains nothing, or on other images.
+    """What a remedy's command trains; None if it trains nothing, or on another dataset.
 
     Args:
         remedy: as in `Diagnosis.next`: "more dropout, `dl rerun RUN --set dropout=0.75`".
@@ -157,7 +163,7 @@ def change_of(remedy: str, run: Trained) -> Change | None:
 
 
 def _trained_anew(recipe: str, run: Trained) -> Change:
-    """What `dl train RECIPE` trains on a run's images, with the run's shared settings.
+    """What `dl train RECIPE` trains on a run's dataset, with the run's shared settings.
 
     Raises:
         DlError: there is no such recipe, or it can't be loaded.
@@ -191,7 +197,7 @@ def last_gain(run: Trained, others: Iterable[Trained]) -> Trained:
     """The run, or the nearest run that it is a rerun of without a clear gain since.
 
     Args:
-        others: trainings of the same images.
+        others: trainings on the same examples.
     """
     by_name, lowest = {each.name: each for each in others}, run.val_loss
     while parent := by_name.pop(run.parent or "", None):
@@ -209,7 +215,7 @@ def attempts_at(
 
     Args:
         remedies: those for the run, as in `Diagnosis.next`.
-        others: trainings of the same images.
+        others: trainings on the same examples.
     """
     found = {}
     for remedy in remedies:
@@ -229,7 +235,7 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     trained = read_training(run, run.status.get("val_loss"))
     if trained is None or not (diagnosis.next or trained.parent):
         return _on_its_dataset(diagnosis, run).lines
-    others = _finished(run.path.parent, trained.images)
+    others = _finished(run.path.parent, trained.examples)
     base, before = last_gain(trained, others), ""
     if base is not trained:
         diagnosis = _with_remedies_of(run.path.parent / base.name, diagnosis)
@@ -243,7 +249,7 @@ def advice_lines(run: Run, diagnosis: Diagnosis) -> list[str]:
     attempts = attempts_at(diagnosis.next, base, others)
     left = tuple(each for each in diagnosis.next if each not in attempts)
     if attempts and not any(Remedy.of(each).command for each in left):
-        left = ()  # "more images" is said at the end
+        left = ()  # more images, or ratings, are said at the end
     tried = [
         f"- {_what(remedy, each, base)}: valid loss {each.val_loss:.4f}, {shown(each.name)}"
         for remedy, each in attempts.items()
@@ -270,7 +276,7 @@ def _nothing_left(run: Trained, others: Sequence[Trained]) -> str:
     backbone = ", or another backbone (`dl backbones`)" if "backbone" in run.values else ""
     return (
         f"That is all that `dl` knows to try. The best of these runs is {found}. "
-        f"What may help now: {MORE_IMAGES}{backbone}."
+        f"What may help now: {MORE[run.kind]}{backbone}."
     )
 
 
@@ -297,24 +303,24 @@ def _on_its_dataset(diagnosis: Diagnosis, run: Run) -> Diagnosis:
     )
 
 
-def _finished(folder: Path, images: tuple[str, str]) -> list[Trained]:
-    """The finished trainings of a dataset's folder in the runs folder, on the same images."""
+def _finished(folder: Path, examples: tuple[str, str]) -> list[Trained]:
+    """The finished trainings of a dataset's folder in the runs folder, on the same examples."""
     rows = list_runs(folder.parent, folder.name)
     read = [
         read_training(row.run, row.values["val_loss"])
         for row in rows
-        if row.state == "finished" and _may_be_on(row.run, images)
+        if row.state == "finished" and _may_be_on(row.run, examples)
     ]
-    return [each for each in read if each and each.images == images]
+    return [each for each in read if each and each.examples == examples]
 
 
-def _may_be_on(run: Run, images: tuple[str, str]) -> bool:
+def _may_be_on(run: Run, examples: tuple[str, str]) -> bool:
     """Whether a run's settings hold the fingerprints: far quicker than to parse them all."""
     try:
         held = read_bytes(run.config_file)
     except (OSError, DlError):
         return False
-    return all(each.encode() in held for each in images)
+    return all(each.encode() in held for each in examples)
 
 
 def _with_remedies_of(folder: Path, diagnosis: Diagnosis) -> Diagnosis:
@@ -348,7 +354,7 @@ def read_training(run: Run, val_loss: object) -> Trained | None:
         name=run.name,
         recipe=recipe,
         settings={name: text_of(value) for name, value in flat(own)},
-        images=(str(prints.get("train")), str(prints.get("valid"))),
+        examples=(str(prints.get("train")), str(prints.get("valid"))),
         val_loss=float(val_loss),
         parent=Path(parent).name if isinstance(parent, str) else None,
         shared={name: text_of(value) for name, value in shared.items()},
@@ -356,4 +362,5 @@ def read_training(run: Run, val_loss: object) -> Trained | None:
             images if isinstance(images, int) else 0,
             len(classes) if isinstance(classes, list) else 0,
         ),
+        kind=str(record.get("kind", UNMARKED)),
     )
