@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlcli import words
 from dlcli.evaluation.history import Curves
+from dlcli.evaluation.scores import TITLES
 
 if TYPE_CHECKING:
     from dlcli.evaluation.metrics import Floats, Ints
@@ -271,7 +272,7 @@ def runs_chart(metric: str, runs: Sequence[tuple[int, str, Curves]]) -> RunsChar
     """Lay out the validation curves of several runs; None if there is no value.
 
     Args:
-        metric: "loss" or "accuracy".
+        metric: a name in `scores.NAMES`.
         runs: place, letter and curves of each.
     """
     known = [
@@ -302,7 +303,7 @@ def runs_chart(metric: str, runs: Sequence[tuple[int, str, Curves]]) -> RunsChar
         end = Mark(marks[-1].x, marks[-1].y, letter)
         lines.append(RunLine(number, marks, kept[0] if kept else None, end))
     return RunsChart(
-        title=f"Validation {metric}{scale}",
+        title=f"Validation {TITLES[metric]}{scale}",
         lines=_letters_apart(lines),
         x_ticks=tuple(Mark(x(epoch), BOTTOM, str(epoch)) for epoch in epoch_ticks((first, last))),
         y_ticks=y_ticks,

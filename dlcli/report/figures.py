@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcli.evaluation.history import Curves, curves
+from dlcli.evaluation.scores import HIGHER, NAMES, TITLES
 from dlcli.files.atomic import atomic
 from dlcli.files.paths import shown
 from dlcli.report.charts import WIDE
@@ -52,7 +53,6 @@ MARKERS = "os^DvPX"
 MOST_MARKED = 20
 RING: dict[str, Any] = {"marker": "o", "fillstyle": "none", "markersize": 10, "linestyle": "none"}
 BEST = "best epoch, whose model was kept"
-PANELS = (("loss", "valid"), ("loss", "train"), ("accuracy", "valid"))
 COMPARISON_INCHES = 12.0
 LEGEND_CHARACTERS = 165  # of its font, in that width
 
@@ -181,7 +181,7 @@ def fitting(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 @plain_style()
 def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
-    """Draw valid loss, train loss and valid accuracy by epoch, a line for each run.
+    """Draw valid loss, train loss and the other valid score by epoch, a line for each run.
 
     Args:
         path: the PNG to write.
@@ -194,9 +194,11 @@ def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, 
     columns = max(1, LEGEND_CHARACTERS // (max(map(len, [*names, BEST])) + 10))
     rows = -(-(len(runs) + 1) // columns)
     figure = Figure(figsize=(COMPARISON_INCHES, 3.6 + 0.2 * rows), layout="constrained")
-    valid_loss, train_loss, accuracy = figure.subplots(1, 3)
+    panels = valid_loss, train_loss, other = figure.subplots(1, 3)
+    score = next((n for n in NAMES[1:] if any(n in found for found in lines.values())), NAMES[1])
     train_loss.sharey(valid_loss)
-    for axes, (metric, side) in zip((valid_loss, train_loss, accuracy), PANELS, strict=True):
+    drawn = (("loss", "valid"), ("loss", "train"), (score, "valid"))
+    for axes, (metric, side) in zip(panels, drawn, strict=True):
         for number, found in lines.items():
             if curve := found.get(metric):
                 _draw_run(axes, curve, side, number)
@@ -204,8 +206,8 @@ def draw_comparison(path: Path, runs: Sequence[tuple[str, Sequence[Mapping[str, 
     scale = _scale_losses((valid_loss, train_loss), [value for each in losses for value in each])
     calm(valid_loss, f"Valid loss{scale}")
     calm(train_loss, f"Train loss{scale}")
-    calm(accuracy, "Valid accuracy")
-    _finish_comparison((valid_loss, train_loss, accuracy))
+    calm(other, f"Valid {TITLES[score]}")
+    _finish_comparison(panels, as_shares=score in HIGHER)
     handles = [*(_key(**_style(number)) for number in lines), _key(**RING, color=MUTED)]
     names = [*(name.replace("$", r"\$") for name in names), BEST]
     figure.legend(
@@ -257,14 +259,15 @@ def _scale_losses(both: Sequence[Axes], losses: Sequence[float]) -> str:
     return " (logarithmic scale)"
 
 
-def _finish_comparison(panels: Sequence[Axes]) -> None:
+def _finish_comparison(panels: Sequence[Axes], *, as_shares: bool) -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     for axes in panels:
         axes.set_xlabel("epoch", color=MUTED, fontsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color=RULE, linewidth=0.6)
-    panels[-1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
+    if as_shares:
+        panels[-1].yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
 
 
 @plain_style()

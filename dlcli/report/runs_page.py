@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dlcli.data.dataset import SPLITS
-from dlcli.data.photos.photos import open_photos
+from dlcli.data.dataset import NOUNS, SPLITS, UNMARKED
+from dlcli.data.kinds import open_dataset
 from dlcli.errors import DlError
 from dlcli.evaluation.history import curves
+from dlcli.evaluation.scores import HIGHER, NAMES, TITLES
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import below
 from dlcli.files.paths import shown
@@ -26,6 +27,7 @@ from dlcli.runs.filters import best_first, sorted_by
 from dlcli.runs.listing import Row, epochs_of
 from dlcli.runs.run import Run
 from dlcli.runs.settings import LOCATIONS, differing_settings
+from dlcli.settings_file import RECORD
 from dlcli.words import count, first_of, loss, percent, short
 
 MOST_SHOWN = 5  # best runs with own curves and settings; the page has a colour for each
@@ -42,6 +44,7 @@ class Line:
         number, letter: its place among the best few, from 0, and its letter there; None and empty
             for other runs.
         href: its own report, relative to the page; empty if there is none.
+        scores: a text for each of the page's.
         problem: what is wrong with a damaged run.
     """
 
@@ -51,8 +54,7 @@ class Line:
     href: str
     state: str
     recipe: str
-    loss: str
-    accuracy: str
+    scores: Sequence[str]
     epochs: str
     best_epoch: str
     seconds: str
@@ -69,10 +71,11 @@ class Page:
         filters: the filters that chose the runs.
         lead: a sentence on all runs, and one on the best.
         chance: sentences on whether the two best runs differ significantly.
+        scores: the titles of the validation scores' columns.
         lines: the runs, best first; damaged: the damaged runs.
         recipes: whether recipes have a column; not if each run's name contains its recipe.
         letters: of the best few; names: of the same runs.
-        charts: validation loss and accuracy of the best few.
+        charts: validation scores of the best few.
         settings: for each differing setting its name, its value in each of the best few, and its
             values in the other runs, if any; settings_note: which runs were compared.
         others: whether there are other runs.
@@ -85,6 +88,7 @@ class Page:
     filters: Sequence[str]
     lead: str
     chance: Sequence[str]
+    scores: Sequence[str]
     lines: Sequence[Line]
     damaged: Sequence[Line]
     recipes: bool
@@ -114,18 +118,20 @@ def write_runs_page(
     letters = {row.run: letter(number) for number, row in enumerate(best)}
     others = [row for row in whole if row.run not in letters]
     compared = [*best, *others[: MOST_COMPARED - len(best)]]
+    scores = _scores(rows)
     page = Page(
         dataset=dataset,
         place=shown(rows[0].run.path.parent),
         filters=filters,
         lead=_lead(rows, best),
         chance=_chance(best, len(whole)),
-        lines=[_line(row, letters, path) for row in whole],
-        damaged=[_line(row, letters, path) for row in rows if row.problem],
+        scores=[f"valid {TITLES[name]}" for name in scores],
+        lines=[_line(row, letters, path, scores) for row in whole],
+        damaged=[_line(row, letters, path, scores) for row in rows if row.problem],
         recipes=not all(f"-{row.values['recipe']}" in row.run.name for row in whole),
         letters=[*letters.values()],
         names=[row.run.name for row in best],
-        charts=_charts(best),
+        charts=_charts(best, scores),
         settings=_settings(compared, len(best)),
         settings_note=_settings_note(len(compared), len(whole)),
         others=len(compared) > len(best),
@@ -146,10 +152,20 @@ def _lead(rows: Sequence[Row], best: Sequence[Row]) -> str:
     if not best:
         return counted
     values = best[0].values
-    accuracy = values["val_accuracy"]
-    right = "" if accuracy is None else f", accuracy {percent(accuracy)}"
+    others = "".join(
+        f", {TITLES[name]} {(percent if name in HIGHER else loss)(values[f'val_{name}'])}"
+        for name in _scores(best[:1])[1:]
+        if values.get(f"val_{name}") is not None
+    )
     by_recipe = f"{values['recipe']}: " if values["recipe"] else ""
-    return f"{counted} The best is A, {by_recipe}validation loss {loss(values['val_loss'])}{right}."
+    of_best = f"{by_recipe}validation loss {loss(values['val_loss'])}{others}"
+    return f"{counted} The best is A, {of_best}."
+
+
+def _scores(rows: Sequence[Row]) -> list[str]:
+    """The names of the scores that the runs have: the loss, and what a run has besides."""
+    there = [n for n in NAMES if any(row.values.get(f"val_{n}") is not None for row in rows)]
+    return there if len(there) > 1 else [*NAMES[:2]]
 
 
 def _chance(best: Sequence[Row], runs: int) -> list[str]:
@@ -171,7 +187,7 @@ def _chance(best: Sequence[Row], runs: int) -> list[str]:
     return [*contrast.sentences, *said]
 
 
-def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:
+def _line(row: Row, letters: Mapping[Run, str], page: Path, scores: Sequence[str]) -> Line:
     values = row.values
     named = letters.get(row.run, "")
     return Line(
@@ -181,8 +197,7 @@ def _line(row: Row, letters: Mapping[Run, str], page: Path) -> Line:
         href=_href(row.run.report_file, page),
         state=row.state,
         recipe=str(values["recipe"] or ""),
-        loss=_number(values["val_loss"], 4),
-        accuracy=_number(values["val_accuracy"], 4),
+        scores=[_number(values.get(f"val_{name}"), 4) for name in scores],
         epochs=epochs_of(row),
         best_epoch=_number(values["best_epoch"], 0),
         seconds=_number(values["seconds"], 1),
@@ -206,7 +221,7 @@ def _minute(time: str) -> str:
     return time[:16].replace("T", " ")
 
 
-def _charts(best: Sequence[Row]) -> list[RunsChart]:
+def _charts(best: Sequence[Row], scores: Sequence[str]) -> list[RunsChart]:
     found = [
         (number, letter(number), curve)
         for number, row in enumerate(best)
@@ -214,7 +229,7 @@ def _charts(best: Sequence[Row]) -> list[RunsChart]:
     ]
     drawn = [
         runs_chart(metric, [each for each in found if each[2].metric == metric])
-        for metric in ("loss", "accuracy")
+        for metric in scores
     ]
     return [each for each in drawn if each]
 
@@ -252,19 +267,19 @@ def _about(dataset: str, root: Path | None, rows: Sequence[Row]) -> dict[str, st
     try:
         if root is None:
             raise DlError("it is not here")
-        found = open_photos(root)
+        found = open_dataset(root)
     except DlError as error:
         about = {"dataset": dataset, "now": f"{error.what}."}
         newest = max(rows, key=lambda row: str(row.values["started"] or ""), default=None)
-        config = newest.run.config if newest else {}
-        images = below(config, "run", "dataset", "images")
-        counts = dict(images) if isinstance(images, Mapping) else {}
-        classes = below(config, "run", "classes")
-        names = [str(name) for name in classes] if isinstance(classes, list) else []
+        record = below(newest.run.config, RECORD) if newest else {}
+        noun = NOUNS.get(str(below(record, "kind")), NOUNS[UNMARKED])
+        held = below(record, "dataset", f"{noun}s")
+        counts = dict(held) if isinstance(held, Mapping) else {}
+        labels = below(record, "classes")
+        classes = tuple(map(str, labels)) if isinstance(labels, list) else ()
     else:
-        about = {"dataset": shown(found.root)}
-        counts = {split: len(found.splits[split]) for split in SPLITS}
-        names = [*found.classes]
-    images_of = {f"{split} images": f"{n:,}" for split, n in counts.items() if isinstance(n, int)}
-    listed = first_of([*map(short, names)], MOST_NAMED)
-    return {**about, **images_of, **({f"{len(names):,} classes": listed} if names else {})}
+        about, noun = {"dataset": shown(found.root)}, found.noun
+        counts, classes = {split: found.sizes[split] for split in SPLITS}, found.class_names
+    sizes = {f"{split} {noun}s": f"{n:,}" for split, n in counts.items() if isinstance(n, int)}
+    listed = first_of([*map(short, classes)], MOST_NAMED)
+    return {**about, **sizes, **({f"{len(classes):,} classes": listed} if classes else {})}
