@@ -84,6 +84,16 @@ def recipe_class(name: str) -> type[AnyRecipe]:
     return loaded
 
 
+def kind_named(name: str) -> str:
+    """The kind of dataset that a recipe is for; "" if its file can't be loaded, or is withheld."""
+    if name in withheld_names():
+        return ""
+    try:
+        return kind_for(recipe_class(name))
+    except DlError:
+        return ""
+
+
 def recipe_keys(name: str) -> list[str]:
     """The settings that a command which trains a recipe takes."""
     cls = recipe_class(name)

@@ -8,6 +8,7 @@ import click
 
 from dlcli.catalog import (
     broken_files,
+    kind_named,
     loadable_names,
     make_recipe,
     recipe_file,
@@ -21,6 +22,7 @@ from dlcli.cli.parts.options import JSON
 from dlcli.cli.parts.tables import emit_json, print_table
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.recipe import KINDS
 from dlcli.settings.fields import settings_of
 
 NOT_TRUSTED = "not trusted"
@@ -30,7 +32,7 @@ NOT_TRUSTED = "not trusted"
 @click.argument("recipe", required=False, shell_complete=complete_recipe)
 @JSON
 def command(recipe: str | None, as_json: bool) -> None:
-    """List the recipes, or show one in full.
+    """List the recipes for each kind of dataset, or show one.
 
     Of a project that is not trusted, only the names of its recipes are listed: their code is not
     run. See `dl config trust`.
@@ -39,8 +41,8 @@ def command(recipe: str | None, as_json: bool) -> None:
         default, file = make_recipe(recipe, {}), recipe_file(recipe)
         if as_json:
             values = default.hyperparameters()
-            page = {"name": recipe, "text": recipe_text(recipe), "file": file and str(file)}
-            emit_json({**page, "hyperparameters": values})
+            page = {"name": recipe, "kind": kind_named(recipe), "text": recipe_text(recipe)}
+            emit_json({**page, "file": file and str(file), "hyperparameters": values})
             return
         text = paragraphs(recipe_text(recipe))
         if file:
@@ -53,18 +55,24 @@ def command(recipe: str | None, as_json: bool) -> None:
         return
     withheld = withheld_names()
     usable = loadable_names(without=withheld)
-    summaries = {
-        name: NOT_TRUSTED if name in withheld else recipe_text(name).partition("\n")[0]
+    order = ["", *KINDS]
+    listed = [
+        (name, kind_named(name), NOT_TRUSTED if name in withheld else _summary(name))
         for name in sorted([*usable, *withheld])
-    }
+    ]
+    listed.sort(key=lambda each: order.index(each[1]))
     if as_json:
-        emit_json([{"name": name, "summary": text} for name, text in summaries.items()])
+        emit_json([{"name": name, "kind": kind, "summary": text} for name, kind, text in listed])
     else:
-        print_table(["recipe", "what it does"], list(summaries.items()))
+        print_table(["recipe", "for", "what it does"], listed)
     for error in broken_files(without=withheld).values():
         say(f"Warning: {error}")
     if withheld:
         say(f"Warning: {why_withheld(withheld[0])}")
+
+
+def _summary(name: str) -> str:
+    return recipe_text(name).partition("\n")[0]
 
 
 command.params.append(DebugOption())

@@ -12,6 +12,7 @@ from dlcli.catalog import (
     SHARED_KEYS,
     built_in_names,
     hyperparameter_names,
+    kind_named,
     recipe_class,
     recipe_keys,
     recipe_names,
@@ -25,6 +26,7 @@ from dlcli.config import Config
 from dlcli.errors import DlError, ExitCode
 from dlcli.files.paths import shown
 from dlcli.progress import say
+from dlcli.recipe import KINDS
 from dlcli.settings.fields import settings_of
 from dlcli.settings.schedule import MOST_EPOCHS
 from dlcli.settings.shared import BACKBONE_SETTINGS
@@ -59,6 +61,16 @@ class Recipes(Group):
         except DlError as error:
             return unusable_command(cmd_name, error)
         return self.recipe_command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the recipes for each kind of dataset, those that can't be loaded last."""
+        by_kind: dict[str, list[tuple[str, str]]] = {kind: [] for kind in KINDS}
+        for name in self.list_commands(ctx):
+            by_kind.setdefault(kind_named(name), []).append((name, self.summary(ctx, name)))
+        for kind, rows in by_kind.items():
+            if rows:
+                with formatter.section(f"Recipes for {kind}" if kind else "Other recipes"):
+                    formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
