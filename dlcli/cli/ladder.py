@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from dlcli.report.ladder import Result
     from dlcli.runs.ladder import Ladder
 
-HEADER = ("step", "train loss", "valid loss", "train acc", "valid acc", "seconds", "params")
+# The names of scores in the table, so that the longest name of a step fits beside them.
+SHORT = {"loss": "loss", "accuracy": "acc", "rmse": "RMSE"}
 # Settings that the next command must repeat.
 KEYS = ["seed", "on_error", "memory", *BACKBONE_SETTINGS, *AMOUNTS]
 
@@ -36,17 +37,18 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
     """Train the course's recipes in order, and compare them.
 
     The course is fast.ai's of 2017. The steps go from a linear model on the pixels to new layers on
-    a pretrained network. Each step is a run. It trains on the dataset's sample (see `dl data
-    sample`), or with --full on the whole dataset. Ctrl-C shows the results so far. The same command
+    a pretrained network; on ratings, from biases to a network. Each step is a run. It trains on the
+    dataset's sample (see `dl data sample`), or with --full on the whole dataset; on ratings always
+    on the dataset that is named. Ctrl-C shows the results so far. The same command
     resumes a stopped ladder and shows a finished one again. Hyperparameters come from the settings,
     such as `train.cnn.schedule`.
     """
     from dlcli.data.choice import choose_dataset
-    from dlcli.experiments.ladder import Stopped, choose_images, climb
+    from dlcli.experiments.ladder import Stopped, choose_examples, climb
     from dlcli.report.ladder import best_of
 
     named = choose_dataset(config)
-    choice = choose_images(named, full)
+    choice = choose_examples(named, full)
     say(str(choice))
     try:
         ladder, results = climb(config, choice.root, anew)
@@ -60,24 +62,27 @@ def command(config: Config, full: bool, anew: bool, as_json: bool) -> None:
 
 
 def _show(ladder: Ladder, root: Path, results: Sequence[Result], as_json: bool) -> None:
-    from dlcli.report.ladder import MARKDOWN, PICTURE
+    from dlcli.data.dataset import kind_of
+    from dlcli.report.ladder import MARKDOWN, PICTURE, titles_of
 
+    kind = kind_of(root)
     if as_json:
-        emit_json(_plain(ladder, root, results))
+        emit_json(_plain(ladder, root, results, kind))
     else:
-        print_table(HEADER, _aligned([result.cells for result in results]))
+        header = ("step", *titles_of(kind, SHORT), "seconds", "params")
+        print_table(header, _aligned(header, [result.cells(kind) for result in results]))
         click.echo()
         print_table(["step", "what it shows"], [[each.step, each.finding] for each in results])
     say(f"Table: {shown(ladder.path / MARKDOWN)}; figure: {shown(ladder.path / PICTURE)}")
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Right-align numbers that are already formatted."""
-    widths = [0, *map(len, HEADER[1:])]
+    widths = [0, *map(len, header[1:])]
     return [[cell.rjust(widths[i]) for i, cell in enumerate(row)] for row in rows]
 
 
-def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, Any]:
+def _plain(ladder: Ladder, root: Path, results: Sequence[Result], kind: str) -> dict[str, Any]:
     """The ladder as plain values for JSON."""
     from dataclasses import asdict
 
@@ -88,7 +93,18 @@ def _plain(ladder: Ladder, root: Path, results: Sequence[Result]) -> dict[str, A
         "ladder": str(ladder.path),
         "dataset": str(root),
         "best": best.step if best else None,
-        "steps": [asdict(each) | {"run": str(each.run)} for each in results],
+        "steps": [
+            {
+                "step": each.step,
+                "recipe": each.recipe,
+                "command": each.command,
+                "run": str(each.run),
+                "failed": each.failed,
+                "diagnosis": asdict(each.diagnosis) if each.diagnosis else None,
+                **each.measured(kind),
+            }
+            for each in results
+        ],
     }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from dlcli.evaluation.diagnosis import Diagnosis
+from dlcli.evaluation.scores import HIGHER, SCORES, TITLES
 from dlcli.files.atomic import atomic_write
 from dlcli.files.formats import write_csv
 from dlcli.files.paths import shown
@@ -27,12 +27,12 @@ APART = 0.2
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one step; the scores are None if it failed.
+    """The result of one step.
 
     Args:
         command: the command that trains it outside of a ladder.
         failed: why it failed, in sentences.
-        train_loss, train_accuracy, val_loss, val_accuracy: of the best epoch's model.
+        scores: of the best epoch's model, by the names of `columns_of`; {} if it failed.
         seconds: of training.
         parameters: of the whole network, frozen ones included.
     """
@@ -43,25 +43,18 @@ class Result:
     run: Path
     failed: str | None
     diagnosis: Diagnosis | None
-    train_loss: float | None
-    val_loss: float | None
-    train_accuracy: float | None
-    val_accuracy: float | None
+    scores: Mapping[str, float]
     seconds: float | None
     parameters: int | None
-
-    SCORES: ClassVar[tuple[str, ...]] = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
-    MEASURED: ClassVar[tuple[str, ...]] = (*SCORES, "seconds", "parameters")
 
     @property
     def finding(self) -> str:
         """The diagnosis and what to try next, or the failure."""
         return self.diagnosis.in_short if self.diagnosis else f"Failed. {self.failed}"
 
-    @property
-    def cells(self) -> tuple[str, ...]:
+    def cells(self, kind: str) -> tuple[str, ...]:
         """Step, scores, seconds and parameters as text."""
-        scores = [getattr(self, name) for name in self.SCORES]
+        scores = [self.scores.get(name) for name in columns_of(kind)]
         return (
             self.step,
             *("" if score is None else f"{score:.4f}" for score in scores),
@@ -69,51 +62,74 @@ class Result:
             "" if self.parameters is None else in_thousands(self.parameters),
         )
 
+    def measured(self, kind: str) -> dict[str, float | None]:
+        """Scores, seconds and parameters by their names; None if it failed."""
+        scores = {name: self.scores.get(name) for name in columns_of(kind)}
+        return {**scores, "seconds": self.seconds, "parameters": self.parameters}
+
+
+def columns_of(kind: str) -> tuple[str, ...]:
+    """The names of a step's scores: "train_loss", "val_loss" and so on."""
+    return tuple(f"{of}_{name}" for name in SCORES[kind].names for of in ("train", "val"))
+
+
+def titles_of(kind: str, words: Mapping[str, str] = TITLES) -> tuple[str, ...]:
+    """The titles of these columns, with some words for the names of scores."""
+    return tuple(f"{of} {words[name]}" for name in SCORES[kind].names for of in ("train", "valid"))
+
 
 @dataclass(frozen=True)
 class Ground:
     """The dataset of a ladder.
 
     Args:
-        train: the number of training images.
-        counts: the number of validation images of each class.
+        kind: of dataset.
+        about: how many examples it has, and the scores of guessing, in sentences.
+        guess: the scores of guessing, by their names.
     """
 
     dataset: str
-    train: int
-    counts: tuple[int, ...]
+    kind: str
+    about: str
+    guess: Mapping[str, float]
 
-    @property
-    def accuracy(self) -> float:
-        """The accuracy of always answering the most frequent class."""
-        return max(self.counts) / sum(self.counts)
 
-    @property
-    def loss(self) -> float:
-        """The loss of guessing by class frequencies: their entropy."""
-        total = sum(self.counts)
-        return sum(n / total * math.log(total / n) for n in self.counts)
+@dataclass(frozen=True)
+class Panel:
+    """A part of the figure, for one score.
 
-    def __str__(self) -> str:
-        """In words, with the scores of guessing."""
-        return (
-            f"{self.train:,} training images, {sum(self.counts):,} validation images. Guessing: "
-            f"accuracy {percent(self.accuracy)} with the most frequent class, loss "
-            f"{loss(self.loss)} with the class frequencies."
-        )
+    Args:
+        note: what follows the score's name in the title.
+        logarithmic: whether its scale is.
+    """
+
+    score: str
+    write: Callable[[float], str]
+    note: str = ""
+    logarithmic: bool = False
+
+
+# The figure of each kind of dataset, from above.
+PANELS: Mapping[str, tuple[Panel, ...]] = {
+    "photos": (
+        Panel("accuracy", percent),
+        Panel("loss", loss, " (less is better; logarithmic scale)", logarithmic=True),
+    ),
+    "ratings": (Panel("loss", loss, " (less is better)"),),
+}
 
 
 def best_of(results: Sequence[Result]) -> Result | None:
     """The step with the lowest validation loss; None if all failed."""
-    finished = [result for result in results if result.val_loss is not None]
-    return min(finished, key=lambda result: result.val_loss or 0.0, default=None)
+    finished = [result for result in results if "val_loss" in result.scores]
+    return min(finished, key=lambda result: result.scores["val_loss"], default=None)
 
 
 def write_results(folder: Path, results: Sequence[Result], ground: Ground) -> None:
     """Write the tables and the figure into a ladder's folder."""
-    header = ["step", "run", *Result.MEASURED, "finding"]
+    header = ["step", "run", *columns_of(ground.kind), "seconds", "parameters", "finding"]
     rows = [
-        [each.step, each.run.name, *(getattr(each, name) for name in Result.MEASURED), each.finding]
+        [each.step, each.run.name, *each.measured(ground.kind).values(), each.finding]
         for each in results
     ]
     write_csv(folder / CSV, [header, *rows])
@@ -123,19 +139,26 @@ def write_results(folder: Path, results: Sequence[Result], ground: Ground) -> No
 
 def markdown(results: Sequence[Result], ground: Ground) -> str:
     """The table and the diagnoses as a Markdown page."""
-    header = ("step", "train loss", "valid loss", "train accuracy", "valid accuracy", "seconds")
-    lines = [(*header, "parameters"), ("---", *["---:"] * 6), *(each.cells for each in results)]
+    header = ("step", *titles_of(ground.kind), "seconds", "parameters")
+    cells = [each.cells(ground.kind) for each in results]
+    lines = [header, ("---", *["---:"] * (len(header) - 1)), *cells]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     findings = "\n".join(f"- **{each.step}**: {each.finding}" for each in results)
+    drawn = " and ".join(SCORES[ground.kind].words[each.score] for each in PANELS[ground.kind])
     return (
-        f"# The ladder on {shown(ground.dataset)}\n\n{ground}\n\n{table}\n\n"
-        f"![Accuracy and log loss of each step]({PICTURE})\n\n{findings}\n"
+        f"# The ladder on {shown(ground.dataset)}\n\n{ground.about}\n\n{table}\n\n"
+        f"![{_begun(drawn)} of each step]({PICTURE})\n\n{findings}\n"
     )
+
+
+def _begun(text: str) -> str:
+    """A text that begins with a capital; "MSE" stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 @plain_style()
 def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
-    """Draw accuracy above and log loss below, with a line from train to valid for each step.
+    """Draw the panels of the kind, with a line from train to valid for each step.
 
     Args:
         path: the PNG to write, 1,200 pixels wide.
@@ -144,31 +167,37 @@ def draw_ladder(path: Path, results: Sequence[Result], ground: Ground) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    calm(above, f"Accuracy on {ground.dataset}")
-    _draw(above, [(each.train_accuracy, each.val_accuracy) for each in results], percent)
-    _draw_guess(above, ground.accuracy, percent(ground.accuracy))
-    above.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
-    above.tick_params(labelbottom=False)
-    calm(below, "Log loss (less is better; logarithmic scale)")
-    below.set_yscale("log")
-    losses = [tuple(map(_drawn, (each.train_loss, each.val_loss))) for each in results]
-    _draw(below, losses, loss)
-    _draw_guess(below, ground.loss, loss(ground.loss))
-    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    below.yaxis.set_minor_locator(NullLocator())
-    for place, result in enumerate(results):
-        for axes in (above, below) if result.failed else ():
-            axes.text(
-                place, 0.5, "failed", transform=axes.get_xaxis_transform(), ha="center",
-                fontsize=8, color=WRONG,
-            )  # fmt: skip
-    names = [drawable(each.step).replace(" ", "\n").replace("-", "-\n") for each in results]
-    below.set_xticks(range(len(results)), names)
-    above.set_xlim(-0.5, len(results) - 0.2)
-    handles, labels = above.get_legend_handles_labels()
+    panels = PANELS[ground.kind]
+    figure = Figure(figsize=(8, 3 * len(panels)), layout="constrained")
+    drawn = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, panel in zip(drawn, panels, strict=True):
+        of = f" on {ground.dataset}" if panel is panels[0] else ""
+        calm(axes, f"{_begun(SCORES[ground.kind].words[panel.score])}{of}{panel.note}")
+        names = (f"train_{panel.score}", f"val_{panel.score}")
+        pairs = [tuple(each.scores.get(name) for name in names) for each in results]
+        if panel.logarithmic:
+            pairs = [tuple(map(_drawn, pair)) for pair in pairs]
+            axes.set_yscale("log")
+        _draw(axes, pairs, panel.write)
+        guess = ground.guess[panel.score]
+        _draw_guess(axes, guess, panel.write(guess))
+        if panel.logarithmic:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_locator(NullLocator())
+        elif panel.score in HIGHER:
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=f"{NBSP}%"))
+        axes.tick_params(labelbottom=panel is panels[-1])
+        for place, result in enumerate(results):
+            if result.failed:
+                axes.text(
+                    place, 0.5, "failed", transform=axes.get_xaxis_transform(), ha="center",
+                    fontsize=8, color=WRONG,
+                )  # fmt: skip
+    steps = [drawable(each.step).replace(" ", "\n").replace("-", "-\n") for each in results]
+    drawn[-1].set_xticks(range(len(results)), steps)
+    drawn[0].set_xlim(-0.5, len(results) - 0.2)
+    handles, labels = drawn[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower right", ncols=3, frameon=False, fontsize=8,
         labelcolor=INK,
