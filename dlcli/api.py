@@ -494,15 +494,22 @@ class Runs(tuple[Run, ...]):
 
     def _repr_html_(self) -> str:
         """The table that `dl runs` prints, as Jupyter shows it."""
-        from dlcli.runs.listing import FIELDS
+        from dlcli.runs.listing import fields_of
 
-        return html_table(FIELDS, ([row.values[field] for field in FIELDS] for row in self.rows))
+        fields = fields_of(self.rows)
+        return html_table(
+            fields, ([row.values.get(field) for field in fields] for row in self.rows)
+        )
 
 
 def _line(row: Row) -> str:
     """A run's name and state, with its scores if it has any."""
-    scores = {"accuracy": row.values["val_accuracy"], "log loss": row.values["val_loss"]}
-    told = [f"{name} {value:.4f}" for name, value in scores.items() if value is not None]
+    from dlcli.evaluation.scores import scores_of
+
+    of = scores_of(row.values)
+    # people look at the loss last
+    scores = {name: row.values.get(f"val_{name}") for name in reversed(of.names)}
+    told = [f"{of.words[n]} {value:.4f}" for n, value in scores.items() if value is not None]
     return ", ".join([f"{row.run.dataset}/{row.run.name} {row.state}", *told])
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     "--batch-size",
     type=WholeNumber(1, ceiling=1_000_000),
     metavar="N",
-    help="images per step from now on",
+    help="samples per step from now on",
 )
 @with_config()
 @click.pass_context

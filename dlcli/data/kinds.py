@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dlcli.data.dataset import UNMARKED, Dataset, kind_of
-from dlcli.files.paths import absolute
+from dlcli.files.paths import absolute, is_file
 
 
 def _photos(root: Path) -> Dataset:
@@ -33,6 +33,30 @@ def open_dataset(root: Path) -> Dataset:
     """
     root = absolute(root)
     return OPENERS[kind_of(root)](root)
+
+
+def _has_test_images(root: Path) -> bool:
+    from dlcli.data.photos.photos import has_images
+
+    return has_images(root, "test")
+
+
+def _has_test_pairs(root: Path) -> bool:
+    from dlcli.data.ratings.ratings import PAIRS
+
+    return is_file(root / "test" / PAIRS)
+
+
+# What tells whether a dataset has something to predict for a submission.
+TESTS: Mapping[str, Callable[[Path], bool]] = {
+    "photos": _has_test_images,
+    "ratings": _has_test_pairs,
+}
+
+
+def has_test(root: Path) -> bool:
+    """Whether a dataset has test examples; quicker than to read it."""
+    return TESTS[kind_of(root)](root)
 
 
 def _holds_ratings(source: Path) -> bool:

@@ -28,6 +28,11 @@ class Scores:
         return tuple(self.words)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the validation scores, the loss first."""
+        return tuple(f"val_{name}" for name in self.words)
+
+    @property
     def titles(self) -> dict[str, str]:
         """The titles of the validation scores in a table, the loss last: "valid accuracy"."""
         (name, words), *others = [*self.words.items()][::-1]
@@ -50,6 +55,17 @@ TITLES: Mapping[str, str] = {
 }
 
 
+def scores_of(values: Mapping[str, object]) -> Scores:
+    """The scores of the kind that a run's values are of; those of photos if they don't tell.
+
+    Args:
+        values: as a run's `status.yaml` has them; those that are None count as missing.
+    """
+    told = scores_in({key for key, value in values.items() if value is not None})
+    found = (each for each in SCORES.values() if told == each.columns)
+    return next(found, next(iter(SCORES.values())))
+
+
 def scores_in(columns: Container[str]) -> tuple[str, ...]:
     """The columns of the validation scores, the loss first; () if no kind has all of its own.
 
@@ -57,7 +73,6 @@ def scores_in(columns: Container[str]) -> tuple[str, ...]:
         columns: the names that a history's row or a status has.
     """
     for scores in SCORES.values():
-        names = tuple(f"val_{name}" for name in scores.names)
-        if all(name in columns for name in names):
-            return names
+        if all(name in columns for name in scores.columns):
+            return scores.columns
     return ()

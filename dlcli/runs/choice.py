@@ -21,7 +21,9 @@ from dlcli.data.choice import (
     typed_name,
     with_named,
 )
+from dlcli.data.dataset import UNMARKED, kind_of
 from dlcli.errors import MOST_NAMED, DlError, ExitCode, did_you_mean, nearest
+from dlcli.evaluation.scores import scores_of
 from dlcli.files.formats import below, damaged
 from dlcli.files.paths import expanded, quoted, shown
 from dlcli.progress import say
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 
 # 0.9: two trainings that differ in their seed alone often differ by some percent.
 CLEARLY_LOWER = 0.9
+# The recipes to try first on each kind of dataset.
+SUGGESTED: Mapping[str, tuple[str, str]] = {
+    "photos": ("finetune", "fc"),
+    "ratings": ("collab-dot", "collab-net"),
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def choose_run(config: Config, named: str | None, *, of_new_images: bool = False
 
 
 def say_chosen(chosen: ChosenRun, config: Config, command: str, further: str = "") -> None:
-    """Say which run a command takes, and which other one has a clearly lower valid log loss.
+    """Say which run a command takes, and which other one has a clearly lower valid loss.
 
     Args:
         chosen: the run.
@@ -121,9 +128,10 @@ def say_chosen(chosen: ChosenRun, config: Config, command: str, further: str = "
         return
     name = shlex.quote(name_to_type(better, config.settings().runs_dir))
     typed = " ".join(filter(None, ("dl", command, name, further)))
+    losses = f"{_loss(better.status):.4f} (this run {_loss(chosen.run.status):.4f})"
     say(
-        f"Lower valid log loss: {shown(better.name)} {_loss(better.status):.4f} (this run "
-        f"{_loss(chosen.run.status):.4f}). To take it: `{typed}{same_runs(config)}`"
+        f"Lower valid {_loss_of(better)}: {shown(better.name)} {losses}. To take it: "
+        f"`{typed}{same_runs(config)}`"
     )
 
 
@@ -131,6 +139,11 @@ def _loss(status: Mapping[str, Any]) -> float:
     """The recorded valid log loss; infinity if there is none."""
     loss = status.get("val_loss")
     return loss if isinstance(loss, int | float) and math.isfinite(loss) else math.inf
+
+
+def _loss_of(run: Run) -> str:
+    """What people call the loss of a run."""
+    return scores_of(run.status).words["loss"]
 
 
 def _judged_same_images(run: Run, other: Run) -> bool:
@@ -417,15 +430,18 @@ def train_one(runs_dir: Path, root: Path | None = None) -> str:
     return f"Train one: `{training(runs_dir, root)}`."
 
 
-def training(runs_dir: Path, root: Path | None = None, recipe: str = "finetune") -> str:
-    """The command that trains a run; see `train_one`."""
-    which = again(root)
-    if root is None:
-        try:
-            choose_dataset(load_config())
-        except DlError:
-            which = " -d DATASET"
-    return f"dl train {recipe}{which}{in_runs_dir(runs_dir)}"
+def training(runs_dir: Path, root: Path | None = None, *, other: bool = False) -> str:
+    """The command that trains a run; see `train_one`.
+
+    Args:
+        other: whether to train another recipe than the first to try.
+    """
+    which, kind = again(root), UNMARKED
+    try:
+        kind = kind_of(root or choose_dataset(load_config()).root)
+    except DlError:
+        which = " -d DATASET"
+    return f"dl train {SUGGESTED[kind][other]}{which}{in_runs_dir(runs_dir)}"
 
 
 def in_runs_dir(runs_dir: Path) -> str:

@@ -39,6 +39,7 @@ RECORDED = (
     CHANGES,
     CLASSES,
     "dataset.images",
+    "dataset.ratings",
     "dataset.fingerprints",
     "pseudo_labels",
     "forward.weights_hash",

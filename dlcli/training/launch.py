@@ -260,8 +260,8 @@ def _parsed(text: str, recipe: str, schedule: Schedule) -> tuple[str, str]:
     if name == "dataset":
         raise DlError(
             "`dataset` can't be set",
-            why="a rerun uses the same images",
-            hint=f"To train on other images: `dl train {recipe} -d {shown(value or 'PATH')}`.",
+            why="a rerun uses the same dataset",
+            hint=f"To train on another dataset: `dl train {recipe} -d {shown(value or 'PATH')}`.",
             exit_code=ExitCode.USAGE,
         )
     if not own and name in (*RATE, *EPOCHS):

@@ -79,7 +79,9 @@ def test_without_a_recipe_it_shows_the_recipes(dl: Dl) -> None:
     page, train = dl("lr-find"), dl("train")
     assert page.exit_code == train.exit_code
     assert "Usage: dl lr-find RECIPE [OPTIONS]" in page.stderr
-    assert page.stderr.partition("Recipes:")[2] == train.stderr.partition("Recipes:")[2]
+    titled = "Recipes for photos:"
+    assert titled in page.stderr
+    assert page.stderr.partition(titled)[2] == train.stderr.partition(titled)[2]
 
 
 @pytest.mark.parametrize("name", built_in_names())

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,34 @@ from support.command_result import Dl, ok
 from support.project import BROKEN, WIDE, make_project
 from support.small_run import SMALL, only_run
 
-from dlcli.catalog import built_in_names, recipe_class, recipe_text
+from dlcli.catalog import built_in_names, kind_named, recipe_class, recipe_text
 from dlcli.settings.fields import settings_of
 from dlcli.training import fit
 from dlcli.training.photos.job import PhotosJob
 
 
-def test_the_recipes_are_listed_with_what_they_do(dl: Dl) -> None:
+def by_kind(names: Iterable[str]) -> list[str]:
+    """Names of recipes as they are listed: those for photos, then those for ratings."""
+    return sorted(names, key=lambda name: (kind_named(name) or "photos", name))
+
+
+def test_the_recipes_are_listed_with_their_kinds_and_what_they_do(dl: Dl) -> None:
     header, *rows = ok(dl("recipes")).stdout.splitlines()
-    assert header.split(maxsplit=1) == ["recipe", "what it does"]
-    assert [row.split()[0] for row in rows] == list(built_in_names())
-    for name, row in zip(built_in_names(), rows, strict=True):
-        assert row.endswith(recipe_text(name).splitlines()[0])
+    assert header.split(maxsplit=2) == ["recipe", "for", "what it does"]
+    assert [row.split()[0] for row in rows] == by_kind(built_in_names())
+    for row in rows:
+        name, kind, text = row.split(maxsplit=2)
+        assert (kind, text) == (kind_named(name), recipe_text(name).splitlines()[0])
+    listed = json.loads(ok(dl("recipes", "--json")).stdout)
+    assert [each["kind"] for each in listed] == [row.split()[1] for row in rows]
+
+
+def test_train_lists_the_recipes_for_each_kind(dl: Dl) -> None:
+    page = ok(dl("train", "--help")).stdout
+    for name in built_in_names():
+        _, _, after = page.partition(f"\nRecipes for {kind_named(name)}:\n")
+        section, _, _ = after.partition("\n\n")
+        assert re.search(rf"^  {name} ", section, re.MULTILINE)
 
 
 def test_one_recipe_is_shown_with_its_text_and_defaults(dl: Dl) -> None:
@@ -64,7 +81,9 @@ def test_a_setting_that_a_recipe_fixes_is_no_option_of_it(dl: Dl) -> None:
 def test_a_projects_own_recipe_is_listed_shown_and_has_options(dl: Dl, home: Path) -> None:
     make_project(home, wide_head=WIDE)
     said = ok(dl("recipes"))
-    assert re.search(r"^wide-head +One layer, then a wider one\.$", said.stdout, re.MULTILINE)
+    assert re.search(
+        r"^wide-head +photos +One layer, then a wider one\.$", said.stdout, re.MULTILINE
+    )
     assert said.stderr == ""
     page = ok(dl("recipes", "wide-head")).stdout
     assert "It serves the tests.\n\nFile: ~/recipes/wide_head.py\n" in page
@@ -81,7 +100,7 @@ def test_broken_ones_are_named_after_the_others_with_line_error_and_remedy(
     make_project(home, wide=WIDE, broken=BROKEN, linear=WIDE)
     said = ok(dl("recipes"))
     names = [row.split()[0] for row in said.stdout.splitlines()[1:]]
-    assert names == sorted([*built_in_names(), "wide"])
+    assert names == by_kind([*built_in_names(), "wide"])
     assert said.stderr == (
         "Warning: The recipe ~/recipes/broken.py can't be loaded: line 3: ModuleNotFoundError: "
         "No module named 'nobody_has_this'\n"

@@ -25,10 +25,11 @@ def train_at_once(
     *,
     failing: tuple[str, ...] = (),
     stopping: tuple[str, ...] = (),
+    names: tuple[str, ...] = SCORES,
 ) -> None:
     """Put such steps in place of training; recipes that are named fail, or end in Ctrl-C.
 
-    Each training that ends well is noted in `~/trained`.
+    Each training that ends well is noted in `~/trained`. The runs have scores of some names.
     """
 
     def train(config: Config, recipe: str, root: Path) -> Run:
@@ -51,7 +52,7 @@ def train_at_once(
             "evidence": "Evidence.",
             "next": ["a remedy, `dl train fc`", "another"],
         }
-        measured = dict(zip(SCORES, (*scores, 1.26 * number, 12_345 * 10**number), strict=True))
+        measured = dict(zip(names, (*scores, 1.26 * number, 12_345 * 10**number), strict=True))
         run.update_status(state="finished", diagnosis=diagnosis, **measured)
         with (home / "trained").open("a") as file:
             file.write(f"{run.name}\n")

@@ -118,7 +118,7 @@ def test_a_wrong_schedule_is_refused_before_anything_is_trained(
         ("dropout=2", "below 1"),
         ("lr=1e-4", "Change the run's schedule: `--lr 1e-4`, or `--set schedule=0.0001x2`."),
         ("epochs=3", "schedule: `--epochs 3`, or `--set schedule=0.01x3`."),
-        ("dataset=~/data/fish", "a rerun uses the same images"),
+        ("dataset=~/data/fish", "a rerun uses the same dataset"),
         ("dataset=~/data/fish", "`dl train finetune -d ~/data/fish`"),
     ],
 )

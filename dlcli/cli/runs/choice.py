@@ -190,8 +190,11 @@ def select_runs(
 
 
 def next_command(run: Run, config: Config) -> str:
-    """The next command for a finished run: its report, then its submission or photos."""
-    from dlcli.data.photos.photos import has_images
+    """The next command for a finished run: its report, then its submission or predictions."""
+    from dlcli.cli.predict.ways import WAYS
+    from dlcli.data.dataset import UNMARKED
+    from dlcli.data.kinds import has_test
+    from dlcli.files.formats import below
     from dlcli.inference.kept import has_predictions
     from dlcli.runs.choice import name_to_type, same_runs
     from dlcli.runs.dataset import dataset_of
@@ -201,8 +204,9 @@ def next_command(run: Run, config: Config) -> str:
     if not run.report_file.is_file():
         return f"dl evaluate {words}"
     root = dataset_of(run, settings.data_dir)
-    can_submit = has_images(root, "test") if root else has_predictions(run, "test", None)
-    return f"dl submit {words}" if can_submit else f"dl predict {words} PHOTO..."
+    can_submit = has_test(root) if root else has_predictions(run, "test", None)
+    way = WAYS.get(str(below(run.config, RECORD, "kind")), WAYS[UNMARKED])
+    return f"dl submit {words}" if can_submit else f"dl predict {words} {way.typed}"
 
 
 def find_named(config: Config, named: Sequence[str], find: Callable[..., Run]) -> list[Run]:
@@ -256,7 +260,7 @@ def named_or_newest(config: Config, named: Sequence[str], *, finished: bool) -> 
     if len(of_it) < 2:
         hint = train_one(found.runs_dir, found.root)
         if of_it:
-            hint = f"Train another: `{training(found.runs_dir, found.root, 'fc')}`."
+            hint = f"Train another: `{training(found.runs_dir, found.root, other=True)}`."
         if found.rows:
             hint += f" `{found.listing}` lists all."
         raise DlError(

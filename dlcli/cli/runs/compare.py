@@ -38,7 +38,7 @@ def diff_command(config: Config, named: tuple[str, ...], as_json: bool) -> None:
     """Show the settings in which two runs differ.
 
     Without RUN, the command compares the newest two runs of the current dataset. It compares the
-    settings, hyperparameters, versions of packages and images that `config.yaml` records.
+    settings, hyperparameters, versions of packages and examples that `config.yaml` records.
     """
     from dlcli.report.compare import names_of
     from dlcli.runs.settings import differing_settings

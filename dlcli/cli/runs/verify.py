@@ -23,6 +23,7 @@ def verify_command(config: Config, named: str | None) -> None:
     run is removed afterwards. On the same machine, the same seed gives the same history.
     On another processor, the last digits may differ, because it sums numbers in another order.
     """
+    from dlcli.data.dataset import NOUNS
     from dlcli.training.launch import verify
 
     old = named_or_last(config, named, trained=True, finished=True)
@@ -31,9 +32,10 @@ def verify_command(config: Config, named: str | None) -> None:
         click.echo(f"the same history: {len(old.history)} epochs")
         say(f"{old.name} is reproducible from its settings.")
         return
+    examples = f"{NOUNS[old.record.kind]}s"
     raise DlError(
         f"The history differs: {difference.column} of epoch {difference.epoch} was "
         f"{difference.before}, now it is {difference.now}",
         why="earlier values are the same",
-        hint=f"Compare versions, platform and images with `config.yaml` of {old.name}.",
+        hint=f"Compare versions, platform and {examples} with `config.yaml` of {old.name}.",
     )
