@@ -36,6 +36,14 @@ def test_a_remedy_that_was_tried_is_not_offered_again() -> None:
     ]
 
 
+def test_a_simpler_recipe_that_was_trained_is_named_as_tried() -> None:
+    run = base()
+    own = {"schedule": "1e-2x300", "factors": None}
+    judged_run("bias", off_by(1.2), recipe="collab-bias", hyperparameters=own)
+    lines = advice_lines(run, FOUND)
+    assert "- a simpler model (collab-bias): valid loss 1.4400, bias" in lines
+
+
 def test_after_every_remedy_more_ratings_may_help() -> None:
     run = base()
     judged_run("more-l2", off_by(1.1), hyperparameters={"l2": 0.03})
