@@ -288,10 +288,12 @@ def _photo_steps(config: Config, root: Path) -> dict[str, Any]:
 
 def _rating_steps(config: Config, root: Path) -> dict[str, Any]:
     """What the results of the steps on ratings depend on."""
-    jobs = {rung: make_job(_configured(config, rung), rung.recipe, root) for rung in RATING_RUNGS}
+    recipes = [
+        make_job(_configured(config, rung), rung.recipe, root).recipe for rung in RATING_RUNGS
+    ]
     return {
-        rung.name: {"recipe": rung.recipe, **job.recipe.hyperparameters()}
-        for rung, job in jobs.items()
+        rung.name: {"recipe": rung.recipe, **recipe.hyperparameters()}
+        for rung, recipe in zip(RATING_RUNGS, recipes, strict=True)
     }
 
 

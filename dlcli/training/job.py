@@ -243,11 +243,14 @@ class Job(Plan, ABC, Generic[S, N]):
 
     def resolved(self) -> Settings:
         """The settings, with every value as it was used."""
+        # not even read if unused: those of a project that is not trusted are refused
+        unread: dict[str, Any] = {"weights": None} if "weights" in self.unused else {}
         return replace(
             self.settings,
             dataset=str(self.dataset.root),
             workers=self.settings.threads,
             memory=round(self.settings.memory_bytes / 2**30, 6),
+            **unread,
         )
 
     @property
