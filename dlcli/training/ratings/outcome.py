@@ -70,10 +70,10 @@ def _score(
 
 def keep_predictions(run: Run, valid: Samples, y_pred: np.ndarray, fingerprint: str) -> None:
     """Write the predicted validation ratings, and the fingerprint of what they are of."""
-    dataset, rated = valid.dataset, valid.rated()
+    rated, users, items = valid.rated(), valid.dataset.user_ids, valid.dataset.item_ids
     predictions = RatingPredictions(
-        tuple(dataset.user_ids[number - 1] for number in rated.users.tolist()),
-        tuple(dataset.item_ids[number - 1] for number in rated.items.tolist()),
+        tuple(users[number - 1] for number in rated.users.tolist()),
+        tuple(items[number - 1] for number in rated.items.tolist()),
         rated.values,
         y_pred,
     )
