@@ -280,7 +280,7 @@ def range_test(job: AnyJob, steps: int) -> RangeTest:
     import numpy as np
 
     phase = job.recipe.phases()[0]
-    splits = ("train", "valid") if job.is_quick(phase) else ("train",)
+    splits = ("train", "valid") if job.is_watched(phase) else ("train",)
     train, *watched = job.read_samples(phase, splits)
     seed_all(job.settings.seed)
     network = job.network(phase, train.inputs.shape)

@@ -217,9 +217,16 @@ class Job(Plan, ABC, Generic[S, N]):
             predicted: what `AnyNetwork.predict` returned, (n, ...).
         """
 
-    @abstractmethod
+    def is_watched(self, phase: Phase) -> bool:
+        """Whether `dl lr-find` goes by the validation loss after each step, and `guess_loss`.
+
+        Else it goes by the running mean of the training loss.
+        """
+        return False
+
     def guess_loss(self, y_true: np.ndarray) -> float:
         """The loss of the best guess that knows the labels, but none of the samples."""
+        raise NotImplementedError
 
     @abstractmethod
     def outcome(

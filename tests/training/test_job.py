@@ -138,9 +138,6 @@ class Halving(Job[Samples, Line]):
         loss = float(((predicted[:, 0] - y_true) ** 2).mean())
         return {"loss": loss, "rmse": loss**0.5}
 
-    def guess_loss(self, y_true: np.ndarray) -> float:
-        return float(y_true.var())
-
     def outcome(
         self, run: Run, network: Line, model: keras.Model, samples: list[Samples], progress: Any
     ) -> Outcome:

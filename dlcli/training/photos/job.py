@@ -104,6 +104,10 @@ class PhotosJob(PhotosPlan, Job[Samples, Network]):
         """Whether a phase trains on stored features, whose epochs take milliseconds."""
         return self.on_features(phase)
 
+    def is_watched(self, phase: Phase) -> bool:
+        """Whether a phase trains on stored features, of which a head memorises a few hundred."""
+        return self.on_features(phase)
+
     def targets(self, train: Samples) -> Targets:
         """The labels of the training samples, with smoothing, mixing and weights."""
         return targets_of(self, train)

@@ -135,12 +135,6 @@ class RatingsJob(Job[Samples, Network]):
 
         return _scores(float(np.square(predicted[:, 0] - y_true, dtype=np.float64).mean()))
 
-    def guess_loss(self, y_true: np.ndarray) -> float:
-        """The variance of the ratings: the mean squared error of their mean."""
-        import numpy as np
-
-        return float(y_true.var(dtype=np.float64))
-
     def outcome(
         self,
         run: Run,

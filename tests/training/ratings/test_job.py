@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -225,3 +226,13 @@ def test_a_project_recipe_trains_or_its_fault_is_said(dl: Dl, home: Path, root: 
         assert refused.exit_code == 1
         assert why in " ".join(refused.stderr.split())
     assert len([*(home / "runs" / "films").iterdir()]) == 1
+
+
+@pytest.mark.slow
+def test_a_learning_rate_is_found_by_the_training_loss(dl: Dl, home: Path, root: Path) -> None:
+    found = json.loads(
+        ok(dl("lr-find", "collab-dot", "-d", root, "--batch-size", "1024", "--json")).stdout
+    )
+    assert 1e-4 <= found["learning_rate"] <= 0.1
+    header = Path(found["table"]).read_text().splitlines()[0]
+    assert header == "step,learning_rate,loss,smoothed"
