@@ -245,6 +245,8 @@ def open_ratings(root: Path) -> Ratings:
     record: Record = _read(root, MARK, Record)
     if record.version != VERSION:
         raise _damaged(root / MARK, f"this `dl` reads version {VERSION}, not {record.version}")
+    if not {"user", "item", "rating"} <= record.columns.keys():
+        raise _damaged(root / MARK, "it lacks the columns of user, item and rating")
     n = record.counts.ratings
     if not (0 < n <= MOST_ROWS and 0 < record.counts.users <= n and 0 < record.counts.items <= n):
         raise _damaged(root / MARK, "its counts can't be those of ratings")

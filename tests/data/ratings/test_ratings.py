@@ -82,6 +82,11 @@ DAMAGES = {
         lambda p: array(p, np.array([1, 1, 1, 0, 0, 0], np.uint8)),
         "not the split of split.yaml",
     ),
+    "no column of users": (
+        "ratings.yaml",
+        lambda p: p.write_text(p.read_text().replace("  user: userId\n", "")),
+        "columns of user, item and rating",
+    ),
     "no yaml": ("ratings.yaml", lambda p: p.write_text("[" * 100), "levels"),
     "another version": (
         "ratings.yaml",
