@@ -10,29 +10,26 @@ from bench.report import Result
 # An epoch of fc on stored convolutions, in memory or through windows of them.
 SCRIPT = """
 import sys, time, resource
-import numpy as np
 from pathlib import Path
 from dlcli.backend import start_backend
 start_backend()
-from dlcli.training.photos.build import Network
 from dlcli.config import load_config
-from dlcli.training.photos.samples import read_samples
-from dlcli.training.photos.job import make_job
-from dlcli.training.photos.targets import Targets
-from dlcli.training.fit import _train_epoch
-from dlcli.progress import Bar
+from dlcli.training.fit import epoch_batches
+from dlcli.training.kinds import make_job
 config = load_config().with_flags({"memory": sys.argv[2]})
 job = make_job(config, "fc", Path(sys.argv[1]))
 (phase,) = job.recipe.phases()
-train, _ = read_samples(job, phase)
-network = Network(job, phase, train.inputs.shape)
+train, _ = job.read_samples(phase)
+network, targets = job.network(phase, train.inputs.shape), job.targets(train)
+network.optimizer.learning_rate = 1e-3
 seconds = []
 for epoch in range(1, 5):
     begun = time.perf_counter()
-    _train_epoch(job, network, train, Targets(train.y_prob), epoch, 1e-3, Bar(), lambda: None)
+    for batch, _ in epoch_batches(job, network, train, targets, epoch):
+        network.train(*batch)
     seconds.append(time.perf_counter() - begun)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print("found", len(train.paths) / min(seconds[1:]), peak)
+print("found", train.labelled / min(seconds[1:]), peak)
 """
 MEMORY = {"in memory": "8", "from disk, 128 MiB held in memory": "0.125"}
 

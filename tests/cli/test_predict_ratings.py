@@ -54,7 +54,7 @@ def test_items_like_one_are_found_by_its_title(dl: Dl, run: Run) -> None:
     assert header == ["item", "title", "cosine"]
     assert {row[1] for row in rows} == {"Alien (1979)", "Aliens (1986)"}
     assert "Most like Heat of 2 items with 1 rating or more in train, by" in result.stderr
-    refused(dl("predict", run.name, "--item", "alien"), "Aliens (1986): `--item m2`", exit_code=2)
+    refused(dl("predict", run.name, "--item", "lien"), "Aliens (1986): `--item m2`", exit_code=2)
     refused(dl("predict", run.name, "--item", "Alein (1979)"), "Did you mean `Alien (1979)`")
 
 

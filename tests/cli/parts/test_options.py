@@ -47,6 +47,7 @@ def test_the_commands_that_take_a_dataset_as_a_word() -> None:
         "data sample",
         "data undo",
         "data ls",
+        "data check",
         "data augment-preview",
         "features ls",
         "ladder",
