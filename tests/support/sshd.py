@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from random import SystemRandom
 from tempfile import TemporaryDirectory
 
 from support.missing_tools import missing
@@ -34,10 +35,16 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((ADDRESS, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port on which nobody listens, and which the system gives to no outgoing connection.
+
+    From its own range (32768 and more on Linux) it may meanwhile give it to one, even to one to
+    this very port, which is then connected to itself.
+    """
+    while True:
+        port = SystemRandom().randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as listener:
+            listener.bind((ADDRESS, port))
+            return port
 
 
 @cache
