@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 MOST_NAMED = 10
+# What the loader of the system says if there is no memory for a library's code. For a disk from
+# which nothing may be run, a reason follows.
+_UNLOADED = ("failed to map segment from shared object", "Cannot allocate memory")
 
 
 class ExitCode(IntEnum):
@@ -49,10 +52,15 @@ class DlError(Exception):
 
 
 def lacks_memory(error: BaseException | None) -> bool:
-    """Whether memory is too small, as Python, TensorFlow or PyTorch say, here or in a cause."""
+    """Whether memory is too small, here or in a cause.
+
+    Python, the loader of libraries, TensorFlow and PyTorch say it, each in its way.
+    """
     while error is not None:
         name = type(error).__name__
         if isinstance(error, MemoryError) or name in ("ResourceExhaustedError", "OutOfMemoryError"):
+            return True
+        if isinstance(error, ImportError) and str(error).endswith(_UNLOADED):
             return True
         error = error.__cause__ or error.__context__
     return False
